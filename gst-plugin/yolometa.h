@@ -1,0 +1,48 @@
+/* Detections on buffers: the one place that writes and reads them.
+ * GstVideoRegionOfInterestMeta in DL Streamer's layout (roi_type = label,
+ * param structure "detection" with x_min x_max y_min y_max normalised,
+ * confidence, label_id) and, built against GStreamer 1.24 or newer,
+ * GstAnalyticsRelationMeta too. */
+
+#ifndef YOLO_META_H
+#define YOLO_META_H
+
+#include <gst/gst.h>
+#include <gst/video/video.h>
+
+G_BEGIN_DECLS
+
+typedef struct {
+  gfloat x, y, w, h;            /* pixels of the frame */
+  gfloat confidence;
+  gint label_id;                /* class number, -1 if unknown */
+  GQuark label;                 /* 0: none */
+  gint object_id;               /* of a track, -1: none */
+} YoloObject;
+
+/**
+ * yolo_meta_add:
+ * @buffer: writable
+ * @info: size of the frame
+ * @unique_id: which inference element found them; written as model id
+ *
+ * Attaches @n objects to @buffer.
+ */
+void yolo_meta_add (GstBuffer * buffer, const GstVideoInfo * info,
+    const YoloObject * objects, guint n, guint unique_id);
+
+/**
+ * yolo_meta_read:
+ * @objects: (element-type YoloObject): cleared, then filled in the order they were attached
+ *
+ * Reads what yolo_meta_add() or another element of DL Streamer's layout
+ * attached; an object present as both kinds of meta is given once.
+ */
+void yolo_meta_read (GstBuffer * buffer, const GstVideoInfo * info, GArray * objects);
+
+/* Takes all objects off. */
+void yolo_meta_clear (GstBuffer * buffer);
+
+G_END_DECLS
+
+#endif

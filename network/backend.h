@@ -1,0 +1,75 @@
+/* What runs a plan: one vtable a back end. */
+
+#ifndef YOLO_NETWORK_BACKEND_H
+#define YOLO_NETWORK_BACKEND_H
+
+#include "network/plan.h"
+
+G_BEGIN_DECLS
+
+/* Of postprocess/frame.h and postprocess/decode.h, which this room does not
+ * include: only a back end that preprocesses and decodes on its device looks inside. */
+struct _YoloFrame;
+struct _YoloDecode;
+
+typedef enum {
+  YOLO_PRECISION_AUTO,
+  YOLO_PRECISION_FP32,
+  YOLO_PRECISION_FP16,
+  YOLO_PRECISION_BF16,
+  YOLO_PRECISION_INT8,
+} YoloPrecision;
+
+const char *yolo_precision_name (YoloPrecision precision);      /* "fp32" */
+
+/* A model's weights on one device in one precision. */
+typedef struct _YoloNet YoloNet;
+
+/* A plan made ready to run, with its arena. Back ends extend it. */
+typedef struct _YoloExec YoloExec;
+struct _YoloExec {
+  const YoloPlan *plan;         /* owned */
+  /* Host addresses, or NULL where they lie on a device: the caller then gives
+   * frames to submit() and gets candidates from wait(). */
+  void *input;                  /* plan->input */
+  void *arena;
+};
+
+typedef struct {
+  const char *name;             /* "cpu", "cuda" */
+  gboolean host_memory;         /* execs have host addresses */
+
+  /* Whether the device can be used; the error says why not. */
+  gboolean (*available) (guint device, GError **error);
+  /* What `auto` means there; and whether a precision can be run at all. */
+  YoloPrecision (*resolve) (guint device, YoloPrecision precision, GError **error);
+
+  /* Weights are packed or uploaded once. @threads: of the CPU, 0 = all.
+   * The net keeps a reference to the model. */
+  YoloNet *(*load) (YoloModel *model, guint device, YoloPrecision precision, guint threads, GError **error);
+  void (*unload) (YoloNet *net);
+
+  /* Makes a plan for the net's precision and readies it: allocates the arena, builds primitives. */
+  YoloExec *(*prepare) (YoloNet *net, guint batch, guint height, guint width, GError **error);
+  void (*release) (YoloExec *exec);
+
+  /* Starts the first @n images of a batch; wait() ends it. One batch per exec
+   * at a time, all calls for one net from one thread. With host_memory the
+   * caller has written exec->input, @frames and @decode are NULL, and the
+   * maps (plan->box, plan->cls) can be read from the arena after wait(). */
+  gboolean (*submit) (YoloExec *exec, guint n, const struct _YoloFrame *frames,
+      struct _YoloDecode *decode, GError **error);
+  gboolean (*wait) (YoloExec *exec, GError **error);
+} YoloBackend;
+
+/* Each is in the room of its name; one that is not built is a stub whose
+ * available() says so. */
+extern const YoloBackend yolo_cpu_backend;
+extern const YoloBackend yolo_cuda_backend;
+
+/* Host address of a view's element (0, 0, 0, 0), for execs in host memory. */
+void *yolo_exec_view (const YoloExec *exec, YoloView view);
+
+G_END_DECLS
+
+#endif

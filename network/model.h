@@ -1,0 +1,106 @@
+/* A YOLO model as data: what the file says of itself, and its graph after the passes. */
+
+#ifndef YOLO_NETWORK_MODEL_H
+#define YOLO_NETWORK_MODEL_H
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+#define YOLO_NETWORK_ERROR (yolo_network_error_quark ())
+GQuark yolo_network_error_quark (void);
+
+typedef enum {
+  YOLO_NETWORK_ERROR_FILE,          /* cannot be opened or read */
+  YOLO_NETWORK_ERROR_FORMAT,        /* no valid ONNX: truncated, cyclic, wrong types or lengths, NaN weights */
+  YOLO_NETWORK_ERROR_UNSUPPORTED,   /* valid, but another task, or an operator that is not understood */
+  YOLO_NETWORK_ERROR_SIZE,          /* an input size that the network cannot run at */
+  YOLO_NETWORK_ERROR_DEVICE,        /* a device or back end that is missing or failed */
+  YOLO_NETWORK_ERROR_MEMORY,
+} YoloNetworkError;
+
+typedef enum {
+  YOLO_F32,
+  YOLO_F16,
+  YOLO_BF16,
+  YOLO_U8,
+  YOLO_S8,
+} YoloDType;
+
+/* Bytes of one element. */
+gsize yolo_dtype_size (YoloDType dtype);
+const char *yolo_dtype_name (YoloDType dtype);
+
+typedef enum {
+  YOLO_ACT_NONE,
+  YOLO_ACT_SILU,                /* x * sigmoid(x) */
+  YOLO_ACT_RELU,
+  YOLO_ACT_SIGMOID,
+} YoloActivation;
+
+/* A convolution with batch norm folded in. Cross-correlation as ONNX's Conv
+ * defines it; padding is symmetric, zero. */
+typedef struct {
+  guint in_channels, out_channels;
+  guint groups;
+  guint kernel[2], stride[2], pad[2], dilation[2];      /* [0] rows, [1] columns */
+  YoloActivation act;
+  const float *weights;         /* [out][in / groups][kernel 0][kernel 1] */
+  const float *bias;            /* [out], never NULL */
+} YoloConv;
+
+/* Three levels (P3 to P5) in most files, four in the P6 models, two in P3-P4 ones. */
+#define YOLO_MAX_LEVELS 8
+
+/* One level of the detect head: [N][H][W][C] maps before decode. */
+typedef struct {
+  guint stride;                 /* input pixels per map pixel */
+} YoloHeadLevel;
+
+/* Immutable once loaded; safe to share between threads. */
+typedef struct _YoloModel YoloModel;
+struct _YoloModel {
+  char *path;
+  char *sha256;                 /* of the file, hexadecimal */
+  char *task;                   /* "detect" */
+  char *description;            /* of the metadata, or NULL */
+  guint n_classes;
+  char **names;                 /* n_classes strings and NULL; numbers where the file has no names */
+  guint reg_max;                /* bins of the box distribution (DFL), 16 in all of Ultralytics' */
+  guint n_levels;
+  YoloHeadLevel levels[YOLO_MAX_LEVELS];        /* by increasing stride */
+  guint stride;                 /* the largest: input sizes are its multiples */
+  guint height, width;          /* of the file (imgsz), in pixels */
+  guint n_convs;
+  double macs;                  /* multiply-adds per image at height x width */
+};
+
+/**
+ * yolo_model_load:
+ * @path: an .onnx file of the YOLOv8 detect family
+ *
+ * Reads and checks the file, folds constants and batch norms, recognises the
+ * head and cuts the graph at its per-level maps. Weights are scaled so that
+ * the network's input is grey levels, 0 to 255, in the order R G B: the
+ * division by 255 is folded into the convolutions that read the input.
+ *
+ * Returns: (transfer full): a model with one reference, or NULL with @error
+ * (domain YOLO_NETWORK_ERROR) naming the file, the node and what to do
+ */
+YoloModel *yolo_model_load (const char *path, GError **error);
+YoloModel *yolo_model_load_bytes (const void *data, gsize size, const char *name, GError **error);
+YoloModel *yolo_model_ref (YoloModel *model);
+void yolo_model_unref (YoloModel *model);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloModel, yolo_model_unref)
+
+/**
+ * yolo_model_check_size:
+ *
+ * Whether the network can run at height x width: multiples of the stride, at
+ * least one stride, at most 8192. The error names the nearest valid size.
+ */
+gboolean yolo_model_check_size (const YoloModel *model, guint height, guint width, GError **error);
+
+G_END_DECLS
+
+#endif

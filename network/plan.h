@@ -1,0 +1,85 @@
+/* A model made concrete for one batch, size and type: operations in order on
+ * views of one arena. Both back ends run the same plan. */
+
+#ifndef YOLO_NETWORK_PLAN_H
+#define YOLO_NETWORK_PLAN_H
+
+#include "network/model.h"
+
+G_BEGIN_DECLS
+
+/* A dense [N][H][W][C] tensor. All but the input lie in the arena; two share
+ * bytes only if they are never alive together. */
+typedef struct {
+  gsize offset;                 /* in the arena, bytes, a multiple of 64; unused for the input */
+  gsize size;                   /* bytes */
+  guint height, width, channels;
+  YoloDType dtype;
+  guint first, last;            /* operations that write it first and use it last */
+} YoloBuffer;
+
+/* Some neighbouring channels of a buffer: element (n, y, x, c) is at
+ * ((n * H + y) * W + x) * C + channel + c of it. */
+typedef struct {
+  guint buffer;                 /* index into YoloPlan.buffers */
+  guint channel;                /* first */
+  guint channels;               /* how many; 0: no view */
+} YoloView;
+
+typedef enum {
+  YOLO_OP_CONV,                 /* out = act (conv (in) + bias) [+ residual] */
+  YOLO_OP_MAX_POOL,             /* kernel, stride, pad; `repeat` > 1: a chain at stride 1, out holds
+                                   in pooled once, twice, ... side by side (SPPF) */
+  YOLO_OP_UPSAMPLE,             /* nearest, by `scale` */
+  YOLO_OP_ADD,                  /* out = in + residual */
+  YOLO_OP_ACT,                  /* out = act (in) */
+  YOLO_OP_COPY,                 /* out = in; where one tensor is needed in two buffers */
+} YoloOpType;
+
+typedef struct {
+  YoloOpType type;
+  YoloView in, out, residual;
+  const YoloConv *conv;         /* YOLO_OP_CONV; owned by the model */
+  YoloActivation act;           /* YOLO_OP_ACT */
+  guint kernel, stride, pad, repeat;    /* YOLO_OP_MAX_POOL */
+  guint scale;                  /* YOLO_OP_UPSAMPLE */
+  const char *name;             /* of the node in the file, for messages and profiles */
+} YoloOp;
+
+/* Immutable. Holds a reference to its model. */
+typedef struct {
+  const YoloModel *model;
+  guint batch, height, width;   /* of the input, pixels */
+  YoloDType dtype;              /* of all buffers but the input and the head's last maps (f32) */
+  guint n_buffers, n_ops;
+  YoloBuffer *buffers;
+  YoloOp *ops;
+  guint input;                  /* buffer [batch][height][width][3 or more, the rest zero] */
+  YoloView box[YOLO_MAX_LEVELS];        /* [N][H][W][4 * reg_max] distribution logits, f32 */
+  YoloView cls[YOLO_MAX_LEVELS];        /* [N][H][W][n_classes] logits, f32 */
+  gsize arena_size;             /* bytes */
+} YoloPlan;
+
+/**
+ * yolo_plan_new:
+ * @model: a model; the plan keeps a reference
+ * @batch: images, 1 or more
+ * @height: input height in pixels, as for yolo_model_check_size()
+ * @width: input width in pixels
+ * @dtype: of the activations
+ * @input_dtype: of the input buffer
+ * @input_channels: of the input buffer, 3 or more (tensor cores want 8)
+ *
+ * Returns: (transfer full): the plan, or NULL with @error
+ */
+YoloPlan *yolo_plan_new (YoloModel *model, guint batch, guint height, guint width,
+    YoloDType dtype, YoloDType input_dtype, guint input_channels, GError **error);
+void yolo_plan_free (YoloPlan *plan);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloPlan, yolo_plan_free)
+
+/* The plan as text, an operation a line: for GST_DEBUG, tests and people. */
+char *yolo_plan_to_string (const YoloPlan *plan);
+
+G_END_DECLS
+
+#endif

@@ -1,0 +1,41 @@
+/* A video frame where it lies: planes, strides, format, colour. */
+
+#ifndef YOLO_POSTPROCESS_FRAME_H
+#define YOLO_POSTPROCESS_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes in memory order, as GStreamer names them. */
+typedef enum {
+  YOLO_FORMAT_RGB, YOLO_FORMAT_BGR,
+  YOLO_FORMAT_RGBA, YOLO_FORMAT_BGRA,   /* RGBx and BGRx too: the fourth byte is not read */
+  YOLO_FORMAT_GRAY8,
+  YOLO_FORMAT_NV12, YOLO_FORMAT_NV21,
+  YOLO_FORMAT_I420,
+  YOLO_FORMAT_YUY2,
+  YOLO_FORMAT_P010,             /* little-endian, value in the upper ten bits */
+  YOLO_N_FORMATS
+} YoloPixelFormat;
+
+typedef enum {
+  YOLO_MATRIX_BT601, YOLO_MATRIX_BT709, YOLO_MATRIX_BT2020,
+  YOLO_MATRIX_FCC, YOLO_MATRIX_SMPTE240M,
+} YoloMatrix;
+
+typedef struct _YoloFrame YoloFrame;
+struct _YoloFrame {
+  YoloPixelFormat format;
+  YoloMatrix matrix;            /* of YUV formats */
+  bool full_range;              /* 0-255 rather than 16-235; of YUV formats and GRAY8 */
+  int width, height;            /* pixels of the whole frame */
+  const void *plane[3];         /* host or device addresses */
+  ptrdiff_t stride[3];          /* bytes per row */
+  /* The part that the network sees (roi, GstVideoCropMeta), pixels inside
+   * the frame; width and height 0: all of it. Chroma of an odd x or y is the
+   * sample that covers it. */
+  struct { int x, y, width, height; } crop;
+};
+
+#endif

@@ -1,0 +1,31 @@
+/* Where a frame lies in the network's input. Source: Ultralytics
+ * data/augment.py, LetterBox (auto=False, scaleup=True, center=True,
+ * padding 114), and utils/ops.py, scale_boxes. */
+
+#ifndef YOLO_POSTPROCESS_LETTERBOX_H
+#define YOLO_POSTPROCESS_LETTERBOX_H
+
+#include "postprocess/detection.h"
+
+typedef struct {
+  int src_width, src_height;    /* pixels of the frame's visible part */
+  int net_width, net_height;    /* pixels of the network's input */
+  int width, height;            /* of the scaled frame inside it, at least 1 */
+  int left, top;                /* its place */
+  float gain;                   /* min (net_height / src_height, net_width / src_width) */
+  float pad_x, pad_y;           /* what scale_boxes subtracts */
+} YoloLetterbox;
+
+void yolo_letterbox_init (YoloLetterbox *box, int src_width, int src_height,
+    int net_width, int net_height);
+
+/* The smallest rectangle of multiples of `stride` that holds a frame whose
+ * longer side is scaled to `size`: 384x640 for 1920x1080 at 640 and 32.
+ * Source: Ultralytics' LetterBox with auto=True. */
+void yolo_letterbox_auto (int src_width, int src_height, int size, int stride,
+    int *net_width, int *net_height);
+
+/* From network pixels to pixels of the visible part, clipped to it. */
+void yolo_letterbox_to_frame (const YoloLetterbox *box, YoloDetection *detections, size_t n);
+
+#endif
