@@ -1,0 +1,112 @@
+/* Source: GStreamer's gst-libs/gst/analytics reference. An object is a
+ * GstAnalyticsODMtd; its track, if any, a GstAnalyticsTrackingMtd that it
+ * relates to. */
+
+#include "gst-plugin/yoloanalytics.h"
+
+#include <gst/analytics/analytics.h>
+
+void
+yolo_analytics_add (GstBuffer *buffer, YoloRegion *region, guint n)
+{
+  GstAnalyticsRelationMeta *meta = gst_buffer_get_analytics_relation_meta (buffer);
+  GstAnalyticsODMtd object;
+  GstAnalyticsTrackingMtd track;
+
+  if (meta == NULL) {
+    /* two entries an object, itself and its track, of at most 64 bytes: the
+     * meta is not reallocated as it fills */
+    GstAnalyticsRelationMetaInitParams params = { 2 * n, 2 * n * 64 };
+    meta = gst_buffer_add_analytics_relation_meta_full (buffer, &params);
+  }
+  if (!gst_analytics_relation_meta_add_od_mtd (meta, region->label, region->x, region->y,
+          region->w, region->h, region->confidence, &object))
+    return;
+  region->id = object.id;
+  if (region->object_id >= 0 && gst_analytics_relation_meta_add_tracking_mtd (meta,
+          region->object_id, GST_BUFFER_PTS (buffer), &track))
+    gst_analytics_relation_meta_set_relation (meta, GST_ANALYTICS_REL_TYPE_RELATE_TO,
+        object.id, track.id);
+}
+
+/* Elements that know only one kind of meta may have scaled it: their roundings
+ * differ. */
+static gboolean
+regions_match (const YoloRegion *a, const YoloRegion *b)
+{
+  const gint slack = 2;
+
+  if (a->label != b->label)
+    return FALSE;
+  return a->id == b->id || (ABS (a->x - b->x) <= slack && ABS (a->y - b->y) <= slack
+      && ABS (a->w - b->w) <= slack && ABS (a->h - b->h) <= slack);
+}
+
+static gboolean
+has_region (GstBuffer *buffer, const YoloRegion *object)
+{
+  GstMeta *meta;
+  gpointer state = NULL;
+
+  while ((meta = gst_buffer_iterate_meta_filtered (buffer, &state,
+              GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))) {
+    YoloRegion region;
+
+    if (yolo_region_of_meta ((GstVideoRegionOfInterestMeta *) meta, &region)
+        && regions_match (&region, object))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+void
+yolo_analytics_read (GstBuffer *buffer, GArray *objects)
+{
+  GstAnalyticsRelationMeta *meta = gst_buffer_get_analytics_relation_meta (buffer);
+  GstAnalyticsODMtd mtd;
+  gpointer state = NULL;
+
+  if (meta == NULL)
+    return;
+
+  while (gst_analytics_relation_meta_iterate (meta, &state, gst_analytics_od_mtd_get_mtd_type (),
+          &mtd)) {
+    YoloRegion region;
+    YoloObject object;
+    GstAnalyticsTrackingMtd track;
+    gpointer related = NULL;
+    guint64 track_id;
+    GstClockTime first, last;
+    gboolean lost;
+
+    if (!gst_analytics_od_mtd_get_location (&mtd, &region.x, &region.y, &region.w, &region.h,
+            &region.confidence))
+      continue;
+    region.id = mtd.id;
+    region.label = gst_analytics_od_mtd_get_obj_type (&mtd);
+    if (has_region (buffer, &region))
+      continue;
+
+    object = (YoloObject) {
+      .x = region.x, .y = region.y, .w = region.w, .h = region.h,
+      .confidence = region.confidence, .label_id = -1, .label = region.label, .object_id = -1,
+    };
+    if (gst_analytics_relation_meta_get_direct_related (meta, mtd.id,
+            GST_ANALYTICS_REL_TYPE_RELATE_TO, gst_analytics_tracking_mtd_get_mtd_type (),
+            &related, &track)
+        && gst_analytics_tracking_mtd_get_info (&track, &track_id, &first, &last, &lost)
+        && track_id <= G_MAXINT)
+      object.object_id = track_id;
+    g_array_append_val (objects, object);
+  }
+}
+
+/* There is no way to take one object off: the meta goes with all that it relates. */
+void
+yolo_analytics_clear (GstBuffer *buffer)
+{
+  GstAnalyticsRelationMeta *meta = gst_buffer_get_analytics_relation_meta (buffer);
+
+  if (meta)
+    gst_buffer_remove_meta (buffer, (GstMeta *) meta);
+}

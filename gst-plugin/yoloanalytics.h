@@ -1,0 +1,37 @@
+/* GstAnalyticsRelationMeta (GStreamer 1.24), or nothing where GStreamer is
+ * older: meson chooses yoloanalytics.c or yoloanalytics-stub.c. Only for
+ * yolometa.c. */
+
+#ifndef YOLO_ANALYTICS_H
+#define YOLO_ANALYTICS_H
+
+#include "gst-plugin/yolometa.h"
+
+G_BEGIN_DECLS
+
+/* What both kinds of meta say of an object, and how the two are told to be
+ * the same: the region's id is the id of its GstAnalyticsODMtd. */
+typedef struct {
+  gint id;                      /* -1: not known to GstAnalytics */
+  GQuark label;
+  gint x, y, w, h;              /* pixels */
+  gfloat confidence;
+  gint object_id;               /* -1: none */
+} YoloRegion;
+
+/* The region of an object that has its params as yolo_meta_add() writes
+ * them; FALSE if it is a region of another kind. */
+gboolean yolo_region_of_meta (const GstVideoRegionOfInterestMeta *meta, YoloRegion *region);
+
+/* Attaches an object and writes its id into region. n: how many the caller
+ * is going to attach, all together. */
+void yolo_analytics_add (GstBuffer *buffer, YoloRegion *region, guint n);
+
+/* Appends the objects (element-type YoloObject) that have no region on the buffer. */
+void yolo_analytics_read (GstBuffer *buffer, GArray *objects);
+
+void yolo_analytics_clear (GstBuffer *buffer);
+
+G_END_DECLS
+
+#endif
