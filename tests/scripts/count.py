@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Counts test cases in meson's logs.
+
+usage: count.py TESTLOG.json...
+
+A line of TAP is a case; a program without TAP is one. A program that died,
+timed out or broke its plan without a failed line of its own adds one failure.
+Prints the failed cases, then "N passed, N failed[, N skipped]"; exits with 1
+if any failed or none ran.
+"""
+
+import json
+import re
+import sys
+
+TAP = re.compile(r'(not )?ok \d+[ \t]*-?[ \t]*([^#\n]*)(#[ \t]*(skip|todo)\b.*)?', re.I)
+GOOD = ('OK', 'EXPECTEDFAIL')
+
+
+def count_program(entry):
+    """Passed and skipped as numbers, failed as names, of one test program."""
+    passed, failed, skipped = 0, [], 0
+    for line in (entry.get('stdout') or '').splitlines():
+        match = TAP.fullmatch(line)
+        if not match:
+            continue
+        directive = (match[4] or '').lower()
+        if directive == 'skip':
+            skipped += 1
+        elif match[1] and directive != 'todo':
+            failed.append(match[2].strip())
+        else:
+            passed += 1
+    result = entry['result']
+    if result in GOOD:
+        if passed + skipped == 0:
+            passed = 1
+    elif result == 'SKIP':
+        skipped = max(skipped, 1)
+    elif not failed:
+        failed.append(result)
+    return passed, failed, skipped
+
+
+def main():
+    passed = failed = skipped = 0
+    for path in sys.argv[1:]:
+        with open(path, encoding='utf-8') as log:
+            for line in log:
+                entry = json.loads(line)
+                p, f, s = count_program(entry)
+                passed, failed, skipped = passed + p, failed + len(f), skipped + s
+                for name in f:
+                    print(f'failed: {entry["name"]}: {name} (see {path.replace(".json", ".txt")})')
+    print(f'{passed} passed, {failed} failed' + (f', {skipped} skipped' if skipped else ''))
+    return failed > 0 or passed == 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

