@@ -1,0 +1,776 @@
+#!/usr/bin/env python3
+"""Writes the small ONNX models of tests/data and their reference tensors.
+
+  make-models.py [FOLDER]           writes them (default: tests/data)
+  make-models.py --check [FOLDER]   compares the folder with what would be written
+
+Needs numpy, onnx and onnxruntime (PyPI; made with 2.4.6, 1.23.2 and 1.32.0).
+Weights are random. Graphs are built node by node, in the structures
+that Ultralytics' exporter writes for YOLOv8 and YOLOv5u. See README.md there.
+"""
+
+import os
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto, helper, numpy_helper
+
+MAPS_TOLERANCE = 1e-5           # of --check, relative to the map's largest value
+FLOATS = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16}
+
+
+def noise(batch, height, width):
+    """Grey levels of the reference input [batch][height][width][3]: the top
+    byte of x = 1664525 x + 1013904223 modulo 2**32, from x = 1 on."""
+    x, out = 1, np.empty(batch * height * width * 3, np.uint8)
+    for i in range(out.size):
+        x = (1664525 * x + 1013904223) & 0xffffffff
+        out[i] = x >> 24
+    return out.reshape(batch, height, width, 3)
+
+
+class Graph:
+    """One model while it is built. `names`: full (as the exporter's), short
+    or numbers. What the exporter would fold is Constant nodes if not simplify."""
+
+    def __init__(self, seed=1, opset=18, batch=1, height=64, width=64, classes=3, layout='8.4',
+                 dynamic=False, half=False, unfused=False, nms=False, simplify=True,
+                 naming='short', act='SiLU', reg_max=16):
+        self.random = np.random.RandomState(seed)       # its streams are frozen
+        self.opset, self.batch, self.height, self.width = opset, batch, height, width
+        self.classes, self.layout, self.dynamic, self.half = classes, layout, dynamic, half
+        self.unfused, self.nms, self.simplify, self.naming = unfused, nms, simplify, naming
+        self.act_type, self.reg_max = act, reg_max
+        self.nodes, self.inits, self.shared, self.n_names = [], {}, {}, 0
+        self.box, self.cls, self.levels = [], [], []
+        self.float = TensorProto.FLOAT16 if half else TensorProto.FLOAT
+        self.channels = {}                              # of each tensor
+
+    # -- nodes and constants
+
+    def name(self, scope, what):
+        self.n_names += 1
+        if self.naming == 'full':
+            prefix = '/model' if self.nms else ''
+            return '%s/model.%s/%s_%d' % (prefix, scope.replace('.', '/', 1), what, self.n_names)
+        return '%s%d' % (what[0].lower() if self.naming == 'short' else '', self.n_names)
+
+    def node(self, op, inputs, scope='', outputs=1, **attributes):
+        name = self.name(scope, op)
+        outs = [name + ('_output_%d' % i if self.naming == 'full' else '_%d' % i if i else '')
+                for i in range(outputs)]
+        self.nodes.append(helper.make_node(
+            op, inputs, outs, name='' if self.naming == 'numbers' else name, **attributes))
+        if inputs and inputs[0] in self.channels:
+            self.channels[outs[0]] = self.channels[inputs[0]]
+        return outs[0] if outputs == 1 else outs
+
+    def weight(self, scope, what, array):
+        name = {'full': 'model.%s%s.%s' % ('model.' if self.nms else '', scope, what),
+                'short': '%s.%s' % (scope, what)}.get(self.naming) or self.name(scope, what)
+        self.inits[name] = np.asarray(array)
+        return name
+
+    def constant(self, array, shared=True):
+        """Constants of equal value share one initialiser, as onnxslim leaves them."""
+        array = np.asarray(array)
+        if not self.simplify:
+            return self.node('Constant', [], value=numpy_helper.from_array(array))
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if not shared or key not in self.shared:
+            self.shared[key] = self.name('', 'Constant')
+            self.inits[self.shared[key]] = array
+        return self.shared[key]
+
+    def ints(self, *values):
+        return self.constant(np.array(values, np.int64))
+
+    def int(self, value):
+        return self.constant(np.array(value, np.int64))
+
+    def real(self, value, dtype=None):
+        return self.constant(np.array(value, dtype or FLOATS[self.float]))
+
+    # -- operators whose form depends on the opset
+
+    def split(self, x, sizes, scope):
+        if self.opset < 13:
+            outs = self.node('Split', [x], scope, len(sizes), axis=1, split=sizes)
+        else:
+            outs = self.node('Split', [x, self.ints(*sizes)], scope, len(sizes), axis=1)
+        for out, size in zip(outs, sizes):
+            self.channels[out] = size
+        return outs
+
+    def unsqueeze(self, x, *axes):
+        if self.opset < 13:
+            return self.node('Unsqueeze', [x], axes=list(axes))
+        return self.node('Unsqueeze', [x, self.ints(*axes)])
+
+    def reshape(self, x, shape, scope=''):
+        extra = {'allowzero': 0} if self.opset >= 14 else {}
+        return self.node('Reshape', [x, shape], scope, **extra)
+
+    def concat(self, tensors, axis=1, scope=''):
+        out = self.node('Concat', tensors, scope, axis=axis)
+        if axis == 1 and tensors[0] in self.channels:
+            self.channels[out] = sum(self.channels[t] for t in tensors)
+        return out
+
+    def slice(self, x, start, end, axis, step=None):
+        return self.node('Slice', [x, start, end, axis] + ([step] if step else []))
+
+    # -- layers
+
+    def conv(self, x, out, kernel, stride=1, scope='', act=True, groups=1, bias=None, gain=1.6):
+        channels = self.channels[x]
+        pad = (kernel - 1) // 2 if kernel != 6 else 2
+        fan = channels // groups * kernel * kernel
+        weights = self.random.standard_normal((out, channels // groups, kernel, kernel)) * gain / fan ** .5
+        bias = self.random.standard_normal(out) * .4 if bias is None else bias
+        bn = self.unfused and act
+        inside = scope + '.conv' if act else scope
+        dtype = FLOATS[self.float]
+        inputs = [x, self.weight(inside, 'weight', weights.astype(dtype))]
+        if not bn:
+            inputs.append(self.weight(inside, 'bias', bias.astype(dtype)))
+        y = self.node('Conv', inputs, scope, dilations=[1, 1], group=groups, kernel_shape=[kernel] * 2,
+                      pads=[pad] * 4, strides=[stride] * 2)
+        self.channels[y] = out
+        if bn:
+            scale = .5 + self.random.random_sample(out)
+            mean = self.random.standard_normal(out) * .3
+            variance = .5 + self.random.random_sample(out)
+            y = self.node('BatchNormalization', [y] + [
+                self.weight(scope + '.bn', n, v.astype(np.float32)) for n, v in (
+                    ('weight', scale), ('bias', bias), ('running_mean', mean), ('running_var', variance))],
+                scope, epsilon=1e-3, momentum=.97)
+        if not act:
+            return y
+        if self.act_type == 'ReLU':
+            return self.node('Relu', [y], scope)
+        return self.node('Mul', [y, self.node('Sigmoid', [y], scope)], scope)
+
+    def c2f(self, x, out, n, shortcut, scope):
+        hidden = out // 2
+        parts = self.split(self.conv(x, 2 * hidden, 1, 1, scope + '.cv1'), [hidden, hidden], scope)
+        for i in range(n):
+            y = self.conv(parts[-1], hidden, 3, 1, '%s.m.%d.cv1' % (scope, i))
+            y = self.conv(y, hidden, 3, 1, '%s.m.%d.cv2' % (scope, i), gain=.8)
+            if shortcut:
+                y = self.node('Add', [parts[-1], y], scope)
+            parts.append(y)
+        return self.conv(self.concat(parts, 1, scope), out, 1, 1, scope + '.cv2')
+
+    def c3(self, x, out, n, shortcut, scope):
+        hidden = out // 2
+        a = self.conv(x, hidden, 1, 1, scope + '.cv1')
+        b = self.conv(x, hidden, 1, 1, scope + '.cv2')
+        for i in range(n):
+            y = self.conv(a, hidden, 1, 1, '%s.m.%d.cv1' % (scope, i))
+            y = self.conv(y, hidden, 3, 1, '%s.m.%d.cv2' % (scope, i), gain=.8)
+            a = self.node('Add', [a, y], scope) if shortcut else y
+        return self.conv(self.concat([a, b], 1, scope), out, 1, 1, scope + '.cv3')
+
+    def sppf(self, x, out, scope):
+        parts = [self.conv(x, self.channels[x] // 2, 1, 1, scope + '.cv1')]
+        for _ in range(3):
+            extra = {'dilations': [1, 1]} if self.opset >= 12 else {}
+            parts.append(self.node('MaxPool', [parts[-1]], scope, ceil_mode=0, kernel_shape=[5, 5],
+                                   pads=[2] * 4, strides=[1, 1], **extra))
+        return self.conv(self.concat(parts, 1, scope), out, 1, 1, scope + '.cv2')
+
+    def upsample(self, x, scope):
+        # The roi of opset 11 may not be left out; it is of float's size 0.
+        roi = self.constant(np.zeros(0, np.float32)) if self.opset < 13 else ''
+        return self.node('Resize', [x, roi, self.constant(np.array([1, 1, 2, 2], np.float32))], scope,
+                         coordinate_transformation_mode='asymmetric', cubic_coeff_a=-.75,
+                         mode='nearest', nearest_mode='floor')
+
+    # -- the head
+
+    def head(self, maps, strides, scope, box_channels=4, class_channels=4, depthwise=False):
+        """The per-level convolutions; decode() is the rest."""
+        self.scope = scope
+        bias = self.random.standard_normal(4 * self.reg_max) * .5
+        for i, (x, stride) in enumerate(zip(maps, strides)):
+            y = self.conv(x, box_channels, 3, 1, '%s.cv2.%d.0' % (scope, i))
+            y = self.conv(y, box_channels, 3, 1, '%s.cv2.%d.1' % (scope, i))
+            # every level's box bias is the same tensor, as after training's start
+            self.box.append(self.conv(y, 4 * self.reg_max, 1, 1, '%s.cv2.%d.2' % (scope, i), False,
+                                      bias=bias, gain=2.5))
+            y = x
+            for j in range(2):
+                if depthwise:
+                    y = self.conv(y, self.channels[y], 3, 1, '%s.cv3.%d.%d.0' % (scope, i, j),
+                                  groups=self.channels[y])
+                y = self.conv(y, class_channels, 1 if depthwise else 3, 1, '%s.cv3.%d.%d' % (scope, i, j))
+            self.cls.append(self.conv(y, self.classes, 1, 1, '%s.cv3.%d.2' % (scope, i), False, gain=3))
+            self.levels.append(stride)
+
+    def anchors(self):
+        """[2][anchors] points and [1][anchors] strides, in map pixels."""
+        points, strides = [], []
+        for s in self.levels:
+            h, w = self.height // s, self.width // s
+            y, x = np.meshgrid(np.arange(h) + .5, np.arange(w) + .5, indexing='ij')
+            points.append(np.stack([x.ravel(), y.ravel()]))
+            strides.append(np.full((1, h * w), s))
+        dtype = FLOATS[self.float]
+        return np.concatenate(points, 1).astype(dtype), np.concatenate(strides, 1).astype(dtype)
+
+    def dynamic_anchors(self):
+        points, strides = [], []
+        for x, s in zip(self.box, self.levels):
+            shape = self.node('Shape', [x])
+            h, w = (self.node('Gather', [shape, self.int(i)], axis=0) for i in (2, 3))
+            axes = []
+            for n in (w, h):
+                r = self.node('Range', [self.int(0), n, self.int(1)])
+                axes.append(self.node('Add', [self.node('Cast', [r], to=self.float), self.real(.5)]))
+            sizes = self.concat([self.node('Shape', [a]) for a in reversed(axes)], 0)
+            row = self.node('Expand', [self.reshape(axes[1], self.ints(-1, 1)), sizes])
+            column = self.node('Expand', [self.reshape(axes[0], self.ints(1, -1)), sizes])
+            grid = self.concat([self.unsqueeze(column, -1), self.unsqueeze(row, -1)], -1)
+            points.append(self.reshape(grid, self.ints(-1, 2)))
+            count = self.unsqueeze(self.node('Mul', [h, w]), 0)
+            strides.append(self.node(
+                'ConstantOfShape', [self.concat([count, self.ints(1)], 0)],
+                value=helper.make_tensor('value', self.float, [1], [s])))
+        points = self.node('Transpose', [self.concat(points, 0)], perm=[1, 0])
+        return self.unsqueeze(points, 0), self.node('Transpose', [self.concat(strides, 0)], perm=[1, 0])
+
+    def decode(self):
+        scope, bins, b = self.scope, self.reg_max, self.batch
+        count = len(self.levels)
+        if self.dynamic:
+            shape = self.node('Shape', [self.box[0]], scope)
+            first = self.unsqueeze(self.node('Gather', [shape, self.int(0)], axis=0), 0)
+            sized = lambda n: self.concat([first, self.ints(n), self.ints(-1)], 0)
+        else:
+            sized = lambda n: self.ints(b, n, -1)
+        if self.layout == '8.4':
+            shapes = sized(4 * bins), sized(self.classes)
+            box, cls = (self.concat([self.reshape(x, s, scope) for x in maps], -1, scope)
+                        for maps, s in ((self.box, shapes[0]), (self.cls, shapes[1])))
+        else:
+            shape = sized(4 * bins + self.classes)
+            both = [self.reshape(self.concat([self.box[i], self.cls[i]], 1, scope), shape, scope)
+                    for i in range(count)]
+            box, cls = self.split(self.concat(both, 2, scope), [4 * bins, self.classes], scope)
+
+        total = sum((self.height // s) * (self.width // s) for s in self.levels)
+        if self.dynamic or not self.simplify:
+            shape = self.node('Shape', [box], scope)
+            n, a = (self.unsqueeze(self.node('Gather', [shape, self.int(i)], axis=0), 0) for i in (0, 2))
+            four = self.concat([n, self.ints(4), self.ints(bins), a], 0)
+            three = self.concat([n, self.ints(4), a], 0)
+        else:
+            four, three = self.ints(b, 4, bins, total), self.ints(b, 4, total)
+        # The distribution: softmax over the bins, then its mean by a 1x1 convolution.
+        d = self.reshape(box, four, scope)
+        if self.opset >= 13:
+            d = self.node('Transpose', [d], scope, perm=[0, 2, 1, 3])
+            d = self.node('Softmax', [d], scope, axis=1)
+        else:                                   # whose Softmax flattens: along the last axis
+            if self.simplify:
+                d = self.node('Transpose', [d], scope, perm=[0, 3, 1, 2])
+            else:
+                d = self.node('Transpose', [d], scope, perm=[0, 2, 1, 3])
+                d = self.node('Transpose', [d], scope, perm=[0, 3, 2, 1])
+            d = self.node('Softmax', [d], scope, axis=3)
+            d = self.node('Transpose', [d], scope, perm=[0, 3, 2, 1])
+        dfl = self.weight(scope + '.dfl.conv', 'weight',
+                          np.arange(bins).reshape(1, bins, 1, 1).astype(FLOATS[self.float]))
+        d = self.node('Conv', [d, dfl], scope, dilations=[1, 1], group=1, kernel_shape=[1, 1],
+                      pads=[0] * 4, strides=[1, 1])
+        d = self.reshape(d, three, scope)
+
+        if self.dynamic:
+            points, strides = self.dynamic_anchors()
+        else:
+            points, strides = self.anchors()
+            points, strides = self.constant(points[None]), self.constant(strides)
+        if self.simplify:
+            half, full = self.ints(2), self.ints(4)
+        else:                                   # chunk (2, 1), traced
+            n = self.node('Gather', [self.node('Shape', [d]), self.ints(1)], axis=0)
+            n = self.node('Div', [self.node('Add', [n, self.ints(1)]), self.int(2)])
+            half = self.node('Mul', [n, self.ints(1)])
+            full = self.node('Mul', [n, self.ints(2)])
+        lt = self.slice(d, self.ints(0), half, self.ints(1))
+        rb = self.slice(d, half, full, self.ints(1))
+        lt = self.node('Sub', [points, lt], scope)
+        rb = self.node('Add', [points, rb], scope)
+        if not self.nms:
+            centre = self.node('Div', [self.node('Add', [lt, rb], scope), self.real(2)], scope)
+            lt, rb = centre, self.node('Sub', [rb, lt], scope)
+        boxes = self.node('Mul', [self.concat([lt, rb], 1, scope), strides], scope)
+        out = self.concat([boxes, self.node('Sigmoid', [cls], scope)], 1, scope)
+        return self.suppress(out) if self.nms else out
+
+    def suppress(self, out):
+        """nms=True: one image's detections [1][300][6] by NonMaxSuppression."""
+        n = self.int(0)
+        out = self.node('Transpose', [out], perm=[0, 2, 1])
+        boxes = self.slice(out, self.ints(0), self.ints(4), self.ints(2))
+        scores = self.slice(out, self.ints(4), self.ints(4 + self.classes), self.ints(2))
+        if self.opset < 18:
+            best = self.node('ReduceMax', [scores], axes=[-1], keepdims=0)
+        else:
+            best = self.node('ReduceMax', [scores, self.ints(-1)], keepdims=0)
+        which = self.node('ArgMax', [scores], axis=-1, keepdims=0)
+        boxes, which, best = (self.node('Gather', [x, n], axis=0) for x in (boxes, which, best))
+        keep = self.node('NonZero', [self.node('Greater', [best, self.real(.25)])])
+        keep = self.node('Transpose', [keep], perm=[1, 0])
+        boxes, best, which = (self.node('GatherND', [x, keep]) for x in (boxes, best, which))
+        # class offsets keep boxes of different classes apart
+        offset = self.node('Cast', [self.reshape(which, self.ints(-1, 1))], to=self.float)
+        apart = self.node('Add', [self.node('Mul', [self.node('Div', [boxes, self.real(self.width)]),
+                                                    self.real(1 / self.classes)]),
+                                  self.node('Mul', [offset, self.real(1 / self.classes)])])
+        nms_boxes, nms_scores = self.unsqueeze(apart, 0), self.unsqueeze(best, 0, 1)
+        if self.half:
+            nms_boxes, nms_scores = (self.node('Cast', [x], to=TensorProto.FLOAT)
+                                     for x in (nms_boxes, nms_scores))
+        chosen = self.node('NonMaxSuppression', [
+            nms_boxes, nms_scores, self.ints(2 ** 63 - 1), self.constant(np.array([.7], np.float32))])
+        chosen = self.node('Gather', [chosen, self.ints(2)], axis=1)
+        chosen = (self.node('Squeeze', [chosen, self.ints(1)]) if self.opset >= 13 else
+                  self.node('Squeeze', [chosen], axes=[1]))
+        chosen = self.slice(chosen, self.ints(0), self.ints(300), self.ints(0), self.ints(1))
+        boxes, best, which = (self.node('Gather', [x, chosen], axis=0) for x in (boxes, best, which))
+        which = self.node('Cast', [self.reshape(which, self.ints(-1, 1))], to=self.float)
+        rows = self.concat([boxes, self.reshape(best, self.ints(-1, 1)), which], -1)
+        missing = self.node('Sub', [self.int(300), self.node(
+            'Gather', [self.node('Shape', [rows]), n], axis=0)])
+        pads = self.concat([self.ints(0, 0), self.unsqueeze(missing, 0), self.ints(0)], 0)
+        rows = self.node('Pad', [rows, pads], mode='constant')
+        rows = self.reshape(rows, self.ints(1, 300, 6))
+        empty = self.constant(np.zeros((1, 300, 6), FLOATS[self.float]), shared=False)
+        return self.node('ScatterND', [empty, self.constant(np.zeros((1, 1), np.int64)), rows])
+
+    # -- the whole
+
+    def start(self):
+        self.channels['images'] = 3
+        if not self.half:
+            return 'images'
+        x = self.node('Cast', ['images'], to=TensorProto.FLOAT16)
+        self.channels[x] = 3
+        return x
+
+    def share_biases(self):
+        """simplify=False: tensors of equal value are one initialiser and Identity nodes."""
+        first, identities = {}, []
+        for name in list(self.inits):
+            key = (self.inits[name].dtype.str, self.inits[name].shape, self.inits[name].tobytes())
+            if key in first:
+                del self.inits[name]
+                identities.append(helper.make_node('Identity', [first[key]], [name], name='Identity_' + name))
+            else:
+                first[key] = name
+        self.nodes[:0] = identities
+
+    def spread(self):
+        """Scales the last convolutions: box logits of deviation 1.2 around the
+        bias, class logits such that some anchors pass .25."""
+        maps = run(self.model({}), self.box + self.cls, noise(self.batch, self.height, self.width))
+        convs = {n.output[0]: n for n in self.nodes if n.op_type == 'Conv'}
+        for i, (name, values) in enumerate(zip(self.box + self.cls, maps)):
+            weight, bias = convs[name].input[1:]
+            w, b = (self.inits[n].astype(np.float64) for n in (weight, bias))
+            values = values - b.reshape(-1, 1, 1)
+            if i < len(self.box):
+                scale = float('%.2g' % (1.2 / values.std()))
+            else:
+                scale = float('%.2g' % (1.4 / values.std()))
+                mean = -3 if self.classes < 10 else -5
+                b += mean - float('%.2g' % values.mean()) * scale
+                self.inits[bias] = b.astype(FLOATS[self.float])
+            self.inits[weight] = (w * scale).astype(FLOATS[self.float])
+
+    def model(self, metadata, shuffle=False, value_info=False):
+        nodes, inits = list(self.nodes), dict(self.inits)
+        last = nodes[-1]
+        out = 'output0'
+        if self.half:
+            nodes.append(helper.make_node('Cast', [last.output[0]], [out], name='graph_output_cast0',
+                                          to=TensorProto.FLOAT))
+        else:
+            renamed = helper.make_node(last.op_type, list(last.input), [out], name=last.name)
+            renamed.attribute.extend(last.attribute)
+            nodes[-1] = renamed
+        if shuffle:
+            nodes = shuffled(nodes, inits, self.random)
+        shape = ['batch', 3, 'height', 'width'] if self.dynamic else [self.batch, 3, self.height, self.width]
+        total = sum((self.height // s) * (self.width // s) for s in self.levels)
+        result = [self.batch, 300, 6] if self.nms else [self.batch, 4 + self.classes, total]
+        if self.dynamic:
+            result = ['batch', 300, 6] if self.nms else ['batch', 4 + self.classes, 'anchors']
+        graph = helper.make_graph(
+            nodes, 'main_graph',
+            [helper.make_tensor_value_info('images', TensorProto.FLOAT, shape)],
+            [helper.make_tensor_value_info(out, TensorProto.FLOAT, result)],
+            [numpy_helper.from_array(a, n) for n, a in inits.items()])
+        ir = {11: 6, 12: 7, 13: 7, 17: 8, 18: 8, 20: 9}[self.opset]
+        model = helper.make_model(graph, ir_version=ir, producer_name='yolo-tests',
+                                  opset_imports=[helper.make_opsetid('', self.opset)])
+        if value_info:
+            model = onnx.shape_inference.infer_shapes(model)
+        for key, value in metadata.items():
+            model.metadata_props.add(key=key, value=value)
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+
+def shuffled(nodes, inits, random):
+    """Another topological order."""
+    known, rest, out = set(inits) | {'images', ''}, list(nodes), []
+    while rest:
+        ready = [n for n in rest if all(i in known for i in n.input)]
+        node = ready[random.randint(len(ready))]
+        rest.remove(node)
+        out.append(node)
+        known.update(node.output)
+    return out
+
+
+def yolov8(g, widths=(2, 4, 4, 6, 6), depths=(1, 2, 2, 1), neck=1, first=3, last=5, **head):
+    """Backbone, neck and head with levels P`first` to P`last`."""
+    x, layer, taps = g.start(), 0, {}
+    for p in range(1, max(last, 5) + 1 if last >= 5 else last + 1):
+        x = g.conv(x, widths[min(p, len(widths)) - 1], 3, 2, str(layer))
+        layer += 1
+        if p > 1:
+            x = g.c2f(x, g.channels[x], depths[min(p - 2, len(depths) - 1)], True, str(layer))
+            layer += 1
+        taps[p] = x
+    top = max(taps)
+    x = taps[top] = g.sppf(x, g.channels[x], str(layer))
+    layer += 1
+    for p in range(top - 1, first - 1, -1):
+        x = g.concat([g.upsample(x, str(layer)), taps[p]], 1, str(layer + 1))
+        x = taps[p] = g.c2f(x, g.channels[taps[p]], neck, False, str(layer + 2))
+        layer += 3
+    outs = [x]
+    for p in range(first + 1, top + 1):
+        x = g.conv(x, g.channels[x], 3, 2, str(layer))
+        x = g.c2f(g.concat([x, taps[p]], 1, str(layer + 1)), g.channels[taps[p]], neck, False, str(layer + 2))
+        outs.append(x)
+        layer += 3
+    g.head(outs, [2 ** p for p in range(first, top + 1)], str(layer), **head)
+
+
+def yolov5u(g, widths=(2, 4, 4, 6, 6), depths=(1, 2, 3, 1), neck=1, **head):
+    x, taps, layer = g.start(), {}, 0
+    for p, width in enumerate(widths, 1):
+        x = g.conv(x, width, 6 if p == 1 else 3, 2, str(layer))
+        layer += 1
+        if p > 1:
+            x = taps[p] = g.c3(x, width, depths[p - 2], True, str(layer))
+            layer += 1
+    x = g.sppf(x, widths[4], str(layer))
+    layer += 1
+    lateral = {}
+    for p in (4, 3):
+        lateral[p + 1] = x = g.conv(x, g.channels[taps[p]], 1, 1, str(layer))
+        x = g.concat([g.upsample(x, str(layer + 1)), taps[p]], 1, str(layer + 2))
+        x = g.c3(x, g.channels[taps[p]], neck, False, str(layer + 3))
+        layer += 4
+    outs = [x]
+    for p in (4, 5):
+        x = g.conv(x, g.channels[x], 3, 2, str(layer))
+        x = g.c3(g.concat([x, lateral[p]], 1, str(layer + 1)), widths[p - 1], neck, False, str(layer + 2))
+        outs.append(x)
+        layer += 3
+    g.head(outs, [8, 16, 32], str(layer), **head)
+
+
+def run(model, names, grey):
+    """The named tensors, [batch][channels][height][width], float32."""
+    extended = onnx.ModelProto()
+    extended.CopyFrom(model)
+    del extended.graph.output[:]
+    for name in names:
+        extended.graph.output.append(onnx.ValueInfoProto(name=name))
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = ort.InferenceSession(extended.SerializeToString(), options, providers=['CPUExecutionProvider'])
+    images = (grey.astype(np.float32) / 255).transpose(0, 3, 1, 2)
+    return [np.asarray(a, np.float32) for a in session.run(names, {'images': np.ascontiguousarray(images)})]
+
+
+def as_float(model):
+    """The same network in float32: weights dequantised or widened, no rounding
+    of activations. What a file with float16 or 8-bit weights means exactly."""
+    m = onnx.ModelProto()
+    m.CopyFrom(model)
+    inits = {i.name: numpy_helper.to_array(i) for i in m.graph.initializer}
+    nodes, alias, values = [], {}, {}
+    for n in m.graph.node:
+        inputs = [alias.get(i, i) for i in n.input]
+        if n.op_type == 'QuantizeLinear':
+            alias[n.output[0]] = inputs[0]
+            continue
+        if n.op_type == 'DequantizeLinear':
+            if inputs[0] not in inits:
+                alias[n.output[0]] = inputs[0]
+                continue
+            q, scale = inits[inputs[0]].astype(np.float64), inits[inputs[1]].astype(np.float64)
+            zero = inits[inputs[2]].astype(np.float64) if len(inputs) > 2 else np.zeros_like(scale)
+            if scale.ndim and scale.size > 1:
+                shape = [-1] + [1] * (q.ndim - 1)
+                scale, zero = scale.reshape(shape), zero.reshape(shape)
+            values[n.output[0]] = ((q - zero) * scale).astype(np.float32).reshape(q.shape)
+            continue
+        if n.op_type == 'DynamicQuantizeLinear':
+            alias[n.output[0]] = inputs[0]
+            inits[n.output[1]] = np.array(1, np.float32)
+            continue
+        kind = n.op_type
+        if kind == 'ConvInteger':               # its result is cast and scaled behind it
+            kind = 'Conv'
+            zero = inits[inputs[3]] if len(inputs) > 3 else np.zeros((), np.int8)
+            zero = zero.astype(np.float32).reshape([-1] + [1] * 3 if zero.ndim else [])
+            values[inputs[1] + '_f'] = inits[inputs[1]].astype(np.float32) - zero
+            inputs = [inputs[0], inputs[1] + '_f']
+        copy = helper.make_node(kind, inputs, list(n.output), name=n.name)
+        for a in n.attribute:
+            if n.op_type == 'Cast' and a.i == TensorProto.FLOAT16:
+                a = helper.make_attribute('to', TensorProto.FLOAT)
+            if a.type == onnx.AttributeProto.TENSOR and a.t.data_type == TensorProto.FLOAT16:
+                a = helper.make_attribute(a.name, numpy_helper.from_array(
+                    numpy_helper.to_array(a.t).astype(np.float32)))
+            copy.attribute.append(a)
+        nodes.append(copy)
+    inits.update(values)
+    del m.graph.node[:], m.graph.initializer[:], m.graph.value_info[:]
+    m.graph.node.extend(nodes)
+    m.graph.initializer.extend(
+        numpy_helper.from_array(a.astype(np.float32) if a.dtype == np.float16 else a, n)
+        for n, a in inits.items())
+    return m
+
+
+def shortened(model):
+    """The quantisers' long names cost half of the file."""
+    g = model.graph
+    keep = {'images', 'output0', ''}
+    for n in g.node:
+        n.name = short(n.name)
+        n.input[:] = [i if i in keep else short(i) for i in n.input]
+        n.output[:] = [o if o in keep else short(o) for o in n.output]
+    for i in g.initializer:
+        i.name = short(i.name)
+    del g.value_info[:]
+    return model
+
+
+def short(name):
+    for long, s in (('_QuantizeLinear', '_Q'), ('_DequantizeLinear', '_D'), ('_Input', '_I'), ('_Output', '_O'),
+                    ('_zero_point', '_z'), ('_scale', '_s'), ('_quantized', '_q'), ('_output', '_o')):
+        name = name.replace(long, s)
+    return name
+
+
+def quantised(model, how, exclude, **options):
+    """By onnxruntime's own quantisers."""
+    from onnxruntime import quantization as q
+
+    class Reader(q.CalibrationDataReader):
+        def __init__(self):
+            _, _, height, width = (d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim)
+            grey = noise(3, height, width).astype(np.float32) / 255
+            self.images = iter([{'images': np.ascontiguousarray(i[None].transpose(0, 3, 1, 2))} for i in grey])
+
+        def get_next(self):
+            return next(self.images, None)
+
+    with tempfile.TemporaryDirectory() as folder:
+        a, b = os.path.join(folder, 'a.onnx'), os.path.join(folder, 'b.onnx')
+        onnx.save(model, a)
+        if how == 'dynamic':
+            q.quantize_dynamic(a, b, weight_type=q.QuantType.QInt8)
+        else:
+            kind = q.QuantType.QUInt8 if how == 'u8' else q.QuantType.QInt8
+            q.quantize_static(a, b, Reader(), quant_format=q.QuantFormat.QDQ, weight_type=q.QuantType.QInt8,
+                              activation_type=kind, nodes_to_exclude=exclude, **options)
+        return shortened(onnx.load(b))
+
+
+def check_output(g, model, reference):
+    """That the file as a whole says what its maps say."""
+    batch, height, width, _, maps = reference
+    out = run(model, ['output0'], noise(batch, height, width))[0]
+    rows = []
+    for level, stride in enumerate(g.levels):
+        box, cls = (m.astype(np.float64) for m in maps[2 * level:2 * level + 2])
+        n, h, w, _ = box.shape
+        p = np.exp(box.reshape(n, h, w, 4, g.reg_max))
+        d = (p * np.arange(g.reg_max)).sum(-1) / p.sum(-1)
+        y, x = np.meshgrid(np.arange(h) + .5, np.arange(w) + .5, indexing='ij')
+        x1, y1, x2, y2 = x - d[..., 0], y - d[..., 1], x + d[..., 2], y + d[..., 3]
+        ways = (x1, y1, x2, y2) if g.nms else ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1)
+        rows.append(np.concatenate([np.stack(ways, -1) * stride, 1 / (1 + np.exp(-cls))], -1).reshape(n, h * w, -1))
+    rows = np.concatenate(rows, 1)
+    if not g.nms:
+        loose = g.half or any(n.op_type in ('QuantizeLinear', 'ConvInteger') for n in model.graph.node)
+        assert np.abs(out.transpose(0, 2, 1) - rows).max() < (8 if loose else 1e-3), 'decode'
+        return
+    assert out.shape == (1, 300, 6) and out[0, 0, 4] > .25
+    best = rows[0][rows[0, :, 4:].max(-1).argmax()]
+    assert np.abs(out[0, 0, :4] - best[:4]).max() < (.5 if g.half else 1e-3), 'nms'
+    assert out[0, 0, 5] == best[4:].argmax()
+
+
+def metadata(g, names, **change):
+    m = {
+        'description': 'random weights, for tests', 'author': 'tests', 'date': '2026-01-01T00:00:00',
+        'version': '8.4.190' if g.layout == '8.4' else '8.3.202', 'license': 'MIT',
+        'stride': str(max(g.levels)), 'task': 'detect', 'batch': str(g.batch),
+        'imgsz': '[%d, %d]' % (g.height, g.width), 'names': repr(names), 'channels': '3',
+        'args': repr({'batch': g.batch, 'half': g.half, 'dynamic': g.dynamic, 'simplify': g.simplify,
+                      'opset': g.opset, 'nms': g.nms})}
+    if g.layout == '8.4':
+        m.update(head='Detect', end2end='False')
+    m.update(change)
+    return m
+
+
+# name: options of Graph, then of the network, then of the file
+ALPHABET = ['alpha', 'beta', 'gamma', 'delta']
+NAMES = {0: 'person', 1: "driver's cab", 2: 'Straße "A", {7: x}', 3: '\u8eca\\両'}
+MODELS = {
+    'v8n': dict(naming='full'),
+    'v8n-83': dict(opset=13, layout='8.3', width=32, names=NAMES, classes=4, file=dict(value_info=True)),
+    'v8s-opset11': dict(opset=11, layout='8.3', width=96, height=32, classes=2,
+                        net=dict(widths=(2, 4, 8, 8, 8), box_channels=8)),
+    'v8m-opset12': dict(opset=12, height=32, width=64, net=dict(depths=(2, 4, 4, 2), neck=2)),
+    'v8l-opset13': dict(opset=13, height=32, width=64, net=dict(depths=(3, 6, 6, 3), neck=3)),
+    'v8x-opset20': dict(opset=20, height=64, width=32, classes=80, naming='numbers', file=dict(shuffle=True),
+                        net=dict(depths=(3, 6, 6, 3), neck=3, widths=(4, 4, 6, 6, 6))),
+    'v5u': dict(arch='v5u'),
+    'v5u-l': dict(arch='v5u', opset=17, layout='8.3', height=64, width=32,
+                  net=dict(depths=(3, 6, 9, 3), neck=3)),
+    'v8n-dynamic': dict(dynamic=True, height=32, also=[(2, 96, 32)]),
+    'v8n-83-dynamic': dict(opset=12, layout='8.3', dynamic=True, also=[(1, 32, 96)], classes=2),
+    'v8n-half': dict(half=True, height=64, width=96, names=ALPHABET, classes=4, reg_max=8),
+    'v8n-half-dynamic': dict(half=True, opset=17, layout='8.3', dynamic=True, width=32),
+    'v8n-b4': dict(batch=4, height=32, width=64),
+    'v8n-unfused': dict(unfused=True, opset=17),
+    'v8n-nms': dict(nms=True, height=32),
+    'v8n-nms-half': dict(nms=True, half=True, opset=17, width=32),
+    'v8n-nms-dynamic': dict(nms=True, dynamic=True, width=32),
+    'v8n-plain': dict(simplify=False, width=32),
+    'v8n-83-plain-opset12': dict(simplify=False, opset=12, layout='8.3', classes=1, height=32),
+    'v8n-qdq-u8': dict(quantise='u8', height=32, options=dict(per_channel=True)),
+    'v8n-qdq-s8': dict(quantise='s8', height=32, options=dict(op_types_to_quantize=['Conv'])),
+    'v8n-dynquant': dict(quantise='dynamic', opset=20, height=32),
+    'v8n-nometa': dict(classes=1, opset=17, unfused=True, naming='numbers', meta=None, width=32),
+    'v8-p34': dict(net=dict(last=4), height=48, width=80),
+    'v8-p2': dict(net=dict(first=2), opset=17, classes=1, reg_max=8),
+    'v8-p6': dict(net=dict(last=6), reg_max=8, width=128),
+    'v8n-relu': dict(act='ReLU', opset=13, height=32),
+    'v8n-depthwise': dict(net=dict(depthwise=True), width=32),
+}
+
+
+def build(name, spec, index):
+    """(model, list of (reference's suffix, batch, height, width, kind, maps))"""
+    spec = dict(spec)
+    arch, net, file = spec.pop('arch', 'v8'), spec.pop('net', {}), spec.pop('file', {})
+    also, quantise, options = spec.pop('also', []), spec.pop('quantise', None), spec.pop('options', {})
+    names, meta = spec.pop('names', None), spec.pop('meta', {})
+    g = Graph(seed=index + 1, **spec)
+    (yolov5u if arch == 'v5u' else yolov8)(g, **net)
+    first = len(g.nodes)
+    g.decode()
+    g.spread()
+    if not g.simplify:
+        g.share_biases()
+    if names is None:
+        names = {i: ALPHABET[i] if g.classes <= 4 else 'class %d' % i for i in range(g.classes)}
+    model = g.model(metadata(g, names) if meta is not None else {}, **file)
+    if quantise:
+        decode = [n.name for n in model.graph.node[first:]]
+        model = quantised(model, quantise, decode, **options)
+    kinds = ['float', 'int8'] if quantise else ['float']
+    references = []
+    for batch, height, width in [(g.batch, g.height, g.width)] + also:
+        for kind in kinds:
+            source = as_float(model) if kind == 'float' and (g.half or quantise) else model
+            maps = run(source, [m for pair in zip(g.box, g.cls) for m in pair], noise(batch, height, width))
+            references.append((batch, height, width, kind, [m.transpose(0, 2, 3, 1) for m in maps]))
+    check_output(g, model, references[0])
+    if g.half:
+        rough = run(model, g.cls, noise(references[0][0], g.height, g.width))
+        for a, b in zip(rough, references[0][4][1::2]):
+            assert np.abs(a.transpose(0, 2, 3, 1) - b).max() < 2e-2 * np.abs(b).max(), name
+    model_names = list(names.values()) if isinstance(names, dict) else list(names)
+    if meta is None:
+        model_names = [str(i) for i in range(g.classes)]
+    return model, g, model_names, references
+
+
+def main():
+    arguments = sys.argv[1:]
+    check = '--check' in arguments
+    arguments = [a for a in arguments if a != '--check']
+    folder = arguments[0] if arguments else os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'data')
+    lines = ['# file\treference\tkind\tbatch\theight\twidth\treg_max\tstrides\tnames']
+    bad, total = [], 0
+
+    def put(name, data, same=None):
+        nonlocal total
+        total += len(data)
+        path = os.path.join(folder, name)
+        if not check:
+            with open(path, 'wb') as f:
+                f.write(data)
+        elif not os.path.exists(path):
+            bad.append(name + ' is missing')
+        else:
+            with open(path, 'rb') as f:
+                old = f.read()
+            if old != data and not (same and same(old)):
+                bad.append(name + ' differs')
+
+    for index, (name, spec) in enumerate(MODELS.items()):
+        model, g, names, references = build(name, spec, index)
+        data = model.SerializeToString(deterministic=True)
+        assert len(data) < 100000, (name, len(data))
+        put(name + '.onnx', data)
+        for batch, height, width, kind, maps in references:
+            suffix = '' if (height, width) == (g.height, g.width) else '-%dx%d' % (height, width)
+            if kind != 'float':
+                suffix += '-' + kind
+            flat = np.concatenate([m.ravel() for m in maps]).astype('<f4')
+            scale = np.concatenate([np.full(m.size, np.abs(m).max()) for m in maps])
+            assert np.isfinite(flat).all()
+
+            def close(old):
+                old = np.frombuffer(old, '<f4')
+                return old.size == flat.size and (np.abs(old - flat) <= MAPS_TOLERANCE * scale).all()
+            put(name + suffix + '.maps', flat.tobytes(), close)
+            lines.append('\t'.join(map(str, (
+                name + '.onnx', name + suffix + '.maps', kind, batch, height, width, g.reg_max,
+                ','.join(map(str, g.levels)), '|'.join(names)))))
+        passing = np.mean([(m.max(-1) > np.log(.25 / .75)).mean() for m in references[0][4][1::2]])
+        deviation = [float(m.std()) for m in references[0][4]]
+        print('%-24s %6d bytes, %3.0f %% of the anchors above .25, deviations %s' % (
+            name, len(data), 100 * passing, ' '.join('%.2f' % d for d in deviation)))
+        assert 0 < passing < .7, name
+    put('models.tsv', ('\n'.join(lines) + '\n').encode())
+    print('%d bytes in all' % total)
+    for line in bad:
+        print(line, file=sys.stderr)
+    return 1 if bad else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
