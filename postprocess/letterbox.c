@@ -1,0 +1,100 @@
+#include "postprocess/letterbox.h"
+
+#include <math.h>
+
+static double
+gain_of (int src_width, int src_height, int net_width, int net_height)
+{
+  return fmin ((double) net_height / src_height, (double) net_width / src_width);
+}
+
+/* Python's round() goes to the even neighbour from the middle, as rint() does
+ * in the default rounding mode. */
+static int
+scaled (int n, double gain)
+{
+  double r = rint (n * gain);
+  return r < 1 ? 1 : (int) r;
+}
+
+/**
+ * yolo_letterbox_init:
+ * @box: (out): the geometry
+ * @src_width: pixels of the frame's visible part, 1 or more
+ * @src_height: the same
+ * @net_width: pixels of the network's input, 1 or more
+ * @net_height: the same
+ *
+ * Ultralytics' LetterBox: one gain for both axes, each side rounded by itself
+ * and at least a pixel, centred; where the padding is odd the smaller half is
+ * at the left and top.
+ */
+void
+yolo_letterbox_init (YoloLetterbox *box, int src_width, int src_height,
+    int net_width, int net_height)
+{
+  double gain = gain_of (src_width, src_height, net_width, net_height);
+  int width = scaled (src_width, gain), height = scaled (src_height, gain);
+  int left = (int) rint ((net_width - width) / 2.0 - 0.1);
+  int top = (int) rint ((net_height - height) / 2.0 - 0.1);
+
+  *box = (YoloLetterbox) {
+    .src_width = src_width, .src_height = src_height,
+    .net_width = net_width, .net_height = net_height,
+    .width = width, .height = height,
+    .left = left, .top = top,
+    .gain = (float) gain,
+    .pad_x = (float) left, .pad_y = (float) top,
+  };
+}
+
+/**
+ * yolo_letterbox_auto:
+ * @src_width: pixels of the frame's visible part, 1 or more
+ * @src_height: the same
+ * @size: of the longer side; rounded up to a multiple of @stride
+ * @stride: the network's largest stride
+ * @net_width: (out): pixels of the network's input
+ * @net_height: (out): the same
+ */
+void
+yolo_letterbox_auto (int src_width, int src_height, int size, int stride,
+    int *net_width, int *net_height)
+{
+  size = (size + stride - 1) / stride * stride;
+
+  double gain = gain_of (src_width, src_height, size, size);
+  int width = scaled (src_width, gain), height = scaled (src_height, gain);
+
+  *net_width = width + (size - width) % stride;
+  *net_height = height + (size - height) % stride;
+}
+
+static float
+clip (float v, int max)
+{
+  return v > 0 ? v < (float) max ? v : (float) max : 0;
+}
+
+/**
+ * yolo_letterbox_to_frame:
+ * @box: the geometry that the network's input was made with
+ * @detections: (array length=n): in pixels of the network's input; changed in place
+ *
+ * The inverse as Ultralytics' scale_boxes has it: every axis has the gain that
+ * its side was rounded to.
+ */
+void
+yolo_letterbox_to_frame (const YoloLetterbox *box, YoloDetection *detections, size_t n)
+{
+  float gain_x = (float) ((double) box->width / box->src_width);
+  float gain_y = (float) ((double) box->height / box->src_height);
+
+  for (size_t i = 0; i < n; i++) {
+    YoloDetection *d = &detections[i];
+    d->x1 = clip ((d->x1 - box->pad_x) / gain_x, box->src_width);
+    d->y1 = clip ((d->y1 - box->pad_y) / gain_y, box->src_height);
+    d->x2 = clip ((d->x2 - box->pad_x) / gain_x, box->src_width);
+    d->y2 = clip ((d->y2 - box->pad_y) / gain_y, box->src_height);
+  }
+}
