@@ -1,0 +1,121 @@
+/* The definition of preprocess: one pixel after the other. */
+
+#include "postprocess/preprocess.h"
+#include "postprocess/sample.h"
+#include "postprocess/tensor.h"
+
+typedef struct {
+  uint8_t c[3];
+} Rgb;
+
+typedef struct {
+  const YoloFrame *frame;
+  const YoloLayout *layout;
+  YoloColour colour;
+  int x0, y0, width, height;    /* the visible part */
+} Source;
+
+static uint8_t
+clamp_level (int32_t v)
+{
+  return (uint8_t) (v < 0 ? 0 : v > 255 ? 255 : v);
+}
+
+/* A component of the frame's pixel (x, y). */
+static int
+component_at (const Source *src, int i, int x, int y)
+{
+  const YoloFrame *f = src->frame;
+  int plane = src->layout->component[i].plane;
+  const uint8_t *p = (const uint8_t *) f->plane[plane]
+      + (y >> src->layout->component[i].y_shift) * f->stride[plane]
+      + (ptrdiff_t) (x >> src->layout->component[i].x_shift) * src->layout->component[i].step
+      + src->layout->component[i].offset;
+
+  return src->layout->bits == 8 ? p[0] : (p[0] | p[1] << 8) >> 6;
+}
+
+/* The pixel (x, y) of the visible part. */
+static Rgb
+rgb_at (const Source *src, int x, int y)
+{
+  int32_t v[3] = { 0, 0, 0 };
+  Rgb rgb;
+
+  x += src->x0;
+  y += src->y0;
+  for (int i = 0; i < src->layout->n_components; i++)
+    v[i] = component_at (src, i, x, y);
+  if (src->layout->n_components == 1)   /* grey: no colour */
+    v[1] = v[2] = 128;
+  for (int i = 0; i < 3; i++) {
+    const int32_t *m = src->colour.factor[i];
+    rgb.c[i] = src->layout->yuv
+        ? clamp_level ((m[0] * v[0] + m[1] * v[1] + m[2] * v[2] + src->colour.offset[i]) >> 16)
+        : (uint8_t) v[i];
+  }
+  return rgb;
+}
+
+/* The pixel (x, y) of the scaled frame. */
+static Rgb
+scaled_at (const Source *src, const YoloLetterbox *box, int x, int y)
+{
+  Rgb out;
+
+  switch (yolo_scale (src->width, src->height, box->width, box->height)) {
+    case YOLO_SCALE_NONE:
+      return rgb_at (src, x, y);
+
+    case YOLO_SCALE_HALF:
+    {
+      Rgb a = rgb_at (src, 2 * x, 2 * y), b = rgb_at (src, 2 * x + 1, 2 * y);
+      Rgb c = rgb_at (src, 2 * x, 2 * y + 1), d = rgb_at (src, 2 * x + 1, 2 * y + 1);
+      for (int i = 0; i < 3; i++)
+        out.c[i] = (uint8_t) ((a.c[i] + b.c[i] + c.c[i] + d.c[i] + 2) >> 2);
+      return out;
+    }
+
+    case YOLO_SCALE_LINEAR:
+    {
+      YoloTap h = yolo_tap_column (x, src->width, box->width);
+      YoloTap v = yolo_tap_row (y, src->height, box->height);
+      Rgb a = rgb_at (src, h.index[0], v.index[0]), b = rgb_at (src, h.index[1], v.index[0]);
+      Rgb c = rgb_at (src, h.index[0], v.index[1]), d = rgb_at (src, h.index[1], v.index[1]);
+      for (int i = 0; i < 3; i++) {
+        int top = (a.c[i] * h.weight[0] + b.c[i] * h.weight[1]) >> 4;
+        int bottom = (c.c[i] * h.weight[0] + d.c[i] * h.weight[1]) >> 4;
+        out.c[i] = (uint8_t) ((((top * v.weight[0]) >> 16) + ((bottom * v.weight[1]) >> 16) + 2) >> 2);
+      }
+      return out;
+    }
+  }
+  return (Rgb) { { 0, 0, 0 } };
+}
+
+void
+yolo_preprocess_reference (const YoloFrame *frame, const YoloLetterbox *box,
+    void *dst, YoloTensorType type, int channels)
+{
+  Source src = {
+    .frame = frame, .layout = &yolo_layouts[frame->format],
+    .x0 = frame->crop.x, .y0 = frame->crop.y,
+    .width = frame->crop.width, .height = frame->crop.height,
+  };
+  if (src.width == 0 && src.height == 0)
+    src = (Source) { .frame = frame, .layout = src.layout, .width = frame->width, .height = frame->height };
+  yolo_colour_init (&src.colour, frame->matrix, frame->full_range, src.layout->bits);
+
+  for (int y = 0; y < box->net_height; y++) {
+    for (int x = 0; x < box->net_width; x++) {
+      int sx = x - box->left, sy = y - box->top;
+      Rgb rgb = { { YOLO_BORDER, YOLO_BORDER, YOLO_BORDER } };
+      if (sx >= 0 && sx < box->width && sy >= 0 && sy < box->height)
+        rgb = scaled_at (&src, box, sx, sy);
+
+      size_t at = ((size_t) y * box->net_width + x) * channels;
+      for (int c = 0; c < channels; c++)
+        yolo_tensor_set (dst, type, at + c, c < 3 ? rgb.c[c] : 0);
+    }
+  }
+}
