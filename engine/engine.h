@@ -12,15 +12,17 @@ G_BEGIN_DECLS
 
 typedef enum { YOLO_DEVICE_AUTO, YOLO_DEVICE_CPU, YOLO_DEVICE_CUDA } YoloDevice;
 
-/* Elements whose configs agree in all fields share an engine; those that give
- * the same non-NULL id share it too, and the first one's config counts. */
+/* With an id: the engine of that id, whatever else its first user asked for;
+ * model_file may be NULL when it exists. Without: the engine without an id
+ * that agrees in file (symbolic links followed), device, precision (`auto`
+ * resolved, both) and threads. */
 typedef struct {
   const char *model_file;
   const char *id;               /* engine-id, or NULL */
   YoloDevice device;            /* auto: CUDA where it is available, else the CPU */
   guint cuda_device_id;
   YoloPrecision precision;
-  guint threads;                /* of the CPU; 0 = all */
+  guint threads;                /* of the CPU; 0 = all, or OMP_NUM_THREADS */
 } YoloEngineConfig;
 
 typedef struct _YoloEngine YoloEngine;
@@ -28,15 +30,19 @@ typedef struct _YoloStream YoloStream;
 
 /**
  * yolo_engine_get:
+ * @config: what is wanted; copied
  *
  * Loads the model, or gives the engine that another element has loaded it
- * into. Blocks while the model loads. Thread-safe.
+ * into. Blocks while the model loads; those that ask for it meanwhile wait for
+ * the same load and share its error. A failed load is forgotten. Thread-safe.
  *
- * Returns: (transfer full): the engine, or NULL with @error
+ * Returns: (transfer full): the engine, or NULL with @error (domain
+ * YOLO_NETWORK_ERROR)
  */
 YoloEngine *yolo_engine_get (const YoloEngineConfig *config, GError **error);
 YoloEngine *yolo_engine_ref (YoloEngine *engine);
-/* The last one stops the thread and frees all. Not from a callback. */
+/* The last one stops the thread and frees all. Open streams hold a reference.
+ * Not from a callback. */
 void yolo_engine_unref (YoloEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloEngine, yolo_engine_unref)
 
@@ -44,11 +50,35 @@ const YoloModel *yolo_engine_model (YoloEngine *engine);
 YoloPrecision yolo_engine_precision (YoloEngine *engine);       /* what it runs in */
 const char *yolo_engine_backend (YoloEngine *engine);   /* "cpu", "cuda" */
 
+/**
+ * yolo_engine_prepare:
+ * @net_width: input width in pixels
+ * @net_height: input height in pixels
+ *
+ * Readies the network for a size and the batch size as it is set now, so that
+ * the first frame does not wait for it and an error shows here. Not needed:
+ * what is missing is prepared when a frame needs it. Blocks; thread-safe; not
+ * from a callback.
+ *
+ * Returns: FALSE with @error when the network cannot run at this size
+ */
+gboolean yolo_engine_prepare (YoloEngine *engine, guint net_width, guint net_height, GError **error);
+
 /* The batch former's settings, of the whole engine; can be set at any time,
- * the last one set counts. batch_size 0: the number of open streams, at most
- * 32. batch_timeout in nanoseconds: how long the oldest frame may wait for
- * others; 0: never, what is there is run. */
+ * the last one set counts; 0 and 0 at first. batch_size 0: the number of open
+ * streams, at most 32. batch_timeout in nanoseconds: how long the oldest frame
+ * may wait for others; 0: never, what is there is run. */
 void yolo_engine_set_batching (YoloEngine *engine, guint batch_size, guint64 batch_timeout);
+
+/* Of all its streams since it was loaded. */
+typedef struct {
+  guint64 frames, batches;      /* that ran without an error */
+  guint streams;                /* open */
+  guint prepared;               /* (batch, size)s kept ready */
+  gsize arena;                  /* bytes of their activations */
+} YoloEngineStats;
+
+void yolo_engine_get_stats (YoloEngine *engine, YoloEngineStats *stats);
 
 /* What to do with one frame; copied. */
 typedef struct {
@@ -65,21 +95,30 @@ typedef struct {
    * confidence; valid during the callback. */
   const YoloDetection *detections;
   guint n_detections;
-  const GError *error;          /* this frame failed or was cancelled (G_IO_ERROR_CANCELLED) */
-  guint batch;                  /* frames that ran together */
-  /* nanoseconds: waiting for the batch, preprocess, network, decode and NMS */
+  guint missed;                 /* candidates for which a device had no room; 0 on the CPU */
+  /* This frame failed (YOLO_NETWORK_ERROR; G_IO_ERROR_INVALID_ARGUMENT: the
+   * request is wrong) or was cancelled (G_IO_ERROR_CANCELLED). */
+  const GError *error;
+  guint batch;                  /* frames that ran together; 0: it did not run */
+  /* Nanoseconds, one after the other, from submit to callback: waiting for the
+   * batch, preprocess, network, decode and NMS. The batch's frames share the
+   * middle two; the last one includes the callbacks of the batch's earlier
+   * frames. A device that preprocesses and decodes itself has both in `network`. */
   guint64 queued, preprocess, network, postprocess;
 } YoloResult;
 
 /* Called once for every submitted frame of the stream, in the order of
- * submission, from the engine's thread: it must not block. */
+ * submission, from the engine's thread: it must not block, all streams of the
+ * engine wait for it. It may call yolo_stream_submit() and the setters. A lock
+ * that it takes must not be held by who cancels, drains or closes. */
 typedef void (*YoloResultFunc) (gpointer user_data, gpointer tag, const YoloResult *result);
 
 /* max_pending: how many frames this stream will have under way at most; the
- * batch former does not wait for a stream that has reached it. */
+ * batch former does not wait for a stream that has reached it, and memory is
+ * kept ready for so many. */
 YoloStream *yolo_engine_open_stream (YoloEngine *engine, guint max_pending,
     YoloResultFunc func, gpointer user_data);
-/* Cancels what is under way, waits for its callbacks, closes. */
+/* Cancels what is under way, waits for its callbacks, closes. Not from a callback. */
 void yolo_stream_close (YoloStream *stream);
 
 void yolo_stream_set_max_pending (YoloStream *stream, guint max_pending);
@@ -89,12 +128,14 @@ void yolo_stream_set_active (YoloStream *stream, gboolean active);
 
 /* Never blocks, never fails: errors come through the callback. */
 void yolo_stream_submit (YoloStream *stream, const YoloRequest *request, gpointer tag);
-/* Frames not yet running are called back as cancelled at once; returns when
- * none is under way any more. */
+/* Frames submitted so far and not yet running are called back as cancelled as
+ * soon as those that run are done; returns after the last of these callbacks.
+ * Not from a callback. */
 void yolo_stream_cancel (YoloStream *stream);
-/* Runs what is queued without waiting for the batch to fill; returns when
- * none is under way any more. */
+/* Runs what has been submitted so far without waiting for the batch to fill;
+ * returns after the last of its callbacks. Not from a callback. */
 void yolo_stream_drain (YoloStream *stream);
+/* Frames whose callback has not begun. */
 guint yolo_stream_pending (YoloStream *stream);
 
 G_END_DECLS

@@ -1,0 +1,179 @@
+/* The batch former: which frames run next, and when. All of it is a function
+ * of the streams' state and the time, under the engine's lock. */
+
+#include "engine/engine-private.h"
+
+guint
+yolo_engine_batch_size (YoloEngine * engine)
+{
+  if (engine->batch_size > 0)
+    return engine->batch_size;
+  return CLAMP (engine->streams.length, 1, YOLO_ENGINE_MAX_BATCH);
+}
+
+static gboolean
+is_dropped (const YoloJob * job)
+{
+  return job->error != NULL || job->number < job->stream->cancelled;
+}
+
+static YoloJob *
+pop (YoloStream * stream)
+{
+  YoloJob *job = stream->first;
+
+  stream->first = job->next;
+  if (stream->first == NULL)
+    stream->last = NULL;
+  job->next = NULL;
+  return job;
+}
+
+YoloJob *
+yolo_engine_take_dropped (YoloEngine * engine)
+{
+  for (GList * l = engine->streams.head; l != NULL; l = l->next) {
+    YoloStream *stream = l->data;
+
+    if (stream->first != NULL && is_dropped (stream->first) && stream->running == 0) {
+      stream->running++;
+      return pop (stream);
+    }
+  }
+  return NULL;
+}
+
+/* The group that the stream's next frame belongs to, or NULL. */
+static YoloGroup *
+group_of (YoloEngine * engine, const YoloStream * stream)
+{
+  const YoloJob *job = stream->first;
+
+  if (job == NULL || is_dropped (job))
+    return NULL;
+  for (guint i = 0; i < engine->groups->len; i++) {
+    YoloGroup *group = &g_array_index (engine->groups, YoloGroup, i);
+
+    if (group->width == job->request.net_width && group->height == job->request.net_height)
+      return group;
+  }
+  return NULL;
+}
+
+static YoloGroup *
+add_group (YoloEngine * engine, const YoloJob * job)
+{
+  YoloGroup group = { job->request.net_width, job->request.net_height, 0, job->submitted, FALSE, FALSE };
+
+  g_array_append_val (engine->groups, group);
+  return &g_array_index (engine->groups, YoloGroup, engine->groups->len - 1);
+}
+
+/* Counts the frames at the head of a stream that share its group's batch. */
+static void
+count_stream (YoloEngine * engine, const YoloStream * stream, guint batch_size)
+{
+  const YoloJob *job = stream->first;
+  YoloGroup *group;
+
+  if (job == NULL || is_dropped (job))
+    return;
+  group = group_of (engine, stream);
+  if (group == NULL)
+    group = add_group (engine, job);
+  group->oldest = MIN (group->oldest, job->submitted);
+  group->due |= job->due || job->number < stream->drained;
+  for (; job != NULL && !is_dropped (job) && group->count < batch_size; job = job->next) {
+    if (job->request.net_width != group->width || job->request.net_height != group->height)
+      break;
+    group->count++;
+  }
+}
+
+/* Marks the groups that may get another frame of this stream before one of its
+ * callbacks: it is expected to keep the size of its last frame. */
+static void
+expect_stream (YoloEngine * engine, const YoloStream * stream)
+{
+  if (!stream->active || stream->pending >= stream->max_pending
+      || stream->returned < stream->drained)
+    return;
+  for (guint i = 0; i < engine->groups->len; i++) {
+    YoloGroup *group = &g_array_index (engine->groups, YoloGroup, i);
+
+    if (stream->net_width == 0 || (stream->net_width == group->width
+            && stream->net_height == group->height))
+      group->more = TRUE;
+  }
+}
+
+/* Takes @n frames of the group, one of each stream in turn. */
+static void
+take_frames (YoloEngine * engine, const YoloGroup * group, YoloJob ** jobs, guint n)
+{
+  GList *l = engine->streams.head;
+
+  for (guint i = 0; i < n; i++) {
+    YoloStream *stream;
+
+    while (group_of (engine, l->data) != group)
+      l = l->next;
+    stream = l->data;
+    l = l->next;
+    jobs[i] = pop (stream);
+    stream->running++;
+    g_queue_unlink (&engine->streams, &stream->link);
+    g_queue_push_tail_link (&engine->streams, &stream->link);
+    if (l == NULL)
+      l = &stream->link;
+  }
+}
+
+guint
+yolo_engine_take (YoloEngine * engine, YoloJob ** jobs, gint64 now, gint64 * until)
+{
+  guint batch_size = yolo_engine_batch_size (engine);
+  gint64 timeout = MIN (engine->batch_timeout / 1000, G_MAXINT64 / 2);
+  YoloGroup *next = NULL;
+  guint ready, n;
+
+  g_array_set_size (engine->groups, 0);
+  for (GList * l = engine->streams.head; l != NULL; l = l->next)
+    count_stream (engine, l->data, batch_size);
+  for (GList * l = engine->streams.head; l != NULL; l = l->next)
+    expect_stream (engine, l->data);
+
+  *until = G_MAXINT64;
+  for (guint i = 0; i < engine->groups->len; i++) {
+    YoloGroup *group = &g_array_index (engine->groups, YoloGroup, i);
+
+    group->due |= group->count >= batch_size || !group->more
+        || now - group->oldest >= timeout;
+    *until = MIN (*until, group->oldest + timeout);
+  }
+
+  /* Of the groups that are due the one of the stream that was served least
+   * recently: no size waits for another one for ever. */
+  for (GList * l = engine->streams.head; l != NULL && next == NULL; l = l->next) {
+    YoloGroup *group = group_of (engine, l->data);
+
+    if (group != NULL && group->due)
+      next = group;
+  }
+  if (next == NULL)
+    return 0;
+
+  ready = MIN (next->count, batch_size);
+  n = 1u << (g_bit_storage (MIN (ready, YOLO_ENGINE_MAX_BATCH)) - 1);
+  take_frames (engine, next, jobs, n);
+
+  /* The rest of it has waited long enough. */
+  if (n < ready)
+    for (GList * l = engine->streams.head; l != NULL; l = l->next) {
+      YoloStream *stream = l->data;
+
+      if (group_of (engine, stream) == next)
+        stream->first->due = TRUE;
+    }
+  return n;
+}

@@ -1,0 +1,285 @@
+/* The engines of the process: who asks for the same gets the same one. */
+
+#include "engine/engine-private.h"
+
+#include <stdlib.h>
+
+static GMutex registry_lock;
+static GCond registry_changed;  /* an engine has loaded, or failed */
+static GList *registry;         /* (element-type YoloEngine), borrowed: those that load or are ready */
+
+/* The config, checked and with all that is `auto` decided. */
+typedef struct {
+  const YoloBackend *backend;
+  guint device, threads;
+  YoloPrecision precision;
+  char *path;
+} Resolved;
+
+static const YoloBackend *
+choose_backend (const YoloEngineParts * parts, const YoloEngineConfig * config, GError ** error)
+{
+  g_autoptr (GError) no_cuda = NULL, no_cpu = NULL;
+
+  if (config->device == YOLO_DEVICE_CPU) {
+    if (parts->cpu->available (0, error))
+      return parts->cpu;
+    g_prefix_error (error, "The CPU cannot run networks: ");
+    return NULL;
+  }
+
+  if (parts->cuda->available (config->cuda_device_id, &no_cuda))
+    return parts->cuda;
+  if (config->device == YOLO_DEVICE_CUDA) {
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE,
+        "CUDA device %u cannot be used: %s; use device=cpu, or auto, which takes "
+        "the CPU where there is no CUDA", config->cuda_device_id, no_cuda->message);
+    return NULL;
+  }
+
+  if (parts->cpu->available (0, &no_cpu))
+    return parts->cpu;
+  g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE,
+      "No device can run networks. CUDA device %u: %s. CPU: %s",
+      config->cuda_device_id, no_cuda->message, no_cpu->message);
+  return NULL;
+}
+
+static gboolean
+resolve (const YoloEngineParts * parts, const YoloEngineConfig * config, Resolved * resolved,
+    GError ** error)
+{
+  GError *failed = NULL;
+  char *real;
+
+  if (config->model_file == NULL || config->model_file[0] == '\0') {
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FILE,
+        "No model file is given: model-file must name an .onnx file");
+    return FALSE;
+  }
+  resolved->backend = choose_backend (parts, config, error);
+  if (resolved->backend == NULL)
+    return FALSE;
+  resolved->device = resolved->backend == parts->cuda ? config->cuda_device_id : 0;
+  resolved->threads = config->threads;
+  resolved->precision =
+      resolved->backend->resolve (resolved->device, config->precision, &failed);
+  if (failed != NULL) {
+    g_propagate_error (error, failed);
+    return FALSE;
+  }
+
+  /* A file that does not exist is for the loader to report. */
+  real = realpath (config->model_file, NULL);
+  resolved->path = real != NULL ? g_strdup (real)
+      : g_canonicalize_filename (config->model_file, NULL);
+  free (real);
+  return TRUE;
+}
+
+/* Either by id or, without one, by what it was resolved to. */
+static YoloEngine *
+find (const YoloEngineParts * parts, const char *id, const Resolved * resolved)
+{
+  for (GList * l = registry; l != NULL; l = l->next) {
+    YoloEngine *e = l->data;
+
+    if (e->parts != parts || g_strcmp0 (e->id, id) != 0)
+      continue;
+    if (id != NULL || (e->backend == resolved->backend && e->device == resolved->device
+            && e->precision == resolved->precision && e->threads == resolved->threads
+            && strcmp (e->path, resolved->path) == 0))
+      return e;
+  }
+  return NULL;
+}
+
+static YoloEngine *
+engine_new (const YoloEngineParts * parts, const YoloEngineConfig * config,
+    const Resolved * resolved)
+{
+  YoloEngine *engine = g_new0 (YoloEngine, 1);
+
+  engine->refs = 1;
+  engine->parts = parts;
+  engine->id = g_strdup (config->id);
+  engine->model_file = g_strdup (config->model_file);
+  engine->path = g_strdup (resolved->path);
+  engine->backend = resolved->backend;
+  engine->device = resolved->device;
+  engine->precision = resolved->precision;
+  engine->threads = resolved->threads;
+  g_mutex_init (&engine->lock);
+  g_cond_init (&engine->work);
+  g_cond_init (&engine->done);
+  g_queue_init (&engine->streams);
+  engine->groups = g_array_new (FALSE, FALSE, sizeof (YoloGroup));
+  return engine;
+}
+
+static void
+engine_free (YoloEngine * engine)
+{
+  if (engine->thread != NULL) {
+    g_mutex_lock (&engine->lock);
+    engine->stop = TRUE;
+    g_cond_signal (&engine->work);
+    g_mutex_unlock (&engine->lock);
+    g_thread_join (engine->thread);
+  }
+  if (engine->model != NULL)
+    engine->parts->unref_model (engine->model);
+  g_clear_error (&engine->error);
+  g_array_unref (engine->groups);
+  g_mutex_clear (&engine->lock);
+  g_cond_clear (&engine->work);
+  g_cond_clear (&engine->done);
+  g_free (engine->id);
+  g_free (engine->model_file);
+  g_free (engine->path);
+  g_free (engine);
+}
+
+void
+yolo_engine_loaded (YoloEngine * engine, GError * error)
+{
+  g_mutex_lock (&registry_lock);
+  engine->error = error;
+  engine->state = error == NULL ? YOLO_ENGINE_READY : YOLO_ENGINE_FAILED;
+  if (error != NULL)
+    registry = g_list_remove (registry, engine);
+  g_cond_broadcast (&registry_changed);
+  g_mutex_unlock (&registry_lock);
+}
+
+YoloEngine *
+yolo_engine_get_from (const YoloEngineParts * parts, const YoloEngineConfig * config,
+    GError ** error)
+{
+  Resolved resolved = { NULL };
+  YoloEngine *engine = NULL;
+  GError *failed = NULL;
+
+  g_mutex_lock (&registry_lock);
+  if (config->id != NULL)
+    engine = find (parts, config->id, NULL);
+  if (engine == NULL) {
+    /* Asking for a device may take a while and needs no lock. */
+    g_mutex_unlock (&registry_lock);
+    if (!resolve (parts, config, &resolved, error))
+      return NULL;
+    g_mutex_lock (&registry_lock);
+    engine = find (parts, config->id, &resolved);
+  }
+
+  if (engine != NULL) {
+    engine->refs++;
+  } else {
+    engine = engine_new (parts, config, &resolved);
+    engine->thread = g_thread_try_new ("yolo-engine", yolo_engine_worker, engine, &failed);
+    if (engine->thread == NULL) {
+      g_set_error (&engine->error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY,
+          "No thread can be started: %s", failed->message);
+      g_error_free (failed);
+      engine->state = YOLO_ENGINE_FAILED;
+    } else {
+      registry = g_list_prepend (registry, engine);
+    }
+  }
+  while (engine->state == YOLO_ENGINE_LOADING)
+    g_cond_wait (&registry_changed, &registry_lock);
+  g_mutex_unlock (&registry_lock);
+
+  g_free (resolved.path);
+  if (engine->state == YOLO_ENGINE_FAILED) {
+    g_propagate_error (error, g_error_copy (engine->error));
+    yolo_engine_unref (engine);
+    return NULL;
+  }
+  return engine;
+}
+
+YoloEngine *
+yolo_engine_ref (YoloEngine * engine)
+{
+  g_mutex_lock (&registry_lock);
+  engine->refs++;
+  g_mutex_unlock (&registry_lock);
+  return engine;
+}
+
+void
+yolo_engine_unref (YoloEngine * engine)
+{
+  gboolean last;
+
+  g_return_if_fail (g_thread_self () != engine->thread);
+
+  g_mutex_lock (&registry_lock);
+  last = --engine->refs == 0;
+  if (last)
+    registry = g_list_remove (registry, engine);
+  g_mutex_unlock (&registry_lock);
+  if (last)
+    engine_free (engine);
+}
+
+const YoloModel *
+yolo_engine_model (YoloEngine * engine)
+{
+  return engine->model;
+}
+
+YoloPrecision
+yolo_engine_precision (YoloEngine * engine)
+{
+  return engine->precision;
+}
+
+const char *
+yolo_engine_backend (YoloEngine * engine)
+{
+  return engine->backend->name;
+}
+
+void
+yolo_engine_set_batching (YoloEngine * engine, guint batch_size, guint64 batch_timeout)
+{
+  g_mutex_lock (&engine->lock);
+  engine->batch_size = batch_size;
+  engine->batch_timeout = batch_timeout;
+  g_cond_signal (&engine->work);
+  g_mutex_unlock (&engine->lock);
+}
+
+void
+yolo_engine_get_stats (YoloEngine * engine, YoloEngineStats * stats)
+{
+  g_mutex_lock (&engine->lock);
+  *stats = engine->stats;
+  stats->streams = engine->streams.length;
+  g_mutex_unlock (&engine->lock);
+}
+
+gboolean
+yolo_engine_prepare (YoloEngine * engine, guint net_width, guint net_height, GError ** error)
+{
+  YoloPrepare prepare = { NULL, net_width, net_height, FALSE, NULL };
+
+  g_return_val_if_fail (g_thread_self () != engine->thread, FALSE);
+
+  g_mutex_lock (&engine->lock);
+  prepare.next = engine->prepare;
+  engine->prepare = &prepare;
+  engine->waiting++;
+  g_cond_signal (&engine->work);
+  while (!prepare.done)
+    g_cond_wait (&engine->done, &engine->lock);
+  engine->waiting--;
+  g_mutex_unlock (&engine->lock);
+
+  if (prepare.error == NULL)
+    return TRUE;
+  g_propagate_error (error, prepare.error);
+  return FALSE;
+}

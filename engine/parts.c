@@ -1,0 +1,13 @@
+/* What engines are made of outside of tests. */
+
+#include "engine/engine-private.h"
+
+static const YoloEngineParts parts = {
+  &yolo_cpu_backend, &yolo_cuda_backend, yolo_model_load, yolo_model_unref
+};
+
+YoloEngine *
+yolo_engine_get (const YoloEngineConfig * config, GError ** error)
+{
+  return yolo_engine_get_from (&parts, config, error);
+}

@@ -1,0 +1,215 @@
+/* What a stream's user sees: frames in, callbacks out. */
+
+#include "engine/engine-private.h"
+
+static void
+add_unused (YoloStream * stream)
+{
+  YoloJob *job = g_new0 (YoloJob, 1);
+
+  job->stream = stream;
+  job->next = stream->unused;
+  stream->unused = job;
+}
+
+static void
+free_jobs (YoloJob * job)
+{
+  while (job != NULL) {
+    YoloJob *next = job->next;
+
+    g_free (job);
+    job = next;
+  }
+}
+
+YoloStream *
+yolo_engine_open_stream (YoloEngine * engine, guint max_pending, YoloResultFunc func,
+    gpointer user_data)
+{
+  YoloStream *stream = g_new0 (YoloStream, 1);
+
+  stream->engine = yolo_engine_ref (engine);
+  stream->func = func;
+  stream->user_data = user_data;
+  stream->max_pending = MAX (max_pending, 1);
+  stream->link.data = stream;
+  for (guint i = 0; i < stream->max_pending; i++)
+    add_unused (stream);
+
+  g_mutex_lock (&engine->lock);
+  g_queue_push_tail_link (&engine->streams, &stream->link);
+  g_mutex_unlock (&engine->lock);
+  return stream;
+}
+
+/* Until the callbacks of the frames before @number have returned. */
+static void
+wait_for (YoloStream * stream, guint64 number)
+{
+  YoloEngine *engine = stream->engine;
+
+  g_cond_signal (&engine->work);
+  engine->waiting++;
+  while (stream->returned < number)
+    g_cond_wait (&engine->done, &engine->lock);
+  engine->waiting--;
+}
+
+void
+yolo_stream_close (YoloStream * stream)
+{
+  YoloEngine *engine = stream->engine;
+
+  g_return_if_fail (g_thread_self () != engine->thread);
+
+  g_mutex_lock (&engine->lock);
+  stream->active = FALSE;
+  stream->cancelled = stream->submitted;
+  wait_for (stream, stream->submitted);
+  g_queue_unlink (&engine->streams, &stream->link);
+  g_cond_signal (&engine->work);        /* there is one less to wait for */
+  g_mutex_unlock (&engine->lock);
+
+  free_jobs (stream->unused);
+  g_free (stream);
+  yolo_engine_unref (engine);
+}
+
+void
+yolo_stream_set_max_pending (YoloStream * stream, guint max_pending)
+{
+  YoloEngine *engine = stream->engine;
+
+  g_mutex_lock (&engine->lock);
+  while (stream->max_pending < max_pending) {
+    add_unused (stream);
+    stream->max_pending++;
+  }
+  stream->max_pending = MAX (max_pending, 1);
+  g_cond_signal (&engine->work);
+  g_mutex_unlock (&engine->lock);
+}
+
+void
+yolo_stream_set_active (YoloStream * stream, gboolean active)
+{
+  YoloEngine *engine = stream->engine;
+
+  g_mutex_lock (&engine->lock);
+  stream->active = active;
+  g_cond_signal (&engine->work);
+  g_mutex_unlock (&engine->lock);
+}
+
+/* One wrong frame must not fail the batch that it would share with others. */
+static GError *
+check_request (const YoloRequest * request)
+{
+  const YoloFrame *frame = &request->frame;
+  guint planes = 1;
+
+  if (frame->format >= YOLO_N_FORMATS)
+    return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+        "A frame of unknown pixel format %d", frame->format);
+  if (frame->width < 1 || frame->height < 1)
+    return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+        "A frame of %dx%d pixels", frame->width, frame->height);
+  if ((frame->crop.width != 0 || frame->crop.height != 0)
+      && (frame->crop.x < 0 || frame->crop.y < 0
+          || frame->crop.width < 1 || frame->crop.height < 1
+          || frame->crop.width > frame->width || frame->crop.x > frame->width - frame->crop.width
+          || frame->crop.height > frame->height
+          || frame->crop.y > frame->height - frame->crop.height))
+    return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+        "The region of %dx%d pixels at %d,%d is not inside the frame of %dx%d",
+        frame->crop.width, frame->crop.height, frame->crop.x, frame->crop.y,
+        frame->width, frame->height);
+  if (frame->format == YOLO_FORMAT_I420)
+    planes = 3;
+  else if (frame->format == YOLO_FORMAT_NV12 || frame->format == YOLO_FORMAT_NV21
+      || frame->format == YOLO_FORMAT_P010)
+    planes = 2;
+  for (guint i = 0; i < planes; i++)
+    if (frame->plane[i] == NULL)
+      return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+          "A frame without memory for plane %u", i);
+  if (request->net_width == 0 || request->net_height == 0)
+    return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+        "A network input of %ux%u pixels", request->net_width, request->net_height);
+  return NULL;
+}
+
+void
+yolo_stream_submit (YoloStream * stream, const YoloRequest * request, gpointer tag)
+{
+  YoloEngine *engine = stream->engine;
+  GError *error = check_request (request);
+  YoloJob *job;
+
+  g_mutex_lock (&engine->lock);
+  if (stream->unused == NULL)   /* more than was said, or cancelled at once and not yet called back */
+    add_unused (stream);
+  job = stream->unused;
+  stream->unused = job->next;
+
+  job->next = NULL;
+  job->request = *request;
+  job->tag = tag;
+  job->number = stream->submitted++;
+  job->submitted = g_get_monotonic_time ();
+  job->error = error;
+  job->due = FALSE;
+  if (stream->last != NULL)
+    stream->last->next = job;
+  else
+    stream->first = job;
+  stream->last = job;
+
+  stream->pending++;
+  stream->active = TRUE;
+  if (error == NULL) {
+    stream->net_width = request->net_width;
+    stream->net_height = request->net_height;
+  }
+  g_cond_signal (&engine->work);
+  g_mutex_unlock (&engine->lock);
+}
+
+void
+yolo_stream_cancel (YoloStream * stream)
+{
+  YoloEngine *engine = stream->engine;
+
+  g_return_if_fail (g_thread_self () != engine->thread);
+
+  g_mutex_lock (&engine->lock);
+  stream->cancelled = stream->submitted;
+  wait_for (stream, stream->submitted);
+  g_mutex_unlock (&engine->lock);
+}
+
+void
+yolo_stream_drain (YoloStream * stream)
+{
+  YoloEngine *engine = stream->engine;
+
+  g_return_if_fail (g_thread_self () != engine->thread);
+
+  g_mutex_lock (&engine->lock);
+  stream->drained = stream->submitted;
+  wait_for (stream, stream->submitted);
+  g_mutex_unlock (&engine->lock);
+}
+
+guint
+yolo_stream_pending (YoloStream * stream)
+{
+  YoloEngine *engine = stream->engine;
+  guint pending;
+
+  g_mutex_lock (&engine->lock);
+  pending = stream->pending;
+  g_mutex_unlock (&engine->lock);
+  return pending;
+}
