@@ -1,0 +1,93 @@
+#!/bin/sh
+# Runs tests/run.sh in a Debian 13 root: GStreamer 1.26, oneDNN 3, another
+# compiler. Makes the root with debootstrap in .cache/debian13 and keeps it
+# there; makes it anew when it does not work. Packages come from where this
+# machine's apt takes them, or from $DEBIAN_MIRROR. Needs root.
+
+set -u
+cd "$(dirname "$0")/.." || exit 1
+. tests/scripts/packages.sh
+
+fail () {
+  echo "Debian 13: $*" >&2
+  echo "0 passed, 1 failed"
+  exit 1
+}
+
+[ "$(id -u)" = 0 ] || fail "run this as root: it makes a root folder of its own"
+install_packages debootstrap debian-archive-keyring || fail "packages are missing"
+
+cache=$PWD/.cache/debian13
+root=$cache/root
+# shellcheck disable=SC2016 # apt's variables
+mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(ORIGIN) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' \
+  | sed -n 's/^Debian main //p' | head -1)}
+[ -n "$mirror" ] || fail "apt here knows no mirror of Debian; name one in DEBIAN_MIRROR"
+
+# in_root COMMAND...: with /dev and /proc. The mounts live in a namespace of
+# their own and go with it, whatever ends it.
+in_root () {
+  # shellcheck disable=SC2016 # expands in the inner shell
+  unshare --mount sh -c '
+    root=$1
+    shift
+    mount --rbind /dev "$root/dev" && mount --rbind /proc "$root/proc" && exec chroot "$root" "$@"
+  ' sh "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=dumb \
+    CI="${CI:-}" OPENBLAS_CORETYPE="${OPENBLAS_CORETYPE:-}" "$@"
+}
+
+make_root () {
+  rm -rf "$root"
+  mkdir -p "$root" || return
+  debootstrap --variant=minbase --include=ca-certificates trixie "$root" "$mirror" >"$cache/debootstrap.log" 2>&1 || {
+    tail -5 "$cache/debootstrap.log" >&2
+    return 1
+  }
+  # What this machine has to say on reaching the mirror.
+  apt-config dump | grep -Ei '^Acquire::(http|https)::.*(proxy|verify|cainfo)|^Acquire::Check-' \
+    >"$root/etc/apt/apt.conf.d/99host"
+}
+
+# The root and its packages; a second call finds all there and does nothing.
+ready_root () {
+  [ -x "$root/usr/bin/apt-get" ] || make_root || return
+  cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
+  mkdir -p "$root/src"
+  cp tests/scripts/packages.sh "$root/src/packages.sh"
+  # shellcheck disable=SC2016 # expands in the root
+  in_root sh -c '
+    dpkg --audit | grep -q . && exit 1
+    . /src/packages.sh
+    install_packages $build_packages $run_packages $test_packages || exit 1
+    apt-get clean'
+}
+
+if ! ready_root; then
+  [ -d "$root" ] && echo "Debian 13: making the root anew" >&2
+  if ! { make_root && ready_root; }; then
+    fail "the root could not be made"
+  fi
+fi
+
+# The source as it is here, without what git ignores; the cache of fetched
+# files; and ../shared where there is one. The folders of an earlier run stay.
+mkdir -p "$root/src/yolo" "$root/src/shared"
+find "$root/src/yolo" -mindepth 1 -maxdepth 1 ! -name 'build*' -exec rm -rf {} +
+git -c safe.directory='*' ls-files -z --cached --others --exclude-standard \
+  | tar -c --null --files-from=- --ignore-failed-read 2>/dev/null | tar -x -C "$root/src/yolo" \
+  || fail "the source could not be copied"
+mkdir -p "$root/src/yolo/.cache"
+for folder in .cache/*; do
+  case $folder in
+    *debian13*|*.log) ;;
+    *) [ -e "$folder" ] && cp -a "$folder" "$root/src/yolo/.cache/" ;;
+  esac
+done
+if [ -d ../shared ]; then
+  rm -rf "$root/src/shared"
+  cp -a ../shared "$root/src/shared"
+else
+  rm -rf "$root/src/shared"
+fi
+
+in_root sh /src/yolo/tests/run.sh
