@@ -1,0 +1,206 @@
+/* Times preprocess per format and size, and decode with NMS; one thread and
+ * all. Prints medians in milliseconds and the smallest, which other load
+ * touches least. "copy" is the time in which memcpy() moves as many bytes as
+ * the case has to read and write, measured in between, on one thread. */
+
+#include "postprocess/decode.h"
+#include "postprocess/preprocess.h"
+#include "postprocess/tensor.h"
+#include "tests/postprocess/frames.h"
+
+#include <math.h>
+#include <omp.h>
+
+#define RUNS 41
+
+static int
+compare_doubles (const void *a, const void *b)
+{
+  double x = *(const double *) a, y = *(const double *) b;
+  return (x > y) - (x < y);
+}
+
+typedef void (*Func) (void *data);
+
+static double
+milliseconds (Func func, void *data)
+{
+  gint64 start = g_get_monotonic_time ();
+  func (data);
+  return (double) (g_get_monotonic_time () - start) / 1000;
+}
+
+typedef struct {
+  uint8_t *from, *to;
+  size_t bytes;                 /* read and written together */
+} Copy;
+
+static void
+copy (void *data)
+{
+  Copy *c = data;
+  memcpy (c->to, c->from, c->bytes / 2);
+}
+
+static void
+measure (const char *name, Func func, void *data, size_t bytes)
+{
+  double ms[3][RUNS];
+  int all = omp_get_num_procs ();
+  Copy c = { g_malloc0 (bytes / 2 + 1), g_malloc0 (bytes / 2 + 1), bytes };
+
+  for (int i = 0; i < RUNS; i++) {
+    omp_set_num_threads (1);
+    ms[0][i] = milliseconds (func, data);
+    ms[1][i] = milliseconds (copy, &c);
+    omp_set_num_threads (all);
+    ms[2][i] = milliseconds (func, data);
+  }
+  for (int k = 0; k < 3; k++)
+    qsort (ms[k], RUNS, sizeof (double), compare_doubles);
+  g_print ("%-34s %7.3f (%.3f)   %7.3f (%.3f)   %5.3f MB %7.3f (%.3f)\n", name,
+      ms[0][RUNS / 2], ms[0][0], ms[2][RUNS / 2], ms[2][0], (double) bytes / 1e6, ms[1][RUNS / 2], ms[1][0]);
+  g_free (c.from);
+  g_free (c.to);
+}
+
+typedef struct {
+  YoloPreprocess *pre;
+  YoloFrame frame;
+  YoloLetterbox box;
+  void *dst;
+  YoloTensorType type;
+} Preprocess;
+
+static void
+preprocess (void *data)
+{
+  Preprocess *p = data;
+  yolo_preprocess_run (p->pre, &p->frame, &p->box, p->dst, p->type, 3);
+}
+
+/* Rows that are read, whole. */
+static size_t
+bytes_read (const YoloFrame *f, const YoloLetterbox *box)
+{
+  size_t bytes = 0;
+
+  for (int p = 0; p < 3; p++) {
+    int rows, size = plane_size (f->format, f->width, f->height, p, &rows);
+    bool third = f->height == 3 * box->height;
+    bytes += (size_t) size * (third ? box->height : rows);
+  }
+  return bytes;
+}
+
+static void
+measure_preprocess (void)
+{
+  static const struct {
+    YoloPixelFormat format;
+    int width, height, net_width, net_height;
+    YoloTensorType type;
+  } cases[] = {
+    { YOLO_FORMAT_NV12, 1920, 1080, 640, 384, YOLO_TENSOR_F32 },
+    { YOLO_FORMAT_NV12, 1920, 1080, 640, 384, YOLO_TENSOR_BF16 },
+    { YOLO_FORMAT_NV12, 1920, 1080, 640, 384, YOLO_TENSOR_U8 },
+    { YOLO_FORMAT_NV12, 1920, 1080, 640, 640, YOLO_TENSOR_F32 },
+    { YOLO_FORMAT_NV12, 1920, 1080, 1280, 736, YOLO_TENSOR_F32 },
+    { YOLO_FORMAT_NV12, 1920, 1080, 480, 288, YOLO_TENSOR_F32 },
+    { YOLO_FORMAT_NV12, 1280, 720, 640, 384, YOLO_TENSOR_F32 },
+    { YOLO_FORMAT_NV12, 1366, 768, 640, 384, YOLO_TENSOR_F32 },
+    { YOLO_FORMAT_NV12, 768, 576, 640, 480, YOLO_TENSOR_F32 },
+    { YOLO_FORMAT_NV12, 640, 360, 640, 384, YOLO_TENSOR_F32 },
+    { YOLO_FORMAT_NV12, 3840, 2160, 640, 384, YOLO_TENSOR_F32 },
+    { YOLO_FORMAT_NV12, 7680, 4320, 640, 384, YOLO_TENSOR_F32 },
+    { YOLO_FORMAT_NV21, 1920, 1080, 640, 384, YOLO_TENSOR_F32 },
+    { YOLO_FORMAT_I420, 1920, 1080, 640, 384, YOLO_TENSOR_F32 },
+    { YOLO_FORMAT_YUY2, 1920, 1080, 640, 384, YOLO_TENSOR_F32 },
+    { YOLO_FORMAT_P010, 1920, 1080, 640, 384, YOLO_TENSOR_F32 },
+    { YOLO_FORMAT_GRAY8, 1920, 1080, 640, 384, YOLO_TENSOR_F32 },
+    { YOLO_FORMAT_RGB, 1920, 1080, 640, 384, YOLO_TENSOR_F32 },
+    { YOLO_FORMAT_BGR, 810, 1080, 640, 640, YOLO_TENSOR_F32 },
+    { YOLO_FORMAT_BGRA, 1280, 720, 640, 384, YOLO_TENSOR_F32 },
+  };
+  static const char *const type_names[] = { "u8", "f32", "f16", "bf16" };
+  Random r = random_new (1);
+
+  for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
+    TestFrame t = test_frame_new (&r, cases[i].format, cases[i].width, cases[i].height, 0, false);
+    int net_width = cases[i].net_width, net_height = cases[i].net_height;
+    size_t size = 3 * (size_t) net_width * net_height * yolo_tensor_element_size (cases[i].type);
+    Preprocess p = { yolo_preprocess_new (), t.frame, .dst = g_malloc (size), .type = cases[i].type };
+    g_autofree char *name = g_strdup_printf ("%s %dx%d to %dx%d %s", format_names[cases[i].format],
+        cases[i].width, cases[i].height, net_width, net_height, type_names[cases[i].type]);
+
+    yolo_letterbox_init (&p.box, cases[i].width, cases[i].height, net_width, net_height);
+    measure (name, preprocess, &p, bytes_read (&p.frame, &p.box) + size);
+    yolo_preprocess_free (p.pre);
+    g_free (p.dst);
+    test_frame_free (&t);
+  }
+}
+
+#define N_CLASSES 80
+#define REG_MAX 16
+#define N_ANCHORS 8400
+
+typedef struct {
+  YoloLevel levels[3];
+  YoloDecode decode;
+  YoloDetection scratch[N_ANCHORS];
+  size_t kept;
+} Postprocess;
+
+static void
+postprocess (void *data)
+{
+  Postprocess *p = data;
+  yolo_decode (p->levels, 3, REG_MAX, N_CLASSES, &p->decode);
+  p->kept = yolo_nms (p->decode.candidates, p->decode.n, 0.7f, 0, 300, p->scratch);
+}
+
+/* Every anchor has one class that stands out, so that a share of the anchors
+ * passes whatever the threshold. */
+static void
+measure_postprocess (float confidence)
+{
+  Random r = random_new (2);
+  g_autofree float *box = g_new (float, N_ANCHORS * 4 * REG_MAX);
+  g_autofree float *cls = g_new (float, N_ANCHORS * N_CLASSES);
+  g_autofree YoloDetection *candidates = g_new (YoloDetection, N_ANCHORS);
+  g_autofree Postprocess *p = g_new0 (Postprocess, 1);
+  size_t anchor = 0;
+
+  for (size_t i = 0; i < N_ANCHORS * 4 * REG_MAX; i++)
+    box[i] = (float) random_normal (&r);
+  for (size_t i = 0; i < N_ANCHORS * N_CLASSES; i++)
+    cls[i] = (float) random_normal (&r) - (i % N_CLASSES ? 12 : 6);
+  for (int l = 0; l < 3; l++) {
+    int side = 80 >> l;
+    p->levels[l] = (YoloLevel) {
+      .box = box + anchor * 4 * REG_MAX, .cls = cls + anchor * N_CLASSES,
+      .box_stride = 4 * REG_MAX, .cls_stride = N_CLASSES,
+      .width = side, .height = side, .stride = 8 << l,
+    };
+    anchor += (size_t) side * side;
+  }
+  p->decode = (YoloDecode) {
+    .confidence = confidence, .candidates = candidates, .capacity = N_ANCHORS,
+  };
+  postprocess (p);
+  g_autofree char *name = g_strdup_printf ("decode, NMS at %g: %zu, %zu", (double) confidence,
+      p->decode.n, p->kept);
+  measure (name, postprocess, p, N_ANCHORS * N_CLASSES * sizeof (float));
+}
+
+int
+main (void)
+{
+  g_print ("median (least), ms                 one thread        %d threads        memcpy of as many bytes\n",
+      omp_get_num_procs ());
+  measure_postprocess (0.05f);
+  measure_postprocess (0.001f);
+  measure_preprocess ();
+  return 0;
+}
