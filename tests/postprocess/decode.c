@@ -1,0 +1,304 @@
+/* Decode against the formulas, anchor by anchor, in double. */
+
+#include "postprocess/decode.h"
+#include "tests/guarded.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdbool.h>
+
+#define MAX_LEVELS 4
+
+/* Random maps in guarded memory: nothing behind the last logit of the last pixel. */
+typedef struct {
+  YoloLevel levels[MAX_LEVELS];
+  Guarded box[MAX_LEVELS], cls[MAX_LEVELS];
+  int n_levels, reg_max, n_classes;
+  size_t n_anchors;
+} Maps;
+
+static Guarded
+random_map (Random *r, size_t pixels, size_t stride, size_t channels, double mean, double sd)
+{
+  size_t n = (pixels - 1) * stride + channels;
+  Guarded g = guarded_new (n * sizeof (float));
+  float *v = (float *) (void *) g.data;
+
+  for (size_t i = 0; i < n; i++)
+    v[i] = (float) (mean + sd * random_normal (r));
+  return g;
+}
+
+static Maps
+maps_new (Random *r, int n_levels, int reg_max, int n_classes, int max_side)
+{
+  Maps m = { .n_levels = n_levels, .reg_max = reg_max, .n_classes = n_classes };
+
+  for (int l = 0; l < n_levels; l++) {
+    YoloLevel *level = &m.levels[l];
+    level->width = random_int (r, 1, max_side);
+    level->height = random_int (r, 1, max_side);
+    level->stride = 8 << l;
+    level->box_stride = (size_t) (4 * reg_max + random_int (r, 0, 5));
+    level->cls_stride = (size_t) (n_classes + random_int (r, 0, 5));
+    size_t pixels = (size_t) level->width * level->height;
+    m.box[l] = random_map (r, pixels, level->box_stride, (size_t) (4 * reg_max), 0, 2);
+    m.cls[l] = random_map (r, pixels, level->cls_stride, (size_t) n_classes, -5, 2);
+    level->box = (const float *) (const void *) m.box[l].data;
+    level->cls = (const float *) (const void *) m.cls[l].data;
+    m.n_anchors += pixels;
+  }
+  return m;
+}
+
+static void
+maps_free (Maps *m)
+{
+  for (int l = 0; l < m->n_levels; l++) {
+    guarded_free (&m->box[l]);
+    guarded_free (&m->cls[l]);
+  }
+}
+
+/* The logits of an anchor, to be changed. */
+static float *
+cls_of (Maps *m, int level, size_t i)
+{
+  return (float *) (void *) m->cls[level].data + i * m->levels[level].cls_stride;
+}
+
+static float *
+box_of (Maps *m, int level, size_t i)
+{
+  return (float *) (void *) m->box[level].data + i * m->levels[level].box_stride;
+}
+
+static double
+plain_expectation (const float *x, int n)
+{
+  double sum = 0, mean = 0;
+
+  for (int i = 0; i < n; i++) {
+    sum += exp ((double) x[i]);
+    mean += i * exp ((double) x[i]);
+  }
+  return mean / sum;
+}
+
+typedef struct {
+  double x1, y1, x2, y2, confidence;
+  int class_id, anchor;
+} Plain;
+
+/* Confidences are compared as floats: no random logit is near to a threshold. */
+static GArray *
+plain_decode (const Maps *m, double confidence, const uint8_t *classes)
+{
+  GArray *out = g_array_new (FALSE, FALSE, sizeof (Plain));
+  int anchor = 0;
+
+  for (int l = 0; l < m->n_levels; l++) {
+    const YoloLevel *level = &m->levels[l];
+    for (int y = 0; y < level->height; y++) {
+      for (int x = 0; x < level->width; x++, anchor++) {
+        size_t i = (size_t) y * level->width + x;
+        const float *cls = level->cls + i * level->cls_stride, *box = level->box + i * level->box_stride;
+        int best = 0;
+        for (int c = 1; c < m->n_classes; c++)
+          if (cls[c] > cls[best])
+            best = c;
+        double score = 1 / (1 + exp (-(double) cls[best]));
+        if (!(score > confidence) || (classes && !classes[best]))
+          continue;
+        double side[4];
+        for (int s = 0; s < 4; s++)
+          side[s] = plain_expectation (box + s * m->reg_max, m->reg_max);
+        Plain p = {
+          (x + 0.5 - side[0]) * level->stride, (y + 0.5 - side[1]) * level->stride,
+          (x + 0.5 + side[2]) * level->stride, (y + 0.5 + side[3]) * level->stride,
+          score, best, anchor,
+        };
+        g_array_append_val (out, p);
+      }
+    }
+  }
+  return out;
+}
+
+static void
+decode (const Maps *m, YoloDecode *d)
+{
+  yolo_decode (m->levels, m->n_levels, m->reg_max, m->n_classes, d);
+}
+
+static void
+test_random (void)
+{
+  Random r = random_new (1);
+  static const double confidences[] = { 0.25, 0.001, 0.05, 0.9, 0, 1 };
+
+  for (int round = 0; round < 200; round++) {
+    int n_classes = random_int (&r, 1, round % 4 ? 100 : 3);
+    Maps m = maps_new (&r, random_int (&r, 1, MAX_LEVELS), random_int (&r, 1, round % 4 ? 20 : 64), n_classes, 20);
+    double confidence = confidences[round % G_N_ELEMENTS (confidences)];
+    g_autofree uint8_t *classes = g_new (uint8_t, n_classes);
+    for (int c = 0; c < n_classes; c++)
+      classes[c] = (uint8_t) random_int (&r, 0, 1);
+    const uint8_t *filter = random_int (&r, 0, 1) ? classes : NULL;
+    g_autoptr (GArray) want = plain_decode (&m, confidence, filter);
+    size_t capacity = random_int (&r, 0, 2) ? m.n_anchors : (size_t) random_int (&r, 0, (int) m.n_anchors);
+    Guarded out = guarded_new (capacity * sizeof (YoloDetection));
+    YoloDecode d = {
+      .confidence = (float) confidence, .classes = filter,
+      .candidates = (YoloDetection *) (void *) out.data, .capacity = capacity,
+    };
+
+    decode (&m, &d);
+    g_assert_cmpuint (d.n, ==, MIN (want->len, capacity));
+    g_assert_cmpuint (d.n + d.missed, ==, want->len);
+    for (size_t i = 0; i < d.n; i++) {
+      const YoloDetection *got = &d.candidates[i];
+      const Plain *p = &g_array_index (want, Plain, i);
+      g_assert_cmpint (got->anchor, ==, p->anchor);
+      g_assert_cmpint (got->class_id, ==, p->class_id);
+      g_assert_cmpfloat_with_epsilon (got->confidence, p->confidence, 1e-6 * p->confidence);
+      g_assert_cmpfloat_with_epsilon (got->x1, p->x1, 4e-3);
+      g_assert_cmpfloat_with_epsilon (got->y1, p->y1, 4e-3);
+      g_assert_cmpfloat_with_epsilon (got->x2, p->x2, 4e-3);
+      g_assert_cmpfloat_with_epsilon (got->y2, p->y2, 4e-3);
+    }
+    guarded_free (&out);
+    maps_free (&m);
+  }
+}
+
+/* More anchors than are marked at a time; any number of threads. */
+static void
+test_threads (void)
+{
+  Random r = random_new (2);
+  Maps m = maps_new (&r, 3, 4, 3, 200);
+  g_autofree YoloDetection *first = g_new0 (YoloDetection, m.n_anchors), *again = g_new0 (YoloDetection, m.n_anchors);
+  YoloDecode d = { .confidence = 0.1f, .candidates = first, .capacity = m.n_anchors };
+
+  g_assert_cmpuint (m.n_anchors, >, 20000);
+  omp_set_num_threads (1);
+  decode (&m, &d);
+  g_assert_cmpuint (d.n, >, 1000);
+  for (int threads = 2; threads <= 5; threads++) {
+    YoloDecode e = { .confidence = 0.1f, .candidates = again, .capacity = m.n_anchors };
+    omp_set_num_threads (threads);
+    decode (&m, &e);
+    g_assert_cmpmem (first, d.n * sizeof *first, again, e.n * sizeof *again);
+  }
+  omp_set_num_threads (omp_get_num_procs ());
+  maps_free (&m);
+}
+
+/* One pixel with the given logits. */
+static YoloDecode
+decode_one (const float *cls, int n_classes, const float *box, float confidence, YoloDetection *out)
+{
+  static const float flat[4 * 16];
+  const YoloLevel level = {
+    .box = box ? box : flat, .cls = cls, .box_stride = 64, .cls_stride = (size_t) n_classes,
+    .width = 1, .height = 1, .stride = 8,
+  };
+  YoloDecode d = { .confidence = confidence, .candidates = out, .capacity = 1 };
+
+  yolo_decode (&level, 1, 16, n_classes, &d);
+  return d;
+}
+
+/* A confidence is kept if it is above the threshold, to the last bit. */
+static void
+test_boundary (void)
+{
+  YoloDetection out;
+  Random r = random_new (3);
+
+  for (int i = 0; i < 20000; i++) {
+    float logit = (float) (random_normal (&r) * (i % 2 ? 3 : 8));
+    g_assert_cmpuint (decode_one (&logit, 1, NULL, 0, &out).n, ==, 1);
+    float confidence = out.confidence;
+    g_assert_cmpuint (decode_one (&logit, 1, NULL, confidence, &out).n, ==, 0);
+    g_assert_cmpuint (decode_one (&logit, 1, NULL, nextafterf (confidence, 1), &out).n, ==, 0);
+    g_assert_cmpuint (decode_one (&logit, 1, NULL, nextafterf (confidence, 0), &out).n, ==, 1);
+  }
+}
+
+static void
+test_ties (void)
+{
+  YoloDetection out;
+  const float cls[5] = { -1, 2, 0, 2, 2 };
+
+  g_assert_cmpuint (decode_one (cls, 5, NULL, 0.25f, &out).n, ==, 1);
+  g_assert_cmpint (out.class_id, ==, 1);
+}
+
+/* No finite logit: no detection, no crash, and the neighbours are as ever. */
+static void
+test_not_finite (void)
+{
+  static const float bad[] = { NAN, -NAN, INFINITY };
+  Random r = random_new (4);
+  YoloDetection out;
+
+  for (int i = 0; i < 300; i++) {
+    int n_classes = random_int (&r, 1, 100);
+    float cls[100], box[64] = { 0 };
+    for (int c = 0; c < n_classes; c++)
+      cls[c] = (float) random_normal (&r) + 3;
+    g_assert_cmpuint (decode_one (cls, n_classes, box, 0.25f, &out).n, ==, 1);
+
+    box[random_int (&r, 0, 63)] = bad[i % 3];
+    g_assert_cmpuint (decode_one (cls, n_classes, box, 0.25f, &out).n, ==, 0);
+
+    cls[random_int (&r, 0, n_classes - 1)] = bad[i % 3];
+    g_assert_cmpuint (decode_one (cls, n_classes, NULL, 0.25f, &out).n, ==, 0);
+
+    for (int c = 0; c < n_classes; c++)
+      cls[c] = i % 2 ? NAN : -INFINITY;
+    g_assert_cmpuint (decode_one (cls, n_classes, NULL, 0, &out).n, ==, 0);
+  }
+
+  Maps m = maps_new (&r, 1, 16, 80, 20);
+  size_t middle = m.n_anchors / 2;
+  cls_of (&m, 0, middle)[7] = 5;
+  g_autoptr (GArray) want = plain_decode (&m, 0.25, NULL);
+  g_autofree YoloDetection *found = g_new (YoloDetection, m.n_anchors);
+  YoloDecode d = { .confidence = 0.25f, .candidates = found, .capacity = m.n_anchors };
+  decode (&m, &d);
+  g_assert_cmpuint (d.n, ==, want->len);
+  box_of (&m, 0, middle)[3] = NAN;
+  decode (&m, &d);
+  g_assert_cmpuint (d.n, ==, want->len - 1);
+  maps_free (&m);
+}
+
+/* Thresholds that are none. */
+static void
+test_thresholds (void)
+{
+  YoloDetection out;
+  const float cls[1] = { 30 };
+
+  g_assert_cmpuint (decode_one (cls, 1, NULL, -1, &out).n, ==, 1);
+  g_assert_cmpuint (decode_one (cls, 1, NULL, 1, &out).n, ==, 0);
+  g_assert_cmpuint (decode_one (cls, 1, NULL, 2, &out).n, ==, 0);
+  g_assert_cmpuint (decode_one (cls, 1, NULL, NAN, &out).n, ==, 0);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/decode/random", test_random);
+  g_test_add_func ("/decode/threads", test_threads);
+  g_test_add_func ("/decode/boundary", test_boundary);
+  g_test_add_func ("/decode/ties", test_ties);
+  g_test_add_func ("/decode/not-finite", test_not_finite);
+  g_test_add_func ("/decode/thresholds", test_thresholds);
+  return g_test_run ();
+}
