@@ -34,6 +34,7 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *ob
     guint n, guint unique_id)
 {
   const gint width = GST_VIDEO_INFO_WIDTH (info), height = GST_VIDEO_INFO_HEIGHT (info);
+  const guint n_before = gst_buffer_get_n_meta (buffer, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
   guint i;
 
   g_return_if_fail (gst_buffer_is_writable (buffer));
@@ -58,7 +59,8 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *ob
 
     meta = gst_buffer_add_video_region_of_interest_meta_id (buffer, object->label,
         region.x, region.y, region.w, region.h);
-    meta->id = region.id;
+    /* Python's bindings reach a region by its number only. */
+    meta->id = region.id >= 0 ? region.id : (gint) (n_before + i);
     detection = gst_structure_new ("detection",
         "x_min", G_TYPE_DOUBLE, x1 / width, "x_max", G_TYPE_DOUBLE, x2 / width,
         "y_min", G_TYPE_DOUBLE, y1 / height, "y_max", G_TYPE_DOUBLE, y2 / height,
