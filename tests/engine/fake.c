@@ -1,0 +1,333 @@
+#include "tests/engine/fake.h"
+
+#include <math.h>
+#include <string.h>
+
+#define STRIDE 32
+
+Fake fake;
+
+static guint8 pixels[201][FAKE_MAX_SIZE * FAKE_MAX_SIZE * 3];
+
+static char *names[] = { "thing", NULL };
+
+static YoloModel model = {
+  .path = "fake.onnx", .task = "detect", .n_classes = 1, .names = names,
+  .reg_max = 2, .n_levels = 1, .levels = { { STRIDE } }, .stride = STRIDE,
+  .height = 64, .width = 64,
+};
+
+typedef struct {
+  YoloExec exec;
+  YoloPlan plan;
+  YoloBuffer buffers[3];        /* input, box, cls */
+  gboolean started;
+  FakeBatch batch;
+  YoloDecode *decode;
+} FakeExec;
+
+/* Grey levels 0 to 200 as logits -1 to 1: confidences .27 to .73. */
+static float
+level_logit (guint8 level)
+{
+  return level / 100.f - 1;
+}
+
+guint
+fake_level (const YoloDetection * detection)
+{
+  float p = detection->confidence;
+
+  return lrintf ((logf (p / (1 - p)) + 1) * 100);
+}
+
+static void
+wait_hold (void)
+{
+  if (!fake.hold)
+    return;
+  fake.held++;
+  g_cond_broadcast (&fake.changed);
+  while (fake.hold)
+    g_cond_wait (&fake.changed, &fake.lock);
+  fake.held--;
+}
+
+static YoloModel *
+load_model (const char *path, GError ** error)
+{
+  gboolean fail;
+
+  g_mutex_lock (&fake.lock);
+  fake.loads++;
+  wait_hold ();
+  fail = fake.fail_load;
+  if (fail)
+    fake.loads--;
+  g_mutex_unlock (&fake.lock);
+  if (fail) {
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FORMAT, "%s: made to fail", path);
+    return NULL;
+  }
+  return &model;
+}
+
+static void
+unref_model (YoloModel * m)
+{
+  g_assert_true (m == &model);
+  g_mutex_lock (&fake.lock);
+  fake.unloads++;
+  g_mutex_unlock (&fake.lock);
+}
+
+static gboolean
+available (guint device, GError ** error)
+{
+  if (device < 2)
+    return TRUE;
+  g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "there is no device %u", device);
+  return FALSE;
+}
+
+static gboolean
+not_available (guint device, GError ** error)
+{
+  g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "built without it");
+  return FALSE;
+}
+
+static YoloPrecision
+resolve (guint device, YoloPrecision precision, GError ** error)
+{
+  if (precision == YOLO_PRECISION_INT8)
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED, "no int8 here");
+  return precision == YOLO_PRECISION_AUTO ? YOLO_PRECISION_FP32 : precision;
+}
+
+static YoloNet *
+load (YoloModel * m, guint device, YoloPrecision precision, guint threads, GError ** error)
+{
+  g_mutex_lock (&fake.lock);
+  fake.nets++;
+  g_mutex_unlock (&fake.lock);
+  return (YoloNet *) &model;
+}
+
+static void
+unload (YoloNet * net)
+{
+  g_mutex_lock (&fake.lock);
+  g_assert_cmpuint (fake.execs, ==, 0);
+  fake.nets--;
+  g_mutex_unlock (&fake.lock);
+}
+
+static void
+init_buffer (YoloBuffer * buffer, guint batch, guint height, guint width, guint channels,
+    YoloDType dtype)
+{
+  *buffer = (YoloBuffer) { .height = height, .width = width, .channels = channels, .dtype = dtype };
+  buffer->size = (gsize) batch * height * width * channels * (dtype == YOLO_F32 ? 4 : 1);
+}
+
+static YoloExec *
+prepare (gboolean host, guint batch, guint height, guint width, GError ** error)
+{
+  FakeExec *e;
+
+  if (height % STRIDE != 0 || width % STRIDE != 0 || height > FAKE_MAX_SIZE) {
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_SIZE, "not a size");
+    return NULL;
+  }
+  g_mutex_lock (&fake.lock);
+  if (fake.max_images > 0 && fake.images + batch > fake.max_images) {
+    g_mutex_unlock (&fake.lock);
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY, "no memory");
+    return NULL;
+  }
+  fake.images += batch;
+  fake.execs++;
+  fake.prepared++;
+  g_mutex_unlock (&fake.lock);
+
+  e = g_new0 (FakeExec, 1);
+  init_buffer (&e->buffers[0], batch, height, width, 3, YOLO_U8);
+  init_buffer (&e->buffers[1], batch, height / STRIDE, width / STRIDE, 8, YOLO_F32);
+  init_buffer (&e->buffers[2], batch, height / STRIDE, width / STRIDE, 1, YOLO_F32);
+  e->buffers[2].offset = e->buffers[1].size;
+  e->plan = (YoloPlan) {
+    .model = &model, .batch = batch, .height = height, .width = width, .n_buffers = 3,
+    .buffers = e->buffers, .box[0] = { 1, 0, 8 }, .cls[0] = { 2, 0, 1 },
+    .arena_size = e->buffers[1].size + e->buffers[2].size,
+  };
+  e->exec.plan = &e->plan;
+  if (host) {
+    e->exec.input = g_malloc (e->buffers[0].size);
+    e->exec.arena = g_malloc (e->plan.arena_size);
+  }
+  return &e->exec;
+}
+
+static YoloExec *
+prepare_host (YoloNet * net, guint batch, guint height, guint width, GError ** error)
+{
+  return prepare (TRUE, batch, height, width, error);
+}
+
+static YoloExec *
+prepare_device (YoloNet * net, guint batch, guint height, guint width, GError ** error)
+{
+  return prepare (FALSE, batch, height, width, error);
+}
+
+static void
+release (YoloExec * exec)
+{
+  FakeExec *e = (FakeExec *) exec;
+
+  g_assert_false (e->started);
+  g_mutex_lock (&fake.lock);
+  fake.execs--;
+  fake.images -= e->plan.batch;
+  g_mutex_unlock (&fake.lock);
+  g_free (exec->input);
+  g_free (exec->arena);
+  g_free (e);
+}
+
+static gboolean
+submit (YoloExec * exec, guint n, const YoloFrame * frames, YoloDecode * decode, GError ** error)
+{
+  FakeExec *e = (FakeExec *) exec;
+  gboolean fail;
+
+  g_assert_false (e->started);
+  g_assert_cmpuint (n, ==, e->plan.batch);
+  g_assert_true ((frames == NULL) == (exec->input != NULL));
+  g_assert_true ((decode == NULL) == (exec->input != NULL));
+
+  e->batch = (FakeBatch) { .n = n, .height = e->plan.height, .width = e->plan.width };
+  e->decode = decode;
+  for (guint i = 0; i < n; i++)
+    e->batch.level[i] = frames != NULL ? *(const guint8 *) frames[i].plane[0]
+        : ((const guint8 *) exec->input)[i * e->buffers[0].size / n + e->buffers[0].size / n / 2];
+
+  g_mutex_lock (&fake.lock);
+  g_array_append_val (fake.batches, e->batch);
+  fail = fake.batches->len == fake.fail_submit
+      || (fake.fail_every > 0 && fake.batches->len % fake.fail_every == 0);
+  if (!fail) {
+    e->started = TRUE;
+    fake.under_way++;
+    fake.max_under_way = MAX (fake.max_under_way, fake.under_way);
+  }
+  g_mutex_unlock (&fake.lock);
+  if (fail)
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "submit made to fail");
+  return !fail;
+}
+
+/* An object at every anchor of a host, at the first one of a device. */
+static void
+find_objects (FakeExec * e)
+{
+  for (guint i = 0; i < e->batch.n; i++) {
+    if (e->decode == NULL) {
+      guint anchors = e->buffers[2].height * e->buffers[2].width;
+      float *box = (float *) e->exec.arena + i * anchors * 8;
+      float *cls = (float *) e->exec.arena + e->batch.n * anchors * 8 + i * anchors;
+
+      memset (box, 0, anchors * 8 * sizeof (float));
+      for (guint a = 0; a < anchors; a++)
+        cls[a] = level_logit (e->batch.level[i]);
+      continue;
+    }
+    for (guint c = 0; c <= fake.candidates; c++)
+      e->decode[i].candidates[c] = (YoloDetection) {
+        8 + STRIDE * c, 8, 24 + STRIDE * c, 24, 1 / (1 + expf (-level_logit (e->batch.level[i]))), 0, c
+      };
+    e->decode[i].n = 1 + fake.candidates;
+    e->decode[i].missed = fake.missed;
+  }
+}
+
+static gboolean
+finish (YoloExec * exec, GError ** error)
+{
+  FakeExec *e = (FakeExec *) exec;
+  gboolean fail;
+
+  g_assert_true (e->started);
+  e->started = FALSE;
+  g_mutex_lock (&fake.lock);
+  wait_hold ();
+  fake.under_way--;
+  fail = ++fake.ended == fake.fail_wait;
+  g_mutex_unlock (&fake.lock);
+  if (fake.delay > 0)
+    g_usleep (fake.delay);
+  if (fail) {
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "wait made to fail");
+    return FALSE;
+  }
+  find_objects (e);
+  return TRUE;
+}
+
+static const YoloBackend host = {
+  "host", TRUE, available, resolve, load, unload, prepare_host, release, submit, finish
+};
+
+static const YoloBackend device = {
+  "device", FALSE, available, resolve, load, unload, prepare_device, release, submit, finish
+};
+
+static const YoloBackend missing = {.name = "missing",.available = not_available };
+
+const YoloEngineParts fake_host = { &host, &missing, load_model, unref_model };
+const YoloEngineParts fake_device = { &host, &device, load_model, unref_model };
+
+void
+fake_reset (void)
+{
+  static GArray *batches;
+
+  if (batches == NULL)
+    batches = g_array_new (FALSE, FALSE, sizeof (FakeBatch));
+  g_array_set_size (batches, 0);
+  for (guint level = 0; level <= 200; level++)
+    memset (pixels[level], level, sizeof (pixels[level]));
+  fake = (Fake) { .batches = batches };
+}
+
+void
+fake_set_hold (gboolean hold)
+{
+  g_mutex_lock (&fake.lock);
+  fake.hold = hold;
+  g_cond_broadcast (&fake.changed);
+  g_mutex_unlock (&fake.lock);
+}
+
+void
+fake_wait_held (guint held)
+{
+  g_mutex_lock (&fake.lock);
+  while (fake.held < held)
+    g_cond_wait (&fake.changed, &fake.lock);
+  g_mutex_unlock (&fake.lock);
+}
+
+YoloRequest
+fake_request (guint width, guint height, guint8 level)
+{
+  g_assert_cmpuint (level, <=, 200);
+  g_assert_cmpuint (width * height, <=, FAKE_MAX_SIZE * FAKE_MAX_SIZE);
+  return (YoloRequest) {
+    .frame = { .format = YOLO_FORMAT_RGB, .width = width, .height = height,
+        .plane = { pixels[level] }, .stride = { width * 3 } },
+    .net_width = width, .net_height = height,
+    .confidence = .1f, .iou = .7f, .max_detections = 300,
+  };
+}

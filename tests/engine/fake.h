@@ -1,0 +1,52 @@
+/* A back end that computes nothing: it records what it is given, can be held
+ * up and can fail, and finds in each frame one object whose confidence tells
+ * the frame's grey level. With host memory or, like a GPU, without. */
+
+#ifndef YOLO_TESTS_FAKE_H
+#define YOLO_TESTS_FAKE_H
+
+#include "engine/engine-private.h"
+
+typedef struct {
+  guint n, height, width;
+  guint8 level[YOLO_ENGINE_MAX_BATCH];  /* of each frame */
+} FakeBatch;
+
+typedef struct {
+  GMutex lock;
+  GCond changed;
+  /* What the test sets. */
+  gboolean hold;                /* batches do not end, models do not load */
+  guint fail_submit, fail_wait; /* the n-th batch from 1 fails there; 0: none */
+  guint fail_every;             /* each n-th batch fails at submit(); 0: none */
+  guint max_images;             /* that all execs together have memory for; 0: no limit */
+  guint delay;                  /* microseconds that a batch takes */
+  gboolean fail_load;
+  guint candidates, missed;     /* more of them, of a device; 0: one, none */
+  /* What happened. */
+  guint held;                   /* calls that wait for `hold` to end */
+  guint loads, unloads;         /* models */
+  guint nets, execs, images;    /* alive */
+  guint prepared;               /* execs made in all */
+  guint under_way, max_under_way, ended;        /* batches */
+  GArray *batches;              /* FakeBatch, in the order of submit() */
+} Fake;
+
+/* One for the process: the vtable's functions have no place for another. */
+extern Fake fake;
+extern const YoloEngineParts fake_host, fake_device;
+
+void fake_reset (void);
+void fake_set_hold (gboolean hold);
+/* Until so many calls wait for `hold` to end. */
+void fake_wait_held (guint held);
+/* Of a detection: the grey level of its frame. */
+guint fake_level (const YoloDetection *detection);
+
+/* A frame of width x height pixels, all of one grey level up to 200; its
+ * memory is static. The request is for a network input of the same size. */
+YoloRequest fake_request (guint width, guint height, guint8 level);
+
+#define FAKE_MAX_SIZE 128
+
+#endif
