@@ -490,6 +490,15 @@ def yolov5u(g, widths=(2, 4, 4, 6, 6), depths=(1, 2, 3, 1), neck=1, **head):
     g.head(outs, [8, 16, 32], str(layer), **head)
 
 
+def micro(g):
+    """Every kind of node once or twice; small enough to be mutated quickly."""
+    x = g.conv(g.start(), 2, 3, 2, '0')
+    p2 = g.c2f(g.conv(x, 2, 3, 2, '1'), 2, 1, True, '2')
+    p3 = g.sppf(g.conv(p2, 2, 3, 2, '3'), 2, '4')
+    p2 = g.conv(g.concat([g.upsample(p3, '5'), p2], 1, '6'), 2, 1, 1, '7')
+    g.head([p2, p3], [4, 8], '8', box_channels=2, class_channels=2)
+
+
 def run(model, names, grey):
     """The named tensors, [batch][channels][height][width], float32."""
     extended = onnx.ModelProto()
@@ -677,6 +686,7 @@ MODELS = {
     'v8-p6': dict(net=dict(last=6), reg_max=8, width=128),
     'v8n-relu': dict(act='ReLU', opset=13, height=32),
     'v8n-depthwise': dict(net=dict(depthwise=True), width=32),
+    'micro': dict(arch='micro', height=16, width=24, classes=2, reg_max=4),
 }
 
 
@@ -687,7 +697,7 @@ def build(name, spec, index):
     also, quantise, options = spec.pop('also', []), spec.pop('quantise', None), spec.pop('options', {})
     names, meta = spec.pop('names', None), spec.pop('meta', {})
     g = Graph(seed=index + 1, **spec)
-    (yolov5u if arch == 'v5u' else yolov8)(g, **net)
+    {'v8': yolov8, 'v5u': yolov5u, 'micro': micro}[arch](g, **net)
     first = len(g.nodes)
     g.decode()
     g.spread()

@@ -1,0 +1,22 @@
+#!/bin/sh
+# run.sh FUZZER SOURCE FOLDER [SECONDS]: makes the first inputs in FOLDER, runs
+# the fuzzer over them and over all that once failed (regressions/), then lets
+# it look for more. What it finds is left in FOLDER/found.
+
+set -eu
+
+fuzzer=$1 source=$2 folder=$3 seconds=${4:-20}
+
+rm -rf "$folder/first"
+mkdir -p "$folder/first" "$folder/found" "$folder/new"
+python3 "$source/tests/fuzz/make-corpus.py" "$source/tests/data" "$folder/first"
+
+# Nothing of a file's making may take more than this: no large allocation, an
+# answer within a second (times the sanitizers' and the machine's slowness).
+limits="-rss_limit_mb=512 -malloc_limit_mb=128 -timeout=5 -verbosity=0 -print_final_stats=0"
+
+# shellcheck disable=SC2086 # a list
+"$fuzzer" $limits -artifact_prefix="$folder/found/" -runs=0 "$folder/first" "$source/tests/fuzz/regressions"
+# shellcheck disable=SC2086
+"$fuzzer" $limits -artifact_prefix="$folder/found/" -max_total_time="$seconds" -seed="${SEED:-1}" \
+  -max_len=60000 "$folder/new" "$folder/first" "$source/tests/fuzz/regressions"
