@@ -1,9 +1,14 @@
 #include <gst/gst.h>
 
+#include "gst-plugin/gstyolooverlay.h"
+
 static gboolean
 plugin_init (GstPlugin *plugin)
 {
-  return TRUE;
+  gboolean registered = FALSE;
+
+  registered |= GST_ELEMENT_REGISTER (yolooverlay, plugin);
+  return registered;
 }
 
 GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, yolo,

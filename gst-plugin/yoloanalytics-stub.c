@@ -2,8 +2,14 @@
 
 #include "gst-plugin/yoloanalytics.h"
 
+gint
+yolo_analytics_add (GstBuffer *buffer, const YoloRegion *region, guint n)
+{
+  return -1;
+}
+
 void
-yolo_analytics_add (GstBuffer *buffer, YoloRegion *region, guint n)
+yolo_analytics_add_track (GstBuffer *buffer, gint id, gint track_id)
 {
 }
 

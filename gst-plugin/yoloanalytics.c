@@ -6,12 +6,11 @@
 
 #include <gst/analytics/analytics.h>
 
-void
-yolo_analytics_add (GstBuffer *buffer, YoloRegion *region, guint n)
+gint
+yolo_analytics_add (GstBuffer *buffer, const YoloRegion *region, guint n)
 {
   GstAnalyticsRelationMeta *meta = gst_buffer_get_analytics_relation_meta (buffer);
   GstAnalyticsODMtd object;
-  GstAnalyticsTrackingMtd track;
 
   if (meta == NULL) {
     /* two entries an object, itself and its track, of at most 64 bytes: the
@@ -21,12 +20,20 @@ yolo_analytics_add (GstBuffer *buffer, YoloRegion *region, guint n)
   }
   if (!gst_analytics_relation_meta_add_od_mtd (meta, region->label, region->x, region->y,
           region->w, region->h, region->confidence, &object))
-    return;
-  region->id = object.id;
-  if (region->object_id >= 0 && gst_analytics_relation_meta_add_tracking_mtd (meta,
-          region->object_id, GST_BUFFER_PTS (buffer), &track))
-    gst_analytics_relation_meta_set_relation (meta, GST_ANALYTICS_REL_TYPE_RELATE_TO,
-        object.id, track.id);
+    return -1;
+  return object.id;
+}
+
+void
+yolo_analytics_add_track (GstBuffer *buffer, gint id, gint track_id)
+{
+  GstAnalyticsRelationMeta *meta = gst_buffer_get_analytics_relation_meta (buffer);
+  GstAnalyticsTrackingMtd track;
+
+  if (gst_analytics_relation_meta_add_tracking_mtd (meta, track_id, GST_BUFFER_PTS (buffer),
+          &track))
+    gst_analytics_relation_meta_set_relation (meta, GST_ANALYTICS_REL_TYPE_RELATE_TO, id,
+        track.id);
 }
 
 /* Elements that know only one kind of meta may have scaled it: their roundings

@@ -23,9 +23,12 @@ typedef struct {
  * them; FALSE if it is a region of another kind. */
 gboolean yolo_region_of_meta (const GstVideoRegionOfInterestMeta *meta, YoloRegion *region);
 
-/* Attaches an object and writes its id into region. n: how many the caller
- * is going to attach, all together. */
-void yolo_analytics_add (GstBuffer *buffer, YoloRegion *region, guint n);
+/* Attaches an object and returns its id, -1 if there is no such meta. n: how
+ * many the caller is going to attach, all together. */
+gint yolo_analytics_add (GstBuffer *buffer, const YoloRegion *region, guint n);
+
+/* Says which track an attached object belongs to. */
+void yolo_analytics_add_track (GstBuffer *buffer, gint id, gint track_id);
 
 /* Appends the objects (element-type YoloObject) that have no region on the buffer. */
 void yolo_analytics_read (GstBuffer *buffer, GArray *objects);

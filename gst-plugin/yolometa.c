@@ -34,7 +34,8 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *ob
     guint n, guint unique_id)
 {
   const gint width = GST_VIDEO_INFO_WIDTH (info), height = GST_VIDEO_INFO_HEIGHT (info);
-  const guint n_before = gst_buffer_get_n_meta (buffer, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
+  guint n_regions = gst_buffer_get_n_meta (buffer, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
+  g_autofree gint *ids = g_new (gint, n);
   guint i;
 
   g_return_if_fail (gst_buffer_is_writable (buffer));
@@ -44,9 +45,10 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *ob
     const YoloObject *object = &objects[i];
     GstVideoRegionOfInterestMeta *meta;
     GstStructure *detection;
-    YoloRegion region = { -1, object->label, 0, 0, 0, 0, object->confidence, object->object_id };
+    YoloRegion region = { .label = object->label, .confidence = object->confidence };
     gdouble x1, y1, x2, y2;
 
+    ids[i] = -1;
     if (!object_is_finite (object))
       continue;
     x1 = CLAMP (object->x, 0, width);
@@ -55,12 +57,14 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *ob
     y2 = CLAMP ((gdouble) object->y + object->h, y1, height);
     round_range (x1, x2, width, &region.x, &region.w);
     round_range (y1, y2, height, &region.y, &region.h);
-    yolo_analytics_add (buffer, &region, n);
+    region.id = ids[i] = yolo_analytics_add (buffer, &region, n);
+    if (region.id < 0)          /* Python's bindings reach a region by its number only. */
+      region.id = n_regions;
+    n_regions++;
 
     meta = gst_buffer_add_video_region_of_interest_meta_id (buffer, object->label,
         region.x, region.y, region.w, region.h);
-    /* Python's bindings reach a region by its number only. */
-    meta->id = region.id >= 0 ? region.id : (gint) (n_before + i);
+    meta->id = region.id;
     detection = gst_structure_new ("detection",
         "x_min", G_TYPE_DOUBLE, x1 / width, "x_max", G_TYPE_DOUBLE, x2 / width,
         "y_min", G_TYPE_DOUBLE, y1 / height, "y_max", G_TYPE_DOUBLE, y2 / height,
@@ -71,6 +75,11 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *ob
       gst_video_region_of_interest_meta_add_param (meta,
           gst_structure_new ("object_id", "id", G_TYPE_INT, object->object_id, NULL));
   }
+
+  /* After the objects, so that their numbers have no gaps. */
+  for (i = 0; i < n; i++)
+    if (ids[i] >= 0 && objects[i].object_id >= 0)
+      yolo_analytics_add_track (buffer, ids[i], objects[i].object_id);
 }
 
 /* The params of one region; NULL: not there. */

@@ -1,0 +1,423 @@
+/**
+ * SECTION:element-yolooverlay
+ * @title: yolooverlay
+ *
+ * Draws the detections of a frame into it: a box, and a label with class,
+ * confidence and, where there is one, the track's number. The frame is
+ * neither converted nor copied; one without detections passes untouched.
+ *
+ * |[
+ * gst-launch-1.0 filesrc location=video.mp4 ! decodebin ! yoloinfer model-file=yolov8n.onnx ! yolooverlay ! videoconvert ! autovideosink
+ * ]|
+ */
+
+#include "gst-plugin/gstyolooverlay.h"
+
+#include "gst-plugin/yolodraw.h"
+#include "gst-plugin/yolometa.h"
+#include "gst-plugin/yolotext.h"
+
+#include <math.h>
+
+GST_DEBUG_CATEGORY_STATIC (yolooverlay_debug);
+#define GST_CAT_DEFAULT yolooverlay_debug
+
+#define DEFAULT_LINE_WIDTH 0
+#define DEFAULT_SHOW_LABELS TRUE
+#define DEFAULT_SHOW_CONFIDENCE TRUE
+#define DEFAULT_SHOW_IDS TRUE
+#define DEFAULT_FONT "Sans Bold"
+
+enum
+{
+  PROP_LINE_WIDTH = 1,
+  PROP_SHOW_LABELS,
+  PROP_SHOW_CONFIDENCE,
+  PROP_SHOW_IDS,
+  PROP_FONT,
+};
+
+/* What the properties say; the object lock guards the element's. */
+typedef struct {
+  guint line_width;             /* pixels; 0: by the frame's height */
+  gboolean show_labels, show_confidence, show_ids;
+  char *font;
+} Settings;
+
+#define N_COLORS 64
+
+struct _GstYoloOverlay {
+  GstBaseTransform parent;
+  Settings settings;
+
+  /* of the streaming thread */
+  GstVideoInfo info;
+  GArray *objects;              /* YoloObject: of the frame in hand */
+  YoloText *text;
+  YoloColor color[N_COLORS];    /* by class, in the frame's format */
+  gboolean dark[N_COLORS];      /* whether white text reads better on it */
+  YoloColor black, white;
+};
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
+    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (YOLO_DRAW_FORMATS)));
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
+    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (YOLO_DRAW_FORMATS)));
+
+G_DEFINE_TYPE (GstYoloOverlay, gst_yolo_overlay, GST_TYPE_BASE_TRANSFORM)
+GST_ELEMENT_REGISTER_DEFINE (yolooverlay, "yolooverlay", GST_RANK_NONE, GST_TYPE_YOLO_OVERLAY)
+
+/* Hues a golden ratio apart, so that any number of neighbouring classes is
+ * spread over the circle, in three strengths. */
+static guint32
+class_color (guint class)
+{
+  static const gdouble saturation[3] = { 1, 0.65, 0.8 }, brightness[3] = { 1, 1, 0.75 };
+  const gdouble hue = fmod (class * 0.6180339887, 1) * 6;
+  const gdouble s = saturation[class / 3 % 3], v = brightness[class / 3 % 3];
+  guint32 rgb = 0;
+  guint i;
+
+  /* each channel is a trapezoid over the hue: Smith, "Color gamut transform
+   * pairs", SIGGRAPH 1978 */
+  for (i = 0; i < 3; i++) {
+    const gdouble k = fmod (hue + 5 - 2 * i, 6);
+    const gdouble drop = CLAMP (MIN (k, 4 - k), 0, 1);
+
+    rgb = rgb << 8 | (guint32) lrint (255 * v * (1 - s * drop));
+  }
+  return rgb;
+}
+
+static guint
+color_of (const YoloObject *object)
+{
+  if (object->label_id >= 0)
+    return object->label_id % N_COLORS;
+  return object->label ? g_str_hash (g_quark_to_string (object->label)) % N_COLORS : 0;
+}
+
+static gboolean
+gst_yolo_overlay_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
+{
+  GstYoloOverlay *self = GST_YOLO_OVERLAY (trans);
+  guint i;
+
+  if (!gst_video_info_from_caps (&self->info, in))
+    return FALSE;
+  for (i = 0; i < N_COLORS; i++) {
+    const guint32 rgb = class_color (i);
+    /* luma of BT.601 */
+    const guint luma = (299 * (rgb >> 16 & 255) + 587 * (rgb >> 8 & 255) + 114 * (rgb & 255)) / 1000;
+
+    yolo_color_init (&self->color[i], &self->info, rgb);
+    self->dark[i] = luma < 128;
+  }
+  yolo_color_init (&self->black, &self->info, 0x000000);
+  yolo_color_init (&self->white, &self->info, 0xffffff);
+  return TRUE;
+}
+
+/* Nearest pixel of an edge, however far away. */
+static gint
+round_edge (gdouble x)
+{
+  return lrint (CLAMP (x, -1e6, 1e6));
+}
+
+static YoloRect
+grow (YoloRect r, gint by)
+{
+  return (YoloRect) { r.x0 - by, r.y0 - by, r.x1 + by, r.y1 + by };
+}
+
+static YoloRect
+box_of (const YoloObject *object, const YoloRect *visible)
+{
+  return (YoloRect) {
+    visible->x0 + round_edge (object->x), visible->y0 + round_edge (object->y),
+    visible->x0 + round_edge ((gdouble) object->x + object->w),
+    visible->y0 + round_edge ((gdouble) object->y + object->h),
+  };
+}
+
+/* The words of a label: track, class, confidence. Each is a string of its own
+ * so that few are ever rendered. */
+static guint
+get_words (GstYoloOverlay *self, const Settings *settings, const YoloObject *object,
+    const YoloGlyphs *words[3])
+{
+  char buffer[32];
+  guint n = 0;
+
+  if (settings->show_ids && object->object_id >= 0) {
+    g_snprintf (buffer, sizeof (buffer), "#%d", object->object_id);
+    words[n++] = yolo_text_get (self->text, buffer);
+  }
+  if (settings->show_labels && object->label) {
+    words[n++] = yolo_text_get (self->text, g_quark_to_string (object->label));
+  } else if (settings->show_labels && object->label_id >= 0) {
+    g_snprintf (buffer, sizeof (buffer), "%d", object->label_id);
+    words[n++] = yolo_text_get (self->text, buffer);
+  }
+  if (settings->show_confidence) {
+    g_ascii_formatd (buffer, sizeof (buffer), "%.2f", object->confidence);
+    words[n++] = yolo_text_get (self->text, buffer);
+  }
+  return n;
+}
+
+/* On top of the box, or inside where there is no room. */
+static void
+draw_label (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings,
+    const YoloObject *object, YoloRect box)
+{
+  const gint ascent = yolo_text_ascent (self->text), descent = yolo_text_descent (self->text);
+  const gint space = yolo_text_space (self->text), margin = MAX (space / 2, 1);
+  const YoloRect *visible = &canvas->clip;
+  const guint color = color_of (object);
+  const YoloGlyphs *words[3];
+  const guint n = get_words (self, settings, object, words);
+  gint width = 2 * margin + ((gint) n - 1) * space, pen;
+  YoloRect plate;
+  guint i;
+
+  if (n == 0)
+    return;
+  for (i = 0; i < n; i++)
+    width += words[i]->advance;
+
+  plate.x0 = MAX (MIN (box.x0, visible->x1 - width), visible->x0);
+  plate.y0 = MAX (box.y0 - ascent - descent, visible->y0);
+  plate.x1 = plate.x0 + width;
+  plate.y1 = plate.y0 + ascent + descent;
+  yolo_canvas_fill (canvas, plate, (YoloRect) { 0 }, &self->color[color]);
+
+  pen = plate.x0 + margin;
+  for (i = 0; i < n; i++) {
+    yolo_canvas_blend (canvas, &words[i]->mask, pen + words[i]->left,
+        plate.y0 + ascent - words[i]->top, self->dark[color] ? &self->white : &self->black);
+    pen += words[i]->advance + space;
+  }
+}
+
+/* A box that no pixel of can be seen gets no label either. */
+static gboolean
+is_visible (YoloRect box, const YoloRect *visible)
+{
+  return MAX (box.x0, visible->x0) < MIN (box.x1, visible->x1)
+      && MAX (box.y0, visible->y0) < MIN (box.y1, visible->y1);
+}
+
+static void
+draw (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings)
+{
+  const gint height = canvas->clip.y1 - canvas->clip.y0;
+  const gint width = canvas->clip.x1 - canvas->clip.x0;
+  const gint line = settings->line_width ? (gint) settings->line_width : MAX ((height + 135) / 270, 1);
+  guint i;
+
+  yolo_text_set_font (self->text, settings->font, MAX (height / 45, 10), CLAMP (width, 1, 4096));
+
+  /* The best come first in the metadata, and last, on top, here. */
+  for (i = self->objects->len; i-- > 0;) {
+    const YoloObject *object = &g_array_index (self->objects, YoloObject, i);
+    const YoloRect outer = grow (box_of (object, &canvas->clip), (line + 1) / 2);
+
+    yolo_canvas_fill (canvas, outer, grow (outer, -line), &self->color[color_of (object)]);
+  }
+  for (i = self->objects->len; i-- > 0;) {
+    const YoloObject *object = &g_array_index (self->objects, YoloObject, i);
+    const YoloRect outer = grow (box_of (object, &canvas->clip), (line + 1) / 2);
+
+    if (is_visible (outer, &canvas->clip))
+      draw_label (self, canvas, settings, object, outer);
+  }
+}
+
+/* A buffer that nothing is drawn on need not be writable: no copy. */
+static GstFlowReturn
+gst_yolo_overlay_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *in, GstBuffer **out)
+{
+  GstYoloOverlay *self = GST_YOLO_OVERLAY (trans);
+
+  yolo_meta_read (in, &self->info, self->objects);
+  if (self->objects->len == 0) {
+    *out = in;
+    return GST_FLOW_OK;
+  }
+  return GST_BASE_TRANSFORM_CLASS (gst_yolo_overlay_parent_class)->prepare_output_buffer (trans,
+      in, out);
+}
+
+static GstFlowReturn
+gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
+{
+  GstYoloOverlay *self = GST_YOLO_OVERLAY (trans);
+  const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (buffer);
+  GstVideoFrame frame;
+  YoloCanvas canvas;
+  YoloRect visible;
+  Settings settings;
+
+  if (self->objects->len == 0)
+    return GST_FLOW_OK;
+
+  if (!gst_video_frame_map (&frame, &self->info, buffer,
+          GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)) {
+    GST_ELEMENT_ERROR (self, RESOURCE, WRITE, ("A video frame cannot be drawn on."),
+        ("mapping a buffer of %" G_GSIZE_FORMAT " bytes as %s %dx%d for writing failed",
+            gst_buffer_get_size (buffer), GST_VIDEO_INFO_NAME (&self->info),
+            GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info)));
+    return GST_FLOW_ERROR;
+  }
+
+  if (crop)
+    visible = (YoloRect) { crop->x, crop->y, crop->x + crop->width, crop->y + crop->height };
+  yolo_canvas_init (&canvas, &frame, crop ? &visible : NULL);
+
+  GST_OBJECT_LOCK (self);
+  settings = self->settings;
+  settings.font = g_strdup (settings.font);     /* may be set anew meanwhile */
+  GST_OBJECT_UNLOCK (self);
+  draw (self, &canvas, &settings);
+  g_free (settings.font);
+
+  gst_video_frame_unmap (&frame);
+  return GST_FLOW_OK;
+}
+
+/* What is downstream decides: this element takes what it takes. */
+static gboolean
+gst_yolo_overlay_propose_allocation (GstBaseTransform *trans, GstQuery *decide, GstQuery *query)
+{
+  return gst_pad_peer_query (GST_BASE_TRANSFORM_SRC_PAD (trans), query);
+}
+
+static void
+gst_yolo_overlay_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  GstYoloOverlay *self = GST_YOLO_OVERLAY (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_LINE_WIDTH:
+      self->settings.line_width = g_value_get_uint (value);
+      break;
+    case PROP_SHOW_LABELS:
+      self->settings.show_labels = g_value_get_boolean (value);
+      break;
+    case PROP_SHOW_CONFIDENCE:
+      self->settings.show_confidence = g_value_get_boolean (value);
+      break;
+    case PROP_SHOW_IDS:
+      self->settings.show_ids = g_value_get_boolean (value);
+      break;
+    case PROP_FONT:
+      g_free (self->settings.font);
+      self->settings.font = g_strdup (g_value_get_string (value)
+          ? g_value_get_string (value) : DEFAULT_FONT);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_yolo_overlay_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  GstYoloOverlay *self = GST_YOLO_OVERLAY (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_LINE_WIDTH:
+      g_value_set_uint (value, self->settings.line_width);
+      break;
+    case PROP_SHOW_LABELS:
+      g_value_set_boolean (value, self->settings.show_labels);
+      break;
+    case PROP_SHOW_CONFIDENCE:
+      g_value_set_boolean (value, self->settings.show_confidence);
+      break;
+    case PROP_SHOW_IDS:
+      g_value_set_boolean (value, self->settings.show_ids);
+      break;
+    case PROP_FONT:
+      g_value_set_string (value, self->settings.font);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_yolo_overlay_init (GstYoloOverlay *self)
+{
+  self->settings = (Settings) {
+    DEFAULT_LINE_WIDTH, DEFAULT_SHOW_LABELS, DEFAULT_SHOW_CONFIDENCE, DEFAULT_SHOW_IDS,
+    g_strdup (DEFAULT_FONT)
+  };
+  self->objects = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+  self->text = yolo_text_new ();
+  gst_base_transform_set_in_place (GST_BASE_TRANSFORM (self), TRUE);
+}
+
+static void
+gst_yolo_overlay_finalize (GObject *object)
+{
+  GstYoloOverlay *self = GST_YOLO_OVERLAY (object);
+
+  g_free (self->settings.font);
+  g_array_unref (self->objects);
+  yolo_text_free (self->text);
+  G_OBJECT_CLASS (gst_yolo_overlay_parent_class)->finalize (object);
+}
+
+static void
+gst_yolo_overlay_class_init (GstYoloOverlayClass *klass)
+{
+  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+  GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (yolooverlay_debug, "yolooverlay", 0, "drawing of detections");
+
+  object_class->set_property = gst_yolo_overlay_set_property;
+  object_class->get_property = gst_yolo_overlay_get_property;
+  object_class->finalize = gst_yolo_overlay_finalize;
+
+  g_object_class_install_property (object_class, PROP_LINE_WIDTH,
+      g_param_spec_uint ("line-width", "Line width",
+          "Width of the boxes' lines in pixels (0 = by the height of the frame: "
+          "1 up to 404 rows, 4 at 1080)", 0, 1000, DEFAULT_LINE_WIDTH, flags));
+  g_object_class_install_property (object_class, PROP_SHOW_LABELS,
+      g_param_spec_boolean ("show-labels", "Show labels",
+          "Whether to write the class of an object on its box", DEFAULT_SHOW_LABELS, flags));
+  g_object_class_install_property (object_class, PROP_SHOW_CONFIDENCE,
+      g_param_spec_boolean ("show-confidence", "Show confidence",
+          "Whether to write the confidence of a detection on its box",
+          DEFAULT_SHOW_CONFIDENCE, flags));
+  g_object_class_install_property (object_class, PROP_SHOW_IDS,
+      g_param_spec_boolean ("show-ids", "Show track ids",
+          "Whether to write the number of an object's track, if it has one, on its box",
+          DEFAULT_SHOW_IDS, flags));
+  g_object_class_install_property (object_class, PROP_FONT,
+      g_param_spec_string ("font", "Font",
+          "Pango font description, for example \"Sans Bold\" or \"Monospace 18\" "
+          "(without a size: 1/45 of the height of the frame, at least 10 pixels)",
+          DEFAULT_FONT, flags));
+
+  gst_element_class_set_static_metadata (element_class, "YOLO overlay", "Filter/Editor/Video",
+      "Draws boxes and labels of detected objects into video frames, without converting them",
+      "yolo");
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+  gst_element_class_add_static_pad_template (element_class, &src_template);
+
+  trans_class->set_caps = gst_yolo_overlay_set_caps;
+  trans_class->prepare_output_buffer = gst_yolo_overlay_prepare_output_buffer;
+  trans_class->transform_ip = gst_yolo_overlay_transform_ip;
+  trans_class->propose_allocation = gst_yolo_overlay_propose_allocation;
+}

@@ -1,0 +1,281 @@
+/* All formats are the same here: up to four components, each a grid of
+ * samples that cover one or more pixels. Costs nothing per frame but the
+ * pixels that are drawn. */
+
+#include "gst-plugin/yolodraw.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Opacity of a sample. 4 * 255, so that both a mask's levels and quarters,
+ * the shares of a 4:2:0 sample, are whole numbers. */
+#define OPAQUE 1020
+
+static YoloRect
+intersect (YoloRect a, YoloRect b)
+{
+  return (YoloRect) {
+    MAX (a.x0, b.x0), MAX (a.y0, b.y0), MIN (a.x1, b.x1), MIN (a.y1, b.y1)
+  };
+}
+
+static gboolean
+is_empty (YoloRect r)
+{
+  return r.x1 <= r.x0 || r.y1 <= r.y0;
+}
+
+/* How much of [a0, a1) lies in [b0, b1). */
+static inline gint
+overlap (gint a0, gint a1, gint b0, gint b1)
+{
+  return MAX (0, MIN (a1, b1) - MAX (a0, b0));
+}
+
+/* Source: ITU-R BT.601-7 section 2.5 and BT.709-6 section 3: Y from Kr and
+ * Kb, colour differences scaled to [-0.5, 0.5]. */
+void
+yolo_color_init (YoloColor *color, const GstVideoInfo *info, guint32 rgb)
+{
+  const GstVideoFormatInfo *format = info->finfo;
+  const gdouble r = (rgb >> 16 & 255) / 255., g = (rgb >> 8 & 255) / 255., b = (rgb & 255) / 255.;
+  gdouble level[GST_VIDEO_MAX_COMPONENTS] = { r, g, b, 1 };
+  gint offset[GST_VIDEO_MAX_COMPONENTS], scale[GST_VIDEO_MAX_COMPONENTS];
+  guint i;
+
+  if (!GST_VIDEO_FORMAT_INFO_IS_RGB (format)) {
+    gdouble kr, kb;
+
+    if (!gst_video_color_matrix_get_Kr_Kb (info->colorimetry.matrix, &kr, &kb)) {
+      kr = 0.299;               /* BT.601: what caps without a matrix mean */
+      kb = 0.114;
+    }
+    level[0] = kr * r + (1 - kr - kb) * g + kb * b;
+    level[1] = (b - level[0]) / (2 * (1 - kb));
+    level[2] = (r - level[0]) / (2 * (1 - kr));
+  }
+
+  gst_video_color_range_offsets (info->colorimetry.range, format, offset, scale);
+  for (i = 0; i < GST_VIDEO_FORMAT_INFO_N_COMPONENTS (format); i++) {
+    const gint max = (1 << GST_VIDEO_FORMAT_INFO_DEPTH (format, i)) - 1;
+    const gint value = lrint (offset[i] + level[i] * scale[i]);
+
+    color->value[i] = CLAMP (value, 0, max);
+  }
+}
+
+static gboolean
+is_interlaced (const GstVideoFrame *frame)
+{
+  const GstVideoInterlaceMode mode = GST_VIDEO_INFO_INTERLACE_MODE (&frame->info);
+
+  return mode == GST_VIDEO_INTERLACE_MODE_INTERLEAVED
+      || (mode == GST_VIDEO_INTERLACE_MODE_MIXED && GST_VIDEO_FRAME_IS_INTERLACED (frame));
+}
+
+void
+yolo_canvas_init (YoloCanvas *canvas, GstVideoFrame *frame, const YoloRect *clip)
+{
+  const GstVideoFormatInfo *format = frame->info.finfo;
+  guint i;
+
+  canvas->width = GST_VIDEO_FRAME_WIDTH (frame);
+  canvas->height = GST_VIDEO_FRAME_HEIGHT (frame);
+  canvas->clip = (YoloRect) { 0, 0, canvas->width, canvas->height };
+  if (clip)
+    canvas->clip = intersect (canvas->clip, *clip);
+  canvas->n_fields = is_interlaced (frame) ? 2 : 1;
+  canvas->n_components = GST_VIDEO_FRAME_N_COMPONENTS (frame);
+  for (i = 0; i < canvas->n_components; i++) {
+    const gboolean wide = GST_VIDEO_FORMAT_INFO_DEPTH (format, i) > 8;
+    guint8 *data = GST_VIDEO_FRAME_COMP_DATA (frame, i);
+
+    /* GStreamer 1.22 says that V of P010 is one byte behind U: it is two. */
+    if (wide)
+      data += GST_VIDEO_FORMAT_INFO_POFFSET (format, i) & 1;
+    canvas->component[i] = (YoloComponent) {
+      .data = data,
+      .stride = GST_VIDEO_FRAME_COMP_STRIDE (frame, i),
+      .pixel_stride = GST_VIDEO_FRAME_COMP_PSTRIDE (frame, i),
+      .rows = GST_VIDEO_FRAME_COMP_HEIGHT (frame, i),
+      .shift_x = GST_VIDEO_FORMAT_INFO_W_SUB (format, i),
+      .shift_y = GST_VIDEO_FORMAT_INFO_H_SUB (format, i),
+      .depth_shift = GST_VIDEO_FORMAT_INFO_SHIFT (format, i),
+      .wide = wide,
+    };
+  }
+}
+
+static inline guint
+mix (guint old, guint value, guint opacity)
+{
+  return (old * (OPAQUE - opacity) + value * opacity + OPAQUE / 2) / OPAQUE;
+}
+
+static inline void
+blend_sample (const YoloComponent *c, guint8 *p, guint value, guint opacity)
+{
+  if (c->wide)
+    GST_WRITE_UINT16_LE (p, mix (GST_READ_UINT16_LE (p) >> c->depth_shift, value, opacity)
+        << c->depth_shift);
+  else
+    *p = mix (*p, value, opacity);
+}
+
+static void
+blend_run (const YoloComponent *c, guint8 *p, gint n, guint value, guint opacity)
+{
+  gint i;
+
+  if (opacity == 0)
+    return;
+  if (opacity == OPAQUE && c->pixel_stride == 1)
+    memset (p, value, n);
+  else
+    for (i = 0; i < n; i++)
+      blend_sample (c, p + i * c->pixel_stride, value, opacity);
+}
+
+/* The rows of a rectangle that belong to a field, numbered within the field. */
+static YoloRect
+to_field (YoloRect r, guint field, guint n_fields)
+{
+  r.y0 = (r.y0 + (gint) (n_fields - 1 - field)) / (gint) n_fields;
+  r.y1 = (r.y1 + (gint) (n_fields - 1 - field)) / (gint) n_fields;
+  return r;
+}
+
+/* NULL: not in memory. Whether an interlaced frame of, say, 6 rows has 3 or 4
+ * rows of chroma depends on the format and on who made it; the last is left alone. */
+static inline guint8 *
+row_of (const YoloComponent *c, gint row, guint field, guint n_fields)
+{
+  const gint number = row * (gint) n_fields + (gint) field;
+
+  return number < c->rows ? c->data + (gssize) number * c->stride : NULL;
+}
+
+/* One row of samples; `rows` pixel rows high, of which `in_outer` and
+ * `in_inner` lie in the rectangles. */
+static void
+fill_row (const YoloComponent *c, guint8 *row, gint width, const YoloRect *outer,
+    const YoloRect *inner, gint rows, gint in_outer, gint in_inner, guint value)
+{
+  const guint s = c->shift_x;
+  const gint end = ((outer->x1 - 1) >> s) + 1;
+  gint x = outer->x0 >> s;
+
+  while (x < end) {
+    const gint x0 = x << s, x1 = MIN ((x + 1) << s, width);
+    const gint filled = in_outer * overlap (x0, x1, outer->x0, outer->x1)
+        - in_inner * overlap (x0, x1, inner->x0, inner->x1);
+    gint edge = outer->x1, n = 1;
+
+    /* up to the next edge all samples are filled alike */
+    if (inner->x1 > x0)
+      edge = MIN (edge, inner->x1);
+    if (inner->x0 > x0)
+      edge = MIN (edge, inner->x0);
+    if (outer->x0 <= x0)
+      n = MAX ((edge >> s) - x, 1);
+    blend_run (c, row + (gssize) x * c->pixel_stride, n, value,
+        OPAQUE * filled / (rows * (x1 - x0)));
+    x += n;
+  }
+}
+
+static void
+fill_field (const YoloCanvas *canvas, const YoloComponent *c, guint field, YoloRect outer,
+    YoloRect inner, guint value)
+{
+  const guint n_fields = canvas->n_fields, s = c->shift_y;
+  const gint height = (canvas->height + (gint) (n_fields - 1 - field)) / (gint) n_fields;
+  gint y;
+
+  outer = to_field (outer, field, n_fields);
+  inner = to_field (inner, field, n_fields);
+  for (y = outer.y0 >> s; y << s < outer.y1; y++) {
+    const gint y0 = y << s, y1 = MIN ((y + 1) << s, height);
+    guint8 *row = row_of (c, y, field, n_fields);
+
+    if (row)
+      fill_row (c, row, canvas->width, &outer, &inner, y1 - y0,
+          overlap (y0, y1, outer.y0, outer.y1), overlap (y0, y1, inner.y0, inner.y1), value);
+  }
+}
+
+void
+yolo_canvas_fill (YoloCanvas *canvas, YoloRect outer, YoloRect inner, const YoloColor *color)
+{
+  guint i, field;
+
+  outer = intersect (outer, canvas->clip);
+  if (is_empty (outer))
+    return;
+  inner = intersect (inner, outer);
+  if (is_empty (inner))
+    inner = (YoloRect) { outer.x0, outer.y0, outer.x0, outer.y0 };
+
+  for (i = 0; i < canvas->n_components; i++)
+    for (field = 0; field < canvas->n_fields; field++)
+      fill_field (canvas, &canvas->component[i], field, outer, inner, color->value[i]);
+}
+
+/* The mask's sum over the pixels of a sample, [x0, x1) by rows [y0, y1) of a
+ * field, that lie in `rect`; all in pixels of the field. */
+static inline guint
+mask_sum (const YoloMask *mask, YoloRect rect, gint x0, gint x1, gint y0, gint y1,
+    gint mask_x, gint mask_y, guint field, guint n_fields)
+{
+  guint sum = 0;
+  gint x, y;
+
+  for (y = MAX (y0, rect.y0); y < MIN (y1, rect.y1); y++) {
+    const gint mask_row = y * (gint) n_fields + (gint) field - mask_y;
+    const guint8 *alpha = mask->alpha + (gssize) mask_row * mask->stride - mask_x;
+
+    for (x = MAX (x0, rect.x0); x < MIN (x1, rect.x1); x++)
+      sum += alpha[x];
+  }
+  return sum;
+}
+
+static void
+blend_field (const YoloCanvas *canvas, const YoloComponent *c, guint field,
+    const YoloMask *mask, YoloRect rect, gint mask_x, gint mask_y, guint value)
+{
+  const guint n_fields = canvas->n_fields;
+  const gint height = (canvas->height + (gint) (n_fields - 1 - field)) / (gint) n_fields;
+  gint x, y;
+
+  rect = to_field (rect, field, n_fields);
+  for (y = rect.y0 >> c->shift_y; y << c->shift_y < rect.y1; y++) {
+    const gint y0 = y << c->shift_y, y1 = MIN ((y + 1) << c->shift_y, height);
+    guint8 *row = row_of (c, y, field, n_fields);
+
+    for (x = rect.x0 >> c->shift_x; row && x << c->shift_x < rect.x1; x++) {
+      const gint x0 = x << c->shift_x, x1 = MIN ((x + 1) << c->shift_x, canvas->width);
+      const guint sum = mask_sum (mask, rect, x0, x1, y0, y1, mask_x, mask_y, field, n_fields);
+
+      /* 4 / pixels is whole: a sample covers 1, 2 or 4 */
+      if (sum)
+        blend_sample (c, row + (gssize) x * c->pixel_stride, value,
+            sum * (4 / ((x1 - x0) * (y1 - y0))));
+    }
+  }
+}
+
+void
+yolo_canvas_blend (YoloCanvas *canvas, const YoloMask *mask, gint x, gint y,
+    const YoloColor *color)
+{
+  const YoloRect rect = intersect ((YoloRect) { x, y, x + mask->width, y + mask->height },
+      canvas->clip);
+  guint i, field;
+
+  if (is_empty (rect))
+    return;
+  for (i = 0; i < canvas->n_components; i++)
+    for (field = 0; field < canvas->n_fields; field++)
+      blend_field (canvas, &canvas->component[i], field, mask, rect, x, y, color->value[i]);
+}

@@ -1,0 +1,88 @@
+/* Drawing into a video frame where it lies, in its own format. */
+
+#ifndef YOLO_DRAW_H
+#define YOLO_DRAW_H
+
+#include <gst/video/video.h>
+
+G_BEGIN_DECLS
+
+/* Pixels; x1 and y1 are the first ones outside. Empty if x1 <= x0 or y1 <= y0. */
+typedef struct {
+  gint x0, y0, x1, y1;
+} YoloRect;
+
+/* The values of a format's components (Y U V, R G B A, Y). */
+typedef struct {
+  guint16 value[GST_VIDEO_MAX_COMPONENTS];
+} YoloColor;
+
+/* How opaque each pixel is, 0 to 255. */
+typedef struct {
+  gint width, height;
+  gint stride;                  /* bytes */
+  guint8 *alpha;                /* [height][stride] */
+} YoloMask;
+
+/* One component of a frame. */
+typedef struct {
+  guint8 *data;                 /* of the pixel 0, 0 */
+  gint stride, pixel_stride;    /* bytes */
+  gint rows;                    /* in memory */
+  guint shift_x, shift_y;       /* a sample covers 1 << shift_x by 1 << shift_y pixels */
+  guint depth_shift;            /* bits below the value, in formats of two bytes */
+  gboolean wide;                /* two bytes, little-endian */
+} YoloComponent;
+
+/* A mapped frame. Nothing outside `clip` is changed, but for chroma samples
+ * that reach over it. */
+typedef struct {
+  gint width, height;           /* pixels in memory */
+  YoloRect clip;
+  guint n_fields;               /* 2: interlaced, chroma rows belong to one field */
+  guint n_components;
+  YoloComponent component[GST_VIDEO_MAX_COMPONENTS];
+} YoloCanvas;
+
+/* The formats that can be drawn on, as in caps. */
+#define YOLO_DRAW_FORMATS "{ NV12, NV21, I420, YV12, YUY2, UYVY, Y42B, Y444, P010_10LE, " \
+    "RGB, BGR, RGBA, BGRA, ARGB, ABGR, RGBx, BGRx, xRGB, xBGR, GRAY8 }"
+
+/**
+ * yolo_color_init:
+ * @rgb: 0xRRGGBB, full range
+ *
+ * Converts to the format, matrix and range of @info; opaque.
+ */
+void yolo_color_init (YoloColor *color, const GstVideoInfo *info, guint32 rgb);
+
+/**
+ * yolo_canvas_init:
+ * @frame: mapped for writing, in one of YOLO_DRAW_FORMATS; must outlive the canvas
+ * @clip: (nullable): the visible part, or all of the frame
+ */
+void yolo_canvas_init (YoloCanvas *canvas, GstVideoFrame *frame, const YoloRect *clip);
+
+/**
+ * yolo_canvas_fill:
+ *
+ * Fills what is in @outer but not in @inner, either of which may lie partly
+ * or wholly outside the frame; an empty @inner leaves no hole. A chroma
+ * sample is blended by the share of its pixels that is filled.
+ */
+void yolo_canvas_fill (YoloCanvas *canvas, YoloRect outer, YoloRect inner, const YoloColor *color);
+
+/**
+ * yolo_canvas_blend:
+ * @x: where the mask's left column goes
+ * @y: where its upper row goes
+ *
+ * Blends the color through @mask. A chroma sample is blended by the mean of
+ * the mask over its pixels.
+ */
+void yolo_canvas_blend (YoloCanvas *canvas, const YoloMask *mask, gint x, gint y,
+    const YoloColor *color);
+
+G_END_DECLS
+
+#endif

@@ -1,0 +1,52 @@
+/* Text as masks: each string is rendered once and kept. */
+
+#ifndef YOLO_TEXT_H
+#define YOLO_TEXT_H
+
+#include "gst-plugin/yolodraw.h"
+
+G_BEGIN_DECLS
+
+/* A rendered string. Its mask's corner lies at (left, -top) of the point where
+ * the pen starts on the baseline; the pen moves on by `advance`. Pixels. */
+typedef struct {
+  YoloMask mask;
+  gint left, top, advance;
+} YoloGlyphs;
+
+/* Not thread-safe: one per streaming thread. */
+typedef struct _YoloText YoloText;
+YoloText *yolo_text_new (void);
+void yolo_text_free (YoloText *text);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloText, yolo_text_free)
+
+/**
+ * yolo_text_set_font:
+ * @description: as pango_font_description_from_string() takes it
+ * @size: height of the font in pixels, where @description has no size
+ * @max_width: longer strings are cut with an ellipsis, pixels
+ *
+ * Does nothing if all is as before, else forgets what was rendered.
+ */
+void yolo_text_set_font (YoloText *text, const char *description, gint size, gint max_width);
+
+/* Of the font, pixels above and below the baseline. */
+gint yolo_text_ascent (YoloText *text);
+gint yolo_text_descent (YoloText *text);
+/* Width of a space, pixels. */
+gint yolo_text_space (YoloText *text);
+
+/**
+ * yolo_text_get:
+ * @string: any bytes; what is not UTF-8 is shown as the replacement character
+ *
+ * Returns: (transfer none): good until 8 other strings were asked for
+ */
+const YoloGlyphs *yolo_text_get (YoloText *text, const char *string);
+
+/* Bytes held by rendered strings; stays below 4 MiB and the 8 last ones. */
+gsize yolo_text_cached (YoloText *text);
+
+G_END_DECLS
+
+#endif

@@ -1,0 +1,497 @@
+/* yolooverlay as an element. What a pixel gets is the business of draw.c. */
+
+#include "gst-plugin/yolometa.h"
+
+#include <gst/check/gstharness.h>
+#include <math.h>
+
+#define WIDTH 320
+#define HEIGHT 240
+
+static const gchar *formats[] = {
+  "NV12", "NV21", "I420", "YV12", "YUY2", "UYVY", "Y42B", "Y444", "P010_10LE", "RGB", "BGR",
+  "RGBA", "BGRA", "ARGB", "ABGR", "RGBx", "BGRx", "xRGB", "xBGR", "GRAY8",
+};
+
+static void
+set_caps (GstHarness *h, GstVideoInfo *info, const gchar *format, gint width, gint height,
+    const gchar *more)
+{
+  g_autofree gchar *string = g_strdup_printf ("video/x-raw, format=%s, width=%d, height=%d, "
+      "framerate=25/1%s%s", format, width, height, *more ? ", " : "", more);
+  GstCaps *caps = gst_caps_from_string (string);
+
+  g_assert_true (gst_video_info_from_caps (info, caps));
+  gst_harness_set_src_caps (h, caps);
+}
+
+static YoloObject
+object (gfloat x, gfloat y, gfloat w, gfloat h)
+{
+  return (YoloObject) { x, y, w, h, 0.875, 1, g_quark_from_string ("person"), -1 };
+}
+
+/* A frame of one mid grey, opaque. */
+static GstBuffer *
+grey_frame (const GstVideoInfo *info)
+{
+  GstBuffer *buffer = gst_buffer_new_and_alloc (GST_VIDEO_INFO_SIZE (info));
+
+  gst_buffer_memset (buffer, 0, 0x80, GST_VIDEO_INFO_SIZE (info));
+  return buffer;
+}
+
+/* The frame as RGB, packed tightly. */
+static guint8 *
+to_rgb (GstBuffer *buffer, const GstVideoInfo *info)
+{
+  const gint width = GST_VIDEO_INFO_WIDTH (info), height = GST_VIDEO_INFO_HEIGHT (info);
+  guint8 *rgb = g_malloc (width * height * 3);
+  GstVideoInfo out;
+  GstVideoFrame from, to;
+  GstBuffer *out_buffer;
+  GstVideoConverter *converter;
+  gint y;
+
+  gst_video_info_set_format (&out, GST_VIDEO_FORMAT_RGB, width, height);
+  out.fps_n = info->fps_n;
+  out.fps_d = info->fps_d;
+  out.interlace_mode = info->interlace_mode;
+  out_buffer = gst_buffer_new_and_alloc (out.size);
+  g_assert_true (gst_video_frame_map (&from, info, buffer, GST_MAP_READ));
+  g_assert_true (gst_video_frame_map (&to, &out, out_buffer, GST_MAP_WRITE));
+  converter = gst_video_converter_new (info, &out, NULL);
+  gst_video_converter_frame (converter, &from, &to);
+  for (y = 0; y < height; y++)
+    memcpy (rgb + y * width * 3, (guint8 *) to.data[0] + y * to.info.stride[0], width * 3);
+  gst_video_converter_free (converter);
+  gst_video_frame_unmap (&from);
+  gst_video_frame_unmap (&to);
+  gst_buffer_unref (out_buffer);
+  return rgb;
+}
+
+/* For the eyes: YOLO_TEST_PICTURES=folder keeps what was drawn. */
+static void
+keep_picture (const gchar *name, const guint8 *rgb, gint width, gint height)
+{
+  const gchar *folder = g_getenv ("YOLO_TEST_PICTURES");
+  g_autofree gchar *path = NULL, *header = NULL;
+  g_autoptr (GString) ppm = NULL;
+
+  if (folder == NULL)
+    return;
+  path = g_strdup_printf ("%s/%s.ppm", folder, name);
+  ppm = g_string_new (NULL);
+  g_string_append_printf (ppm, "P6\n%d %d\n255\n", width, height);
+  g_string_append_len (ppm, (const gchar *) rgb, width * height * 3);
+  g_assert_true (g_file_set_contents (path, ppm->str, ppm->len, NULL));
+}
+
+static gboolean
+is_grey (const guint8 *rgb, gint x, gint y)
+{
+  const guint8 *p = rgb + (y * WIDTH + x) * 3;
+
+  return ABS (p[0] - p[1]) < 12 && ABS (p[1] - p[2]) < 12 && p[1] > 100 && p[1] < 160;
+}
+
+/* The box and its label are where they belong, in colour, in every format; all
+ * else is as it was. */
+static void
+test_formats (void)
+{
+  guint f;
+
+  for (f = 0; f < G_N_ELEMENTS (formats); f++) {
+    GstHarness *h = gst_harness_new ("yolooverlay");
+    const YoloObject box = object (100, 80, 90, 101);
+    g_autofree guint8 *rgb = NULL;
+    GstVideoInfo info;
+    GstBuffer *buffer;
+    gint x, y, inked = 0;
+
+    set_caps (h, &info, formats[f], WIDTH, HEIGHT, "");
+    buffer = grey_frame (&info);
+    yolo_meta_add (buffer, &info, &box, 1, 0);
+    buffer = gst_harness_push_and_pull (h, buffer);
+    rgb = to_rgb (buffer, &info);
+    keep_picture (formats[f], rgb, WIDTH, HEIGHT);
+
+    if (!g_str_equal (formats[f], "GRAY8"))
+      for (y = 84; y < 178; y++) {
+        g_assert_false (is_grey (rgb, 99, y));
+        g_assert_false (is_grey (rgb, 190, y));
+      }
+    for (y = 0; y < HEIGHT; y++)
+      for (x = 0; x < WIDTH; x++) {
+        const gboolean outside = x < 97 || x > 193 || y < 60 || y > 184;
+        const gboolean inside = x > 102 && x < 187 && y > 83 && y < 178;
+
+        if (outside || inside)
+          g_assert_true (is_grey (rgb, x, y));
+        if (y > 64 && y < 79 && rgb[(y * WIDTH + x) * 3 + 1] > 200)
+          inked++;
+      }
+    /* the letters: white on the dark colour of class 1 */
+    g_assert_cmpint (inked, >, 60);
+    gst_buffer_unref (buffer);
+    gst_harness_teardown (h);
+  }
+}
+
+/* Nothing to draw: the very buffer, even where it cannot be written. */
+static void
+test_no_copy (void)
+{
+  GstHarness *h = gst_harness_new ("yolooverlay");
+  const YoloObject box = object (10, 10, 50, 50);
+  GstVideoInfo info;
+  GstBuffer *in, *out;
+  GstMapInfo map;
+  gsize i;
+
+  set_caps (h, &info, "NV12", WIDTH, HEIGHT, "");
+  in = gst_buffer_ref (grey_frame (&info));
+  g_assert_false (gst_buffer_is_writable (in));
+  out = gst_harness_push_and_pull (h, in);
+  g_assert_true (in == out);
+  gst_buffer_unref (out);
+  gst_buffer_unref (in);
+
+  /* drawn on in place where it can be */
+  in = grey_frame (&info);
+  yolo_meta_add (in, &info, &box, 1, 0);
+  out = gst_harness_push_and_pull (h, in);
+  g_assert_true (in == out);
+  gst_buffer_unref (out);
+
+  /* and never where somebody else holds it */
+  in = grey_frame (&info);
+  yolo_meta_add (in, &info, &box, 1, 0);
+  gst_buffer_ref (in);
+  out = gst_harness_push_and_pull (h, in);
+  g_assert_true (in != out);
+  g_assert_true (gst_buffer_map (in, &map, GST_MAP_READ));
+  for (i = 0; i < map.size; i++)
+    g_assert_cmpint (map.data[i], ==, 0x80);
+  gst_buffer_unmap (in, &map);
+  g_assert_true (gst_buffer_map (out, &map, GST_MAP_READ));
+  g_assert_cmpint (map.data[10 * WIDTH + 30], !=, 0x80);
+  gst_buffer_unmap (out, &map);
+  g_assert_nonnull (gst_buffer_get_video_region_of_interest_meta_id (out, 0));
+  gst_buffer_unref (out);
+  gst_buffer_unref (in);
+  gst_harness_teardown (h);
+}
+
+static gsize
+changed_bytes (GstBuffer *buffer)
+{
+  GstMapInfo map;
+  gsize i, n = 0;
+
+  g_assert_true (gst_buffer_map (buffer, &map, GST_MAP_READ));
+  for (i = 0; i < map.size; i++)
+    n += map.data[i] != 0x80;
+  gst_buffer_unmap (buffer, &map);
+  return n;
+}
+
+/* Boxes and frames of all sorts do no harm. */
+static void
+test_odd_boxes (void)
+{
+  static const struct {
+    gint width, height;
+  } sizes[] = { {1, 1}, {2, 1}, {3, 5}, {16384, 2}, {31, 33}, {WIDTH, HEIGHT} };
+  static const gchar *modes[] = { "", "interlace-mode=interleaved", "interlace-mode=mixed" };
+  guint f, s, m;
+
+  for (f = 0; f < G_N_ELEMENTS (formats); f++)
+    for (s = 0; s < G_N_ELEMENTS (sizes); s++)
+      for (m = 0; m < G_N_ELEMENTS (modes); m++) {
+        const gint w = sizes[s].width, h = sizes[s].height;
+        const YoloObject objects[] = {
+          object (0, 0, w, h), object (w - 1, h - 1, 1, 1), object (-50, -50, 20, 20),
+          object (w + 50, h + 50, 20, 20), object (w / 2, h / 2, 0, 0), object (-1e30, -1e30, 2e30, 2e30),
+          object (NAN, 0, 10, 10), object (0, 0, INFINITY, 10), object (w / 2, 0, -7, h),
+        };
+        GstHarness *harness = gst_harness_new ("yolooverlay");
+        GstVideoRegionOfInterestMeta *roi;
+        GstVideoInfo info;
+        GstBuffer *buffer;
+
+        set_caps (harness, &info, formats[f], w, h, modes[m]);
+        buffer = grey_frame (&info);
+        yolo_meta_add (buffer, &info, objects, G_N_ELEMENTS (objects), 0);
+        /* what another element might write */
+        roi = gst_buffer_add_video_region_of_interest_meta (buffer, NULL, 0xfffffff0, 0x7fffffff,
+            0xffffffff, 0xffffffff);
+        gst_video_region_of_interest_meta_add_param (roi, gst_structure_new ("detection",
+                "x_min", G_TYPE_DOUBLE, (gdouble) NAN, "x_max", G_TYPE_DOUBLE, 1e300,
+                "y_min", G_TYPE_DOUBLE, -1e300, "y_max", G_TYPE_DOUBLE, (gdouble) INFINITY,
+                "confidence", G_TYPE_DOUBLE, 1e300, NULL));
+        roi = gst_buffer_add_video_region_of_interest_meta (buffer, "bare", 0, 0, w, h);
+        gst_video_region_of_interest_meta_add_param (roi, gst_structure_new_empty ("detection"));
+        buffer = gst_harness_push_and_pull (harness, buffer);
+        g_assert_nonnull (buffer);
+        g_assert_cmpint (changed_bytes (buffer), >, 0);
+        gst_buffer_unref (buffer);
+        gst_harness_teardown (harness);
+      }
+}
+
+/* The same picture, whatever the strides, offsets and crop of the buffer. */
+static void
+test_layouts (void)
+{
+  const YoloObject box = object (20.4, 30.2, 101, 77.7);
+  GstHarness *h = gst_harness_new ("yolooverlay");
+  g_autofree guint8 *plain = NULL, *padded = NULL, *cropped = NULL;
+  GstVideoInfo info, big;
+  GstVideoAlignment align;
+  GstVideoCropMeta *crop;
+  GstBuffer *buffer;
+  gint y;
+
+  set_caps (h, &info, "I420", WIDTH, HEIGHT, "");
+  buffer = grey_frame (&info);
+  yolo_meta_add (buffer, &info, &box, 1, 0);
+  buffer = gst_harness_push_and_pull (h, buffer);
+  plain = to_rgb (buffer, &info);
+  gst_buffer_unref (buffer);
+
+  gst_video_alignment_reset (&align);
+  align.padding_left = 32;
+  align.padding_top = 6;
+  align.padding_right = 13;
+  align.padding_bottom = 9;
+  big = info;
+  gst_video_info_align (&big, &align);
+  buffer = grey_frame (&big);
+  gst_buffer_add_video_meta_full (buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_I420, WIDTH,
+      HEIGHT, 3, big.offset, big.stride);
+  yolo_meta_add (buffer, &info, &box, 1, 0);
+  buffer = gst_harness_push_and_pull (h, buffer);
+  padded = to_rgb (buffer, &info);
+  g_assert_cmpmem (plain, WIDTH * HEIGHT * 3, padded, WIDTH * HEIGHT * 3);
+  gst_buffer_unref (buffer);
+
+  /* coordinates are those of the visible part */
+  gst_video_info_set_format (&big, GST_VIDEO_FORMAT_I420, WIDTH + 40, HEIGHT + 30);
+  buffer = grey_frame (&big);
+  gst_buffer_add_video_meta_full (buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_I420,
+      WIDTH + 40, HEIGHT + 30, 3, big.offset, big.stride);
+  crop = gst_buffer_add_video_crop_meta (buffer);
+  crop->x = 24;
+  crop->y = 12;
+  crop->width = WIDTH;
+  crop->height = HEIGHT;
+  yolo_meta_add (buffer, &info, &box, 1, 0);
+  buffer = gst_harness_push_and_pull (h, buffer);
+  cropped = to_rgb (buffer, &big);
+  for (y = 0; y < HEIGHT; y++)
+    g_assert_cmpmem (plain + y * WIDTH * 3, WIDTH * 3,
+        cropped + ((y + 12) * (WIDTH + 40) + 24) * 3, WIDTH * 3);
+  gst_buffer_unref (buffer);
+  gst_harness_teardown (h);
+}
+
+/* Row 81 belongs to the lower field, whose chroma rows are the odd ones. */
+static void
+test_interlaced (void)
+{
+  static const struct {
+    const gchar *mode;
+    gint chroma_row;
+  } cases[] = { {"progressive", 40}, {"interleaved", 41} };
+  const YoloObject box = object (100, 82, 80, 80);
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (cases); i++) {
+    GstHarness *h = gst_harness_new ("yolooverlay");
+    g_autofree gchar *mode = g_strdup_printf ("interlace-mode=%s", cases[i].mode);
+    GstVideoInfo info;
+    GstVideoFrame frame;
+    GstBuffer *buffer;
+    gint y;
+
+    g_object_set (h->element, "show-labels", FALSE, "show-confidence", FALSE, "line-width", 1, NULL);
+    set_caps (h, &info, "I420", WIDTH, HEIGHT, mode);
+    buffer = grey_frame (&info);
+    yolo_meta_add (buffer, &info, &box, 1, 0);
+    buffer = gst_harness_push_and_pull (h, buffer);
+    g_assert_true (gst_video_frame_map (&frame, &info, buffer, GST_MAP_READ));
+    for (y = 30; y < 60; y++)
+      g_assert_cmpint (((guint8 *) frame.data[1])[y * frame.info.stride[1] + 60] != 0x80, ==,
+          y == cases[i].chroma_row);
+    gst_video_frame_unmap (&frame);
+    gst_buffer_unref (buffer);
+    gst_harness_teardown (h);
+  }
+}
+
+static gsize
+draw_with (const gchar *property, const gchar *value, const YoloObject *objects, guint n)
+{
+  GstHarness *h = gst_harness_new ("yolooverlay");
+  GstVideoInfo info;
+  GstBuffer *buffer;
+  gsize changed;
+
+  if (property)
+    gst_util_set_object_arg (G_OBJECT (h->element), property, value);
+  set_caps (h, &info, "RGB", WIDTH, HEIGHT, "");
+  buffer = grey_frame (&info);
+  yolo_meta_add (buffer, &info, objects, n, 0);
+  buffer = gst_harness_push_and_pull (h, buffer);
+  changed = changed_bytes (buffer);
+  gst_buffer_unref (buffer);
+  gst_harness_teardown (h);
+  return changed;
+}
+
+static void
+test_properties (void)
+{
+  YoloObject box = object (60, 60, 200, 150);
+  const gsize plain = draw_with (NULL, NULL, &box, 1);
+
+  g_assert_cmpint (draw_with ("line-width", "0", &box, 1), ==, plain);
+  g_assert_cmpint (draw_with ("line-width", "1", &box, 1), ==, plain);
+  g_assert_cmpint (draw_with ("line-width", "10", &box, 1), >, plain + 4000);
+  g_assert_cmpint (draw_with ("line-width", "1000", &box, 1), >, 3 * 200 * 150);
+  g_assert_cmpint (draw_with ("show-labels", "false", &box, 1), <, plain);
+  g_assert_cmpint (draw_with ("show-confidence", "false", &box, 1), <, plain);
+  g_assert_cmpint (draw_with ("font", "Sans 30", &box, 1), >, plain);
+  g_assert_cmpint (draw_with ("font", "no such font, nowhere", &box, 1), >, plain / 2);
+  g_assert_cmpint (draw_with ("show-ids", "false", &box, 1), ==, plain);
+  box.object_id = 12;
+  g_assert_cmpint (draw_with (NULL, NULL, &box, 1), >, plain);
+  g_assert_cmpint (draw_with ("show-ids", "false", &box, 1), ==, plain);
+}
+
+/* 4 lines at 1080 rows, and the font grows with the frame. */
+static void
+test_scaled (void)
+{
+  GstHarness *h = gst_harness_new ("yolooverlay");
+  const YoloObject box = object (600, 500, 600, 400);
+  GstVideoInfo info;
+  GstVideoFrame frame;
+  GstBuffer *buffer;
+  gint x, left = 0;
+
+  set_caps (h, &info, "GRAY8", 1920, 1080, "");
+  buffer = grey_frame (&info);
+  yolo_meta_add (buffer, &info, &box, 1, 0);
+  buffer = gst_harness_push_and_pull (h, buffer);
+  g_assert_true (gst_video_frame_map (&frame, &info, buffer, GST_MAP_READ));
+  for (x = 500; x < 700; x++)
+    left += ((guint8 *) frame.data[0])[700 * frame.info.stride[0] + x] != 0x80;
+  g_assert_cmpint (left, ==, 4);
+  gst_video_frame_unmap (&frame);
+  gst_buffer_unref (buffer);
+  gst_harness_teardown (h);
+}
+
+static void
+test_states (void)
+{
+  GstHarness *h = gst_harness_new ("yolooverlay");
+  const YoloObject box = object (10, 10, 50, 50);
+  gint i;
+
+  for (i = 0; i < 100; i++) {
+    GstVideoInfo info;
+    GstBuffer *buffer;
+
+    gst_harness_play (h);
+    set_caps (h, &info, formats[i % G_N_ELEMENTS (formats)], 100 + i, 100 - i / 2, "");
+    buffer = grey_frame (&info);
+    yolo_meta_add (buffer, &info, &box, 1, 0);
+    buffer = gst_harness_push_and_pull (h, buffer);
+    g_assert_cmpint (changed_bytes (buffer), >, 0);
+    gst_buffer_unref (buffer);
+    gst_element_set_state (h->element, GST_STATE_NULL);
+  }
+  gst_harness_teardown (h);
+}
+
+static gpointer
+change_properties (gpointer data)
+{
+  GstHarness *h = data;
+  gint i;
+
+  for (i = 0; i < 500; i++)
+    g_object_set (h->element, "font", i % 2 ? "Serif" : "Monospace 9", "line-width", i % 7,
+        "show-labels", i % 3 > 0, NULL);
+  return NULL;
+}
+
+static void
+test_threads (void)
+{
+  GstHarness *h = gst_harness_new ("yolooverlay");
+  const YoloObject box = object (10, 10, 50, 50);
+  GstVideoInfo info;
+  GThread *thread;
+  gint i;
+
+  set_caps (h, &info, "NV12", WIDTH, HEIGHT, "");
+  thread = g_thread_new ("properties", change_properties, h);
+  for (i = 0; i < 50; i++) {
+    GstBuffer *buffer = grey_frame (&info);
+
+    yolo_meta_add (buffer, &info, &box, 1, 0);
+    gst_buffer_unref (gst_harness_push_and_pull (h, buffer));
+  }
+  g_thread_join (thread);
+  gst_harness_teardown (h);
+}
+
+/* The allocation query is downstream's to answer. */
+static void
+test_allocation (void)
+{
+  GstHarness *h = gst_harness_new ("yolooverlay");
+  GstVideoInfo info;
+  GstQuery *query;
+  GstCaps *caps;
+
+  set_caps (h, &info, "NV12", WIDTH, HEIGHT, "");
+  gst_buffer_unref (gst_harness_push_and_pull (h, grey_frame (&info)));
+  caps = gst_video_info_to_caps (&info);
+  query = gst_query_new_allocation (caps, FALSE);
+  gst_pad_peer_query (h->srcpad, query);
+  g_assert_false (gst_query_find_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL));
+  gst_query_unref (query);
+
+  gst_harness_add_propose_allocation_meta (h, GST_VIDEO_META_API_TYPE, NULL);
+  query = gst_query_new_allocation (caps, FALSE);
+  g_assert_true (gst_pad_peer_query (h->srcpad, query));
+  g_assert_true (gst_query_find_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL));
+  gst_query_unref (query);
+  gst_caps_unref (caps);
+  gst_harness_teardown (h);
+}
+
+int
+main (int argc, char **argv)
+{
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/overlay/formats", test_formats);
+  g_test_add_func ("/overlay/no-copy", test_no_copy);
+  g_test_add_func ("/overlay/odd-boxes", test_odd_boxes);
+  g_test_add_func ("/overlay/layouts", test_layouts);
+  g_test_add_func ("/overlay/interlaced", test_interlaced);
+  g_test_add_func ("/overlay/properties", test_properties);
+  g_test_add_func ("/overlay/scaled", test_scaled);
+  g_test_add_func ("/overlay/states", test_states);
+  g_test_add_func ("/overlay/threads", test_threads);
+  g_test_add_func ("/overlay/allocation", test_allocation);
+  return g_test_run ();
+}
