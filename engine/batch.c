@@ -30,12 +30,13 @@ pop (YoloStream * stream)
 }
 
 YoloJob *
-yolo_engine_take_dropped (YoloEngine * engine)
+yolo_engine_take_dropped (YoloEngine * engine, gint64 until)
 {
   for (GList * l = engine->streams.head; l != NULL; l = l->next) {
     YoloStream *stream = l->data;
 
-    if (stream->first != NULL && is_dropped (stream->first) && stream->running == 0) {
+    if (stream->first != NULL && is_dropped (stream->first) && stream->running == 0
+        && stream->first->submitted <= until) {
       stream->running++;
       return pop (stream);
     }

@@ -17,10 +17,13 @@ G_BEGIN_DECLS
  * seconds and its own activations: six batches a size instead of 32. */
 #define YOLO_ENGINE_MAX_BATCH 32
 
-/* Networks kept ready, the least recently used goes: two sizes in all batches,
- * or sixteen cameras of different shape. It bounds the memory of streams that
- * keep changing their size. */
-#define YOLO_ENGINE_MAX_EXECS 16
+/* Networks kept ready, so that streams that keep changing their size do not
+ * take ever more memory; the least recently used goes. So many whatever they
+ * take (two sizes in all batches), and more, up to the larger number, while
+ * all activations together are below so many bytes. */
+#define YOLO_ENGINE_KEPT_EXECS 12
+#define YOLO_ENGINE_MAX_EXECS 64
+#define YOLO_ENGINE_KEPT_ARENA ((gsize) 1 << 30)
 
 /* Batches under way where the back end has its own memory: frames of one are
  * read while the other one runs. The CPU does both itself, one after the other. */
@@ -157,9 +160,10 @@ struct _YoloEngine {
 
 /* batch.c, under the lock. The batch size that counts now. */
 guint yolo_engine_batch_size (YoloEngine *engine);
-/* The next frame that is called back without running: cancelled or wrong, and
- * none before it in its stream is running. NULL: none. */
-YoloJob *yolo_engine_take_dropped (YoloEngine *engine);
+/* The next frame that is called back without running: cancelled or wrong,
+ * submitted by monotonic time @until, and none before it in its stream is
+ * running. NULL: none. */
+YoloJob *yolo_engine_take_dropped (YoloEngine *engine, gint64 until);
 /* Moves the frames of the next batch to @jobs [YOLO_ENGINE_MAX_BATCH] if it is
  * time to run it. Returns how many; 0: not before monotonic time @until, or
  * something changes. */

@@ -71,13 +71,14 @@ oldest_slot (YoloEngine * engine)
 static YoloSlot *
 empty_slot (YoloEngine * engine)
 {
-  YoloSlot *slot;
+  const YoloEngineStats *stats = &engine->stats;        /* which only this thread changes */
+  YoloSlot *slot = engine->slots;
 
-  for (guint i = 0; i < YOLO_ENGINE_MAX_EXECS; i++)
-    if (engine->slots[i].exec == NULL)
-      return &engine->slots[i];
-  slot = oldest_slot (engine);
-  release (engine, slot);
+  if (stats->prepared == YOLO_ENGINE_MAX_EXECS
+      || (stats->prepared >= YOLO_ENGINE_KEPT_EXECS && stats->arena >= YOLO_ENGINE_KEPT_ARENA))
+    release (engine, oldest_slot (engine));
+  while (slot->exec != NULL)
+    slot++;
   return slot;
 }
 
@@ -364,28 +365,32 @@ run_prepare (YoloEngine * engine)
   g_cond_broadcast (&engine->done);
 }
 
-/* One thing to do, if there is one. Called and left with the lock held. */
+/* Does some of what there is to do. Returns FALSE if there is nothing before
+ * @until. Called and left with the lock held. */
 static gboolean
 run_once (YoloEngine * engine, gint64 * until)
 {
   guint depth = engine->backend->host_memory ? 1 : YOLO_ENGINE_DEPTH;
+  gint64 now = g_get_monotonic_time ();
+  gboolean busy = FALSE;
   YoloBatch *batch;
   YoloJob *job;
 
-  *until = G_MAXINT64;
   if (engine->prepare != NULL) {
     run_prepare (engine);
-    return TRUE;
+    busy = TRUE;
   }
 
-  job = yolo_engine_take_dropped (engine);
-  if (job != NULL) {
+  /* A stream that sends one wrong frame after the other gets no further than
+   * now, or the others would never run. */
+  while ((job = yolo_engine_take_dropped (engine, now)) != NULL) {
     g_mutex_unlock (&engine->lock);
     drop (engine, job);
     g_mutex_lock (&engine->lock);
-    return TRUE;
+    busy = TRUE;
   }
 
+  *until = G_MAXINT64;
   if (engine->n_batches < depth) {
     batch = &engine->batches[(engine->first_batch + engine->n_batches) % YOLO_ENGINE_DEPTH];
     batch->n = yolo_engine_take (engine, batch->jobs, g_get_monotonic_time (), until);
@@ -407,7 +412,7 @@ run_once (YoloEngine * engine, gint64 * until)
     g_mutex_lock (&engine->lock);
     return TRUE;
   }
-  return FALSE;
+  return busy;
 }
 
 static void

@@ -109,7 +109,7 @@ test_row (gconstpointer data)
   for (const char *c = row->cancel; *c != '\0'; c++)
     streams[*c - 'A']->cancelled = streams[*c - 'A']->submitted;
 
-  while ((job = yolo_engine_take_dropped (&engine)) != NULL)
+  while ((job = yolo_engine_take_dropped (&engine, now)) != NULL)
     end_job (job);
   while ((n = yolo_engine_take (&engine, jobs, now, &until)) > 0) {
     if (batches->len > 0)
@@ -132,7 +132,7 @@ test_row (gconstpointer data)
   }
   for (guint i = 0; i < row->streams; i++) {
     streams[i]->cancelled = streams[i]->submitted;
-    while ((job = yolo_engine_take_dropped (&engine)) != NULL)
+    while ((job = yolo_engine_take_dropped (&engine, now)) != NULL)
       end_job (job);
     g_assert_cmpuint (yolo_stream_pending (streams[i]), ==, 0);
     yolo_stream_close (streams[i]);

@@ -702,6 +702,39 @@ test_bad_requests (void)
   yolo_engine_unref (engine);
 }
 
+static void
+submit_wrong (gpointer data, gpointer tag, const YoloResult * result)
+{
+  Chain *chain = data;
+  YoloRequest wrong = fake_request (64, 64, 0);
+
+  wrong.frame.width = 0;
+  if (g_atomic_int_get (&chain->left) > 0)
+    yolo_stream_submit (chain->stream, &wrong, NULL);
+}
+
+/* A stream that never sends anything else does not keep others from running. */
+static void
+test_wrong_for_ever (void)
+{
+  YoloEngine *engine = get_engine (&fake_host);
+  Chain chain = { .left = 1 };
+  YoloStream *stream;
+  Answers answers;
+
+  answers_init (&answers);
+  chain.stream = yolo_engine_open_stream (engine, 1, submit_wrong, &chain);
+  stream = yolo_engine_open_stream (engine, 1, keep_answer, &answers);
+  submit_wrong (&chain, NULL, NULL);
+  submit (stream, 64, 64, 0);
+  assert_fine (answer_at (&answers, 0));
+  yolo_stream_close (stream);
+  g_atomic_int_set (&chain.left, 0);
+  yolo_stream_close (chain.stream);
+  answers_clear (&answers);
+  yolo_engine_unref (engine);
+}
+
 /* A batch that fails fails its frames, in their turn; the next one runs. */
 static void
 test_failing_batch (gconstpointer data)
@@ -802,45 +835,48 @@ test_prepare (void)
   yolo_engine_unref (engine);
 }
 
+/* Sixteen sizes, the first one again and again; it stays, and so do as many of
+ * the others as the activations allow. */
 static void
 test_lru (void)
 {
-  YoloEngine *engine = get_engine (&fake_host);
-  YoloStream *stream;
-  Answers answers;
-  guint n = 0, seen = 0;
+  static const struct {
+    gsize arena;
+    guint kept;
+  } rows[] = {
+    { 0, 64 },
+    { YOLO_ENGINE_KEPT_ARENA / 20 + 1, 20 },
+    { YOLO_ENGINE_KEPT_ARENA, 12 },
+  };
 
-  answers_init (&answers);
-  stream = yolo_engine_open_stream (engine, 1, keep_answer, &answers);
-  /* 24 sizes, one of them again and again. */
-  for (guint i = 0; i < 24; i++) {
-    if (i != 3) {
-      seen++;
-      submit (stream, 32 + 32 * (i % 4), 32 + 32 * (i / 4 % 4), n);
-      assert_fine (answer_at (&answers, n++));
-    }
-    submit (stream, 128, 32, n);
-    assert_fine (answer_at (&answers, n++));
+  for (guint r = 0; r < G_N_ELEMENTS (rows); r++) {
+    YoloEngine *engine = get_engine (&fake_host);
+    YoloEngineStats stats;
+    guint seen = 0;
+
+    fake.arena = rows[r].arena;
+    for (guint batch = 1; batch <= 16; batch *= 2)
+      for (guint i = 0; i < 16; i++) {
+        yolo_engine_set_batching (engine, batch, 0);
+        g_assert_true (yolo_engine_prepare (engine, 32 + 32 * (i % 4), 32 + 32 * (i / 4), NULL));
+        seen++;
+        yolo_engine_set_batching (engine, 1, 0);
+        g_assert_true (yolo_engine_prepare (engine, 32, 32, NULL));
+        yolo_engine_get_stats (engine, &stats);
+        g_assert_cmpuint (stats.prepared, ==, MIN (seen, rows[r].kept));
+        g_assert_cmpuint (stats.prepared, ==, fake.execs);
+        g_assert_cmpuint (fake.prepared, ==, seen);
+      }
+    /* Of the others the oldest went. */
+    yolo_engine_set_batching (engine, 16, 0);
+    g_assert_true (yolo_engine_prepare (engine, 128, 128, NULL));
+    g_assert_cmpuint (fake.prepared, ==, seen);
+    yolo_engine_set_batching (engine, 1, 0);
+    g_assert_true (yolo_engine_prepare (engine, 64, 32, NULL));
+    g_assert_cmpuint (fake.prepared, ==, seen + 1);
+    yolo_engine_unref (engine);
+    assert_gone ();
   }
-  g_assert_cmpuint (fake.prepared, ==, 16);     /* 4 x 4 sizes, and no more */
-
-  /* A seventeenth takes the place of the one that was used longest ago. */
-  yolo_engine_set_batching (engine, 2, 0);
-  g_assert_true (yolo_engine_prepare (engine, 64, 64, NULL));
-  g_assert_cmpuint (fake.prepared, ==, 17);
-  g_assert_cmpuint (fake.execs, ==, YOLO_ENGINE_MAX_EXECS);
-  submit (stream, 128, 32, n);
-  assert_fine (answer_at (&answers, n++));
-  g_assert_cmpuint (fake.prepared, ==, 17);
-  submit (stream, 32, 96, n);   /* i = 8: not used since */
-  assert_fine (answer_at (&answers, n++));
-  g_assert_cmpuint (fake.prepared, ==, 18);
-  g_assert_cmpuint (fake.execs, ==, YOLO_ENGINE_MAX_EXECS);
-
-  yolo_stream_close (stream);
-  answers_clear (&answers);
-  yolo_engine_unref (engine);
-  g_assert_cmpuint (fake.execs, ==, 0);
 }
 
 /* What is kept only in case goes before a frame fails. */
@@ -894,6 +930,7 @@ main (int argc, char **argv)
   g_test_add_func ("/engine/drain", test_drain);
   g_test_add_func ("/engine/submit-in-callback", test_submit_in_callback);
   g_test_add_func ("/engine/bad-requests", test_bad_requests);
+  g_test_add_func ("/engine/wrong-for-ever", test_wrong_for_ever);
   g_test_add_data_func ("/engine/failing-batch/host", &fake_host, test_failing_batch);
   g_test_add_data_func ("/engine/failing-batch/device", &fake_device, test_failing_batch);
   g_test_add_func ("/engine/failing-size", test_failing_size);

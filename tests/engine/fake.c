@@ -166,6 +166,8 @@ prepare (gboolean host, guint batch, guint height, guint width, GError ** error)
     e->exec.input = g_malloc (e->buffers[0].size);
     e->exec.arena = g_malloc (e->plan.arena_size);
   }
+  if (fake.arena > 0)
+    e->plan.arena_size = fake.arena;
   return &e->exec;
 }
 

@@ -20,6 +20,7 @@ typedef struct {
   guint fail_submit, fail_wait; /* the n-th batch from 1 fails there; 0: none */
   guint fail_every;             /* each n-th batch fails at submit(); 0: none */
   guint max_images;             /* that all execs together have memory for; 0: no limit */
+  gsize arena;                  /* bytes that each exec says it takes; 0: the truth */
   guint delay;                  /* microseconds that a batch takes */
   gboolean fail_load;
   guint candidates, missed;     /* more of them, of a device; 0: one, none */
