@@ -1,0 +1,73 @@
+/* An ONNX file as a checked graph: values and nodes by number, nodes in an
+ * order in which every value is made before it is used. */
+
+#ifndef YOLO_NETWORK_ONNX_H
+#define YOLO_NETWORK_ONNX_H
+
+#include "network/model.h"
+#include "network/onnx.pb-c.h"
+
+/* TensorProto.DataType. Source: ONNX, onnx/onnx.proto. */
+enum {
+  ONNX_FLOAT = 1, ONNX_UINT8, ONNX_INT8, ONNX_UINT16, ONNX_INT16, ONNX_INT32, ONNX_INT64,
+  ONNX_STRING, ONNX_BOOL, ONNX_FLOAT16, ONNX_DOUBLE, ONNX_UINT32, ONNX_UINT64,
+  ONNX_BFLOAT16 = 16,
+};
+
+#define ONNX_NONE G_MAXUINT     /* an optional input that is left out */
+
+typedef struct {
+  const char *name;
+  guint producer;               /* node, or ONNX_NONE */
+  const Onnx__TensorProto *initializer;         /* or NULL */
+} OnnxValue;
+
+typedef struct {
+  const char *op;
+  const char *name;             /* of its first output if it has none */
+  gboolean standard;            /* of ONNX's own domain, or a quantiser's copy of such an operator */
+  guint n_in, n_out;
+  guint *in, *out;              /* values */
+  const Onnx__NodeProto *proto;
+} OnnxNode;
+
+typedef struct {
+  Onnx__ModelProto *proto;      /* owns all names and bytes */
+  gint64 opset;
+  GArray *values;               /* OnnxValue */
+  GArray *nodes;                /* OnnxNode */
+  guint *operands;              /* storage of all nodes' in and out */
+  guint input;                  /* value */
+  gint64 input_dims[4];         /* N, C, H, W; 0 where dynamic */
+  guint n_outputs;
+  guint *outputs;               /* values */
+} OnnxFile;
+
+#define onnx_node(file, i) (&g_array_index ((file)->nodes, OnnxNode, i))
+#define onnx_value(file, i) (&g_array_index ((file)->values, OnnxValue, i))
+
+OnnxFile *onnx_file_parse (const void *data, gsize size, GError **error);
+void onnx_file_free (OnnxFile *file);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (OnnxFile, onnx_file_free)
+
+/* NULL where the file does not say. */
+const char *onnx_metadata (const OnnxFile *file, const char *key);
+
+/* Attributes: their types were checked by onnx_file_parse(). */
+gint64 onnx_attr_int (const OnnxNode *node, const char *name, gint64 otherwise);
+float onnx_attr_float (const OnnxNode *node, const char *name, float otherwise);
+/* Whether the string attribute, or what it is by default, equals value. */
+gboolean onnx_attr_is (const OnnxNode *node, const char *name, const char *value, const char *otherwise);
+const gint64 *onnx_attr_ints (const OnnxNode *node, const char *name, gsize *n);
+const Onnx__AttributeProto *onnx_attr (const OnnxNode *node, const char *name);
+
+/* Bytes of one element as stored in raw_data, 0 for types that are not read. */
+gsize onnx_type_size (gint32 type);
+/* Checks type, dims and length of what a tensor holds; gives the number of elements. */
+gboolean onnx_tensor_check (const Onnx__TensorProto *tensor, const char *what, gsize *n, GError **error);
+
+/* As printf's arguments for "node '%.100s' (%.40s)". */
+#define ONNX_NODE_FORMAT "node '%.100s' (%.40s)"
+#define ONNX_NODE_ARGS(node) (node)->name, (node)->op
+
+#endif
