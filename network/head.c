@@ -1,0 +1,524 @@
+#include "network/head.h"
+#include "network/error.h"
+
+#include <math.h>
+#include <string.h>
+
+#define UNSUPPORTED YOLO_NETWORK_ERROR_UNSUPPORTED
+
+/* Largest head that is run to be checked: 144 channels at 3840x2160. */
+#define MAX_MAPS ((gsize) 1 << 25)
+#define MAX_REG 64
+
+#define ADVICE "export a YOLOv8 detect model with Ultralytics, YOLO('best.pt').export(format='onnx')"
+
+/* A map that leaves the body: a layer that the tail reads, or a part of one that joins several. */
+typedef struct {
+  guint layer;                  /* without concats */
+  guint boundary;               /* layer that the tail reads */
+  guint channel;                /* of the boundary, where it begins */
+  const OnnxNode *reader;
+} Leaf;
+
+typedef struct {
+  Lowered *lowered;
+  const char *task;
+  gboolean *needed;             /* nodes that an output depends on through the tail */
+  const OnnxNode *unknown;      /* first needed one that cannot be evaluated */
+  gboolean has_nms;
+  GArray *leaves;               /* Leaf, sorted by size of the map, the largest first */
+  Tensor **maps;                /* random values of each boundary, by layer */
+} Search;
+
+static gboolean
+refuse (const Search *search, const OnnxNode *node, const char *what, GError **error)
+{
+  const char *task = search->task;
+
+  if (node != NULL)
+    yolo_network_set_error (error, UNSUPPORTED, ONNX_NODE_FORMAT " %s (task of the file: %.40s); " ADVICE,
+        ONNX_NODE_ARGS (node), what, task != NULL ? task : "not given");
+  else
+    yolo_network_set_error (error, UNSUPPORTED, "%s (task of the file: %.40s); " ADVICE, what,
+        task != NULL ? task : "not given");
+  return FALSE;
+}
+
+/* Marks the tail's nodes that the outputs depend on. */
+static void
+mark_needed (Search *search)
+{
+  const OnnxFile *file = search->lowered->file;
+  g_autoptr (GArray) stack = g_array_new (FALSE, FALSE, sizeof (guint));
+
+  g_array_append_vals (stack, file->outputs, file->n_outputs);
+  while (stack->len > 0) {
+    guint value = g_array_index (stack, guint, stack->len - 1), producer;
+
+    g_array_set_size (stack, stack->len - 1);
+    if (search->lowered->values[value].kind != VALUE_TAIL)
+      continue;
+    producer = onnx_value (file, value)->producer;
+    if (producer == ONNX_NONE || search->needed[producer])
+      continue;
+    search->needed[producer] = TRUE;
+    for (guint k = 0; k < onnx_node (file, producer)->n_in; k++) {
+      if (onnx_node (file, producer)->in[k] != ONNX_NONE)
+        g_array_append_val (stack, onnx_node (file, producer)->in[k]);
+    }
+  }
+
+  for (guint i = 0; i < file->nodes->len; i++) {
+    const OnnxNode *node = onnx_node (file, i);
+    if (!search->needed[i])
+      continue;
+    if (search->unknown == NULL && !tensor_can_eval (node))
+      search->unknown = node;
+    search->has_nms |= strcmp (node->op, "NonMaxSuppression") == 0;
+  }
+}
+
+static void
+add_leaves (Search *search, guint boundary, const OnnxNode *reader)
+{
+  const Layer *layer = layer_at (search->lowered->layers, boundary);
+  Leaf leaf = { boundary, boundary, 0, reader };
+
+  if (layer->type != LAYER_CONCAT) {
+    g_array_append_val (search->leaves, leaf);
+    return;
+  }
+  for (guint k = 0; k < layer->n_in; k++) {
+    leaf.layer = layer->in[k];
+    g_array_append_val (search->leaves, leaf);
+    leaf.channel += layer_at (search->lowered->layers, leaf.layer)->channels;
+  }
+}
+
+static gint
+compare_leaves (gconstpointer a, gconstpointer b, gpointer data)
+{
+  GArray *layers = data;
+  const Leaf *x = a, *y = b;
+  const Layer *p = layer_at (layers, x->layer), *q = layer_at (layers, y->layer);
+
+  if (p->height != q->height)
+    return p->height > q->height ? -1 : 1;
+  if (p->width != q->width)
+    return p->width > q->width ? -1 : 1;
+  return x->layer < y->layer ? -1 : x->layer > y->layer;
+}
+
+/* The feature maps that the needed part of the tail reads. */
+static gboolean
+find_leaves (Search *search, GError **error)
+{
+  Lowered *lowered = search->lowered;
+  const OnnxFile *file = lowered->file;
+  g_autofree gboolean *seen = g_new0 (gboolean, lowered->layers->len);
+  gsize total = 0;
+
+  for (guint i = 0; i < file->nodes->len; i++) {
+    const OnnxNode *node = onnx_node (file, i);
+    if (!search->needed[i] || !tensor_can_eval (node))
+      continue;
+    for (guint k = 0; k < node->n_in; k++) {
+      const Value *value = node->in[k] != ONNX_NONE ? &lowered->values[node->in[k]] : NULL;
+      const Layer *layer;
+
+      if (value == NULL || value->kind != VALUE_FEATURE || seen[value->layer])
+        continue;
+      seen[value->layer] = TRUE;
+      layer = layer_at (lowered->layers, value->layer);
+      if (layer->type == LAYER_INPUT)
+        return refuse (search, node, "uses the input as something else than an image", error);
+      total += (gsize) layer->channels * layer->height * layer->width;
+      if (total > MAX_MAPS)
+        return yolo_network_fail (error, UNSUPPORTED, "the file's input of %ux%u is too large to check its head; "
+            "export it with a smaller imgsz or with dynamic=True, any size can be chosen later",
+            lowered->width, lowered->height);
+      add_leaves (search, value->layer, node);
+    }
+  }
+  g_array_sort_with_data (search->leaves, compare_leaves, lowered->layers);
+  return TRUE;
+}
+
+static gboolean
+same_level (const GArray *layers, const Leaf *a, const Leaf *b)
+{
+  const Layer *p = layer_at (layers, a->layer), *q = layer_at (layers, b->layer);
+  return p->height == q->height && p->width == q->width;
+}
+
+/* Two maps a level, of the same two numbers of channels in each. */
+static gboolean
+check_levels (Search *search, Head *head, GError **error)
+{
+  const GArray *layers = search->lowered->layers;
+
+  head->n_levels = 0;
+  for (guint i = 0; i < search->leaves->len;) {
+    const Leaf *first = &g_array_index (search->leaves, Leaf, i);
+    const Layer *layer = layer_at (layers, first->layer);
+    guint n = 1, stride = search->lowered->height / layer->height;
+
+    while (i + n < search->leaves->len && same_level (layers, first, first + n))
+      n++;
+    if (n > 2)
+      return refuse (search, first[n - 1].reader, "takes a third map from a level of the head, beside boxes and classes: "
+          "segmentation, pose and oriented boxes are not supported", error);
+    if (n < 2)
+      return refuse (search, first->reader, "reads a feature map that is no pair of boxes and classes", error);
+    if (head->n_levels == YOLO_MAX_LEVELS)
+      return refuse (search, first->reader, "belongs to a head of too many levels", error);
+    if (stride * layer->height != search->lowered->height || stride * layer->width != search->lowered->width)
+      return refuse (search, first->reader, "reads a feature map whose size is no whole part of the input's", error);
+    head->box[head->n_levels] = i;      /* leaves, for now */
+    head->cls[head->n_levels] = i + 1;
+    head->stride[head->n_levels++] = stride;
+    i += n;
+  }
+  if (head->n_levels == 0)
+    return refuse (search, NULL, "the model has no detect head: its outputs do not come from boxes and classes "
+        "at several scales", error);
+  return TRUE;
+}
+
+static float
+random_float (guint32 *state)
+{
+  *state = *state * 1664525u + 1013904223u;
+  return (float) (*state >> 8) / (1 << 24);
+}
+
+static gboolean
+make_maps (Search *search, TensorScope *scope, GError **error)
+{
+  GArray *layers = search->lowered->layers;
+  guint32 state = 1;
+
+  for (guint i = 0; i < search->leaves->len; i++) {
+    guint boundary = g_array_index (search->leaves, Leaf, i).boundary;
+    const Layer *layer = layer_at (layers, boundary);
+    gint64 dims[4] = { 1, layer->channels, layer->height, layer->width };
+    Tensor *map;
+
+    if (search->maps[boundary] != NULL)
+      continue;
+    map = search->maps[boundary] = tensor_new (scope, FALSE, 4, dims, error);
+    if (map == NULL)
+      return FALSE;
+    for (gsize k = 0; k < map->n; k++)
+      map->f[k] = 12 * random_float (&state) - 6;
+  }
+  return TRUE;
+}
+
+/* Element c of a pixel of a leaf's random map. */
+static const float *
+leaf_plane (const Search *search, const Leaf *leaf, guint c)
+{
+  const Layer *layer = layer_at (search->lowered->layers, leaf->layer);
+  return search->maps[leaf->boundary]->f + (gsize) (leaf->channel + c) * layer->height * layer->width;
+}
+
+/* Distance to one side in map pixels: the expectation of the distribution.
+ * Source: Ultralytics nn/modules/block.py, DFL. */
+static float
+distance (const Search *search, const Leaf *box, guint side, guint reg_max, gsize pixel)
+{
+  float logits[MAX_REG], max = -INFINITY, sum = 0, mean = 0;
+
+  for (guint k = 0; k < reg_max; k++) {
+    logits[k] = leaf_plane (search, box, side * reg_max + k)[pixel];
+    max = MAX (max, logits[k]);
+  }
+  for (guint k = 0; k < reg_max; k++) {
+    float weight = expf (logits[k] - max);
+    sum += weight;
+    mean += weight * k;
+  }
+  return mean / sum;
+}
+
+typedef struct {
+  const float *values;
+  gsize feature_step, anchor_step;      /* [4 + n_classes][anchors], or the two exchanged */
+} Decoded;
+
+/* Whether one level's part of the decoded tensor is what these two maps give.
+ * Source: Ultralytics nn/modules/head.py, Detect, and utils/tal.py, dist2bbox:
+ * centre and size, or corners (in files with NMS), in input pixels. */
+static gboolean
+level_matches (const Search *search, const Decoded *decoded, gsize first_anchor, const Leaf *box, const Leaf *cls,
+    guint reg_max, guint stride, gboolean corners)
+{
+  const Layer *layer = layer_at (search->lowered->layers, box->layer);
+  guint n_classes = layer_at (search->lowered->layers, cls->layer)->channels;
+  /* Bins of 0 to reg_max - 1 in eight bits are wrong by half a step, a size by two of them. */
+  float tolerance = search->lowered->quantized ? 1e-2f + (reg_max - 1) / 125.f : 2e-3f;
+
+  for (gsize pixel = 0; pixel < (gsize) layer->height * layer->width; pixel++) {
+    const float *at = decoded->values + (first_anchor + pixel) * decoded->anchor_step;
+    float x = pixel % layer->width + 0.5f, y = pixel / layer->width + 0.5f, expected[4];
+    float left = distance (search, box, 0, reg_max, pixel), top = distance (search, box, 1, reg_max, pixel);
+    float right = distance (search, box, 2, reg_max, pixel), bottom = distance (search, box, 3, reg_max, pixel);
+
+    expected[0] = corners ? x - left : x + (right - left) / 2;
+    expected[1] = corners ? y - top : y + (bottom - top) / 2;
+    expected[2] = corners ? x + right : left + right;
+    expected[3] = corners ? y + bottom : top + bottom;
+    for (guint k = 0; k < 4; k++) {
+      float error = at[k * decoded->feature_step] / stride - expected[k];
+      if (!(fabsf (error) <= tolerance + 1e-5f * fabsf (expected[k])))
+        return FALSE;
+    }
+    for (guint c = 0; c < n_classes; c++) {
+      float score = 1 / (1 + expf (-leaf_plane (search, cls, c)[pixel]));
+      if (!(fabsf (at[(4 + c) * decoded->feature_step] - score) <= 1e-3f))
+        return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+/* Whether tensor [1][4 + classes][anchors], or with the last two exchanged, is
+ * the decode of the maps; if so head is filled in. */
+static gboolean
+decode_matches (const Search *search, const Tensor *tensor, Head *head)
+{
+  const GArray *layers = search->lowered->layers;
+  gsize anchors = 0;
+
+  for (guint l = 0; l < head->n_levels; l++) {
+    const Layer *layer = layer_at (layers, g_array_index (search->leaves, Leaf, head->box[l]).layer);
+    anchors += (gsize) layer->height * layer->width;
+  }
+  if (tensor->is_int || tensor->n_dims != 3 || tensor->dims[0] != 1)
+    return FALSE;
+  for (int exchanged = 0; exchanged < 2; exchanged++) {
+    gint64 features = tensor->dims[1 + exchanged];
+    Decoded decoded = { tensor->f, exchanged ? 1 : anchors, exchanged ? (gsize) features : 1 };
+
+    if ((gsize) tensor->dims[2 - exchanged] != anchors || features < 5)
+      continue;
+    for (int corners = 0; corners < 2; corners++) {
+      Head found = *head;
+      gsize anchor = 0;
+      guint l;
+
+      found.n_classes = (guint) features - 4;
+      found.reg_max = 0;
+      for (l = 0; l < head->n_levels; l++) {
+        const Leaf *pair = &g_array_index (search->leaves, Leaf, head->box[l]);
+        const Layer *layer = layer_at (layers, pair->layer);
+        guint which;
+
+        for (which = 0; which < 2; which++) {
+          const Leaf *box = &pair[which], *cls = &pair[1 - which];
+          guint channels = layer_at (layers, box->layer)->channels;
+          if (layer_at (layers, cls->layer)->channels != found.n_classes || channels % 4 != 0
+              || channels < 8 || channels > 4 * MAX_REG || (found.reg_max != 0 && channels != 4 * found.reg_max))
+            continue;
+          if (level_matches (search, &decoded, anchor, box, cls, channels / 4, head->stride[l], corners)) {
+            found.reg_max = channels / 4;
+            found.box[l] = box->layer;
+            found.cls[l] = cls->layer;
+            break;
+          }
+        }
+        if (which == 2)
+          break;
+        anchor += (gsize) layer->height * layer->width;
+      }
+      if (l == head->n_levels) {
+        *head = found;
+        return TRUE;
+      }
+    }
+  }
+  return FALSE;
+}
+
+/* Whether all that reaches the outputs from the maps comes through `decoded`. */
+static gboolean
+only_through (const Search *search, guint decoded)
+{
+  const Lowered *lowered = search->lowered;
+  const OnnxFile *file = lowered->file;
+  g_autofree gboolean *seen = g_new0 (gboolean, file->values->len);
+  g_autoptr (GArray) stack = g_array_new (FALSE, FALSE, sizeof (guint));
+
+  g_array_append_vals (stack, file->outputs, file->n_outputs);
+  while (stack->len > 0) {
+    guint value = g_array_index (stack, guint, stack->len - 1), producer = onnx_value (file, value)->producer;
+    const OnnxNode *node;
+
+    g_array_set_size (stack, stack->len - 1);
+    if (value == decoded || seen[value] || lowered->values[value].kind == VALUE_CONST)
+      continue;
+    seen[value] = TRUE;
+    if (lowered->values[value].kind == VALUE_FEATURE)
+      return FALSE;
+    node = onnx_node (file, producer);
+    if (strcmp (node->op, "Shape") == 0)
+      continue;
+    for (guint k = 0; k < node->n_in; k++) {
+      if (node->in[k] != ONNX_NONE)
+        g_array_append_val (stack, node->in[k]);
+    }
+  }
+  return TRUE;
+}
+
+static Tensor *
+tail_input (Search *search, Tensor **tensors, guint value)
+{
+  Lowered *lowered = search->lowered;
+
+  switch (lowered->values[value].kind) {
+    case VALUE_CONST:
+      return lowered_constant (lowered, value, NULL);
+    case VALUE_FEATURE:
+      return search->maps[lowered->values[value].layer];
+    default:
+      return tensors[value];
+  }
+}
+
+/* Runs one node of the tail where all its inputs are known. */
+static gboolean
+run_node (Search *search, TensorScope *scope, const OnnxNode *node, Tensor **tensors, GError **error)
+{
+  g_autofree Tensor **in = g_new0 (Tensor *, MAX (node->n_in, 1));
+  g_autofree Tensor **out = g_new0 (Tensor *, MAX (node->n_out, 1));
+  gboolean known = tensor_can_eval (node), done;
+
+  for (guint k = 0; known && k < node->n_in; k++) {
+    if (node->in[k] == ONNX_NONE)
+      continue;
+    in[k] = tail_input (search, tensors, node->in[k]);
+    known = in[k] != NULL;
+  }
+  if (!known)
+    return TRUE;
+  done = tensor_eval (scope, node, in, out, error);
+  for (guint k = 0; k < node->n_out; k++) {
+    if (done && node->out[k] != ONNX_NONE)
+      tensors[node->out[k]] = out[k];
+    else if (out[k] != NULL)
+      tensor_unref (out[k]);
+  }
+  return done;
+}
+
+/* Runs the tail up to the tensor that is the decode of the maps. */
+static gboolean
+run_tail (Search *search, TensorScope *scope, Head *head, GError **error)
+{
+  const OnnxFile *file = search->lowered->file;
+  g_autofree Tensor **tensors = g_new0 (Tensor *, file->values->len);
+  g_autofree guint *uses = g_new0 (guint, file->values->len);
+  g_autoptr (GError) reason = NULL;
+  const OnnxNode *last = NULL;
+  gboolean found = FALSE;
+
+  for (guint i = 0; i < file->nodes->len; i++) {
+    const OnnxNode *node = onnx_node (file, i);
+    for (guint k = 0; search->needed[i] && k < node->n_in; k++) {
+      if (node->in[k] != ONNX_NONE)
+        uses[node->in[k]]++;
+    }
+  }
+  for (guint i = 0; i < file->nodes->len && !found && reason == NULL; i++) {
+    const OnnxNode *node = onnx_node (file, i);
+
+    if (!search->needed[i])
+      continue;
+    if (!run_node (search, scope, node, tensors, &reason))
+      break;
+    for (guint k = 0; k < node->n_out && !found; k++) {
+      guint value = node->out[k];
+      if (value == ONNX_NONE || tensors[value] == NULL)
+        continue;
+      last = node;
+      /* Only the output itself, unless a non-maximum suppression follows. */
+      if (search->has_nms || value == file->outputs[0])
+        found = decode_matches (search, tensors[value], head) && only_through (search, value);
+      if (uses[value] == 0)
+        g_clear_pointer (&tensors[value], tensor_unref);
+    }
+    for (guint k = 0; k < node->n_in; k++) {
+      if (node->in[k] != ONNX_NONE && --uses[node->in[k]] == 0)
+        g_clear_pointer (&tensors[node->in[k]], tensor_unref);
+    }
+  }
+  for (guint i = 0; i < file->values->len; i++)
+    g_clear_pointer (&tensors[i], tensor_unref);
+  if (found)
+    return TRUE;
+  if (reason != NULL)
+    return refuse (search, NULL, reason->message, error);
+  return refuse (search, search->unknown != NULL ? search->unknown : last, search->unknown != NULL
+      ? "is not understood" : "is where the head ends, but it does not compute what the head of a YOLOv8 detect model does", error);
+}
+
+static gboolean
+find (Search *search, Head *head, GError **error)
+{
+  Lowered *lowered = search->lowered;
+  const OnnxFile *file = lowered->file;
+  TensorScope scope = lowered->scope;
+  gsize maps = 0;
+
+  mark_needed (search);
+  if (search->unknown != NULL && !search->has_nms)
+    return refuse (search, search->unknown, "is not supported", error);
+  if (!find_leaves (search, error) || !check_levels (search, head, error))
+    return FALSE;
+  if (search->task != NULL && strcmp (search->task, "detect") != 0)
+    return refuse (search, g_array_index (search->leaves, Leaf, 0).reader, "begins a head that is not supported", error);
+  if (file->n_outputs != 1)
+    return refuse (search, NULL, "the model has several outputs, a detect model has one", error);
+
+  for (guint i = 0; i < search->leaves->len; i++) {
+    const Layer *layer = layer_at (lowered->layers, g_array_index (search->leaves, Leaf, i).layer);
+    maps += (gsize) layer->channels * layer->height * layer->width;
+  }
+  scope.max_elements = MAX (scope.max_elements, maps);
+  scope.left = 64 * maps + scope.max_elements;
+  return make_maps (search, &scope, error) && run_tail (search, &scope, head, error);
+}
+
+static gboolean
+check_maps (const Search *search, const Head *head, GError **error)
+{
+  for (guint l = 0; l < 2 * head->n_levels; l++) {
+    const Layer *layer = layer_at (search->lowered->layers, l % 2 ? head->cls[l / 2] : head->box[l / 2]);
+    if (layer->type != LAYER_CONV)
+      return yolo_network_fail (error, UNSUPPORTED, "node '%.100s' makes a map of the head, but is no convolution; "
+          ADVICE, layer->name);
+  }
+  return TRUE;
+}
+
+gboolean
+head_find (Lowered *lowered, const char *task, Head *head, GError **error)
+{
+  Search search = {
+    .lowered = lowered,
+    .task = task,
+    .needed = g_new0 (gboolean, lowered->file->nodes->len),
+    .leaves = g_array_new (FALSE, FALSE, sizeof (Leaf)),
+    .maps = g_new0 (Tensor *, lowered->layers->len),
+  };
+  gboolean found = find (&search, head, error) && check_maps (&search, head, error);
+
+  for (guint i = 0; i < lowered->layers->len; i++)
+    g_clear_pointer (&search.maps[i], tensor_unref);
+  g_free (search.maps);
+  g_array_unref (search.leaves);
+  g_free (search.needed);
+  return found;
+}

@@ -1,0 +1,21 @@
+/* The detect head: found by its structure, checked by running it. */
+
+#ifndef YOLO_NETWORK_HEAD_H
+#define YOLO_NETWORK_HEAD_H
+
+#include "network/lower.h"
+
+typedef struct {
+  guint n_classes, reg_max;
+  guint n_levels;
+  guint box[YOLO_MAX_LEVELS], cls[YOLO_MAX_LEVELS];     /* layers, by increasing stride */
+  guint stride[YOLO_MAX_LEVELS];
+} Head;
+
+/* Finds where the per-level maps leave the body and makes sure that what
+ * follows computes from them what the decode of a YOLOv8 does: its operators
+ * are run on random maps and the result is compared with the formula. A file
+ * whose tail is anything else is refused. @task is for the error. */
+gboolean head_find (Lowered *lowered, const char *task, Head *head, GError **error);
+
+#endif

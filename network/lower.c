@@ -1,0 +1,875 @@
+#include "network/lower.h"
+#include "network/error.h"
+
+#include <math.h>
+#include <string.h>
+
+#define FORMAT YOLO_NETWORK_ERROR_FORMAT
+#define UNSUPPORTED YOLO_NETWORK_ERROR_UNSUPPORTED
+
+#define MAX_KERNEL 255
+#define MAX_CONST ((gsize) 1 << 22)     /* elements of a folded constant: anchors of a large image */
+
+static void
+layer_clear (gpointer data)
+{
+  Layer *layer = data;
+
+  g_free (layer->name);
+  g_free (layer->in);
+  g_free (layer->weights);
+  g_free (layer->bias);
+  g_free (layer->scale);
+  g_free (layer->shift);
+}
+
+GArray *
+layers_new (void)
+{
+  GArray *layers = g_array_new (FALSE, TRUE, sizeof (Layer));
+  g_array_set_clear_func (layers, layer_clear);
+  return layers;
+}
+
+static gboolean
+refuse (const OnnxNode *node, const char *what, GError **error)
+{
+  return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT " %s, which is not supported; "
+      "export a YOLOv8 detect model with Ultralytics", ONNX_NODE_ARGS (node), what);
+}
+
+static gboolean
+bad (const OnnxNode *node, const char *what, GError **error)
+{
+  return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT ": %s", ONNX_NODE_ARGS (node), what);
+}
+
+static gboolean
+window_size (guint in, guint kernel, guint stride, guint pad, guint dilation, guint *out)
+{
+  guint64 padded = (guint64) in + 2 * (guint64) pad, extent = (guint64) dilation * (kernel - 1) + 1;
+
+  if (padded < extent)
+    return FALSE;
+  *out = (guint) ((padded - extent) / stride + 1);
+  return TRUE;
+}
+
+gboolean
+layer_size (const GArray *layers, guint index, GError **error)
+{
+  Layer *layer = layer_at (layers, index);
+  const Layer *in = layer->n_in > 0 ? layer_at (layers, layer->in[0]) : NULL;
+  const YoloConv *conv = &layer->conv;
+  gboolean fits = TRUE;
+
+  switch (layer->type) {
+    case LAYER_INPUT:
+      return TRUE;
+    case LAYER_CONV:
+      fits = window_size (in->height, conv->kernel[0], conv->stride[0], conv->pad[0], conv->dilation[0], &layer->height)
+          && window_size (in->width, conv->kernel[1], conv->stride[1], conv->pad[1], conv->dilation[1], &layer->width);
+      break;
+    case LAYER_MAX_POOL:
+      fits = window_size (in->height, layer->kernel, layer->stride, layer->pad, 1, &layer->height)
+          && window_size (in->width, layer->kernel, layer->stride, layer->pad, 1, &layer->width);
+      break;
+    case LAYER_UPSAMPLE:
+      layer->height = in->height * layer->factor;
+      layer->width = in->width * layer->factor;
+      /* inputs are at most 8192, so more is no network of ours, and less keeps numbers small */
+      fits = layer->height <= 65536 && layer->width <= 65536;
+      break;
+    default:
+      layer->height = in->height;
+      layer->width = in->width;
+      for (guint k = 1; k < layer->n_in; k++) {
+        const Layer *other = layer_at (layers, layer->in[k]);
+        fits = fits && other->height == in->height && other->width == in->width;
+      }
+      break;
+  }
+  if (layer->residual != LAYER_NONE) {
+    const Layer *other = layer_at (layers, layer->residual);
+    fits = fits && other->height == layer->height && other->width == layer->width;
+  }
+  if (!fits)
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_SIZE, "node '%.100s' does not fit an input of %ux%u "
+        "(width x height): its own inputs are %ux%u", layer->name, layer_at (layers, 0)->width,
+        layer_at (layers, 0)->height, in->width, in->height);
+  return TRUE;
+}
+
+/* Appends a layer with these inputs; the caller fills in the rest and calls finish_layer(). */
+static Layer *
+add_layer (Lowered *lowered, LayerType type, const OnnxNode *node, guint n_in, const guint *in)
+{
+  Layer *layer;
+
+  g_array_set_size (lowered->layers, lowered->layers->len + 1);
+  layer = layer_at (lowered->layers, lowered->layers->len - 1);
+  layer->type = type;
+  layer->name = g_strdup_printf ("%.200s", node->name);
+  layer->n_in = n_in;
+  layer->in = g_memdup2 (in, n_in * sizeof *in);
+  layer->residual = LAYER_NONE;
+  layer->channels = layer_at (lowered->layers, in[0])->channels;
+  return layer;
+}
+
+static void
+set_feature (Lowered *lowered, guint value, guint layer)
+{
+  if (value == ONNX_NONE)
+    return;
+  lowered->values[value].kind = VALUE_FEATURE;
+  lowered->values[value].layer = layer;
+}
+
+static gboolean
+finish_layer (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  guint index = lowered->layers->len - 1;
+
+  set_feature (lowered, node->out[0], index);
+  return layer_size (lowered->layers, index, error);
+}
+
+static const Value *
+value_of (const Lowered *lowered, const OnnxNode *node, guint k)
+{
+  return k < node->n_in && node->in[k] != ONNX_NONE ? &lowered->values[node->in[k]] : NULL;
+}
+
+static gboolean
+is_feature (const Lowered *lowered, const OnnxNode *node, guint k)
+{
+  const Value *value = value_of (lowered, node, k);
+  return value != NULL && value->kind == VALUE_FEATURE;
+}
+
+static Layer *
+feature (const Lowered *lowered, const OnnxNode *node, guint k)
+{
+  return layer_at (lowered->layers, value_of (lowered, node, k)->layer);
+}
+
+Tensor *
+lowered_constant (Lowered *lowered, guint id, GError **error)
+{
+  Value *value;
+  const Onnx__TensorProto *proto;
+  g_autofree char *what = NULL;
+
+  if (id == ONNX_NONE)
+    return NULL;
+  value = &lowered->values[id];
+  if (value->kind != VALUE_CONST)
+    return NULL;
+  proto = onnx_value (lowered->file, id)->initializer;
+  if (value->tensor == NULL && proto != NULL) {
+    what = g_strdup_printf ("initializer '%.80s'", proto->name);
+    value->tensor = tensor_from_proto (proto, what, error);
+  }
+  return value->tensor;
+}
+
+/* The constant of an input. *missing tells an input left out from one that is an error. */
+static gboolean
+constant (Lowered *lowered, const OnnxNode *node, guint k, Tensor **tensor, GError **error)
+{
+  const Value *value = value_of (lowered, node, k);
+
+  *tensor = NULL;
+  if (value == NULL)
+    return TRUE;
+  if (value->kind != VALUE_CONST)
+    return refuse (node, "computes its parameters while running", error);
+  *tensor = lowered_constant (lowered, node->in[k], error);
+  return *tensor != NULL;
+}
+
+/* Two numbers, or the default for both. */
+static gboolean
+attr_pair (const OnnxNode *node, const char *name, gint64 otherwise, gint64 min, gint64 max, guint *pair, GError **error)
+{
+  gsize n;
+  const gint64 *values = onnx_attr_ints (node, name, &n);
+
+  if (values != NULL && n != 2)
+    return refuse (node, "does not work on two dimensions", error);
+  for (int d = 0; d < 2; d++) {
+    gint64 value = values != NULL ? values[d] : otherwise;
+    if (value < min || value > max)
+      return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT ": %s of %" G_GINT64_FORMAT " is impossible",
+          ONNX_NODE_ARGS (node), name, value);
+    pair[d] = (guint) value;
+  }
+  return TRUE;
+}
+
+/* Symmetric padding of a window. */
+static gboolean
+attr_pads (const OnnxNode *node, const guint *kernel, const guint *stride, const guint *dilation, guint *pad, GError **error)
+{
+  gsize n;
+  const gint64 *pads = onnx_attr_ints (node, "pads", &n);
+
+  if (onnx_attr_is (node, "auto_pad", "SAME_UPPER", "NOTSET") || onnx_attr_is (node, "auto_pad", "SAME_LOWER", "NOTSET")) {
+    for (int d = 0; d < 2; d++) {
+      if (stride[d] != 1 || kernel[d] % 2 == 0)
+        return refuse (node, "pads its two sides differently", error);
+      pad[d] = dilation[d] * (kernel[d] - 1) / 2;
+    }
+    return TRUE;
+  }
+  if (onnx_attr_is (node, "auto_pad", "VALID", "NOTSET"))
+    pads = NULL;
+  else if (!onnx_attr_is (node, "auto_pad", "NOTSET", "NOTSET"))
+    return refuse (node, "has an unknown auto_pad", error);
+  if (pads != NULL && n != 4)
+    return refuse (node, "does not work on two dimensions", error);
+  for (int d = 0; d < 2; d++) {
+    gint64 value = pads != NULL ? pads[d] : 0;
+    if (pads != NULL && pads[d + 2] != value)
+      return refuse (node, "pads its two sides differently", error);
+    if (value < 0 || value > MAX_KERNEL)
+      return bad (node, "its padding is impossible", error);
+    pad[d] = (guint) value;
+  }
+  return TRUE;
+}
+
+/* Weights as floats: a copy of the layer's own, with ConvInteger's zero points taken off. */
+static float *
+copy_weights (const OnnxNode *node, const Tensor *weights, const Tensor *zero, GError **error)
+{
+  gsize per_channel = weights->n / (gsize) weights->dims[0];
+  float *copy = g_new (float, weights->n);
+
+  if (zero != NULL && (!zero->is_int || (zero->n != 1 && zero->n != (gsize) weights->dims[0]))) {
+    g_free (copy);
+    bad (node, "its weights' zero point has the wrong type or length", error);
+    return NULL;
+  }
+  for (gsize i = 0; i < weights->n; i++) {
+    if (!weights->is_int)
+      copy[i] = weights->f[i];
+    else
+      copy[i] = (float) (weights->i[i] - (zero != NULL ? zero->i[zero->n == 1 ? 0 : i / per_channel] : 0));
+  }
+  return copy;
+}
+
+static gboolean
+lower_conv (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  gboolean integer = strcmp (node->op, "ConvInteger") == 0;
+  const Layer *in = feature (lowered, node, 0);
+  Tensor *weights, *bias = NULL, *zero = NULL;
+  gint64 groups = onnx_attr_int (node, "group", 1);
+  guint kernel[2], in_layer = value_of (lowered, node, 0)->layer;
+  YoloConv conv;
+  Layer *layer;
+
+  if (!constant (lowered, node, 1, &weights, error) || !constant (lowered, node, integer ? 3 : 2, integer ? &zero : &bias, error))
+    return FALSE;
+  if (weights == NULL || weights->is_int != integer || weights->n_dims != 4 || weights->n == 0)
+    return refuse (node, "has weights that are no [out, in, rows, columns] of the right type", error);
+  if (integer) {
+    const OnnxValue *from = onnx_value (lowered->file, node->in[0]);
+    if (from->producer == ONNX_NONE || strcmp (onnx_node (lowered->file, from->producer)->op, "DynamicQuantizeLinear") != 0)
+      return refuse (node, "reads integers that no DynamicQuantizeLinear made", error);
+    lowered->quantized = TRUE;
+  }
+  if (groups < 1 || groups > weights->dims[0] || weights->dims[0] % groups != 0
+      || weights->dims[1] * groups != in->channels)
+    return bad (node, "its weights do not fit its input's channels", error);
+  if (weights->dims[2] > MAX_KERNEL || weights->dims[3] > MAX_KERNEL)
+    return refuse (node, "has a kernel that is too large", error);
+  conv = (YoloConv) {
+    .in_channels = in->channels, .out_channels = (guint) weights->dims[0], .groups = (guint) groups,
+    .kernel = { (guint) weights->dims[2], (guint) weights->dims[3] },
+  };
+  for (int d = 0; d < 2; d++) {
+    guint own[2] = { conv.kernel[0], conv.kernel[1] };
+    if (!attr_pair (node, "kernel_shape", own[d], 1, MAX_KERNEL, kernel, error))
+      return FALSE;
+    if (kernel[d] != conv.kernel[d])
+      return bad (node, "its kernel_shape is not its weights'", error);
+  }
+  if (!attr_pair (node, "strides", 1, 1, MAX_KERNEL, conv.stride, error)
+      || !attr_pair (node, "dilations", 1, 1, MAX_KERNEL, conv.dilation, error)
+      || !attr_pads (node, conv.kernel, conv.stride, conv.dilation, conv.pad, error))
+    return FALSE;
+  if (bias != NULL && (bias->is_int || bias->n != conv.out_channels))
+    return bad (node, "its bias has the wrong type or length", error);
+
+  layer = add_layer (lowered, LAYER_CONV, node, 1, &in_layer);
+  layer->channels = conv.out_channels;
+  layer->weights = copy_weights (node, weights, zero, error);
+  if (layer->weights == NULL)
+    return FALSE;
+  layer->bias = bias != NULL ? g_memdup2 (bias->f, bias->n * sizeof (float)) : g_new0 (float, conv.out_channels);
+  layer->conv = conv;
+  layer->conv.weights = layer->weights;
+  layer->conv.bias = layer->bias;
+  return finish_layer (lowered, node, error);
+}
+
+static gboolean
+lower_act (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  guint in = value_of (lowered, node, 0)->layer;
+
+  add_layer (lowered, LAYER_ACT, node, 1, &in)->act =
+      strcmp (node->op, "Relu") == 0 ? YOLO_ACT_RELU : YOLO_ACT_SIGMOID;
+  return finish_layer (lowered, node, error);
+}
+
+/* One number a channel out of a constant that is broadcast to [N, C, H, W]. */
+static gboolean
+channel_constant (const OnnxNode *node, const Tensor *constant, guint channels, float *values, GError **error)
+{
+  gboolean fits = !constant->is_int && (constant->n == 1 || (constant->n == channels && constant->n_dims >= 3
+          && constant->n_dims <= 4 && constant->dims[constant->n_dims - 3] == channels));
+
+  if (!fits)
+    return refuse (node, "combines a feature map with a constant that is not one number a channel", error);
+  for (guint c = 0; c < channels; c++)
+    values[c] = constant->f[constant->n == 1 ? 0 : c];
+  return TRUE;
+}
+
+/* Add, Sub, Mul, Div of a feature map and a constant. */
+static gboolean
+lower_affine (Lowered *lowered, const OnnxNode *node, guint which, GError **error)
+{
+  guint in = value_of (lowered, node, which)->layer;
+  guint channels = layer_at (lowered->layers, in)->channels;
+  char op = strcmp (node->op, "Sub") == 0 ? '-' : strcmp (node->op, "Mul") == 0 ? '*'
+      : strcmp (node->op, "Div") == 0 ? '/' : '+';
+  g_autofree float *values = g_new (float, channels);
+  Tensor *tensor;
+  Layer *layer;
+
+  if (op == '/' && which == 1)
+    return refuse (node, "divides by a feature map", error);
+  if (!constant (lowered, node, 1 - which, &tensor, error))
+    return FALSE;
+  if (tensor == NULL)
+    return bad (node, "lacks an input", error);
+  if (!channel_constant (node, tensor, channels, values, error))
+    return FALSE;
+  layer = add_layer (lowered, LAYER_AFFINE, node, 1, &in);
+  layer->scale = g_new (float, channels);
+  layer->shift = g_new (float, channels);
+  for (guint c = 0; c < channels; c++) {
+    layer->scale[c] = op == '*' ? values[c] : op == '/' ? 1 / values[c] : op == '-' && which == 1 ? -1 : 1;
+    layer->shift[c] = op == '+' ? values[c] : op == '-' ? (which == 1 ? values[c] : -values[c]) : 0;
+    if (!isfinite (layer->scale[c]))
+      return bad (node, "divides by zero", error);
+  }
+  return finish_layer (lowered, node, error);
+}
+
+static gboolean
+lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  guint in[2], silu;
+  const Layer *a, *b;
+
+  if (node->n_in != 2)
+    return bad (node, "has the wrong number of inputs", error);
+  if (!is_feature (lowered, node, 0) || !is_feature (lowered, node, 1))
+    return lower_affine (lowered, node, is_feature (lowered, node, 0) ? 0 : 1, error);
+
+  for (guint k = 0; k < 2; k++)
+    in[k] = value_of (lowered, node, k)->layer;
+  a = layer_at (lowered->layers, in[0]);
+  b = layer_at (lowered->layers, in[1]);
+  if (strcmp (node->op, "Add") == 0) {
+    if (a->channels != b->channels)
+      return refuse (node, "adds feature maps of different shapes", error);
+    add_layer (lowered, LAYER_ADD, node, 2, in);
+    return finish_layer (lowered, node, error);
+  }
+  if (strcmp (node->op, "Mul") == 0) {
+    for (guint k = 0; k < 2; k++) {
+      const Layer *sigmoid = layer_at (lowered->layers, in[k]);
+      if (sigmoid->type == LAYER_ACT && sigmoid->act == YOLO_ACT_SIGMOID && sigmoid->in[0] == in[1 - k]) {
+        silu = in[1 - k];
+        add_layer (lowered, LAYER_ACT, node, 1, &silu)->act = YOLO_ACT_SILU;
+        return finish_layer (lowered, node, error);
+      }
+    }
+  }
+  return refuse (node, "combines two feature maps in a way that is no SiLU and no residual", error);
+}
+
+static gboolean
+lower_batch_norm (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  guint in = value_of (lowered, node, 0)->layer, channels = layer_at (lowered->layers, in)->channels;
+  float epsilon = onnx_attr_float (node, "epsilon", 1e-5f);
+  Tensor *parts[4];             /* scale, bias, mean, variance */
+  Layer *layer;
+
+  if (node->n_in != 5 || onnx_attr_int (node, "training_mode", 0) != 0)
+    return refuse (node, "is in training mode", error);
+  for (guint k = 0; k < 4; k++) {
+    if (!constant (lowered, node, k + 1, &parts[k], error))
+      return FALSE;
+    if (parts[k] == NULL || parts[k]->is_int || parts[k]->n != channels)
+      return bad (node, "its parameters have the wrong type or length", error);
+  }
+  layer = add_layer (lowered, LAYER_AFFINE, node, 1, &in);
+  layer->scale = g_new (float, channels);
+  layer->shift = g_new (float, channels);
+  for (guint c = 0; c < channels; c++) {
+    double scale = parts[0]->f[c] / sqrt ((double) parts[3]->f[c] + epsilon);
+    if (!isfinite (scale))
+      return bad (node, "its variance is negative", error);
+    layer->scale[c] = (float) scale;
+    layer->shift[c] = (float) (parts[1]->f[c] - parts[2]->f[c] * scale);
+  }
+  return finish_layer (lowered, node, error);
+}
+
+static gboolean
+lower_max_pool (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  guint in = value_of (lowered, node, 0)->layer, kernel[2], stride[2], pad[2], dilation[2];
+  Layer *layer;
+
+  if (onnx_attr (node, "kernel_shape") == NULL)
+    return bad (node, "has no kernel_shape", error);
+  if (!attr_pair (node, "kernel_shape", 1, 1, MAX_KERNEL, kernel, error)
+      || !attr_pair (node, "strides", 1, 1, MAX_KERNEL, stride, error)
+      || !attr_pair (node, "dilations", 1, 1, MAX_KERNEL, dilation, error)
+      || !attr_pads (node, kernel, stride, dilation, pad, error))
+    return FALSE;
+  if (kernel[0] != kernel[1] || stride[0] != stride[1] || pad[0] != pad[1] || pad[0] >= kernel[0]
+      || dilation[0] != 1 || dilation[1] != 1 || node->n_out != 1 || onnx_attr_int (node, "ceil_mode", 0) != 0)
+    return refuse (node, "pools in an unusual way", error);
+  layer = add_layer (lowered, LAYER_MAX_POOL, node, 1, &in);
+  layer->kernel = kernel[0];
+  layer->stride = stride[0];
+  layer->pad = pad[0];
+  return finish_layer (lowered, node, error);
+}
+
+/* Source row of an upsampled one. Source: ONNX, docs/Operators.md, Resize. */
+static int
+nearest_source (const OnnxNode *node, int x, int scale)
+{
+  double at;
+
+  if (onnx_attr_is (node, "coordinate_transformation_mode", "asymmetric", "half_pixel"))
+    at = (double) x / scale;
+  else if (onnx_attr_is (node, "coordinate_transformation_mode", "half_pixel", "half_pixel")
+      || onnx_attr_is (node, "coordinate_transformation_mode", "pytorch_half_pixel", "half_pixel"))
+    at = (x + 0.5) / scale - 0.5;
+  else if (onnx_attr_is (node, "coordinate_transformation_mode", "tf_half_pixel_for_nn", "half_pixel"))
+    at = (x + 0.5) / scale;
+  else
+    return -1;
+  if (onnx_attr_is (node, "nearest_mode", "floor", "round_prefer_floor"))
+    at = floor (at);
+  else if (onnx_attr_is (node, "nearest_mode", "ceil", "round_prefer_floor"))
+    at = ceil (at);
+  else if (onnx_attr_is (node, "nearest_mode", "round_prefer_ceil", "round_prefer_floor"))
+    at = floor (at + 0.5);
+  else
+    at = ceil (at - 0.5);
+  return (int) MAX (at, 0);
+}
+
+static gboolean
+lower_resize (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  guint in_layer = value_of (lowered, node, 0)->layer;
+  const Layer *in = layer_at (lowered->layers, in_layer);
+  Tensor *scales, *sizes;
+  double by[2];
+  guint factor;
+
+  if (!onnx_attr_is (node, "mode", "nearest", "nearest") || onnx_attr (node, "axes") != NULL)
+    return refuse (node, "resizes in another way than to the nearest", error);
+  if (!constant (lowered, node, 2, &scales, error) || !constant (lowered, node, 3, &sizes, error))
+    return FALSE;
+  if (sizes != NULL && sizes->n == 4 && sizes->is_int) {
+    by[0] = (double) sizes->i[2] / in->height;
+    by[1] = (double) sizes->i[3] / in->width;
+    if (sizes->i[1] != in->channels)
+      return refuse (node, "resizes the channels", error);
+  } else if (scales != NULL && scales->n == 4 && !scales->is_int) {
+    by[0] = scales->f[2];
+    by[1] = scales->f[3];
+    if (scales->f[0] != 1 || scales->f[1] != 1)
+      return refuse (node, "resizes the channels", error);
+  } else {
+    return bad (node, "has neither scales nor sizes", error);
+  }
+  if (by[0] != by[1] || by[0] < 1 || by[0] > 16 || by[0] != floor (by[0]))
+    return refuse (node, "does not enlarge by a whole number", error);
+  factor = (guint) by[0];
+  for (int x = 0; x < 4 * (int) factor; x++) {
+    if (nearest_source (node, x, (int) factor) != x / (int) factor)
+      return refuse (node, "does not repeat each pixel", error);
+  }
+  add_layer (lowered, LAYER_UPSAMPLE, node, 1, &in_layer)->factor = factor;
+  return finish_layer (lowered, node, error);
+}
+
+/* All inputs are feature maps and the axis is the channels'; otherwise it belongs to the tail. */
+static gboolean
+lower_concat (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  g_autofree guint *in = g_new (guint, node->n_in);
+  guint64 channels = 0;
+
+  for (guint k = 0; k < node->n_in; k++) {
+    if (!is_feature (lowered, node, k))
+      return refuse (node, "joins a feature map with something else", error);
+    in[k] = value_of (lowered, node, k)->layer;
+    channels += feature (lowered, node, k)->channels;
+  }
+  if (channels > G_MAXINT32)
+    return bad (node, "has too many channels", error);
+  add_layer (lowered, LAYER_CONCAT, node, node->n_in, in)->channels = (guint) channels;
+  return finish_layer (lowered, node, error);
+}
+
+static void
+add_slice (Lowered *lowered, const OnnxNode *node, guint in, guint out, gint64 begin, gint64 channels)
+{
+  Layer *layer = add_layer (lowered, LAYER_SLICE, node, 1, &in);
+
+  layer->begin = (guint) begin;
+  layer->channels = (guint) channels;
+  layer_size (lowered->layers, lowered->layers->len - 1, NULL);
+  set_feature (lowered, node->out[out], lowered->layers->len - 1);
+}
+
+static gboolean
+lower_split (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  guint in = value_of (lowered, node, 0)->layer;
+  gint64 total = layer_at (lowered->layers, in)->channels, begin = 0, chunk;
+  const gint64 *sizes;
+  Tensor *tensor;
+  gsize n;
+
+  if (node->n_out == 0 || !constant (lowered, node, 1, &tensor, error))
+    return node->n_out == 0 ? bad (node, "has no output", error) : FALSE;
+  if (tensor != NULL && !tensor->is_int)
+    return bad (node, "its sizes are no integers", error);
+  sizes = tensor != NULL ? tensor->i : onnx_attr_ints (node, "split", &n);
+  n = tensor != NULL ? tensor->n : sizes != NULL ? n : node->n_out;
+  if (n != node->n_out)
+    return bad (node, "it has not one size for each output", error);
+  chunk = (total + node->n_out - 1) / node->n_out;
+  for (guint k = 0; k < node->n_out; k++) {
+    gint64 size = sizes != NULL ? sizes[k] : MIN (chunk, total - begin);
+    if (size < 1 || size > total - begin)
+      return bad (node, "its sizes do not fit its input's channels", error);
+    add_slice (lowered, node, in, k, begin, size);
+    begin += size;
+  }
+  return begin == total || bad (node, "its sizes do not fit its input's channels", error);
+}
+
+static gboolean
+lower_slice (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  guint in = value_of (lowered, node, 0)->layer;
+  gint64 total = layer_at (lowered->layers, in)->channels, bound[2];
+  Tensor *parts[5] = { NULL };
+
+  for (guint k = 1; k < 5; k++) {
+    if (!constant (lowered, node, k, &parts[k], error))
+      return FALSE;
+    if (parts[k] != NULL ? !parts[k]->is_int || parts[k]->n != 1 : k < 4)
+      return refuse (node, "cuts along more than the channels", error);
+  }
+  if ((parts[3]->i[0] != 1 && parts[3]->i[0] != -3) || (parts[4] != NULL && parts[4]->i[0] != 1))
+    return refuse (node, "cuts along something else than the channels", error);
+  for (guint k = 0; k < 2; k++) {
+    gint64 value = parts[k + 1]->i[0];
+    bound[k] = CLAMP (value < 0 ? value + total : value, 0, total);
+  }
+  if (bound[0] >= bound[1])
+    return bad (node, "cuts out nothing", error);
+  add_slice (lowered, node, in, 0, bound[0], bound[1] - bound[0]);
+  return TRUE;
+}
+
+static gboolean
+lower_same (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  set_feature (lowered, node->out[0], value_of (lowered, node, 0)->layer);
+  return TRUE;
+}
+
+/* Activations run as they were before quantisation. A quantiser leaves out the
+ * ReLU between a convolution and a range that begins at 0, so it comes back. */
+static gboolean
+lower_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  guint in = value_of (lowered, node, 0)->layer;
+  const Onnx__TensorProto *proto;
+  Tensor *zero;
+  gint64 lowest = 0;
+
+  lowered->quantized = TRUE;
+  if (!constant (lowered, node, 2, &zero, error))
+    return FALSE;
+  if (zero != NULL && (!zero->is_int || zero->n != 1))
+    return refuse (node, "quantises activations channel by channel", error);
+  if (zero != NULL) {
+    proto = onnx_value (lowered->file, node->in[2])->initializer;
+    lowest = proto != NULL && proto->data_type == ONNX_INT8 ? -128 : 0;
+    if (proto != NULL && (proto->data_type == ONNX_INT16))
+      lowest = -32768;
+  }
+  if ((zero == NULL || zero->i[0] == lowest) && layer_at (lowered->layers, in)->type == LAYER_CONV) {
+    add_layer (lowered, LAYER_ACT, node, 1, &in)->act = YOLO_ACT_RELU;
+    return finish_layer (lowered, node, error);
+  }
+  return lower_same (lowered, node, error);
+}
+
+static gboolean
+same_constant (Lowered *lowered, const OnnxNode *a, const OnnxNode *b, guint k)
+{
+  Tensor *x, *y;
+
+  if (k >= a->n_in || k >= b->n_in || a->in[k] == b->in[k])
+    return TRUE;
+  if (!constant (lowered, a, k, &x, NULL) || !constant (lowered, b, k, &y, NULL) || x == NULL || y == NULL)
+    return FALSE;
+  return x->n == y->n && x->is_int == y->is_int
+      && (x->is_int ? memcmp (x->i, y->i, x->n * sizeof *x->i) : memcmp (x->f, y->f, x->n * sizeof *x->f)) == 0;
+}
+
+static gboolean
+lower_dequantize (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  guint producer = onnx_value (lowered->file, node->in[0])->producer;
+
+  if (producer != ONNX_NONE) {
+    const OnnxNode *from = onnx_node (lowered->file, producer);
+    if (strcmp (from->op, "QuantizeLinear") == 0
+        && (!same_constant (lowered, from, node, 1) || !same_constant (lowered, from, node, 2)))
+      return refuse (node, "dequantises with another scale than its input was quantised with", error);
+  }
+  return lower_same (lowered, node, error);
+}
+
+static gboolean
+lower_dynamic_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  /* The value itself with scale 1 and zero point 0: what follows folds to a plain convolution. */
+  for (guint k = 1; k < MIN (node->n_out, 3); k++) {
+    if (node->out[k] == ONNX_NONE)
+      continue;
+    Value *value = &lowered->values[node->out[k]];
+    value->kind = VALUE_CONST;
+    value->tensor = tensor_new (&lowered->scope, k == 2, 0, NULL, error);
+    if (value->tensor == NULL)
+      return FALSE;
+    if (k == 1)
+      value->tensor->f[0] = 1;
+  }
+  return lower_same (lowered, node, error);
+}
+
+static gboolean
+lower_shape (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  const Layer *in = feature (lowered, node, 0);
+  gint64 dims[4] = { 1, in->channels, in->height, in->width };
+  Value *out = &lowered->values[node->out[0]];
+
+  out->kind = VALUE_CONST;
+  out->tensor = tensor_shape (&lowered->scope, node, 4, dims, error);
+  return out->tensor != NULL;
+}
+
+static gboolean
+axis_is_channels (const OnnxNode *node)
+{
+  gint64 axis = onnx_attr_int (node, "axis", 0);
+  return axis == 1 || axis == -3;
+}
+
+/* Operators of the network's body, by their first feature input. A node that
+ * `applies` denies belongs to the tail. */
+static const struct {
+  const char *op;
+    gboolean (*lower) (Lowered *lowered, const OnnxNode *node, GError **error);
+    gboolean (*applies) (const OnnxNode *node);
+} body[] = {
+  {"Add", lower_arithmetic, NULL}, {"BatchNormalization", lower_batch_norm, NULL}, {"Cast", lower_same, NULL},
+  {"Concat", lower_concat, axis_is_channels}, {"Conv", lower_conv, NULL}, {"ConvInteger", lower_conv, NULL},
+  {"DequantizeLinear", lower_dequantize, NULL}, {"Div", lower_arithmetic, NULL}, {"Dropout", lower_same, NULL},
+  {"DynamicQuantizeLinear", lower_dynamic_quantize, NULL}, {"Identity", lower_same, NULL},
+  {"MaxPool", lower_max_pool, NULL}, {"Mul", lower_arithmetic, NULL}, {"QuantizeLinear", lower_quantize, NULL},
+  {"Relu", lower_act, NULL}, {"Resize", lower_resize, NULL}, {"Shape", lower_shape, NULL},
+  {"Sigmoid", lower_act, NULL}, {"Slice", lower_slice, NULL}, {"Split", lower_split, axis_is_channels},
+  {"Sub", lower_arithmetic, NULL},
+};
+
+static void
+mark_tail (Lowered *lowered, const OnnxNode *node)
+{
+  for (guint k = 0; k < node->n_out; k++) {
+    if (node->out[k] != ONNX_NONE)
+      lowered->values[node->out[k]].kind = VALUE_TAIL;
+  }
+}
+
+static gboolean
+fold_constant (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  g_autofree Tensor **in = g_new0 (Tensor *, MAX (node->n_in, 1));
+  g_autofree Tensor **out = g_new0 (Tensor *, MAX (node->n_out, 1));
+  g_autoptr (GError) reason = NULL;
+
+  if (!tensor_can_eval (node)) {
+    mark_tail (lowered, node);
+    return TRUE;
+  }
+  for (guint k = 0; k < node->n_in; k++) {
+    if (node->in[k] == ONNX_NONE)
+      continue;
+    in[k] = lowered_constant (lowered, node->in[k], error);
+    if (in[k] == NULL)
+      return FALSE;
+  }
+  if (strcmp (node->op, "DequantizeLinear") == 0)
+    lowered->quantized = TRUE;
+  if (!tensor_eval (&lowered->scope, node, in, out, &reason)) {
+    /* Only an error if it is needed: the head's check then tells. */
+    for (guint k = 0; k < node->n_out; k++)
+      g_clear_pointer (&out[k], tensor_unref);
+    if (strcmp (node->op, "Constant") == 0) {
+      g_propagate_error (error, g_steal_pointer (&reason));
+      return FALSE;
+    }
+    mark_tail (lowered, node);
+    return TRUE;
+  }
+  for (guint k = 0; k < node->n_out; k++) {
+    if (node->out[k] == ONNX_NONE) {
+      g_clear_pointer (&out[k], tensor_unref);
+      continue;
+    }
+    lowered->values[node->out[k]].kind = out[k] != NULL ? VALUE_CONST : VALUE_TAIL;
+    lowered->values[node->out[k]].tensor = out[k];
+  }
+  return TRUE;
+}
+
+static gboolean
+lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  gboolean any_feature = FALSE, any_tail = FALSE;
+
+  for (guint k = 0; k < node->n_in; k++) {
+    const Value *value = value_of (lowered, node, k);
+    any_feature |= value != NULL && value->kind == VALUE_FEATURE;
+    any_tail |= value != NULL && value->kind == VALUE_TAIL;
+  }
+  if (node->n_out == 0 || node->out[0] == ONNX_NONE) {
+    mark_tail (lowered, node);
+    return TRUE;
+  }
+  if (!any_feature && !any_tail)
+    return fold_constant (lowered, node, error);
+  for (guint i = 0; any_feature && !any_tail && node->standard && i < G_N_ELEMENTS (body); i++) {
+    if (strcmp (node->op, body[i].op) != 0 || (body[i].applies != NULL && !body[i].applies (node)))
+      continue;
+    if (!is_feature (lowered, node, 0) && body[i].lower != lower_arithmetic)
+      break;
+    return body[i].lower (lowered, node, error);
+  }
+  mark_tail (lowered, node);
+  return TRUE;
+}
+
+/* Constants that no node will read any more, so that weights are not held twice. */
+static void
+drop_inputs (Lowered *lowered, const OnnxNode *node, guint *uses)
+{
+  for (guint k = 0; k < node->n_in; k++) {
+    guint id = node->in[k];
+    if (id != ONNX_NONE && --uses[id] == 0 && onnx_value (lowered->file, id)->initializer != NULL)
+      g_clear_pointer (&lowered->values[id].tensor, tensor_unref);
+  }
+}
+
+Lowered *
+lower (const OnnxFile *file, guint height, guint width, GError **error)
+{
+  g_autoptr (Lowered) lowered = g_new0 (Lowered, 1);
+  g_autofree guint *uses = g_new0 (guint, file->values->len);
+  gsize stored = 0;             /* elements that the file holds: weights to be dequantised */
+  Layer *input;
+
+  for (guint i = 0; i < file->values->len; i++) {
+    const Onnx__TensorProto *proto = onnx_value (file, i)->initializer;
+    if (proto != NULL && proto->has_raw_data)
+      stored += proto->raw_data.len;
+  }
+  lowered->file = file;
+  lowered->scope = (TensorScope) {
+    .file = file, .max_elements = MAX_CONST + stored, .left = 4 * MAX_CONST + 2 * stored,
+    .batch = file->input_dims[0],
+  };
+  lowered->height = height;
+  lowered->width = width;
+  lowered->values = g_new0 (Value, file->values->len);
+  lowered->layers = layers_new ();
+
+  g_array_set_size (lowered->layers, 1);
+  input = layer_at (lowered->layers, 0);
+  input->type = LAYER_INPUT;
+  input->name = g_strdup_printf ("%.200s", onnx_value (file, file->input)->name);
+  input->residual = LAYER_NONE;
+  input->channels = 3;
+  input->height = height;
+  input->width = width;
+  set_feature (lowered, file->input, 0);
+
+  for (guint i = 0; i < file->values->len; i++) {
+    if (onnx_value (file, i)->initializer != NULL)
+      lowered->values[i].kind = VALUE_CONST;
+  }
+  for (guint i = 0; i < file->nodes->len; i++) {
+    const OnnxNode *node = onnx_node (file, i);
+    for (guint k = 0; k < node->n_in; k++) {
+      if (node->in[k] != ONNX_NONE)
+        uses[node->in[k]]++;
+    }
+  }
+  for (guint i = 0; i < file->nodes->len; i++) {
+    const OnnxNode *node = onnx_node (file, i);
+    if (!lower_node (lowered, node, error))
+      return NULL;
+    drop_inputs (lowered, node, uses);
+  }
+  return g_steal_pointer (&lowered);
+}
+
+void
+lowered_free (Lowered *lowered)
+{
+  for (guint i = 0; lowered->values != NULL && i < lowered->file->values->len; i++)
+    g_clear_pointer (&lowered->values[i].tensor, tensor_unref);
+  g_free (lowered->values);
+  if (lowered->layers != NULL)
+    g_array_unref (lowered->layers);
+  g_free (lowered);
+}

@@ -1,0 +1,79 @@
+/* From ONNX nodes to layers: what a network is made of before the plan. */
+
+#ifndef YOLO_NETWORK_LOWER_H
+#define YOLO_NETWORK_LOWER_H
+
+#include "network/tensor.h"
+
+#define LAYER_NONE G_MAXUINT
+
+typedef enum {
+  LAYER_INPUT,
+  LAYER_CONV,                   /* act (conv (in) + bias) [+ residual] */
+  LAYER_AFFINE,                 /* in * scale[c] + shift[c]; gone after the passes */
+  LAYER_ACT,
+  LAYER_ADD,                    /* in[0] + in[1] */
+  LAYER_MAX_POOL,
+  LAYER_UPSAMPLE,
+  LAYER_CONCAT,                 /* of channels */
+  LAYER_SLICE,                  /* channels [begin, begin + channels) */
+} LayerType;
+
+/* One feature map [channels][height][width] and how it is made. */
+typedef struct {
+  LayerType type;
+  char *name;                   /* of the node */
+  guint n_in;
+  guint *in;                    /* layers, all of smaller number */
+  guint residual;               /* of LAYER_CONV, or LAYER_NONE */
+  guint channels;
+  guint height, width;          /* at the size that was lowered */
+  YoloConv conv;                /* LAYER_CONV */
+  float *weights, *bias;        /* what conv points to; owned */
+  float *scale, *shift;         /* LAYER_AFFINE; owned */
+  YoloActivation act;           /* LAYER_ACT */
+  guint kernel, stride, pad;    /* LAYER_MAX_POOL */
+  guint factor;                 /* LAYER_UPSAMPLE */
+  guint begin;                  /* LAYER_SLICE */
+  guint uses;                   /* by live layers and the head; set by the passes */
+} Layer;
+
+#define layer_at(layers, i) (&g_array_index ((layers), Layer, i))
+
+GArray *layers_new (void);      /* of Layer, frees what they own */
+
+/* Size of a layer from its inputs' sizes; FALSE if it cannot be. */
+gboolean layer_size (const GArray *layers, guint layer, GError **error);
+
+/* What is known of an ONNX value after lowering. */
+typedef enum {
+  VALUE_UNKNOWN,
+  VALUE_CONST,                  /* tensor */
+  VALUE_FEATURE,                /* layer */
+  VALUE_TAIL,                   /* depends on features, but is no feature map: the head's tail, or not understood */
+} ValueKind;
+
+typedef struct {
+  ValueKind kind;
+  Tensor *tensor;
+  guint layer;
+} Value;
+
+typedef struct {
+  const OnnxFile *file;
+  TensorScope scope;
+  GArray *layers;               /* 0 is the input */
+  Value *values;                /* one for each of file->values */
+  guint height, width;          /* input size that was lowered: the file's, or a probe's */
+  gboolean quantized;           /* some weights or constants were */
+} Lowered;
+
+/* Turns every node into layers, constants or tail, at this input size. */
+Lowered *lower (const OnnxFile *file, guint height, guint width, GError **error);
+void lowered_free (Lowered *lowered);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Lowered, lowered_free)
+
+/* The value's constant, read on first use; NULL if it is none (without error) or cannot be read. */
+Tensor *lowered_constant (Lowered *lowered, guint value, GError **error);
+
+#endif

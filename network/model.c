@@ -1,0 +1,215 @@
+#include "network/private.h"
+#include "network/error.h"
+#include "network/literal.h"
+
+#include <string.h>
+
+#define MAX_SIZE 8192
+#define DEFAULT_SIZE 640
+/* What a file with dynamic input is looked at with: a multiple of all strides
+ * there are (P6 has 64), its sides different so that they cannot be mixed up. */
+#define PROBE_HEIGHT 256
+#define PROBE_WIDTH 384
+
+static guint
+nearest_size (const YoloModel *model, guint size)
+{
+  guint largest = MAX_SIZE / model->stride * model->stride;
+
+  if (size >= largest)
+    return largest;
+  return MAX ((size + model->stride / 2) / model->stride * model->stride, model->stride);
+}
+
+gboolean
+yolo_model_check_size (const YoloModel *model, guint height, guint width, GError **error)
+{
+  guint h = nearest_size (model, height), w = nearest_size (model, width);
+
+  if (h == height && w == width)
+    return TRUE;
+  return yolo_network_fail (error, YOLO_NETWORK_ERROR_SIZE, "the network cannot run at %ux%u (width x height): "
+      "sizes are multiples of %u up to %u; the nearest is %ux%u", width, height, model->stride,
+      MAX_SIZE / model->stride * model->stride, w, h);
+}
+
+static void
+read_names (YoloModel *model, const OnnxFile *file)
+{
+  const char *text = onnx_metadata (file, "names");
+  g_autoptr (GHashTable) names = text != NULL ? literal_names (text) : NULL;
+
+  model->names = g_new0 (char *, (gsize) model->n_classes + 1);
+  for (guint c = 0; c < model->n_classes; c++) {
+    const char *name = names != NULL ? g_hash_table_lookup (names, GUINT_TO_POINTER (c)) : NULL;
+    model->names[c] = name != NULL ? g_strdup (name) : g_strdup_printf ("%u", c);
+  }
+}
+
+/* The size that the file was exported for. */
+static void
+read_size (YoloModel *model, const OnnxFile *file)
+{
+  const char *text = onnx_metadata (file, "imgsz");
+  guint height, width;
+
+  if (text == NULL || !literal_size (text, &height, &width))
+    height = width = DEFAULT_SIZE;
+  if (file->input_dims[2] > 0 && file->input_dims[3] > 0) {
+    height = (guint) file->input_dims[2];
+    width = (guint) file->input_dims[3];
+  }
+  model->height = nearest_size (model, height);
+  model->width = nearest_size (model, width);
+}
+
+static gboolean
+probe_size (const OnnxFile *file, guint *height, guint *width, GError **error)
+{
+  const gint64 *dims = file->input_dims;
+
+  if (dims[1] != 0 && dims[1] != 3)
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, "the input has %" G_GINT64_FORMAT
+        " channels (dimensions N, C, height, width); models of 3 channels, R G B, are supported", dims[1]);
+  if (dims[2] > MAX_SIZE || dims[3] > MAX_SIZE)
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_SIZE, "the input is %" G_GINT64_FORMAT "x%" G_GINT64_FORMAT
+        " pixels; at most %d are supported", dims[3], dims[2], MAX_SIZE);
+  *height = dims[2] > 0 ? (guint) dims[2] : dims[3] > 0 ? (guint) dims[3] : PROBE_HEIGHT;
+  *width = dims[3] > 0 ? (guint) dims[3] : dims[2] > 0 ? (guint) dims[2] : PROBE_WIDTH;
+  return TRUE;
+}
+
+/* Input sizes must be multiples of what the narrowest map of the body, which
+ * need not be one of the head, is smaller by. */
+static void
+read_stride (Model *model, guint height, guint width)
+{
+  YoloModel *public = &model->public;
+
+  for (guint i = 0; i < model->layers->len; i++) {
+    const Layer *layer = layer_at (model->layers, i);
+    guint stride = height / layer->height;
+    if (stride * layer->height == height && stride * layer->width == width)
+      public->stride = MAX (public->stride, stride);
+  }
+}
+
+static gboolean
+count_macs (Model *model, GError **error)
+{
+  YoloModel *public = &model->public;
+  Layer *input = layer_at (model->layers, 0);
+
+  input->height = public->height;
+  input->width = public->width;
+  for (guint i = 0; i < model->layers->len; i++) {
+    const Layer *layer = layer_at (model->layers, i);
+    const YoloConv *conv = &layer->conv;
+
+    if (!layer_size (model->layers, i, error))
+      return FALSE;
+    if (layer->type != LAYER_CONV)
+      continue;
+    public->n_convs++;
+    public->macs += (double) layer->height * layer->width * conv->out_channels * (conv->in_channels / conv->groups)
+        * conv->kernel[0] * conv->kernel[1];
+  }
+  return TRUE;
+}
+
+static YoloModel *
+load (const void *data, gsize size, const char *name, GError **error)
+{
+  g_autoptr (OnnxFile) file = onnx_file_parse (data, size, error);
+  g_autoptr (Lowered) lowered = NULL;
+  g_autoptr (YoloModel) public = NULL;
+  const char *task, *description;
+  guint height, width;
+  Model *model;
+
+  if (file == NULL || !probe_size (file, &height, &width, error))
+    return NULL;
+  lowered = lower (file, height, width, error);
+  if (lowered == NULL)
+    return NULL;
+
+  model = g_new0 (Model, 1);
+  model->ref = 1;
+  public = &model->public;
+  task = onnx_metadata (file, "task");
+  if (!head_find (lowered, task, &model->head, error) || !passes_run (lowered->layers, &model->head, error))
+    return NULL;
+  model->layers = g_steal_pointer (&lowered->layers);
+
+  public->path = g_strdup (name);
+  public->task = g_strdup ("detect");
+  description = onnx_metadata (file, "description");
+  public->description = description != NULL ? g_utf8_make_valid (description, -1) : NULL;
+  public->n_classes = model->head.n_classes;
+  public->reg_max = model->head.reg_max;
+  public->n_levels = model->head.n_levels;
+  for (guint l = 0; l < public->n_levels; l++)
+    public->levels[l].stride = model->head.stride[l];
+  read_stride (model, height, width);
+  read_names (public, file);
+  read_size (public, file);
+  if (!count_macs (model, error))
+    return NULL;
+  public->sha256 = g_compute_checksum_for_data (G_CHECKSUM_SHA256, data, size);
+  return g_steal_pointer (&public);
+}
+
+YoloModel *
+yolo_model_load_bytes (const void *data, gsize size, const char *name, GError **error)
+{
+  YoloModel *model;
+
+  g_return_val_if_fail (data != NULL || size == 0, NULL);
+  model = load (data, size, name, error);
+  if (model == NULL)
+    g_prefix_error (error, "%s: ", name);
+  return model;
+}
+
+YoloModel *
+yolo_model_load (const char *path, GError **error)
+{
+  g_autoptr (GMappedFile) file = NULL;
+  g_autoptr (GError) reason = NULL;
+
+  g_return_val_if_fail (path != NULL, NULL);
+  if (g_file_test (path, G_FILE_TEST_IS_DIR)) {
+    yolo_network_set_error (error, YOLO_NETWORK_ERROR_FILE, "%s: is a directory, not an .onnx file", path);
+    return NULL;
+  }
+  file = g_mapped_file_new (path, FALSE, &reason);
+  if (file == NULL) {
+    yolo_network_set_error (error, YOLO_NETWORK_ERROR_FILE, "%s", reason->message);
+    return NULL;
+  }
+  return yolo_model_load_bytes (g_mapped_file_get_contents (file), g_mapped_file_get_length (file), path, error);
+}
+
+YoloModel *
+yolo_model_ref (YoloModel *model)
+{
+  g_atomic_int_inc (&((Model *) model)->ref);
+  return model;
+}
+
+void
+yolo_model_unref (YoloModel *public)
+{
+  Model *model = (Model *) public;
+
+  if (!g_atomic_int_dec_and_test (&model->ref))
+    return;
+  g_free (public->path);
+  g_free (public->sha256);
+  g_free (public->task);
+  g_free (public->description);
+  g_strfreev (public->names);
+  if (model->layers != NULL)
+    g_array_unref (model->layers);
+  g_free (model);
+}

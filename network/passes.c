@@ -1,0 +1,214 @@
+#include "network/passes.h"
+#include "network/error.h"
+
+#include <string.h>
+
+typedef struct {
+  GArray *layers;
+  Head *head;
+  guint *replaced;              /* what stands for a layer now, itself if nothing does */
+} Passes;
+
+static void
+use (Passes *passes, guint *layer, gint by)
+{
+  *layer = passes->replaced[*layer];
+  layer_at (passes->layers, *layer)->uses += by;
+}
+
+/* Counts uses anew, from the head's maps back; what has none is dead. */
+static void
+count_uses (Passes *passes)
+{
+  for (guint i = 0; i < passes->layers->len; i++)
+    layer_at (passes->layers, i)->uses = 0;
+  for (guint l = 0; l < passes->head->n_levels; l++) {
+    use (passes, &passes->head->box[l], 1);
+    use (passes, &passes->head->cls[l], 1);
+  }
+  for (guint i = passes->layers->len; i-- > 0;) {
+    Layer *layer = layer_at (passes->layers, i);
+
+    if (layer->uses == 0)
+      continue;
+    for (guint k = 0; k < layer->n_in; k++)
+      use (passes, &layer->in[k], 1);
+    if (layer->residual != LAYER_NONE)
+      use (passes, &layer->residual, 1);
+  }
+}
+
+/* The convolution that a layer follows, if nothing else reads it and nothing happened in between. */
+static Layer *
+plain_conv_before (const Passes *passes, const Layer *layer, guint k)
+{
+  Layer *before = layer_at (passes->layers, layer->in[k]);
+
+  return before->type == LAYER_CONV && before->uses == 1 && before->residual == LAYER_NONE ? before : NULL;
+}
+
+/* Lets `by` stand for a layer, for all that read it. */
+static void
+replace (Passes *passes, guint index, guint by)
+{
+  passes->replaced[index] = by;
+  layer_at (passes->layers, by)->uses = layer_at (passes->layers, index)->uses;
+}
+
+/* conv (x) * scale + shift as another convolution; one over each channel alone where none precedes. */
+static void
+fold_affine (Passes *passes, guint index)
+{
+  Layer *layer = layer_at (passes->layers, index), *conv = plain_conv_before (passes, layer, 0);
+
+  if (conv != NULL && conv->conv.act == YOLO_ACT_NONE) {
+    gsize per_channel = (gsize) conv->conv.in_channels / conv->conv.groups * conv->conv.kernel[0] * conv->conv.kernel[1];
+    for (guint c = 0; c < conv->channels; c++) {
+      for (gsize k = 0; k < per_channel; k++)
+        conv->weights[c * per_channel + k] *= layer->scale[c];
+      conv->bias[c] = conv->bias[c] * layer->scale[c] + layer->shift[c];
+    }
+    replace (passes, index, layer->in[0]);
+    return;
+  }
+  layer->type = LAYER_CONV;
+  layer->weights = g_steal_pointer (&layer->scale);
+  layer->bias = g_steal_pointer (&layer->shift);
+  layer->conv = (YoloConv) {
+    .in_channels = layer->channels, .out_channels = layer->channels, .groups = layer->channels,
+    .kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1},
+    .weights = layer->weights, .bias = layer->bias,
+  };
+}
+
+static void
+fold_act (Passes *passes, guint index)
+{
+  Layer *layer = layer_at (passes->layers, index), *conv = plain_conv_before (passes, layer, 0);
+
+  if (conv == NULL || conv->conv.act != YOLO_ACT_NONE)
+    return;
+  conv->conv.act = layer->act;
+  replace (passes, index, layer->in[0]);
+}
+
+/* act (conv (x) + bias) + other: into the later of two convolutions, so that
+ * the other one exists by then. */
+static void
+fold_add (Passes *passes, guint index)
+{
+  Layer *layer = layer_at (passes->layers, index);
+  guint later = layer->in[1] > layer->in[0] ? 1 : 0;
+  Layer *conv = plain_conv_before (passes, layer, later);
+
+  if (conv == NULL || layer->in[0] == layer->in[1])
+    return;
+  conv->residual = layer->in[1 - later];
+  replace (passes, index, layer->in[later]);
+}
+
+static void
+fold (Passes *passes, LayerType type, void (*function) (Passes *passes, guint index))
+{
+  count_uses (passes);
+  for (guint i = 0; i < passes->layers->len; i++) {
+    Layer *layer = layer_at (passes->layers, i);
+
+    if (layer->uses == 0 || layer->type != type)
+      continue;
+    for (guint k = 0; k < layer->n_in; k++)
+      layer->in[k] = passes->replaced[layer->in[k]];
+    function (passes, i);
+  }
+}
+
+/* The plan's input is grey levels 0 to 255, the file's 0 to 1. */
+static gboolean
+scale_input (Passes *passes, GError **error)
+{
+  for (guint i = 1; i < passes->layers->len; i++) {
+    Layer *layer = layer_at (passes->layers, i);
+    const YoloConv *conv = &layer->conv;
+
+    if (layer->uses == 0)
+      continue;
+    for (guint k = 0; k < layer->n_in; k++) {
+      if (layer->in[k] != 0)
+        continue;
+      if (layer->type != LAYER_CONV)
+        return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, "node '%.100s' reads the input, but is "
+            "no convolution, which is not supported; export a YOLOv8 detect model with Ultralytics", layer->name);
+      for (gsize w = 0; w < (gsize) conv->out_channels * (conv->in_channels / conv->groups) * conv->kernel[0] * conv->kernel[1]; w++)
+        layer->weights[w] /= 255;
+    }
+    if (layer->residual == 0)
+      return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, "node '%.100s' adds the input to a feature "
+          "map, which is not supported; export a YOLOv8 detect model with Ultralytics", layer->name);
+  }
+  return TRUE;
+}
+
+/* Nothing else may read the head's maps: they are kept in another type. */
+static gboolean
+check_maps (const Passes *passes, GError **error)
+{
+  const Head *head = passes->head;
+
+  for (guint l = 0; l < 2 * head->n_levels; l++) {
+    const Layer *layer = layer_at (passes->layers, l % 2 ? head->cls[l / 2] : head->box[l / 2]);
+    if (layer->uses != 1)
+      return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, "node '%.100s' makes a map of the head that "
+          "other nodes read too, which is not supported; export a YOLOv8 detect model with Ultralytics", layer->name);
+  }
+  return TRUE;
+}
+
+/* Takes the dead layers out and numbers the rest anew. */
+static void
+compact (Passes *passes)
+{
+  GArray *layers = passes->layers;
+  g_autofree guint *number = g_new0 (guint, layers->len);
+  guint n = 0;
+
+  for (guint i = 0; i < layers->len; i++) {
+    Layer *layer = layer_at (layers, i), dropped;
+
+    if (i > 0 && layer->uses == 0)
+      continue;
+    for (guint k = 0; k < layer->n_in; k++)
+      layer->in[k] = number[layer->in[k]];
+    if (layer->residual != LAYER_NONE)
+      layer->residual = number[layer->residual];
+    number[i] = n;
+    if (n != i) {
+      dropped = *layer_at (layers, n);
+      *layer_at (layers, n) = *layer;
+      *layer = dropped;
+    }
+    n++;
+  }
+  g_array_set_size (layers, n);
+  for (guint l = 0; l < passes->head->n_levels; l++) {
+    passes->head->box[l] = number[passes->head->box[l]];
+    passes->head->cls[l] = number[passes->head->cls[l]];
+  }
+}
+
+gboolean
+passes_run (GArray *layers, Head *head, GError **error)
+{
+  g_autofree guint *replaced = g_new (guint, layers->len);
+  Passes passes = { layers, head, replaced };
+
+  for (guint i = 0; i < layers->len; i++)
+    replaced[i] = i;
+  fold (&passes, LAYER_AFFINE, fold_affine);
+  fold (&passes, LAYER_ACT, fold_act);
+  fold (&passes, LAYER_ADD, fold_add);
+  count_uses (&passes);
+  if (!scale_input (&passes, error) || !check_maps (&passes, error))
+    return FALSE;
+  compact (&passes);
+  return TRUE;
+}

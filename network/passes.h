@@ -1,0 +1,16 @@
+/* Makes few layers out of many. */
+
+#ifndef YOLO_NETWORK_PASSES_H
+#define YOLO_NETWORK_PASSES_H
+
+#include "network/head.h"
+
+/* Drops what the head's maps do not need; folds affine layers (batch norm,
+ * scales of quantised files) and activations into the convolutions before
+ * them, additions into the convolutions' residuals; divides the weights that
+ * meet the input by 255. Changes the layers, and the head's numbers of them.
+ * Afterwards the kinds of layer left are INPUT, CONV, ACT, ADD, MAX_POOL,
+ * UPSAMPLE, CONCAT and SLICE. */
+gboolean passes_run (GArray *layers, Head *head, GError **error);
+
+#endif
