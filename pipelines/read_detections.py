@@ -14,6 +14,7 @@ gi.require_version('Gst', '1.0')
 gi.require_version('GstVideo', '1.0')
 from gi.repository import GLib, Gst, GstVideo
 
+Gst.init(None)
 ROI = GstVideo.video_region_of_interest_meta_api_get_type()
 
 
@@ -48,7 +49,6 @@ def print_detections(pad, info):
 def main():
     if len(sys.argv) != 3:
         sys.exit(f'usage: {sys.argv[0]} MODEL VIDEO')
-    Gst.init(None)
     try:
         pipeline = Gst.parse_launch('filesrc name=source ! decodebin ! yoloinfer name=infer ! '
                                     'fakesink sync=false')

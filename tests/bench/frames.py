@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Frame to metadata: 1080p NV12 frames of vtest.avi through yoloinfer against
+a loop on OpenVINO, in the same minutes, on the same threads and precision.
+
+    $(tests/bench/venv.sh) tests/bench/frames.py [--model FILE] [--rounds N]
+
+OpenVINO's side is what its users write: OpenCV converts and letterboxes to
+the size that the file was exported for, the network runs, numpy thresholds,
+OpenCV suppresses. Prints frames per second and their ratio: the median over
+rounds that take turns.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import time
+
+import cv2
+import numpy as np
+import openvino as ov
+
+TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
+WIDTH, HEIGHT = 1920, 1080
+CONFIDENCE, IOU = 0.25, 0.7
+
+
+def fetch(name):
+    return subprocess.run([os.path.join(TOP, 'tests/scripts/fetch.sh'), name],
+                          stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+def make_frames(count, path):
+    """Every 20th frame of vtest.avi, scaled, as NV12; also into a file."""
+    video = cv2.VideoCapture(fetch('vtest'))
+    frames = []
+    while len(frames) < count:
+        for _ in range(20):
+            good, picture = video.read()
+        assert good, 'the video is too short'
+        yuv = cv2.cvtColor(cv2.resize(picture, (WIDTH, HEIGHT)), cv2.COLOR_BGR2YUV_I420)
+        chroma = yuv[HEIGHT:].reshape(2, -1)
+        frames.append(np.vstack([yuv[:HEIGHT], chroma.T.reshape(HEIGHT // 2, WIDTH)]))
+    with open(path, 'wb') as file:
+        for frame in frames:
+            file.write(frame.tobytes())
+    return frames
+
+
+class Ours:
+    """The element, in a process of its own that waits for its turn."""
+
+    def __init__(self, raw, properties):
+        environment = {**os.environ, 'GST_PLUGIN_PATH': os.path.join(TOP, 'build/gst-plugin')}
+        self.process = subprocess.Popen(
+            [os.path.join(TOP, 'build/tests/bench/frames'), raw, str(WIDTH), str(HEIGHT), properties],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+
+    def run(self, frames):
+        self.process.stdin.write(f'{len(frames)}\n')
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().split()
+        if not answer:
+            raise SystemExit('yoloinfer failed')
+        return float(answer[0]), int(answer[1])
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class OpenVINO:
+    def __init__(self, model, precision, threads):
+        core = ov.Core()
+        network = core.read_model(model)
+        self.height, self.width = (int(n) for n in network.input(0).shape[2:])
+        self.request = core.compile_model(network, 'CPU', {
+            'INFERENCE_PRECISION_HINT': {'fp32': 'f32', 'bf16': 'bf16'}[precision],
+            'INFERENCE_NUM_THREADS': threads, 'PERFORMANCE_HINT': 'LATENCY'}).create_infer_request()
+
+    def detect(self, nv12):
+        picture = cv2.cvtColor(nv12, cv2.COLOR_YUV2RGB_NV12)
+        gain = min(self.height / HEIGHT, self.width / WIDTH)
+        width, height = round(WIDTH * gain), round(HEIGHT * gain)
+        left, top = (self.width - width) // 2, (self.height - height) // 2
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+        picture = cv2.copyMakeBorder(picture, top, self.height - height - top, left,
+                                     self.width - width - left, cv2.BORDER_CONSTANT, value=(114,) * 3)
+        self.request.infer({0: cv2.dnn.blobFromImage(picture, 1 / 255)})
+        output = self.request.get_output_tensor(0).data[0]
+        scores = output[4:]
+        kept = scores.max(axis=0) > CONFIDENCE
+        boxes, scores = output[:4, kept].T, scores[:, kept]
+        classes, confidences = scores.argmax(axis=0), scores.max(axis=0)
+        corners = boxes.copy()
+        corners[:, :2] -= boxes[:, 2:] / 2
+        best = cv2.dnn.NMSBoxesBatched(corners.tolist(), confidences.tolist(), classes.tolist(),
+                                       CONFIDENCE, IOU)
+        return [(int(classes[i]), float(confidences[i]),
+                 ((corners[i] - (left, top, 0, 0)) / gain).tolist()) for i in best]
+
+    def run(self, frames):
+        start = time.perf_counter()
+        found = sum(len(self.detect(frame)) for frame in frames)
+        return time.perf_counter() - start, found
+
+    def end(self):
+        pass
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--model', help='an .onnx file (the demo\'s)')
+    parser.add_argument('--rounds', type=int, default=9)
+    parser.add_argument('--frames', type=int, default=16, help='of a round')
+    parser.add_argument('--threads', type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument('--precision', action='append', choices=['fp32', 'bf16'])
+    arguments = parser.parse_args()
+    model = os.path.abspath(arguments.model) if arguments.model else fetch('model')
+    raw = os.path.join(TOP, '.cache', f'bench-{os.getpid()}.nv12')
+    frames = make_frames(arguments.frames, raw)
+
+    try:
+        for precision in arguments.precision or ['fp32', 'bf16']:
+            properties = f'model-file="{model}" precision={precision} threads={arguments.threads} '
+            sides = {'OpenVINO': OpenVINO(model, precision, arguments.threads),
+                     'input-size=auto': Ours(raw, properties + 'input-size=auto'),
+                     'exported size': Ours(raw, properties)}
+            fps = {name: [] for name in sides}
+            found = {}
+            for side in sides.values():         # first runs allocate and warm up
+                side.run(frames[:4])
+            for _ in range(arguments.rounds):
+                for name, side in sides.items():
+                    seconds, found[name] = side.run(frames)
+                    fps[name].append(len(frames) / seconds)
+            print(f'{os.path.basename(model)}, {precision}, {arguments.threads} threads, '
+                  f'{WIDTH}x{HEIGHT} NV12, frame to metadata:')
+            for name, values in fps.items():
+                ratio = statistics.median(a / b for a, b in zip(values, fps['OpenVINO']))
+                print(f'  {name:<16} {statistics.median(values):7.1f} frames/s  {ratio:5.2f} x OpenVINO'
+                      f'  {found[name]} detections in {len(frames)} frames')
+            for side in sides.values():
+                side.end()
+    finally:
+        os.remove(raw)
+
+
+if __name__ == '__main__':
+    main()

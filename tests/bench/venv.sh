@@ -1,0 +1,22 @@
+#!/bin/sh
+# Prints the Python that the benchmarks' peers live in: a virtual environment
+# in .cache/bench-venv, made on first use out of PyPI's packages; or
+# $BENCH_PYTHON, where somebody has one already.
+
+set -eu
+cd "$(dirname "$0")/../.."
+
+if [ -n "${BENCH_PYTHON:-}" ]; then
+  echo "$BENCH_PYTHON"
+  exit
+fi
+venv=$PWD/.cache/bench-venv
+if [ ! -f "$venv/complete" ]; then
+  rm -rf "$venv"
+  mkdir -p .cache
+  python3 -m venv "$venv" >&2
+  "$venv/bin/pip" install --quiet --disable-pip-version-check \
+    openvino==2026.4.* onnxruntime==1.32.* numpy opencv-python-headless >&2
+  touch "$venv/complete"
+fi
+echo "$venv/bin/python"

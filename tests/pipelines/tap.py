@@ -1,0 +1,116 @@
+"""What the pipeline tests share: TAP, programs to run, pictures to run them on."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+
+TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
+BUILD = os.environ.get('YOLO_BUILD', os.path.join(TOP, 'build'))
+
+
+class Skip(Exception):
+    """This case cannot run here, and why."""
+
+
+def run_cases(cases):
+    """Runs functions that raise on failure, and leaves the process."""
+    print(f'1..{len(cases)}')
+    failed = False
+    for number, case in enumerate(cases, 1):
+        name = getattr(case, 'title', None) or case.__name__.replace('_', ' ')
+        try:
+            case()
+            print(f'ok {number} - {name}')
+        except Skip as why:
+            print(f'ok {number} - {name} # SKIP {why}')
+        except Exception:  # a test reports whatever goes wrong
+            failed = True
+            print(f'not ok {number} - {name}')
+            for line in traceback.format_exc().splitlines():
+                print('# ' + line)
+        sys.stdout.flush()
+    sys.exit(failed)
+
+
+def fetch(name):
+    """The path of a file that tests/scripts/fetch.sh gets."""
+    result = subprocess.run([os.path.join(TOP, 'tests/scripts/fetch.sh'), name],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    if result.returncode:
+        raise Skip(f'{name} cannot be fetched')
+    return result.stdout.strip()
+
+
+def folder():
+    """A folder of this process's, gone with it."""
+    if not hasattr(folder, 'made'):
+        folder.made = tempfile.TemporaryDirectory(prefix='yolo-test-')
+    return folder.made.name
+
+
+def shell(command, timeout=120, **variables):
+    """Runs a line of shell in folder(); its output and exit status."""
+    return subprocess.run(['bash', '-c', command], cwd=folder(), timeout=timeout, text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=False,
+                          env={**os.environ, **variables})
+
+
+def clip(frames=12):
+    """The first frames of vtest.avi as an MP4."""
+    path = os.path.join(folder(), f'clip-{frames}.mp4')
+    if not os.path.exists(path):
+        video = fetch('vtest')
+        result = shell(f'gst-launch-1.0 -q filesrc location="{video}" ! decodebin ! videoconvert ! '
+                       f'identity eos-after={frames + 1} ! x264enc speed-preset=ultrafast ! mp4mux ! '
+                       f'filesink location="{path}"')
+        assert result.returncode == 0, result.stdout
+    return path
+
+
+def count_frames(path):
+    """How many pictures a video file holds, by decoding it."""
+    result = shell(f'gst-launch-1.0 -v filesrc location="{path}" ! decodebin ! identity name=frame '
+                   'silent=false ! fakesink')
+    assert result.returncode == 0, result.stdout
+    return result.stdout.count('chain')
+
+
+def read_lines(path):
+    """The objects of a JSON lines file."""
+    with open(path, encoding='utf-8') as lines:
+        return [json.loads(line) for line in lines]
+
+
+CAMERA = ('multifilesrc location="{picture}" loop=true caps=image/jpeg,framerate=10/1 ! jpegdec ! '
+          'videoconvert ! videoscale ! video/x-raw,format=I420,width=480,height=640 ! '
+          'x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! rtph264pay name=pay0')
+
+
+class Camera:
+    """An RTSP server on the loopback that shows bus.jpg ten times a second."""
+
+    def __init__(self):
+        launch = '( ' + CAMERA.format(picture=fetch('bus')) + ' )'
+        self.process = subprocess.Popen(
+            [os.path.join(BUILD, 'tests/pipelines/rtsp-server'), launch],
+            stdout=subprocess.PIPE, text=True)
+        assert select.select([self.process.stdout], [], [], 30)[0], 'the RTSP server does not start'
+        self.url = self.process.stdout.readline().strip()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.die()
+
+    def die(self):
+        """As a camera does whose plug is pulled."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()

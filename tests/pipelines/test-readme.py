@@ -1,0 +1,122 @@
+#!/usr/bin/python3
+"""Every command of pipelines/README.md runs as it stands there, but for what
+this machine lacks: a window, a webcam, a camera on the network."""
+
+import functools
+import os
+import re
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from tap import BUILD, TOP, Camera, clip, count_frames, fetch, folder, read_lines, run_cases, shell
+
+FRAMES = 12
+
+
+def commands():
+    """The shell blocks of the README after the first, which sets the variables."""
+    with open(os.path.join(TOP, 'pipelines/README.md'), encoding='utf-8') as readme:
+        blocks = re.findall(r'^```sh\n(.*?)^```', readme.read(), re.M | re.S)
+    assert 'GST_PLUGIN_PATH' in blocks[0] and len(blocks) > 8, 'the README has changed its shape'
+    return [block.strip() for block in blocks[1:]]
+
+
+def substitute(command):
+    """For what is not here: fakes that take and give the same."""
+    command = command.replace('autovideosink', 'fakevideosink')
+    command = command.replace('v4l2src', f'videotestsrc num-buffers={FRAMES} is-live=true')
+    command = command.replace('build/', BUILD + '/')
+    return command.replace('pipelines/read_detections.py', os.path.join(TOP, 'pipelines/read_detections.py'))
+
+
+def run_until_written(command, files, variables):
+    """Runs a command without an end until its files have grown, then Ctrl-C."""
+    process = subprocess.Popen(['bash', '-c', 'exec ' + command], cwd=folder(), text=True,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, env={**os.environ, **variables})
+    try:
+        for _ in range(300):
+            try:
+                process.wait(0.1)
+                break
+            except subprocess.TimeoutExpired:
+                pass
+            if files and all(os.path.exists(f) and os.path.getsize(f) > 1000 for f in files):
+                break
+        # Without a file there is only the time to go by.
+        assert files or process.poll() is None, process.stdout.read()
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=60)[0]
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    assert process.returncode in (0, 130) and 'ERROR' not in output, output
+
+
+def check_files(files):
+    for path in files:
+        if path.endswith('.jsonl'):
+            lines = read_lines(path)
+            assert lines and any(line['objects'] for line in lines), f'{path}: no objects'
+        else:
+            assert count_frames(path) >= 1, path
+        os.remove(path)
+
+
+def run_command(command):
+    files = [os.path.join(folder(), name)
+             for name in re.findall(r'location=([a-z]+\.[a-z0-9]+)', command)]
+    variables = {'model': fetch('model'), 'video': clip(FRAMES), 'picture': fetch('bus')}
+    if '$camera' in command:
+        with Camera() as camera:
+            run_until_written(substitute(command), files, {**variables, 'camera': camera.url})
+        check_files(files)
+        return
+
+    result = shell(substitute(command), **variables)
+    assert result.returncode == 0 and 'ERROR' not in result.stdout, result.stdout
+    for path in files:
+        if path.endswith('.jsonl'):
+            assert len(read_lines(path)) == FRAMES, path
+        elif path.endswith('.mp4'):
+            assert count_frames(path) == FRAMES, path
+    check_files(files)
+    if 'read' in command:
+        assert re.search(r'^\S+ Normal 0\.\d\d at \d+,\d+ \d+x\d+$', result.stdout, re.M), result.stdout
+    if command.startswith('gst-launch-1.0 -q'):
+        assert result.stdout.count('"objects"') == FRAMES, result.stdout
+
+
+def applications_agree():
+    """The C and the Python application print the same objects."""
+    variables = {'model': fetch('model'), 'video': clip(FRAMES)}
+    printed = []
+    for command in (f'{BUILD}/pipelines/read-detections', f'{TOP}/pipelines/read_detections.py'):
+        result = shell(f'{command} "$model" "$video"', **variables)
+        assert result.returncode == 0, result.stdout
+        printed.append([line.split(maxsplit=1)[1] for line in result.stdout.splitlines() if ' at ' in line])
+    assert printed[0] and printed[0] == printed[1], printed
+
+
+def applications_name_what_is_wrong():
+    video = clip(FRAMES)
+    for command in (f'{BUILD}/pipelines/read-detections', f'{TOP}/pipelines/read_detections.py'):
+        result = shell(f'{command} missing.onnx "{video}"')
+        assert result.returncode == 1 and 'missing.onnx' in result.stdout, result.stdout
+
+
+def main():
+    os.environ['GST_PLUGIN_PATH'] = os.path.join(BUILD, 'gst-plugin')
+    cases = []
+    for command in commands():
+        case = functools.partial(run_command, command)
+        case.title = ' '.join(command.replace('\\\n', ' ').replace('#', '').split())[:110]
+        cases.append(case)
+    run_cases(cases + [applications_agree, applications_name_what_is_wrong])
+
+
+if __name__ == '__main__':
+    main()
