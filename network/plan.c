@@ -1,0 +1,391 @@
+#include "network/plan.h"
+#include "network/arena.h"
+#include "network/error.h"
+#include "network/private.h"
+
+#include <string.h>
+
+#define NO_BUFFER G_MAXUINT
+
+/* A part of a concat that could not be written where it is needed. */
+typedef struct {
+  guint concat, from;           /* layers */
+  YoloView to;
+} Copy;
+
+typedef struct {
+  const Model *model;
+  GArray *layers;               /* the model's, with the sizes of this plan */
+  YoloView *places;             /* of each layer; buffer NO_BUFFER while undecided */
+  GArray *buffers;              /* YoloBuffer */
+  GArray *copies;               /* Copy */
+  GArray *ops;                  /* YoloOp */
+} Builder;
+
+static guint
+add_buffer (Builder *builder, const Layer *layer)
+{
+  YoloBuffer buffer = {.height = layer->height,.width = layer->width,.channels = layer->channels };
+
+  g_array_append_val (builder->buffers, buffer);
+  return builder->buffers->len - 1;
+}
+
+static gboolean
+undecided (const Builder *builder, guint layer)
+{
+  const Layer *at = layer_at (builder->layers, layer);
+  return builder->places[layer].buffer == NO_BUFFER && at->type != LAYER_SLICE && at->type != LAYER_INPUT;
+}
+
+/* What a chain of slices is cut out of, and where it begins there. */
+static guint
+slice_base (const Builder *builder, guint layer, guint *begin)
+{
+  *begin = 0;
+  while (layer_at (builder->layers, layer)->type == LAYER_SLICE) {
+    *begin += layer_at (builder->layers, layer)->begin;
+    layer = layer_at (builder->layers, layer)->in[0];
+  }
+  return layer;
+}
+
+/* How many inputs of a concat from `first` on are, in order, all of one
+ * undecided layer cut into slices; 0 if they are not. */
+static guint
+whole_run (const Builder *builder, const Layer *concat, guint first)
+{
+  guint begin, covered = 0, base = slice_base (builder, concat->in[first], &begin);
+
+  if (!undecided (builder, base))
+    return 0;
+  for (guint k = first; k < concat->n_in; k++) {
+    if (slice_base (builder, concat->in[k], &begin) != base || begin != covered)
+      return 0;
+    covered += layer_at (builder->layers, concat->in[k])->channels;
+    if (covered == layer_at (builder->layers, base)->channels)
+      return k - first + 1;
+  }
+  return 0;
+}
+
+/* Lets the parts of a concat be written straight into its buffer. Where one is
+ * needed in two of them, or is a slice of something that does not fit in as a
+ * whole, it is copied. */
+static void
+place_parts (Builder *builder, guint index)
+{
+  const Layer *concat = layer_at (builder->layers, index);
+  YoloView at = builder->places[index];
+
+  for (guint k = 0; k < concat->n_in;) {
+    guint begin, n = whole_run (builder, concat, k);
+
+    at.channels = layer_at (builder->layers, concat->in[k])->channels;
+    if (n > 0) {
+      guint base = slice_base (builder, concat->in[k], &begin);
+      at.channels = layer_at (builder->layers, base)->channels;
+      builder->places[base] = at;
+    } else {
+      Copy copy = { index, concat->in[k], at };
+      g_array_append_val (builder->copies, copy);
+      n = 1;
+    }
+    at.channel += at.channels;
+    k += n;
+  }
+}
+
+static void
+place_layers (Builder *builder)
+{
+  guint n = builder->layers->len;
+
+  for (guint i = 0; i < n; i++)
+    builder->places[i] = (YoloView) { NO_BUFFER, 0, layer_at (builder->layers, i)->channels };
+  builder->places[0].buffer = add_buffer (builder, layer_at (builder->layers, 0));
+
+  /* The outer ones first: a concat may itself be a part of another. */
+  for (guint i = n; i-- > 0;) {
+    const Layer *layer = layer_at (builder->layers, i);
+    if (layer->type != LAYER_CONCAT)
+      continue;
+    if (builder->places[i].buffer == NO_BUFFER)
+      builder->places[i].buffer = add_buffer (builder, layer);
+    place_parts (builder, i);
+  }
+  for (guint i = 0; i < n; i++) {
+    const Layer *layer = layer_at (builder->layers, i);
+    YoloView *place = &builder->places[i];
+
+    if (layer->type == LAYER_SLICE) {
+      place->buffer = builder->places[layer->in[0]].buffer;
+      place->channel = builder->places[layer->in[0]].channel + layer->begin;
+    } else if (place->buffer == NO_BUFFER) {
+      place->buffer = add_buffer (builder, layer);
+    }
+  }
+}
+
+/* Whether a pooling continues the one before it, in place and in kind; then
+ * both are one operation. */
+static gboolean
+extend_chain (Builder *builder, const Layer *layer, YoloView out, YoloView in)
+{
+  YoloOp *last = builder->ops->len > 0 ? &g_array_index (builder->ops, YoloOp, builder->ops->len - 1) : NULL;
+
+  if (last == NULL || last->type != YOLO_OP_MAX_POOL || last->kernel != layer->kernel || layer->stride != 1
+      || last->stride != 1 || layer->pad != layer->kernel / 2 || last->pad != layer->pad || layer->kernel % 2 == 0)
+    return FALSE;
+  if (in.buffer != last->out.buffer || out.buffer != last->out.buffer || in.channels != last->in.channels
+      || in.channel + in.channels != last->out.channel + last->out.channels || out.channel != in.channel + in.channels)
+    return FALSE;
+  last->out.channels += out.channels;
+  last->repeat++;
+  return TRUE;
+}
+
+static void
+add_ops (Builder *builder)
+{
+  for (guint i = 0; i < builder->layers->len; i++) {
+    const Layer *layer = layer_at (builder->layers, i);
+    YoloOp op = {.out = builder->places[i],.name = layer->name };
+
+    if (layer->n_in > 0)
+      op.in = builder->places[layer->in[0]];
+    switch (layer->type) {
+      case LAYER_CONV:
+        op.type = YOLO_OP_CONV;
+        op.conv = &layer_at (builder->model->layers, i)->conv;
+        if (layer->residual != LAYER_NONE)
+          op.residual = builder->places[layer->residual];
+        break;
+      case LAYER_ACT:
+        op.type = YOLO_OP_ACT;
+        op.act = layer->act;
+        break;
+      case LAYER_ADD:
+        op.type = YOLO_OP_ADD;
+        op.residual = builder->places[layer->in[1]];
+        break;
+      case LAYER_UPSAMPLE:
+        op.type = YOLO_OP_UPSAMPLE;
+        op.scale = layer->factor;
+        break;
+      case LAYER_MAX_POOL:
+        if (extend_chain (builder, layer, op.out, op.in))
+          continue;
+        op.type = YOLO_OP_MAX_POOL;
+        op.kernel = layer->kernel;
+        op.stride = layer->stride;
+        op.pad = layer->pad;
+        op.repeat = 1;
+        break;
+      case LAYER_CONCAT:
+        op.type = YOLO_OP_COPY;
+        for (guint k = builder->copies->len; k-- > 0;) {
+          const Copy *copy = &g_array_index (builder->copies, Copy, k);
+          if (copy->concat != i)
+            continue;
+          op.in = builder->places[copy->from];
+          op.out = copy->to;
+          g_array_append_val (builder->ops, op);
+        }
+        continue;
+      default:
+        continue;
+    }
+    g_array_append_val (builder->ops, op);
+  }
+}
+
+static void
+touch (YoloPlan *plan, YoloView view, guint op)
+{
+  YoloBuffer *buffer = &plan->buffers[view.buffer];
+
+  if (view.channels == 0)
+    return;
+  buffer->first = MIN (buffer->first, op);
+  buffer->last = MAX (buffer->last, op);
+}
+
+static gboolean
+size_buffers (YoloPlan *plan, GError **error)
+{
+  for (guint i = 0; i < plan->n_buffers; i++) {
+    YoloBuffer *buffer = &plan->buffers[i];
+
+    buffer->size = plan->batch;
+    if (!g_size_checked_mul (&buffer->size, buffer->size, buffer->height)
+        || !g_size_checked_mul (&buffer->size, buffer->size, buffer->width)
+        || !g_size_checked_mul (&buffer->size, buffer->size, buffer->channels)
+        || !g_size_checked_mul (&buffer->size, buffer->size, yolo_dtype_size (buffer->dtype)))
+      return yolo_network_fail (error, YOLO_NETWORK_ERROR_MEMORY,
+          "a batch of %u images of %ux%u is more than can be addressed", plan->batch, plan->width, plan->height);
+    buffer->first = plan->n_ops;
+    buffer->last = 0;
+  }
+  for (guint i = 0; i < plan->n_ops; i++) {
+    touch (plan, plan->ops[i].in, i);
+    touch (plan, plan->ops[i].out, i);
+    touch (plan, plan->ops[i].residual, i);
+  }
+  /* The maps are read when all is done. */
+  for (guint l = 0; l < plan->model->n_levels; l++) {
+    touch (plan, plan->box[l], plan->n_ops - 1);
+    touch (plan, plan->cls[l], plan->n_ops - 1);
+  }
+  if (!arena_assign (plan->buffers, plan->n_buffers, plan->input, &plan->arena_size))
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_MEMORY,
+        "a batch of %u images of %ux%u is more than can be addressed", plan->batch, plan->width, plan->height);
+  return TRUE;
+}
+
+/* The model's layers with sizes of their own; what they point to is the model's. */
+static GArray *
+layers_at_size (const Model *model, guint height, guint width, GError **error)
+{
+  GArray *layers = g_array_sized_new (FALSE, FALSE, sizeof (Layer), model->layers->len);
+
+  g_array_append_vals (layers, model->layers->data, model->layers->len);
+  layer_at (layers, 0)->height = height;
+  layer_at (layers, 0)->width = width;
+  for (guint i = 0; i < layers->len; i++) {
+    if (!layer_size (layers, i, error)) {
+      g_array_unref (layers);
+      return NULL;
+    }
+  }
+  return layers;
+}
+
+YoloPlan *
+yolo_plan_new (YoloModel *public, guint batch, guint height, guint width, YoloDType dtype,
+    YoloDType input_dtype, guint input_channels, GError **error)
+{
+  const Model *model = (const Model *) public;
+  g_autoptr (YoloPlan) plan = NULL;
+  g_autofree YoloView *places = NULL;
+  g_autoptr (GArray) layers = NULL, copies = NULL;
+  Builder builder;
+
+  g_return_val_if_fail (batch >= 1 && input_channels >= 3, NULL);
+  if (!yolo_model_check_size (public, height, width, error))
+    return NULL;
+  layers = layers_at_size (model, height, width, error);
+  if (layers == NULL)
+    return NULL;
+
+  places = g_new (YoloView, layers->len);
+  copies = g_array_new (FALSE, FALSE, sizeof (Copy));
+  builder = (Builder) {
+    .model = model, .layers = layers, .places = places, .copies = copies,
+    .buffers = g_array_new (FALSE, FALSE, sizeof (YoloBuffer)),
+    .ops = g_array_new (FALSE, FALSE, sizeof (YoloOp)),
+  };
+  place_layers (&builder);
+  add_ops (&builder);
+
+  plan = g_new0 (YoloPlan, 1);
+  plan->model = yolo_model_ref (public);
+  plan->batch = batch;
+  plan->height = height;
+  plan->width = width;
+  plan->dtype = dtype;
+  plan->n_buffers = builder.buffers->len;
+  plan->n_ops = builder.ops->len;
+  plan->buffers = (YoloBuffer *) g_array_free (builder.buffers, FALSE);
+  plan->ops = (YoloOp *) g_array_free (builder.ops, FALSE);
+  plan->input = places[0].buffer;
+  for (guint i = 0; i < plan->n_buffers; i++)
+    plan->buffers[i].dtype = dtype;
+  plan->buffers[plan->input].dtype = input_dtype;
+  plan->buffers[plan->input].channels = input_channels;
+  for (guint l = 0; l < public->n_levels; l++) {
+    plan->box[l] = places[model->head.box[l]];
+    plan->cls[l] = places[model->head.cls[l]];
+    plan->buffers[plan->box[l].buffer].dtype = YOLO_F32;
+    plan->buffers[plan->cls[l].buffer].dtype = YOLO_F32;
+  }
+  if (!size_buffers (plan, error))
+    return NULL;
+  return g_steal_pointer (&plan);
+}
+
+void
+yolo_plan_free (YoloPlan *plan)
+{
+  if (plan == NULL)
+    return;
+  yolo_model_unref ((YoloModel *) plan->model);
+  g_free (plan->buffers);
+  g_free (plan->ops);
+  g_free (plan);
+}
+
+static void
+append_view (GString *text, const YoloPlan *plan, YoloView view)
+{
+  const YoloBuffer *buffer = &plan->buffers[view.buffer];
+
+  g_string_append_printf (text, "%%%u", view.buffer);
+  if (view.channels != buffer->channels)
+    g_string_append_printf (text, "[%u:%u]", view.channel, view.channel + view.channels);
+  g_string_append_printf (text, " %ux%ux%u", buffer->height, buffer->width, view.channels);
+}
+
+static void
+append_op (GString *text, const YoloPlan *plan, const YoloOp *op)
+{
+  static const char *const types[] = { "conv", "max-pool", "upsample", "add", "act", "copy" };
+  static const char *const acts[] = { "", " silu", " relu", " sigmoid" };
+  const YoloConv *conv = op->conv;
+
+  g_string_append_printf (text, "%-8s ", types[op->type]);
+  append_view (text, plan, op->out);
+  g_string_append (text, " = ");
+  append_view (text, plan, op->in);
+  if (op->type == YOLO_OP_CONV) {
+    g_string_append_printf (text, " %ux%u/%u", conv->kernel[0], conv->kernel[1], conv->stride[0]);
+    if (conv->groups > 1)
+      g_string_append_printf (text, " groups %u", conv->groups);
+    g_string_append (text, acts[conv->act]);
+  } else if (op->type == YOLO_OP_MAX_POOL) {
+    g_string_append_printf (text, " %ux%u/%u repeat %u", op->kernel, op->kernel, op->stride, op->repeat);
+  } else if (op->type == YOLO_OP_UPSAMPLE) {
+    g_string_append_printf (text, " x%u", op->scale);
+  } else if (op->type == YOLO_OP_ACT) {
+    g_string_append (text, acts[op->act]);
+  }
+  if (op->residual.channels > 0) {
+    g_string_append (text, " + ");
+    append_view (text, plan, op->residual);
+  }
+  g_string_append_printf (text, "   %s\n", op->name);
+}
+
+char *
+yolo_plan_to_string (const YoloPlan *plan)
+{
+  GString *text = g_string_new (NULL);
+
+  g_string_append_printf (text, "batch %u, %ux%u (width x height), %s, %u operations, %u buffers, arena %" G_GSIZE_FORMAT
+      " bytes\n", plan->batch, plan->width, plan->height, yolo_dtype_name (plan->dtype), plan->n_ops, plan->n_buffers,
+      plan->arena_size);
+  for (guint i = 0; i < plan->n_buffers; i++) {
+    const YoloBuffer *buffer = &plan->buffers[i];
+    g_string_append_printf (text, "%%%-3u %4ux%ux%u %s, %" G_GSIZE_FORMAT " bytes", i, buffer->height, buffer->width,
+        buffer->channels, yolo_dtype_name (buffer->dtype), buffer->size);
+    if (i == plan->input)
+      g_string_append (text, ", the input\n");
+    else
+      g_string_append_printf (text, " at %" G_GSIZE_FORMAT ", alive %u to %u\n", buffer->offset, buffer->first, buffer->last);
+  }
+  for (guint i = 0; i < plan->n_ops; i++) {
+    g_string_append_printf (text, "%3u ", i);
+    append_op (text, plan, &plan->ops[i]);
+  }
+  return g_string_free (text, FALSE);
+}
