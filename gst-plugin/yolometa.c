@@ -23,10 +23,18 @@ object_is_finite (const YoloObject *object)
 static void
 round_range (gdouble min, gdouble max, gint size, gint *start, gint *length)
 {
-  gint first = floor (min + 0.5), end = floor (max + 0.5);
+  const gint first = floor (CLAMP (min, 0, size) + 0.5);
+  const gint end = floor (CLAMP (max, 0, size) + 0.5);
 
   *start = MIN (first, size - 1);
   *length = MAX (end - *start, 1);
+}
+
+void
+yolo_object_round (const YoloObject *object, gint width, gint height, gint box[4])
+{
+  round_range (object->x, (gdouble) object->x + object->w, width, &box[0], &box[2]);
+  round_range (object->y, (gdouble) object->y + object->h, height, &box[1], &box[3]);
 }
 
 void
@@ -47,6 +55,7 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *ob
     GstStructure *detection;
     YoloRegion region = { .label = object->label, .confidence = object->confidence };
     gdouble x1, y1, x2, y2;
+    gint box[4];
 
     ids[i] = -1;
     if (!object_is_finite (object))
@@ -55,8 +64,11 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *ob
     y1 = CLAMP (object->y, 0, height);
     x2 = CLAMP ((gdouble) object->x + object->w, x1, width);
     y2 = CLAMP ((gdouble) object->y + object->h, y1, height);
-    round_range (x1, x2, width, &region.x, &region.w);
-    round_range (y1, y2, height, &region.y, &region.h);
+    yolo_object_round (object, width, height, box);
+    region.x = box[0];
+    region.y = box[1];
+    region.w = box[2];
+    region.h = box[3];
     region.id = ids[i] = yolo_analytics_add (buffer, &region, n);
     if (region.id < 0)          /* Python's bindings reach a region by its number only. */
       region.id = n_regions;
@@ -124,8 +136,9 @@ yolo_region_of_meta (const GstVideoRegionOfInterestMeta *meta, YoloRegion *regio
   gst_structure_get_double (detection, "confidence", &confidence);
   *region = (YoloRegion) {
     .id = meta->id, .label = label_of (meta, detection),
-    .x = meta->x, .y = meta->y, .w = meta->w, .h = meta->h,
-    .confidence = isfinite (confidence) ? confidence : 0,
+    .x = MIN (meta->x, G_MAXINT), .y = MIN (meta->y, G_MAXINT),
+    .w = MIN (meta->w, G_MAXINT), .h = MIN (meta->h, G_MAXINT),
+    .confidence = isfinite ((gfloat) confidence) ? confidence : 0,
     .object_id = -1,
   };
   if (track)

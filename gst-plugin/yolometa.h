@@ -13,7 +13,7 @@
 G_BEGIN_DECLS
 
 typedef struct {
-  gfloat x, y, w, h;            /* pixels of the frame */
+  gfloat x, y, w, h;            /* pixels of the visible frame: what the caps give the size of */
   gfloat confidence;
   gint label_id;                /* class number, -1 if unknown */
   GQuark label;                 /* 0: none */
@@ -39,6 +39,15 @@ void yolo_meta_add (GstBuffer * buffer, const GstVideoInfo * info,
  * attached; an object present as both kinds of meta is given once.
  */
 void yolo_meta_read (GstBuffer * buffer, const GstVideoInfo * info, GArray * objects);
+
+/**
+ * yolo_object_round:
+ * @width: of the frame
+ * @height: of the frame
+ * @box: (out): x, y, w, h in whole pixels: the edges rounded, clipped to the
+ * frame, at least one pixel wide and high
+ */
+void yolo_object_round (const YoloObject * object, gint width, gint height, gint box[4]);
 
 /* Takes all objects off. */
 void yolo_meta_clear (GstBuffer * buffer);

@@ -1,0 +1,543 @@
+/**
+ * SECTION:element-yoloexport
+ * @title: yoloexport
+ *
+ * Writes what was found in each frame: a JSON object a line in DL Streamer's
+ * schema, COCO results, or label files in YOLO's format. Frames pass untouched.
+ *
+ * |[
+ * gst-launch-1.0 -q filesrc location=video.mp4 ! decodebin ! yoloinfer model-file=yolov8n.onnx ! yoloexport ! fakesink
+ * gst-launch-1.0 filesrc location=video.mp4 ! decodebin ! yoloinfer model-file=yolov8n.onnx ! yoloexport format=coco location=results.json ! fakesink
+ * ]|
+ *
+ * Each frame is written before it leaves the element. A COCO file is a whole
+ * array after every frame, even if the process is killed; in a pipe the array
+ * ends with EOS, or when the element stops.
+ */
+
+#include "gst-plugin/gstyoloexport.h"
+
+#include "gst-plugin/yolometa.h"
+#include "gst-plugin/yolooutput.h"
+#include "gst-plugin/yolorecord.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <string.h>
+
+GST_DEBUG_CATEGORY_STATIC (yoloexport_debug);
+#define GST_CAT_DEFAULT yoloexport_debug
+
+typedef enum {
+  FORMAT_JSON_LINES,
+  FORMAT_COCO,
+  FORMAT_YOLO,
+} Format;
+
+#define DEFAULT_FORMAT FORMAT_JSON_LINES
+#define DEFAULT_ADD_EMPTY_RESULTS TRUE
+#define DEFAULT_FIRST_IMAGE_ID 0
+#define DEFAULT_CATEGORIES YOLO_CATEGORIES_CLASS
+
+/* Of the file that is one for all frames. */
+static const YoloFraming framings[] = {
+  [FORMAT_JSON_LINES] = { "", "", "" },
+  [FORMAT_COCO] = { "[\n", ",\n", "\n]\n" },
+};
+
+enum
+{
+  PROP_FORMAT = 1,
+  PROP_LOCATION,
+  PROP_SOURCE,
+  PROP_STREAM,
+  PROP_ADD_EMPTY_RESULTS,
+  PROP_FIRST_IMAGE_ID,
+  PROP_CATEGORIES,
+};
+
+/* What the properties say; the object lock guards the element's. */
+typedef struct {
+  Format format;
+  char *location;               /* NULL: stdout */
+  GRefString *source, *stream;  /* valid UTF-8, or NULL */
+  gboolean add_empty_results;
+  gint64 first_image_id;
+  YoloCategories categories;
+} Settings;
+
+struct _GstYoloExport {
+  GstBaseTransform parent;
+  Settings settings;
+  YoloOutput *output;           /* NULL when stopped or of label files; set under the object lock */
+
+  /* from start to stop */
+  Format format;
+  char *pattern;                /* of label files */
+
+  /* of the streaming thread */
+  GstVideoInfo info;
+  GArray *objects;              /* YoloObject: of the frame in hand */
+  GString *text;
+  guint64 frame;
+  GRefString *stream_id;
+  gboolean warned;
+};
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
+    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw(ANY)"));
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
+    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw(ANY)"));
+
+G_DEFINE_TYPE (GstYoloExport, gst_yolo_export, GST_TYPE_BASE_TRANSFORM)
+GST_ELEMENT_REGISTER_DEFINE (yoloexport, "yoloexport", GST_RANK_NONE, GST_TYPE_YOLO_EXPORT)
+
+static GType
+format_get_type (void)
+{
+  static const GEnumValue values[] = {
+    { FORMAT_JSON_LINES, "One JSON object a frame and line, in DL Streamer's schema", "json-lines" },
+    { FORMAT_COCO, "COCO results: a JSON array of all detections", "coco" },
+    { FORMAT_YOLO, "YOLO labels: one text file a frame", "yolo" },
+    { 0, NULL, NULL },
+  };
+  static gsize type = 0;
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstYoloExportFormat", values));
+  return type;
+}
+
+static GType
+categories_get_type (void)
+{
+  static const GEnumValue values[] = {
+    { YOLO_CATEGORIES_CLASS, "The class number, from 0", "class" },
+    { YOLO_CATEGORIES_CLASS_PLUS_ONE, "The class number plus one", "class-plus-one" },
+    { YOLO_CATEGORIES_COCO91, "COCO's own ids, 1 to 90, of its 80 classes", "coco91" },
+    { 0, NULL, NULL },
+  };
+  static gsize type = 0;
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstYoloExportCategories", values));
+  return type;
+}
+
+/* Posts the error unless it is only that the element is to stop. Takes it. */
+static GstFlowReturn
+post_error (GstYoloExport *self, GError *error)
+{
+  const GstResourceError code = g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NOSPC)
+      ? GST_RESOURCE_ERROR_NO_SPACE_LEFT : GST_RESOURCE_ERROR_WRITE;
+  GstFlowReturn flow = GST_FLOW_FLUSHING;
+
+  if (!g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_INTR)) {
+    gst_element_message_full (GST_ELEMENT (self), GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, code,
+        g_strdup (error->message), NULL, __FILE__, GST_FUNCTION, __LINE__);
+    flow = GST_FLOW_ERROR;
+  }
+  g_error_free (error);
+  return flow;
+}
+
+/* A folder, which is made, or a pattern. */
+static gboolean
+start_labels (GstYoloExport *self, const char *location)
+{
+  g_autofree char *path = NULL;
+
+  if (location == NULL || strcmp (location, "-") == 0) {
+    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
+        ("Set \"location\" to a folder, or to a pattern such as labels/%%06d.txt: "
+            "the format \"yolo\" writes a file a frame."), (NULL));
+    return FALSE;
+  }
+
+  if (strchr (location, '%')) {
+    self->pattern = g_strdup (location);
+  } else {
+    g_autofree char *end = NULL;
+
+    if (g_mkdir_with_parents (location, 0777) < 0) {
+      GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE,
+          ("Cannot make the folder \"%s\": %s", location, g_strerror (errno)), (NULL));
+      return FALSE;
+    }
+    self->pattern = g_build_filename (location, "%06d.txt", NULL);
+  }
+
+  path = yolo_record_path (self->pattern, 0);
+  if (path == NULL) {
+    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
+        ("The location \"%s\" must hold one %%d (or %%06d) for the number of the frame.", location),
+        (NULL));
+    g_clear_pointer (&self->pattern, g_free);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+gst_yolo_export_start (GstBaseTransform *trans)
+{
+  GstYoloExport *self = GST_YOLO_EXPORT (trans);
+  g_autofree char *location = NULL;
+  YoloOutput *output;
+  GError *error = NULL;
+
+  GST_OBJECT_LOCK (self);
+  location = g_strdup (self->settings.location);
+  self->format = self->settings.format;
+  GST_OBJECT_UNLOCK (self);
+  self->frame = 0;
+  self->warned = FALSE;
+
+  if (self->format == FORMAT_YOLO)
+    return start_labels (self, location);
+
+  output = yolo_output_open (location, &framings[self->format], &error);
+  if (output == NULL) {
+    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE, ("%s", error->message), (NULL));
+    g_error_free (error);
+    return FALSE;
+  }
+  GST_OBJECT_LOCK (self);
+  self->output = output;
+  GST_OBJECT_UNLOCK (self);
+  return TRUE;
+}
+
+static gboolean
+gst_yolo_export_stop (GstBaseTransform *trans)
+{
+  GstYoloExport *self = GST_YOLO_EXPORT (trans);
+  YoloOutput *output;
+  GError *error = NULL;
+
+  GST_OBJECT_LOCK (self);
+  output = g_steal_pointer (&self->output);
+  GST_OBJECT_UNLOCK (self);
+  if (output && !yolo_output_close (output, &error))
+    post_error (self, error);
+  g_clear_pointer (&self->pattern, g_free);
+  g_clear_pointer (&self->stream_id, g_ref_string_release);
+  return TRUE;
+}
+
+static gboolean
+gst_yolo_export_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
+{
+  return gst_video_info_from_caps (&GST_YOLO_EXPORT (trans)->info, in);
+}
+
+static gboolean
+write_labels (GstYoloExport *self, const YoloRecord *record, GError **error)
+{
+  g_autofree char *path = yolo_record_path (self->pattern, record->frame);
+  GError *failure = NULL;
+
+  if (g_file_set_contents_full (path, self->text->str, self->text->len,
+          G_FILE_SET_CONTENTS_NONE, 0666, &failure))
+    return TRUE;
+  g_set_error (error, failure->domain, failure->code, "Cannot write \"%s\": %s", path,
+      failure->message);
+  g_error_free (failure);
+  return FALSE;
+}
+
+/* What nothing can be written of, once. */
+static void
+warn_of_missing_ids (GstYoloExport *self, guint n)
+{
+  if (n == 0 || self->warned)
+    return;
+  self->warned = TRUE;
+  GST_ELEMENT_WARNING (self, STREAM, FORMAT,
+      ("Detections without a class number that the format can name are not exported."),
+      ("%u in frame %" G_GUINT64_FORMAT, n, self->frame));
+}
+
+static gboolean
+export (GstYoloExport *self, const YoloRecord *record, const Settings *settings, GError **error)
+{
+  guint n;
+
+  g_string_truncate (self->text, 0);
+  switch (self->format) {
+    case FORMAT_JSON_LINES:
+      if (record->n_objects > 0 || settings->add_empty_results)
+        yolo_record_json_line (record, self->text);
+      break;
+    case FORMAT_COCO:
+      n = yolo_record_coco (record, settings->first_image_id + (gint64) record->frame,
+          settings->categories, self->text);
+      warn_of_missing_ids (self, record->n_objects - n);
+      break;
+    case FORMAT_YOLO:
+      n = yolo_record_labels (record, self->text);
+      warn_of_missing_ids (self, record->n_objects - n);
+      if (n == 0 && !settings->add_empty_results)
+        return TRUE;
+      return write_labels (self, record, error);
+  }
+  if (self->text->len == 0)
+    return TRUE;
+  return yolo_output_write (self->output, self->text->str, self->text->len, error);
+}
+
+static GRefString *
+string_ref (GRefString *string)
+{
+  return string ? g_ref_string_acquire (string) : NULL;
+}
+
+static GstFlowReturn
+gst_yolo_export_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
+{
+  GstYoloExport *self = GST_YOLO_EXPORT (trans);
+  Settings settings;
+  YoloRecord record;
+  GError *error = NULL;
+  gboolean good;
+
+  yolo_meta_read (buffer, &self->info, self->objects);
+
+  GST_OBJECT_LOCK (self);
+  settings = self->settings;
+  string_ref (settings.source);
+  string_ref (settings.stream);
+  GST_OBJECT_UNLOCK (self);
+
+  record = (YoloRecord) {
+    .width = GST_VIDEO_INFO_WIDTH (&self->info), .height = GST_VIDEO_INFO_HEIGHT (&self->info),
+    .objects = (const YoloObject *) self->objects->data, .n_objects = self->objects->len,
+    .frame = self->frame,
+    .timestamp = gst_segment_to_stream_time (&trans->segment, GST_FORMAT_TIME,
+        GST_BUFFER_PTS (buffer)),
+    .source = settings.source, .stream = settings.stream ? settings.stream : self->stream_id,
+  };
+  good = export (self, &record, &settings, &error);
+  self->frame++;
+  g_clear_pointer (&settings.source, g_ref_string_release);
+  g_clear_pointer (&settings.stream, g_ref_string_release);
+  return good ? GST_FLOW_OK : post_error (self, error);
+}
+
+static void
+set_flushing (GstYoloExport *self, gboolean flushing)
+{
+  GST_OBJECT_LOCK (self);
+  if (self->output)
+    yolo_output_set_flushing (self->output, flushing);
+  GST_OBJECT_UNLOCK (self);
+}
+
+static gboolean
+gst_yolo_export_sink_event (GstBaseTransform *trans, GstEvent *event)
+{
+  GstYoloExport *self = GST_YOLO_EXPORT (trans);
+  const char *stream_id;
+  GError *error = NULL;
+
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_STREAM_START:
+      gst_event_parse_stream_start (event, &stream_id);
+      g_clear_pointer (&self->stream_id, g_ref_string_release);
+      if (g_utf8_validate (stream_id, -1, NULL))
+        self->stream_id = g_ref_string_new (stream_id);
+      break;
+    case GST_EVENT_EOS:
+      if (self->output && !yolo_output_finish (self->output, &error))
+        post_error (self, error);
+      break;
+    case GST_EVENT_FLUSH_START:
+      set_flushing (self, TRUE);
+      break;
+    case GST_EVENT_FLUSH_STOP:
+      set_flushing (self, FALSE);
+      break;
+    default:
+      break;
+  }
+  return GST_BASE_TRANSFORM_CLASS (gst_yolo_export_parent_class)->sink_event (trans, event);
+}
+
+/* A write that waits for a pipe's reader holds the lock that stopping needs. */
+static GstStateChangeReturn
+gst_yolo_export_change_state (GstElement *element, GstStateChange transition)
+{
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
+    set_flushing (GST_YOLO_EXPORT (element), TRUE);
+  return GST_ELEMENT_CLASS (gst_yolo_export_parent_class)->change_state (element, transition);
+}
+
+static GRefString *
+new_string (const GValue *value)
+{
+  const char *string = g_value_get_string (value);
+  g_autofree char *valid = string ? g_utf8_make_valid (string, -1) : NULL;
+
+  return valid ? g_ref_string_new (valid) : NULL;
+}
+
+static void
+gst_yolo_export_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  GstYoloExport *self = GST_YOLO_EXPORT (object);
+  Settings *settings = &self->settings;
+
+  GST_OBJECT_LOCK (self);
+  if ((id == PROP_FORMAT || id == PROP_LOCATION) && (self->output || self->pattern)) {
+    GST_OBJECT_UNLOCK (self);
+    g_warning ("%s: \"%s\" cannot change while the element runs", GST_ELEMENT_NAME (self),
+        pspec->name);
+    return;
+  }
+  switch (id) {
+    case PROP_FORMAT:
+      settings->format = g_value_get_enum (value);
+      break;
+    case PROP_LOCATION:
+      g_free (settings->location);
+      settings->location = g_value_dup_string (value);
+      break;
+    case PROP_SOURCE:
+      g_clear_pointer (&settings->source, g_ref_string_release);
+      settings->source = new_string (value);
+      break;
+    case PROP_STREAM:
+      g_clear_pointer (&settings->stream, g_ref_string_release);
+      settings->stream = new_string (value);
+      break;
+    case PROP_ADD_EMPTY_RESULTS:
+      settings->add_empty_results = g_value_get_boolean (value);
+      break;
+    case PROP_FIRST_IMAGE_ID:
+      settings->first_image_id = g_value_get_int64 (value);
+      break;
+    case PROP_CATEGORIES:
+      settings->categories = g_value_get_enum (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_yolo_export_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  GstYoloExport *self = GST_YOLO_EXPORT (object);
+  const Settings *settings = &self->settings;
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_FORMAT:
+      g_value_set_enum (value, settings->format);
+      break;
+    case PROP_LOCATION:
+      g_value_set_string (value, settings->location);
+      break;
+    case PROP_SOURCE:
+      g_value_set_string (value, settings->source);
+      break;
+    case PROP_STREAM:
+      g_value_set_string (value, settings->stream);
+      break;
+    case PROP_ADD_EMPTY_RESULTS:
+      g_value_set_boolean (value, settings->add_empty_results);
+      break;
+    case PROP_FIRST_IMAGE_ID:
+      g_value_set_int64 (value, settings->first_image_id);
+      break;
+    case PROP_CATEGORIES:
+      g_value_set_enum (value, settings->categories);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_yolo_export_init (GstYoloExport *self)
+{
+  self->settings = (Settings) {
+    .format = DEFAULT_FORMAT, .add_empty_results = DEFAULT_ADD_EMPTY_RESULTS,
+    .first_image_id = DEFAULT_FIRST_IMAGE_ID, .categories = DEFAULT_CATEGORIES,
+  };
+  self->objects = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+  self->text = g_string_new (NULL);
+  gst_base_transform_set_passthrough (GST_BASE_TRANSFORM (self), TRUE);
+}
+
+static void
+gst_yolo_export_finalize (GObject *object)
+{
+  GstYoloExport *self = GST_YOLO_EXPORT (object);
+
+  g_free (self->settings.location);
+  g_clear_pointer (&self->settings.source, g_ref_string_release);
+  g_clear_pointer (&self->settings.stream, g_ref_string_release);
+  g_array_unref (self->objects);
+  g_string_free (self->text, TRUE);
+  G_OBJECT_CLASS (gst_yolo_export_parent_class)->finalize (object);
+}
+
+static void
+gst_yolo_export_class_init (GstYoloExportClass *klass)
+{
+  const GParamFlags ready = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
+  const GParamFlags playing = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS
+      | GST_PARAM_MUTABLE_PLAYING;
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+  GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (yoloexport_debug, "yoloexport", 0, "export of detections");
+
+  object_class->set_property = gst_yolo_export_set_property;
+  object_class->get_property = gst_yolo_export_get_property;
+  object_class->finalize = gst_yolo_export_finalize;
+
+  g_object_class_install_property (object_class, PROP_FORMAT,
+      g_param_spec_enum ("format", "Format", "What to write", format_get_type (),
+          DEFAULT_FORMAT, ready));
+  g_object_class_install_property (object_class, PROP_LOCATION,
+      g_param_spec_string ("location", "Location",
+          "File to write, begun anew at each start; unset or \"-\": standard output. For "
+          "format=yolo a folder, or a pattern with a %d for the number of the frame", NULL, ready));
+  g_object_class_install_property (object_class, PROP_SOURCE,
+      g_param_spec_string ("source", "Source",
+          "Name or URI of the video, written into JSON lines as \"source\" (unset: left out)",
+          NULL, playing));
+  g_object_class_install_property (object_class, PROP_STREAM,
+      g_param_spec_string ("stream", "Stream",
+          "Name of the stream, written into JSON lines as \"stream\" (unset: GStreamer's stream id)",
+          NULL, playing));
+  g_object_class_install_property (object_class, PROP_ADD_EMPTY_RESULTS,
+      g_param_spec_boolean ("add-empty-results", "Add empty results",
+          "Whether a frame without detections gets a JSON line or a label file",
+          DEFAULT_ADD_EMPTY_RESULTS, playing));
+  g_object_class_install_property (object_class, PROP_FIRST_IMAGE_ID,
+      g_param_spec_int64 ("first-image-id", "First image id",
+          "image_id of the first frame in COCO results; each frame counts one up",
+          0, G_MAXINT64 / 2, DEFAULT_FIRST_IMAGE_ID, playing));
+  g_object_class_install_property (object_class, PROP_CATEGORIES,
+      g_param_spec_enum ("categories", "Categories",
+          "What category_id is in COCO results", categories_get_type (), DEFAULT_CATEGORIES,
+          playing));
+
+  gst_element_class_set_static_metadata (element_class, "YOLO export", "Filter/Metadata/Video",
+      "Writes detected objects as JSON lines, COCO results or YOLO labels", "yolo");
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+  gst_element_class_add_static_pad_template (element_class, &src_template);
+  element_class->change_state = gst_yolo_export_change_state;
+
+  trans_class->start = gst_yolo_export_start;
+  trans_class->stop = gst_yolo_export_stop;
+  trans_class->set_caps = gst_yolo_export_set_caps;
+  trans_class->sink_event = gst_yolo_export_sink_event;
+  trans_class->transform_ip = gst_yolo_export_transform_ip;
+}

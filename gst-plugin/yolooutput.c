@@ -1,0 +1,245 @@
+/* One write(2) a record: what was seen is in the file when the frame leaves,
+ * so that somebody who reads along gets it at once and nothing is lost if the
+ * process dies. It costs some microseconds a frame. */
+
+#include "gst-plugin/yolooutput.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <gst/gst.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct _YoloOutput {
+  char *name;
+  int fd;
+  gboolean is_file;             /* can be overwritten and cut */
+  const YoloFraming *framing;
+  off_t end;                    /* of the last record, in a file */
+  gboolean begun;               /* the header is written */
+  gboolean finished;            /* so is the trailer, or it is in vain */
+  guint64 n_records;            /* since the header */
+  GstClockTime timeout;         /* how long to wait for a reader */
+  GString *bytes;               /* to write; kept to save an allocation a frame */
+  GstPoll *poll;                /* waits for a reader, unless it is a file */
+};
+
+static gboolean
+fail (YoloOutput *output, int number, GError **error)
+{
+  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), "Cannot write to \"%s\": %s",
+      output->name, number == ENXIO ? "no process reads it" : g_strerror (number));
+  return FALSE;
+}
+
+/* A library must not let SIGPIPE end the process: it is blocked in this
+ * thread while it writes, and taken back if the write raised it. */
+static gssize
+write_quietly (int fd, const char *data, gsize size)
+{
+  static const struct timespec now = { 0, 0 };
+  sigset_t sigpipe, pending, before;
+  gssize n;
+  int number;
+
+  sigemptyset (&sigpipe);
+  sigaddset (&sigpipe, SIGPIPE);
+  sigpending (&pending);
+  pthread_sigmask (SIG_BLOCK, &sigpipe, &before);
+  n = write (fd, data, size);
+  number = errno;
+  if (n < 0 && number == EPIPE && !sigismember (&pending, SIGPIPE))
+    sigtimedwait (&sigpipe, NULL, &now);
+  pthread_sigmask (SIG_SETMASK, &before, NULL);
+  errno = number;
+  return n;
+}
+
+/* Waits before each write, so that it can be told to stop waiting: a pipe
+ * that is ready takes 4096 bytes without blocking. Source: pipe(7), PIPE_BUF. */
+static gboolean
+write_stream (YoloOutput *output, const char *data, gsize size, GError **error)
+{
+  while (size > 0) {
+    const gint ready = gst_poll_wait (output->poll, output->timeout);
+    const gssize n = ready > 0 ? write_quietly (output->fd, data, MIN (size, 4096)) : ready;
+
+    if (ready == 0)
+      return fail (output, ETIMEDOUT, error);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+      continue;
+    if (n < 0)
+      return fail (output, errno == EBUSY ? EINTR : errno, error);
+    data += n;
+    size -= n;
+  }
+  return TRUE;
+}
+
+static gboolean
+write_at (YoloOutput *output, const char *data, gsize size, off_t offset, GError **error)
+{
+  while (size > 0) {
+    const gssize n = pwrite (output->fd, data, size, offset);
+
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return fail (output, errno, error);
+    data += n;
+    size -= n;
+    offset += n;
+  }
+  return TRUE;
+}
+
+/* Bytes written to a file without a name are lost. */
+static gboolean
+check_not_removed (YoloOutput *output, GError **error)
+{
+  struct stat status;
+
+  if (fstat (output->fd, &status) < 0)
+    return fail (output, errno, error);
+  if (status.st_nlink > 0)
+    return TRUE;
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "Cannot write to \"%s\": it was removed",
+      output->name);
+  return FALSE;
+}
+
+/* Writes output->bytes where the trailer of the last record lies, and the
+ * trailer behind. */
+static gboolean
+write_file (YoloOutput *output, GError **error)
+{
+  const char *trailer = output->framing->trailer;
+  const gsize size = output->bytes->len;
+
+  g_string_append (output->bytes, trailer);
+  if (!write_at (output, output->bytes->str, output->bytes->len, output->end, error)) {
+    /* no half records */
+    if (ftruncate (output->fd, output->end) == 0 && output->end > 0)
+      write_at (output, trailer, strlen (trailer), output->end, NULL);
+    return FALSE;
+  }
+  output->end += size;
+  return check_not_removed (output, error);
+}
+
+static gboolean
+write_bytes (YoloOutput *output, GError **error)
+{
+  if (output->is_file ? write_file (output, error)
+      : write_stream (output, output->bytes->str, output->bytes->len, error))
+    return TRUE;
+  output->finished = TRUE;
+  return FALSE;
+}
+
+gboolean
+yolo_output_write (YoloOutput *output, const char *record, gsize size, GError **error)
+{
+  g_string_assign (output->bytes, output->begun ? "" : output->framing->header);
+  if (output->n_records > 0)
+    g_string_append (output->bytes, output->framing->separator);
+  g_string_append_len (output->bytes, record, size);
+  output->begun = TRUE;
+  output->finished = FALSE;
+  output->n_records++;
+  return write_bytes (output, error);
+}
+
+gboolean
+yolo_output_finish (YoloOutput *output, GError **error)
+{
+  if (output->finished)
+    return TRUE;
+  g_string_assign (output->bytes, output->begun ? "" : output->framing->header);
+  output->begun = output->is_file;
+  output->finished = TRUE;
+  if (!output->is_file) {
+    g_string_append (output->bytes, output->framing->trailer);
+    output->n_records = 0;
+  }
+  return write_bytes (output, error);
+}
+
+static void
+output_free (YoloOutput *output)
+{
+  if (output->poll)
+    gst_poll_free (output->poll);
+  g_string_free (output->bytes, TRUE);
+  g_free (output->name);
+  g_free (output);
+}
+
+YoloOutput *
+yolo_output_open (const char *location, const YoloFraming *framing, GError **error)
+{
+  const gboolean is_stdout = location == NULL || strcmp (location, "-") == 0;
+  YoloOutput *output = g_new0 (YoloOutput, 1);
+  struct stat status;
+
+  output->name = g_strdup (is_stdout ? "standard output" : location);
+  output->framing = framing;
+  output->bytes = g_string_new (NULL);
+  output->timeout = GST_CLOCK_TIME_NONE;
+  /* Not blocking, so that a FIFO without a reader is refused and not waited for. */
+  output->fd = is_stdout ? fcntl (STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+      : g_open (location, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
+  if (output->fd < 0 || fstat (output->fd, &status) < 0) {
+    fail (output, errno, error);
+    output_free (output);
+    return NULL;
+  }
+
+  /* Others may write to stdout too: nothing is overwritten there. */
+  output->is_file = !is_stdout && S_ISREG (status.st_mode);
+  if (!output->is_file) {
+    GstPollFD fd = GST_POLL_FD_INIT;
+
+    output->poll = gst_poll_new (TRUE);
+    fd.fd = output->fd;
+    gst_poll_add_fd (output->poll, &fd);
+    gst_poll_fd_ctl_write (output->poll, &fd, TRUE);
+  } else if (!yolo_output_finish (output, error)) {
+    yolo_output_close (output, NULL);
+    return NULL;
+  }
+  return output;
+}
+
+const char *
+yolo_output_name (YoloOutput *output)
+{
+  return output->name;
+}
+
+void
+yolo_output_set_flushing (YoloOutput *output, gboolean flushing)
+{
+  if (output->poll)
+    gst_poll_set_flushing (output->poll, flushing);
+}
+
+gboolean
+yolo_output_close (YoloOutput *output, GError **error)
+{
+  gboolean good;
+
+  /* a reader that is not there now will not be waited for */
+  output->timeout = 0;
+  yolo_output_set_flushing (output, FALSE);
+  good = yolo_output_finish (output, error);
+
+  /* a network file system reports here what it could not write */
+  if (close (output->fd) < 0 && errno != EINTR && good)
+    good = fail (output, errno, error);
+  output_free (output);
+  return good;
+}

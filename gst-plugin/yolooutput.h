@@ -1,0 +1,55 @@
+/* A file, FIFO, device or stdout that records are appended to. */
+
+#ifndef YOLO_OUTPUT_H
+#define YOLO_OUTPUT_H
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* What is written around records. All empty for lines. */
+typedef struct {
+  const char *header, *separator, *trailer;
+} YoloFraming;
+
+typedef struct _YoloOutput YoloOutput;
+
+/**
+ * yolo_output_open:
+ * @location: (nullable): file to begin anew, NULL or "-" for stdout
+ * @framing: must outlive the output
+ *
+ * Returns: (transfer full): or NULL with @error (G_FILE_ERROR)
+ */
+YoloOutput *yolo_output_open (const char *location, const YoloFraming *framing, GError **error);
+
+/* What to call it in messages. */
+const char *yolo_output_name (YoloOutput *output);
+
+/**
+ * yolo_output_write:
+ *
+ * Appends a record, with nothing left in buffers of ours. A file that is
+ * written by name is whole after each record, trailer included, and after a
+ * failure holds the records before. One that was removed meanwhile is an
+ * error. Waits for a pipe's reader; a pipe without a reader is an error and
+ * not a signal.
+ *
+ * Returns: FALSE with @error (G_FILE_ERROR; G_FILE_ERROR_INTR: flushing)
+ */
+gboolean yolo_output_write (YoloOutput *output, const char *record, gsize size, GError **error);
+
+/* Ends what was written: the trailer, where it is not written yet. Records
+ * that follow go on in a file, and begin anew elsewhere. */
+gboolean yolo_output_finish (YoloOutput *output, GError **error);
+
+/* From any thread: a write that waits for a pipe's reader returns, and none waits
+ * until this is set to FALSE again. */
+void yolo_output_set_flushing (YoloOutput *output, gboolean flushing);
+
+/* Ends and frees it, whatever is returned. */
+gboolean yolo_output_close (YoloOutput *output, GError **error);
+
+G_END_DECLS
+
+#endif
