@@ -7,7 +7,7 @@
 
 #include "network/model.h"
 #include "network/plan.h"
-#include "onnx.pb-c.h"
+#include "network/onnx.pb-c.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,9 +74,9 @@ odd_number (guint *state, int64_t old)
   };
   switch (below (state, 3)) {
     case 0:
-      return old + 1;
+      return (int64_t) ((uint64_t) old + 1);
     case 1:
-      return old - 1;
+      return (int64_t) ((uint64_t) old - 1);
     default:
       return odd[below (state, G_N_ELEMENTS (odd))];
   }
