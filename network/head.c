@@ -491,18 +491,6 @@ find (Search *search, Head *head, GError **error)
   return make_maps (search, &scope, error) && run_tail (search, &scope, head, error);
 }
 
-static gboolean
-check_maps (const Search *search, const Head *head, GError **error)
-{
-  for (guint l = 0; l < 2 * head->n_levels; l++) {
-    const Layer *layer = layer_at (search->lowered->layers, l % 2 ? head->cls[l / 2] : head->box[l / 2]);
-    if (layer->type != LAYER_CONV)
-      return yolo_network_fail (error, UNSUPPORTED, "node '%.100s' makes a map of the head, but is no convolution; "
-          ADVICE, layer->name);
-  }
-  return TRUE;
-}
-
 gboolean
 head_find (Lowered *lowered, const char *task, Head *head, GError **error)
 {
@@ -513,7 +501,7 @@ head_find (Lowered *lowered, const char *task, Head *head, GError **error)
     .leaves = g_array_new (FALSE, FALSE, sizeof (Leaf)),
     .maps = g_new0 (Tensor *, lowered->layers->len),
   };
-  gboolean found = find (&search, head, error) && check_maps (&search, head, error);
+  gboolean found = find (&search, head, error);
 
   for (guint i = 0; i < lowered->layers->len; i++)
     g_clear_pointer (&search.maps[i], tensor_unref);

@@ -148,7 +148,8 @@ scale_input (Passes *passes, GError **error)
   return TRUE;
 }
 
-/* Nothing else may read the head's maps: they are kept in another type. */
+/* The head's maps are kept in another type: each must be the output of a
+ * convolution that nothing else reads. */
 static gboolean
 check_maps (const Passes *passes, GError **error)
 {
@@ -156,9 +157,9 @@ check_maps (const Passes *passes, GError **error)
 
   for (guint l = 0; l < 2 * head->n_levels; l++) {
     const Layer *layer = layer_at (passes->layers, l % 2 ? head->cls[l / 2] : head->box[l / 2]);
-    if (layer->uses != 1)
-      return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, "node '%.100s' makes a map of the head that "
-          "other nodes read too, which is not supported; export a YOLOv8 detect model with Ultralytics", layer->name);
+    if (layer->type != LAYER_CONV || layer->conv.act != YOLO_ACT_NONE || layer->residual != LAYER_NONE || layer->uses != 1)
+      return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, "node '%.100s' makes a map of the head, but is "
+          "no plain convolution that only the head reads; export a YOLOv8 detect model with Ultralytics", layer->name);
   }
   return TRUE;
 }
