@@ -737,10 +737,8 @@ fold_constant (Lowered *lowered, const OnnxNode *node, GError **error)
   g_autofree Tensor **out = g_new0 (Tensor *, MAX (node->n_out, 1));
   g_autoptr (GError) reason = NULL;
 
-  if (!tensor_can_eval (node)) {
-    mark_tail (lowered, node);
+  if (!tensor_can_eval (node))
     return TRUE;
-  }
   for (guint k = 0; k < node->n_in; k++) {
     if (node->in[k] == ONNX_NONE)
       continue;
@@ -758,7 +756,6 @@ fold_constant (Lowered *lowered, const OnnxNode *node, GError **error)
       g_propagate_error (error, g_steal_pointer (&reason));
       return FALSE;
     }
-    mark_tail (lowered, node);
     return TRUE;
   }
   for (guint k = 0; k < node->n_out; k++) {
@@ -782,10 +779,10 @@ lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
     any_feature |= value != NULL && value->kind == VALUE_FEATURE;
     any_tail |= value != NULL && value->kind == VALUE_TAIL;
   }
-  if (node->n_out == 0 || node->out[0] == ONNX_NONE) {
-    mark_tail (lowered, node);
+  /* Until it is known better, also of outputs that the operator should not have. */
+  mark_tail (lowered, node);
+  if (node->n_out == 0 || node->out[0] == ONNX_NONE)
     return TRUE;
-  }
   if (!any_feature && !any_tail)
     return fold_constant (lowered, node, error);
   for (guint i = 0; any_feature && !any_tail && node->standard && i < G_N_ELEMENTS (body); i++) {
@@ -795,7 +792,6 @@ lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
       break;
     return body[i].lower (lowered, node, error);
   }
-  mark_tail (lowered, node);
   return TRUE;
 }
 
