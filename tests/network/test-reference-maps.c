@@ -1,0 +1,424 @@
+/* Plans against ONNX Runtime: each small model of tests/data, its maps
+ * compared with those that tests/scripts/make-models.py wrote. See
+ * tests/data/README.md for the files.
+ *
+ * Differences are relative to the largest absolute value of the map (box or
+ * class map of one level): logits near zero carry the rounding of the large
+ * ones that they were summed from. */
+
+#include "network/backend.h"
+#include "tests/network/plan-reference.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FP32_TOLERANCE 1e-4
+/* 8-bit files run dequantised; the reference has rounded every activation to
+ * 8 bits. 4.5 % was the most when the files were made. */
+#define INT8_TOLERANCE .1
+/* bf16 keeps 8 bits: each of some 20 layers in a row adds 2^-9. */
+#define BF16_TOLERANCE .06
+/* The same sums in another order. */
+#define SAME_TOLERANCE 2e-5
+
+typedef struct {
+  char *file, *maps, *names;
+  gboolean int8;
+  guint batch, height, width, reg_max, n_levels, n_classes;
+  guint strides[YOLO_MAX_LEVELS];
+} Reference;
+
+/* The maps of one run: levels in order, box then class, [batch][h][w][channels]. */
+typedef struct {
+  float *values;
+  gsize n;
+} Maps;
+
+static void
+maps_clear (Maps *maps)
+{
+  g_clear_pointer (&maps->values, g_free);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Maps, maps_clear)
+
+static char *
+data_path (const char *name)
+{
+  return g_build_filename (SOURCE_ROOT, "tests", "data", name, NULL);
+}
+
+/* Grey levels of the reference input, as make-models.py's noise(). @skip: so
+ * many images are left out before. */
+static guint8 *
+noise (guint skip, guint batch, guint height, guint width)
+{
+  gsize size = (gsize) height * width * 3;
+  guint8 *grey = g_malloc (batch * size);
+  guint32 x = 1;
+
+  for (gsize i = 0; i < (skip + batch) * size; i++) {
+    x = x * 1664525u + 1013904223u;
+    if (i >= skip * size)
+      grey[i - skip * size] = (guint8) (x >> 24);
+  }
+  return grey;
+}
+
+/* Writes grey levels, exact in every type, into the plan's input; channels
+ * beyond the third stay zero. */
+static void
+write_input (const YoloBuffer *input, guint batch, const guint8 *grey, void *to)
+{
+  gsize pixels = (gsize) batch * input->height * input->width;
+
+  memset (to, 0, pixels * input->channels * yolo_dtype_size (input->dtype));
+  for (gsize i = 0; i < pixels; i++) {
+    for (guint c = 0; c < 3; c++) {
+      gsize at = i * input->channels + c;
+      float value = grey[3 * i + c];
+      if (input->dtype == YOLO_F32) {
+        ((float *) to)[at] = value;
+      } else if (input->dtype == YOLO_U8) {
+        ((guint8 *) to)[at] = grey[3 * i + c];
+      } else {
+        guint32 bits;
+        g_assert_cmpint (input->dtype, ==, YOLO_BF16);
+        memcpy (&bits, &value, 4);
+        ((guint16 *) to)[at] = (guint16) (bits >> 16);
+      }
+    }
+  }
+}
+
+static float *
+append_view (float *to, const YoloPlan *plan, YoloView view, const float *from, guint n)
+{
+  const YoloBuffer *b = &plan->buffers[view.buffer];
+  gsize pixels = (gsize) n * b->height * b->width;
+
+  g_assert_cmpint (b->dtype, ==, YOLO_F32);
+  for (gsize i = 0; i < pixels; i++, to += view.channels)
+    memcpy (to, from + i * b->channels, view.channels * sizeof (float));
+  return to;
+}
+
+static Maps
+maps_new (const YoloPlan *plan, guint n)
+{
+  Maps maps = { NULL, 0 };
+
+  for (guint l = 0; l < plan->model->n_levels; l++) {
+    guint stride = plan->model->levels[l].stride;
+    maps.n += (gsize) n * (plan->height / stride) * (plan->width / stride)
+        * (plan->box[l].channels + plan->cls[l].channels);
+    g_assert_cmpuint (plan->box[l].channels, ==, 4 * plan->model->reg_max);
+    g_assert_cmpuint (plan->cls[l].channels, ==, plan->model->n_classes);
+    g_assert_cmpuint (plan->buffers[plan->box[l].buffer].height, ==, plan->height / stride);
+    g_assert_cmpuint (plan->buffers[plan->cls[l].buffer].width, ==, plan->width / stride);
+  }
+  maps.values = g_new (float, maps.n);
+  return maps;
+}
+
+/* How images are run: by the plain interpreter, or by a back end. */
+typedef struct {
+  const char *name;
+  YoloNet *net;                 /* NULL: the interpreter */
+} Runner;
+
+static Maps
+run (const Runner *runner, YoloModel *model, guint batch, guint height, guint width, const guint8 *grey)
+{
+  g_autoptr (GError) error = NULL;
+  Maps maps;
+
+  if (runner->net == NULL) {
+    g_autoptr (YoloPlan) plan = yolo_plan_new (model, batch, height, width, YOLO_F32, YOLO_F32, 3, &error);
+    g_assert_no_error (error);
+    g_autofree float *input = g_malloc (plan->buffers[plan->input].size);
+    /* What is not written must not be read. */
+    g_autofree guint8 *arena = g_malloc (plan->arena_size);
+    memset (arena, 0xff, plan->arena_size);
+    write_input (&plan->buffers[plan->input], batch, grey, input);
+    plan_reference_run (plan, input, arena);
+    maps = maps_new (plan, batch);
+    float *to = maps.values;
+    for (guint l = 0; l < model->n_levels; l++) {
+      to = append_view (to, plan, plan->box[l], plan_reference_at (plan, arena, plan->box[l], 0, 0, 0, 0), batch);
+      to = append_view (to, plan, plan->cls[l], plan_reference_at (plan, arena, plan->cls[l], 0, 0, 0, 0), batch);
+    }
+    return maps;
+  }
+
+  YoloExec *exec = yolo_cpu_backend.prepare (runner->net, batch, height, width, &error);
+  g_assert_no_error (error);
+  const YoloPlan *plan = exec->plan;
+  write_input (&plan->buffers[plan->input], batch, grey, exec->input);
+  g_assert_true (yolo_cpu_backend.submit (exec, batch, NULL, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_true (yolo_cpu_backend.wait (exec, &error));
+  maps = maps_new (plan, batch);
+  float *to = maps.values;
+  for (guint l = 0; l < model->n_levels; l++) {
+    to = append_view (to, plan, plan->box[l], yolo_exec_view (exec, plan->box[l]), batch);
+    to = append_view (to, plan, plan->cls[l], yolo_exec_view (exec, plan->cls[l]), batch);
+  }
+  yolo_cpu_backend.release (exec);
+  return maps;
+}
+
+/* The largest difference of any map, relative to the map. @image: which of
+ * @batch images of `a` is compared with the only one of `b`; -1: all. */
+static double
+worst_difference (const YoloModel *model, guint batch, guint height, guint width, const Maps *a, const Maps *b,
+    int image)
+{
+  const float *x = a->values, *y = b->values;
+  double worst = 0;
+
+  for (guint m = 0; m < 2 * model->n_levels; m++) {
+    guint stride = model->levels[m / 2].stride;
+    guint channels = m % 2 ? model->n_classes : 4 * model->reg_max;
+    gsize one = (gsize) (height / stride) * (width / stride) * channels;
+    gsize n = image < 0 ? batch * one : one;
+    const float *from = image < 0 ? x : x + (gsize) image * one;
+    double scale = 0, difference = 0;
+
+    for (gsize i = 0; i < n; i++) {
+      scale = MAX (scale, fabs (y[i]));
+      if (!(fabs (from[i] - y[i]) <= difference))      /* NaN too */
+        difference = fabs (from[i] - y[i]);
+    }
+    g_assert_false (isnan (difference));
+    worst = MAX (worst, difference / scale);
+    x += batch * one;
+    y += n;
+  }
+  return worst;
+}
+
+static YoloModel *
+load (const Reference *r)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *path = data_path (r->file);
+  YoloModel *model = yolo_model_load (path, &error);
+
+  g_assert_no_error (error);
+  g_assert_nonnull (model);
+  return model;
+}
+
+static YoloNet *
+load_net (YoloModel *model, YoloPrecision precision)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!yolo_cpu_backend.available (0, &error)
+      || yolo_cpu_backend.resolve (0, precision, &error) != precision || error) {
+    g_test_message ("no %s on this CPU: %s", yolo_precision_name (precision), error ? error->message : "");
+    return NULL;
+  }
+  YoloNet *net = yolo_cpu_backend.load (model, 0, precision, 1, &error);
+  g_assert_no_error (error);
+  return net;
+}
+
+static void
+test_facts (gconstpointer data)
+{
+  const Reference *r = data;
+  g_autoptr (YoloModel) model = load (r);
+  g_autofree char *names = g_strjoinv ("|", model->names);
+  gboolean open = strstr (r->file, "dynamic") != NULL;
+
+  g_assert_cmpstr (model->task, ==, "detect");
+  g_assert_cmpuint (model->n_classes, ==, r->n_classes);
+  g_assert_cmpstr (names, ==, r->names);
+  g_assert_cmpuint (model->reg_max, ==, r->reg_max);
+  g_assert_cmpuint (model->n_levels, ==, r->n_levels);
+  for (guint i = 0; i < r->n_levels; i++)
+    g_assert_cmpuint (model->levels[i].stride, ==, r->strides[i]);
+  g_assert_cmpuint (model->stride, ==, r->strides[r->n_levels - 1]);
+  if (!open) {
+    g_assert_cmpuint (model->height, ==, r->height);
+    g_assert_cmpuint (model->width, ==, r->width);
+  }
+}
+
+static void
+compare_with_file (const Runner *runner, YoloModel *model, const Reference *r, double tolerance)
+{
+  g_autofree char *path = data_path (r->maps);
+  g_autofree guint8 *grey = noise (0, r->batch, r->height, r->width);
+  g_auto (Maps) ours = run (runner, model, r->batch, r->height, r->width, grey);
+  Maps theirs;
+  gsize size;
+  g_autofree char *bytes = NULL;
+
+  g_assert_true (g_file_get_contents (path, &bytes, &size, NULL));
+  g_assert_cmpuint (size, ==, ours.n * sizeof (float));
+  theirs = (Maps) { (float *) bytes, ours.n };
+#if G_BYTE_ORDER == G_BIG_ENDIAN
+  for (gsize i = 0; i < theirs.n; i++)
+    ((guint32 *) bytes)[i] = GUINT32_FROM_LE (((guint32 *) bytes)[i]);
+#endif
+  double difference = worst_difference (model, r->batch, r->height, r->width, &ours, &theirs, -1);
+  g_test_message ("%s: %.2g of the largest value", runner->name, difference);
+  g_assert_cmpfloat (difference, <=, tolerance);
+}
+
+static void
+test_plain (gconstpointer data)
+{
+  const Reference *r = data;
+  g_autoptr (YoloModel) model = load (r);
+
+  compare_with_file (&(Runner) { "plain C", NULL }, model, r, r->int8 ? INT8_TOLERANCE : FP32_TOLERANCE);
+}
+
+static void
+test_cpu (const Reference *r, YoloPrecision precision, double tolerance)
+{
+  g_autoptr (YoloModel) model = load (r);
+  Runner runner = { yolo_precision_name (precision), load_net (model, precision) };
+
+  if (runner.net == NULL) {
+    g_test_skip ("not on this CPU");
+    return;
+  }
+  compare_with_file (&runner, model, r, tolerance);
+  yolo_cpu_backend.unload (runner.net);
+}
+
+static void
+test_cpu_fp32 (gconstpointer data)
+{
+  const Reference *r = data;
+
+  test_cpu (r, YOLO_PRECISION_FP32, r->int8 ? INT8_TOLERANCE : FP32_TOLERANCE);
+}
+
+static void
+test_cpu_bf16 (gconstpointer data)
+{
+  const Reference *r = data;
+
+  test_cpu (r, YOLO_PRECISION_BF16, r->int8 ? INT8_TOLERANCE + BF16_TOLERANCE : BF16_TOLERANCE);
+}
+
+/* Images of a batch do not touch each other, whatever the file's batch is. */
+static void
+check_batches (const Runner *runner, YoloModel *model, guint height, guint width)
+{
+  for (guint batch = 2; batch <= 3; batch++) {
+    g_autofree guint8 *all = noise (0, batch, height, width);
+    g_auto (Maps) together = run (runner, model, batch, height, width, all);
+    for (guint i = 0; i < batch; i++) {
+      g_autofree guint8 *grey = noise (i, 1, height, width);
+      g_auto (Maps) alone = run (runner, model, 1, height, width, grey);
+      g_assert_cmpfloat (worst_difference (model, batch, height, width, &together, &alone, (int) i), <=,
+          SAME_TOLERANCE);
+    }
+  }
+}
+
+static void
+test_batches (gconstpointer data)
+{
+  const Reference *r = data;
+  g_autoptr (YoloModel) model = load (r);
+  Runner cpu = { "fp32", load_net (model, YOLO_PRECISION_FP32) };
+
+  check_batches (&(Runner) { "plain C", NULL }, model, model->stride, 2 * model->stride);
+  if (cpu.net) {
+    check_batches (&cpu, model, model->stride, 2 * model->stride);
+    yolo_cpu_backend.unload (cpu.net);
+  }
+}
+
+/* A file of one size runs at any multiple of its stride: the back end and the
+ * plain interpreter agree there. */
+static void
+test_sizes (gconstpointer data)
+{
+  static const guint sizes[][2] = { { 1, 1 }, { 1, 3 }, { 3, 2 } };    /* strides */
+  const Reference *r = data;
+  g_autoptr (YoloModel) model = load (r);
+  Runner plain = { "plain C", NULL }, cpu = { "fp32", load_net (model, YOLO_PRECISION_FP32) };
+
+  if (cpu.net == NULL) {
+    g_test_skip ("no CPU back end");
+    return;
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
+    guint height = sizes[i][0] * model->stride, width = sizes[i][1] * model->stride;
+    g_autofree guint8 *grey = noise (0, 1, height, width);
+    g_auto (Maps) a = run (&plain, model, 1, height, width, grey);
+    g_auto (Maps) b = run (&cpu, model, 1, height, width, grey);
+    g_assert_cmpfloat (worst_difference (model, 1, height, width, &a, &b, -1), <=, FP32_TOLERANCE);
+  }
+  yolo_cpu_backend.unload (cpu.net);
+}
+
+static Reference *
+parse (const char *line)
+{
+  g_auto (GStrv) f = g_strsplit (line, "\t", 9);
+  Reference *r = g_new0 (Reference, 1);
+
+  g_assert_cmpuint (g_strv_length (f), ==, 9);
+  r->file = g_strdup (f[0]);
+  r->maps = g_strdup (f[1]);
+  r->int8 = g_str_equal (f[2], "int8");
+  r->batch = (guint) atoi (f[3]);
+  r->height = (guint) atoi (f[4]);
+  r->width = (guint) atoi (f[5]);
+  r->reg_max = (guint) atoi (f[6]);
+  g_auto (GStrv) strides = g_strsplit (f[7], ",", -1);
+  for (; strides[r->n_levels]; r->n_levels++)
+    r->strides[r->n_levels] = (guint) atoi (strides[r->n_levels]);
+  r->names = g_strdup (f[8]);
+  g_auto (GStrv) names = g_strsplit (f[8], "|", -1);
+  r->n_classes = g_strv_length (names);
+  return r;
+}
+
+static void
+add (const char *what, const Reference *r, GTestDataFunc func)
+{
+  g_autofree char *name = g_strndup (r->maps, strlen (r->maps) - strlen (".maps"));
+  g_autofree char *path = g_strdup_printf ("/reference/%s/%s", name, what);
+
+  g_test_add_data_func (path, r, func);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autofree char *index = data_path ("models.tsv"), *text = NULL;
+  g_autoptr (GError) error = NULL;
+  const char *last = "";
+
+  g_test_init (&argc, &argv, NULL);
+  g_file_get_contents (index, &text, NULL, &error);
+  g_assert_no_error (error);
+  g_auto (GStrv) lines = g_strsplit (g_strchomp (text), "\n", -1);
+  for (char **line = lines; *line; line++) {
+    if (**line == '#')
+      continue;
+    Reference *r = parse (*line);       /* to the end */
+    if (!g_str_equal (r->file, last)) {
+      add ("facts", r, test_facts);
+      add ("batches", r, test_batches);
+      add ("sizes", r, test_sizes);
+    }
+    last = r->file;
+    add ("plain", r, test_plain);
+    add ("cpu-fp32", r, test_cpu_fp32);
+    add ("cpu-bf16", r, test_cpu_bf16);
+  }
+  return g_test_run ();
+}
