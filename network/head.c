@@ -151,13 +151,13 @@ same_level (const GArray *layers, const Leaf *a, const Leaf *b)
   return p->height == q->height && p->width == q->width;
 }
 
-/* Two maps a level, of the same two numbers of channels in each. */
+/* Two maps a level; levels->box and cls are numbers of leaves here. */
 static gboolean
-check_levels (Search *search, Head *head, GError **error)
+check_levels (Search *search, Head *levels, GError **error)
 {
   const GArray *layers = search->lowered->layers;
 
-  head->n_levels = 0;
+  levels->n_levels = 0;
   for (guint i = 0; i < search->leaves->len;) {
     const Leaf *first = &g_array_index (search->leaves, Leaf, i);
     const Layer *layer = layer_at (layers, first->layer);
@@ -170,16 +170,16 @@ check_levels (Search *search, Head *head, GError **error)
           "segmentation, pose and oriented boxes are not supported", error);
     if (n < 2)
       return refuse (search, first->reader, "reads a feature map that is no pair of boxes and classes", error);
-    if (head->n_levels == YOLO_MAX_LEVELS)
+    if (levels->n_levels == YOLO_MAX_LEVELS)
       return refuse (search, first->reader, "belongs to a head of too many levels", error);
     if (stride * layer->height != search->lowered->height || stride * layer->width != search->lowered->width)
       return refuse (search, first->reader, "reads a feature map whose size is no whole part of the input's", error);
-    head->box[head->n_levels] = i;      /* leaves, for now */
-    head->cls[head->n_levels] = i + 1;
-    head->stride[head->n_levels++] = stride;
+    levels->box[levels->n_levels] = i;
+    levels->cls[levels->n_levels] = i + 1;
+    levels->stride[levels->n_levels++] = stride;
     i += n;
   }
-  if (head->n_levels == 0)
+  if (levels->n_levels == 0)
     return refuse (search, NULL, "the model has no detect head: its outputs do not come from boxes and classes "
         "at several scales", error);
   return TRUE;
@@ -284,15 +284,15 @@ level_matches (const Search *search, const Decoded *decoded, gsize first_anchor,
 }
 
 /* Whether tensor [1][4 + classes][anchors], or with the last two exchanged, is
- * the decode of the maps; if so head is filled in. */
+ * the decode of the maps. levels holds numbers of leaves, *head gets layers. */
 static gboolean
-decode_matches (const Search *search, const Tensor *tensor, Head *head)
+decode_matches (const Search *search, const Tensor *tensor, const Head *levels, Head *head)
 {
   const GArray *layers = search->lowered->layers;
   gsize anchors = 0;
 
-  for (guint l = 0; l < head->n_levels; l++) {
-    const Layer *layer = layer_at (layers, g_array_index (search->leaves, Leaf, head->box[l]).layer);
+  for (guint l = 0; l < levels->n_levels; l++) {
+    const Layer *layer = layer_at (layers, g_array_index (search->leaves, Leaf, levels->box[l]).layer);
     anchors += (gsize) layer->height * layer->width;
   }
   if (tensor->is_int || tensor->n_dims != 3 || tensor->dims[0] != 1)
@@ -304,14 +304,14 @@ decode_matches (const Search *search, const Tensor *tensor, Head *head)
     if ((gsize) tensor->dims[2 - exchanged] != anchors || features < 5)
       continue;
     for (int corners = 0; corners < 2; corners++) {
-      Head found = *head;
+      Head found = *levels;
       gsize anchor = 0;
       guint l;
 
       found.n_classes = (guint) features - 4;
       found.reg_max = 0;
-      for (l = 0; l < head->n_levels; l++) {
-        const Leaf *pair = &g_array_index (search->leaves, Leaf, head->box[l]);
+      for (l = 0; l < levels->n_levels; l++) {
+        const Leaf *pair = &g_array_index (search->leaves, Leaf, levels->box[l]);
         const Layer *layer = layer_at (layers, pair->layer);
         guint which;
 
@@ -321,7 +321,7 @@ decode_matches (const Search *search, const Tensor *tensor, Head *head)
           if (layer_at (layers, cls->layer)->channels != found.n_classes || channels % 4 != 0
               || channels < 8 || channels > 4 * MAX_REG || (found.reg_max != 0 && channels != 4 * found.reg_max))
             continue;
-          if (level_matches (search, &decoded, anchor, box, cls, channels / 4, head->stride[l], corners)) {
+          if (level_matches (search, &decoded, anchor, box, cls, channels / 4, levels->stride[l], corners)) {
             found.reg_max = channels / 4;
             found.box[l] = box->layer;
             found.cls[l] = cls->layer;
@@ -332,7 +332,7 @@ decode_matches (const Search *search, const Tensor *tensor, Head *head)
           break;
         anchor += (gsize) layer->height * layer->width;
       }
-      if (l == head->n_levels) {
+      if (l == levels->n_levels) {
         *head = found;
         return TRUE;
       }
@@ -415,7 +415,7 @@ run_node (Search *search, TensorScope *scope, const OnnxNode *node, Tensor **ten
 
 /* Runs the tail up to the tensor that is the decode of the maps. */
 static gboolean
-run_tail (Search *search, TensorScope *scope, Head *head, GError **error)
+run_tail (Search *search, TensorScope *scope, const Head *levels, Head *head, GError **error)
 {
   const OnnxFile *file = search->lowered->file;
   g_autofree Tensor **tensors = g_new0 (Tensor *, file->values->len);
@@ -445,7 +445,7 @@ run_tail (Search *search, TensorScope *scope, Head *head, GError **error)
       last = node;
       /* Only the output itself, unless a non-maximum suppression follows. */
       if (search->has_nms || value == file->outputs[0])
-        found = decode_matches (search, tensors[value], head) && only_through (search, value);
+        found = decode_matches (search, tensors[value], levels, head) && only_through (search, value);
       if (uses[value] == 0)
         g_clear_pointer (&tensors[value], tensor_unref);
     }
@@ -470,12 +470,13 @@ find (Search *search, Head *head, GError **error)
   Lowered *lowered = search->lowered;
   const OnnxFile *file = lowered->file;
   TensorScope scope = lowered->scope;
+  Head levels = { 0 };
   gsize maps = 0;
 
   mark_needed (search);
   if (search->unknown != NULL && !search->has_nms)
     return refuse (search, search->unknown, "is not supported", error);
-  if (!find_leaves (search, error) || !check_levels (search, head, error))
+  if (!find_leaves (search, error) || !check_levels (search, &levels, error))
     return FALSE;
   if (search->task != NULL && strcmp (search->task, "detect") != 0)
     return refuse (search, g_array_index (search->leaves, Leaf, 0).reader, "begins a head that is not supported", error);
@@ -488,7 +489,7 @@ find (Search *search, Head *head, GError **error)
   }
   scope.max_elements = MAX (scope.max_elements, maps);
   scope.left = 64 * maps + scope.max_elements;
-  return make_maps (search, &scope, error) && run_tail (search, &scope, head, error);
+  return make_maps (search, &scope, error) && run_tail (search, &scope, &levels, head, error);
 }
 
 gboolean
