@@ -612,31 +612,24 @@ lower_same (Lowered *lowered, const OnnxNode *node, GError **error)
   return TRUE;
 }
 
-/* Activations run as they were before quantisation. A quantiser leaves out the
- * ReLU between a convolution and a range that begins at 0, so it comes back. */
+/* Activations run as they were before quantisation. */
 static gboolean
 lower_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
 {
-  guint in = value_of (lowered, node, 0)->layer;
-  const Onnx__TensorProto *proto;
+  Layer *in = feature (lowered, node, 0);
+  gint32 type = ONNX_UINT8;
+  gint64 lowest;
   Tensor *zero;
-  gint64 lowest = 0;
 
   lowered->quantized = TRUE;
   if (!constant (lowered, node, 2, &zero, error))
     return FALSE;
   if (zero != NULL && (!zero->is_int || zero->n != 1))
     return refuse (node, "quantises activations channel by channel", error);
-  if (zero != NULL) {
-    proto = onnx_value (lowered->file, node->in[2])->initializer;
-    lowest = proto != NULL && proto->data_type == ONNX_INT8 ? -128 : 0;
-    if (proto != NULL && (proto->data_type == ONNX_INT16))
-      lowest = -32768;
-  }
-  if ((zero == NULL || zero->i[0] == lowest) && layer_at (lowered->layers, in)->type == LAYER_CONV) {
-    add_layer (lowered, LAYER_ACT, node, 1, &in)->act = YOLO_ACT_RELU;
-    return finish_layer (lowered, node, error);
-  }
+  if (zero != NULL && onnx_value (lowered->file, node->in[2])->initializer != NULL)
+    type = onnx_value (lowered->file, node->in[2])->initializer->data_type;
+  lowest = type == ONNX_INT8 ? G_MININT8 : type == ONNX_INT16 ? G_MININT16 : 0;
+  in->from_zero = in->type == LAYER_CONV && (zero == NULL || zero->i[0] == lowest);
   return lower_same (lowered, node, error);
 }
 

@@ -30,6 +30,7 @@ typedef struct {
   guint height, width;          /* at the size that was lowered */
   YoloConv conv;                /* LAYER_CONV */
   float *weights, *bias;        /* what conv points to; owned */
+  gboolean from_zero;           /* its output was quantised to a range that begins at 0 */
   float *scale, *shift;         /* LAYER_AFFINE; owned */
   YoloActivation act;           /* LAYER_ACT */
   guint kernel, stride, pad;    /* LAYER_MAX_POOL */

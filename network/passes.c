@@ -92,6 +92,22 @@ fold_act (Passes *passes, guint index)
   replace (passes, index, layer->in[0]);
 }
 
+/* A quantiser leaves out the ReLU behind a convolution, since a range that
+ * begins at 0 clips as well. The range goes, so the ReLU comes back. */
+static void
+restore_relu (Passes *passes, guint index)
+{
+  Layer *layer = layer_at (passes->layers, index);
+  const Head *head = passes->head;
+
+  for (guint l = 0; l < head->n_levels; l++) {
+    if (passes->replaced[head->box[l]] == index || passes->replaced[head->cls[l]] == index)
+      return;
+  }
+  if (layer->from_zero && layer->conv.act == YOLO_ACT_NONE)
+    layer->conv.act = YOLO_ACT_RELU;
+}
+
 /* act (conv (x) + bias) + other: into the later of two convolutions, so that
  * the other one exists by then. */
 static void
@@ -206,6 +222,7 @@ passes_run (GArray *layers, Head *head, GError **error)
     replaced[i] = i;
   fold (&passes, LAYER_AFFINE, fold_affine);
   fold (&passes, LAYER_ACT, fold_act);
+  fold (&passes, LAYER_CONV, restore_relu);
   fold (&passes, LAYER_ADD, fold_add);
   count_uses (&passes);
   if (!scale_input (&passes, error) || !check_maps (&passes, error))
