@@ -156,7 +156,7 @@ YoloEngine *
 yolo_engine_get_from (const YoloEngineParts * parts, const YoloEngineConfig * config,
     GError ** error)
 {
-  Resolved resolved = { NULL };
+  Resolved resolved = { .path = NULL };
   YoloEngine *engine = NULL;
   GError *failed = NULL;
 
