@@ -1,0 +1,323 @@
+#include "network/backend.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <omp.h>
+
+#include "cpu/kernels.h"
+#include "cpu/onednn.h"
+
+#define ALIGN(x) (((x) + 63) & ~(gsize) 63)
+
+typedef struct {
+  YoloModel *model;
+  YoloPrecision precision;
+  guint threads;                /* 0: all */
+  const YoloKernels *kernels;
+  YoloDnnlWeights *dnnl;
+} CpuNet;
+
+/* An operation with its addresses. */
+typedef struct {
+  const YoloOp *op;
+  YoloTensor in, out, residual;
+  YoloDnnlConv *dnnl;           /* convolutions */
+  /* oneDNN takes dense tensors of one image: what is none is copied. NULL: used as it is */
+  YoloTensor dense_in, dense_out, dense_residual;
+  double seconds;               /* spent here, when profiling */
+} Step;
+
+typedef struct {
+  YoloExec base;
+  CpuNet *net;
+  Step *steps;                  /* base.plan->n_ops */
+  char *scratch;                /* of all steps, one after the other */
+  gboolean profile;
+  guint images;                 /* run while profiling */
+} CpuExec;
+
+static gboolean
+available (guint device, GError **error)
+{
+  if (device == 0)
+    return TRUE;
+  g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE,
+      "there is no CPU device %u: use 0", device);
+  return FALSE;
+}
+
+static YoloPrecision
+resolve (G_GNUC_UNUSED guint device, YoloPrecision precision, GError **error)
+{
+  gboolean bf16 = yolo_cpu_kernels (0)->bf16;
+
+  if (precision == YOLO_PRECISION_AUTO)
+    return bf16 ? YOLO_PRECISION_BF16 : YOLO_PRECISION_FP32;
+  if (precision != YOLO_PRECISION_FP32 && !(precision == YOLO_PRECISION_BF16 && bf16))
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED,
+        "this CPU cannot run in %s: use %s", yolo_precision_name (precision),
+        bf16 ? "auto, fp32 or bf16" : "auto or fp32");
+  return precision;
+}
+
+static void
+unload (YoloNet *base)
+{
+  CpuNet *net = (CpuNet *) base;
+  if (!net)
+    return;
+  yolo_dnnl_weights_free (net->dnnl);
+  yolo_model_unref (net->model);
+  g_free (net);
+}
+
+static YoloNet *
+load (YoloModel *model, guint device, YoloPrecision precision, guint threads, GError **error)
+{
+  GError *err = NULL;
+  if (!available (device, error))
+    return NULL;
+  precision = resolve (device, precision, &err);
+  if (err) {
+    g_propagate_error (error, err);
+    return NULL;
+  }
+  CpuNet *net = g_new0 (CpuNet, 1);
+  net->model = yolo_model_ref (model);
+  net->precision = precision;
+  net->threads = threads;
+  net->kernels = yolo_cpu_kernels (0);
+  net->dnnl = yolo_dnnl_weights_new (error);
+  if (!net->dnnl) {
+    unload ((YoloNet *) net);
+    return NULL;
+  }
+  return (YoloNet *) net;
+}
+
+/* OpenMP's thread count belongs to the calling thread. */
+static void
+use_threads (const CpuNet *net)
+{
+  omp_set_num_threads (net->threads ? net->threads : (guint) omp_get_num_procs ());
+}
+
+static YoloTensor
+resolve_view (const CpuExec *e, YoloView v)
+{
+  if (v.channels == 0)
+    return (YoloTensor) { 0 };
+  const YoloPlan *plan = e->base.plan;
+  const YoloBuffer *b = &plan->buffers[v.buffer];
+  char *data = v.buffer == plan->input ? e->base.input : (char *) e->base.arena + b->offset;
+  YoloTensor t = yolo_tensor_make (data, b->height, b->width, b->channels, b->dtype);
+  t.data += v.channel * yolo_dtype_size (b->dtype);
+  t.channels = v.channels;
+  return t;
+}
+
+static void
+release (YoloExec *base)
+{
+  CpuExec *e = (CpuExec *) base;
+  if (!e)
+    return;
+  for (guint i = 0; e->steps && i < base->plan->n_ops; i++)
+    yolo_dnnl_conv_free (e->steps[i].dnnl);
+  g_free (e->steps);
+  free (e->scratch);
+  free (base->input);
+  free (base->arena);
+  yolo_plan_free ((YoloPlan *) base->plan);
+  g_free (e);
+}
+
+static void *
+allocate (gsize size, GError **error)
+{
+  void *p = aligned_alloc (64, ALIGN (MAX (size, 1)));
+  if (!p)
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY,
+        "no memory for %" G_GSIZE_FORMAT " bytes", size);
+  return p;
+}
+
+/* A dense stand-in for @t of one image, at *used of the scratch; none if @t can be used. */
+static YoloTensor
+stand_in (const YoloTensor *t, YoloDType dtype, gsize *used)
+{
+  if (!t->data || (yolo_tensor_dense (t) && t->dtype == dtype))
+    return (YoloTensor) { 0 };
+  YoloTensor d = yolo_tensor_make (GSIZE_TO_POINTER (*used), t->height, t->width, t->channels, dtype);
+  *used += ALIGN (d.image);
+  return d;
+}
+
+static gboolean
+ready_conv (CpuExec *e, Step *s, gsize *used, GError **error)
+{
+  YoloDType type = e->base.plan->dtype;
+  s->dnnl = yolo_dnnl_conv_new (e->net->dnnl, s->op->conv, s->in.height, s->in.width, type,
+      s->out.dtype, s->residual.data != NULL, error);
+  if (!s->dnnl)
+    return FALSE;
+  *used = ALIGN (yolo_dnnl_conv_scratch (s->dnnl));
+  s->dense_in = stand_in (&s->in, type, used);
+  s->dense_out = stand_in (&s->out, s->out.dtype, used);
+  s->dense_residual = stand_in (&s->residual, s->out.dtype, used);
+  return TRUE;
+}
+
+static YoloExec *
+prepare (YoloNet *base, guint batch, guint height, guint width, GError **error)
+{
+  CpuNet *net = (CpuNet *) base;
+  YoloDType type = net->precision == YOLO_PRECISION_BF16 ? YOLO_BF16 : YOLO_F32;
+  YoloPlan *plan = yolo_plan_new (net->model, batch, height, width, type, YOLO_U8, 3, error);
+  if (!plan)
+    return NULL;
+
+  use_threads (net);
+  CpuExec *e = g_new0 (CpuExec, 1);
+  e->net = net;
+  e->base.plan = plan;
+  e->profile = g_getenv ("YOLO_CPU_PROFILE") != NULL;
+  e->base.input = allocate (plan->buffers[plan->input].size, error);
+  e->base.arena = e->base.input ? allocate (plan->arena_size, error) : NULL;
+  if (!e->base.arena) {
+    release (&e->base);
+    return NULL;
+  }
+  memset (e->base.input, 0, plan->buffers[plan->input].size);
+  e->steps = g_new0 (Step, plan->n_ops);
+
+  gsize scratch = 0;
+  for (guint i = 0; i < plan->n_ops; i++) {
+    Step *s = &e->steps[i];
+    gsize used = 0;
+    s->op = &plan->ops[i];
+    s->in = resolve_view (e, s->op->in);
+    s->out = resolve_view (e, s->op->out);
+    s->residual = resolve_view (e, s->op->residual);
+    if (s->op->type == YOLO_OP_CONV && !ready_conv (e, s, &used, error)) {
+      g_prefix_error (error, "%s: ", s->op->name);
+      release (&e->base);
+      return NULL;
+    }
+    scratch = MAX (scratch, used);
+  }
+  e->scratch = allocate (scratch, error);
+  if (!e->scratch) {
+    release (&e->base);
+    return NULL;
+  }
+  for (guint i = 0; i < plan->n_ops; i++) {
+    YoloTensor *t[] = { &e->steps[i].dense_in, &e->steps[i].dense_out, &e->steps[i].dense_residual };
+    for (guint k = 0; k < G_N_ELEMENTS (t); k++)
+      if (t[k]->channels)
+        t[k]->data = e->scratch + GPOINTER_TO_SIZE (t[k]->data);
+  }
+  return &e->base;
+}
+
+static YoloTensor
+image (const YoloTensor *t, guint i)
+{
+  YoloTensor one = *t;
+  if (one.data)
+    one.data += i * one.image;
+  return one;
+}
+
+static gboolean
+run_dnnl (CpuExec *e, Step *s, guint n, GError **error)
+{
+  const YoloOps *ops = e->net->kernels->ops;
+  for (guint i = 0; i < n; i++) {
+    YoloTensor in = image (&s->in, i), out = image (&s->out, i), residual = image (&s->residual, i);
+    YoloTensor target = out;
+    if (s->dense_in.data) {
+      ops->copy (&in, &s->dense_in, 1);
+      in = s->dense_in;
+    }
+    if (s->dense_residual.data) {
+      ops->copy (&residual, &s->dense_residual, 1);
+      residual = s->dense_residual;
+    }
+    if (s->dense_out.data)
+      target = s->dense_out;
+    if (!yolo_dnnl_conv_run (s->dnnl, in.data, residual.data, target.data, e->scratch, error))
+      return FALSE;
+    if (s->dense_out.data)
+      ops->copy (&target, &out, 1);
+  }
+  return TRUE;
+}
+
+static gboolean
+run_step (CpuExec *e, Step *s, guint n, GError **error)
+{
+  const YoloOps *ops = e->net->kernels->ops;
+  const YoloOp *op = s->op;
+
+  switch (op->type) {
+    case YOLO_OP_CONV:
+      return run_dnnl (e, s, n, error);
+    case YOLO_OP_MAX_POOL:
+      ops->max_pool (&s->in, &s->out, n, op->kernel, op->stride, op->pad, MAX (op->repeat, 1));
+      break;
+    case YOLO_OP_UPSAMPLE:
+      ops->upsample (&s->in, &s->out, n, op->scale);
+      break;
+    case YOLO_OP_ADD:
+      ops->add (&s->in, &s->residual, &s->out, n);
+      break;
+    case YOLO_OP_ACT:
+      ops->act (&s->in, &s->out, n, op->act);
+      break;
+    case YOLO_OP_COPY:
+      ops->copy (&s->in, &s->out, n);
+      break;
+  }
+  return TRUE;
+}
+
+static gboolean
+submit (YoloExec *base, guint n, G_GNUC_UNUSED const struct _YoloFrame *frames,
+    G_GNUC_UNUSED struct _YoloDecode *decode, GError **error)
+{
+  CpuExec *e = (CpuExec *) base;
+  g_return_val_if_fail (n <= base->plan->batch, FALSE);
+
+  use_threads (e->net);
+  for (guint i = 0; i < base->plan->n_ops; i++) {
+    double start = e->profile ? omp_get_wtime () : 0;
+    if (!run_step (e, &e->steps[i], n, error))
+      return FALSE;
+    if (e->profile)
+      e->steps[i].seconds += omp_get_wtime () - start;
+  }
+  e->images += n;
+  return TRUE;
+}
+
+/* submit() has done it all: the calling thread is one of those that work. */
+static gboolean
+wait (G_GNUC_UNUSED YoloExec *base, G_GNUC_UNUSED GError **error)
+{
+  return TRUE;
+}
+
+const YoloBackend yolo_cpu_backend = {
+  .name = "cpu",
+  .host_memory = TRUE,
+  .available = available,
+  .resolve = resolve,
+  .load = load,
+  .unload = unload,
+  .prepare = prepare,
+  .release = release,
+  .submit = submit,
+  .wait = wait,
+};

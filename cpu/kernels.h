@@ -1,0 +1,35 @@
+/* What the back end runs besides oneDNN. The same C is compiled once per
+ * instruction set; the best that the CPU has is taken at run time. */
+
+#ifndef YOLO_CPU_KERNELS_H
+#define YOLO_CPU_KERNELS_H
+
+#include "cpu/tensor.h"
+
+G_BEGIN_DECLS
+
+/* All work on the first n images of their tensors, on all OpenMP threads, on
+ * any mix of float types; shapes must agree. */
+typedef struct {
+  /* repeat > 1: out holds in pooled once, twice, ... side by side; stride is 1 then */
+  void (*max_pool) (const YoloTensor *in, const YoloTensor *out, guint n,
+      guint kernel, guint stride, guint pad, guint repeat);
+  void (*upsample) (const YoloTensor *in, const YoloTensor *out, guint n, guint scale);
+  void (*add) (const YoloTensor *a, const YoloTensor *b, const YoloTensor *out, guint n);
+  void (*act) (const YoloTensor *in, const YoloTensor *out, guint n, YoloActivation act);
+  /* converts between types too; from U8 as well */
+  void (*copy) (const YoloTensor *in, const YoloTensor *out, guint n);
+} YoloOps;
+
+typedef struct {
+  const char *name;             /* "baseline", "x86-64-v3", "x86-64-v4" */
+  gboolean bf16;                /* the CPU multiplies bf16 */
+  const YoloOps *ops;
+} YoloKernels;
+
+/* The @i-th set that this CPU can run, best first; NULL behind the last. */
+const YoloKernels *yolo_cpu_kernels (guint i);
+
+G_END_DECLS
+
+#endif

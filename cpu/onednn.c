@@ -1,0 +1,363 @@
+#include "cpu/onednn.h"
+
+#include <dnnl.h>
+
+/* Generation 3 made memory descriptors opaque, dropped operation descriptors
+ * and the scale of eltwise post-ops. The helpers below hide that; everything
+ * after them is written once. */
+#if DNNL_VERSION_MAJOR >= 3
+
+typedef dnnl_memory_desc_t Desc;
+#define DESC_PTR(d) (d)
+
+static gboolean
+desc_init (Desc *d, int n, const dnnl_dims_t dims, dnnl_data_type_t type, dnnl_format_tag_t tag)
+{
+  return dnnl_memory_desc_create_with_tag (d, n, dims, type, tag) == dnnl_success;
+}
+
+static void
+desc_clear (Desc *d)
+{
+  if (*d)
+    dnnl_memory_desc_destroy (*d);
+  *d = NULL;
+}
+
+static gboolean
+desc_copy (Desc *d, const Desc *from)
+{
+  return dnnl_memory_desc_clone (d, *from) == dnnl_success;
+}
+
+/* A copy of one of a primitive descriptor's memory descriptors. */
+static gboolean
+desc_query (Desc *d, const_dnnl_primitive_desc_t pd, dnnl_query_t what)
+{
+  const_dnnl_memory_desc_t q = dnnl_primitive_desc_query_md (pd, what, 0);
+  return q && dnnl_memory_desc_clone (d, q) == dnnl_success;
+}
+
+static gboolean
+append_eltwise (dnnl_post_ops_t ops, dnnl_alg_kind_t alg, float alpha)
+{
+  return dnnl_post_ops_append_eltwise (ops, alg, alpha, 0) == dnnl_success;
+}
+
+static gboolean
+conv_desc_create (dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const Desc *in, const Desc *w,
+    const Desc *bias, const Desc *out, const dnnl_dims_t stride, const dnnl_dims_t dilation,
+    const dnnl_dims_t pad, const_dnnl_primitive_attr_t attr)
+{
+  return dnnl_convolution_forward_primitive_desc_create (pd, engine, dnnl_forward_inference,
+      dnnl_convolution_direct, *in, *w, *bias, *out, stride, dilation, pad, pad, attr)
+      == dnnl_success;
+}
+
+#else
+
+typedef dnnl_memory_desc_t Desc;
+#define DESC_PTR(d) (&(d))
+
+static gboolean
+desc_init (Desc *d, int n, const dnnl_dims_t dims, dnnl_data_type_t type, dnnl_format_tag_t tag)
+{
+  return dnnl_memory_desc_init_by_tag (d, n, dims, type, tag) == dnnl_success;
+}
+
+static void
+desc_clear (G_GNUC_UNUSED Desc *d)
+{
+}
+
+static gboolean
+desc_copy (Desc *d, const Desc *from)
+{
+  *d = *from;
+  return TRUE;
+}
+
+static gboolean
+desc_query (Desc *d, const_dnnl_primitive_desc_t pd, dnnl_query_t what)
+{
+  const dnnl_memory_desc_t *q = dnnl_primitive_desc_query_md (pd, what, 0);
+  if (!q)
+    return FALSE;
+  *d = *q;
+  return TRUE;
+}
+
+static gboolean
+append_eltwise (dnnl_post_ops_t ops, dnnl_alg_kind_t alg, float alpha)
+{
+  return dnnl_post_ops_append_eltwise (ops, 1, alg, alpha, 0) == dnnl_success;
+}
+
+static gboolean
+conv_desc_create (dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const Desc *in, const Desc *w,
+    const Desc *bias, const Desc *out, const dnnl_dims_t stride, const dnnl_dims_t dilation,
+    const dnnl_dims_t pad, const_dnnl_primitive_attr_t attr)
+{
+  dnnl_convolution_desc_t desc;
+  return dnnl_dilated_convolution_forward_desc_init (&desc, dnnl_forward_inference,
+      dnnl_convolution_direct, in, w, bias, out, stride, dilation, pad, pad) == dnnl_success
+      && dnnl_primitive_desc_create (pd, &desc, attr, engine, NULL) == dnnl_success;
+}
+
+#endif
+
+typedef struct {
+  const YoloConv *conv;
+  Desc desc;
+  dnnl_memory_t memory;
+} Packed;
+
+struct _YoloDnnlWeights {
+  dnnl_engine_t engine;
+  dnnl_stream_t stream;
+  GArray *packed;               /* Packed */
+};
+
+enum { ARG_IN, ARG_WEIGHTS, ARG_BIAS, ARG_OUT, ARG_SCRATCH, ARG_RESIDUAL, N_ARGS };
+
+struct _YoloDnnlConv {
+  YoloDnnlWeights *weights;
+  dnnl_primitive_desc_t pd;
+  dnnl_primitive_t primitive;
+  dnnl_exec_arg_t args[N_ARGS]; /* all memories but the weights are ours */
+  int n_args;
+};
+
+static gboolean
+fail (GError **error, const char *what)
+{
+  g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE,
+      "oneDNN %d.%d cannot make %s", dnnl_version ()->major, dnnl_version ()->minor, what);
+  return FALSE;
+}
+
+YoloDnnlWeights *
+yolo_dnnl_weights_new (GError **error)
+{
+  YoloDnnlWeights *w = g_new0 (YoloDnnlWeights, 1);
+  w->packed = g_array_new (FALSE, TRUE, sizeof (Packed));
+  if (dnnl_engine_create (&w->engine, dnnl_cpu, 0) != dnnl_success
+      || dnnl_stream_create (&w->stream, w->engine, dnnl_stream_default_flags) != dnnl_success) {
+    fail (error, "an engine");
+    g_clear_pointer (&w, yolo_dnnl_weights_free);
+  }
+  return w;
+}
+
+void
+yolo_dnnl_weights_free (YoloDnnlWeights *w)
+{
+  if (!w)
+    return;
+  for (guint i = 0; i < w->packed->len; i++) {
+    Packed *p = &g_array_index (w->packed, Packed, i);
+    dnnl_memory_destroy (p->memory);
+    desc_clear (&p->desc);
+  }
+  g_array_free (w->packed, TRUE);
+  if (w->stream)
+    dnnl_stream_destroy (w->stream);
+  if (w->engine)
+    dnnl_engine_destroy (w->engine);
+  g_free (w);
+}
+
+static dnnl_data_type_t
+dnnl_type (YoloDType t)
+{
+  return t == YOLO_BF16 ? dnnl_bf16 : dnnl_f32;
+}
+
+/* Dimensions of the weights as the model has them, [groups][out][in][h][w]; returns how many. */
+static int
+weight_dims (const YoloConv *conv, dnnl_dims_t d)
+{
+  int n = 0;
+  if (conv->groups > 1)
+    d[n++] = conv->groups;
+  d[n++] = conv->out_channels / conv->groups;
+  d[n++] = conv->in_channels / conv->groups;
+  d[n++] = conv->kernel[0];
+  d[n++] = conv->kernel[1];
+  return n;
+}
+
+/* The weights of @conv in layout @want, reordered unless that was done before. */
+static dnnl_memory_t
+pack (YoloDnnlWeights *w, const YoloConv *conv, Desc *want)
+{
+  for (guint i = 0; i < w->packed->len; i++) {
+    Packed *p = &g_array_index (w->packed, Packed, i);
+    if (p->conv == conv && dnnl_memory_desc_equal (DESC_PTR (p->desc), DESC_PTR (*want)))
+      return p->memory;
+  }
+
+  dnnl_dims_t dims;
+  int n = weight_dims (conv, dims);
+  Desc plain = { 0 };
+  dnnl_memory_t from = NULL, to = NULL;
+  dnnl_primitive_desc_t pd = NULL;
+  dnnl_primitive_t reorder = NULL;
+  gboolean ok = desc_init (&plain, n, dims, dnnl_f32, n == 5 ? dnnl_goihw : dnnl_oihw)
+      && dnnl_memory_create (&from, DESC_PTR (plain), w->engine, (void *) conv->weights) == dnnl_success
+      && dnnl_memory_create (&to, DESC_PTR (*want), w->engine, DNNL_MEMORY_ALLOCATE) == dnnl_success
+      && dnnl_reorder_primitive_desc_create (&pd, DESC_PTR (plain), w->engine,
+          DESC_PTR (*want), w->engine, NULL) == dnnl_success
+      && dnnl_primitive_create (&reorder, pd) == dnnl_success;
+  if (ok) {
+    dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, from }, { DNNL_ARG_TO, to } };
+    ok = dnnl_primitive_execute (reorder, w->stream, 2, args) == dnnl_success
+        && dnnl_stream_wait (w->stream) == dnnl_success;
+  }
+  if (reorder)
+    dnnl_primitive_destroy (reorder);
+  if (pd)
+    dnnl_primitive_desc_destroy (pd);
+  if (from)
+    dnnl_memory_destroy (from);
+  desc_clear (&plain);
+  Packed p = { .conv = conv, .memory = to };
+  if (!ok || !desc_copy (&p.desc, want)) {
+    if (to)
+      dnnl_memory_destroy (to);
+    return NULL;
+  }
+  g_array_append_val (w->packed, p);
+  return to;
+}
+
+static guint
+out_size (const YoloConv *c, int i, guint in)
+{
+  return (in + 2 * c->pad[i] - (c->dilation[i] * (c->kernel[i] - 1) + 1)) / c->stride[i] + 1;
+}
+
+static gboolean
+add_arg (YoloDnnlConv *c, int kind, const Desc *desc, void *data)
+{
+  dnnl_exec_arg_t *a = &c->args[c->n_args++];
+  a->arg = kind;
+  return dnnl_memory_create (&a->memory, DESC_PTR (*desc), c->weights->engine, data) == dnnl_success;
+}
+
+static gboolean
+set_attr (dnnl_primitive_attr_t attr, YoloActivation act, const Desc *residual)
+{
+  dnnl_post_ops_t ops;
+  if (dnnl_primitive_attr_set_scratchpad_mode (attr, dnnl_scratchpad_mode_user) != dnnl_success
+      || dnnl_post_ops_create (&ops) != dnnl_success)
+    return FALSE;
+  gboolean ok = TRUE;
+  if (act == YOLO_ACT_SILU)
+    ok = append_eltwise (ops, dnnl_eltwise_swish, 1);
+  else if (act == YOLO_ACT_RELU)
+    ok = append_eltwise (ops, dnnl_eltwise_relu, 0);
+  else if (act == YOLO_ACT_SIGMOID)
+    ok = append_eltwise (ops, dnnl_eltwise_logistic, 0);
+  if (ok && residual)
+    ok = dnnl_post_ops_append_binary (ops, dnnl_binary_add, DESC_PTR (*residual)) == dnnl_success;
+  ok = ok && dnnl_primitive_attr_set_post_ops (attr, ops) == dnnl_success;
+  dnnl_post_ops_destroy (ops);
+  return ok;
+}
+
+YoloDnnlConv *
+yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv, guint height, guint width,
+    YoloDType in, YoloDType out, gboolean residual, GError **error)
+{
+  YoloDnnlConv *c = g_new0 (YoloDnnlConv, 1);
+  c->weights = weights;
+
+  dnnl_dims_t in_dims = { 1, conv->in_channels, height, width };
+  dnnl_dims_t out_dims = { 1, conv->out_channels, out_size (conv, 0, height), out_size (conv, 1, width) };
+  dnnl_dims_t bias_dims = { conv->out_channels }, w_dims;
+  dnnl_dims_t stride = { conv->stride[0], conv->stride[1] }, pad = { conv->pad[0], conv->pad[1] };
+  dnnl_dims_t dilation = { conv->dilation[0] - 1, conv->dilation[1] - 1 };
+  int n = weight_dims (conv, w_dims);
+  Desc src = { 0 }, dst = { 0 }, bias = { 0 }, w = { 0 }, chosen = { 0 }, scratch = { 0 };
+  dnnl_primitive_attr_t attr = NULL;
+
+  gboolean ok = desc_init (&src, 4, in_dims, dnnl_type (in), dnnl_nhwc)
+      && desc_init (&dst, 4, out_dims, dnnl_type (out), dnnl_nhwc)
+      && desc_init (&bias, 1, bias_dims, dnnl_f32, dnnl_x)
+      && desc_init (&w, n, w_dims, dnnl_type (in), dnnl_format_tag_any)
+      && dnnl_primitive_attr_create (&attr) == dnnl_success
+      && set_attr (attr, conv->act, residual ? &dst : NULL)
+      && conv_desc_create (&c->pd, weights->engine, &src, &w, &bias, &dst, stride, dilation, pad, attr)
+      && dnnl_primitive_create (&c->primitive, c->pd) == dnnl_success
+      && desc_query (&chosen, c->pd, dnnl_query_weights_md)
+      && desc_query (&scratch, c->pd, dnnl_query_scratchpad_md);
+  if (ok) {
+    ok = add_arg (c, DNNL_ARG_SRC, &src, DNNL_MEMORY_NONE);
+    c->args[c->n_args++] = (dnnl_exec_arg_t) { DNNL_ARG_WEIGHTS, pack (weights, conv, &chosen) };
+    ok = ok && c->args[ARG_WEIGHTS].memory
+        && add_arg (c, DNNL_ARG_BIAS, &bias, (void *) conv->bias)
+        && add_arg (c, DNNL_ARG_DST, &dst, DNNL_MEMORY_NONE)
+        && add_arg (c, DNNL_ARG_SCRATCHPAD, &scratch, DNNL_MEMORY_NONE)
+        && (!residual || add_arg (c, DNNL_ARG_ATTR_MULTIPLE_POST_OP (conv->act != YOLO_ACT_NONE)
+            | DNNL_ARG_SRC_1, &dst, DNNL_MEMORY_NONE));
+  }
+  if (attr)
+    dnnl_primitive_attr_destroy (attr);
+  desc_clear (&src);
+  desc_clear (&dst);
+  desc_clear (&bias);
+  desc_clear (&w);
+  desc_clear (&chosen);
+  desc_clear (&scratch);
+  if (!ok) {
+    g_autofree char *what = g_strdup_printf ("a %ux%u convolution of %u to %u channels in %s",
+        conv->kernel[0], conv->kernel[1], conv->in_channels, conv->out_channels, yolo_dtype_name (in));
+    fail (error, what);
+    g_clear_pointer (&c, yolo_dnnl_conv_free);
+  }
+  return c;
+}
+
+void
+yolo_dnnl_conv_free (YoloDnnlConv *c)
+{
+  if (!c)
+    return;
+  for (int i = 0; i < c->n_args; i++)
+    if (i != ARG_WEIGHTS && c->args[i].memory)
+      dnnl_memory_destroy (c->args[i].memory);
+  if (c->primitive)
+    dnnl_primitive_destroy (c->primitive);
+  if (c->pd)
+    dnnl_primitive_desc_destroy (c->pd);
+  g_free (c);
+}
+
+gsize
+yolo_dnnl_conv_scratch (const YoloDnnlConv *c)
+{
+  return dnnl_memory_desc_get_size (dnnl_primitive_desc_query_md (c->pd, dnnl_query_scratchpad_md, 0));
+}
+
+const char *
+yolo_dnnl_conv_impl (const YoloDnnlConv *c)
+{
+  const char *name = NULL;
+  return dnnl_primitive_desc_query (c->pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success ? name : "?";
+}
+
+gboolean
+yolo_dnnl_conv_run (YoloDnnlConv *c, void *in, void *residual, void *out, void *scratch, GError **error)
+{
+  gboolean ok = dnnl_memory_set_data_handle (c->args[ARG_IN].memory, in) == dnnl_success
+      && dnnl_memory_set_data_handle (c->args[ARG_OUT].memory, out) == dnnl_success
+      && dnnl_memory_set_data_handle (c->args[ARG_SCRATCH].memory, scratch) == dnnl_success
+      && (!residual || dnnl_memory_set_data_handle (c->args[ARG_RESIDUAL].memory, residual) == dnnl_success)
+      && dnnl_primitive_execute (c->primitive, c->weights->stream, c->n_args, c->args) == dnnl_success
+      && dnnl_stream_wait (c->weights->stream) == dnnl_success;
+  if (!ok)
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "oneDNN's %s failed",
+        yolo_dnnl_conv_impl (c));
+  return ok;
+}

@@ -1,0 +1,45 @@
+/* Convolutions by oneDNN, of one image, on dense tensors. The one place that
+ * knows oneDNN's API, in its second (2.6) and third generation. */
+
+#ifndef YOLO_CPU_ONEDNN_H
+#define YOLO_CPU_ONEDNN_H
+
+#include "cpu/tensor.h"
+
+G_BEGIN_DECLS
+
+/* Weights of a net in the layouts that its primitives asked for: each is
+ * reordered once, however many sizes run. */
+typedef struct _YoloDnnlWeights YoloDnnlWeights;
+YoloDnnlWeights *yolo_dnnl_weights_new (GError **error);
+void yolo_dnnl_weights_free (YoloDnnlWeights *weights);
+
+typedef struct _YoloDnnlConv YoloDnnlConv;
+
+/**
+ * yolo_dnnl_conv_new:
+ * @weights: of the net; must outlive the convolution
+ * @conv: must outlive the convolution
+ * @height: of the input map
+ * @width: of the input map
+ * @in: type of the input, YOLO_F32 or YOLO_BF16
+ * @out: type of the output
+ * @residual: whether a tensor like the output is added after the activation
+ *
+ * Returns: (transfer full): out = act (conv (in) + bias) [+ residual] of one
+ * image, or NULL with @error
+ */
+YoloDnnlConv *yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv,
+    guint height, guint width, YoloDType in, YoloDType out, gboolean residual, GError **error);
+void yolo_dnnl_conv_free (YoloDnnlConv *c);
+
+/* Bytes of the scratchpad that a run needs, 64-byte aligned. */
+gsize yolo_dnnl_conv_scratch (const YoloDnnlConv *c);
+/* oneDNN's name of the implementation, "brgconv:avx512_core"; "ref:any" is a hundred times slower. */
+const char *yolo_dnnl_conv_impl (const YoloDnnlConv *c);
+gboolean yolo_dnnl_conv_run (YoloDnnlConv *c, void *in, void *residual, void *out, void *scratch,
+    GError **error);
+
+G_END_DECLS
+
+#endif

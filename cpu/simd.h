@@ -1,0 +1,62 @@
+/* For the files that are compiled once per instruction set. */
+
+#ifndef YOLO_CPU_SIMD_H
+#define YOLO_CPU_SIMD_H
+
+#include <math.h>
+#include <string.h>
+#include "cpu/tensor.h"
+
+/* YOLO_ISA is the suffix of the set that a file is compiled for. */
+#define YOLO_JOIN_(a, b) a##_##b
+#define YOLO_JOIN(a, b) YOLO_JOIN_ (a, b)
+#define YOLO_NAME(name) YOLO_JOIN (name, YOLO_ISA)
+
+/* bf16 is the upper half of a float; rounding is to nearest even, and a NaN stays one. */
+static inline float
+bf16_to_f32 (guint16 b)
+{
+  guint32 u = (guint32) b << 16;
+  float f;
+  memcpy (&f, &u, 4);
+  return f;
+}
+
+static inline guint16
+f32_to_bf16 (float f)
+{
+  guint32 u;
+  memcpy (&u, &f, 4);
+  guint32 r = (u + 0x7fff + (u >> 16 & 1)) >> 16;
+  return f != f ? u >> 16 | 0x40 : r;
+}
+
+static inline void
+load_f32 (float *restrict to, const void *restrict from, guint n, YoloDType dtype)
+{
+  if (dtype == YOLO_F32) {
+    memcpy (to, from, n * sizeof (float));
+  } else if (dtype == YOLO_BF16) {
+    const guint16 *p = from;
+    for (guint i = 0; i < n; i++)
+      to[i] = bf16_to_f32 (p[i]);
+  } else {
+    const guint8 *p = from;
+    for (guint i = 0; i < n; i++)
+      to[i] = p[i];
+  }
+}
+
+static inline void
+store_f32 (void *restrict to, const float *restrict from, guint n, YoloDType dtype)
+{
+  if (dtype == YOLO_F32) {
+    memcpy (to, from, n * sizeof (float));
+  } else {
+    guint16 *p = to;
+    for (guint i = 0; i < n; i++)
+      p[i] = f32_to_bf16 (from[i]);
+  }
+}
+
+#endif

@@ -1,0 +1,34 @@
+/* In place of the back end where oneDNN is missing or -Dcpu=disabled. */
+
+#include "network/backend.h"
+
+static gboolean
+available (G_GNUC_UNUSED guint device, GError **error)
+{
+  g_set_error_literal (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE,
+      "built without the CPU back end: install oneDNN (libdnnl-dev) and build with -Dcpu=enabled");
+  return FALSE;
+}
+
+static YoloPrecision
+resolve (guint device, YoloPrecision precision, GError **error)
+{
+  available (device, error);
+  return precision;
+}
+
+static YoloNet *
+load (G_GNUC_UNUSED YoloModel *model, guint device, G_GNUC_UNUSED YoloPrecision precision,
+    G_GNUC_UNUSED guint threads, GError **error)
+{
+  available (device, error);
+  return NULL;
+}
+
+const YoloBackend yolo_cpu_backend = {
+  .name = "cpu",
+  .host_memory = TRUE,
+  .available = available,
+  .resolve = resolve,
+  .load = load,
+};

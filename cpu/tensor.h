@@ -1,0 +1,41 @@
+/* A view with its address: what the back end's kernels work on. */
+
+#ifndef YOLO_CPU_TENSOR_H
+#define YOLO_CPU_TENSOR_H
+
+#include "network/plan.h"
+
+/* Element (n, y, x, c) is at data + n * image + y * row + x * pixel + c *
+ * (size of dtype). Channels are neighbours; pixels may have others' channels
+ * between them. */
+typedef struct {
+  char *data;                   /* NULL: no tensor */
+  guint height, width, channels;
+  gsize pixel, row, image;      /* bytes from one to the next */
+  YoloDType dtype;
+} YoloTensor;
+
+static inline char *
+yolo_tensor_at (const YoloTensor *t, gsize n, gsize y, gsize x)
+{
+  return t->data + n * t->image + y * t->row + x * t->pixel;
+}
+
+static inline gboolean
+yolo_tensor_dense (const YoloTensor *t)
+{
+  return t->pixel == t->channels * yolo_dtype_size (t->dtype);
+}
+
+/* A dense tensor of that shape at @data. */
+static inline YoloTensor
+yolo_tensor_make (void *data, guint height, guint width, guint channels, YoloDType dtype)
+{
+  YoloTensor t = { data, height, width, channels, 0, 0, 0, dtype };
+  t.pixel = (gsize) channels * yolo_dtype_size (dtype);
+  t.row = width * t.pixel;
+  t.image = height * t.row;
+  return t;
+}
+
+#endif
