@@ -1,11 +1,11 @@
 /* Preprocess, a row at a time.
  *
  * For each row of the source that an output row needs: the samples of the
- * needed columns are gathered into dense arrays, converted to R G B, and
- * scaled along the row to 15-bit sums; two such rows make an output row. All
- * but the gather runs on arrays that lie in the first-level cache and is
- * vectorised by the compiler. The results are those of
- * yolo_preprocess_reference(), bit for bit. */
+ * needed columns are gathered into a dense array, a 32-bit word a column,
+ * converted to R G B in place, and scaled along the row to 15-bit sums; two
+ * such rows make an output row. All arrays fit into the first two levels of
+ * the cache, and all but the gather is vectorised by the compiler. The results
+ * are those of yolo_preprocess_reference(), bit for bit. */
 
 #include "postprocess/preprocess.h"
 #include "postprocess/sample.h"
@@ -15,6 +15,9 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A word holds R G B 0 as bytes in memory, or Y U V from the lowest bit on. */
+_Static_assert (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are read as bytes");
 
 /* What the tables depend on. */
 typedef struct {
@@ -26,13 +29,15 @@ struct _YoloPreprocess {
   Geometry geometry;
   YoloScale scale;
   bool one_tap;                 /* a column of the output is a column of the source */
-  int n_taps;                   /* columns that are gathered */
+  bool dense;                   /* every column of the source is fetched */
+  int n_taps;                   /* columns that are fetched */
   int32_t *first, *others;      /* [n_taps] bytes into the row: of component 0, of 1 and 2 */
-  int32_t *pick[2];             /* [width] the two taps of a column of the output; NULL: itself, and itself + width */
-  int16_t *weight[2];           /* [width] in 2048ths */
+  int32_t *pick;                /* [width] if dense: the left tap of a column, its right one follows it;
+                                   else tap i and tap width + i belong to column i */
+  int16_t *weight[2];           /* [4 * width] in 2048ths, the same for the four bytes of a word */
   void *tables;
   size_t tables_size;
-  uint8_t *scratch;             /* of all threads */
+  void *scratch;                /* of all threads */
   size_t scratch_size;
 };
 
@@ -51,12 +56,13 @@ typedef struct {
 
 /* Of one thread. */
 typedef struct {
-  uint16_t *samples[3];         /* [n_taps] Y U V */
-  uint8_t *taps[3];             /* [n_taps] R G B */
-  int16_t *sums[2][3];          /* [width] two source rows scaled along the row */
+  uint32_t *taps[2];            /* [n_taps + 1] of a source row; the second for YOLO_SCALE_HALF */
+  uint32_t *pair[2];            /* [width] the taps picked */
+  int16_t *sums[2];             /* [4 * width] two source rows scaled along the row */
   int row[2];                   /* which they are, or -1 */
-  uint8_t *levels[3];           /* [width] an output row, R G B */
-  uint8_t *packed;              /* [3 * width] the same, RGBRGB */
+  uint32_t *line;               /* [net_width] an output row with its borders */
+  uint32_t *border;             /* [net_width] one of nothing else */
+  uint8_t *packed;              /* [3 * net_width + 1] one without the fourth bytes */
 } Scratch;
 
 YoloPreprocess *
@@ -98,61 +104,58 @@ grow (void **mem, size_t *have, size_t need)
   return true;
 }
 
-static void
-place_tables (YoloPreprocess *pre, uint8_t *base, size_t *size, int width, bool picks)
+static size_t
+place_tables (YoloPreprocess *pre, uint8_t *base, int width)
 {
-  size_t n = (size_t) pre->n_taps;
+  size_t size = 0;
 
-  *size = 0;
-  pre->first = take (base, size, n * sizeof (int32_t));
-  pre->others = take (base, size, n * sizeof (int32_t));
-  for (int k = 0; k < 2; k++) {
-    pre->pick[k] = picks ? take (base, size, (size_t) width * sizeof (int32_t)) : NULL;
-    pre->weight[k] = take (base, size, (size_t) width * sizeof (int16_t));
-  }
+  pre->first = take (base, &size, (size_t) pre->n_taps * sizeof (int32_t));
+  pre->others = take (base, &size, (size_t) pre->n_taps * sizeof (int32_t));
+  pre->pick = take (base, &size, (size_t) width * sizeof (int32_t));
+  for (int k = 0; k < 2; k++)
+    pre->weight[k] = take (base, &size, 4 * (size_t) width * sizeof (int16_t));
+  return size;
 }
 
-/* Columns closer than two source pixels share taps: every column of the
- * source is gathered and converted once, then picked from. */
+/* How many columns can be copied and converted, vectorised, in the time that
+ * it takes to gather one. */
+#define COLUMNS_PER_GATHER 3
+
 static bool
 make_tables (YoloPreprocess *pre, const Geometry *g)
 {
   const YoloLayout *layout = &yolo_layouts[g->format];
   int width = g->width;
-  size_t size;
 
-  pre->geometry = (Geometry) { .width = 0 };
+  pre->geometry = (Geometry) { .width = 0 };    /* not valid until all is done */
   pre->scale = yolo_scale (g->src_width, g->src_height, width, g->height);
   pre->one_tap = pre->scale != YOLO_SCALE_HALF;
-  if (pre->scale == YOLO_SCALE_LINEAR)
-    for (int x = 0; x < width && pre->one_tap; x++)
-      pre->one_tap = yolo_tap_column (x, g->src_width, width).weight[1] == 0;
+  for (int x = 0; x < width && pre->one_tap && pre->scale == YOLO_SCALE_LINEAR; x++)
+    pre->one_tap = yolo_tap_column (x, g->src_width, width).weight[1] == 0;
+  pre->n_taps = pre->one_tap ? width : 2 * width;
+  pre->dense = (int64_t) pre->n_taps * COLUMNS_PER_GATHER >= g->src_width;
+  if (pre->dense)
+    pre->n_taps = g->src_width;
 
-  int sparse = pre->one_tap ? width : 2 * width;
-  bool picks = sparse > g->src_width;
-  pre->n_taps = picks ? g->src_width : sparse;
-
-  place_tables (pre, NULL, &size, width, picks);
-  if (!grow (&pre->tables, &pre->tables_size, size))
+  if (!grow (&pre->tables, &pre->tables_size, place_tables (pre, NULL, width)))
     return false;
-  place_tables (pre, pre->tables, &size, width, picks);
+  place_tables (pre, pre->tables, width);
 
   for (int x = 0; x < width; x++) {
-    YoloTap t = { .index = { x, x }, .weight = { 2048, 0 } };
-    if (pre->scale == YOLO_SCALE_HALF)
-      t = (YoloTap) { .index = { 2 * x, 2 * x + 1 } };
-    else if (pre->scale == YOLO_SCALE_LINEAR)
-      t = yolo_tap_column (x, g->src_width, width);
-    for (int k = 0; k < 2; k++) {
-      pre->weight[k][x] = t.weight[k];
-      if (picks)
-        pre->pick[k][x] = t.index[k];
-      else if (k == 0 || !pre->one_tap)
-        pre->first[k * width + x] = t.index[k];
+    YoloTap t = yolo_tap_column (x, g->src_width, width);
+    for (int c = 0; c < 4; c++) {
+      pre->weight[0][4 * x + c] = t.weight[0];
+      pre->weight[1][4 * x + c] = t.weight[1];
+    }
+    pre->pick[x] = t.index[0];
+    if (!pre->dense) {
+      pre->first[x] = t.index[0];
+      if (!pre->one_tap)
+        pre->first[width + x] = t.index[1];
     }
   }
   for (int i = 0; i < pre->n_taps; i++) {
-    int column = g->x + (picks ? i : pre->first[i]);
+    int column = g->x + (pre->dense ? i : pre->first[i]);
     pre->first[i] = (column >> layout->component[0].x_shift) * layout->component[0].step;
     pre->others[i] = (column >> layout->component[1].x_shift) * layout->component[1].step;
   }
@@ -161,90 +164,203 @@ make_tables (YoloPreprocess *pre, const Geometry *g)
 }
 
 static size_t
-place_scratch (const YoloPreprocess *pre, uint8_t *base, Scratch *s)
+place_scratch (const YoloPreprocess *pre, int net_width, uint8_t *base, Scratch *s)
 {
-  size_t size = 0, n = (size_t) pre->n_taps, width = (size_t) pre->geometry.width;
+  size_t size = 0, n = (size_t) pre->n_taps + 1;
+  size_t width = (size_t) pre->geometry.width, line = (size_t) net_width;
 
-  for (int c = 0; c < 3; c++) {
-    s->samples[c] = take (base, &size, n * sizeof (uint16_t));
-    s->taps[c] = take (base, &size, n);
-    for (int k = 0; k < 2; k++)
-      s->sums[k][c] = take (base, &size, width * sizeof (int16_t));
-    s->levels[c] = take (base, &size, width);
+  for (int k = 0; k < 2; k++) {
+    s->taps[k] = take (base, &size, n * sizeof (uint32_t));
+    s->pair[k] = take (base, &size, width * sizeof (uint32_t));
+    s->sums[k] = take (base, &size, 4 * width * sizeof (int16_t));
+    s->row[k] = -1;
   }
-  s->packed = take (base, &size, 3 * width);
-  s->row[0] = s->row[1] = -1;
+  s->line = take (base, &size, line * sizeof (uint32_t));
+  s->border = take (base, &size, line * sizeof (uint32_t));
+  s->packed = take (base, &size, 3 * line + 1);
   return size;
 }
 
 /* -- along a source row -- */
 
+/* The samples of the taps, `bits` bits each, wherever they are. */
 static void
-gather_levels (const uint8_t *row, const int32_t *at, int n, uint8_t *out)
+gather_bytes (int n, const uint8_t *c0, const uint8_t *c1, const uint8_t *c2,
+    const int32_t *restrict first, const int32_t *restrict others, uint32_t *restrict out)
 {
   for (int i = 0; i < n; i++)
-    out[i] = row[at[i]];
+    out[i] = c0[first[i]] | (uint32_t) c1[others[i]] << 8 | (uint32_t) c2[others[i]] << 16;
+}
+
+static uint32_t
+ten_bits (const uint8_t *p)
+{
+  uint16_t word;
+  memcpy (&word, p, sizeof word);       /* rows may be unaligned */
+  return word >> 6;
 }
 
 static void
-gather_samples (const uint8_t *row, const int32_t *at, int n, uint16_t *out)
+gather_words (int n, const uint8_t *c0, const uint8_t *c1, const uint8_t *c2,
+    const int32_t *restrict first, const int32_t *restrict others, uint32_t *restrict out)
 {
   for (int i = 0; i < n; i++)
-    out[i] = row[at[i]];
+    out[i] = ten_bits (c0 + first[i]) | ten_bits (c1 + others[i]) << 10 | ten_bits (c2 + others[i]) << 20;
 }
 
-static void
-gather_words (const uint8_t *row, const int32_t *at, int n, uint16_t *out)
+/* The same of neighbouring columns from the pointers on, vectorised: of
+ * formats with all components of a pixel ... */
+static inline void
+copy_pixels (int n, const uint8_t *c0, const uint8_t *c1, const uint8_t *c2, int step,
+    uint32_t *restrict out)
 {
-  for (int i = 0; i < n; i++) {
-    uint16_t word;
-    memcpy (&word, row + at[i], sizeof word);   /* rows may be unaligned */
-    out[i] = word >> 6;
+  for (int i = 0; i < n; i++)
+    out[i] = c0[step * i] | (uint32_t) c1[step * i] << 8 | (uint32_t) c2[step * i] << 16;
+}
+
+/* ... and of formats where two columns share chroma; the first is the left one. */
+static inline void
+copy_pairs (int n, const uint8_t *c0, const uint8_t *c1, const uint8_t *c2, int step,
+    int chroma_step, uint32_t *restrict out)
+{
+  for (int i = 0; i < n / 2; i++) {
+    uint32_t chroma = (uint32_t) c1[chroma_step * i] << 8 | (uint32_t) c2[chroma_step * i] << 16;
+    out[2 * i] = c0[step * 2 * i] | chroma;
+    out[2 * i + 1] = c0[step * (2 * i + 1)] | chroma;
   }
 }
 
-static inline uint8_t
-clamp_level (int32_t v)
+static inline void
+copy_word_pairs (int n, const uint8_t *c0, const uint8_t *c1, const uint8_t *c2,
+    uint32_t *restrict out)
 {
-  return (uint8_t) (v < 0 ? 0 : v > 255 ? 255 : v);
+  for (int i = 0; i < n / 2; i++) {
+    uint32_t chroma = ten_bits (c1 + 4 * i) << 10 | ten_bits (c2 + 4 * i) << 20;
+    out[2 * i] = ten_bits (c0 + 4 * i) | chroma;
+    out[2 * i + 1] = ten_bits (c0 + 4 * i + 2) | chroma;
+  }
 }
 
+static inline void
+copy_grey (int n, const uint8_t *c0, uint32_t *restrict out)
+{
+  for (int i = 0; i < n; i++)
+    out[i] = c0[i] | 128 << 8 | 128 << 16;
+}
+
+/* Constant steps, so that each is vectorised for itself. */
 YOLO_SIMD static void
-convert (const YoloColour *colour, int n, const uint16_t *restrict y,
-    const uint16_t *restrict u, const uint16_t *restrict v, uint8_t *restrict r,
-    uint8_t *restrict g, uint8_t *restrict b)
+copy_columns (YoloPixelFormat format, int n, const uint8_t *c0, const uint8_t *c1,
+    const uint8_t *c2, uint32_t *restrict out)
+{
+  switch (format) {
+    case YOLO_FORMAT_RGB:
+    case YOLO_FORMAT_BGR:
+      copy_pixels (n, c0, c1, c2, 3, out);
+      break;
+    case YOLO_FORMAT_RGBA:
+    case YOLO_FORMAT_BGRA:
+      copy_pixels (n, c0, c1, c2, 4, out);
+      break;
+    case YOLO_FORMAT_GRAY8:
+      copy_grey (n, c0, out);
+      break;
+    case YOLO_FORMAT_NV12:
+    case YOLO_FORMAT_NV21:
+      copy_pairs (n, c0, c1, c2, 1, 2, out);
+      break;
+    case YOLO_FORMAT_I420:
+      copy_pairs (n, c0, c1, c2, 1, 1, out);
+      break;
+    case YOLO_FORMAT_YUY2:
+      copy_pairs (n, c0, c1, c2, 2, 4, out);
+      break;
+    case YOLO_FORMAT_P010:
+      copy_word_pairs (n, c0, c1, c2, out);
+      break;
+    case YOLO_N_FORMATS:
+      break;
+  }
+}
+
+static inline uint32_t
+clamp_level (int32_t v)
+{
+  return (uint32_t) (v < 0 ? 0 : v > 255 ? 255 : v);
+}
+
+/* Y U V of `bits` bits each to R G B, in place. */
+YOLO_SIMD static void
+convert_yuv (const YoloColour *colour, int n, int bits, uint32_t *restrict words)
 {
   const int32_t (*m)[3] = colour->factor;
   const int32_t luma = m[0][0], rv = m[0][2], gu = m[1][1], gv = m[1][2], bu = m[2][1];
   const int32_t r0 = colour->offset[0], g0 = colour->offset[1], b0 = colour->offset[2];
+  const uint32_t mask = (1u << bits) - 1;
 
   for (int i = 0; i < n; i++) {
-    int32_t l = luma * y[i];
-    r[i] = clamp_level ((l + rv * v[i] + r0) >> 16);
-    g[i] = clamp_level ((l + gu * u[i] + gv * v[i] + g0) >> 16);
-    b[i] = clamp_level ((l + bu * u[i] + b0) >> 16);
+    int32_t y = (int32_t) (words[i] & mask);
+    int32_t u = (int32_t) (words[i] >> bits & mask);
+    int32_t v = (int32_t) (words[i] >> 2 * bits & mask);
+    uint32_t r = clamp_level ((luma * y + rv * v + r0) >> 16);
+    uint32_t g = clamp_level ((luma * y + gu * u + gv * v + g0) >> 16);
+    uint32_t b = clamp_level ((luma * y + bu * u + b0) >> 16);
+    words[i] = r | g << 8 | b << 16;
   }
 }
 
-YOLO_SIMD static void
-convert_grey (const YoloColour *colour, int n, const uint16_t *restrict y, uint8_t *restrict level)
+static void
+gather (const Run *run, const uint8_t *const c[3], int from, int to, uint32_t *taps)
 {
-  const int32_t *m = colour->factor[0];
-  const int32_t luma = m[0], offset = colour->offset[0] + (m[1] + m[2]) * 128;
+  const int32_t *first = run->pre->first + from, *others = run->pre->others + from;
 
-  for (int i = 0; i < n; i++)
-    level[i] = clamp_level ((luma * y[i] + offset) >> 16);
+  if (run->layout->bits == 8)
+    gather_bytes (to - from, c[0], c[1], c[2], first, others, taps + from);
+  else
+    gather_words (to - from, c[0], c[1], c[2], first, others, taps + from);
+}
+
+/* The samples of the needed columns of a row of the visible part. */
+static void
+fetch (const Run *run, int row, uint32_t *taps)
+{
+  static const uint8_t middle = 128;    /* of all columns of grey */
+  const YoloPreprocess *pre = run->pre;
+  const YoloLayout *layout = run->layout;
+  const uint8_t *c[3] = { NULL, &middle, &middle };
+  int n = pre->n_taps;
+
+  row += run->y;
+  for (int i = 0; i < layout->n_components; i++) {
+    int plane = layout->component[i].plane;
+    c[i] = (const uint8_t *) run->frame->plane[plane]
+        + (row >> layout->component[i].y_shift) * run->frame->stride[plane]
+        + layout->component[i].offset;
+  }
+
+  if (pre->dense) {
+    bool pairs = layout->component[1].x_shift;
+    int before = pairs && run->x % 2;   /* a column without the left one of its pair */
+    int copied = pairs ? (n - before) & ~1 : n;
+    gather (run, c, 0, before, taps);
+    if (copied)
+      copy_columns (run->frame->format, copied, c[0] + pre->first[before],
+          c[1] + pre->others[before], c[2] + pre->others[before], taps + before);
+    gather (run, c, before + copied, n, taps);
+  } else {
+    gather (run, c, 0, n, taps);
+  }
+}
+
+static void
+convert (const Run *run, int n, uint32_t *words)
+{
+  if (run->layout->yuv)
+    convert_yuv (&run->colour, n, run->layout->bits, words);
 }
 
 YOLO_SIMD static void
-add_pairs (int n, const uint8_t *restrict a, const uint8_t *restrict b, int16_t *restrict out)
-{
-  for (int i = 0; i < n; i++)
-    out[i] = (int16_t) (a[i] + b[i]);
-}
-
-YOLO_SIMD static void
-weigh_pairs (int n, const uint8_t *restrict a, const uint8_t *restrict b,
+weigh (int n, const uint8_t *restrict a, const uint8_t *restrict b,
     const int16_t *restrict wa, const int16_t *restrict wb, int16_t *restrict out)
 {
   for (int i = 0; i < n; i++)
@@ -252,50 +368,10 @@ weigh_pairs (int n, const uint8_t *restrict a, const uint8_t *restrict b,
 }
 
 static void
-pick_and_weigh (int n, const uint8_t *taps, int32_t *const pick[2], int16_t *const weight[2],
-    int16_t *restrict out)
+pick (int n, const uint32_t *restrict from, const int32_t *restrict at, uint32_t *restrict out)
 {
   for (int i = 0; i < n; i++)
-    out[i] = (int16_t) ((taps[pick[0][i]] * weight[0][i] + taps[pick[1][i]] * weight[1][i]) >> 4);
-}
-
-YOLO_SIMD static void
-widen (int n, const uint8_t *restrict a, int16_t *restrict out)
-{
-  for (int i = 0; i < n; i++)
-    out[i] = (int16_t) (a[i] << 7);     /* times 2048, >> 4 */
-}
-
-/* R G B of the needed columns of a row of the visible part into s->taps. */
-static void
-fetch (const Run *run, int row, Scratch *s)
-{
-  const YoloPreprocess *pre = run->pre;
-  const YoloLayout *layout = run->layout;
-  int n = pre->n_taps;
-
-  row += run->y;
-  for (int c = 0; c < layout->n_components; c++) {
-    int plane = layout->component[c].plane;
-    const uint8_t *p = (const uint8_t *) run->frame->plane[plane]
-        + (row >> layout->component[c].y_shift) * run->frame->stride[plane]
-        + layout->component[c].offset;
-    const int32_t *at = c == 0 ? pre->first : pre->others;
-    if (!layout->yuv)
-      gather_levels (p, at, n, s->taps[c]);
-    else if (layout->bits == 8)
-      gather_samples (p, at, n, s->samples[c]);
-    else
-      gather_words (p, at, n, s->samples[c]);
-  }
-  if (layout->n_components == 1) {
-    convert_grey (&run->colour, n, s->samples[0], s->taps[0]);
-    memcpy (s->taps[1], s->taps[0], (size_t) n);
-    memcpy (s->taps[2], s->taps[0], (size_t) n);
-  } else if (layout->yuv) {
-    convert (&run->colour, n, s->samples[0], s->samples[1], s->samples[2],
-        s->taps[0], s->taps[1], s->taps[2]);
-  }
+    out[i] = from[at[i]];
 }
 
 /* A source row scaled along the row, into s->sums[slot]. */
@@ -303,31 +379,42 @@ static void
 scale_row (const Run *run, int row, Scratch *s, int slot)
 {
   const YoloPreprocess *pre = run->pre;
-  int n = pre->geometry.width;
+  int n = pre->geometry.width, n_taps = pre->n_taps;
+  uint32_t *taps = s->taps[0], *left = taps, *right = taps + (pre->one_tap ? 0 : n);
+  bool convert_first = !pre->dense || n_taps <= 2 * n;  /* rather than what is picked */
 
-  fetch (run, row, s);
-  for (int c = 0; c < 3; c++) {
-    const uint8_t *taps = s->taps[c];
-    int16_t *out = s->sums[slot][c];
-    if (pre->scale == YOLO_SCALE_HALF)
-      add_pairs (n, taps, taps + n, out);
-    else if (pre->pick[0])
-      pick_and_weigh (n, taps, pre->pick, pre->weight, out);
-    else if (pre->one_tap)
-      widen (n, taps, out);
-    else
-      weigh_pairs (n, taps, taps + n, pre->weight[0], pre->weight[1], out);
+  fetch (run, row, taps);
+  if (convert_first)
+    convert (run, n_taps, taps);
+  if (pre->dense) {
+    left = s->pair[0];
+    right = s->pair[1];
+    taps[n_taps] = 0;           /* right of the last column, of weight 0 */
+    pick (n, taps, pre->pick, left);
+    pick (n, taps + 1, pre->pick, right);
   }
+  if (!convert_first) {
+    convert (run, n, left);
+    convert (run, n, right);
+  }
+  weigh (4 * n, (const uint8_t *) left, (const uint8_t *) right, pre->weight[0], pre->weight[1], s->sums[slot]);
   s->row[slot] = row;
 }
 
 /* -- across rows -- */
 
+/* Two bytes of a word at a time: no sum of four passes into the next. */
 YOLO_SIMD static void
-mean_of_sums (int n, const int16_t *restrict a, const int16_t *restrict b, uint8_t *restrict out)
+mean_of_four (int n, const uint32_t *restrict top, const uint32_t *restrict bottom, uint32_t *restrict out)
 {
-  for (int i = 0; i < n; i++)
-    out[i] = (uint8_t) ((a[i] + b[i] + 2) >> 2);
+  const uint32_t mask = 0x00ff00ff, half = 0x00020002;
+
+  for (int i = 0; i < n; i++) {
+    uint32_t a = top[2 * i], b = top[2 * i + 1], c = bottom[2 * i], d = bottom[2 * i + 1];
+    uint32_t even = (a & mask) + (b & mask) + (c & mask) + (d & mask) + half;
+    uint32_t odd = (a >> 8 & mask) + (b >> 8 & mask) + (c >> 8 & mask) + (d >> 8 & mask) + half;
+    out[i] = (even >> 2 & mask) | (odd >> 2 & mask) << 8;
+  }
 }
 
 YOLO_SIMD static void
@@ -351,49 +438,38 @@ need_rows (const Run *run, const int rows[2], Scratch *s, int slot[2])
   }
 }
 
-/* The row y of the scaled frame into s->levels. */
+/* The row y of the scaled frame. */
 static void
-make_row (const Run *run, int y, Scratch *s)
+make_row (const Run *run, int y, Scratch *s, uint32_t *out)
 {
   const YoloPreprocess *pre = run->pre;
   const Geometry *g = &pre->geometry;
-  int n = g->width, slot[2];
+  int slot[2];
 
   if (pre->scale == YOLO_SCALE_HALF) {
-    need_rows (run, (int[2]) { 2 * y, 2 * y + 1 }, s, slot);
-    for (int c = 0; c < 3; c++)
-      mean_of_sums (n, s->sums[slot[0]][c], s->sums[slot[1]][c], s->levels[c]);
+    fetch (run, 2 * y, s->taps[0]);
+    fetch (run, 2 * y + 1, s->taps[1]);
+    convert (run, pre->n_taps, s->taps[0]);
+    convert (run, pre->n_taps, s->taps[1]);
+    mean_of_four (g->width, s->taps[0], s->taps[1], out);
     return;
   }
 
-  YoloTap t = { .index = { y, y }, .weight = { 2048, 0 } };
-  if (pre->scale == YOLO_SCALE_LINEAR)
-    t = yolo_tap_row (y, g->src_height, g->height);
-  if (pre->one_tap && !pre->pick[0] && t.weight[1] == 0) {
-    fetch (run, t.index[0], s);
-    for (int c = 0; c < 3; c++)
-      memcpy (s->levels[c], s->taps[c], (size_t) n);
-    return;
-  }
+  YoloTap t = yolo_tap_row (y, g->src_height, g->height);
   if (t.weight[1] == 0)
     t.index[1] = t.index[0];
+  if (t.weight[1] == 0 && pre->one_tap) {       /* weights of 2048 alone change nothing */
+    fetch (run, t.index[0], pre->n_taps == g->width ? out : s->taps[0]);
+    if (pre->n_taps != g->width)
+      pick (g->width, s->taps[0], pre->pick, out);
+    convert (run, g->width, out);
+    return;
+  }
   need_rows (run, t.index, s, slot);
-  for (int c = 0; c < 3; c++)
-    blend (n, s->sums[slot[0]][c], s->sums[slot[1]][c], t.weight[0], t.weight[1], s->levels[c]);
+  blend (4 * g->width, s->sums[slot[0]], s->sums[slot[1]], t.weight[0], t.weight[1], (uint8_t *) out);
 }
 
 /* -- into the tensor -- */
-
-YOLO_SIMD static void
-interleave (int n, const uint8_t *restrict r, const uint8_t *restrict g,
-    const uint8_t *restrict b, uint8_t *restrict out)
-{
-  for (int i = 0; i < n; i++) {
-    out[3 * i] = r[i];
-    out[3 * i + 1] = g[i];
-    out[3 * i + 2] = b[i];
-  }
-}
 
 YOLO_SIMD static void
 store_f32 (int n, const uint8_t *restrict in, float *restrict out)
@@ -435,37 +511,33 @@ store (int n, const uint8_t *in, void *out, YoloTensorType type)
   }
 }
 
-static uint8_t *
-pixel (const Run *run, int x, int y)
-{
-  size_t i = ((size_t) y * run->box->net_width + x) * run->channels;
-  return run->dst + i * yolo_tensor_element_size (run->type);
-}
-
+/* Each word is written over the fourth byte of the one before. */
 static void
-store_row (const Run *run, int y, Scratch *s)
+pack (int n, const uint32_t *restrict words, uint8_t *restrict out)
 {
-  int n = run->pre->geometry.width;
-  uint8_t *out = pixel (run, run->box->left, y);
-
-  if (run->channels == 3) {
-    interleave (n, s->levels[0], s->levels[1], s->levels[2], s->packed);
-    store (3 * n, s->packed, out, run->type);
-    return;
-  }
-  for (int x = 0; x < n; x++)
-    for (int c = 0; c < run->channels; c++)
-      yolo_tensor_set (out, run->type, (size_t) x * run->channels + c, c < 3 ? s->levels[c][x] : 0);
-}
-
-static void
-store_border (const Run *run, int x, int y, int n)
-{
-  uint8_t *out = pixel (run, x, y);
-
   for (int i = 0; i < n; i++)
-    for (int c = 0; c < run->channels; c++)
-      yolo_tensor_set (out, run->type, (size_t) i * run->channels + c, c < 3 ? YOLO_BORDER : 0);
+    memcpy (out + 3 * i, &words[i], sizeof words[i]);
+}
+
+static void
+store_row (const Run *run, int y, const uint32_t *words, Scratch *s)
+{
+  int n = run->box->net_width, channels = run->channels;
+  size_t row = (size_t) n * channels * yolo_tensor_element_size (run->type);
+  uint8_t *out = run->dst + (size_t) y * row;
+  const uint8_t *levels = (const uint8_t *) words;
+
+  if (channels == 3) {
+    pack (n, words, s->packed);
+    store (3 * n, s->packed, out, run->type);
+  } else if (channels == 4) {
+    store (4 * n, levels, out, run->type);
+  } else {
+    memset (out, 0, row);
+    for (int x = 0; x < n; x++)
+      for (int c = 0; c < 3; c++)
+        yolo_tensor_set (out, run->type, (size_t) x * channels + c, levels[4 * x + c]);
+  }
 }
 
 /**
@@ -503,29 +575,26 @@ yolo_preprocess_run (YoloPreprocess *pre, const YoloFrame *frame,
   yolo_colour_init (&run.colour, frame->matrix, frame->full_range, run.layout->bits);
 
   Scratch unused;
-  size_t per_thread = place_scratch (pre, NULL, &unused);
+  size_t per_thread = place_scratch (pre, box->net_width, NULL, &unused);
   int threads = omp_get_max_threads ();
-  void *scratch = pre->scratch;
-  if (!grow (&scratch, &pre->scratch_size, per_thread * (size_t) threads))
+  if (!grow (&pre->scratch, &pre->scratch_size, per_thread * (size_t) threads))
     return false;
-  pre->scratch = scratch;
 
-  int right = box->left + box->width, bottom = box->top + box->height;
 #pragma omp parallel num_threads (threads)
   {
     Scratch s;
-    place_scratch (pre, pre->scratch + (size_t) omp_get_thread_num () * per_thread, &s);
+    place_scratch (pre, box->net_width, (uint8_t *) pre->scratch + (size_t) omp_get_thread_num () * per_thread, &s);
+    for (int x = 0; x < box->net_width; x++)
+      s.line[x] = s.border[x] = YOLO_BORDER * 0x010101;
 
 #pragma omp for schedule (static) nowait
-    for (int y = box->top; y < bottom; y++) {
-      make_row (&run, y - box->top, &s);
-      store_border (&run, 0, y, box->left);
-      store_row (&run, y, &s);
-      store_border (&run, right, y, box->net_width - right);
+    for (int y = 0; y < box->height; y++) {
+      make_row (&run, y, &s, s.line + box->left);
+      store_row (&run, box->top + y, s.line, &s);
     }
 #pragma omp for schedule (static)
     for (int i = 0; i < box->net_height - box->height; i++)
-      store_border (&run, 0, i < box->top ? i : i + box->height, box->net_width);
+      store_row (&run, i < box->top ? i : i + box->height, s.border, &s);
   }
   return true;
 }
