@@ -458,8 +458,10 @@ run_tail (Search *search, TensorScope *scope, const Head *levels, Head *head, GE
     g_clear_pointer (&tensors[i], tensor_unref);
   if (found)
     return TRUE;
-  if (reason != NULL)
-    return refuse (search, NULL, reason->message, error);
+  if (reason != NULL) {
+    g_propagate_error (error, g_steal_pointer (&reason));
+    return FALSE;
+  }
   return refuse (search, search->unknown != NULL ? search->unknown : last, search->unknown != NULL
       ? "is not understood" : "is where the head ends, but it does not compute what the head of a YOLOv8 detect model does", error);
 }

@@ -22,13 +22,15 @@ tensor_new (TensorScope *scope, gboolean is_int, guint n_dims, const gint64 *dim
   for (guint d = 0; d < n_dims && d < TENSOR_MAX_DIMS; d++) {
     if (dims[d] < 0 || !g_size_checked_mul (&extent, extent, (gsize) MAX (dims[d], 1))
         || !g_size_checked_mul (&n, n, (gsize) dims[d])) {
-      yolo_network_set_error (error, FORMAT, "a tensor has impossible dimensions");
+      yolo_network_set_error (error, FORMAT, "node '%.100s': a tensor has impossible dimensions",
+          scope->node != NULL ? scope->node->name : "");
       return NULL;
     }
   }
   if (n_dims > TENSOR_MAX_DIMS || extent > scope->max_elements || extent > scope->left) {
-    yolo_network_set_error (error, UNSUPPORTED, "a tensor of %" G_GSIZE_FORMAT " elements in %u dimensions is "
-        "more than the reader evaluates; export the model with a smaller imgsz or with dynamic=True", extent, n_dims);
+    yolo_network_set_error (error, UNSUPPORTED, "node '%.100s': a tensor of %" G_GSIZE_FORMAT " elements in %u "
+        "dimensions is more than the reader evaluates; export the model with a smaller imgsz or with dynamic=True",
+        scope->node != NULL ? scope->node->name : "", extent, n_dims);
     return NULL;
   }
   scope->left -= extent;
@@ -254,7 +256,8 @@ with_dims (TensorScope *scope, const Tensor *in, guint n_dims, const gint64 *dim
 
   if (out != NULL && out->n != in->n) {
     tensor_unref (out);
-    yolo_network_set_error (error, FORMAT, "a reshape changes the number of elements");
+    yolo_network_set_error (error, FORMAT, "node '%.100s': a reshape changes the number of elements",
+        scope->node != NULL ? scope->node->name : "");
     return NULL;
   }
   if (out != NULL)
@@ -1042,6 +1045,7 @@ tensor_eval (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor
       if (in[k] == NULL && (k < operators[i].min_in || operators[i].max_in == G_MAXUINT))
         return bad (node, "lacks an input", error);
     }
+    scope->node = node;
     return operators[i].eval (scope, node, in, out, error);
   }
   return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT " is not supported", ONNX_NODE_ARGS (node));

@@ -25,6 +25,7 @@ typedef struct {
   gsize max_elements;           /* of one tensor */
   gsize left;                   /* of all that are still to be made */
   gint64 batch;                 /* of the file; evaluation runs at one image */
+  const OnnxNode *node;         /* that is being evaluated, for messages; or NULL */
 } TensorScope;
 
 /* NULL with @error if that is more than the scope allows. */
