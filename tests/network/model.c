@@ -1,0 +1,201 @@
+/* What is read from the files that there are. */
+
+#include "tests/network/edit.h"
+
+static const struct {
+  const char *file;             /* in the shared folder */
+  guint n_classes;
+  const char *first, *last;     /* names */
+  guint reg_max, n_levels, stride, height, width, n_convs;
+} detect[] = {
+  {"models/tiny-yolov8.onnx", 3, "alpha", "gamma", 16, 3, 32, 320, 320, 63},
+  {"models/tiny-yolov8_b4_384x640.onnx", 3, "alpha", "gamma", 16, 3, 32, 384, 640, 63},
+  {"models/tiny-yolov8_dynamic_nms.onnx", 3, "alpha", "gamma", 16, 3, 32, 320, 320, 63},
+  {"models/tiny-yolov8_qdq_u8.onnx", 3, "alpha", "gamma", 16, 3, 32, 320, 320, 63},
+  {"models/tiny-yolov5u.onnx", 3, "alpha", "gamma", 16, 3, 32, 320, 320, 75},
+  {"models/yolov8n.onnx", 80, "person", "toothbrush", 16, 3, 32, 640, 640, 63},
+  {"models/yolov8n_dynamic.onnx", 80, "person", "toothbrush", 16, 3, 32, 640, 640, 63},
+  {"models/yolov8n_half.onnx", 80, "person", "toothbrush", 16, 3, 32, 640, 640, 63},
+  {"models/yolov8n_nms_half.onnx", 80, "person", "toothbrush", 16, 3, 32, 640, 640, 63},
+  {"models/yolov8n_qdq_320.onnx", 80, "person", "toothbrush", 16, 3, 32, 320, 320, 63},
+  {"models/yolov8n_dynquant.onnx", 80, "person", "toothbrush", 16, 3, 32, 320, 320, 63},
+};
+
+static void
+test_detect (gconstpointer data)
+{
+  guint i = GPOINTER_TO_UINT (data);
+  g_autofree char *path = shared_file (detect[i].file);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (YoloModel) model = NULL;
+
+  if (path == NULL) {
+    g_test_skip ("no shared material");
+    return;
+  }
+  model = yolo_model_load (path, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (model->path, ==, path);
+  g_assert_cmpuint (strlen (model->sha256), ==, 64);
+  g_assert_cmpstr (model->task, ==, "detect");
+  g_assert_nonnull (model->description);
+  g_assert_cmpuint (model->n_classes, ==, detect[i].n_classes);
+  g_assert_cmpuint (g_strv_length (model->names), ==, model->n_classes);
+  g_assert_cmpstr (model->names[0], ==, detect[i].first);
+  g_assert_cmpstr (model->names[model->n_classes - 1], ==, detect[i].last);
+  g_assert_cmpuint (model->reg_max, ==, detect[i].reg_max);
+  g_assert_cmpuint (model->n_levels, ==, detect[i].n_levels);
+  for (guint l = 0; l < model->n_levels; l++)
+    g_assert_cmpuint (model->levels[l].stride, ==, 8u << l);
+  g_assert_cmpuint (model->stride, ==, detect[i].stride);
+  g_assert_cmpuint (model->height, ==, detect[i].height);
+  g_assert_cmpuint (model->width, ==, detect[i].width);
+  g_assert_cmpuint (model->n_convs, ==, detect[i].n_convs);
+  /* Ultralytics states 8.7 GFLOPs for yolov8n at 640x640, two for each multiply-add. */
+  if (detect[i].n_classes == 80)
+    g_assert_cmpfloat_with_epsilon (model->macs, 4.37e9 * model->height * model->width / (640 * 640), 1e8);
+}
+
+static const struct {
+  const char *file;
+  const char *says[3];
+} others[] = {
+  {"models/tiny-cls.onnx", {"GlobalAveragePool", "task of the file: classify", "export"}},
+  {"models/tiny-pose.onnx", {"third map", "task of the file: pose", "export"}},
+  {"models/tiny-obb.onnx", {"Cos", "task of the file: obb", "export"}},
+  {"models/yolov8n-seg.onnx", {"ConvTranspose", "task of the file: segment", "export"}},
+  {"models/tiny-yolo11.onnx", {"MatMul", "/model.10/m/m.0/attn/MatMul", "export"}},
+};
+
+static void
+test_other (gconstpointer data)
+{
+  guint i = GPOINTER_TO_UINT (data);
+  g_autofree char *path = shared_file (others[i].file);
+  g_autoptr (GError) error = NULL;
+
+  if (path == NULL) {
+    g_test_skip ("no shared material");
+    return;
+  }
+  g_assert_null (yolo_model_load (path, &error));
+  g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED);
+  g_assert_true (g_str_has_prefix (error->message, path));
+  for (guint k = 0; k < G_N_ELEMENTS (others[i].says); k++)
+    g_assert_nonnull (strstr (error->message, others[i].says[k]));
+}
+
+static YoloModel *
+load_micro (const char *key, const char *value)
+{
+  Onnx__ModelProto *proto = edit_open ("micro.onnx");
+  g_autoptr (GError) error = NULL;
+  YoloModel *model;
+
+  if (key != NULL)
+    edit_metadata (proto, key, value);
+  model = edit_load (proto, &error);
+  g_assert_no_error (error);
+  return model;
+}
+
+static void
+test_check_size (void)
+{
+  static const struct {
+    guint height, width;
+    const char *nearest;        /* NULL: valid */
+  } sizes[] = {
+    {8, 8, NULL}, {16, 24, NULL}, {8192, 8192, NULL}, {8, 8192, NULL},
+    {0, 0, "nearest is 8x8"}, {1, 8, "nearest is 8x8"}, {11, 13, "nearest is 16x8"}, {12, 12, "nearest is 16x16"},
+    {100000, 8, "nearest is 8x8192"}, {8, G_MAXUINT, "nearest is 8192x8"}, {8193, 8193, "nearest is 8192x8192"},
+  };
+  g_autoptr (YoloModel) model = load_micro (NULL, NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
+    g_autoptr (GError) error = NULL;
+    gboolean valid = yolo_model_check_size (model, sizes[i].height, sizes[i].width, &error);
+
+    g_assert_true (valid == (sizes[i].nearest == NULL));
+    if (!valid) {
+      g_test_message ("%s", error->message);
+      g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_SIZE);
+      g_assert_nonnull (strstr (error->message, sizes[i].nearest));
+    }
+  }
+}
+
+static void
+test_metadata (void)
+{
+  g_autoptr (YoloModel) few = load_micro ("names", "{1: 'only one'}");
+  g_autoptr (YoloModel) many = load_micro ("names", "['a', 'b', 'c', 'd']");
+  g_autoptr (YoloModel) broken = load_micro ("names", "{0: 'a");
+  g_autoptr (YoloModel) none = load_micro ("names", NULL);
+  g_autoptr (YoloModel) task = load_micro ("task", NULL);
+  g_autoptr (YoloModel) description = load_micro ("description", "\xff");
+
+  g_assert_cmpstr (few->names[0], ==, "0");
+  g_assert_cmpstr (few->names[1], ==, "only one");
+  g_assert_cmpuint (g_strv_length (many->names), ==, 2);
+  g_assert_cmpstr (many->names[1], ==, "b");
+  g_assert_cmpstr (broken->names[0], ==, "0");
+  g_assert_cmpstr (none->names[1], ==, "1");
+  g_assert_cmpstr (task->task, ==, "detect");
+  g_assert_true (g_utf8_validate (description->description, -1, NULL));
+}
+
+/* The size of a file with open dimensions is its metadata's. */
+static void
+test_imgsz (void)
+{
+  static const struct {
+    const char *imgsz;
+    guint height, width;
+  } sizes[] = {
+    {"[96, 160]", 96, 160}, {"320", 320, 320}, {"[100, 7]", 96, 32}, {"nonsense", 640, 640},
+    {"[100000, 32]", 8192, 32}, {NULL, 640, 640},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
+    Onnx__ModelProto *proto = edit_open ("v8n-dynamic.onnx");
+    g_autoptr (GError) error = NULL;
+    g_autoptr (YoloModel) model = NULL;
+
+    edit_metadata (proto, "imgsz", sizes[i].imgsz);
+    model = edit_load (proto, &error);
+    g_assert_no_error (error);
+    g_assert_cmpuint (model->height, ==, sizes[i].height);
+    g_assert_cmpuint (model->width, ==, sizes[i].width);
+  }
+}
+
+static void
+test_reference (void)
+{
+  YoloModel *model = load_micro (NULL, NULL);
+
+  g_assert_true (yolo_model_ref (model) == model);
+  yolo_model_unref (model);
+  g_assert_cmpuint (model->n_classes, ==, 2);
+  yolo_model_unref (model);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/network/model/check-size", test_check_size);
+  g_test_add_func ("/network/model/metadata", test_metadata);
+  g_test_add_func ("/network/model/imgsz", test_imgsz);
+  g_test_add_func ("/network/model/reference", test_reference);
+  for (guint i = 0; i < G_N_ELEMENTS (detect); i++) {
+    g_autofree char *path = g_strconcat ("/network/model/", detect[i].file, NULL);
+    g_test_add_data_func (path, GUINT_TO_POINTER (i), test_detect);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++) {
+    g_autofree char *path = g_strconcat ("/network/model/", others[i].file, NULL);
+    g_test_add_data_func (path, GUINT_TO_POINTER (i), test_other);
+  }
+  return g_test_run ();
+}
