@@ -178,8 +178,9 @@ yolo_model_load (const char *path, GError **error)
   g_autoptr (GError) reason = NULL;
 
   g_return_val_if_fail (path != NULL, NULL);
-  if (g_file_test (path, G_FILE_TEST_IS_DIR)) {
-    yolo_network_set_error (error, YOLO_NETWORK_ERROR_FILE, "%s: is a directory, not an .onnx file", path);
+  if (g_file_test (path, G_FILE_TEST_EXISTS) && !g_file_test (path, G_FILE_TEST_IS_REGULAR)) {
+    yolo_network_set_error (error, YOLO_NETWORK_ERROR_FILE, "%s: is %s, not an .onnx file", path,
+        g_file_test (path, G_FILE_TEST_IS_DIR) ? "a directory" : "no regular file");
     return NULL;
   }
   file = g_mapped_file_new (path, FALSE, &reason);

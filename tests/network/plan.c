@@ -412,6 +412,23 @@ test_poolings_out_of_order (void)
   check_same_maps (a, b, 0);
 }
 
+/* SPP: poolings of 5, 9 and 13 side by side give what three of 5 in a row do. */
+static void
+test_parallel_poolings (void)
+{
+  Onnx__ModelProto *a = edit_open ("micro.onnx"), *b = edit_open ("micro.onnx");
+
+  for (int k = 1; k < 3; k++) {
+    Onnx__NodeProto *node = edit_node (b, "MaxPool", k);
+    edit_string (&node->input[0], edit_node (b, "MaxPool", 0)->input[0]);
+    for (guint d = 0; d < 4; d++)
+      edit_attribute (node, "pads")->ints[d] = 2 + 2 * k;
+    for (guint d = 0; d < 2; d++)
+      edit_attribute (node, "kernel_shape")->ints[d] = 5 + 4 * k;
+  }
+  check_same_maps (a, b, 0);
+}
+
 /* A tensor twice in one concat is copied once. */
 static void
 test_twice_in_a_concat (void)
@@ -472,6 +489,7 @@ main (int argc, char **argv)
   g_test_add_func ("/network/plan/nothing-left", test_nothing_left);
   g_test_add_func ("/network/plan/slices-out-of-order", test_slices_out_of_order);
   g_test_add_func ("/network/plan/poolings-out-of-order", test_poolings_out_of_order);
+  g_test_add_func ("/network/plan/parallel-poolings", test_parallel_poolings);
   g_test_add_func ("/network/plan/twice-in-a-concat", test_twice_in_a_concat);
   g_test_add_func ("/network/plan/data", test_data);
   g_test_add_func ("/network/plan/shared", test_shared);

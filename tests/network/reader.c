@@ -602,7 +602,8 @@ test_huge_constant (void)
     edit_string (&node->input[0], node->input[i == 1 ? 3 : 1]);
     edit_string (&node->input[2], node->input[3]);
     edit_string (&node->op_type, ops[i]);
-    node->n_input = i == 0 ? 1 : i == 1 ? 3 : 2;
+    for (gsize n = i == 0 ? 1 : i == 1 ? 3 : 2; node->n_input > n;)
+      free (node->input[--node->n_input]);
     model = edit_load (proto, &error);
     g_assert_null (model);
     g_assert_nonnull (error);
@@ -655,6 +656,11 @@ test_files (void)
   g_assert_null (yolo_model_load (folder, &error));
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FILE);
   g_assert_nonnull (strstr (error->message, "directory"));
+  g_clear_error (&error);
+
+  g_assert_null (yolo_model_load ("/dev/null", &error));
+  g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FILE);
+  g_assert_nonnull (strstr (error->message, "no regular file"));
   g_clear_error (&error);
 
   g_assert_null (yolo_model_load ("/nonexistent/model.onnx", &error));
