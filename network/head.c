@@ -256,8 +256,10 @@ level_matches (const Search *search, const Decoded *decoded, gsize first_anchor,
 {
   const Layer *layer = layer_at (search->lowered->layers, box->layer);
   guint n_classes = layer_at (search->lowered->layers, cls->layer)->channels;
-  /* Bins of 0 to reg_max - 1 in eight bits are wrong by half a step, a size by two of them. */
-  float tolerance = search->lowered->quantized ? 1e-2f + (reg_max - 1) / 125.f : 2e-3f;
+  /* In eight bits bins of 0 to reg_max - 1 are wrong by half a step, a size by
+   * two of them; anchors of 0 to 80 by half a step; strides of 8 to 32 by a hundredth. */
+  float tolerance = search->lowered->quantized ? 0.2f + (reg_max - 1) / 125.f : 2e-3f;
+  float relative = search->lowered->quantized ? 2e-2f : 1e-5f;
 
   for (gsize pixel = 0; pixel < (gsize) layer->height * layer->width; pixel++) {
     const float *at = decoded->values + (first_anchor + pixel) * decoded->anchor_step;
@@ -271,7 +273,7 @@ level_matches (const Search *search, const Decoded *decoded, gsize first_anchor,
     expected[3] = corners ? y + bottom : top + bottom;
     for (guint k = 0; k < 4; k++) {
       float error = at[k * decoded->feature_step] / stride - expected[k];
-      if (!(fabsf (error) <= tolerance + 1e-5f * fabsf (expected[k])))
+      if (!(fabsf (error) <= tolerance + relative * fabsf (expected[k])))
         return FALSE;
     }
     for (guint c = 0; c < n_classes; c++) {

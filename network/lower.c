@@ -691,6 +691,13 @@ lower_shape (Lowered *lowered, const OnnxNode *node, GError **error)
 }
 
 static gboolean
+casts_to_float (const OnnxNode *node)
+{
+  gint64 to = onnx_attr_int (node, "to", 0);
+  return to == ONNX_FLOAT || to == ONNX_FLOAT16 || to == ONNX_BFLOAT16 || to == ONNX_DOUBLE;
+}
+
+static gboolean
 axis_is_channels (const OnnxNode *node)
 {
   gint64 axis = onnx_attr_int (node, "axis", 0);
@@ -704,7 +711,7 @@ static const struct {
     gboolean (*lower) (Lowered *lowered, const OnnxNode *node, GError **error);
     gboolean (*applies) (const OnnxNode *node);
 } body[] = {
-  {"Add", lower_arithmetic, NULL}, {"BatchNormalization", lower_batch_norm, NULL}, {"Cast", lower_same, NULL},
+  {"Add", lower_arithmetic, NULL}, {"BatchNormalization", lower_batch_norm, NULL}, {"Cast", lower_same, casts_to_float},
   {"Concat", lower_concat, axis_is_channels}, {"Conv", lower_conv, NULL}, {"ConvInteger", lower_conv, NULL},
   {"DequantizeLinear", lower_dequantize, NULL}, {"Div", lower_arithmetic, NULL}, {"Dropout", lower_same, NULL},
   {"DynamicQuantizeLinear", lower_dynamic_quantize, NULL}, {"Identity", lower_same, NULL},
@@ -783,7 +790,14 @@ lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
       continue;
     if (!is_feature (lowered, node, 0) && body[i].lower != lower_arithmetic)
       break;
-    return body[i].lower (lowered, node, error);
+    if (!body[i].lower (lowered, node, error))
+      return FALSE;
+    /* a mask, statistics: nothing that is understood */
+    for (guint k = 1; k < node->n_out; k++) {
+      if (node->out[k] != ONNX_NONE && lowered->values[node->out[k]].kind == VALUE_UNKNOWN)
+        lowered->values[node->out[k]].kind = VALUE_TAIL;
+    }
+    return TRUE;
   }
   return TRUE;
 }
@@ -809,8 +823,9 @@ lower (const OnnxFile *file, guint height, guint width, GError **error)
 
   for (guint i = 0; i < file->values->len; i++) {
     const Onnx__TensorProto *proto = onnx_value (file, i)->initializer;
-    if (proto != NULL && proto->has_raw_data)
-      stored += proto->raw_data.len;
+    gsize n;
+    if (proto != NULL && onnx_tensor_check (proto, proto->name, &n, NULL))
+      stored += n;
   }
   lowered->file = file;
   lowered->scope = (TensorScope) {

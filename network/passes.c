@@ -1,7 +1,7 @@
 #include "network/passes.h"
 #include "network/error.h"
 
-#include <string.h>
+#include <math.h>
 
 typedef struct {
   GArray *layers;
@@ -138,13 +138,18 @@ fold (Passes *passes, LayerType type, void (*function) (Passes *passes, guint in
   }
 }
 
+static gsize
+n_weights (const YoloConv *conv)
+{
+  return (gsize) conv->out_channels * (conv->in_channels / conv->groups) * conv->kernel[0] * conv->kernel[1];
+}
+
 /* The plan's input is grey levels 0 to 255, the file's 0 to 1. */
 static gboolean
 scale_input (Passes *passes, GError **error)
 {
   for (guint i = 1; i < passes->layers->len; i++) {
     Layer *layer = layer_at (passes->layers, i);
-    const YoloConv *conv = &layer->conv;
 
     if (layer->uses == 0)
       continue;
@@ -154,12 +159,33 @@ scale_input (Passes *passes, GError **error)
       if (layer->type != LAYER_CONV)
         return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, "node '%.100s' reads the input, but is "
             "no convolution, which is not supported; export a YOLOv8 detect model with Ultralytics", layer->name);
-      for (gsize w = 0; w < (gsize) conv->out_channels * (conv->in_channels / conv->groups) * conv->kernel[0] * conv->kernel[1]; w++)
+      for (gsize w = 0; w < n_weights (&layer->conv); w++)
         layer->weights[w] /= 255;
     }
     if (layer->residual == 0)
       return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, "node '%.100s' adds the input to a feature "
           "map, which is not supported; export a YOLOv8 detect model with Ultralytics", layer->name);
+  }
+  return TRUE;
+}
+
+/* The file's numbers are finite, their products need not be. */
+static gboolean
+check_finite (const Passes *passes, GError **error)
+{
+  for (guint i = 1; i < passes->layers->len; i++) {
+    const Layer *layer = layer_at (passes->layers, i);
+    gboolean finite = TRUE;
+
+    if (layer->uses == 0 || layer->type != LAYER_CONV)
+      continue;
+    for (gsize k = 0; k < n_weights (&layer->conv); k++)
+      finite &= isfinite (layer->weights[k]) != 0;
+    for (guint k = 0; k < layer->channels; k++)
+      finite &= isfinite (layer->bias[k]) != 0;
+    if (!finite)
+      return yolo_network_fail (error, YOLO_NETWORK_ERROR_FORMAT, "node '%.100s' has weights that are too large; "
+          "the training diverged or the file is damaged", layer->name);
   }
   return TRUE;
 }
@@ -225,7 +251,7 @@ passes_run (GArray *layers, Head *head, GError **error)
   fold (&passes, LAYER_CONV, restore_relu);
   fold (&passes, LAYER_ADD, fold_add);
   count_uses (&passes);
-  if (!scale_input (&passes, error) || !check_maps (&passes, error))
+  if (!scale_input (&passes, error) || !check_finite (&passes, error) || !check_maps (&passes, error))
     return FALSE;
   compact (&passes);
   return TRUE;

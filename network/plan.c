@@ -271,7 +271,10 @@ yolo_plan_new (YoloModel *public, guint batch, guint height, guint width, YoloDT
   g_autoptr (GArray) layers = NULL, copies = NULL;
   Builder builder;
 
-  g_return_val_if_fail (batch >= 1 && input_channels >= 3, NULL);
+  if (batch < 1 || input_channels < 3) {
+    yolo_network_set_error (error, YOLO_NETWORK_ERROR_SIZE, "a plan needs a batch of 1 or more and 3 or more channels");
+    return NULL;
+  }
   if (!yolo_model_check_size (public, height, width, error))
     return NULL;
   layers = layers_at_size (model, height, width, error);
