@@ -1,6 +1,7 @@
 #include <gst/gst.h>
 
 #include "gst-plugin/gstyoloexport.h"
+#include "gst-plugin/gstyoloinfer.h"
 #include "gst-plugin/gstyolooverlay.h"
 
 static gboolean
@@ -8,6 +9,7 @@ plugin_init (GstPlugin *plugin)
 {
   gboolean registered = FALSE;
 
+  registered |= GST_ELEMENT_REGISTER (yoloinfer, plugin);
   registered |= GST_ELEMENT_REGISTER (yolooverlay, plugin);
   registered |= GST_ELEMENT_REGISTER (yoloexport, plugin);
   return registered;

@@ -1,0 +1,1850 @@
+/**
+ * SECTION:element-yoloinfer
+ * @title: yoloinfer
+ * @short_description: finds objects in video with a YOLOv8 network
+ *
+ * Runs a YOLOv8 detect model, an ONNX file, on each frame and attaches what it
+ * finds as GstVideoRegionOfInterestMeta. Pixels are never touched, copied or
+ * converted. All yoloinfer elements of a process that name the same model,
+ * device and precision share one engine, which forms batches of their frames.
+ *
+ * |[
+ * gst-launch-1.0 uridecodebin uri=file:///video.mp4 ! \
+ *     yoloinfer model-file=yolov8n.onnx ! yolooverlay ! videoconvert ! autovideosink
+ * ]|
+ *
+ * The element posts an element message `yoloinfer-model` when its model is
+ * loaded: file, task, classes, names, stride, input-size, precision, device,
+ * sha256.
+ */
+
+/* How frames pass through:
+ *
+ *   streaming thread          engine's thread         task of the source pad
+ *   submit_input_buffer  -->  on_result          -->  loop
+ *   map, queue, submit        store, wake             unmap, attach, push
+ *
+ * `queue` holds the frames under way in the order they came. The task pushes
+ * its head as soon as that is done, so that a finished frame never waits for
+ * the next one to arrive. The result of a push is returned to the next buffer
+ * that comes; what was queued behind a failed push is dropped.
+ *
+ * Serialised events and queries wait until the queue is empty and then go on
+ * in their own thread. (Queueing them between the frames would keep a few
+ * frames under way across a tag or a gap, but caps and allocation must wait
+ * for the frames before them anyway, and a query for its answer.)
+ *
+ * Locks: `lock` guards the queue and what belongs to it; the object lock
+ * guards properties. Neither is held while the engine, a pad or the bus is
+ * called, so that the engine may call back whenever it likes. */
+
+#include "gst-plugin/gstyoloinfer.h"
+#include "gst-plugin/yolometa.h"
+#include "engine/engine.h"
+#include "postprocess/letterbox.h"
+
+#include <errno.h>
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <string.h>
+
+GST_DEBUG_CATEGORY_STATIC (gst_yolo_infer_debug);
+#define GST_CAT_DEFAULT gst_yolo_infer_debug
+
+#define FORMATS "{ NV12, NV21, I420, YUY2, P010_10LE, RGB, BGR, RGBA, BGRA, RGBx, BGRx, GRAY8 }"
+/* ANY: transform_caps() narrows it to the features that features_known() knows. */
+#define CAPS "video/x-raw(ANY), format = (string) " FORMATS \
+    ", width = " GST_VIDEO_SIZE_RANGE ", height = " GST_VIDEO_SIZE_RANGE \
+    ", framerate = " GST_VIDEO_FPS_RANGE
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
+    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
+    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
+
+enum
+{
+  PROP_0,
+  PROP_MODEL_FILE,
+  PROP_LABEL_FILE,
+  PROP_DEVICE,
+  PROP_CUDA_DEVICE_ID,
+  PROP_PRECISION,
+  PROP_INPUT_SIZE,
+  PROP_CONFIDENCE_THRESHOLD,
+  PROP_IOU_THRESHOLD,
+  PROP_MAX_DETECTIONS,
+  PROP_CLASS_IDS,
+  PROP_AGNOSTIC_NMS,
+  PROP_BATCH_SIZE,
+  PROP_BATCH_TIMEOUT,
+  PROP_MAX_IN_FLIGHT,
+  PROP_INFERENCE_INTERVAL,
+  PROP_REPEAT_DETECTIONS,
+  PROP_ROI,
+  PROP_THREADS,
+  PROP_ENGINE_ID,
+  PROP_UNIQUE_ID,
+  PROP_STATS,
+};
+
+#define DEFAULT_CONFIDENCE 0.25
+#define DEFAULT_IOU 0.7
+#define DEFAULT_MAX_DETECTIONS 300
+/* One frame that runs and one that is ready when it ends: the engine never
+ * idles, and more would only add latency. */
+#define DEFAULT_MAX_IN_FLIGHT 2
+#define MAX_IN_FLIGHT 64
+#define MAX_BATCH 32
+/* Never wait for other streams: what arrives while a batch runs is the next batch. */
+#define DEFAULT_BATCH_TIMEOUT 0
+
+/* Far beyond any list of classes; keeps a wrong file out of memory. */
+#define MAX_LABEL_FILE_SIZE (1 << 20)
+
+/* Names in the stats structure. */
+enum
+{
+  STAGE_QUEUED,
+  STAGE_PREPROCESS,
+  STAGE_NETWORK,
+  STAGE_POSTPROCESS,
+  STAGE_TOTAL,                  /* from the buffer's arrival until its detections are there */
+  N_STAGES
+};
+static const gchar *const stage_names[N_STAGES] = {
+  "queued", "preprocess", "network", "postprocess", "total",
+};
+
+/* Percentiles are those of the last frames. */
+#define STATS_WINDOW 1024
+
+typedef struct {
+  gint x, y, width, height;     /* pixels; width 0: none */
+} Region;
+
+/* What may change while playing. */
+typedef struct {
+  gdouble confidence, iou;
+  guint max_detections;
+  gboolean agnostic;
+  GBytes *classes;              /* [n_classes] 0 or 1, or NULL for all */
+  guint interval;
+  gboolean repeat;
+  Region roi;
+} Settings;
+
+/* A frame under way. */
+typedef struct {
+  GList link;                   /* in queue or spare */
+  GstBuffer *buffer;
+  GstVideoFrame video;          /* mapped until the engine is done with it */
+  gboolean mapped;
+  gboolean done;
+  gboolean inferred;            /* FALSE: skipped by inference-interval */
+  gboolean repeat;              /* skipped: takes the last detections */
+  gboolean discont;
+  GBytes *classes;              /* of the request */
+  GError *error;
+  GArray *objects;              /* YoloObject; kept between frames */
+  GstClockTime since;           /* monotonic */
+} Frame;
+
+struct _GstYoloInfer {
+  GstBaseTransform parent;
+
+  /* properties; object lock */
+  gchar *model_file, *label_file, *input_size, *class_ids, *roi, *engine_id;
+  YoloDevice device;
+  YoloPrecision precision;
+  guint cuda_device_id, threads, unique_id, batch_size, max_in_flight;
+  guint64 batch_timeout;
+  gboolean batching_set;        /* by the user, rather than the default */
+  Settings settings;
+  gboolean roi_warned;          /* that it had to be clipped */
+
+  /* from start to stop */
+  YoloEngine *engine;           /* object lock */
+  YoloStream *stream;
+  const YoloModel *model;
+  GQuark *labels;               /* [n_classes]; object lock, constant meanwhile */
+  gboolean auto_size;
+  guint net_width, net_height;  /* unless auto_size */
+
+  /* streaming thread of the sink pad */
+  GstVideoInfo info;            /* written with the object lock */
+  guint since_inferred;         /* frames; 0: the next one is inferred */
+  gboolean discont;
+
+  /* task */
+  GArray *last;                 /* YoloObject, for repeat-detections */
+
+  GMutex lock;
+  GCond cond;                   /* any of the following changed */
+  GQueue queue;                 /* Frame: under way, in order */
+  GQueue spare;                 /* Frame */
+  gboolean active;              /* source pad */
+  gboolean flushing;
+  gboolean pushing;             /* the task is downstream with a frame */
+  GstFlowReturn flow;           /* of a push, not yet returned upstream */
+  guint flushes;                /* so far */
+  GstClockTime latency;         /* as last reported */
+
+  /* statistics; lock */
+  guint64 n_frames, n_inferred, n_skipped, n_dropped;
+  gdouble n_batches;            /* sum of this stream's shares in them */
+  guint n_samples;              /* of STATS_WINDOW */
+  guint64 samples[N_STAGES][STATS_WINDOW];      /* ns */
+};
+
+G_DEFINE_FINAL_TYPE (GstYoloInfer, gst_yolo_infer, GST_TYPE_BASE_TRANSFORM)
+GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (yoloinfer, "yoloinfer", GST_RANK_NONE,
+    GST_TYPE_YOLO_INFER, GST_DEBUG_CATEGORY_INIT (gst_yolo_infer_debug, "yoloinfer", 0,
+        "object detection"))
+
+#define GST_TYPE_YOLO_INFER_DEVICE (gst_yolo_infer_device_get_type ())
+static GType
+gst_yolo_infer_device_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    {YOLO_DEVICE_AUTO, "CUDA where it is available, else the CPU", "auto"},
+    {YOLO_DEVICE_CPU, "CPU", "cpu"},
+    {YOLO_DEVICE_CUDA, "NVIDIA GPU", "cuda"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstYoloInferDevice", values));
+  return type;
+}
+
+#define GST_TYPE_YOLO_INFER_PRECISION (gst_yolo_infer_precision_get_type ())
+static GType
+gst_yolo_infer_precision_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    {YOLO_PRECISION_AUTO, "the fastest that the device runs natively and that keeps the detections",
+        "auto"},
+    {YOLO_PRECISION_FP32, "32 bit floating point", "fp32"},
+    {YOLO_PRECISION_FP16, "16 bit floating point", "fp16"},
+    {YOLO_PRECISION_BF16, "16 bit floating point of fp32's range", "bf16"},
+    {YOLO_PRECISION_INT8, "8 bit integers", "int8"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstYoloInferPrecision", values));
+  return type;
+}
+
+/* Errors */
+
+static void
+post_error (GstYoloInfer *self, const GError *error, const gchar *file)
+{
+  GQuark domain = GST_LIBRARY_ERROR;
+  gint code = GST_LIBRARY_ERROR_FAILED;
+  GStatBuf st;
+
+  if (error->domain == GST_LIBRARY_ERROR || error->domain == GST_RESOURCE_ERROR
+      || error->domain == GST_STREAM_ERROR) {
+    domain = error->domain;
+    code = error->code;
+  } else if (error->domain == YOLO_NETWORK_ERROR) {
+    switch ((YoloNetworkError) error->code) {
+      case YOLO_NETWORK_ERROR_FILE:
+        domain = GST_RESOURCE_ERROR;
+        code = file != NULL && g_file_test (file, G_FILE_TEST_EXISTS) ?
+            GST_RESOURCE_ERROR_OPEN_READ : GST_RESOURCE_ERROR_NOT_FOUND;
+        break;
+      case YOLO_NETWORK_ERROR_FORMAT:
+        domain = GST_STREAM_ERROR;
+        code = GST_STREAM_ERROR_FORMAT;
+        if (file != NULL && g_stat (file, &st) == 0 && st.st_size == 0) {
+          /* rather a file that went wrong than another format */
+          domain = GST_RESOURCE_ERROR;
+          code = GST_RESOURCE_ERROR_READ;
+        }
+        break;
+      case YOLO_NETWORK_ERROR_UNSUPPORTED:
+        domain = GST_STREAM_ERROR;
+        code = GST_STREAM_ERROR_WRONG_TYPE;
+        break;
+      case YOLO_NETWORK_ERROR_SIZE:
+        code = GST_LIBRARY_ERROR_SETTINGS;
+        break;
+      case YOLO_NETWORK_ERROR_DEVICE:
+        domain = GST_RESOURCE_ERROR;
+        code = GST_RESOURCE_ERROR_NOT_FOUND;
+        break;
+      case YOLO_NETWORK_ERROR_MEMORY:
+        domain = GST_RESOURCE_ERROR;
+        code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
+        break;
+    }
+  }
+  gst_element_message_full (GST_ELEMENT (self), GST_MESSAGE_ERROR, domain, code,
+      g_strdup (error->message), g_strdup_printf ("model-file %s", file ? file : "not set"),
+      __FILE__, GST_FUNCTION, __LINE__);
+}
+
+/* Strings of properties */
+
+/* "x,y,w,h"; NULL or empty: none. */
+static gboolean
+parse_roi (const gchar *string, Region *roi)
+{
+  g_auto (GStrv) parts = NULL;
+  gint64 v[4];
+  guint i;
+
+  *roi = (Region) { 0 };
+  if (string == NULL || *string == '\0')
+    return TRUE;
+  parts = g_strsplit (string, ",", -1);
+  if (g_strv_length (parts) != 4)
+    return FALSE;
+  for (i = 0; i < 4; i++) {
+    if (!g_ascii_string_to_signed (g_strstrip (parts[i]), 10, i < 2 ? -G_MAXINT : 1, G_MAXINT,
+            &v[i], NULL))
+      return FALSE;
+  }
+  *roi = (Region) { v[0], v[1], v[2], v[3] };
+  return TRUE;
+}
+
+/* NULL or empty: the model's own; "auto", "N" or "WxH". */
+static gboolean
+parse_input_size (GstYoloInfer *self, const gchar *string, GError **error)
+{
+  const YoloModel *model = self->model;
+  g_auto (GStrv) parts = NULL;
+  guint64 w = model->width, h = model->height;
+
+  self->auto_size = string != NULL && g_ascii_strcasecmp (string, "auto") == 0;
+  if (!self->auto_size && string != NULL && *string != '\0') {
+    parts = g_strsplit (string, "x", 2);
+    if (!g_ascii_string_to_unsigned (parts[0], 10, 0, G_MAXINT, &w, NULL)
+        || (parts[1] && !g_ascii_string_to_unsigned (parts[1], 10, 0, G_MAXINT, &h, NULL))) {
+      g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+          "input-size \"%s\" is none: give \"auto\", one number or WIDTHxHEIGHT in multiples "
+          "of %u, for instance %ux%u", string, model->stride, model->width, model->height);
+      return FALSE;
+    }
+    if (parts[1] == NULL)
+      h = w;
+  }
+  self->net_width = w;
+  self->net_height = h;
+  return yolo_model_check_size (model, h, w, error);
+}
+
+/* Numbers or names, "0,person"; NULL or empty: all, *@classes is NULL. With the
+ * object lock. */
+static gboolean
+parse_class_ids (GstYoloInfer *self, const gchar *string, GBytes **classes, GError **error)
+{
+  const guint n = self->model->n_classes;
+  g_auto (GStrv) parts = NULL;
+  g_autofree guint8 *mask = NULL;
+  gchar **part;
+
+  *classes = NULL;
+  if (string == NULL || *string == '\0')
+    return TRUE;
+
+  mask = g_malloc0 (n);
+  parts = g_strsplit (string, ",", -1);
+  for (part = parts; *part; part++) {
+    const gchar *name = g_strstrip (*part);
+    GQuark quark = g_quark_try_string (name);
+    gboolean found = FALSE;
+    guint64 id;
+    guint i;
+
+    for (i = 0; quark != 0 && i < n; i++) {
+      if (self->labels[i] == quark)
+        mask[i] = found = TRUE;
+    }
+    if (!found && g_ascii_string_to_unsigned (name, 10, 0, n - 1, &id, NULL))
+      mask[id] = found = TRUE;
+    if (!found) {
+      g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+          "class-ids \"%s\": \"%s\" is no class of %s; give numbers from 0 to %u or names, "
+          "for instance \"%s\"", string, name, self->model->path, n - 1,
+          g_quark_to_string (self->labels[0]));
+      return FALSE;
+    }
+  }
+  *classes = g_bytes_new_take (g_steal_pointer (&mask), n);
+  return TRUE;
+}
+
+/* Names of the classes, as many as the model has: of a file with one a line,
+ * where what is missing is named by its number, or the model's own. */
+static GQuark *
+load_labels (GstYoloInfer *self, const gchar *file, GError **error)
+{
+  const YoloModel *model = self->model;
+  g_autofree gchar *text = NULL;
+  g_auto (GStrv) lines = NULL;
+  g_autoptr (GError) local = NULL;
+  GQuark *labels;
+  GStatBuf st;
+  guint i, n;
+
+  if (file == NULL || *file == '\0') {
+    labels = g_new (GQuark, model->n_classes);
+    for (i = 0; i < model->n_classes; i++)
+      labels[i] = g_quark_from_string (model->names[i]);
+    return labels;
+  }
+
+  if (g_stat (file, &st) != 0) {
+    g_set_error (error, GST_RESOURCE_ERROR,
+        errno == ENOENT ? GST_RESOURCE_ERROR_NOT_FOUND : GST_RESOURCE_ERROR_OPEN_READ,
+        "label-file %s: %s", file, g_strerror (errno));
+    return NULL;
+  }
+  if (!S_ISREG (st.st_mode) || st.st_size > MAX_LABEL_FILE_SIZE) {
+    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ,
+        "label-file %s is no text file with one name a line", file);
+    return NULL;
+  }
+  if (!g_file_get_contents (file, &text, NULL, &local)) {
+    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ,
+        "label-file %s: %s", file, local->message);
+    return NULL;
+  }
+
+  lines = g_strsplit (g_strchomp (text), "\n", -1);
+  n = g_strv_length (lines);
+  if (n != model->n_classes)
+    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
+        ("label-file %s: %u names for %u classes, the rest is %s", file, n, model->n_classes,
+            n < model->n_classes ? "named by number" : "not used"),
+        ("model-file %s", model->path));
+  labels = g_new (GQuark, model->n_classes);
+  for (i = 0; i < model->n_classes; i++) {
+    g_autofree gchar *name = i < n ? g_utf8_make_valid (g_strstrip (lines[i]), -1) :
+        g_strdup_printf ("%u", i);
+
+    labels[i] = g_quark_from_string (name);
+  }
+  return labels;
+}
+
+/* Frames under way */
+
+/* With the lock. */
+static Frame *
+take_spare (GstYoloInfer *self)
+{
+  GList *link = g_queue_pop_head_link (&self->spare);
+  Frame *frame;
+
+  if (link)
+    return link->data;
+  frame = g_new0 (Frame, 1);
+  frame->link.data = frame;
+  frame->objects = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+  return frame;
+}
+
+/* The engine is done with it. */
+static void
+frame_release (Frame *frame)
+{
+  if (frame->mapped)
+    gst_video_frame_unmap (&frame->video);
+  frame->mapped = FALSE;
+  g_clear_pointer (&frame->classes, g_bytes_unref);
+}
+
+static void
+frame_clear (Frame *frame)
+{
+  frame_release (frame);
+  gst_clear_buffer (&frame->buffer);
+  g_clear_error (&frame->error);
+  g_array_set_size (frame->objects, 0);
+  frame->done = frame->inferred = frame->repeat = frame->discont = FALSE;
+}
+
+static void
+frame_free (gpointer data)
+{
+  Frame *frame = data;
+
+  frame_clear (frame);
+  g_array_unref (frame->objects);
+  g_free (frame);
+}
+
+static void
+free_spare (GstYoloInfer *self)
+{
+  GList *link;
+
+  while ((link = g_queue_pop_head_link (&self->spare)))
+    frame_free (link->data);
+}
+
+/* Drops all frames under way. No submit and no task may run. */
+static void
+drop_frames (GstYoloInfer *self)
+{
+  GList *link;
+
+  if (self->stream)
+    yolo_stream_cancel (self->stream);
+  g_mutex_lock (&self->lock);
+  while ((link = g_queue_pop_head_link (&self->queue))) {
+    frame_clear (link->data);
+    g_queue_push_tail_link (&self->spare, link);
+    self->n_dropped++;
+  }
+  g_mutex_unlock (&self->lock);
+  g_array_set_size (self->last, 0);
+  self->since_inferred = 0;
+}
+
+static void
+set_flushing (GstYoloInfer *self)
+{
+  g_mutex_lock (&self->lock);
+  self->flushing = TRUE;
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Waits until the task has pushed all frames. */
+static void
+drain (GstYoloInfer *self)
+{
+  if (self->stream)
+    yolo_stream_drain (self->stream);
+  g_mutex_lock (&self->lock);
+  while (!self->flushing && (self->queue.length > 0 || self->pushing))
+    g_cond_wait (&self->cond, &self->lock);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Called by the engine's thread. */
+static void
+on_result (gpointer user_data, gpointer tag, const YoloResult *result)
+{
+  GstYoloInfer *self = user_data;
+  Frame *frame = tag;
+  guint i;
+
+  for (i = 0; i < result->n_detections; i++) {
+    const YoloDetection *d = &result->detections[i];
+    YoloObject object = {
+      .x = d->x1, .y = d->y1, .w = d->x2 - d->x1, .h = d->y2 - d->y1,
+      .confidence = d->confidence, .label_id = d->class_id,
+      .label = self->labels[d->class_id], .object_id = -1,
+    };
+
+    g_array_append_val (frame->objects, object);
+  }
+
+  g_mutex_lock (&self->lock);
+  if (result->error) {
+    frame->error = g_error_copy (result->error);
+  } else {
+    const guint at = self->n_inferred++ % STATS_WINDOW;
+
+    self->n_batches += 1. / MAX (result->batch, 1);
+    self->samples[STAGE_QUEUED][at] = result->queued;
+    self->samples[STAGE_PREPROCESS][at] = result->preprocess;
+    self->samples[STAGE_NETWORK][at] = result->network;
+    self->samples[STAGE_POSTPROCESS][at] = result->postprocess;
+    self->samples[STAGE_TOTAL][at] = gst_util_get_timestamp () - frame->since;
+    self->n_samples = MIN (self->n_samples + 1, STATS_WINDOW);
+  }
+  frame->done = TRUE;
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Attaches what was found and gives the buffer, or NULL with a flow return.
+ * The task's. */
+static GstBuffer *
+finish_frame (GstYoloInfer *self, Frame *frame, GstFlowReturn *ret)
+{
+  GArray *objects = frame->objects;
+  GstBuffer *buffer;
+
+  frame_release (frame);
+  if (frame->error) {
+    if (g_error_matches (frame->error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
+      *ret = GST_FLOW_OK;
+    } else {
+      post_error (self, frame->error, self->model->path);
+      *ret = GST_FLOW_ERROR;
+    }
+    return NULL;
+  }
+
+  if (frame->inferred) {
+    g_array_set_size (self->last, 0);
+    g_array_append_vals (self->last, objects->data, objects->len);
+  } else if (frame->repeat) {
+    objects = self->last;
+  }
+
+  buffer = g_steal_pointer (&frame->buffer);
+  if (objects->len > 0 || frame->discont) {
+    /* of a shared buffer, the metadata are copied and the pixels stay shared */
+    buffer = gst_buffer_make_writable (buffer);
+    if (frame->discont)
+      GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
+    yolo_meta_add (buffer, &self->info, (const YoloObject *) objects->data, objects->len,
+        self->unique_id);
+  }
+  return buffer;
+}
+
+/* One round of the task: waits for the oldest frame and pushes it. */
+static void
+gst_yolo_infer_loop (gpointer data)
+{
+  GstYoloInfer *self = data;
+  GstPad *srcpad = GST_BASE_TRANSFORM_SRC_PAD (self);
+  GstBuffer *buffer = NULL;
+  GstFlowReturn ret;
+  Frame *frame;
+  guint flushes;
+
+  g_mutex_lock (&self->lock);
+  while (!self->flushing
+      && (self->queue.length == 0 || !((Frame *) self->queue.head->data)->done))
+    g_cond_wait (&self->cond, &self->lock);
+  if (self->flushing) {
+    g_mutex_unlock (&self->lock);
+    gst_pad_pause_task (srcpad);
+    return;
+  }
+  frame = g_queue_pop_head_link (&self->queue)->data;
+  ret = self->flow;
+  flushes = self->flushes;
+  if (ret == GST_FLOW_OK && frame->error == NULL)
+    self->n_frames++;
+  else
+    self->n_dropped++;
+  self->pushing = TRUE;
+  g_cond_broadcast (&self->cond);       /* there is room for another one */
+  g_mutex_unlock (&self->lock);
+
+  if (ret == GST_FLOW_OK)
+    buffer = finish_frame (self, frame, &ret);
+  if (buffer) {
+    GST_LOG_OBJECT (self, "pushing %" GST_PTR_FORMAT, buffer);
+    ret = gst_pad_push (srcpad, buffer);
+    GST_LOG_OBJECT (self, "pushed: %s", gst_flow_get_name (ret));
+  }
+
+  g_mutex_lock (&self->lock);
+  self->pushing = FALSE;
+  if (flushes == self->flushes) /* none from within the push, by a seek in this thread */
+    self->flow = ret;
+  frame_clear (frame);
+  g_queue_push_tail_link (&self->spare, &frame->link);
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Undoes set_flushing(), unless the pad has been deactivated. */
+static void
+start_task (GstYoloInfer *self)
+{
+  GstPad *srcpad = GST_BASE_TRANSFORM_SRC_PAD (self);
+  gboolean active;
+
+  g_mutex_lock (&self->lock);
+  active = self->active;
+  if (active) {
+    self->flushing = FALSE;
+    self->flushes++;
+    self->flow = GST_FLOW_OK;
+  }
+  g_mutex_unlock (&self->lock);
+  if (!active)
+    return;
+
+  gst_pad_start_task (srcpad, gst_yolo_infer_loop, self, NULL);
+  /* deactivated meanwhile, it may have come too late to be stopped there */
+  g_mutex_lock (&self->lock);
+  active = self->active;
+  g_mutex_unlock (&self->lock);
+  if (!active)
+    gst_pad_stop_task (srcpad);
+}
+
+/* Taking a frame */
+
+static YoloPixelFormat
+pixel_format (GstVideoFormat format)
+{
+  switch (format) {
+    case GST_VIDEO_FORMAT_NV12:
+      return YOLO_FORMAT_NV12;
+    case GST_VIDEO_FORMAT_NV21:
+      return YOLO_FORMAT_NV21;
+    case GST_VIDEO_FORMAT_I420:
+      return YOLO_FORMAT_I420;
+    case GST_VIDEO_FORMAT_YUY2:
+      return YOLO_FORMAT_YUY2;
+    case GST_VIDEO_FORMAT_P010_10LE:
+      return YOLO_FORMAT_P010;
+    case GST_VIDEO_FORMAT_RGB:
+      return YOLO_FORMAT_RGB;
+    case GST_VIDEO_FORMAT_BGR:
+      return YOLO_FORMAT_BGR;
+    case GST_VIDEO_FORMAT_RGBA:
+    case GST_VIDEO_FORMAT_RGBx:
+      return YOLO_FORMAT_RGBA;
+    case GST_VIDEO_FORMAT_BGRA:
+    case GST_VIDEO_FORMAT_BGRx:
+      return YOLO_FORMAT_BGRA;
+    case GST_VIDEO_FORMAT_GRAY8:
+      return YOLO_FORMAT_GRAY8;
+    default:                   /* the pad templates let no other one in */
+      g_return_val_if_reached (YOLO_N_FORMATS);
+  }
+}
+
+static YoloMatrix
+color_matrix (GstVideoColorMatrix matrix)
+{
+  switch (matrix) {
+    case GST_VIDEO_COLOR_MATRIX_BT709:
+      return YOLO_MATRIX_BT709;
+    case GST_VIDEO_COLOR_MATRIX_BT2020:
+      return YOLO_MATRIX_BT2020;
+    case GST_VIDEO_COLOR_MATRIX_FCC:
+      return YOLO_MATRIX_FCC;
+    case GST_VIDEO_COLOR_MATRIX_SMPTE240M:
+      return YOLO_MATRIX_SMPTE240M;
+    default:
+      return YOLO_MATRIX_BT601;
+  }
+}
+
+/* Cuts @a down to what @b covers; FALSE: nothing is left. */
+static gboolean
+intersect (Region *a, const Region *b)
+{
+  const gint64 x1 = MAX (a->x, b->x), y1 = MAX (a->y, b->y);
+  const gint64 x2 = MIN ((gint64) a->x + a->width, (gint64) b->x + b->width);
+  const gint64 y2 = MIN ((gint64) a->y + a->height, (gint64) b->y + b->height);
+
+  if (x1 >= x2 || y1 >= y2)
+    return FALSE;
+  *a = (Region) { x1, y1, x2 - x1, y2 - y1 };
+  return TRUE;
+}
+
+/* What the network sees of a frame: its crop, and of that the roi. */
+static gboolean
+visible_region (GstYoloInfer *self, Frame *frame, const Region *roi, Region *region)
+{
+  const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (frame->buffer);
+  gboolean warned;
+  Region part;
+
+  *region = (Region) {
+    0, 0, GST_VIDEO_FRAME_WIDTH (&frame->video), GST_VIDEO_FRAME_HEIGHT (&frame->video)
+  };
+  if (crop && crop->width > 0 && crop->height > 0) {
+    part = (Region) {
+      MIN (crop->x, G_MAXINT), MIN (crop->y, G_MAXINT),
+      MIN (crop->width, G_MAXINT), MIN (crop->height, G_MAXINT)
+    };
+    if (!intersect (region, &part)) {
+      GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("the frame's crop lies outside of it"),
+          ("%ux%u at %u,%u of %dx%d", crop->width, crop->height, crop->x, crop->y,
+              region->width, region->height));
+      return FALSE;
+    }
+  }
+  if (roi->width == 0)
+    return TRUE;
+
+  part = *region;
+  if (!intersect (region, roi)) {
+    GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
+        ("roi %d,%d,%d,%d lies outside of the frame: give x,y,width,height in pixels within "
+            "%dx%d", roi->x, roi->y, roi->width, roi->height, part.width, part.height), (NULL));
+    return FALSE;
+  }
+  if (memcmp (region, roi, sizeof (Region)) != 0) {
+    GST_OBJECT_LOCK (self);
+    warned = self->roi_warned;
+    self->roi_warned = TRUE;
+    GST_OBJECT_UNLOCK (self);
+    if (!warned)
+      GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS,
+          ("roi %d,%d,%d,%d reaches out of the frame and is clipped to %d,%d,%d,%d",
+              roi->x, roi->y, roi->width, roi->height,
+              region->x, region->y, region->width, region->height), (NULL));
+  }
+  return TRUE;
+}
+
+/* A buffer's GstVideoMeta is believed by gst_video_frame_map(), whatever the
+ * memory holds; a stale one must not make us read behind it. */
+static gboolean
+planes_fit (const GstVideoFrame *video)
+{
+  guint c;
+
+  for (c = 0; c < GST_VIDEO_FRAME_N_COMPONENTS (video); c++) {
+    const guint plane = GST_VIDEO_FRAME_COMP_PLANE (video, c);
+    /* without meta, all of the buffer is mapped at once */
+    const GstMapInfo *map = &video->map[video->meta ? plane : 0];
+    const guint8 *data = GST_VIDEO_FRAME_PLANE_DATA (video, plane);
+    const gint64 stride = GST_VIDEO_FRAME_PLANE_STRIDE (video, plane);
+    const gint64 row = (gint64) GST_VIDEO_FRAME_COMP_WIDTH (video, c)
+        * GST_VIDEO_FRAME_COMP_PSTRIDE (video, c);
+
+    if (data < map->data || stride < row
+        || (data - map->data) + stride * (GST_VIDEO_FRAME_COMP_HEIGHT (video, c) - 1) + row
+        > (gint64) map->size)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* Maps the frame and describes what to do with it. The GstVideoFrame has the
+ * strides and the size of the buffer's GstVideoMeta, where there is one. */
+static gboolean
+make_request (GstYoloInfer *self, Frame *frame, const Settings *settings, YoloRequest *request)
+{
+  const GstVideoColorimetry *color = &GST_VIDEO_INFO_COLORIMETRY (&self->info);
+  Region region;
+  guint i;
+
+  frame->mapped = gst_video_frame_map (&frame->video, &self->info, frame->buffer, GST_MAP_READ);
+  if (!frame->mapped || !planes_fit (&frame->video)) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("a frame does not hold what its caps say"),
+        ("%" G_GSIZE_FORMAT " bytes for %dx%d %s", gst_buffer_get_size (frame->buffer),
+            GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info),
+            GST_VIDEO_INFO_NAME (&self->info)));
+    return FALSE;
+  }
+  if (!visible_region (self, frame, &settings->roi, &region))
+    return FALSE;
+
+  *request = (YoloRequest) {
+    .frame = {
+      .format = pixel_format (GST_VIDEO_FRAME_FORMAT (&frame->video)),
+      .matrix = color_matrix (color->matrix),
+      .full_range = color->range == GST_VIDEO_COLOR_RANGE_0_255,
+      .width = GST_VIDEO_FRAME_WIDTH (&frame->video),
+      .height = GST_VIDEO_FRAME_HEIGHT (&frame->video),
+      .crop = { region.x, region.y, region.width, region.height },
+    },
+    .net_width = self->net_width,
+    .net_height = self->net_height,
+    .confidence = settings->confidence,
+    .iou = settings->iou,
+    .max_detections = settings->max_detections,
+    .agnostic = settings->agnostic,
+  };
+  for (i = 0; i < GST_VIDEO_FRAME_N_PLANES (&frame->video); i++) {
+    request->frame.plane[i] = GST_VIDEO_FRAME_PLANE_DATA (&frame->video, i);
+    request->frame.stride[i] = GST_VIDEO_FRAME_PLANE_STRIDE (&frame->video, i);
+  }
+  if (settings->classes) {
+    frame->classes = g_bytes_ref (settings->classes);
+    request->classes = g_bytes_get_data (frame->classes, NULL);
+  }
+  if (self->auto_size) {
+    int width, height;
+
+    yolo_letterbox_auto (region.width, region.height,
+        MAX (self->model->width, self->model->height), self->model->stride, &width, &height);
+    request->net_width = width;
+    request->net_height = height;
+  }
+  return TRUE;
+}
+
+/* Waits while max-in-flight frames are under way. */
+static Frame *
+wait_for_room (GstYoloInfer *self, GstFlowReturn *ret)
+{
+  Frame *frame = NULL;
+
+  g_mutex_lock (&self->lock);
+  while (!self->flushing && self->flow == GST_FLOW_OK
+      && self->queue.length >= self->max_in_flight)
+    g_cond_wait (&self->cond, &self->lock);
+  if (self->flushing) {
+    *ret = GST_FLOW_FLUSHING;
+  } else if (self->flow != GST_FLOW_OK) {
+    /* what is queued behind the push that failed goes with it; from here on
+     * pushing is tried again, as after a pad was linked or a segment begun */
+    while ((self->queue.length > 0 || self->pushing) && !self->flushing)
+      g_cond_wait (&self->cond, &self->lock);
+    *ret = self->flow;
+    self->flow = GST_FLOW_OK;
+  } else {
+    *ret = GST_FLOW_OK;
+    frame = take_spare (self);
+  }
+  g_mutex_unlock (&self->lock);
+  return frame;
+}
+
+static GstFlowReturn
+gst_yolo_infer_submit_input_buffer (GstBaseTransform *trans, gboolean is_discont,
+    GstBuffer *input)
+{
+  GstYoloInfer *self = GST_YOLO_INFER (trans);
+  GstBuffer *buffer;
+  Settings settings;
+  YoloRequest request;
+  Frame *frame;
+  GstFlowReturn ret;
+  gboolean infer;
+
+  ret = GST_BASE_TRANSFORM_CLASS (gst_yolo_infer_parent_class)->submit_input_buffer (trans,
+      is_discont, input);
+  buffer = g_steal_pointer (&trans->queued_buf);
+  if (buffer == NULL || ret != GST_FLOW_OK) {
+    gst_clear_buffer (&buffer);
+    if (ret == GST_BASE_TRANSFORM_FLOW_DROPPED) {
+      g_mutex_lock (&self->lock);
+      self->n_dropped++;
+      g_mutex_unlock (&self->lock);
+      self->discont = TRUE;
+    }
+    return ret;
+  }
+  if (self->stream == NULL) {
+    gst_buffer_unref (buffer);
+    return GST_FLOW_FLUSHING;
+  }
+
+  frame = wait_for_room (self, &ret);
+  if (frame == NULL) {
+    gst_buffer_unref (buffer);
+    self->discont = TRUE;
+    return ret;
+  }
+
+  GST_OBJECT_LOCK (self);
+  settings = self->settings;
+  if (settings.classes)
+    g_bytes_ref (settings.classes);
+  GST_OBJECT_UNLOCK (self);
+
+  infer = self->since_inferred == 0 || self->since_inferred >= settings.interval;
+  /* an empty buffer stands for a gap */
+  if (GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_GAP) && gst_buffer_get_size (buffer) == 0)
+    infer = FALSE;
+  else
+    self->since_inferred = infer ? 1 : self->since_inferred + 1;
+
+  frame->buffer = buffer;
+  frame->since = gst_util_get_timestamp ();
+  frame->discont = self->discont;
+  frame->inferred = infer;
+  frame->repeat = settings.repeat;
+  frame->done = !infer;
+  if (infer && !make_request (self, frame, &settings, &request))
+    ret = GST_FLOW_ERROR;
+  g_clear_pointer (&settings.classes, g_bytes_unref);
+
+  g_mutex_lock (&self->lock);
+  if (ret == GST_FLOW_OK) {
+    g_queue_push_tail_link (&self->queue, &frame->link);
+    if (!infer)
+      self->n_skipped++;
+    g_cond_broadcast (&self->cond);
+  } else {
+    frame_clear (frame);
+    g_queue_push_tail_link (&self->spare, &frame->link);
+  }
+  g_mutex_unlock (&self->lock);
+
+  /* only now, for its callback may come at once */
+  if (ret == GST_FLOW_OK) {
+    self->discont = FALSE;
+    if (infer)
+      yolo_stream_submit (self->stream, &request, frame);
+  }
+  return ret;
+}
+
+/* The task pushes. */
+static GstFlowReturn
+gst_yolo_infer_generate_output (GstBaseTransform *trans, GstBuffer **outbuf)
+{
+  *outbuf = NULL;
+  return GST_FLOW_OK;
+}
+
+/* Events, queries, caps */
+
+static gboolean
+gst_yolo_infer_sink_event (GstBaseTransform *trans, GstEvent *event)
+{
+  GstYoloInfer *self = GST_YOLO_INFER (trans);
+  GstBaseTransformClass *parent = GST_BASE_TRANSFORM_CLASS (gst_yolo_infer_parent_class);
+  GstFlowReturn flow;
+  gboolean ret;
+
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_FLUSH_START:
+      /* downstream first: it lets a push of the task return */
+      ret = parent->sink_event (trans, event);
+      set_flushing (self);
+      gst_pad_pause_task (trans->srcpad);
+      return ret;
+
+    case GST_EVENT_FLUSH_STOP:
+      drop_frames (self);
+      self->discont = FALSE;    /* the source marks it */
+      ret = parent->sink_event (trans, event);
+      start_task (self);
+      return ret;
+
+    case GST_EVENT_EOS:
+      if (self->stream)
+        yolo_stream_set_active (self->stream, FALSE);
+      drain (self);
+      /* no buffer comes any more that it could be returned to */
+      g_mutex_lock (&self->lock);
+      flow = self->flow;
+      g_mutex_unlock (&self->lock);
+      if (flow == GST_FLOW_NOT_LINKED || flow < GST_FLOW_EOS)
+        GST_ELEMENT_FLOW_ERROR (self, flow);
+      return parent->sink_event (trans, event);
+
+    case GST_EVENT_GAP:
+      if (self->stream)
+        yolo_stream_set_active (self->stream, FALSE);
+      break;
+
+    default:
+      break;
+  }
+  if (GST_EVENT_IS_SERIALIZED (event))
+    drain (self);
+  return parent->sink_event (trans, event);
+}
+
+/* What a frame may take from its arrival until it leaves: waiting for the
+ * batch, then until max-in-flight others have come. */
+static GstClockTime
+current_latency (GstYoloInfer *self)
+{
+  GstClockTime latency;
+
+  GST_OBJECT_LOCK (self);
+  latency = self->batch_timeout;
+  if (self->info.fps_n > 0)
+    latency += gst_util_uint64_scale (self->max_in_flight * GST_SECOND, self->info.fps_d,
+        self->info.fps_n);
+  GST_OBJECT_UNLOCK (self);
+  return latency;
+}
+
+static void
+update_latency (GstYoloInfer *self)
+{
+  const GstClockTime latency = current_latency (self);
+  gboolean changed;
+
+  g_mutex_lock (&self->lock);
+  changed = self->latency != latency;
+  self->latency = latency;
+  g_mutex_unlock (&self->lock);
+  if (changed) {
+    GST_DEBUG_OBJECT (self, "latency is now %" GST_TIME_FORMAT, GST_TIME_ARGS (latency));
+    gst_element_post_message (GST_ELEMENT (self), gst_message_new_latency (GST_OBJECT (self)));
+  }
+}
+
+static gboolean
+gst_yolo_infer_query (GstBaseTransform *trans, GstPadDirection direction, GstQuery *query)
+{
+  GstYoloInfer *self = GST_YOLO_INFER (trans);
+
+  if (direction == GST_PAD_SINK && GST_QUERY_IS_SERIALIZED (query))
+    drain (self);
+  if (!GST_BASE_TRANSFORM_CLASS (gst_yolo_infer_parent_class)->query (trans, direction, query))
+    return FALSE;
+
+  if (GST_QUERY_TYPE (query) == GST_QUERY_LATENCY && direction == GST_PAD_SRC) {
+    GstClockTime min, max, latency;
+    gboolean live;
+
+    g_mutex_lock (&self->lock);
+    latency = self->latency;
+    g_mutex_unlock (&self->lock);
+    gst_query_parse_latency (query, &live, &min, &max);
+    min += latency;
+    if (GST_CLOCK_TIME_IS_VALID (max))
+      max += latency;
+    gst_query_set_latency (query, live, min, max);
+  }
+  return TRUE;
+}
+
+/* Asked of whoever is downstream; the frames under way come on top. */
+static gboolean
+gst_yolo_infer_propose_allocation (GstBaseTransform *trans, GstQuery *decide_query,
+    GstQuery *query)
+{
+  GstYoloInfer *self = GST_YOLO_INFER (trans);
+  guint i;
+
+  if (!GST_BASE_TRANSFORM_CLASS (gst_yolo_infer_parent_class)->propose_allocation (trans,
+          decide_query, query))
+    return FALSE;
+  for (i = 0; i < gst_query_get_n_allocation_pools (query); i++) {
+    GstBufferPool *pool;
+    guint size, min, max;
+
+    gst_query_parse_nth_allocation_pool (query, i, &pool, &size, &min, &max);
+    min += self->max_in_flight;
+    if (max > 0)
+      min = MIN (min, max);
+    gst_query_set_nth_allocation_pool (query, i, pool, size, min, max);
+    gst_clear_object (&pool);
+  }
+  return TRUE;
+}
+
+/* Whether buffers of these caps lie in memory that frames can be read from:
+ * any meta may come along. (CUDA and NVMM memory: here, and in make_request().) */
+static gboolean
+features_known (const GstCapsFeatures *features)
+{
+  guint i;
+
+  if (gst_caps_features_is_any (features))
+    return FALSE;
+  for (i = 0; i < gst_caps_features_get_size (features); i++) {
+    const gchar *feature = gst_caps_features_get_nth (features, i);
+
+    if (strcmp (feature, GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY) != 0
+        && !g_str_has_prefix (feature, "meta:"))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static GstCaps *
+gst_yolo_infer_transform_caps (GstBaseTransform *trans, GstPadDirection direction,
+    GstCaps *caps, GstCaps *filter)
+{
+  GstCaps *known = gst_caps_new_empty ();
+  guint i;
+
+  for (i = 0; i < gst_caps_get_size (caps); i++) {
+    const GstStructure *structure = gst_caps_get_structure (caps, i);
+    const GstCapsFeatures *features = gst_caps_get_features (caps, i);
+
+    if (gst_caps_features_is_any (features))
+      /* nobody has said which: the plain one */
+      gst_caps_append_structure (known, gst_structure_copy (structure));
+    else if (features_known (features))
+      gst_caps_append_structure_full (known, gst_structure_copy (structure),
+          gst_caps_features_copy (features));
+  }
+  if (filter) {
+    GstCaps *both = gst_caps_intersect_full (filter, known, GST_CAPS_INTERSECT_FIRST);
+
+    gst_caps_unref (known);
+    known = both;
+  }
+  return known;
+}
+
+/* The queue is empty: caps are a serialised event. */
+static gboolean
+gst_yolo_infer_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *outcaps)
+{
+  GstYoloInfer *self = GST_YOLO_INFER (trans);
+  GstVideoInfo info;
+
+  if (!gst_video_info_from_caps (&info, incaps)) {
+    GST_ERROR_OBJECT (self, "cannot use caps %" GST_PTR_FORMAT, incaps);
+    return FALSE;
+  }
+  self->since_inferred = 0;
+  g_array_set_size (self->last, 0);
+  GST_OBJECT_LOCK (self);
+  self->info = info;
+  self->roi_warned = FALSE;
+  GST_OBJECT_UNLOCK (self);
+  update_latency (self);
+  return TRUE;
+}
+
+/* Start and stop */
+
+static void
+post_model (GstYoloInfer *self)
+{
+  const YoloModel *model = self->model;
+  g_autofree gchar *size = self->auto_size ? g_strdup ("auto") :
+      g_strdup_printf ("%ux%u", self->net_width, self->net_height);
+  GstStructure *s = gst_structure_new ("yoloinfer-model",
+      "file", G_TYPE_STRING, model->path, "task", G_TYPE_STRING, model->task,
+      "classes", G_TYPE_UINT, model->n_classes, "stride", G_TYPE_UINT, model->stride,
+      "input-size", G_TYPE_STRING, size,
+      "precision", G_TYPE_STRING, yolo_precision_name (yolo_engine_precision (self->engine)),
+      "device", G_TYPE_STRING, yolo_engine_backend (self->engine),
+      "sha256", G_TYPE_STRING, model->sha256, NULL);
+  GValue names = G_VALUE_INIT;
+  guint i;
+
+  gst_value_array_init (&names, model->n_classes);
+  for (i = 0; i < model->n_classes; i++) {
+    GValue name = G_VALUE_INIT;
+
+    g_value_init (&name, G_TYPE_STRING);
+    g_value_set_string (&name, g_quark_to_string (self->labels[i]));
+    gst_value_array_append_and_take_value (&names, &name);
+  }
+  gst_structure_take_value (s, "names", &names);
+
+  GST_INFO_OBJECT (self, "model %" GST_PTR_FORMAT, s);
+  gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), s));
+}
+
+static void
+unload (GstYoloInfer *self)
+{
+  YoloEngine *engine;
+
+  if (self->stream)
+    yolo_stream_close (g_steal_pointer (&self->stream));
+  GST_OBJECT_LOCK (self);
+  engine = g_steal_pointer (&self->engine);
+  self->model = NULL;
+  g_clear_pointer (&self->labels, g_free);
+  g_clear_pointer (&self->settings.classes, g_bytes_unref);
+  GST_OBJECT_UNLOCK (self);
+  if (engine)
+    yolo_engine_unref (engine);
+}
+
+static gboolean
+load (GstYoloInfer *self, GError **error)
+{
+  g_autofree gchar *model_file = NULL, *label_file = NULL, *input_size = NULL;
+  g_autofree gchar *roi = NULL, *engine_id = NULL;
+  YoloEngineConfig config;
+  YoloEngine *engine;
+  GQuark *labels;
+  guint batch_size;
+  guint64 batch_timeout;
+  gboolean batching_set, roi_ok, classes_ok;
+
+  GST_OBJECT_LOCK (self);
+  model_file = g_strdup (self->model_file);
+  label_file = g_strdup (self->label_file);
+  input_size = g_strdup (self->input_size);
+  roi = g_strdup (self->roi);
+  engine_id = g_strdup (self->engine_id);
+  roi_ok = parse_roi (self->roi, &self->settings.roi);
+  batching_set = self->batching_set;
+  batch_size = self->batch_size;
+  batch_timeout = self->batch_timeout;
+  config = (YoloEngineConfig) {
+    .model_file = model_file, .id = engine_id, .device = self->device,
+    .cuda_device_id = self->cuda_device_id, .precision = self->precision,
+    .threads = self->threads,
+  };
+  GST_OBJECT_UNLOCK (self);
+
+  /* of an engine that exists already, the id is enough */
+  if ((model_file == NULL || *model_file == '\0') && engine_id == NULL) {
+    g_set_error_literal (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+        "no model: set model-file to an ONNX file of a YOLOv8 detect model");
+    return FALSE;
+  }
+  if (!roi_ok) {
+    g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+        "roi \"%s\" is none: give x,y,width,height in pixels", roi);
+    return FALSE;
+  }
+
+  engine = yolo_engine_get (&config, error);
+  if (engine == NULL)
+    return FALSE;
+  GST_OBJECT_LOCK (self);
+  self->engine = engine;
+  GST_OBJECT_UNLOCK (self);
+  self->model = yolo_engine_model (engine);
+
+  if (!parse_input_size (self, input_size, error))
+    return FALSE;
+  labels = load_labels (self, label_file, error);
+  if (labels == NULL)
+    return FALSE;
+  GST_OBJECT_LOCK (self);
+  self->labels = labels;
+  classes_ok = parse_class_ids (self, self->class_ids, &self->settings.classes, error);
+  GST_OBJECT_UNLOCK (self);
+  if (!classes_ok)
+    return FALSE;
+
+  /* a default does not overrule what another element of the engine has set */
+  if (batching_set)
+    yolo_engine_set_batching (engine, batch_size, batch_timeout);
+  self->stream = yolo_engine_open_stream (engine, self->max_in_flight, on_result, self);
+  /* of auto, the size is known when frames come */
+  return self->auto_size || yolo_engine_prepare (engine, self->net_width, self->net_height, error);
+}
+
+static gboolean
+gst_yolo_infer_start (GstBaseTransform *trans)
+{
+  GstYoloInfer *self = GST_YOLO_INFER (trans);
+  g_autoptr (GError) error = NULL;
+  gboolean ok;
+
+  g_mutex_lock (&self->lock);
+  self->n_frames = self->n_inferred = self->n_skipped = self->n_dropped = 0;
+  self->n_batches = 0;
+  self->n_samples = 0;
+  g_mutex_unlock (&self->lock);
+  gst_video_info_init (&self->info);
+  self->since_inferred = 0;
+  self->discont = FALSE;
+
+  /* a buffer that comes while the model loads waits */
+  GST_PAD_STREAM_LOCK (trans->sinkpad);
+  ok = load (self, &error);
+  if (!ok)
+    unload (self);
+  GST_PAD_STREAM_UNLOCK (trans->sinkpad);
+
+  if (!ok) {
+    g_autofree gchar *file = NULL;
+
+    GST_OBJECT_LOCK (self);
+    file = g_strdup (self->model_file);
+    GST_OBJECT_UNLOCK (self);
+    post_error (self, error, file);
+    return FALSE;
+  }
+  post_model (self);
+  update_latency (self);
+  return TRUE;
+}
+
+/* Both pads are inactive. */
+static gboolean
+gst_yolo_infer_stop (GstBaseTransform *trans)
+{
+  GstYoloInfer *self = GST_YOLO_INFER (trans);
+
+  drop_frames (self);
+  free_spare (self);
+  unload (self);
+  return TRUE;
+}
+
+static gboolean
+gst_yolo_infer_src_activate_mode (GstPad *pad, GstObject *parent, GstPadMode mode,
+    gboolean active)
+{
+  GstYoloInfer *self = GST_YOLO_INFER (parent);
+
+  /* frames can only be pushed */
+  if (mode != GST_PAD_MODE_PUSH)
+    return FALSE;
+
+  if (active) {
+    g_mutex_lock (&self->lock);
+    self->active = TRUE;
+    g_mutex_unlock (&self->lock);
+    start_task (self);
+    return TRUE;
+  }
+
+  g_mutex_lock (&self->lock);
+  self->active = FALSE;
+  g_mutex_unlock (&self->lock);
+  set_flushing (self);
+  return gst_pad_stop_task (pad);
+}
+
+static GstStateChangeReturn
+gst_yolo_infer_change_state (GstElement *element, GstStateChange transition)
+{
+  GstYoloInfer *self = GST_YOLO_INFER (element);
+
+  /* other streams' batches do not wait for a paused one */
+  if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED && self->stream)
+    yolo_stream_set_active (self->stream, FALSE);
+  return GST_ELEMENT_CLASS (gst_yolo_infer_parent_class)->change_state (element, transition);
+}
+
+/* The base class counts what it pushes itself, that is nothing. */
+static gboolean
+gst_yolo_infer_post_message (GstElement *element, GstMessage *message)
+{
+  GstYoloInfer *self = GST_YOLO_INFER (element);
+
+  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_QOS) {
+    guint64 frames, dropped;
+
+    g_mutex_lock (&self->lock);
+    frames = self->n_frames;
+    dropped = self->n_dropped + 1;      /* the one that it is about */
+    g_mutex_unlock (&self->lock);
+    gst_message_set_qos_stats (message, GST_FORMAT_BUFFERS, frames, dropped);
+  }
+  return GST_ELEMENT_CLASS (gst_yolo_infer_parent_class)->post_message (element, message);
+}
+
+/* Statistics */
+
+static gint
+compare_uint64 (gconstpointer a, gconstpointer b)
+{
+  const guint64 x = *(const guint64 *) a, y = *(const guint64 *) b;
+
+  return x < y ? -1 : x > y;
+}
+
+static GstStructure *
+make_stats (GstYoloInfer *self)
+{
+  static const guint percents[] = { 50, 95, 99 };
+  g_autofree guint64 *sorted = g_new (guint64, N_STAGES * STATS_WINDOW);
+  GstStructure *s;
+  guint stage, i, n;
+
+  g_mutex_lock (&self->lock);
+  n = self->n_samples;
+  memcpy (sorted, self->samples, sizeof self->samples);
+  s = gst_structure_new ("yoloinfer-stats",
+      "frames", G_TYPE_UINT64, self->n_frames,
+      "inferred", G_TYPE_UINT64, self->n_inferred,
+      "skipped", G_TYPE_UINT64, self->n_skipped,
+      "dropped", G_TYPE_UINT64, self->n_dropped,
+      "batches", G_TYPE_UINT64, (guint64) (self->n_batches + 0.5),
+      "mean-batch", G_TYPE_DOUBLE,
+      self->n_batches > 0 ? self->n_inferred / self->n_batches : 0., NULL);
+  g_mutex_unlock (&self->lock);
+
+  for (stage = 0; stage < N_STAGES; stage++) {
+    guint64 *v = sorted + stage * STATS_WINDOW;
+
+    qsort (v, n, sizeof *v, compare_uint64);
+    for (i = 0; i < G_N_ELEMENTS (percents); i++) {
+      g_autofree gchar *name = g_strdup_printf ("%s-p%u", stage_names[stage], percents[i]);
+
+      /* nearest rank */
+      gst_structure_set (s, name, G_TYPE_UINT64,
+          n > 0 ? v[(n * percents[i] + 99) / 100 - 1] : (guint64) 0, NULL);
+    }
+  }
+  return s;
+}
+
+/* Properties */
+
+/* Class names are known once the model is loaded; until then the string waits. */
+static void
+set_class_ids (GstYoloInfer *self, const gchar *string)
+{
+  g_autoptr (GError) error = NULL;
+  GBytes *classes = NULL;
+
+  GST_OBJECT_LOCK (self);
+  if (self->labels == NULL || parse_class_ids (self, string, &classes, &error)) {
+    g_free (self->class_ids);
+    self->class_ids = g_strdup (string);
+    g_clear_pointer (&self->settings.classes, g_bytes_unref);
+    self->settings.classes = classes;
+  }
+  GST_OBJECT_UNLOCK (self);
+  if (error)
+    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS, ("%s", error->message),
+        ("class-ids stay as they were"));
+}
+
+static void
+set_roi (GstYoloInfer *self, const gchar *string)
+{
+  gboolean ok;
+  Region roi;
+
+  GST_OBJECT_LOCK (self);
+  ok = parse_roi (string, &roi);
+  /* before the start, a wrong one is kept for the error */
+  if (ok || self->engine == NULL) {
+    g_free (self->roi);
+    self->roi = g_strdup (string);
+    self->settings.roi = roi;
+    self->roi_warned = FALSE;
+    ok = TRUE;
+  }
+  GST_OBJECT_UNLOCK (self);
+  if (!ok)
+    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS,
+        ("roi \"%s\" is none: give x,y,width,height in pixels", string),
+        ("roi stays as it was"));
+}
+
+static void
+apply_batching (GstYoloInfer *self)
+{
+  YoloEngine *engine = NULL;
+  guint batch_size;
+  guint64 batch_timeout;
+
+  GST_OBJECT_LOCK (self);
+  self->batching_set = TRUE;
+  batch_size = self->batch_size;
+  batch_timeout = self->batch_timeout;
+  if (self->engine)
+    engine = yolo_engine_ref (self->engine);
+  GST_OBJECT_UNLOCK (self);
+  if (engine) {
+    yolo_engine_set_batching (engine, batch_size, batch_timeout);
+    yolo_engine_unref (engine);
+    update_latency (self);
+  }
+}
+
+static void
+gst_yolo_infer_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  GstYoloInfer *self = GST_YOLO_INFER (object);
+
+  if (id == PROP_CLASS_IDS) {
+    set_class_ids (self, g_value_get_string (value));
+    return;
+  }
+  if (id == PROP_ROI) {
+    set_roi (self, g_value_get_string (value));
+    return;
+  }
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_MODEL_FILE:
+      g_free (self->model_file);
+      self->model_file = g_value_dup_string (value);
+      break;
+    case PROP_LABEL_FILE:
+      g_free (self->label_file);
+      self->label_file = g_value_dup_string (value);
+      break;
+    case PROP_DEVICE:
+      self->device = g_value_get_enum (value);
+      break;
+    case PROP_CUDA_DEVICE_ID:
+      self->cuda_device_id = g_value_get_uint (value);
+      break;
+    case PROP_PRECISION:
+      self->precision = g_value_get_enum (value);
+      break;
+    case PROP_INPUT_SIZE:
+      g_free (self->input_size);
+      self->input_size = g_value_dup_string (value);
+      break;
+    case PROP_CONFIDENCE_THRESHOLD:
+      self->settings.confidence = g_value_get_double (value);
+      break;
+    case PROP_IOU_THRESHOLD:
+      self->settings.iou = g_value_get_double (value);
+      break;
+    case PROP_MAX_DETECTIONS:
+      self->settings.max_detections = g_value_get_uint (value);
+      break;
+    case PROP_AGNOSTIC_NMS:
+      self->settings.agnostic = g_value_get_boolean (value);
+      break;
+    case PROP_BATCH_SIZE:
+      self->batch_size = g_value_get_uint (value);
+      break;
+    case PROP_BATCH_TIMEOUT:
+      self->batch_timeout = g_value_get_uint64 (value);
+      break;
+    case PROP_MAX_IN_FLIGHT:
+      self->max_in_flight = g_value_get_uint (value);
+      break;
+    case PROP_INFERENCE_INTERVAL:
+      self->settings.interval = g_value_get_uint (value);
+      break;
+    case PROP_REPEAT_DETECTIONS:
+      self->settings.repeat = g_value_get_boolean (value);
+      break;
+    case PROP_THREADS:
+      self->threads = g_value_get_uint (value);
+      break;
+    case PROP_ENGINE_ID:
+      g_free (self->engine_id);
+      self->engine_id = g_value_dup_string (value);
+      break;
+    case PROP_UNIQUE_ID:
+      self->unique_id = g_value_get_uint (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+
+  if (id == PROP_BATCH_SIZE || id == PROP_BATCH_TIMEOUT)
+    apply_batching (self);
+}
+
+static void
+gst_yolo_infer_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  GstYoloInfer *self = GST_YOLO_INFER (object);
+
+  if (id == PROP_STATS) {
+    g_value_take_boxed (value, make_stats (self));
+    return;
+  }
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_MODEL_FILE:
+      g_value_set_string (value, self->model_file);
+      break;
+    case PROP_LABEL_FILE:
+      g_value_set_string (value, self->label_file);
+      break;
+    case PROP_DEVICE:
+      g_value_set_enum (value, self->device);
+      break;
+    case PROP_CUDA_DEVICE_ID:
+      g_value_set_uint (value, self->cuda_device_id);
+      break;
+    case PROP_PRECISION:
+      g_value_set_enum (value, self->precision);
+      break;
+    case PROP_INPUT_SIZE:
+      g_value_set_string (value, self->input_size);
+      break;
+    case PROP_CONFIDENCE_THRESHOLD:
+      g_value_set_double (value, self->settings.confidence);
+      break;
+    case PROP_IOU_THRESHOLD:
+      g_value_set_double (value, self->settings.iou);
+      break;
+    case PROP_MAX_DETECTIONS:
+      g_value_set_uint (value, self->settings.max_detections);
+      break;
+    case PROP_CLASS_IDS:
+      g_value_set_string (value, self->class_ids);
+      break;
+    case PROP_AGNOSTIC_NMS:
+      g_value_set_boolean (value, self->settings.agnostic);
+      break;
+    case PROP_BATCH_SIZE:
+      g_value_set_uint (value, self->batch_size);
+      break;
+    case PROP_BATCH_TIMEOUT:
+      g_value_set_uint64 (value, self->batch_timeout);
+      break;
+    case PROP_MAX_IN_FLIGHT:
+      g_value_set_uint (value, self->max_in_flight);
+      break;
+    case PROP_INFERENCE_INTERVAL:
+      g_value_set_uint (value, self->settings.interval);
+      break;
+    case PROP_REPEAT_DETECTIONS:
+      g_value_set_boolean (value, self->settings.repeat);
+      break;
+    case PROP_ROI:
+      g_value_set_string (value, self->roi);
+      break;
+    case PROP_THREADS:
+      g_value_set_uint (value, self->threads);
+      break;
+    case PROP_ENGINE_ID:
+      g_value_set_string (value, self->engine_id);
+      break;
+    case PROP_UNIQUE_ID:
+      g_value_set_uint (value, self->unique_id);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_yolo_infer_finalize (GObject *object)
+{
+  GstYoloInfer *self = GST_YOLO_INFER (object);
+
+  g_free (self->model_file);
+  g_free (self->label_file);
+  g_free (self->input_size);
+  g_free (self->class_ids);
+  g_free (self->roi);
+  g_free (self->engine_id);
+  g_array_unref (self->last);
+  g_mutex_clear (&self->lock);
+  g_cond_clear (&self->cond);
+  G_OBJECT_CLASS (gst_yolo_infer_parent_class)->finalize (object);
+}
+
+static void
+gst_yolo_infer_init (GstYoloInfer *self)
+{
+  self->settings = (Settings) {
+    .confidence = DEFAULT_CONFIDENCE, .iou = DEFAULT_IOU,
+    .max_detections = DEFAULT_MAX_DETECTIONS, .interval = 1,
+  };
+  self->max_in_flight = DEFAULT_MAX_IN_FLIGHT;
+  self->batch_timeout = DEFAULT_BATCH_TIMEOUT;
+  self->flushing = TRUE;
+  self->last = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+  g_mutex_init (&self->lock);
+  g_cond_init (&self->cond);
+  g_queue_init (&self->queue);
+  g_queue_init (&self->spare);
+  gst_video_info_init (&self->info);
+
+  gst_pad_set_activatemode_function (GST_BASE_TRANSFORM_SRC_PAD (self),
+      gst_yolo_infer_src_activate_mode);
+  /* as GstVideoFilter: what is too late to be shown is not worth a run */
+  gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), TRUE);
+}
+
+static void
+install_properties (GObjectClass *klass)
+{
+  const GParamFlags ready = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
+  const GParamFlags playing =
+      G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
+
+  g_object_class_install_property (klass, PROP_MODEL_FILE,
+      g_param_spec_string ("model-file", "Model file",
+          "ONNX file of a YOLOv8 detect model", NULL, ready));
+  g_object_class_install_property (klass, PROP_LABEL_FILE,
+      g_param_spec_string ("label-file", "Label file",
+          "Text file with the name of a class on each line (NULL: the model's own names)",
+          NULL, ready));
+  g_object_class_install_property (klass, PROP_DEVICE,
+      g_param_spec_enum ("device", "Device", "What the network runs on",
+          GST_TYPE_YOLO_INFER_DEVICE, YOLO_DEVICE_AUTO, ready));
+  g_object_class_install_property (klass, PROP_CUDA_DEVICE_ID,
+      g_param_spec_uint ("cuda-device-id", "CUDA device", "Which GPU, as CUDA counts them",
+          0, G_MAXINT, 0, ready));
+  g_object_class_install_property (klass, PROP_PRECISION,
+      g_param_spec_enum ("precision", "Precision", "What the network computes in",
+          GST_TYPE_YOLO_INFER_PRECISION, YOLO_PRECISION_AUTO, ready));
+  g_object_class_install_property (klass, PROP_INPUT_SIZE,
+      g_param_spec_string ("input-size", "Input size",
+          "Size that frames are scaled to for the network: N, WIDTHxHEIGHT, or auto for the "
+          "smallest rectangle of the frame's shape (NULL: the size the model was exported for)",
+          NULL, ready));
+  g_object_class_install_property (klass, PROP_CONFIDENCE_THRESHOLD,
+      g_param_spec_double ("confidence-threshold", "Confidence threshold",
+          "Detections of less confidence are dropped", 0, 1, DEFAULT_CONFIDENCE, playing));
+  g_object_class_install_property (klass, PROP_IOU_THRESHOLD,
+      g_param_spec_double ("iou-threshold", "IoU threshold",
+          "Of two detections of a class that overlap by more than this (intersection over "
+          "union), the less confident one is dropped", 0, 1, DEFAULT_IOU, playing));
+  g_object_class_install_property (klass, PROP_MAX_DETECTIONS,
+      g_param_spec_uint ("max-detections", "Maximum detections",
+          "How many detections of a frame are kept, by confidence", 1, 30000,
+          DEFAULT_MAX_DETECTIONS, playing));
+  g_object_class_install_property (klass, PROP_CLASS_IDS,
+      g_param_spec_string ("class-ids", "Class ids",
+          "Classes to find, numbers or names, for instance \"0,2\" or \"person,car\" (NULL: all)",
+          NULL, playing));
+  g_object_class_install_property (klass, PROP_AGNOSTIC_NMS,
+      g_param_spec_boolean ("agnostic-nms", "Agnostic NMS",
+          "Whether overlapping detections of different classes are dropped too", FALSE, playing));
+  g_object_class_install_property (klass, PROP_BATCH_SIZE,
+      g_param_spec_uint ("batch-size", "Batch size",
+          "Most frames that run together, of all elements that share the engine "
+          "(0: as many as there are streams)", 0, MAX_BATCH, 0, playing));
+  g_object_class_install_property (klass, PROP_BATCH_TIMEOUT,
+      g_param_spec_uint64 ("batch-timeout", "Batch timeout",
+          "How long a frame waits for others to fill its batch, in ns (0: never; what comes "
+          "while one batch runs is the next)", 0, 10 * GST_SECOND, DEFAULT_BATCH_TIMEOUT,
+          playing));
+  g_object_class_install_property (klass, PROP_MAX_IN_FLIGHT,
+      g_param_spec_uint ("max-in-flight", "Maximum in flight",
+          "How many frames of this stream can be under way; more fill larger batches and add "
+          "latency", 1, MAX_IN_FLIGHT, DEFAULT_MAX_IN_FLIGHT, ready));
+  g_object_class_install_property (klass, PROP_INFERENCE_INTERVAL,
+      g_param_spec_uint ("inference-interval", "Inference interval",
+          "Run the network on every n-th frame", 1, G_MAXUINT, 1, playing));
+  g_object_class_install_property (klass, PROP_REPEAT_DETECTIONS,
+      g_param_spec_boolean ("repeat-detections", "Repeat detections",
+          "Whether frames skipped by inference-interval get the last detections again", FALSE,
+          playing));
+  g_object_class_install_property (klass, PROP_ROI,
+      g_param_spec_string ("roi", "Region of interest",
+          "Part of the frame to look at, \"x,y,width,height\" in pixels (NULL: all of it)",
+          NULL, playing));
+  g_object_class_install_property (klass, PROP_THREADS,
+      g_param_spec_uint ("threads", "Threads", "CPU threads (0: one per core)", 0, 1024, 0,
+          ready));
+  g_object_class_install_property (klass, PROP_ENGINE_ID,
+      g_param_spec_string ("engine-id", "Engine id",
+          "Elements of the same id share an engine; the first one's model, device and precision "
+          "count (NULL: those share one that agree in all three)", NULL, ready));
+  g_object_class_install_property (klass, PROP_UNIQUE_ID,
+      g_param_spec_uint ("unique-id", "Unique id",
+          "Tells the detections of several inference elements apart (model_id of the metadata)",
+          0, G_MAXINT, 0, ready));
+  g_object_class_install_property (klass, PROP_STATS,
+      g_param_spec_boxed ("stats", "Statistics",
+          "Frames handed on, inferred, skipped and dropped; batches and their mean size; "
+          "percentiles of the last frames' times by stage, in ns", GST_TYPE_STRUCTURE,
+          G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
+}
+
+static void
+gst_yolo_infer_class_init (GstYoloInferClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+  GstBaseTransformClass *transform_class = GST_BASE_TRANSFORM_CLASS (klass);
+
+  object_class->set_property = gst_yolo_infer_set_property;
+  object_class->get_property = gst_yolo_infer_get_property;
+  object_class->finalize = gst_yolo_infer_finalize;
+  install_properties (object_class);
+
+  element_class->change_state = gst_yolo_infer_change_state;
+  element_class->post_message = gst_yolo_infer_post_message;
+  gst_element_class_set_static_metadata (element_class, "YOLO object detection",
+      "Filter/Analyzer/Video", "Finds objects in video with a YOLOv8 network", "the project");
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+  gst_element_class_add_static_pad_template (element_class, &src_template);
+  gst_type_mark_as_plugin_api (GST_TYPE_YOLO_INFER_DEVICE, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_YOLO_INFER_PRECISION, 0);
+
+  /* Neither transform nor transform_ip: the base class passes buffers through
+   * and forwards allocation queries, so that upstream writes into the buffers
+   * of whoever is downstream. Only metadata are added. */
+  transform_class->start = gst_yolo_infer_start;
+  transform_class->stop = gst_yolo_infer_stop;
+  transform_class->sink_event = gst_yolo_infer_sink_event;
+  transform_class->query = gst_yolo_infer_query;
+  transform_class->transform_caps = gst_yolo_infer_transform_caps;
+  transform_class->set_caps = gst_yolo_infer_set_caps;
+  transform_class->propose_allocation = gst_yolo_infer_propose_allocation;
+  transform_class->submit_input_buffer = gst_yolo_infer_submit_input_buffer;
+  transform_class->generate_output = gst_yolo_infer_generate_output;
+}
