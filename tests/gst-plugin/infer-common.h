@@ -1,0 +1,49 @@
+/* What the tests of yoloinfer share: an element in a harness, a picture in any
+ * format, detections compared. */
+
+#ifndef INFER_COMMON_H
+#define INFER_COMMON_H
+
+#include <gst/check/gstharness.h>
+#include <gst/video/video.h>
+
+#include "gst-plugin/yolometa.h"
+
+/* Random weights, 64x64, classes alpha, beta and gamma. */
+#define MODEL "v8n.onnx"
+#define MODEL_STRIDE 32
+#define MODEL_CLASSES 3
+
+/* Path of a file of tests/data; free with g_free(). */
+gchar *data_path (const gchar *name);
+
+/* yoloinfer with MODEL and pairs of property and value as strings, NULL at the
+ * end. The element has a bus of its own: element_bus(). Floating. */
+GstElement *infer_new (const gchar *property, ...);
+GstBus *element_bus (GstElement *element);      /* borrowed */
+/* Takes the element. */
+GstHarness *infer_harness (GstElement *element, const gchar *caps);
+
+/* The next warning, error or element message, or fails the test. */
+GstMessage *pop_message (GstElement *element, GstMessageType type);
+void assert_no_message (GstElement *element, GstMessageType type);
+/* Checks an error's or warning's domain and code and that its text has @part. */
+void check_message (GstElement *element, GstMessageType type, GQuark domain, gint code,
+    const gchar *part);
+
+void make_info (const gchar *caps, GstVideoInfo *info);
+/* The same coloured blocks in every format and size. */
+GstBuffer *make_picture (const GstVideoInfo *info);
+
+/* Takes the buffer. Array of YoloObject. */
+GArray *take_detections (GstBuffer *buffer, const GstVideoInfo *info);
+/* What the harness gives for one more picture. */
+GArray *infer_picture (GstHarness *h, const gchar *caps);
+
+/* Fails unless each detection that clears the threshold by @slack in one has a
+ * partner in the other: label, edges within @pixels, confidence within @slack.
+ * @b is moved by dx, dy. Returns how many were compared. */
+guint assert_same_detections (GArray *a, GArray *b, gfloat dx, gfloat dy, gfloat pixels,
+    gfloat slack);
+
+#endif
