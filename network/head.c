@@ -25,6 +25,7 @@ typedef struct {
   const char *task;
   gboolean *needed;             /* nodes that an output depends on through the tail */
   const OnnxNode *unknown;      /* first needed one that cannot be evaluated */
+  gboolean body_goes_on;        /* behind what is not understood */
   gboolean has_nms;
   GArray *leaves;               /* Leaf, sorted by size of the map, the largest first */
   Tensor **maps;                /* random values of each boundary, by layer */
@@ -44,12 +45,28 @@ refuse (const Search *search, const OnnxNode *node, const char *what, GError **e
   return FALSE;
 }
 
-/* Marks the tail's nodes that the outputs depend on. */
+/* Whether a node of the tail is a convolution of the body, behind something
+ * that was not understood: the tail's own has one output, the mean of the box
+ * distribution. */
+static gboolean
+belongs_to_body (const Search *search, const OnnxNode *node)
+{
+  const Tensor *weights;
+
+  if (strcmp (node->op, "Conv") != 0 && strcmp (node->op, "ConvInteger") != 0)
+    return FALSE;
+  weights = node->n_in > 1 ? lowered_constant (search->lowered, node->in[1], NULL) : NULL;
+  return weights == NULL || weights->n_dims != 4 || weights->dims[0] != 1;
+}
+
+/* Marks the tail's nodes that the outputs depend on, and finds the first of
+ * them that is not understood. */
 static void
 mark_needed (Search *search)
 {
   const OnnxFile *file = search->lowered->file;
   g_autoptr (GArray) stack = g_array_new (FALSE, FALSE, sizeof (guint));
+  const OnnxNode *first = NULL;
 
   g_array_append_vals (stack, file->outputs, file->n_outputs);
   while (stack->len > 0) {
@@ -72,10 +89,15 @@ mark_needed (Search *search)
     const OnnxNode *node = onnx_node (file, i);
     if (!search->needed[i])
       continue;
+    if (first == NULL)
+      first = node;
     if (search->unknown == NULL && !tensor_can_eval (node))
       search->unknown = node;
     search->has_nms |= strcmp (node->op, "NonMaxSuppression") == 0;
+    search->body_goes_on |= belongs_to_body (search, node);
   }
+  if (search->body_goes_on && search->unknown == NULL)
+    search->unknown = first;
 }
 
 static void
@@ -478,7 +500,7 @@ find (Search *search, Head *head, GError **error)
   gsize maps = 0;
 
   mark_needed (search);
-  if (search->unknown != NULL && !search->has_nms)
+  if (search->unknown != NULL && (search->body_goes_on || !search->has_nms))
     return refuse (search, search->unknown, "is not supported", error);
   if (!find_leaves (search, error) || !check_levels (search, &levels, error))
     return FALSE;
