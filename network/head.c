@@ -264,9 +264,13 @@ distance (const Search *search, const Leaf *box, guint side, guint reg_max, gsiz
   return mean / sum;
 }
 
+/* A tensor that may be the decode: [4 + classes][anchors], or the two
+ * exchanged, its boxes as corners or as centre and size. */
 typedef struct {
   const float *values;
-  gsize feature_step, anchor_step;      /* [4 + n_classes][anchors], or the two exchanged */
+  gsize feature_step, anchor_step;
+  guint n_classes;
+  gboolean corners;
 } Decoded;
 
 /* Whether one level's part of the decoded tensor is what these two maps give.
@@ -274,10 +278,10 @@ typedef struct {
  * centre and size, or corners (in files with NMS), in input pixels. */
 static gboolean
 level_matches (const Search *search, const Decoded *decoded, gsize first_anchor, const Leaf *box, const Leaf *cls,
-    guint reg_max, guint stride, gboolean corners)
+    guint reg_max, guint stride)
 {
   const Layer *layer = layer_at (search->lowered->layers, box->layer);
-  guint n_classes = layer_at (search->lowered->layers, cls->layer)->channels;
+  gboolean corners = decoded->corners;
   /* In eight bits bins of 0 to reg_max - 1 are wrong by half a step, a size by
    * two of them; anchors of 0 to 80 by half a step; strides of 8 to 32 by a hundredth. */
   float tolerance = search->lowered->quantized ? 0.2f + (reg_max - 1) / 125.f : 2e-3f;
@@ -298,7 +302,7 @@ level_matches (const Search *search, const Decoded *decoded, gsize first_anchor,
       if (!(fabsf (error) <= tolerance + relative * fabsf (expected[k])))
         return FALSE;
     }
-    for (guint c = 0; c < n_classes; c++) {
+    for (guint c = 0; c < decoded->n_classes; c++) {
       float score = 1 / (1 + expf (-leaf_plane (search, cls, c)[pixel]));
       if (!(fabsf (at[(4 + c) * decoded->feature_step] - score) <= 1e-3f))
         return FALSE;
@@ -307,60 +311,72 @@ level_matches (const Search *search, const Decoded *decoded, gsize first_anchor,
   return TRUE;
 }
 
+/* Anchors of a level, while levels holds numbers of leaves. */
+static gsize
+level_size (const Search *search, const Head *levels, guint l)
+{
+  const Leaf *leaf = &g_array_index (search->leaves, Leaf, levels->box[l]);
+  const Layer *layer = layer_at (search->lowered->layers, leaf->layer);
+
+  return (gsize) layer->height * layer->width;
+}
+
+/* Finds which of a level's two maps holds the boxes. */
+static gboolean
+match_level (const Search *search, const Decoded *decoded, gsize first_anchor, const Leaf *pair, guint l, Head *head)
+{
+  const GArray *layers = search->lowered->layers;
+
+  for (guint which = 0; which < 2; which++) {
+    const Leaf *box = &pair[which], *cls = &pair[1 - which];
+    guint channels = layer_at (layers, box->layer)->channels;
+
+    if (layer_at (layers, cls->layer)->channels != decoded->n_classes || channels % 4 != 0
+        || channels < 8 || channels > 4 * MAX_REG || (l > 0 && channels != 4 * head->reg_max)
+        || !level_matches (search, decoded, first_anchor, box, cls, channels / 4, head->stride[l]))
+      continue;
+    head->reg_max = channels / 4;
+    head->box[l] = box->layer;
+    head->cls[l] = cls->layer;
+    return TRUE;
+  }
+  return FALSE;
+}
+
 /* Whether tensor [1][4 + classes][anchors], or with the last two exchanged, is
  * the decode of the maps. levels holds numbers of leaves, *head gets layers. */
 static gboolean
 decode_matches (const Search *search, const Tensor *tensor, const Head *levels, Head *head)
 {
-  const GArray *layers = search->lowered->layers;
   gsize anchors = 0;
 
-  for (guint l = 0; l < levels->n_levels; l++) {
-    const Layer *layer = layer_at (layers, g_array_index (search->leaves, Leaf, levels->box[l]).layer);
-    anchors += (gsize) layer->height * layer->width;
-  }
+  for (guint l = 0; l < levels->n_levels; l++)
+    anchors += level_size (search, levels, l);
   if (tensor->is_int || tensor->n_dims != 3 || tensor->dims[0] != 1)
     return FALSE;
-  for (int exchanged = 0; exchanged < 2; exchanged++) {
-    gint64 features = tensor->dims[1 + exchanged];
-    Decoded decoded = { tensor->f, exchanged ? 1 : anchors, exchanged ? (gsize) features : 1 };
+  for (guint layout = 0; layout < 4; layout++) {
+    gboolean exchanged = layout & 1;
+    gsize features = (gsize) tensor->dims[exchanged ? 2 : 1], first = 0;
+    Decoded decoded = {
+      .values = tensor->f,
+      .feature_step = exchanged ? 1 : anchors,
+      .anchor_step = exchanged ? features : 1,
+      .n_classes = (guint) (features - 4),
+      .corners = layout >> 1,
+    };
+    guint l;
 
-    if ((gsize) tensor->dims[2 - exchanged] != anchors || features < 5)
+    if ((gsize) tensor->dims[exchanged ? 1 : 2] != anchors || features < 5)
       continue;
-    for (int corners = 0; corners < 2; corners++) {
-      Head found = *levels;
-      gsize anchor = 0;
-      guint l;
-
-      found.n_classes = (guint) features - 4;
-      found.reg_max = 0;
-      for (l = 0; l < levels->n_levels; l++) {
-        const Leaf *pair = &g_array_index (search->leaves, Leaf, levels->box[l]);
-        const Layer *layer = layer_at (layers, pair->layer);
-        guint which;
-
-        for (which = 0; which < 2; which++) {
-          const Leaf *box = &pair[which], *cls = &pair[1 - which];
-          guint channels = layer_at (layers, box->layer)->channels;
-          if (layer_at (layers, cls->layer)->channels != found.n_classes || channels % 4 != 0
-              || channels < 8 || channels > 4 * MAX_REG || (found.reg_max != 0 && channels != 4 * found.reg_max))
-            continue;
-          if (level_matches (search, &decoded, anchor, box, cls, channels / 4, levels->stride[l], corners)) {
-            found.reg_max = channels / 4;
-            found.box[l] = box->layer;
-            found.cls[l] = cls->layer;
-            break;
-          }
-        }
-        if (which == 2)
-          break;
-        anchor += (gsize) layer->height * layer->width;
-      }
-      if (l == levels->n_levels) {
-        *head = found;
-        return TRUE;
-      }
+    *head = *levels;
+    head->n_classes = decoded.n_classes;
+    for (l = 0; l < levels->n_levels; l++) {
+      if (!match_level (search, &decoded, first, &g_array_index (search->leaves, Leaf, levels->box[l]), l, head))
+        break;
+      first += level_size (search, levels, l);
     }
+    if (l == levels->n_levels)
+      return TRUE;
   }
   return FALSE;
 }
