@@ -446,6 +446,103 @@ test_twice_in_a_concat (void)
   check_same_maps (a, b, 1);
 }
 
+/* The same numbers, stored in another way. */
+typedef enum { FLOAT_DATA, DOUBLE_DATA, RAW_DOUBLE, RAW_BFLOAT16, INT32_DATA_FLOAT16, INT64_DATA, N_STORAGES } Storage;
+
+/* Drops the bits that float16 and bfloat16 have no place for; what is too
+ * small for float16 becomes 0. */
+static guint32
+shortened (guint32 bits, Storage storage)
+{
+  guint32 exponent = bits >> 23 & 255;
+
+  if (storage == RAW_BFLOAT16)
+    return bits & 0xffff0000;
+  if (storage == INT32_DATA_FLOAT16)
+    return exponent < 113 || exponent > 142 ? 0 : bits & 0xffffe000;
+  return bits;
+}
+
+static void
+store (Onnx__TensorProto *tensor, Storage storage, gboolean only_shorten)
+{
+  gsize n = tensor->raw_data.len / 4;
+  guint32 *words = (guint32 *) tensor->raw_data.data;
+  double *doubles;
+  guint16 *halves;
+
+  if (storage == INT64_DATA) {
+    if (tensor->data_type != 7 || only_shorten)
+      return;
+    tensor->n_int64_data = tensor->raw_data.len / 8;
+    tensor->int64_data = (gint64 *) tensor->raw_data.data;
+    tensor->has_raw_data = FALSE;
+    tensor->raw_data.data = NULL;
+    return;
+  }
+  if (tensor->data_type != 1)
+    return;
+  for (gsize i = 0; i < n; i++)
+    words[i] = shortened (words[i], storage);
+  if (only_shorten)
+    return;
+  switch (storage) {
+    case FLOAT_DATA:
+      tensor->n_float_data = n;
+      tensor->float_data = (float *) words;
+      tensor->has_raw_data = FALSE;
+      tensor->raw_data.data = NULL;
+      break;
+    case DOUBLE_DATA:
+    case RAW_DOUBLE:
+      doubles = malloc (n * sizeof *doubles);
+      for (gsize i = 0; i < n; i++)
+        doubles[i] = ((float *) words)[i];
+      tensor->data_type = 11;
+      free (words);
+      tensor->raw_data.data = NULL;
+      if (storage == RAW_DOUBLE) {
+        tensor->raw_data.data = (guint8 *) doubles;
+        tensor->raw_data.len = n * sizeof *doubles;
+      } else {
+        tensor->n_double_data = n;
+        tensor->double_data = doubles;
+        tensor->has_raw_data = FALSE;
+      }
+      break;
+    case RAW_BFLOAT16:
+      tensor->data_type = 16;
+      halves = (guint16 *) words;
+      for (gsize i = 0; i < n; i++)
+        halves[i] = (guint16) (words[i] >> 16);
+      tensor->raw_data.len = n * 2;
+      break;
+    default:
+      tensor->data_type = 10;
+      for (gsize i = 0; i < n; i++)
+        words[i] = words[i] == 0 ? 0 : (words[i] >> 16 & 0x8000) | (((words[i] >> 23 & 255) - 112) << 10) | (words[i] >> 13 & 1023);
+      tensor->n_int32_data = n;
+      tensor->int32_data = (gint32 *) words;
+      tensor->has_raw_data = FALSE;
+      tensor->raw_data.data = NULL;
+      break;
+  }
+}
+
+static void
+test_storage (void)
+{
+  for (Storage storage = 0; storage < N_STORAGES; storage++) {
+    Onnx__ModelProto *a = edit_open ("micro.onnx"), *b = edit_open ("micro.onnx");
+
+    for (gsize i = 0; i < a->graph->n_initializer; i++) {
+      store (a->graph->initializer[i], storage, TRUE);
+      store (b->graph->initializer[i], storage, FALSE);
+    }
+    check_same_maps (a, b, 0);
+  }
+}
+
 static void
 test_names (void)
 {
@@ -491,6 +588,7 @@ main (int argc, char **argv)
   g_test_add_func ("/network/plan/poolings-out-of-order", test_poolings_out_of_order);
   g_test_add_func ("/network/plan/parallel-poolings", test_parallel_poolings);
   g_test_add_func ("/network/plan/twice-in-a-concat", test_twice_in_a_concat);
+  g_test_add_func ("/network/plan/storage", test_storage);
   g_test_add_func ("/network/plan/data", test_data);
   g_test_add_func ("/network/plan/shared", test_shared);
   return g_test_run ();
