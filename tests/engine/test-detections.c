@@ -378,13 +378,13 @@ static void
 add_shared (const char *folder)
 {
   g_autofree char *path = g_build_filename (folder, "reference", "detections.json", NULL);
-  char *images = g_build_filename (folder, "images", NULL);     /* of the cases, to the end */
   g_autoptr (GHashTable) lists = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) json_array_unref);
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
 
   shared = json_parser_new ();
   if (!g_file_test (path, G_FILE_TEST_EXISTS) || !json_parser_load_from_file (shared, path, NULL))
     return;
+  char *images = g_build_filename (folder, "images", NULL);     /* of the cases, to the end */
   JsonArray *entries = json_node_get_array (json_parser_get_root (shared));
   for (guint i = 0; i < json_array_get_length (entries); i++) {
     const char *name = json_object_get_string_member (json_array_get_object_element (entries, i), "model");
