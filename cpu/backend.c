@@ -5,6 +5,7 @@
 #include <string.h>
 #include <omp.h>
 
+#include "cpu/backend.h"
 #include "cpu/kernels.h"
 #include "cpu/onednn.h"
 
@@ -16,13 +17,23 @@ typedef struct {
   guint threads;                /* 0: all */
   const YoloKernels *kernels;
   YoloDnnlWeights *dnnl;
+  GArray *packed;               /* Packed: weights for our own convolutions */
 } CpuNet;
+
+typedef struct {
+  const YoloConv *conv;
+  const YoloConvKernel *kernel;
+  void *weights;
+} Packed;
 
 /* An operation with its addresses. */
 typedef struct {
   const YoloOp *op;
   YoloTensor in, out, residual;
-  YoloDnnlConv *dnnl;           /* convolutions */
+  /* Convolutions are ours or oneDNN's. */
+  const YoloConvKernel *kernel;
+  const void *packed;           /* the net's */
+  YoloDnnlConv *dnnl;
   /* oneDNN takes dense tensors of one image: what is none is copied. NULL: used as it is */
   YoloTensor dense_in, dense_out, dense_residual;
   double seconds;               /* spent here, when profiling */
@@ -67,6 +78,9 @@ unload (YoloNet *base)
   CpuNet *net = (CpuNet *) base;
   if (!net)
     return;
+  for (guint i = 0; i < net->packed->len; i++)
+    free (g_array_index (net->packed, Packed, i).weights);
+  g_array_unref (net->packed);
   yolo_dnnl_weights_free (net->dnnl);
   yolo_model_unref (net->model);
   g_free (net);
@@ -88,6 +102,7 @@ load (YoloModel *model, guint device, YoloPrecision precision, guint threads, GE
   net->precision = precision;
   net->threads = threads;
   net->kernels = yolo_cpu_kernels (0);
+  net->packed = g_array_new (FALSE, FALSE, sizeof (Packed));
   net->dnnl = yolo_dnnl_weights_new (error);
   if (!net->dnnl) {
     unload ((YoloNet *) net);
@@ -117,12 +132,51 @@ resolve_view (const CpuExec *e, YoloView v)
   return t;
 }
 
+const char *
+yolo_cpu_exec_implementation (const YoloExec *base, guint op)
+{
+  const Step *s = &((const CpuExec *) base)->steps[op];
+  return s->kernel ? s->kernel->name : s->dnnl ? yolo_dnnl_conv_impl (s->dnnl) : "C";
+}
+
+/* What YOLO_CPU_PROFILE asks for: an operation a line, of all images run. */
+static void
+print_profile (const CpuExec *e)
+{
+  static const char *const names[] = { "conv", "max pool", "upsample", "add", "act", "copy" };
+  const YoloPlan *plan = e->base.plan;
+  double total = 0;
+
+  fprintf (stderr, "%ux%u, %s, %u images:\n", plan->height, plan->width, yolo_dtype_name (plan->dtype), e->images);
+  for (guint i = 0; i < plan->n_ops; i++) {
+    const Step *s = &e->steps[i];
+    double ms = 1e3 * s->seconds / e->images;
+    const YoloConv *c = s->op->conv;
+
+    total += ms;
+    fprintf (stderr, "%7.3f ms ", ms);
+    if (s->op->type == YOLO_OP_CONV) {
+      double gflop = 2e-9 * s->out.height * s->out.width * c->out_channels * c->in_channels / c->groups
+          * c->kernel[0] * c->kernel[1];
+      fprintf (stderr, "%5.0f GFLOP/s  %ux%u/%u %3u -> %3u", 1e3 * gflop / ms, c->kernel[0], c->kernel[1],
+          c->stride[0], c->in_channels, c->out_channels);
+    } else {
+      fprintf (stderr, "%14s%-8s %3u -> %3u", "", names[s->op->type], s->in.channels, s->out.channels);
+    }
+    fprintf (stderr, " at %3ux%-3u  %-28s %s\n", s->out.height, s->out.width,
+        yolo_cpu_exec_implementation (&e->base, i), s->op->name);
+  }
+  fprintf (stderr, "%7.3f ms in all\n", total);
+}
+
 static void
 release (YoloExec *base)
 {
   CpuExec *e = (CpuExec *) base;
   if (!e)
     return;
+  if (e->profile && e->images > 0)
+    print_profile (e);
   for (guint i = 0; e->steps && i < base->plan->n_ops; i++)
     yolo_dnnl_conv_free (e->steps[i].dnnl);
   g_free (e->steps);
@@ -154,9 +208,54 @@ stand_in (const YoloTensor *t, YoloDType dtype, gsize *used)
   return d;
 }
 
+/* Which convolution is fastest; README.md has the measurements. */
+static const YoloConvKernel *
+choose (const CpuNet *net, const Step *s, YoloDType type)
+{
+  const YoloKernels *k = net->kernels;
+  const YoloConv *conv = s->op->conv;
+  gboolean dense = yolo_tensor_dense (&s->in) && yolo_tensor_dense (&s->out)
+      && (!s->residual.data || yolo_tensor_dense (&s->residual));
+
+  if (type == YOLO_BF16 && k->amx)
+    return NULL;
+  if (k->winograd->supports (conv) && conv->in_channels >= 16)
+    return k->winograd;
+  if (!k->direct->supports (conv) || (dense && s->in.dtype == type))
+    return NULL;
+  /* Few channels, as the input's, do not fill the pairs of bf16. */
+  return type == YOLO_BF16 && conv->in_channels > 4 ? k->direct_bf16 : k->direct;
+}
+
+/* The weights of a convolution as a kernel wants them: packed once for all sizes. */
+static const void *
+pack (CpuNet *net, const YoloConvKernel *kernel, const YoloConv *conv, GError **error)
+{
+  Packed p = { conv, kernel, NULL };
+
+  for (guint i = 0; i < net->packed->len; i++) {
+    const Packed *have = &g_array_index (net->packed, Packed, i);
+    if (have->conv == conv && have->kernel == kernel)
+      return have->weights;
+  }
+  p.weights = allocate (kernel->packed_size (conv), error);
+  if (p.weights) {
+    kernel->pack (conv, p.weights);
+    g_array_append_val (net->packed, p);
+  }
+  return p.weights;
+}
+
 static gboolean
 ready_conv (CpuExec *e, Step *s, gsize *used, GError **error)
 {
+  s->kernel = choose (e->net, s, e->base.plan->dtype);
+  if (s->kernel) {
+    *used = (gsize) omp_get_max_threads () * s->kernel->scratch (s->op->conv, &s->in);
+    s->packed = pack (e->net, s->kernel, s->op->conv, error);
+    return s->packed != NULL;
+  }
+
   YoloDType type = e->base.plan->dtype;
   s->dnnl = yolo_dnnl_conv_new (e->net->dnnl, s->op->conv, s->in.height, s->in.width, type,
       s->out.dtype, s->residual.data != NULL, error);
@@ -263,7 +362,10 @@ run_step (CpuExec *e, Step *s, guint n, GError **error)
 
   switch (op->type) {
     case YOLO_OP_CONV:
-      return run_dnnl (e, s, n, error);
+      if (!s->kernel)
+        return run_dnnl (e, s, n, error);
+      s->kernel->run (op->conv, s->packed, &s->in, &s->residual, &s->out, n, e->scratch);
+      break;
     case YOLO_OP_MAX_POOL:
       ops->max_pool (&s->in, &s->out, n, op->kernel, op->stride, op->pad, MAX (op->repeat, 1));
       break;

@@ -1,10 +1,27 @@
 #include "cpu/kernels.h"
 
-#define DECLARE(isa) extern const YoloOps yolo_ops_##isa;
+#ifdef YOLO_X86_VARIANTS
+#include <cpuid.h>
+#endif
+
+#define DECLARE(isa) \
+  extern const YoloOps yolo_ops_##isa; \
+  extern const YoloConvKernel yolo_direct_##isa, yolo_winograd_##isa;
 DECLARE (baseline)
 #ifdef YOLO_X86_VARIANTS
 DECLARE (v3)
 DECLARE (v4)
+extern const YoloConvKernel yolo_direct_v4_bf16;
+#endif
+
+#ifdef YOLO_X86_VARIANTS
+/* Source: Intel's Software Developer's Manual, CPUID leaf 7: EDX bit 22 is AMX-BF16. */
+static gboolean
+has_amx_bf16 (void)
+{
+  unsigned a, b, c, d;
+  return __get_cpuid_count (7, 0, &a, &b, &c, &d) && (d >> 22 & 1);
+}
 #endif
 
 const YoloKernels *
@@ -21,13 +38,16 @@ yolo_cpu_kernels (guint i)
         && __builtin_cpu_supports ("bmi2");
     gboolean v4 = v3 && __builtin_cpu_supports ("avx512f") && __builtin_cpu_supports ("avx512bw")
         && __builtin_cpu_supports ("avx512dq") && __builtin_cpu_supports ("avx512vl");
+    gboolean amx = v4 && has_amx_bf16 ();
     gboolean bf16 = v4 && __builtin_cpu_supports ("avx512bf16");
     if (v4)
-      sets[n++] = (YoloKernels) { "x86-64-v4", bf16, &yolo_ops_v4 };
+      sets[n++] = (YoloKernels) { "x86-64-v4", bf16, amx, &yolo_ops_v4, &yolo_direct_v4, &yolo_winograd_v4,
+        bf16 ? &yolo_direct_v4_bf16 : NULL };
     if (v3)
-      sets[n++] = (YoloKernels) { "x86-64-v3", bf16, &yolo_ops_v3 };
+      sets[n++] = (YoloKernels) { "x86-64-v3", bf16, amx, &yolo_ops_v3, &yolo_direct_v3, &yolo_winograd_v3, NULL };
 #endif
-    sets[n] = (YoloKernels) { "baseline", n > 0 && sets[0].bf16, &yolo_ops_baseline };
+    sets[n] = (YoloKernels) { "baseline", n > 0 && sets[0].bf16, n > 0 && sets[0].amx, &yolo_ops_baseline, &yolo_direct_baseline,
+      &yolo_winograd_baseline, NULL };
     n++;
     g_once_init_leave (&once, 1);
   }

@@ -4,7 +4,7 @@
 #ifndef YOLO_CPU_KERNELS_H
 #define YOLO_CPU_KERNELS_H
 
-#include "cpu/tensor.h"
+#include "cpu/conv.h"
 
 G_BEGIN_DECLS
 
@@ -24,7 +24,10 @@ typedef struct {
 typedef struct {
   const char *name;             /* "baseline", "x86-64-v3", "x86-64-v4" */
   gboolean bf16;                /* the CPU multiplies bf16 */
+  gboolean amx;                 /* and in tiles, many times faster than anything else */
   const YoloOps *ops;
+  const YoloConvKernel *direct, *winograd;
+  const YoloConvKernel *direct_bf16;    /* multiplies in bf16, or NULL */
 } YoloKernels;
 
 /* The @i-th set that this CPU can run, best first; NULL behind the last. */

@@ -1,0 +1,280 @@
+/* Convolution as a matrix product whose rows are read where they lie
+ * (implicit GEMM). What needs padding or another type is first copied, some
+ * rows at a time, into scratch that stays in the second-level cache. */
+
+#include <omp.h>
+
+#include "cpu/conv.h"
+#include "cpu/epilogue.h"
+#include "cpu/gemm.h"
+
+#ifdef __AVX512BF16__
+# define DOTS TRUE
+# define TYPE YOLO_BF16         /* of what is multiplied */
+#else
+# define DOTS FALSE
+# define TYPE YOLO_F32
+#endif
+
+#define MAX_TAPS 49u
+#define SCRATCH (192u << 10)    /* bytes of copied rows that a thread works on, of a 512 KiB or larger cache */
+#define CHUNK 8u                /* tiles of a flat image that are worked on at a time */
+
+/* Elements of a tap: channels, or pairs of them. */
+static guint
+depth (const YoloConv *conv)
+{
+  return DOTS ? (conv->in_channels + 1) / 2 : conv->in_channels;
+}
+
+static guint
+n_taps (const YoloConv *conv)
+{
+  return conv->kernel[0] * conv->kernel[1];
+}
+
+static guint
+n_panels (const YoloConv *conv)
+{
+  return (conv->out_channels + YOLO_PANEL - 1) / YOLO_PANEL;
+}
+
+/* Vectors of the panel that begins at channel c. */
+static guint
+panel_vectors (const YoloConv *conv, guint c)
+{
+  return conv->out_channels - c > YOLO_LANES ? 2 : 1;
+}
+
+static gsize
+panel_size (const YoloConv *conv)
+{
+  return (gsize) n_taps (conv) * depth (conv) * YOLO_PANEL * 4;
+}
+
+static gboolean
+supports (const YoloConv *conv)
+{
+  return conv->groups == 1 && n_taps (conv) <= MAX_TAPS;
+}
+
+static gsize
+packed_size (const YoloConv *conv)
+{
+  return n_panels (conv) * (panel_size (conv) + YOLO_PANEL * 4);
+}
+
+/* [panel] biases, then [panel][tap][depth][vectors * lanes] weights. */
+static void
+pack (const YoloConv *conv, void *packed)
+{
+  guint taps = n_taps (conv), panels = n_panels (conv);
+  float *bias = packed;
+
+  memset (packed, 0, packed_size (conv));
+  memcpy (bias, conv->bias, conv->out_channels * 4);
+  for (guint p = 0; p < panels; p++) {
+    guint c0 = p * YOLO_PANEL, columns = panel_vectors (conv, c0) * YOLO_LANES;
+    char *panel = (char *) packed + panels * YOLO_PANEL * 4 + p * panel_size (conv);
+
+    for (guint c = c0; c < MIN (c0 + columns, conv->out_channels); c++)
+      for (guint i = 0; i < conv->in_channels; i++)
+        for (guint t = 0; t < taps; t++) {
+          float w = conv->weights[((gsize) c * conv->in_channels + i) * taps + t];
+          if (DOTS) {
+            gsize at = ((gsize) t * depth (conv) + i / 2) * columns + c - c0;
+            ((guint16 *) panel)[2 * at + i % 2] = f32_to_bf16 (w);
+          } else {
+            ((float *) panel)[((gsize) t * depth (conv) + i) * columns + c - c0] = w;
+          }
+        }
+  }
+}
+
+/* Whether the rows of A can be pixels of the input. */
+static gboolean
+in_place (const YoloConv *conv, const YoloTensor *in)
+{
+  return n_taps (conv) == 1 && conv->pad[0] == 0 && conv->pad[1] == 0 && in->dtype == TYPE
+      && (!DOTS || conv->in_channels % 2 == 0);
+}
+
+static gsize
+padded_row (const YoloConv *conv, const YoloTensor *in)
+{
+  return (in->width + 2 * conv->pad[1]) * (gsize) depth (conv) * 4;
+}
+
+/* Input rows that `rows` output rows need. */
+static guint
+rows_in (const YoloConv *conv, guint rows)
+{
+  return (rows - 1) * conv->stride[0] + (conv->kernel[0] - 1) * conv->dilation[0] + 1;
+}
+
+/* Output rows that are worked on at a time. */
+static guint
+block_rows (const YoloConv *conv, const YoloTensor *in)
+{
+  gsize row = padded_row (conv, in);
+  guint rows = 1;
+
+  while (rows < 8 && rows_in (conv, rows + 1) * row <= SCRATCH)
+    rows++;
+  return rows;
+}
+
+static gsize
+scratch (const YoloConv *conv, const YoloTensor *in)
+{
+  return in_place (conv, in) ? 0 : (rows_in (conv, block_rows (conv, in)) * padded_row (conv, in) + 63) & ~(gsize) 63;
+}
+
+/* One pixel's channels in the type that is multiplied, with a zero to make them even. */
+static inline void
+copy_pixel (char *to, const char *from, YoloDType type, guint channels)
+{
+#if DOTS
+  guint16 *p = (guint16 *) to;
+
+  if (type == YOLO_BF16)
+    memcpy (to, from, channels * 2);
+  else if (type == YOLO_F32)
+    for (guint c = 0; c < channels; c++)
+      p[c] = f32_to_bf16 (((const float *) from)[c]);
+  else
+    for (guint c = 0; c < channels; c++)
+      p[c] = f32_to_bf16 (((const guint8 *) from)[c]);
+  if (channels % 2)
+    p[channels] = 0;
+#else
+  load_f32 ((float *) to, from, channels, type);
+#endif
+}
+
+/* Input rows y0 and on, with zeros around. */
+static void
+copy_rows (const YoloConv *conv, const YoloTensor *in, guint image, gint y0, guint rows, char *to)
+{
+  gsize pixel = (gsize) depth (conv) * 4, row = padded_row (conv, in), pad = conv->pad[1] * pixel;
+
+  for (guint r = 0; r < rows; r++, to += row) {
+    gint y = y0 + (gint) r;
+
+    if (y < 0 || y >= (gint) in->height) {
+      memset (to, 0, row);
+      continue;
+    }
+    memset (to, 0, pad);
+    if (yolo_tensor_dense (in) && !DOTS)
+      load_f32 ((float *) (to + pad), yolo_tensor_at (in, image, y, 0), in->width * conv->in_channels, in->dtype);
+    else
+      for (guint x = 0; x < in->width; x++)
+        copy_pixel (to + pad + x * pixel, yolo_tensor_at (in, image, y, x), in->dtype, conv->in_channels);
+    memset (to + row - pad, 0, pad);
+  }
+}
+
+static void
+tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, guint rows, guint vectors)
+{
+#define BODY(m, v) gemm_tile (acc, s, m, v, DOTS)
+  GEMM_DISPATCH (BODY, rows, vectors);
+#undef BODY
+}
+
+/* `count` pixels that lie side by side in the output, the rows of A `row` bytes apart. */
+static void
+line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint count,
+    const char *residual, const YoloTensor *residual_tensor, char *out, const YoloTensor *out_tensor)
+{
+  guint c0 = panel * YOLO_PANEL, vectors = panel_vectors (conv, c0), step = gemm_tile_rows (count);
+  gsize out_size = yolo_dtype_size (out_tensor->dtype), residual_size = yolo_dtype_size (residual_tensor->dtype);
+  const float *bias = (const float *) packed + c0;
+
+  s->panel = packed + n_panels (conv) * YOLO_PANEL * 4 + panel * panel_size (conv);
+  for (guint x = 0; x < count; x += step) {
+    guint rows = MIN (step, count - x);
+    YoloVec acc[YOLO_ROWS][2];
+
+    tile (acc, s, rows, vectors);
+    for (guint v = 0; v < vectors; v++) {
+      guint c = c0 + v * YOLO_LANES;
+      YoloVec b = vec_load (bias + v * YOLO_LANES);
+      for (guint m = 0; m < rows; m++)
+        finish_lanes (acc[m][v], b, conv->act,
+            residual ? residual + (x + m) * residual_tensor->pixel + c * residual_size : NULL,
+            residual_tensor->dtype, out + (x + m) * out_tensor->pixel + c * out_size, out_tensor->dtype,
+            MIN (conv->out_channels - c, YOLO_LANES));
+    }
+    s->a += step * s->row;
+  }
+}
+
+/* Pixels of a whole image are the rows of one matrix. */
+static void
+run_flat (const YoloConv *conv, const char *packed, const YoloTensor *in, const YoloTensor *residual,
+    const YoloTensor *out, guint n)
+{
+  guint pixels = out->height * out->width, chunk = CHUNK * YOLO_ROWS, chunks = (pixels + chunk - 1) / chunk;
+  static const gsize taps[1] = { 0 };
+
+#pragma omp parallel for collapse(2) schedule(dynamic)
+  for (guint i = 0; i < n; i++)
+    for (guint k = 0; k < chunks; k++)
+      for (guint p = 0; p < n_panels (conv); p++) {
+        gsize x = (gsize) k * chunk;
+        YoloSum s = { yolo_tensor_at (in, i, 0, x), in->pixel, taps, 1, depth (conv), NULL };
+
+        line (conv, packed, p, &s, MIN (chunk, pixels - x),
+            residual->data ? yolo_tensor_at (residual, i, 0, x) : NULL, residual,
+            yolo_tensor_at (out, i, 0, x), out);
+      }
+}
+
+static void
+run_rows (const YoloConv *conv, const char *packed, const YoloTensor *in, const YoloTensor *residual,
+    const YoloTensor *out, guint n, char *memory)
+{
+  gboolean direct = in_place (conv, in);
+  guint block = block_rows (conv, in), blocks = (out->height + block - 1) / block;
+  gsize pixel = direct ? in->pixel : (gsize) depth (conv) * 4, row = direct ? in->row : padded_row (conv, in);
+  gsize size = scratch (conv, in), taps[MAX_TAPS];
+
+  for (guint ky = 0; ky < conv->kernel[0]; ky++)
+    for (guint kx = 0; kx < conv->kernel[1]; kx++)
+      taps[ky * conv->kernel[1] + kx] = ky * conv->dilation[0] * row + kx * conv->dilation[1] * pixel;
+
+#pragma omp parallel for collapse(2) schedule(dynamic)
+  for (guint i = 0; i < n; i++)
+    for (guint k = 0; k < blocks; k++) {
+      guint y0 = k * block, rows = MIN (block, out->height - y0);
+      const char *from = direct ? yolo_tensor_at (in, i, y0 * conv->stride[0], 0) : memory + (gsize) omp_get_thread_num () * size;
+
+      if (!direct)
+        copy_rows (conv, in, i, (gint) (y0 * conv->stride[0]) - (gint) conv->pad[0], rows_in (conv, rows), (char *) from);
+      for (guint p = 0; p < n_panels (conv); p++)
+        for (guint y = 0; y < rows; y++) {
+          YoloSum s = { from + y * conv->stride[0] * row, conv->stride[1] * pixel, taps, n_taps (conv), depth (conv), NULL };
+
+          line (conv, packed, p, &s, out->width,
+              residual->data ? yolo_tensor_at (residual, i, y0 + y, 0) : NULL, residual,
+              yolo_tensor_at (out, i, y0 + y, 0), out);
+        }
+    }
+}
+
+static void
+run (const YoloConv *conv, const void *packed, const YoloTensor *in, const YoloTensor *residual,
+    const YoloTensor *out, guint n, char *memory)
+{
+  if (in_place (conv, in) && conv->stride[0] == 1 && conv->stride[1] == 1)
+    run_flat (conv, packed, in, residual, out, n);
+  else
+    run_rows (conv, packed, in, residual, out, n, memory);
+}
+
+extern const YoloConvKernel YOLO_NAME (yolo_direct);
+const YoloConvKernel YOLO_NAME (yolo_direct) = {
+  DOTS ? "direct bf16" : "direct f32", supports, packed_size, pack, scratch, run
+};

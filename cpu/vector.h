@@ -1,0 +1,106 @@
+/* Vectors of the width that a file is compiled for, in GCC's and Clang's
+ * extension: the same source for AVX-512, AVX2, SSE and Arm. */
+
+#ifndef YOLO_CPU_VECTOR_H
+#define YOLO_CPU_VECTOR_H
+
+#include "cpu/simd.h"
+
+#if defined (__AVX512F__)
+# define YOLO_LANES 16
+#elif defined (__AVX__)
+# define YOLO_LANES 8
+#else
+# define YOLO_LANES 4
+#endif
+
+typedef float YoloVec __attribute__ ((vector_size (YOLO_LANES * 4)));
+typedef gint32 YoloIntVec __attribute__ ((vector_size (YOLO_LANES * 4)));
+typedef guint32 YoloUintVec __attribute__ ((vector_size (YOLO_LANES * 4)));
+typedef guint16 YoloHalfVec __attribute__ ((vector_size (YOLO_LANES * 2)));
+
+static inline YoloVec
+vec_load (const void *p)
+{
+  YoloVec v;
+  memcpy (&v, p, sizeof v);
+  return v;
+}
+
+static inline void
+vec_store (void *p, YoloVec v)
+{
+  memcpy (p, &v, sizeof v);
+}
+
+static inline YoloVec
+vec_set (float f)
+{
+  return (YoloVec) { 0 } + f;
+}
+
+static inline YoloVec
+vec_load_bf16 (const void *p)
+{
+  YoloHalfVec h;
+  memcpy (&h, p, sizeof h);
+  return (YoloVec) (__builtin_convertvector (h, YoloUintVec) << 16);
+}
+
+/* To nearest even, as f32_to_bf16(). */
+static inline void
+vec_store_bf16 (void *p, YoloVec v)
+{
+  YoloUintVec u = (YoloUintVec) v;
+  YoloUintVec rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16;
+  YoloUintVec nan = u >> 16 | 0x40, is_nan = (YoloUintVec) (v != v);
+  YoloHalfVec h = __builtin_convertvector ((is_nan & nan) | (~is_nan & rounded), YoloHalfVec);
+  memcpy (p, &h, sizeof h);
+}
+
+static inline YoloVec
+vec_select (YoloIntVec mask, YoloVec yes, YoloVec no)
+{
+  return (YoloVec) ((mask & (YoloIntVec) yes) | (~mask & (YoloIntVec) no));
+}
+
+/* e^x for -87 <= x <= 88, relative error below 3e-7: 2^n e^r with r within
+ * half of ln 2 and e^r by its Taylor polynomial of degree 6. */
+static inline YoloVec
+vec_exp (YoloVec x)
+{
+  /* Adding 1.5 * 2^23 leaves the nearest integer in the low bits. */
+  const YoloVec magic = vec_set (12582912.f);
+  YoloVec shifted = x * 1.44269504f + magic, n = shifted - magic;
+  YoloVec r = x - n * 0.693359375f - n * -2.12194440e-4f;
+  YoloVec p = vec_set (1.f / 720);
+  p = p * r + 1.f / 120;
+  p = p * r + 1.f / 24;
+  p = p * r + 1.f / 6;
+  p = p * r + 0.5f;
+  p = p * r + 1;
+  p = p * r + 1;
+  return (YoloVec) ((YoloIntVec) p + ((YoloIntVec) shifted << 23));
+}
+
+static inline YoloVec
+vec_sigmoid (YoloVec x)
+{
+  /* A NaN passes both comparisons as it is. */
+  YoloVec c = vec_select (x > 87.f, vec_set (87.f), x);
+  c = vec_select (x < -87.f, vec_set (-87.f), c);
+  return 1.f / (1.f + vec_exp (-c));
+}
+
+static inline YoloVec
+vec_activate (YoloVec x, YoloActivation act)
+{
+  switch (act) {
+    case YOLO_ACT_SILU: return x * vec_sigmoid (x);
+    case YOLO_ACT_RELU: return vec_select (x < 0, vec_set (0), x);
+    case YOLO_ACT_SIGMOID: return vec_sigmoid (x);
+    default: return x;
+  }
+}
+
+#endif
