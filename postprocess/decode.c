@@ -154,7 +154,7 @@ yolo_decode (const YoloLevel *levels, int n_levels, int reg_max, int n_classes,
     size_t rest = (n_anchors - start + 63) / 64;
     int words = rest < SEGMENT_WORDS ? (int) rest : SEGMENT_WORDS;
 
-#pragma omp parallel
+#pragma omp parallel if (words > 4)
     {
 #pragma omp for schedule (static)
       for (int w = 0; w < words; w++)
