@@ -131,9 +131,24 @@ mark (const Head *head, size_t first, size_t n_anchors)
   return bits;
 }
 
-/* Anchors are first marked, then counted, then written where their count
+/**
+ * yolo_decode:
+ * @levels: (array length=n_levels): by increasing stride; their memory holds width x height pixels
+ * @n_levels: 1 or more
+ * @reg_max: bins of a side's distribution, 1 to 64
+ * @n_classes: 1 or more
+ * @decode: (inout): what to keep, and room for it; n and missed are set
+ *
+ * A candidate's confidence, the sigmoid of its best class's logit (the lowest
+ * class of equal ones) in single precision, is above decode->confidence. Its
+ * sides are the means of their distributions, from the anchor point in the
+ * middle of the map's pixel. An anchor with a logit that is NaN, or whose best
+ * class or box is not finite, is none.
+ *
+ * Anchors are first marked, then counted, then written where their count
  * says: their order does not depend on the threads, and nothing is allocated.
- * What passes, a few dozens, is computed twice for that. */
+ * What passes, a few dozens, is computed twice for that.
+ */
 void
 yolo_decode (const YoloLevel *levels, int n_levels, int reg_max, int n_classes,
     YoloDecode *decode)

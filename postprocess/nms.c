@@ -60,6 +60,20 @@ yolo_iou (const YoloDetection *a, const YoloDetection *b)
   return both / (area (a) + area (b) - both);
 }
 
+/**
+ * yolo_nms:
+ * @candidates: (inout) (array length=n): what is kept is at the front, best first
+ * @n: how many
+ * @iou: dropped if above, as in torchvision's nms
+ * @agnostic: whether boxes of other classes drop a box too
+ * @max: how many are kept at most; at most n x max pairs are compared
+ * @scratch: (array length=n): of the caller
+ *
+ * Ultralytics moves each class to a place of its own before it compares all
+ * with all; here classes are compared, without that rounding.
+ *
+ * Returns: how many are kept
+ */
 size_t
 yolo_nms (YoloDetection *candidates, size_t n, float iou, int agnostic, size_t max,
     YoloDetection *scratch)

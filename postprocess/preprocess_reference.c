@@ -93,6 +93,11 @@ scaled_at (const Source *src, const YoloLetterbox *box, int x, int y)
   return (Rgb) { { 0, 0, 0 } };
 }
 
+/**
+ * yolo_preprocess_reference:
+ *
+ * Arguments and result of yolo_preprocess_run(); slow, on the calling thread.
+ */
 void
 yolo_preprocess_reference (const YoloFrame *frame, const YoloLetterbox *box,
     void *dst, YoloTensorType type, int channels)
