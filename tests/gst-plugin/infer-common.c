@@ -49,6 +49,25 @@ infer_harness (GstElement *element, const gchar *caps)
   return h;
 }
 
+void
+infer_teardown (GstHarness *h)
+{
+  GstElement *element = gst_object_ref (h->element);
+
+  gst_harness_teardown (h);
+  infer_free (element);
+}
+
+void
+infer_free (GstElement *element)
+{
+  gst_element_set_state (element, GST_STATE_NULL);
+  /* its messages hold the element, which holds the bus */
+  gst_bus_set_flushing (element_bus (element), TRUE);
+  g_assert_cmpint (GST_OBJECT_REFCOUNT_VALUE (element), ==, 1);
+  gst_object_unref (element);
+}
+
 GstMessage *
 pop_message (GstElement *element, GstMessageType type)
 {

@@ -62,9 +62,8 @@ check_refused (const gchar *property, const gchar *value, const gchar *good, GQu
   gst_util_set_object_arg (G_OBJECT (element), property, good);
   g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
       GST_STATE_CHANGE_SUCCESS);
-  gst_element_set_state (element, GST_STATE_NULL);
   gst_object_unref (src);
-  gst_object_unref (element);
+  infer_free (element);
 }
 
 static void
@@ -157,8 +156,7 @@ test_device (void)
       GST_STATE_CHANGE_FAILURE);
   check_message (element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_WRONG_TYPE,
       "fp16");
-  gst_element_set_state (element, GST_STATE_NULL);
-  gst_object_unref (element);
+  infer_free (element);
 }
 
 int

@@ -58,7 +58,7 @@ test_formats (void)
     g_assert_cmpuint (assert_same_detections (expected, found, 0, 0, formats[i].pixels,
             formats[i].slack), >, 0);
   }
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 /* Grey as GRAY8 and as RGB. */
@@ -90,7 +90,7 @@ test_gray (void)
   gst_harness_push (h, rgb);
   expected = take_detections (gst_harness_pull (h), &to);
   g_assert_cmpuint (assert_same_detections (expected, found, 0, 0, 0, 0), >, 0);
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 static void
@@ -130,7 +130,7 @@ test_sizes (void)
       }
     }
     assert_no_message (h->element, GST_MESSAGE_ERROR | GST_MESSAGE_WARNING);
-    gst_harness_teardown (h);
+    infer_teardown (h);
   }
 }
 
@@ -191,7 +191,7 @@ test_strides (void)
     gst_harness_push (h, with_padding (make_picture (&info), &info));
     found = take_detections (gst_harness_pull (h), &info);
     g_assert_cmpuint (assert_same_detections (expected, found, 0, 0, 0, 0), >, 0);
-    gst_harness_teardown (h);
+    infer_teardown (h);
   }
 }
 
@@ -242,7 +242,7 @@ test_parts (void)
 
     g_assert_cmpuint (assert_same_detections (by_crop, expected, x, y, 0.01, 0.001), >, 0);
     g_assert_cmpuint (assert_same_detections (by_roi, expected, x, y, 0.01, 0.001), >, 0);
-    gst_harness_teardown (harness);
+    infer_teardown (harness);
   }
 }
 
@@ -280,7 +280,7 @@ test_video_meta_size (void)
   gst_harness_push (h, frame);
   found = take_detections (gst_harness_pull (h), &info);
   g_assert_cmpuint (assert_same_detections (expected, found, 0, 0, 0, 0), >, 0);
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 static void
@@ -311,7 +311,7 @@ test_roi_outside (void)
   g_assert_cmpint (gst_harness_push (h, make_picture (&info)), ==, GST_FLOW_ERROR);
   check_message (element, GST_MESSAGE_ERROR, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
       "outside");
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 /* The pixels stay where they are, and who shares the buffer sees no change. */
@@ -340,7 +340,7 @@ test_shared_buffer (void)
   out = gst_harness_pull (h);
   g_assert_true (in == out);
   gst_buffer_unref (out);
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 static void
@@ -367,7 +367,7 @@ test_no_pts (void)
             GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE), >, 0);
     gst_buffer_unref (buffer);
   }
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 /* What left the source pad, a word each: the offset of buffers, the names of
@@ -440,7 +440,7 @@ test_order (void)
   g_assert_cmpstr (log->str, ==, " stream-start RGB segment 0 1 2 tag 3 4 NV12 segment 5 6 gap 8 "
       "custom-downstream 9 10 11 12 13 eos");
   g_assert_cmpuint (n_frames_in (h->element, "frames"), ==, 13);
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 static void
@@ -452,7 +452,7 @@ test_eos_first (void)
   watch_src (h, log);
   gst_harness_push_event (h, gst_event_new_eos ());
   g_assert_cmpstr (log->str, ==, " stream-start eos");
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 /* Whether @n buffers come; then no other one. */
@@ -490,7 +490,7 @@ test_flush (void)
     g_assert_cmpuint (GST_BUFFER_OFFSET (buffer), ==, 100 + round);
     gst_buffer_unref (buffer);
   }
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 /* Frames under way when the element goes: their buffers go with it. */
@@ -509,7 +509,7 @@ test_stop_under_way (void)
       buffers[i] = make_picture (&info);
       g_assert_cmpint (gst_harness_push (h, gst_buffer_ref (buffers[i])), ==, GST_FLOW_OK);
     }
-    gst_harness_teardown (h);
+    infer_teardown (h);
     for (i = 0; i < 10; i++) {
       g_assert_cmpint (GST_MINI_OBJECT_REFCOUNT_VALUE (buffers[i]), ==, 1);
       gst_buffer_unref (buffers[i]);
@@ -567,7 +567,7 @@ test_interval (void)
     push_frame (h, &info, i);
   pull_all (h, 3);
   g_assert_cmpuint (n_frames_in (h->element, "inferred"), ==, 9);
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 static void
@@ -608,7 +608,7 @@ test_class_ids (void)
     for (k = 0; k < found->len; k++)
       g_assert_cmpint (g_array_index (found, YoloObject, k).label_id, ==, 1);
   }
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 static void
@@ -644,7 +644,7 @@ test_thresholds (void)
   g_object_set (h->element, "iou-threshold", 0.1, "agnostic-nms", TRUE, NULL);
   agnostic = infer_picture (h, SMALL);
   g_assert_cmpuint (agnostic->len, <, overlapping->len);
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 static void
@@ -692,7 +692,7 @@ test_labels (void)
       g_assert_cmpstr (g_quark_to_string (o->label), ==, table[i].names[o->label_id]);
     }
     assert_no_message (element, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
-    gst_harness_teardown (h);
+    infer_teardown (h);
   }
   g_unlink (file);
 }
@@ -727,7 +727,7 @@ test_model_message (void)
     g_assert_true (gst_structure_get_uint (s, "classes", &n) && n == MODEL_CLASSES);
     g_assert_true (gst_structure_get_uint (s, "stride", &n) && n == MODEL_STRIDE);
     gst_message_unref (message);
-    gst_harness_teardown (h);
+    infer_teardown (h);
   }
 }
 
@@ -773,7 +773,7 @@ test_stats (void)
   g_assert_cmpuint (total, >=, parts);
   g_assert_cmpuint (total, >, 0);
   gst_structure_free (stats);
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 /* Batches form out of one stream's frames too, if enough are allowed under way. */
@@ -791,7 +791,7 @@ test_batches (void)
   gst_harness_push_event (h, gst_event_new_eos ());
   g_assert_cmpuint (n_frames_in (h->element, "inferred"), ==, 16);
   g_assert_cmpuint (n_frames_in (h->element, "batches"), ==, 4);
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 static void
@@ -819,7 +819,7 @@ test_latency (void)
   gst_harness_set_src_caps_str (h, "video/x-raw,format=RGB,width=128,height=64,framerate=0/1");
   gst_message_unref (pop_message (element, GST_MESSAGE_LATENCY));
   g_assert_cmpuint (gst_harness_query_latency (h), ==, 90 * GST_MSECOND);
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 /* A frame leaves although no other one comes, whatever may be under way; a
@@ -836,7 +836,7 @@ test_no_wait (void)
     push_frame (h, &info, i);
     gst_buffer_unref (gst_harness_pull (h));
   }
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 static GstFlowReturn downstream_flow;
@@ -888,7 +888,7 @@ test_flow (void)
   check_message (element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "");
   downstream_flow = GST_FLOW_OK;
   gst_object_unref (pad);
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 /* Too late to be shown: dropped, counted, told; the next one says so. */
@@ -927,7 +927,7 @@ test_qos (void)
   g_assert_cmpuint (dropped, ==, 1);
   gst_message_unref (message);
   g_assert_cmpuint (n_frames_in (element, "dropped"), ==, 1);
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 /* Frames that are less than their caps or their GstVideoMeta say. */
@@ -958,7 +958,7 @@ test_short_buffer (void)
     g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_ERROR);
     check_message (element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
         "caps");
-    gst_harness_teardown (h);
+    infer_teardown (h);
   }
 }
 
@@ -998,7 +998,7 @@ test_caps (void)
     gst_caps_unref (caps);
   }
   gst_object_unref (pad);
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 /* Upstream writes into downstream's buffers, of which some more are needed. */
@@ -1029,7 +1029,7 @@ test_allocation (void)
   g_assert_cmpuint (max, ==, 4);
   gst_query_unref (query);
   gst_caps_unref (caps);
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 /* An empty buffer that stands for a gap passes, and is not looked into. */
@@ -1043,7 +1043,7 @@ test_gap_buffer (void)
   g_assert_cmpint (gst_harness_push (h, gap), ==, GST_FLOW_OK);
   g_assert_false (has_objects (gst_harness_pull (h)));
   g_assert_cmpuint (n_frames_in (h->element, "inferred"), ==, 0);
-  gst_harness_teardown (h);
+  infer_teardown (h);
 }
 
 int
