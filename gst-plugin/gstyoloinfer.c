@@ -193,6 +193,7 @@ struct _GstYoloInfer {
   /* statistics; lock */
   guint64 n_frames, n_inferred, n_skipped, n_dropped;
   gdouble n_batches;            /* sum of this stream's shares in them */
+  guint last_width, last_height;        /* what the network saw last; 0: nothing yet */
   guint n_samples;              /* of STATS_WINDOW */
   guint64 samples[N_STAGES][STATS_WINDOW];      /* ns */
 };
@@ -964,8 +965,12 @@ gst_yolo_infer_submit_input_buffer (GstBaseTransform *trans, gboolean is_discont
   g_mutex_lock (&self->lock);
   if (ret == GST_FLOW_OK) {
     g_queue_push_tail_link (&self->queue, &frame->link);
-    if (!infer)
+    if (infer) {
+      self->last_width = request.net_width;
+      self->last_height = request.net_height;
+    } else {
       self->n_skipped++;
+    }
     g_cond_broadcast (&self->cond);
   } else {
     frame_clear (frame);
@@ -1319,6 +1324,7 @@ gst_yolo_infer_start (GstBaseTransform *trans)
   self->n_frames = self->n_inferred = self->n_skipped = self->n_dropped = 0;
   self->n_batches = 0;
   self->n_samples = 0;
+  self->last_width = self->last_height = 0;
   g_mutex_unlock (&self->lock);
   gst_video_info_init (&self->info);
   self->since_inferred = 0;
@@ -1426,11 +1432,13 @@ make_stats (GstYoloInfer *self)
 {
   static const guint percents[] = { 50, 95, 99 };
   g_autofree guint64 *sorted = g_new (guint64, N_STAGES * STATS_WINDOW);
+  g_autofree gchar *size = NULL;
   GstStructure *s;
   guint stage, i, n;
 
   g_mutex_lock (&self->lock);
   n = self->n_samples;
+  size = g_strdup_printf ("%ux%u", self->last_width, self->last_height);
   memcpy (sorted, self->samples, sizeof self->samples);
   s = gst_structure_new ("yoloinfer-stats",
       "frames", G_TYPE_UINT64, self->n_frames,
@@ -1439,7 +1447,8 @@ make_stats (GstYoloInfer *self)
       "dropped", G_TYPE_UINT64, self->n_dropped,
       "batches", G_TYPE_UINT64, (guint64) (self->n_batches + 0.5),
       "mean-batch", G_TYPE_DOUBLE,
-      self->n_batches > 0 ? self->n_inferred / self->n_batches : 0., NULL);
+      self->n_batches > 0 ? self->n_inferred / self->n_batches : 0.,
+      "input-size", G_TYPE_STRING, size, NULL);
   g_mutex_unlock (&self->lock);
 
   for (stage = 0; stage < N_STAGES; stage++) {
@@ -1809,8 +1818,8 @@ install_properties (GObjectClass *klass)
           0, G_MAXINT, 0, ready));
   g_object_class_install_property (klass, PROP_STATS,
       g_param_spec_boxed ("stats", "Statistics",
-          "Frames handed on, inferred, skipped and dropped; batches and their mean size; "
-          "percentiles of the last frames' times by stage, in ns", GST_TYPE_STRUCTURE,
+          "Frames handed on, inferred, skipped and dropped; batches and their mean size; the last "
+          "frame's input-size; percentiles of the last frames' times by stage, in ns", GST_TYPE_STRUCTURE,
           G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 }
 

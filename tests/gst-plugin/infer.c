@@ -731,6 +731,33 @@ test_model_message (void)
   }
 }
 
+/* The smallest rectangle of the model's stride, the longer side as exported. */
+static void
+test_auto_size (void)
+{
+  static const struct { const gchar *frame, *roi, *seen; } table[] = {
+    {"width=128,height=96", "", "64x64"}, {"width=160,height=40", "", "64x32"},
+    {"width=40,height=160", "", "32x64"}, {"width=1920,height=1080", "", "64x64"},
+    {"width=1920,height=1080", "0,0,1000,200", "64x32"},
+  };
+  GstHarness *h = infer_harness (infer_new ("input-size", "auto", NULL), NULL);
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (table); i++) {
+    g_autofree gchar *caps = g_strdup_printf ("video/x-raw,format=NV12,framerate=30/1,%s",
+        table[i].frame);
+    GstStructure *stats;
+
+    g_object_set (h->element, "roi", table[i].roi, NULL);
+    gst_harness_set_src_caps_str (h, caps);
+    g_array_unref (infer_picture (h, caps));
+    g_object_get (h->element, "stats", &stats, NULL);
+    g_assert_cmpstr (gst_structure_get_string (stats, "input-size"), ==, table[i].seen);
+    gst_structure_free (stats);
+  }
+  infer_teardown (h);
+}
+
 static void
 test_stats (void)
 {
@@ -756,6 +783,7 @@ test_stats (void)
   g_assert_cmpuint (n_frames_in (h->element, "batches"), ==, 40);
   g_assert_true (gst_structure_get_double (stats, "mean-batch", &mean));
   g_assert_cmpfloat (mean, ==, 1);
+  g_assert_cmpstr (gst_structure_get_string (stats, "input-size"), ==, "64x64");
   for (i = 0; i < G_N_ELEMENTS (stages); i++) {
     g_autofree gchar *a = g_strconcat (stages[i], "-p50", NULL);
     g_autofree gchar *b = g_strconcat (stages[i], "-p95", NULL);
@@ -837,6 +865,56 @@ test_no_wait (void)
     gst_buffer_unref (gst_harness_pull (h));
   }
   infer_teardown (h);
+}
+
+typedef struct {
+  GstHarness *h;
+  GstVideoInfo info;
+  gint pushed;
+} Pusher;
+
+static gpointer
+push_many (gpointer data)
+{
+  Pusher *pusher = data;
+  guint i;
+
+  for (i = 0; i < 20; i++) {
+    push_frame (pusher->h, &pusher->info, i);
+    g_atomic_int_inc (&pusher->pushed);
+  }
+  return NULL;
+}
+
+static GstPadProbeReturn
+block (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
+{
+  return GST_PAD_PROBE_OK;
+}
+
+/* While downstream takes nothing: so many are taken, and one that is on its way out. */
+static void
+test_max_in_flight (void)
+{
+  Pusher pusher = { .h = infer_harness (infer_new ("max-in-flight", "4", NULL), SMALL) };
+  GstPad *pad = gst_element_get_static_pad (pusher.h->element, "src");
+  gulong id = gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BLOCK | GST_PAD_PROBE_TYPE_BUFFER, block,
+      NULL, NULL);
+  GThread *thread;
+  guint i;
+
+  make_info (SMALL, &pusher.info);
+  thread = g_thread_new ("push", push_many, &pusher);
+  while (g_atomic_int_get (&pusher.pushed) < 5)
+    g_usleep (1000);
+  g_usleep (100000);
+  g_assert_cmpint (g_atomic_int_get (&pusher.pushed), ==, 5);
+  gst_pad_remove_probe (pad, id);
+  for (i = 0; i < 20; i++)
+    gst_buffer_unref (gst_harness_pull (pusher.h));
+  g_thread_join (thread);
+  gst_object_unref (pad);
+  infer_teardown (pusher.h);
 }
 
 static GstFlowReturn downstream_flow;
@@ -1069,10 +1147,12 @@ main (int argc, char **argv)
   g_test_add_func ("/yoloinfer/thresholds", test_thresholds);
   g_test_add_func ("/yoloinfer/labels", test_labels);
   g_test_add_func ("/yoloinfer/model-message", test_model_message);
+  g_test_add_func ("/yoloinfer/auto-size", test_auto_size);
   g_test_add_func ("/yoloinfer/stats", test_stats);
   g_test_add_func ("/yoloinfer/batches", test_batches);
   g_test_add_func ("/yoloinfer/latency", test_latency);
   g_test_add_func ("/yoloinfer/no-wait", test_no_wait);
+  g_test_add_func ("/yoloinfer/max-in-flight", test_max_in_flight);
   g_test_add_func ("/yoloinfer/flow", test_flow);
   g_test_add_func ("/yoloinfer/qos", test_qos);
   g_test_add_func ("/yoloinfer/short-buffer", test_short_buffer);
