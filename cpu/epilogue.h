@@ -11,9 +11,11 @@ load_lanes (const char *p, YoloDType dtype, guint lanes)
 {
   float part[YOLO_LANES] = { 0 };
 
-  if (lanes >= YOLO_LANES)
-    return dtype == YOLO_F32 ? vec_load (p) : vec_load_bf16 (p);
-  load_f32 (part, p, lanes, dtype);
+  if (lanes >= YOLO_LANES && dtype == YOLO_F32)
+    return vec_load (p);
+  if (lanes >= YOLO_LANES && dtype == YOLO_BF16)
+    return vec_load_bf16 (p);
+  load_f32 (part, p, MIN (lanes, YOLO_LANES), dtype);
   return vec_load (part);
 }
 

@@ -1,0 +1,150 @@
+/* The back end as a whole: precisions, implementations, memory. What it
+ * computes is held to the plan's definition by tests/network. */
+
+#include "cpu/backend.h"
+
+#include <glib/gstdio.h>
+#include <malloc.h>
+#include <string.h>
+
+static YoloExec *
+prepare (YoloNet **net, const char *path, YoloPrecision precision, guint batch, guint height, guint width)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (YoloModel) model = yolo_model_load (path, &error);
+  YoloExec *exec;
+
+  g_assert_no_error (error);
+  *net = yolo_cpu_backend.load (model, 0, precision, 0, &error);
+  g_assert_no_error (error);
+  exec = yolo_cpu_backend.prepare (*net, batch, height ? height : model->height, width ? width : model->width, &error);
+  g_assert_no_error (error);
+  memset (exec->input, 114, exec->plan->buffers[exec->plan->input].size);
+  return exec;
+}
+
+static void
+run (YoloExec *exec, guint n)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (yolo_cpu_backend.submit (exec, n, NULL, NULL, &error));
+  g_assert_true (yolo_cpu_backend.wait (exec, &error));
+}
+
+static gboolean
+can (YoloPrecision precision)
+{
+  g_autoptr (GError) error = NULL;
+
+  return yolo_cpu_backend.resolve (0, precision, &error) == precision && error == NULL;
+}
+
+static void
+check_implementations (const char *path, guint height, guint width)
+{
+  for (YoloPrecision p = YOLO_PRECISION_FP32; p <= YOLO_PRECISION_BF16; p++) {
+    YoloNet *net;
+    YoloExec *exec;
+
+    if (!can (p))
+      continue;
+    exec = prepare (&net, path, p, 1, height, width);
+    for (guint i = 0; i < exec->plan->n_ops; i++) {
+      const char *name = yolo_cpu_exec_implementation (exec, i);
+      if (g_str_has_prefix (name, "ref"))
+        g_error ("%s, %s: %s runs as %s", path, yolo_precision_name (p), exec->plan->ops[i].name, name);
+    }
+    yolo_cpu_backend.release (exec);
+    yolo_cpu_backend.unload (net);
+  }
+}
+
+/* oneDNN's `ref` is a hundred times slower than the others, and silent. */
+static void
+test_no_ref (void)
+{
+  g_autofree char *folder = g_build_filename (SOURCE_ROOT, "tests", "data", NULL);
+  g_autofree char *shared = g_build_filename (SOURCE_ROOT, "..", "shared", "models", "yolov8n.onnx", NULL);
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+  guint n = 0;
+
+  g_assert_nonnull (dir);
+  while ((name = g_dir_read_name (dir)) != NULL) {
+    g_autofree char *path = g_build_filename (folder, name, NULL);
+    if (g_str_has_suffix (name, ".onnx")) {
+      check_implementations (path, 0, 0);
+      n++;
+    }
+  }
+  g_assert_cmpuint (n, >, 10);
+  if (g_file_test (shared, G_FILE_TEST_EXISTS)) {
+    check_implementations (shared, 640, 640);
+    check_implementations (shared, 384, 640);
+  }
+}
+
+/* Bytes that malloc has given out. */
+static gsize
+used (void)
+{
+#if defined (__GLIBC__) && __GLIBC_PREREQ (2, 33)
+  struct mallinfo2 m = mallinfo2 ();
+  return m.uordblks + m.hblkhd;
+#else
+  return 0;
+#endif
+}
+
+static void
+test_memory (void)
+{
+  g_autofree char *path = g_build_filename (SOURCE_ROOT, "tests", "data", "v8n.onnx", NULL);
+
+  for (YoloPrecision p = YOLO_PRECISION_FP32; p <= YOLO_PRECISION_BF16; p++) {
+    YoloNet *net;
+    YoloExec *exec;
+    gsize before;
+
+    if (!can (p))
+      continue;
+    exec = prepare (&net, path, p, 2, 0, 0);
+    run (exec, 2);              /* OpenMP makes its threads */
+    before = used ();
+    for (guint i = 0; i < 20; i++)
+      run (exec, 1 + i % 2);
+    g_assert_cmpuint (used (), ==, before);
+    yolo_cpu_backend.release (exec);
+    yolo_cpu_backend.unload (net);
+  }
+}
+
+static void
+test_precision (void)
+{
+  g_autoptr (GError) error = NULL;
+  YoloPrecision best = yolo_cpu_backend.resolve (0, YOLO_PRECISION_AUTO, &error);
+
+  g_assert_no_error (error);
+  g_assert_true (best == YOLO_PRECISION_FP32 || best == YOLO_PRECISION_BF16);
+  g_assert_cmpint (yolo_cpu_backend.resolve (0, YOLO_PRECISION_FP32, &error), ==, YOLO_PRECISION_FP32);
+  g_assert_no_error (error);
+  yolo_cpu_backend.resolve (0, YOLO_PRECISION_FP16, &error);
+  g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED);
+  g_assert_nonnull (strstr (error->message, "fp16"));
+  g_assert_nonnull (strstr (error->message, "fp32"));
+  g_clear_error (&error);
+  g_assert_false (yolo_cpu_backend.available (1, &error));
+  g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/cpu/precision", test_precision);
+  g_test_add_func ("/cpu/no-ref", test_no_ref);
+  g_test_add_func ("/cpu/memory", test_memory);
+  return g_test_run ();
+}

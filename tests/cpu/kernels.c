@@ -1,0 +1,464 @@
+/* Every kernel of cpu/, in every instruction set that this machine has,
+ * against its definition in double: random data, odd sizes, views in guarded
+ * buffers, float and bf16. oneDNN's convolutions too. */
+
+#include "cpu/kernels.h"
+#include "cpu/onednn.h"
+#include "tests/guarded.h"
+
+#include <math.h>
+#include <omp.h>
+
+/* A view that ends where its memory ends. */
+typedef struct {
+  YoloTensor t;
+  Guarded memory;
+} Map;
+
+static Map
+map_new (guint n, guint height, guint width, guint channels, guint pixel_channels, YoloDType dtype)
+{
+  gsize size = yolo_dtype_size (dtype);
+  Map m = { yolo_tensor_make (NULL, height, width, pixel_channels, dtype),
+    guarded_new (n * height * width * pixel_channels * size) };
+
+  m.t.channels = channels;
+  m.t.data = (char *) m.memory.data + (pixel_channels - channels) * size;
+  return m;
+}
+
+static float
+get (const YoloTensor *t, guint n, guint y, guint x, guint c)
+{
+  const char *p = yolo_tensor_at (t, n, y, x);
+  guint32 bits;
+  float f;
+
+  if (t->dtype == YOLO_F32)
+    return ((const float *) p)[c];
+  if (t->dtype == YOLO_U8)
+    return ((const guint8 *) p)[c];
+  bits = (guint32) ((const guint16 *) p)[c] << 16;
+  memcpy (&f, &bits, 4);
+  return f;
+}
+
+static float
+to_bf16 (float f)
+{
+  guint32 u;
+
+  memcpy (&u, &f, 4);
+  u = (u + 0x7fff + (u >> 16 & 1)) & 0xffff0000;
+  memcpy (&f, &u, 4);
+  return f;
+}
+
+/* All of the memory, what lies between the views as well. */
+static void
+map_fill (Map *m, Random *random)
+{
+  gsize n = m->memory.size / yolo_dtype_size (m->t.dtype);
+
+  for (gsize i = 0; i < n; i++) {
+    float f = (float) random_normal (random);
+    guint32 u;
+
+    memcpy (&u, &f, 4);
+    if (m->t.dtype == YOLO_F32)
+      ((float *) m->memory.data)[i] = f;
+    else if (m->t.dtype == YOLO_BF16)
+      ((guint16 *) m->memory.data)[i] = u >> 16;
+    else
+      m->memory.data[i] = random_u32 (random) & 255;
+  }
+}
+
+/* What lies between the views, as it was. */
+static void
+check_between (const Map *m, const guint8 *before, guint n)
+{
+  gsize size = yolo_dtype_size (m->t.dtype), others = m->t.pixel - m->t.channels * size;
+
+  for (gsize i = 0; i < (gsize) n * m->t.height * m->t.width; i++)
+    g_assert_cmpmem (m->memory.data + i * m->t.pixel, others, before + i * m->t.pixel, others);
+}
+
+static double
+activate (double x, YoloActivation act)
+{
+  switch (act) {
+    case YOLO_ACT_SILU: return x / (1 + exp (-x));
+    case YOLO_ACT_RELU: return x > 0 ? x : 0;
+    case YOLO_ACT_SIGMOID: return 1 / (1 + exp (-x));
+    default: return x;
+  }
+}
+
+static double
+conv_at (const YoloConv *c, const float *weights, const YoloTensor *in, guint n, guint y, guint x, guint o)
+{
+  guint ins = c->in_channels / c->groups, group = o / (c->out_channels / c->groups);
+  double sum = c->bias[o];
+
+  for (guint ky = 0; ky < c->kernel[0]; ky++)
+    for (guint kx = 0; kx < c->kernel[1]; kx++) {
+      gint iy = (gint) (y * c->stride[0] + ky * c->dilation[0]) - (gint) c->pad[0];
+      gint ix = (gint) (x * c->stride[1] + kx * c->dilation[1]) - (gint) c->pad[1];
+
+      if (iy < 0 || ix < 0 || iy >= (gint) in->height || ix >= (gint) in->width)
+        continue;
+      for (guint i = 0; i < ins; i++)
+        sum += (double) weights[((o * ins + i) * c->kernel[0] + ky) * c->kernel[1] + kx]
+            * get (in, n, iy, ix, group * ins + i);
+    }
+  return sum;
+}
+
+typedef struct {
+  YoloConv conv;
+  float *weights, *bias;
+  guint n, height, width;
+  YoloDType in_type, out_type;
+  gboolean residual, view;
+} Case;
+
+static guint
+out_size (const YoloConv *c, guint i, guint in)
+{
+  return (in + 2 * c->pad[i] - c->dilation[i] * (c->kernel[i] - 1) - 1) / c->stride[i] + 1;
+}
+
+typedef struct {
+  Map in, out, residual;
+  guint8 *before;
+} Maps;
+
+static Maps
+maps_new (const Case *t, Random *random)
+{
+  const YoloConv *c = &t->conv;
+  guint h = out_size (c, 0, t->height), w = out_size (c, 1, t->width), more = t->view ? 5 : 0;
+  Maps m;
+
+  m.in = map_new (t->n, t->height, t->width, c->in_channels, c->in_channels + more, t->in_type);
+  m.out = map_new (t->n, h, w, c->out_channels, c->out_channels + 2 * more, t->out_type);
+  m.residual = map_new (t->n, h, w, c->out_channels, c->out_channels + 3 * more, t->out_type);
+  map_fill (&m.in, random);
+  map_fill (&m.out, random);
+  map_fill (&m.residual, random);
+  if (!t->residual)
+    m.residual.t.data = NULL;
+  m.before = g_memdup2 (m.out.memory.data, m.out.memory.size);
+  return m;
+}
+
+static void
+maps_free (Maps *m)
+{
+  guarded_free (&m->in.memory);
+  guarded_free (&m->out.memory);
+  guarded_free (&m->residual.memory);
+  g_free (m->before);
+}
+
+/* Tolerance: of a sum of `depth` products of unit variance, relative to its
+ * size; and what storing rounds off. */
+static void
+check (const Case *t, const Maps *m, const float *weights, double tolerance, const char *what)
+{
+  const YoloConv *c = &t->conv;
+  double depth = (double) c->in_channels / c->groups * c->kernel[0] * c->kernel[1];
+  double scale = t->in_type == YOLO_U8 ? 255 : 1;
+
+  for (guint n = 0; n < t->n; n++)
+    for (guint y = 0; y < m->out.t.height; y++)
+      for (guint x = 0; x < m->out.t.width; x++)
+        for (guint o = 0; o < c->out_channels; o++) {
+          double want = activate (conv_at (c, weights, &m->in.t, n, y, x, o), c->act);
+          double bound, got = get (&m->out.t, n, y, x, o);
+
+          if (m->residual.t.data)
+            want += get (&m->residual.t, n, y, x, o);
+          bound = tolerance * sqrt (depth) * scale + fabs (want) * (t->out_type == YOLO_BF16 ? 1. / 255 : 1e-6);
+          if (!(fabs (got - want) <= bound))
+            g_error ("%s: %ux%u kernel, stride %u, %u to %u channels, %u groups, %ux%ux%u, %s to %s%s%s, "
+                "at %u %u %u %u: %g, should be %g", what, c->kernel[0], c->kernel[1], c->stride[0], c->in_channels,
+                c->out_channels, c->groups, t->n, t->height, t->width, yolo_dtype_name (t->in_type),
+                yolo_dtype_name (t->out_type), t->residual ? ", residual" : "", t->view ? ", view" : "", n, y, x, o, got, want);
+        }
+  check_between (&m->out, m->before, t->n);
+}
+
+static void
+run_kernel (const YoloConvKernel *kernel, const char *set, const Case *t, Random *random, gboolean dots)
+{
+  const YoloConv *c = &t->conv;
+  gsize n_weights = (gsize) c->out_channels * c->in_channels / c->groups * c->kernel[0] * c->kernel[1];
+  g_autofree float *weights = g_memdup2 (t->weights, n_weights * sizeof (float));
+  g_autofree char *what = g_strdup_printf ("%s, %s", kernel->name, set);
+  Guarded packed, scratch;
+  Maps m;
+
+  if (!kernel->supports (c))
+    return;
+  /* the kernel rounds weights and inputs that are no bf16 yet */
+  for (gsize i = 0; dots && i < n_weights; i++)
+    weights[i] = to_bf16 (weights[i]);
+  m = maps_new (t, random);
+  packed = guarded_new (kernel->packed_size (c));
+  scratch = guarded_new (MAX (kernel->scratch (c, &m.in.t), 1) * omp_get_max_threads ());
+  kernel->pack (c, packed.data);
+  kernel->run (c, packed.data, &m.in.t, &m.residual.t, &m.out.t, t->n, (char *) scratch.data);
+  /* Winograd's transforms amplify rounding: about 20 times at F(4x4, 3x3) */
+  check (t, &m, weights, dots && t->in_type == YOLO_F32 ? 2e-2 : strstr (kernel->name, "winograd") ? 3e-5 : 4e-6, what);
+  guarded_free (&packed);
+  guarded_free (&scratch);
+  maps_free (&m);
+}
+
+/* oneDNN takes dense tensors, an image at a time. */
+static void
+run_dnnl (const Case *t, Random *random)
+{
+  const YoloConv *c = &t->conv;
+  g_autoptr (GError) error = NULL;
+  YoloDnnlWeights *net;
+  YoloDnnlConv *conv;
+  Case dense = *t;
+  void *scratch;
+  Maps m;
+
+  if (t->in_type == YOLO_U8 || (t->in_type == YOLO_F32 && t->out_type != YOLO_F32)
+      || (t->in_type == YOLO_BF16 && !yolo_cpu_kernels (0)->bf16))
+    return;
+  /* what the back end does not give it: see choose() */
+  if (t->in_type == YOLO_BF16 && c->in_channels / c->groups % 2)
+    return;
+  net = yolo_dnnl_weights_new (&error);
+  g_assert_no_error (error);
+  conv = yolo_dnnl_conv_new (net, c, t->height, t->width, t->in_type, t->out_type, t->residual, &error);
+  g_assert_no_error (error);
+  dense.view = FALSE;
+  m = maps_new (&dense, random);
+  scratch = aligned_alloc (64, (yolo_dnnl_conv_scratch (conv) + 127) & ~(gsize) 63);
+  for (guint n = 0; n < t->n; n++) {
+    g_assert_true (yolo_dnnl_conv_run (conv, yolo_tensor_at (&m.in.t, n, 0, 0),
+            t->residual ? yolo_tensor_at (&m.residual.t, n, 0, 0) : NULL, yolo_tensor_at (&m.out.t, n, 0, 0),
+            scratch, &error));
+  }
+  check (&dense, &m, t->weights, t->in_type == YOLO_BF16 ? 1e-2 : 5e-6, yolo_dnnl_conv_impl (conv));
+  free (scratch);
+  maps_free (&m);
+  yolo_dnnl_conv_free (conv);
+  yolo_dnnl_weights_free (net);
+}
+
+static Case
+case_new (Random *random, guint kernel, guint stride, guint in, guint out, guint groups)
+{
+  static const YoloActivation acts[] = { YOLO_ACT_NONE, YOLO_ACT_SILU, YOLO_ACT_RELU, YOLO_ACT_SIGMOID };
+  Case t = {
+    .conv = { .in_channels = in * groups, .out_channels = out * groups, .groups = groups,
+      .kernel = { kernel, kernel }, .stride = { stride, stride }, .pad = { kernel / 2, kernel / 2 },
+      .dilation = { 1, 1 }, .act = acts[random_int (random, 0, 3)] },
+    .n = random_int (random, 1, 3), .height = random_int (random, 1, 14), .width = random_int (random, 1, 30),
+    .residual = random_int (random, 0, 1), .view = random_int (random, 0, 1),
+  };
+  gsize n = (gsize) t.conv.out_channels * in * kernel * kernel;
+
+  t.weights = g_new (float, n);
+  t.bias = g_new (float, t.conv.out_channels);
+  for (gsize i = 0; i < n; i++)
+    t.weights[i] = (float) random_normal (random);
+  for (guint i = 0; i < t.conv.out_channels; i++)
+    t.bias[i] = (float) random_normal (random);
+  t.conv.weights = t.weights;
+  t.conv.bias = t.bias;
+  return t;
+}
+
+static void
+test_convolutions (gconstpointer data)
+{
+  static const struct { guint kernel, stride, in, out, groups; } shapes[] = {
+    { 1, 1, 1, 1, 1 }, { 1, 1, 7, 3, 1 }, { 1, 1, 16, 32, 1 }, { 1, 1, 24, 80, 1 }, { 1, 2, 8, 17, 1 },
+    { 3, 1, 1, 1, 1 }, { 3, 1, 3, 16, 1 }, { 3, 1, 16, 16, 1 }, { 3, 1, 17, 33, 1 }, { 3, 1, 40, 48, 1 },
+    { 3, 2, 3, 16, 1 }, { 3, 2, 16, 32, 1 }, { 3, 2, 31, 18, 1 }, { 5, 1, 6, 10, 1 }, { 6, 2, 3, 8, 1 },
+    { 3, 1, 2, 3, 4 }, { 3, 1, 1, 1, 16 },
+  };
+  static const YoloDType types[][2] = { { YOLO_F32, YOLO_F32 }, { YOLO_U8, YOLO_F32 }, { YOLO_U8, YOLO_BF16 },
+    { YOLO_BF16, YOLO_BF16 }, { YOLO_BF16, YOLO_F32 }, { YOLO_F32, YOLO_BF16 } };
+  Random random = random_new (GPOINTER_TO_UINT (data));
+
+  for (guint s = 0; s < G_N_ELEMENTS (shapes); s++)
+    for (guint k = 0; k < G_N_ELEMENTS (types); k++) {
+      Case t = case_new (&random, shapes[s].kernel, shapes[s].stride, shapes[s].in, shapes[s].out, shapes[s].groups);
+      const YoloKernels *set;
+
+      /* a kernel that is larger than the padded map has no output */
+      t.height = MAX (t.height, shapes[s].kernel);
+      t.width = MAX (t.width, shapes[s].kernel);
+      t.in_type = types[k][0];
+      t.out_type = types[k][1];
+      for (guint i = 0; (set = yolo_cpu_kernels (i)) != NULL; i++) {
+        run_kernel (set->direct, set->name, &t, &random, FALSE);
+        run_kernel (set->winograd, set->name, &t, &random, FALSE);
+        if (set->direct_bf16)
+          run_kernel (set->direct_bf16, set->name, &t, &random, TRUE);
+      }
+      run_dnnl (&t, &random);
+      g_free (t.weights);
+      g_free (t.bias);
+    }
+}
+
+/* Dilation, padding of its own on each axis, kernels that are not square. */
+static void
+test_uneven (void)
+{
+  Random random = random_new (7);
+  Case t = case_new (&random, 3, 1, 9, 20, 1);
+  const YoloKernels *set;
+
+  t.conv.kernel[1] = 2;
+  t.conv.pad[0] = 2;
+  t.conv.pad[1] = 0;
+  t.conv.dilation[0] = 2;
+  t.conv.stride[1] = 3;
+  t.height = 9;
+  t.width = 23;
+  t.in_type = t.out_type = YOLO_F32;
+  for (guint i = 0; (set = yolo_cpu_kernels (i)) != NULL; i++)
+    run_kernel (set->direct, set->name, &t, &random, FALSE);
+  run_dnnl (&t, &random);
+  g_free (t.weights);
+  g_free (t.bias);
+}
+
+static void
+test_activations (void)
+{
+  const YoloKernels *set;
+  float values[] = { 0, -0.f, 1, -1, 20, -20, 87, -87, 88.5, -88.5, 200, -200, 3e38, -3e38, 1e-30, INFINITY, -INFINITY };
+  guint n = G_N_ELEMENTS (values);
+
+  for (guint i = 0; (set = yolo_cpu_kernels (i)) != NULL; i++)
+    for (YoloActivation act = YOLO_ACT_NONE; act <= YOLO_ACT_SIGMOID; act++) {
+      Map in = map_new (1, 1, 1, n, n, YOLO_F32), out = map_new (1, 1, 1, n, n, YOLO_F32);
+
+      memcpy (in.t.data, values, sizeof values);
+      set->ops->act (&in.t, &out.t, 1, act);
+      for (guint k = 0; k < n; k++) {
+        double want = values[k] == -INFINITY && act == YOLO_ACT_SILU ? NAN : activate (values[k], act);
+        double got = get (&out.t, 0, 0, 0, k);
+
+        /* SiLU of minus infinity is 0 times infinity */
+        if (!isnan (want) && got != want && !(fabs (got - want) <= 1e-6 * fabs (want) + 1e-30))
+          g_error ("%s, activation %d of %g: %g, should be %g", set->name, act, values[k], got, want);
+      }
+      guarded_free (&in.memory);
+      guarded_free (&out.memory);
+    }
+}
+
+static double
+pooled (const YoloTensor *in, guint n, guint y, guint x, guint c, guint kernel, guint stride, guint pad)
+{
+  double max = -INFINITY;
+
+  for (guint ky = 0; ky < kernel; ky++)
+    for (guint kx = 0; kx < kernel; kx++) {
+      gint iy = (gint) (y * stride + ky) - (gint) pad, ix = (gint) (x * stride + kx) - (gint) pad;
+      if (iy >= 0 && ix >= 0 && iy < (gint) in->height && ix < (gint) in->width)
+        max = MAX (max, get (in, n, iy, ix, c));
+    }
+  return max;
+}
+
+static void
+test_pool (void)
+{
+  Random random = random_new (3);
+  const YoloKernels *set;
+
+  for (guint i = 0; (set = yolo_cpu_kernels (i)) != NULL; i++)
+    for (guint round = 0; round < 24; round++) {
+      YoloDType type = round % 2 ? YOLO_BF16 : YOLO_F32;
+      guint repeat = round % 3 == 0 ? 3 : 1, kernel = (guint[]) { 2, 3, 5, 9, 13 }[round % 5];
+      guint stride = repeat == 1 && kernel < 4 ? 2 : 1, pad = kernel / 2;
+      guint h = random_int (&random, kernel, 21), w = random_int (&random, kernel, 21), c = random_int (&random, 1, 40);
+      guint oh, ow;
+      Map in, out;
+
+      if (repeat > 1 && kernel % 2 == 0)
+        kernel = 5, pad = 2;
+      h = MAX (h, kernel), w = MAX (w, kernel);
+      oh = (h + 2 * pad - kernel) / stride + 1, ow = (w + 2 * pad - kernel) / stride + 1;
+      in = map_new (2, h, w, c, c + 3, type);
+      out = map_new (2, oh, ow, c * repeat, c * repeat + 4, type);
+      map_fill (&in, &random);
+      set->ops->max_pool (&in.t, &out.t, 2, kernel, stride, pad, repeat);
+      for (guint n = 0; n < 2; n++)
+        for (guint y = 0; y < oh; y++)
+          for (guint x = 0; x < ow; x++)
+            for (guint k = 0; k < c * repeat; k++) {
+              YoloTensor before = out.t;
+              double want = k < c ? pooled (&in.t, n, y, x, k, kernel, stride, pad)
+                  : pooled (&before, n, y, x, k - c, kernel, 1, pad);
+              g_assert_cmpfloat (get (&out.t, n, y, x, k), ==, want);
+            }
+      guarded_free (&in.memory);
+      guarded_free (&out.memory);
+    }
+}
+
+static void
+test_others (void)
+{
+  Random random = random_new (5);
+  const YoloKernels *set;
+
+  for (guint i = 0; (set = yolo_cpu_kernels (i)) != NULL; i++)
+    for (guint round = 0; round < 16; round++) {
+      YoloDType from = round % 2 ? YOLO_BF16 : YOLO_F32, to = round % 4 < 2 ? YOLO_BF16 : YOLO_F32;
+      guint h = random_int (&random, 1, 7), w = random_int (&random, 1, 9), c = random_int (&random, 1, 70), scale = random_int (&random, 1, 3);
+      Map a = map_new (2, h, w, c, c + 2, from), b = map_new (2, h, w, c, c + 1, from);
+      Map up = map_new (2, h * scale, w * scale, c, c + 3, to), sum = map_new (2, h, w, c, c, to);
+
+      map_fill (&a, &random);
+      map_fill (&b, &random);
+      set->ops->upsample (&a.t, &up.t, 2, scale);
+      set->ops->add (&a.t, &b.t, &sum.t, 2);
+      for (guint n = 0; n < 2; n++)
+        for (guint y = 0; y < h * scale; y++)
+          for (guint x = 0; x < w * scale; x++)
+            for (guint k = 0; k < c; k++) {
+              float v = get (&a.t, n, y / scale, x / scale, k), s;
+              g_assert_cmpfloat (get (&up.t, n, y, x, k), ==, to == YOLO_BF16 ? to_bf16 (v) : v);
+              if (y >= h || x >= w)
+                continue;
+              s = get (&a.t, n, y, x, k) + get (&b.t, n, y, x, k);
+              g_assert_cmpfloat (get (&sum.t, n, y, x, k), ==, to == YOLO_BF16 ? to_bf16 (s) : s);
+            }
+      guarded_free (&a.memory);
+      guarded_free (&b.memory);
+      guarded_free (&up.memory);
+      guarded_free (&sum.memory);
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  for (guint seed = 1; seed <= 4; seed++) {
+    g_autofree char *name = g_strdup_printf ("/cpu/convolutions/%u", seed);
+    g_test_add_data_func (name, GUINT_TO_POINTER (seed), test_convolutions);
+  }
+  g_test_add_func ("/cpu/uneven", test_uneven);
+  g_test_add_func ("/cpu/activations", test_activations);
+  g_test_add_func ("/cpu/pool", test_pool);
+  g_test_add_func ("/cpu/others", test_others);
+  return g_test_run ();
+}
