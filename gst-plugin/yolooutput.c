@@ -30,8 +30,11 @@ struct _YoloOutput {
 static gboolean
 fail (YoloOutput *output, int number, GError **error)
 {
+  const char *reason = number == ENXIO ? "no process reads it"
+      : number == EBADF ? "it is closed" : g_strerror (number);
+
   g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), "Cannot write to \"%s\": %s",
-      output->name, number == ENXIO ? "no process reads it" : g_strerror (number));
+      output->name, reason);
   return FALSE;
 }
 
@@ -168,6 +171,30 @@ yolo_output_finish (YoloOutput *output, GError **error)
   return write_bytes (output, error);
 }
 
+/* A process that is started with stdout closed gives its number to the next
+ * file that it opens, a socket of GStreamer's for example. Whether it is the
+ * real one is best known early; and an inherited one is not closed on exec. */
+static gboolean stdout_is_closed;
+
+__attribute__ ((constructor))
+static void
+look_at_stdout (void)
+{
+  const int flags = fcntl (STDOUT_FILENO, F_GETFD);
+
+  stdout_is_closed = flags < 0 || (flags & FD_CLOEXEC);
+}
+
+static int
+open_stdout (void)
+{
+  if (stdout_is_closed) {
+    errno = EBADF;
+    return -1;
+  }
+  return fcntl (STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+}
+
 static void
 output_free (YoloOutput *output)
 {
@@ -190,7 +217,7 @@ yolo_output_open (const char *location, const YoloFraming *framing, GError **err
   output->bytes = g_string_new (NULL);
   output->timeout = GST_CLOCK_TIME_NONE;
   /* Not blocking, so that a FIFO without a reader is refused and not waited for. */
-  output->fd = is_stdout ? fcntl (STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+  output->fd = is_stdout ? open_stdout ()
       : g_open (location, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
   if (output->fd < 0 || fstat (output->fd, &status) < 0) {
     fail (output, errno, error);

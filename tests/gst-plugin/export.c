@@ -1,0 +1,742 @@
+/* yoloexport: what is written, and what is said when it cannot be. */
+
+#include "gst-plugin/yolometa.h"
+#include "gst-plugin/yolorecord.h"
+
+#include <glib/gstdio.h>
+#include <gst/check/gstharness.h>
+#include <json-glib/json-glib.h>
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define WIDTH 200
+#define HEIGHT 100
+
+/* An element in a pipeline of one, and a folder for what it writes. */
+typedef struct {
+  GstElement *element;
+  GstHarness *h;                /* from begin() on */
+  GstBus *bus;
+  GstVideoInfo info;
+  gchar *folder;
+} Fixture;
+
+static void
+set_size (Fixture *f, gint width, gint height)
+{
+  gst_video_info_set_format (&f->info, GST_VIDEO_FORMAT_NV12, width, height);
+  f->info.fps_n = 25;
+  gst_harness_set_src_caps (f->h, gst_video_info_to_caps (&f->info));
+}
+
+/* `file`: in the folder; NULL leaves the location unset. The element is not
+ * started before begin(). */
+static void
+setup (Fixture *f, const gchar *format, const gchar *file)
+{
+  GstElement *element = gst_element_factory_make ("yoloexport", "exporter");
+
+  f->h = NULL;
+  f->element = gst_object_ref_sink (element);
+  f->folder = g_dir_make_tmp ("yoloexport-XXXXXX", NULL);
+  g_assert_nonnull (f->folder);
+  gst_util_set_object_arg (G_OBJECT (element), "format", format);
+  if (file) {
+    g_autofree gchar *path = *file == '/' ? g_strdup (file)
+        : g_build_filename (f->folder, file, NULL);
+
+    g_object_set (element, "location", path, NULL);
+  }
+  f->bus = gst_bus_new ();
+  gst_element_set_bus (element, f->bus);
+}
+
+static void
+begin (Fixture *f)
+{
+  if (f->h)
+    gst_harness_play (f->h);
+  else
+    f->h = gst_harness_new_with_element (f->element, "sink", "src");
+  set_size (f, WIDTH, HEIGHT);
+}
+
+static void
+remove_tree (const gchar *path)
+{
+  GDir *dir = g_dir_open (path, 0, NULL);
+  const gchar *name;
+
+  while (dir && (name = g_dir_read_name (dir))) {
+    g_autofree gchar *child = g_build_filename (path, name, NULL);
+
+    remove_tree (child);
+  }
+  if (dir)
+    g_dir_close (dir);
+  g_remove (path);
+}
+
+static void
+teardown (Fixture *f)
+{
+  if (f->h)
+    gst_harness_teardown (f->h);
+  gst_element_set_state (f->element, GST_STATE_NULL);
+  gst_element_set_bus (f->element, NULL);
+  gst_object_unref (f->bus);
+  gst_object_unref (f->element);
+  remove_tree (f->folder);
+  g_free (f->folder);
+}
+
+static GstFlowReturn
+push (Fixture *f, const YoloObject *objects, guint n)
+{
+  GstBuffer *buffer = gst_buffer_new_and_alloc (16);
+
+  GST_BUFFER_PTS (buffer) = 40 * GST_MSECOND;
+  yolo_meta_add (buffer, &f->info, objects, n, 0);
+  return gst_harness_push (f->h, buffer);
+}
+
+static gchar *
+read_file (Fixture *f, const gchar *file)
+{
+  g_autofree gchar *path = g_build_filename (f->folder, file, NULL);
+  gchar *text = NULL;
+
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  return text;
+}
+
+static JsonNode *
+parse (const gchar *text)
+{
+  GError *error = NULL;
+  JsonNode *node = json_from_string (text, &error);
+
+  if (error)
+    g_error ("%s\n%s", error->message, text);
+  return node;
+}
+
+/* The next error on the bus, or NULL. */
+static GError *
+pop_error (Fixture *f)
+{
+  GstMessage *message = gst_bus_pop_filtered (f->bus, GST_MESSAGE_ERROR);
+  GError *error = NULL;
+
+  if (message) {
+    gst_message_parse_error (message, &error, NULL);
+    gst_message_unref (message);
+  }
+  return error;
+}
+
+static void
+assert_error (Fixture *f, gint code, const gchar *text)
+{
+  g_autoptr (GError) error = pop_error (f);
+
+  g_assert_error (error, GST_RESOURCE_ERROR, code);
+  g_assert_nonnull (strstr (error->message, text));
+}
+
+static YoloObject
+object (gfloat x, gint label_id, const gchar *label, gint object_id)
+{
+  return (YoloObject) { x, 10, 50.5, 20.25, 0.875, label_id, label ? g_quark_from_string (label) : 0,
+    object_id };
+}
+
+static void
+test_json_lines (void)
+{
+  static const gchar *labels[] = {
+    "person", "say \"hi\"\\", "Füße 犬", "a\nb\tc\x01", "broken \xff utf-8", "", NULL,
+  };
+  Fixture f;
+  g_autofree gchar *text = NULL;
+  g_auto (GStrv) lines = NULL;
+  YoloObject objects[G_N_ELEMENTS (labels)];
+  g_autoptr (JsonNode) node = NULL;
+  JsonObject *frame, *o, *detection, *box;
+  JsonArray *array;
+  guint i;
+
+  setup (&f, "json-lines", "out.jsonl");
+  g_object_set (f.element, "source", "file:///a \"b\".mp4", "stream", "camera-1", NULL);
+  begin (&f);
+  for (i = 0; i < G_N_ELEMENTS (labels); i++)
+    objects[i] = object (20.5 + i, (gint) i - 1, labels[i], i == 2 ? 7 : -1);
+  g_assert_cmpint (push (&f, objects, G_N_ELEMENTS (objects)), ==, GST_FLOW_OK);
+  g_assert_cmpint (push (&f, NULL, 0), ==, GST_FLOW_OK);
+
+  /* there before EOS: somebody may read along */
+  text = read_file (&f, "out.jsonl");
+  lines = g_strsplit (text, "\n", -1);
+  g_assert_cmpint (g_strv_length (lines), ==, 3);
+  g_assert_cmpstr (lines[2], ==, "");
+  node = parse (lines[0]);
+  frame = json_node_get_object (node);
+  g_assert_cmpstr (json_object_get_string_member (frame, "source"), ==, "file:///a \"b\".mp4");
+  g_assert_cmpstr (json_object_get_string_member (frame, "stream"), ==, "camera-1");
+  g_assert_cmpint (json_object_get_int_member (frame, "frame"), ==, 0);
+  g_assert_cmpint (json_object_get_int_member (frame, "timestamp"), ==, 40 * GST_MSECOND);
+  o = json_object_get_object_member (frame, "resolution");
+  g_assert_cmpint (json_object_get_int_member (o, "width"), ==, WIDTH);
+  g_assert_cmpint (json_object_get_int_member (o, "height"), ==, HEIGHT);
+  array = json_object_get_array_member (frame, "objects");
+  g_assert_cmpint (json_array_get_length (array), ==, G_N_ELEMENTS (labels));
+  for (i = 0; i < G_N_ELEMENTS (labels); i++) {
+    g_autofree gchar *valid = labels[i] ? g_utf8_make_valid (labels[i], -1) : NULL;
+
+    o = json_array_get_object_element (array, i);
+    g_assert_cmpint (json_object_get_int_member (o, "x"), ==, 21 + i);
+    g_assert_cmpint (json_object_get_int_member (o, "y"), ==, 10);
+    g_assert_cmpint (json_object_get_int_member (o, "w"), ==, 50);
+    g_assert_cmpint (json_object_get_int_member (o, "h"), ==, 20);
+    g_assert_cmpint (json_object_get_int_member_with_default (o, "id", -1), ==, i == 2 ? 7 : -1);
+    g_assert_cmpstr (json_object_get_string_member_with_default (o, "roi_type", NULL), ==, valid);
+    detection = json_object_get_object_member (o, "detection");
+    g_assert_cmpstr (json_object_get_string_member_with_default (detection, "label", NULL), ==, valid);
+    g_assert_cmpint (json_object_get_int_member_with_default (detection, "label_id", -1), ==, (gint) i - 1);
+    g_assert_cmpfloat (json_object_get_double_member (detection, "confidence"), ==, 0.875);
+    box = json_object_get_object_member (detection, "bounding_box");
+    g_assert_cmpfloat_with_epsilon (json_object_get_double_member (box, "x_min"),
+        (20.5 + i) / WIDTH, 1e-6);
+    g_assert_cmpfloat_with_epsilon (json_object_get_double_member (box, "x_max"),
+        (71. + i) / WIDTH, 1e-6);
+    g_assert_cmpfloat_with_epsilon (json_object_get_double_member (box, "y_min"), .1, 1e-6);
+    g_assert_cmpfloat_with_epsilon (json_object_get_double_member (box, "y_max"), .3025, 1e-6);
+  }
+  json_node_unref (node);
+  node = parse (lines[1]);
+  frame = json_node_get_object (node);
+  g_assert_cmpint (json_object_get_int_member (frame, "frame"), ==, 1);
+  g_assert_cmpint (json_array_get_length (json_object_get_array_member (frame, "objects")), ==, 0);
+  teardown (&f);
+}
+
+/* Empty frames as told; properties that change while playing; caps and
+ * timestamps that do. */
+static void
+test_changes (void)
+{
+  const YoloObject one = object (20, 1, "cat", -1);
+  Fixture f;
+  g_autofree gchar *text = NULL;
+  g_auto (GStrv) lines = NULL;
+  g_autoptr (JsonNode) node = NULL;
+  JsonObject *frame;
+  GstSegment segment;
+  GstBuffer *buffer;
+
+  setup (&f, "json-lines", "out.jsonl");
+  g_object_set (f.element, "add-empty-results", FALSE, NULL);
+  begin (&f);
+  push (&f, NULL, 0);
+  push (&f, &one, 1);
+  g_object_set (f.element, "source", "later", "add-empty-results", TRUE, NULL);
+  set_size (&f, 64, 32);
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  segment.start = 10 * GST_SECOND;
+  segment.time = 100 * GST_SECOND;
+  gst_harness_push_event (f.h, gst_event_new_segment (&segment));
+  buffer = gst_buffer_new ();
+  GST_BUFFER_PTS (buffer) = 11 * GST_SECOND;
+  gst_harness_push (f.h, buffer);
+  gst_harness_push (f.h, gst_buffer_new ());
+
+  text = read_file (&f, "out.jsonl");
+  lines = g_strsplit (text, "\n", -1);
+  g_assert_cmpint (g_strv_length (lines), ==, 4);
+  node = parse (lines[0]);
+  frame = json_node_get_object (node);
+  g_assert_cmpint (json_object_get_int_member (frame, "frame"), ==, 1);
+  g_assert_false (json_object_has_member (frame, "source"));
+  g_assert_true (json_object_has_member (frame, "stream"));
+  json_node_unref (node);
+  node = parse (lines[1]);
+  frame = json_node_get_object (node);
+  g_assert_cmpstr (json_object_get_string_member (frame, "source"), ==, "later");
+  g_assert_cmpint (json_object_get_int_member (frame, "timestamp"), ==, 101 * GST_SECOND);
+  g_assert_cmpint (json_object_get_int_member (json_object_get_object_member (frame, "resolution"),
+          "width"), ==, 64);
+  json_node_unref (node);
+  node = parse (lines[2]);
+  g_assert_false (json_object_has_member (json_node_get_object (node), "timestamp"));
+
+  g_test_expect_message (NULL, G_LOG_LEVEL_WARNING, "*location*cannot change*");
+  g_object_set (f.element, "location", "/somewhere/else", NULL);
+  g_test_assert_expected_messages ();
+  teardown (&f);
+}
+
+static JsonArray *
+coco_array (Fixture *f, JsonNode **node)
+{
+  g_autofree gchar *text = read_file (f, "out.json");
+
+  *node = parse (text);
+  return json_node_get_array (*node);
+}
+
+/* The file is a whole array at any time. */
+static void
+test_coco (void)
+{
+  const YoloObject objects[] = {
+    object (20.5, 0, "person", -1), object (30, 79, "toothbrush", -1), object (30, -1, "?", -1),
+  };
+  Fixture f;
+  JsonNode *node;
+  JsonArray *array, *box;
+  JsonObject *o;
+  guint i;
+
+  setup (&f, "coco", "out.json");
+  g_object_set (f.element, "first-image-id", G_GINT64_CONSTANT (1000), NULL);
+  gst_util_set_object_arg (G_OBJECT (f.element), "categories", "coco91");
+  begin (&f);
+  g_assert_cmpint (json_array_get_length (coco_array (&f, &node)), ==, 0);
+  json_node_unref (node);
+  push (&f, NULL, 0);
+  for (i = 0; i < 5; i++) {
+    g_assert_cmpint (push (&f, objects, 2), ==, GST_FLOW_OK);
+    array = coco_array (&f, &node);
+    g_assert_cmpint (json_array_get_length (array), ==, 2 * (i + 1));
+    json_node_unref (node);
+  }
+  gst_harness_push_event (f.h, gst_event_new_eos ());
+  array = coco_array (&f, &node);
+  g_assert_cmpint (json_array_get_length (array), ==, 10);
+  o = json_array_get_object_element (array, 9);
+  g_assert_cmpint (json_object_get_int_member (o, "image_id"), ==, 1005);
+  g_assert_cmpint (json_object_get_int_member (o, "category_id"), ==, 90);
+  g_assert_cmpfloat (json_object_get_double_member (o, "score"), ==, 0.875);
+  box = json_object_get_array_member (json_array_get_object_element (array, 0), "bbox");
+  g_assert_cmpint (json_array_get_length (box), ==, 4);
+  g_assert_cmpfloat_with_epsilon (json_array_get_double_element (box, 0), 20.5, 1e-4);
+  g_assert_cmpfloat_with_epsilon (json_array_get_double_element (box, 1), 10, 1e-4);
+  g_assert_cmpfloat_with_epsilon (json_array_get_double_element (box, 2), 50.5, 1e-4);
+  g_assert_cmpfloat_with_epsilon (json_array_get_double_element (box, 3), 20.25, 1e-4);
+  json_node_unref (node);
+
+  /* goes on after a seek behind EOS */
+  gst_harness_push_event (f.h, gst_event_new_flush_start ());
+  gst_harness_push_event (f.h, gst_event_new_flush_stop (TRUE));
+  gst_harness_set_src_caps (f.h, gst_video_info_to_caps (&f.info));
+  g_assert_cmpint (push (&f, objects, 3), ==, GST_FLOW_OK);
+  gst_element_set_state (f.element, GST_STATE_READY);
+  g_assert_cmpint (json_array_get_length (coco_array (&f, &node)), ==, 12);
+  json_node_unref (node);
+  /* the third had no class number, which is said once */
+  g_assert_nonnull (gst_bus_pop_filtered (f.bus, GST_MESSAGE_WARNING));
+  g_assert_null (gst_bus_pop_filtered (f.bus, GST_MESSAGE_WARNING));
+  g_assert_null (pop_error (&f));
+  teardown (&f);
+}
+
+static void
+test_categories (void)
+{
+  /* of instances_val2017.json: {class, category_id} */
+  static const gint coco[][2] = {
+    {0, 1}, {10, 11}, {11, 13}, {23, 25}, {24, 27}, {26, 31}, {39, 44}, {40, 46}, {59, 65},
+    {60, 67}, {61, 70}, {62, 72}, {72, 82}, {73, 84}, {79, 90},
+  };
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (coco); i++) {
+    const YoloObject one = object (20, coco[i][0], "x", -1);
+    const YoloRecord record = { WIDTH, HEIGHT, &one, 1, 0, 0, NULL, NULL };
+    const gint expected[] = { coco[i][0], coco[i][0] + 1, coco[i][1] };
+    guint c;
+
+    for (c = 0; c < 3; c++) {
+      g_autoptr (GString) text = g_string_new (NULL);
+      g_autoptr (JsonNode) node = NULL;
+
+      g_assert_cmpint (yolo_record_coco (&record, 3, c, text), ==, 1);
+      node = parse (text->str);
+      g_assert_cmpint (json_object_get_int_member (json_node_get_object (node), "category_id"), ==,
+          expected[c]);
+    }
+  }
+}
+
+static void
+test_labels (void)
+{
+  const YoloObject objects[] = { object (20, 3, "car", -1), object (20, -1, "car", -1) };
+  Fixture f;
+  g_autofree gchar *first = NULL, *second = NULL, *path = NULL;
+
+  setup (&f, "yolo", "made/here");
+  begin (&f);
+  g_assert_cmpint (push (&f, objects, 2), ==, GST_FLOW_OK);
+  g_assert_cmpint (push (&f, NULL, 0), ==, GST_FLOW_OK);
+  g_object_set (f.element, "add-empty-results", FALSE, NULL);
+  g_assert_cmpint (push (&f, NULL, 0), ==, GST_FLOW_OK);
+  first = read_file (&f, "made/here/000000.txt");
+  g_assert_cmpstr (first, ==, "3 0.226250 0.201250 0.252500 0.202500 0.875000\n");
+  second = read_file (&f, "made/here/000001.txt");
+  g_assert_cmpstr (second, ==, "");
+  path = g_build_filename (f.folder, "made/here/000002.txt", NULL);
+  g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
+
+  /* the folder goes away */
+  g_free (path);
+  path = g_build_filename (f.folder, "made", NULL);
+  remove_tree (path);
+  g_assert_cmpint (push (&f, objects, 1), ==, GST_FLOW_ERROR);
+  assert_error (&f, GST_RESOURCE_ERROR_WRITE, "made/here/000003.txt");
+  teardown (&f);
+}
+
+static void
+test_patterns (void)
+{
+  static const struct {
+    const gchar *pattern, *path;
+  } cases[] = {
+    {"a/%d.txt", "a/42.txt"}, {"%05d", "00042"}, {"%3u.txt", " 42.txt"}, {"100%%/%d", "100%/42"},
+    {"%020d", "00000000000000000042"}, {"none", NULL}, {"%s", NULL}, {"%d%d", NULL}, {"%n%d", NULL},
+    {"%", NULL}, {"%0", NULL}, {"%99999999999d", NULL}, {"%-5d", NULL}, {"%ld", NULL}, {"", NULL},
+  };
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree gchar *path = yolo_record_path (cases[i].pattern, 42);
+
+    g_assert_cmpstr (path, ==, cases[i].path);
+  }
+}
+
+/* Targets that cannot be begun: the state change fails, the error names them. */
+static void
+test_not_writable (void)
+{
+  static const struct {
+    const gchar *format, *location, *text;
+    gint code;
+  } cases[] = {
+    {"json-lines", "no/such/folder/x", "no/such/folder/x", GST_RESOURCE_ERROR_OPEN_WRITE},
+    {"json-lines", ".", "/.", GST_RESOURCE_ERROR_OPEN_WRITE},
+    {"coco", "", "/", GST_RESOURCE_ERROR_OPEN_WRITE},
+    {"coco", "fifo", "no process reads it", GST_RESOURCE_ERROR_OPEN_WRITE},
+    {"yolo", NULL, "location", GST_RESOURCE_ERROR_SETTINGS},
+    {"yolo", "%s.txt", "%s.txt", GST_RESOURCE_ERROR_SETTINGS},
+    {"yolo", "fifo/below", "fifo/below", GST_RESOURCE_ERROR_OPEN_WRITE},
+  };
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (cases); i++) {
+    Fixture f;
+    g_autofree gchar *fifo = NULL;
+
+    setup (&f, cases[i].format, cases[i].location);
+    fifo = g_build_filename (f.folder, "fifo", NULL);
+    g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
+    g_assert_cmpint (gst_element_set_state (f.element, GST_STATE_PAUSED), ==,
+        GST_STATE_CHANGE_FAILURE);
+    assert_error (&f, cases[i].code, cases[i].text);
+    gst_element_set_state (f.element, GST_STATE_NULL);
+    teardown (&f);
+  }
+}
+
+static void
+test_disk_full (void)
+{
+  static const gchar *formats[] = { "json-lines", "coco" };
+  const YoloObject one = object (20, 1, "cat", -1);
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (formats); i++) {
+    Fixture f;
+
+    setup (&f, formats[i], "/dev/full");
+    begin (&f);
+    g_assert_cmpint (push (&f, &one, 1), ==, GST_FLOW_ERROR);
+    assert_error (&f, GST_RESOURCE_ERROR_NO_SPACE_LEFT, "/dev/full");
+    gst_element_set_state (f.element, GST_STATE_NULL);
+    g_assert_null (pop_error (&f));
+    teardown (&f);
+  }
+
+  /* at EOS, where nothing was written before */
+  {
+    Fixture f;
+
+    setup (&f, "coco", "/dev/full");
+    begin (&f);
+    push (&f, NULL, 0);
+    gst_harness_push_event (f.h, gst_event_new_eos ());
+    assert_error (&f, GST_RESOURCE_ERROR_NO_SPACE_LEFT, "/dev/full");
+    teardown (&f);
+  }
+}
+
+/* A file that can grow no more keeps whole records, and stays an array. */
+static void
+test_file_too_large (void)
+{
+  const YoloObject one = object (20, 1, "cat", -1);
+  const struct rlimit small = { 1000, RLIM_INFINITY };
+  struct rlimit before;
+  Fixture f;
+  JsonNode *node;
+  guint n = 0;
+
+  signal (SIGXFSZ, SIG_IGN);
+  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &before), ==, 0);
+  setup (&f, "coco", "out.json");
+  begin (&f);
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &small), ==, 0);
+  while (push (&f, &one, 1) == GST_FLOW_OK && n < 100)
+    n++;
+  setrlimit (RLIMIT_FSIZE, &before);
+  g_assert_cmpint (n, >, 3);
+  g_assert_cmpint (n, <, 30);
+  assert_error (&f, GST_RESOURCE_ERROR_WRITE, "out.json");
+  g_assert_cmpint (json_array_get_length (coco_array (&f, &node)), ==, n);
+  json_node_unref (node);
+  gst_element_set_state (f.element, GST_STATE_NULL);
+  g_assert_cmpint (json_array_get_length (coco_array (&f, &node)), ==, n);
+  json_node_unref (node);
+  teardown (&f);
+}
+
+static void
+test_removed (void)
+{
+  const YoloObject one = object (20, 1, "cat", -1);
+  Fixture f;
+  g_autofree gchar *path = NULL;
+
+  setup (&f, "json-lines", "out.jsonl");
+  begin (&f);
+  g_assert_cmpint (push (&f, &one, 1), ==, GST_FLOW_OK);
+  path = g_build_filename (f.folder, "out.jsonl", NULL);
+  g_remove (path);
+  g_assert_cmpint (push (&f, &one, 1), ==, GST_FLOW_ERROR);
+  assert_error (&f, GST_RESOURCE_ERROR_WRITE, "out.jsonl");
+  teardown (&f);
+}
+
+/* Replaces stdout by a pipe; returns its other end. */
+static int
+pipe_stdout (int *saved)
+{
+  int ends[2];
+
+  fflush (stdout);
+  g_assert_cmpint (pipe (ends), ==, 0);
+  *saved = dup (STDOUT_FILENO);
+  dup2 (ends[1], STDOUT_FILENO);
+  close (ends[1]);
+  return ends[0];
+}
+
+static void
+restore_stdout (int saved)
+{
+  dup2 (saved, STDOUT_FILENO);
+  close (saved);
+}
+
+static void
+test_stdout (void)
+{
+  static const gchar *locations[] = { NULL, "-" };
+  const YoloObject one = object (20, 1, "cat", -1);
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (locations); i++) {
+    Fixture f;
+    gchar text[4096];
+    gssize n;
+    int saved, end;
+    g_autoptr (JsonNode) node = NULL;
+
+    setup (&f, "coco", NULL);
+    g_object_set (f.element, "location", locations[i], NULL);
+    end = pipe_stdout (&saved);
+    begin (&f);
+    restore_stdout (saved);
+    push (&f, &one, 1);
+    push (&f, &one, 1);
+    /* without EOS: the element's end ends the array */
+    gst_element_set_state (f.element, GST_STATE_NULL);
+    n = read (end, text, sizeof text - 1);
+    g_assert_cmpint (n, >, 0);
+    text[n] = 0;
+    node = parse (text);
+    g_assert_cmpint (json_array_get_length (json_node_get_array (node)), ==, 2);
+    close (end);
+    g_assert_null (pop_error (&f));
+    teardown (&f);
+  }
+}
+
+/* The reader goes away: an error, and no signal that ends the process. */
+static void
+test_broken_pipe (void)
+{
+  const YoloObject one = object (20, 1, "cat", -1);
+  Fixture f;
+  sigset_t pending;
+  int saved, end;
+
+  signal (SIGPIPE, SIG_DFL);
+  setup (&f, "json-lines", NULL);
+  end = pipe_stdout (&saved);
+  begin (&f);
+  restore_stdout (saved);
+  g_assert_cmpint (push (&f, &one, 1), ==, GST_FLOW_OK);
+  close (end);
+  g_assert_cmpint (push (&f, &one, 1), ==, GST_FLOW_ERROR);
+  assert_error (&f, GST_RESOURCE_ERROR_WRITE, "standard output");
+  sigpending (&pending);
+  g_assert_false (sigismember (&pending, SIGPIPE));
+  teardown (&f);
+}
+
+static gpointer
+push_until_stopped (gpointer data)
+{
+  Fixture *f = data;
+  const YoloObject one = object (20, 1, "cat", -1);
+  GstFlowReturn flow;
+
+  while ((flow = push (f, &one, 1)) == GST_FLOW_OK);
+  return GINT_TO_POINTER (flow);
+}
+
+/* The reader stands still: the element waits, and stops when it is told to. */
+static void
+test_stalled_pipe (void)
+{
+  Fixture f;
+  GThread *thread;
+  gint64 start;
+  int saved, end;
+
+  setup (&f, "json-lines", NULL);
+  end = pipe_stdout (&saved);
+  begin (&f);
+  restore_stdout (saved);
+  gst_harness_set_drop_buffers (f.h, TRUE);
+  thread = g_thread_new ("streaming", push_until_stopped, &f);
+  g_usleep (300000);
+  start = g_get_monotonic_time ();
+  gst_element_set_state (f.element, GST_STATE_NULL);
+  g_assert_cmpint (g_get_monotonic_time () - start, <, 5 * G_USEC_PER_SEC);
+  g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (thread)), ==, GST_FLOW_FLUSHING);
+  g_assert_null (pop_error (&f));
+  close (end);
+  teardown (&f);
+}
+
+/* The very buffer, of any memory, even where it cannot be written. */
+static void
+test_passthrough (void)
+{
+  Fixture f;
+  GstBuffer *in = gst_buffer_new (), *out;
+
+  setup (&f, "json-lines", "out.jsonl");
+  begin (&f);
+  gst_harness_set_src_caps_str (f.h, "video/x-raw(memory:CUDAMemory), format=NV12, width=64, "
+      "height=64, framerate=25/1");
+  gst_buffer_ref (in);
+  out = gst_harness_push_and_pull (f.h, in);
+  g_assert_true (in == out);
+  gst_buffer_unref (in);
+  gst_buffer_unref (out);
+  teardown (&f);
+}
+
+static void
+test_states (void)
+{
+  static const gchar *formats[] = { "json-lines", "coco", "yolo" };
+  const YoloObject one = object (20, 1, "cat", -1);
+  Fixture f;
+  gint i;
+
+  setup (&f, "json-lines", "out");
+  for (i = 0; i < 100; i++) {
+    g_autofree gchar *name = g_strdup_printf ("out-%d", i), *path = NULL;
+
+    path = g_build_filename (f.folder, name, NULL);
+    gst_util_set_object_arg (G_OBJECT (f.element), "format", formats[i % 3]);
+    g_object_set (f.element, "location", path, NULL);
+    begin (&f);
+    g_assert_cmpint (push (&f, &one, 1), ==, GST_FLOW_OK);
+    gst_element_set_state (f.element, i % 2 ? GST_STATE_READY : GST_STATE_NULL);
+  }
+  g_assert_null (pop_error (&f));
+  teardown (&f);
+}
+
+static gpointer
+change_properties (gpointer data)
+{
+  Fixture *f = data;
+  gint i;
+
+  for (i = 0; i < 2000; i++)
+    g_object_set (f->element, "source", i % 2 ? "a" : NULL, "stream", i % 3 ? "b" : NULL,
+        "add-empty-results", i % 5 > 0, "first-image-id", (gint64) i, NULL);
+  return NULL;
+}
+
+static void
+test_threads (void)
+{
+  const YoloObject one = object (20, 1, "cat", -1);
+  Fixture f;
+  GThread *thread;
+  gint i;
+
+  setup (&f, "json-lines", "out");
+  begin (&f);
+  thread = g_thread_new ("properties", change_properties, &f);
+  for (i = 0; i < 300; i++)
+    g_assert_cmpint (push (&f, &one, i % 2), ==, GST_FLOW_OK);
+  g_thread_join (thread);
+  teardown (&f);
+}
+
+int
+main (int argc, char **argv)
+{
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/export/json-lines", test_json_lines);
+  g_test_add_func ("/export/changes", test_changes);
+  g_test_add_func ("/export/coco", test_coco);
+  g_test_add_func ("/export/categories", test_categories);
+  g_test_add_func ("/export/labels", test_labels);
+  g_test_add_func ("/export/patterns", test_patterns);
+  g_test_add_func ("/export/not-writable", test_not_writable);
+  g_test_add_func ("/export/disk-full", test_disk_full);
+  g_test_add_func ("/export/file-too-large", test_file_too_large);
+  g_test_add_func ("/export/removed", test_removed);
+  g_test_add_func ("/export/stdout", test_stdout);
+  g_test_add_func ("/export/broken-pipe", test_broken_pipe);
+  g_test_add_func ("/export/stalled-pipe", test_stalled_pipe);
+  g_test_add_func ("/export/passthrough", test_passthrough);
+  g_test_add_func ("/export/states", test_states);
+  g_test_add_func ("/export/threads", test_threads);
+  return g_test_run ();
+}

@@ -1,0 +1,330 @@
+/* Detections as metadata: what is written, and what is read of other elements'. */
+
+#include "gst-plugin/yolometa.h"
+
+#include <math.h>
+
+static GArray *
+read_objects (GstBuffer *buffer, const GstVideoInfo *info)
+{
+  GArray *objects = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+
+  yolo_meta_read (buffer, info, objects);
+  return objects;
+}
+
+static void
+assert_near (gfloat a, gfloat b, gfloat slack)
+{
+  g_assert_cmpfloat_with_epsilon (a, b, slack);
+}
+
+static void
+test_round_trip (void)
+{
+  const YoloObject objects[] = {
+    {10.25, 20.75, 100.5, 50.125, 0.875, 3, g_quark_from_string ("a \"cat\""), -1},
+    {0, 0, 1920, 1080, 0.5, 0, g_quark_from_string ("Löwe"), 17},
+    {1919.5, 1079.5, 0.5, 0.5, 1, 79, 0, 0},
+    {3.3, 4.4, 0.2, 0.1, 0.26, -1, g_quark_from_string ("?"), 2},
+  };
+  GstVideoInfo info;
+  GstBuffer *buffer = gst_buffer_new (), *copy;
+  GArray *found;
+  guint i;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_NV12, 1920, 1080);
+  yolo_meta_add (buffer, &info, objects, G_N_ELEMENTS (objects), 7);
+  copy = gst_buffer_copy (buffer);
+  gst_buffer_unref (buffer);
+
+  found = read_objects (copy, &info);
+  g_assert_cmpint (found->len, ==, G_N_ELEMENTS (objects));
+  for (i = 0; i < found->len; i++) {
+    const YoloObject *o = &g_array_index (found, YoloObject, i);
+
+    assert_near (o->x, objects[i].x, 1e-3);
+    assert_near (o->y, objects[i].y, 1e-3);
+    assert_near (o->w, objects[i].w, 1e-3);
+    assert_near (o->h, objects[i].h, 1e-3);
+    g_assert_cmpfloat (o->confidence, ==, objects[i].confidence);
+    g_assert_cmpint (o->label_id, ==, objects[i].label_id);
+    g_assert_cmpint (o->label, ==, objects[i].label);
+    g_assert_cmpint (o->object_id, ==, objects[i].object_id);
+  }
+  g_array_unref (found);
+  gst_buffer_unref (copy);
+}
+
+/* The names and types that readers of DL Streamer's layout expect. */
+static void
+test_layout (void)
+{
+  const YoloObject object = { 10.4, 19.6, 30.2, 40.3, 0.5, 2, g_quark_from_string ("car"), 5 };
+  GstVideoInfo info;
+  GstBuffer *buffer = gst_buffer_new ();
+  GstVideoRegionOfInterestMeta *meta;
+  GstStructure *s;
+  gdouble value;
+  gint number;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_RGB, 200, 100);
+  yolo_meta_add (buffer, &info, &object, 1, 9);
+  meta = gst_buffer_get_video_region_of_interest_meta_id (buffer, 0);
+  g_assert_nonnull (meta);
+  g_assert_cmpstr (g_quark_to_string (meta->roi_type), ==, "car");
+  g_assert_cmpint (meta->x, ==, 10);
+  g_assert_cmpint (meta->y, ==, 20);
+  g_assert_cmpint (meta->w, ==, 31);    /* 40.6 is rounded to 41 */
+  g_assert_cmpint (meta->h, ==, 40);
+  s = gst_video_region_of_interest_meta_get_param (meta, "detection");
+  g_assert_true (gst_structure_get_double (s, "x_min", &value));
+  assert_near (value, 10.4 / 200, 1e-6);
+  g_assert_true (gst_structure_get_double (s, "x_max", &value));
+  assert_near (value, 40.6 / 200, 1e-6);
+  g_assert_true (gst_structure_get_double (s, "y_min", &value));
+  assert_near (value, 19.6 / 100, 1e-6);
+  g_assert_true (gst_structure_get_double (s, "y_max", &value));
+  assert_near (value, 59.9 / 100, 1e-6);
+  g_assert_true (gst_structure_get_double (s, "confidence", &value));
+  g_assert_cmpfloat (value, ==, 0.5);
+  g_assert_true (gst_structure_get_int (s, "label_id", &number));
+  g_assert_cmpint (number, ==, 2);
+  g_assert_true (gst_structure_get_int (s, "model_id", &number));
+  g_assert_cmpint (number, ==, 9);
+  s = gst_video_region_of_interest_meta_get_param (meta, "object_id");
+  g_assert_true (gst_structure_get_int (s, "id", &number));
+  g_assert_cmpint (number, ==, 5);
+  gst_buffer_unref (buffer);
+}
+
+static GstVideoRegionOfInterestMeta *
+add_region (GstBuffer *buffer, const gchar *type, guint x, guint y, guint w, guint h,
+    const gchar *detection)
+{
+  GstVideoRegionOfInterestMeta *meta =
+      gst_buffer_add_video_region_of_interest_meta (buffer, type, x, y, w, h);
+
+  if (detection)
+    gst_video_region_of_interest_meta_add_param (meta,
+        gst_structure_from_string (detection, NULL));
+  return meta;
+}
+
+static void
+test_foreign (void)
+{
+  static const struct {
+    const gchar *type, *detection;
+    gboolean is_object;
+    YoloObject expected;
+    const gchar *label;
+  } cases[] = {
+    /* as gvadetect writes it */
+    {"car", "detection, x_min=0.101, x_max=0.3005, y_min=0.1, y_max=0.202, confidence=0.5, label_id=2",
+        TRUE, {20.2, 10, 39.9, 10.2, 0.5, 2, 0, -1}, "car"},
+    /* moved since (a crop): the pixels count */
+    {"car", "detection, x_min=0.5, x_max=0.7, y_min=0.1, y_max=0.2, confidence=0.5, label_id=2",
+        TRUE, {20, 10, 40, 10, 0.5, 2, 0, -1}, "car"},
+    {NULL, "detection, label=bus, confidence=0.25", TRUE, {20, 10, 40, 10, 0.25, -1, 0, -1}, "bus"},
+    {NULL, "detection", TRUE, {20, 10, 40, 10, 0, -1, 0, -1}, NULL},
+    {"odd", "detection, x_min=(string)0.1, confidence=(string)half, label_id=(double)1.5", TRUE,
+        {20, 10, 40, 10, 0, -1, 0, -1}, "odd"},
+    /* for an encoder, or of a classifier: no detections */
+    {"roi", NULL, FALSE, {0, 0, 0, 0, 0, 0, 0, 0}, NULL},
+    {"roi", "roi/x264enc, delta-qp=-5", FALSE, {0, 0, 0, 0, 0, 0, 0, 0}, NULL},
+    {"face", "age, label=(string)33, confidence=0.9", FALSE, {0, 0, 0, 0, 0, 0, 0, 0}, NULL},
+  };
+  GstVideoInfo info;
+  guint i;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_RGB, 200, 100);
+  for (i = 0; i < G_N_ELEMENTS (cases); i++) {
+    GstBuffer *buffer = gst_buffer_new ();
+    const YoloObject *expected = &cases[i].expected, *o;
+    GArray *found;
+
+    add_region (buffer, cases[i].type, 20, 10, 40, 10, cases[i].detection);
+    found = read_objects (buffer, &info);
+    g_assert_cmpint (found->len, ==, cases[i].is_object);
+    if (cases[i].is_object) {
+      o = &g_array_index (found, YoloObject, 0);
+      assert_near (o->x, expected->x, 1e-4);
+      assert_near (o->y, expected->y, 1e-4);
+      assert_near (o->w, expected->w, 1e-4);
+      assert_near (o->h, expected->h, 1e-4);
+      g_assert_cmpfloat (o->confidence, ==, expected->confidence);
+      g_assert_cmpint (o->label_id, ==, expected->label_id);
+      g_assert_cmpint (o->object_id, ==, -1);
+      g_assert_cmpstr (g_quark_to_string (o->label), ==, cases[i].label);
+    }
+    g_array_unref (found);
+    gst_buffer_unref (buffer);
+  }
+}
+
+/* Whatever a region says, what is read is finite. */
+static void
+test_hostile (void)
+{
+  static const gdouble values[] = { NAN, INFINITY, -INFINITY, 1e300, -1e300, 0 };
+  GstVideoInfo info;
+  guint i;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_RGB, 200, 100);
+  for (i = 0; i < 6 * 6; i++) {
+    GstBuffer *buffer = gst_buffer_new ();
+    GstVideoRegionOfInterestMeta *meta = add_region (buffer, "x", i % 2 ? G_MAXUINT : 0, 0,
+        G_MAXUINT, i % 3 ? 0 : G_MAXUINT, NULL);
+    GArray *found;
+    const YoloObject *o;
+
+    gst_video_region_of_interest_meta_add_param (meta, gst_structure_new ("detection",
+            "x_min", G_TYPE_DOUBLE, values[i % 6], "x_max", G_TYPE_DOUBLE, values[i / 6],
+            "y_min", G_TYPE_DOUBLE, values[i % 6], "y_max", G_TYPE_DOUBLE, values[i / 6],
+            "confidence", G_TYPE_DOUBLE, values[i % 6], NULL));
+    found = read_objects (buffer, &info);
+    g_assert_cmpint (found->len, ==, 1);
+    o = &g_array_index (found, YoloObject, 0);
+    g_assert_true (isfinite (o->x) && isfinite (o->y) && isfinite (o->w) && isfinite (o->h));
+    g_assert_true (isfinite (o->confidence));
+    g_array_unref (found);
+    gst_buffer_unref (buffer);
+  }
+}
+
+static void
+test_rounding (void)
+{
+  static const struct {
+    YoloObject object;
+    gint box[4];
+  } cases[] = {
+    {{.x = 0, .y = 0, .w = 100, .h = 50}, {0, 0, 100, 50}},
+    {{.x = 1.5, .y = 1.4, .w = 2, .h = 2}, {2, 1, 2, 2}},
+    {{.x = 10.5, .y = 10, .w = 10, .h = 10}, {11, 10, 10, 10}},
+    {{.x = -5, .y = -5, .w = 10, .h = 100}, {0, 0, 5, 50}},
+    {{.x = 99.8, .y = 49.9, .w = 0.1, .h = 0.05}, {99, 49, 1, 1}},
+    {{.x = 500, .y = 500, .w = 10, .h = 10}, {99, 49, 1, 1}},
+    {{.x = -500, .y = -500, .w = 10, .h = 10}, {0, 0, 1, 1}},
+    {{.x = 30, .y = 30, .w = -10, .h = 0}, {30, 30, 1, 1}},
+    {{.x = 1e30, .y = -1e30, .w = 1e38, .h = 1e38}, {99, 0, 1, 50}},
+  };
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (cases); i++) {
+    gint box[4];
+
+    yolo_object_round (&cases[i].object, 100, 50, box);
+    g_assert_cmpmem (box, sizeof box, cases[i].box, sizeof box);
+  }
+}
+
+/* What is not finite is no object; the rest is clipped. */
+static void
+test_add_clips (void)
+{
+  const YoloObject objects[] = {
+    {NAN, 0, 1, 1, 1, 0, 0, -1}, {0, 0, INFINITY, 1, 1, 0, 0, -1},
+    {-10, -20, 1000, 1000, 1, 4, 0, 3}, {0, -INFINITY, 1, 1, 1, 0, 0, -1},
+    {20, 20, 10, 10, 1, 5, 0, -1},
+  };
+  GstVideoInfo info;
+  GstBuffer *buffer = gst_buffer_new ();
+  GArray *found;
+  const YoloObject *o;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_RGB, 100, 50);
+  yolo_meta_add (buffer, &info, objects, G_N_ELEMENTS (objects), 0);
+  found = read_objects (buffer, &info);
+  g_assert_cmpint (found->len, ==, 2);
+  o = &g_array_index (found, YoloObject, 0);
+  g_assert_cmpfloat (o->x, ==, 0);
+  g_assert_cmpfloat (o->y, ==, 0);
+  g_assert_cmpfloat (o->w, ==, 100);
+  g_assert_cmpfloat (o->h, ==, 50);
+  g_assert_cmpint (o->object_id, ==, 3);
+  g_assert_cmpint (g_array_index (found, YoloObject, 1).label_id, ==, 5);
+  /* numbered without gaps */
+  g_assert_nonnull (gst_buffer_get_video_region_of_interest_meta_id (buffer, 0));
+  g_assert_nonnull (gst_buffer_get_video_region_of_interest_meta_id (buffer, 1));
+
+  /* a second element adds its own */
+  yolo_meta_add (buffer, &info, objects + 4, 1, 1);
+  g_assert_nonnull (gst_buffer_get_video_region_of_interest_meta_id (buffer, 2));
+  yolo_meta_add (buffer, &info, NULL, 0, 1);
+  yolo_meta_read (buffer, &info, found);
+  g_assert_cmpint (found->len, ==, 3);
+  g_array_unref (found);
+  gst_buffer_unref (buffer);
+}
+
+/* As an element does that scales the regions' pixels, rounding down, and
+ * keeps the params. */
+static void
+test_scaled (void)
+{
+  const YoloObject object = { 33.3, 44.4, 101.7, 20.2, 0.5, 2, g_quark_from_string ("car"), 5 };
+  GstVideoRegionOfInterestMeta *meta;
+  GstVideoInfo small, big;
+  GstBuffer *buffer = gst_buffer_new ();
+  GArray *found;
+  const YoloObject *o;
+
+  gst_video_info_set_format (&small, GST_VIDEO_FORMAT_RGB, 320, 240);
+  gst_video_info_set_format (&big, GST_VIDEO_FORMAT_RGB, 1280, 960);
+  yolo_meta_add (buffer, &small, &object, 1, 0);
+  meta = gst_buffer_get_video_region_of_interest_meta_id (buffer, 0);
+  meta->x *= 4;
+  meta->y *= 4;
+  meta->w *= 4;
+  meta->h *= 4;
+  found = read_objects (buffer, &big);
+  g_assert_cmpint (found->len, ==, 1);
+  o = &g_array_index (found, YoloObject, 0);
+  assert_near (o->x, 4 * object.x, 1e-2);
+  assert_near (o->y, 4 * object.y, 1e-2);
+  assert_near (o->w, 4 * object.w, 1e-2);
+  assert_near (o->h, 4 * object.h, 1e-2);
+  g_assert_cmpint (o->object_id, ==, 5);
+  g_array_unref (found);
+  gst_buffer_unref (buffer);
+}
+
+static void
+test_clear (void)
+{
+  const YoloObject object = { 10, 10, 10, 10, 0.5, 2, 0, -1 };
+  GstVideoInfo info;
+  GstBuffer *buffer = gst_buffer_new ();
+  GArray *found;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_RGB, 100, 50);
+  add_region (buffer, "roi", 0, 0, 1, 1, "roi/x264enc, delta-qp=-5");
+  gst_buffer_add_video_meta (buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_RGB, 100, 50);
+  yolo_meta_add (buffer, &info, &object, 1, 0);
+  yolo_meta_add (buffer, &info, &object, 1, 0);
+  yolo_meta_clear (buffer);
+  found = read_objects (buffer, &info);
+  g_assert_cmpint (found->len, ==, 0);
+  g_assert_cmpint (gst_buffer_get_n_meta (buffer, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE), ==, 1);
+  g_assert_nonnull (gst_buffer_get_video_meta (buffer));
+  g_array_unref (found);
+  gst_buffer_unref (buffer);
+}
+
+int
+main (int argc, char **argv)
+{
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/meta/round-trip", test_round_trip);
+  g_test_add_func ("/meta/layout", test_layout);
+  g_test_add_func ("/meta/foreign", test_foreign);
+  g_test_add_func ("/meta/hostile", test_hostile);
+  g_test_add_func ("/meta/rounding", test_rounding);
+  g_test_add_func ("/meta/add-clips", test_add_clips);
+  g_test_add_func ("/meta/scaled", test_scaled);
+  g_test_add_func ("/meta/clear", test_clear);
+  return g_test_run ();
+}
