@@ -902,17 +902,76 @@ wait_for_room (GstYoloInfer *self, GstFlowReturn *ret)
   return frame;
 }
 
+/* Whether the network runs on this frame. */
+static gboolean
+is_inferred (GstYoloInfer *self, GstBuffer *buffer, guint interval)
+{
+  const gboolean infer = self->since_inferred == 0 || self->since_inferred >= interval;
+
+  /* an empty buffer stands for a gap */
+  if (GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_GAP) && gst_buffer_get_size (buffer) == 0)
+    return FALSE;
+  self->since_inferred = infer ? 1 : self->since_inferred + 1;
+  return infer;
+}
+
+/* Queues the frame of a buffer, which it takes, and submits it. */
+static GstFlowReturn
+take_buffer (GstYoloInfer *self, Frame *frame, GstBuffer *buffer)
+{
+  GstFlowReturn ret = GST_FLOW_OK;
+  Settings settings;
+  YoloRequest request;
+  gboolean infer;
+
+  GST_OBJECT_LOCK (self);
+  settings = self->settings;
+  if (settings.classes)
+    g_bytes_ref (settings.classes);
+  GST_OBJECT_UNLOCK (self);
+
+  frame->buffer = buffer;
+  frame->since = gst_util_get_timestamp ();
+  frame->discont = self->discont;
+  frame->inferred = is_inferred (self, buffer, settings.interval);
+  frame->repeat = settings.repeat;
+  frame->done = !frame->inferred;
+  if (frame->inferred && !make_request (self, frame, &settings, &request))
+    ret = GST_FLOW_ERROR;
+  g_clear_pointer (&settings.classes, g_bytes_unref);
+
+  g_mutex_lock (&self->lock);
+  if (ret != GST_FLOW_OK) {
+    frame_clear (frame);
+    g_queue_push_tail_link (&self->spare, &frame->link);
+  } else if (frame->inferred) {
+    g_queue_push_tail_link (&self->queue, &frame->link);
+    self->last_width = request.net_width;
+    self->last_height = request.net_height;
+  } else {
+    g_queue_push_tail_link (&self->queue, &frame->link);
+    self->n_skipped++;
+    g_cond_broadcast (&self->cond);
+  }
+  infer = ret == GST_FLOW_OK && frame->inferred;
+  g_mutex_unlock (&self->lock);
+
+  if (ret == GST_FLOW_OK)
+    self->discont = FALSE;
+  /* only now, for its callback may come at once; a skipped frame may be gone */
+  if (infer)
+    yolo_stream_submit (self->stream, &request, frame);
+  return ret;
+}
+
 static GstFlowReturn
 gst_yolo_infer_submit_input_buffer (GstBaseTransform *trans, gboolean is_discont,
     GstBuffer *input)
 {
   GstYoloInfer *self = GST_YOLO_INFER (trans);
   GstBuffer *buffer;
-  Settings settings;
-  YoloRequest request;
   Frame *frame;
   GstFlowReturn ret;
-  gboolean infer;
 
   ret = GST_BASE_TRANSFORM_CLASS (gst_yolo_infer_parent_class)->submit_input_buffer (trans,
       is_discont, input);
@@ -927,7 +986,7 @@ gst_yolo_infer_submit_input_buffer (GstBaseTransform *trans, gboolean is_discont
     }
     return ret;
   }
-  if (self->stream == NULL) {
+  if (self->stream == NULL) {   /* the start has failed */
     gst_buffer_unref (buffer);
     return GST_FLOW_FLUSHING;
   }
@@ -938,53 +997,7 @@ gst_yolo_infer_submit_input_buffer (GstBaseTransform *trans, gboolean is_discont
     self->discont = TRUE;
     return ret;
   }
-
-  GST_OBJECT_LOCK (self);
-  settings = self->settings;
-  if (settings.classes)
-    g_bytes_ref (settings.classes);
-  GST_OBJECT_UNLOCK (self);
-
-  infer = self->since_inferred == 0 || self->since_inferred >= settings.interval;
-  /* an empty buffer stands for a gap */
-  if (GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_GAP) && gst_buffer_get_size (buffer) == 0)
-    infer = FALSE;
-  else
-    self->since_inferred = infer ? 1 : self->since_inferred + 1;
-
-  frame->buffer = buffer;
-  frame->since = gst_util_get_timestamp ();
-  frame->discont = self->discont;
-  frame->inferred = infer;
-  frame->repeat = settings.repeat;
-  frame->done = !infer;
-  if (infer && !make_request (self, frame, &settings, &request))
-    ret = GST_FLOW_ERROR;
-  g_clear_pointer (&settings.classes, g_bytes_unref);
-
-  g_mutex_lock (&self->lock);
-  if (ret == GST_FLOW_OK) {
-    g_queue_push_tail_link (&self->queue, &frame->link);
-    if (infer) {
-      self->last_width = request.net_width;
-      self->last_height = request.net_height;
-    } else {
-      self->n_skipped++;
-    }
-    g_cond_broadcast (&self->cond);
-  } else {
-    frame_clear (frame);
-    g_queue_push_tail_link (&self->spare, &frame->link);
-  }
-  g_mutex_unlock (&self->lock);
-
-  /* only now, for its callback may come at once */
-  if (ret == GST_FLOW_OK) {
-    self->discont = FALSE;
-    if (infer)
-      yolo_stream_submit (self->stream, &request, frame);
-  }
-  return ret;
+  return take_buffer (self, frame, buffer);
 }
 
 /* The task pushes. */
@@ -1819,8 +1832,8 @@ install_properties (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_STATS,
       g_param_spec_boxed ("stats", "Statistics",
           "Frames handed on, inferred, skipped and dropped; batches and their mean size; the last "
-          "frame's input-size; percentiles of the last frames' times by stage, in ns", GST_TYPE_STRUCTURE,
-          G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
+          "frame's input-size; percentiles of the last frames' times by stage, in ns",
+          GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 }
 
 static void
