@@ -7,6 +7,7 @@ static const struct {
   const gchar *name, *klass;
 } expected[] = {
   {"yoloexport", "Filter/Metadata/Video"},
+  {"yoloinfer", "Filter/Analyzer/Video"},
   {"yolooverlay", "Filter/Editor/Video"},
 };
 

@@ -208,7 +208,9 @@ test_odd_boxes (void)
   static const gchar *modes[] = { "", "interlace-mode=interleaved", "interlace-mode=mixed" };
   guint f, s, m;
 
-  for (f = 0; f < G_N_ELEMENTS (formats); f++)
+  for (f = 0; f < G_N_ELEMENTS (formats); f++) {
+    GstHarness *harness = gst_harness_new ("yolooverlay");
+
     for (s = 0; s < G_N_ELEMENTS (sizes); s++)
       for (m = 0; m < G_N_ELEMENTS (modes); m++) {
         const gint w = sizes[s].width, h = sizes[s].height;
@@ -217,7 +219,6 @@ test_odd_boxes (void)
           object (w + 50, h + 50, 20, 20), object (w / 2, h / 2, 0, 0), object (-1e30, -1e30, 2e30, 2e30),
           object (NAN, 0, 10, 10), object (0, 0, INFINITY, 10), object (w / 2, 0, -7, h),
         };
-        GstHarness *harness = gst_harness_new ("yolooverlay");
         GstVideoRegionOfInterestMeta *roi;
         GstVideoInfo info;
         GstBuffer *buffer;
@@ -238,8 +239,9 @@ test_odd_boxes (void)
         g_assert_nonnull (buffer);
         g_assert_cmpint (changed_bytes (buffer), >, 0);
         gst_buffer_unref (buffer);
-        gst_harness_teardown (harness);
       }
+    gst_harness_teardown (harness);
+  }
 }
 
 /* The same picture, whatever the strides, offsets and crop of the buffer. */
