@@ -571,12 +571,28 @@ on_result (gpointer user_data, gpointer tag, const YoloResult *result)
   g_mutex_unlock (&self->lock);
 }
 
+/* The frame that the objects' pixels are counted in: as its caps say, unless a
+ * crop has moved what they speak of within a larger one. */
+static void
+frame_info (GstYoloInfer *self, GstBuffer *buffer, GstVideoInfo *info)
+{
+  const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (buffer);
+  const GstVideoMeta *meta = gst_buffer_get_video_meta (buffer);
+
+  *info = self->info;
+  if (crop && meta && (crop->x > 0 || crop->y > 0)) {
+    info->width = meta->width;
+    info->height = meta->height;
+  }
+}
+
 /* Attaches what was found and gives the buffer, or NULL with a flow return.
  * The task's. */
 static GstBuffer *
 finish_frame (GstYoloInfer *self, Frame *frame, GstFlowReturn *ret)
 {
   GArray *objects = frame->objects;
+  GstVideoInfo info;
   GstBuffer *buffer;
 
   frame_release (frame);
@@ -603,7 +619,8 @@ finish_frame (GstYoloInfer *self, Frame *frame, GstFlowReturn *ret)
     buffer = gst_buffer_make_writable (buffer);
     if (frame->discont)
       GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
-    yolo_meta_add (buffer, &self->info, (const YoloObject *) objects->data, objects->len,
+    frame_info (self, buffer, &info);
+    yolo_meta_add (buffer, &info, (const YoloObject *) objects->data, objects->len,
         self->unique_id);
   }
   return buffer;

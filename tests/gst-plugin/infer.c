@@ -246,40 +246,50 @@ test_parts (void)
   }
 }
 
-/* A larger frame behind the caps' size: the detections are in its pixels. */
+/* A larger frame than its caps say, of which a crop shows as much, with 0xff
+ * around it: the detections are in the pixels of all of it. */
 static void
 test_video_meta_size (void)
 {
+  static const struct { gint x, y; gfloat pixels; } places[] = {
+    {0, 0, 0}, {32, 32, 1}, {0, 32, 1}
+  };
   GstHarness *h = infer_harness (infer_new (LOW, NULL), SMALL);
   g_autoptr (GArray) expected = infer_picture (h, SMALL);
-  g_autoptr (GArray) found = NULL;
   GstVideoInfo info, coded;
-  GstBuffer *frame, *picture;
-  GstVideoCropMeta *crop;
-  GstVideoFrame a, b;
-  gint row;
+  guint i;
 
   make_info (SMALL, &info);
   make_info ("video/x-raw,format=RGB,width=160,height=128,framerate=30/1", &coded);
-  picture = make_picture (&info);
-  frame = gst_buffer_new_allocate (NULL, coded.size, NULL);
-  gst_buffer_memset (frame, 0, 0xff, coded.size);
-  gst_video_frame_map (&a, &info, picture, GST_MAP_READ);
-  gst_video_frame_map (&b, &coded, frame, GST_MAP_WRITE);
-  for (row = 0; row < 96; row++)
-    memcpy ((guint8 *) b.data[0] + row * b.info.stride[0],
-        (guint8 *) a.data[0] + row * a.info.stride[0], 128 * 3);
-  gst_video_frame_unmap (&a);
-  gst_video_frame_unmap (&b);
-  gst_buffer_unref (picture);
-  gst_buffer_add_video_meta (frame, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_RGB, 160, 128);
-  crop = gst_buffer_add_video_crop_meta (frame);
-  crop->x = crop->y = 0;
-  crop->width = 128;
-  crop->height = 96;
-  gst_harness_push (h, frame);
-  found = take_detections (gst_harness_pull (h), &info);
-  g_assert_cmpuint (assert_same_detections (expected, found, 0, 0, 0, 0), >, 0);
+  for (i = 0; i < G_N_ELEMENTS (places); i++) {
+    GstBuffer *frame = gst_buffer_new_allocate (NULL, coded.size, NULL);
+    GstBuffer *picture = make_picture (&info);
+    g_autoptr (GArray) found = NULL;
+    GstVideoCropMeta *crop;
+    GstVideoFrame a, b;
+    gint row;
+
+    gst_buffer_memset (frame, 0, 0xff, coded.size);
+    gst_video_frame_map (&a, &info, picture, GST_MAP_READ);
+    gst_video_frame_map (&b, &coded, frame, GST_MAP_WRITE);
+    for (row = 0; row < 96; row++)
+      memcpy ((guint8 *) b.data[0] + (places[i].y + row) * b.info.stride[0] + places[i].x * 3,
+          (guint8 *) a.data[0] + row * a.info.stride[0], 128 * 3);
+    gst_video_frame_unmap (&a);
+    gst_video_frame_unmap (&b);
+    gst_buffer_unref (picture);
+    gst_buffer_add_video_meta (frame, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_RGB, 160, 128);
+    crop = gst_buffer_add_video_crop_meta (frame);
+    crop->x = places[i].x;
+    crop->y = places[i].y;
+    crop->width = 128;
+    crop->height = 96;
+    gst_harness_push (h, frame);
+    found = take_detections (gst_harness_pull (h), &info);
+    g_assert_cmpuint (found->len, ==, expected->len);
+    g_assert_cmpuint (assert_same_detections (found, expected, places[i].x, places[i].y,
+            places[i].pixels, places[i].pixels > 0 ? 0.0001 : 0), >, 0);
+  }
   infer_teardown (h);
 }
 
