@@ -53,6 +53,7 @@ struct _GstYoloOverlay {
   /* of the streaming thread */
   GstVideoInfo info;
   GArray *objects;              /* YoloObject: of the frame in hand */
+  gint origin_x, origin_y;      /* of its pixels in memory */
   YoloText *text;
   YoloColor color[N_COLORS];    /* by class, in the frame's format */
   gboolean dark[N_COLORS];      /* whether white text reads better on it */
@@ -132,12 +133,12 @@ grow (YoloRect r, gint by)
 }
 
 static YoloRect
-box_of (const YoloObject *object, const YoloRect *visible)
+box_of (GstYoloOverlay *self, const YoloObject *object)
 {
   return (YoloRect) {
-    visible->x0 + round_edge (object->x), visible->y0 + round_edge (object->y),
-    visible->x0 + round_edge ((gdouble) object->x + object->w),
-    visible->y0 + round_edge ((gdouble) object->y + object->h),
+    self->origin_x + round_edge (object->x), self->origin_y + round_edge (object->y),
+    self->origin_x + round_edge ((gdouble) object->x + object->w),
+    self->origin_y + round_edge ((gdouble) object->y + object->h),
   };
 }
 
@@ -222,17 +223,49 @@ draw (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings)
   /* The best come first in the metadata, and last, on top, here. */
   for (i = self->objects->len; i-- > 0;) {
     const YoloObject *object = &g_array_index (self->objects, YoloObject, i);
-    const YoloRect outer = grow (box_of (object, &canvas->clip), (line + 1) / 2);
+    const YoloRect outer = grow (box_of (self, object), (line + 1) / 2);
 
     yolo_canvas_fill (canvas, outer, grow (outer, -line), &self->color[color_of (object)]);
   }
   for (i = self->objects->len; i-- > 0;) {
     const YoloObject *object = &g_array_index (self->objects, YoloObject, i);
-    const YoloRect outer = grow (box_of (object, &canvas->clip), (line + 1) / 2);
+    const YoloRect outer = grow (box_of (self, object), (line + 1) / 2);
 
     if (is_visible (outer, &canvas->clip))
       draw_label (self, canvas, settings, object, outer);
   }
+}
+
+/* A GstVideoMeta is believed by gst_video_frame_map(), whatever the memory
+ * holds. The last sample of each component must lie inside. */
+static gboolean
+planes_fit (const GstVideoFrame *frame)
+{
+  guint i;
+
+  for (i = 0; i < GST_VIDEO_FRAME_N_COMPONENTS (frame); i++) {
+    const guint plane = GST_VIDEO_FRAME_COMP_PLANE (frame, i);
+    /* without meta all of the buffer is mapped at once */
+    const GstMapInfo *map = &frame->map[frame->meta ? plane : 0];
+    const gint64 start = (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (frame, plane) - map->data;
+    const gint64 stride = GST_VIDEO_FRAME_PLANE_STRIDE (frame, plane);
+    const gint64 row = (gint64) GST_VIDEO_FRAME_COMP_WIDTH (frame, i)
+        * GST_VIDEO_FRAME_COMP_PSTRIDE (frame, i);
+
+    if (start < 0 || stride < row
+        || start + stride * (GST_VIDEO_FRAME_COMP_HEIGHT (frame, i) - 1) + row > (gint64) map->size)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static YoloRect
+crop_rect (const GstVideoCropMeta *crop)
+{
+  const gint max = G_MAXINT / 2;
+  const gint x = MIN (crop->x, (guint) max), y = MIN (crop->y, (guint) max);
+
+  return (YoloRect) { x, y, x + MIN (crop->width, (guint) max), y + MIN (crop->height, (guint) max) };
 }
 
 /* A buffer that nothing is drawn on need not be writable: no copy. */
@@ -259,21 +292,26 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   YoloCanvas canvas;
   YoloRect visible;
   Settings settings;
+  gboolean mapped;
 
   if (self->objects->len == 0)
     return GST_FLOW_OK;
 
-  if (!gst_video_frame_map (&frame, &self->info, buffer,
-          GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)) {
+  mapped = gst_video_frame_map (&frame, &self->info, buffer,
+      GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF);
+  if (!mapped || !planes_fit (&frame)) {
+    if (mapped)
+      gst_video_frame_unmap (&frame);
     GST_ELEMENT_ERROR (self, RESOURCE, WRITE, ("A video frame cannot be drawn on."),
-        ("mapping a buffer of %" G_GSIZE_FORMAT " bytes as %s %dx%d for writing failed",
+        ("a buffer of %" G_GSIZE_FORMAT " bytes cannot be mapped as %s %dx%d for writing",
             gst_buffer_get_size (buffer), GST_VIDEO_INFO_NAME (&self->info),
             GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info)));
     return GST_FLOW_ERROR;
   }
 
+  yolo_meta_origin (buffer, &self->info, &self->origin_x, &self->origin_y);
   if (crop)
-    visible = (YoloRect) { crop->x, crop->y, crop->x + crop->width, crop->y + crop->height };
+    visible = crop_rect (crop);
   yolo_canvas_init (&canvas, &frame, crop ? &visible : NULL);
 
   GST_OBJECT_LOCK (self);

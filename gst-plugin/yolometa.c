@@ -31,6 +31,19 @@ round_range (gdouble min, gdouble max, gint size, gint *start, gint *length)
 }
 
 void
+yolo_meta_origin (GstBuffer *buffer, const GstVideoInfo *info, gint *x, gint *y)
+{
+  const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (buffer);
+
+  *x = *y = 0;
+  if (crop && crop->width == (guint) GST_VIDEO_INFO_WIDTH (info)
+      && crop->height == (guint) GST_VIDEO_INFO_HEIGHT (info)) {
+    *x = MIN (crop->x, G_MAXINT / 2);
+    *y = MIN (crop->y, G_MAXINT / 2);
+  }
+}
+
+void
 yolo_object_round (const YoloObject *object, gint width, gint height, gint box[4])
 {
   round_range (object->x, (gdouble) object->x + object->w, width, &box[0], &box[2]);

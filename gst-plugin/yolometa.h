@@ -13,7 +13,7 @@
 G_BEGIN_DECLS
 
 typedef struct {
-  gfloat x, y, w, h;            /* pixels of the visible frame: what the caps give the size of */
+  gfloat x, y, w, h;            /* pixels of the frame that the caps describe, see yolo_meta_origin() */
   gfloat confidence;
   gint label_id;                /* class number, -1 if unknown */
   GQuark label;                 /* 0: none */
@@ -39,6 +39,18 @@ void yolo_meta_add (GstBuffer * buffer, const GstVideoInfo * info,
  * attached; an object present as both kinds of meta is given once.
  */
 void yolo_meta_read (GstBuffer * buffer, const GstVideoInfo * info, GArray * objects);
+
+/**
+ * yolo_meta_origin:
+ * @info: of the caps
+ * @x: (out): column of the buffer's pixels
+ * @y: (out): row
+ *
+ * Where in memory the corner of the frame lies that the caps describe. Where
+ * they give the size of the GstVideoCropMeta, as GStreamer's videocrop and
+ * decoders do it, that is the crop's corner; else 0, 0.
+ */
+void yolo_meta_origin (GstBuffer * buffer, const GstVideoInfo * info, gint * x, gint * y);
 
 /**
  * yolo_object_round:

@@ -280,7 +280,7 @@ test_layouts (void)
   g_assert_cmpmem (plain, WIDTH * HEIGHT * 3, padded, WIDTH * HEIGHT * 3);
   gst_buffer_unref (buffer);
 
-  /* coordinates are those of the visible part */
+  /* coordinates are those of the part that the caps describe */
   gst_video_info_set_format (&big, GST_VIDEO_FORMAT_I420, WIDTH + 40, HEIGHT + 30);
   buffer = grey_frame (&big);
   gst_buffer_add_video_meta_full (buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_I420,
@@ -297,6 +297,26 @@ test_layouts (void)
     g_assert_cmpmem (plain + y * WIDTH * 3, WIDTH * 3,
         cropped + ((y + 12) * (WIDTH + 40) + 24) * 3, WIDTH * 3);
   gst_buffer_unref (buffer);
+  gst_harness_teardown (h);
+}
+
+/* A GstVideoMeta that promises more than the memory holds is an error. */
+static void
+test_stale_meta (void)
+{
+  const YoloObject box = object (10, 10, 100, 100);
+  GstHarness *h = gst_harness_new ("yolooverlay");
+  gsize offset[GST_VIDEO_MAX_PLANES] = { 0, 200000, 250000 };
+  gint stride[GST_VIDEO_MAX_PLANES] = { 4096, 2048, 2048 };
+  GstVideoInfo info;
+  GstBuffer *buffer;
+
+  set_caps (h, &info, "I420", WIDTH, HEIGHT, "");
+  buffer = gst_buffer_new_and_alloc (300000);
+  gst_buffer_add_video_meta_full (buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_I420, WIDTH,
+      HEIGHT, 3, offset, stride);
+  yolo_meta_add (buffer, &info, &box, 1, 0);
+  g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_ERROR);
   gst_harness_teardown (h);
 }
 
@@ -489,6 +509,7 @@ main (int argc, char **argv)
   g_test_add_func ("/overlay/no-copy", test_no_copy);
   g_test_add_func ("/overlay/odd-boxes", test_odd_boxes);
   g_test_add_func ("/overlay/layouts", test_layouts);
+  g_test_add_func ("/overlay/stale-meta", test_stale_meta);
   g_test_add_func ("/overlay/interlaced", test_interlaced);
   g_test_add_func ("/overlay/properties", test_properties);
   g_test_add_func ("/overlay/scaled", test_scaled);
