@@ -140,6 +140,7 @@ typedef struct {
   GstBuffer *buffer;
   GstVideoFrame video;          /* mapped until the engine is done with it */
   gboolean mapped;
+  gint origin_x, origin_y;      /* in memory, of the frame that the caps describe */
   gboolean done;
   gboolean inferred;            /* FALSE: skipped by inference-interval */
   gboolean repeat;              /* skipped: takes the last detections */
@@ -544,7 +545,7 @@ on_result (gpointer user_data, gpointer tag, const YoloResult *result)
   for (i = 0; i < result->n_detections; i++) {
     const YoloDetection *d = &result->detections[i];
     YoloObject object = {
-      .x = d->x1, .y = d->y1, .w = d->x2 - d->x1, .h = d->y2 - d->y1,
+      .x = d->x1 - frame->origin_x, .y = d->y1 - frame->origin_y, .w = d->x2 - d->x1, .h = d->y2 - d->y1,
       .confidence = d->confidence, .label_id = d->class_id,
       .label = self->labels[d->class_id], .object_id = -1,
     };
@@ -571,28 +572,12 @@ on_result (gpointer user_data, gpointer tag, const YoloResult *result)
   g_mutex_unlock (&self->lock);
 }
 
-/* The frame that the objects' pixels are counted in: as its caps say, unless a
- * crop has moved what they speak of within a larger one. */
-static void
-frame_info (GstYoloInfer *self, GstBuffer *buffer, GstVideoInfo *info)
-{
-  const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (buffer);
-  const GstVideoMeta *meta = gst_buffer_get_video_meta (buffer);
-
-  *info = self->info;
-  if (crop && meta && (crop->x > 0 || crop->y > 0)) {
-    info->width = meta->width;
-    info->height = meta->height;
-  }
-}
-
 /* Attaches what was found and gives the buffer, or NULL with a flow return.
  * The task's. */
 static GstBuffer *
 finish_frame (GstYoloInfer *self, Frame *frame, GstFlowReturn *ret)
 {
   GArray *objects = frame->objects;
-  GstVideoInfo info;
   GstBuffer *buffer;
 
   frame_release (frame);
@@ -619,8 +604,7 @@ finish_frame (GstYoloInfer *self, Frame *frame, GstFlowReturn *ret)
     buffer = gst_buffer_make_writable (buffer);
     if (frame->discont)
       GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
-    frame_info (self, buffer, &info);
-    yolo_meta_add (buffer, &info, (const YoloObject *) objects->data, objects->len,
+    yolo_meta_add (buffer, &self->info, (const YoloObject *) objects->data, objects->len,
         self->unique_id);
   }
   return buffer;
@@ -843,7 +827,7 @@ static gboolean
 make_request (GstYoloInfer *self, Frame *frame, const Settings *settings, YoloRequest *request)
 {
   const GstVideoColorimetry *color = &GST_VIDEO_INFO_COLORIMETRY (&self->info);
-  Region region;
+  Region region, roi = settings->roi;
   guint i;
 
   frame->mapped = gst_video_frame_map (&frame->video, &self->info, frame->buffer, GST_MAP_READ);
@@ -854,7 +838,10 @@ make_request (GstYoloInfer *self, Frame *frame, const Settings *settings, YoloRe
             GST_VIDEO_INFO_NAME (&self->info)));
     return FALSE;
   }
-  if (!visible_region (self, frame, &settings->roi, &region))
+  yolo_meta_origin (frame->buffer, &self->info, &frame->origin_x, &frame->origin_y);
+  roi.x = MIN ((gint64) roi.x + frame->origin_x, G_MAXINT);
+  roi.y = MIN ((gint64) roi.y + frame->origin_y, G_MAXINT);
+  if (!visible_region (self, frame, &roi, &region))
     return FALSE;
 
   *request = (YoloRequest) {
