@@ -157,8 +157,6 @@ start_labels (GstYoloExport *self, const char *location)
   if (strchr (location, '%')) {
     self->pattern = g_strdup (location);
   } else {
-    g_autofree char *end = NULL;
-
     if (g_mkdir_with_parents (location, 0777) < 0) {
       GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE,
           ("Cannot make the folder \"%s\": %s", location, g_strerror (errno)), (NULL));

@@ -131,6 +131,9 @@ blend_run (const YoloComponent *c, guint8 *p, gint n, guint value, guint opacity
     return;
   if (opacity == OPAQUE && c->pixel_stride == 1)
     memset (p, value, n);
+  else if (opacity == OPAQUE && !c->wide)
+    for (i = 0; i < n; i++)
+      p[i * c->pixel_stride] = value;
   else
     for (i = 0; i < n; i++)
       blend_sample (c, p + i * c->pixel_stride, value, opacity);

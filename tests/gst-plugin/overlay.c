@@ -76,7 +76,7 @@ static void
 keep_picture (const gchar *name, const guint8 *rgb, gint width, gint height)
 {
   const gchar *folder = g_getenv ("YOLO_TEST_PICTURES");
-  g_autofree gchar *path = NULL, *header = NULL;
+  g_autofree gchar *path = NULL;
   g_autoptr (GString) ppm = NULL;
 
   if (folder == NULL)
