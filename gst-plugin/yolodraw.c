@@ -243,6 +243,17 @@ mask_sum (const YoloMask *mask, YoloRect rect, gint x0, gint x1, gint y0, gint y
   return sum;
 }
 
+/* Samples of one pixel each: most of what a label is made of. */
+static void
+blend_row (const YoloComponent *c, guint8 *row, const guint8 *alpha, gint x0, gint x1, guint value)
+{
+  gint x;
+
+  for (x = x0; x < x1; x++)
+    if (alpha[x])
+      blend_sample (c, row + (gssize) x * c->pixel_stride, value, alpha[x] * (OPAQUE / 255));
+}
+
 static void
 blend_field (const YoloCanvas *canvas, const YoloComponent *c, guint field,
     const YoloMask *mask, YoloRect rect, gint mask_x, gint mask_y, guint value)
@@ -256,6 +267,13 @@ blend_field (const YoloCanvas *canvas, const YoloComponent *c, guint field,
     const gint y0 = y << c->shift_y, y1 = MIN ((y + 1) << c->shift_y, height);
     guint8 *row = row_of (c, y, field, n_fields);
 
+    if (row && c->shift_x == 0 && c->shift_y == 0) {
+      const gint mask_row = y * (gint) n_fields + (gint) field - mask_y;
+
+      blend_row (c, row, mask->alpha + (gssize) mask_row * mask->stride - mask_x, rect.x0, rect.x1,
+          value);
+      continue;
+    }
     for (x = rect.x0 >> c->shift_x; row && x << c->shift_x < rect.x1; x++) {
       const gint x0 = x << c->shift_x, x1 = MIN ((x + 1) << c->shift_x, canvas->width);
       const guint sum = mask_sum (mask, rect, x0, x1, y0, y1, mask_x, mask_y, field, n_fields);
