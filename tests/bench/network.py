@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Network time: the CPU back end against OpenVINO and ONNX Runtime on the same
+file, size and threads, taking turns in one run.
+
+    $(tests/bench/venv.sh) tests/bench/network.py [--model FILE]... [--size HxW] [--threads N] [--rounds N]
+
+Prints medians in milliseconds per image and the ratio of ours to each peer's:
+the median over rounds of one round's medians. Below 1 ours is faster.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import time
+
+import numpy as np
+import onnxruntime as ort
+import openvino as ov
+
+TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
+PROGRAM = os.path.join(TOP, 'build', 'tests', 'bench', 'bench-network')
+
+
+class Ours:
+    """A process of its own that waits for its turn."""
+
+    def __init__(self, model, precision, batch, size, threads):
+        self.process = subprocess.Popen(
+            [PROGRAM, model, precision, str(batch), str(size[0]), str(size[1]), str(threads)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(self, count):
+        self.process.stdin.write(f'{count}\n')
+        self.process.stdin.flush()
+        return [float(ms) for ms in self.process.stdout.readline().split()]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def timed(call, count):
+    times = []
+    for _ in range(count):
+        start = time.perf_counter()
+        call()
+        times.append((time.perf_counter() - start) * 1e3)
+    return times
+
+
+class OpenVino:
+    def __init__(self, model, precision, batch, size, threads):
+        core = ov.Core()
+        network = core.read_model(model)
+        network.reshape([batch, 3, *size])
+        compiled = core.compile_model(network, 'CPU', {
+            'INFERENCE_PRECISION_HINT': 'bf16' if precision == 'bf16' else 'f32',
+            'INFERENCE_NUM_THREADS': threads, 'PERFORMANCE_HINT': 'LATENCY'})
+        self.request = compiled.create_infer_request()
+        self.request.set_input_tensor(ov.Tensor(np.random.rand(batch, 3, *size).astype(np.float32)))
+
+    def run(self, count):
+        return timed(self.request.infer, count)
+
+    def close(self):
+        pass
+
+
+class OnnxRuntime:
+    def __init__(self, model, precision, batch, size, threads):
+        if precision != 'fp32':
+            raise ValueError('float only')
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Threads that wait in a loop would take the others' turns.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        self.session = ort.InferenceSession(model, options, providers=['CPUExecutionProvider'])
+        self.input = {self.session.get_inputs()[0].name: np.random.rand(batch, 3, *size).astype(np.float32)}
+        self.run(1)
+
+    def run(self, count):
+        return timed(lambda: self.session.run(None, self.input), count)
+
+    def close(self):
+        pass
+
+
+def measure(model, precision, batch, size, threads, rounds, runs):
+    sides = {}
+    for name, kind in ('ours', Ours), ('OpenVINO', OpenVino), ('ONNX Runtime', OnnxRuntime):
+        try:
+            sides[name] = kind(model, precision, batch, size, threads)
+            sides[name].run(3)
+        except Exception as error:  # a file of fixed shape has no other batch, a peer no bf16
+            sides.pop(name, None)
+            if name == 'ours':
+                raise
+            print(f'    {name}: left out ({str(error).splitlines()[0][:80]})')
+    medians = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, side in sides.items():
+            medians[name].append(statistics.median(side.run(runs)) / batch)
+    for side in sides.values():
+        side.close()
+    line = f'{os.path.basename(model):24} {precision} batch {batch} {size[0]}x{size[1]}'
+    for name in sides:
+        line += f'  {name} {statistics.median(medians[name]):.2f} ms'
+        if name != 'ours':
+            ratios = [a / b for a, b in zip(medians['ours'], medians[name])]
+            line += f' (ours / it {statistics.median(ratios):.2f})'
+    print(line, flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--model', action='append', help='an .onnx file; default: the demo\'s, a YOLOv8s')
+    parser.add_argument('--size', default='640x640')
+    parser.add_argument('--threads', type=int, default=os.cpu_count())
+    parser.add_argument('--rounds', type=int, default=15)
+    parser.add_argument('--runs', type=int, default=5, help='runs of one side in a row')
+    parser.add_argument('--batch', type=int, action='append')
+    arguments = parser.parse_args()
+    models = arguments.model or [subprocess.run(
+        [os.path.join(TOP, 'tests/scripts/fetch.sh'), 'model'], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()]
+    size = [int(n) for n in arguments.size.split('x')]
+    for model in models:
+        for precision in 'fp32', 'bf16':
+            for batch in arguments.batch or [1, 8]:
+                measure(model, precision, batch, size, arguments.threads, arguments.rounds, max(1, arguments.runs // batch))
+
+
+if __name__ == '__main__':
+    main()
