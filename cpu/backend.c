@@ -14,7 +14,7 @@
 typedef struct {
   YoloModel *model;
   YoloPrecision precision;
-  guint threads;                /* 0: all */
+  YoloPool *pool;
   const YoloKernels *kernels;
   YoloDnnlWeights *dnnl;
   GArray *packed;               /* Packed: weights for our own convolutions */
@@ -82,6 +82,7 @@ unload (YoloNet *base)
     free (g_array_index (net->packed, Packed, i).weights);
   g_array_unref (net->packed);
   yolo_dnnl_weights_free (net->dnnl);
+  yolo_pool_free (net->pool);
   yolo_model_unref (net->model);
   g_free (net);
 }
@@ -100,7 +101,7 @@ load (YoloModel *model, guint device, YoloPrecision precision, guint threads, GE
   CpuNet *net = g_new0 (CpuNet, 1);
   net->model = yolo_model_ref (model);
   net->precision = precision;
-  net->threads = threads;
+  net->pool = yolo_pool_new (threads);
   net->kernels = yolo_cpu_kernels (0);
   net->packed = g_array_new (FALSE, FALSE, sizeof (Packed));
   net->dnnl = yolo_dnnl_weights_new (error);
@@ -111,11 +112,11 @@ load (YoloModel *model, guint device, YoloPrecision precision, guint threads, GE
   return (YoloNet *) net;
 }
 
-/* OpenMP's thread count belongs to the calling thread. */
+/* oneDNN's threads are OpenMP's, whose number belongs to the calling thread. */
 static void
 use_threads (const CpuNet *net)
 {
-  omp_set_num_threads (net->threads ? net->threads : (guint) omp_get_num_procs ());
+  omp_set_num_threads ((int) yolo_pool_threads (net->pool));
 }
 
 static YoloTensor
@@ -214,18 +215,13 @@ choose (const CpuNet *net, const Step *s, YoloDType type)
 {
   const YoloKernels *k = net->kernels;
   const YoloConv *conv = s->op->conv;
-  gboolean dense = yolo_tensor_dense (&s->in) && yolo_tensor_dense (&s->out)
-      && (!s->residual.data || yolo_tensor_dense (&s->residual));
 
   if (type == YOLO_BF16 && k->amx)
     return NULL;
   if (k->winograd->supports (conv) && conv->in_channels >= 16)
     return k->winograd;
   if (!k->direct->supports (conv))
-    return NULL;
-  /* oneDNN 2.6.3's jit_bf16_1x1 multiplies an odd last channel by the wrong weight. */
-  if (dense && s->in.dtype == type && !(type == YOLO_BF16 && conv->in_channels % 2))
-    return NULL;
+    return NULL;              /* groups */
   /* Few channels, as the input's, do not fill the pairs of bf16. */
   return type == YOLO_BF16 && conv->in_channels > 4 ? k->direct_bf16 : k->direct;
 }
@@ -254,7 +250,7 @@ ready_conv (CpuExec *e, Step *s, gsize *used, GError **error)
 {
   s->kernel = choose (e->net, s, e->base.plan->dtype);
   if (s->kernel) {
-    *used = (gsize) omp_get_max_threads () * s->kernel->scratch (s->op->conv, &s->in);
+    *used = (gsize) yolo_pool_threads (e->net->pool) * s->kernel->scratch (s->op->conv, &s->in);
     s->packed = pack (e->net, s->kernel, s->op->conv, error);
     return s->packed != NULL;
   }
@@ -340,11 +336,11 @@ run_dnnl (CpuExec *e, Step *s, guint n, GError **error)
     YoloTensor in = image (&s->in, i), out = image (&s->out, i), residual = image (&s->residual, i);
     YoloTensor target = out;
     if (s->dense_in.data) {
-      ops->copy (&in, &s->dense_in, 1);
+      ops->copy (e->net->pool, &in, &s->dense_in, 1);
       in = s->dense_in;
     }
     if (s->dense_residual.data) {
-      ops->copy (&residual, &s->dense_residual, 1);
+      ops->copy (e->net->pool, &residual, &s->dense_residual, 1);
       residual = s->dense_residual;
     }
     if (s->dense_out.data)
@@ -352,7 +348,7 @@ run_dnnl (CpuExec *e, Step *s, guint n, GError **error)
     if (!yolo_dnnl_conv_run (s->dnnl, in.data, residual.data, target.data, e->scratch, error))
       return FALSE;
     if (s->dense_out.data)
-      ops->copy (&target, &out, 1);
+      ops->copy (e->net->pool, &target, &out, 1);
   }
   return TRUE;
 }
@@ -367,22 +363,22 @@ run_step (CpuExec *e, Step *s, guint n, GError **error)
     case YOLO_OP_CONV:
       if (!s->kernel)
         return run_dnnl (e, s, n, error);
-      s->kernel->run (op->conv, s->packed, &s->in, &s->residual, &s->out, n, e->scratch);
+      s->kernel->run (e->net->pool, op->conv, s->packed, &s->in, &s->residual, &s->out, n, e->scratch);
       break;
     case YOLO_OP_MAX_POOL:
-      ops->max_pool (&s->in, &s->out, n, op->kernel, op->stride, op->pad, MAX (op->repeat, 1));
+      ops->max_pool (e->net->pool, &s->in, &s->out, n, op->kernel, op->stride, op->pad, MAX (op->repeat, 1));
       break;
     case YOLO_OP_UPSAMPLE:
-      ops->upsample (&s->in, &s->out, n, op->scale);
+      ops->upsample (e->net->pool, &s->in, &s->out, n, op->scale);
       break;
     case YOLO_OP_ADD:
-      ops->add (&s->in, &s->residual, &s->out, n);
+      ops->add (e->net->pool, &s->in, &s->residual, &s->out, n);
       break;
     case YOLO_OP_ACT:
-      ops->act (&s->in, &s->out, n, op->act);
+      ops->act (e->net->pool, &s->in, &s->out, n, op->act);
       break;
     case YOLO_OP_COPY:
-      ops->copy (&s->in, &s->out, n);
+      ops->copy (e->net->pool, &s->in, &s->out, n);
       break;
   }
   return TRUE;
@@ -397,11 +393,11 @@ submit (YoloExec *base, guint n, G_GNUC_UNUSED const struct _YoloFrame *frames,
 
   use_threads (e->net);
   for (guint i = 0; i < base->plan->n_ops; i++) {
-    double start = e->profile ? omp_get_wtime () : 0;
+    double start = e->profile ? g_get_monotonic_time () / 1e6 : 0;
     if (!run_step (e, &e->steps[i], n, error))
       return FALSE;
     if (e->profile)
-      e->steps[i].seconds += omp_get_wtime () - start;
+      e->steps[i].seconds += g_get_monotonic_time () / 1e6 - start;
   }
   e->images += n;
   return TRUE;

@@ -4,6 +4,7 @@
 #define YOLO_CPU_CONV_H
 
 #include "cpu/tensor.h"
+#include "network/pool.h"
 
 G_BEGIN_DECLS
 
@@ -18,8 +19,8 @@ typedef struct {
   void (*pack) (const YoloConv *conv, void *packed);
   /* Bytes that a thread needs beside them, a multiple of 64. */
   gsize (*scratch) (const YoloConv *conv, const YoloTensor *in);
-  /* @residual: data NULL for none; @scratch: of all OpenMP threads, one after the other */
-  void (*run) (const YoloConv *conv, const void *packed, const YoloTensor *in,
+  /* @residual: data NULL for none; @scratch: of all the pool's threads, one after the other */
+  void (*run) (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor *in,
       const YoloTensor *residual, const YoloTensor *out, guint n, char *scratch);
 } YoloConvKernel;
 

@@ -2,8 +2,6 @@
  * (implicit GEMM). What needs padding or another type is first copied, some
  * rows at a time, into scratch that stays in the second-level cache. */
 
-#include <omp.h>
-
 #include "cpu/conv.h"
 #include "cpu/epilogue.h"
 #include "cpu/gemm.h"
@@ -211,67 +209,82 @@ line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint c
   }
 }
 
-/* Pixels of a whole image are the rows of one matrix. */
+/* One run: what all blocks share. */
+typedef struct {
+  const YoloConv *conv;
+  const char *packed;
+  const YoloTensor *in, *residual, *out;
+  guint blocks;                 /* of an image */
+  /* Rows of A: where they are, or are copied to. */
+  gboolean direct;
+  guint block;                  /* output rows, or pixels of a flat image */
+  gsize pixel, row, scratch;    /* bytes */
+  char *memory;
+  gsize taps[MAX_TAPS];
+} Run;
+
+/* Some pixels of an image whose pixels are the rows of one matrix. */
 static void
-run_flat (const YoloConv *conv, const char *packed, const YoloTensor *in, const YoloTensor *residual,
-    const YoloTensor *out, guint n)
+flat_block (gpointer data, guint index, G_GNUC_UNUSED guint thread)
 {
-  guint pixels = out->height * out->width, chunk = CHUNK * YOLO_ROWS, chunks = (pixels + chunk - 1) / chunk;
-  static const gsize taps[1] = { 0 };
+  const Run *r = data;
+  guint image = index / r->blocks, pixels = r->out->height * r->out->width;
+  gsize x = (gsize) (index % r->blocks) * r->block;
 
-#pragma omp parallel for collapse(2) schedule(dynamic)
-  for (guint i = 0; i < n; i++)
-    for (guint k = 0; k < chunks; k++)
-      for (guint p = 0; p < n_panels (conv); p++) {
-        gsize x = (gsize) k * chunk;
-        YoloSum s = { yolo_tensor_at (in, i, 0, x), in->pixel, taps, 1, depth (conv), NULL };
+  for (guint p = 0; p < n_panels (r->conv); p++) {
+    YoloSum s = { yolo_tensor_at (r->in, image, 0, x), r->in->pixel, r->taps, 1, depth (r->conv), NULL };
 
-        line (conv, packed, p, &s, MIN (chunk, pixels - x),
-            residual->data ? yolo_tensor_at (residual, i, 0, x) : NULL, residual,
-            yolo_tensor_at (out, i, 0, x), out);
-      }
+    line (r->conv, r->packed, p, &s, MIN (r->block, pixels - x),
+        r->residual->data ? yolo_tensor_at (r->residual, image, 0, x) : NULL, r->residual,
+        yolo_tensor_at (r->out, image, 0, x), r->out);
+  }
 }
 
 static void
-run_rows (const YoloConv *conv, const char *packed, const YoloTensor *in, const YoloTensor *residual,
-    const YoloTensor *out, guint n, char *memory)
+row_block (gpointer data, guint index, guint thread)
 {
-  gboolean direct = in_place (conv, in);
-  guint block = block_rows (conv, in), blocks = (out->height + block - 1) / block;
-  gsize pixel = direct ? in->pixel : (gsize) depth (conv) * 4, row = direct ? in->row : padded_row (conv, in);
-  gsize size = scratch (conv, in), taps[MAX_TAPS];
+  const Run *r = data;
+  const YoloConv *conv = r->conv;
+  guint image = index / r->blocks, y0 = index % r->blocks * r->block, rows = MIN (r->block, r->out->height - y0);
+  const char *from = r->memory + thread * r->scratch;
 
-  for (guint ky = 0; ky < conv->kernel[0]; ky++)
-    for (guint kx = 0; kx < conv->kernel[1]; kx++)
-      taps[ky * conv->kernel[1] + kx] = ky * conv->dilation[0] * row + kx * conv->dilation[1] * pixel;
+  if (r->direct)
+    from = yolo_tensor_at (r->in, image, y0 * conv->stride[0], 0);
+  else
+    copy_rows (conv, r->in, image, (gint) (y0 * conv->stride[0]) - (gint) conv->pad[0], rows_in (conv, rows),
+        (char *) from);
+  for (guint p = 0; p < n_panels (conv); p++)
+    for (guint y = 0; y < rows; y++) {
+      YoloSum s = { from + y * conv->stride[0] * r->row, conv->stride[1] * r->pixel, r->taps, n_taps (conv),
+        depth (conv), NULL };
 
-#pragma omp parallel for collapse(2) schedule(dynamic)
-  for (guint i = 0; i < n; i++)
-    for (guint k = 0; k < blocks; k++) {
-      guint y0 = k * block, rows = MIN (block, out->height - y0);
-      const char *from = direct ? yolo_tensor_at (in, i, y0 * conv->stride[0], 0) : memory + (gsize) omp_get_thread_num () * size;
-
-      if (!direct)
-        copy_rows (conv, in, i, (gint) (y0 * conv->stride[0]) - (gint) conv->pad[0], rows_in (conv, rows), (char *) from);
-      for (guint p = 0; p < n_panels (conv); p++)
-        for (guint y = 0; y < rows; y++) {
-          YoloSum s = { from + y * conv->stride[0] * row, conv->stride[1] * pixel, taps, n_taps (conv), depth (conv), NULL };
-
-          line (conv, packed, p, &s, out->width,
-              residual->data ? yolo_tensor_at (residual, i, y0 + y, 0) : NULL, residual,
-              yolo_tensor_at (out, i, y0 + y, 0), out);
-        }
+      line (conv, r->packed, p, &s, r->out->width,
+          r->residual->data ? yolo_tensor_at (r->residual, image, y0 + y, 0) : NULL, r->residual,
+          yolo_tensor_at (r->out, image, y0 + y, 0), r->out);
     }
 }
 
 static void
-run (const YoloConv *conv, const void *packed, const YoloTensor *in, const YoloTensor *residual,
+run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor *in, const YoloTensor *residual,
     const YoloTensor *out, guint n, char *memory)
 {
-  if (in_place (conv, in) && conv->stride[0] == 1 && conv->stride[1] == 1)
-    run_flat (conv, packed, in, residual, out, n);
-  else
-    run_rows (conv, packed, in, residual, out, n, memory);
+  Run r = { conv, packed, in, residual, out, .direct = in_place (conv, in), .memory = memory };
+
+  if (r.direct && conv->stride[0] == 1 && conv->stride[1] == 1) {
+    r.block = CHUNK * YOLO_ROWS;
+    r.blocks = (out->height * out->width + r.block - 1) / r.block;
+    yolo_pool_run (pool, n * r.blocks, flat_block, &r);
+    return;
+  }
+  r.pixel = r.direct ? in->pixel : (gsize) depth (conv) * 4;
+  r.row = r.direct ? in->row : padded_row (conv, in);
+  r.scratch = scratch (conv, in);
+  for (guint ky = 0; ky < conv->kernel[0]; ky++)
+    for (guint kx = 0; kx < conv->kernel[1]; kx++)
+      r.taps[ky * conv->kernel[1] + kx] = ky * conv->dilation[0] * r.row + kx * conv->dilation[1] * r.pixel;
+  r.block = block_rows (conv, in);
+  r.blocks = (out->height + r.block - 1) / r.block;
+  yolo_pool_run (pool, n * r.blocks, row_block, &r);
 }
 
 extern const YoloConvKernel YOLO_NAME (yolo_direct);

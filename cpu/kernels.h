@@ -8,17 +8,17 @@
 
 G_BEGIN_DECLS
 
-/* All work on the first n images of their tensors, on all OpenMP threads, on
+/* All work on the first n images of their tensors, on all the pool's threads, on
  * any mix of float types; shapes must agree. */
 typedef struct {
   /* repeat > 1: out holds in pooled once, twice, ... side by side; stride is 1 then */
-  void (*max_pool) (const YoloTensor *in, const YoloTensor *out, guint n,
+  void (*max_pool) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n,
       guint kernel, guint stride, guint pad, guint repeat);
-  void (*upsample) (const YoloTensor *in, const YoloTensor *out, guint n, guint scale);
-  void (*add) (const YoloTensor *a, const YoloTensor *b, const YoloTensor *out, guint n);
-  void (*act) (const YoloTensor *in, const YoloTensor *out, guint n, YoloActivation act);
+  void (*upsample) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, guint scale);
+  void (*add) (YoloPool *pool, const YoloTensor *a, const YoloTensor *b, const YoloTensor *out, guint n);
+  void (*act) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, YoloActivation act);
   /* converts between types too; from U8 as well */
-  void (*copy) (const YoloTensor *in, const YoloTensor *out, guint n);
+  void (*copy) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n);
 } YoloOps;
 
 typedef struct {

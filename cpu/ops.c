@@ -3,6 +3,7 @@
 
 #include "cpu/kernels.h"
 #include "cpu/simd.h"
+#include "network/pool.h"
 
 #define CHUNK 256u              /* channels that are worked on at a time, on the stack */
 
@@ -29,24 +30,39 @@ pool_pixel (const YoloTensor *in, char *to, YoloDType to_type, guint n, guint y,
   }
 }
 
+/* One operation: what all rows share. */
+typedef struct {
+  const YoloTensor *in, *in2, *out;     /* in2: of additions, or NULL */
+  guint kernel, stride, pad;
+  guint scale;
+  YoloActivation act;
+} Run;
+
 static void
-max_pool (const YoloTensor *in, const YoloTensor *out, guint n, guint kernel, guint stride, guint pad,
+pool_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
+{
+  const Run *r = data;
+  guint image = index / r->out->height, y = index % r->out->height;
+
+  for (guint x = 0; x < r->out->width; x++)
+    pool_pixel (r->in, yolo_tensor_at (r->out, image, y, x), r->out->dtype, image, y, x, r->kernel, r->stride, r->pad);
+}
+
+static void
+max_pool (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, guint kernel, guint stride, guint pad,
     guint repeat)
 {
   gsize part = in->channels * yolo_dtype_size (out->dtype);
-  YoloTensor from = *in;
+  YoloTensor from = *in, to = *out;
 
-  for (guint r = 0; r < repeat; r++) {
-#pragma omp parallel for collapse(2)
-    for (guint i = 0; i < n; i++)
-      for (guint y = 0; y < out->height; y++)
-        for (guint x = 0; x < out->width; x++)
-          pool_pixel (&from, yolo_tensor_at (out, i, y, x) + r * part, out->dtype, i, y, x, kernel,
-              stride, pad);
+  for (guint i = 0; i < repeat; i++) {
+    Run r = { .in = &from, .out = &to, .kernel = kernel, .stride = stride, .pad = pad };
+
+    yolo_pool_run (pool, n * out->height, pool_row, &r);
     /* the next of the chain pools what this one wrote */
-    from = *out;
-    from.data += r * part;
+    from = to;
     from.channels = in->channels;
+    to.data += part;
   }
 }
 
@@ -66,20 +82,27 @@ convert (char *to, YoloDType to_type, const char *from, YoloDType from_type, gui
 }
 
 static void
-upsample (const YoloTensor *in, const YoloTensor *out, guint n, guint scale)
+upsample_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
 {
-#pragma omp parallel for collapse(2)
-  for (guint i = 0; i < n; i++)
-    for (guint y = 0; y < out->height; y++)
-      for (guint x = 0; x < out->width; x++)
-        convert (yolo_tensor_at (out, i, y, x), out->dtype,
-            yolo_tensor_at (in, i, y / scale, x / scale), in->dtype, in->channels);
+  const Run *r = data;
+  guint image = index / r->out->height, y = index % r->out->height;
+
+  for (guint x = 0; x < r->out->width; x++)
+    convert (yolo_tensor_at (r->out, image, y, x), r->out->dtype,
+        yolo_tensor_at (r->in, image, y / r->scale, x / r->scale), r->in->dtype, r->in->channels);
 }
 
 static void
-copy (const YoloTensor *in, const YoloTensor *out, guint n)
+upsample (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, guint scale)
 {
-  upsample (in, out, n, 1);
+  Run r = { .in = in, .out = out, .scale = scale };
+  yolo_pool_run (pool, n * out->height, upsample_row, &r);
+}
+
+static void
+copy (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n)
+{
+  upsample (pool, in, out, n, 1);
 }
 
 static void
@@ -94,41 +117,43 @@ activate (float *v, guint n, YoloActivation act)
     }
 }
 
-/* out = act (a + b), b may be missing */
+/* out = act (in + in2) */
 static void
-pointwise (const YoloTensor *a, const YoloTensor *b, const YoloTensor *out, guint n, YoloActivation act)
+pointwise_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
 {
-  gsize as = yolo_dtype_size (a->dtype), bs = b ? yolo_dtype_size (b->dtype) : 0;
-  gsize os = yolo_dtype_size (out->dtype);
+  const Run *r = data;
+  guint image = index / r->out->height, y = index % r->out->height;
+  gsize size = yolo_dtype_size (r->in->dtype), size2 = r->in2 ? yolo_dtype_size (r->in2->dtype) : 0;
+  gsize out_size = yolo_dtype_size (r->out->dtype);
 
-#pragma omp parallel for collapse(2)
-  for (guint i = 0; i < n; i++)
-    for (guint y = 0; y < out->height; y++)
-      for (guint x = 0; x < out->width; x++)
-        for (guint c = 0; c < out->channels; c += CHUNK) {
-          float v[CHUNK], w[CHUNK];
-          guint m = MIN (CHUNK, out->channels - c);
-          load_f32 (v, yolo_tensor_at (a, i, y, x) + c * as, m, a->dtype);
-          if (b) {
-            load_f32 (w, yolo_tensor_at (b, i, y, x) + c * bs, m, b->dtype);
-            for (guint k = 0; k < m; k++)
-              v[k] += w[k];
-          }
-          activate (v, m, act);
-          store_f32 (yolo_tensor_at (out, i, y, x) + c * os, v, m, out->dtype);
-        }
+  for (guint x = 0; x < r->out->width; x++)
+    for (guint c = 0; c < r->out->channels; c += CHUNK) {
+      float v[CHUNK], w[CHUNK];
+      guint m = MIN (CHUNK, r->out->channels - c);
+
+      load_f32 (v, yolo_tensor_at (r->in, image, y, x) + c * size, m, r->in->dtype);
+      if (r->in2) {
+        load_f32 (w, yolo_tensor_at (r->in2, image, y, x) + c * size2, m, r->in2->dtype);
+        for (guint k = 0; k < m; k++)
+          v[k] += w[k];
+      }
+      activate (v, m, r->act);
+      store_f32 (yolo_tensor_at (r->out, image, y, x) + c * out_size, v, m, r->out->dtype);
+    }
 }
 
 static void
-add (const YoloTensor *a, const YoloTensor *b, const YoloTensor *out, guint n)
+add (YoloPool *pool, const YoloTensor *a, const YoloTensor *b, const YoloTensor *out, guint n)
 {
-  pointwise (a, b, out, n, YOLO_ACT_NONE);
+  Run r = { .in = a, .in2 = b, .out = out };
+  yolo_pool_run (pool, n * out->height, pointwise_row, &r);
 }
 
 static void
-act (const YoloTensor *in, const YoloTensor *out, guint n, YoloActivation act)
+act (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, YoloActivation activation)
 {
-  pointwise (in, NULL, out, n, act);
+  Run r = { .in = in, .out = out, .act = activation };
+  yolo_pool_run (pool, n * out->height, pointwise_row, &r);
 }
 
 extern const YoloOps YOLO_NAME (yolo_ops);

@@ -5,8 +5,6 @@
  * the channels. A block of tiles runs through all three steps while it is in
  * the second-level cache. */
 
-#include <omp.h>
-
 #include "cpu/conv.h"
 #include "cpu/epilogue.h"
 #include "cpu/gemm.h"
@@ -95,10 +93,10 @@ pack (const YoloConv *conv, void *packed)
 
 /* Tiles of a block: what fits the cache, shared out evenly over the threads. */
 static guint
-block_tiles (const YoloConv *conv, guint tiles, guint n)
+block_tiles (const YoloConv *conv, guint tiles, guint n, guint threads)
 {
   guint most = MAX (CACHE / (POINTS * 4 * (channels_in (conv) + YOLO_PANEL)), YOLO_ROWS);
-  guint blocks = (tiles + most - 1) / most, threads = (guint) omp_get_max_threads ();
+  guint blocks = (tiles + most - 1) / most;
 
   if (n % threads)
     blocks = (blocks + threads - 1) / threads * threads;
@@ -217,35 +215,54 @@ multiply (const float *inputs, guint depth, const char *panel, guint vectors, fl
   }
 }
 
+/* One run: what all blocks share. */
+typedef struct {
+  const YoloConv *conv;
+  const char *packed;
+  const YoloTensor *in, *residual, *out;
+  guint across, tiles;          /* of an image: in a row of tiles, in all */
+  guint block, blocks;          /* tiles of a block, blocks of an image */
+  gsize scratch;                /* bytes */
+  char *memory;
+} Run;
+
 static void
-run (const YoloConv *conv, const void *packed, const YoloTensor *in, const YoloTensor *residual,
+run_block (gpointer data, guint index, guint thread)
+{
+  const Run *r = data;
+  const YoloConv *conv = r->conv;
+  guint image = index / r->blocks, first = index % r->blocks * r->block, count = MIN (r->block, r->tiles - first);
+  guint depth = channels_in (conv), panels = n_panels (conv);
+  float *inputs = (float *) (r->memory + thread * r->scratch), *sums = inputs + (gsize) POINTS * r->block * depth;
+
+  for (guint t = 0; t < count; t++)
+    input_tile (r->in, image, (gint) ((first + t) / r->across * 4) - 1, (gint) ((first + t) % r->across * 4) - 1,
+        depth, inputs + (gsize) t * depth, (gsize) r->block * depth);
+  for (guint p = 0; p < panels; p++) {
+    guint c0 = p * YOLO_PANEL, vectors = panel_vectors (conv, c0);
+    const char *panel = r->packed + panels * YOLO_PANEL * 4 + p * panel_size (conv);
+
+    for (guint q = 0; q < POINTS; q++)
+      multiply (inputs + (gsize) q * r->block * depth, depth, panel + (gsize) q * depth * vectors * YOLO_LANES * 4,
+          vectors, sums + (gsize) q * r->block * YOLO_PANEL, count);
+    for (guint t = 0; t < count; t++)
+      output_tile (conv, (const float *) r->packed, c0, vectors, sums + t * YOLO_PANEL,
+          (gsize) r->block * YOLO_PANEL, r->residual, r->out, image, (first + t) / r->across * 4,
+          (first + t) % r->across * 4);
+  }
+}
+
+static void
+run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor *in, const YoloTensor *residual,
     const YoloTensor *out, guint n, char *memory)
 {
-  guint across = (out->width + 3) / 4, tiles = across * ((out->height + 3) / 4), depth = channels_in (conv);
-  guint block = block_tiles (conv, tiles, n), blocks = (tiles + block - 1) / block, panels = n_panels (conv);
-  gsize size = scratch (conv, in);
+  Run r = { conv, packed, in, residual, out, .across = (out->width + 3) / 4, .scratch = scratch (conv, in),
+    .memory = memory };
 
-#pragma omp parallel for collapse(2) schedule(dynamic)
-  for (guint i = 0; i < n; i++)
-    for (guint k = 0; k < blocks; k++) {
-      guint first = k * block, count = MIN (block, tiles - first);
-      float *inputs = (float *) (memory + (gsize) omp_get_thread_num () * size), *sums = inputs + (gsize) POINTS * block * depth;
-
-      for (guint t = 0; t < count; t++)
-        input_tile (in, i, (gint) ((first + t) / across * 4) - 1, (gint) ((first + t) % across * 4) - 1, depth,
-            inputs + (gsize) t * depth, (gsize) block * depth);
-      for (guint p = 0; p < panels; p++) {
-        guint c0 = p * YOLO_PANEL, vectors = panel_vectors (conv, c0);
-        const char *panel = (const char *) packed + panels * YOLO_PANEL * 4 + p * panel_size (conv);
-
-        for (guint q = 0; q < POINTS; q++)
-          multiply (inputs + (gsize) q * block * depth, depth, panel + (gsize) q * depth * vectors * YOLO_LANES * 4,
-              vectors, sums + (gsize) q * block * YOLO_PANEL, count);
-        for (guint t = 0; t < count; t++)
-          output_tile (conv, packed, c0, vectors, sums + t * YOLO_PANEL, (gsize) block * YOLO_PANEL, residual, out, i,
-              (first + t) / across * 4, (first + t) % across * 4);
-      }
-    }
+  r.tiles = r.across * ((out->height + 3) / 4);
+  r.block = block_tiles (conv, r.tiles, n, yolo_pool_threads (pool));
+  r.blocks = (r.tiles + r.block - 1) / r.block;
+  yolo_pool_run (pool, n * r.blocks, run_block, &r);
 }
 
 extern const YoloConvKernel YOLO_NAME (yolo_winograd);

@@ -7,7 +7,8 @@
 #include "tests/guarded.h"
 
 #include <math.h>
-#include <omp.h>
+
+static YoloPool *pool;
 
 /* A view that ends where its memory ends. */
 typedef struct {
@@ -207,9 +208,9 @@ run_kernel (const YoloConvKernel *kernel, const char *set, const Case *t, Random
     weights[i] = to_bf16 (weights[i]);
   m = maps_new (t, random);
   packed = guarded_new (kernel->packed_size (c));
-  scratch = guarded_new (MAX (kernel->scratch (c, &m.in.t), 1) * omp_get_max_threads ());
+  scratch = guarded_new (MAX (kernel->scratch (c, &m.in.t), 1) * yolo_pool_threads (pool));
   kernel->pack (c, packed.data);
-  kernel->run (c, packed.data, &m.in.t, &m.residual.t, &m.out.t, t->n, (char *) scratch.data);
+  kernel->run (pool, c, packed.data, &m.in.t, &m.residual.t, &m.out.t, t->n, (char *) scratch.data);
   /* Winograd's transforms amplify rounding: about 20 times at F(4x4, 3x3) */
   check (t, &m, weights, dots && t->in_type == YOLO_F32 ? 2e-2 : strstr (kernel->name, "winograd") ? 3e-5 : 4e-6, what);
   guarded_free (&packed);
@@ -348,7 +349,7 @@ test_activations (void)
       Map in = map_new (1, 1, 1, n, n, YOLO_F32), out = map_new (1, 1, 1, n, n, YOLO_F32);
 
       memcpy (in.t.data, values, sizeof values);
-      set->ops->act (&in.t, &out.t, 1, act);
+      set->ops->act (pool, &in.t, &out.t, 1, act);
       for (guint k = 0; k < n; k++) {
         double want = values[k] == -INFINITY && act == YOLO_ACT_SILU ? NAN : activate (values[k], act);
         double got = get (&out.t, 0, 0, 0, k);
@@ -398,7 +399,7 @@ test_pool (void)
       in = map_new (2, h, w, c, c + 3, type);
       out = map_new (2, oh, ow, c * repeat, c * repeat + 4, type);
       map_fill (&in, &random);
-      set->ops->max_pool (&in.t, &out.t, 2, kernel, stride, pad, repeat);
+      set->ops->max_pool (pool, &in.t, &out.t, 2, kernel, stride, pad, repeat);
       for (guint n = 0; n < 2; n++)
         for (guint y = 0; y < oh; y++)
           for (guint x = 0; x < ow; x++)
@@ -428,8 +429,8 @@ test_others (void)
 
       map_fill (&a, &random);
       map_fill (&b, &random);
-      set->ops->upsample (&a.t, &up.t, 2, scale);
-      set->ops->add (&a.t, &b.t, &sum.t, 2);
+      set->ops->upsample (pool, &a.t, &up.t, 2, scale);
+      set->ops->add (pool, &a.t, &b.t, &sum.t, 2);
       for (guint n = 0; n < 2; n++)
         for (guint y = 0; y < h * scale; y++)
           for (guint x = 0; x < w * scale; x++)
@@ -451,7 +452,10 @@ test_others (void)
 int
 main (int argc, char **argv)
 {
+  int result;
+
   g_test_init (&argc, &argv, NULL);
+  pool = yolo_pool_new (3);
   for (guint seed = 1; seed <= 4; seed++) {
     g_autofree char *name = g_strdup_printf ("/cpu/convolutions/%u", seed);
     g_test_add_data_func (name, GUINT_TO_POINTER (seed), test_convolutions);
@@ -460,5 +464,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cpu/activations", test_activations);
   g_test_add_func ("/cpu/pool", test_pool);
   g_test_add_func ("/cpu/others", test_others);
-  return g_test_run ();
+  result = g_test_run ();
+  yolo_pool_free (pool);
+  return result;
 }
