@@ -22,7 +22,7 @@ typedef struct {
   YoloDevice device;            /* auto: CUDA where it is available, else the CPU */
   guint cuda_device_id;
   YoloPrecision precision;
-  guint threads;                /* of the CPU; 0 = all, or OMP_NUM_THREADS */
+  guint threads;                /* of the CPU; 0 = all */
 } YoloEngineConfig;
 
 typedef struct _YoloEngine YoloEngine;

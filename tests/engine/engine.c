@@ -99,7 +99,7 @@ n_answers (Answers * answers)
 static YoloEngine *
 get_engine (const YoloEngineParts * parts)
 {
-  YoloEngineConfig config = { .model_file = "fake.onnx", .threads = 1 };
+  YoloEngineConfig config = { .model_file = "fake.onnx" };
   g_autoptr (GError) error = NULL;
   YoloEngine *engine;
 
@@ -609,7 +609,8 @@ typedef struct {
   guint left;
 } Chain;
 
-/* Callbacks may submit. They are all called by the engine's thread. */
+/* Callbacks may submit. They are all called by the engine's thread, which
+ * leaves no thread of OpenMP's behind that would keep a core from the network. */
 static void
 submit_next (gpointer data, gpointer tag, const YoloResult * result)
 {
