@@ -344,14 +344,24 @@ test_case (gconstpointer data)
 }
 
 static void
+case_free (gpointer data)
+{
+  Case *c = data;
+
+  g_free (c->model);
+  json_array_unref (c->images);
+  g_free (c);
+}
+
+static void
 add (const char *name, const char *model, const char *data, JsonArray *images, guint height, guint width,
     YoloPrecision precision, Tolerance tolerance)
 {
   g_autofree char *path = g_strdup_printf ("/detections/%s/%s", name, yolo_precision_name (precision));
-  Case *c = g_new0 (Case, 1);   /* to the end */
+  Case *c = g_new0 (Case, 1);
 
   *c = (Case) { g_strdup (model), data, json_array_ref (images), height, width, precision, tolerance };
-  g_test_add_data_func (path, c, test_case);
+  g_test_add_data_func_full (path, c, test_case, case_free);
 }
 
 /* The model of an entry of the shared reference, or NULL. Of one that is not
