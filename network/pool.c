@@ -200,7 +200,8 @@ yolo_pool_run (void *data_pool, guint n, YoloPoolFunc func, void *data)
       continue;
     g_mutex_lock (&pool->lock);
     atomic_store (&pool->waiting, TRUE);
-    while (!is_done (pool, n))
+    /* the last worker adds to `done` and then looks at `waiting`: neither may pass the other */
+    while (atomic_load (&pool->done) != n)
       g_cond_wait (&pool->finished, &pool->lock);
     atomic_store (&pool->waiting, FALSE);
     g_mutex_unlock (&pool->lock);

@@ -105,18 +105,20 @@ test_memory (void)
   for (YoloPrecision p = YOLO_PRECISION_FP32; p <= YOLO_PRECISION_BF16; p++) {
     YoloNet *net;
     YoloExec *exec;
-    gsize before;
+    gboolean same = FALSE;
 
     if (!can (p))
       continue;
     exec = prepare (&net, path, p, 2, 0, 0);
-    /* threads come to life, and GLib's first uses */
-    for (guint i = 0; i < 20; i++)
-      run (exec, 1 + i % 2);
-    before = used ();
-    for (guint i = 0; i < 20; i++)
-      run (exec, 1 + i % 2);
-    g_assert_cmpuint (used (), ==, before);
+    /* Threads come to life when the system lets them: until then a round may
+     * change what is used. An allocation per frame changes it in every round. */
+    for (guint round = 0; round < 20 && !same; round++) {
+      gsize before = used ();
+      for (guint i = 0; i < 20; i++)
+        run (exec, 1 + i % 2);
+      same = used () == before;
+    }
+    g_assert_true (same);
     yolo_cpu_backend.release (exec);
     yolo_cpu_backend.unload (net);
   }
