@@ -164,7 +164,9 @@ copy_rows (const YoloConv *conv, const YoloTensor *in, guint image, gint y0, gui
       continue;
     }
     memset (to, 0, pad);
-    if (yolo_tensor_dense (in) && !DOTS)
+    if (yolo_tensor_dense (in) && in->dtype == TYPE && (!DOTS || conv->in_channels % 2 == 0))
+      memcpy (to + pad, yolo_tensor_at (in, image, y, 0), in->width * pixel);
+    else if (yolo_tensor_dense (in) && !DOTS)
       load_f32 ((float *) (to + pad), yolo_tensor_at (in, image, y, 0), in->width * conv->in_channels, in->dtype);
     else
       for (guint x = 0; x < in->width; x++)

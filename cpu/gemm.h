@@ -10,10 +10,6 @@
 
 #include "cpu/vector.h"
 
-#ifdef __AVX512BF16__
-#include <immintrin.h>
-#endif
-
 /* Registers: 24 of 32 sums with AVX-512, 12 of 16 otherwise. */
 #if YOLO_LANES == 16
 # define YOLO_ROWS 12u

@@ -11,7 +11,7 @@ DECLARE (baseline)
 #ifdef YOLO_X86_VARIANTS
 DECLARE (v3)
 DECLARE (v4)
-extern const YoloConvKernel yolo_direct_v4_bf16;
+extern const YoloConvKernel yolo_direct_v4_bf16, yolo_winograd_v4_bf16;
 #endif
 
 #ifdef YOLO_X86_VARIANTS
@@ -41,7 +41,8 @@ yolo_cpu_kernels (guint i)
     gboolean amx = v4 && has_amx_bf16 ();
     gboolean bf16 = v4 && __builtin_cpu_supports ("avx512bf16");
     if (v4)
-      sets[n++] = (YoloKernels) { "x86-64-v4", bf16, amx, &yolo_ops_v4, &yolo_direct_v4, &yolo_winograd_v4,
+      sets[n++] = (YoloKernels) { "x86-64-v4", bf16, amx, &yolo_ops_v4, &yolo_direct_v4,
+        bf16 ? &yolo_winograd_v4_bf16 : &yolo_winograd_v4,
         bf16 ? &yolo_direct_v4_bf16 : NULL };
     if (v3)
       sets[n++] = (YoloKernels) { "x86-64-v3", bf16, amx, &yolo_ops_v3, &yolo_direct_v3, &yolo_winograd_v3, NULL };
