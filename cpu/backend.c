@@ -112,6 +112,12 @@ load (YoloModel *model, guint device, YoloPrecision precision, guint threads, GE
   return (YoloNet *) net;
 }
 
+static YoloPool *
+net_pool (YoloNet *net)
+{
+  return ((CpuNet *) net)->pool;
+}
+
 /* oneDNN's threads are OpenMP's, whose number belongs to the calling thread. */
 static void
 use_threads (const CpuNet *net)
@@ -417,6 +423,7 @@ const YoloBackend yolo_cpu_backend = {
   .resolve = resolve,
   .load = load,
   .unload = unload,
+  .pool = net_pool,
   .prepare = prepare,
   .release = release,
   .submit = submit,

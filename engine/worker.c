@@ -2,7 +2,6 @@
 
 #include "engine/engine-private.h"
 
-#include <omp.h>
 
 /* Calls back one frame, which no batch holds any more. */
 static void
@@ -184,17 +183,6 @@ tensor_type (YoloDType dtype)
   }
 }
 
-/* For preprocess and decode, which are OpenMP's and take well below a
- * millisecond a frame in one thread. More would go on looking for work for
- * milliseconds after it, on the cores that the network's own threads need:
- * yolov8n on two cores took 1.4 (640x640) to 1.7 times (384x640) as long. A
- * back end that uses OpenMP sets the number that it wants. */
-static void
-work_alone (void)
-{
-  omp_set_num_threads (1);
-}
-
 /* Writes the frames into the network's input. */
 static void
 preprocess_batch (YoloEngine * engine, YoloBatch * batch)
@@ -204,7 +192,6 @@ preprocess_batch (YoloEngine * engine, YoloBatch * batch)
   gsize image = (gsize) input->height * input->width * input->channels
       * yolo_dtype_size (input->dtype);
 
-  work_alone ();
   for (guint i = 0; i < batch->n; i++)
     batch->failed[i] = !yolo_preprocess_run (engine->preprocess, &batch->jobs[i]->request.frame,
         &batch->letterbox[i], (guint8 *) exec->input + i * image,
@@ -295,7 +282,6 @@ decode_image (YoloEngine * engine, const YoloExec * exec, guint i, const YoloReq
     .candidates = engine->candidates,
     .capacity = engine->capacity,
   };
-  work_alone ();
   yolo_decode (levels, model->n_levels, model->reg_max, model->n_classes, decode);
 }
 
@@ -456,7 +442,12 @@ load (YoloEngine * engine, GError ** error)
   if (engine->net == NULL)
     return FALSE;
 
-  engine->preprocess = yolo_preprocess_new ();
+  if (engine->backend->pool != NULL) {
+    YoloPool *pool = engine->backend->pool (engine->net);
+    engine->preprocess = yolo_preprocess_new (&(YoloParallel) { yolo_pool_run, pool, yolo_pool_threads (pool) });
+  } else {
+    engine->preprocess = yolo_preprocess_new (NULL);
+  }
   if (!engine->backend->host_memory) {
     for (guint i = 0; i < YOLO_ENGINE_DEPTH; i++)
       engine->batches[i].candidates =

@@ -4,6 +4,7 @@
 #define YOLO_NETWORK_BACKEND_H
 
 #include "network/plan.h"
+#include "network/pool.h"
 
 G_BEGIN_DECLS
 
@@ -48,6 +49,8 @@ typedef struct {
    * The net keeps a reference to the model. */
   YoloNet *(*load) (YoloModel *model, guint device, YoloPrecision precision, guint threads, GError **error);
   void (*unload) (YoloNet *net);
+  /* With host_memory: the net's threads, for the caller's own work between its batches. */
+  YoloPool *(*pool) (YoloNet *net);
 
   /* Makes a plan for the net's precision and readies it: allocates the arena, builds primitives. */
   YoloExec *(*prepare) (YoloNet *net, guint batch, guint height, guint width, GError **error);

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdbool.h>
 
-#define SEGMENT_WORDS 256       /* 64 anchors each: what is marked before it is written */
 
 typedef struct {
   const YoloLevel *levels;
@@ -144,10 +143,6 @@ mark (const Head *head, size_t first, size_t n_anchors)
  * sides are the means of their distributions, from the anchor point in the
  * middle of the map's pixel. An anchor with a logit that is NaN, or whose best
  * class or box is not finite, is none.
- *
- * Anchors are first marked, then counted, then written where their count
- * says: their order does not depend on the threads, and nothing is allocated.
- * What passes, a few dozens, is computed twice for that.
  */
 void
 yolo_decode (const YoloLevel *levels, int n_levels, int reg_max, int n_classes,
@@ -159,37 +154,14 @@ yolo_decode (const YoloLevel *levels, int n_levels, int reg_max, int n_classes,
     .classes = decode->classes,
   };
   size_t n_anchors = 0, found = 0;
-  uint64_t bits[SEGMENT_WORDS];
-  size_t before[SEGMENT_WORDS];
 
   for (int l = 0; l < n_levels; l++)
     n_anchors += (size_t) levels[l].width * levels[l].height;
 
-  for (size_t start = 0; start < n_anchors; start += 64 * SEGMENT_WORDS) {
-    size_t rest = (n_anchors - start + 63) / 64;
-    int words = rest < SEGMENT_WORDS ? (int) rest : SEGMENT_WORDS;
-
-#pragma omp parallel if (words > 4)
-    {
-#pragma omp for schedule (static)
-      for (int w = 0; w < words; w++)
-        bits[w] = mark (&head, start + 64 * (size_t) w, n_anchors);
-
-#pragma omp single
-      for (int w = 0; w < words; w++) {
-        before[w] = found;
-        found += (size_t) __builtin_popcountll (bits[w]);
-      }
-
-#pragma omp for schedule (dynamic, 4)
-      for (int w = 0; w < words; w++) {
-        size_t slot = before[w];
-        for (uint64_t b = bits[w]; b && slot < decode->capacity; b &= b - 1, slot++)
-          decode_anchor (&head, start + 64 * (size_t) w + (size_t) __builtin_ctzll (b),
-              &decode->candidates[slot]);
-      }
-    }
-  }
+  for (size_t start = 0; start < n_anchors; start += 64)
+    for (uint64_t b = mark (&head, start, n_anchors); b; b &= b - 1, found++)
+      if (found < decode->capacity)
+        decode_anchor (&head, start + (size_t) __builtin_ctzll (b), &decode->candidates[found]);
   decode->n = found < decode->capacity ? found : decode->capacity;
   decode->missed = found - decode->n;
 }

@@ -12,7 +12,6 @@
 #include "postprocess/simd.h"
 #include "postprocess/tensor.h"
 
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +25,7 @@ typedef struct {
 } Geometry;
 
 struct _YoloPreprocess {
+  YoloParallel parallel;
   Geometry geometry;
   YoloScale scale;
   bool one_tap;                 /* a column of the output is a column of the source */
@@ -52,6 +52,7 @@ typedef struct {
   uint8_t *dst;
   YoloTensorType type;
   int channels;
+  size_t scratch;               /* bytes of one thread */
 } Run;
 
 /* Of one thread. */
@@ -65,10 +66,21 @@ typedef struct {
   uint8_t *packed;              /* [3 * net_width + 1] one without the fourth bytes */
 } Scratch;
 
-YoloPreprocess *
-yolo_preprocess_new (void)
+static void
+run_alone (void *pool, unsigned n, void (*body) (void *data, unsigned index, unsigned thread), void *data)
 {
-  return calloc (1, sizeof (YoloPreprocess));
+  for (unsigned i = 0; i < n; i++)
+    body (data, i, 0);
+}
+
+YoloPreprocess *
+yolo_preprocess_new (const YoloParallel *parallel)
+{
+  YoloPreprocess *pre = calloc (1, sizeof (YoloPreprocess));
+
+  if (pre)
+    pre->parallel = parallel ? *parallel : (YoloParallel) { run_alone, NULL, 1 };
+  return pre;
 }
 
 void
@@ -540,6 +552,29 @@ store_row (const Run *run, int y, const uint32_t *words, Scratch *s)
   }
 }
 
+#define BLOCK 16                /* rows of the output; few, so that threads end together */
+
+static void
+make_block (void *data, unsigned index, unsigned thread)
+{
+  const Run *run = data;
+  const YoloLetterbox *box = run->box;
+  int first = (int) index * BLOCK, end = first + BLOCK < box->net_height ? first + BLOCK : box->net_height;
+  Scratch s;
+
+  place_scratch (run->pre, box->net_width, (uint8_t *) run->pre->scratch + thread * run->scratch, &s);
+  for (int x = 0; x < box->net_width; x++)
+    s.line[x] = s.border[x] = YOLO_BORDER * 0x010101;
+  for (int y = first; y < end; y++) {
+    if (y < box->top || y >= box->top + box->height) {
+      store_row (run, y, s.border, &s);
+    } else {
+      make_row (run, y - box->top, &s, s.line + box->left);
+      store_row (run, y, s.line, &s);
+    }
+  }
+}
+
 /**
  * yolo_preprocess_run:
  * @pre: of one thread at a time
@@ -575,26 +610,10 @@ yolo_preprocess_run (YoloPreprocess *pre, const YoloFrame *frame,
   yolo_colour_init (&run.colour, frame->matrix, frame->full_range, run.layout->bits);
 
   Scratch unused;
-  size_t per_thread = place_scratch (pre, box->net_width, NULL, &unused);
-  int threads = omp_get_max_threads ();
-  if (!grow (&pre->scratch, &pre->scratch_size, per_thread * (size_t) threads))
+  run.scratch = place_scratch (pre, box->net_width, NULL, &unused);
+  if (!grow (&pre->scratch, &pre->scratch_size, run.scratch * pre->parallel.threads))
     return false;
 
-#pragma omp parallel num_threads (threads)
-  {
-    Scratch s;
-    place_scratch (pre, box->net_width, (uint8_t *) pre->scratch + (size_t) omp_get_thread_num () * per_thread, &s);
-    for (int x = 0; x < box->net_width; x++)
-      s.line[x] = s.border[x] = YOLO_BORDER * 0x010101;
-
-#pragma omp for schedule (static) nowait
-    for (int y = 0; y < box->height; y++) {
-      make_row (&run, y, &s, s.line + box->left);
-      store_row (&run, box->top + y, s.line, &s);
-    }
-#pragma omp for schedule (static)
-    for (int i = 0; i < box->net_height - box->height; i++)
-      store_row (&run, i < box->top ? i : i + box->height, s.border, &s);
-  }
+  pre->parallel.run (pre->parallel.pool, (unsigned) (box->net_height + BLOCK - 1) / BLOCK, make_block, &run);
   return true;
 }

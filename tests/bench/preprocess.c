@@ -5,11 +5,11 @@
  * measured in between, on one thread. */
 
 #include "postprocess/decode.h"
+#include "network/pool.h"
 #include "postprocess/preprocess.h"
 #include "postprocess/tensor.h"
 #include "tests/postprocess/frames.h"
 
-#include <omp.h>
 #include <time.h>
 
 #define RUNS 41
@@ -53,18 +53,20 @@ copy (void *data)
   memcpy (c->to, c->from, c->bytes / 2);
 }
 
+/* Which of a pair runs: the one in one thread, or the one in all. */
+static int all;
+
 static void
 measure (const char *name, Func func, void *data, size_t bytes)
 {
   double ms[3][RUNS];
-  int all = omp_get_num_procs ();
   Copy c = { g_malloc0 (bytes / 2 + 1), g_malloc0 (bytes / 2 + 1), bytes };
 
   for (int i = 0; i < RUNS; i++) {
-    omp_set_num_threads (1);
+    all = 0;
     ms[0][i] = milliseconds (CLOCK_THREAD_CPUTIME_ID, func, data);
     ms[1][i] = milliseconds (CLOCK_THREAD_CPUTIME_ID, copy, &c);
-    omp_set_num_threads (all);
+    all = 1;
     ms[2][i] = milliseconds (CLOCK_MONOTONIC, func, data);
   }
   for (int k = 0; k < 3; k++)
@@ -76,7 +78,7 @@ measure (const char *name, Func func, void *data, size_t bytes)
 }
 
 typedef struct {
-  YoloPreprocess *pre;
+  YoloPreprocess *pre[2];       /* in one thread, in all */
   YoloFrame frame;
   YoloLetterbox box;
   void *dst;
@@ -87,7 +89,7 @@ static void
 preprocess (void *data)
 {
   Preprocess *p = data;
-  yolo_preprocess_run (p->pre, &p->frame, &p->box, p->dst, p->type, 3);
+  yolo_preprocess_run (p->pre[all], &p->frame, &p->box, p->dst, p->type, 3);
 }
 
 /* Rows that are read, whole. */
@@ -107,6 +109,8 @@ bytes_read (const YoloFrame *f, const YoloLetterbox *box)
 static void
 measure_preprocess (void)
 {
+  YoloPool *pool = yolo_pool_new (0);
+  YoloParallel parallel = { yolo_pool_run, pool, yolo_pool_threads (pool) };
   static const struct {
     YoloPixelFormat format;
     int width, height, net_width, net_height;
@@ -140,16 +144,18 @@ measure_preprocess (void)
     TestFrame t = test_frame_new (&r, cases[i].format, cases[i].width, cases[i].height, 0, false);
     int net_width = cases[i].net_width, net_height = cases[i].net_height;
     size_t size = 3 * (size_t) net_width * net_height * yolo_tensor_element_size (cases[i].type);
-    Preprocess p = { yolo_preprocess_new (), t.frame, .dst = g_malloc (size), .type = cases[i].type };
+    Preprocess p = { { yolo_preprocess_new (NULL), yolo_preprocess_new (&parallel) }, t.frame, .dst = g_malloc (size), .type = cases[i].type };
     g_autofree char *name = g_strdup_printf ("%s %dx%d to %dx%d %s", format_names[cases[i].format],
         cases[i].width, cases[i].height, net_width, net_height, type_names[cases[i].type]);
 
     yolo_letterbox_init (&p.box, cases[i].width, cases[i].height, net_width, net_height);
     measure (name, preprocess, &p, bytes_read (&p.frame, &p.box) + size);
-    yolo_preprocess_free (p.pre);
+    yolo_preprocess_free (p.pre[0]);
+    yolo_preprocess_free (p.pre[1]);
     g_free (p.dst);
     test_frame_free (&t);
   }
+  yolo_pool_free (pool);
 }
 
 #define N_CLASSES 80
@@ -209,7 +215,7 @@ int
 main (void)
 {
   g_print ("median (least), ms                 one thread        %d threads        memcpy of as many bytes\n",
-      omp_get_num_procs ());
+      g_get_num_processors ());
   measure_postprocess (0.03f);
   measure_postprocess (0.001f);
   measure_preprocess ();

@@ -278,11 +278,11 @@ finish (YoloExec * exec, GError ** error)
 }
 
 static const YoloBackend host = {
-  "host", TRUE, available, resolve, load, unload, prepare_host, release, submit, finish
+  "host", TRUE, available, resolve, load, unload, NULL, prepare_host, release, submit, finish
 };
 
 static const YoloBackend device = {
-  "device", FALSE, available, resolve, load, unload, prepare_device, release, submit, finish
+  "device", FALSE, available, resolve, load, unload, NULL, prepare_device, release, submit, finish
 };
 
 static const YoloBackend missing = {.name = "missing",.available = not_available };

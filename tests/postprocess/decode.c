@@ -4,7 +4,6 @@
 #include "tests/guarded.h"
 
 #include <math.h>
-#include <omp.h>
 #include <stdbool.h>
 
 #define MAX_LEVELS 4
@@ -172,29 +171,6 @@ test_random (void)
   }
 }
 
-/* More anchors than are marked at a time; any number of threads. */
-static void
-test_threads (void)
-{
-  Random r = random_new (2);
-  Maps m = maps_new (&r, 3, 4, 3, 200);
-  g_autofree YoloDetection *first = g_new0 (YoloDetection, m.n_anchors), *again = g_new0 (YoloDetection, m.n_anchors);
-  YoloDecode d = { .confidence = 0.1f, .candidates = first, .capacity = m.n_anchors };
-
-  g_assert_cmpuint (m.n_anchors, >, 20000);
-  omp_set_num_threads (1);
-  decode (&m, &d);
-  g_assert_cmpuint (d.n, >, 1000);
-  for (int threads = 2; threads <= 5; threads++) {
-    YoloDecode e = { .confidence = 0.1f, .candidates = again, .capacity = m.n_anchors };
-    omp_set_num_threads (threads);
-    decode (&m, &e);
-    g_assert_cmpmem (first, d.n * sizeof *first, again, e.n * sizeof *again);
-  }
-  omp_set_num_threads (omp_get_num_procs ());
-  maps_free (&m);
-}
-
 /* One pixel with the given logits. */
 static YoloDecode
 decode_one (const float *cls, int n_classes, const float *box, float confidence, YoloDetection *out)
@@ -295,7 +271,6 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/decode/random", test_random);
-  g_test_add_func ("/decode/threads", test_threads);
   g_test_add_func ("/decode/boundary", test_boundary);
   g_test_add_func ("/decode/ties", test_ties);
   g_test_add_func ("/decode/not-finite", test_not_finite);

@@ -1,13 +1,13 @@
 /* The fast preprocess against its definition, and the definition against the
  * formulas in real numbers. */
 
+#include "network/pool.h"
 #include "postprocess/preprocess.h"
 #include "postprocess/tensor.h"
 #include "tests/postprocess/expected.h"
 #include "tests/postprocess/frames.h"
 
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #ifdef HAVE_JPEG
 #include <jpeglib.h>
@@ -59,7 +59,7 @@ random_crop (Random *r, YoloFrame *frame)
 static void
 test_formats (void)
 {
-  YoloPreprocess *pre = yolo_preprocess_new ();
+  YoloPreprocess *pre = yolo_preprocess_new (NULL);
   Random r = random_new (1);
 
   for (int i = 0; i < 600; i++) {
@@ -104,7 +104,7 @@ fnv1a (const uint8_t *data, size_t n)
 static void
 test_opencv (void)
 {
-  YoloPreprocess *pre = yolo_preprocess_new ();
+  YoloPreprocess *pre = yolo_preprocess_new (NULL);
 
   for (size_t i = 0; i < G_N_ELEMENTS (picture_cases); i++) {
     int net_width = picture_cases[i].net_width, net_height = picture_cases[i].net_height;
@@ -278,22 +278,23 @@ test_threads (void)
   static const int sizes[][2] = { { 192, 128 }, { 300, 200 }, { 50, 20 }, { 20, 150 }, { 288, 192 } };
 
   for (size_t i = 0; i < G_N_ELEMENTS (sizes); i++) {
-    YoloPreprocess *pre = yolo_preprocess_new ();
     TestFrame t = test_frame_new (&r, YOLO_FORMAT_NV12, sizes[i][0], sizes[i][1], 0, false);
     g_autofree uint8_t *first = g_malloc (size), *again = g_malloc (size);
     YoloLetterbox box;
 
     yolo_letterbox_init (&box, sizes[i][0], sizes[i][1], net_width, net_height);
     yolo_preprocess_reference (&t.frame, &box, first, YOLO_TENSOR_U8, 3);
-    for (int threads = 1; threads <= 7; threads++) {    /* the scratch grows with them */
-      omp_set_num_threads (threads);
+    for (guint threads = 1; threads <= 5; threads++) {
+      YoloPool *pool = yolo_pool_new (threads);
+      YoloPreprocess *pre = yolo_preprocess_new (&(YoloParallel) { yolo_pool_run, pool, threads });
+
       memset (again, 0, size);
       g_assert_true (yolo_preprocess_run (pre, &t.frame, &box, again, YOLO_TENSOR_U8, 3));
       g_assert_cmpmem (first, size, again, size);
+      yolo_preprocess_free (pre);
+      yolo_pool_free (pool);
     }
-    omp_set_num_threads (omp_get_num_procs ());
     test_frame_free (&t);
-    yolo_preprocess_free (pre);
   }
 }
 
@@ -304,7 +305,7 @@ test_extremes (void)
   static const int sizes[][2] = {
     { 1, 1 }, { 2, 1 }, { 1, 2 }, { 16384, 2 }, { 16384, 1 }, { 2, 16384 }, { 1, 16383 }, { 7680, 4320 }, { 8191, 4321 },
   };
-  YoloPreprocess *pre = yolo_preprocess_new ();
+  YoloPreprocess *pre = yolo_preprocess_new (NULL);
   Random r = random_new (5);
 
   for (size_t i = 0; i < G_N_ELEMENTS (sizes); i++) {
@@ -371,7 +372,7 @@ test_photograph (void)
   enum { SIDE = 640 };
   const float *want = (const float *) (void *) bytes;
   g_autofree float *got = g_new (float, 3 * SIDE * SIDE);
-  YoloPreprocess *pre = yolo_preprocess_new ();
+  YoloPreprocess *pre = yolo_preprocess_new (NULL);
   YoloLetterbox box;
   g_assert_cmpuint (size, ==, 3 * SIDE * SIDE * sizeof (float));
   yolo_letterbox_init (&box, frame.width, frame.height, SIDE, SIDE);
