@@ -465,6 +465,20 @@ close_thread (gpointer stream)
   return NULL;
 }
 
+/* Until a thread waits in cancel, drain or close: what it marks is marked then. */
+static void
+wait_for_waiting (YoloEngine *engine)
+{
+  gboolean waiting = FALSE;
+
+  while (!waiting) {
+    g_usleep (1000);
+    g_mutex_lock (&engine->lock);
+    waiting = engine->waiting > 0;
+    g_mutex_unlock (&engine->lock);
+  }
+}
+
 /* What runs gives its result, what waits is cancelled, another stream goes on. */
 static void
 test_cancel (gconstpointer parts)
@@ -491,7 +505,7 @@ test_cancel (gconstpointer parts)
   g_assert_cmpuint (yolo_stream_pending (stream), ==, 6);
 
   thread = g_thread_new ("cancel", cancel_thread, stream);
-  g_usleep (20000);             /* it cannot return before the batch has run */
+  wait_for_waiting (engine);    /* it cannot return before the batch has run */
   g_assert_cmpuint (n_answers (&answers), ==, 0);
   fake_set_hold (FALSE);
   g_thread_join (thread);
@@ -537,7 +551,7 @@ test_close (void)
     submit (stream, 64, 64, i);
   fake_wait_held (1);
   thread = g_thread_new ("close", close_thread, stream);
-  g_usleep (20000);
+  wait_for_waiting (engine);    /* which the stream keeps */
   fake_set_hold (FALSE);
   g_thread_join (thread);
   g_assert_cmpuint (n_answers (&answers), ==, 3);
