@@ -33,7 +33,7 @@ in_root () {
     shift
     mount --rbind /dev "$root/dev" && mount --rbind /proc "$root/proc" && exec chroot "$root" "$@"
   ' sh "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=dumb \
-    LEAKS=0 CI="${CI:-}" OPENBLAS_CORETYPE="${OPENBLAS_CORETYPE:-}" "$@"
+    CI="${CI:-}" OPENBLAS_CORETYPE="${OPENBLAS_CORETYPE:-}" "$@"
 }
 
 make_root () {

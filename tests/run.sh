@@ -76,7 +76,7 @@ if ! { configure build-asan $sanitize && build build-asan; }; then
 fi
 # GStreamer's own scanner is a program without the sanitizer: our plugin is
 # scanned in the test's process, all others before and outside of it.
-export ASAN_OPTIONS="detect_leaks=${LEAKS:-1}"
+export ASAN_OPTIONS=detect_leaks=1
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0"
 GST_REGISTRY="$PWD/build-asan/registry.bin" gst-inspect-1.0 fakesink >/dev/null

@@ -292,6 +292,7 @@ coco_array (Fixture *f, JsonNode **node)
 static void
 test_coco (void)
 {
+  GstMessage *warning;
   const YoloObject objects[] = {
     object (20.5, 0, "person", -1), object (30, 79, "toothbrush", -1), object (30, -1, "?", -1),
   };
@@ -338,7 +339,9 @@ test_coco (void)
   g_assert_cmpint (json_array_get_length (coco_array (&f, &node)), ==, 12);
   json_node_unref (node);
   /* the third had no class number, which is said once */
-  g_assert_nonnull (gst_bus_pop_filtered (f.bus, GST_MESSAGE_WARNING));
+  warning = gst_bus_pop_filtered (f.bus, GST_MESSAGE_WARNING);
+  g_assert_nonnull (warning);
+  gst_message_unref (warning);
   g_assert_null (gst_bus_pop_filtered (f.bus, GST_MESSAGE_WARNING));
   g_assert_null (pop_error (&f));
   teardown (&f);

@@ -399,6 +399,17 @@ parse (const char *line)
 }
 
 static void
+reference_free (gpointer data)
+{
+  Reference *r = data;
+
+  g_free (r->file);
+  g_free (r->maps);
+  g_free (r->names);
+  g_free (r);
+}
+
+static void
 add (const char *what, const Reference *r, GTestDataFunc func)
 {
   g_autofree char *name = g_strndup (r->maps, strlen (r->maps) - strlen (".maps"));
@@ -418,10 +429,12 @@ main (int argc, char **argv)
   g_file_get_contents (index, &text, NULL, &error);
   g_assert_no_error (error);
   g_auto (GStrv) lines = g_strsplit (g_strchomp (text), "\n", -1);
+  g_autoptr (GPtrArray) references = g_ptr_array_new_with_free_func (reference_free);
   for (char **line = lines; *line; line++) {
     if (**line == '#')
       continue;
-    Reference *r = parse (*line);       /* to the end */
+    Reference *r = parse (*line);
+    g_ptr_array_add (references, r);
     if (!g_str_equal (r->file, last)) {
       add ("facts", r, test_facts);
       add ("batches", r, test_batches);
