@@ -66,8 +66,8 @@ resolve (G_GNUC_UNUSED guint device, YoloPrecision precision, GError **error)
   if (precision == YOLO_PRECISION_AUTO)
     return bf16 ? YOLO_PRECISION_BF16 : YOLO_PRECISION_FP32;
   if (precision != YOLO_PRECISION_FP32 && !(precision == YOLO_PRECISION_BF16 && bf16))
-    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED,
-        "this CPU cannot run in %s: use %s", yolo_precision_name (precision),
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION,
+        "this CPU cannot run in precision %s: use %s", yolo_precision_name (precision),
         bf16 ? "auto, fp32 or bf16" : "auto or fp32");
   return precision;
 }

@@ -31,19 +31,6 @@ n_taps (const YoloConv *conv)
   return conv->kernel[0] * conv->kernel[1];
 }
 
-static guint
-n_panels (const YoloConv *conv)
-{
-  return (conv->out_channels + YOLO_PANEL - 1) / YOLO_PANEL;
-}
-
-/* Vectors of the panel that begins at channel c. */
-static guint
-panel_vectors (const YoloConv *conv, guint c)
-{
-  return conv->out_channels - c > YOLO_LANES ? 2 : 1;
-}
-
 static gsize
 panel_size (const YoloConv *conv)
 {
@@ -59,20 +46,20 @@ supports (const YoloConv *conv)
 static gsize
 packed_size (const YoloConv *conv)
 {
-  return n_panels (conv) * (panel_size (conv) + YOLO_PANEL * 4);
+  return gemm_panels (conv) * (panel_size (conv) + YOLO_PANEL * 4);
 }
 
 /* [panel] biases, then [panel][tap][depth][vectors * lanes] weights. */
 static void
 pack (const YoloConv *conv, void *packed)
 {
-  guint taps = n_taps (conv), panels = n_panels (conv);
+  guint taps = n_taps (conv), panels = gemm_panels (conv);
   float *bias = packed;
 
   memset (packed, 0, packed_size (conv));
   memcpy (bias, conv->bias, conv->out_channels * 4);
   for (guint p = 0; p < panels; p++) {
-    guint c0 = p * YOLO_PANEL, columns = panel_vectors (conv, c0) * YOLO_LANES;
+    guint c0 = p * YOLO_PANEL, columns = gemm_panel_vectors (conv, c0) * YOLO_LANES;
     char *panel = (char *) packed + panels * YOLO_PANEL * 4 + p * panel_size (conv);
 
     for (guint c = c0; c < MIN (c0 + columns, conv->out_channels); c++)
@@ -188,11 +175,11 @@ static void
 line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint count,
     const char *residual, const YoloTensor *residual_tensor, char *out, const YoloTensor *out_tensor)
 {
-  guint c0 = panel * YOLO_PANEL, vectors = panel_vectors (conv, c0), step = gemm_tile_rows (count);
+  guint c0 = panel * YOLO_PANEL, vectors = gemm_panel_vectors (conv, c0), step = gemm_tile_rows (count);
   gsize out_size = yolo_dtype_size (out_tensor->dtype), residual_size = yolo_dtype_size (residual_tensor->dtype);
   const float *bias = (const float *) packed + c0;
 
-  s->panel = packed + n_panels (conv) * YOLO_PANEL * 4 + panel * panel_size (conv);
+  s->panel = packed + gemm_panels (conv) * YOLO_PANEL * 4 + panel * panel_size (conv);
   for (guint x = 0; x < count; x += step) {
     guint rows = MIN (step, count - x);
     YoloVec acc[YOLO_ROWS][2];
@@ -233,7 +220,7 @@ flat_block (gpointer data, guint index, G_GNUC_UNUSED guint thread)
   guint image = index / r->blocks, pixels = r->out->height * r->out->width;
   gsize x = (gsize) (index % r->blocks) * r->block;
 
-  for (guint p = 0; p < n_panels (r->conv); p++) {
+  for (guint p = 0; p < gemm_panels (r->conv); p++) {
     YoloSum s = { yolo_tensor_at (r->in, image, 0, x), r->in->pixel, r->taps, 1, depth (r->conv), NULL };
 
     line (r->conv, r->packed, p, &s, MIN (r->block, pixels - x),
@@ -255,7 +242,7 @@ row_block (gpointer data, guint index, guint thread)
   else
     copy_rows (conv, r->in, image, (gint) (y0 * conv->stride[0]) - (gint) conv->pad[0], rows_in (conv, rows),
         (char *) from);
-  for (guint p = 0; p < n_panels (conv); p++)
+  for (guint p = 0; p < gemm_panels (conv); p++)
     for (guint y = 0; y < rows; y++) {
       YoloSum s = { from + y * conv->stride[0] * r->row, conv->stride[1] * r->pixel, r->taps, n_taps (conv),
         depth (conv), NULL };

@@ -18,6 +18,21 @@
 #endif
 #define YOLO_PANEL (2u * YOLO_LANES)    /* columns of a panel */
 
+/* Of the packed weights: panels of output channels, the last one of one vector
+ * if that is enough. */
+static inline guint
+gemm_panels (const YoloConv *conv)
+{
+  return (conv->out_channels + YOLO_PANEL - 1) / YOLO_PANEL;
+}
+
+/* Vectors of the panel that begins at output channel @c. */
+static inline guint
+gemm_panel_vectors (const YoloConv *conv, guint c)
+{
+  return conv->out_channels - c > YOLO_LANES ? 2 : 1;
+}
+
 #define ALWAYS_INLINE inline __attribute__ ((always_inline))
 
 /* A sum over `n_taps` runs of `k` elements: run t of row m begins at

@@ -18,18 +18,6 @@ channels_in (const YoloConv *conv)
   return (conv->in_channels + YOLO_LANES - 1) / YOLO_LANES * YOLO_LANES;
 }
 
-static guint
-n_panels (const YoloConv *conv)
-{
-  return (conv->out_channels + YOLO_PANEL - 1) / YOLO_PANEL;
-}
-
-static guint
-panel_vectors (const YoloConv *conv, guint c)
-{
-  return conv->out_channels - c > YOLO_LANES ? 2 : 1;
-}
-
 static gsize
 panel_size (const YoloConv *conv)
 {
@@ -48,7 +36,7 @@ supports (const YoloConv *conv)
 static gsize
 packed_size (const YoloConv *conv)
 {
-  return n_panels (conv) * (panel_size (conv) + YOLO_PANEL * 4);
+  return gemm_panels (conv) * (panel_size (conv) + YOLO_PANEL * 4);
 }
 
 /* G g G' of one 3x3 kernel. */
@@ -74,12 +62,12 @@ transform_weights (const float *g, float u[POINTS])
 static void
 pack (const YoloConv *conv, void *packed)
 {
-  guint panels = n_panels (conv), depth = channels_in (conv);
+  guint panels = gemm_panels (conv), depth = channels_in (conv);
 
   memset (packed, 0, packed_size (conv));
   memcpy (packed, conv->bias, conv->out_channels * 4);
   for (guint c = 0; c < conv->out_channels; c++) {
-    guint p = c / YOLO_PANEL, columns = panel_vectors (conv, p * YOLO_PANEL) * YOLO_LANES;
+    guint p = c / YOLO_PANEL, columns = gemm_panel_vectors (conv, p * YOLO_PANEL) * YOLO_LANES;
     float *panel = (float *) ((char *) packed + panels * YOLO_PANEL * 4 + p * panel_size (conv));
 
     for (guint i = 0; i < conv->in_channels; i++) {
@@ -232,14 +220,14 @@ run_block (gpointer data, guint index, guint thread)
   const Run *r = data;
   const YoloConv *conv = r->conv;
   guint image = index / r->blocks, first = index % r->blocks * r->block, count = MIN (r->block, r->tiles - first);
-  guint depth = channels_in (conv), panels = n_panels (conv);
+  guint depth = channels_in (conv), panels = gemm_panels (conv);
   float *inputs = (float *) (r->memory + thread * r->scratch), *sums = inputs + (gsize) POINTS * r->block * depth;
 
   for (guint t = 0; t < count; t++)
     input_tile (r->in, image, (gint) ((first + t) / r->across * 4) - 1, (gint) ((first + t) % r->across * 4) - 1,
         depth, inputs + (gsize) t * depth, (gsize) r->block * depth);
   for (guint p = 0; p < panels; p++) {
-    guint c0 = p * YOLO_PANEL, vectors = panel_vectors (conv, c0);
+    guint c0 = p * YOLO_PANEL, vectors = gemm_panel_vectors (conv, c0);
     const char *panel = r->packed + panels * YOLO_PANEL * 4 + p * panel_size (conv);
 
     for (guint q = 0; q < POINTS; q++)

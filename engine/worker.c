@@ -2,7 +2,6 @@
 
 #include "engine/engine-private.h"
 
-
 /* Calls back one frame, which no batch holds any more. */
 static void
 deliver (YoloEngine * engine, YoloJob * job, const YoloResult * result)

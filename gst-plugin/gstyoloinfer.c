@@ -275,6 +275,7 @@ post_error (GstYoloInfer *self, const GError *error, const gchar *file)
         code = GST_STREAM_ERROR_WRONG_TYPE;
         break;
       case YOLO_NETWORK_ERROR_SIZE:
+      case YOLO_NETWORK_ERROR_PRECISION:
         code = GST_LIBRARY_ERROR_SETTINGS;
         break;
       case YOLO_NETWORK_ERROR_DEVICE:

@@ -135,7 +135,7 @@ test_precision (void)
   g_assert_cmpint (yolo_cpu_backend.resolve (0, YOLO_PRECISION_FP32, &error), ==, YOLO_PRECISION_FP32);
   g_assert_no_error (error);
   yolo_cpu_backend.resolve (0, YOLO_PRECISION_FP16, &error);
-  g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED);
+  g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION);
   g_assert_nonnull (strstr (error->message, "fp16"));
   g_assert_nonnull (strstr (error->message, "fp32"));
   g_clear_error (&error);

@@ -264,7 +264,7 @@ test_config_errors (void)
     { &fake_device, { .model_file = "a", .device = YOLO_DEVICE_CUDA, .cuda_device_id = 2 },
         YOLO_NETWORK_ERROR_DEVICE, "there is no device 2" },
     { &fake_host, { .model_file = "a", .precision = YOLO_PRECISION_INT8 },
-        YOLO_NETWORK_ERROR_UNSUPPORTED, "int8" },
+        YOLO_NETWORK_ERROR_PRECISION, "int8" },
   };
 
   fake_reset ();

@@ -101,7 +101,7 @@ static YoloPrecision
 resolve (guint device, YoloPrecision precision, GError ** error)
 {
   if (precision == YOLO_PRECISION_INT8)
-    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED, "no int8 here");
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION, "no int8 here");
   return precision == YOLO_PRECISION_AUTO ? YOLO_PRECISION_FP32 : precision;
 }
 

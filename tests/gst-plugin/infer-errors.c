@@ -154,7 +154,7 @@ test_device (void)
   gst_util_set_object_arg (G_OBJECT (element), "precision", "fp16");
   g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
       GST_STATE_CHANGE_FAILURE);
-  check_message (element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_WRONG_TYPE,
+  check_message (element, GST_MESSAGE_ERROR, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
       "fp16");
   infer_free (element);
 }
