@@ -331,7 +331,9 @@ run (Demo *demo, const char *model, const char *video, const char *folder, GErro
   bus = gst_element_get_bus (demo->pipeline);
   gst_bus_add_watch (bus, on_message, demo);
 
-  gst_element_set_state (demo->pipeline, GST_STATE_PLAYING);
+  /* The model first: a wrong one must not empty the files of an earlier run. */
+  if (gst_element_set_state (demo->infer, GST_STATE_PAUSED) != GST_STATE_CHANGE_FAILURE)
+    gst_element_set_state (demo->pipeline, GST_STATE_PLAYING);
   g_main_loop_run (demo->loop);
   gst_bus_remove_watch (bus);
   if (demo->terminal)
