@@ -44,7 +44,7 @@ typedef struct {
 /* Detections of one picture. */
 typedef GArray Found;
 
-static char *source_root;
+static char *source_root, *images_folder;  /* of the cases, to the end */
 static JsonParser *demo, *shared;
 
 static void
@@ -394,7 +394,7 @@ add_shared (const char *folder)
   shared = json_parser_new ();
   if (!g_file_test (path, G_FILE_TEST_EXISTS) || !json_parser_load_from_file (shared, path, NULL))
     return;
-  char *images = g_build_filename (folder, "images", NULL);     /* of the cases, to the end */
+  images_folder = g_build_filename (folder, "images", NULL);
   JsonArray *entries = json_node_get_array (json_parser_get_root (shared));
   for (guint i = 0; i < json_array_get_length (entries); i++) {
     const char *name = json_object_get_string_member (json_array_get_object_element (entries, i), "model");
@@ -422,10 +422,10 @@ add_shared (const char *folder)
       height = width = (guint) json_node_get_int (size);
     }
     g_autofree char *test = g_strdelimit (g_strdup (name), " /", '-');
-    add (test, model, images, list, height, width, YOLO_PRECISION_FP32, tolerance);
+    add (test, model, images_folder, list, height, width, YOLO_PRECISION_FP32, tolerance);
     /* Random weights do not bear rounding: half of their confidences change by more than .02. */
     if (tolerance.iou == exact.iou && !g_str_has_prefix (name, "tiny"))
-      add (test, model, images, list, height, width, YOLO_PRECISION_BF16, bf16);
+      add (test, model, images_folder, list, height, width, YOLO_PRECISION_BF16, bf16);
   }
 }
 
