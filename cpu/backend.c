@@ -88,7 +88,7 @@ unload (YoloNet *base)
 }
 
 static YoloNet *
-load (YoloModel *model, guint device, YoloPrecision precision, guint threads, GError **error)
+load (YoloModel *model, guint device, gpointer context, YoloPrecision precision, guint threads, GError **error)
 {
   GError *err = NULL;
   if (!available (device, error))

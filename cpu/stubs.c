@@ -18,8 +18,7 @@ resolve (guint device, YoloPrecision precision, GError **error)
 }
 
 static YoloNet *
-load (G_GNUC_UNUSED YoloModel *model, guint device, G_GNUC_UNUSED YoloPrecision precision,
-    G_GNUC_UNUSED guint threads, GError **error)
+load (YoloModel *model, guint device, gpointer context, YoloPrecision precision, guint threads, GError **error)
 {
   available (device, error);
   return NULL;

@@ -121,6 +121,7 @@ struct _YoloEngine {
   char *id, *path, *model_file;
   const YoloBackend *backend;
   guint device, threads;
+  gpointer cuda_context;
   YoloPrecision precision;
 
   /* Under the registry's lock. */

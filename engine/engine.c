@@ -12,6 +12,7 @@ static GList *registry;         /* (element-type YoloEngine), borrowed: those th
 typedef struct {
   const YoloBackend *backend;
   guint device, threads;
+  gpointer cuda_context;
   YoloPrecision precision;
   char *path;
 } Resolved;
@@ -61,6 +62,7 @@ resolve (const YoloEngineParts * parts, const YoloEngineConfig * config, Resolve
   if (resolved->backend == NULL)
     return FALSE;
   resolved->device = resolved->backend == parts->cuda ? config->cuda_device_id : 0;
+  resolved->cuda_context = resolved->backend == parts->cuda ? config->cuda_context : NULL;
   resolved->threads = config->threads;
   resolved->precision =
       resolved->backend->resolve (resolved->device, config->precision, &failed);
@@ -87,7 +89,8 @@ find (const YoloEngineParts * parts, const char *id, const Resolved * resolved)
     if (e->parts != parts || g_strcmp0 (e->id, id) != 0)
       continue;
     if (id != NULL || (e->backend == resolved->backend && e->device == resolved->device
-            && e->precision == resolved->precision && e->threads == resolved->threads
+            && e->cuda_context == resolved->cuda_context && e->precision == resolved->precision
+            && e->threads == resolved->threads
             && strcmp (e->path, resolved->path) == 0))
       return e;
   }
@@ -107,6 +110,7 @@ engine_new (const YoloEngineParts * parts, const YoloEngineConfig * config,
   engine->path = g_strdup (resolved->path);
   engine->backend = resolved->backend;
   engine->device = resolved->device;
+  engine->cuda_context = resolved->cuda_context;
   engine->precision = resolved->precision;
   engine->threads = resolved->threads;
   g_mutex_init (&engine->lock);

@@ -14,13 +14,16 @@ typedef enum { YOLO_DEVICE_AUTO, YOLO_DEVICE_CPU, YOLO_DEVICE_CUDA } YoloDevice;
 
 /* With an id: the engine of that id, whatever else its first user asked for;
  * model_file may be NULL when it exists. Without: the engine without an id
- * that agrees in file (symbolic links followed), device, precision (`auto`
- * resolved, both) and threads. */
+ * that agrees in file (symbolic links followed), device and its context,
+ * precision (`auto` resolved, both) and threads. */
 typedef struct {
   const char *model_file;
   const char *id;               /* engine-id, or NULL */
   YoloDevice device;            /* auto: CUDA where it is available, else the CPU */
   guint cuda_device_id;
+  /* CUcontext of that device to run in, that of the frames; NULL: the device's
+   * primary one. Borrowed: it must live until its last user's yolo_engine_unref(). */
+  gpointer cuda_context;
   YoloPrecision precision;
   guint threads;                /* of the CPU; 0 = all */
 } YoloEngineConfig;

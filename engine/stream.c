@@ -104,7 +104,7 @@ yolo_stream_set_active (YoloStream * stream, gboolean active)
 
 /* One wrong frame must not fail the batch that it would share with others. */
 static GError *
-check_request (const YoloRequest * request)
+check_request (const YoloEngine * engine, const YoloRequest * request)
 {
   const YoloFrame *frame = &request->frame;
   guint planes = 1;
@@ -112,6 +112,9 @@ check_request (const YoloRequest * request)
   if (frame->format >= YOLO_N_FORMATS)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
         "A frame of unknown pixel format %d", frame->format);
+  if (frame->memory != YOLO_MEMORY_HOST && engine->backend->host_memory)
+    return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+        "A frame in CUDA memory, but the network runs on the CPU; use device=cuda, or cudadownload before");
   if (frame->width < 1 || frame->height < 1)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
         "A frame of %dx%d pixels", frame->width, frame->height);
@@ -144,7 +147,7 @@ void
 yolo_stream_submit (YoloStream * stream, const YoloRequest * request, gpointer tag)
 {
   YoloEngine *engine = stream->engine;
-  GError *error = check_request (request);
+  GError *error = check_request (stream->engine, request);
   YoloJob *job;
 
   g_mutex_lock (&engine->lock);

@@ -436,8 +436,8 @@ load (YoloEngine * engine, GError ** error)
   engine->model = engine->parts->load_model (engine->model_file, error);
   if (engine->model == NULL)
     return FALSE;
-  engine->net = engine->backend->load (engine->model, engine->device, engine->precision,
-      engine->threads, error);
+  engine->net = engine->backend->load (engine->model, engine->device, engine->cuda_context,
+      engine->precision, engine->threads, error);
   if (engine->net == NULL)
     return FALSE;
 

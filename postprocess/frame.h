@@ -24,6 +24,8 @@ typedef enum {
   YOLO_MATRIX_FCC, YOLO_MATRIX_SMPTE240M,
 } YoloMatrix;
 
+typedef enum { YOLO_MEMORY_HOST, YOLO_MEMORY_CUDA } YoloMemory;
+
 typedef struct _YoloFrame YoloFrame;
 struct _YoloFrame {
   YoloPixelFormat format;
@@ -36,6 +38,11 @@ struct _YoloFrame {
    * the frame; width and height 0: all of it. Chroma of an odd x or y is the
    * sample that covers it. */
   struct { int x, y, width, height; } crop;
+  YoloMemory memory;            /* where the planes lie */
+  /* Of CUDA memory, borrowed: the CUcontext that the planes belong to (NULL:
+   * the device's primary one), and the CUstream whose work so far writes them
+   * (NULL: they are written). */
+  void *cuda_context, *cuda_stream;
 };
 
 #endif

@@ -23,7 +23,7 @@ main (int argc, char **argv)
   }
   batch = (guint) atoi (argv[3]);
   model = yolo_model_load (argv[1], &error);
-  net = model ? cpu->load (model, 0, g_str_equal (argv[2], "bf16") ? YOLO_PRECISION_BF16 : YOLO_PRECISION_FP32,
+  net = model ? cpu->load (model, 0, NULL, g_str_equal (argv[2], "bf16") ? YOLO_PRECISION_BF16 : YOLO_PRECISION_FP32,
       (guint) atoi (argv[6]), &error) : NULL;
   exec = net ? cpu->prepare (net, batch, (guint) atoi (argv[4]), (guint) atoi (argv[5]), &error) : NULL;
   if (!exec) {

@@ -15,7 +15,7 @@ prepare (YoloNet **net, const char *path, YoloPrecision precision, guint batch, 
   YoloExec *exec;
 
   g_assert_no_error (error);
-  *net = yolo_cpu_backend.load (model, 0, precision, 0, &error);
+  *net = yolo_cpu_backend.load (model, 0, NULL, precision, 0, &error);
   g_assert_no_error (error);
   exec = yolo_cpu_backend.prepare (*net, batch, height ? height : model->height, width ? width : model->width, &error);
   g_assert_no_error (error);

@@ -106,7 +106,8 @@ resolve (guint device, YoloPrecision precision, GError ** error)
 }
 
 static YoloNet *
-load (YoloModel * m, guint device, YoloPrecision precision, guint threads, GError ** error)
+load (YoloModel * m, guint device, gpointer context, YoloPrecision precision, guint threads,
+    GError ** error)
 {
   g_mutex_lock (&fake.lock);
   fake.nets++;

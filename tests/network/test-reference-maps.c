@@ -228,7 +228,7 @@ load_net (YoloModel *model, YoloPrecision precision)
     g_test_message ("no %s on this CPU: %s", yolo_precision_name (precision), error ? error->message : "");
     return NULL;
   }
-  YoloNet *net = yolo_cpu_backend.load (model, 0, precision, 1, &error);
+  YoloNet *net = yolo_cpu_backend.load (model, 0, NULL, precision, 1, &error);
   g_assert_no_error (error);
   return net;
 }
