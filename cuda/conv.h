@@ -1,0 +1,82 @@
+/* Convolutions on the device: what there is to compute, and the ways to do it.
+ * The plain definition is tests/network/plan-reference.c. */
+
+#ifndef YOLO_CUDA_CONV_H
+#define YOLO_CUDA_CONV_H
+
+#include "cuda/device.h"
+#include "network/plan.h"
+
+G_BEGIN_DECLS
+
+/* One convolution of a plan: out = act (conv (in) + bias) [+ residual]. All
+ * tensors are NHWC; those of a view lie `pitch` elements from pixel to pixel,
+ * rows and images following without a gap. */
+typedef struct {
+  const YoloConv *conv;
+  guint batch, in_height, in_width, out_height, out_width;
+  /* Channels that are read: conv->in_channels, or more if the network's input
+   * is padded with channels that hold zero (their weights are zero). */
+  guint in_channels;
+  YoloDType dtype;              /* of in, residual and weights: YOLO_F32, YOLO_F16, YOLO_S8 */
+  YoloDType out_dtype;          /* the same, or YOLO_F32 (the head's last maps), or YOLO_F16 after YOLO_S8 */
+  guint in_pitch, out_pitch, residual_pitch;    /* elements; residual_pitch 0: no residual */
+  /* What the first element's address of each view, and the pitch in bytes, are
+   * multiples of, at most 16: how wide loads and stores may be. */
+  guint in_align, out_align, residual_align;    /* bytes */
+} YoloConvShape;
+
+/* Addresses of one launch: of the first element of each view. */
+typedef struct {
+  CUdeviceptr in, out, residual;
+  CUdeviceptr weights;          /* as yolo_conv_pack() lays them out */
+  CUdeviceptr bias;             /* [out_channels] f32 */
+  CUdeviceptr scale;            /* [out_channels] f32, of YOLO_S8: out = act (sum * scale + bias); else 0 */
+  float residual_scale, out_scale;      /* YOLO_S8: a residual counts this per step; the result is divided by it */
+  CUdeviceptr workspace;        /* of the candidate's size, 256-byte aligned, its content lost */
+} YoloConvArgs;
+
+/* A way to compute a shape on a device. */
+typedef struct _YoloConvCandidate YoloConvCandidate;
+struct _YoloConvCandidate {
+  char name[48];                /* "mma 128x64 split 2": its key in the cache of choices, no line break */
+  gsize workspace;              /* bytes */
+  /* Enqueues it, also into a stream that is captured. Allocates nothing, waits for nothing. */
+  gboolean (*launch) (const YoloConvCandidate *candidate, YoloCudaDevice *device, const YoloConvShape *shape,
+      const YoloConvArgs *args, CUstream stream, GError **error);
+  void (*free) (YoloConvCandidate *candidate);  /* what the members below hold, or NULL */
+  CUfunction function;          /* the rest is the implementation's own */
+  guint option[6];
+  gpointer data;
+};
+
+/* Lists the ways of an implementation that can compute the shape, the one
+ * expected to be fastest first; @list has room for @max. 0 with @error set is
+ * a failure, 0 without it means that there is none. Called in the device's
+ * context. */
+typedef guint (*YoloConvList) (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
+    GError **error);
+#define YOLO_CONV_MAX_CANDIDATES 32
+
+/* conv-simt.c: any shape in YOLO_F32 and YOLO_F16, one way; the kernel that the others are compared with. */
+guint yolo_conv_simt_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
+    GError **error);
+/* conv-mma.c: tensor cores, YOLO_F16 and YOLO_S8. */
+guint yolo_conv_mma_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
+    GError **error);
+/* conv-cudnn.c: cuDNN's engines; slow to list, some 100 ms to seconds. */
+guint yolo_conv_cudnn_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
+    GError **error);
+
+/* Weights of all implementations, in @dtype:
+ * [out][kernel 0][kernel 1][in_channels / groups], the input channels (of a
+ * group) padded with zeros to a multiple of 16 bytes when groups is 1.
+ * YOLO_S8 wants @scale [out]: weight = w / scale, rounded to even. */
+gsize yolo_conv_packed_size (const YoloConvShape *shape);       /* bytes */
+void yolo_conv_pack (const YoloConvShape *shape, const float *scale, void *packed);
+/* Input channels of one tap as packed. */
+guint yolo_conv_packed_channels (const YoloConvShape *shape);
+
+G_END_DECLS
+
+#endif

@@ -1,0 +1,24 @@
+/* What the convolution kernels are given; read by C and by CUDA. */
+
+#ifndef YOLO_KERNELS_CONV_H
+#define YOLO_KERNELS_CONV_H
+
+/* out [batch][out_height][out_width][out_channels] =
+ *   act (in [batch][in_height][in_width][in_channels] * weights + bias) + residual.
+ * Pitches are elements from pixel to pixel. */
+typedef struct {
+  const void *in, *weights, *residual;  /* weights: yolo_conv_pack() */
+  const float *bias, *scale;
+  void *out;
+  int batch, in_height, in_width, out_height, out_width;
+  int in_channels, out_channels, packed_channels;
+  int in_pitch, out_pitch, residual_pitch;      /* residual_pitch 0: no residual */
+  int kernel[2], stride[2], pad[2], dilation[2];        /* [0] rows, [1] columns */
+  int groups;
+  int act;                      /* YoloActivation */
+  int out_f32;                  /* out is float whatever the other tensors are */
+  int out_f16;                  /* of s8: out is half */
+  float residual_scale, out_inverse;    /* of s8 */
+} YoloConvParams;
+
+#endif
