@@ -130,8 +130,17 @@ take_frames (YoloEngine * engine, const YoloGroup * group, YoloJob ** jobs, guin
   }
 }
 
+/* The batch that so many frames run in, or the first of them. */
+static guint
+exec_size (YoloEngine * engine, const YoloGroup * group, guint frames)
+{
+  if (engine->backend != NULL && engine->backend->batch_size != NULL)
+    return engine->backend->batch_size (engine->net, frames, group->height, group->width);
+  return 1u << (g_bit_storage (frames) - 1);
+}
+
 guint
-yolo_engine_take (YoloEngine * engine, YoloJob ** jobs, gint64 now, gint64 * until)
+yolo_engine_take (YoloEngine * engine, YoloJob ** jobs, guint * size, gint64 now, gint64 * until)
 {
   guint batch_size = yolo_engine_batch_size (engine);
   gint64 timeout = MIN (engine->batch_timeout / 1000, G_MAXINT64 / 2);
@@ -165,7 +174,8 @@ yolo_engine_take (YoloEngine * engine, YoloJob ** jobs, gint64 now, gint64 * unt
     return 0;
 
   ready = MIN (next->count, batch_size);
-  n = 1u << (g_bit_storage (MIN (ready, YOLO_ENGINE_MAX_BATCH)) - 1);
+  *size = exec_size (engine, next, MIN (ready, YOLO_ENGINE_MAX_BATCH));
+  n = MIN (ready, *size);
   take_frames (engine, next, jobs, n);
 
   /* The rest of it has waited long enough. */

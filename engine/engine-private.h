@@ -12,8 +12,8 @@
 
 G_BEGIN_DECLS
 
-/* Batches are powers of two up to this: five frames run as 4 + 1. A network is
- * prepared for every batch that occurs, which takes from milliseconds to
+/* Batches are powers of two up to this: five frames run as 4 + 1, or as 8 with
+ * idle places where the back end says so. A network is prepared for every batch that occurs, which takes from milliseconds to
  * seconds and its own activations: six batches a size instead of 32. */
 #define YOLO_ENGINE_MAX_BATCH 32
 
@@ -101,6 +101,7 @@ typedef struct {
 /* Frames of one size that run together. */
 typedef struct {
   guint n;
+  guint size;                   /* of the network's batch, n or more */
   YoloJob *jobs[YOLO_ENGINE_MAX_BATCH];
   YoloLetterbox letterbox[YOLO_ENGINE_MAX_BATCH];
   gboolean failed[YOLO_ENGINE_MAX_BATCH];       /* could not be preprocessed */
@@ -166,9 +167,10 @@ guint yolo_engine_batch_size (YoloEngine *engine);
  * running. NULL: none. */
 YoloJob *yolo_engine_take_dropped (YoloEngine *engine, gint64 until);
 /* Moves the frames of the next batch to @jobs [YOLO_ENGINE_MAX_BATCH] if it is
- * time to run it. Returns how many; 0: not before monotonic time @until, or
+ * time to run it, and sets @size to the size of the batch that they run in, as
+ * many or more. Returns how many; 0: not before monotonic time @until, or
  * something changes. */
-guint yolo_engine_take (YoloEngine *engine, YoloJob **jobs, gint64 now, gint64 *until);
+guint yolo_engine_take (YoloEngine *engine, YoloJob **jobs, guint *size, gint64 now, gint64 *until);
 
 /* worker.c. The thread: loads, runs until engine->stop, frees. */
 gpointer yolo_engine_worker (gpointer engine);

@@ -224,7 +224,7 @@ start_batch (YoloEngine * engine, YoloBatch * batch)
   gboolean host = engine->backend->host_memory;
 
   batch->error = NULL;
-  batch->slot = get_slot (engine, batch->n, first->net_height, first->net_width, &batch->error);
+  batch->slot = get_slot (engine, batch->size, first->net_height, first->net_width, &batch->error);
   batch->started = batch->preprocessed = g_get_monotonic_time ();
   if (batch->slot == NULL)
     return;
@@ -391,7 +391,7 @@ run_once (YoloEngine * engine, gint64 * until)
   *until = G_MAXINT64;
   if (engine->n_batches < depth) {
     batch = &engine->batches[(engine->first_batch + engine->n_batches) % YOLO_ENGINE_DEPTH];
-    batch->n = yolo_engine_take (engine, batch->jobs, g_get_monotonic_time (), until);
+    batch->n = yolo_engine_take (engine, batch->jobs, &batch->size, g_get_monotonic_time (), until);
     if (batch->n > 0) {
       g_mutex_unlock (&engine->lock);
       engine->n_batches++;

@@ -54,6 +54,11 @@ typedef struct {
   /* With host_memory: the net's threads, for the caller's own work between its batches. */
   YoloPool *(*pool) (YoloNet *net);
 
+  /* How large a batch to run next when so many frames (1 to 32) are ready: a power
+   * of two; above @frames with idle places for the rest. Quick. NULL: the largest
+   * power of two that the frames fill. */
+  guint (*batch_size) (YoloNet *net, guint frames, guint height, guint width);
+
   /* Makes a plan for the net's precision and readies it: allocates the arena, builds primitives. */
   YoloExec *(*prepare) (YoloNet *net, guint batch, guint height, guint width, GError **error);
   void (*release) (YoloExec *exec);

@@ -87,7 +87,7 @@ test_row (gconstpointer data)
   YoloJob *jobs[YOLO_ENGINE_MAX_BATCH], *job;
   g_autoptr (GString) batches = g_string_new (NULL);
   gint64 now = 1000000, until;
-  guint n;
+  guint n, size;
 
   g_queue_init (&engine.streams);
   engine.groups = g_array_new (FALSE, FALSE, sizeof (YoloGroup));
@@ -111,9 +111,10 @@ test_row (gconstpointer data)
 
   while ((job = yolo_engine_take_dropped (&engine, now)) != NULL)
     end_job (job);
-  while ((n = yolo_engine_take (&engine, jobs, now, &until)) > 0) {
+  while ((n = yolo_engine_take (&engine, jobs, &size, now, &until)) > 0) {
     if (batches->len > 0)
       g_string_append_c (batches, ' ');
+    g_assert_cmpuint (size, ==, n);
     for (guint i = 0; i < n; i++) {
       g_string_append_c (batches, GPOINTER_TO_INT (jobs[i]->tag));
       end_job (jobs[i]);
@@ -124,8 +125,8 @@ test_row (gconstpointer data)
   /* What is left runs when the time has come, and not before. */
   if (until != G_MAXINT64) {
     g_assert_cmpint (until, ==, now - row->age * 1000 + row->timeout * 1000);
-    g_assert_cmpuint (yolo_engine_take (&engine, jobs, until - 1, &until), ==, 0);
-    n = yolo_engine_take (&engine, jobs, until, &until);
+    g_assert_cmpuint (yolo_engine_take (&engine, jobs, &size, until - 1, &until), ==, 0);
+    n = yolo_engine_take (&engine, jobs, &size, until, &until);
     g_assert_cmpuint (n, >, 0);
     for (guint i = 0; i < n; i++)
       end_job (jobs[i]);

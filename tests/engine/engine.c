@@ -155,8 +155,12 @@ test_sharing (void)
     { { .id = "x" }, 6 },
     { { .model_file = file, .id = "y" }, 7 },
     { { .model_file = file }, 0 },
+    { { .model_file = file, .cuda_context = file }, 8 },
+    { { .model_file = file, .cuda_context = other }, 9 },
+    { { .model_file = file, .cuda_context = file }, 8 },
+    { { .model_file = file, .cuda_context = file, .device = YOLO_DEVICE_CPU }, 4 },
   };
-  YoloEngine *got[G_N_ELEMENTS (rows)], *engines[8] = { NULL };
+  YoloEngine *got[G_N_ELEMENTS (rows)], *engines[10] = { NULL };
 
   fake_reset ();
   g_assert_true (g_file_set_contents (file, "", 0, NULL));
@@ -174,7 +178,7 @@ test_sharing (void)
   for (guint i = 0; i < 8; i++)
     for (guint j = 0; j < i; j++)
       g_assert_true (engines[i] != engines[j]);
-  g_assert_cmpuint (fake.loads, ==, 8);
+  g_assert_cmpuint (fake.loads, ==, 10);
   g_assert_cmpuint (fake.unloads, ==, 0);
   g_assert_cmpstr (yolo_engine_backend (engines[0]), ==, "device");
   g_assert_cmpstr (yolo_engine_backend (engines[4]), ==, "host");
@@ -187,7 +191,7 @@ test_sharing (void)
 
   /* It is not kept when nobody has it. */
   got[0] = yolo_engine_get_from (&fake_device, &rows[0].config, NULL);
-  g_assert_cmpuint (fake.loads, ==, 9);
+  g_assert_cmpuint (fake.loads, ==, 11);
   yolo_engine_unref (got[0]);
   assert_gone ();
 
@@ -444,6 +448,35 @@ test_depth (void)
     g_assert_cmpuint (answer.n, ==, 4);
     g_assert_cmpuint (answer.missed, ==, 7);
   }
+  yolo_stream_close (stream);
+  answers_clear (&answers);
+  yolo_engine_unref (engine);
+}
+
+/* Where the device runs three frames as four, the fourth place stays idle. */
+static void
+test_idle_places (void)
+{
+  YoloEngine *engine = get_engine (&fake_device);
+  YoloStream *stream;
+  Answers answers;
+
+  fake.idle = TRUE;
+  fake.hold = TRUE;
+  yolo_engine_set_batching (engine, 4, 0);
+  answers_init (&answers);
+  stream = yolo_engine_open_stream (engine, 8, keep_answer, &answers);
+  submit (stream, 64, 64, 0);
+  fake_wait_held (1);
+  for (guint i = 1; i < 4; i++)
+    submit (stream, 64, 64, i);
+  fake_set_hold (FALSE);
+  yolo_stream_drain (stream);
+  g_assert_cmpuint (fake.batches->len, ==, 2);
+  g_assert_cmpuint (g_array_index (fake.batches, FakeBatch, 1).n, ==, 3);
+  for (guint i = 0; i < 4; i++)
+    g_assert_cmpuint (answer_at (&answers, i).level, ==, i);
+  g_assert_cmpuint (answer_at (&answers, 3).batch, ==, 3);
   yolo_stream_close (stream);
   answers_clear (&answers);
   yolo_engine_unref (engine);
@@ -936,6 +969,7 @@ main (int argc, char **argv)
   g_test_add_func ("/engine/settings", test_settings);
   g_test_add_func ("/engine/times", test_times);
   g_test_add_func ("/engine/depth", test_depth);
+  g_test_add_func ("/engine/idle-places", test_idle_places);
   g_test_add_data_func ("/engine/cancel/host", &fake_host, test_cancel);
   g_test_add_data_func ("/engine/cancel/device", &fake_device, test_cancel);
   g_test_add_func ("/engine/close", test_close);

@@ -172,6 +172,14 @@ prepare (gboolean host, guint batch, guint height, guint width, GError ** error)
   return &e->exec;
 }
 
+static guint
+batch_size (YoloNet * net, guint frames, guint height, guint width)
+{
+  guint below = 1u << (g_bit_storage (frames) - 1);
+
+  return fake.idle && below < frames ? 2 * below : below;
+}
+
 static YoloExec *
 prepare_host (YoloNet * net, guint batch, guint height, guint width, GError ** error)
 {
@@ -206,7 +214,8 @@ submit (YoloExec * exec, guint n, const YoloFrame * frames, YoloDecode * decode,
   gboolean fail;
 
   g_assert_false (e->started);
-  g_assert_cmpuint (n, ==, e->plan.batch);
+  g_assert_cmpuint (n, <=, e->plan.batch);
+  g_assert_true (n == e->plan.batch || fake.idle);
   g_assert_true ((frames == NULL) == (exec->input != NULL));
   g_assert_true ((decode == NULL) == (exec->input != NULL));
 
@@ -279,11 +288,11 @@ finish (YoloExec * exec, GError ** error)
 }
 
 static const YoloBackend host = {
-  "host", TRUE, available, resolve, load, unload, NULL, prepare_host, release, submit, finish
+  "host", TRUE, available, resolve, load, unload, NULL, NULL, prepare_host, release, submit, finish
 };
 
 static const YoloBackend device = {
-  "device", FALSE, available, resolve, load, unload, NULL, prepare_device, release, submit, finish
+  "device", FALSE, available, resolve, load, unload, NULL, batch_size, prepare_device, release, submit, finish
 };
 
 static const YoloBackend missing = {.name = "missing",.available = not_available };

@@ -23,6 +23,7 @@ typedef struct {
   gsize arena;                  /* bytes that each exec says it takes; 0: the truth */
   guint delay;                  /* microseconds that a batch takes */
   gboolean fail_load;
+  gboolean idle;                /* a device runs five frames as eight, not as four and one */
   guint candidates, missed;     /* more of them, of a device; 0: one, none */
   /* What happened. */
   guint held;                   /* calls that wait for `hold` to end */
