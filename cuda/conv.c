@@ -6,6 +6,84 @@
 #include "cuda/conv-params.h"
 #include "cuda/half.h"
 
+/* The largest power of two, up to 16, that divides both. */
+static guint
+alignment (gsize a, gsize b)
+{
+  gsize bits = a | b | 16;
+
+  return (guint) (bits & -bits);
+}
+
+void
+yolo_conv_shape (YoloConvShape *shape, const YoloPlan *plan, const YoloOp *op)
+{
+  const YoloConv *conv = op->conv;
+  const YoloBuffer *in = &plan->buffers[op->in.buffer], *out = &plan->buffers[op->out.buffer];
+  gsize in_size = yolo_dtype_size (in->dtype), out_size = yolo_dtype_size (out->dtype);
+
+  *shape = (YoloConvShape) {
+    .conv = conv, .batch = plan->batch,
+    .in_height = in->height, .in_width = in->width, .out_height = out->height, .out_width = out->width,
+    .in_channels = conv->in_channels, .dtype = in->dtype, .out_dtype = out->dtype,
+    .in_pitch = in->channels, .out_pitch = out->channels,
+    .in_align = alignment (op->in.channel * in_size, in->channels * in_size),
+    .out_align = alignment (op->out.channel * out_size, out->channels * out_size),
+    .residual_align = 16,
+  };
+  if (op->in.buffer == plan->input && conv->groups == 1)
+    shape->in_channels = in->channels;
+  if (op->residual.channels > 0) {
+    const YoloBuffer *residual = &plan->buffers[op->residual.buffer];
+    gsize size = yolo_dtype_size (residual->dtype);
+
+    shape->residual_pitch = residual->channels;
+    shape->residual_align = alignment (op->residual.channel * size, residual->channels * size);
+  }
+}
+
+char *
+yolo_conv_shape_key (const YoloConvShape *shape)
+{
+  const YoloConv *conv = shape->conv;
+
+  return g_strdup_printf ("%s>%s b%u %ux%u>%ux%u c%u>%u g%u k%ux%u s%u,%u p%u,%u d%u,%u a%d pitch%u,%u,%u align%u,%u,%u",
+      yolo_dtype_name (shape->dtype), yolo_dtype_name (shape->out_dtype), shape->batch, shape->in_height,
+      shape->in_width, shape->out_height, shape->out_width, shape->in_channels, conv->out_channels, conv->groups,
+      conv->kernel[0], conv->kernel[1], conv->stride[0], conv->stride[1], conv->pad[0], conv->pad[1],
+      conv->dilation[0], conv->dilation[1], (int) conv->act, shape->in_pitch, shape->out_pitch, shape->residual_pitch,
+      shape->in_align, shape->out_align, shape->residual_align);
+}
+
+double
+yolo_conv_macs (const YoloConvShape *shape)
+{
+  const YoloConv *conv = shape->conv;
+
+  return (double) shape->batch * shape->out_height * shape->out_width * conv->out_channels
+      * (shape->in_channels / conv->groups) * conv->kernel[0] * conv->kernel[1];
+}
+
+gsize
+yolo_conv_in_size (const YoloConvShape *shape)
+{
+  return (gsize) shape->batch * shape->in_height * shape->in_width * shape->in_pitch * yolo_dtype_size (shape->dtype);
+}
+
+gsize
+yolo_conv_out_size (const YoloConvShape *shape)
+{
+  return (gsize) shape->batch * shape->out_height * shape->out_width * shape->out_pitch
+      * yolo_dtype_size (shape->out_dtype);
+}
+
+gsize
+yolo_conv_residual_size (const YoloConvShape *shape)
+{
+  return (gsize) shape->batch * shape->out_height * shape->out_width * shape->residual_pitch
+      * yolo_dtype_size (shape->dtype);
+}
+
 guint
 yolo_conv_packed_channels (const YoloConvShape *shape)
 {

@@ -26,6 +26,17 @@ typedef struct {
   guint in_align, out_align, residual_align;    /* bytes */
 } YoloConvShape;
 
+/* Of an operation of a plan, which must be a convolution. */
+void yolo_conv_shape (YoloConvShape *shape, const YoloPlan *plan, const YoloOp *op);
+
+/* All that matters for speed, as text without blanks at its ends: what
+ * measurements are kept under. Layers of the same shape share them. */
+char *yolo_conv_shape_key (const YoloConvShape *shape);
+double yolo_conv_macs (const YoloConvShape *shape);             /* multiply-adds */
+gsize yolo_conv_in_size (const YoloConvShape *shape);           /* bytes, from the first element's pixel on */
+gsize yolo_conv_out_size (const YoloConvShape *shape);
+gsize yolo_conv_residual_size (const YoloConvShape *shape);
+
 /* Addresses of one launch: of the first element of each view. */
 typedef struct {
   CUdeviceptr in, out, residual;

@@ -1,5 +1,6 @@
 /* The definition of preprocess: one pixel after the other. */
 
+#include "postprocess/pixel.h"
 #include "postprocess/preprocess.h"
 #include "postprocess/sample.h"
 #include "postprocess/tensor.h"
@@ -14,12 +15,6 @@ typedef struct {
   YoloColour colour;
   int x0, y0, width, height;    /* the visible part */
 } Source;
-
-static uint8_t
-clamp_level (int32_t v)
-{
-  return (uint8_t) (v < 0 ? 0 : v > 255 ? 255 : v);
-}
 
 /* A component of the frame's pixel (x, y). */
 static int
@@ -49,10 +44,8 @@ rgb_at (const Source *src, int x, int y)
   if (src->layout->n_components == 1)   /* grey: no colour */
     v[1] = v[2] = 128;
   for (int i = 0; i < 3; i++) {
-    const int32_t *m = src->colour.factor[i];
-    rgb.c[i] = src->layout->yuv
-        ? clamp_level ((m[0] * v[0] + m[1] * v[1] + m[2] * v[2] + src->colour.offset[i]) >> 16)
-        : (uint8_t) v[i];
+    rgb.c[i] = (uint8_t) (src->layout->yuv
+        ? yolo_colour_level (src->colour.factor[i], src->colour.offset[i], v[0], v[1], v[2]) : v[i]);
   }
   return rgb;
 }
@@ -72,7 +65,7 @@ scaled_at (const Source *src, const YoloLetterbox *box, int x, int y)
       Rgb a = rgb_at (src, 2 * x, 2 * y), b = rgb_at (src, 2 * x + 1, 2 * y);
       Rgb c = rgb_at (src, 2 * x, 2 * y + 1), d = rgb_at (src, 2 * x + 1, 2 * y + 1);
       for (int i = 0; i < 3; i++)
-        out.c[i] = (uint8_t) ((a.c[i] + b.c[i] + c.c[i] + d.c[i] + 2) >> 2);
+        out.c[i] = (uint8_t) yolo_scale_half (a.c[i], b.c[i], c.c[i], d.c[i]);
       return out;
     }
 
@@ -82,11 +75,9 @@ scaled_at (const Source *src, const YoloLetterbox *box, int x, int y)
       YoloTap v = yolo_tap_row (y, src->height, box->height);
       Rgb a = rgb_at (src, h.index[0], v.index[0]), b = rgb_at (src, h.index[1], v.index[0]);
       Rgb c = rgb_at (src, h.index[0], v.index[1]), d = rgb_at (src, h.index[1], v.index[1]);
-      for (int i = 0; i < 3; i++) {
-        int top = (a.c[i] * h.weight[0] + b.c[i] * h.weight[1]) >> 4;
-        int bottom = (c.c[i] * h.weight[0] + d.c[i] * h.weight[1]) >> 4;
-        out.c[i] = (uint8_t) ((((top * v.weight[0]) >> 16) + ((bottom * v.weight[1]) >> 16) + 2) >> 2);
-      }
+      for (int i = 0; i < 3; i++)
+        out.c[i] = (uint8_t) yolo_scale_linear (a.c[i], b.c[i], c.c[i], d.c[i],
+            h.weight[0], h.weight[1], v.weight[0], v.weight[1]);
       return out;
     }
   }

@@ -1,4 +1,5 @@
 #include "postprocess/sample.h"
+#include "postprocess/pixel.h"
 
 #include <math.h>
 
@@ -78,20 +79,15 @@ clamp_index (int i, int n)
   return i < 0 ? 0 : i < n ? i : n - 1;
 }
 
-/* The precision of each step is OpenCV's, found by comparison with cv2 4.12
- * and 5.0 on random sizes: the ratio in double through its inverse, the
- * position rounded to float, the weights to 11 bits, a middle to even. */
 static YoloTap
 tap (int i, int n_src, int n_dst, int *first)
 {
-  double ratio = 1 / ((double) n_dst / n_src);
-  float position = (float) ((i + 0.5) * ratio - 0.5);
-  float whole = floorf (position), part = position - whole;
+  int weight[2];
 
-  *first = (int) whole;
+  *first = yolo_tap_at (i, yolo_tap_ratio (n_src, n_dst), &weight[0], &weight[1]);
   return (YoloTap) {
     .index = { clamp_index (*first, n_src), clamp_index (*first + 1, n_src) },
-    .weight = { (int16_t) lrintf ((1 - part) * 2048), (int16_t) lrintf (part * 2048) },
+    .weight = { (int16_t) weight[0], (int16_t) weight[1] },
   };
 }
 

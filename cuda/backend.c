@@ -1,0 +1,519 @@
+/* Runs a plan on the device: everything from the frames' planes to the
+ * candidates is one CUDA graph, launched once a batch and waited for once. */
+
+#include "network/backend.h"
+
+#include <string.h>
+
+#include "cuda/decode.h"
+#include "cuda/net.h"
+#include "cuda/ops.h"
+#include "cuda/preprocess.h"
+#include "cuda/upload.h"
+#include "postprocess/decode.h"
+#include "postprocess/letterbox.h"
+
+/* Of the batches that batch_size() proposes. */
+#define CUDA_MAX_BATCH 32
+
+/* An operation with its addresses. */
+typedef struct {
+  const YoloOp *op;
+  YoloConvShape shape;          /* YOLO_OP_CONV */
+  YoloConvArgs args;
+  const YoloConvCandidate *candidate;
+  YoloOpsTask task;             /* all others */
+} Step;
+
+typedef struct {
+  YoloExec base;
+  CudaNet *net;
+  Step *steps;                  /* base.plan->n_ops */
+  CUstream stream;              /* of this exec: batches of two of them overlap */
+  CUevent done, follow;
+  CUgraphExec graph;
+  guint generation;             /* of the choices that the graph was recorded with */
+
+  CUdeviceptr arena, input, workspace;
+  gsize workspace_size;
+  YoloUpload upload;
+  /* What changes with each batch lies in pinned memory, which the graph copies. */
+  YoloCudaFrame *frames;        /* [batch], pinned */
+  YoloFrame *uploaded;          /* [batch] */
+  CUdeviceptr device_frames;
+  YoloCudaDecoder *decoder;
+
+  struct _YoloDecode *decode;   /* of the batch under way, the caller's */
+  guint n;
+} CudaExec;
+
+static gboolean
+available (guint device, GError **error)
+{
+  g_autoptr (YoloCudaDevice) opened = yolo_cuda_device_get (device, NULL, error);
+
+  return opened != NULL;
+}
+
+static YoloPrecision
+resolve (guint device, YoloPrecision precision, GError **error)
+{
+  if (precision == YOLO_PRECISION_AUTO)
+    return YOLO_PRECISION_FP16;
+  if (precision != YOLO_PRECISION_FP32 && precision != YOLO_PRECISION_FP16)
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION,
+        "CUDA devices cannot run in precision %s: use auto, fp32 or fp16", yolo_precision_name (precision));
+  return precision;
+}
+
+/* Nets */
+
+static void
+unload (YoloNet *base)
+{
+  CudaNet *net = (CudaNet *) base;
+
+  if (net->choices != NULL)
+    yolo_choices_free (net->choices);
+  if (yolo_cuda_enter (net->device, NULL)) {
+    yolo_cuda_free (net->device, net->memory);
+    yolo_cuda_leave (net->device);
+  }
+  g_hash_table_unref (net->weights);
+  g_array_unref (net->times);
+  yolo_model_unref (net->model);
+  yolo_cuda_device_unref (net->device);
+  g_free (net);
+}
+
+static YoloNet *
+load (YoloModel *model, guint device, gpointer context, YoloPrecision precision, guint threads, GError **error)
+{
+  CudaNet *net;
+  gboolean uploaded;
+  GError *failed = NULL;
+
+  precision = resolve (device, precision, &failed);
+  if (failed != NULL) {
+    g_propagate_error (error, failed);
+    return NULL;
+  }
+  YoloCudaDevice *opened = yolo_cuda_device_get (device, context, error);
+  if (opened == NULL)
+    return NULL;
+  net = g_new0 (CudaNet, 1);
+  net->device = opened;
+  net->model = yolo_model_ref (model);
+  net->dtype = precision == YOLO_PRECISION_FP32 ? YOLO_F32 : YOLO_F16;
+  net->times = g_array_new (FALSE, FALSE, sizeof (CudaTime));
+  net->weights = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+  if (yolo_cuda_enter (opened, error)) {
+    net->choices = yolo_choices_new (opened, model->sha256);
+    uploaded = cuda_net_upload (net, error);
+    yolo_cuda_leave (opened);
+    if (uploaded)
+      return (YoloNet *) net;
+  }
+  unload ((YoloNet *) net);
+  return NULL;
+}
+
+/* Microseconds of so many frames in batches of powers of two, none of which is
+ * larger than their number; 0: not known. */
+static double
+time_exactly (CudaNet *net, guint frames, guint height, guint width)
+{
+  double us = 0;
+
+  for (guint bit = 0; frames >> bit != 0; bit++) {
+    const CudaTime *time = frames >> bit & 1 ? cuda_net_time (net, 1u << bit, height, width) : NULL;
+
+    if ((frames >> bit & 1) && (time == NULL || time->us == 0))
+      return 0;
+    us += time != NULL ? time->us : 0;
+  }
+  return us;
+}
+
+/* Five frames run as four and one, or as eight of which three are idle: what is
+ * measured to be faster. The larger batch is tried once, so that it is measured. */
+static guint
+batch_size (YoloNet *base, guint frames, guint height, guint width)
+{
+  CudaNet *net = (CudaNet *) base;
+  guint below = 1u << (g_bit_storage (frames) - 1), above = 2 * below;
+  double exactly = time_exactly (net, frames, height, width);
+  const CudaTime *larger = cuda_net_time (net, above, height, width);
+
+  if (below == frames || above > CUDA_MAX_BATCH || exactly == 0)
+    return below;
+  return larger == NULL || (larger->us > 0 && larger->us < exactly) ? above : below;
+}
+
+/* Execs */
+
+/* Address of a view's first element. */
+static CUdeviceptr
+view_address (const CudaExec *exec, YoloView view)
+{
+  const YoloPlan *plan = exec->base.plan;
+  const YoloBuffer *buffer = &plan->buffers[view.buffer];
+  CUdeviceptr base = view.buffer == plan->input ? exec->input : exec->arena + buffer->offset;
+
+  return view.channels == 0 ? 0 : base + view.channel * yolo_dtype_size (buffer->dtype);
+}
+
+static guint
+view_pitch (const CudaExec *exec, YoloView view)
+{
+  return view.channels == 0 ? 0 : exec->base.plan->buffers[view.buffer].channels;
+}
+
+static void
+describe_conv (CudaExec *exec, Step *step)
+{
+  const YoloOp *op = step->op;
+  const CudaWeights *weights = g_hash_table_lookup (exec->net->weights, op->conv);
+
+  yolo_conv_shape (&step->shape, exec->base.plan, op);
+  step->args = (YoloConvArgs) {
+    .in = view_address (exec, op->in), .out = view_address (exec, op->out),
+    .residual = view_address (exec, op->residual), .weights = weights->weights, .bias = weights->bias,
+  };
+}
+
+static void
+describe_op (CudaExec *exec, Step *step)
+{
+  const YoloPlan *plan = exec->base.plan;
+  const YoloOp *op = step->op;
+  const YoloBuffer *in = &plan->buffers[op->in.buffer], *out = &plan->buffers[op->out.buffer];
+
+  step->task = (YoloOpsTask) {
+    .op = op, .dtype = out->dtype, .batch = plan->batch,
+    .in_height = in->height, .in_width = in->width, .out_height = out->height, .out_width = out->width,
+    .channels = op->in.channels,
+    .in = view_address (exec, op->in), .out = view_address (exec, op->out),
+    .residual = view_address (exec, op->residual),
+    .in_pitch = view_pitch (exec, op->in), .out_pitch = view_pitch (exec, op->out),
+    .residual_pitch = view_pitch (exec, op->residual),
+  };
+}
+
+/* Takes the best way known now for each convolution, with room for the largest workspace. */
+static gboolean
+choose (CudaExec *exec, GError **error)
+{
+  gsize workspace = 0;
+
+  exec->generation = yolo_choices_generation (exec->net->choices);
+  for (guint i = 0; i < exec->base.plan->n_ops; i++) {
+    Step *step = &exec->steps[i];
+
+    if (step->op->type != YOLO_OP_CONV)
+      continue;
+    step->candidate = yolo_choices_get (exec->net->choices, &step->shape, error);
+    if (step->candidate == NULL) {
+      g_prefix_error (error, "%s: ", step->op->name);
+      return FALSE;
+    }
+    workspace = MAX (workspace, step->candidate->workspace);
+  }
+  if (workspace > exec->workspace_size) {
+    yolo_cuda_free (exec->net->device, exec->workspace);
+    exec->workspace_size = 0;
+    exec->workspace = yolo_cuda_alloc (exec->net->device, workspace, "the convolutions' workspace", error);
+    if (exec->workspace == 0)
+      return FALSE;
+    exec->workspace_size = workspace;
+  }
+  for (guint i = 0; i < exec->base.plan->n_ops; i++)
+    exec->steps[i].args.workspace = exec->workspace;
+  return TRUE;
+}
+
+static gboolean
+enqueue_step (CudaExec *exec, const Step *step, GError **error)
+{
+  YoloCudaDevice *device = exec->net->device;
+
+  if (step->op->type == YOLO_OP_CONV)
+    return step->candidate->launch (step->candidate, device, &step->shape, &step->args, exec->stream, error);
+  return yolo_ops_launch (device, &step->task, exec->stream, error);
+}
+
+/* All work of a batch, from the descriptors to the candidates on the host. */
+static gboolean
+enqueue (CudaExec *exec, GError **error)
+{
+  YoloCudaDevice *device = exec->net->device;
+  const YoloPlan *plan = exec->base.plan;
+  const YoloBuffer *input = &plan->buffers[plan->input];
+
+  if (!yolo_cuda_check (device->driver->cuMemcpyHtoDAsync (exec->device_frames, exec->frames,
+              plan->batch * sizeof (YoloCudaFrame), exec->stream), "upload the frames' descriptions", error)
+      || !yolo_cuda_preprocess_launch (device, exec->device_frames, plan->batch, plan->height, plan->width,
+          input->channels, input->dtype, 1, exec->input, exec->stream, error))
+    return FALSE;
+  for (guint i = 0; i < plan->n_ops; i++)
+    if (!enqueue_step (exec, &exec->steps[i], error)) {
+      g_prefix_error (error, "%s: ", exec->steps[i].op->name);
+      return FALSE;
+    }
+  return yolo_cuda_decoder_launch (exec->decoder, exec->stream, error);
+}
+
+/* What a batch of this size takes, for batch_size(). */
+static void
+note_time (CudaExec *exec)
+{
+  const YoloPlan *plan = exec->base.plan;
+  double us = yolo_choices_time (exec->net->choices, plan);
+  CudaTime *time = cuda_net_time (exec->net, plan->batch, plan->height, plan->width);
+
+  if (time == NULL) {
+    CudaTime new = { plan->batch, plan->height, plan->width, us };
+    g_array_append_val (exec->net->times, new);
+  } else {
+    time->us = us;
+  }
+}
+
+/* Records the batch's work as a graph. */
+static gboolean
+record (CudaExec *exec, GError **error)
+{
+  const YoloCudaDriver *driver = exec->net->device->driver;
+  CUgraph graph = NULL;
+  gboolean recorded;
+
+  if (!choose (exec, error))
+    return FALSE;
+  /* Other threads measure on streams of their own meanwhile. */
+  if (!yolo_cuda_check (driver->cuStreamBeginCapture (exec->stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
+          "record the network", error))
+    return FALSE;
+  recorded = enqueue (exec, error);
+  if (!yolo_cuda_check (driver->cuStreamEndCapture (exec->stream, &graph), "record the network",
+          recorded ? error : NULL))
+    recorded = FALSE;
+  if (exec->graph != NULL)
+    driver->cuGraphExecDestroy (exec->graph);
+  exec->graph = NULL;
+  if (recorded)
+    recorded = yolo_cuda_check (driver->cuGraphInstantiateWithFlags (&exec->graph, graph, 0), "ready the network", error);
+  if (graph != NULL)
+    driver->cuGraphDestroy (graph);
+  if (recorded)
+    note_time (exec);
+  return recorded;
+}
+
+/* Fills what the graph reads from pinned memory; slots beyond the batch are idle. */
+static void
+describe_batch (CudaExec *exec, const YoloFrame *frames, guint n, const YoloDecode *decode)
+{
+  const YoloPlan *plan = exec->base.plan;
+
+  for (guint i = 0; i < plan->batch; i++) {
+    const YoloFrame *frame = &frames[i];
+    YoloLetterbox box;
+
+    if (i >= n) {
+      yolo_cuda_preprocess_idle (&exec->frames[i]);
+      yolo_cuda_decoder_describe (exec->decoder, i, NULL);
+      continue;
+    }
+    yolo_letterbox_init (&box, frame->crop.width > 0 ? frame->crop.width : frame->width,
+        frame->crop.width > 0 ? frame->crop.height : frame->height, (int) plan->width, (int) plan->height);
+    yolo_cuda_preprocess_describe (&exec->frames[i], frame, &box);
+    yolo_cuda_decoder_describe (exec->decoder, i, &decode[i]);
+  }
+}
+
+/* A batch without frames: what the driver loads or readies at the first use of a
+ * kernel it cannot do while a stream is recorded, and an error shows here. */
+static gboolean
+warm_up (CudaExec *exec, GError **error)
+{
+  describe_batch (exec, NULL, 0, NULL);
+  return choose (exec, error) && enqueue (exec, error)
+      && yolo_cuda_check (exec->net->device->driver->cuStreamSynchronize (exec->stream), "run the network", error);
+}
+
+static void
+release_on_device (CudaExec *exec)
+{
+  YoloCudaDevice *device = exec->net->device;
+  const YoloCudaDriver *driver = device->driver;
+
+  if (exec->stream != NULL)
+    driver->cuStreamSynchronize (exec->stream);
+  if (exec->graph != NULL)
+    driver->cuGraphExecDestroy (exec->graph);
+  if (exec->decoder != NULL)
+    yolo_cuda_decoder_free (exec->decoder);
+  yolo_upload_clear (&exec->upload, device);
+  yolo_cuda_free_host (device, exec->frames);
+  yolo_cuda_free (device, exec->device_frames);
+  yolo_cuda_free (device, exec->arena);
+  yolo_cuda_free (device, exec->input);
+  yolo_cuda_free (device, exec->workspace);
+  if (exec->done != NULL)
+    driver->cuEventDestroy (exec->done);
+  if (exec->follow != NULL)
+    driver->cuEventDestroy (exec->follow);
+  if (exec->stream != NULL)
+    driver->cuStreamDestroy (exec->stream);
+}
+
+static void
+release (YoloExec *base)
+{
+  CudaExec *exec = (CudaExec *) base;
+
+  if (yolo_cuda_enter (exec->net->device, NULL)) {
+    release_on_device (exec);
+    yolo_cuda_leave (exec->net->device);
+  }
+  g_free (exec->steps);
+  g_free (exec->uploaded);
+  yolo_plan_free ((YoloPlan *) exec->base.plan);
+  g_free (exec);
+}
+
+static gboolean
+allocate (CudaExec *exec, GError **error)
+{
+  YoloCudaDevice *device = exec->net->device;
+  const YoloCudaDriver *driver = device->driver;
+  const YoloPlan *plan = exec->base.plan;
+  gsize frames = plan->batch * sizeof (YoloCudaFrame);
+  int least = 0, greatest = 0;
+
+  driver->cuCtxGetStreamPriorityRange (&least, &greatest);
+  /* The host sleeps while the device works: cores are for decoders. */
+  return yolo_cuda_check (driver->cuStreamCreateWithPriority (&exec->stream, CU_STREAM_NON_BLOCKING, greatest),
+      "make a stream", error)
+      && yolo_cuda_check (driver->cuEventCreate (&exec->done, CU_EVENT_DISABLE_TIMING | CU_EVENT_BLOCKING_SYNC),
+      "make an event", error)
+      && yolo_cuda_check (driver->cuEventCreate (&exec->follow, CU_EVENT_DISABLE_TIMING), "make an event", error)
+      && (exec->arena = yolo_cuda_alloc (device, plan->arena_size, "activations", error)) != 0
+      && (exec->input = yolo_cuda_alloc (device, plan->buffers[plan->input].size, "the network's input", error)) != 0
+      && (exec->device_frames = yolo_cuda_alloc (device, frames, "frame descriptions", error)) != 0
+      && (exec->frames = yolo_cuda_alloc_host (device, frames, "frame descriptions", error)) != NULL;
+}
+
+static gboolean
+ready (CudaExec *exec, GError **error)
+{
+  const YoloPlan *plan = exec->base.plan;
+  CUdeviceptr box[YOLO_MAX_LEVELS], cls[YOLO_MAX_LEVELS];
+
+  if (!allocate (exec, error))
+    return FALSE;
+  for (guint i = 0; i < plan->model->n_levels; i++) {
+    box[i] = view_address (exec, plan->box[i]);
+    cls[i] = view_address (exec, plan->cls[i]);
+  }
+  exec->decoder = yolo_cuda_decoder_new (exec->net->device, plan, box, cls, error);
+  if (exec->decoder == NULL)
+    return FALSE;
+  exec->uploaded = g_new (YoloFrame, plan->batch);
+  exec->steps = g_new0 (Step, plan->n_ops);
+  for (guint i = 0; i < plan->n_ops; i++) {
+    exec->steps[i].op = &plan->ops[i];
+    if (plan->ops[i].type == YOLO_OP_CONV)
+      describe_conv (exec, &exec->steps[i]);
+    else
+      describe_op (exec, &exec->steps[i]);
+  }
+  return warm_up (exec, error) && record (exec, error);
+}
+
+static YoloExec *
+prepare (YoloNet *base, guint batch, guint height, guint width, GError **error)
+{
+  CudaNet *net = (CudaNet *) base;
+  YoloPlan *plan = cuda_net_plan (net, batch, height, width, error);
+  CudaExec *exec;
+  gboolean done = FALSE;
+
+  if (plan == NULL)
+    return NULL;
+  exec = g_new0 (CudaExec, 1);
+  exec->base.plan = plan;
+  exec->net = net;
+  if (yolo_cuda_enter (net->device, error)) {
+    done = ready (exec, error);
+    yolo_cuda_leave (net->device);
+  }
+  if (done)
+    return (YoloExec *) exec;
+  release ((YoloExec *) exec);
+  return NULL;
+}
+
+/* Batches */
+
+static gboolean
+start (CudaExec *exec, guint n, const YoloFrame *frames, YoloDecode *decode, GError **error)
+{
+  YoloCudaDevice *device = exec->net->device;
+  const YoloCudaDriver *driver = device->driver;
+
+  if ((exec->graph == NULL || exec->generation != yolo_choices_generation (exec->net->choices))
+      && !record (exec, error))
+    return FALSE;
+  if (!yolo_upload_frames (&exec->upload, device, frames, n, exec->uploaded, exec->stream, exec->follow, error))
+    return FALSE;
+  describe_batch (exec, exec->uploaded, n, decode);
+  return yolo_cuda_check (driver->cuGraphLaunch (exec->graph, exec->stream), "start the network", error)
+      && yolo_cuda_check (driver->cuEventRecord (exec->done, exec->stream), "start the network", error);
+}
+
+static gboolean
+submit (YoloExec *base, guint n, const YoloFrame *frames, YoloDecode *decode, GError **error)
+{
+  CudaExec *exec = (CudaExec *) base;
+  gboolean started;
+
+  if (!yolo_cuda_enter (exec->net->device, error))
+    return FALSE;
+  started = start (exec, n, frames, decode, error);
+  if (!started)
+    /* what is enqueued must not read the frames after they went back */
+    exec->net->device->driver->cuStreamSynchronize (exec->stream);
+  yolo_cuda_leave (exec->net->device);
+  exec->decode = decode;
+  exec->n = n;
+  return started;
+}
+
+static gboolean
+wait (YoloExec *base, GError **error)
+{
+  CudaExec *exec = (CudaExec *) base;
+  gboolean done;
+
+  if (!yolo_cuda_enter (exec->net->device, error))
+    return FALSE;
+  done = yolo_cuda_check (exec->net->device->driver->cuEventSynchronize (exec->done), "run the network", error);
+  yolo_cuda_leave (exec->net->device);
+  for (guint i = 0; done && i < exec->n; i++)
+    yolo_cuda_decoder_read (exec->decoder, i, &exec->decode[i]);
+  return done;
+}
+
+const YoloBackend yolo_cuda_backend = {
+  .name = "cuda",
+  .available = available,
+  .resolve = resolve,
+  .load = load,
+  .unload = unload,
+  .batch_size = batch_size,
+  .prepare = prepare,
+  .release = release,
+  .submit = submit,
+  .wait = wait,
+};

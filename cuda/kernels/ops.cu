@@ -1,0 +1,220 @@
+/* Operations that move more than they compute. A thread handles one vector of
+ * a pixel's channels: 16 bytes, or one element where addresses allow no more. */
+
+#include <stdint.h>
+
+#include "cuda/kernels/common.cuh"
+#include "cuda/kernels/ops.h"
+
+/* N neighbouring channels. */
+template <typename T, int N>
+struct alignas (sizeof (T) * N) Pack {
+  T v[N];
+};
+
+template <typename T> struct Lowest;
+template <> struct Lowest<float> { static __device__ float get () { return -INFINITY; } };
+template <> struct Lowest<__half> { static __device__ __half get () { return __ushort_as_half (0xfc00); } };
+template <> struct Lowest<int8_t> { static __device__ int8_t get () { return -128; } };
+
+static __device__ __forceinline__ float larger (float a, float b) { return fmaxf (a, b); }
+static __device__ __forceinline__ __half larger (__half a, __half b) { return __hgt (b, a) ? b : a; }
+static __device__ __forceinline__ int8_t larger (int8_t a, int8_t b) { return a > b ? a : b; }
+
+template <typename T, int N>
+static __device__ __forceinline__ Pack<T, N>
+larger (const Pack<T, N> &a, const Pack<T, N> &b)
+{
+  Pack<T, N> r;
+
+#pragma unroll
+  for (int i = 0; i < N; i++)
+    r.v[i] = larger (a.v[i], b.v[i]);
+  return r;
+}
+
+template <typename T, int N>
+static __device__ __forceinline__ Pack<T, N>
+lowest ()
+{
+  Pack<T, N> r;
+
+#pragma unroll
+  for (int i = 0; i < N; i++)
+    r.v[i] = Lowest<T>::get ();
+  return r;
+}
+
+/* Which vector of which pixel of the output a thread has. */
+struct Place {
+  bool inside;
+  int c, x, y, n;               /* c: first channel */
+  long long pixel;
+};
+
+template <int N>
+static __device__ __forceinline__ Place
+place_of (const YoloOpsParams &p)
+{
+  long long index = (long long) blockIdx.x * blockDim.x + threadIdx.x;
+  int vectors = p.channels / N;
+  Place at;
+
+  at.pixel = index / vectors;
+  at.c = (int) (index - at.pixel * vectors) * N;
+  long long row = at.pixel / p.out_width;
+  at.x = (int) (at.pixel - row * p.out_width);
+  at.n = (int) (row / p.out_height);
+  at.y = (int) (row - (long long) at.n * p.out_height);
+  at.inside = at.n < p.batch;
+  return at;
+}
+
+template <typename T, int N>
+static __device__ __forceinline__ const Pack<T, N> *
+in_at (const YoloOpsParams &p, int n, int y, int x, int c)
+{
+  return (const Pack<T, N> *) ((const T *) p.in + (((long long) n * p.in_height + y) * p.in_width + x) * p.in_pitch + c);
+}
+
+template <typename T, int N>
+static __device__ __forceinline__ Pack<T, N> *
+out_at (const YoloOpsParams &p, long long pixel, int c)
+{
+  return (Pack<T, N> *) ((T *) p.out + pixel * p.out_pitch + c);
+}
+
+/* Max pooling. Reads kernel^2 elements, nearly all from the caches, and writes one. */
+template <typename T, int N>
+static __device__ void
+pool (const YoloOpsParams &p)
+{
+  Place at = place_of<N> (p);
+  Pack<T, N> max = lowest<T, N> ();
+
+  if (!at.inside)
+    return;
+  for (int ky = 0; ky < p.kernel; ky++) {
+    int y = at.y * p.stride + ky - p.pad;
+    if (y < 0 || y >= p.in_height)
+      continue;
+    for (int kx = 0; kx < p.kernel; kx++) {
+      int x = at.x * p.stride + kx - p.pad;
+      if (x >= 0 && x < p.in_width)
+        max = larger (max, *in_at<T, N> (p, at.n, y, x, at.c));
+    }
+  }
+  *out_at<T, N> (p, at.pixel, at.c) = max;
+}
+
+/* Nearest neighbours; at scale 1 a copy. Writes every element once, reads it once from memory. */
+template <typename T, int N>
+static __device__ void
+upsample (const YoloOpsParams &p)
+{
+  Place at = place_of<N> (p);
+
+  if (at.inside)
+    *out_at<T, N> (p, at.pixel, at.c) = *in_at<T, N> (p, at.n, at.y / p.scale, at.x / p.scale, at.c);
+}
+
+/* Two elements read, one written. */
+template <typename T, int N>
+static __device__ void
+add (const YoloOpsParams &p)
+{
+  Place at = place_of<N> (p);
+
+  if (!at.inside)
+    return;
+  Pack<T, N> a = *in_at<T, N> (p, at.n, at.y, at.x, at.c), r;
+  Pack<T, N> b = *(const Pack<T, N> *) ((const T *) p.residual + at.pixel * p.residual_pitch + at.c);
+#pragma unroll
+  for (int i = 0; i < N; i++)
+    store (&r.v[i], to_float (a.v[i]) + to_float (b.v[i]));
+  *out_at<T, N> (p, at.pixel, at.c) = r;
+}
+
+/* One element read, one written. */
+template <typename T, int N>
+static __device__ void
+act (const YoloOpsParams &p)
+{
+  Place at = place_of<N> (p);
+
+  if (!at.inside)
+    return;
+  Pack<T, N> a = *in_at<T, N> (p, at.n, at.y, at.x, at.c), r;
+#pragma unroll
+  for (int i = 0; i < N; i++)
+    store (&r.v[i], activate (p.act, to_float (a.v[i])));
+  *out_at<T, N> (p, at.pixel, at.c) = r;
+}
+
+/* SPPF: a chain of `repeat` poolings of stride 1, whose outputs lie side by
+ * side. The i-th is the maximum over a window of i * (kernel / 2) pixels to each
+ * side, so all come from one read of the input: a block loads a tile of one
+ * vector with its border, takes the maxima along rows for every i, each from the
+ * one before, and then along columns. Per element: 1 + border read, `repeat`
+ * written, about 2 * repeat * (kernel / 2) maxima along rows and half of
+ * repeat * (repeat + 1) * kernel along columns. */
+template <typename T, int N>
+static __device__ void
+chain (const YoloOpsParams &p)
+{
+  extern __shared__ uint4 memory[];
+  const int tile = YOLO_CHAIN_TILE, radius = p.kernel / 2, border = radius * p.repeat, side = tile + 2 * border;
+  Pack<T, N> *in = (Pack<T, N> *) memory, *rows = in + side * side;     /* rows [repeat][side][tile] */
+  int tiles_x = (p.out_width + tile - 1) / tile, tiles_y = (p.out_height + tile - 1) / tile;
+  int vectors = p.channels / N;
+  /* neighbouring vectors of a tile in neighbouring blocks: they share cache lines */
+  int c = blockIdx.x % vectors * N;
+  long long rest = blockIdx.x / vectors;
+  int x0 = (int) (rest % tiles_x) * tile, y0 = (int) (rest / tiles_x % tiles_y) * tile, n = (int) (rest / tiles_x / tiles_y);
+
+  for (int i = threadIdx.x; i < side * side; i += blockDim.x) {
+    int y = y0 + i / side - border, x = x0 + i % side - border;
+    in[i] = y >= 0 && y < p.in_height && x >= 0 && x < p.in_width ? *in_at<T, N> (p, n, y, x, c) : lowest<T, N> ();
+  }
+  __syncthreads ();
+  for (int i = threadIdx.x; i < side * tile; i += blockDim.x) {
+    const Pack<T, N> *middle = in + i / tile * side + i % tile + border;
+    Pack<T, N> max = *middle;
+
+    for (int r = 0; r < p.repeat; r++) {
+      for (int d = r * radius + 1; d <= (r + 1) * radius; d++)
+        max = larger (max, larger (middle[-d], middle[d]));
+      rows[r * side * tile + i] = max;
+    }
+  }
+  __syncthreads ();
+  for (int i = threadIdx.x; i < tile * tile; i += blockDim.x) {
+    int y = y0 + i / tile, x = x0 + i % tile;
+
+    if (y >= p.out_height || x >= p.out_width)
+      continue;
+    for (int r = 0; r < p.repeat; r++) {
+      const Pack<T, N> *middle = rows + r * side * tile + (i / tile + border) * tile + i % tile;
+      Pack<T, N> max = *middle;
+
+      for (int d = 1; d <= (r + 1) * radius; d++)
+        max = larger (max, larger (middle[-d * tile], middle[d * tile]));
+      *out_at<T, N> (p, ((long long) n * p.out_height + y) * p.out_width + x, r * p.channels + c) = max;
+    }
+  }
+}
+
+#define KERNEL(operation, type, T, N, width) \
+  extern "C" __global__ void __launch_bounds__ (256) \
+  operation##_##type##_##width (const __grid_constant__ YoloOpsParams p) \
+  { \
+    operation<T, N> (p); \
+  }
+#define MOVES(type, T, N, width) \
+  KERNEL (pool, type, T, N, width) KERNEL (upsample, type, T, N, width) KERNEL (chain, type, T, N, width)
+#define COMPUTES(type, T, N, width) \
+  KERNEL (add, type, T, N, width) KERNEL (act, type, T, N, width)
+
+MOVES (f32, float, 4, wide) MOVES (f32, float, 1, one) COMPUTES (f32, float, 4, wide) COMPUTES (f32, float, 1, one)
+MOVES (f16, __half, 8, wide) MOVES (f16, __half, 1, one) COMPUTES (f16, __half, 8, wide) COMPUTES (f16, __half, 1, one)
+MOVES (s8, int8_t, 16, wide) MOVES (s8, int8_t, 1, one)

@@ -1,0 +1,36 @@
+/* What the preprocess kernel is given; read by C and by CUDA. */
+
+#ifndef YOLO_KERNELS_PREPROCESS_H
+#define YOLO_KERNELS_PREPROCESS_H
+
+#include <stdint.h>
+
+/* A frame and its place in the network's input, all that depends on neither
+ * the pixel nor the tensor worked out. See postprocess/sample.h. */
+typedef struct {
+  const uint8_t *plane[3];      /* device addresses */
+  int64_t stride[3];            /* bytes */
+  struct {
+    int plane, step, offset, x_shift, y_shift;
+  } component[3];
+  int n_components, bits, yuv;
+  int32_t factor[3][3], offset[3];      /* YoloColour */
+  int x0, y0, width, height;    /* the visible part, pixels of the frame */
+  int left, top, scaled_width, scaled_height;   /* its place in the input, pixels */
+  int scale;                    /* YoloScale */
+  int idle;                     /* no frame: all border */
+  double ratio_x, ratio_y;      /* visible pixels per pixel of the input */
+} YoloCudaFrame;
+
+typedef struct {
+  const YoloCudaFrame *frames;  /* [batch], device */
+  void *out;                    /* [batch][height][width][channels] */
+  int height, width, channels;
+  float inverse_scale;          /* of s8: rint (level * inverse_scale), at most 127 */
+} YoloPreprocessParams;
+
+/* Pixels of a block. */
+#define YOLO_PREPROCESS_WIDTH 32
+#define YOLO_PREPROCESS_HEIGHT 8
+
+#endif

@@ -1,0 +1,44 @@
+/* A model's weights on a device, and what its convolutions are computed with. */
+
+#ifndef YOLO_CUDA_NET_H
+#define YOLO_CUDA_NET_H
+
+#include "cuda/conv.h"
+#include "cuda/choices.h"
+#include "network/backend.h"
+
+G_BEGIN_DECLS
+
+/* A convolution's constants on the device, parts of net->weights. */
+typedef struct {
+  CUdeviceptr weights, bias;
+} CudaWeights;
+
+/* What the convolutions of a batch take, as measured. */
+typedef struct {
+  guint batch, height, width;
+  double us;                    /* 0: not measured yet */
+} CudaTime;
+
+typedef struct {
+  YoloCudaDevice *device;
+  YoloModel *model;
+  YoloDType dtype;              /* of activations and weights */
+  CUdeviceptr memory;           /* all weights and biases */
+  GHashTable *weights;          /* YoloConv -> CudaWeights */
+  YoloChoices *choices;
+  GArray *times;                /* CudaTime: of the batches that were ever recorded */
+} CudaNet;
+
+/* A plan as this back end runs it: pixels of the input are whole vectors. */
+YoloPlan *cuda_net_plan (const CudaNet *net, guint batch, guint height, guint width, GError **error);
+
+/* NULL: no such batch was recorded. Valid until the next one is. */
+CudaTime *cuda_net_time (CudaNet *net, guint batch, guint height, guint width);
+
+/* Uploads the weights of all convolutions of the model, once. In the device's context. */
+gboolean cuda_net_upload (CudaNet *net, GError **error);
+
+G_END_DECLS
+
+#endif

@@ -1,0 +1,98 @@
+#include "cuda/ops.h"
+
+#include "cuda/kernels/ops.h"
+
+#define BLOCK 256
+#define MAX_SHARED (48 * 1024)  /* without opting in */
+
+/* Whether every vector of the views lies on a multiple of 16 bytes. */
+static gboolean
+is_wide (const YoloOpsTask *task)
+{
+  gsize size = yolo_dtype_size (task->dtype);
+  gsize bits = (gsize) task->in | task->out | task->residual | task->in_pitch * size | task->out_pitch * size
+      | task->residual_pitch * size | task->channels * size;
+
+  return bits % 16 == 0;
+}
+
+static gboolean
+launch (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsParams *params, const char *operation,
+    guint64 blocks, guint shared, CUstream stream, GError **error)
+{
+  char name[32];
+  CUfunction function;
+
+  g_snprintf (name, sizeof (name), "%s_%s_%s", operation, yolo_dtype_name (task->dtype), is_wide (task) ? "wide" : "one");
+  function = yolo_cuda_function (device, YOLO_CUDA_MODULE_ops, name, error);
+  return function != NULL
+      && yolo_cuda_launch (device, function, (guint) blocks, 1, 1, BLOCK, shared, stream, params, error);
+}
+
+/* One thread a vector of the output. */
+static gboolean
+launch_vectors (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsParams *params, const char *operation,
+    CUstream stream, GError **error)
+{
+  guint64 pixels = (guint64) task->batch * task->out_height * task->out_width;
+  guint64 vectors = pixels * task->channels / (is_wide (task) ? 16 / yolo_dtype_size (task->dtype) : 1);
+
+  return launch (device, task, params, operation, (vectors + BLOCK - 1) / BLOCK, 0, stream, error);
+}
+
+/* In one pass where its tile fits, else one pooling after the other. */
+static gboolean
+launch_chain (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *params, CUstream stream, GError **error)
+{
+  gsize size = yolo_dtype_size (task->dtype), vector = is_wide (task) ? 16 : size;
+  gsize shared = YOLO_CHAIN_SHARED ((gsize) task->op->kernel, task->op->repeat, vector);
+  guint64 tiles = (guint64) ((task->out_width + YOLO_CHAIN_TILE - 1) / YOLO_CHAIN_TILE)
+      * ((task->out_height + YOLO_CHAIN_TILE - 1) / YOLO_CHAIN_TILE);
+
+  if (shared <= MAX_SHARED)
+    return launch (device, task, params, "chain", tiles * task->batch * (task->channels * size / vector), (guint) shared,
+        stream, error);
+  for (guint i = 0; i < task->op->repeat; i++) {
+    if (!launch_vectors (device, task, params, "pool", stream, error))
+      return FALSE;
+    params->in = params->out;
+    params->in_pitch = params->out_pitch;
+    params->out = (guint8 *) params->out + task->channels * size;
+  }
+  return TRUE;
+}
+
+gboolean
+yolo_ops_launch (YoloCudaDevice *device, const YoloOpsTask *task, CUstream stream, GError **error)
+{
+  const YoloOp *op = task->op;
+  YoloOpsParams params = {
+    .in = (const void *) task->in, .residual = (const void *) task->residual, .out = (void *) task->out,
+    .batch = (int) task->batch, .in_height = (int) task->in_height, .in_width = (int) task->in_width,
+    .out_height = (int) task->out_height, .out_width = (int) task->out_width, .channels = (int) task->channels,
+    .in_pitch = (int) task->in_pitch, .residual_pitch = (int) task->residual_pitch, .out_pitch = (int) task->out_pitch,
+    .kernel = (int) op->kernel, .stride = (int) op->stride, .pad = (int) op->pad, .repeat = (int) op->repeat,
+    .scale = 1, .act = (int) op->act,
+  };
+
+  switch (op->type) {
+    case YOLO_OP_MAX_POOL:
+      return op->repeat > 1 ? launch_chain (device, task, &params, stream, error)
+          : launch_vectors (device, task, &params, "pool", stream, error);
+    case YOLO_OP_UPSAMPLE:
+      params.scale = (int) op->scale;
+      return launch_vectors (device, task, &params, "upsample", stream, error);
+    case YOLO_OP_COPY:
+      return launch_vectors (device, task, &params, "upsample", stream, error);
+    case YOLO_OP_ADD:
+    case YOLO_OP_ACT:
+      if (task->dtype != YOLO_S8)
+        return launch_vectors (device, task, &params, op->type == YOLO_OP_ADD ? "add" : "act", stream, error);
+      break;
+    default:
+      break;
+  }
+  g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED, "%s: no kernel does this in %s", op->name,
+      yolo_dtype_name (task->dtype));
+  return FALSE;
+}

@@ -1,0 +1,212 @@
+#include "cuda/upload.h"
+
+#include <string.h>
+
+#include "postprocess/sample.h"
+
+/* Of planes and their rows on the device: whole 16-byte loads, whole cache lines. */
+#define ALIGN(x) (((x) + 127) & ~(gsize) 127)
+
+typedef struct {
+  gsize bytes, rows;            /* 0: the format has no such plane */
+} PlaneSize;
+
+static void
+plane_sizes (const YoloFrame *frame, PlaneSize sizes[3])
+{
+  const YoloLayout *layout = &yolo_layouts[frame->format];
+  gsize sample = layout->bits > 8 ? 2 : 1;
+
+  memset (sizes, 0, 3 * sizeof (*sizes));
+  for (int i = 0; i < layout->n_components; i++) {
+    PlaneSize *size = &sizes[layout->component[i].plane];
+    gsize last = (gsize) ((frame->width - 1) >> layout->component[i].x_shift);
+
+    size->bytes = MAX (size->bytes, last * layout->component[i].step + layout->component[i].offset + sample);
+    size->rows = MAX (size->rows, ((gsize) (frame->height - 1) >> layout->component[i].y_shift) + 1);
+  }
+}
+
+static gsize
+frame_size (const YoloFrame *frame)
+{
+  PlaneSize sizes[3];
+  gsize size = 0;
+
+  plane_sizes (frame, sizes);
+  for (guint i = 0; i < 3; i++)
+    size += ALIGN (sizes[i].bytes) * sizes[i].rows;
+  return size;
+}
+
+/* The context of the frame's planes. */
+static CUcontext
+context_of (YoloUpload *upload, YoloCudaDevice *device, const YoloFrame *frame, GError **error)
+{
+  if (frame->cuda_context != NULL)
+    return frame->cuda_context;
+  if (device->primary)
+    return device->context;
+  if (upload->primary == NULL
+      && !yolo_cuda_check (device->driver->cuDevicePrimaryCtxRetain (&upload->primary, device->device),
+          "use the device's primary context", error))
+    return NULL;
+  return upload->primary;
+}
+
+static gboolean
+grow (YoloUpload *upload, YoloCudaDevice *device, gsize pinned, gsize memory, GError **error)
+{
+  if (pinned > upload->pinned_size) {
+    yolo_cuda_free_host (device, upload->pinned);
+    upload->pinned_size = 0;
+    upload->pinned = yolo_cuda_alloc_host (device, pinned, "frames in pinned memory", error);
+    if (upload->pinned == NULL)
+      return FALSE;
+    upload->pinned_size = pinned;
+  }
+  if (memory > upload->memory_size) {
+    yolo_cuda_free (device, upload->memory);
+    upload->memory_size = 0;
+    upload->memory = yolo_cuda_alloc (device, memory, "frames", error);
+    if (upload->memory == 0)
+      return FALSE;
+    upload->memory_size = memory;
+  }
+  return TRUE;
+}
+
+/* A copy of the rows on the host is the price of pageable memory: the device
+ * reads pinned memory by itself, at the bus's full speed and without a wait. */
+static gboolean
+from_host (YoloCudaDevice *device, const YoloFrame *frame, guint8 *pinned, CUdeviceptr memory, YoloFrame *ready,
+    CUstream stream, GError **error)
+{
+  PlaneSize sizes[3];
+  gsize offset = 0;
+
+  plane_sizes (frame, sizes);
+  for (guint i = 0; i < 3; i++) {
+    if (sizes[i].rows == 0)
+      continue;
+    gsize stride = ALIGN (sizes[i].bytes);
+    for (gsize y = 0; y < sizes[i].rows; y++)
+      memcpy (pinned + offset + y * stride, (const guint8 *) frame->plane[i] + (gssize) y * frame->stride[i],
+          sizes[i].bytes);
+    ready->plane[i] = (const void *) (memory + offset);
+    ready->stride[i] = (ptrdiff_t) stride;
+    offset += stride * sizes[i].rows;
+  }
+  return yolo_cuda_check (device->driver->cuMemcpyHtoDAsync (memory, pinned, offset, stream), "upload a frame", error);
+}
+
+/* Once a frame, and only where two contexts meet: an event of one is not known to the other. */
+static gboolean
+wait_foreign (YoloCudaDevice *device, CUcontext context, const YoloFrame *frame, GError **error)
+{
+  CUcontext popped;
+  gboolean done;
+
+  if (frame->cuda_stream == NULL)
+    return TRUE;
+  if (!yolo_cuda_check (device->driver->cuCtxPushCurrent (context), "use the context of a frame", error))
+    return FALSE;
+  done = yolo_cuda_check (device->driver->cuStreamSynchronize (frame->cuda_stream), "wait for a frame", error);
+  device->driver->cuCtxPopCurrent (&popped);
+  return done;
+}
+
+static gboolean
+from_context (YoloCudaDevice *device, CUcontext context, const YoloFrame *frame, CUdeviceptr memory, YoloFrame *ready,
+    CUstream stream, GError **error)
+{
+  PlaneSize sizes[3];
+
+  plane_sizes (frame, sizes);
+  if (!wait_foreign (device, context, frame, error))
+    return FALSE;
+  for (guint i = 0; i < 3; i++) {
+    if (sizes[i].rows == 0)
+      continue;
+    gsize stride = ALIGN (sizes[i].bytes);
+    CUDA_MEMCPY3D_PEER copy = {
+      .srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = (CUdeviceptr) frame->plane[i], .srcContext = context,
+      .srcPitch = (gsize) frame->stride[i], .srcHeight = sizes[i].rows,
+      .dstMemoryType = CU_MEMORYTYPE_DEVICE, .dstDevice = memory, .dstContext = device->context,
+      .dstPitch = stride, .dstHeight = sizes[i].rows,
+      .WidthInBytes = sizes[i].bytes, .Height = sizes[i].rows, .Depth = 1,
+    };
+    if (!yolo_cuda_check (device->driver->cuMemcpy3DPeerAsync (&copy, stream), "copy a frame from another context", error))
+      return FALSE;
+    ready->plane[i] = (const void *) memory;
+    ready->stride[i] = (ptrdiff_t) stride;
+    memory += stride * sizes[i].rows;
+  }
+  return TRUE;
+}
+
+static gboolean
+wait_own (YoloCudaDevice *device, const YoloFrame *frame, CUstream stream, CUevent event, GError **error)
+{
+  const YoloCudaDriver *driver = device->driver;
+
+  if (frame->cuda_stream == NULL)
+    return TRUE;
+  /* A wait takes the event's record as it is now: it may be recorded again at once. */
+  return yolo_cuda_check (driver->cuEventRecord (event, frame->cuda_stream), "follow the stream of a frame", error)
+      && yolo_cuda_check (driver->cuStreamWaitEvent (stream, event, 0), "follow the stream of a frame", error);
+}
+
+gboolean
+yolo_upload_frames (YoloUpload *upload, YoloCudaDevice *device, const YoloFrame *frames, guint n, YoloFrame *ready,
+    CUstream stream, CUevent event, GError **error)
+{
+  gsize pinned = 0, memory = 0;
+
+  for (guint i = 0; i < n; i++) {
+    CUcontext context = device->context;
+
+    if (frames[i].memory == YOLO_MEMORY_CUDA && (context = context_of (upload, device, &frames[i], error)) == NULL)
+      return FALSE;
+    if (frames[i].memory == YOLO_MEMORY_HOST)
+      pinned += frame_size (&frames[i]);
+    if (frames[i].memory == YOLO_MEMORY_HOST || context != device->context)
+      memory += frame_size (&frames[i]);
+  }
+  if (!grow (upload, device, pinned, memory, error))
+    return FALSE;
+
+  pinned = memory = 0;
+  for (guint i = 0; i < n; i++) {
+    const YoloFrame *frame = &frames[i];
+    gboolean done;
+
+    ready[i] = *frame;
+    if (frame->memory == YOLO_MEMORY_HOST) {
+      done = from_host (device, frame, upload->pinned + pinned, upload->memory + memory, &ready[i], stream, error);
+      pinned += frame_size (frame);
+      memory += frame_size (frame);
+    } else {
+      CUcontext context = context_of (upload, device, frame, error);
+      if (context == device->context) {
+        done = wait_own (device, frame, stream, event, error);
+      } else {
+        done = from_context (device, context, frame, upload->memory + memory, &ready[i], stream, error);
+        memory += frame_size (frame);
+      }
+    }
+    if (!done)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+void
+yolo_upload_clear (YoloUpload *upload, YoloCudaDevice *device)
+{
+  yolo_cuda_free_host (device, upload->pinned);
+  yolo_cuda_free (device, upload->memory);
+  if (upload->primary != NULL)
+    device->driver->cuDevicePrimaryCtxRelease (device->device);
+  *upload = (YoloUpload) { 0 };
+}

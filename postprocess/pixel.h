@@ -1,0 +1,73 @@
+/* The arithmetic of preprocess, one value at a time: what the C definition and
+ * the CUDA kernel are both made of. */
+
+#ifndef YOLO_POSTPROCESS_PIXEL_H
+#define YOLO_POSTPROCESS_PIXEL_H
+
+#include <math.h>
+#include <stdint.h>
+
+#ifdef __CUDACC__
+#define YOLO_PIXEL static __host__ __device__ __forceinline__
+#else
+#define YOLO_PIXEL static inline
+#endif
+
+YOLO_PIXEL int
+yolo_clamp_level (int32_t v)
+{
+  return v < 0 ? 0 : v > 255 ? 255 : v;
+}
+
+/* One of R G B: a row of YoloColour's factors and its offset, from Y U V. */
+YOLO_PIXEL int
+yolo_colour_level (const int32_t *factor, int32_t offset, int32_t y, int32_t u, int32_t v)
+{
+  return yolo_clamp_level ((factor[0] * y + factor[1] * u + factor[2] * v + offset) >> 16);
+}
+
+/* Levels at (column, row) a 00, b 10, c 01, d 11. YOLO_SCALE_HALF. */
+YOLO_PIXEL int
+yolo_scale_half (int a, int b, int c, int d)
+{
+  return (a + b + c + d + 2) >> 2;
+}
+
+/* YOLO_SCALE_LINEAR: weights of the columns and the rows in 2048ths. */
+YOLO_PIXEL int
+yolo_scale_linear (int a, int b, int c, int d, int x0, int x1, int y0, int y1)
+{
+  int top = (a * x0 + b * x1) >> 4, bottom = (c * x0 + d * x1) >> 4;
+
+  return (((top * y0) >> 16) + ((bottom * y1) >> 16) + 2) >> 2;
+}
+
+/* Source pixels per destination pixel. */
+YOLO_PIXEL double
+yolo_tap_ratio (int n_src, int n_dst)
+{
+  return 1 / ((double) n_dst / n_src);
+}
+
+/* The first of the two source positions of destination position i, and the
+ * weight of each in 2048ths. The precision of each step is OpenCV's, found by
+ * comparison with cv2 4.12 and 5.0 on random sizes: the ratio in double through
+ * its inverse, the position rounded to float, the weights to 11 bits, a middle
+ * to even. */
+YOLO_PIXEL int
+yolo_tap_at (int i, double ratio, int *weight0, int *weight1)
+{
+#ifdef __CUDA_ARCH__
+  /* two roundings, not the one of a fused multiply-add */
+  float position = (float) __dadd_rn (__dmul_rn (i + 0.5, ratio), -0.5);
+#else
+  float position = (float) ((i + 0.5) * ratio - 0.5);
+#endif
+  float whole = floorf (position), part = position - whole;
+
+  *weight0 = (int) rintf ((1 - part) * 2048);
+  *weight1 = (int) rintf (part * 2048);
+  return (int) whole;
+}
+
+#endif
