@@ -204,7 +204,7 @@ static guint
 list_kernels (YoloChoices *choices, const YoloConvShape *shape, YoloConvCandidate *list, guint max, GError **error)
 {
   GError *failed = NULL;
-  guint n = 0;
+  guint n = yolo_conv_mma_list (choices->device, shape, list, max, &failed);
 
   if (failed == NULL)
     n += yolo_conv_simt_list (choices->device, shape, list + n, max - n, &failed);

@@ -19,6 +19,8 @@ typedef struct {
   int out_f32;                  /* out is float whatever the other tensors are */
   int out_f16;                  /* of s8: out is half */
   float residual_scale, out_inverse;    /* of s8 */
+  void *partial;                /* [splits][pixels][out_channels] sums where K is split, else NULL */
+  int splits;
 } YoloConvParams;
 
 #endif

@@ -1,0 +1,5 @@
+/* Eight-bit integers: sums in 32 bits, exact. */
+
+#include "cuda/kernels/conv_mma.cuh"
+
+CONVOLUTIONS (s8, Byte)

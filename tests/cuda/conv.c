@@ -1,0 +1,361 @@
+/* Every way to compute a convolution, on odd sizes and views, against straight loops. */
+
+#include <math.h>
+#include <string.h>
+
+#include "cuda/conv.h"
+#include "cuda/half.h"
+#include "tests/cuda/harness.h"
+
+typedef struct {
+  const char *name;
+  guint batch, height, width;   /* in */
+  guint in_channels, out_channels, groups;
+  guint kernel[2], stride[2], pad[2], dilation[2];
+  YoloActivation act;
+  guint in_pitch, in_first, out_pitch, out_first;       /* pitches 0: dense */
+  gboolean residual, out_f32;
+} Case;
+
+#define K1 { 1, 1 }, { 1, 1 }, { 0, 0 }, { 1, 1 }
+#define K3 { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }
+#define K3S2 { 3, 3 }, { 2, 2 }, { 1, 1 }, { 1, 1 }
+
+static const Case cases[] = {
+  { "1x1", 2, 5, 7, 16, 32, 1, K1, .act = YOLO_ACT_SILU },
+  { "1x1 views", 1, 5, 7, 32, 24, 1, K1, .act = YOLO_ACT_SILU, 48, 8, 40, 16 },
+  { "1x1 one pixel", 1, 1, 1, 64, 64, 1, K1, .act = YOLO_ACT_NONE },
+  { "1x1 to f32", 2, 4, 5, 64, 80, 1, K1, .act = YOLO_ACT_NONE, .out_f32 = TRUE },
+  { "1x1 odd channels", 1, 6, 5, 91, 91, 1, K1, .act = YOLO_ACT_NONE, .out_f32 = TRUE },
+  { "1x1 odd views", 1, 6, 5, 13, 7, 1, K1, .act = YOLO_ACT_RELU, 20, 3, 11, 1 },
+  { "1x1 deep", 1, 9, 3, 384, 40, 1, K1, .act = YOLO_ACT_SILU },
+  { "3x3", 1, 9, 11, 16, 16, 1, K3, .act = YOLO_ACT_SILU },
+  { "3x3 residual", 2, 6, 5, 32, 32, 1, K3, .act = YOLO_ACT_SILU, 64, 32, 96, 32, .residual = TRUE },
+  { "3x3 wide", 1, 12, 12, 40, 144, 1, K3, .act = YOLO_ACT_SILU },
+  { "3x3 many pixels", 3, 13, 17, 8, 136, 1, K3, .act = YOLO_ACT_SIGMOID },
+  { "3x3 stride 2 stem", 2, 16, 15, 3, 16, 1, K3S2, .act = YOLO_ACT_SILU, 8, 0 },
+  { "3x3 stride 2", 1, 11, 8, 24, 48, 1, K3S2, .act = YOLO_ACT_SILU },
+  { "3x3 odd residual", 1, 5, 6, 19, 21, 1, K3, .act = YOLO_ACT_SILU, .residual = TRUE },
+  { "6x6 stride 2", 1, 12, 14, 3, 16, 1, { 6, 6 }, { 2, 2 }, { 2, 2 }, { 1, 1 }, .act = YOLO_ACT_SILU, 8, 0 },
+  { "1x3", 1, 7, 6, 16, 8, 1, { 1, 3 }, { 1, 1 }, { 0, 1 }, { 1, 1 }, .act = YOLO_ACT_NONE },
+  { "5x3 dilated", 1, 10, 9, 16, 24, 1, { 5, 3 }, { 1, 2 }, { 4, 2 }, { 2, 2 }, .act = YOLO_ACT_RELU },
+  { "3x3 no padding", 1, 5, 5, 8, 8, 1, { 3, 3 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, .act = YOLO_ACT_NONE },
+  { "depthwise", 1, 7, 5, 24, 24, 24, K3, .act = YOLO_ACT_SILU },
+  { "groups", 1, 4, 6, 32, 48, 4, K3, .act = YOLO_ACT_SILU, 40, 8, 48, 0 },
+};
+
+/* The input has its channels padded to whole pixels, as the network's own. */
+static gboolean
+is_padded (const Case *c)
+{
+  return c->in_channels == 3;
+}
+
+static void
+make_conv (const Case *c, YoloConv *conv, guint32 seed)
+{
+  gsize n = (gsize) c->out_channels * c->in_channels / c->groups * c->kernel[0] * c->kernel[1];
+  float *weights = g_new (float, n), *bias = g_new (float, c->out_channels);
+  double scale = 1 / sqrt ((double) n / c->out_channels);
+
+  for (gsize i = 0; i < n; i++)
+    weights[i] = (float) (test_random (&seed) * scale);
+  for (guint o = 0; o < c->out_channels; o++)
+    bias[o] = (float) test_random (&seed);
+  *conv = (YoloConv) {
+    .in_channels = c->in_channels, .out_channels = c->out_channels, .groups = c->groups, .act = c->act,
+    .weights = weights, .bias = bias,
+  };
+  memcpy (conv->kernel, c->kernel, sizeof (conv->kernel));
+  memcpy (conv->stride, c->stride, sizeof (conv->stride));
+  memcpy (conv->pad, c->pad, sizeof (conv->pad));
+  memcpy (conv->dilation, c->dilation, sizeof (conv->dilation));
+}
+
+static double
+activate (YoloActivation act, double x)
+{
+  switch (act) {
+    case YOLO_ACT_SILU:
+      return x / (1 + exp (-x));
+    case YOLO_ACT_RELU:
+      return x > 0 ? x : 0;
+    case YOLO_ACT_SIGMOID:
+      return 1 / (1 + exp (-x));
+    default:
+      return x;
+  }
+}
+
+/* A weight as the type holds it. */
+static double
+rounded_weight (YoloDType dtype, float w, float scale)
+{
+  if (dtype == YOLO_F16)
+    return yolo_half_to_float (yolo_half_from_float (w));
+  if (dtype == YOLO_S8)
+    return CLAMP (lrintf (w / scale), -127, 127);
+  return w;
+}
+
+typedef struct {
+  const Case *c;
+  YoloConv conv;
+  YoloConvShape shape;
+  Tensor in, residual, out;
+  CUdeviceptr weights, bias, scale;
+  float *scales;                /* [out_channels], of s8 */
+  float residual_scale, out_scale;
+  double *expected, *magnitude; /* [pixels][out_channels]; sums of absolute products */
+} Fixture;
+
+#define RESIDUAL_SCALE 0.02f
+#define OUT_SCALE 0.03f
+
+static void
+expect (Fixture *f)
+{
+  const YoloConvShape *s = &f->shape;
+  const YoloConv *conv = &f->conv;
+  guint per_group = conv->in_channels / conv->groups;
+  gsize i = 0;
+
+  for (guint n = 0; n < s->batch; n++)
+    for (guint y = 0; y < s->out_height; y++)
+      for (guint x = 0; x < s->out_width; x++)
+        for (guint o = 0; o < conv->out_channels; o++, i++) {
+          double sum = 0, magnitude = fabs (conv->bias[o]);
+          guint first = o / (conv->out_channels / conv->groups) * per_group;
+
+          for (guint ky = 0; ky < conv->kernel[0]; ky++)
+            for (guint kx = 0; kx < conv->kernel[1]; kx++) {
+              int iy = (int) (y * conv->stride[0] + ky * conv->dilation[0]) - (int) conv->pad[0];
+              int ix = (int) (x * conv->stride[1] + kx * conv->dilation[1]) - (int) conv->pad[1];
+
+              if (iy < 0 || ix < 0 || iy >= (int) s->in_height || ix >= (int) s->in_width)
+                continue;
+              for (guint k = 0; k < per_group; k++) {
+                double product = tensor_get (&f->in, n, (guint) iy, (guint) ix, first + k)
+                    * rounded_weight (s->dtype, conv->weights[((o * per_group + k) * conv->kernel[0] + ky)
+                        * conv->kernel[1] + kx], f->scales[o]);
+                sum += product;
+                magnitude += fabs (product);
+              }
+            }
+          if (s->dtype == YOLO_S8)
+            sum *= f->scales[o];
+          sum = activate (conv->act, sum + conv->bias[o]);
+          if (f->c->residual)
+            sum += tensor_get (&f->residual, n, y, x, o) * (s->dtype == YOLO_S8 ? RESIDUAL_SCALE : 1);
+          f->expected[i] = sum;
+          f->magnitude[i] = magnitude;
+        }
+}
+
+static CUdeviceptr
+upload (const void *data, gsize size)
+{
+  CUdeviceptr memory = yolo_cuda_alloc (test_device, size, "a test", NULL);
+
+  g_assert_cmpint (test_device->driver->cuMemcpyHtoD (memory, data, size), ==, CUDA_SUCCESS);
+  return memory;
+}
+
+static void
+fixture_init (Fixture *f, const Case *c, YoloDType dtype, YoloDType out_dtype)
+{
+  guint padded = dtype == YOLO_F32 ? 4 : dtype == YOLO_F16 ? 8 : 16;
+  guint in_pitch = is_padded (c) ? padded : c->in_pitch ? c->in_pitch : c->in_channels;
+  guint out_pitch = c->out_pitch ? c->out_pitch : c->out_channels;
+  guint32 seed = 77;
+
+  *f = (Fixture) { .c = c };
+  make_conv (c, &f->conv, 5);
+  f->shape = (YoloConvShape) {
+    .conv = &f->conv, .batch = c->batch, .in_height = c->height, .in_width = c->width,
+    .in_channels = is_padded (c) ? padded : c->in_channels, .dtype = dtype, .out_dtype = out_dtype,
+  };
+  YoloConvShape *s = &f->shape;
+  s->out_height = (c->height + 2 * c->pad[0] - c->dilation[0] * (c->kernel[0] - 1) - 1) / c->stride[0] + 1;
+  s->out_width = (c->width + 2 * c->pad[1] - c->dilation[1] * (c->kernel[1] - 1) - 1) / c->stride[1] + 1;
+
+  tensor_init (&f->in, dtype, c->batch, c->height, c->width, s->in_channels, in_pitch, c->in_first);
+  tensor_randomise (&f->in, 1, dtype == YOLO_S8 ? 127 : 2);
+  for (guint i = 0; is_padded (c) && i < c->batch * c->height * c->width; i++)
+    for (guint k = 3; k < padded; k++)
+      tensor_set (&f->in, 0, 0, i, k, 0);
+  tensor_upload (&f->in);
+  tensor_init (&f->out, out_dtype, c->batch, s->out_height, s->out_width, c->out_channels, out_pitch, c->out_first);
+  if (c->residual) {
+    tensor_init (&f->residual, dtype, c->batch, s->out_height, s->out_width, c->out_channels, out_pitch, c->out_first);
+    tensor_randomise (&f->residual, 2, dtype == YOLO_S8 ? 127 : 2);
+    s->residual_pitch = f->residual.pitch;
+    s->residual_align = tensor_align (&f->residual);
+  }
+  s->in_pitch = in_pitch;
+  s->in_align = tensor_align (&f->in);
+  s->out_pitch = out_pitch;
+  s->out_align = tensor_align (&f->out);
+
+  f->scales = g_new (float, c->out_channels);
+  for (guint o = 0; o < c->out_channels; o++)
+    f->scales[o] = dtype == YOLO_S8 ? (float) (.002 + .001 * fabs (test_random (&seed))) : 1;
+  g_autofree void *packed = g_malloc (yolo_conv_packed_size (s));
+  yolo_conv_pack (s, dtype == YOLO_S8 ? f->scales : NULL, packed);
+  f->weights = upload (packed, yolo_conv_packed_size (s));
+  f->bias = upload (f->conv.bias, c->out_channels * sizeof (float));
+  f->scale = upload (f->scales, c->out_channels * sizeof (float));
+  gsize n = (gsize) c->batch * s->out_height * s->out_width * c->out_channels;
+  f->expected = g_new (double, n);
+  f->magnitude = g_new (double, n);
+  expect (f);
+}
+
+static void
+fixture_clear (Fixture *f)
+{
+  yolo_cuda_free (test_device, f->weights);
+  yolo_cuda_free (test_device, f->bias);
+  yolo_cuda_free (test_device, f->scale);
+  tensor_clear (&f->in);
+  tensor_clear (&f->out);
+  if (f->c->residual)
+    tensor_clear (&f->residual);
+  g_free ((float *) f->conv.weights);
+  g_free ((float *) f->conv.bias);
+  g_free (f->scales);
+  g_free (f->expected);
+  g_free (f->magnitude);
+}
+
+/* Sums in float are off by some 2^-24 of the absolute products a term; half
+ * rounds the result to 2^-11; eight bits to a step, where the sum is near its middle. */
+static void
+compare (const Fixture *f, const char *way)
+{
+  const YoloConvShape *s = &f->shape;
+  gsize i = 0;
+
+  for (guint n = 0; n < s->batch; n++)
+    for (guint y = 0; y < s->out_height; y++)
+      for (guint x = 0; x < s->out_width; x++)
+        for (guint o = 0; o < f->conv.out_channels; o++, i++) {
+          double got = tensor_get (&f->out, n, y, x, o), expected = f->expected[i];
+          double allowed = 1e-5 + 3e-6 * (s->dtype == YOLO_S8 ? 1 : f->magnitude[i]) + 1e-6 * fabs (expected);
+
+          if (s->out_dtype == YOLO_F16)
+            allowed += fabs (expected) * 0x1p-11 + 1e-6;
+          if (s->out_dtype == YOLO_S8) {
+            double steps = CLAMP (expected / OUT_SCALE, -127, 127);
+            expected = rint (steps);
+            allowed = fabs (fabs (steps - floor (steps)) - .5) < 1e-3 ? 1 : 0;
+          }
+          if (!(fabs (got - expected) <= allowed))
+            g_error ("%s, %s > %s: %s at image %u, %u,%u channel %u: %g, expected %g (+- %g)", f->c->name,
+                yolo_dtype_name (s->dtype), yolo_dtype_name (s->out_dtype), way, n, x, y, o, got, expected, allowed);
+        }
+}
+
+static guint
+run_all (Fixture *f, YoloConvList make_list)
+{
+  g_autoptr (GError) error = NULL;
+  YoloConvCandidate list[YOLO_CONV_MAX_CANDIDATES];
+  guint n = make_list (test_device, &f->shape, list, G_N_ELEMENTS (list), &error);
+
+  g_assert_no_error (error);
+  for (guint i = 0; i < n; i++) {
+    YoloConvArgs args = {
+      .in = f->in.view, .out = f->out.view, .residual = f->c->residual ? f->residual.view : 0,
+      .weights = f->weights, .bias = f->bias, .scale = f->shape.dtype == YOLO_S8 ? f->scale : 0,
+      .residual_scale = RESIDUAL_SCALE, .out_scale = OUT_SCALE,
+    };
+
+    memset (f->out.host, 0xff, f->out.size);
+    tensor_upload (&f->out);
+    args.workspace = list[i].workspace ? yolo_cuda_alloc (test_device, list[i].workspace, "a test", &error) : 0;
+    g_assert_no_error (error);
+    list[i].launch (&list[i], test_device, &f->shape, &args, NULL, &error);
+    g_assert_no_error (error);
+    g_assert_cmpint (test_device->driver->cuStreamSynchronize (NULL), ==, CUDA_SUCCESS);
+    tensor_download (&f->out);
+    compare (f, list[i].name);
+    yolo_cuda_free (test_device, args.workspace);
+  }
+  return n;
+}
+
+static void
+test_simt (gconstpointer data)
+{
+  const Case *c = data;
+
+  for (YoloDType dtype = YOLO_F32; dtype <= YOLO_F16; dtype++) {
+    Fixture f;
+    fixture_init (&f, c, dtype, c->out_f32 ? YOLO_F32 : dtype);
+    g_assert_cmpuint (run_all (&f, yolo_conv_simt_list), >, 0);
+    fixture_clear (&f);
+  }
+}
+
+static void
+test_mma (gconstpointer data)
+{
+  const Case *c = data;
+  static const YoloDType types[][2] = { { YOLO_F16, YOLO_F16 }, { YOLO_S8, YOLO_S8 }, { YOLO_S8, YOLO_F16 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++) {
+    Fixture f;
+    fixture_init (&f, c, types[i][0], c->out_f32 ? YOLO_F32 : types[i][1]);
+    guint n = run_all (&f, yolo_conv_mma_list);
+    g_test_message ("%s: %u ways", yolo_dtype_name (types[i][0]), n);
+    g_assert_true ((n > 0) == (c->groups == 1));
+    fixture_clear (&f);
+  }
+}
+
+/* All numbers there are: to float and back, and what lies between them to the nearest. */
+static void
+test_half (void)
+{
+  for (guint i = 0; i < 65536; i++) {
+    float value = yolo_half_to_float ((guint16) i);
+    guint16 back = yolo_half_from_float (value);
+
+    if ((i & 0x7fff) > 0x7c00)
+      g_assert_true (isnan (value) && (back & 0x7fff) > 0x7c00);
+    else
+      g_assert_cmphex (back, ==, i);
+  }
+  for (guint i = 0; i < 0x7bff; i++) {
+    float a = yolo_half_to_float ((guint16) i), b = yolo_half_to_float ((guint16) (i + 1)), middle = (a + b) / 2;
+
+    g_assert_cmphex (yolo_half_from_float (middle), ==, i + (i & 1));
+    g_assert_cmphex (yolo_half_from_float (nextafterf (middle, 0)), ==, i);
+    g_assert_cmphex (yolo_half_from_float (nextafterf (middle, INFINITY)), ==, i + 1);
+    g_assert_cmphex (yolo_half_from_float (-middle), ==, 0x8000 | (i + (i & 1)));
+  }
+  g_assert_cmphex (yolo_half_from_float (65519.99f), ==, 0x7bff);
+  g_assert_cmphex (yolo_half_from_float (65520), ==, 0x7c00);
+  g_assert_cmphex (yolo_half_from_float (1e-10f), ==, 0);
+}
+
+int
+main (int argc, char **argv)
+{
+  int result;
+
+  g_test_init (&argc, &argv, NULL);
+  if (!test_device_open ())
+    return 0;
+  g_test_add_func ("/cuda/conv/half", test_half);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *simt = g_strdup_printf ("/cuda/conv/simt/%s", cases[i].name);
+    g_autofree char *mma = g_strdup_printf ("/cuda/conv/mma/%s", cases[i].name);
+    g_test_add_data_func (simt, &cases[i], test_simt);
+    g_test_add_data_func (mma, &cases[i], test_mma);
+  }
+  result = g_test_run ();
+  test_device_close ();
+  return result;
+}
