@@ -148,30 +148,27 @@ gather (const T *from, int n)
   return r.all;
 }
 
-/* Epilogue */
+/* Epilogue: act (sum [* scale] + bias) [+ residual * residual_scale] in float. */
 
-/* act (sum [* scale] + bias) [+ residual] of channel o of pixel m, in float. */
+static __device__ __forceinline__ float scaled (const YoloConvParams &, float sum, float bias, int) { return sum + bias; }
 static __device__ __forceinline__ float
-finish (const YoloConvParams &p, float sum, long long m, int o)
+scaled (const YoloConvParams &p, int sum, float bias, int o)
 {
-  sum = activate (p.act, sum + p.bias[o]);
-  if (p.residual_pitch != 0)
-    sum += to_float (((const __half *) p.residual)[m * p.residual_pitch + o]);
-  return sum;
+  return fmaf ((float) sum, p.scale[o], bias);
 }
 
 static __device__ __forceinline__ float
-finish (const YoloConvParams &p, int sum, long long m, int o)
+residual_at (const YoloConvParams &p, float, long long m, int o)
 {
-  /* The products' exact sum fits a float's 24 bits up to some thousand taps; the rounding is part of the definition. */
-  float x = activate (p.act, fmaf ((float) sum, p.scale[o], p.bias[o]));
-
-  if (p.residual_pitch != 0)
-    x = fmaf ((float) ((const int8_t *) p.residual)[m * p.residual_pitch + o], p.residual_scale, x);
-  return x;
+  return to_float (((const __half *) p.residual)[m * p.residual_pitch + o]);
 }
 
-static __device__ __forceinline__ void put (float *to, const YoloConvParams &, float x) { *to = x; }
+static __device__ __forceinline__ float
+residual_at (const YoloConvParams &p, int, long long m, int o)
+{
+  return (float) ((const int8_t *) p.residual)[m * p.residual_pitch + o] * p.residual_scale;
+}
+
 static __device__ __forceinline__ void put (__half *to, const YoloConvParams &, float x) { *to = __float2half_rn (x); }
 static __device__ __forceinline__ void
 put (int8_t *to, const YoloConvParams &p, float x)
@@ -180,9 +177,9 @@ put (int8_t *to, const YoloConvParams &p, float x)
 }
 
 /* Writes a block's tile through shared memory, so that rows leave in whole vectors. */
-template <typename Out, int BM, int BN, int THREADS, int MT, int NT, typename Sum>
+template <typename Out, int BM, int BN, int THREADS, int MT, int NT>
 static __device__ __forceinline__ void
-store_tile (const YoloConvParams &p, char *memory, const Sum (&sums)[MT][NT][4], int row, int column, int m0, int n0, int m_end)
+store_tile (const YoloConvParams &p, char *memory, const float (&x)[MT][NT][4], int row, int column, int m0, int n0, int m_end)
 {
   enum { PER = 16 / sizeof (Out), ROW = BN + PER };     /* a vector apart: other banks */
   Out *tile = (Out *) memory;
@@ -192,16 +189,14 @@ store_tile (const YoloConvParams &p, char *memory, const Sum (&sums)[MT][NT][4],
 #pragma unroll
     for (int j = 0; j < NT; j++)
 #pragma unroll
-      for (int e = 0; e < 4; e++) {
-        int r = row + i * 16 + e / 2 * 8, c = column + j * 8 + e % 2;
-        if (m0 + r < m_end && n0 + c < p.out_channels)
-          put (&tile[r * ROW + c], p, finish (p, sums[i][j][e], m0 + r, n0 + c));
-      }
+      for (int e = 0; e < 4; e++)
+        put (&tile[(row + i * 16 + e / 2 * 8) * ROW + column + j * 8 + e % 2], p, x[i][j][e]);
   __syncthreads ();
   int columns = min (BN, p.out_channels - n0);
   bool whole = (((unsigned long long) p.out | (unsigned long long) p.out_pitch * sizeof (Out)) & 15) == 0
       && columns % PER == 0;
   int per_row = whole ? columns / PER : columns;
+#pragma unroll 1
   for (int i = threadIdx.x; i < BM * per_row; i += THREADS) {
     int r = i / per_row, c = i % per_row;
     if (m0 + r >= m_end)
@@ -273,6 +268,7 @@ convolve (const YoloConvParams &p)
   auto advance = [&] () {
     k += VECTORS;
     c += VECTORS;
+#pragma unroll 1
     while (c >= vectors) {
       c -= vectors;
       if (++kx == p.kernel[1]) {
@@ -347,6 +343,8 @@ convolve (const YoloConvParams &p)
     commit ();
   }
   int stage = 0, filled = STAGES - 1;
+  /* a step is long enough: more of them in a row only fill the instruction cache */
+#pragma unroll 1
   for (int step = 0; step < n_steps; step++) {
     wait_all_but<STAGES - 2> ();
     /* the step's data are there for all, and all are done with the one before, whose place is filled next */
@@ -384,6 +382,7 @@ convolve (const YoloConvParams &p)
     keep (memory);
   }
   __syncthreads ();
+#pragma unroll 1
   for (int step = 0; step < n_steps; step++) {
     if (step + 1 < n_steps)
       fetch ();
@@ -396,31 +395,62 @@ convolve (const YoloConvParams &p)
 
   /* Sums: each lane has two neighbouring channels of pixel lane / 4 and of the eighth after it. */
   const int row = warp_m + lane / 4, column = warp_n + lane % 4 * 2;
-  if (p.partial != NULL || p.out_f32) {
-    float *out = p.partial != NULL ? (float *) p.partial + (long long) blockIdx.z * m_end * p.out_channels : (float *) p.out;
-    int pitch = p.partial != NULL ? p.out_channels : p.out_pitch;
+  auto each = [&] (auto body) {
 #pragma unroll
     for (int i = 0; i < MT; i++)
 #pragma unroll
       for (int j = 0; j < NT; j++)
 #pragma unroll
-        for (int e = 0; e < 4; e++) {
-          int m = m0 + row + i * 16 + e / 2 * 8, o = n0 + column + j * 8 + e % 2;
-          if (m >= m_end || o >= p.out_channels)
-            continue;
-          if (p.partial != NULL)
-            ((Sum *) out)[(long long) m * pitch + o] = sums[i][j][e];
-          else
-            out[(long long) m * pitch + o] = finish (p, sums[i][j][e], m, o);
-        }
+        for (int e = 0; e < 4; e++)
+          body (i, j, e, m0 + row + i * 16 + e / 2 * 8, n0 + column + j * 8 + e % 2);
+  };
+  if (p.partial != NULL) {
+    Sum *out = (Sum *) p.partial + (long long) blockIdx.z * m_end * p.out_channels;
+    each ([&] (int i, int j, int e, int m, int o) {
+      if (m < m_end && o < p.out_channels)
+        out[(long long) m * p.out_channels + o] = sums[i][j][e];
+    });
+    return;
+  }
+
+  float x[MT][NT][4];
+#pragma unroll
+  for (int j = 0; j < NT; j++)
+#pragma unroll
+    for (int e = 0; e < 2; e++) {
+      int o = min (n0 + column + j * 8 + e, p.out_channels - 1);
+      float bias = p.bias[o];
+#pragma unroll
+      for (int i = 0; i < MT; i++) {
+        x[i][j][e] = scaled (p, sums[i][j][e], bias, o);
+        x[i][j][e + 2] = scaled (p, sums[i][j][e + 2], bias, o);
+      }
+    }
+  if (p.act == ACT_SILU)
+    each ([&] (int i, int j, int e, int, int) { x[i][j][e] *= sigmoid (x[i][j][e]); });
+  else if (p.act == ACT_RELU)
+    each ([&] (int i, int j, int e, int, int) { x[i][j][e] = fmaxf (x[i][j][e], 0.0f); });
+  else if (p.act == ACT_SIGMOID)
+    each ([&] (int i, int j, int e, int, int) { x[i][j][e] = sigmoid (x[i][j][e]); });
+  if (p.residual_pitch != 0)
+    each ([&] (int i, int j, int e, int m, int o) {
+      if (m < m_end && o < p.out_channels)
+        x[i][j][e] += residual_at (p, (Sum) 0, m, o);
+    });
+
+  if (p.out_f32) {
+    each ([&] (int i, int j, int e, int m, int o) {
+      if (m < m_end && o < p.out_channels)
+        ((float *) p.out)[(long long) m * p.out_pitch + o] = x[i][j][e];
+    });
     return;
   }
   /* before the tile takes the place of what other warps still read */
   __syncthreads ();
   if (sizeof (T) == 1 && !p.out_f16)
-    store_tile<int8_t, BM, BN, THREADS> (p, memory, sums, row, column, m0, n0, m_end);
+    store_tile<int8_t, BM, BN, THREADS> (p, memory, x, row, column, m0, n0, m_end);
   else
-    store_tile<__half, BM, BN, THREADS> (p, memory, sums, row, column, m0, n0, m_end);
+    store_tile<__half, BM, BN, THREADS> (p, memory, x, row, column, m0, n0, m_end);
 }
 
 /* Adds the partial sums of the splits, in order, and finishes. 4 * splits bytes
@@ -441,7 +471,9 @@ reduce (const YoloConvParams &p)
     sum += partial[s * n + i];
   long long m = i / p.out_channels;
   int o = (int) (i - m * p.out_channels);
-  float x = finish (p, sum, m, o);
+  float x = activate (p.act, scaled (p, sum, p.bias[o], o));
+  if (p.residual_pitch != 0)
+    x += residual_at (p, sum, m, o);
   if (p.out_f32)
     ((float *) p.out)[m * p.out_pitch + o] = x;
   else if (sizeof (typename Type::T) == 1 && !p.out_f16)
