@@ -39,6 +39,7 @@
  * called, so that the engine may call back whenever it likes. */
 
 #include "gst-plugin/gstyoloinfer.h"
+#include "gst-plugin/yolocuda.h"
 #include "gst-plugin/yolometa.h"
 #include "engine/engine.h"
 #include "postprocess/letterbox.h"
@@ -164,8 +165,13 @@ struct _GstYoloInfer {
   Settings settings;
   gboolean roi_warned;          /* that it had to be clipped */
 
+  /* GstCudaContext of the frames, or NULL; from when they are in CUDA memory, or
+   * the application sets it, until the element is disposed of; object lock */
+  GstObject *cuda_context;
+
   /* from start to stop */
   YoloEngine *engine;           /* object lock */
+  GstObject *engine_context;    /* what the engine runs in, or NULL */
   YoloStream *stream;
   const YoloModel *model;
   GQuark *labels;               /* [n_classes]; object lock, constant meanwhile */
@@ -173,6 +179,7 @@ struct _GstYoloInfer {
   guint net_width, net_height;  /* unless auto_size */
 
   /* streaming thread of the sink pad */
+  YoloMemory memory;            /* of the frames */
   GstVideoInfo info;            /* written with the object lock */
   guint since_inferred;         /* frames; 0: the next one is inferred */
   gboolean discont;
@@ -831,7 +838,9 @@ make_request (GstYoloInfer *self, Frame *frame, const Settings *settings, YoloRe
   Region region, roi = settings->roi;
   guint i;
 
-  frame->mapped = gst_video_frame_map (&frame->video, &self->info, frame->buffer, GST_MAP_READ);
+  const GstMapFlags flags = GST_MAP_READ | (self->memory == YOLO_MEMORY_CUDA ? yolo_cuda_map_flags () : 0);
+
+  frame->mapped = gst_video_frame_map (&frame->video, &self->info, frame->buffer, flags);
   if (!frame->mapped || !planes_fit (&frame->video)) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("a frame does not hold what its caps say"),
         ("%" G_GSIZE_FORMAT " bytes for %dx%d %s", gst_buffer_get_size (frame->buffer),
@@ -864,6 +873,11 @@ make_request (GstYoloInfer *self, Frame *frame, const Settings *settings, YoloRe
   for (i = 0; i < GST_VIDEO_FRAME_N_PLANES (&frame->video); i++) {
     request->frame.plane[i] = GST_VIDEO_FRAME_PLANE_DATA (&frame->video, i);
     request->frame.stride[i] = GST_VIDEO_FRAME_PLANE_STRIDE (&frame->video, i);
+  }
+  if (self->memory == YOLO_MEMORY_CUDA && !yolo_cuda_describe (frame->buffer, &request->frame)) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("a frame does not hold what its caps say"),
+        ("caps with " YOLO_CAPS_FEATURE_CUDA ", a buffer in other memory"));
+    return FALSE;
   }
   if (settings->classes) {
     frame->classes = g_bytes_ref (settings->classes);
@@ -1102,6 +1116,15 @@ gst_yolo_infer_query (GstBaseTransform *trans, GstPadDirection direction, GstQue
 
   if (direction == GST_PAD_SINK && GST_QUERY_IS_SERIALIZED (query))
     drain (self);
+  if (GST_QUERY_TYPE (query) == GST_QUERY_CONTEXT) {
+    g_autoptr (GstObject) context = NULL;
+
+    GST_OBJECT_LOCK (self);
+    gst_object_replace (&context, self->cuda_context);
+    GST_OBJECT_UNLOCK (self);
+    if (yolo_cuda_context_query (GST_ELEMENT (self), query, context))
+      return TRUE;
+  }
   if (!GST_BASE_TRANSFORM_CLASS (gst_yolo_infer_parent_class)->query (trans, direction, query))
     return FALSE;
 
@@ -1146,10 +1169,25 @@ gst_yolo_infer_propose_allocation (GstBaseTransform *trans, GstQuery *decide_que
   return TRUE;
 }
 
-/* Whether buffers of these caps lie in memory that frames can be read from:
- * any meta may come along. (CUDA and NVMM memory: here, and in make_request().) */
+/* Whether frames in CUDA memory can be taken: before the start it depends on
+ * what the user wants, then on what the engine runs on. */
 static gboolean
-features_known (const GstCapsFeatures *features)
+takes_cuda_memory (GstYoloInfer *self)
+{
+  gboolean cuda;
+
+  GST_OBJECT_LOCK (self);
+  cuda = self->engine != NULL ? strcmp (yolo_engine_backend (self->engine), "cuda") == 0
+      : self->device != YOLO_DEVICE_CPU;
+  GST_OBJECT_UNLOCK (self);
+  return cuda && yolo_cuda_memory_supported ();
+}
+
+/* Whether buffers of these caps lie in memory that frames can be read from:
+ * any meta may come along. GLMemory, DMABuf and the like are not: whoever is
+ * upstream then picks another one. */
+static gboolean
+features_known (GstYoloInfer *self, const GstCapsFeatures *features)
 {
   guint i;
 
@@ -1159,7 +1197,8 @@ features_known (const GstCapsFeatures *features)
     const gchar *feature = gst_caps_features_get_nth (features, i);
 
     if (strcmp (feature, GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY) != 0
-        && !g_str_has_prefix (feature, "meta:"))
+        && !g_str_has_prefix (feature, "meta:")
+        && !(strcmp (feature, YOLO_CAPS_FEATURE_CUDA) == 0 && takes_cuda_memory (self)))
       return FALSE;
   }
   return TRUE;
@@ -1169,6 +1208,7 @@ static GstCaps *
 gst_yolo_infer_transform_caps (GstBaseTransform *trans, GstPadDirection direction,
     GstCaps *caps, GstCaps *filter)
 {
+  GstYoloInfer *self = GST_YOLO_INFER (trans);
   GstCaps *known = gst_caps_new_empty ();
   guint i;
 
@@ -1176,10 +1216,13 @@ gst_yolo_infer_transform_caps (GstBaseTransform *trans, GstPadDirection directio
     const GstStructure *structure = gst_caps_get_structure (caps, i);
     const GstCapsFeatures *features = gst_caps_get_features (caps, i);
 
-    if (gst_caps_features_is_any (features))
-      /* nobody has said which: the plain one */
+    if (gst_caps_features_is_any (features)) {
+      /* nobody has said which: what needs no upload, and the plain one */
+      if (takes_cuda_memory (self))
+        gst_caps_append_structure_full (known, gst_structure_copy (structure),
+            gst_caps_features_new (YOLO_CAPS_FEATURE_CUDA, NULL));
       gst_caps_append_structure (known, gst_structure_copy (structure));
-    else if (features_known (features))
+    } else if (features_known (self, features))
       gst_caps_append_structure_full (known, gst_structure_copy (structure),
           gst_caps_features_copy (features));
   }
@@ -1192,15 +1235,53 @@ gst_yolo_infer_transform_caps (GstBaseTransform *trans, GstPadDirection directio
   return known;
 }
 
+static gboolean use_context (GstYoloInfer *self, GstObject *context, GError **error);
+
+/* Which memory frames of these caps lie in; for CUDA memory, the engine is made
+ * to run in the context that the neighbours share. */
+static gboolean
+set_memory (GstYoloInfer *self, GstCaps *caps, GError **error)
+{
+  const GstCapsFeatures *features = gst_caps_get_features (caps, 0);
+  GstObject *context = NULL;
+  guint device_id;
+
+  if (!gst_caps_features_contains (features, YOLO_CAPS_FEATURE_CUDA)) {
+    self->memory = YOLO_MEMORY_HOST;
+    return TRUE;
+  }
+  self->memory = YOLO_MEMORY_CUDA;
+  GST_OBJECT_LOCK (self);
+  device_id = self->cuda_device_id;
+  gst_object_replace (&context, self->cuda_context);
+  GST_OBJECT_UNLOCK (self);
+  if (!yolo_cuda_ensure_context (GST_ELEMENT (self), device_id, &context)) {
+    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND,
+        "CUDA device %u cannot be used: set cuda-device-id to the device of the frames", device_id);
+    return FALSE;
+  }
+  GST_OBJECT_LOCK (self);
+  gst_object_replace (&self->cuda_context, context);
+  GST_OBJECT_UNLOCK (self);
+  const gboolean ok = use_context (self, context, error);
+  gst_object_unref (context);
+  return ok;
+}
+
 /* The queue is empty: caps are a serialised event. */
 static gboolean
 gst_yolo_infer_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *outcaps)
 {
   GstYoloInfer *self = GST_YOLO_INFER (trans);
+  g_autoptr (GError) error = NULL;
   GstVideoInfo info;
 
   if (!gst_video_info_from_caps (&info, incaps)) {
     GST_ERROR_OBJECT (self, "cannot use caps %" GST_PTR_FORMAT, incaps);
+    return FALSE;
+  }
+  if (!set_memory (self, incaps, &error)) {
+    post_error (self, error, NULL);
     return FALSE;
   }
   self->since_inferred = 0;
@@ -1249,21 +1330,26 @@ static void
 unload (GstYoloInfer *self)
 {
   YoloEngine *engine;
+  GstObject *context;
 
   if (self->stream)
     yolo_stream_close (g_steal_pointer (&self->stream));
   GST_OBJECT_LOCK (self);
   engine = g_steal_pointer (&self->engine);
+  context = g_steal_pointer (&self->engine_context);
   self->model = NULL;
   g_clear_pointer (&self->labels, g_free);
   g_clear_pointer (&self->settings.classes, g_bytes_unref);
   GST_OBJECT_UNLOCK (self);
   if (engine)
     yolo_engine_unref (engine);
+  /* the engine has run in it until now */
+  gst_clear_object (&context);
 }
 
+/* @context: a GstCudaContext to run in, or NULL */
 static gboolean
-load (GstYoloInfer *self, GError **error)
+load (GstYoloInfer *self, GstObject *context, GError **error)
 {
   g_autofree gchar *model_file = NULL, *label_file = NULL, *input_size = NULL;
   g_autofree gchar *roi = NULL, *engine_id = NULL;
@@ -1287,6 +1373,7 @@ load (GstYoloInfer *self, GError **error)
   config = (YoloEngineConfig) {
     .model_file = model_file, .id = engine_id, .device = self->device,
     .cuda_device_id = self->cuda_device_id, .precision = self->precision,
+    .cuda_context = context != NULL ? yolo_cuda_context_handle (context) : NULL,
     .threads = self->threads,
   };
   GST_OBJECT_UNLOCK (self);
@@ -1308,6 +1395,8 @@ load (GstYoloInfer *self, GError **error)
     return FALSE;
   GST_OBJECT_LOCK (self);
   self->engine = engine;
+  if (context != NULL)
+    self->engine_context = gst_object_ref (context);
   GST_OBJECT_UNLOCK (self);
   self->model = yolo_engine_model (engine);
 
@@ -1331,6 +1420,23 @@ load (GstYoloInfer *self, GError **error)
   return self->auto_size || yolo_engine_prepare (engine, self->net_width, self->net_height, error);
 }
 
+/* Makes the engine run in the context of the frames. It was loaded before they
+ * were known, since a wrong model is an error of the start; weights in memory
+ * of another context would do, but every frame would be copied. No frame is
+ * under way. */
+static gboolean
+use_context (GstYoloInfer *self, GstObject *context, GError **error)
+{
+  if (self->engine == NULL || self->engine_context == context)
+    return TRUE;
+  GST_INFO_OBJECT (self, "the engine moves to %" GST_PTR_FORMAT, context);
+  unload (self);
+  if (load (self, context, error))
+    return TRUE;
+  unload (self);
+  return FALSE;
+}
+
 static gboolean
 gst_yolo_infer_start (GstBaseTransform *trans)
 {
@@ -1350,7 +1456,7 @@ gst_yolo_infer_start (GstBaseTransform *trans)
 
   /* a buffer that comes while the model loads waits */
   GST_PAD_STREAM_LOCK (trans->sinkpad);
-  ok = load (self, &error);
+  ok = load (self, NULL, &error);
   if (!ok)
     unload (self);
   GST_PAD_STREAM_UNLOCK (trans->sinkpad);
@@ -1415,6 +1521,25 @@ gst_yolo_infer_change_state (GstElement *element, GstStateChange transition)
   if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED && self->stream)
     yolo_stream_set_active (self->stream, FALSE);
   return GST_ELEMENT_CLASS (gst_yolo_infer_parent_class)->change_state (element, transition);
+}
+
+static void
+gst_yolo_infer_set_context (GstElement *element, GstContext *context)
+{
+  GstYoloInfer *self = GST_YOLO_INFER (element);
+  GstObject *ours = NULL;
+  guint device_id;
+
+  GST_OBJECT_LOCK (self);
+  device_id = self->cuda_device_id;
+  gst_object_replace (&ours, self->cuda_context);
+  GST_OBJECT_UNLOCK (self);
+  yolo_cuda_set_context (element, context, device_id, &ours);
+  GST_OBJECT_LOCK (self);
+  gst_object_replace (&self->cuda_context, ours);
+  GST_OBJECT_UNLOCK (self);
+  gst_clear_object (&ours);
+  GST_ELEMENT_CLASS (gst_yolo_infer_parent_class)->set_context (element, context);
 }
 
 /* The base class counts what it pushes itself, that is nothing. */
@@ -1724,6 +1849,7 @@ gst_yolo_infer_finalize (GObject *object)
   g_free (self->class_ids);
   g_free (self->roi);
   g_free (self->engine_id);
+  gst_clear_object (&self->cuda_context);
   g_array_unref (self->last);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->cond);
@@ -1855,6 +1981,7 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
 
   element_class->change_state = gst_yolo_infer_change_state;
   element_class->post_message = gst_yolo_infer_post_message;
+  element_class->set_context = gst_yolo_infer_set_context;
   gst_element_class_set_static_metadata (element_class, "YOLO object detection",
       "Filter/Analyzer/Video", "Finds objects in video with a YOLOv8 network", "the project");
   gst_element_class_add_static_pad_template (element_class, &sink_template);

@@ -15,6 +15,12 @@ run_packages='gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-
 test_packages='clang libclang-rt-dev valgrind
   libgstrtspserver-1.0-dev python3-gst-1.0 gir1.2-gst-plugins-base-1.0'
 
+# The CUDA back end is built where the toolkit is: nvcc wants a C++ compiler,
+# frames in CUDA memory GStreamer's library for them, whose headers include OpenGL's.
+if command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; then
+  build_packages="$build_packages g++ libgstreamer-plugins-bad1.0-dev libgl-dev"
+fi
+
 # Runs a command as root: as it is, or through sudo.
 as_root () {
   if [ "$(id -u)" = 0 ]; then

@@ -1,0 +1,390 @@
+/* The elements on frames in CUDA memory, in real pipelines: what they find and
+ * draw is what they find and draw on the CPU. */
+
+#include "infer-common.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TEST_CAPS "video/x-raw,format=NV12,width=160,height=120,framerate=30/1"
+#define CUDA_CAPS "video/x-raw(memory:CUDAMemory)"
+
+typedef struct {
+  GPtrArray *frames;            /* GArray of YoloObject */
+  GPtrArray *pixels;            /* GBytes, of system memory */
+  gchar *error;                 /* of a message, with the element's name before it; or NULL */
+  gboolean cuda;                /* buffers at the sink were in CUDA memory */
+} Run;
+
+static void
+keep_frame (GstElement *sink, GstBuffer *buffer, GstPad *pad, Run *run)
+{
+  g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
+  GArray *objects = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+  GstVideoInfo info;
+
+  g_assert_true (gst_video_info_from_caps (&info, caps));
+  yolo_meta_read (buffer, &info, objects);
+  g_ptr_array_add (run->frames, objects);
+  run->cuda |= gst_caps_features_contains (gst_caps_get_features (caps, 0), "memory:CUDAMemory");
+  if (!run->cuda) {
+    gpointer data;
+    gsize size;
+
+    gst_buffer_extract_dup (buffer, 0, -1, &data, &size);
+    g_ptr_array_add (run->pixels, g_bytes_new_take (data, size));
+  }
+}
+
+static void
+run_clear (Run *run)
+{
+  g_ptr_array_unref (run->frames);
+  g_ptr_array_unref (run->pixels);
+  g_free (run->error);
+}
+
+static void
+free_objects (gpointer objects)
+{
+  g_array_unref (objects);
+}
+
+/* Runs to the end; the sink is called "sink". */
+static Run
+run_pipeline (const gchar *format, ...)
+{
+  Run run = {
+    g_ptr_array_new_with_free_func (free_objects),
+    g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref), NULL, FALSE
+  };
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *text = NULL;
+  GstElement *pipeline, *sink;
+  GstMessage *message;
+  GstBus *bus;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_test_message ("%s", text);
+  pipeline = gst_parse_launch (text, &error);
+  g_assert_no_error (error);
+  sink = gst_bin_get_by_name (GST_BIN (pipeline), "sink");
+  g_object_set (sink, "signal-handoffs", TRUE, NULL);
+  g_signal_connect (sink, "handoff", G_CALLBACK (keep_frame), &run);
+  gst_object_unref (sink);
+
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  bus = gst_element_get_bus (pipeline);
+  message = gst_bus_timed_pop_filtered (bus, 300 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+  g_assert_nonnull (message);
+  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR) {
+    g_autoptr (GError) failed = NULL;
+
+    gst_message_parse_error (message, &failed, NULL);
+    run.error = g_strdup_printf ("%s: %s", GST_OBJECT_NAME (message->src), failed->message);
+    g_test_message ("%s", run.error);
+  }
+  gst_message_unref (message);
+  gst_object_unref (bus);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  g_assert_cmpint (GST_OBJECT_REFCOUNT_VALUE (pipeline), ==, 1);
+  gst_object_unref (pipeline);
+  return run;
+}
+
+static gfloat
+iou (const YoloObject *a, const YoloObject *b)
+{
+  const gfloat x0 = MAX (a->x, b->x), y0 = MAX (a->y, b->y);
+  const gfloat x1 = MIN (a->x + a->w, b->x + b->w), y1 = MIN (a->y + a->h, b->y + b->h);
+  const gfloat both = MAX (x1 - x0, 0) * MAX (y1 - y0, 0);
+
+  return both / (a->w * a->h + b->w * b->h - both);
+}
+
+/* Every object clear of the threshold has its partner in the other run. */
+static guint
+compare_runs (const Run *a, const Run *b, gfloat threshold, gfloat least_iou, gfloat slack)
+{
+  guint n = 0;
+
+  g_assert_null (a->error);
+  g_assert_null (b->error);
+  g_assert_cmpuint (a->frames->len, ==, b->frames->len);
+  g_assert_cmpuint (a->frames->len, >, 0);
+  for (guint f = 0; f < 2 * a->frames->len; f++) {
+    const GArray *one = g_ptr_array_index ((f % 2 ? b : a)->frames, f / 2);
+    const GArray *other = g_ptr_array_index ((f % 2 ? a : b)->frames, f / 2);
+
+    for (guint i = 0; i < one->len; i++) {
+      const YoloObject *x = &g_array_index (one, YoloObject, i);
+      gfloat best = 0;
+
+      if (x->confidence < threshold + slack)
+        continue;
+      for (guint k = 0; k < other->len; k++) {
+        const YoloObject *y = &g_array_index (other, YoloObject, k);
+
+        if (y->label == x->label && ABS (y->confidence - x->confidence) <= slack)
+          best = MAX (best, iou (x, y));
+      }
+      if (best < least_iou)
+        g_error ("frame %u: an object at %g,%g of %gx%g, confidence %g, has no partner (IoU %g)", f / 2,
+            x->x, x->y, x->w, x->h, x->confidence, best);
+      n++;
+    }
+  }
+  return n;
+}
+
+/* Random weights: boxes of every kind, and many. */
+static void
+test_detections (void)
+{
+  g_autofree gchar *model = data_path (MODEL);
+  static const struct {
+    const gchar *element, *tail;
+    gfloat iou, slack;
+  } rows[] = {
+    { "cudaupload ! " CUDA_CAPS " ! yoloinfer name=y device=cuda precision=fp32", "! fakesink name=sink", .999, 1e-4 },
+    { "cudaupload ! " CUDA_CAPS " ! yoloinfer name=y precision=fp16", "! cudadownload ! fakesink name=sink", .97, .02 },
+    { "yoloinfer name=y device=cuda precision=fp32", "! fakesink name=sink", .999, 1e-4 },
+    { "cudaupload ! " CUDA_CAPS " ! yoloinfer name=y device=cuda precision=fp32 max-in-flight=5 batch-size=4",
+        "! fakesink name=sink", .999, 1e-4 },
+  };
+  Run cpu = run_pipeline ("videotestsrc num-buffers=6 pattern=ball ! " TEST_CAPS " ! yoloinfer device=cpu precision=fp32 "
+      "confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink name=sink", model);
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    Run run = run_pipeline ("videotestsrc num-buffers=6 pattern=ball ! " TEST_CAPS " ! %s confidence-threshold=.3 "
+        "iou-threshold=1 model-file=%s %s", rows[i].element, model, rows[i].tail);
+
+    g_assert_cmpuint (compare_runs (&cpu, &run, .3, rows[i].iou, rows[i].slack), >, 20);
+    run_clear (&run);
+  }
+  run_clear (&cpu);
+}
+
+/* All formats that both GStreamer's uploader and the element take. */
+static void
+test_formats (void)
+{
+  static const gchar *const formats[] = { "NV12", "I420", "P010_10LE", "RGBA", "BGRA", "RGBx", "BGRx" };
+  g_autofree gchar *model = data_path (MODEL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (formats); i++) {
+    Run cpu = run_pipeline ("videotestsrc num-buffers=1 ! video/x-raw,format=%s,width=90,height=66 ! yoloinfer device=cpu "
+        "precision=fp32 confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink name=sink", formats[i], model);
+    Run run = run_pipeline ("videotestsrc num-buffers=1 ! video/x-raw,format=%s,width=90,height=66 ! cudaupload ! " CUDA_CAPS " ! yoloinfer "
+        "device=cuda precision=fp32 confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink name=sink",
+        formats[i], model);
+
+    g_assert_cmpuint (compare_runs (&cpu, &run, .3, .999, 1e-4), >, 2);
+    run_clear (&cpu);
+    run_clear (&run);
+  }
+}
+
+/* A real network on a real, decoded video. */
+static void
+test_video (void)
+{
+  const gchar *model = SOURCE_ROOT "/.cache/best_fp16.onnx", *video = SOURCE_ROOT "/.cache/vtest.avi";
+  static const struct {
+    const gchar *precision;
+    gfloat iou, slack;
+  } rows[] = { { "fp32", .999, 1e-3 }, { "fp16", .98, .02 } };
+
+  if (!g_file_test (model, G_FILE_TEST_EXISTS) || !g_file_test (video, G_FILE_TEST_EXISTS)) {
+    g_test_skip ("the demo's model and video were not fetched");
+    return;
+  }
+  Run cpu = run_pipeline ("filesrc location=%s ! avidemux ! avdec_msmpeg4 ! identity eos-after=3 ! yoloinfer device=cpu "
+      "precision=fp32 confidence-threshold=.1 input-size=256x192 model-file=%s ! fakesink name=sink", video, model);
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    Run run = run_pipeline ("filesrc location=%s ! avidemux ! avdec_msmpeg4 ! identity eos-after=3 ! cudaupload ! "
+        CUDA_CAPS " ! yoloinfer device=cuda precision=%s confidence-threshold=.1 input-size=256x192 model-file=%s ! fakesink name=sink",
+        video, rows[i].precision, model);
+
+    g_assert_true (run.cuda);
+    g_assert_cmpuint (compare_runs (&cpu, &run, .1, rows[i].iou, rows[i].slack), >, 2);
+    run_clear (&run);
+  }
+  run_clear (&cpu);
+}
+
+/* The CPU takes no CUDA memory, and nobody takes GLMemory or DMABuf: that is
+ * found while negotiating, so that upstream takes another. */
+static void
+test_negotiation (void)
+{
+  g_autofree gchar *model = data_path (MODEL);
+  static const struct {
+    const gchar *device, *caps;
+    gboolean taken;
+  } rows[] = {
+    { "cuda", "video/x-raw(memory:CUDAMemory),format=NV12", TRUE },
+    { "auto", "video/x-raw(memory:CUDAMemory),format=NV12", TRUE },
+    { "cpu", "video/x-raw(memory:CUDAMemory),format=NV12", FALSE },
+    { "cuda", "video/x-raw,format=NV12", TRUE },
+    { "cuda", "video/x-raw(memory:GLMemory),format=RGBA", FALSE },
+    { "cuda", "video/x-raw(memory:DMABuf),format=NV12", FALSE },
+    { "cuda", "video/x-raw(memory:CUDAMemory),format=Y42B", FALSE },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    GstElement *element = infer_new ("device", rows[i].device, NULL);
+    g_autoptr (GstPad) pad = gst_element_get_static_pad (element, "sink");
+    g_autoptr (GstCaps) caps = gst_caps_from_string (rows[i].caps);
+    g_autoptr (GstCaps) taken = gst_pad_query_caps (pad, NULL);
+
+    g_test_message ("%s %s", rows[i].device, rows[i].caps);
+    g_assert_true (gst_caps_can_intersect (caps, taken) == rows[i].taken);
+    infer_free (element);
+  }
+
+  /* The uploader passes frames on as they are where they can be taken so. */
+  Run run = run_pipeline ("videotestsrc num-buffers=2 ! " TEST_CAPS " ! cudaupload ! yoloinfer device=cpu model-file=%s ! "
+      "fakesink name=sink", model);
+  g_assert_null (run.error);
+  g_assert_false (run.cuda);
+  g_assert_cmpuint (run.frames->len, ==, 2);
+  run_clear (&run);
+}
+
+/* An element on each of two devices, each with frames of its own. */
+static void
+test_two_devices (void)
+{
+  g_autofree gchar *model = data_path (MODEL);
+  Run cpu, runs[2];
+
+  if (g_strcmp0 (g_getenv ("GPUSIM_DEVICES"), "2") != 0) {
+    g_test_skip ("there is one device");
+    return;
+  }
+  cpu = run_pipeline ("videotestsrc num-buffers=3 ! " TEST_CAPS " ! yoloinfer device=cpu precision=fp32 "
+      "confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink name=sink", model);
+  for (guint i = 0; i < 2; i++) {
+    /* both at once: the tee's other branch runs on the other device */
+    runs[i] = run_pipeline ("videotestsrc num-buffers=3 ! " TEST_CAPS " ! tee name=t "
+        "t. ! queue ! cudaupload cuda-device-id=0 ! " CUDA_CAPS " ! yoloinfer device=cuda cuda-device-id=0 precision=fp32 "
+        "confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink async=false name=%s "
+        "t. ! queue ! cudaupload cuda-device-id=1 ! " CUDA_CAPS " ! yoloinfer device=cuda cuda-device-id=1 precision=fp32 "
+        "confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink async=false name=%s", model,
+        i == 0 ? "sink" : "other", model, i == 0 ? "other" : "sink");
+    g_assert_cmpuint (compare_runs (&cpu, &runs[i], .3, .999, 1e-4), >, 2);
+    run_clear (&runs[i]);
+  }
+  /* Frames of the other device are copied, not read. */
+  runs[0] = run_pipeline ("videotestsrc num-buffers=3 ! " TEST_CAPS " ! cudaupload cuda-device-id=0 ! " CUDA_CAPS " ! yoloinfer device=cuda "
+      "cuda-device-id=1 precision=fp32 confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink name=sink", model);
+  g_assert_cmpuint (compare_runs (&cpu, &runs[0], .3, .999, 1e-4), >, 2);
+  run_clear (&runs[0]);
+  run_clear (&cpu);
+}
+
+/* A device that is lost ends the streams that run on it, with an error; one on
+ * the CPU goes on to its end. */
+static void
+test_lost_device (void)
+{
+  g_autofree gchar *model = data_path (MODEL);
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *text = g_strdup_printf ("videotestsrc num-buffers=400 ! " TEST_CAPS " ! yoloinfer name=lost "
+      "device=cuda precision=fp32 model-file=%s ! fakesink videotestsrc num-buffers=60 ! " TEST_CAPS " ! yoloinfer name=cpu "
+      "device=cpu model-file=%s ! fakesink name=sink", model, model);
+  GstElement *pipeline, *sink;
+  GstMessage *message;
+  GstBus *bus;
+  Run run = {
+    g_ptr_array_new_with_free_func (free_objects),
+    g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref), NULL, FALSE
+  };
+
+  if (g_getenv ("GPUSIM_LOSE_DEVICE") == NULL) {
+    g_test_skip ("no device is lost");
+    return;
+  }
+  pipeline = gst_parse_launch (text, &error);
+  g_assert_no_error (error);
+  sink = gst_bin_get_by_name (GST_BIN (pipeline), "sink");
+  g_object_set (sink, "signal-handoffs", TRUE, NULL);
+  g_signal_connect (sink, "handoff", G_CALLBACK (keep_frame), &run);
+  bus = gst_element_get_bus (pipeline);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  message = gst_bus_timed_pop_filtered (bus, 100 * GST_SECOND, GST_MESSAGE_ERROR);
+  g_assert_nonnull (message);
+  g_assert_cmpstr (GST_OBJECT_NAME (message->src), ==, "lost");
+  gst_message_parse_error (message, &error, NULL);
+  g_test_message ("%s", error->message);
+  g_assert_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND);
+  gst_message_unref (message);
+  for (guint i = 0; i < 1000 && g_atomic_int_get ((gint *) &run.frames->len) < 60; i++)
+    g_usleep (50000);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  g_assert_cmpuint (run.frames->len, ==, 60);
+  gst_object_unref (sink);
+  gst_object_unref (bus);
+  gst_object_unref (pipeline);
+  run_clear (&run);
+}
+
+/* In a process of its own, with another device. */
+static void
+test_child (gconstpointer data)
+{
+  const gchar *const *how = data;       /* variable, value, test */
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) environment = g_environ_setenv (g_get_environ (), how[0], how[1], TRUE);
+  g_autofree gchar *output = NULL, *errors = NULL;
+  gchar *argv[] = { g_file_read_link ("/proc/self/exe", NULL), (gchar *) "-p", (gchar *) how[2], NULL };
+  int status;
+
+  if (g_getenv ("GPUSIM_CACHE") == NULL) {
+    g_test_skip ("a real driver does as it likes");
+  } else {
+    g_spawn_sync (NULL, argv, environment, 0, NULL, NULL, &output, &errors, &status, &error);
+    g_assert_no_error (error);
+    if (!g_spawn_check_wait_status (status, &error))
+      g_error ("%s=%s: %s\n%s%s", how[0], how[1], error->message, output, errors);
+    g_assert_nonnull (strstr (output, "\nok "));
+    g_assert_null (strstr (output, "# SKIP"));
+  }
+  g_free (argv[0]);
+}
+
+static gboolean
+element_exists (const gchar *name)
+{
+  g_autoptr (GstElementFactory) factory = gst_element_factory_find (name);
+
+  return factory != NULL;
+}
+
+int
+main (int argc, char **argv)
+{
+  static const gchar *const two[] = { "GPUSIM_DEVICES", "2", "/gst-plugin/cuda/two" };
+  static const gchar *const lost[] = { "GPUSIM_LOSE_DEVICE", "200", "/gst-plugin/cuda/lost" };
+
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  if (!element_exists ("cudaupload")) {
+    printf ("1..0 # SKIP GStreamer has no CUDA elements here (gstreamer1.0-plugins-bad, a driver)\n");
+    return 0;
+  }
+  /* for the children only */
+  g_test_add_func ("/gst-plugin/cuda/two", test_two_devices);
+  g_test_add_func ("/gst-plugin/cuda/lost", test_lost_device);
+  g_test_add_func ("/gst-plugin/cuda/detections", test_detections);
+  g_test_add_func ("/gst-plugin/cuda/formats", test_formats);
+  g_test_add_func ("/gst-plugin/cuda/video", test_video);
+  g_test_add_func ("/gst-plugin/cuda/negotiation", test_negotiation);
+  g_test_add_data_func ("/gst-plugin/cuda/two-devices", two, test_child);
+  g_test_add_data_func ("/gst-plugin/cuda/lost-device", lost, test_child);
+  return g_test_run ();
+}
