@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cuda/decode.h"
+#include "cuda/draw.h"
 #include "cuda/net.h"
 #include "cuda/ops.h"
 #include "cuda/preprocess.h"
@@ -516,4 +517,7 @@ const YoloBackend yolo_cuda_backend = {
   .release = release,
   .submit = submit,
   .wait = wait,
+  .drawer_new = yolo_cuda_drawer_new,
+  .drawer_free = yolo_cuda_drawer_free,
+  .draw = yolo_cuda_draw,
 };

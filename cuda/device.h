@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 /* Each is cuda/kernels/NAME.cu, a module of its own: it is loaded when its
  * first function is asked for. */
 #define YOLO_CUDA_MODULES(X) \
-  X (conv_mma_f16) X (conv_mma_s8) X (conv_simt) X (decode) X (ops) X (preprocess)
+  X (conv_mma_f16) X (conv_mma_s8) X (conv_simt) X (decode) X (draw) X (ops) X (preprocess)
 
 typedef enum {
 #define YOLO_CUDA_MODULE(name) YOLO_CUDA_MODULE_##name,

@@ -13,6 +13,8 @@
 
 #include "gst-plugin/gstyolooverlay.h"
 
+#include "engine/draw.h"
+#include "gst-plugin/yolocuda.h"
 #include "gst-plugin/yolodraw.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolotext.h"
@@ -58,12 +60,20 @@ struct _GstYoloOverlay {
   YoloColor color[N_COLORS];    /* by class, in the frame's format */
   gboolean dark[N_COLORS];      /* whether white text reads better on it */
   YoloColor black, white;
+  gboolean cuda;                /* frames lie in CUDA memory */
+  GstObject *cuda_context;      /* of those that the drawer draws on */
+  YoloDrawer *drawer;
+  YoloDrawing drawing;          /* of the frame in hand */
 };
 
+/* On a machine without CUDA nobody offers the second kind. */
+#define CAPS GST_VIDEO_CAPS_MAKE (YOLO_DRAW_FORMATS) "; " \
+    GST_VIDEO_CAPS_MAKE_WITH_FEATURES (YOLO_CAPS_FEATURE_CUDA, YOLO_DRAW_FORMATS)
+
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (YOLO_DRAW_FORMATS)));
+    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (YOLO_DRAW_FORMATS)));
+    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
 
 G_DEFINE_TYPE (GstYoloOverlay, gst_yolo_overlay, GST_TYPE_BASE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE (yolooverlay, "yolooverlay", GST_RANK_NONE, GST_TYPE_YOLO_OVERLAY)
@@ -106,6 +116,7 @@ gst_yolo_overlay_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
 
   if (!gst_video_info_from_caps (&self->info, in))
     return FALSE;
+  self->cuda = gst_caps_features_contains (gst_caps_get_features (in, 0), YOLO_CAPS_FEATURE_CUDA);
   for (i = 0; i < N_COLORS; i++) {
     const guint32 rgb = class_color (i);
     /* luma of BT.601 */
@@ -283,6 +294,35 @@ gst_yolo_overlay_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *in, 
       in, out);
 }
 
+static void
+close_drawer (GstYoloOverlay *self)
+{
+  if (self->drawer)
+    yolo_drawer_free (self->drawer);
+  self->drawer = NULL;
+  gst_clear_object (&self->cuda_context);
+}
+
+/* Draws what was kept, in the context of the frame's memory. */
+static gboolean
+draw_on_device (GstYoloOverlay *self, GstBuffer *buffer, const YoloCanvas *canvas, GError **error)
+{
+  GstObject *context = yolo_cuda_buffer_context (buffer);
+
+  if (context == NULL) {
+    g_set_error_literal (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "the buffer holds no CUDA memory");
+    return FALSE;
+  }
+  if (context != self->cuda_context) {
+    close_drawer (self);
+    self->cuda_context = gst_object_ref (context);
+    self->drawer = yolo_drawer_new (yolo_cuda_context_handle (context), error);
+  }
+  return self->drawer != NULL && yolo_drawer_draw (self->drawer, canvas, yolo_cuda_buffer_stream (buffer),
+      (const YoloStroke *) self->drawing.strokes->data, self->drawing.strokes->len,
+      self->drawing.masks->data, self->drawing.masks->len, error);
+}
+
 static GstFlowReturn
 gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 {
@@ -292,13 +332,14 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   YoloCanvas canvas;
   YoloRect visible;
   Settings settings;
-  gboolean mapped;
+  gboolean mapped, drawn = TRUE;
+  g_autoptr (GError) error = NULL;
 
   if (self->objects->len == 0)
     return GST_FLOW_OK;
 
   mapped = gst_video_frame_map (&frame, &self->info, buffer,
-      GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF);
+      GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF | (self->cuda ? yolo_cuda_map_flags () : 0));
   if (!mapped || !planes_fit (&frame)) {
     if (mapped)
       gst_video_frame_unmap (&frame);
@@ -318,11 +359,28 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   settings = self->settings;
   settings.font = g_strdup (settings.font);     /* may be set anew meanwhile */
   GST_OBJECT_UNLOCK (self);
+  if (self->cuda) {
+    yolo_drawing_reset (&self->drawing);
+    canvas.drawing = &self->drawing;
+  }
   draw (self, &canvas, &settings);
   g_free (settings.font);
+  if (self->cuda)
+    drawn = draw_on_device (self, buffer, &canvas, &error);
 
   gst_video_frame_unmap (&frame);
+  if (!drawn) {
+    GST_ELEMENT_ERROR (self, RESOURCE, WRITE, ("A video frame cannot be drawn on."), ("%s", error->message));
+    return GST_FLOW_ERROR;
+  }
   return GST_FLOW_OK;
+}
+
+static gboolean
+gst_yolo_overlay_stop (GstBaseTransform *trans)
+{
+  close_drawer (GST_YOLO_OVERLAY (trans));
+  return TRUE;
 }
 
 /* What is downstream decides: this element takes what it takes. */
@@ -399,6 +457,7 @@ gst_yolo_overlay_init (GstYoloOverlay *self)
   };
   self->objects = g_array_new (FALSE, FALSE, sizeof (YoloObject));
   self->text = yolo_text_new ();
+  yolo_drawing_init (&self->drawing);
   gst_base_transform_set_in_place (GST_BASE_TRANSFORM (self), TRUE);
 }
 
@@ -410,6 +469,7 @@ gst_yolo_overlay_finalize (GObject *object)
   g_free (self->settings.font);
   g_array_unref (self->objects);
   yolo_text_free (self->text);
+  yolo_drawing_clear (&self->drawing);
   G_OBJECT_CLASS (gst_yolo_overlay_parent_class)->finalize (object);
 }
 
@@ -456,6 +516,7 @@ gst_yolo_overlay_class_init (GstYoloOverlayClass *klass)
 
   trans_class->set_caps = gst_yolo_overlay_set_caps;
   trans_class->prepare_output_buffer = gst_yolo_overlay_prepare_output_buffer;
+  trans_class->stop = gst_yolo_overlay_stop;
   trans_class->transform_ip = gst_yolo_overlay_transform_ip;
   trans_class->propose_allocation = gst_yolo_overlay_propose_allocation;
 }

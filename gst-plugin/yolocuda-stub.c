@@ -40,3 +40,15 @@ yolo_cuda_describe (GstBuffer *buffer, YoloFrame *frame)
 {
   return FALSE;
 }
+
+GstObject *
+yolo_cuda_buffer_context (GstBuffer *buffer)
+{
+  return NULL;
+}
+
+gpointer
+yolo_cuda_buffer_stream (GstBuffer *buffer)
+{
+  return NULL;
+}

@@ -53,29 +53,47 @@ yolo_cuda_context_handle (GstObject *context)
   return gst_cuda_context_get_handle (GST_CUDA_CONTEXT (context));
 }
 
-/* From 1.24 on a memory can have a stream whose work is not waited for; before,
- * and without one, elements use the context's own (legacy) stream. */
-static gpointer
-stream_of (GstCudaMemory *memory)
+static GstCudaMemory *
+memory_of (GstBuffer *buffer)
+{
+  GstMemory *memory = gst_buffer_n_memory (buffer) > 0 ? gst_buffer_peek_memory (buffer, 0) : NULL;
+
+  return memory != NULL && gst_is_cuda_memory (memory) ? GST_CUDA_MEMORY_CAST (memory) : NULL;
+}
+
+GstObject *
+yolo_cuda_buffer_context (GstBuffer *buffer)
+{
+  GstCudaMemory *memory = memory_of (buffer);
+
+  return memory != NULL ? GST_OBJECT (memory->context) : NULL;
+}
+
+/* From 1.24 on a memory can have a stream whose work is not waited for. */
+gpointer
+yolo_cuda_buffer_stream (GstBuffer *buffer)
 {
 #if GST_CHECK_VERSION (1, 24, 0)
-  GstCudaStream *stream = gst_cuda_memory_get_stream (memory);
+  GstCudaMemory *memory = memory_of (buffer);
+  GstCudaStream *stream = memory != NULL ? gst_cuda_memory_get_stream (memory) : NULL;
 
   if (stream != NULL)
     return gst_cuda_stream_get_handle (stream);
 #endif
-  return CU_STREAM_LEGACY;
+  return NULL;
 }
 
 gboolean
 yolo_cuda_describe (GstBuffer *buffer, YoloFrame *frame)
 {
-  GstMemory *memory = gst_buffer_n_memory (buffer) > 0 ? gst_buffer_peek_memory (buffer, 0) : NULL;
+  GstCudaMemory *memory = memory_of (buffer);
 
-  if (memory == NULL || !gst_is_cuda_memory (memory))
+  if (memory == NULL)
     return FALSE;
   frame->memory = YOLO_MEMORY_CUDA;
-  frame->cuda_context = gst_cuda_context_get_handle (GST_CUDA_MEMORY_CAST (memory)->context);
-  frame->cuda_stream = stream_of (GST_CUDA_MEMORY_CAST (memory));
+  frame->cuda_context = gst_cuda_context_get_handle (memory->context);
+  frame->cuda_stream = yolo_cuda_buffer_stream (buffer);
+  if (frame->cuda_stream == NULL)
+    frame->cuda_stream = CU_STREAM_LEGACY;
   return TRUE;
 }

@@ -47,6 +47,12 @@ gpointer yolo_cuda_context_handle (GstObject *context);
  */
 gboolean yolo_cuda_describe (GstBuffer *buffer, YoloFrame *frame);
 
+/* The GstCudaContext of a buffer in CUDA memory, borrowed; NULL: it holds none. */
+GstObject *yolo_cuda_buffer_context (GstBuffer *buffer);
+
+/* The CUstream whose work so far writes the buffer's memory; NULL: the context's legacy one. */
+gpointer yolo_cuda_buffer_stream (GstBuffer *buffer);
+
 G_END_DECLS
 
 #endif

@@ -7,9 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Opacity of a sample. 4 * 255, so that both a mask's levels and quarters,
- * the shares of a 4:2:0 sample, are whole numbers. */
-#define OPAQUE 1020
+#define OPAQUE YOLO_OPAQUE
 
 static YoloRect
 intersect (YoloRect a, YoloRect b)
@@ -23,13 +21,6 @@ static gboolean
 is_empty (YoloRect r)
 {
   return r.x1 <= r.x0 || r.y1 <= r.y0;
-}
-
-/* How much of [a0, a1) lies in [b0, b1). */
-static inline gint
-overlap (gint a0, gint a1, gint b0, gint b1)
-{
-  return MAX (0, MIN (a1, b1) - MAX (a0, b0));
 }
 
 /* Source: ITU-R BT.601-7 section 2.5 and BT.709-6 section 3: Y from Kr and
@@ -79,6 +70,7 @@ yolo_canvas_init (YoloCanvas *canvas, GstVideoFrame *frame, const YoloRect *clip
   const GstVideoFormatInfo *format = frame->info.finfo;
   guint i;
 
+  canvas->drawing = NULL;
   canvas->width = GST_VIDEO_FRAME_WIDTH (frame);
   canvas->height = GST_VIDEO_FRAME_HEIGHT (frame);
   canvas->clip = (YoloRect) { 0, 0, canvas->width, canvas->height };
@@ -106,20 +98,14 @@ yolo_canvas_init (YoloCanvas *canvas, GstVideoFrame *frame, const YoloRect *clip
   }
 }
 
-static inline guint
-mix (guint old, guint value, guint opacity)
-{
-  return (old * (OPAQUE - opacity) + value * opacity + OPAQUE / 2) / OPAQUE;
-}
-
 static inline void
 blend_sample (const YoloComponent *c, guint8 *p, guint value, guint opacity)
 {
   if (c->wide)
-    GST_WRITE_UINT16_LE (p, mix (GST_READ_UINT16_LE (p) >> c->depth_shift, value, opacity)
+    GST_WRITE_UINT16_LE (p, yolo_draw_mix (GST_READ_UINT16_LE (p) >> c->depth_shift, value, opacity)
         << c->depth_shift);
   else
-    *p = mix (*p, value, opacity);
+    *p = yolo_draw_mix (*p, value, opacity);
 }
 
 static void
@@ -137,15 +123,6 @@ blend_run (const YoloComponent *c, guint8 *p, gint n, guint value, guint opacity
   else
     for (i = 0; i < n; i++)
       blend_sample (c, p + i * c->pixel_stride, value, opacity);
-}
-
-/* The rows of a rectangle that belong to a field, numbered within the field. */
-static YoloRect
-to_field (YoloRect r, guint field, guint n_fields)
-{
-  r.y0 = (r.y0 + (gint) (n_fields - 1 - field)) / (gint) n_fields;
-  r.y1 = (r.y1 + (gint) (n_fields - 1 - field)) / (gint) n_fields;
-  return r;
 }
 
 /* NULL: not in memory. Whether an interlaced frame of, say, 6 rows has 3 or 4
@@ -170,8 +147,8 @@ fill_row (const YoloComponent *c, guint8 *row, gint width, const YoloRect *outer
 
   while (x < end) {
     const gint x0 = x << s, x1 = MIN ((x + 1) << s, width);
-    const gint filled = in_outer * overlap (x0, x1, outer->x0, outer->x1)
-        - in_inner * overlap (x0, x1, inner->x0, inner->x1);
+    const gint filled = in_outer * yolo_draw_overlap (x0, x1, outer->x0, outer->x1)
+        - in_inner * yolo_draw_overlap (x0, x1, inner->x0, inner->x1);
     gint edge = outer->x1, n = 1;
 
     /* up to the next edge all samples are filled alike */
@@ -195,16 +172,62 @@ fill_field (const YoloCanvas *canvas, const YoloComponent *c, guint field, YoloR
   const gint height = (canvas->height + (gint) (n_fields - 1 - field)) / (gint) n_fields;
   gint y;
 
-  outer = to_field (outer, field, n_fields);
-  inner = to_field (inner, field, n_fields);
+  outer = yolo_draw_to_field (outer, field, n_fields);
+  inner = yolo_draw_to_field (inner, field, n_fields);
   for (y = outer.y0 >> s; y << s < outer.y1; y++) {
     const gint y0 = y << s, y1 = MIN ((y + 1) << s, height);
     guint8 *row = row_of (c, y, field, n_fields);
 
     if (row)
       fill_row (c, row, canvas->width, &outer, &inner, y1 - y0,
-          overlap (y0, y1, outer.y0, outer.y1), overlap (y0, y1, inner.y0, inner.y1), value);
+          yolo_draw_overlap (y0, y1, outer.y0, outer.y1), yolo_draw_overlap (y0, y1, inner.y0, inner.y1), value);
   }
+}
+
+/* Strokes that are kept */
+
+void
+yolo_drawing_init (YoloDrawing *drawing)
+{
+  drawing->strokes = g_array_new (FALSE, FALSE, sizeof (YoloStroke));
+  drawing->masks = g_byte_array_new ();
+}
+
+void
+yolo_drawing_clear (YoloDrawing *drawing)
+{
+  g_array_unref (drawing->strokes);
+  g_byte_array_unref (drawing->masks);
+}
+
+void
+yolo_drawing_reset (YoloDrawing *drawing)
+{
+  g_array_set_size (drawing->strokes, 0);
+  g_byte_array_set_size (drawing->masks, 0);
+}
+
+static YoloStroke *
+keep_stroke (YoloDrawing *drawing, YoloRect outer, YoloRect inner, const YoloColor *color)
+{
+  YoloStroke stroke = { .outer = outer, .inner = inner, .mask = -1 };
+  guint i;
+
+  for (i = 0; i < YOLO_DRAW_COMPONENTS; i++)
+    stroke.value[i] = color->value[i];
+  g_array_append_val (drawing->strokes, stroke);
+  return &g_array_index (drawing->strokes, YoloStroke, drawing->strokes->len - 1);
+}
+
+/* The text's cache may drop the mask before it is drawn. */
+static void
+keep_mask (YoloStroke *stroke, YoloDrawing *drawing, const YoloMask *mask, gint x, gint y)
+{
+  stroke->mask = drawing->masks->len;
+  stroke->mask_x = x;
+  stroke->mask_y = y;
+  stroke->mask_stride = mask->stride;
+  g_byte_array_append (drawing->masks, mask->alpha, mask->stride * mask->height);
 }
 
 void
@@ -219,6 +242,10 @@ yolo_canvas_fill (YoloCanvas *canvas, YoloRect outer, YoloRect inner, const Yolo
   if (is_empty (inner))
     inner = (YoloRect) { outer.x0, outer.y0, outer.x0, outer.y0 };
 
+  if (canvas->drawing) {
+    keep_stroke (canvas->drawing, outer, inner, color);
+    return;
+  }
   for (i = 0; i < canvas->n_components; i++)
     for (field = 0; field < canvas->n_fields; field++)
       fill_field (canvas, &canvas->component[i], field, outer, inner, color->value[i]);
@@ -262,7 +289,7 @@ blend_field (const YoloCanvas *canvas, const YoloComponent *c, guint field,
   const gint height = (canvas->height + (gint) (n_fields - 1 - field)) / (gint) n_fields;
   gint x, y;
 
-  rect = to_field (rect, field, n_fields);
+  rect = yolo_draw_to_field (rect, field, n_fields);
   for (y = rect.y0 >> c->shift_y; y << c->shift_y < rect.y1; y++) {
     const gint y0 = y << c->shift_y, y1 = MIN ((y + 1) << c->shift_y, height);
     guint8 *row = row_of (c, y, field, n_fields);
@@ -296,6 +323,10 @@ yolo_canvas_blend (YoloCanvas *canvas, const YoloMask *mask, gint x, gint y,
 
   if (is_empty (rect))
     return;
+  if (canvas->drawing) {
+    keep_mask (keep_stroke (canvas->drawing, rect, (YoloRect) { 0 }, color), canvas->drawing, mask, x, y);
+    return;
+  }
   for (i = 0; i < canvas->n_components; i++)
     for (field = 0; field < canvas->n_fields; field++)
       blend_field (canvas, &canvas->component[i], field, mask, rect, x, y, color->value[i]);

@@ -5,12 +5,9 @@
 
 #include <gst/video/video.h>
 
-G_BEGIN_DECLS
+#include "postprocess/drawing.h"
 
-/* Pixels; x1 and y1 are the first ones outside. Empty if x1 <= x0 or y1 <= y0. */
-typedef struct {
-  gint x0, y0, x1, y1;
-} YoloRect;
+G_BEGIN_DECLS
 
 /* The values of a format's components (Y U V, R G B A, Y). */
 typedef struct {
@@ -24,25 +21,16 @@ typedef struct {
   guint8 *alpha;                /* [height][stride] */
 } YoloMask;
 
-/* One component of a frame. */
-typedef struct {
-  guint8 *data;                 /* of the pixel 0, 0 */
-  gint stride, pixel_stride;    /* bytes */
-  gint rows;                    /* in memory */
-  guint shift_x, shift_y;       /* a sample covers 1 << shift_x by 1 << shift_y pixels */
-  guint depth_shift;            /* bits below the value, in formats of two bytes */
-  gboolean wide;                /* two bytes, little-endian */
-} YoloComponent;
+/* Strokes that are kept: in order, with copies of their masks. */
+typedef struct _YoloDrawing {
+  GArray *strokes;              /* YoloStroke */
+  GByteArray *masks;
+} YoloDrawing;
 
-/* A mapped frame. Nothing outside `clip` is changed, but for chroma samples
- * that reach over it. */
-typedef struct {
-  gint width, height;           /* pixels in memory */
-  YoloRect clip;
-  guint n_fields;               /* 2: interlaced, chroma rows belong to one field */
-  guint n_components;
-  YoloComponent component[GST_VIDEO_MAX_COMPONENTS];
-} YoloCanvas;
+void yolo_drawing_init (YoloDrawing *drawing);
+void yolo_drawing_clear (YoloDrawing *drawing);
+/* Forgets the strokes, keeps the memory. */
+void yolo_drawing_reset (YoloDrawing *drawing);
 
 /* The formats that can be drawn on, as in caps. */
 #define YOLO_DRAW_FORMATS "{ NV12, NV21, I420, YV12, YUY2, UYVY, Y42B, Y444, P010_10LE, " \

@@ -12,6 +12,9 @@ G_BEGIN_DECLS
  * include: only a back end that preprocesses and decodes on its device looks inside. */
 struct _YoloFrame;
 struct _YoloDecode;
+/* Of postprocess/drawing.h. */
+struct _YoloCanvas;
+struct _YoloStroke;
 
 typedef enum {
   YOLO_PRECISION_AUTO,
@@ -25,6 +28,9 @@ const char *yolo_precision_name (YoloPrecision precision);      /* "fp32" */
 
 /* A model's weights on one device in one precision. */
 typedef struct _YoloNet YoloNet;
+
+/* Draws on frames in one context of a device. */
+typedef struct _YoloDrawer YoloDrawer;
 
 /* A plan made ready to run, with its arena. Back ends extend it. */
 typedef struct _YoloExec YoloExec;
@@ -70,6 +76,15 @@ typedef struct {
   gboolean (*submit) (YoloExec *exec, guint n, const struct _YoloFrame *frames,
       struct _YoloDecode *decode, GError **error);
   gboolean (*wait) (YoloExec *exec, GError **error);
+
+  /* For frames in the device's memory; all NULL without. @context: a CUcontext
+   * that outlives the drawer. @stream: the CUstream whose work so far writes the
+   * frame, or NULL. Strokes are drawn in place and in their order; all is drawn
+   * when the call returns. One thread at a time. */
+  YoloDrawer *(*drawer_new) (gpointer context, GError **error);
+  void (*drawer_free) (YoloDrawer *drawer);
+  gboolean (*draw) (YoloDrawer *drawer, const struct _YoloCanvas *canvas, gpointer stream,
+      const struct _YoloStroke *strokes, guint n, const guint8 *masks, gsize masks_size, GError **error);
 } YoloBackend;
 
 /* Each is in the room of its name; one that is not built is a stub whose

@@ -84,6 +84,10 @@ export ASAN_OPTIONS=detect_leaks=1
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0"
 GST_REGISTRY="$PWD/build-asan/registry.bin" gst-inspect-1.0 fakesink >/dev/null
+if [ -d build-asan/tests/gpusim ]; then
+  LD_LIBRARY_PATH="$PWD/build-asan/tests/gpusim" GST_REGISTRY="$PWD/build-asan/tests/gpusim/gst-registry.bin" \
+    gst-inspect-1.0 fakesink >/dev/null
+fi
 test_in build-asan -t 4 --no-suite source --no-suite long --no-suite pipelines --no-suite gpusim
 
 # shellcheck disable=SC2086 # a list

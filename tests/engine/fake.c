@@ -288,11 +288,13 @@ finish (YoloExec * exec, GError ** error)
 }
 
 static const YoloBackend host = {
-  "host", TRUE, available, resolve, load, unload, NULL, NULL, prepare_host, release, submit, finish
+  .name = "host", .host_memory = TRUE, .available = available, .resolve = resolve, .load = load, .unload = unload,
+  .prepare = prepare_host, .release = release, .submit = submit, .wait = finish,
 };
 
 static const YoloBackend device = {
-  "device", FALSE, available, resolve, load, unload, NULL, batch_size, prepare_device, release, submit, finish
+  .name = "device", .available = available, .resolve = resolve, .load = load, .unload = unload,
+  .batch_size = batch_size, .prepare = prepare_device, .release = release, .submit = submit, .wait = finish,
 };
 
 static const YoloBackend missing = {.name = "missing",.available = not_available };

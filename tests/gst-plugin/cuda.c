@@ -16,6 +16,27 @@ typedef struct {
   gboolean cuda;                /* buffers at the sink were in CUDA memory */
 } Run;
 
+/* The pixels of all planes, without what lies between rows. */
+static GBytes *
+copy_pixels (GstBuffer *buffer, const GstVideoInfo *info)
+{
+  GByteArray *pixels = g_byte_array_new ();
+  GstVideoFrame frame;
+
+  g_assert_true (gst_video_frame_map (&frame, info, buffer, GST_MAP_READ));
+  for (guint p = 0; p < GST_VIDEO_FRAME_N_PLANES (&frame); p++) {
+    gint components[GST_VIDEO_MAX_COMPONENTS];
+
+    gst_video_format_info_component (frame.info.finfo, p, components);
+    for (gint y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT (&frame, components[0]); y++)
+      g_byte_array_append (pixels, (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (&frame, p)
+          + y * GST_VIDEO_FRAME_PLANE_STRIDE (&frame, p),
+          GST_VIDEO_FRAME_COMP_WIDTH (&frame, components[0]) * GST_VIDEO_FRAME_COMP_PSTRIDE (&frame, components[0]));
+  }
+  gst_video_frame_unmap (&frame);
+  return g_byte_array_free_to_bytes (pixels);
+}
+
 static void
 keep_frame (GstElement *sink, GstBuffer *buffer, GstPad *pad, Run *run)
 {
@@ -27,13 +48,8 @@ keep_frame (GstElement *sink, GstBuffer *buffer, GstPad *pad, Run *run)
   yolo_meta_read (buffer, &info, objects);
   g_ptr_array_add (run->frames, objects);
   run->cuda |= gst_caps_features_contains (gst_caps_get_features (caps, 0), "memory:CUDAMemory");
-  if (!run->cuda) {
-    gpointer data;
-    gsize size;
-
-    gst_buffer_extract_dup (buffer, 0, -1, &data, &size);
-    g_ptr_array_add (run->pixels, g_bytes_new_take (data, size));
-  }
+  if (!run->cuda)
+    g_ptr_array_add (run->pixels, copy_pixels (buffer, &info));
 }
 
 static void
@@ -50,7 +66,32 @@ free_objects (gpointer objects)
   g_array_unref (objects);
 }
 
-/* Runs to the end; the sink is called "sink". */
+/* Objects of all kinds, the same for the n-th frame of every run, some of them
+ * partly or wholly outside. */
+static GstPadProbeReturn
+add_objects (GstPad *pad, GstPadProbeInfo *probe, guint *n)
+{
+  GstBuffer *buffer = gst_buffer_make_writable (GST_PAD_PROBE_INFO_BUFFER (probe));
+  g_autoptr (GRand) random = g_rand_new_with_seed (++*n);
+  g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
+  GstVideoInfo info;
+
+  g_assert_true (gst_video_info_from_caps (&info, caps));
+  for (guint i = 0; i < 100; i++) {
+    YoloObject object = {
+      .x = g_rand_double_range (random, -20, info.width), .y = g_rand_double_range (random, -20, info.height),
+      .w = g_rand_double_range (random, 1, 90), .h = g_rand_double_range (random, 1, 90),
+      .confidence = g_rand_double (random), .label_id = i % 7, .label = g_quark_from_static_string ("thing"),
+      .object_id = i % 3 ? -1 : (gint) i,
+    };
+
+    yolo_meta_add (buffer, &info, &object, 1, 1);
+  }
+  GST_PAD_PROBE_INFO_DATA (probe) = buffer;
+  return GST_PAD_PROBE_OK;
+}
+
+/* Runs to the end; the sink is called "sink". To an element called "objects" come some. */
 static Run
 run_pipeline (const gchar *format, ...)
 {
@@ -75,6 +116,15 @@ run_pipeline (const gchar *format, ...)
   g_object_set (sink, "signal-handoffs", TRUE, NULL);
   g_signal_connect (sink, "handoff", G_CALLBACK (keep_frame), &run);
   gst_object_unref (sink);
+  GstElement *objects = gst_bin_get_by_name (GST_BIN (pipeline), "objects");
+  guint n_objects = 0;
+  if (objects) {
+    GstPad *pad = gst_element_get_static_pad (objects, "sink");
+
+    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, (GstPadProbeCallback) add_objects, &n_objects, NULL);
+    gst_object_unref (pad);
+    gst_object_unref (objects);
+  }
 
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   bus = gst_element_get_bus (pipeline);
@@ -214,6 +264,55 @@ test_video (void)
     run_clear (&run);
   }
   run_clear (&cpu);
+}
+
+/* What is drawn on a frame in CUDA memory is what is drawn in system memory, to the byte. */
+static void
+test_overlay (void)
+{
+  static const gchar *const caps[] = {
+    "format=NV12,width=320,height=240", "format=I420,width=161,height=99", "format=P010_10LE,width=98,height=67",
+    "format=RGBA,width=161,height=99", "format=BGRx,width=64,height=50",
+    "format=NV12,width=128,height=96,interlace-mode=interleaved",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (caps); i++) {
+    Run host = run_pipeline ("videotestsrc num-buffers=2 pattern=ball ! video/x-raw,%s ! yolooverlay name=objects ! "
+        "fakesink name=sink", caps[i]);
+    Run run = run_pipeline ("videotestsrc num-buffers=2 pattern=ball ! video/x-raw,%s ! cudaupload ! " CUDA_CAPS
+        " ! yolooverlay name=objects ! " CUDA_CAPS " ! cudadownload ! video/x-raw ! fakesink name=sink", caps[i]);
+    Run plain = run_pipeline ("videotestsrc num-buffers=2 pattern=ball ! video/x-raw,%s ! fakesink name=sink", caps[i]);
+
+    g_assert_null (run.error);
+    g_assert_cmpuint (host.pixels->len, ==, 2);
+    g_assert_cmpuint (run.pixels->len, ==, 2);
+    for (guint f = 0; f < 2; f++) {
+      GBytes *a = g_ptr_array_index (host.pixels, f), *b = g_ptr_array_index (run.pixels, f);
+
+      g_assert_false (g_bytes_equal (a, g_ptr_array_index (plain.pixels, f)));
+      g_assert_cmpmem (g_bytes_get_data (a, NULL), g_bytes_get_size (a), g_bytes_get_data (b, NULL), g_bytes_get_size (b));
+    }
+    run_clear (&host);
+    run_clear (&run);
+    run_clear (&plain);
+  }
+}
+
+/* The whole chain, as in the README. */
+static void
+test_chain (void)
+{
+  g_autofree gchar *model = data_path (MODEL);
+  Run run = run_pipeline ("videotestsrc num-buffers=3 ! " TEST_CAPS " ! cudaupload ! " CUDA_CAPS " ! yoloinfer model-file=%s "
+      "confidence-threshold=.3 ! yolooverlay ! cudadownload ! video/x-raw ! fakesink name=sink", model);
+  Run plain = run_pipeline ("videotestsrc num-buffers=3 ! " TEST_CAPS " ! fakesink name=sink");
+
+  g_assert_null (run.error);
+  g_assert_cmpuint (run.pixels->len, ==, 3);
+  for (guint f = 0; f < 3; f++)
+    g_assert_false (g_bytes_equal (g_ptr_array_index (run.pixels, f), g_ptr_array_index (plain.pixels, f)));
+  run_clear (&run);
+  run_clear (&plain);
 }
 
 /* The CPU takes no CUDA memory, and nobody takes GLMemory or DMABuf: that is
@@ -384,6 +483,8 @@ main (int argc, char **argv)
   g_test_add_func ("/gst-plugin/cuda/formats", test_formats);
   g_test_add_func ("/gst-plugin/cuda/video", test_video);
   g_test_add_func ("/gst-plugin/cuda/negotiation", test_negotiation);
+  g_test_add_func ("/gst-plugin/cuda/overlay", test_overlay);
+  g_test_add_func ("/gst-plugin/cuda/chain", test_chain);
   g_test_add_data_func ("/gst-plugin/cuda/two-devices", two, test_child);
   g_test_add_data_func ("/gst-plugin/cuda/lost-device", lost, test_child);
   return g_test_run ();

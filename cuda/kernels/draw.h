@@ -1,0 +1,19 @@
+/* What the drawing kernel is given; read by C and by CUDA. */
+
+#ifndef YOLO_KERNELS_DRAW_H
+#define YOLO_KERNELS_DRAW_H
+
+#include "postprocess/drawing.h"
+
+typedef struct {
+  YoloCanvas canvas;            /* device addresses */
+  const YoloStroke *strokes;    /* [n_strokes], device */
+  const uint8_t *masks;
+  int n_strokes;
+} YoloDrawParams;
+
+/* Samples of a block. */
+#define YOLO_DRAW_WIDTH 32
+#define YOLO_DRAW_HEIGHT 8
+
+#endif
