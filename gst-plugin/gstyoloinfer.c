@@ -41,6 +41,7 @@
 #include "gst-plugin/gstyoloinfer.h"
 #include "gst-plugin/yolocuda.h"
 #include "gst-plugin/yolometa.h"
+#include "gst-plugin/yolonvmm.h"
 #include "engine/engine.h"
 #include "postprocess/letterbox.h"
 
@@ -135,12 +136,29 @@ typedef struct {
   Region roi;
 } Settings;
 
-/* A frame under way. */
+/* Where a buffer's pixels are: in system memory, in CUDA memory, or in as many
+ * frames in CUDA memory as a DeepStream surface holds. */
+typedef enum { MEMORY_SYSTEM, MEMORY_CUDA, MEMORY_NVMM } Memory;
+
+typedef struct _Frame Frame;
+
+/* What the engine is given at once: a frame, or one of a batch. */
 typedef struct {
+  Frame *frame;
+  guint slot;                   /* as in YoloObject */
+  YoloRequest request;
+} Part;
+
+/* A buffer under way. */
+struct _Frame {
   GList link;                   /* in queue or spare */
   GstBuffer *buffer;
   GstVideoFrame video;          /* mapped until the engine is done with it */
   gboolean mapped;
+  GstMapInfo surface;           /* of NVMM, likewise */
+  gboolean surface_mapped;
+  GArray *parts;                /* Part; kept between frames, as long as the longest batch */
+  guint pending;                /* parts that the engine has; lock */
   gint origin_x, origin_y;      /* in memory, of the frame that the caps describe */
   gboolean done;
   gboolean inferred;            /* FALSE: skipped by inference-interval */
@@ -150,7 +168,7 @@ typedef struct {
   GError *error;
   GArray *objects;              /* YoloObject; kept between frames */
   GstClockTime since;           /* monotonic */
-} Frame;
+};
 
 struct _GstYoloInfer {
   GstBaseTransform parent;
@@ -179,7 +197,8 @@ struct _GstYoloInfer {
   guint net_width, net_height;  /* unless auto_size */
 
   /* streaming thread of the sink pad */
-  YoloMemory memory;            /* of the frames */
+  Memory memory;                /* of the frames */
+  YoloFrame *surfaces;          /* [YOLO_NVMM_MAX_FRAMES], once there was NVMM */
   GstVideoInfo info;            /* written with the object lock */
   guint since_inferred;         /* frames; 0: the next one is inferred */
   gboolean discont;
@@ -460,6 +479,7 @@ take_spare (GstYoloInfer *self)
   frame = g_new0 (Frame, 1);
   frame->link.data = frame;
   frame->objects = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+  frame->parts = g_array_new (FALSE, FALSE, sizeof (Part));
   return frame;
 }
 
@@ -470,6 +490,9 @@ frame_release (Frame *frame)
   if (frame->mapped)
     gst_video_frame_unmap (&frame->video);
   frame->mapped = FALSE;
+  if (frame->surface_mapped)
+    gst_buffer_unmap (frame->buffer, &frame->surface);
+  frame->surface_mapped = FALSE;
   g_clear_pointer (&frame->classes, g_bytes_unref);
 }
 
@@ -480,6 +503,7 @@ frame_clear (Frame *frame)
   gst_clear_buffer (&frame->buffer);
   g_clear_error (&frame->error);
   g_array_set_size (frame->objects, 0);
+  g_array_set_size (frame->parts, 0);
   frame->done = frame->inferred = frame->repeat = frame->discont = FALSE;
 }
 
@@ -490,6 +514,7 @@ frame_free (gpointer data)
 
   frame_clear (frame);
   g_array_unref (frame->objects);
+  g_array_unref (frame->parts);
   g_free (frame);
 }
 
@@ -547,7 +572,8 @@ static void
 on_result (gpointer user_data, gpointer tag, const YoloResult *result)
 {
   GstYoloInfer *self = user_data;
-  Frame *frame = tag;
+  const Part *part = tag;
+  Frame *frame = part->frame;
   guint i;
 
   for (i = 0; i < result->n_detections; i++) {
@@ -555,7 +581,7 @@ on_result (gpointer user_data, gpointer tag, const YoloResult *result)
     YoloObject object = {
       .x = d->x1 - frame->origin_x, .y = d->y1 - frame->origin_y, .w = d->x2 - d->x1, .h = d->y2 - d->y1,
       .confidence = d->confidence, .label_id = d->class_id,
-      .label = self->labels[d->class_id], .object_id = -1,
+      .label = self->labels[d->class_id], .object_id = -1, .slot = part->slot,
     };
 
     g_array_append_val (frame->objects, object);
@@ -563,7 +589,8 @@ on_result (gpointer user_data, gpointer tag, const YoloResult *result)
 
   g_mutex_lock (&self->lock);
   if (result->error) {
-    frame->error = g_error_copy (result->error);
+    if (frame->error == NULL)
+      frame->error = g_error_copy (result->error);
   } else {
     const guint at = self->n_inferred++ % STATS_WINDOW;
 
@@ -575,8 +602,9 @@ on_result (gpointer user_data, gpointer tag, const YoloResult *result)
     self->samples[STAGE_TOTAL][at] = gst_util_get_timestamp () - frame->since;
     self->n_samples = MIN (self->n_samples + 1, STATS_WINDOW);
   }
-  frame->done = TRUE;
-  g_cond_broadcast (&self->cond);
+  frame->done = --frame->pending == 0;
+  if (frame->done)
+    g_cond_broadcast (&self->cond);
   g_mutex_unlock (&self->lock);
 }
 
@@ -758,17 +786,16 @@ intersect (Region *a, const Region *b)
   return TRUE;
 }
 
-/* What the network sees of a frame: its crop, and of that the roi. */
+/* What the network sees of a frame of the buffer: its crop, and of that the roi. */
 static gboolean
-visible_region (GstYoloInfer *self, Frame *frame, const Region *roi, Region *region)
+visible_region (GstYoloInfer *self, Frame *frame, gint width, gint height, const Region *roi, Region *region)
 {
-  const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (frame->buffer);
+  const GstVideoCropMeta *crop =
+      self->memory == MEMORY_NVMM ? NULL : gst_buffer_get_video_crop_meta (frame->buffer);
   gboolean warned;
   Region part;
 
-  *region = (Region) {
-    0, 0, GST_VIDEO_FRAME_WIDTH (&frame->video), GST_VIDEO_FRAME_HEIGHT (&frame->video)
-  };
+  *region = (Region) { 0, 0, width, height };
   if (crop && crop->width > 0 && crop->height > 0) {
     part = (Region) {
       MIN (crop->x, G_MAXINT), MIN (crop->y, G_MAXINT),
@@ -829,16 +856,14 @@ planes_fit (const GstVideoFrame *video)
   return TRUE;
 }
 
-/* Maps the frame and describes what to do with it. The GstVideoFrame has the
- * strides and the size of the buffer's GstVideoMeta, where there is one. */
+/* Maps a frame that is one in memory, and describes it. The GstVideoFrame has
+ * the strides and the size of the buffer's GstVideoMeta, where there is one. */
 static gboolean
-make_request (GstYoloInfer *self, Frame *frame, const Settings *settings, YoloRequest *request)
+map_video (GstYoloInfer *self, Frame *frame, YoloFrame *described)
 {
   const GstVideoColorimetry *color = &GST_VIDEO_INFO_COLORIMETRY (&self->info);
-  Region region, roi = settings->roi;
+  const GstMapFlags flags = GST_MAP_READ | (self->memory == MEMORY_CUDA ? yolo_cuda_map_flags () : 0);
   guint i;
-
-  const GstMapFlags flags = GST_MAP_READ | (self->memory == YOLO_MEMORY_CUDA ? yolo_cuda_map_flags () : 0);
 
   frame->mapped = gst_video_frame_map (&frame->video, &self->info, frame->buffer, flags);
   if (!frame->mapped || !planes_fit (&frame->video)) {
@@ -849,48 +874,103 @@ make_request (GstYoloInfer *self, Frame *frame, const Settings *settings, YoloRe
     return FALSE;
   }
   yolo_meta_origin (frame->buffer, &self->info, &frame->origin_x, &frame->origin_y);
-  roi.x = MIN ((gint64) roi.x + frame->origin_x, G_MAXINT);
-  roi.y = MIN ((gint64) roi.y + frame->origin_y, G_MAXINT);
-  if (!visible_region (self, frame, &roi, &region))
-    return FALSE;
-
-  *request = (YoloRequest) {
-    .frame = {
-      .format = pixel_format (GST_VIDEO_FRAME_FORMAT (&frame->video)),
-      .matrix = color_matrix (color->matrix),
-      .full_range = color->range == GST_VIDEO_COLOR_RANGE_0_255,
-      .width = GST_VIDEO_FRAME_WIDTH (&frame->video),
-      .height = GST_VIDEO_FRAME_HEIGHT (&frame->video),
-      .crop = { region.x, region.y, region.width, region.height },
-    },
-    .net_width = self->net_width,
-    .net_height = self->net_height,
-    .confidence = settings->confidence,
-    .iou = settings->iou,
-    .max_detections = settings->max_detections,
-    .agnostic = settings->agnostic,
+  *described = (YoloFrame) {
+    .format = pixel_format (GST_VIDEO_FRAME_FORMAT (&frame->video)),
+    .matrix = color_matrix (color->matrix),
+    .full_range = color->range == GST_VIDEO_COLOR_RANGE_0_255,
+    .width = GST_VIDEO_FRAME_WIDTH (&frame->video),
+    .height = GST_VIDEO_FRAME_HEIGHT (&frame->video),
   };
   for (i = 0; i < GST_VIDEO_FRAME_N_PLANES (&frame->video); i++) {
-    request->frame.plane[i] = GST_VIDEO_FRAME_PLANE_DATA (&frame->video, i);
-    request->frame.stride[i] = GST_VIDEO_FRAME_PLANE_STRIDE (&frame->video, i);
+    described->plane[i] = GST_VIDEO_FRAME_PLANE_DATA (&frame->video, i);
+    described->stride[i] = GST_VIDEO_FRAME_PLANE_STRIDE (&frame->video, i);
   }
-  if (self->memory == YOLO_MEMORY_CUDA && !yolo_cuda_describe (frame->buffer, &request->frame)) {
+  if (self->memory == MEMORY_CUDA && !yolo_cuda_describe (frame->buffer, described)) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("a frame does not hold what its caps say"),
         ("caps with " YOLO_CAPS_FEATURE_CUDA ", a buffer in other memory"));
     return FALSE;
   }
-  if (settings->classes) {
-    frame->classes = g_bytes_ref (settings->classes);
-    request->classes = g_bytes_get_data (frame->classes, NULL);
+  return TRUE;
+}
+
+/* The frames of a surface. */
+static gboolean
+map_surface (GstYoloInfer *self, Frame *frame, guint *n)
+{
+  g_autoptr (GError) error = NULL;
+  guint device;
+
+  GST_OBJECT_LOCK (self);
+  device = self->cuda_device_id;
+  GST_OBJECT_UNLOCK (self);
+  frame->origin_x = frame->origin_y = 0;
+  frame->surface_mapped = gst_buffer_map (frame->buffer, &frame->surface, GST_MAP_READ);
+  if (!frame->surface_mapped) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("an NVMM buffer cannot be mapped"), (NULL));
+    return FALSE;
   }
+  if (!yolo_nvmm_read (frame->surface.data, frame->surface.size, device, self->surfaces, n, &error)) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("%s", error->message), (NULL));
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/* Describes what to do with a frame. */
+static gboolean
+add_part (GstYoloInfer *self, Frame *frame, const Settings *settings, const YoloFrame *described, guint slot)
+{
+  Region region, roi = settings->roi;
+  Part part = {
+    .frame = frame, .slot = slot,
+    .request = {
+      .frame = *described,
+      .net_width = self->net_width,
+      .net_height = self->net_height,
+      .confidence = settings->confidence,
+      .iou = settings->iou,
+      .max_detections = settings->max_detections,
+      .agnostic = settings->agnostic,
+      .classes = frame->classes ? g_bytes_get_data (frame->classes, NULL) : NULL,
+    },
+  };
+
+  roi.x = MIN ((gint64) roi.x + frame->origin_x, G_MAXINT);
+  roi.y = MIN ((gint64) roi.y + frame->origin_y, G_MAXINT);
+  if (!visible_region (self, frame, described->width, described->height, &roi, &region))
+    return FALSE;
+  part.request.frame.crop.x = region.x;
+  part.request.frame.crop.y = region.y;
+  part.request.frame.crop.width = region.width;
+  part.request.frame.crop.height = region.height;
   if (self->auto_size) {
     int width, height;
 
     yolo_letterbox_auto (region.width, region.height,
         MAX (self->model->width, self->model->height), self->model->stride, &width, &height);
-    request->net_width = width;
-    request->net_height = height;
+    part.request.net_width = width;
+    part.request.net_height = height;
   }
+  g_array_append_val (frame->parts, part);
+  return TRUE;
+}
+
+/* Maps the buffer and describes what to do with each of its frames. */
+static gboolean
+make_parts (GstYoloInfer *self, Frame *frame, const Settings *settings)
+{
+  YoloFrame described;
+  guint n, i;
+
+  if (settings->classes)
+    frame->classes = g_bytes_ref (settings->classes);
+  if (self->memory != MEMORY_NVMM)
+    return map_video (self, frame, &described) && add_part (self, frame, settings, &described, 0);
+  if (!map_surface (self, frame, &n))
+    return FALSE;
+  for (i = 0; i < n; i++)
+    if (!add_part (self, frame, settings, &self->surfaces[i], i + 1))
+      return FALSE;
   return TRUE;
 }
 
@@ -940,8 +1020,7 @@ take_buffer (GstYoloInfer *self, Frame *frame, GstBuffer *buffer)
 {
   GstFlowReturn ret = GST_FLOW_OK;
   Settings settings;
-  YoloRequest request;
-  gboolean infer;
+  guint n = 0, i;
 
   GST_OBJECT_LOCK (self);
   settings = self->settings;
@@ -954,32 +1033,44 @@ take_buffer (GstYoloInfer *self, Frame *frame, GstBuffer *buffer)
   frame->discont = self->discont;
   frame->inferred = is_inferred (self, buffer, settings.interval);
   frame->repeat = settings.repeat;
-  frame->done = !frame->inferred;
-  if (frame->inferred && !make_request (self, frame, &settings, &request))
+  if (frame->inferred && !make_parts (self, frame, &settings))
     ret = GST_FLOW_ERROR;
+  n = frame->parts->len;
+  /* of a batch, all frames are under way at once */
+  if (n > 1)
+    yolo_stream_set_max_pending (self->stream, self->max_in_flight * n);
   g_clear_pointer (&settings.classes, g_bytes_unref);
 
   g_mutex_lock (&self->lock);
   if (ret != GST_FLOW_OK) {
     frame_clear (frame);
     g_queue_push_tail_link (&self->spare, &frame->link);
-  } else if (frame->inferred) {
+    n = 0;
+  } else if (n > 0) {
+    const Part *last = &g_array_index (frame->parts, Part, n - 1);
+
+    frame->pending = n;
+    frame->done = FALSE;
     g_queue_push_tail_link (&self->queue, &frame->link);
-    self->last_width = request.net_width;
-    self->last_height = request.net_height;
+    self->last_width = last->request.net_width;
+    self->last_height = last->request.net_height;
   } else {
+    frame->done = TRUE;
     g_queue_push_tail_link (&self->queue, &frame->link);
-    self->n_skipped++;
+    self->n_skipped += !frame->inferred;
     g_cond_broadcast (&self->cond);
   }
-  infer = ret == GST_FLOW_OK && frame->inferred;
   g_mutex_unlock (&self->lock);
 
   if (ret == GST_FLOW_OK)
     self->discont = FALSE;
-  /* only now, for its callback may come at once; a skipped frame may be gone */
-  if (infer)
-    yolo_stream_submit (self->stream, &request, frame);
+  /* only now, for its callback may come at once; a skipped frame may be gone,
+   * and this one after its last part */
+  for (i = 0; i < n; i++) {
+    Part *part = &g_array_index (frame->parts, Part, i);
+
+    yolo_stream_submit (self->stream, &part->request, part);
+  }
   return ret;
 }
 
@@ -1169,10 +1260,9 @@ gst_yolo_infer_propose_allocation (GstBaseTransform *trans, GstQuery *decide_que
   return TRUE;
 }
 
-/* Whether frames in CUDA memory can be taken: before the start it depends on
- * what the user wants, then on what the engine runs on. */
+/* Before the start it depends on what the user wants, then on what the engine runs on. */
 static gboolean
-takes_cuda_memory (GstYoloInfer *self)
+runs_on_cuda (GstYoloInfer *self)
 {
   gboolean cuda;
 
@@ -1180,7 +1270,13 @@ takes_cuda_memory (GstYoloInfer *self)
   cuda = self->engine != NULL ? strcmp (yolo_engine_backend (self->engine), "cuda") == 0
       : self->device != YOLO_DEVICE_CPU;
   GST_OBJECT_UNLOCK (self);
-  return cuda && yolo_cuda_memory_supported ();
+  return cuda;
+}
+
+static gboolean
+takes_cuda_memory (GstYoloInfer *self)
+{
+  return runs_on_cuda (self) && yolo_cuda_memory_supported ();
 }
 
 /* Whether buffers of these caps lie in memory that frames can be read from:
@@ -1198,7 +1294,8 @@ features_known (GstYoloInfer *self, const GstCapsFeatures *features)
 
     if (strcmp (feature, GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY) != 0
         && !g_str_has_prefix (feature, "meta:")
-        && !(strcmp (feature, YOLO_CAPS_FEATURE_CUDA) == 0 && takes_cuda_memory (self)))
+        && !(strcmp (feature, YOLO_CAPS_FEATURE_CUDA) == 0 && takes_cuda_memory (self))
+        && !(strcmp (feature, YOLO_CAPS_FEATURE_NVMM) == 0 && runs_on_cuda (self)))
       return FALSE;
   }
   return TRUE;
@@ -1221,6 +1318,9 @@ gst_yolo_infer_transform_caps (GstBaseTransform *trans, GstPadDirection directio
       if (takes_cuda_memory (self))
         gst_caps_append_structure_full (known, gst_structure_copy (structure),
             gst_caps_features_new (YOLO_CAPS_FEATURE_CUDA, NULL));
+      if (runs_on_cuda (self))
+        gst_caps_append_structure_full (known, gst_structure_copy (structure),
+            gst_caps_features_new (YOLO_CAPS_FEATURE_NVMM, NULL));
       gst_caps_append_structure (known, gst_structure_copy (structure));
     } else if (features_known (self, features))
       gst_caps_append_structure_full (known, gst_structure_copy (structure),
@@ -1246,11 +1346,18 @@ set_memory (GstYoloInfer *self, GstCaps *caps, GError **error)
   GstObject *context = NULL;
   guint device_id;
 
+  if (gst_caps_features_contains (features, YOLO_CAPS_FEATURE_NVMM)) {
+    self->memory = MEMORY_NVMM;
+    if (self->surfaces == NULL)
+      self->surfaces = g_new (YoloFrame, YOLO_NVMM_MAX_FRAMES);
+    /* DeepStream uses the primary context */
+    return use_context (self, NULL, error);
+  }
   if (!gst_caps_features_contains (features, YOLO_CAPS_FEATURE_CUDA)) {
-    self->memory = YOLO_MEMORY_HOST;
+    self->memory = MEMORY_SYSTEM;
     return TRUE;
   }
-  self->memory = YOLO_MEMORY_CUDA;
+  self->memory = MEMORY_CUDA;
   GST_OBJECT_LOCK (self);
   device_id = self->cuda_device_id;
   gst_object_replace (&context, self->cuda_context);
@@ -1851,6 +1958,7 @@ gst_yolo_infer_finalize (GObject *object)
   g_free (self->engine_id);
   gst_clear_object (&self->cuda_context);
   g_array_unref (self->last);
+  g_free (self->surfaces);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->cond);
   G_OBJECT_CLASS (gst_yolo_infer_parent_class)->finalize (object);

@@ -95,6 +95,8 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *ob
         "y_min", G_TYPE_DOUBLE, y1 / height, "y_max", G_TYPE_DOUBLE, y2 / height,
         "confidence", G_TYPE_DOUBLE, (gdouble) object->confidence,
         "label_id", G_TYPE_INT, object->label_id, "model_id", G_TYPE_INT, (gint) unique_id, NULL);
+    if (object->slot > 0)
+      gst_structure_set (detection, "batch_id", G_TYPE_INT, (gint) object->slot - 1, NULL);
     gst_video_region_of_interest_meta_add_param (meta, detection);
     if (object->object_id >= 0)
       gst_video_region_of_interest_meta_add_param (meta,
@@ -204,6 +206,7 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
     const GstStructure *detection, *track;
     YoloRegion region;
     YoloObject object;
+    gint batch_id;
 
     if (!yolo_region_of_meta (roi, &region))
       continue;
@@ -214,6 +217,8 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
       .object_id = region.object_id,
     };
     gst_structure_get_int (detection, "label_id", &object.label_id);
+    if (gst_structure_get_int (detection, "batch_id", &batch_id) && batch_id >= 0)
+      object.slot = (guint) batch_id + 1;
     refine_box (roi, detection, info, &object);
     g_array_append_val (objects, object);
   }

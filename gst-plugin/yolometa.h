@@ -1,7 +1,7 @@
 /* Detections on buffers: the one place that writes and reads them.
  * GstVideoRegionOfInterestMeta in DL Streamer's layout (roi_type = label,
  * param structure "detection" with x_min x_max y_min y_max normalised,
- * confidence, label_id) and, built against GStreamer 1.24 or newer,
+ * confidence, label_id; batch_id where a buffer holds several frames) and, built against GStreamer 1.24 or newer,
  * GstAnalyticsRelationMeta too. */
 
 #ifndef YOLO_META_H
@@ -18,6 +18,7 @@ typedef struct {
   gint label_id;                /* class number, -1 if unknown */
   GQuark label;                 /* 0: none */
   gint object_id;               /* of a track, -1: none */
+  guint slot;                   /* 1 + the frame's place in a batch (batch_id); 0: the buffer is one frame */
 } YoloObject;
 
 /**

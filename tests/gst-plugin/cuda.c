@@ -3,6 +3,8 @@
 
 #include "infer-common.h"
 
+#include "cuda/device.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -315,6 +317,96 @@ test_chain (void)
   run_clear (&plain);
 }
 
+static void
+put (guint8 *p, gsize offset, guint32 value)
+{
+  memcpy (p + offset, &value, 4);
+}
+
+/* A batch of frames in one buffer, as nvstreammux makes them: each has its own
+ * detections, those that it has alone. */
+static void
+test_nvmm (void)
+{
+  enum { WIDTH = 160, HEIGHT = 120, PITCH = 256, SIZE = PITCH * HEIGHT * 3 / 2, N = 3 };
+  g_autoptr (YoloCudaDevice) device = yolo_cuda_device_get (0, NULL, NULL);
+  struct {
+    guint8 surface[64], list[N][384];
+  } batch = { 0 };
+  GArray *expected[N], *found;
+  CUdeviceptr memory[N];
+  GstVideoInfo info;
+  GstBuffer *buffer;
+  GstHarness *h;
+  guint8 *list = batch.list[0];
+
+  g_assert_nonnull (device);
+  g_assert_true (yolo_cuda_enter (device, NULL));
+  make_info (TEST_CAPS, &info);
+  put (batch.surface, 4, N);
+  put (batch.surface, 8, N);
+  put (batch.surface, 16, 2);
+  memcpy (batch.surface + 24, &list, sizeof list);
+  h = infer_harness (infer_new ("device", "cpu", "precision", "fp32", "confidence-threshold", "0.3", NULL), TEST_CAPS);
+  for (guint i = 0; i < N; i++) {
+    GstVideoFrame frame;
+    guint8 *pixels = g_malloc0 (SIZE), *p = batch.list[i];
+    gsize offset = 0;
+
+    buffer = make_picture (&info);
+    gst_buffer_memset (buffer, i * 4000, 17 * i, 3000);
+    g_assert_true (gst_video_frame_map (&frame, &info, buffer, GST_MAP_READ));
+    put (p, 0, WIDTH);
+    put (p, 4, HEIGHT);
+    put (p, 12, 6);
+    put (p, 32, SIZE);
+    put (p, 48, 2);
+    for (guint plane = 0; plane < 2; plane++) {
+      put (p, 48 + 36 + 4 * plane, PITCH);
+      put (p, 48 + 52 + 4 * plane, (guint32) offset);
+      for (gint y = 0; y < HEIGHT >> plane; y++, offset += PITCH)
+        memcpy (pixels + offset, (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (&frame, plane)
+            + y * GST_VIDEO_FRAME_PLANE_STRIDE (&frame, plane), WIDTH);
+    }
+    gst_video_frame_unmap (&frame);
+    g_assert_cmpint (device->driver->cuMemAlloc (&memory[i], SIZE), ==, CUDA_SUCCESS);
+    g_assert_cmpint (device->driver->cuMemcpyHtoD (memory[i], pixels, SIZE), ==, CUDA_SUCCESS);
+    memcpy (p + 40, &memory[i], 8);
+    g_free (pixels);
+    g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_OK);
+    expected[i] = take_detections (gst_harness_pull (h), &info);
+  }
+  infer_teardown (h);
+
+  h = infer_harness (infer_new ("device", "cuda", "precision", "fp32", "confidence-threshold", "0.3", NULL),
+      "video/x-raw(memory:NVMM),format=NV12,width=160,height=120,framerate=30/1");
+  for (guint round = 0; round < 2; round++) {
+    buffer = gst_buffer_new_wrapped_full (0, &batch, sizeof batch.surface, 0, sizeof batch.surface, NULL, NULL);
+    g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_OK);
+    found = take_detections (gst_harness_pull (h), &info);
+    for (guint i = 0; i < N; i++) {
+      g_autoptr (GArray) own = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+
+      for (guint k = 0; k < found->len; k++)
+        if (g_array_index (found, YoloObject, k).slot == i + 1)
+          g_array_append_val (own, g_array_index (found, YoloObject, k));
+      g_assert_cmpuint (own->len, ==, expected[i]->len);
+      g_assert_cmpuint (assert_same_detections (own, expected[i], 0, 0, .05, 1e-4), >, 0);
+    }
+    g_array_unref (found);
+  }
+  /* One that lies about its size is an error, and nothing is read. */
+  put (batch.list[1], 4, 5000);
+  gst_harness_push (h, gst_buffer_new_wrapped_full (0, &batch, sizeof batch.surface, 0, sizeof batch.surface, NULL, NULL));
+  check_message (h->element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "does not fit");
+  infer_teardown (h);
+  for (guint i = 0; i < N; i++) {
+    device->driver->cuMemFree (memory[i]);
+    g_array_unref (expected[i]);
+  }
+  yolo_cuda_leave (device);
+}
+
 /* The CPU takes no CUDA memory, and nobody takes GLMemory or DMABuf: that is
  * found while negotiating, so that upstream takes another. */
 static void
@@ -329,6 +421,8 @@ test_negotiation (void)
     { "auto", "video/x-raw(memory:CUDAMemory),format=NV12", TRUE },
     { "cpu", "video/x-raw(memory:CUDAMemory),format=NV12", FALSE },
     { "cuda", "video/x-raw,format=NV12", TRUE },
+    { "auto", "video/x-raw(memory:NVMM),format=NV12", TRUE },
+    { "cpu", "video/x-raw(memory:NVMM),format=NV12", FALSE },
     { "cuda", "video/x-raw(memory:GLMemory),format=RGBA", FALSE },
     { "cuda", "video/x-raw(memory:DMABuf),format=NV12", FALSE },
     { "cuda", "video/x-raw(memory:CUDAMemory),format=Y42B", FALSE },
@@ -483,6 +577,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gst-plugin/cuda/formats", test_formats);
   g_test_add_func ("/gst-plugin/cuda/video", test_video);
   g_test_add_func ("/gst-plugin/cuda/negotiation", test_negotiation);
+  g_test_add_func ("/gst-plugin/cuda/nvmm", test_nvmm);
   g_test_add_func ("/gst-plugin/cuda/overlay", test_overlay);
   g_test_add_func ("/gst-plugin/cuda/chain", test_chain);
   g_test_add_data_func ("/gst-plugin/cuda/two-devices", two, test_child);

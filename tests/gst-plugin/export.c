@@ -152,15 +152,14 @@ static YoloObject
 object (gfloat x, gint label_id, const gchar *label, gint object_id)
 {
   return (YoloObject) { x, 10, 50.5, 20.25, 0.875, label_id, label ? g_quark_from_string (label) : 0,
-    object_id };
+    object_id, 0 };
 }
 
 static void
 test_json_lines (void)
 {
   static const gchar *labels[] = {
-    "person", "say \"hi\"\\", "Füße 犬", "a\nb\tc\x01", "broken \xff utf-8", "", NULL,
-  };
+    "person", "say \"hi\"\\", "Füße 犬", "a\nb\tc\x01", "broken \xff utf-8", "", NULL, };
   Fixture f;
   g_autofree gchar *text = NULL;
   g_auto (GStrv) lines = NULL;

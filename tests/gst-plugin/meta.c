@@ -23,10 +23,10 @@ static void
 test_round_trip (void)
 {
   const YoloObject objects[] = {
-    {10.25, 20.75, 100.5, 50.125, 0.875, 3, g_quark_from_string ("a \"cat\""), -1},
-    {0, 0, 1920, 1080, 0.5, 0, g_quark_from_string ("Löwe"), 17},
-    {1919.5, 1079.5, 0.5, 0.5, 1, 79, 0, 0},
-    {3.3, 4.4, 0.2, 0.1, 0.26, -1, g_quark_from_string ("?"), 2},
+    {10.25, 20.75, 100.5, 50.125, 0.875, 3, g_quark_from_string ("a \"cat\""), -1, 0},
+    {0, 0, 1920, 1080, 0.5, 0, g_quark_from_string ("Löwe"), 17, 0},
+    {1919.5, 1079.5, 0.5, 0.5, 1, 79, 0, 0, 0},
+    {3.3, 4.4, 0.2, 0.1, 0.26, -1, g_quark_from_string ("?"), 2, 4},
   };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new (), *copy;
@@ -60,7 +60,7 @@ test_round_trip (void)
 static void
 test_layout (void)
 {
-  const YoloObject object = { 10.4, 19.6, 30.2, 40.3, 0.5, 2, g_quark_from_string ("car"), 5 };
+  const YoloObject object = { 10.4, 19.6, 30.2, 40.3, 0.5, 2, g_quark_from_string ("car"), 5, 0 };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
   GstVideoRegionOfInterestMeta *meta;
@@ -122,18 +122,18 @@ test_foreign (void)
   } cases[] = {
     /* as gvadetect writes it */
     {"car", "detection, x_min=0.101, x_max=0.3005, y_min=0.1, y_max=0.202, confidence=0.5, label_id=2",
-        TRUE, {20.2, 10, 39.9, 10.2, 0.5, 2, 0, -1}, "car"},
+        TRUE, {20.2, 10, 39.9, 10.2, 0.5, 2, 0, -1, 0}, "car"},
     /* moved since (a crop): the pixels count */
     {"car", "detection, x_min=0.5, x_max=0.7, y_min=0.1, y_max=0.2, confidence=0.5, label_id=2",
-        TRUE, {20, 10, 40, 10, 0.5, 2, 0, -1}, "car"},
-    {NULL, "detection, label=bus, confidence=0.25", TRUE, {20, 10, 40, 10, 0.25, -1, 0, -1}, "bus"},
-    {NULL, "detection", TRUE, {20, 10, 40, 10, 0, -1, 0, -1}, NULL},
+        TRUE, {20, 10, 40, 10, 0.5, 2, 0, -1, 0}, "car"},
+    {NULL, "detection, label=bus, confidence=0.25", TRUE, {20, 10, 40, 10, 0.25, -1, 0, -1, 0}, "bus"},
+    {NULL, "detection", TRUE, {20, 10, 40, 10, 0, -1, 0, -1, 0}, NULL},
     {"odd", "detection, x_min=(string)0.1, confidence=(string)half, label_id=(double)1.5", TRUE,
-        {20, 10, 40, 10, 0, -1, 0, -1}, "odd"},
+        {20, 10, 40, 10, 0, -1, 0, -1, 0}, "odd"},
     /* for an encoder, or of a classifier: no detections */
-    {"roi", NULL, FALSE, {0, 0, 0, 0, 0, 0, 0, 0}, NULL},
-    {"roi", "roi/x264enc, delta-qp=-5", FALSE, {0, 0, 0, 0, 0, 0, 0, 0}, NULL},
-    {"face", "age, label=(string)33, confidence=0.9", FALSE, {0, 0, 0, 0, 0, 0, 0, 0}, NULL},
+    {"roi", NULL, FALSE, {0, 0, 0, 0, 0, 0, 0, 0, 0}, NULL},
+    {"roi", "roi/x264enc, delta-qp=-5", FALSE, {0, 0, 0, 0, 0, 0, 0, 0, 0}, NULL},
+    {"face", "age, label=(string)33, confidence=0.9", FALSE, {0, 0, 0, 0, 0, 0, 0, 0, 0}, NULL},
   };
   GstVideoInfo info;
   guint i;
@@ -225,9 +225,9 @@ static void
 test_add_clips (void)
 {
   const YoloObject objects[] = {
-    {NAN, 0, 1, 1, 1, 0, 0, -1}, {0, 0, INFINITY, 1, 1, 0, 0, -1},
-    {-10, -20, 1000, 1000, 1, 4, 0, 3}, {0, -INFINITY, 1, 1, 1, 0, 0, -1},
-    {20, 20, 10, 10, 1, 5, 0, -1},
+    {NAN, 0, 1, 1, 1, 0, 0, -1, 0}, {0, 0, INFINITY, 1, 1, 0, 0, -1, 0},
+    {-10, -20, 1000, 1000, 1, 4, 0, 3, 0}, {0, -INFINITY, 1, 1, 1, 0, 0, -1, 0},
+    {20, 20, 10, 10, 1, 5, 0, -1, 0},
   };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
@@ -263,7 +263,7 @@ test_add_clips (void)
 static void
 test_scaled (void)
 {
-  const YoloObject object = { 33.3, 44.4, 101.7, 20.2, 0.5, 2, g_quark_from_string ("car"), 5 };
+  const YoloObject object = { 33.3, 44.4, 101.7, 20.2, 0.5, 2, g_quark_from_string ("car"), 5, 0 };
   GstVideoRegionOfInterestMeta *meta;
   GstVideoInfo small, big;
   GstBuffer *buffer = gst_buffer_new ();
@@ -293,7 +293,7 @@ test_scaled (void)
 static void
 test_clear (void)
 {
-  const YoloObject object = { 10, 10, 10, 10, 0.5, 2, 0, -1 };
+  const YoloObject object = { 10, 10, 10, 10, 0.5, 2, 0, -1, 0 };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
   GArray *found;

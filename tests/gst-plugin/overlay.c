@@ -28,7 +28,7 @@ set_caps (GstHarness *h, GstVideoInfo *info, const gchar *format, gint width, gi
 static YoloObject
 object (gfloat x, gfloat y, gfloat w, gfloat h)
 {
-  return (YoloObject) { x, y, w, h, 0.875, 1, g_quark_from_string ("person"), -1 };
+  return (YoloObject) { x, y, w, h, 0.875, 1, g_quark_from_string ("person"), -1, 0 };
 }
 
 /* A frame of one mid grey, opaque. */
