@@ -9,17 +9,20 @@
 #define MAX_SPLITS 8
 
 /* As CONVOLUTIONS of kernels/conv_mma.cuh. */
+#define THREADS 128
 static const struct {
   const char *name;
   guint m, n;                   /* pixels and channels of a block */
-  guint threads, blocks;        /* on a multiprocessor */
-  /* Of what the tensor cores could do, roughly: the rest waits for shared memory. */
-  double efficiency;
+  guint blocks;                 /* that registers leave room for on a multiprocessor */
+  gsize shared;                 /* bytes of shared memory, from compute capability 8.0 on */
+  /* Instructions of the inner loop by those of them that are products: what a
+   * step costs beyond its products. */
+  double overhead;
 } tiles[] = {
-  { "128x128", 128, 128, 256, 2, 1.0 },
-  { "128x64", 128, 64, 256, 2, 0.85 },
-  { "64x64", 64, 64, 128, 3, 0.7 },
-  { "64x32", 64, 32, 128, 4, 0.5 },
+  { "128x128", 128, 128, 2, 3 * 256 * 64, 156. / 64 },
+  { "128x64", 128, 64, 3, 4 * 192 * 64, 114. / 32 },
+  { "64x64", 64, 64, 4, 5 * 128 * 64, 86. / 16 },
+  { "64x32", 64, 32, 5, 5 * 96 * 64, 72. / 8 },
 };
 
 /* option[]: which tile, into how many parts K is split. */
@@ -52,20 +55,27 @@ blocks_of (const YoloConvShape *shape, guint tile)
   return divide (pixels_of (shape), tiles[tile].m) * divide (shape->conv->out_channels, tiles[tile].n);
 }
 
-/* Relative time: rounds of blocks over the device, each as long as its steps
- * take, with what a block costs before and after them. Only for an order to
- * begin with; the choice is made by measuring. */
+/* Relative time, in what a multiprocessor takes to issue one instruction of a
+ * warp: it is the blocks of the busiest multiprocessor, one after the other where
+ * there are many, and the latency of one where there are few. Only for an order
+ * to begin with; the choice is made by measuring. */
 static double
 expected_time (const YoloCudaDevice *device, const YoloConvShape *shape, guint tile, guint splits)
 {
-  guint64 blocks = (guint64) blocks_of (shape, tile) * splits;
-  guint at_once = (guint) device->n_sm * tiles[tile].blocks;
-  double step = tiles[tile].m * tiles[tile].n * tiles[tile].blocks / tiles[tile].efficiency;
-  double time = divide (blocks, at_once) * (divide (steps_of (shape), splits) + 8) * step;
+  /* A product takes the tensor cores about two instructions' time; a step that
+   * waits for its barrier and its matrices alone on its multiprocessor some 200;
+   * what comes before and after the steps is worth about eight of them. */
+  const double product = 2, alone = 200, around = 8;
+  guint blocks = divide ((guint64) blocks_of (shape, tile) * splits, (guint) device->n_sm);
+  guint room = MAX (1, MIN (tiles[tile].blocks, (guint) ((gsize) device->shared_per_sm / (tiles[tile].shared + 1024))));
+  guint steps = divide (steps_of (shape), splits);
+  double products = tiles[tile].m * tiles[tile].n / (16. * 8) * 2;      /* of a step, all warps' */
+  double step = products * MAX (product, tiles[tile].overhead) / 4;     /* four schedulers share them */
+  double time = MAX (blocks * step, divide (blocks, room) * (step + alone)) * (steps + around);
 
   /* a second kernel, and the partial sums written and read */
   if (splits > 1)
-    time += 40.0 * 128 * 128 + (double) pixels_of (shape) * shape->conv->out_channels * splits / device->n_sm * 4;
+    time += 3000 + (double) pixels_of (shape) * shape->conv->out_channels * splits * 8 / device->n_sm / 16;
   return time;
 }
 
@@ -74,28 +84,32 @@ launch (const YoloConvCandidate *candidate, YoloCudaDevice *device, const YoloCo
     const YoloConvArgs *args, CUstream stream, GError **error)
 {
   guint tile = candidate->option[TILE], splits = candidate->option[SPLITS];
-  guint64 elements = (guint64) pixels_of (shape) * shape->conv->out_channels;
+  guint64 elements = (guint64) pixels_of (shape) * divide (shape->conv->out_channels, 8);
   YoloConvParams params;
 
   yolo_conv_params (&params, shape, args);
   params.splits = (int) splits;
   params.partial = splits > 1 ? (void *) args->workspace : NULL;
-  if (!yolo_cuda_launch (device, candidate->function, blocks_of (shape, tile), 1, splits, tiles[tile].threads, 0, stream,
+  if (!yolo_cuda_launch (device, candidate->function, blocks_of (shape, tile), 1, splits, THREADS, 0, stream,
           &params, error))
     return FALSE;
-  return splits == 1 || yolo_cuda_launch (device, candidate->data, (guint) ((elements + REDUCE_BLOCK - 1) / REDUCE_BLOCK),
+  return splits == 1 || yolo_cuda_launch (device, candidate->data, divide (elements, REDUCE_BLOCK),
       1, 1, REDUCE_BLOCK, 0, stream, &params, error);
 }
 
-/* Offsets inside an image, and numbers of pixels and blocks, are 32 bits wide. */
+/* Offsets inside an image and a window, and numbers of pixels, are 32 bits wide;
+ * of outside[] in kernels/conv_mma.cuh, 16 bits are for a kernel's rows, and up
+ * to three beyond them, and 16 for its columns. */
 static gboolean
 fits (const YoloConvShape *shape)
 {
-  guint64 image = (guint64) shape->in_height * shape->in_width * shape->in_pitch;
+  const YoloConv *conv = shape->conv;
+  guint64 row = (guint64) shape->in_width * shape->in_pitch * yolo_dtype_size (shape->dtype);
   guint64 pixels = (guint64) shape->batch * shape->out_height * shape->out_width;
 
-  return image < G_MAXINT32 && pixels < G_MAXINT32 / 2 && shape->conv->kernel[0] * shape->conv->dilation[0] < 0x8000
-      && shape->conv->kernel[1] * shape->conv->dilation[1] < 0x8000;
+  return conv->kernel[0] <= 12 && conv->kernel[1] <= 16
+      && row * MAX (shape->in_height, (guint64) conv->kernel[0] * conv->dilation[0]) < G_MAXINT32
+      && (guint64) shape->in_pitch * 4 * conv->kernel[1] * conv->dilation[1] < G_MAXINT32 && pixels < G_MAXINT32 / 2;
 }
 
 typedef struct {
@@ -149,7 +163,7 @@ yolo_conv_mma_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConv
     for (guint splits = 1; splits <= MAX_SPLITS; splits *= 2) {
       /* A part of fewer steps than the pipeline is deep, or of a grid that fills the device, gains nothing. */
       if (splits > 1 && (steps_of (shape) / splits < 4
-              || blocks_of (shape, tile) * splits / 2 >= (guint) device->n_sm * tiles[tile].blocks))
+              || blocks_of (shape, tile) * splits / 2 >= (guint) device->n_sm * 2))
         continue;
       ways[n++] = (Way) { expected_time (device, shape, tile, splits), tile, splits };
     }

@@ -4,16 +4,21 @@
  * A block computes BM pixels of BN channels. K goes by in steps of 64 bytes (32
  * halves or 64 int8), a pixel's and a channel's row of each step being 64 bytes
  * of shared memory: four vectors of 16 bytes, of which a thread always brings
- * the same one, for rows a quarter of the threads apart. A vector lies within
- * one tap, since weights have their input channels padded to whole vectors.
- * From compute capability 8.0 on cp.async keeps STAGES - 1 steps on their way;
- * before, the next step waits in registers while this one is computed.
+ * the same one, for rows THREADS / 4 apart. A vector lies within one tap, since
+ * weights have their input channels padded to whole vectors. What there is to
+ * know of a row is worked out before the loop: where its window begins, and
+ * which of the kernel's rows and columns fall outside of the image.
+ * From compute capability 8.0 on, cp.async keeps up to STAGES steps on their
+ * way; before, and for input that lies on no multiple of 16 bytes, one step
+ * waits in registers. Half a step's products hide the next half's loads.
  *
- * Bytes and operations of a block and step: 64 * (BM + BN) bytes into shared
- * memory for 2 * BM * BN * 32 operations in half, so 128x128 does 64 operations
- * a byte, 64x64 32, of which L2 delivers most: blocks of the same pixels
- * follow one another in the grid. Out of shared memory a warp of 64x32 reads
- * 96 rows for 16 products of 16x8x16: 6 ldmatrix and 16 mma. */
+ * Bytes and operations of a block and step: 64 * (BM + BN) bytes from L2 or
+ * beyond for 64 * BM * BN operations in half, twice that in eight bits; in half
+ * 128x128 does 32 operations a byte, 128x64 21, 64x64 16, 64x32 11. Blocks of
+ * the same pixels follow one another in the grid, so pixels are read from memory
+ * once, and weights stay in L2. Out of shared memory a warp of 64x64 reads 8
+ * times 512 bytes for 32 products of 16x8x16: 32 operations a byte; one of 64x32
+ * does 21, 32x32 16, 32x16 11. */
 
 #ifndef YOLO_KERNELS_CONV_MMA_CUH
 #define YOLO_KERNELS_CONV_MMA_CUH
@@ -37,13 +42,11 @@
 struct Half {
   typedef __half T;
   typedef float Sum;
-  enum { PER_VECTOR = 8 };
 };
 
 struct Byte {
   typedef int8_t T;
   typedef int Sum;
-  enum { PER_VECTOR = 16 };
 };
 
 /* One tensor-core product: 16 rows of A by 8 columns of B over 32 bytes of K.
@@ -87,7 +90,32 @@ multiply (int (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1)
 #endif
 }
 
-/* Shared memory */
+/* Memory */
+
+/* Where vector v of a row of V vectors lies, in bytes. What is accessed
+ * together, eight rows at the same v, lies in eight different groups of banks.
+ * Rows whose distance is a multiple of eight have their vectors swapped alike. */
+template <int V>
+static __device__ __forceinline__ int
+place (unsigned row, unsigned v)
+{
+  enum { SWAPPED = V < 8 ? V : 8 };
+
+  return (int) (row * V + (v ^ row / (8 / SWAPPED) % SWAPPED)) * 16;
+}
+
+/* The same for sums of four bytes, V vectors a row. Eight lanes that read every
+ * other vector, and sixteen that write the 32 bytes of two vectors in four rows,
+ * use all banks once. */
+template <int V>
+static __device__ __forceinline__ int
+place_sums (unsigned row, unsigned v)
+{
+  return (int) (row * V + (v ^ row % 4 * 2 ^ ((row ^ v >> 3) & 1))) * 16;
+}
+
+static __device__ __forceinline__ unsigned bits_of (float x) { return __float_as_uint (x); }
+static __device__ __forceinline__ unsigned bits_of (int x) { return (unsigned) x; }
 
 static __device__ __forceinline__ unsigned
 shared_address (const void *p)
@@ -95,28 +123,19 @@ shared_address (const void *p)
   return (unsigned) __cvta_generic_to_shared (p);
 }
 
-/* Where vector v of a row lies: eight rows at the same v, which ldmatrix reads
- * together, are in eight different groups of banks. */
-static __device__ __forceinline__ int
-place (int row, int v)
-{
-  return row * STEP + ((v ^ (row >> 1 & 3)) << 4);
-}
-
 static __device__ __forceinline__ void
-load_matrices (unsigned (&r)[4], const char *p)
+load_matrices (unsigned (&r)[4], unsigned from)
 {
   asm volatile ("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-      : "=r" (r[0]), "=r" (r[1]), "=r" (r[2]), "=r" (r[3]) : "r" (shared_address (p)) : "memory");
+      : "=r" (r[0]), "=r" (r[1]), "=r" (r[2]), "=r" (r[3]) : "r" (from) : "memory");
 }
 
 #if ASYNC
-/* Zeros where there is nothing to copy: padding, and what lies beyond the ends. */
+/* The first @bytes of a vector, then zeros: of 0 bytes the address need not exist. */
 static __device__ __forceinline__ void
-copy_async (char *to, const void *from, bool valid)
+copy_async (unsigned to, const char *from, int bytes)
 {
-  asm volatile ("cp.async.cg.shared.global [%0], [%1], 16, %2;"
-      :: "r" (shared_address (to)), "l" (from), "r" (valid ? 16 : 0) : "memory");
+  asm volatile ("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" :: "r" (to), "l" (from), "r" (bytes) : "memory");
 }
 
 static __device__ __forceinline__ void
@@ -133,85 +152,167 @@ wait_all_but ()
 }
 #endif
 
-/* Up to a vector of elements that lie on no multiple of 16 bytes. */
-template <typename T, int PER_VECTOR>
-static __device__ __forceinline__ uint4
-gather (const T *from, int n)
+/* What all of the addresses are multiples of: bytes, at most 16. */
+static __device__ __forceinline__ int
+alignment (const void *first, int pitch_bytes)
 {
-  union { T v[PER_VECTOR]; uint4 all; } r;
+  int bits = (int) (uintptr_t) first | pitch_bytes | 16;
+
+  return bits & -bits;
+}
+
+/* As copy_async(), into registers, from multiples of @align. */
+template <typename T>
+static __device__ __forceinline__ uint4
+gather (const char *from, int bytes, int align)
+{
+  enum { N = 16 / sizeof (T) };
+  union { T elements[N]; unsigned words[4]; uint4 all; } r;
 
   r.all = make_uint4 (0, 0, 0, 0);
+  if (align < 4) {
 #pragma unroll
-  for (int i = 0; i < PER_VECTOR; i++)
-    if (i < n)
-      r.v[i] = from[i];
+    for (int i = 0; i < N; i++)
+      if (i * (int) sizeof (T) < bytes)
+        r.elements[i] = ((const T *) from)[i];
+    return r.all;
+  }
+  if (align == 16) {
+    if (bytes > 0)
+      r.all = *(const uint4 *) from;
+  } else {
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+      if (i * 4 < bytes)
+        r.words[i] = ((const unsigned *) from)[i];
+  }
+  /* other tensors' channels: whole words were read */
+#pragma unroll
+  for (int i = 0; i < 4; i++)
+    if (bytes < i * 4 + 4)
+      r.words[i] = bytes <= i * 4 ? 0 : r.words[i] & ((1u << (bytes - i * 4) * 8) - 1);
   return r.all;
 }
 
-/* Epilogue: act (sum [* scale] + bias) [+ residual * residual_scale] in float. */
+/* Eight channels of a pixel, or n < 8 of them at the last channels' end: whole
+ * words where the view lies on such. */
 
-static __device__ __forceinline__ float scaled (const YoloConvParams &, float sum, float bias, int) { return sum + bias; }
-static __device__ __forceinline__ float
-scaled (const YoloConvParams &p, int sum, float bias, int o)
-{
-  return fmaf ((float) sum, p.scale[o], bias);
-}
+template <int SIZE> struct Words { typedef uint4 Word; };
+template <> struct Words<1> { typedef uint2 Word; };
 
-static __device__ __forceinline__ float
-residual_at (const YoloConvParams &p, float, long long m, int o)
-{
-  return to_float (((const __half *) p.residual)[m * p.residual_pitch + o]);
-}
-
-static __device__ __forceinline__ float
-residual_at (const YoloConvParams &p, int, long long m, int o)
-{
-  return (float) ((const int8_t *) p.residual)[m * p.residual_pitch + o] * p.residual_scale;
-}
-
-static __device__ __forceinline__ void put (__half *to, const YoloConvParams &, float x) { *to = __float2half_rn (x); }
+template <typename T>
 static __device__ __forceinline__ void
-put (int8_t *to, const YoloConvParams &p, float x)
+load_eight (T (&x)[8], const void *view, int pitch, long long m, int o, int n)
 {
-  *to = (int8_t) fminf (fmaxf (rintf (x * p.out_inverse), -127.0f), 127.0f);
-}
+  typedef typename Words<sizeof (T)>::Word Word;
+  const T *from = (const T *) view + m * pitch + o;
 
-/* Writes a block's tile through shared memory, so that rows leave in whole vectors. */
-template <typename Out, int BM, int BN, int THREADS, int MT, int NT>
-static __device__ __forceinline__ void
-store_tile (const YoloConvParams &p, char *memory, const float (&x)[MT][NT][4], int row, int column, int m0, int n0, int m_end)
-{
-  enum { PER = 16 / sizeof (Out), ROW = BN + PER };     /* a vector apart: other banks */
-  Out *tile = (Out *) memory;
-
+  if (n >= 8 && alignment (view, pitch * (int) sizeof (T)) >= (int) sizeof (Word)) {
 #pragma unroll
-  for (int i = 0; i < MT; i++)
+    for (int i = 0; i < (int) (8 * sizeof (T) / sizeof (Word)); i++)
+      ((Word *) x)[i] = ((const Word *) from)[i];
+  } else {
 #pragma unroll
-    for (int j = 0; j < NT; j++)
-#pragma unroll
-      for (int e = 0; e < 4; e++)
-        put (&tile[(row + i * 16 + e / 2 * 8) * ROW + column + j * 8 + e % 2], p, x[i][j][e]);
-  __syncthreads ();
-  int columns = min (BN, p.out_channels - n0);
-  bool whole = (((unsigned long long) p.out | (unsigned long long) p.out_pitch * sizeof (Out)) & 15) == 0
-      && columns % PER == 0;
-  int per_row = whole ? columns / PER : columns;
-#pragma unroll 1
-  for (int i = threadIdx.x; i < BM * per_row; i += THREADS) {
-    int r = i / per_row, c = i % per_row;
-    if (m0 + r >= m_end)
-      break;
-    Out *to = (Out *) p.out + (long long) (m0 + r) * p.out_pitch + n0;
-    if (whole)
-      ((uint4 *) to)[c] = *(const uint4 *) &tile[r * ROW + c * PER];
-    else
-      to[c] = tile[r * ROW + c];
+    for (int e = 0; e < 8; e++)
+      x[e] = e < n ? from[e] : (T) 0;
   }
 }
 
-/* BM x BN by WARPS_M x WARPS_N warps. VECTOR: the input's vectors lie on
+template <typename T>
+static __device__ __forceinline__ void
+store_eight (const T (&x)[8], void *view, int pitch, long long m, int o, int n)
+{
+  typedef typename Words<sizeof (T)>::Word Word;
+  T *to = (T *) view + m * pitch + o;
+
+  if (n >= 8 && alignment (view, pitch * (int) sizeof (T)) >= (int) sizeof (Word)) {
+#pragma unroll
+    for (int i = 0; i < (int) (8 * sizeof (T) / sizeof (Word)); i++)
+      ((Word *) to)[i] = ((const Word *) x)[i];
+  } else {
+#pragma unroll
+    for (int e = 0; e < 8; e++)
+      if (e < n)
+        to[e] = x[e];
+  }
+}
+
+/* Epilogue */
+
+/* Of eight channels. */
+struct Factors {
+  float bias[8], scale[8];
+};
+
+template <typename Type>
+static __device__ __forceinline__ void
+load_factors (Factors &f, const YoloConvParams &p, int o)
+{
+#pragma unroll
+  for (int e = 0; e < 8; e++) {
+    int i = min (o + e, p.out_channels - 1);
+
+    f.bias[e] = p.bias[i];
+    f.scale[e] = sizeof (typename Type::T) == 1 ? p.scale[i] : 1.0f;
+  }
+}
+
+static __device__ __forceinline__ float scaled (float sum, float, float bias) { return sum + bias; }
+static __device__ __forceinline__ float
+scaled (int sum, float scale, float bias)
+{
+  return fmaf ((float) sum, scale, bias);
+}
+
+/* act (sum [* scale] + bias) [+ residual * residual_scale] in float, then as the output has it. */
+template <typename Type>
+static __device__ __forceinline__ void
+finish (const YoloConvParams &p, const typename Type::Sum (&sums)[8], const Factors &f, long long m, int o)
+{
+  typedef typename Type::T T;
+  const int n = p.out_channels - o;
+  __align__ (16) float x[8];
+
+#pragma unroll
+  for (int e = 0; e < 8; e++)
+    x[e] = scaled (sums[e], f.scale[e], f.bias[e]);
+  if (p.act == ACT_SILU) {
+#pragma unroll
+    for (int e = 0; e < 8; e++)
+      x[e] = activate (ACT_SILU, x[e]);
+  } else if (p.act != ACT_NONE) {
+#pragma unroll
+    for (int e = 0; e < 8; e++)
+      x[e] = activate (p.act, x[e]);
+  }
+  if (p.residual_pitch != 0) {
+    __align__ (16) T r[8];
+    load_eight (r, p.residual, p.residual_pitch, m, o, n);
+#pragma unroll
+    for (int e = 0; e < 8; e++)
+      x[e] += sizeof (T) == 1 ? (float) r[e] * p.residual_scale : (float) r[e];
+  }
+
+  if (p.out_f32) {
+    store_eight (x, p.out, p.out_pitch, m, o, n);
+  } else if (sizeof (T) == 1 && !p.out_f16) {
+    __align__ (16) int8_t q[8];
+#pragma unroll
+    for (int e = 0; e < 8; e++)
+      q[e] = (int8_t) fminf (fmaxf (rintf (x[e] * p.out_inverse), -127.0f), 127.0f);
+    store_eight (q, p.out, p.out_pitch, m, o, n);
+  } else {
+    __align__ (16) __half h[8];
+#pragma unroll
+    for (int e = 0; e < 8; e += 2)
+      *(__half2 *) &h[e] = __floats2half2_rn (x[e], x[e + 1]);
+    store_eight (h, p.out, p.out_pitch, m, o, n);
+  }
+}
+
+/* BM x BN by WARPS_M x WARPS_N warps. WHOLE: the input's vectors lie on
  * multiples of 16 bytes and hold nothing beyond its channels. */
-template <typename Type, int BM, int BN, int WARPS_M, int WARPS_N, int STAGES, bool VECTOR>
+template <typename Type, int BM, int BN, int WARPS_M, int WARPS_N, int STAGES, bool WHOLE>
 static __device__ __forceinline__ void
 convolve (const YoloConvParams &p)
 {
@@ -221,68 +322,126 @@ convolve (const YoloConvParams &p)
     THREADS = 32 * WARPS_M * WARPS_N, ROWS = THREADS / VECTORS,
     A_ROWS = BM / ROWS, B_ROWS = BN / ROWS,     /* that a thread brings */
     MT = BM / WARPS_M / 16, NT = BN / WARPS_N / 8,      /* products of a warp */
-    PER = Type::PER_VECTOR,
     DEPTH = ASYNC ? STAGES : 2,
-    STAGE = (BM + BN) * STEP, TILE = BM * (BN + PER) * 2,
-    MEMORY = DEPTH * STAGE > TILE ? DEPTH * STAGE : TILE,
+    STAGE = (BM + BN) * STEP,
+    SLICE = WARPS_M * 16, PER_ROW = BN / 8,     /* rows that are finished at once; threads for one */
   };
-  __shared__ __align__ (128) char memory[MEMORY];
+  static_assert (ROWS % 8 == 0 && NT % 2 == 0, "rows of a thread are swapped alike; B comes in pairs of eight columns");
+  static_assert (THREADS % PER_ROW == 0 && SLICE * BN * 4 <= DEPTH * STAGE, "a thread keeps to its channels");
+  __shared__ __align__ (128) char memory[DEPTH * STAGE];
   const int thread = threadIdx.x, v = thread % VECTORS, first_row = thread / VECTORS;
-  const int n_tiles = (p.out_channels + BN - 1) / BN;
+  const unsigned n_tiles = (p.out_channels + BN - 1u) / BN;
   const int m0 = blockIdx.x / n_tiles * BM, n0 = blockIdx.x % n_tiles * BN;
   const int m_end = p.batch * p.out_height * p.out_width;
-  const int vectors = p.packed_channels / PER, all_vectors = vectors * p.kernel[0] * p.kernel[1];
+  const int vectors = p.packed_channels * (int) sizeof (T) / 16, all_vectors = vectors * p.kernel[0] * p.kernel[1];
   const int steps = (all_vectors + VECTORS - 1) / VECTORS, per_split = (steps + gridDim.z - 1) / gridDim.z;
   const int first = blockIdx.z * per_split, n_steps = min (per_split, steps - first);
+  const int pixel = p.in_pitch * (int) sizeof (T);
+  const int align = WHOLE ? 16 : alignment (p.in, pixel);
+  const bool async = ASYNC && (WHOLE || align == 16);   /* of pixels; weights always are from 8.0 on */
 
-  /* Rows of A: where the window of each pixel begins. */
-  const T *in[A_ROWS];
-  int y0[A_ROWS], x0[A_ROWS];
-#pragma unroll
-  for (int i = 0; i < A_ROWS; i++) {
-    int m = m0 + first_row + i * ROWS, x = m % p.out_width, row = m / p.out_width, y = row % p.out_height;
-    y0[i] = m < m_end ? y * p.stride[0] - p.pad[0] : -0x40000000;       /* no tap reaches the image */
-    x0[i] = x * p.stride[1] - p.pad[1];
-    in[i] = (const T *) p.in + (m < m_end ? (long long) (row / p.out_height) * p.in_height * p.in_width * p.in_pitch : 0);
-  }
-  /* Rows of B: one channel's weights follow one another. */
-  const T *weights = (const T *) p.weights + (long long) (n0 + first_row) * all_vectors * PER;
-
-  /* The vector of K that this thread brings next, and the tap and channels that it is. */
-  int k = first * VECTORS + v, tap = k / vectors, c = k % vectors, ky = tap / p.kernel[1], kx = tap % p.kernel[1];
-
-  auto a_valid = [&] (int i, int &y, int &x) {
-    y = y0[i] + ky * p.dilation[0];
-    x = x0[i] + kx * p.dilation[1];
-    return k < all_vectors && (unsigned) y < (unsigned) p.in_height && (unsigned) x < (unsigned) p.in_width;
-  };
-  auto a_address = [&] (int i, int y, int x) {
-    return in[i] + (long long) ((y * p.in_width + x) * p.in_pitch + c * PER);
-  };
-  auto b_valid = [&] (int i) {
-    return k < all_vectors && n0 + first_row + i * ROWS < p.out_channels;
-  };
-  auto b_address = [&] (int i) {
-    return weights + ((long long) i * ROWS * all_vectors + k) * PER;
-  };
+  /* The vector of K that this thread brings next: the tap and channels that it
+   * is, its offset from a window's beginning, and the tap's bits in outside[]. */
+  int k = first * VECTORS + v, c = k % (unsigned) vectors;
+  unsigned tap = k / (unsigned) vectors, ky = tap / p.kernel[1], kx = tap % p.kernel[1], bits = 1u << ky | 0x10000u << kx;
+  int offset = (int) (ky * p.dilation[0] * p.in_width + kx * p.dilation[1]) * pixel + c * 16;
+  const int next_column = p.dilation[1] * pixel - vectors * 16;
+  const int next_row = (p.dilation[0] * p.in_width - p.kernel[1] * p.dilation[1]) * pixel;
   auto advance = [&] () {
     k += VECTORS;
     c += VECTORS;
+    offset += STEP;
 #pragma unroll 1
     while (c >= vectors) {
       c -= vectors;
+      offset += next_column;
+      bits += bits & 0xffff0000;
       if (++kx == p.kernel[1]) {
         kx = 0;
-        ky++;
+        offset += next_row;
+        bits = (bits & 0xffff) << 1 | 0x10000;
       }
     }
   };
-  auto a_gather = [&] (int i) {
-    int y, x;
-    bool valid = a_valid (i, y, x);
-    if (VECTOR)
-      return valid ? *(const uint4 *) a_address (i, y, x) : make_uint4 (0, 0, 0, 0);
-    return gather<T, PER> (valid ? a_address (i, y, x) : in[i], valid ? min ((int) PER, p.in_channels - c * PER) : 0);
+
+  /* Rows of A: where the window of each pixel begins, be it outside of the
+   * image; in outside[] bit ky and bit 16 + kx are set where that row or column
+   * of the kernel is, and for the rows that follow the last. */
+  const char *in[A_ROWS];
+  unsigned outside[A_ROWS];
+  const bool pointwise = p.kernel[0] * p.kernel[1] == 1 && p.stride[0] * p.stride[1] == 1 && (p.pad[0] | p.pad[1]) == 0;
+#pragma unroll
+  for (int i = 0; i < A_ROWS; i++) {
+    int m = m0 + first_row + i * ROWS;
+
+    in[i] = (const char *) p.in;
+    outside[i] = ~0u;
+    if (m >= m_end)
+      continue;
+    if (pointwise) {
+      in[i] += (long long) m * pixel;
+      outside[i] = ~0x10001u;
+      continue;
+    }
+    unsigned row = m / (unsigned) p.out_width;
+    int x = (int) (m % (unsigned) p.out_width) * p.stride[1] - p.pad[1];
+    int y = (int) (row % p.out_height) * p.stride[0] - p.pad[0];
+    in[i] += (((long long) (row / p.out_height) * p.in_height + y) * p.in_width + x) * pixel;
+#pragma unroll 1
+    for (int t = 0; t < p.kernel[0]; t++)
+      if ((unsigned) (y + t * p.dilation[0]) < (unsigned) p.in_height)
+        outside[i] &= ~(1u << t);
+#pragma unroll 1
+    for (int t = 0; t < p.kernel[1]; t++)
+      if ((unsigned) (x + t * p.dilation[1]) < (unsigned) p.in_width)
+        outside[i] &= ~(0x10000u << t);
+  }
+  /* Rows of B: one channel's weights follow one another. Beyond the last
+   * channel it is brought again, for sums that are not kept. */
+  const char *weights[B_ROWS];
+#pragma unroll
+  for (int i = 0; i < B_ROWS; i++)
+    weights[i] = (const char *) p.weights
+        + ((long long) min (n0 + first_row + i * ROWS, p.out_channels - 1) * all_vectors + k) * 16;
+
+  /* Brings the next step to the stage at @to of the memory; with keep() later
+   * on where it does not come by itself. */
+  const unsigned base = shared_address (memory);
+  const int mine = place<VECTORS> (first_row, v), last_bytes = p.in_channels * (int) sizeof (T) - (vectors - 1) * 16;
+  uint4 a_next[A_ROWS], b_next[B_ROWS];
+  auto fetch = [&] (int to) {
+    int bytes = WHOLE || c + 1 < vectors ? 16 : last_bytes;
+#pragma unroll
+    for (int i = 0; i < A_ROWS; i++) {
+      int valid = (outside[i] & bits) == 0 ? bytes : 0;
+#if ASYNC
+      if (async) {
+        copy_async (base + to + mine + i * ROWS * STEP, in[i] + offset, valid);
+        continue;
+      }
+#endif
+      a_next[i] = gather<T> (in[i] + offset, valid, align);
+    }
+#pragma unroll
+    for (int i = 0; i < B_ROWS; i++) {
+#if ASYNC
+      copy_async (base + to + mine + (BM + i * ROWS) * STEP, weights[i], k < all_vectors ? 16 : 0);
+#else
+      b_next[i] = k < all_vectors ? *(const uint4 *) weights[i] : make_uint4 (0, 0, 0, 0);
+#endif
+      weights[i] += STEP;
+    }
+    advance ();
+  };
+  auto keep = [&] (int to) {
+    if (!async)
+#pragma unroll
+      for (int i = 0; i < A_ROWS; i++)
+        *(uint4 *) (memory + to + mine + i * ROWS * STEP) = a_next[i];
+    if (!ASYNC)
+#pragma unroll
+      for (int i = 0; i < B_ROWS; i++)
+        *(uint4 *) (memory + to + mine + (BM + i * ROWS) * STEP) = b_next[i];
   };
 
   Sum sums[MT][NT][4];
@@ -296,190 +455,143 @@ convolve (const YoloConvParams &p)
 
   const int warp = thread / 32, lane = thread % 32;
   const int warp_m = warp / WARPS_N * MT * 16, warp_n = warp % WARPS_N * NT * 8;
-  auto compute = [&] (const char *stage) {
-    const char *a_rows = stage, *b_rows = stage + BM * STEP;
+  const unsigned a_from = base + place<VECTORS> (warp_m + lane % 16, lane / 16);
+  const unsigned b_from = base + BM * STEP + place<VECTORS> (warp_n + lane % 8 + lane / 16 * 8, lane / 8 % 2);
+  /* Of the first and of the second half of a step; one after the other where
+   * registers are wanted for what is brought. */
+  constexpr bool DOUBLE = ASYNC && WHOLE;
+  unsigned a[1 + DOUBLE][MT][4], b[1 + DOUBLE][NT / 2][4];
+  auto load = [&] (int half, int from) {
 #pragma unroll
-    for (int part = 0; part < STEP / 32; part++) {
-      unsigned a[MT][4], b[NT / 2][4];
+    for (int i = 0; i < MT; i++)
+      load_matrices (a[half * DOUBLE][i], (a_from + from ^ half * 32) + i * 16 * STEP);
 #pragma unroll
-      for (int i = 0; i < MT; i++)
-        load_matrices (a[i], a_rows + place (warp_m + i * 16 + lane % 16, part * 2 + lane / 16));
-#pragma unroll
-      for (int j = 0; j < NT / 2; j++)
-        load_matrices (b[j], b_rows + place (warp_n + j * 16 + lane % 8 + lane / 16 * 8, part * 2 + lane / 8 % 2));
-#pragma unroll
-      for (int i = 0; i < MT; i++)
-#pragma unroll
-        for (int j = 0; j < NT; j++)
-          multiply (sums[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
-    }
+    for (int j = 0; j < NT / 2; j++)
+      load_matrices (b[half * DOUBLE][j], (b_from + from ^ half * 32) + j * 16 * STEP);
   };
-
-#if ASYNC
-  auto fetch = [&] (char *stage) {
-#pragma unroll
-    for (int i = 0; i < A_ROWS; i++) {
-      char *to = stage + place (first_row + i * ROWS, v);
-      if (VECTOR) {
-        int y, x;
-        bool valid = a_valid (i, y, x);
-        copy_async (to, valid ? a_address (i, y, x) : (const T *) p.in, valid);
-      } else {
-        *(uint4 *) to = a_gather (i);
-      }
-    }
-#pragma unroll
-    for (int i = 0; i < B_ROWS; i++) {
-      bool valid = b_valid (i);
-      copy_async (stage + BM * STEP + place (first_row + i * ROWS, v), valid ? b_address (i) : (const T *) p.weights, valid);
-    }
-    advance ();
-  };
-
-#pragma unroll
-  for (int s = 0; s < STAGES - 1; s++) {
-    if (s < n_steps)
-      fetch (memory + s * STAGE);
-    commit ();
-  }
-  int stage = 0, filled = STAGES - 1;
-  /* a step is long enough: more of them in a row only fill the instruction cache */
-#pragma unroll 1
-  for (int step = 0; step < n_steps; step++) {
-    wait_all_but<STAGES - 2> ();
-    /* the step's data are there for all, and all are done with the one before, whose place is filled next */
-    __syncthreads ();
-    if (step + STAGES - 1 < n_steps)
-      fetch (memory + filled * STAGE);
-    commit ();
-    compute (memory + stage * STAGE);
-    stage = stage + 1 == STAGES ? 0 : stage + 1;
-    filled = filled + 1 == STAGES ? 0 : filled + 1;
-  }
-  wait_all_but<0> ();
-#else
-  uint4 a_next[A_ROWS], b_next[B_ROWS];
-  auto fetch = [&] () {
-#pragma unroll
-    for (int i = 0; i < A_ROWS; i++)
-      a_next[i] = a_gather (i);
-#pragma unroll
-    for (int i = 0; i < B_ROWS; i++)
-      b_next[i] = b_valid (i) ? *(const uint4 *) b_address (i) : make_uint4 (0, 0, 0, 0);
-    advance ();
-  };
-  auto keep = [&] (char *stage) {
-#pragma unroll
-    for (int i = 0; i < A_ROWS; i++)
-      *(uint4 *) (stage + place (first_row + i * ROWS, v)) = a_next[i];
-#pragma unroll
-    for (int i = 0; i < B_ROWS; i++)
-      *(uint4 *) (stage + BM * STEP + place (first_row + i * ROWS, v)) = b_next[i];
-  };
-
-  if (n_steps > 0) {
-    fetch ();
-    keep (memory);
-  }
-  __syncthreads ();
-#pragma unroll 1
-  for (int step = 0; step < n_steps; step++) {
-    if (step + 1 < n_steps)
-      fetch ();
-    compute (memory + step % 2 * STAGE);
-    if (step + 1 < n_steps)
-      keep (memory + (step + 1) % 2 * STAGE);
-    __syncthreads ();
-  }
-#endif
-
-  /* Sums: each lane has two neighbouring channels of pixel lane / 4 and of the eighth after it. */
-  const int row = warp_m + lane / 4, column = warp_n + lane % 4 * 2;
-  auto each = [&] (auto body) {
+  auto compute = [&] (int half) {
+    half *= DOUBLE;
 #pragma unroll
     for (int i = 0; i < MT; i++)
 #pragma unroll
       for (int j = 0; j < NT; j++)
-#pragma unroll
-        for (int e = 0; e < 4; e++)
-          body (i, j, e, m0 + row + i * 16 + e / 2 * 8, n0 + column + j * 8 + e % 2);
+        multiply (sums[i][j], a[half][i], b[half][j / 2][j % 2 * 2], b[half][j / 2][j % 2 * 2 + 1]);
   };
-  if (p.partial != NULL) {
-    Sum *out = (Sum *) p.partial + (long long) blockIdx.z * m_end * p.out_channels;
-    each ([&] (int i, int j, int e, int m, int o) {
-      if (m < m_end && o < p.out_channels)
-        out[(long long) m * p.out_channels + o] = sums[i][j][e];
-    });
-    return;
-  }
 
-  float x[MT][NT][4];
-#pragma unroll
-  for (int j = 0; j < NT; j++)
-#pragma unroll
-    for (int e = 0; e < 2; e++) {
-      int o = min (n0 + column + j * 8 + e, p.out_channels - 1);
-      float bias = p.bias[o];
-#pragma unroll
-      for (int i = 0; i < MT; i++) {
-        x[i][j][e] = scaled (p, sums[i][j][e], bias, o);
-        x[i][j][e + 2] = scaled (p, sums[i][j][e + 2], bias, o);
-      }
+#pragma unroll 1
+  for (int s = 0; s < DEPTH; s++) {
+    if (s < n_steps) {
+      fetch (s * STAGE);
+      keep (s * STAGE);
     }
-  if (p.act == ACT_SILU)
-    each ([&] (int i, int j, int e, int, int) { x[i][j][e] *= sigmoid (x[i][j][e]); });
-  else if (p.act == ACT_RELU)
-    each ([&] (int i, int j, int e, int, int) { x[i][j][e] = fmaxf (x[i][j][e], 0.0f); });
-  else if (p.act == ACT_SIGMOID)
-    each ([&] (int i, int j, int e, int, int) { x[i][j][e] = sigmoid (x[i][j][e]); });
-  if (p.residual_pitch != 0)
-    each ([&] (int i, int j, int e, int m, int o) {
-      if (m < m_end && o < p.out_channels)
-        x[i][j][e] += residual_at (p, (Sum) 0, m, o);
-    });
-
-  if (p.out_f32) {
-    each ([&] (int i, int j, int e, int m, int o) {
-      if (m < m_end && o < p.out_channels)
-        ((float *) p.out)[(long long) m * p.out_pitch + o] = x[i][j][e];
-    });
-    return;
+#if ASYNC
+    commit ();
+#endif
   }
-  /* before the tile takes the place of what other warps still read */
+#if ASYNC
+  wait_all_but<DEPTH - 1> ();
+#endif
   __syncthreads ();
-  if (sizeof (T) == 1 && !p.out_f16)
-    store_tile<int8_t, BM, BN, THREADS> (p, memory, x, row, column, m0, n0, m_end);
-  else
-    store_tile<__half, BM, BN, THREADS> (p, memory, x, row, column, m0, n0, m_end);
+  if (n_steps > 0)
+    load (0, 0);
+  int stage = 0, before = -1;   /* before: whose place is to be filled from registers, or -1 */
+#pragma unroll 1
+  for (int step = 0; step < n_steps; step++) {
+    if (DOUBLE)
+      load (1, stage);
+    compute (0);
+    if (!DOUBLE)
+      load (1, stage);
+    if (before >= 0)
+      keep (before);
+    before = -1;
+#if ASYNC
+    wait_all_but<DEPTH - 2> ();
+#endif
+    /* the next step's data are there for all, and all have loaded this one's */
+    __syncthreads ();
+    int next = stage + STAGE == DEPTH * STAGE ? 0 : stage + STAGE;
+    if (DOUBLE && step + 1 < n_steps)
+      load (0, next);
+    if (step + DEPTH < n_steps) {
+      fetch (stage);
+      before = async ? -1 : stage;
+    }
+#if ASYNC
+    commit ();
+#endif
+    compute (1);
+    if (!DOUBLE && step + 1 < n_steps)
+      load (0, next);
+    stage = next;
+  }
+
+  /* Slices of 16 rows of each warp pass through shared memory, where each lane
+   * has put two neighbouring channels of row lane / 4 and of the eighth after it,
+   * so that what is read and written from here on is whole and in order. */
+  const int r = thread / PER_ROW, o = thread % PER_ROW * 8;
+  Sum *const partial = p.partial == NULL ? NULL : (Sum *) p.partial + (long long) blockIdx.z * m_end * p.out_channels;
+  Factors factors;
+  load_factors<Type> (factors, p, n0 + o);
+#pragma unroll 1
+  for (int slice = 0; slice < MT; slice++) {
+    __syncthreads ();
+#pragma unroll
+    for (int i = 0; i < MT; i++)
+      if (i == slice)
+#pragma unroll
+        for (int j = 0; j < NT; j++)
+#pragma unroll
+          for (int h = 0; h < 2; h++) {
+            int to = place_sums<BN / 4> (warp / WARPS_N * 16 + h * 8 + lane / 4, (warp_n + j * 8) / 4 + lane % 4 / 2);
+            *(uint2 *) (memory + to + lane % 2 * 8) =
+                make_uint2 (bits_of (sums[i][j][2 * h]), bits_of (sums[i][j][2 * h + 1]));
+          }
+    __syncthreads ();
+    if (n0 + o >= p.out_channels)
+      continue;
+#pragma unroll 1
+    for (int row = r; row < SLICE; row += THREADS / PER_ROW) {
+      int m = m0 + row / 16 * MT * 16 + slice * 16 + row % 16;
+      __align__ (16) Sum eight[8];
+
+      if (m >= m_end)
+        continue;
+      ((uint4 *) eight)[0] = *(const uint4 *) (memory + place_sums<BN / 4> (row, o / 4));
+      ((uint4 *) eight)[1] = *(const uint4 *) (memory + place_sums<BN / 4> (row, o / 4 + 1));
+      if (partial != NULL)
+        store_eight (eight, partial, p.out_channels, m, n0 + o, p.out_channels - n0 - o);
+      else
+        finish<Type> (p, eight, factors, m, n0 + o);
+    }
+  }
 }
 
-/* Adds the partial sums of the splits, in order, and finishes. 4 * splits bytes
- * read, one element written. */
+/* Adds the partial sums of the splits, in order, and finishes: eight channels of
+ * a pixel a thread. 32 * splits bytes read for eight elements written. */
 template <typename Type>
 static __device__ __forceinline__ void
 reduce (const YoloConvParams &p)
 {
   typedef typename Type::Sum Sum;
-  long long pixels = (long long) p.batch * p.out_height * p.out_width, n = pixels * p.out_channels;
-  long long i = (long long) blockIdx.x * blockDim.x + threadIdx.x;
-  const Sum *partial = (const Sum *) p.partial;
-  Sum sum = 0;
+  const unsigned groups = (p.out_channels + 7u) / 8, i = blockIdx.x * blockDim.x + threadIdx.x;
+  const int o = i % groups * 8;
+  const long long m = i / groups, pixels = (long long) p.batch * p.out_height * p.out_width;
+  Sum sums[8] = {};
+  Factors factors;
 
-  if (i >= n)
+  if (m >= pixels)
     return;
-  for (int s = 0; s < p.splits; s++)
-    sum += partial[s * n + i];
-  long long m = i / p.out_channels;
-  int o = (int) (i - m * p.out_channels);
-  float x = activate (p.act, scaled (p, sum, p.bias[o], o));
-  if (p.residual_pitch != 0)
-    x += residual_at (p, sum, m, o);
-  if (p.out_f32)
-    ((float *) p.out)[m * p.out_pitch + o] = x;
-  else if (sizeof (typename Type::T) == 1 && !p.out_f16)
-    put ((int8_t *) p.out + m * p.out_pitch + o, p, x);
-  else
-    put ((__half *) p.out + m * p.out_pitch + o, p, x);
+  load_factors<Type> (factors, p, o);
+  for (int s = 0; s < p.splits; s++) {
+    __align__ (16) Sum part[8];
+
+    load_eight (part, p.partial, p.out_channels, m + s * pixels, o, p.out_channels - o);
+#pragma unroll
+    for (int e = 0; e < 8; e++)
+      sums[e] += part[e];
+  }
+  finish<Type> (p, sums, factors, m, o);
 }
 
 #define CONVOLUTION(type, Type, BM, BN, WM, WN, stages, blocks) \
@@ -494,13 +606,13 @@ reduce (const YoloConvParams &p)
     convolve<Type, BM, BN, WM, WN, stages, false> (p); \
   }
 
-/* As many steps under way as 48 KiB of shared memory hold; blocks that registers
- * leave room for on a multiprocessor. */
+/* Stages of at most 48 KiB; as many blocks on a multiprocessor as its registers
+ * and, from 160 KiB on, its shared memory have room for. */
 #define CONVOLUTIONS(type, Type) \
-  CONVOLUTION (type, Type, 128, 128, 2, 4, 3, ASYNC ? 2 : 1) \
-  CONVOLUTION (type, Type, 128, 64, 4, 2, 4, 2) \
-  CONVOLUTION (type, Type, 64, 64, 2, 2, 4, 3) \
-  CONVOLUTION (type, Type, 64, 32, 2, 2, 4, 4) \
+  CONVOLUTION (type, Type, 128, 128, 2, 2, 3, ASYNC ? 2 : 1) \
+  CONVOLUTION (type, Type, 128, 64, 2, 2, 4, 3) \
+  CONVOLUTION (type, Type, 64, 64, 2, 2, 5, 4) \
+  CONVOLUTION (type, Type, 64, 32, 2, 2, 5, 5) \
   extern "C" __global__ void __launch_bounds__ (256) \
   conv_reduce_##type (const __grid_constant__ YoloConvParams p) \
   { \
