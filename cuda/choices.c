@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cuda/cudnn.h"
+
 
 /* Each candidate is timed so often, in turn with the others, and its best time
  * counts: whatever else runs on the device can only make it slower. */
@@ -83,9 +85,9 @@ candidate_free (gpointer data)
 static char *
 make_header (const YoloCudaDevice *device, const char *model_sha256)
 {
-  return g_strdup_printf ("yolo convolutions 1\nplugin %s\ngpu %s, %d.%d, %d multiprocessors\ndriver %d\n"
+  return g_strdup_printf ("yolo convolutions 1\nplugin %s\ngpu %s, %d.%d, %d multiprocessors\ndriver %d\ncudnn %d\n"
       "model %s\n", YOLO_VERSION, device->name, device->capability / 10, device->capability % 10, device->n_sm,
-      device->driver->version, model_sha256);
+      device->driver->version, yolo_cudnn_version (), model_sha256);
 }
 
 static gboolean
@@ -227,7 +229,7 @@ find_named (YoloChoices *choices, const YoloConvShape *shape, const char *name, 
       list[i].free = NULL;
       return TRUE;
     }
-  return FALSE;
+  return g_str_has_prefix (name, "cudnn") && yolo_conv_cudnn_named (choices->device, shape, name, found);
 }
 
 static gpointer measure_all (gpointer data);
@@ -394,6 +396,7 @@ measure (YoloChoices *choices, Choice *choice)
   guint n = list_kernels (choices, &choice->shape, list, G_N_ELEMENTS (list), NULL);
   double us = 0;
 
+  n += yolo_conv_cudnn_list (choices->device, &choice->shape, list + n, G_N_ELEMENTS (list) - n, NULL);
   int fastest = find_fastest (choices, &choice->shape, list, n, &us);
 
   g_mutex_lock (&choices->lock);

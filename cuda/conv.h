@@ -78,6 +78,9 @@ guint yolo_conv_mma_list (YoloCudaDevice *device, const YoloConvShape *shape, Yo
 /* conv-cudnn.c: cuDNN's engines; slow to list, some 100 ms to seconds. */
 guint yolo_conv_cudnn_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
     GError **error);
+/* The one of a name that the list gave before. FALSE: there is none any more. */
+gboolean yolo_conv_cudnn_named (YoloCudaDevice *device, const YoloConvShape *shape, const char *name,
+    YoloConvCandidate *found);
 
 /* Weights of all implementations, in @dtype:
  * [out][kernel 0][kernel 1][in_channels / groups], the input channels (of a

@@ -71,6 +71,8 @@ static void
 device_free (YoloCudaDevice *device)
 {
   if (device->context != NULL && yolo_cuda_enter (device, NULL)) {
+    if (device->cudnn != NULL)
+      device->cudnn_free (device->cudnn);
     for (guint i = 0; i < YOLO_CUDA_N_MODULES; i++)
       if (device->modules[i] != NULL)
         device->driver->cuModuleUnload (device->modules[i]);

@@ -38,6 +38,8 @@ typedef struct {
   gint refs;
   GMutex lock;
   CUmodule modules[YOLO_CUDA_N_MODULES];        /* under lock */
+  gpointer cudnn;               /* of conv-cudnn.c, under lock */
+  void (*cudnn_free) (gpointer cudnn);
 } YoloCudaDevice;
 
 /**

@@ -1,0 +1,29 @@
+/* Of a build without cuDNN's headers: there are no such ways. */
+
+#include "cuda/cudnn.h"
+
+int
+yolo_cudnn_version (void)
+{
+  return 0;
+}
+
+guint
+yolo_conv_cudnn_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
+    GError **error)
+{
+  return 0;
+}
+
+gboolean
+yolo_conv_cudnn_named (YoloCudaDevice *device, const YoloConvShape *shape, const char *name, YoloConvCandidate *found)
+{
+  return FALSE;
+}
+
+gboolean
+yolo_cudnn_check (const YoloConvShape *shape, const char *device_json, guint *engines)
+{
+  *engines = 0;
+  return FALSE;
+}

@@ -1,0 +1,535 @@
+/* Convolution, bias, activation and residual as one graph of cuDNN's, in as
+ * many engines as its heuristics offer. */
+
+#include <cudnn.h>
+#include <cudnn_backend.h>
+#include <dlfcn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cuda/cudnn.h"
+
+/* Of the heuristics' list, best first: each plan takes 0.2 to 3 s to build. */
+#define MAX_ENGINES 4
+#define MAX_OPS 8
+#define MAX_TENSORS 16
+
+#define CUDNN_ENTRIES(X) \
+  X (cudnnGetVersion) X (cudnnCreate) X (cudnnDestroy) X (cudnnSetStream) \
+  X (cudnnBackendCreateDescriptor) X (cudnnBackendDestroyDescriptor) X (cudnnBackendSetAttribute) \
+  X (cudnnBackendGetAttribute) X (cudnnBackendFinalize) X (cudnnBackendExecute)
+
+static struct {
+#define MEMBER(name) __typeof__ (&name) name;
+  CUDNN_ENTRIES (MEMBER)
+#undef MEMBER
+} lib;
+
+static gboolean
+open_library (void)
+{
+  /* As the loader finds it, then where the toolkit's packages put it. */
+  static const char *const names[] = {
+    "libcudnn.so.9", "/usr/local/cuda/lib64/libcudnn.so.9", "/usr/local/cuda/lib/libcudnn.so.9",
+  };
+  void *library = NULL;
+
+  if (g_strcmp0 (g_getenv ("YOLO_CUDA_CUDNN"), "0") == 0)
+    return FALSE;
+  for (guint i = 0; library == NULL && i < G_N_ELEMENTS (names); i++)
+    library = dlopen (names[i], RTLD_NOW | RTLD_LOCAL);
+  if (library == NULL) {
+    g_debug ("no cuDNN 9: %s; convolutions run on our own kernels", dlerror ());
+    return FALSE;
+  }
+#define ENTRY(name) \
+  if ((*(void **) &lib.name = dlsym (library, #name)) == NULL) \
+    return FALSE;
+  CUDNN_ENTRIES (ENTRY)
+#undef ENTRY
+  return TRUE;
+}
+
+static gboolean
+have_library (void)
+{
+  static gsize tried = 0;
+
+  if (g_once_init_enter (&tried))
+    g_once_init_leave (&tried, open_library ()? 1 : 2);
+  return tried == 1;
+}
+
+int
+yolo_cudnn_version (void)
+{
+  return have_library ()? (int) lib.cudnnGetVersion () : 0;
+}
+
+/* One a device; its stream is set for each call, so calls take turns. */
+typedef struct {
+  cudnnHandle_t handle;         /* NULL: could not be made, which is not tried again */
+  GMutex lock;
+} Cudnn;
+
+static void
+cudnn_free (gpointer data)
+{
+  Cudnn *cudnn = data;
+
+  if (cudnn->handle != NULL)
+    lib.cudnnDestroy (cudnn->handle);
+  g_mutex_clear (&cudnn->lock);
+  g_free (cudnn);
+}
+
+static Cudnn *
+cudnn_of (YoloCudaDevice *device)
+{
+  g_mutex_lock (&device->lock);
+  if (device->cudnn == NULL) {
+    Cudnn *cudnn = g_new0 (Cudnn, 1);
+    cudnnStatus_t status = lib.cudnnCreate (&cudnn->handle);
+
+    g_mutex_init (&cudnn->lock);
+    if (status != CUDNN_STATUS_SUCCESS) {
+      g_message ("cuDNN cannot be used on %s (status %d); convolutions run on our own kernels", device->name, (int) status);
+      cudnn->handle = NULL;
+    }
+    device->cudnn = cudnn;
+    device->cudnn_free = cudnn_free;
+  }
+  g_mutex_unlock (&device->lock);
+  return device->cudnn;
+}
+
+/* Graphs. Whatever fails leaves `failed` set, and all later calls do nothing:
+ * a shape that cuDNN refuses is no error. */
+
+/* What the graph's outer tensors are called in a variant pack. */
+enum { ID_IN = 1, ID_WEIGHTS, ID_BIAS, ID_SCALE, ID_RESIDUAL, ID_RESIDUAL_SCALE, ID_OUT_INVERSE, ID_OUT, ID_VIRTUAL };
+
+typedef struct {
+  gboolean failed;
+  cudnnHandle_t handle;
+  cudnnBackendDescriptor_t all[64];     /* to be destroyed */
+  guint n_all;
+  cudnnBackendDescriptor_t ops[MAX_OPS];
+  guint n_ops;
+  gint64 next_virtual;
+  gint64 dims[4];               /* of the output: N C H W */
+  cudnnBackendDescriptor_t properties;  /* of a device that is not there, or NULL */
+  cudnnBackendDescriptor_t graph, heuristics;
+} Graph;
+
+static cudnnBackendDescriptor_t
+create (Graph *graph, cudnnBackendDescriptorType_t type)
+{
+  cudnnBackendDescriptor_t descriptor = NULL;
+
+  if (graph->failed || graph->n_all == G_N_ELEMENTS (graph->all)
+      || lib.cudnnBackendCreateDescriptor (type, &descriptor) != CUDNN_STATUS_SUCCESS) {
+    graph->failed = TRUE;
+    return NULL;
+  }
+  graph->all[graph->n_all++] = descriptor;
+  return descriptor;
+}
+
+static void
+set (Graph *graph, cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
+    gint64 n, const void *values)
+{
+  if (!graph->failed && lib.cudnnBackendSetAttribute (descriptor, name, type, n, values) != CUDNN_STATUS_SUCCESS)
+    graph->failed = TRUE;
+}
+
+static void
+finish (Graph *graph, cudnnBackendDescriptor_t descriptor)
+{
+  if (!graph->failed && lib.cudnnBackendFinalize (descriptor) != CUDNN_STATUS_SUCCESS)
+    graph->failed = TRUE;
+}
+
+static cudnnDataType_t
+data_type (YoloDType dtype)
+{
+  return dtype == YOLO_F16 ? CUDNN_DATA_HALF : dtype == YOLO_S8 ? CUDNN_DATA_INT8 : CUDNN_DATA_FLOAT;
+}
+
+/* NHWC, `pitch` elements from pixel to pixel. */
+static cudnnBackendDescriptor_t
+tensor (Graph *graph, gint64 id, const gint64 dims[4], gint64 pitch, cudnnDataType_t type, gint64 align, gboolean by_value)
+{
+  cudnnBackendDescriptor_t descriptor = create (graph, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+  gint64 strides[4] = { dims[2] * dims[3] * pitch, 1, dims[3] * pitch, pitch };
+  bool is_virtual = id >= ID_VIRTUAL, value = by_value;
+
+  set (graph, descriptor, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
+  set (graph, descriptor, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, dims);
+  set (graph, descriptor, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, strides);
+  set (graph, descriptor, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &id);
+  set (graph, descriptor, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, &align);
+  set (graph, descriptor, CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, &is_virtual);
+  if (by_value)
+    set (graph, descriptor, CUDNN_ATTR_TENSOR_IS_BY_VALUE, CUDNN_TYPE_BOOLEAN, 1, &value);
+  finish (graph, descriptor);
+  return descriptor;
+}
+
+/* Between two operations: never in memory. */
+static cudnnBackendDescriptor_t
+between (Graph *graph, cudnnDataType_t type)
+{
+  return tensor (graph, ID_VIRTUAL + graph->next_virtual++, graph->dims, graph->dims[1], type, 16, FALSE);
+}
+
+static cudnnBackendDescriptor_t
+per_channel (Graph *graph, gint64 id)
+{
+  return tensor (graph, id, (gint64[]) { 1, graph->dims[1], 1, 1 }, graph->dims[1], CUDNN_DATA_FLOAT, 16, FALSE);
+}
+
+static cudnnBackendDescriptor_t
+scalar (Graph *graph, gint64 id)
+{
+  return tensor (graph, id, (gint64[]) { 1, 1, 1, 1 }, 1, CUDNN_DATA_FLOAT, 4, TRUE);
+}
+
+/* @b NULL: of one operand */
+static void
+pointwise (Graph *graph, cudnnPointwiseMode_t mode, cudnnBackendDescriptor_t x, cudnnBackendDescriptor_t b,
+    cudnnBackendDescriptor_t y)
+{
+  cudnnBackendDescriptor_t what = create (graph, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
+  cudnnBackendDescriptor_t op = create (graph, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
+  cudnnDataType_t precision = CUDNN_DATA_FLOAT;
+  double beta = 1;
+
+  set (graph, what, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
+  set (graph, what, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &precision);
+  if (mode == CUDNN_POINTWISE_SWISH_FWD)
+    set (graph, what, CUDNN_ATTR_POINTWISE_SWISH_BETA, CUDNN_TYPE_DOUBLE, 1, &beta);
+  finish (graph, what);
+  set (graph, op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &what);
+  set (graph, op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &x);
+  if (b != NULL)
+    set (graph, op, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &b);
+  set (graph, op, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &y);
+  finish (graph, op);
+  if (!graph->failed)
+    graph->ops[graph->n_ops++] = op;
+}
+
+static void
+convolution (Graph *graph, const YoloConvShape *shape, cudnnBackendDescriptor_t x, cudnnBackendDescriptor_t w,
+    cudnnBackendDescriptor_t y)
+{
+  const YoloConv *conv = shape->conv;
+  cudnnBackendDescriptor_t what = create (graph, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
+  cudnnBackendDescriptor_t op = create (graph, CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR);
+  cudnnDataType_t type = shape->dtype == YOLO_S8 ? CUDNN_DATA_INT32 : CUDNN_DATA_FLOAT;
+  cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
+  gint64 n = 2, pad[2], dilation[2], stride[2];
+  float alpha = 1, beta = 0;
+
+  for (guint i = 0; i < 2; i++) {
+    pad[i] = conv->pad[i];
+    dilation[i] = conv->dilation[i];
+    stride[i] = conv->stride[i];
+  }
+  set (graph, what, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
+  set (graph, what, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode);
+  set (graph, what, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1, &n);
+  set (graph, what, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 2, pad);
+  set (graph, what, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 2, pad);
+  set (graph, what, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 2, dilation);
+  set (graph, what, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 2, stride);
+  finish (graph, what);
+  set (graph, op, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &x);
+  set (graph, op, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &w);
+  set (graph, op, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &y);
+  set (graph, op, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &what);
+  set (graph, op, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, CUDNN_TYPE_FLOAT, 1, &alpha);
+  set (graph, op, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA, CUDNN_TYPE_FLOAT, 1, &beta);
+  finish (graph, op);
+  if (!graph->failed)
+    graph->ops[graph->n_ops++] = op;
+}
+
+static void
+add_ops (Graph *graph, const YoloConvShape *shape)
+{
+  static const cudnnPointwiseMode_t modes[] = {
+    [YOLO_ACT_SILU] = CUDNN_POINTWISE_SWISH_FWD, [YOLO_ACT_RELU] = CUDNN_POINTWISE_RELU_FWD,
+    [YOLO_ACT_SIGMOID] = CUDNN_POINTWISE_SIGMOID_FWD,
+  };
+  const YoloConv *conv = shape->conv;
+  gboolean s8 = shape->dtype == YOLO_S8, requantise = shape->out_dtype == YOLO_S8, add = shape->residual_pitch > 0;
+  gint64 in_dims[] = { shape->batch, shape->in_channels, shape->in_height, shape->in_width };
+  gint64 w_dims[] = { conv->out_channels, shape->in_channels, conv->kernel[0], conv->kernel[1] };
+  cudnnBackendDescriptor_t in = tensor (graph, ID_IN, in_dims, shape->in_pitch, data_type (shape->dtype), shape->in_align, FALSE);
+  cudnnBackendDescriptor_t w = tensor (graph, ID_WEIGHTS, w_dims, shape->in_channels, data_type (shape->dtype), 16, FALSE);
+  cudnnBackendDescriptor_t out = tensor (graph, ID_OUT, graph->dims, shape->out_pitch, data_type (shape->out_dtype),
+      shape->out_align, FALSE);
+  cudnnBackendDescriptor_t x = between (graph, s8 ? CUDNN_DATA_INT32 : CUDNN_DATA_FLOAT), y;
+
+  convolution (graph, shape, in, w, x);
+  if (s8) {
+    y = between (graph, CUDNN_DATA_FLOAT);
+    pointwise (graph, CUDNN_POINTWISE_MUL, x, per_channel (graph, ID_SCALE), y);
+    x = y;
+  }
+  y = conv->act == YOLO_ACT_NONE && !add && !requantise ? out : between (graph, CUDNN_DATA_FLOAT);
+  pointwise (graph, CUDNN_POINTWISE_ADD, x, per_channel (graph, ID_BIAS), y);
+  x = y;
+  if (conv->act != YOLO_ACT_NONE) {
+    y = !add && !requantise ? out : between (graph, CUDNN_DATA_FLOAT);
+    pointwise (graph, modes[conv->act], x, NULL, y);
+    x = y;
+  }
+  if (add) {
+    cudnnBackendDescriptor_t residual = tensor (graph, ID_RESIDUAL, graph->dims, shape->residual_pitch,
+        data_type (shape->dtype), shape->residual_align, FALSE);
+    if (s8) {
+      y = between (graph, CUDNN_DATA_FLOAT);
+      pointwise (graph, CUDNN_POINTWISE_MUL, residual, scalar (graph, ID_RESIDUAL_SCALE), y);
+      residual = y;
+    }
+    y = !requantise ? out : between (graph, CUDNN_DATA_FLOAT);
+    pointwise (graph, CUDNN_POINTWISE_ADD, x, residual, y);
+    x = y;
+  }
+  if (requantise)
+    pointwise (graph, CUDNN_POINTWISE_MUL, x, scalar (graph, ID_OUT_INVERSE), out);
+}
+
+/* @handle or @json, the device to build for. */
+static gboolean
+graph_init (Graph *graph, const YoloConvShape *shape, cudnnHandle_t handle, const char *json)
+{
+  cudnnBackendHeurMode_t mode = CUDNN_HEUR_MODE_A;
+
+  *graph = (Graph) { .handle = handle,
+    .dims = { shape->batch, shape->conv->out_channels, shape->out_height, shape->out_width } };
+  if (json != NULL) {
+    graph->properties = create (graph, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+    set (graph, graph->properties, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (gint64) strlen (json) + 1,
+        json);
+    finish (graph, graph->properties);
+  }
+  add_ops (graph, shape);
+  graph->graph = create (graph, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+  set (graph, graph->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, graph->n_ops, graph->ops);
+  if (handle != NULL)
+    set (graph, graph->graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
+  finish (graph, graph->graph);
+  graph->heuristics = create (graph, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+  set (graph, graph->heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph->graph);
+  set (graph, graph->heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
+  if (graph->properties != NULL)
+    set (graph, graph->heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph->properties);
+  finish (graph, graph->heuristics);
+  return !graph->failed;
+}
+
+static void
+graph_clear (Graph *graph)
+{
+  while (graph->n_all > 0)
+    lib.cudnnBackendDestroyDescriptor (graph->all[--graph->n_all]);
+}
+
+/* The heuristics' @n best engine configurations; how many there are. */
+static guint
+get_configs (Graph *graph, cudnnBackendDescriptor_t *configs, guint n)
+{
+  gint64 found = 0;
+
+  for (guint i = 0; i < n; i++)
+    configs[i] = create (graph, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+  if (graph->failed || lib.cudnnBackendGetAttribute (graph->heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
+          CUDNN_TYPE_BACKEND_DESCRIPTOR, n, &found, configs) != CUDNN_STATUS_SUCCESS)
+    return 0;
+  return (guint) CLAMP (found, 0, (gint64) n);
+}
+
+static gint64
+engine_index (Graph *graph, cudnnBackendDescriptor_t config)
+{
+  cudnnBackendDescriptor_t engine = create (graph, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+  gint64 n, index = -1;
+
+  if (!graph->failed && lib.cudnnBackendGetAttribute (config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+          1, &n, &engine) == CUDNN_STATUS_SUCCESS)
+    lib.cudnnBackendGetAttribute (engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &n, &index);
+  return index;
+}
+
+/* NULL: refused. The caller's to destroy. */
+static cudnnBackendDescriptor_t
+build_plan (Graph *graph, cudnnBackendDescriptor_t config)
+{
+  cudnnBackendDescriptor_t plan = NULL;
+  gboolean good;
+
+  if (lib.cudnnBackendCreateDescriptor (CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &plan) != CUDNN_STATUS_SUCCESS)
+    return NULL;
+  good = lib.cudnnBackendSetAttribute (plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+      &config) == CUDNN_STATUS_SUCCESS;
+  if (graph->handle != NULL)
+    good = good && lib.cudnnBackendSetAttribute (plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1,
+        &graph->handle) == CUDNN_STATUS_SUCCESS;
+  if (graph->properties != NULL)
+    good = good && lib.cudnnBackendSetAttribute (plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+        1, &graph->properties) == CUDNN_STATUS_SUCCESS;
+  if (good && lib.cudnnBackendFinalize (plan) == CUDNN_STATUS_SUCCESS)
+    return plan;
+  lib.cudnnBackendDestroyDescriptor (plan);
+  return NULL;
+}
+
+/* Candidates */
+
+/* The weights' channels must be those that are read: a filter has no pitch.
+ * f32 is left to our kernels: cuDNN's engines round it to TF32; and so is f32
+ * out of half (the head's last maps), for which 9.19 offers no fused engine. */
+static gboolean
+is_possible (const YoloConvShape *shape)
+{
+  return (shape->dtype == YOLO_F16 || shape->dtype == YOLO_S8) && shape->conv->groups == 1
+      && shape->out_dtype != YOLO_F32 && shape->in_channels == yolo_conv_packed_channels (shape);
+}
+
+static gboolean
+fill_pack (cudnnBackendDescriptor_t pack, const YoloConvShape *shape, const YoloConvArgs *args, float *inverse)
+{
+  const void *pointers[MAX_TENSORS], *workspace = (const void *) args->workspace;
+  gint64 ids[MAX_TENSORS];
+  guint n = 0;
+
+#define ADD(id, pointer) (ids[n] = (id), pointers[n++] = (const void *) (pointer))
+  ADD (ID_IN, args->in);
+  ADD (ID_WEIGHTS, args->weights);
+  ADD (ID_BIAS, args->bias);
+  ADD (ID_OUT, args->out);
+  if (shape->dtype == YOLO_S8)
+    ADD (ID_SCALE, args->scale);
+  if (shape->residual_pitch > 0)
+    ADD (ID_RESIDUAL, args->residual);
+  if (shape->residual_pitch > 0 && shape->dtype == YOLO_S8)
+    ADD (ID_RESIDUAL_SCALE, &args->residual_scale);
+  if (shape->out_dtype == YOLO_S8)
+    ADD (ID_OUT_INVERSE, inverse);
+#undef ADD
+  return lib.cudnnBackendSetAttribute (pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, n, pointers) == 0
+      && lib.cudnnBackendSetAttribute (pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, n, ids) == 0
+      && lib.cudnnBackendSetAttribute (pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace) == 0
+      && lib.cudnnBackendFinalize (pack) == CUDNN_STATUS_SUCCESS;
+}
+
+/* Once when a network is recorded, and while measuring; never per frame. */
+static gboolean
+launch (const YoloConvCandidate *candidate, YoloCudaDevice *device, const YoloConvShape *shape, const YoloConvArgs *args,
+    CUstream stream, GError **error)
+{
+  Cudnn *cudnn = cudnn_of (device);
+  float inverse = args->out_scale != 0 ? 1 / args->out_scale : 0;
+  cudnnBackendDescriptor_t pack = NULL;
+  cudnnStatus_t status = lib.cudnnBackendCreateDescriptor (CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack);
+
+  if (status == CUDNN_STATUS_SUCCESS) {
+    g_mutex_lock (&cudnn->lock);
+    status = CUDNN_STATUS_BAD_PARAM;
+    if (fill_pack (pack, shape, args, &inverse))
+      status = lib.cudnnSetStream (cudnn->handle, stream);
+    if (status == CUDNN_STATUS_SUCCESS)
+      status = lib.cudnnBackendExecute (cudnn->handle, candidate->data, pack);
+    g_mutex_unlock (&cudnn->lock);
+    lib.cudnnBackendDestroyDescriptor (pack);
+  }
+  if (status != CUDNN_STATUS_SUCCESS)
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "cuDNN cannot run a convolution (%s, status %d); "
+        "YOLO_CUDA_CUDNN=0 does without it", candidate->name, (int) status);
+  return status == CUDNN_STATUS_SUCCESS;
+}
+
+static void
+free_candidate (YoloConvCandidate *candidate)
+{
+  lib.cudnnBackendDestroyDescriptor (candidate->data);
+}
+
+/* The names hold for one version of the library, which is part of the cache's key. */
+static void
+name_of (char *name, gsize size, guint rank, gint64 engine)
+{
+  g_snprintf (name, size, "cudnn %u engine %d", rank, (int) engine);
+}
+
+/* @only: a name, or NULL for all. */
+static guint
+list_plans (YoloCudaDevice *device, const YoloConvShape *shape, const char *only, YoloConvCandidate *list, guint max)
+{
+  cudnnBackendDescriptor_t configs[MAX_ENGINES];
+  guint n = 0, n_configs;
+  Cudnn *cudnn;
+  Graph graph;
+
+  if (!have_library () || !is_possible (shape) || (cudnn = cudnn_of (device))->handle == NULL)
+    return 0;
+  if (graph_init (&graph, shape, cudnn->handle, NULL)) {
+    n_configs = get_configs (&graph, configs, MAX_ENGINES);
+    for (guint i = 0; i < n_configs && n < max; i++) {
+      char name[48];
+      gint64 size = 0, count;
+
+      name_of (name, sizeof (name), i, engine_index (&graph, configs[i]));
+      if (only != NULL && !g_str_equal (only, name))
+        continue;
+      cudnnBackendDescriptor_t plan = build_plan (&graph, configs[i]);
+      if (plan == NULL)
+        continue;
+      lib.cudnnBackendGetAttribute (plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count, &size);
+      list[n] = (YoloConvCandidate) { .workspace = (gsize) MAX (size, 0), .launch = launch, .free = free_candidate,
+        .data = plan };
+      memcpy (list[n++].name, name, sizeof (name));
+    }
+  }
+  graph_clear (&graph);
+  return n;
+}
+
+guint
+yolo_conv_cudnn_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
+    GError **error)
+{
+  return list_plans (device, shape, NULL, list, max);
+}
+
+gboolean
+yolo_conv_cudnn_named (YoloCudaDevice *device, const YoloConvShape *shape, const char *name, YoloConvCandidate *found)
+{
+  return list_plans (device, shape, name, found, 1) == 1;
+}
+
+gboolean
+yolo_cudnn_check (const YoloConvShape *shape, const char *device_json, guint *engines)
+{
+  cudnnBackendDescriptor_t configs[16], plan = NULL;
+  Graph graph;
+
+  *engines = 0;
+  if (!have_library () || !is_possible (shape))
+    return FALSE;
+  if (graph_init (&graph, shape, NULL, device_json)) {
+    *engines = get_configs (&graph, configs, G_N_ELEMENTS (configs));
+    for (guint i = 0; plan == NULL && i < *engines; i++)
+      plan = build_plan (&graph, configs[i]);
+  }
+  if (plan != NULL)
+    lib.cudnnBackendDestroyDescriptor (plan);
+  graph_clear (&graph);
+  return plan != NULL;
+}
