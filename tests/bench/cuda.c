@@ -1,0 +1,378 @@
+/* What a network costs on a GPU, layer by layer, against what arithmetic and
+ * bytes allow. Prints Markdown.
+ *
+ * usage: bench-cuda plan MODEL [BATCH [HEIGHT WIDTH]]     counts only, no GPU
+ *        bench-cuda shapes MODEL [BATCH [HEIGHT WIDTH]]   the convolutions, a line each, for other frameworks
+ *        bench-cuda layers MODEL [BATCH [HEIGHT WIDTH]]   every way to compute each convolution
+ *        bench-cuda network MODEL [BATCH [HEIGHT WIDTH]]  the whole of a batch, all precisions */
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda/net.h"
+#include "postprocess/decode.h"
+#include "postprocess/frame.h"
+
+#define ROUNDS 20
+
+/* Dense half-precision operations of a multiprocessor and clock, sums in
+ * float: NVIDIA's data sheets divided by multiprocessors and boost clock
+ * (T4 65 TFLOP/s, A100 312, L4 121, Orin 43 (GPU alone), H100 SXM 989, B200 2250). */
+static double
+operations_per_clock (int capability)
+{
+  switch (capability) {
+    case 75:
+      return 1024;
+    case 80:
+    case 87:
+      return 2048;
+    case 90:
+      return 4096;
+    case 100:
+    case 103:
+      return 8192;
+    default:
+      return 1024;
+  }
+}
+
+typedef struct {
+  const char *name;
+  double flops, bytes;          /* half precision with float sums, and memory, per second */
+} Card;
+
+/* From the data sheets: dense half precision, memory bandwidth. */
+static const Card cards[] = {
+  { "H100 SXM", 989e12, 3.35e12 }, { "L4", 121e12, 300e9 }, { "T4", 65e12, 320e9 }, { "Orin AGX 64", 43e12, 204.8e9 },
+};
+
+typedef struct {
+  const YoloModel *model;
+  guint batch, height, width;
+} Size;
+
+/* Bytes that have to move: everything once. */
+static double
+op_bytes (const YoloPlan *plan, const YoloOp *op)
+{
+  const YoloBuffer *in = &plan->buffers[op->in.buffer], *out = &plan->buffers[op->out.buffer];
+  double bytes = (double) plan->batch * in->height * in->width * op->in.channels * yolo_dtype_size (in->dtype)
+      + (double) plan->batch * out->height * out->width * op->out.channels * yolo_dtype_size (out->dtype)
+      + (double) plan->batch * out->height * out->width * op->residual.channels * yolo_dtype_size (out->dtype);
+
+  if (op->conv != NULL)
+    bytes += (double) op->conv->out_channels * op->conv->in_channels / op->conv->groups * op->conv->kernel[0]
+        * op->conv->kernel[1] * yolo_dtype_size (plan->dtype);
+  return bytes;
+}
+
+static double
+op_macs (const YoloPlan *plan, const YoloOp *op)
+{
+  YoloConvShape shape;
+
+  if (op->type != YOLO_OP_CONV)
+    return 0;
+  yolo_conv_shape (&shape, plan, op);
+  /* of the padded input only what is in the file */
+  return yolo_conv_macs (&shape) * op->conv->in_channels / shape.in_channels;
+}
+
+static double
+floor_us (const Card *card, double macs, double bytes)
+{
+  return MAX (2 * macs / card->flops, bytes / card->bytes) * 1e6;
+}
+
+static void
+op_text (char *text, gsize size, const YoloPlan *plan, const YoloOp *op)
+{
+  static const char *const names[] = { "conv", "max pool", "upsample", "add", "act", "copy" };
+  const YoloBuffer *out = &plan->buffers[op->out.buffer];
+
+  if (op->type == YOLO_OP_CONV)
+    g_snprintf (text, size, "%ux%u/%u %u>%u", op->conv->kernel[0], op->conv->kernel[1], op->conv->stride[0],
+        op->conv->in_channels, op->conv->out_channels);
+  else
+    g_snprintf (text, size, "%s %u", names[op->type], op->in.channels);
+  g_snprintf (text + strlen (text), size - strlen (text), ", %ux%u%s", out->height, out->width,
+      op->residual.channels ? " +" : "");
+}
+
+static YoloPlan *
+make_plan (const Size *size)
+{
+  g_autoptr (GError) error = NULL;
+  YoloPlan *plan = yolo_plan_new ((YoloModel *) size->model, size->batch, size->height, size->width, YOLO_F16, YOLO_F16, 8,
+      &error);
+
+  if (plan == NULL)
+    g_error ("%s", error->message);
+  return plan;
+}
+
+static void
+print_plan (const Size *size)
+{
+  g_autoptr (YoloPlan) plan = make_plan (size);
+  double macs = 0, bytes = 0, us[G_N_ELEMENTS (cards)] = { 0 };
+
+  printf ("| layer | shape | MMAC | MB |");
+  for (guint c = 0; c < G_N_ELEMENTS (cards); c++)
+    printf (" %s µs |", cards[c].name);
+  printf ("\n|---|---|---|---|---|---|---|---|\n");
+  for (guint i = 0; i < plan->n_ops; i++) {
+    const YoloOp *op = &plan->ops[i];
+    double m = op_macs (plan, op), b = op_bytes (plan, op);
+    char text[64];
+
+    op_text (text, sizeof (text), plan, op);
+    printf ("| %s | %s | %.1f | %.2f |", op->name, text, m / 1e6, b / 1e6);
+    for (guint c = 0; c < G_N_ELEMENTS (cards); c++) {
+      printf (" %.2f |", floor_us (&cards[c], m, b));
+      us[c] += floor_us (&cards[c], m, b);
+    }
+    printf ("\n");
+    macs += m;
+    bytes += b;
+  }
+  printf ("| all | %u operations | %.0f | %.1f |", plan->n_ops, macs / 1e6, bytes / 1e6);
+  for (guint c = 0; c < G_N_ELEMENTS (cards); c++)
+    printf (" %.0f |", us[c]);
+  printf ("\n");
+}
+
+static void
+print_shapes (const Size *size)
+{
+  g_autoptr (YoloPlan) plan = make_plan (size);
+
+  for (guint i = 0; i < plan->n_ops; i++) {
+    const YoloConv *c = plan->ops[i].conv;
+    YoloConvShape shape;
+
+    if (plan->ops[i].type != YOLO_OP_CONV)
+      continue;
+    yolo_conv_shape (&shape, plan, &plan->ops[i]);
+    printf ("%s\t%u\t%u\t%u\t%u\t%u\t%u\t%u\t%u\t%u\t%u\t%u\t%u\t%d\t%d\n", plan->ops[i].name, shape.batch,
+        shape.in_height, shape.in_width, shape.in_channels, c->out_channels, c->groups, c->kernel[0], c->kernel[1],
+        c->stride[0], c->stride[1], c->pad[0], c->pad[1], c->act == YOLO_ACT_SILU, shape.residual_pitch > 0);
+  }
+}
+
+/* Measuring */
+
+static int
+compare_doubles (const void *a, const void *b)
+{
+  double x = *(const double *) a, y = *(const double *) b;
+
+  return (x > y) - (x < y);
+}
+
+/* Median microseconds of a launch, by events, after two that are not counted. */
+static double
+time_candidate (YoloCudaDevice *device, const YoloConvCandidate *candidate, const YoloConvShape *shape,
+    const YoloConvArgs *args, CUstream stream)
+{
+  const YoloCudaDriver *driver = device->driver;
+  double us[ROUNDS];
+  CUevent begin, end;
+  guint repeats = 1;
+
+  driver->cuEventCreate (&begin, 0);
+  driver->cuEventCreate (&end, 0);
+  for (int round = -2; round < ROUNDS; round++) {
+    float ms = 0;
+
+    driver->cuEventRecord (begin, stream);
+    for (guint i = 0; i < repeats; i++)
+      if (!candidate->launch (candidate, device, shape, args, stream, NULL))
+        return 0;
+    driver->cuEventRecord (end, stream);
+    if (driver->cuEventSynchronize (end) != CUDA_SUCCESS)
+      return 0;
+    driver->cuEventElapsedTime (&ms, begin, end);
+    if (round < 0)
+      repeats = (guint) CLAMP (0.2 / MAX (ms, 1e-3), 1, 50);
+    else
+      us[round] = ms * 1000 / repeats;
+  }
+  driver->cuEventDestroy (begin);
+  driver->cuEventDestroy (end);
+  qsort (us, ROUNDS, sizeof (double), compare_doubles);
+  return us[ROUNDS / 2];
+}
+
+static YoloCudaDevice *
+open_device (Card *card)
+{
+  g_autoptr (GError) error = NULL;
+  YoloCudaDevice *device = yolo_cuda_device_get (0, NULL, &error);
+
+  if (device == NULL || !yolo_cuda_enter (device, &error))
+    g_error ("%s", error->message);
+  *card = (Card) { device->name, operations_per_clock (device->capability) * device->n_sm * device->clock_khz * 1e3,
+    2.0 * device->memory_clock_khz * 1e3 * device->memory_bus_bits / 8 };
+  printf ("%s: compute capability %d.%d, %d multiprocessors at %.2f GHz, driver %d.%d; roofline %.0f TFLOP/s in half "
+      "precision, %.0f GB/s\n\n", device->name, device->capability / 10, device->capability % 10, device->n_sm,
+      device->clock_khz / 1e6, device->driver->version / 1000, device->driver->version % 1000 / 10, card->flops / 1e12,
+      card->bytes / 1e9);
+  return device;
+}
+
+static void
+print_layers (const Size *size)
+{
+  g_autoptr (YoloPlan) plan = make_plan (size);
+  g_autoptr (GError) error = NULL;
+  double all = 0, all_floor = 0;
+  Card card;
+  YoloCudaDevice *device = open_device (&card);
+  gsize buffer = 1;
+  CUstream stream;
+
+  device->driver->cuStreamCreateWithPriority (&stream, CU_STREAM_NON_BLOCKING, 0);
+  for (guint i = 0; i < plan->n_buffers; i++)
+    buffer = MAX (buffer, plan->buffers[i].size + 4096);
+  CUdeviceptr memory = yolo_cuda_alloc (device, 6 * buffer + (64 << 20), "the benchmark", &error);
+  if (memory == 0)
+    g_error ("%s", error->message);
+  device->driver->cuMemsetD32Async (memory, 0x38003f9a, (6 * buffer + (64 << 20)) / 4, stream);
+  printf ("| layer | shape | µs | of the roofline | way | others |\n|---|---|---|---|---|---|\n");
+  for (guint i = 0; i < plan->n_ops; i++) {
+    const YoloOp *op = &plan->ops[i];
+    YoloConvCandidate list[YOLO_CONV_MAX_CANDIDATES];
+    g_autoptr (GString) others = g_string_new (NULL);
+    YoloConvShape shape;
+    double best = 0, floor = floor_us (&card, op_macs (plan, op), op_bytes (plan, op));
+    char text[64], way[48] = "none";
+    guint n;
+
+    if (op->type != YOLO_OP_CONV)
+      continue;
+    yolo_conv_shape (&shape, plan, op);
+    n = yolo_conv_mma_list (device, &shape, list, G_N_ELEMENTS (list), &error);
+    n += yolo_conv_cudnn_list (device, &shape, list + n, G_N_ELEMENTS (list) - n, NULL);
+    if (n == 0)
+      n = yolo_conv_simt_list (device, &shape, list, G_N_ELEMENTS (list), &error);
+    for (guint c = 0; c < n; c++) {
+      YoloConvArgs args = {
+        .in = memory, .out = memory + buffer, .residual = memory + 2 * buffer, .weights = memory + 3 * buffer,
+        .bias = memory + 3 * buffer, .workspace = memory + 4 * buffer + (16 << 20), .residual_scale = 1, .out_scale = 1,
+      };
+      double us = list[c].workspace <= buffer ? time_candidate (device, &list[c], &shape, &args, stream) : 0;
+
+      if (us > 0) {
+        g_string_append_printf (others, "%s%s %.1f", others->len ? ", " : "", list[c].name, us);
+        if (best == 0 || us < best) {
+          best = us;
+          g_strlcpy (way, list[c].name, sizeof (way));
+        }
+      }
+      if (list[c].free != NULL)
+        list[c].free (&list[c]);
+    }
+    op_text (text, sizeof (text), plan, op);
+    printf ("| %s | %s | %.1f | %.0f %% | %s | %s |\n", op->name, text, best, best > 0 ? 100 * floor / best : 0, way, others->str);
+    fflush (stdout);
+    all += best;
+    all_floor += floor;
+  }
+  printf ("| all | | %.0f | %.0f %% | | |\n", all, all > 0 ? 100 * all_floor / all : 0);
+  yolo_cuda_free (device, memory);
+  device->driver->cuStreamDestroy (stream);
+  yolo_cuda_leave (device);
+  yolo_cuda_device_unref (device);
+}
+
+/* Frames of 1920x1080 NV12 on the device, from their planes to their candidates. */
+static void
+time_network (const Size *size, YoloPrecision precision, YoloCudaDevice *device, const Card *card, CUdeviceptr pixels)
+{
+  const YoloBackend *cuda = &yolo_cuda_backend;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (YoloPlan) plan = make_plan (size);
+  g_autofree YoloFrame *frames = g_new0 (YoloFrame, size->batch);
+  g_autofree YoloDecode *decode = g_new0 (YoloDecode, size->batch);
+  g_autofree YoloDetection *found = g_new (YoloDetection, 1024);
+  double us[ROUNDS], floor = 0;
+  YoloNet *net = cuda->load ((YoloModel *) size->model, 0, NULL, precision, 0, &error);
+  YoloExec *exec = net ? cuda->prepare (net, size->batch, size->height, size->width, &error) : NULL;
+
+  if (exec == NULL)
+    g_error ("%s", error->message);
+  for (guint i = 0; i < size->batch; i++) {
+    frames[i] = (YoloFrame) { .format = YOLO_FORMAT_NV12, .width = 1920, .height = 1080, .memory = YOLO_MEMORY_CUDA,
+      .plane = { (void *) pixels, (void *) (pixels + 2048 * 1080) }, .stride = { 2048, 2048 } };
+    decode[i] = (YoloDecode) { .confidence = .25f, .candidates = found, .capacity = 1024 };
+  }
+  while (!yolo_choices_settled (((CudaNet *) net)->choices, G_USEC_PER_SEC)) {
+  }
+  for (int round = -3; round < ROUNDS; round++) {
+    gint64 begin = g_get_monotonic_time ();
+    if (!cuda->submit (exec, size->batch, frames, decode, &error) || !cuda->wait (exec, &error))
+      g_error ("%s", error->message);
+    if (round >= 0)
+      us[round] = (double) (g_get_monotonic_time () - begin);
+  }
+  qsort (us, ROUNDS, sizeof (double), compare_doubles);
+  for (guint i = 0; i < plan->n_ops; i++)
+    floor += floor_us (card, op_macs (plan, &plan->ops[i]), op_bytes (plan, &plan->ops[i]));
+  printf ("| %s | %u | %ux%u | %.0f | %.0f | %.0f | %.0f %% |\n", yolo_precision_name (precision), size->batch, size->height,
+      size->width, us[ROUNDS / 2], us[ROUNDS / 2] / size->batch, 1e6 * size->batch / us[ROUNDS / 2],
+      100 * floor / us[ROUNDS / 2]);
+  fflush (stdout);
+  cuda->release (exec);
+  cuda->unload (net);
+}
+
+static void
+print_network (const Size *size)
+{
+  Card card;
+  YoloCudaDevice *device = open_device (&card);
+  CUdeviceptr pixels = yolo_cuda_alloc (device, 2048 * 1620, "a frame", NULL);
+
+  device->driver->cuMemsetD8 (pixels, 100, 2048 * 1620);
+  printf ("| precision | batch | size | µs a batch | µs a frame | frames/s | of the half-precision roofline |\n"
+      "|---|---|---|---|---|---|---|\n");
+  time_network (size, YOLO_PRECISION_FP16, device, &card, pixels);
+  if (g_getenv ("YOLO_BENCH_FP32") != NULL)
+    time_network (size, YOLO_PRECISION_FP32, device, &card, pixels);
+  yolo_cuda_free (device, pixels);
+  yolo_cuda_leave (device);
+  yolo_cuda_device_unref (device);
+}
+
+int
+main (int argc, char **argv)
+{
+  static const struct {
+    const char *name;
+    void (*run) (const Size *size);
+  } modes[] = { { "plan", print_plan }, { "shapes", print_shapes }, { "layers", print_layers }, { "network", print_network } };
+  g_autoptr (GError) error = NULL;
+
+  if (argc < 3) {
+    fprintf (stderr, "usage: bench-cuda plan|shapes|layers|network MODEL [BATCH [HEIGHT WIDTH]]\n");
+    return 2;
+  }
+  g_autoptr (YoloModel) model = yolo_model_load (argv[2], &error);
+  if (model == NULL) {
+    fprintf (stderr, "%s\n", error->message);
+    return 1;
+  }
+  Size size = { model, argc > 3 ? (guint) atoi (argv[3]) : 1, argc > 5 ? (guint) atoi (argv[4]) : model->height,
+    argc > 5 ? (guint) atoi (argv[5]) : model->width };
+  for (guint i = 0; i < G_N_ELEMENTS (modes); i++)
+    if (g_str_equal (argv[1], modes[i].name)) {
+      modes[i].run (&size);
+      return 0;
+    }
+  fprintf (stderr, "%s is no mode\n", argv[1]);
+  return 2;
+}

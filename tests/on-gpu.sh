@@ -1,0 +1,189 @@
+#!/bin/sh
+# on-gpu.sh: everything that only a graphics card can tell, as one Markdown report.
+#
+#   tests/on-gpu.sh                 on a machine with a card: builds, tests, measures
+#   tests/on-gpu.sh pack            on one without: builds, and gathers in on-gpu/ what
+#                                   a bare machine with the CUDA toolkit's driver needs
+#   tests/on-gpu.sh rehearse        the same on the driver of tests/gpusim, tiny sizes
+#
+# Where on-gpu/ is there it is used and nothing is built; no network access.
+# MODELS="a.onnx b.onnx" are measured (default: the fetched demo's model, or the
+# small ones of tests/data); BATCHES="1 8 32"; REPORT=file (default on-gpu-report.md).
+
+set -u
+cd "$(dirname "$0")/.." || exit 1
+mode=${1:-run}
+report=${REPORT:-on-gpu-report.md}
+bundle=on-gpu
+programs='backend choices conv cudnn decode ops preprocess'
+
+fail () {
+  echo "on-gpu.sh: $*" >&2
+  exit 1
+}
+
+# build FOLDER OPTION...
+build () {
+  folder=$1
+  shift
+  command -v meson >/dev/null || fail "meson is missing: run 'tests/on-gpu.sh pack' on a machine that has it, and bring on-gpu/ here"
+  if [ ! -f "$folder/build.ninja" ]; then
+    meson setup "$folder" -Dcuda=enabled "$@" >"$folder.log" 2>&1 || fail "meson setup failed, see $folder.log"
+  fi
+  ninja -C "$folder" >"$folder.log" 2>&1 || fail "the build failed, see $folder.log"
+}
+
+# Programs, and the libraries they need but for libc's and the driver's.
+pack () {
+  build build-card -Dcuda-tests=card
+  rm -rf "$bundle"
+  mkdir -p "$bundle/lib"
+  for name in $programs; do
+    [ -x "build-card/tests/cuda/test-cuda-$name" ] && cp "build-card/tests/cuda/test-cuda-$name" "$bundle/"
+  done
+  cp build-card/tests/bench/bench-cuda "$bundle/"
+  for program in "$bundle"/test-cuda-* "$bundle/bench-cuda"; do
+    ldd "$program"
+  done | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u \
+    | grep -vE '/(libc|libm|libdl|librt|libpthread|ld-linux[^/]*|libcuda|libcudnn[^/]*)\.so' \
+    | while read -r library; do cp -L "$library" "$bundle/lib/"; done
+  echo "$bundle/: $(du -sh "$bundle" | cut -f1)"
+}
+
+# tool NAME: where a program of ours is.
+tool () {
+  if [ -d "$bundle" ] && [ "$mode" = run ]; then
+    echo "$bundle/$1"
+  elif [ "$1" = bench-cuda ]; then
+    echo "$folder_built/tests/bench/$1"
+  else
+    echo "$folder_built/tests/cuda/$1"
+  fi
+}
+
+# tests TITLE COMMAND...: all test programs, as a table.
+tests () {
+  title=$1
+  shift
+  printf '\n## %s\n\n| program | passed | failed | seconds |\n|---|---|---|---|\n' "$title"
+  for name in $programs; do
+    program=$(tool "test-cuda-$name")
+    [ -x "$program" ] || continue
+    begin=$(date +%s)
+    "$@" "$program" >"$work/test.log" 2>&1
+    status=$?
+    passed=$(grep -c '^ok ' "$work/test.log")
+    failed=$(grep -c '^not ok ' "$work/test.log")
+    [ "$status" -ne 0 ] && [ "$failed" -eq 0 ] && failed=1
+    echo "| $name | $passed | $failed | $(($(date +%s) - begin)) |"
+    if [ "$failed" -ne 0 ]; then
+      failures=$((failures + failed))
+      cp "$work/test.log" "$work/failed-$name.log"
+    fi
+  done
+  for log in "$work"/failed-*.log; do
+    [ -f "$log" ] || continue
+    printf '\n`%s`:\n\n```\n' "$(basename "$log" .log)"
+    grep -vE '^(ok |# box|# Start|# End)' "$log" | tail -15
+    echo '```'
+    rm -f "$log"
+  done
+}
+
+measure () {
+  for model in $models; do
+    for batch in $batches; do
+      printf '\n## %s, batch %s\n\n' "$(basename "$model")" "$batch"
+      # shellcheck disable=SC2086 # a height and a width, or nothing
+      "$(tool bench-cuda)" network "$model" "$batch" $size || failures=$((failures + 1))
+      if [ "$batch" = "${batches%% *}" ] || [ "$batch" = 8 ]; then
+        printf '\n### Layers\n\n'
+        # shellcheck disable=SC2086
+        "$(tool bench-cuda)" layers "$model" "$batch" $size || failures=$((failures + 1))
+      fi
+    done
+  done
+}
+
+# The same convolutions in PyTorch, one by one, where it is installed; TensorRT likewise.
+compare () {
+  if [ "$mode" = run ] && python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
+    for model in $models; do
+      printf '\n## PyTorch, %s\n\n' "$(basename "$model")"
+      for batch in $batches; do
+        "$(tool bench-cuda)" shapes "$model" "$batch" | python3 tests/bench/torch_layers.py "$batch"
+      done
+    done
+  else
+    printf '\nPyTorch is not installed.\n'
+  fi
+  if [ "$mode" = run ] && command -v trtexec >/dev/null; then
+    for model in $models; do
+      printf '\n## TensorRT, %s, as exported\n\n```\n' "$(basename "$model")"
+      trtexec --onnx="$model" --fp16 2>/dev/null | grep -E 'Throughput|GPU Compute Time'
+      echo '```'
+    done
+  else
+    printf '\nTensorRT is not installed.\n'
+  fi
+}
+
+case $mode in
+  pack)
+    pack
+    exit
+    ;;
+  run)
+    size=
+    batches=${BATCHES:-1 8 32}
+    models=${MODELS:-$(ls .cache/best_fp16.onnx 2>/dev/null || echo tests/data/v8n.onnx)}
+    if [ -d "$bundle" ]; then
+      LD_LIBRARY_PATH=$PWD/$bundle/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+      export LD_LIBRARY_PATH
+    else
+      folder_built=build-card
+      build build-card -Dcuda-tests=card
+    fi
+    ;;
+  rehearse)
+    folder_built=build-rehearse
+    build build-rehearse -Dcuda-archs= -Dcuda-ptx=80
+    size='32 32'
+    batches=${BATCHES:-1 2}
+    models=${MODELS:-tests/data/v8n.onnx}
+    LD_LIBRARY_PATH=$PWD/build-rehearse/tests/gpusim
+    GPUSIM_CACHE=$PWD/.cache/gpusim
+    GPUSIM_CUBIN=accept
+    YOLO_CUDA_TUNE=0
+    export LD_LIBRARY_PATH GPUSIM_CACHE GPUSIM_CUBIN YOLO_CUDA_TUNE
+    ;;
+  *)
+    fail "$mode is none of pack, run, rehearse"
+    ;;
+esac
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+XDG_CACHE_HOME=$work/cache
+export XDG_CACHE_HOME
+failures=0
+{
+  printf '# On a GPU\n\n'
+  date -u '+%Y-%m-%d'
+  [ "$mode" = rehearse ] && printf '\n**A rehearsal on a driver that runs kernels on the CPU: its times mean nothing.**\n'
+  command -v nvidia-smi >/dev/null && nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv
+  tests 'Tests'
+  if [ "$mode" = run ] && command -v compute-sanitizer >/dev/null; then
+    tests 'Tests under compute-sanitizer' compute-sanitizer --error-exitcode 1 --target-processes all
+  else
+    printf '\ncompute-sanitizer did not run.\n'
+  fi
+  measure
+  compare
+  printf '\nfailures: %s\n' "$failures"
+} >"$report" 2>"$work/errors"
+grep -v '^\*\* Message\|^gpusim:' "$work/errors" >&2
+failures=$(sed -n 's/^failures: //p' "$report")
+echo "$report: ${failures:-no} failures"
+[ "${failures:-1}" = 0 ]
