@@ -40,6 +40,7 @@
 
 #include "gst-plugin/gstyoloinfer.h"
 #include "gst-plugin/yolocuda.h"
+#include "gst-plugin/yolods.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolonvmm.h"
 #include "engine/engine.h"
@@ -643,6 +644,8 @@ finish_frame (GstYoloInfer *self, Frame *frame, GstFlowReturn *ret)
     yolo_meta_add (buffer, &self->info, (const YoloObject *) objects->data, objects->len,
         self->unique_id);
   }
+  if (self->memory == MEMORY_NVMM && frame->inferred)
+    yolo_ds_add (buffer, (const YoloObject *) objects->data, objects->len, self->unique_id);
   return buffer;
 }
 

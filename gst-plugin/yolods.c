@@ -1,0 +1,89 @@
+#include "gst-plugin/yolods.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+#include <gstnvdsmeta.h>
+
+#define ENTRIES(X) \
+  X (gst_buffer_get_nvds_batch_meta) X (nvds_acquire_meta_lock) X (nvds_release_meta_lock) \
+  X (nvds_acquire_obj_meta_from_pool) X (nvds_add_obj_meta_to_frame)
+
+static struct {
+#define MEMBER(name) __typeof__ (&name) name;
+  ENTRIES (MEMBER)
+#undef MEMBER
+} lib;
+
+/* The plugin loads where DeepStream is not installed. */
+static gboolean
+open_libraries (void)
+{
+  void *gst = dlopen ("libnvdsgst_meta.so", RTLD_NOW | RTLD_LOCAL), *meta = dlopen ("libnvds_meta.so", RTLD_NOW | RTLD_LOCAL);
+
+#define ENTRY(name) \
+  *(void **) &lib.name = gst != NULL ? dlsym (gst, #name) : NULL; \
+  if (lib.name == NULL && meta != NULL) \
+    *(void **) &lib.name = dlsym (meta, #name); \
+  if (lib.name == NULL) \
+    return FALSE;
+  ENTRIES (ENTRY)
+#undef ENTRY
+  return TRUE;
+}
+
+static void
+add_object (NvDsBatchMeta *batch, NvDsFrameMeta *frame, const YoloObject *object, guint unique_id)
+{
+  NvDsObjectMeta *meta = lib.nvds_acquire_obj_meta_from_pool (batch);
+  const char *label = object->label ? g_quark_to_string (object->label) : "";
+
+  if (meta == NULL)             /* the pool is used up */
+    return;
+  meta->unique_component_id = (gint) unique_id;
+  meta->class_id = object->label_id;
+  meta->object_id = UNTRACKED_OBJECT_ID;
+  meta->confidence = object->confidence;
+  meta->detector_bbox_info.org_bbox_coords.left = object->x;
+  meta->detector_bbox_info.org_bbox_coords.top = object->y;
+  meta->detector_bbox_info.org_bbox_coords.width = object->w;
+  meta->detector_bbox_info.org_bbox_coords.height = object->h;
+  meta->rect_params.left = object->x;
+  meta->rect_params.top = object->y;
+  meta->rect_params.width = object->w;
+  meta->rect_params.height = object->h;
+  meta->rect_params.border_width = 3;
+  meta->rect_params.border_color.red = 1;
+  meta->rect_params.border_color.green = 0;
+  meta->rect_params.border_color.blue = 0;
+  meta->rect_params.border_color.alpha = 1;
+  g_strlcpy (meta->obj_label, label, sizeof meta->obj_label);
+  meta->text_params.display_text = g_strdup (label);
+  lib.nvds_add_obj_meta_to_frame (frame, meta, NULL);
+}
+
+gboolean
+yolo_ds_add (GstBuffer *buffer, const YoloObject *objects, guint n, guint unique_id)
+{
+  static gsize opened = 0;
+  NvDsBatchMeta *batch;
+  guint i;
+
+  if (g_once_init_enter (&opened))
+    g_once_init_leave (&opened, open_libraries ()? 1 : 2);
+  batch = opened == 1 ? lib.gst_buffer_get_nvds_batch_meta (buffer) : NULL;
+  if (batch == NULL)
+    return FALSE;
+
+  lib.nvds_acquire_meta_lock (batch);
+  for (GList *l = batch->frame_meta_list; l != NULL; l = l->next) {
+    NvDsFrameMeta *frame = l->data;
+
+    for (i = 0; i < n; i++)
+      if ((objects[i].slot > 0 ? objects[i].slot - 1 : 0) == frame->batch_id)
+        add_object (batch, frame, &objects[i], unique_id);
+    frame->bInferDone = 1;
+  }
+  lib.nvds_release_meta_lock (batch);
+  return TRUE;
+}

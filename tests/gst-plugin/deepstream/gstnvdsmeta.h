@@ -1,0 +1,45 @@
+/* Stands in for DeepStream's header: the names that gst-plugin/yolods.c uses, in
+ * structures of our own, so that it is compiled and run where DeepStream is not. */
+
+#ifndef TEST_GSTNVDSMETA_H
+#define TEST_GSTNVDSMETA_H
+
+#include <gst/gst.h>
+
+#define UNTRACKED_OBJECT_ID 0xFFFFFFFFFFFFFFFF
+#define MAX_LABEL_SIZE 128
+
+typedef struct { double red, green, blue, alpha; } NvOSD_ColorParams;
+typedef struct { float left, top, width, height; unsigned int border_width; NvOSD_ColorParams border_color; } NvOSD_RectParams;
+typedef struct { char *display_text; } NvOSD_TextParams;
+typedef struct { float left, top, width, height; } NvBbox_Coords;
+typedef struct { NvBbox_Coords org_bbox_coords; } NvDsComp_BboxInfo;
+
+typedef struct _NvDsObjectMeta {
+  gint unique_component_id, class_id;
+  guint64 object_id;
+  gfloat confidence;
+  NvDsComp_BboxInfo detector_bbox_info;
+  NvOSD_RectParams rect_params;
+  NvOSD_TextParams text_params;
+  gchar obj_label[MAX_LABEL_SIZE];
+} NvDsObjectMeta;
+
+typedef struct {
+  guint batch_id;
+  gint bInferDone;
+  GList *obj_meta_list;
+} NvDsFrameMeta;
+
+typedef struct {
+  GList *frame_meta_list;
+  gint locked, pool;            /* of the stand-in: lock held; objects left */
+} NvDsBatchMeta;
+
+NvDsBatchMeta *gst_buffer_get_nvds_batch_meta (GstBuffer *buffer);
+void nvds_acquire_meta_lock (NvDsBatchMeta *batch);
+void nvds_release_meta_lock (NvDsBatchMeta *batch);
+NvDsObjectMeta *nvds_acquire_obj_meta_from_pool (NvDsBatchMeta *batch);
+void nvds_add_obj_meta_to_frame (NvDsFrameMeta *frame, NvDsObjectMeta *object, NvDsObjectMeta *parent);
+
+#endif

@@ -1,0 +1,37 @@
+/* libnvdsgst_meta.so's stand-in: the batch is the buffer's qdata "batch". */
+
+#include <gstnvdsmeta.h>
+
+NvDsBatchMeta *
+gst_buffer_get_nvds_batch_meta (GstBuffer *buffer)
+{
+  return gst_mini_object_get_qdata (GST_MINI_OBJECT (buffer), g_quark_from_static_string ("batch"));
+}
+
+void
+nvds_acquire_meta_lock (NvDsBatchMeta *batch)
+{
+  g_assert_false (batch->locked);
+  batch->locked = TRUE;
+}
+
+void
+nvds_release_meta_lock (NvDsBatchMeta *batch)
+{
+  g_assert_true (batch->locked);
+  batch->locked = FALSE;
+}
+
+NvDsObjectMeta *
+nvds_acquire_obj_meta_from_pool (NvDsBatchMeta *batch)
+{
+  g_assert_true (batch->locked);
+  return batch->pool-- > 0 ? g_new0 (NvDsObjectMeta, 1) : NULL;
+}
+
+void
+nvds_add_obj_meta_to_frame (NvDsFrameMeta *frame, NvDsObjectMeta *object, NvDsObjectMeta *parent)
+{
+  g_assert_null (parent);
+  frame->obj_meta_list = g_list_append (frame->obj_meta_list, object);
+}

@@ -1,0 +1,70 @@
+/* DeepStream's object metadata, on a stand-in for its libraries. */
+
+#include "gst-plugin/yolods.h"
+
+#include <gstnvdsmeta.h>
+#include <string.h>
+
+static void
+free_object (gpointer data)
+{
+  NvDsObjectMeta *object = data;
+
+  g_free (object->text_params.display_text);
+  g_free (object);
+}
+
+static void
+test_batch (void)
+{
+  NvDsFrameMeta frames[3] = { { .batch_id = 2 }, { .batch_id = 0 }, { .batch_id = 1 } };
+  NvDsBatchMeta batch = { .pool = 3 };
+  g_autofree gchar *long_label = g_strnfill (300, 'x');
+  const YoloObject objects[] = {
+    { 1, 2, 3, 4, .5, 7, g_quark_from_static_string ("cat"), -1, 1 },
+    { 5, 6, 7, 8, .6, 8, g_quark_from_string (long_label), -1, 3 },
+    { 9, 10, 11, 12, .7, 9, 0, 5, 1 },
+    { 13, 14, 15, 16, .8, 1, 0, -1, 2 },        /* for which the pool has none left */
+  };
+  GstBuffer *buffer = gst_buffer_new ();
+  const NvDsObjectMeta *object;
+
+  g_assert_false (yolo_ds_add (buffer, objects, G_N_ELEMENTS (objects), 4));
+  for (guint i = 0; i < 3; i++)
+    batch.frame_meta_list = g_list_append (batch.frame_meta_list, &frames[i]);
+  gst_mini_object_set_qdata (GST_MINI_OBJECT (buffer), g_quark_from_static_string ("batch"), &batch, NULL);
+  g_assert_true (yolo_ds_add (buffer, objects, G_N_ELEMENTS (objects), 4));
+  g_assert_false (batch.locked);
+
+  g_assert_cmpuint (g_list_length (frames[1].obj_meta_list), ==, 2);    /* batch_id 0 */
+  g_assert_cmpuint (g_list_length (frames[0].obj_meta_list), ==, 1);    /* 2 */
+  g_assert_cmpuint (g_list_length (frames[2].obj_meta_list), ==, 0);
+  object = frames[1].obj_meta_list->data;
+  g_assert_cmpint (object->unique_component_id, ==, 4);
+  g_assert_cmpint (object->class_id, ==, 7);
+  g_assert_true (object->object_id == UNTRACKED_OBJECT_ID);
+  g_assert_cmpfloat (object->confidence, ==, .5f);
+  g_assert_cmpfloat (object->rect_params.left, ==, 1);
+  g_assert_cmpfloat (object->rect_params.height, ==, 4);
+  g_assert_cmpfloat (object->detector_bbox_info.org_bbox_coords.top, ==, 2);
+  g_assert_cmpfloat (object->detector_bbox_info.org_bbox_coords.width, ==, 3);
+  g_assert_cmpstr (object->obj_label, ==, "cat");
+  g_assert_cmpstr (object->text_params.display_text, ==, "cat");
+  object = frames[0].obj_meta_list->data;
+  g_assert_cmpuint (strlen (object->obj_label), ==, 127);
+  for (guint i = 0; i < 3; i++) {
+    g_assert_true (frames[i].bInferDone);
+    g_list_free_full (frames[i].obj_meta_list, free_object);
+  }
+  g_list_free (batch.frame_meta_list);
+  gst_buffer_unref (buffer);
+}
+
+int
+main (int argc, char **argv)
+{
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/gst-plugin/ds/batch", test_batch);
+  return g_test_run ();
+}
