@@ -1,7 +1,6 @@
 /* Convolution, bias, activation and residual as one graph of cuDNN's, in as
  * many engines as its heuristics offer. */
 
-#include <cudnn.h>
 #include <cudnn_backend.h>
 #include <dlfcn.h>
 #include <stdbool.h>
@@ -9,6 +8,14 @@
 #include <string.h>
 
 #include "cuda/cudnn.h"
+
+/* Headers before 9.8 cannot describe a device; the numbers are the library's interface. */
+#if CUDNN_VERSION < 90800
+#define CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR ((cudnnBackendDescriptorType_t) 38)
+#define CUDNN_ATTR_ENGINEHEUR_DEVICEPROP ((cudnnBackendAttributeName_t) 204)
+#define CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP ((cudnnBackendAttributeName_t) 407)
+#define CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION ((cudnnBackendAttributeName_t) 2702)
+#endif
 
 /* Of the heuristics' list, best first: each plan takes 0.2 to 3 s to build. */
 #define MAX_ENGINES 4
