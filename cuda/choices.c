@@ -533,7 +533,10 @@ yolo_choices_free (YoloChoices *choices)
   g_queue_clear (&choices->pending);
   g_hash_table_unref (choices->choices);
   g_hash_table_unref (choices->known);
-  g_ptr_array_unref (choices->candidates);
+  if (yolo_cuda_enter (choices->device, NULL)) {
+    g_ptr_array_unref (choices->candidates);
+    yolo_cuda_leave (choices->device);
+  }
   g_mutex_clear (&choices->lock);
   g_cond_clear (&choices->changed);
   g_free (choices->header);

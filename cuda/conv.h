@@ -55,7 +55,7 @@ struct _YoloConvCandidate {
   /* Enqueues it, also into a stream that is captured. Allocates nothing, waits for nothing. */
   gboolean (*launch) (const YoloConvCandidate *candidate, YoloCudaDevice *device, const YoloConvShape *shape,
       const YoloConvArgs *args, CUstream stream, GError **error);
-  void (*free) (YoloConvCandidate *candidate);  /* what the members below hold, or NULL */
+  void (*free) (YoloConvCandidate *candidate);  /* what the members below hold, or NULL; in the device's context */
   CUfunction function;          /* the rest is the implementation's own */
   guint option[6];
   gpointer data;
