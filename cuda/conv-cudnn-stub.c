@@ -21,9 +21,10 @@ yolo_conv_cudnn_named (YoloCudaDevice *device, const YoloConvShape *shape, const
   return FALSE;
 }
 
-gboolean
-yolo_cudnn_check (const YoloConvShape *shape, const char *device_json, guint *engines)
+guint
+yolo_cudnn_plans (const YoloConvShape *shape, const char *device_json, const char *only, YoloConvCandidate *list,
+    guint max, guint *engines)
 {
   *engines = 0;
-  return FALSE;
+  return 0;
 }

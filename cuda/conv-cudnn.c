@@ -19,11 +19,15 @@
 
 /* Of the heuristics' list, best first: each plan takes 0.2 to 3 s to build. */
 #define MAX_ENGINES 4
+/* Configurations that are looked at. */
+#define MAX_CONFIGS 8
+/* An engine that wants more workspace copies its operands about. */
+#define MAX_WORKSPACE (64 << 20)
 #define MAX_OPS 8
 #define MAX_TENSORS 16
 
 #define CUDNN_ENTRIES(X) \
-  X (cudnnGetVersion) X (cudnnCreate) X (cudnnDestroy) X (cudnnSetStream) \
+  X (cudnnGetVersion) X (cudnnGetErrorString) X (cudnnGetLastErrorString) X (cudnnCreate) X (cudnnDestroy) X (cudnnSetStream) \
   X (cudnnBackendCreateDescriptor) X (cudnnBackendDestroyDescriptor) X (cudnnBackendSetAttribute) \
   X (cudnnBackendGetAttribute) X (cudnnBackendFinalize) X (cudnnBackendExecute)
 
@@ -120,26 +124,39 @@ enum { ID_IN = 1, ID_WEIGHTS, ID_BIAS, ID_SCALE, ID_RESIDUAL, ID_RESIDUAL_SCALE,
 typedef struct {
   gboolean failed;
   cudnnHandle_t handle;
-  cudnnBackendDescriptor_t all[64];     /* to be destroyed */
+  cudnnBackendDescriptor_t all[128];    /* to be destroyed */
   guint n_all;
   cudnnBackendDescriptor_t ops[MAX_OPS];
   guint n_ops;
   gint64 next_virtual;
   gint64 dims[4];               /* of the output: N C H W */
   cudnnBackendDescriptor_t properties;  /* of a device that is not there, or NULL */
-  cudnnBackendDescriptor_t graph, heuristics;
+  cudnnBackendDescriptor_t graph;
 } Graph;
+
+static void
+check (Graph *graph, cudnnStatus_t status, const char *what)
+{
+  char why[256] = "";
+
+  if (status == CUDNN_STATUS_SUCCESS)
+    return;
+  graph->failed = TRUE;
+  lib.cudnnGetLastErrorString (why, sizeof (why));
+  g_debug ("cuDNN refuses %s: %s %s", what, lib.cudnnGetErrorString (status), why);
+}
 
 static cudnnBackendDescriptor_t
 create (Graph *graph, cudnnBackendDescriptorType_t type)
 {
   cudnnBackendDescriptor_t descriptor = NULL;
 
-  if (graph->failed || graph->n_all == G_N_ELEMENTS (graph->all)
-      || lib.cudnnBackendCreateDescriptor (type, &descriptor) != CUDNN_STATUS_SUCCESS) {
-    graph->failed = TRUE;
+  g_assert (graph->n_all < G_N_ELEMENTS (graph->all));
+  if (graph->failed)
     return NULL;
-  }
+  check (graph, lib.cudnnBackendCreateDescriptor (type, &descriptor), "a descriptor");
+  if (graph->failed)
+    return NULL;
   graph->all[graph->n_all++] = descriptor;
   return descriptor;
 }
@@ -148,15 +165,15 @@ static void
 set (Graph *graph, cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
     gint64 n, const void *values)
 {
-  if (!graph->failed && lib.cudnnBackendSetAttribute (descriptor, name, type, n, values) != CUDNN_STATUS_SUCCESS)
-    graph->failed = TRUE;
+  if (!graph->failed)
+    check (graph, lib.cudnnBackendSetAttribute (descriptor, name, type, n, values), "an attribute");
 }
 
 static void
 finish (Graph *graph, cudnnBackendDescriptor_t descriptor)
 {
-  if (!graph->failed && lib.cudnnBackendFinalize (descriptor) != CUDNN_STATUS_SUCCESS)
-    graph->failed = TRUE;
+  if (!graph->failed)
+    check (graph, lib.cudnnBackendFinalize (descriptor), "what it was told");
 }
 
 static cudnnDataType_t
@@ -275,9 +292,10 @@ add_ops (Graph *graph, const YoloConvShape *shape)
   const YoloConv *conv = shape->conv;
   gboolean s8 = shape->dtype == YOLO_S8, requantise = shape->out_dtype == YOLO_S8, add = shape->residual_pitch > 0;
   gint64 in_dims[] = { shape->batch, shape->in_channels, shape->in_height, shape->in_width };
-  gint64 w_dims[] = { conv->out_channels, shape->in_channels, conv->kernel[0], conv->kernel[1] };
+  /* fewer than are read: groups, as many as that takes */
+  gint64 w_dims[] = { conv->out_channels, shape->in_channels / conv->groups, conv->kernel[0], conv->kernel[1] };
   cudnnBackendDescriptor_t in = tensor (graph, ID_IN, in_dims, shape->in_pitch, data_type (shape->dtype), shape->in_align, FALSE);
-  cudnnBackendDescriptor_t w = tensor (graph, ID_WEIGHTS, w_dims, shape->in_channels, data_type (shape->dtype), 16, FALSE);
+  cudnnBackendDescriptor_t w = tensor (graph, ID_WEIGHTS, w_dims, w_dims[1], data_type (shape->dtype), 16, FALSE);
   cudnnBackendDescriptor_t out = tensor (graph, ID_OUT, graph->dims, shape->out_pitch, data_type (shape->out_dtype),
       shape->out_align, FALSE);
   cudnnBackendDescriptor_t x = between (graph, s8 ? CUDNN_DATA_INT32 : CUDNN_DATA_FLOAT), y;
@@ -316,8 +334,6 @@ add_ops (Graph *graph, const YoloConvShape *shape)
 static gboolean
 graph_init (Graph *graph, const YoloConvShape *shape, cudnnHandle_t handle, const char *json)
 {
-  cudnnBackendHeurMode_t mode = CUDNN_HEUR_MODE_A;
-
   *graph = (Graph) { .handle = handle,
     .dims = { shape->batch, shape->conv->out_channels, shape->out_height, shape->out_width } };
   if (json != NULL) {
@@ -332,12 +348,6 @@ graph_init (Graph *graph, const YoloConvShape *shape, cudnnHandle_t handle, cons
   if (handle != NULL)
     set (graph, graph->graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
   finish (graph, graph->graph);
-  graph->heuristics = create (graph, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
-  set (graph, graph->heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph->graph);
-  set (graph, graph->heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
-  if (graph->properties != NULL)
-    set (graph, graph->heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph->properties);
-  finish (graph, graph->heuristics);
   return !graph->failed;
 }
 
@@ -348,37 +358,91 @@ graph_clear (Graph *graph)
     lib.cudnnBackendDestroyDescriptor (graph->all[--graph->n_all]);
 }
 
-/* The heuristics' @n best engine configurations; how many there are. */
+/* Up to @max values of an attribute; 0 if there is none. */
 static guint
-get_configs (Graph *graph, cudnnBackendDescriptor_t *configs, guint n)
+get (cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, guint max,
+    void *values)
 {
-  gint64 found = 0;
+  gint64 n = 0;
 
-  for (guint i = 0; i < n; i++)
-    configs[i] = create (graph, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
-  if (graph->failed || lib.cudnnBackendGetAttribute (graph->heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
-          CUDNN_TYPE_BACKEND_DESCRIPTOR, n, &found, configs) != CUDNN_STATUS_SUCCESS)
+  if (lib.cudnnBackendGetAttribute (descriptor, name, type, max, &n, values) != CUDNN_STATUS_SUCCESS)
     return 0;
-  return (guint) CLAMP (found, 0, (gint64) n);
+  return (guint) CLAMP (n, 0, (gint64) max);
 }
 
+/* The best engine configurations by one of the heuristics. */
+static guint
+ask_heuristics (Graph *graph, cudnnBackendHeurMode_t mode, cudnnBackendDescriptor_t configs[MAX_CONFIGS])
+{
+  cudnnBackendDescriptor_t heuristics = create (graph, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+
+  set (graph, heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph->graph);
+  set (graph, heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
+  if (graph->properties != NULL)
+    set (graph, heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph->properties);
+  finish (graph, heuristics);
+  for (guint i = 0; i < MAX_CONFIGS; i++)
+    configs[i] = create (graph, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+  if (graph->failed)
+    return 0;
+  return get (heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, MAX_CONFIGS, configs);
+}
+
+/* Mode A has no engine for f32 out of half; those for the other cases do. */
+static guint
+get_configs (Graph *graph, cudnnBackendDescriptor_t configs[MAX_CONFIGS])
+{
+  static const cudnnBackendHeurMode_t modes[] = { CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B, CUDNN_HEUR_MODE_FALLBACK };
+  guint n = 0;
+
+  for (guint i = 0; n == 0 && i < G_N_ELEMENTS (modes); i++) {
+    graph->failed = FALSE;      /* what one refuses another may take */
+    n = ask_heuristics (graph, modes[i], configs);
+  }
+  return n;
+}
+
+/* Not those whose results change from run to run, that add or multiply in less
+ * than was asked for, or that want weights in another order than ours: nobody
+ * looks at what a candidate computes before it is chosen. */
+static gboolean
+is_suitable (cudnnBackendDescriptor_t engine)
+{
+  cudnnBackendNumericalNote_t numerical[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
+  cudnnBackendBehaviorNote_t behaviour[CUDNN_BEHAVIOR_NOTE_TYPE_COUNT];
+  guint n = get (engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, G_N_ELEMENTS (numerical), numerical);
+
+  for (guint i = 0; i < n; i++)
+    if (numerical[i] == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC || numerical[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS
+        || numerical[i] == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION)
+      return FALSE;
+  n = get (engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE, G_N_ELEMENTS (behaviour), behaviour);
+  for (guint i = 0; i < n; i++)
+    if (behaviour[i] == CUDNN_BEHAVIOR_NOTE_REQUIRES_FILTER_INT8x32_REORDER
+        || behaviour[i] == CUDNN_BEHAVIOR_NOTE_REQUIRES_BIAS_INT8x32_REORDER)
+      return FALSE;
+  return TRUE;
+}
+
+/* The engine's number; -1 if it is none for us. */
 static gint64
 engine_index (Graph *graph, cudnnBackendDescriptor_t config)
 {
   cudnnBackendDescriptor_t engine = create (graph, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
-  gint64 n, index = -1;
+  gint64 index = -1;
 
-  if (!graph->failed && lib.cudnnBackendGetAttribute (config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-          1, &n, &engine) == CUDNN_STATUS_SUCCESS)
-    lib.cudnnBackendGetAttribute (engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &n, &index);
+  if (!graph->failed && get (config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &engine) == 1
+      && is_suitable (engine))
+    get (engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &index);
   return index;
 }
 
 /* NULL: refused. The caller's to destroy. */
 static cudnnBackendDescriptor_t
-build_plan (Graph *graph, cudnnBackendDescriptor_t config)
+build_plan (Graph *graph, cudnnBackendDescriptor_t config, gsize *workspace)
 {
   cudnnBackendDescriptor_t plan = NULL;
+  gint64 size = 0;
   gboolean good;
 
   if (lib.cudnnBackendCreateDescriptor (CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &plan) != CUDNN_STATUS_SUCCESS)
@@ -391,8 +455,12 @@ build_plan (Graph *graph, cudnnBackendDescriptor_t config)
   if (graph->properties != NULL)
     good = good && lib.cudnnBackendSetAttribute (plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR,
         1, &graph->properties) == CUDNN_STATUS_SUCCESS;
-  if (good && lib.cudnnBackendFinalize (plan) == CUDNN_STATUS_SUCCESS)
-    return plan;
+  if (good && lib.cudnnBackendFinalize (plan) == CUDNN_STATUS_SUCCESS) {
+    get (plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &size);
+    *workspace = (gsize) MAX (size, 0);
+    if (*workspace <= MAX_WORKSPACE)
+      return plan;
+  }
   lib.cudnnBackendDestroyDescriptor (plan);
   return NULL;
 }
@@ -400,13 +468,12 @@ build_plan (Graph *graph, cudnnBackendDescriptor_t config)
 /* Candidates */
 
 /* The weights' channels must be those that are read: a filter has no pitch.
- * f32 is left to our kernels: cuDNN's engines round it to TF32; and so is f32
- * out of half (the head's last maps), for which 9.19 offers no fused engine. */
+ * f32 is left to our kernels: cuDNN's engines round it to TF32. */
 static gboolean
 is_possible (const YoloConvShape *shape)
 {
-  return (shape->dtype == YOLO_F16 || shape->dtype == YOLO_S8) && shape->conv->groups == 1
-      && shape->out_dtype != YOLO_F32 && shape->in_channels == yolo_conv_packed_channels (shape);
+  return (shape->dtype == YOLO_F16 || shape->dtype == YOLO_S8)
+      && shape->in_channels / shape->conv->groups == yolo_conv_packed_channels (shape);
 }
 
 static gboolean
@@ -436,26 +503,28 @@ fill_pack (cudnnBackendDescriptor_t pack, const YoloConvShape *shape, const Yolo
       && lib.cudnnBackendFinalize (pack) == CUDNN_STATUS_SUCCESS;
 }
 
-/* Once when a network is recorded, and while measuring; never per frame. */
+/* Once when a network is recorded, and while measuring; never per frame. Without
+ * a device, in tests, the addresses are taken and nothing is run. */
 static gboolean
 launch (const YoloConvCandidate *candidate, YoloCudaDevice *device, const YoloConvShape *shape, const YoloConvArgs *args,
     CUstream stream, GError **error)
 {
-  Cudnn *cudnn = cudnn_of (device);
+  Cudnn *cudnn = device != NULL ? cudnn_of (device) : NULL;
   float inverse = args->out_scale != 0 ? 1 / args->out_scale : 0;
   cudnnBackendDescriptor_t pack = NULL;
   cudnnStatus_t status = lib.cudnnBackendCreateDescriptor (CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack);
 
-  if (status == CUDNN_STATUS_SUCCESS) {
-    g_mutex_lock (&cudnn->lock);
+  if (status == CUDNN_STATUS_SUCCESS && !fill_pack (pack, shape, args, &inverse))
     status = CUDNN_STATUS_BAD_PARAM;
-    if (fill_pack (pack, shape, args, &inverse))
-      status = lib.cudnnSetStream (cudnn->handle, stream);
+  if (status == CUDNN_STATUS_SUCCESS && cudnn != NULL) {
+    g_mutex_lock (&cudnn->lock);
+    status = lib.cudnnSetStream (cudnn->handle, stream);
     if (status == CUDNN_STATUS_SUCCESS)
       status = lib.cudnnBackendExecute (cudnn->handle, candidate->data, pack);
     g_mutex_unlock (&cudnn->lock);
-    lib.cudnnBackendDestroyDescriptor (pack);
   }
+  if (pack != NULL)
+    lib.cudnnBackendDestroyDescriptor (pack);
   if (status != CUDNN_STATUS_SUCCESS)
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "cuDNN cannot run a convolution (%s, status %d); "
         "YOLO_CUDA_CUDNN=0 does without it", candidate->name, (int) status);
@@ -477,35 +546,41 @@ name_of (char *name, gsize size, guint rank, gint64 engine)
 
 /* @only: a name, or NULL for all. */
 static guint
-list_plans (YoloCudaDevice *device, const YoloConvShape *shape, const char *only, YoloConvCandidate *list, guint max)
+build_plans (const YoloConvShape *shape, cudnnHandle_t handle, const char *json, const char *only,
+    YoloConvCandidate *list, guint max, guint *n_configs)
 {
-  cudnnBackendDescriptor_t configs[MAX_ENGINES];
-  guint n = 0, n_configs;
-  Cudnn *cudnn;
+  cudnnBackendDescriptor_t configs[MAX_CONFIGS];
   Graph graph;
+  guint n = 0;
 
-  if (!have_library () || !is_possible (shape) || (cudnn = cudnn_of (device))->handle == NULL)
-    return 0;
-  if (graph_init (&graph, shape, cudnn->handle, NULL)) {
-    n_configs = get_configs (&graph, configs, MAX_ENGINES);
-    for (guint i = 0; i < n_configs && n < max; i++) {
-      char name[48];
-      gint64 size = 0, count;
+  *n_configs = graph_init (&graph, shape, handle, json) ? get_configs (&graph, configs) : 0;
+  for (guint i = 0; i < *n_configs && n < max; i++) {
+    gint64 engine = engine_index (&graph, configs[i]);
+    gsize workspace = 0;
+    char name[48];
 
-      name_of (name, sizeof (name), i, engine_index (&graph, configs[i]));
-      if (only != NULL && !g_str_equal (only, name))
-        continue;
-      cudnnBackendDescriptor_t plan = build_plan (&graph, configs[i]);
-      if (plan == NULL)
-        continue;
-      lib.cudnnBackendGetAttribute (plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count, &size);
-      list[n] = (YoloConvCandidate) { .workspace = (gsize) MAX (size, 0), .launch = launch, .free = free_candidate,
-        .data = plan };
-      memcpy (list[n++].name, name, sizeof (name));
-    }
+    name_of (name, sizeof (name), i, engine);
+    if (engine < 0 || (only != NULL && !g_str_equal (only, name)))
+      continue;
+    cudnnBackendDescriptor_t plan = build_plan (&graph, configs[i], &workspace);
+    if (plan == NULL)
+      continue;
+    list[n] = (YoloConvCandidate) { .workspace = workspace, .launch = launch, .free = free_candidate, .data = plan };
+    memcpy (list[n++].name, name, sizeof (name));
   }
   graph_clear (&graph);
   return n;
+}
+
+static guint
+list_plans (YoloCudaDevice *device, const YoloConvShape *shape, const char *only, YoloConvCandidate *list, guint max)
+{
+  guint n_configs;
+  Cudnn *cudnn;
+
+  if (!have_library () || !is_possible (shape) || (cudnn = cudnn_of (device))->handle == NULL)
+    return 0;
+  return build_plans (shape, cudnn->handle, NULL, only, list, MIN (max, MAX_ENGINES), &n_configs);
 }
 
 guint
@@ -521,22 +596,12 @@ yolo_conv_cudnn_named (YoloCudaDevice *device, const YoloConvShape *shape, const
   return list_plans (device, shape, name, found, 1) == 1;
 }
 
-gboolean
-yolo_cudnn_check (const YoloConvShape *shape, const char *device_json, guint *engines)
+guint
+yolo_cudnn_plans (const YoloConvShape *shape, const char *device_json, const char *only, YoloConvCandidate *list,
+    guint max, guint *engines)
 {
-  cudnnBackendDescriptor_t configs[16], plan = NULL;
-  Graph graph;
-
   *engines = 0;
   if (!have_library () || !is_possible (shape))
-    return FALSE;
-  if (graph_init (&graph, shape, NULL, device_json)) {
-    *engines = get_configs (&graph, configs, G_N_ELEMENTS (configs));
-    for (guint i = 0; plan == NULL && i < *engines; i++)
-      plan = build_plan (&graph, configs[i]);
-  }
-  if (plan != NULL)
-    lib.cudnnBackendDestroyDescriptor (plan);
-  graph_clear (&graph);
-  return plan != NULL;
+    return 0;
+  return build_plans (shape, NULL, device_json, only, list, max, engines);
 }

@@ -11,16 +11,19 @@ G_BEGIN_DECLS
 int yolo_cudnn_version (void);
 
 /**
- * yolo_cudnn_check:
- * @capability: 80 for 8.0
- * @device_json: a device as CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION describes it
+ * yolo_cudnn_plans:
+ * @device_json: a device as CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION describes it (cuDNN 9.8 or newer)
+ * @only: (nullable): the name of the only candidate to make
+ * @max: 0: no plan is built, the heuristics are asked only
+ * @engines: (out): how many engine configurations the heuristics offer; 0: the shape is refused
  *
- * Builds the fused graph of a shape for a device that need not be there, and
- * its plans up to the first that is accepted. For tests.
+ * What yolo_conv_cudnn_list() gives, for a device that need not be there. For
+ * tests: launched without a device a candidate takes its addresses and does nothing.
  *
- * Returns: whether there is a plan; @engines says how many the heuristics offer
+ * Returns: how many candidates are in @list
  */
-gboolean yolo_cudnn_check (const YoloConvShape *shape, const char *device_json, guint *engines);
+guint yolo_cudnn_plans (const YoloConvShape *shape, const char *device_json, const char *only, YoloConvCandidate *list,
+    guint max, guint *engines);
 
 G_END_DECLS
 

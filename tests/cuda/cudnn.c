@@ -1,182 +1,305 @@
-/* The graph of every convolution of a network, built by the real library for a
- * device that is not there: it checks shapes and types, so a plan is a proof
- * of our descriptors. */
+/* The real cuDNN, for cards that are not there: every convolution of YOLOv8n
+ * is described to it, engines are found and plans are built, for the capability
+ * of GPUSIM_CC. Its kernels are not run. "-m slow" builds a plan of every
+ * convolution for this capability (a minute); without, of every fifth, so that
+ * those of the five capabilities together are all. */
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "cuda/cudnn.h"
-#include "network/model.h"
 
-/* Views, that is pitches above the channels: accepted in eight bits from 8.0 on. */
-static gboolean
-is_view (const YoloConvShape *shape)
+static const char *const capabilities[] = { "75", "80", "89", "90", "100" };
+static char *card;              /* as JSON describes it */
+static char **keys;             /* the convolutions of YOLOv8n at 640x640, half and 8 bits */
+static const char *capability;
+
+static char *
+read_data (const char *name)
 {
-  return shape->in_pitch != shape->in_channels || shape->out_pitch != shape->conv->out_channels
-      || (shape->residual_pitch != 0 && shape->residual_pitch != shape->conv->out_channels);
-}
-
-static char *json;
-static int capability;
-
-static YoloModel *
-load (const char *name)
-{
-  g_autofree char *path = g_str_has_prefix (name, "/") ? g_strdup (name) : g_strconcat (SOURCE_ROOT "/tests/data/", name, NULL);
   g_autoptr (GError) error = NULL;
-  YoloModel *model;
+  g_autofree char *path = g_build_filename (SOURCE_ROOT, "tests/data/cudnn", name, NULL);
+  char *text = NULL;
 
-  if (!g_file_test (path, G_FILE_TEST_EXISTS))
-    return NULL;
-  model = yolo_model_load (path, &error);
+  g_file_get_contents (path, &text, NULL, &error);
   g_assert_no_error (error);
-  return model;
+  return text;
 }
 
-/* Eight-bit networks take the same shapes; the head's last maps are f32 then as well. */
-static void
-to_s8 (YoloConvShape *shape)
+static YoloDType
+dtype_of (const char *name)
 {
-  shape->dtype = YOLO_S8;
-  if (shape->out_dtype == YOLO_F16)
-    shape->out_dtype = YOLO_S8;
-  if (shape->in_channels == 8)
-    shape->in_channels = shape->in_pitch = 16;
+  return g_str_equal (name, "f16") ? YOLO_F16 : g_str_equal (name, "s8") ? YOLO_S8 : YOLO_F32;
+}
+
+/* The inverse of yolo_conv_shape_key(). */
+static void
+parse (const char *key, YoloConvShape *shape, YoloConv *conv)
+{
+  char in[8], out[8];
+  int act;
+
+  *conv = (YoloConv) { 0 };
+  *shape = (YoloConvShape) { .conv = conv };
+  g_assert_cmpint (sscanf (key, "%7[^>]>%7s b%u %ux%u>%ux%u c%u>%u g%u k%ux%u s%u,%u p%u,%u d%u,%u a%d pitch%u,%u,%u "
+          "align%u,%u,%u", in, out, &shape->batch, &shape->in_height, &shape->in_width, &shape->out_height,
+          &shape->out_width, &shape->in_channels, &conv->out_channels, &conv->groups, &conv->kernel[0],
+          &conv->kernel[1], &conv->stride[0], &conv->stride[1], &conv->pad[0], &conv->pad[1], &conv->dilation[0],
+          &conv->dilation[1], &act, &shape->in_pitch, &shape->out_pitch, &shape->residual_pitch, &shape->in_align,
+          &shape->out_align, &shape->residual_align), ==, 25);
+  shape->dtype = dtype_of (in);
+  shape->out_dtype = dtype_of (out);
+  conv->act = (YoloActivation) act;
+  conv->in_channels = shape->in_channels;
+  g_autofree char *again = yolo_conv_shape_key (shape);
+  g_assert_cmpstr (again, ==, key);
+}
+
+/* What cuDNN 9.19 takes on a capability: a version that takes less is worth knowing of. */
+static gboolean
+must_take (const char *cc, const YoloConvShape *shape)
+{
+  gboolean view = shape->in_pitch != shape->in_channels || shape->out_pitch != shape->conv->out_channels;
+
+  if (!g_str_equal (cc, "75"))
+    return TRUE;
+  return shape->dtype == YOLO_S8 ? !view : shape->out_dtype == YOLO_F16;
+}
+
+/* On which capability the plan of the i-th shape is built: in turn, or on the
+ * next one if it is not taken. */
+static gboolean
+is_mine (guint i, const YoloConvShape *shape)
+{
+  guint turn = i % G_N_ELEMENTS (capabilities);
+
+  if (g_test_slow ())
+    return must_take (capability, shape);
+  if (!must_take (capabilities[turn], shape))
+    turn++;
+  return g_str_equal (capabilities[turn], capability);
 }
 
 static void
-check_model (const char *name, gboolean s8, guint limit)
+free_all (YoloConvCandidate *list, guint n)
 {
+  for (guint i = 0; i < n; i++)
+    list[i].free (&list[i]);
+}
+
+/* The file of shapes is what our plan of the model is, where the model is. */
+static void
+test_shapes (void)
+{
+  g_autofree char *path = g_build_filename (g_getenv ("YOLO_SHARED") ? g_getenv ("YOLO_SHARED") : SOURCE_ROOT "/../shared",
+      "models/yolov8n.onnx", NULL);
   g_autoptr (GError) error = NULL;
-  g_autoptr (YoloModel) model = load (name);
-  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  guint n = 0, impossible = 0;
+  g_autoptr (GHashTable) found = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (YoloModel) model = NULL;
 
-  if (model == NULL) {
-    g_test_skip ("the model is not there");
+  if (!g_file_test (path, G_FILE_TEST_EXISTS)) {
+    g_test_skip ("needs ../shared/models/yolov8n.onnx");
     return;
   }
-  g_autoptr (YoloPlan) plan = yolo_plan_new (model, 1, model->height, model->width, YOLO_F16, YOLO_F16, 8, &error);
+  model = yolo_model_load (path, &error);
   g_assert_no_error (error);
-  for (guint i = 0; i < plan->n_ops && n < limit; i++) {
+  for (guint i = 0; i < 2; i++) {
+    YoloDType dtype = i == 0 ? YOLO_F16 : YOLO_S8;
+    g_autoptr (YoloPlan) plan = yolo_plan_new (model, 1, 640, 640, dtype, dtype, 16 / (guint) yolo_dtype_size (dtype), &error);
+
+    g_assert_no_error (error);
+    for (guint op = 0; op < plan->n_ops; op++) {
+      YoloConvShape shape;
+
+      if (plan->ops[op].type != YOLO_OP_CONV)
+        continue;
+      yolo_conv_shape (&shape, plan, &plan->ops[op]);
+      g_hash_table_add (found, yolo_conv_shape_key (&shape));
+    }
+  }
+  for (guint i = 0; keys[i] != NULL; i++)
+    if (!g_hash_table_contains (found, keys[i]))
+      g_test_fail_printf ("tests/data/cudnn/yolov8n.txt: the plan has no %s any more", keys[i]);
+  g_assert_cmpuint (g_hash_table_size (found), ==, g_strv_length (keys));
+}
+
+/* A graph of every shape is accepted, and there are engines for it. */
+static void
+test_graphs (void)
+{
+  guint refused = 0;
+
+  for (guint i = 0; keys[i] != NULL; i++) {
     YoloConvShape shape;
+    YoloConv conv;
     guint engines;
 
-    if (plan->ops[i].type != YOLO_OP_CONV)
+    parse (keys[i], &shape, &conv);
+    yolo_cudnn_plans (&shape, card, NULL, NULL, 0, &engines);
+    if (engines == 0 && must_take (capability, &shape))
+      g_test_fail_printf ("%s: no engine", keys[i]);
+    refused += engines == 0;
+  }
+  g_test_message ("sm_%s: %u of %u shapes have no engine", capability, refused, g_strv_length (keys));
+}
+
+/* Plans are built, and take the addresses of a launch. */
+static void
+test_plans (void)
+{
+  gint64 begin = g_get_monotonic_time (), longest = 0;
+  guint built = 0;
+
+  for (guint i = 0; keys[i] != NULL; i++) {
+    g_autoptr (GError) error = NULL;
+    YoloConvCandidate candidate;
+    YoloConvShape shape;
+    YoloConv conv;
+    guint engines;
+    gint64 start = g_get_monotonic_time ();
+
+    parse (keys[i], &shape, &conv);
+    if (!is_mine (i, &shape))
       continue;
-    yolo_conv_shape (&shape, plan, &plan->ops[i]);
-    if (s8)
-      to_s8 (&shape);
-    char *key = yolo_conv_shape_key (&shape);
-    if (!g_hash_table_add (seen, key))
-      continue;
-    if (shape.in_channels != yolo_conv_packed_channels (&shape) || shape.out_dtype == YOLO_F32 || (s8 && capability < 80 && is_view (&shape))) {
-      impossible++;
+    if (yolo_cudnn_plans (&shape, card, NULL, &candidate, 1, &engines) == 0) {
+      g_test_fail_printf ("%s: no plan of %u engines", keys[i], engines);
       continue;
     }
-    if (!yolo_cudnn_check (&shape, json, &engines))
-      g_error ("%s: no plan for %s (%u engines)", plan->ops[i].name, key, engines);
-    n++;
+    YoloConvArgs args = { .in = 256, .out = 512, .residual = 1024, .weights = 2048, .bias = 4096, .scale = 8192,
+      .residual_scale = 1, .out_scale = 1, .workspace = candidate.workspace > 0 ? 16384 : 0 };
+    g_assert_true (candidate.launch (&candidate, NULL, &shape, &args, NULL, &error));
+    g_assert_no_error (error);
+    candidate.free (&candidate);
+    built++;
+    longest = MAX (longest, g_get_monotonic_time () - start);
   }
-  g_test_message ("%s: %u shapes accepted, %u are not for cuDNN", s8 ? "s8" : "f16", n, impossible);
-  g_assert_cmpuint (n, >, 0);
+  g_test_message ("sm_%s: %u plans in %.1f s, the slowest in %.2f s", capability, built,
+      (double) (g_get_monotonic_time () - begin) / 1e6, (double) longest / 1e6);
+  g_assert_cmpuint (built, >, 0);
 }
 
-/* For 7.5 the library compiles a kernel for each, some seconds: all of them
- * only with YOLO_TEST_LONG=1. */
-static guint
-limit (void)
-{
-  return capability >= 80 || g_getenv ("YOLO_TEST_LONG") != NULL ? G_MAXUINT : 4;
-}
-
+/* The library looks at what it is told: it would not notice every mistake, but these. */
 static void
-test_f16 (gconstpointer name)
+test_refused (void)
 {
-  check_model (name, FALSE, limit ());
-}
-
-static void
-test_s8 (gconstpointer name)
-{
-  check_model (name, TRUE, limit ());
-}
-
-/* The library looks: an output of the wrong size is refused. */
-static void
-test_wrong (void)
-{
-  YoloConv conv = {
-    .in_channels = 64, .out_channels = 64, .groups = 1, .kernel = { 3, 3 }, .stride = { 1, 1 }, .pad = { 1, 1 },
-    .dilation = { 1, 1 }, .act = YOLO_ACT_SILU,
+  static const char *const wrong[] = {
+    "f16>f16 b1 40x40>40x39 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,0 align16,16,16",
+    "f16>f16 b1 40x40>21x20 c64>64 g1 k3x3 s2,2 p1,1 d1,1 a1 pitch64,64,0 align16,16,16",
+    "s8>s8 b1 40x40>42x42 c64>64 g1 k1x1 s1,1 p0,0 d1,1 a1 pitch64,64,0 align16,16,16",
+    /* not offered to it */
+    "f32>f32 b1 40x40>40x40 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,0 align16,16,16",
+    "f16>f16 b1 40x40>40x40 c12>64 g1 k1x1 s1,1 p0,0 d1,1 a1 pitch12,64,0 align8,16,16",
   };
-  YoloConvShape shape = {
-    .conv = &conv, .batch = 1, .in_height = 20, .in_width = 20, .out_height = 20, .out_width = 20, .in_channels = 64,
-    .dtype = YOLO_F16, .out_dtype = YOLO_F16, .in_pitch = 64, .out_pitch = 64, .in_align = 16, .out_align = 16,
-    .residual_align = 16,
-  };
-  guint engines;
 
-  g_assert_true (yolo_cudnn_check (&shape, json, &engines));
-  g_assert_cmpuint (engines, >, 0);
-  shape.out_height = 21;
-  g_assert_false (yolo_cudnn_check (&shape, json, &engines));
+  for (guint i = 0; i < G_N_ELEMENTS (wrong); i++) {
+    YoloConvCandidate candidate;
+    YoloConvShape shape;
+    YoloConv conv;
+    guint engines;
+
+    parse (wrong[i], &shape, &conv);
+    g_assert_cmpuint (yolo_cudnn_plans (&shape, card, NULL, &candidate, 1, &engines), ==, 0);
+    g_assert_cmpuint (engines, ==, 0);
+  }
 }
 
-/* Where kernels cannot run, the list is empty and nothing breaks. */
+/* Activations, kernels and groups that YOLOv8n has not: whether there is an
+ * engine is cuDNN's to say, but nothing goes wrong. */
 static void
-test_list (void)
+test_others (void)
+{
+  static const char *const others[] = {
+    "f16>f16 b4 20x24>20x24 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a2 pitch64,64,0 align16,16,16",
+    "f16>f16 b1 20x24>20x24 c64>64 g1 k1x1 s1,1 p0,0 d1,1 a3 pitch64,64,0 align16,16,16",
+    "f16>f16 b1 20x24>10x12 c8>32 g1 k6x6 s2,2 p2,2 d1,1 a1 pitch8,32,0 align16,16,16",
+    "f16>f16 b1 20x24>20x24 c64>64 g64 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,0 align16,16,16",
+    "f16>f16 b1 20x24>20x24 c64>96 g4 k3x3 s1,1 p1,1 d1,1 a1 pitch64,96,0 align16,16,16",
+    "f16>f32 b1 20x24>20x24 c64>91 g1 k1x1 s1,1 p0,0 d1,1 a0 pitch64,91,0 align16,4,16",
+    "s8>f16 b1 20x24>20x24 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,0 align16,16,16",
+    "s8>s8 b2 20x24>20x24 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,64 align16,16,16",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++) {
+    YoloConvCandidate candidate;
+    YoloConvShape shape;
+    YoloConv conv;
+    guint engines, n;
+
+    parse (others[i], &shape, &conv);
+    n = yolo_cudnn_plans (&shape, card, NULL, &candidate, 1, &engines);
+    g_test_message ("%s: %s", others[i], n > 0 ? candidate.name : "none");
+    free_all (&candidate, n);
+  }
+}
+
+/* A name is enough to make the same candidate again, alone. */
+static void
+test_named (void)
+{
+  YoloConvCandidate list[2], again;
+  YoloConvShape shape;
+  YoloConv conv;
+  guint engines, n;
+
+  parse ("f16>f16 b1 80x80>80x80 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,0 align16,16,16", &shape, &conv);
+  n = yolo_cudnn_plans (&shape, card, NULL, list, G_N_ELEMENTS (list), &engines);
+  g_assert_cmpuint (n, ==, G_N_ELEMENTS (list));
+  g_assert_cmpstr (list[0].name, !=, list[1].name);
+  g_assert_cmpuint (yolo_cudnn_plans (&shape, card, list[1].name, &again, 1, &engines), ==, 1);
+  g_assert_cmpstr (again.name, ==, list[1].name);
+  g_assert_cmpuint (again.workspace, ==, list[1].workspace);
+  again.free (&again);
+  free_all (list, n);
+  g_assert_cmpuint (yolo_cudnn_plans (&shape, card, "cudnn 77 engine 1", &again, 1, &engines), ==, 0);
+}
+
+/* On the driver that stands in for NVIDIA's the library does not start: no candidate, no error, nothing said twice. */
+static void
+test_device (void)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (YoloCudaDevice) device = yolo_cuda_device_get (0, NULL, &error);
-  g_autoptr (YoloModel) model = load ("v8n-83.onnx");
-  g_autoptr (YoloPlan) plan = yolo_plan_new (model, 1, 64, 64, YOLO_F16, YOLO_F16, 8, &error);
-  YoloConvCandidate list[8];
+  YoloConvCandidate list[2];
   YoloConvShape shape;
+  YoloConv conv;
 
   g_assert_no_error (error);
-  yolo_conv_shape (&shape, plan, &plan->ops[0]);
   g_assert_true (yolo_cuda_enter (device, NULL));
-  guint n = yolo_conv_cudnn_list (device, &shape, list, G_N_ELEMENTS (list), &error);
-  g_assert_no_error (error);
-  for (guint i = 0; i < n; i++)
-    list[i].free (&list[i]);
+  parse (keys[0], &shape, &conv);
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "cuDNN cannot be used*");
+  for (guint i = 0; i < 2; i++) {
+    g_assert_cmpuint (yolo_conv_cudnn_list (device, &shape, list, G_N_ELEMENTS (list), &error), ==, 0);
+    g_assert_no_error (error);
+    g_assert_false (yolo_conv_cudnn_named (device, &shape, "cudnn 0 engine 1", list));
+  }
+  g_test_assert_expected_messages ();
   yolo_cuda_leave (device);
 }
 
 int
 main (int argc, char **argv)
 {
-  const char *folder = g_getenv ("YOLO_SHARED");
-  g_autofree char *network = folder ? g_build_filename (folder, "models", "yolov8n.onnx", NULL)
-      : g_strdup (SOURCE_ROOT "/../shared/models/yolov8n.onnx");
-  g_autoptr (GError) error = NULL;
-  g_autoptr (YoloCudaDevice) device = NULL;
+  g_autofree char *name = NULL, *text = NULL;
 
-  /* the demo's model, a larger sister, where the other one is not at hand */
-  if (!g_file_test (network, G_FILE_TEST_EXISTS)) {
-    g_free (network);
-    network = g_strdup (SOURCE_ROOT "/.cache/best_fp16.onnx");
-  }
   g_test_init (&argc, &argv, NULL);
-  device = yolo_cuda_device_get (0, NULL, &error);
-  if (device == NULL || yolo_cudnn_version () < 90800) {
-    printf ("1..0 # SKIP %s\n", error != NULL ? error->message : "there is no cuDNN 9.8 or newer");
+  if (yolo_cudnn_version () < 90800) {
+    printf ("1..0 # SKIP there is no cuDNN 9.8 or newer\n");
     return 0;
   }
-  capability = device->capability;
-  g_autofree char *path = g_strdup_printf (SOURCE_ROOT "/tests/data/cudnn/sm%d.json", capability);
-  if (!g_file_get_contents (path, &json, NULL, NULL)) {
-    printf ("1..0 # SKIP no description of compute capability %d\n", capability);
-    return 0;
-  }
-  g_test_message ("cuDNN %d, compute capability %d", yolo_cudnn_version (), capability);
-  g_test_add_func ("/cuda/cudnn/wrong", test_wrong);
-  g_test_add_func ("/cuda/cudnn/list", test_list);
-  g_test_add_data_func ("/cuda/cudnn/f16/yolov8n", network, test_f16);
-  g_test_add_data_func ("/cuda/cudnn/s8/yolov8n", network, test_s8);
+  capability = g_getenv ("GPUSIM_CC") != NULL ? g_getenv ("GPUSIM_CC") : "80";
+  name = g_strdup_printf ("sm%s.json", capability);
+  card = read_data (name);
+  text = read_data ("yolov8n.txt");
+  keys = g_strsplit (g_strchomp (text), "\n", -1);
+
+  g_test_add_func ("/cuda/cudnn/shapes", test_shapes);
+  g_test_add_func ("/cuda/cudnn/graphs", test_graphs);
+  g_test_add_func ("/cuda/cudnn/plans", test_plans);
+  g_test_add_func ("/cuda/cudnn/refused", test_refused);
+  g_test_add_func ("/cuda/cudnn/others", test_others);
+  g_test_add_func ("/cuda/cudnn/named", test_named);
+  g_test_add_func ("/cuda/cudnn/device", test_device);
   int result = g_test_run ();
-  g_free (json);
+  g_strfreev (keys);
+  g_free (card);
   return result;
 }
