@@ -15,14 +15,44 @@ launch (const YoloConvCandidate *candidate, YoloCudaDevice *device, const YoloCo
       &params, error);
 }
 
+/* As in kernels/conv_simt.cu. */
+#define TILE 64
+
+static gboolean
+launch_tiles (const YoloConvCandidate *candidate, YoloCudaDevice *device, const YoloConvShape *shape,
+    const YoloConvArgs *args, CUstream stream, GError **error)
+{
+  guint64 pixels = (guint64) shape->batch * shape->out_height * shape->out_width;
+  guint64 blocks = (pixels + TILE - 1) / TILE * ((shape->conv->out_channels + TILE - 1) / TILE);
+  YoloConvParams params;
+
+  yolo_conv_params (&params, shape, args);
+  return yolo_cuda_launch (device, candidate->function, (guint) blocks, 1, 1, BLOCK, 0, stream, &params, error);
+}
+
+static gboolean
+add (YoloCudaDevice *device, const char *name, const char *function, __typeof__ (&launch) how, YoloConvCandidate *candidate,
+    GError **error)
+{
+  *candidate = (YoloConvCandidate) { .launch = how };
+  g_strlcpy (candidate->name, name, sizeof (candidate->name));
+  candidate->function = yolo_cuda_function (device, YOLO_CUDA_MODULE_conv_simt, function, error);
+  return candidate->function != NULL;
+}
+
 guint
 yolo_conv_simt_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
     GError **error)
 {
-  if (max == 0 || (shape->dtype != YOLO_F32 && shape->dtype != YOLO_F16))
+  gboolean f32 = shape->dtype == YOLO_F32;
+  guint64 pixels = (guint64) shape->batch * shape->out_height * shape->out_width;
+  guint n = 0;
+
+  if (max < 2 || (!f32 && shape->dtype != YOLO_F16))
     return 0;
-  list[0] = (YoloConvCandidate) { .name = "simt", .launch = launch };
-  list[0].function = yolo_cuda_function (device, YOLO_CUDA_MODULE_conv_simt,
-      shape->dtype == YOLO_F32 ? "conv_simt_f32" : "conv_simt_f16", error);
-  return list[0].function != NULL;
+  /* of tiles, numbers of pixels are 32 bits wide */
+  if (f32 && shape->conv->groups == 1 && pixels < G_MAXINT32 / 2
+      && !add (device, "simt 64x64", "conv_simt_tile_f32", launch_tiles, &list[n++], error))
+    return 0;
+  return add (device, "simt", f32 ? "conv_simt_f32" : "conv_simt_f16", launch, &list[n++], error) ? n : 0;
 }

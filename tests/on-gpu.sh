@@ -92,6 +92,9 @@ tests () {
 
 measure () {
   for model in $models; do
+    printf '\n## %s, precision\n\n' "$(basename "$model")"
+    # shellcheck disable=SC2086
+    "$(tool bench-cuda)" precision "$model" 2 $size || failures=$((failures + 1))
     for batch in $batches; do
       printf '\n## %s, batch %s\n\n' "$(basename "$model")" "$batch"
       # shellcheck disable=SC2086 # a height and a width, or nothing

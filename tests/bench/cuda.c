@@ -4,7 +4,8 @@
  * usage: bench-cuda plan MODEL [BATCH [HEIGHT WIDTH]]     counts only, no GPU
  *        bench-cuda shapes MODEL [BATCH [HEIGHT WIDTH]]   the convolutions, a line each, for other frameworks
  *        bench-cuda layers MODEL [BATCH [HEIGHT WIDTH]]   every way to compute each convolution
- *        bench-cuda network MODEL [BATCH [HEIGHT WIDTH]]  the whole of a batch, all precisions */
+ *        bench-cuda network MODEL [BATCH [HEIGHT WIDTH]]  the whole of a batch
+ *        bench-cuda precision MODEL [BATCH [HEIGHT WIDTH]] fp16 against fp32, anchor by anchor */
 
 #include <math.h>
 #include <stdio.h>
@@ -348,13 +349,72 @@ print_network (const Size *size)
   yolo_cuda_device_unref (device);
 }
 
+/* All anchors of a batch in one precision, 1024 an image at most. */
+static void
+run_precision (const Size *size, YoloPrecision precision, const YoloFrame *frames, YoloDecode *decode)
+{
+  const YoloBackend *cuda = &yolo_cuda_backend;
+  g_autoptr (GError) error = NULL;
+  YoloNet *net = cuda->load ((YoloModel *) size->model, 0, NULL, precision, 0, &error);
+  YoloExec *exec = net ? cuda->prepare (net, size->batch, size->height, size->width, &error) : NULL;
+
+  if (exec == NULL || !cuda->submit (exec, size->batch, frames, decode, &error) || !cuda->wait (exec, &error))
+    g_error ("%s", error->message);
+  cuda->release (exec);
+  cuda->unload (net);
+}
+
+/* Pictures of smooth noise: as much structure as makes every layer work. */
+static void
+print_precision (const Size *size)
+{
+  const YoloPrecision precisions[2] = { YOLO_PRECISION_FP32, YOLO_PRECISION_FP16 };
+  g_autofree guint8 *pixels = g_malloc ((gsize) size->batch * 640 * 360 * 3);
+  g_autofree YoloFrame *frames = g_new0 (YoloFrame, size->batch);
+  g_autofree YoloDetection *found = g_new (YoloDetection, 2 * size->batch * 1024);
+  g_autofree YoloDecode *decode = g_new0 (YoloDecode, 2 * size->batch);
+  double worst_confidence = 0, worst_box = 0, sum_confidence = 0;
+  guint both = 0, classes = 0;
+
+  for (guint i = 0; i < size->batch; i++) {
+    guint8 *p = pixels + (gsize) i * 640 * 360 * 3;
+
+    for (guint y = 0; y < 360; y++)
+      for (guint x = 0; x < 640 * 3; x++)
+        p[y * 640 * 3 + x] = (guint8) (127 + 60 * sin (x / (30. + 7 * i) + y / 50.) + 60 * cos (y / (20. + 3 * i) - x / 90.));
+    frames[i] = (YoloFrame) { .format = YOLO_FORMAT_RGB, .width = 640, .height = 360, .plane = { p }, .stride = { 640 * 3 } };
+  }
+  for (guint k = 0; k < 2; k++) {
+    for (guint i = 0; i < size->batch; i++)
+      decode[k * size->batch + i] = (YoloDecode) { .candidates = found + (k * size->batch + i) * 1024, .capacity = 1024 };
+    run_precision (size, precisions[k], frames, decode + k * size->batch);
+  }
+  for (guint i = 0; i < size->batch; i++)
+    for (gsize a = 0; a < decode[i].n; a++)
+      for (gsize b = 0; b < decode[size->batch + i].n; b++) {
+        const YoloDetection *x = &decode[i].candidates[a], *y = &decode[size->batch + i].candidates[b];
+
+        if (x->anchor != y->anchor)
+          continue;
+        both++;
+        classes += x->class_id != y->class_id;
+        worst_confidence = MAX (worst_confidence, fabs (x->confidence - y->confidence));
+        sum_confidence += fabs (x->confidence - y->confidence);
+        worst_box = MAX (worst_box, MAX (MAX (fabs (x->x1 - y->x1), fabs (x->y1 - y->y1)),
+                MAX (fabs (x->x2 - y->x2), fabs (x->y2 - y->y2))));
+      }
+  printf ("fp16 against fp32: %u anchors compared, %u of another best class; confidence differs by %.5f on average, %.4f at "
+      "most; an edge by %.2f pixels at most\n", both, classes, both ? sum_confidence / both : 0, worst_confidence, worst_box);
+}
+
 int
 main (int argc, char **argv)
 {
   static const struct {
     const char *name;
     void (*run) (const Size *size);
-  } modes[] = { { "plan", print_plan }, { "shapes", print_shapes }, { "layers", print_layers }, { "network", print_network } };
+  } modes[] = { { "plan", print_plan }, { "shapes", print_shapes }, { "layers", print_layers }, { "network", print_network },
+    { "precision", print_precision } };
   g_autoptr (GError) error = NULL;
 
   if (argc < 3) {
