@@ -399,6 +399,8 @@ measure (YoloChoices *choices, Choice *choice)
   n += yolo_conv_cudnn_list (choices->device, &choice->shape, list + n, G_N_ELEMENTS (list) - n, NULL);
   int fastest = find_fastest (choices, &choice->shape, list, n, &us);
 
+  if (fastest >= 0)
+    yolo_cudnn_keep (choices->device, NULL, &choice->shape, &list[fastest]);
   g_mutex_lock (&choices->lock);
   if (fastest >= 0) {
     choice->us = us;

@@ -28,3 +28,9 @@ yolo_cudnn_plans (const YoloConvShape *shape, const char *device_json, const cha
   *engines = 0;
   return 0;
 }
+
+void
+yolo_cudnn_keep (const YoloCudaDevice *device, const char *device_json, const YoloConvShape *shape,
+    const YoloConvCandidate *candidate)
+{
+}

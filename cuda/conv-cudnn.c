@@ -23,6 +23,7 @@
 #define MAX_CONFIGS 8
 /* An engine that wants more workspace copies its operands about. */
 #define MAX_WORKSPACE (64 << 20)
+#define MAX_PLAN_TEXT (64 << 20)
 #define MAX_OPS 8
 #define MAX_TENSORS 16
 
@@ -330,18 +331,25 @@ add_ops (Graph *graph, const YoloConvShape *shape)
     pointwise (graph, CUDNN_POINTWISE_MUL, x, scalar (graph, ID_OUT_INVERSE), out);
 }
 
+/* Of a device that is not there; NULL: of one that is. */
+static void
+describe_device (Graph *graph, const char *json)
+{
+  if (json == NULL)
+    return;
+  graph->properties = create (graph, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+  set (graph, graph->properties, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (gint64) strlen (json) + 1,
+      json);
+  finish (graph, graph->properties);
+}
+
 /* @handle or @json, the device to build for. */
 static gboolean
 graph_init (Graph *graph, const YoloConvShape *shape, cudnnHandle_t handle, const char *json)
 {
   *graph = (Graph) { .handle = handle,
     .dims = { shape->batch, shape->conv->out_channels, shape->out_height, shape->out_width } };
-  if (json != NULL) {
-    graph->properties = create (graph, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
-    set (graph, graph->properties, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (gint64) strlen (json) + 1,
-        json);
-    finish (graph, graph->properties);
-  }
+  describe_device (graph, json);
   add_ops (graph, shape);
   graph->graph = create (graph, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
   set (graph, graph->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, graph->n_ops, graph->ops);
@@ -467,6 +475,9 @@ build_plan (Graph *graph, cudnnBackendDescriptor_t config, gsize *workspace)
 
 /* Candidates */
 
+/* option[]: whether its plan came out of a file. */
+enum { LOADED };
+
 /* The weights' channels must be those that are read: a filter has no pitch.
  * f32 is left to our kernels: cuDNN's engines round it to TF32. */
 static gboolean
@@ -544,15 +555,110 @@ name_of (char *name, gsize size, guint rank, gint64 engine)
   g_snprintf (name, size, "cudnn %u engine %d", rank, (int) engine);
 }
 
+/* Plans in files. A plan is 50 to 250 kB of text, machine code included, and
+ * loaded in about a millisecond where building it takes a second. The name of a
+ * file says all that its plan depends on; its first line is a sum over that and
+ * the text, so that what is damaged or of something else is never loaded. */
+
+static char *
+plan_path (const char *where, const YoloConvShape *shape, const char *name, char **identity)
+{
+  g_autofree char *key = yolo_conv_shape_key (shape), *sum = NULL, *file = NULL;
+
+  *identity = g_strdup_printf ("yolo plan 1\n%s\ncudnn %d\n%s\n%s\n%s\n", YOLO_VERSION, yolo_cudnn_version (), where,
+      key, name);
+  sum = g_compute_checksum_for_string (G_CHECKSUM_SHA256, *identity, -1);
+  file = g_strdup_printf ("cudnn-%.32s.plan", sum);
+  return g_build_filename (g_get_user_cache_dir (), "yolo", file, NULL);
+}
+
+static char *
+plan_sum (const char *identity, const char *text, gsize length)
+{
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+
+  g_checksum_update (sum, (const guchar *) identity, -1);
+  g_checksum_update (sum, (const guchar *) text, (gssize) length);
+  return g_strdup (g_checksum_get_string (sum));
+}
+
+/* That it cannot be written costs time at the next start, no more. */
+static void
+write_plan (const char *where, const YoloConvShape *shape, const YoloConvCandidate *candidate)
+{
+  g_autofree char *identity = NULL, *path = plan_path (where, shape, candidate->name, &identity), *sum = NULL, *all = NULL;
+  g_autofree char *folder = g_path_get_dirname (path), *text = NULL;
+  g_autoptr (GError) error = NULL;
+  gint64 size = 0;
+  gsize line;
+
+  lib.cudnnBackendGetAttribute (candidate->data, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 0, &size,
+      NULL);
+  if (size <= 0 || size > MAX_PLAN_TEXT || (text = g_try_malloc ((gsize) size)) == NULL
+      || lib.cudnnBackendGetAttribute (candidate->data, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
+          size, &size, text) != CUDNN_STATUS_SUCCESS)
+    return;
+  sum = plan_sum (identity, text, (gsize) size);
+  line = strlen (sum) + 1;
+  all = g_malloc (line + (gsize) size);
+  memcpy (all, sum, line - 1);
+  all[line - 1] = '\n';
+  memcpy (all + line, text, (gsize) size);
+  if (g_mkdir_with_parents (folder, 0777) != 0
+      || !g_file_set_contents (path, all, (gssize) (line + (gsize) size), &error))
+    g_debug ("%s cannot be written: %s", path, error != NULL ? error->message : folder);
+}
+
+/* NULL: there is none that can be used. */
+static cudnnBackendDescriptor_t
+read_plan (const char *where, const YoloConvShape *shape, const char *name, cudnnHandle_t handle, const char *json)
+{
+  g_autofree char *identity = NULL, *path = plan_path (where, shape, name, &identity), *all = NULL, *sum = NULL;
+  char *text;
+  gsize length;
+  Graph graph = { .handle = handle };
+  cudnnBackendDescriptor_t plan;
+
+  if (!g_file_get_contents (path, &all, &length, NULL) || (text = memchr (all, '\n', length)) == NULL)
+    return NULL;
+  *text++ = '\0';
+  length -= (gsize) (text - all);
+  sum = plan_sum (identity, text, length);
+  if (!g_str_equal (sum, all))
+    return NULL;
+  describe_device (&graph, json);
+  plan = create (&graph, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+  if (graph.properties != NULL)
+    set (&graph, plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph.properties);
+  else
+    set (&graph, plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
+  set (&graph, plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (gint64) length, text);
+  finish (&graph, plan);
+  if (!graph.failed)
+    graph.n_all--;              /* the plan, which was the last, stays */
+  graph_clear (&graph);
+  return graph.failed ? NULL : plan;
+}
+
 /* @only: a name, or NULL for all. */
 static guint
-build_plans (const YoloConvShape *shape, cudnnHandle_t handle, const char *json, const char *only,
+build_plans (const char *where, const YoloConvShape *shape, cudnnHandle_t handle, const char *json, const char *only,
     YoloConvCandidate *list, guint max, guint *n_configs)
 {
-  cudnnBackendDescriptor_t configs[MAX_CONFIGS];
+  cudnnBackendDescriptor_t configs[MAX_CONFIGS], plan;
   Graph graph;
   guint n = 0;
 
+  if (only != NULL && max > 0 && (plan = read_plan (where, shape, only, handle, json)) != NULL) {
+    gint64 size = 0;
+
+    get (plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &size);
+    *list = (YoloConvCandidate) { .workspace = (gsize) MAX (size, 0), .launch = launch, .free = free_candidate,
+      .data = plan, .option = { [LOADED] = 1 } };
+    g_strlcpy (list->name, only, sizeof (list->name));
+    *n_configs = 1;
+    return 1;
+  }
   *n_configs = graph_init (&graph, shape, handle, json) ? get_configs (&graph, configs) : 0;
   for (guint i = 0; i < *n_configs && n < max; i++) {
     gint64 engine = engine_index (&graph, configs[i]);
@@ -562,25 +668,36 @@ build_plans (const YoloConvShape *shape, cudnnHandle_t handle, const char *json,
     name_of (name, sizeof (name), i, engine);
     if (engine < 0 || (only != NULL && !g_str_equal (only, name)))
       continue;
-    cudnnBackendDescriptor_t plan = build_plan (&graph, configs[i], &workspace);
+    plan = build_plan (&graph, configs[i], &workspace);
     if (plan == NULL)
       continue;
     list[n] = (YoloConvCandidate) { .workspace = workspace, .launch = launch, .free = free_candidate, .data = plan };
     memcpy (list[n++].name, name, sizeof (name));
   }
   graph_clear (&graph);
+  if (only != NULL && n > 0)
+    write_plan (where, shape, list);
   return n;
+}
+
+/* What a plan for the device depends on. */
+static char *
+where_of (const YoloCudaDevice *device)
+{
+  return g_strdup_printf ("%s, %d.%d, %d multiprocessors, driver %d", device->name, device->capability / 10,
+      device->capability % 10, device->n_sm, device->driver->version);
 }
 
 static guint
 list_plans (YoloCudaDevice *device, const YoloConvShape *shape, const char *only, YoloConvCandidate *list, guint max)
 {
+  g_autofree char *where = where_of (device);
   guint n_configs;
   Cudnn *cudnn;
 
   if (!have_library () || !is_possible (shape) || (cudnn = cudnn_of (device))->handle == NULL)
     return 0;
-  return build_plans (shape, cudnn->handle, NULL, only, list, MIN (max, MAX_ENGINES), &n_configs);
+  return build_plans (where, shape, cudnn->handle, NULL, only, list, MIN (max, MAX_ENGINES), &n_configs);
 }
 
 guint
@@ -603,5 +720,15 @@ yolo_cudnn_plans (const YoloConvShape *shape, const char *device_json, const cha
   *engines = 0;
   if (!have_library () || !is_possible (shape))
     return 0;
-  return build_plans (shape, NULL, device_json, only, list, max, engines);
+  return build_plans (device_json, shape, NULL, device_json, only, list, max, engines);
+}
+
+void
+yolo_cudnn_keep (const YoloCudaDevice *device, const char *device_json, const YoloConvShape *shape,
+    const YoloConvCandidate *candidate)
+{
+  g_autofree char *where = device != NULL ? where_of (device) : g_strdup (device_json);
+
+  if (candidate->launch == launch && candidate->option[LOADED] == 0)
+    write_plan (where, shape, candidate);
 }

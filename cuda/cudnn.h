@@ -25,6 +25,13 @@ int yolo_cudnn_version (void);
 guint yolo_cudnn_plans (const YoloConvShape *shape, const char *device_json, const char *only, YoloConvCandidate *list,
     guint max, guint *engines);
 
+/* Writes the plan of a candidate that was chosen to XDG_CACHE_HOME/yolo, where
+ * yolo_conv_cudnn_named() finds it: loading takes a millisecond, building up to
+ * two seconds. Nothing for those of other implementations. @device_json: where
+ * @device is NULL. Any thread; in the device's context. */
+void yolo_cudnn_keep (const YoloCudaDevice *device, const char *device_json, const YoloConvShape *shape,
+    const YoloConvCandidate *candidate);
+
 G_END_DECLS
 
 #endif

@@ -231,7 +231,41 @@ test_others (void)
   }
 }
 
-/* A name is enough to make the same candidate again, alone. */
+/* Changes the last but one byte of all plans in the cache. */
+static void
+damage_plans (void)
+{
+  g_autofree char *folder = g_build_filename (g_get_user_cache_dir (), "yolo", NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, &error);
+  const char *name;
+  guint n = 0;
+
+  g_assert_no_error (error);
+  while ((name = g_dir_read_name (dir)) != NULL) {
+    g_autofree char *path = g_build_filename (folder, name, NULL), *text = NULL;
+    gsize length;
+
+    g_file_get_contents (path, &text, &length, &error);
+    g_assert_no_error (error);
+    text[length - 2] ^= 1;
+    g_file_set_contents (path, text, (gssize) length, &error);
+    g_assert_no_error (error);
+    n++;
+  }
+  g_assert_cmpuint (n, ==, 1);
+}
+
+static guint
+named (const YoloConvShape *shape, const char *name, YoloConvCandidate *candidate)
+{
+  guint engines;
+
+  return yolo_cudnn_plans (shape, card, name, candidate, 1, &engines);
+}
+
+/* A name is enough to make the same candidate again, alone: built, or loaded
+ * once it was kept; what is damaged is built anew, and kept again. */
 static void
 test_named (void)
 {
@@ -244,12 +278,31 @@ test_named (void)
   n = yolo_cudnn_plans (&shape, card, NULL, list, G_N_ELEMENTS (list), &engines);
   g_assert_cmpuint (n, ==, G_N_ELEMENTS (list));
   g_assert_cmpstr (list[0].name, !=, list[1].name);
-  g_assert_cmpuint (yolo_cudnn_plans (&shape, card, list[1].name, &again, 1, &engines), ==, 1);
-  g_assert_cmpstr (again.name, ==, list[1].name);
-  g_assert_cmpuint (again.workspace, ==, list[1].workspace);
-  again.free (&again);
-  free_all (list, n);
-  g_assert_cmpuint (yolo_cudnn_plans (&shape, card, "cudnn 77 engine 1", &again, 1, &engines), ==, 0);
+  g_assert_cmpuint (named (&shape, "cudnn 77 engine 1", &again), ==, 0);
+  yolo_cudnn_keep (NULL, card, &shape, &list[1]);
+  for (guint step = 0; step < 4; step++) {
+    gboolean loaded = step != 1;
+    gint64 start = g_get_monotonic_time ();
+
+    /* between the steps: nothing; a byte changed; built and kept again; another shape */
+    if (step == 1)
+      damage_plans ();
+    if (step == 3)
+      shape.batch = 2;
+    n = named (&shape, list[1].name, &again);
+    g_test_message ("%.2f ms", (double) (g_get_monotonic_time () - start) / 1e3);
+    if (step == 3) {
+      g_assert_true (n == 0 || again.option[0] == 0);
+      free_all (&again, n);
+      continue;
+    }
+    g_assert_cmpuint (n, ==, 1);
+    g_assert_cmpstr (again.name, ==, list[1].name);
+    g_assert_cmpuint (again.workspace, ==, list[1].workspace);
+    g_assert_cmpuint (again.option[0], ==, loaded);
+    again.free (&again);
+  }
+  free_all (list, G_N_ELEMENTS (list));
 }
 
 /* On the driver that stands in for NVIDIA's the library does not start: no candidate, no error, nothing said twice. */
@@ -280,7 +333,7 @@ main (int argc, char **argv)
 {
   g_autofree char *name = NULL, *text = NULL;
 
-  g_test_init (&argc, &argv, NULL);
+  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
   if (yolo_cudnn_version () < 90800) {
     printf ("1..0 # SKIP there is no cuDNN 9.8 or newer\n");
     return 0;
