@@ -51,9 +51,7 @@ typedef struct {
 static gboolean
 available (guint device, GError **error)
 {
-  g_autoptr (YoloCudaDevice) opened = yolo_cuda_device_get (device, NULL, error);
-
-  return opened != NULL;
+  return yolo_cuda_device_check (device, error);
 }
 
 static YoloPrecision

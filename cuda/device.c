@@ -84,8 +84,9 @@ device_free (YoloCudaDevice *device)
   g_free (device);
 }
 
+/* Finds the device and reads its facts, which takes no context. */
 static gboolean
-device_open (YoloCudaDevice *device, gpointer context, GError **error)
+device_find (YoloCudaDevice *device, GError **error)
 {
   const YoloCudaDriver *driver = device->driver;
   int n = 0;
@@ -106,10 +107,18 @@ device_open (YoloCudaDevice *device, gpointer context, GError **error)
         device->capability / 10, device->capability % 10);
     return FALSE;
   }
+  return TRUE;
+}
+
+static gboolean
+device_open (YoloCudaDevice *device, gpointer context, GError **error)
+{
+  if (!device_find (device, error))
+    return FALSE;
   if (context != NULL) {
     device->context = context;
   } else {
-    if (!yolo_cuda_check (driver->cuDevicePrimaryCtxRetain (&device->context, device->device),
+    if (!yolo_cuda_check (device->driver->cuDevicePrimaryCtxRetain (&device->context, device->device),
             "make a context on the device", error))
       return FALSE;
     device->primary = TRUE;
@@ -134,6 +143,14 @@ device_new (guint index, gpointer context, GError **error)
     return NULL;
   }
   return device;
+}
+
+gboolean
+yolo_cuda_device_check (guint index, GError **error)
+{
+  YoloCudaDevice device = { .index = index, .driver = yolo_cuda_driver (error) };
+
+  return device.driver != NULL && device_find (&device, error);
 }
 
 YoloCudaDevice *

@@ -42,6 +42,10 @@ typedef struct {
   void (*cudnn_free) (gpointer cudnn);
 } YoloCudaDevice;
 
+/* Whether the device is there and new enough; the error says why not. Makes no
+ * context, which takes a while and some hundred megabytes. Thread-safe. */
+gboolean yolo_cuda_device_check (guint index, GError **error);
+
 /**
  * yolo_cuda_device_get:
  * @index: of the device
