@@ -680,6 +680,42 @@ build_plans (const char *where, const YoloConvShape *shape, cudnnHandle_t handle
   return n;
 }
 
+/* The first launch of a plan may load code and allocate, which must not happen
+ * while a stream is captured; and what a file says is tried before it is used.
+ * FALSE: it does not run. */
+static gboolean
+run_once (YoloCudaDevice *device, const YoloConvShape *shape, const YoloConvCandidate *candidate)
+{
+  const YoloCudaDriver *driver = device->driver;
+  gsize per_channel_size = shape->conv->out_channels * sizeof (float);
+  gsize sizes[] = {
+    yolo_conv_in_size (shape), yolo_conv_out_size (shape), yolo_conv_residual_size (shape), yolo_conv_packed_size (shape),
+    per_channel_size, per_channel_size, candidate->workspace,
+  };
+  CUdeviceptr at[G_N_ELEMENTS (sizes)], memory;
+  CUstream stream = NULL;
+  gsize total = 0;
+  gboolean good;
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
+    at[i] = total;
+    total += (sizes[i] + 255) & ~(gsize) 255;
+  }
+  memory = yolo_cuda_alloc (device, total, "a convolution's first run", NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    at[i] += memory;
+  YoloConvArgs args = { .in = at[0], .out = at[1], .residual = at[2], .weights = at[3], .bias = at[4], .scale = at[5],
+    .residual_scale = 1, .out_scale = 1, .workspace = at[6] };
+  good = memory != 0 && driver->cuStreamCreateWithPriority (&stream, CU_STREAM_NON_BLOCKING, 0) == CUDA_SUCCESS
+      && driver->cuMemsetD8Async (memory, 0, total, stream) == CUDA_SUCCESS
+      && candidate->launch (candidate, device, shape, &args, stream, NULL)
+      && driver->cuStreamSynchronize (stream) == CUDA_SUCCESS;
+  if (stream != NULL)
+    driver->cuStreamDestroy (stream);
+  yolo_cuda_free (device, memory);
+  return good;
+}
+
 /* What a plan for the device depends on. */
 static char *
 where_of (const YoloCudaDevice *device)
@@ -710,7 +746,13 @@ yolo_conv_cudnn_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloCo
 gboolean
 yolo_conv_cudnn_named (YoloCudaDevice *device, const YoloConvShape *shape, const char *name, YoloConvCandidate *found)
 {
-  return list_plans (device, shape, name, found, 1) == 1;
+  if (list_plans (device, shape, name, found, 1) == 0)
+    return FALSE;
+  if (run_once (device, shape, found))
+    return TRUE;
+  g_debug ("%s does not run", name);
+  found->free (found);
+  return FALSE;
 }
 
 guint

@@ -78,7 +78,7 @@ guint yolo_conv_mma_list (YoloCudaDevice *device, const YoloConvShape *shape, Yo
 /* conv-cudnn.c: cuDNN's engines; slow to list, some 100 ms to seconds. */
 guint yolo_conv_cudnn_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
     GError **error);
-/* The one of a name that the list gave before. FALSE: there is none any more. */
+/* The one of a name that the list gave before, run once. FALSE: there is none any more. */
 gboolean yolo_conv_cudnn_named (YoloCudaDevice *device, const YoloConvShape *shape, const char *name,
     YoloConvCandidate *found);
 
