@@ -177,17 +177,19 @@ main (int argc, char **argv)
 {
   int result;
 
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
   if (!test_device_open ())
     return 0;
   if (yolo_cudnn_version () != 90900) {
     printf ("1..0 # SKIP another library is in the place of the fake one\n");
     return 0;
   }
+  test_cache_new ();
   g_test_add_func ("/cuda/cudnn-launch/launch", test_launch);
   g_test_add_func ("/cuda/cudnn-launch/named", test_named);
   g_test_add_func ("/cuda/cudnn-launch/threads", test_threads);
   result = g_test_run ();
   test_device_close ();
+  test_cache_remove ();
   return result;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "cuda/cudnn.h"
+#include "tests/cuda/harness.h"
 
 static const char *const capabilities[] = { "75", "80", "89", "90", "100" };
 static char *card;              /* as JSON describes it */
@@ -307,7 +308,7 @@ test_named (void)
 
 /* On the driver that stands in for NVIDIA's the library does not start: no candidate, no error, nothing said twice. */
 static void
-test_device (void)
+test_on_device (void)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (YoloCudaDevice) device = yolo_cuda_device_get (0, NULL, &error);
@@ -333,11 +334,12 @@ main (int argc, char **argv)
 {
   g_autofree char *name = NULL, *text = NULL;
 
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
   if (yolo_cudnn_version () < 90800) {
     printf ("1..0 # SKIP there is no cuDNN 9.8 or newer\n");
     return 0;
   }
+  test_cache_new ();
   capability = g_getenv ("GPUSIM_CC") != NULL ? g_getenv ("GPUSIM_CC") : "80";
   name = g_strdup_printf ("sm%s.json", capability);
   card = read_data (name);
@@ -350,9 +352,10 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/cudnn/refused", test_refused);
   g_test_add_func ("/cuda/cudnn/others", test_others);
   g_test_add_func ("/cuda/cudnn/named", test_named);
-  g_test_add_func ("/cuda/cudnn/device", test_device);
+  g_test_add_func ("/cuda/cudnn/device", test_on_device);
   int result = g_test_run ();
   g_strfreev (keys);
   g_free (card);
+  test_cache_remove ();
   return result;
 }

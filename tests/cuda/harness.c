@@ -1,5 +1,6 @@
 #include "tests/cuda/harness.h"
 
+#include <glib/gstdio.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,33 @@ test_device_close (void)
 {
   yolo_cuda_leave (test_device);
   yolo_cuda_device_unref (test_device);
+}
+
+static char *cache;
+
+void
+test_cache_new (void)
+{
+  cache = g_dir_make_tmp ("yolo-cuda-XXXXXX", NULL);
+  g_assert_nonnull (cache);
+  g_setenv ("XDG_CACHE_HOME", cache, TRUE);
+}
+
+void
+test_cache_remove (void)
+{
+  g_autofree char *folder = g_build_filename (cache, "yolo", NULL);
+  GDir *dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL) {
+    g_autofree char *path = g_build_filename (folder, name, NULL);
+    g_remove (path);
+  }
+  g_clear_pointer (&dir, g_dir_close);
+  g_rmdir (folder);
+  g_rmdir (cache);
+  g_clear_pointer (&cache, g_free);
 }
 
 double

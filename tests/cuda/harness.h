@@ -12,6 +12,11 @@ extern YoloCudaDevice *test_device;
 gboolean test_device_open (void);
 void test_device_close (void);
 
+/* A cache folder of the test's own, to be made before anything asks GLib for the
+ * user's; removed with what the back end wrote to it. */
+void test_cache_new (void);
+void test_cache_remove (void);
+
 /* Channels [first, first + channels) of a buffer [n][height][width][pitch]. All
  * else holds 0xff bytes, NaN as floats, which no kernel may read a result out
  * of, nor change. The allocation ends where the buffer ends. */
