@@ -483,16 +483,17 @@ test_two_devices (void)
   run_clear (&cpu);
 }
 
-/* A device that is lost ends the streams that run on it, with an error; one on
- * the CPU goes on to its end. */
+/* A device that is lost, a launch that is refused, memory that there is not:
+ * they end the stream that runs on it, with an error; one on the CPU goes on to
+ * its end. */
 static void
 test_lost_device (void)
 {
   g_autofree gchar *model = data_path (MODEL);
   g_autoptr (GError) error = NULL;
   g_autofree gchar *text = g_strdup_printf ("videotestsrc num-buffers=400 ! " TEST_CAPS " ! yoloinfer name=lost "
-      "device=cuda precision=fp32 model-file=%s ! fakesink videotestsrc num-buffers=60 ! " TEST_CAPS " ! yoloinfer name=cpu "
-      "device=cpu model-file=%s ! fakesink name=sink", model, model);
+      "device=cuda precision=fp32 input-size=auto model-file=%s ! fakesink async=false videotestsrc num-buffers=60 ! " TEST_CAPS " ! yoloinfer name=cpu "
+      "device=cpu model-file=%s ! fakesink async=false name=sink", model, model);
   GstElement *pipeline, *sink;
   GstMessage *message;
   GstBus *bus;
@@ -501,8 +502,9 @@ test_lost_device (void)
     g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref), NULL, FALSE
   };
 
-  if (g_getenv ("GPUSIM_LOSE_DEVICE") == NULL) {
-    g_test_skip ("no device is lost");
+  if (g_getenv ("GPUSIM_LOSE_DEVICE") == NULL && g_getenv ("GPUSIM_FAIL_LAUNCH") == NULL
+      && g_getenv ("GPUSIM_FAIL_ALLOC") == NULL) {
+    g_test_skip ("nothing fails");
     return;
   }
   pipeline = gst_parse_launch (text, &error);
@@ -517,7 +519,9 @@ test_lost_device (void)
   g_assert_cmpstr (GST_OBJECT_NAME (message->src), ==, "lost");
   gst_message_parse_error (message, &error, NULL);
   g_test_message ("%s", error->message);
-  g_assert_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND);
+  const gint code =
+      g_getenv ("GPUSIM_FAIL_ALLOC") ? GST_RESOURCE_ERROR_NO_SPACE_LEFT : GST_RESOURCE_ERROR_NOT_FOUND;
+  g_assert_error (error, GST_RESOURCE_ERROR, code);
   gst_message_unref (message);
   for (guint i = 0; i < 1000 && g_atomic_int_get ((gint *) &run.frames->len) < 60; i++)
     g_usleep (50000);
@@ -566,6 +570,8 @@ main (int argc, char **argv)
 {
   static const gchar *const two[] = { "GPUSIM_DEVICES", "2", "/gst-plugin/cuda/two" };
   static const gchar *const lost[] = { "GPUSIM_LOSE_DEVICE", "200", "/gst-plugin/cuda/lost" };
+  static const gchar *const refused[] = { "GPUSIM_FAIL_LAUNCH", "200", "/gst-plugin/cuda/lost" };
+  static const gchar *const no_memory[] = { "GPUSIM_FAIL_ALLOC", "5", "/gst-plugin/cuda/lost" };
 
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
@@ -585,5 +591,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gst-plugin/cuda/chain", test_chain);
   g_test_add_data_func ("/gst-plugin/cuda/two-devices", two, test_child);
   g_test_add_data_func ("/gst-plugin/cuda/lost-device", lost, test_child);
+  g_test_add_data_func ("/gst-plugin/cuda/refused-launch", refused, test_child);
+  g_test_add_data_func ("/gst-plugin/cuda/no-memory", no_memory, test_child);
   return g_test_run ();
 }
