@@ -49,6 +49,10 @@ YoloEngine *yolo_engine_ref (YoloEngine *engine);
 void yolo_engine_unref (YoloEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloEngine, yolo_engine_unref)
 
+/* Whether a device of CUDA can run networks: built so, a driver, a GPU new
+ * enough. Makes no context. Thread-safe. */
+gboolean yolo_engine_cuda_available (guint cuda_device_id, GError **error);
+
 const YoloModel *yolo_engine_model (YoloEngine *engine);
 YoloPrecision yolo_engine_precision (YoloEngine *engine);       /* what it runs in */
 const char *yolo_engine_backend (YoloEngine *engine);   /* "cpu", "cuda" */

@@ -11,3 +11,9 @@ yolo_engine_get (const YoloEngineConfig * config, GError ** error)
 {
   return yolo_engine_get_from (&parts, config, error);
 }
+
+gboolean
+yolo_engine_cuda_available (guint cuda_device_id, GError ** error)
+{
+  return yolo_cuda_backend.available (cuda_device_id, error);
+}

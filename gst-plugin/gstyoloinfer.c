@@ -180,17 +180,18 @@ struct _GstYoloInfer {
   YoloPrecision precision;
   guint cuda_device_id, threads, unique_id, batch_size, max_in_flight;
   guint64 batch_timeout;
-  gboolean batching_set;        /* by the user, rather than the default */
+  gboolean batching_set, cuda_device_set;       /* by the user, rather than the default */
   Settings settings;
   gboolean roi_warned;          /* that it had to be clipped */
 
-  /* GstCudaContext of the frames, or NULL; from when they are in CUDA memory, or
-   * the application sets it, until the element is disposed of; object lock */
+  /* GstCudaContext that is shared with the neighbours, from READY on; NULL: none
+   * is to be had, or the CPU is wanted; object lock */
   GstObject *cuda_context;
 
   /* from start to stop */
   YoloEngine *engine;           /* object lock */
-  GstObject *engine_context;    /* what the engine runs in, or NULL */
+  GstObject *engine_context;    /* GstCudaContext that it runs in; NULL: the device's primary one, or the CPU */
+  guint engine_device;          /* as CUDA counts */
   YoloStream *stream;
   const YoloModel *model;
   GQuark *labels;               /* [n_classes]; object lock, constant meanwhile */
@@ -901,18 +902,14 @@ static gboolean
 map_surface (GstYoloInfer *self, Frame *frame, guint *n)
 {
   g_autoptr (GError) error = NULL;
-  guint device;
 
-  GST_OBJECT_LOCK (self);
-  device = self->cuda_device_id;
-  GST_OBJECT_UNLOCK (self);
   frame->origin_x = frame->origin_y = 0;
   frame->surface_mapped = gst_buffer_map (frame->buffer, &frame->surface, GST_MAP_READ);
   if (!frame->surface_mapped) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("an NVMM buffer cannot be mapped"), (NULL));
     return FALSE;
   }
-  if (!yolo_nvmm_read (frame->surface.data, frame->surface.size, device, self->surfaces, n, &error)) {
+  if (!yolo_nvmm_read (frame->surface.data, frame->surface.size, self->engine_device, self->surfaces, n, &error)) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("%s", error->message), (NULL));
     return FALSE;
   }
@@ -1121,6 +1118,74 @@ gst_yolo_infer_generate_output (GstBaseTransform *trans, GstBuffer **outbuf)
   return GST_FLOW_OK;
 }
 
+/* The CUDA context that is shared with the neighbours */
+
+/* The device that the user wants; -1: that of the neighbours, or the first. */
+static gint
+wanted_device (GstYoloInfer *self)
+{
+  gint device_id;
+
+  GST_OBJECT_LOCK (self);
+  device_id = self->cuda_device_set ? (gint) self->cuda_device_id : -1;
+  GST_OBJECT_UNLOCK (self);
+  return device_id;
+}
+
+/* @context: (transfer full) (nullable) */
+static void
+take_context (GstYoloInfer *self, GstObject *context)
+{
+  GstObject *old;
+
+  GST_OBJECT_LOCK (self);
+  old = self->cuda_context;
+  self->cuda_context = context;
+  GST_OBJECT_UNLOCK (self);
+  gst_clear_object (&old);
+}
+
+static GstObject *
+get_context (GstYoloInfer *self)
+{
+  GstObject *context = NULL;
+
+  GST_OBJECT_LOCK (self);
+  gst_object_replace (&context, self->cuda_context);
+  GST_OBJECT_UNLOCK (self);
+  return context;
+}
+
+/* Settles on a context before those upstream make one, for frames are read
+ * without a copy only in their own: that of a neighbour or of the application,
+ * else the device's primary one, which is offered to them. */
+static void
+settle_context (GstYoloInfer *self)
+{
+  GstBaseTransform *trans = GST_BASE_TRANSFORM (self);
+  const gint device_id = wanted_device (self);
+  GstObject *context = NULL;
+
+  if (self->device != YOLO_DEVICE_CPU && yolo_cuda_memory_supported ()) {
+    context = get_context (self);
+    if (context && device_id >= 0 && yolo_cuda_context_device (context) != (guint) device_id)
+      gst_clear_object (&context);
+    if (context == NULL)
+      context = yolo_cuda_peer_context (trans->sinkpad, device_id);
+    if (context == NULL)
+      context = yolo_cuda_peer_context (trans->srcpad, device_id);
+    if (context == NULL)
+      context = yolo_cuda_given_context (GST_ELEMENT (self), device_id);
+    /* an old GPU may decode, but not run networks */
+    if (!yolo_engine_cuda_available (context ? yolo_cuda_context_device (context) : (guint) MAX (device_id, 0), NULL))
+      gst_clear_object (&context);
+    else if (context == NULL)
+      context = yolo_cuda_share_primary (GST_ELEMENT (self), MAX (device_id, 0));
+  }
+  GST_DEBUG_OBJECT (self, "CUDA context %" GST_PTR_FORMAT, context);
+  take_context (self, context);
+}
+
 /* Events, queries, caps */
 
 static gboolean
@@ -1211,11 +1276,8 @@ gst_yolo_infer_query (GstBaseTransform *trans, GstPadDirection direction, GstQue
   if (direction == GST_PAD_SINK && GST_QUERY_IS_SERIALIZED (query))
     drain (self);
   if (GST_QUERY_TYPE (query) == GST_QUERY_CONTEXT) {
-    g_autoptr (GstObject) context = NULL;
+    g_autoptr (GstObject) context = get_context (self);
 
-    GST_OBJECT_LOCK (self);
-    gst_object_replace (&context, self->cuda_context);
-    GST_OBJECT_UNLOCK (self);
     if (yolo_cuda_context_query (GST_ELEMENT (self), query, context))
       return TRUE;
   }
@@ -1340,14 +1402,14 @@ gst_yolo_infer_transform_caps (GstBaseTransform *trans, GstPadDirection directio
 
 static gboolean use_context (GstYoloInfer *self, GstObject *context, GError **error);
 
-/* Which memory frames of these caps lie in; for CUDA memory, the engine is made
- * to run in the context that the neighbours share. */
+/* Which memory frames of these caps lie in, and with it the context that the
+ * engine should run in. */
 static gboolean
 set_memory (GstYoloInfer *self, GstCaps *caps, GError **error)
 {
   const GstCapsFeatures *features = gst_caps_get_features (caps, 0);
-  GstObject *context = NULL;
-  guint device_id;
+  GstObject *context;
+  gboolean ok;
 
   if (gst_caps_features_contains (features, YOLO_CAPS_FEATURE_NVMM)) {
     self->memory = MEMORY_NVMM;
@@ -1361,20 +1423,13 @@ set_memory (GstYoloInfer *self, GstCaps *caps, GError **error)
     return TRUE;
   }
   self->memory = MEMORY_CUDA;
-  GST_OBJECT_LOCK (self);
-  device_id = self->cuda_device_id;
-  gst_object_replace (&context, self->cuda_context);
-  GST_OBJECT_UNLOCK (self);
-  if (!yolo_cuda_ensure_context (GST_ELEMENT (self), device_id, &context)) {
-    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND,
-        "CUDA device %u cannot be used: set cuda-device-id to the device of the frames", device_id);
-    return FALSE;
-  }
-  GST_OBJECT_LOCK (self);
-  gst_object_replace (&self->cuda_context, context);
-  GST_OBJECT_UNLOCK (self);
-  const gboolean ok = use_context (self, context, error);
-  gst_object_unref (context);
+  /* upstream need not have taken what it was offered */
+  context = yolo_cuda_peer_context (GST_BASE_TRANSFORM_SINK_PAD (self), wanted_device (self));
+  if (context)
+    take_context (self, context);
+  context = get_context (self);
+  ok = use_context (self, context, error);
+  gst_clear_object (&context);
   return ok;
 }
 
@@ -1457,7 +1512,20 @@ unload (GstYoloInfer *self)
   gst_clear_object (&context);
 }
 
-/* @context: a GstCudaContext to run in, or NULL */
+/* What the engine is asked for; NULL: the primary one, the same for all who ask. */
+static gpointer
+engine_handle (GstObject *context)
+{
+  return context == NULL || yolo_cuda_context_is_primary (context) ? NULL : yolo_cuda_context_handle (context);
+}
+
+static guint
+engine_device (GstYoloInfer *self, GstObject *context)
+{
+  return context ? yolo_cuda_context_device (context) : (guint) MAX (wanted_device (self), 0);
+}
+
+/* @context: a GstCudaContext to run in; NULL: the device's primary one, if it is CUDA */
 static gboolean
 load (GstYoloInfer *self, GstObject *context, GError **error)
 {
@@ -1470,6 +1538,7 @@ load (GstYoloInfer *self, GstObject *context, GError **error)
   guint64 batch_timeout;
   gboolean batching_set, roi_ok, classes_ok;
 
+  self->engine_device = engine_device (self, context);
   GST_OBJECT_LOCK (self);
   model_file = g_strdup (self->model_file);
   label_file = g_strdup (self->label_file);
@@ -1482,9 +1551,8 @@ load (GstYoloInfer *self, GstObject *context, GError **error)
   batch_timeout = self->batch_timeout;
   config = (YoloEngineConfig) {
     .model_file = model_file, .id = engine_id, .device = self->device,
-    .cuda_device_id = self->cuda_device_id, .precision = self->precision,
-    .cuda_context = context != NULL ? yolo_cuda_context_handle (context) : NULL,
-    .threads = self->threads,
+    .cuda_device_id = self->engine_device, .cuda_context = engine_handle (context),
+    .precision = self->precision, .threads = self->threads,
   };
   GST_OBJECT_UNLOCK (self);
 
@@ -1531,13 +1599,13 @@ load (GstYoloInfer *self, GstObject *context, GError **error)
 }
 
 /* Makes the engine run in the context of the frames. It was loaded before they
- * were known, since a wrong model is an error of the start; weights in memory
- * of another context would do, but every frame would be copied. No frame is
- * under way. */
+ * were known, since a wrong model is an error of the start; in another context
+ * every frame would be copied. No frame is under way. */
 static gboolean
 use_context (GstYoloInfer *self, GstObject *context, GError **error)
 {
-  if (self->engine == NULL || self->engine_context == context)
+  if (self->engine == NULL || (engine_handle (self->engine_context) == engine_handle (context)
+          && self->engine_device == engine_device (self, context)))
     return TRUE;
   GST_INFO_OBJECT (self, "the engine moves to %" GST_PTR_FORMAT, context);
   unload (self);
@@ -1552,6 +1620,7 @@ gst_yolo_infer_start (GstBaseTransform *trans)
 {
   GstYoloInfer *self = GST_YOLO_INFER (trans);
   g_autoptr (GError) error = NULL;
+  g_autoptr (GstObject) context = NULL;
   gboolean ok;
 
   g_mutex_lock (&self->lock);
@@ -1564,9 +1633,12 @@ gst_yolo_infer_start (GstBaseTransform *trans)
   self->since_inferred = 0;
   self->discont = FALSE;
 
+  settle_context (self);        /* properties may have changed since READY */
+  context = get_context (self);
+
   /* a buffer that comes while the model loads waits */
   GST_PAD_STREAM_LOCK (trans->sinkpad);
-  ok = load (self, NULL, &error);
+  ok = load (self, context, &error);
   if (!ok)
     unload (self);
   GST_PAD_STREAM_UNLOCK (trans->sinkpad);
@@ -1626,30 +1698,18 @@ static GstStateChangeReturn
 gst_yolo_infer_change_state (GstElement *element, GstStateChange transition)
 {
   GstYoloInfer *self = GST_YOLO_INFER (element);
+  GstStateChangeReturn ret;
 
+  /* decoders upstream, whose turn is next, make their context in this step */
+  if (transition == GST_STATE_CHANGE_NULL_TO_READY)
+    settle_context (self);
   /* other streams' batches do not wait for a paused one */
   if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED && self->stream)
     yolo_stream_set_active (self->stream, FALSE);
-  return GST_ELEMENT_CLASS (gst_yolo_infer_parent_class)->change_state (element, transition);
-}
-
-static void
-gst_yolo_infer_set_context (GstElement *element, GstContext *context)
-{
-  GstYoloInfer *self = GST_YOLO_INFER (element);
-  GstObject *ours = NULL;
-  guint device_id;
-
-  GST_OBJECT_LOCK (self);
-  device_id = self->cuda_device_id;
-  gst_object_replace (&ours, self->cuda_context);
-  GST_OBJECT_UNLOCK (self);
-  yolo_cuda_set_context (element, context, device_id, &ours);
-  GST_OBJECT_LOCK (self);
-  gst_object_replace (&self->cuda_context, ours);
-  GST_OBJECT_UNLOCK (self);
-  gst_clear_object (&ours);
-  GST_ELEMENT_CLASS (gst_yolo_infer_parent_class)->set_context (element, context);
+  ret = GST_ELEMENT_CLASS (gst_yolo_infer_parent_class)->change_state (element, transition);
+  if (transition == GST_STATE_CHANGE_READY_TO_NULL)
+    take_context (self, NULL);
+  return ret;
 }
 
 /* The base class counts what it pushes itself, that is nothing. */
@@ -1814,6 +1874,7 @@ gst_yolo_infer_set_property (GObject *object, guint id, const GValue *value, GPa
       break;
     case PROP_CUDA_DEVICE_ID:
       self->cuda_device_id = g_value_get_uint (value);
+      self->cuda_device_set = TRUE;
       break;
     case PROP_PRECISION:
       self->precision = g_value_get_enum (value);
@@ -2008,7 +2069,8 @@ install_properties (GObjectClass *klass)
       g_param_spec_enum ("device", "Device", "What the network runs on",
           GST_TYPE_YOLO_INFER_DEVICE, YOLO_DEVICE_AUTO, ready));
   g_object_class_install_property (klass, PROP_CUDA_DEVICE_ID,
-      g_param_spec_uint ("cuda-device-id", "CUDA device", "Which GPU, as CUDA counts them",
+      g_param_spec_uint ("cuda-device-id", "CUDA device",
+          "Which GPU, as CUDA counts them (unset: that of the frames' CUDA memory, else 0)",
           0, G_MAXINT, 0, ready));
   g_object_class_install_property (klass, PROP_PRECISION,
       g_param_spec_enum ("precision", "Precision", "What the network computes in",
@@ -2092,7 +2154,6 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
 
   element_class->change_state = gst_yolo_infer_change_state;
   element_class->post_message = gst_yolo_infer_post_message;
-  element_class->set_context = gst_yolo_infer_set_context;
   gst_element_class_set_static_metadata (element_class, "YOLO object detection",
       "Filter/Analyzer/Video", "Finds objects in video with a YOLOv8 network", "the project");
   gst_element_class_add_static_pad_template (element_class, &sink_template);

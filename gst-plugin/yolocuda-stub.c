@@ -12,15 +12,22 @@ yolo_cuda_map_flags (void)
   return 0;
 }
 
-gboolean
-yolo_cuda_ensure_context (GstElement *element, guint device_id, GstObject **context)
+GstObject *
+yolo_cuda_peer_context (GstPad *pad, gint device_id)
 {
-  return FALSE;
+  return NULL;
 }
 
-void
-yolo_cuda_set_context (GstElement *element, GstContext *given, guint device_id, GstObject **context)
+GstObject *
+yolo_cuda_given_context (GstElement *element, gint device_id)
 {
+  return NULL;
+}
+
+GstObject *
+yolo_cuda_share_primary (GstElement *element, guint device_id)
+{
+  return NULL;
 }
 
 gboolean
@@ -33,6 +40,18 @@ gpointer
 yolo_cuda_context_handle (GstObject *context)
 {
   return NULL;
+}
+
+guint
+yolo_cuda_context_device (GstObject *context)
+{
+  return 0;
+}
+
+gboolean
+yolo_cuda_context_is_primary (GstObject *context)
+{
+  return FALSE;
 }
 
 gboolean

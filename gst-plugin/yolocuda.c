@@ -6,6 +6,8 @@
 #include <gst/cuda/gstcudamemory.h>
 #include <gst/cuda/gstcudautils.h>
 
+#include <dlfcn.h>
+
 gboolean
 yolo_cuda_memory_supported (void)
 {
@@ -27,18 +29,106 @@ yolo_cuda_map_flags (void)
   return GST_MAP_CUDA;
 }
 
-gboolean
-yolo_cuda_ensure_context (GstElement *element, guint device_id, GstObject **context)
+/* The GstCudaContext in a GstContext, if it is of the device. */
+static GstObject *
+context_in (GstElement *element, GstContext *given, gint device_id)
 {
-  return yolo_cuda_memory_supported ()
-      && gst_cuda_ensure_element_context (element, device_id, (GstCudaContext **) context);
+  GstCudaContext *context = NULL;
+
+  gst_cuda_handle_set_context (element, given, device_id, &context);
+  return (GstObject *) context;
 }
 
-void
-yolo_cuda_set_context (GstElement *element, GstContext *given, guint device_id, GstObject **context)
+GstObject *
+yolo_cuda_peer_context (GstPad *pad, gint device_id)
 {
-  if (yolo_cuda_memory_supported ())
-    gst_cuda_handle_set_context (element, given, device_id, (GstCudaContext **) context);
+  GstElement *element = gst_pad_get_parent_element (pad);
+  GstQuery *query = gst_query_new_context (GST_CUDA_CONTEXT_TYPE);
+  GstObject *found = NULL;
+  GstContext *given;
+
+  if (gst_pad_peer_query (pad, query)) {
+    gst_query_parse_context (query, &given);
+    found = context_in (element, given, device_id);
+  }
+  gst_query_unref (query);
+  gst_object_unref (element);
+  return found;
+}
+
+GstObject *
+yolo_cuda_given_context (GstElement *element, gint device_id)
+{
+  GstContext *given;
+  GstObject *found;
+
+  /* Who answers does so by gst_element_set_context(), within the call. */
+  gst_element_post_message (element, gst_message_new_need_context (GST_OBJECT (element), GST_CUDA_CONTEXT_TYPE));
+  given = gst_element_get_context (element, GST_CUDA_CONTEXT_TYPE);
+  found = context_in (element, given, device_id);
+  if (given != NULL)
+    gst_context_unref (given);
+  return found;
+}
+
+/* Entry points that libgstcuda, which has opened the driver, does not hand on. */
+static struct {
+  __typeof__ (&cuDevicePrimaryCtxRetain) retain;
+  __typeof__ (&cuDevicePrimaryCtxRelease) release;
+} primary;
+
+static gboolean
+open_primary (void)
+{
+  static gsize opened = 0;
+
+  if (g_once_init_enter (&opened)) {
+    void *driver = dlopen ("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+
+    if (driver != NULL) {
+      *(void **) &primary.retain = dlsym (driver, G_STRINGIFY (cuDevicePrimaryCtxRetain));
+      *(void **) &primary.release = dlsym (driver, G_STRINGIFY (cuDevicePrimaryCtxRelease));
+    }
+    g_once_init_leave (&opened, primary.retain != NULL && primary.release != NULL ? 1 : 2);
+  }
+  return opened == 1;
+}
+
+static GQuark
+primary_quark (void)
+{
+  return g_quark_from_static_string ("yolo-primary-context");
+}
+
+static void
+release_primary (gpointer device)
+{
+  primary.release ((CUdevice) (GPOINTER_TO_INT (device) - 1));
+}
+
+GstObject *
+yolo_cuda_share_primary (GstElement *element, guint device_id)
+{
+  GstCudaContext *context;
+  GstContext *known;
+  CUcontext handle;
+  CUdevice device;
+
+  if (!yolo_cuda_memory_supported () || !open_primary ()
+      || CuDeviceGet (&device, (int) device_id) != CUDA_SUCCESS || primary.retain (&handle, device) != CUDA_SUCCESS)
+    return NULL;
+  context = gst_cuda_context_new_wrapped (handle, device);
+  if (context == NULL) {
+    primary.release (device);
+    return NULL;
+  }
+  /* released with the last memory that was allocated in it */
+  g_object_set_qdata_full (G_OBJECT (context), primary_quark (), GINT_TO_POINTER (device + 1), release_primary);
+
+  /* bins keep it for those that ask by message */
+  known = gst_context_new_cuda_context (context);
+  gst_element_post_message (element, gst_message_new_have_context (GST_OBJECT (element), known));
+  return GST_OBJECT (context);
 }
 
 gboolean
@@ -51,6 +141,21 @@ gpointer
 yolo_cuda_context_handle (GstObject *context)
 {
   return gst_cuda_context_get_handle (GST_CUDA_CONTEXT (context));
+}
+
+guint
+yolo_cuda_context_device (GstObject *context)
+{
+  guint device;
+
+  g_object_get (context, "cuda-device-id", &device, NULL);
+  return device;
+}
+
+gboolean
+yolo_cuda_context_is_primary (GstObject *context)
+{
+  return g_object_get_qdata (G_OBJECT (context), primary_quark ()) != NULL;
 }
 
 static GstCudaMemory *

@@ -19,23 +19,41 @@ gboolean yolo_cuda_memory_supported (void);
 GstMapFlags yolo_cuda_map_flags (void);
 
 /**
- * yolo_cuda_ensure_context:
- * @device_id: of the CUDA device
- * @context: (inout): a GstCudaContext, or NULL to be found or made
+ * yolo_cuda_peer_context:
+ * @pad: of an element
+ * @device_id: of the CUDA device; -1: any
  *
- * Asks the neighbours, then the application, for their context of the device,
- * so that frames need no copy; makes one where nobody has any.
- *
- * Returns: FALSE if there is none to be had
+ * Returns: (transfer full): the GstCudaContext of whoever is on the other side, or NULL
  */
-gboolean yolo_cuda_ensure_context (GstElement *element, guint device_id, GstObject **context);
+GstObject *yolo_cuda_peer_context (GstPad *pad, gint device_id);
 
-/* For GstElementClass.set_context and GST_QUERY_CONTEXT: what neighbours say and ask. */
-void yolo_cuda_set_context (GstElement *element, GstContext *given, guint device_id, GstObject **context);
+/**
+ * yolo_cuda_given_context:
+ *
+ * Asks the application and the bins around the element.
+ *
+ * Returns: (transfer full): a GstCudaContext of the device, or NULL
+ */
+GstObject *yolo_cuda_given_context (GstElement *element, gint device_id);
+
+/**
+ * yolo_cuda_share_primary:
+ *
+ * Makes the device's primary context known as a GstCudaContext, so that elements
+ * that start later allocate in it. It is the one context that is the same in all
+ * pipelines of the process, in DeepStream and in the CUDA runtime.
+ *
+ * Returns: (transfer full): it, or NULL if the device cannot be used
+ */
+GstObject *yolo_cuda_share_primary (GstElement *element, guint device_id);
+
+/* Answers GST_QUERY_CONTEXT. @context: (nullable) */
 gboolean yolo_cuda_context_query (GstElement *element, GstQuery *query, GstObject *context);
 
-/* The CUcontext of a GstCudaContext. */
+/* Of a GstCudaContext: its CUcontext, its device, whether yolo_cuda_share_primary() made it. */
 gpointer yolo_cuda_context_handle (GstObject *context);
+guint yolo_cuda_context_device (GstObject *context);
+gboolean yolo_cuda_context_is_primary (GstObject *context);
 
 /**
  * yolo_cuda_describe:

@@ -4,7 +4,10 @@
 #include "infer-common.h"
 
 #include "cuda/device.h"
+#include "gst-plugin/yolocuda.h"
 
+#define GST_USE_UNSTABLE_API
+#include <gst/cuda/gstcudacontext.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -451,6 +454,121 @@ test_negotiation (void)
   run_clear (&run);
 }
 
+typedef struct {
+  GstObject *frames, *element;  /* GstCudaContext of the buffers, and what the element says it shares */
+} Contexts;
+
+static GstObject *
+ask_context (GstPad *pad)
+{
+  GstQuery *query = gst_query_new_context ("gst.cuda.context");
+  GstContext *context = NULL;
+  GstObject *shared = NULL;
+
+  if (gst_pad_query (pad, query)) {
+    gst_query_parse_context (query, &context);
+    g_assert_nonnull (context);
+    shared = g_value_dup_object (gst_structure_get_value (gst_context_get_structure (context), "gst.cuda.context"));
+  }
+  gst_query_unref (query);
+  return shared;
+}
+
+static GstPadProbeReturn
+see_contexts (GstPad *pad, GstPadProbeInfo *probe, Contexts *seen)
+{
+  gst_object_replace (&seen->frames, yolo_cuda_buffer_context (GST_PAD_PROBE_INFO_BUFFER (probe)));
+  gst_clear_object (&seen->element);
+  seen->element = ask_context (pad);
+  return GST_PAD_PROBE_OK;
+}
+
+/* Runs to the end and tells what context the element called "y" had, and its
+ * frames. @given: (nullable): what the application gives the pipeline */
+static Contexts
+run_contexts (const gchar *text, GstObject *given)
+{
+  Contexts seen = { NULL, NULL };
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *model = data_path (MODEL);
+  GstElement *pipeline = gst_parse_launch (text, &error);
+  GstElement *element;
+  GstMessage *message;
+  GstBus *bus;
+  GstPad *pad;
+
+  g_test_message ("%s", text);
+  g_assert_no_error (error);
+  if (given) {
+    GstContext *context = gst_context_new ("gst.cuda.context", TRUE);
+
+    gst_structure_set (gst_context_writable_structure (context), "gst.cuda.context", G_OBJECT_TYPE (given), given, NULL);
+    gst_element_set_context (pipeline, context);
+    gst_context_unref (context);
+  }
+  element = gst_bin_get_by_name (GST_BIN (pipeline), "y");
+  g_object_set (element, "model-file", model, NULL);
+  pad = gst_element_get_static_pad (element, "sink");
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, (GstPadProbeCallback) see_contexts, &seen, NULL);
+  bus = gst_element_get_bus (pipeline);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  message = gst_bus_timed_pop_filtered (bus, 300 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+  g_assert_nonnull (message);
+  g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_EOS);
+  gst_message_unref (message);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_object_unref (bus);
+  gst_object_unref (pad);
+  gst_object_unref (element);
+  gst_object_unref (pipeline);
+  g_assert_nonnull (seen.frames);
+  g_assert_nonnull (seen.element);
+  return seen;
+}
+
+static void
+contexts_clear (Contexts *seen)
+{
+  gst_object_unref (seen->frames);
+  gst_object_unref (seen->element);
+}
+
+#define UPLOAD "videotestsrc num-buffers=2 ! " TEST_CAPS " ! cudaupload ! " CUDA_CAPS " ! "
+
+/* The network runs in the context of the frames, whoever made it: they need no copy. */
+static void
+test_contexts (void)
+{
+  g_autofree gchar *model = data_path (MODEL);
+  g_autofree gchar *two = g_strdup_printf (UPLOAD "tee name=t ! queue ! yoloinfer name=y ! fakesink async=false "
+      "t. ! queue ! yoloinfer model-file=%s ! fakesink async=false", model);
+  g_assert_true (yolo_cuda_memory_supported ());
+  GstObject *own = GST_OBJECT (gst_cuda_context_new (0));
+  Contexts first = run_contexts (UPLOAD "yoloinfer name=y ! fakesink", NULL);
+  Contexts other = run_contexts (UPLOAD "yoloinfer name=y device=cuda ! yolooverlay ! cudadownload ! fakesink", NULL);
+  Contexts third = run_contexts (two, NULL);
+  Contexts given = run_contexts (UPLOAD "yoloinfer name=y ! fakesink", own);
+
+  g_assert_true (first.frames == first.element);
+  g_assert_true (other.frames == other.element);
+  g_assert_true (third.frames == third.element);
+  g_assert_true (given.element == own);
+  g_assert_true (given.frames == own);
+
+  /* Offered by the element, it is the same one in all pipelines: they share an engine. */
+  g_assert_true (yolo_cuda_context_is_primary (first.frames));
+  g_assert_true (yolo_cuda_context_is_primary (other.frames));
+  g_assert_true (yolo_cuda_context_is_primary (third.frames));
+  g_assert_false (yolo_cuda_context_is_primary (own));
+  g_assert_true (yolo_cuda_context_handle (first.frames) == yolo_cuda_context_handle (third.frames));
+
+  contexts_clear (&first);
+  contexts_clear (&other);
+  contexts_clear (&third);
+  contexts_clear (&given);
+  gst_object_unref (own);
+}
+
 /* An element on each of two devices, each with frames of its own. */
 static void
 test_two_devices (void)
@@ -481,6 +599,18 @@ test_two_devices (void)
   g_assert_cmpuint (compare_runs (&cpu, &runs[0], .3, .999, 1e-4), >, 2);
   run_clear (&runs[0]);
   run_clear (&cpu);
+
+  /* Who was not told a device follows the frames. */
+  Contexts seen = run_contexts ("videotestsrc num-buffers=2 ! " TEST_CAPS " ! cudaupload cuda-device-id=1 ! " CUDA_CAPS
+      " ! yoloinfer name=y ! fakesink", NULL);
+  g_assert_true (seen.frames == seen.element);
+  g_assert_cmpuint (yolo_cuda_context_device (seen.element), ==, 1);
+  contexts_clear (&seen);
+  seen = run_contexts ("videotestsrc num-buffers=2 ! " TEST_CAPS " ! cudaupload cuda-device-id=1 ! " CUDA_CAPS
+      " ! yoloinfer name=y cuda-device-id=0 ! fakesink", NULL);
+  g_assert_cmpuint (yolo_cuda_context_device (seen.frames), ==, 1);
+  g_assert_cmpuint (yolo_cuda_context_device (seen.element), ==, 0);
+  contexts_clear (&seen);
 }
 
 /* A device that is lost, a launch that is refused, memory that there is not:
@@ -586,6 +716,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gst-plugin/cuda/formats", test_formats);
   g_test_add_func ("/gst-plugin/cuda/video", test_video);
   g_test_add_func ("/gst-plugin/cuda/negotiation", test_negotiation);
+  g_test_add_func ("/gst-plugin/cuda/contexts", test_contexts);
   g_test_add_func ("/gst-plugin/cuda/nvmm", test_nvmm);
   g_test_add_func ("/gst-plugin/cuda/overlay", test_overlay);
   g_test_add_func ("/gst-plugin/cuda/chain", test_chain);
