@@ -117,6 +117,20 @@ load (YoloModel *model, guint device, gpointer context, YoloPrecision precision,
   return NULL;
 }
 
+static gint
+unknown_plane (YoloNet *base, const YoloFrame *frame)
+{
+  CudaNet *net = (CudaNet *) base;
+  gint plane = -1;
+
+  /* A device that cannot be used says so when the frame is to run. */
+  if (yolo_cuda_enter (net->device, NULL)) {
+    plane = yolo_upload_unknown_plane (net->device, frame);
+    yolo_cuda_leave (net->device);
+  }
+  return plane;
+}
+
 /* Microseconds of so many frames in batches of powers of two, none of which is
  * larger than their number; 0: not known. */
 static double
@@ -515,6 +529,7 @@ const YoloBackend yolo_cuda_backend = {
   .release = release,
   .submit = submit,
   .wait = wait,
+  .unknown_plane = unknown_plane,
   .drawer_new = yolo_cuda_drawer_new,
   .drawer_free = yolo_cuda_drawer_free,
   .draw = yolo_cuda_draw,

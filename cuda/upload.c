@@ -201,6 +201,27 @@ yolo_upload_frames (YoloUpload *upload, YoloCudaDevice *device, const YoloFrame 
   return TRUE;
 }
 
+/* Both ends of what is read: two questions a plane, each well under a microsecond. */
+int
+yolo_upload_unknown_plane (YoloCudaDevice *device, const YoloFrame *frame)
+{
+  PlaneSize sizes[3];
+
+  plane_sizes (frame, sizes);
+  for (int i = 0; i < 3; i++) {
+    CUdeviceptr first = (CUdeviceptr) frame->plane[i];
+    unsigned type;
+
+    if (sizes[i].rows == 0)
+      continue;
+    CUdeviceptr last = first + (sizes[i].rows - 1) * (CUdeviceptr) frame->stride[i] + sizes[i].bytes - 1;
+    if (device->driver->cuPointerGetAttribute (&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, first) != CUDA_SUCCESS
+        || device->driver->cuPointerGetAttribute (&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, last) != CUDA_SUCCESS)
+      return i;
+  }
+  return -1;
+}
+
 void
 yolo_upload_clear (YoloUpload *upload, YoloCudaDevice *device)
 {

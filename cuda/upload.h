@@ -33,6 +33,9 @@ typedef struct {
  */
 gboolean yolo_upload_frames (YoloUpload *upload, YoloCudaDevice *device, const YoloFrame *frames, guint n,
     YoloFrame *ready, CUstream stream, CUevent event, GError **error);
+/* As YoloBackend.unknown_plane. In the device's context. */
+int yolo_upload_unknown_plane (YoloCudaDevice *device, const YoloFrame *frame);
+
 void yolo_upload_clear (YoloUpload *upload, YoloCudaDevice *device);
 
 G_END_DECLS

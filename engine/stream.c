@@ -108,6 +108,7 @@ check_request (const YoloEngine * engine, const YoloRequest * request)
 {
   const YoloFrame *frame = &request->frame;
   guint planes = 1;
+  gint unknown = -1;
 
   if (frame->format >= YOLO_N_FORMATS)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
@@ -137,6 +138,11 @@ check_request (const YoloEngine * engine, const YoloRequest * request)
     if (frame->plane[i] == NULL)
       return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
           "A frame without memory for plane %u", i);
+  if (frame->memory != YOLO_MEMORY_HOST && engine->backend->unknown_plane != NULL)
+    unknown = engine->backend->unknown_plane (engine->net, frame);
+  if (unknown >= 0)
+    return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+        "A frame whose plane %d, at %p, is not in the memory of any CUDA device", unknown, frame->plane[unknown]);
   if (request->net_width == 0 || request->net_height == 0)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
         "A network input of %ux%u pixels", request->net_width, request->net_height);

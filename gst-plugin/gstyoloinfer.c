@@ -282,6 +282,10 @@ post_error (GstYoloInfer *self, const GError *error, const gchar *file)
       || error->domain == GST_STREAM_ERROR) {
     domain = error->domain;
     code = error->code;
+  } else if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT)) {
+    /* a frame that cannot be what its caps and metadata say */
+    domain = GST_STREAM_ERROR;
+    code = GST_STREAM_ERROR_FORMAT;
   } else if (error->domain == YOLO_NETWORK_ERROR) {
     switch ((YoloNetworkError) error->code) {
       case YOLO_NETWORK_ERROR_FILE:
@@ -632,7 +636,8 @@ finish_frame (GstYoloInfer *self, Frame *frame, GstFlowReturn *ret)
   if (frame->inferred) {
     g_array_set_size (self->last, 0);
     g_array_append_vals (self->last, objects->data, objects->len);
-  } else if (frame->repeat) {
+  } else if (frame->repeat && !(self->last->len > 0 && g_array_index (self->last, YoloObject, 0).slot > 0)) {
+    /* of a batch, the same place may be another camera's the next time */
     objects = self->last;
   }
 
@@ -645,8 +650,8 @@ finish_frame (GstYoloInfer *self, Frame *frame, GstFlowReturn *ret)
     yolo_meta_add (buffer, &self->info, (const YoloObject *) objects->data, objects->len,
         self->unique_id);
   }
-  if (self->memory == MEMORY_NVMM && frame->inferred)
-    yolo_ds_add (buffer, (const YoloObject *) objects->data, objects->len, self->unique_id);
+  if (self->memory == MEMORY_NVMM && (frame->inferred || objects->len > 0))
+    yolo_ds_add (buffer, (const YoloObject *) objects->data, objects->len, self->unique_id, frame->inferred);
   return buffer;
 }
 
@@ -969,7 +974,7 @@ make_parts (GstYoloInfer *self, Frame *frame, const Settings *settings)
   if (!map_surface (self, frame, &n))
     return FALSE;
   for (i = 0; i < n; i++)
-    if (!add_part (self, frame, settings, &self->surfaces[i], i + 1))
+    if (!add_part (self, frame, settings, &self->surfaces[i], n > 1 ? i + 1 : 0))
       return FALSE;
   return TRUE;
 }

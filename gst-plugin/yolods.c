@@ -63,7 +63,7 @@ add_object (NvDsBatchMeta *batch, NvDsFrameMeta *frame, const YoloObject *object
 }
 
 gboolean
-yolo_ds_add (GstBuffer *buffer, const YoloObject *objects, guint n, guint unique_id)
+yolo_ds_add (GstBuffer *buffer, const YoloObject *objects, guint n, guint unique_id, gboolean inferred)
 {
   static gsize opened = 0;
   NvDsBatchMeta *batch;
@@ -82,7 +82,8 @@ yolo_ds_add (GstBuffer *buffer, const YoloObject *objects, guint n, guint unique
     for (i = 0; i < n; i++)
       if ((objects[i].slot > 0 ? objects[i].slot - 1 : 0) == frame->batch_id)
         add_object (batch, frame, &objects[i], unique_id);
-    frame->bInferDone = 1;
+    if (inferred)
+      frame->bInferDone = 1;
   }
   lib.nvds_release_meta_lock (batch);
   return TRUE;

@@ -14,13 +14,14 @@ G_BEGIN_DECLS
  * yolo_ds_add:
  * @objects: of all frames of the batch; `slot` tells which, 0 the only one
  * @unique_id: unique_component_id of the objects
+ * @inferred: whether they were found in these frames, rather than repeated
  *
  * Adds the objects to the frames of the buffer's NvDsBatchMeta and marks all
- * frames as inferred. Takes the batch's lock.
+ * frames as inferred, if they were. Takes the batch's lock.
  *
  * Returns: FALSE if there is no such meta, or no DeepStream
  */
-gboolean yolo_ds_add (GstBuffer *buffer, const YoloObject *objects, guint n, guint unique_id);
+gboolean yolo_ds_add (GstBuffer *buffer, const YoloObject *objects, guint n, guint unique_id, gboolean inferred);
 
 G_END_DECLS
 

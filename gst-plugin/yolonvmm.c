@@ -176,9 +176,13 @@ yolo_nvmm_read (const void *data, gsize size, guint device, YoloFrame *frames, g
     case MEM_CUDA_DEVICE:
     case MEM_CUDA_UNIFIED:
       break;
+    case MEM_SURFACE_ARRAY:
+    case MEM_HANDLE:
+      return refuse (error, "an NVMM surface in memory of type %u, a Jetson's surface array, which is not supported; put "
+          "nvvideoconvert ! video/x-raw,format=NV12 before, into system memory", u32 (surface, SURFACE_MEM_TYPE));
     default:
       return refuse (error, "an NVMM surface in memory of type %u, which CUDA kernels cannot read; put "
-          "nvvideoconvert nvbuf-memory-type=2 before (2: CUDA device memory)", u32 (surface, SURFACE_MEM_TYPE));
+          "nvvideoconvert ! video/x-raw,format=NV12 before, into system memory", u32 (surface, SURFACE_MEM_TYPE));
   }
   if (u32 (surface, SURFACE_GPU_ID) != device)
     return refuse (error, "an NVMM surface on GPU %u, but the network runs on %u; set cuda-device-id=%u",

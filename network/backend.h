@@ -77,6 +77,11 @@ typedef struct {
       struct _YoloDecode *decode, GError **error);
   gboolean (*wait) (YoloExec *exec, GError **error);
 
+  /* The first plane of a frame in CUDA memory that is in no memory known to the
+   * driver; -1: none. A kernel that read it would end the context, and with it
+   * every stream. Any thread, quick. NULL: frames in CUDA memory are not taken. */
+  gint (*unknown_plane) (YoloNet *net, const struct _YoloFrame *frame);
+
   /* For frames in the device's memory; all NULL without. @context: a CUcontext
    * that outlives the drawer. @stream: the CUstream whose work so far writes the
    * frame, or NULL. Strokes are drawn in place and in their order; all is drawn

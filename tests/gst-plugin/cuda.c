@@ -13,6 +13,7 @@
 
 #define TEST_CAPS "video/x-raw,format=NV12,width=160,height=120,framerate=30/1"
 #define CUDA_CAPS "video/x-raw(memory:CUDAMemory)"
+#define NVMM_CAPS "video/x-raw(memory:NVMM),format=NV12,width=160,height=120,framerate=30/1"
 
 typedef struct {
   GPtrArray *frames;            /* GArray of YoloObject */
@@ -384,8 +385,7 @@ test_nvmm (void)
   }
   infer_teardown (h);
 
-  h = infer_harness (infer_new ("device", "cuda", "precision", "fp32", "confidence-threshold", "0.3", NULL),
-      "video/x-raw(memory:NVMM),format=NV12,width=160,height=120,framerate=30/1");
+  h = infer_harness (infer_new ("device", "cuda", "precision", "fp32", "confidence-threshold", "0.3", NULL), NVMM_CAPS);
   for (guint round = 0; round < 2; round++) {
     buffer = gst_buffer_new_wrapped_full (0, &batch, sizeof batch.surface, 0, sizeof batch.surface, NULL, NULL);
     g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_OK);
@@ -401,11 +401,40 @@ test_nvmm (void)
     }
     g_array_unref (found);
   }
+  /* One alone is a frame like any other, without a place in a batch. */
+  put (batch.surface, 8, 1);
+  buffer = gst_buffer_new_wrapped_full (0, &batch, sizeof batch.surface, 0, sizeof batch.surface, NULL, NULL);
+  g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_OK);
+  found = take_detections (gst_harness_pull (h), &info);
+  g_assert_cmpuint (assert_same_detections (found, expected[0], 0, 0, .05, 1e-4), >, 0);
+  g_assert_cmpuint (g_array_index (found, YoloObject, 0).slot, ==, 0);
+  g_array_unref (found);
+  put (batch.surface, 8, N);
+
   /* One that lies about its size is an error, and nothing is read. */
   put (batch.list[1], 4, 5000);
   gst_harness_push (h, gst_buffer_new_wrapped_full (0, &batch, sizeof batch.surface, 0, sizeof batch.surface, NULL, NULL));
   check_message (h->element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "does not fit");
   infer_teardown (h);
+  put (batch.list[1], 4, HEIGHT);
+
+  /* Nor is memory that CUDA does not know, or less of it than there should be;
+   * others in the same engine do not notice. */
+  GstHarness *other = infer_harness (infer_new ("device", "cuda", "precision", "fp32", "confidence-threshold", "0.3", NULL),
+      TEST_CAPS);
+  const gpointer wrong[] = { &info, (gpointer) (memory[1] + (1 << 14)) };
+  /* a card gives memory in larger pieces than were asked for */
+  for (guint i = 0; i < (g_getenv ("GPUSIM_CACHE") != NULL ? 2 : 1); i++) {
+    h = infer_harness (infer_new ("device", "cuda", "precision", "fp32", "confidence-threshold", "0.3", NULL), NVMM_CAPS);
+    memcpy (batch.list[1] + 40, &wrong[i], 8);
+    gst_harness_push (h, gst_buffer_new_wrapped_full (0, &batch, sizeof batch.surface, 0, sizeof batch.surface, NULL, NULL));
+    check_message (h->element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+        "is not in the memory of any CUDA device");
+    g_assert_cmpint (gst_harness_push (other, make_picture (&info)), ==, GST_FLOW_OK);
+    gst_buffer_unref (gst_harness_pull (other));
+    infer_teardown (h);
+  }
+  infer_teardown (other);
   for (guint i = 0; i < N; i++) {
     device->driver->cuMemFree (memory[i]);
     g_array_unref (expected[i]);

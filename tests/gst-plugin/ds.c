@@ -29,11 +29,14 @@ test_batch (void)
   GstBuffer *buffer = gst_buffer_new ();
   const NvDsObjectMeta *object;
 
-  g_assert_false (yolo_ds_add (buffer, objects, G_N_ELEMENTS (objects), 4));
+  g_assert_false (yolo_ds_add (buffer, objects, G_N_ELEMENTS (objects), 4, TRUE));
   for (guint i = 0; i < 3; i++)
     batch.frame_meta_list = g_list_append (batch.frame_meta_list, &frames[i]);
   gst_mini_object_set_qdata (GST_MINI_OBJECT (buffer), g_quark_from_static_string ("batch"), &batch, NULL);
-  g_assert_true (yolo_ds_add (buffer, objects, G_N_ELEMENTS (objects), 4));
+  /* repeated, if there were any */
+  g_assert_true (yolo_ds_add (buffer, objects, 0, 4, FALSE));
+  g_assert_false (frames[0].bInferDone);
+  g_assert_true (yolo_ds_add (buffer, objects, G_N_ELEMENTS (objects), 4, TRUE));
   g_assert_false (batch.locked);
 
   g_assert_cmpuint (g_list_length (frames[1].obj_meta_list), ==, 2);    /* batch_id 0 */

@@ -157,7 +157,7 @@ test_wrong (void)
     const gchar *part;          /* of the error */
   } rows[] = {
     { -1, 0, 3, "cuda-device-id=3" }, { -1, 4, 5000, "frames" }, { -1, 8, 5, "5 of 4" }, { -1, 8, 0xffffffff, "frames" },
-    { -1, 16, 4, "memory of type 4" }, { -1, 16, 6, "memory of type 6" }, { -1, 16, 99, "memory of type 99" },
+    { -1, 16, 4, "a Jetson's surface array" }, { -1, 16, 6, "memory of type 6" }, { -1, 16, 99, "memory of type 99" },
     { 1, 0, 0, "frame 1: an NVMM surface of 0x48" }, { 2, 4, 100000, "64x100000" }, { 3, 12, 1000, "color format 1000" },
     { 0, 16, 1, "block-linear" }, { 0, 32, 256 * 71, "does not fit" }, { 0, 32, 0, "does not fit" },
     { 1, 48, 1, "does not fit" }, { 1, 48 + 56, 0xffffff00, "does not fit" }, { 1, 48 + 36, 63, "does not fit" },
