@@ -1,8 +1,8 @@
 /* Detections on buffers: the one place that writes and reads them.
  * GstVideoRegionOfInterestMeta in DL Streamer's layout (roi_type = label,
  * param structure "detection" with x_min x_max y_min y_max normalised,
- * confidence, label_id; batch_id where a buffer holds several frames) and, built against GStreamer 1.24 or newer,
- * GstAnalyticsRelationMeta too. */
+ * confidence, label_id; batch_id where a buffer holds several frames) and, built
+ * against GStreamer 1.24 or newer, GstAnalyticsRelationMeta too. */
 
 #ifndef YOLO_META_H
 #define YOLO_META_H

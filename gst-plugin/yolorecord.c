@@ -56,6 +56,8 @@ add_json_object (JsonBuilder *builder, const YoloRecord *record, const YoloObjec
   add_int (builder, "h", box[3]);
   if (object->object_id >= 0)
     add_int (builder, "id", object->object_id);
+  if (object->slot > 0)
+    add_int (builder, "batch_id", object->slot - 1);
   if (label)
     add_string (builder, "roi_type", label);
   json_builder_set_member_name (builder, "detection");

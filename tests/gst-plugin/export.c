@@ -174,6 +174,7 @@ test_json_lines (void)
   begin (&f);
   for (i = 0; i < G_N_ELEMENTS (labels); i++)
     objects[i] = object (20.5 + i, (gint) i - 1, labels[i], i == 2 ? 7 : -1);
+  objects[1].slot = 5;          /* of a batch */
   g_assert_cmpint (push (&f, objects, G_N_ELEMENTS (objects)), ==, GST_FLOW_OK);
   g_assert_cmpint (push (&f, NULL, 0), ==, GST_FLOW_OK);
 
@@ -202,6 +203,7 @@ test_json_lines (void)
     g_assert_cmpint (json_object_get_int_member (o, "w"), ==, 50);
     g_assert_cmpint (json_object_get_int_member (o, "h"), ==, 20);
     g_assert_cmpint (json_object_get_int_member_with_default (o, "id", -1), ==, i == 2 ? 7 : -1);
+    g_assert_cmpint (json_object_get_int_member_with_default (o, "batch_id", -1), ==, i == 1 ? 4 : -1);
     g_assert_cmpstr (json_object_get_string_member_with_default (o, "roi_type", NULL), ==, valid);
     detection = json_object_get_object_member (o, "detection");
     g_assert_cmpstr (json_object_get_string_member_with_default (detection, "label", NULL), ==, valid);
