@@ -32,6 +32,31 @@ open_libraries (void)
   return TRUE;
 }
 
+static const NvOSD_ColorParams red = { 1, 0, 0, 1 }, white = { 1, 1, 1, 1 }, black = { 0, 0, 0, 1 };
+
+/* What nvdsosd draws: a box, and the label on its upper edge. */
+static void
+set_look (NvDsObjectMeta *meta, const YoloObject *object, const char *label)
+{
+  const gfloat text_height = 20;        /* pixels, of the font with its border */
+
+  meta->rect_params.left = object->x;
+  meta->rect_params.top = object->y;
+  meta->rect_params.width = object->w;
+  meta->rect_params.height = object->h;
+  meta->rect_params.border_width = 3;
+  meta->rect_params.border_color = red;
+  /* on the heap: it goes with the meta; the font's name stays ours */
+  meta->text_params.display_text = g_strdup (label);
+  meta->text_params.x_offset = (guint) MAX (object->x, 0);
+  meta->text_params.y_offset = (guint) MAX (object->y - text_height, 0);
+  meta->text_params.font_params.font_name = (char *) "Sans";
+  meta->text_params.font_params.font_size = 11;
+  meta->text_params.font_params.font_color = white;
+  meta->text_params.set_bg_clr = 1;
+  meta->text_params.text_bg_clr = black;
+}
+
 static void
 add_object (NvDsBatchMeta *batch, NvDsFrameMeta *frame, const YoloObject *object, guint unique_id)
 {
@@ -48,17 +73,8 @@ add_object (NvDsBatchMeta *batch, NvDsFrameMeta *frame, const YoloObject *object
   meta->detector_bbox_info.org_bbox_coords.top = object->y;
   meta->detector_bbox_info.org_bbox_coords.width = object->w;
   meta->detector_bbox_info.org_bbox_coords.height = object->h;
-  meta->rect_params.left = object->x;
-  meta->rect_params.top = object->y;
-  meta->rect_params.width = object->w;
-  meta->rect_params.height = object->h;
-  meta->rect_params.border_width = 3;
-  meta->rect_params.border_color.red = 1;
-  meta->rect_params.border_color.green = 0;
-  meta->rect_params.border_color.blue = 0;
-  meta->rect_params.border_color.alpha = 1;
   g_strlcpy (meta->obj_label, label, sizeof meta->obj_label);
-  meta->text_params.display_text = g_strdup (label);
+  set_look (meta, object, label);
   lib.nvds_add_obj_meta_to_frame (frame, meta, NULL);
 }
 

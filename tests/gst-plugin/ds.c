@@ -53,6 +53,10 @@ test_batch (void)
   g_assert_cmpfloat (object->detector_bbox_info.org_bbox_coords.width, ==, 3);
   g_assert_cmpstr (object->obj_label, ==, "cat");
   g_assert_cmpstr (object->text_params.display_text, ==, "cat");
+  g_assert_cmpuint (object->text_params.x_offset, ==, 1);
+  g_assert_cmpuint (object->text_params.y_offset, ==, 0);       /* there is no room above */
+  g_assert_nonnull (object->text_params.font_params.font_name);
+  g_assert_cmpuint (object->text_params.font_params.font_size, >, 0);
   object = frames[0].obj_meta_list->data;
   g_assert_cmpuint (strlen (object->obj_label), ==, 127);
   for (guint i = 0; i < 3; i++) {

@@ -11,7 +11,14 @@
 
 typedef struct { double red, green, blue, alpha; } NvOSD_ColorParams;
 typedef struct { float left, top, width, height; unsigned int border_width; NvOSD_ColorParams border_color; } NvOSD_RectParams;
-typedef struct { char *display_text; } NvOSD_TextParams;
+typedef struct { char *font_name; unsigned int font_size; NvOSD_ColorParams font_color; } NvOSD_FontParams;
+typedef struct {
+  char *display_text;
+  unsigned int x_offset, y_offset;
+  NvOSD_FontParams font_params;
+  int set_bg_clr;
+  NvOSD_ColorParams text_bg_clr;
+} NvOSD_TextParams;
 typedef struct { float left, top, width, height; } NvBbox_Coords;
 typedef struct { NvBbox_Coords org_bbox_coords; } NvDsComp_BboxInfo;
 
