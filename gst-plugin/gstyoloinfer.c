@@ -872,9 +872,12 @@ map_video (GstYoloInfer *self, Frame *frame, YoloFrame *described)
 {
   const GstVideoColorimetry *color = &GST_VIDEO_INFO_COLORIMETRY (&self->info);
   const GstMapFlags flags = GST_MAP_READ | (self->memory == MEMORY_CUDA ? yolo_cuda_map_flags () : 0);
+  GstVideoInfo info = self->info;
   guint i;
 
-  frame->mapped = gst_video_frame_map (&frame->video, &self->info, frame->buffer, flags);
+  if (self->memory == MEMORY_CUDA)
+    yolo_cuda_layout (frame->buffer, &info);
+  frame->mapped = gst_video_frame_map (&frame->video, &info, frame->buffer, flags);
   if (!frame->mapped || !planes_fit (&frame->video)) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("a frame does not hold what its caps say"),
         ("%" G_GSIZE_FORMAT " bytes for %dx%d %s", gst_buffer_get_size (frame->buffer),

@@ -333,12 +333,15 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   YoloRect visible;
   Settings settings;
   gboolean mapped, drawn = TRUE;
+  GstVideoInfo info = self->info;
   g_autoptr (GError) error = NULL;
 
   if (self->objects->len == 0)
     return GST_FLOW_OK;
 
-  mapped = gst_video_frame_map (&frame, &self->info, buffer,
+  if (self->cuda)
+    yolo_cuda_layout (buffer, &info);
+  mapped = gst_video_frame_map (&frame, &info, buffer,
       GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF | (self->cuda ? yolo_cuda_map_flags () : 0));
   if (!mapped || !planes_fit (&frame)) {
     if (mapped)

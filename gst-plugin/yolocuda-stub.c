@@ -54,6 +54,11 @@ yolo_cuda_context_is_primary (GstObject *context)
   return FALSE;
 }
 
+void
+yolo_cuda_layout (GstBuffer *buffer, GstVideoInfo *info)
+{
+}
+
 gboolean
 yolo_cuda_describe (GstBuffer *buffer, YoloFrame *frame)
 {

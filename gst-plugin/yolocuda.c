@@ -7,6 +7,7 @@
 #include <gst/cuda/gstcudautils.h>
 
 #include <dlfcn.h>
+#include <string.h>
 
 gboolean
 yolo_cuda_memory_supported (void)
@@ -164,6 +165,19 @@ memory_of (GstBuffer *buffer)
   GstMemory *memory = gst_buffer_n_memory (buffer) > 0 ? gst_buffer_peek_memory (buffer, 0) : NULL;
 
   return memory != NULL && gst_is_cuda_memory (memory) ? GST_CUDA_MEMORY_CAST (memory) : NULL;
+}
+
+void
+yolo_cuda_layout (GstBuffer *buffer, GstVideoInfo *info)
+{
+  GstCudaMemory *memory = memory_of (buffer);
+
+  if (memory == NULL || GST_VIDEO_INFO_FORMAT (&memory->info) != GST_VIDEO_INFO_FORMAT (info)
+      || memory->info.width != info->width || memory->info.height != info->height)
+    return;
+  memcpy (info->stride, memory->info.stride, sizeof info->stride);
+  memcpy (info->offset, memory->info.offset, sizeof info->offset);
+  info->size = memory->info.size;
 }
 
 GstObject *

@@ -56,6 +56,16 @@ guint yolo_cuda_context_device (GstObject *context);
 gboolean yolo_cuda_context_is_primary (GstObject *context);
 
 /**
+ * yolo_cuda_layout:
+ * @info: (inout): of the caps
+ *
+ * Strides and offsets of the buffer's memory, for gst_video_frame_map(). A
+ * GstVideoMeta, where there is one, tells them itself; pools of CUDA memory,
+ * whose rows are padded, need not add one.
+ */
+void yolo_cuda_layout (GstBuffer *buffer, GstVideoInfo *info);
+
+/**
  * yolo_cuda_describe:
  * @frame: (inout): its memory kind, context and stream are set
  *

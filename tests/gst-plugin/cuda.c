@@ -8,6 +8,7 @@
 
 #define GST_USE_UNSTABLE_API
 #include <gst/cuda/gstcudacontext.h>
+#include <gst/cuda/gstcudamemory.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -97,7 +98,52 @@ add_objects (GstPad *pad, GstPadProbeInfo *probe, guint *n)
   return GST_PAD_PROBE_OK;
 }
 
-/* Runs to the end; the sink is called "sink". To an element called "objects" come some. */
+static GstPadProbeReturn
+drop_video_meta (GstPad *pad, GstPadProbeInfo *probe, gpointer user_data)
+{
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (probe), *bare = gst_buffer_new ();
+  GstVideoMeta *meta = gst_buffer_get_video_meta (buffer);
+
+  g_assert_nonnull (meta);
+  g_assert_cmpint (meta->stride[0], >, (gint) meta->width);
+  gst_buffer_copy_into (bare, buffer, GST_BUFFER_COPY_MEMORY | GST_BUFFER_COPY_TIMESTAMPS, 0, -1);
+  gst_buffer_add_parent_buffer_meta (bare, buffer);
+  gst_buffer_unref (buffer);
+  GST_PAD_PROBE_INFO_DATA (probe) = bare;
+  return GST_PAD_PROBE_OK;
+}
+
+/* For GStreamer's own downloader, which does not look at the memory. */
+static GstPadProbeReturn
+add_video_meta (GstPad *pad, GstPadProbeInfo *probe, gpointer user_data)
+{
+  GstBuffer *buffer = gst_buffer_make_writable (GST_PAD_PROBE_INFO_BUFFER (probe));
+  GstVideoInfo *info = &((GstCudaMemory *) gst_buffer_peek_memory (buffer, 0))->info;
+
+  g_assert_null (gst_buffer_get_video_meta (buffer));
+  gst_buffer_add_video_meta_full (buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_INFO_FORMAT (info),
+      info->width, info->height, GST_VIDEO_INFO_N_PLANES (info), info->offset, info->stride);
+  GST_PAD_PROBE_INFO_DATA (probe) = buffer;
+  return GST_PAD_PROBE_OK;
+}
+
+/* On what comes to the element, if there is one of the name. */
+static void
+add_probe (GstElement *pipeline, const gchar *name, GstPadProbeCallback function)
+{
+  GstElement *element = gst_bin_get_by_name (GST_BIN (pipeline), name);
+  GstPad *pad;
+
+  if (element == NULL)
+    return;
+  pad = gst_element_get_static_pad (element, "sink");
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, function, NULL, NULL);
+  gst_object_unref (pad);
+  gst_object_unref (element);
+}
+
+/* Runs to the end; the sink is called "sink". To an element called "objects" come
+ * some; from what comes to "no-meta" the GstVideoMeta is taken, to "meta" it is added. */
 static Run
 run_pipeline (const gchar *format, ...)
 {
@@ -131,6 +177,9 @@ run_pipeline (const gchar *format, ...)
     gst_object_unref (pad);
     gst_object_unref (objects);
   }
+
+  add_probe (pipeline, "no-meta", drop_video_meta);
+  add_probe (pipeline, "meta", add_video_meta);
 
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   bus = gst_element_get_bus (pipeline);
@@ -223,6 +272,23 @@ test_detections (void)
   run_clear (&cpu);
 }
 
+/* Strides come from the memory where no meta tells them: pools need not add one. */
+static void
+test_no_meta (void)
+{
+  g_autofree gchar *model = data_path (MODEL);
+  const gchar *tail = "yoloinfer device=%s precision=fp32 confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink name=sink";
+  g_autofree gchar *on_cpu = g_strdup_printf (tail, "cpu", model), *on_cuda = g_strdup_printf (tail, "cuda", model);
+  Run cpu = run_pipeline ("videotestsrc num-buffers=1 ! " TEST_CAPS " ! %s", on_cpu);
+  Run run = run_pipeline ("videotestsrc num-buffers=1 ! " TEST_CAPS " ! cudaupload ! " CUDA_CAPS " ! identity name=no-meta ! %s",
+      on_cuda);
+
+  g_assert_true (run.cuda);
+  g_assert_cmpuint (compare_runs (&cpu, &run, .3, .999, 1e-4), >, 2);
+  run_clear (&cpu);
+  run_clear (&run);
+}
+
 /* All formats that both GStreamer's uploader and the element take. */
 static void
 test_formats (void)
@@ -289,7 +355,8 @@ test_overlay (void)
     Run host = run_pipeline ("videotestsrc num-buffers=2 pattern=ball ! video/x-raw,%s ! yolooverlay name=objects ! "
         "fakesink name=sink", caps[i]);
     Run run = run_pipeline ("videotestsrc num-buffers=2 pattern=ball ! video/x-raw,%s ! cudaupload ! " CUDA_CAPS
-        " ! yolooverlay name=objects ! " CUDA_CAPS " ! cudadownload ! video/x-raw ! fakesink name=sink", caps[i]);
+        " ! %s ! yolooverlay name=objects ! %s ! " CUDA_CAPS " ! cudadownload ! video/x-raw ! fakesink name=sink", caps[i],
+        i == 0 ? "identity name=no-meta" : "identity", i == 0 ? "identity name=meta" : "identity");
     Run plain = run_pipeline ("videotestsrc num-buffers=2 pattern=ball ! video/x-raw,%s ! fakesink name=sink", caps[i]);
 
     g_assert_null (run.error);
@@ -743,6 +810,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gst-plugin/cuda/lost", test_lost_device);
   g_test_add_func ("/gst-plugin/cuda/detections", test_detections);
   g_test_add_func ("/gst-plugin/cuda/formats", test_formats);
+  g_test_add_func ("/gst-plugin/cuda/no-meta", test_no_meta);
   g_test_add_func ("/gst-plugin/cuda/video", test_video);
   g_test_add_func ("/gst-plugin/cuda/negotiation", test_negotiation);
   g_test_add_func ("/gst-plugin/cuda/contexts", test_contexts);
