@@ -35,8 +35,10 @@
  * for the frames before them anyway, and a query for its answer.)
  *
  * Locks: `lock` guards the queue and what belongs to it; the object lock
- * guards properties. Neither is held while the engine, a pad or the bus is
- * called, so that the engine may call back whenever it likes. */
+ * guards properties and which engine and stream there are. Neither is held
+ * while the engine, a pad or the bus is called, so that the engine may call
+ * back whenever it likes; yolo_stream_set_active(), which waits for nobody, is
+ * the exception. */
 
 #include "gst-plugin/gstyoloinfer.h"
 #include "gst-plugin/yolocuda.h"
@@ -192,7 +194,7 @@ struct _GstYoloInfer {
   YoloEngine *engine;           /* object lock */
   GstObject *engine_context;    /* GstCudaContext that it runs in; NULL: the device's primary one, or the CPU */
   guint engine_device;          /* as CUDA counts */
-  YoloStream *stream;
+  YoloStream *stream;           /* written with the object lock; by whom pads are flushed or streaming */
   const YoloModel *model;
   GQuark *labels;               /* [n_classes]; object lock, constant meanwhile */
   gboolean auto_size;
@@ -1173,8 +1175,12 @@ settle_context (GstYoloInfer *self)
   GstBaseTransform *trans = GST_BASE_TRANSFORM (self);
   const gint device_id = wanted_device (self);
   GstObject *context = NULL;
+  YoloDevice device;
 
-  if (self->device != YOLO_DEVICE_CPU && yolo_cuda_memory_supported ()) {
+  GST_OBJECT_LOCK (self);
+  device = self->device;
+  GST_OBJECT_UNLOCK (self);
+  if (device != YOLO_DEVICE_CPU && yolo_cuda_memory_supported ()) {
     context = get_context (self);
     if (context && device_id >= 0 && yolo_cuda_context_device (context) != (guint) device_id)
       gst_clear_object (&context);
@@ -1454,7 +1460,12 @@ gst_yolo_infer_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *outc
     return FALSE;
   }
   if (!set_memory (self, incaps, &error)) {
-    post_error (self, error, NULL);
+    g_autofree gchar *file = NULL;
+
+    GST_OBJECT_LOCK (self);
+    file = g_strdup (self->model_file);
+    GST_OBJECT_UNLOCK (self);
+    post_error (self, error, file);
     return FALSE;
   }
   self->since_inferred = 0;
@@ -1503,10 +1514,14 @@ static void
 unload (GstYoloInfer *self)
 {
   YoloEngine *engine;
+  YoloStream *stream;
   GstObject *context;
 
-  if (self->stream)
-    yolo_stream_close (g_steal_pointer (&self->stream));
+  GST_OBJECT_LOCK (self);
+  stream = g_steal_pointer (&self->stream);
+  GST_OBJECT_UNLOCK (self);
+  if (stream)
+    yolo_stream_close (stream);
   GST_OBJECT_LOCK (self);
   engine = g_steal_pointer (&self->engine);
   context = g_steal_pointer (&self->engine_context);
@@ -1541,6 +1556,7 @@ load (GstYoloInfer *self, GstObject *context, GError **error)
   g_autofree gchar *roi = NULL, *engine_id = NULL;
   YoloEngineConfig config;
   YoloEngine *engine;
+  YoloStream *stream;
   GQuark *labels;
   guint batch_size;
   guint64 batch_timeout;
@@ -1601,7 +1617,10 @@ load (GstYoloInfer *self, GstObject *context, GError **error)
   /* a default does not overrule what another element of the engine has set */
   if (batching_set)
     yolo_engine_set_batching (engine, batch_size, batch_timeout);
-  self->stream = yolo_engine_open_stream (engine, self->max_in_flight, on_result, self);
+  stream = yolo_engine_open_stream (engine, self->max_in_flight, on_result, self);
+  GST_OBJECT_LOCK (self);
+  self->stream = stream;
+  GST_OBJECT_UNLOCK (self);
   /* of auto, the size is known when frames come */
   return self->auto_size || yolo_engine_prepare (engine, self->net_width, self->net_height, error);
 }
@@ -1712,8 +1731,12 @@ gst_yolo_infer_change_state (GstElement *element, GstStateChange transition)
   if (transition == GST_STATE_CHANGE_NULL_TO_READY)
     settle_context (self);
   /* other streams' batches do not wait for a paused one */
-  if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED && self->stream)
-    yolo_stream_set_active (self->stream, FALSE);
+  if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED) {
+    GST_OBJECT_LOCK (self);
+    if (self->stream)
+      yolo_stream_set_active (self->stream, FALSE);
+    GST_OBJECT_UNLOCK (self);
+  }
   ret = GST_ELEMENT_CLASS (gst_yolo_infer_parent_class)->change_state (element, transition);
   if (transition == GST_STATE_CHANGE_READY_TO_NULL)
     take_context (self, NULL);

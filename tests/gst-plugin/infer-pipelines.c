@@ -2,6 +2,7 @@
 
 #include "infer-common.h"
 
+#include <gst/base/gstpushsrc.h>
 #include <string.h>
 
 #define CAPS "video/x-raw,format=NV12,width=160,height=120,framerate=30/1"
@@ -353,6 +354,63 @@ test_ended_neighbour (void)
   stop (pipeline);
 }
 
+/* A source that would rather give memory that is not taken gives what is. */
+
+#define PLAIN_CAPS "video/x-raw,format=GRAY8,width=64,height=64,framerate=30/1"
+
+typedef GstPushSrc TestSrc;
+typedef GstPushSrcClass TestSrcClass;
+GType test_src_get_type (void);
+G_DEFINE_TYPE (TestSrc, test_src, GST_TYPE_PUSH_SRC)
+
+static GstStaticPadTemplate test_src_template = GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS ("video/x-raw(memory:GLMemory),format=RGBA,width=64,height=64,framerate=30/1; "
+        "video/x-raw(memory:DMABuf),format=NV12,width=64,height=64,framerate=30/1; " PLAIN_CAPS));
+
+static GstFlowReturn
+test_src_create (GstPushSrc *src, GstBuffer **buffer)
+{
+  *buffer = gst_buffer_new_allocate (NULL, 64 * 64, NULL);
+  gst_buffer_memset (*buffer, 0, 0, -1);
+  return GST_FLOW_OK;
+}
+
+static void
+test_src_class_init (TestSrcClass *klass)
+{
+  klass->create = test_src_create;
+  gst_element_class_add_static_pad_template (GST_ELEMENT_CLASS (klass), &test_src_template);
+  gst_element_class_set_static_metadata (GST_ELEMENT_CLASS (klass), "source", "Source", "memory to choose", "tests");
+}
+
+static void
+test_src_init (TestSrc *self)
+{
+}
+
+static void
+test_other_memory (void)
+{
+  GstElement *pipeline = parse ("YOLOINFER name=y ! fakesink"), *y = gst_bin_get_by_name (GST_BIN (pipeline), "y");
+  GstElement *src = g_object_new (test_src_get_type (), "num-buffers", 2, NULL);
+  g_autoptr (GstCaps) expected = gst_caps_from_string (PLAIN_CAPS);
+  GstCaps *caps;
+  GstPad *pad;
+
+  gst_bin_add (GST_BIN (pipeline), src);
+  g_assert_true (gst_element_link (src, y));
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  g_assert_cmpint (wait_for_end (pipeline, NULL), ==, GST_MESSAGE_EOS);
+  g_assert_cmpuint (stat_of (pipeline, "y", "inferred"), ==, 2);
+  pad = gst_element_get_static_pad (y, "sink");
+  caps = gst_pad_get_current_caps (pad);
+  g_assert_true (gst_caps_is_equal (caps, expected));
+  gst_caps_unref (caps);
+  gst_object_unref (pad);
+  gst_object_unref (y);
+  stop (pipeline);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -363,6 +421,7 @@ main (int argc, char **argv)
   g_test_add_func ("/yoloinfer/pipelines/seek", test_seek);
   g_test_add_func ("/yoloinfer/pipelines/seek-within-push", test_seek_within_push);
   g_test_add_func ("/yoloinfer/pipelines/live", test_live);
+  g_test_add_func ("/yoloinfer/pipelines/other-memory", test_other_memory);
   g_test_add_func ("/yoloinfer/pipelines/shared", test_shared);
   g_test_add_func ("/yoloinfer/pipelines/failing-neighbour", test_failing_neighbour);
   g_test_add_func ("/yoloinfer/pipelines/ended-neighbour", test_ended_neighbour);
