@@ -110,6 +110,7 @@ read_params (const guint8 *params, YoloFrame *frame, GError **error)
 {
   const guint width = u32 (params, PARAMS_WIDTH), height = u32 (params, PARAMS_HEIGHT);
   const guint format = u32 (params, PARAMS_FORMAT);
+  const gpointer data = pointer (params, PARAMS_DATA);
   guint i;
 
   if (width < 1 || height < 1 || width > 32768 || height > 32768)
@@ -117,8 +118,10 @@ read_params (const guint8 *params, YoloFrame *frame, GError **error)
   if (u32 (params, PARAMS_LAYOUT) != 0)
     return refuse (error, "an NVMM surface with block-linear layout; put an nvvideoconvert before, which makes it "
         "pitch-linear");
-  if (pointer (params, PARAMS_DATA) == NULL)
+  if (data == NULL)
     return refuse (error, "an NVMM surface without memory");
+  if ((guintptr) data > G_MAXSIZE - u32 (params, PARAMS_DATA_SIZE))
+    return refuse (error, "an NVMM surface at %p, behind which there is no memory", data);
   for (i = 0; i < G_N_ELEMENTS (formats) && formats[i].format != format; i++) {
   }
   if (i == G_N_ELEMENTS (formats))

@@ -183,6 +183,8 @@ test_wrong (void)
   surface_init (&s, 64, 4, 4);
   put_pointer (params (&s, 2), 40, NULL);
   g_assert_false (yolo_nvmm_read (s.surface, 64, 0, frames, &n, NULL));
+  put_pointer (params (&s, 2), 40, (gpointer) (G_MAXSIZE - 256 * 72 + 1));
+  g_assert_false (yolo_nvmm_read (s.surface, 64, 0, frames, &n, NULL));
   surface_init (&s, 64, 4, 4);
   g_assert_false (yolo_nvmm_read (s.surface, 63, 0, frames, &n, NULL));
   /* an unknown size, and a second element that is plausible in no layout */
