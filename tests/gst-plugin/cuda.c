@@ -391,6 +391,17 @@ test_chain (void)
   run_clear (&plain);
 }
 
+/* As an application does it. */
+static void
+give_context (GstElement *element, GstObject *given)
+{
+  GstContext *context = gst_context_new ("gst.cuda.context", TRUE);
+
+  gst_structure_set (gst_context_writable_structure (context), "gst.cuda.context", G_OBJECT_TYPE (given), given, NULL);
+  gst_element_set_context (element, context);
+  gst_context_unref (context);
+}
+
 static void
 put (guint8 *p, gsize offset, guint32 value)
 {
@@ -452,7 +463,12 @@ test_nvmm (void)
   }
   infer_teardown (h);
 
-  h = infer_harness (infer_new ("device", "cuda", "precision", "fp32", "confidence-threshold", "0.3", NULL), NVMM_CAPS);
+  /* Whatever context it was given: DeepStream's is the primary one, to which it moves. */
+  GstElement *element = infer_new ("device", "cuda", "precision", "fp32", "confidence-threshold", "0.3", NULL);
+  g_assert_true (yolo_cuda_memory_supported ());
+  GstObject *own = GST_OBJECT (gst_cuda_context_new (0));
+  give_context (element, own);
+  h = infer_harness (element, NVMM_CAPS);
   for (guint round = 0; round < 2; round++) {
     buffer = gst_buffer_new_wrapped_full (0, &batch, sizeof batch.surface, 0, sizeof batch.surface, NULL, NULL);
     g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_OK);
@@ -502,6 +518,7 @@ test_nvmm (void)
     infer_teardown (h);
   }
   infer_teardown (other);
+  gst_object_unref (own);
   for (guint i = 0; i < N; i++) {
     device->driver->cuMemFree (memory[i]);
     g_array_unref (expected[i]);
@@ -595,13 +612,8 @@ run_contexts (const gchar *text, GstObject *given)
 
   g_test_message ("%s", text);
   g_assert_no_error (error);
-  if (given) {
-    GstContext *context = gst_context_new ("gst.cuda.context", TRUE);
-
-    gst_structure_set (gst_context_writable_structure (context), "gst.cuda.context", G_OBJECT_TYPE (given), given, NULL);
-    gst_element_set_context (pipeline, context);
-    gst_context_unref (context);
-  }
+  if (given)
+    give_context (pipeline, given);
   element = gst_bin_get_by_name (GST_BIN (pipeline), "y");
   g_object_set (element, "model-file", model, NULL);
   pad = gst_element_get_static_pad (element, "sink");
