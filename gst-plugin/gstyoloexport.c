@@ -256,6 +256,18 @@ warn_of_missing_ids (GstYoloExport *self, guint n)
       ("%u in frame %" G_GUINT64_FORMAT, n, self->frame));
 }
 
+/* Whether the objects are of several frames in one buffer. */
+static gboolean
+is_batch (const GArray *objects)
+{
+  guint i;
+
+  for (i = 0; i < objects->len; i++)
+    if (g_array_index (objects, YoloObject, i).slot > 0)
+      return TRUE;
+  return FALSE;
+}
+
 static gboolean
 export (GstYoloExport *self, const YoloRecord *record, const Settings *settings, GError **error)
 {
@@ -300,6 +312,12 @@ gst_yolo_export_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   gboolean good;
 
   yolo_meta_read (buffer, &self->info, self->objects);
+  if (self->format != FORMAT_JSON_LINES && is_batch (self->objects)) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        ("A buffer holds several frames, and the format has a place for one: take format=json-lines, "
+            "or put nvstreamdemux before."), (NULL));
+    return GST_FLOW_ERROR;
+  }
 
   GST_OBJECT_LOCK (self);
   settings = self->settings;

@@ -225,6 +225,34 @@ test_json_lines (void)
   teardown (&f);
 }
 
+/* Formats that know one frame only refuse several, and keep what was written. */
+static void
+test_batch (void)
+{
+  static const gchar *const formats[] = { "coco", "yolo" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (formats); i++) {
+    YoloObject one = object (20, 1, "cat", -1);
+    g_autoptr (GError) error = NULL;
+    g_autofree gchar *before = NULL, *after = NULL;
+    const gchar *file = i == 0 ? "out" : "out/000000.txt";
+    Fixture f;
+
+    setup (&f, formats[i], "out");
+    begin (&f);
+    g_assert_cmpint (push (&f, &one, 1), ==, GST_FLOW_OK);
+    before = read_file (&f, file);
+    one.slot = 2;
+    g_assert_cmpint (push (&f, &one, 1), ==, GST_FLOW_ERROR);
+    error = pop_error (&f);
+    g_assert_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT);
+    g_assert_nonnull (strstr (error->message, "json-lines"));
+    after = read_file (&f, file);
+    g_assert_cmpstr (before, ==, after);
+    teardown (&f);
+  }
+}
+
 /* Empty frames as told; properties that change while playing; caps and
  * timestamps that do. */
 static void
@@ -727,6 +755,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/export/json-lines", test_json_lines);
+  g_test_add_func ("/export/batch", test_batch);
   g_test_add_func ("/export/changes", test_changes);
   g_test_add_func ("/export/coco", test_coco);
   g_test_add_func ("/export/categories", test_categories);
