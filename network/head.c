@@ -103,7 +103,8 @@ mark_needed (Search *search)
 static void
 add_leaves (Search *search, guint boundary, const OnnxNode *reader)
 {
-  const Layer *layer = layer_at (search->lowered->layers, boundary);
+  const GArray *layers = search->lowered->layers;
+  const Layer *layer = layer_at (layers, boundary);
   Leaf leaf = { boundary, boundary, 0, reader };
 
   if (layer->type != LAYER_CONCAT) {
@@ -111,9 +112,9 @@ add_leaves (Search *search, guint boundary, const OnnxNode *reader)
     return;
   }
   for (guint k = 0; k < layer->n_in; k++) {
-    leaf.layer = layer->in[k];
+    leaf.layer = layers_below_quant (layers, layer->in[k]);
     g_array_append_val (search->leaves, leaf);
-    leaf.channel += layer_at (search->lowered->layers, leaf.layer)->channels;
+    leaf.channel += layer_at (layers, leaf.layer)->channels;
   }
 }
 
@@ -147,11 +148,15 @@ find_leaves (Search *search, GError **error)
     for (guint k = 0; k < node->n_in; k++) {
       const Value *value = node->in[k] != ONNX_NONE ? &lowered->values[node->in[k]] : NULL;
       const Layer *layer;
+      guint boundary;
 
-      if (value == NULL || value->kind != VALUE_FEATURE || seen[value->layer])
+      if (value == NULL || value->kind != VALUE_FEATURE)
         continue;
-      seen[value->layer] = TRUE;
-      layer = layer_at (lowered->layers, value->layer);
+      boundary = layers_below_quant (lowered->layers, value->layer);
+      if (seen[boundary])
+        continue;
+      seen[boundary] = TRUE;
+      layer = layer_at (lowered->layers, boundary);
       if (layer->type == LAYER_INPUT)
         return refuse (search, node, "uses the input as something else than an image", error);
       total += (gsize) layer->channels * layer->height * layer->width;
@@ -159,7 +164,7 @@ find_leaves (Search *search, GError **error)
         return yolo_network_fail (error, UNSUPPORTED, "the file's input of %ux%u is too large to check its head; "
             "export it with a smaller imgsz or with dynamic=True, any size can be chosen later",
             lowered->width, lowered->height);
-      add_leaves (search, value->layer, node);
+      add_leaves (search, boundary, node);
     }
   }
   g_array_sort_with_data (search->leaves, compare_leaves, lowered->layers);
@@ -421,7 +426,7 @@ tail_input (Search *search, Tensor **tensors, guint value)
     case VALUE_CONST:
       return lowered_constant (lowered, value, NULL);
     case VALUE_FEATURE:
-      return search->maps[lowered->values[value].layer];
+      return search->maps[layers_below_quant (lowered->layers, lowered->values[value].layer)];
     default:
       return tensors[value];
   }

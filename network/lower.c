@@ -19,6 +19,7 @@ layer_clear (gpointer data)
   g_free (layer->in);
   g_free (layer->weights);
   g_free (layer->bias);
+  g_free (layer->weight_scale);
   g_free (layer->scale);
   g_free (layer->shift);
 }
@@ -29,6 +30,14 @@ layers_new (void)
   GArray *layers = g_array_new (FALSE, TRUE, sizeof (Layer));
   g_array_set_clear_func (layers, layer_clear);
   return layers;
+}
+
+guint
+layers_below_quant (const GArray *layers, guint index)
+{
+  while (layer_at (layers, index)->type == LAYER_QUANT)
+    index = layer_at (layers, index)->in[0];
+  return index;
 }
 
 static gboolean
@@ -261,6 +270,34 @@ copy_weights (const OnnxNode *node, const Tensor *weights, const Tensor *zero, G
   return copy;
 }
 
+/* The scale of weights that the file holds as int8, one a channel, or NULL: for
+ * weights that are floats, and for those on a grid that int8 does not have. */
+static float *
+weight_scale (Lowered *lowered, const OnnxNode *node, const Tensor *weights)
+{
+  const OnnxValue *value = onnx_value (lowered->file, node->in[1]);
+  const OnnxNode *from = value->producer != ONNX_NONE ? onnx_node (lowered->file, value->producer) : NULL;
+  gsize channels = (gsize) weights->dims[0], per_channel = weights->n / channels;
+  g_autofree float *scales = NULL;
+  Tensor *scale;
+
+  if (from == NULL || strcmp (from->op, "DequantizeLinear") != 0)
+    return NULL;
+  if (!constant (lowered, from, 1, &scale, NULL) || scale == NULL || (scale->n != 1 && scale->n != channels))
+    return NULL;
+  scales = g_new (float, channels);
+  for (gsize c = 0; c < channels; c++) {
+    scales[c] = scale->f[scale->n == 1 ? 0 : c];
+    for (gsize i = c * per_channel; i < (c + 1) * per_channel; i++) {
+      float q = rintf (weights->f[i] / scales[c]);
+      /* also where the scale belongs to another axis */
+      if (!(q >= -128 && q <= 127) || fabsf (q * scales[c] - weights->f[i]) > 1e-3f * fabsf (scales[c]))
+        return NULL;
+    }
+  }
+  return g_steal_pointer (&scales);
+}
+
 static gboolean
 lower_conv (Lowered *lowered, const OnnxNode *node, GError **error)
 {
@@ -314,6 +351,8 @@ lower_conv (Lowered *lowered, const OnnxNode *node, GError **error)
   layer->conv = conv;
   layer->conv.weights = layer->weights;
   layer->conv.bias = layer->bias;
+  if (!integer)
+    layer->conv.weight_scale = layer->weight_scale = weight_scale (lowered, node, weights);
   return finish_layer (lowered, node, error);
 }
 
@@ -396,8 +435,10 @@ lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
   }
   if (strcmp (node->op, "Mul") == 0) {
     for (guint k = 0; k < 2; k++) {
-      const Layer *sigmoid = layer_at (lowered->layers, in[k]);
-      if (sigmoid->type == LAYER_ACT && sigmoid->act == YOLO_ACT_SIGMOID && sigmoid->in[0] == in[1 - k]) {
+      /* A quantiser behind the sigmoid goes: SiLU is one operation here. */
+      const Layer *sigmoid = layer_at (lowered->layers, layers_below_quant (lowered->layers, in[k]));
+      if (sigmoid->type == LAYER_ACT && sigmoid->act == YOLO_ACT_SIGMOID
+          && layers_below_quant (lowered->layers, sigmoid->in[0]) == layers_below_quant (lowered->layers, in[1 - k])) {
         silu = in[1 - k];
         add_layer (lowered, LAYER_ACT, node, 1, &silu)->act = YOLO_ACT_SILU;
         return finish_layer (lowered, node, error);
@@ -612,25 +653,44 @@ lower_same (Lowered *lowered, const OnnxNode *node, GError **error)
   return TRUE;
 }
 
-/* Activations run as they were before quantisation. */
+/* What QuantizeLinear writes, by its zero point. */
+static gint32
+quantized_type (const Lowered *lowered, const OnnxNode *node)
+{
+  const OnnxValue *zero = node->n_in > 2 && node->in[2] != ONNX_NONE ? onnx_value (lowered->file, node->in[2]) : NULL;
+  const Onnx__AttributeProto *attr;
+
+  if (zero == NULL)
+    return (gint32) onnx_attr_int (node, "output_dtype", ONNX_UINT8);
+  if (zero->initializer != NULL)
+    return zero->initializer->data_type;
+  attr = zero->producer != ONNX_NONE ? onnx_attr (onnx_node (lowered->file, zero->producer), "value") : NULL;
+  return attr != NULL && attr->t != NULL ? attr->t->data_type : 0;
+}
+
+/* A layer of its own, which only an int8 model knows; a grid of more than 8 bits is none. */
 static gboolean
 lower_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
 {
-  Layer *in = feature (lowered, node, 0);
-  gint32 type = ONNX_UINT8;
-  gint64 lowest;
-  Tensor *zero;
+  guint in = value_of (lowered, node, 0)->layer;
+  gint32 type = quantized_type (lowered, node);
+  gint64 lowest = type == ONNX_INT8 ? G_MININT8 : type == ONNX_INT16 ? G_MININT16 : 0, at = 0;
+  Layer *layer = feature (lowered, node, 0);
+  Tensor *scale, *zero;
 
   lowered->quantized = TRUE;
-  if (!constant (lowered, node, 2, &zero, error))
+  if (!constant (lowered, node, 1, &scale, error) || !constant (lowered, node, 2, &zero, error))
     return FALSE;
   if (zero != NULL && (!zero->is_int || zero->n != 1))
     return refuse (node, "quantises activations channel by channel", error);
-  if (zero != NULL && onnx_value (lowered->file, node->in[2])->initializer != NULL)
-    type = onnx_value (lowered->file, node->in[2])->initializer->data_type;
-  lowest = type == ONNX_INT8 ? G_MININT8 : type == ONNX_INT16 ? G_MININT16 : 0;
-  in->from_zero = in->type == LAYER_CONV && (zero == NULL || zero->i[0] == lowest);
-  return lower_same (lowered, node, error);
+  at = zero != NULL ? zero->i[0] : 0;
+  layer->from_zero = layer->type == LAYER_CONV && at == lowest;
+  if (scale == NULL || scale->is_int || scale->n != 1 || (type != ONNX_UINT8 && type != ONNX_INT8))
+    return lower_same (lowered, node, error);
+  if (!(scale->f[0] > 0))
+    return bad (node, "its scale is not above 0", error);
+  add_layer (lowered, LAYER_QUANT, node, 1, &in)->grid = (YoloGrid) { scale->f[0], (gint32) (at - lowest) };
+  return finish_layer (lowered, node, error);
 }
 
 static gboolean

@@ -17,6 +17,8 @@ typedef enum {
   LAYER_UPSAMPLE,
   LAYER_CONCAT,                 /* of channels */
   LAYER_SLICE,                  /* channels [begin, begin + channels) */
+  LAYER_QUANT,                  /* rounded to `grid`; the identity but in an int8 model */
+  LAYER_DEQUANT,                /* the same numbers as floats again; in int8 models only */
 } LayerType;
 
 /* One feature map [channels][height][width] and how it is made. */
@@ -30,18 +32,25 @@ typedef struct {
   guint height, width;          /* at the size that was lowered */
   YoloConv conv;                /* LAYER_CONV */
   float *weights, *bias;        /* what conv points to; owned */
+  float *weight_scale;          /* what conv points to, or NULL; owned */
   gboolean from_zero;           /* its output was quantised to a range that begins at 0 */
   float *scale, *shift;         /* LAYER_AFFINE; owned */
   YoloActivation act;           /* LAYER_ACT */
   guint kernel, stride, pad;    /* LAYER_MAX_POOL */
   guint factor;                 /* LAYER_UPSAMPLE */
   guint begin;                  /* LAYER_SLICE */
+  YoloGrid grid;                /* LAYER_QUANT, with the zero point of uint8 */
+  float *grid_scale;            /* [channels] of what lies on grids in an int8 model, or NULL */
+  gint32 *grid_zero;
   guint uses;                   /* by live layers and the head; set by the passes */
 } Layer;
 
 #define layer_at(layers, i) (&g_array_index ((layers), Layer, i))
 
 GArray *layers_new (void);      /* of Layer, frees what they own */
+
+/* What was quantised: the layer itself if it is none of LAYER_QUANT. */
+guint layers_below_quant (const GArray *layers, guint layer);
 
 /* Size of a layer from its inputs' sizes; FALSE if it cannot be. */
 gboolean layer_size (const GArray *layers, guint layer, GError **error);

@@ -39,6 +39,21 @@ typedef enum {
   YOLO_ACT_SIGMOID,
 } YoloActivation;
 
+/* 8 bits stand for a real number: (q - zero) * scale. */
+typedef struct {
+  float scale;                  /* 0: no grid */
+  gint32 zero;
+} YoloGrid;
+
+/* A convolution in whole numbers, whose input lies on grids:
+ * sum (weights * (q - zero)) * multiplier + bias. Padding is with the zero points. */
+typedef struct {
+  gint8 *weights;               /* [out][in][kernel 0][kernel 1] */
+  float *multiplier;            /* [out] */
+  gint32 *offset;               /* [out] sum (weights * zero), of all taps: what sum (weights * q) is too large by */
+  gint32 *zero;                 /* [in] */
+} YoloInt8Conv;
+
 /* A convolution with batch norm folded in. Cross-correlation as ONNX's Conv
  * defines it; padding is symmetric, zero. */
 typedef struct {
@@ -48,6 +63,8 @@ typedef struct {
   YoloActivation act;
   const float *weights;         /* [out][in / groups][kernel 0][kernel 1] */
   const float *bias;            /* [out], never NULL */
+  const float *weight_scale;    /* [out]: the file has the weights as 8-bit multiples of it; or NULL */
+  const YoloInt8Conv *int8;     /* of an int8 model, where the layer runs in int8; or NULL. groups is 1 then */
 } YoloConv;
 
 /* Three levels (P3 to P5) in most files, four in the P6 models, two in P3-P4 ones. */
@@ -74,6 +91,8 @@ struct _YoloModel {
   guint height, width;          /* of the file (imgsz), in pixels */
   guint n_convs;
   double macs;                  /* multiply-adds per image at height x width */
+  gboolean quantized;           /* the file says itself what runs in 8 bits (QuantizeLinear around convolutions) */
+  gboolean int8;                /* made by yolo_model_to_int8() */
 };
 
 /**

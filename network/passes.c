@@ -2,6 +2,7 @@
 #include "network/error.h"
 
 #include <math.h>
+#include <string.h>
 
 typedef struct {
   GArray *layers;
@@ -55,6 +56,54 @@ replace (Passes *passes, guint index, guint by)
   layer_at (passes->layers, by)->uses = layer_at (passes->layers, index)->uses;
 }
 
+/* Whether a layer reads this input in a way that will be folded into the
+ * convolution that makes it. */
+static gboolean
+folds_input (const Passes *passes, const Layer *layer, guint k)
+{
+  guint other;
+
+  if (layer->type == LAYER_ACT || layer->type == LAYER_AFFINE)
+    return TRUE;
+  if (layer->type != LAYER_ADD)
+    return FALSE;
+  other = layers_below_quant (passes->layers, layer->in[1 - k]);
+  return layers_below_quant (passes->layers, layer->in[k]) > other;
+}
+
+/* Takes out the quantisers that would keep a convolution apart from its
+ * activation, its residual or the head: the sum is there as a float, rounding
+ * it first would cost a pass and lose. And the second one of two that are the same. */
+static void
+drop_quants (Passes *passes)
+{
+  g_autofree gboolean *keep = g_new0 (gboolean, passes->layers->len);
+  Head *head = passes->head;
+
+  count_uses (passes);
+  for (guint i = 0; i < passes->layers->len; i++) {
+    const Layer *layer = layer_at (passes->layers, i);
+
+    for (guint k = 0; layer->uses > 0 && k < layer->n_in; k++)
+      keep[layer->in[k]] |= !folds_input (passes, layer, k);
+  }
+  for (guint i = 0; i < passes->layers->len; i++) {
+    const Layer *layer = layer_at (passes->layers, i), *below;
+
+    if (layer->type != LAYER_QUANT)
+      continue;
+    below = layer_at (passes->layers, layer->in[0]);
+    if (below->type == LAYER_QUANT ? memcmp (&below->grid, &layer->grid, sizeof below->grid) == 0
+        : !keep[i] && below->uses == 1
+        && (below->type == LAYER_CONV || below->type == LAYER_ACT || below->type == LAYER_AFFINE))
+      passes->replaced[i] = passes->replaced[layer->in[0]];
+  }
+  for (guint l = 0; l < head->n_levels; l++) {
+    head->box[l] = layers_below_quant (passes->layers, head->box[l]);
+    head->cls[l] = layers_below_quant (passes->layers, head->cls[l]);
+  }
+}
+
 /* conv (x) * scale + shift as another convolution; one over each channel alone where none precedes. */
 static void
 fold_affine (Passes *passes, guint index)
@@ -67,6 +116,8 @@ fold_affine (Passes *passes, guint index)
       for (gsize k = 0; k < per_channel; k++)
         conv->weights[c * per_channel + k] *= layer->scale[c];
       conv->bias[c] = conv->bias[c] * layer->scale[c] + layer->shift[c];
+      if (conv->weight_scale != NULL)
+        conv->weight_scale[c] *= layer->scale[c];
     }
     replace (passes, index, layer->in[0]);
     return;
@@ -144,6 +195,13 @@ n_weights (const YoloConv *conv)
   return (gsize) conv->out_channels * (conv->in_channels / conv->groups) * conv->kernel[0] * conv->kernel[1];
 }
 
+/* The input itself, or what a quantiser made of it. */
+static gboolean
+is_input (const Passes *passes, guint layer)
+{
+  return layers_below_quant (passes->layers, layer) == 0;
+}
+
 /* The plan's input is grey levels 0 to 255, the file's 0 to 1. */
 static gboolean
 scale_input (Passes *passes, GError **error)
@@ -153,16 +211,22 @@ scale_input (Passes *passes, GError **error)
 
     if (layer->uses == 0)
       continue;
+    if (layer->type == LAYER_QUANT && is_input (passes, i)) {
+      layer->grid.scale *= 255;
+      continue;
+    }
     for (guint k = 0; k < layer->n_in; k++) {
-      if (layer->in[k] != 0)
+      if (!is_input (passes, layer->in[k]))
         continue;
       if (layer->type != LAYER_CONV)
         return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, "node '%.100s' reads the input, but is "
             "no convolution, which is not supported; export a YOLOv8 detect model with Ultralytics", layer->name);
       for (gsize w = 0; w < n_weights (&layer->conv); w++)
         layer->weights[w] /= 255;
+      for (guint c = 0; layer->weight_scale != NULL && c < layer->channels; c++)
+        layer->weight_scale[c] /= 255;
     }
-    if (layer->residual == 0)
+    if (layer->residual != LAYER_NONE && is_input (passes, layer->residual))
       return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, "node '%.100s' adds the input to a feature "
           "map, which is not supported; export a YOLOv8 detect model with Ultralytics", layer->name);
   }
@@ -246,6 +310,7 @@ passes_run (GArray *layers, Head *head, GError **error)
 
   for (guint i = 0; i < layers->len; i++)
     replaced[i] = i;
+  drop_quants (&passes);
   fold (&passes, LAYER_AFFINE, fold_affine);
   fold (&passes, LAYER_ACT, fold_act);
   fold (&passes, LAYER_CONV, restore_relu);

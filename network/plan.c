@@ -22,6 +22,13 @@ typedef struct {
   GArray *ops;                  /* YoloOp */
 } Builder;
 
+/* Some channels of what it reads, or all of them: it needs no place of its own. */
+static gboolean
+is_part (const Layer *layer)
+{
+  return layer->type == LAYER_SLICE || (layer->type == LAYER_QUANT && layer->grid_scale == NULL);
+}
+
 static guint
 add_buffer (Builder *builder, const Layer *layer)
 {
@@ -35,7 +42,7 @@ static gboolean
 undecided (const Builder *builder, guint layer)
 {
   const Layer *at = layer_at (builder->layers, layer);
-  return builder->places[layer].buffer == NO_BUFFER && at->type != LAYER_SLICE && at->type != LAYER_INPUT;
+  return builder->places[layer].buffer == NO_BUFFER && !is_part (at) && at->type != LAYER_INPUT;
 }
 
 /* What a chain of slices is cut out of, and where it begins there. */
@@ -43,7 +50,7 @@ static guint
 slice_base (const Builder *builder, guint layer, guint *begin)
 {
   *begin = 0;
-  while (layer_at (builder->layers, layer)->type == LAYER_SLICE) {
+  while (is_part (layer_at (builder->layers, layer))) {
     *begin += layer_at (builder->layers, layer)->begin;
     layer = layer_at (builder->layers, layer)->in[0];
   }
@@ -118,7 +125,7 @@ place_layers (Builder *builder)
     const Layer *layer = layer_at (builder->layers, i);
     YoloView *place = &builder->places[i];
 
-    if (layer->type == LAYER_SLICE) {
+    if (is_part (layer)) {
       place->buffer = builder->places[layer->in[0]].buffer;
       place->channel = builder->places[layer->in[0]].channel + layer->begin;
     } else if (place->buffer == NO_BUFFER) {
