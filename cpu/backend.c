@@ -65,10 +65,10 @@ resolve (G_GNUC_UNUSED guint device, YoloPrecision precision, GError **error)
 
   if (precision == YOLO_PRECISION_AUTO)
     return bf16 ? YOLO_PRECISION_BF16 : YOLO_PRECISION_FP32;
-  if (precision != YOLO_PRECISION_FP32 && !(precision == YOLO_PRECISION_BF16 && bf16))
+  if (precision != YOLO_PRECISION_FP32 && precision != YOLO_PRECISION_INT8 && !(precision == YOLO_PRECISION_BF16 && bf16))
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION,
         "this CPU cannot run in precision %s: use %s", yolo_precision_name (precision),
-        bf16 ? "auto, fp32 or bf16" : "auto or fp32");
+        bf16 ? "auto, fp32, bf16 or int8" : "auto, fp32 or int8");
   return precision;
 }
 
@@ -136,6 +136,10 @@ resolve_view (const CpuExec *e, YoloView v)
   YoloTensor t = yolo_tensor_make (data, b->height, b->width, b->channels, b->dtype);
   t.data += v.channel * yolo_dtype_size (b->dtype);
   t.channels = v.channels;
+  if (b->scale) {
+    t.scale = b->scale + v.channel;
+    t.zero = b->zero + v.channel;
+  }
   return t;
 }
 
@@ -163,6 +167,7 @@ print_profile (const CpuExec *e)
     total += ms;
     fprintf (stderr, "%7.3f ms ", ms);
     if (s->op->type == YOLO_OP_CONV) {
+      /* in int8 G of operations as well */
       double gflop = 2e-9 * s->out.height * s->out.width * c->out_channels * c->in_channels / c->groups
           * c->kernel[0] * c->kernel[1];
       fprintf (stderr, "%5.0f GFLOP/s  %ux%u/%u %3u -> %3u", 1e3 * gflop / ms, c->kernel[0], c->kernel[1],
@@ -222,6 +227,8 @@ choose (const CpuNet *net, const Step *s, YoloDType type)
   const YoloKernels *k = net->kernels;
   const YoloConv *conv = s->op->conv;
 
+  if (conv->int8)
+    return k->direct_int8;
   if (type == YOLO_BF16 && k->amx)
     return NULL;
   if (k->winograd->supports (conv) && conv->in_channels >= 16)
@@ -261,15 +268,15 @@ ready_conv (CpuExec *e, Step *s, gsize *used, GError **error)
     return s->packed != NULL;
   }
 
-  YoloDType type = e->base.plan->dtype;
+  YoloDType type = e->base.plan->dtype, out = s->out.dtype == YOLO_F32 ? YOLO_F32 : type;
   s->dnnl = yolo_dnnl_conv_new (e->net->dnnl, s->op->conv, s->in.height, s->in.width, type,
-      s->out.dtype, s->residual.data != NULL, error);
+      out, s->residual.data != NULL, error);
   if (!s->dnnl)
     return FALSE;
   *used = ALIGN (yolo_dnnl_conv_scratch (s->dnnl));
   s->dense_in = stand_in (&s->in, type, used);
-  s->dense_out = stand_in (&s->out, s->out.dtype, used);
-  s->dense_residual = stand_in (&s->residual, s->out.dtype, used);
+  s->dense_out = stand_in (&s->out, out, used);
+  s->dense_residual = stand_in (&s->residual, out, used);
   return TRUE;
 }
 

@@ -6,23 +6,25 @@
 #include "cpu/epilogue.h"
 #include "cpu/gemm.h"
 
-#ifdef __AVX512BF16__
-# define DOTS TRUE
-# define TYPE YOLO_BF16         /* of what is multiplied */
+/* Of what is multiplied. */
+#if defined (YOLO_INT8)
+# define TYPE YOLO_U8
+#elif defined (__AVX512BF16__)
+# define TYPE YOLO_BF16
 #else
-# define DOTS FALSE
 # define TYPE YOLO_F32
 #endif
+#define IN_ELEMENTS (ELEMENT != ELEMENT_S16)    /* an input of TYPE has them as they are multiplied */
 
 #define MAX_TAPS 49u
 #define SCRATCH (192u << 10)    /* bytes of copied rows that a thread works on, of a 512 KiB or larger cache */
 #define CHUNK 8u                /* tiles of a flat image that are worked on at a time */
 
-/* Elements of a tap: channels, or pairs of them. */
+/* Elements of a tap: channels, or some of them together. */
 static guint
 depth (const YoloConv *conv)
 {
-  return DOTS ? (conv->in_channels + 1) / 2 : conv->in_channels;
+  return (conv->in_channels + PER - 1) / PER;
 }
 
 static guint
@@ -43,36 +45,97 @@ supports (const YoloConv *conv)
   return conv->groups == 1 && n_taps (conv) <= MAX_TAPS;
 }
 
+/* What lies before the panels: for all output channels bias and, of int8,
+ * multiplier and offset; then a pixel of padding. */
+typedef struct {
+  float *bias, *multiplier;     /* [panels][YOLO_PANEL] */
+  gint32 *offset;
+  char *padding;                /* [depth] elements */
+  char *panels;
+} Header;
+
+static gsize
+header_size (const YoloConv *conv)
+{
+  return 3 * sizeof (float) * gemm_panels (conv) * YOLO_PANEL + ((depth (conv) * (gsize) 4 + 63) & ~(gsize) 63);
+}
+
+static Header
+header_of (const YoloConv *conv, const void *packed)
+{
+  gsize n = gemm_panels (conv) * YOLO_PANEL;
+  float *bias = (float *) packed;
+
+  return (Header) {
+    .bias = bias, .multiplier = bias + n, .offset = (gint32 *) (bias + 2 * n), .padding = (char *) (bias + 3 * n),
+    .panels = (char *) packed + header_size (conv),
+  };
+}
+
 static gsize
 packed_size (const YoloConv *conv)
 {
-  return gemm_panels (conv) * (panel_size (conv) + YOLO_PANEL * 4);
+  return header_size (conv) + gemm_panels (conv) * panel_size (conv);
 }
 
-/* [panel] biases, then [panel][tap][depth][vectors * lanes] weights. */
+#ifdef YOLO_INT8
+static void
+pack_header (const YoloConv *conv, Header h)
+{
+  memcpy (h.multiplier, conv->int8->multiplier, conv->out_channels * sizeof (float));
+  memcpy (h.offset, conv->int8->offset, conv->out_channels * sizeof (gint32));
+  for (guint i = 0; i < conv->in_channels; i++) {
+    if (PER == 4)
+      ((guint8 *) h.padding)[i] = (guint8) conv->int8->zero[i];
+    else
+      ((gint16 *) h.padding)[i] = (gint16) conv->int8->zero[i];
+  }
+}
+
+/* Channel i of an element's place. */
+static void
+pack_weight (const YoloConv *conv, char *element, guint i, gsize weight)
+{
+  if (PER == 4)
+    ((gint8 *) element)[i] = conv->int8->weights[weight];
+  else
+    ((gint16 *) element)[i] = conv->int8->weights[weight];
+}
+#else
+static void
+pack_header (const YoloConv *conv, Header h)
+{
+}
+
+static void
+pack_weight (const YoloConv *conv, char *element, guint i, gsize weight)
+{
+  if (PER == 2)
+    ((guint16 *) element)[i] = f32_to_bf16 (conv->weights[weight]);
+  else
+    *(float *) element = conv->weights[weight];
+}
+#endif
+
+/* The header, then [panel][tap][depth][vectors * lanes] elements of weights. */
 static void
 pack (const YoloConv *conv, void *packed)
 {
   guint taps = n_taps (conv), panels = gemm_panels (conv);
-  float *bias = packed;
+  Header h = header_of (conv, packed);
 
   memset (packed, 0, packed_size (conv));
-  memcpy (bias, conv->bias, conv->out_channels * 4);
+  memcpy (h.bias, conv->bias, conv->out_channels * sizeof (float));
+  pack_header (conv, h);
   for (guint p = 0; p < panels; p++) {
     guint c0 = p * YOLO_PANEL, columns = gemm_panel_vectors (conv, c0) * YOLO_LANES;
-    char *panel = (char *) packed + panels * YOLO_PANEL * 4 + p * panel_size (conv);
+    char *panel = h.panels + p * panel_size (conv);
 
     for (guint c = c0; c < MIN (c0 + columns, conv->out_channels); c++)
       for (guint i = 0; i < conv->in_channels; i++)
-        for (guint t = 0; t < taps; t++) {
-          float w = conv->weights[((gsize) c * conv->in_channels + i) * taps + t];
-          if (DOTS) {
-            gsize at = ((gsize) t * depth (conv) + i / 2) * columns + c - c0;
-            ((guint16 *) panel)[2 * at + i % 2] = f32_to_bf16 (w);
-          } else {
-            ((float *) panel)[((gsize) t * depth (conv) + i) * columns + c - c0] = w;
-          }
-        }
+        for (guint t = 0; t < taps; t++)
+          pack_weight (conv, panel + (((gsize) t * depth (conv) + i / PER) * columns + c - c0) * 4, i % PER,
+              ((gsize) c * conv->in_channels + i) * taps + t);
   }
 }
 
@@ -81,7 +144,7 @@ static gboolean
 in_place (const YoloConv *conv, const YoloTensor *in)
 {
   return n_taps (conv) == 1 && conv->pad[0] == 0 && conv->pad[1] == 0 && in->dtype == TYPE
-      && (!DOTS || conv->in_channels % 2 == 0);
+      && IN_ELEMENTS && conv->in_channels % PER == 0;
 }
 
 static gsize
@@ -115,11 +178,17 @@ scratch (const YoloConv *conv, const YoloTensor *in)
   return in_place (conv, in) ? 0 : (rows_in (conv, block_rows (conv, in)) * padded_row (conv, in) + 63) & ~(gsize) 63;
 }
 
-/* One pixel's channels in the type that is multiplied, with a zero to make them even. */
+/* One pixel's channels as elements, the last one filled up with zeros. */
 static inline void
 copy_pixel (char *to, const char *from, YoloDType type, guint channels)
 {
-#if DOTS
+#if defined (YOLO_INT8)
+  if (PER == 4)
+    memcpy (to, from, channels);
+  else
+    for (guint c = 0; c < channels; c++)
+      ((gint16 *) to)[c] = ((const guint8 *) from)[c];
+#elif defined (__AVX512BF16__)
   guint16 *p = (guint16 *) to;
 
   if (type == YOLO_BF16)
@@ -130,16 +199,27 @@ copy_pixel (char *to, const char *from, YoloDType type, guint channels)
   else
     for (guint c = 0; c < channels; c++)
       p[c] = f32_to_bf16 (((const guint8 *) from)[c]);
-  if (channels % 2)
-    p[channels] = 0;
 #else
   load_f32 ((float *) to, from, channels, type);
 #endif
+  if (channels % PER)
+    memset (to + channels * (4 / PER), 0, (PER - channels % PER) * (4 / PER));
 }
 
-/* Input rows y0 and on, with zeros around. */
+/* n pixels of padding */
+static inline void
+pad_pixels (char *to, guint n, const char *padding, gsize pixel)
+{
+  if (TYPE != YOLO_U8)
+    memset (to, 0, n * pixel);
+  else
+    for (guint x = 0; x < n; x++)
+      memcpy (to + x * pixel, padding, pixel);
+}
+
+/* Input rows y0 and on, with padding around. */
 static void
-copy_rows (const YoloConv *conv, const YoloTensor *in, guint image, gint y0, guint rows, char *to)
+copy_rows (const YoloConv *conv, const char *padding, const YoloTensor *in, guint image, gint y0, guint rows, char *to)
 {
   gsize pixel = (gsize) depth (conv) * 4, row = padded_row (conv, in), pad = conv->pad[1] * pixel;
 
@@ -147,25 +227,25 @@ copy_rows (const YoloConv *conv, const YoloTensor *in, guint image, gint y0, gui
     gint y = y0 + (gint) r;
 
     if (y < 0 || y >= (gint) in->height) {
-      memset (to, 0, row);
+      pad_pixels (to, in->width + 2 * conv->pad[1], padding, pixel);
       continue;
     }
-    memset (to, 0, pad);
-    if (yolo_tensor_dense (in) && in->dtype == TYPE && (!DOTS || conv->in_channels % 2 == 0))
+    pad_pixels (to, conv->pad[1], padding, pixel);
+    if (yolo_tensor_dense (in) && in->dtype == TYPE && IN_ELEMENTS && conv->in_channels % PER == 0)
       memcpy (to + pad, yolo_tensor_at (in, image, y, 0), in->width * pixel);
-    else if (yolo_tensor_dense (in) && !DOTS)
+    else if (yolo_tensor_dense (in) && PER == 1)
       load_f32 ((float *) (to + pad), yolo_tensor_at (in, image, y, 0), in->width * conv->in_channels, in->dtype);
     else
       for (guint x = 0; x < in->width; x++)
         copy_pixel (to + pad + x * pixel, yolo_tensor_at (in, image, y, x), in->dtype, conv->in_channels);
-    memset (to + row - pad, 0, pad);
+    pad_pixels (to + row - pad, conv->pad[1], padding, pixel);
   }
 }
 
 static void
 tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, guint rows, guint vectors)
 {
-#define BODY(m, v) gemm_tile (acc, s, m, v, DOTS)
+#define BODY(m, v) gemm_tile (acc, s, m, v, ELEMENT)
   GEMM_DISPATCH (BODY, rows, vectors);
 #undef BODY
 }
@@ -177,9 +257,9 @@ line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint c
 {
   guint c0 = panel * YOLO_PANEL, vectors = gemm_panel_vectors (conv, c0), step = gemm_tile_rows (count);
   gsize out_size = yolo_dtype_size (out_tensor->dtype), residual_size = yolo_dtype_size (residual_tensor->dtype);
-  const float *bias = (const float *) packed + c0;
+  Header h = header_of (conv, packed);
 
-  s->panel = packed + gemm_panels (conv) * YOLO_PANEL * 4 + panel * panel_size (conv);
+  s->panel = h.panels + panel * panel_size (conv);
   for (guint x = 0; x < count; x += step) {
     guint rows = MIN (step, count - x);
     YoloVec acc[YOLO_ROWS][2];
@@ -187,12 +267,23 @@ line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint c
     tile (acc, s, rows, vectors);
     for (guint v = 0; v < vectors; v++) {
       guint c = c0 + v * YOLO_LANES;
-      YoloVec b = vec_load (bias + v * YOLO_LANES);
-      for (guint m = 0; m < rows; m++)
-        finish_lanes (acc[m][v], b, conv->act,
+      YoloLanes to = lanes_of (out_tensor, c, conv->out_channels - c, TRUE);
+      YoloLanes plus = lanes_of (residual_tensor, c, conv->out_channels - c, FALSE);
+      YoloVec bias = vec_load (h.bias + c);
+#ifdef YOLO_INT8
+      YoloVec multiplier = vec_load (h.multiplier + c);
+      YoloIntVec offset = (YoloIntVec) vec_load (h.offset + c);
+#endif
+      for (guint m = 0; m < rows; m++) {
+#ifdef YOLO_INT8
+        YoloVec sum = __builtin_convertvector ((YoloIntVec) acc[m][v] - offset, YoloVec) * multiplier + bias;
+#else
+        YoloVec sum = acc[m][v] + bias;
+#endif
+        finish_lanes (sum, conv->act, &plus,
             residual ? residual + (x + m) * residual_tensor->pixel + c * residual_size : NULL,
-            residual_tensor->dtype, out + (x + m) * out_tensor->pixel + c * out_size, out_tensor->dtype,
-            MIN (conv->out_channels - c, YOLO_LANES));
+            &to, out + (x + m) * out_tensor->pixel + c * out_size);
+      }
     }
     s->a += step * s->row;
   }
@@ -240,7 +331,7 @@ row_block (gpointer data, guint index, guint thread)
   if (r->direct)
     from = yolo_tensor_at (r->in, image, y0 * conv->stride[0], 0);
   else
-    copy_rows (conv, r->in, image, (gint) (y0 * conv->stride[0]) - (gint) conv->pad[0], rows_in (conv, rows),
+    copy_rows (conv, header_of (conv, r->packed).padding, r->in, image, (gint) (y0 * conv->stride[0]) - (gint) conv->pad[0], rows_in (conv, rows),
         (char *) from);
   for (guint p = 0; p < gemm_panels (conv); p++)
     for (guint y = 0; y < rows; y++) {
@@ -276,7 +367,14 @@ run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor 
   yolo_pool_run (pool, n * r.blocks, row_block, &r);
 }
 
+#ifdef YOLO_INT8
+extern const YoloConvKernel YOLO_NAME (yolo_direct_int8);
+const YoloConvKernel YOLO_NAME (yolo_direct_int8) = {
+  "direct int8", supports, packed_size, pack, scratch, run
+};
+#else
 extern const YoloConvKernel YOLO_NAME (yolo_direct);
 const YoloConvKernel YOLO_NAME (yolo_direct) = {
-  DOTS ? "direct bf16" : "direct f32", supports, packed_size, pack, scratch, run
+  ELEMENT == ELEMENT_BF16 ? "direct bf16" : "direct f32", supports, packed_size, pack, scratch, run
 };
+#endif

@@ -6,44 +6,80 @@
 
 #include "cpu/vector.h"
 
-static inline YoloVec
-load_lanes (const char *p, YoloDType dtype, guint lanes)
+/* Some output channels, the same ones of many pixels: @lanes of them, more than
+ * the vector's are cut. */
+typedef struct {
+  const YoloTensor *t;
+  guint c, lanes;
+  YoloVec scale;                /* of a grid: of one step, or for stores its inverse */
+  YoloVec zero;
+} YoloLanes;
+
+static ALWAYS_INLINE YoloLanes
+lanes_of (const YoloTensor *t, guint c, guint lanes, gboolean inverse)
+{
+  YoloLanes l = { .t = t, .c = c, .lanes = MIN (lanes, YOLO_LANES) };
+  float scale[YOLO_LANES] = { 0 }, zero[YOLO_LANES] = { 0 };
+
+  if (!t->scale)
+    return l;
+  for (guint i = 0; i < l.lanes; i++) {
+    scale[i] = t->scale[c + i];
+    zero[i] = (float) t->zero[c + i];
+  }
+  l.scale = inverse ? 1.f / vec_load (scale) : vec_load (scale);
+  l.zero = vec_load (zero);
+  return l;
+}
+
+/* @p: the pixel's channel c */
+static ALWAYS_INLINE YoloVec
+load_lanes (const YoloLanes *l, const char *p)
 {
   float part[YOLO_LANES] = { 0 };
 
-  if (lanes >= YOLO_LANES && dtype == YOLO_F32)
-    return vec_load (p);
-  if (lanes >= YOLO_LANES && dtype == YOLO_BF16)
-    return vec_load_bf16 (p);
-  load_f32 (part, p, MIN (lanes, YOLO_LANES), dtype);
+  if (l->lanes == YOLO_LANES) {
+    if (l->t->dtype == YOLO_F32)
+      return vec_load (p);
+    if (l->t->dtype == YOLO_BF16)
+      return vec_load_bf16 (p);
+    if (l->t->scale)
+      return (vec_load_u8 (p) - l->zero) * l->scale;
+  }
+  load_real (part, l->t, p, l->c, l->lanes);
   return vec_load (part);
 }
 
-static inline void
-store_lanes (char *p, YoloDType dtype, guint lanes, YoloVec v)
+static ALWAYS_INLINE void
+store_lanes (const YoloLanes *l, char *p, YoloVec v)
 {
   float part[YOLO_LANES];
 
-  if (lanes < YOLO_LANES) {
+  if (l->lanes < YOLO_LANES) {
     vec_store (part, v);
-    store_f32 (p, part, lanes, dtype);
-  } else if (dtype == YOLO_F32) {
+    store_real (p, l->t, l->c, part, l->lanes);
+  } else if (l->t->dtype == YOLO_F32) {
     vec_store (p, v);
-  } else {
+  } else if (l->t->dtype == YOLO_BF16) {
     vec_store_bf16 (p, v);
+  } else {
+    v = v * l->scale;
+    v = vec_select (v > -l->zero, v, -l->zero);
+    v = vec_select (v < 255 - l->zero, v, 255 - l->zero);
+    vec_store_u8 (p, v, l->zero);
   }
 }
 
-/* Some output channels of one pixel: @lanes of them, more than the vector's are cut. */
-static inline void
-finish_lanes (YoloVec sum, YoloVec bias, YoloActivation act, const char *residual, YoloDType residual_type,
-    char *out, YoloDType out_type, guint lanes)
+/* act (sum) [+ residual] */
+static ALWAYS_INLINE void
+finish_lanes (YoloVec sum, YoloActivation act, const YoloLanes *residual, const char *residual_at, const YoloLanes *out,
+    char *out_at)
 {
-  YoloVec v = vec_activate (sum + bias, act);
+  YoloVec v = vec_activate (sum, act);
 
-  if (residual)
-    v += load_lanes (residual, residual_type, lanes);
-  store_lanes (out, out_type, lanes, v);
+  if (residual_at)
+    v += load_lanes (residual, residual_at);
+  store_lanes (out, out_at, v);
 }
 
 #endif

@@ -2,8 +2,9 @@
  * packed weights, sums kept in registers. Included by files that are
  * compiled once per instruction set.
  *
- * An element of A is a float or, with dots (AVX512_BF16), a pair of bf16 that
- * are multiplied and added in one instruction: twice the arithmetic. */
+ * An element of A is a float, or neighbouring channels that are multiplied and
+ * added in one instruction: a pair of bf16 (AVX512_BF16), twice the arithmetic,
+ * four bytes (VNNI), four times of it, or a pair of int16. */
 
 #ifndef YOLO_CPU_GEMM_H
 #define YOLO_CPU_GEMM_H
@@ -33,7 +34,67 @@ gemm_panel_vectors (const YoloConv *conv, guint c)
   return conv->out_channels - c > YOLO_LANES ? 2 : 1;
 }
 
-#define ALWAYS_INLINE inline __attribute__ ((always_inline))
+typedef enum {
+  ELEMENT_F32,
+  ELEMENT_BF16,                 /* pairs; sums are f32 */
+  ELEMENT_U8,                   /* four, times four int8; sums are int32 */
+  ELEMENT_S16,                  /* pairs; sums are int32 */
+} YoloElement;
+
+/* What this file is compiled for. */
+#if defined (YOLO_INT8) && (defined (__AVX512VNNI__) || defined (__AVXVNNI__))
+# define ELEMENT ELEMENT_U8
+# define PER 4u                 /* channels of an element, which has 4 bytes */
+#elif defined (YOLO_INT8)
+# define ELEMENT ELEMENT_S16
+# define PER 2u
+#elif defined (__AVX512BF16__)
+# define ELEMENT ELEMENT_BF16
+# define PER 2u
+#else
+# define ELEMENT ELEMENT_F32
+# define PER 1u
+#endif
+
+/* sum + x * w, x the same element for all lanes. */
+static ALWAYS_INLINE YoloVec
+multiply_add (YoloVec sum, const char *x, YoloVec w, const YoloElement element)
+{
+  float f;
+  gint32 i;
+
+  memcpy (&f, x, 4);
+  memcpy (&i, x, 4);
+  switch (element) {
+#ifdef __AVX512BF16__
+    case ELEMENT_BF16:
+      return (YoloVec) _mm512_dpbf16_ps ((__m512) sum, (__m512bh) w, (__m512bh) _mm512_set1_ps (f));
+#endif
+#if defined (__AVX512VNNI__)
+    case ELEMENT_U8:
+      return (YoloVec) _mm512_dpbusd_epi32 ((__m512i) sum, _mm512_set1_epi32 (i), (__m512i) w);
+#elif defined (__AVXVNNI__)
+    case ELEMENT_U8:
+      return (YoloVec) _mm256_dpbusd_avx_epi32 ((__m256i) sum, _mm256_set1_epi32 (i), (__m256i) w);
+#endif
+    case ELEMENT_S16: {
+#if defined (__AVX512BW__)
+      return (YoloVec) ((YoloIntVec) sum + (YoloIntVec) _mm512_madd_epi16 (_mm512_set1_epi32 (i), (__m512i) w));
+#elif defined (__AVX2__)
+      return (YoloVec) ((YoloIntVec) sum + (YoloIntVec) _mm256_madd_epi16 (_mm256_set1_epi32 (i), (__m256i) w));
+#elif defined (__SSE2__)
+      return (YoloVec) ((YoloIntVec) sum + (YoloIntVec) _mm_madd_epi16 (_mm_set1_epi32 (i), (__m128i) w));
+#else
+      YoloIntVec pair = (YoloIntVec) w;
+      /* the first of a pair is the lower half on every machine that pairs were packed on */
+      YoloIntVec first = (pair << 16) >> 16, second = pair >> 16;
+      return (YoloVec) ((YoloIntVec) sum + first * (gint32) (gint16) i + second * (i >> 16));
+#endif
+    }
+    default:
+      return sum + f * w;
+  }
+}
 
 /* A sum over `n_taps` runs of `k` elements: run t of row m begins at
  * a + m * row + taps[t] bytes. The panel has [n_taps][k][vectors * lanes]. */
@@ -47,7 +108,7 @@ typedef struct {
 
 static ALWAYS_INLINE void
 gemm_tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, const guint rows, const guint vectors,
-    const gboolean dots)
+    const YoloElement element)
 {
   const char *b = s->panel;
 
@@ -66,17 +127,9 @@ gemm_tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, const guint rows, const 
       b += vectors * sizeof (YoloVec);
 #pragma GCC unroll 16
       for (guint m = 0; m < rows; m++) {
-        float x;
-        memcpy (&x, a + m * s->row + k * 4, 4);
 #pragma GCC unroll 2
         for (guint v = 0; v < vectors; v++)
-#ifdef __AVX512BF16__
-          if (dots)
-            acc[m][v] = (YoloVec) _mm512_dpbf16_ps ((__m512) acc[m][v], (__m512bh) w[v],
-                (__m512bh) _mm512_set1_ps (x));
-          else
-#endif
-            acc[m][v] += x * w[v];
+          acc[m][v] = multiply_add (acc[m][v], a + m * s->row + k * 4, w[v], element);
       }
     }
   }

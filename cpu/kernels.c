@@ -6,12 +6,13 @@
 
 #define DECLARE(isa) \
   extern const YoloOps yolo_ops_##isa; \
-  extern const YoloConvKernel yolo_direct_##isa, yolo_winograd_##isa;
+  extern const YoloConvKernel yolo_direct_##isa, yolo_winograd_##isa, yolo_direct_int8_##isa;
 DECLARE (baseline)
 #ifdef YOLO_X86_VARIANTS
 DECLARE (v3)
 DECLARE (v4)
 extern const YoloConvKernel yolo_direct_v4_bf16, yolo_winograd_v4_bf16;
+extern const YoloConvKernel yolo_direct_int8_v4_vnni, yolo_direct_int8_v3_vnni;
 #endif
 
 #ifdef YOLO_X86_VARIANTS
@@ -21,6 +22,14 @@ has_amx_bf16 (void)
 {
   unsigned a, b, c, d;
   return __get_cpuid_count (7, 0, &a, &b, &c, &d) && (d >> 22 & 1);
+}
+
+/* Leaf 7, subleaf 1: EAX bit 4. */
+static gboolean
+has_avx_vnni (void)
+{
+  unsigned a, b, c, d;
+  return __get_cpuid_count (7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
 }
 #endif
 
@@ -43,12 +52,14 @@ yolo_cpu_kernels (guint i)
     if (v4)
       sets[n++] = (YoloKernels) { "x86-64-v4", bf16, amx, &yolo_ops_v4, &yolo_direct_v4,
         bf16 ? &yolo_winograd_v4_bf16 : &yolo_winograd_v4,
-        bf16 ? &yolo_direct_v4_bf16 : NULL };
+        bf16 ? &yolo_direct_v4_bf16 : NULL,
+        __builtin_cpu_supports ("avx512vnni") ? &yolo_direct_int8_v4_vnni : &yolo_direct_int8_v4 };
     if (v3)
-      sets[n++] = (YoloKernels) { "x86-64-v3", bf16, amx, &yolo_ops_v3, &yolo_direct_v3, &yolo_winograd_v3, NULL };
+      sets[n++] = (YoloKernels) { "x86-64-v3", bf16, amx, &yolo_ops_v3, &yolo_direct_v3, &yolo_winograd_v3, NULL,
+        has_avx_vnni () ? &yolo_direct_int8_v3_vnni : &yolo_direct_int8_v3 };
 #endif
     sets[n] = (YoloKernels) { "baseline", n > 0 && sets[0].bf16, n > 0 && sets[0].amx, &yolo_ops_baseline, &yolo_direct_baseline,
-      &yolo_winograd_baseline, NULL };
+      &yolo_winograd_baseline, NULL, &yolo_direct_int8_baseline };
     n++;
     g_once_init_leave (&once, 1);
   }

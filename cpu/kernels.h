@@ -9,9 +9,10 @@
 G_BEGIN_DECLS
 
 /* All work on the first n images of their tensors, on all the pool's threads, on
- * any mix of float types; shapes must agree. */
+ * any mix of float types and bytes on grids; shapes must agree. */
 typedef struct {
-  /* repeat > 1: out holds in pooled once, twice, ... side by side; stride is 1 then */
+  /* repeat > 1: out holds in pooled once, twice, ... side by side; stride is 1
+   * then. Bytes must be on the same grid in both. */
   void (*max_pool) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n,
       guint kernel, guint stride, guint pad, guint repeat);
   void (*upsample) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, guint scale);
@@ -28,6 +29,7 @@ typedef struct {
   const YoloOps *ops;
   const YoloConvKernel *direct, *winograd;
   const YoloConvKernel *direct_bf16;    /* multiplies in bf16, or NULL */
+  const YoloConvKernel *direct_int8;
 } YoloKernels;
 
 /* The @i-th set that this CPU can run, best first; NULL behind the last. */

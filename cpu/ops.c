@@ -7,13 +7,30 @@
 
 #define CHUNK 256u              /* channels that are worked on at a time, on the stack */
 
+/* Bytes on grids are in the order of what they stand for, and pooling leaves
+ * them on the grid. */
 static void
-pool_pixel (const YoloTensor *in, char *to, YoloDType to_type, guint n, guint y, guint x,
-    guint kernel, guint stride, guint pad)
+pool_bytes (const YoloTensor *in, char *to, guint n, guint y0, guint y1, guint x0, guint x1)
+{
+  guint8 max[CHUNK];
+
+  for (guint c = 0; c < in->channels; c += CHUNK) {
+    guint m = MIN (CHUNK, in->channels - c);
+    memset (max, 0, m);
+    for (guint yy = y0; yy < y1; yy++)
+      for (guint xx = x0; xx < x1; xx++) {
+        const guint8 *v = (const guint8 *) yolo_tensor_at (in, n, yy, xx) + c;
+        for (guint i = 0; i < m; i++)
+          max[i] = MAX (max[i], v[i]);
+      }
+    memcpy (to + c, max, m);
+  }
+}
+
+static void
+pool_floats (const YoloTensor *in, char *to, YoloDType to_type, guint n, guint y0, guint y1, guint x0, guint x1)
 {
   gsize size = yolo_dtype_size (in->dtype), to_size = yolo_dtype_size (to_type);
-  guint y0 = y * stride > pad ? y * stride - pad : 0, x0 = x * stride > pad ? x * stride - pad : 0;
-  guint y1 = MIN (y * stride + kernel - pad, in->height), x1 = MIN (x * stride + kernel - pad, in->width);
   float max[CHUNK], v[CHUNK];
 
   for (guint c = 0; c < in->channels; c += CHUNK) {
@@ -35,6 +52,7 @@ typedef struct {
   const YoloTensor *in, *in2, *out;     /* in2: of additions, or NULL */
   guint kernel, stride, pad;
   guint scale;
+  gboolean same;                /* in and out hold the same bytes */
   YoloActivation act;
 } Run;
 
@@ -42,10 +60,19 @@ static void
 pool_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
 {
   const Run *r = data;
-  guint image = index / r->out->height, y = index % r->out->height;
+  const YoloTensor *in = r->in;
+  guint image = index / r->out->height, y = index % r->out->height, top = y * r->stride;
+  guint y0 = top > r->pad ? top - r->pad : 0, y1 = MIN (top + r->kernel - r->pad, in->height);
 
-  for (guint x = 0; x < r->out->width; x++)
-    pool_pixel (r->in, yolo_tensor_at (r->out, image, y, x), r->out->dtype, image, y, x, r->kernel, r->stride, r->pad);
+  for (guint x = 0; x < r->out->width; x++) {
+    guint left = x * r->stride, x0 = left > r->pad ? left - r->pad : 0, x1 = MIN (left + r->kernel - r->pad, in->width);
+    char *to = yolo_tensor_at (r->out, image, y, x);
+
+    if (in->dtype == YOLO_U8 && r->out->dtype == YOLO_U8)
+      pool_bytes (in, to, image, y0, y1, x0, x1);
+    else
+      pool_floats (in, to, r->out->dtype, image, y0, y1, x0, x1);
+  }
 }
 
 static void
@@ -67,18 +94,30 @@ max_pool (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, 
 }
 
 static void
-convert (char *to, YoloDType to_type, const char *from, YoloDType from_type, guint channels)
+convert (const Run *r, char *to, const char *from)
 {
+  guint channels = r->in->channels;
+  gsize size = yolo_dtype_size (r->in->dtype), to_size = yolo_dtype_size (r->out->dtype);
   float v[CHUNK];
-  if (to_type == from_type) {
-    memcpy (to, from, channels * yolo_dtype_size (to_type));
+
+  if (r->same) {
+    memcpy (to, from, channels * size);
     return;
   }
   for (guint c = 0; c < channels; c += CHUNK) {
     guint m = MIN (CHUNK, channels - c);
-    load_f32 (v, from + c * yolo_dtype_size (from_type), m, from_type);
-    store_f32 (to + c * yolo_dtype_size (to_type), v, m, to_type);
+    load_real (v, r->in, from + c * size, c, m);
+    store_real (to + c * to_size, r->out, c, v, m);
   }
+}
+
+static gboolean
+same_grid (const YoloTensor *a, const YoloTensor *b)
+{
+  if (!a->scale || !b->scale)
+    return !a->scale && !b->scale;
+  return memcmp (a->scale, b->scale, a->channels * sizeof *a->scale) == 0
+      && memcmp (a->zero, b->zero, a->channels * sizeof *a->zero) == 0;
 }
 
 static void
@@ -88,14 +127,13 @@ upsample_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
   guint image = index / r->out->height, y = index % r->out->height;
 
   for (guint x = 0; x < r->out->width; x++)
-    convert (yolo_tensor_at (r->out, image, y, x), r->out->dtype,
-        yolo_tensor_at (r->in, image, y / r->scale, x / r->scale), r->in->dtype, r->in->channels);
+    convert (r, yolo_tensor_at (r->out, image, y, x), yolo_tensor_at (r->in, image, y / r->scale, x / r->scale));
 }
 
 static void
 upsample (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, guint scale)
 {
-  Run r = { .in = in, .out = out, .scale = scale };
+  Run r = { .in = in, .out = out, .scale = scale, .same = in->dtype == out->dtype && same_grid (in, out) };
   yolo_pool_run (pool, n * out->height, upsample_row, &r);
 }
 
@@ -131,14 +169,14 @@ pointwise_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
       float v[CHUNK], w[CHUNK];
       guint m = MIN (CHUNK, r->out->channels - c);
 
-      load_f32 (v, yolo_tensor_at (r->in, image, y, x) + c * size, m, r->in->dtype);
+      load_real (v, r->in, yolo_tensor_at (r->in, image, y, x) + c * size, c, m);
       if (r->in2) {
-        load_f32 (w, yolo_tensor_at (r->in2, image, y, x) + c * size2, m, r->in2->dtype);
+        load_real (w, r->in2, yolo_tensor_at (r->in2, image, y, x) + c * size2, c, m);
         for (guint k = 0; k < m; k++)
           v[k] += w[k];
       }
       activate (v, m, r->act);
-      store_f32 (yolo_tensor_at (r->out, image, y, x) + c * out_size, v, m, r->out->dtype);
+      store_real (yolo_tensor_at (r->out, image, y, x) + c * out_size, r->out, c, v, m);
     }
 }
 

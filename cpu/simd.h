@@ -31,6 +31,7 @@ f32_to_bf16 (float f)
   return f != f ? u >> 16 | 0x40 : r;
 }
 
+/* Elements without their grid. */
 static inline void
 load_f32 (float *restrict to, const void *restrict from, guint n, YoloDType dtype)
 {
@@ -56,6 +57,35 @@ store_f32 (void *restrict to, const float *restrict from, guint n, YoloDType dty
     guint16 *p = to;
     for (guint i = 0; i < n; i++)
       p[i] = f32_to_bf16 (from[i]);
+  }
+}
+
+/* Channels c to c + n of a pixel, whose channel c is at @from, as real numbers. */
+static inline void
+load_real (float *restrict to, const YoloTensor *t, const char *restrict from, guint c, guint n)
+{
+  load_f32 (to, from, n, t->dtype);
+  if (t->scale)
+    for (guint i = 0; i < n; i++)
+      to[i] = (to[i] - (float) t->zero[c + i]) * t->scale[c + i];
+}
+
+/* The other way: to the nearest of the grid, ties to even, as network/int8.h
+ * says. Adding 1.5 * 2^23 rounds a float to a whole number. */
+static inline void
+store_real (char *restrict to, const YoloTensor *t, guint c, const float *restrict from, guint n)
+{
+  guint8 *p = (guint8 *) to;
+
+  if (t->dtype != YOLO_U8) {
+    store_f32 (to, from, n, t->dtype);
+    return;
+  }
+  for (guint i = 0; i < n; i++) {
+    float low = (float) -t->zero[c + i], v = from[i] * (1 / t->scale[c + i]);
+    v = v > low ? v : low;
+    v = v < low + 255 ? v : low + 255;
+    p[i] = (guint8) ((gint32) ((v + 12582912.f) - 12582912.f) + t->zero[c + i]);
   }
 }
 

@@ -13,6 +13,9 @@ typedef struct {
   guint height, width, channels;
   gsize pixel, row, image;      /* bytes from one to the next */
   YoloDType dtype;
+  /* [channels] of uint8 on grids, real = (q - zero) * scale; NULL: the numbers as they are */
+  const float *scale;
+  const gint32 *zero;
 } YoloTensor;
 
 static inline char *
@@ -31,7 +34,7 @@ yolo_tensor_dense (const YoloTensor *t)
 static inline YoloTensor
 yolo_tensor_make (void *data, guint height, guint width, guint channels, YoloDType dtype)
 {
-  YoloTensor t = { data, height, width, channels, 0, 0, 0, dtype };
+  YoloTensor t = { data, height, width, channels, 0, 0, 0, dtype, NULL, NULL };
   t.pixel = (gsize) channels * yolo_dtype_size (dtype);
   t.row = width * t.pixel;
   t.image = height * t.row;

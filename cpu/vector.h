@@ -6,7 +6,7 @@
 
 #include "cpu/simd.h"
 
-#ifdef __AVX512F__
+#ifdef __SSE2__
 # include <immintrin.h>
 #endif
 
@@ -22,6 +22,9 @@ typedef float YoloVec __attribute__ ((vector_size (YOLO_LANES * 4)));
 typedef gint32 YoloIntVec __attribute__ ((vector_size (YOLO_LANES * 4)));
 typedef guint32 YoloUintVec __attribute__ ((vector_size (YOLO_LANES * 4)));
 typedef guint16 YoloHalfVec __attribute__ ((vector_size (YOLO_LANES * 2)));
+typedef guint8 YoloByteVec __attribute__ ((vector_size (YOLO_LANES)));
+
+#define ALWAYS_INLINE inline __attribute__ ((always_inline))
 
 static inline YoloVec
 vec_load (const void *p)
@@ -71,6 +74,28 @@ static inline YoloVec
 vec_select (YoloIntVec mask, YoloVec yes, YoloVec no)
 {
   return (YoloVec) ((mask & (YoloIntVec) yes) | (~mask & (YoloIntVec) no));
+}
+
+static inline YoloVec
+vec_load_u8 (const void *p)
+{
+  YoloByteVec b;
+  memcpy (&b, p, sizeof b);
+  return __builtin_convertvector (__builtin_convertvector (b, YoloIntVec), YoloVec);
+}
+
+/* v rounded to the nearest, ties to even, plus a whole zero, both within a byte. */
+static inline void
+vec_store_u8 (void *p, YoloVec v, YoloVec zero)
+{
+  /* Adding 1.5 * 2^23 leaves the nearest integer in the low bits. */
+  YoloIntVec q = (YoloIntVec) (v + 12582912.f) + (YoloIntVec) (zero + 12582912.f);
+#ifdef __AVX512F__
+  __m128i b = _mm512_cvtepi32_epi8 ((__m512i) q);
+#else
+  YoloByteVec b = __builtin_convertvector (q, YoloByteVec);
+#endif
+  memcpy (p, &b, YOLO_LANES);
 }
 
 /* e^x for -87 <= x <= 88, relative error below 3e-7: 2^n e^r with r within

@@ -132,13 +132,13 @@ input_tile (const YoloTensor *in, guint image, gint y0, gint x0, guint depth, fl
   gboolean inside = y0 >= 0 && x0 >= 0 && y0 + 6 <= (gint) in->height && x0 + 6 <= (gint) in->width;
 
   for (guint c = 0; c < depth; c += YOLO_LANES) {
-    guint lanes = MIN (in->channels - MIN (c, in->channels), YOLO_LANES);
+    YoloLanes l = lanes_of (in, c, in->channels - MIN (c, in->channels), FALSE);
     YoloVec d[6], t[POINTS], v[6];
 
     for (gint x = 0; x < 6; x++) {
       for (gint y = 0; y < 6; y++)
         d[y] = inside || (y0 + y >= 0 && x0 + x >= 0 && y0 + y < (gint) in->height && x0 + x < (gint) in->width)
-            ? load_lanes (yolo_tensor_at (in, image, y0 + y, x0 + x) + c * size, in->dtype, lanes) : vec_set (0);
+            ? load_lanes (&l, yolo_tensor_at (in, image, y0 + y, x0 + x) + c * size) : vec_set (0);
       transform6 (d, t + x, 6);
     }
     for (guint y = 0; y < 6; y++) {
@@ -159,6 +159,7 @@ output_tile (const YoloConv *conv, const float *bias, guint c0, guint vectors, c
 
   for (guint v = 0; v < vectors; v++) {
     guint c = c0 + v * YOLO_LANES, lanes = MIN (conv->out_channels - c, YOLO_LANES);
+    YoloLanes to = lanes_of (out, c, lanes, TRUE), plus = lanes_of (residual, c, lanes, FALSE);
     YoloVec b = vec_load (bias + c), m[6], t[24], o[4];
 
     for (guint x = 0; x < 6; x++) {
@@ -169,9 +170,9 @@ output_tile (const YoloConv *conv, const float *bias, guint c0, guint vectors, c
     for (guint y = 0; y < height; y++) {
       transform4 (t + y * 6, o, 1);
       for (guint x = 0; x < width; x++)
-        finish_lanes (o[x], b, conv->act,
+        finish_lanes (o[x] + b, conv->act, &plus,
             residual->data ? yolo_tensor_at (residual, image, y0 + y, x0 + x) + c * residual_size : NULL,
-            residual->dtype, yolo_tensor_at (out, image, y0 + y, x0 + x) + c * out_size, out->dtype, lanes);
+            &to, yolo_tensor_at (out, image, y0 + y, x0 + x) + c * out_size);
     }
   }
 }
@@ -179,7 +180,7 @@ output_tile (const YoloConv *conv, const float *bias, guint c0, guint vectors, c
 static void
 tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, guint rows, guint vectors)
 {
-#define BODY(m, v) gemm_tile (acc, s, m, v, FALSE)
+#define BODY(m, v) gemm_tile (acc, s, m, v, ELEMENT_F32)
   GEMM_DISPATCH (BODY, rows, vectors);
 #undef BODY
 }

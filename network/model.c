@@ -117,6 +117,18 @@ count_macs (Model *model, GError **error)
   return TRUE;
 }
 
+/* Whether the file has a convolution that yolo_model_to_int8() can run as it says. */
+static gboolean
+has_int8 (const Model *model)
+{
+  for (guint i = 0; i < model->layers->len; i++) {
+    const Layer *layer = layer_at (model->layers, i);
+    if (layer->type == LAYER_CONV && layer->conv.weight_scale != NULL)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 static YoloModel *
 load (const void *data, gsize size, const char *name, GError **error)
 {
@@ -150,6 +162,7 @@ load (const void *data, gsize size, const char *name, GError **error)
   public->n_levels = model->head.n_levels;
   for (guint l = 0; l < public->n_levels; l++)
     public->levels[l].stride = model->head.stride[l];
+  public->quantized = has_int8 (model);
   read_stride (model, height, width);
   read_names (public, file);
   read_size (public, file);
@@ -205,6 +218,13 @@ yolo_model_unref (YoloModel *public)
 
   if (!g_atomic_int_dec_and_test (&model->ref))
     return;
+  if (model->base != NULL) {
+    g_array_unref (model->layers);
+    g_ptr_array_unref (model->owned);
+    yolo_model_unref (&model->base->public);
+    g_free (model);
+    return;
+  }
   g_free (public->path);
   g_free (public->sha256);
   g_free (public->task);

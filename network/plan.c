@@ -15,6 +15,7 @@ typedef struct {
 
 typedef struct {
   const Model *model;
+  YoloDType dtype;              /* of floats */
   GArray *layers;               /* the model's, with the sizes of this plan */
   YoloView *places;             /* of each layer; buffer NO_BUFFER while undecided */
   GArray *buffers;              /* YoloBuffer */
@@ -32,7 +33,10 @@ is_part (const Layer *layer)
 static guint
 add_buffer (Builder *builder, const Layer *layer)
 {
-  YoloBuffer buffer = {.height = layer->height,.width = layer->width,.channels = layer->channels };
+  YoloBuffer buffer = {
+    .height = layer->height,.width = layer->width,.channels = layer->channels,
+    .dtype = layer->grid_scale != NULL ? builder->model->grid_dtype : builder->dtype,
+  };
 
   g_array_append_val (builder->buffers, buffer);
   return builder->buffers->len - 1;
@@ -103,6 +107,16 @@ place_parts (Builder *builder, guint index)
   }
 }
 
+/* What only a quantiser reads is written on its grid at once. */
+static gboolean
+rounds_alone (const Builder *builder, const Layer *layer)
+{
+  const Layer *in = layer->type == LAYER_QUANT ? layer_at (builder->layers, layer->in[0]) : NULL;
+
+  return in != NULL && !is_part (layer) && in->uses == 1
+      && (in->type == LAYER_CONV || in->type == LAYER_ADD || in->type == LAYER_ACT);
+}
+
 static void
 place_layers (Builder *builder)
 {
@@ -115,11 +129,15 @@ place_layers (Builder *builder)
   /* The outer ones first: a concat may itself be a part of another. */
   for (guint i = n; i-- > 0;) {
     const Layer *layer = layer_at (builder->layers, i);
-    if (layer->type != LAYER_CONCAT)
+    gboolean rounds = rounds_alone (builder, layer);
+    if (layer->type != LAYER_CONCAT && !rounds)
       continue;
     if (builder->places[i].buffer == NO_BUFFER)
       builder->places[i].buffer = add_buffer (builder, layer);
-    place_parts (builder, i);
+    if (rounds)
+      builder->places[layer->in[0]] = builder->places[i];
+    else
+      place_parts (builder, i);
   }
   for (guint i = 0; i < n; i++) {
     const Layer *layer = layer_at (builder->layers, i);
@@ -189,6 +207,12 @@ add_ops (Builder *builder)
         op.pad = layer->pad;
         op.repeat = 1;
         break;
+      case LAYER_QUANT:
+      case LAYER_DEQUANT:
+        if (is_part (layer) || rounds_alone (builder, layer))
+          continue;
+        op.type = YOLO_OP_COPY;
+        break;
       case LAYER_CONCAT:
         op.type = YOLO_OP_COPY;
         for (guint k = builder->copies->len; k-- > 0;) {
@@ -204,6 +228,26 @@ add_ops (Builder *builder)
         continue;
     }
     g_array_append_val (builder->ops, op);
+  }
+}
+
+/* The grids of the buffers, out of those of the layers that lie in them. */
+static void
+set_grids (YoloPlan *plan, const Builder *builder)
+{
+  for (guint i = 0; i < builder->layers->len; i++) {
+    const Layer *layer = layer_at (builder->layers, i);
+    YoloView place = builder->places[i];
+    YoloBuffer *buffer = &plan->buffers[place.buffer];
+
+    if (layer->grid_scale == NULL || (buffer->dtype != YOLO_U8 && buffer->dtype != YOLO_S8))
+      continue;
+    if (buffer->scale == NULL) {
+      buffer->scale = g_new0 (float, buffer->channels);
+      buffer->zero = g_new0 (gint32, buffer->channels);
+    }
+    memcpy (buffer->scale + place.channel, layer->grid_scale, place.channels * sizeof (float));
+    memcpy (buffer->zero + place.channel, layer->grid_zero, place.channels * sizeof (gint32));
   }
 }
 
@@ -268,6 +312,18 @@ layers_at_size (const Model *model, guint height, guint width, GError **error)
   return layers;
 }
 
+static gboolean
+check_input (const YoloPlan *plan, GError **error)
+{
+  for (guint i = 0; i < plan->n_ops; i++) {
+    const YoloOp *op = &plan->ops[i];
+    if (op->type == YOLO_OP_CONV && op->conv->int8 != NULL && plan->buffers[op->in.buffer].scale == NULL)
+      return yolo_network_fail (error, YOLO_NETWORK_ERROR_PRECISION, "'%.100s' runs in int8, but its input does not",
+          op->name);
+  }
+  return TRUE;
+}
+
 YoloPlan *
 yolo_plan_new (YoloModel *public, guint batch, guint height, guint width, YoloDType dtype,
     YoloDType input_dtype, guint input_channels, GError **error)
@@ -291,7 +347,7 @@ yolo_plan_new (YoloModel *public, guint batch, guint height, guint width, YoloDT
   places = g_new (YoloView, layers->len);
   copies = g_array_new (FALSE, FALSE, sizeof (Copy));
   builder = (Builder) {
-    .model = model, .layers = layers, .places = places, .copies = copies,
+    .model = model, .dtype = dtype, .layers = layers, .places = places, .copies = copies,
     .buffers = g_array_new (FALSE, FALSE, sizeof (YoloBuffer)),
     .ops = g_array_new (FALSE, FALSE, sizeof (YoloOp)),
   };
@@ -309,8 +365,6 @@ yolo_plan_new (YoloModel *public, guint batch, guint height, guint width, YoloDT
   plan->buffers = (YoloBuffer *) g_array_free (builder.buffers, FALSE);
   plan->ops = (YoloOp *) g_array_free (builder.ops, FALSE);
   plan->input = places[0].buffer;
-  for (guint i = 0; i < plan->n_buffers; i++)
-    plan->buffers[i].dtype = dtype;
   plan->buffers[plan->input].dtype = input_dtype;
   plan->buffers[plan->input].channels = input_channels;
   for (guint l = 0; l < public->n_levels; l++) {
@@ -319,7 +373,8 @@ yolo_plan_new (YoloModel *public, guint batch, guint height, guint width, YoloDT
     plan->buffers[plan->box[l].buffer].dtype = YOLO_F32;
     plan->buffers[plan->cls[l].buffer].dtype = YOLO_F32;
   }
-  if (!size_buffers (plan, error))
+  set_grids (plan, &builder);
+  if (!size_buffers (plan, error) || !check_input (plan, error))
     return NULL;
   return g_steal_pointer (&plan);
 }
@@ -330,6 +385,10 @@ yolo_plan_free (YoloPlan *plan)
   if (plan == NULL)
     return;
   yolo_model_unref ((YoloModel *) plan->model);
+  for (guint i = 0; i < plan->n_buffers; i++) {
+    g_free (plan->buffers[i].scale);
+    g_free (plan->buffers[i].zero);
+  }
   g_free (plan->buffers);
   g_free (plan->ops);
   g_free (plan);
@@ -359,6 +418,8 @@ append_op (GString *text, const YoloPlan *plan, const YoloOp *op)
   append_view (text, plan, op->in);
   if (op->type == YOLO_OP_CONV) {
     g_string_append_printf (text, " %ux%u/%u", conv->kernel[0], conv->kernel[1], conv->stride[0]);
+    if (conv->int8 != NULL)
+      g_string_append (text, " int8");
     if (conv->groups > 1)
       g_string_append_printf (text, " groups %u", conv->groups);
     g_string_append (text, acts[conv->act]);

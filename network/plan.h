@@ -15,6 +15,9 @@ typedef struct {
   gsize size;                   /* bytes */
   guint height, width, channels;
   YoloDType dtype;
+  /* [channels] where 8 bits are on grids, real = (q - zero) * scale; NULL: the numbers as they are */
+  float *scale;
+  gint32 *zero;
   guint first, last;            /* operations that write it first and use it last */
 } YoloBuffer;
 
@@ -27,13 +30,13 @@ typedef struct {
 } YoloView;
 
 typedef enum {
-  YOLO_OP_CONV,                 /* out = act (conv (in) + bias) [+ residual] */
+  YOLO_OP_CONV,                 /* out = act (conv (in) + bias) [+ residual]; in int8 if conv->int8 */
   YOLO_OP_MAX_POOL,             /* kernel, stride, pad; `repeat` > 1: a chain at stride 1, out holds
                                    in pooled once, twice, ... side by side (SPPF) */
   YOLO_OP_UPSAMPLE,             /* nearest, by `scale` */
   YOLO_OP_ADD,                  /* out = in + residual */
   YOLO_OP_ACT,                  /* out = act (in) */
-  YOLO_OP_COPY,                 /* out = in; where one tensor is needed in two buffers */
+  YOLO_OP_COPY,                 /* out = in; where one tensor is needed in two buffers, in two types or on two grids */
 } YoloOpType;
 
 typedef struct {
@@ -50,7 +53,9 @@ typedef struct {
 typedef struct {
   const YoloModel *model;
   guint batch, height, width;   /* of the input, pixels */
-  YoloDType dtype;              /* of all buffers but the input and the head's last maps (f32) */
+  /* Of all buffers but the input, the head's last maps (f32), and in the plan of
+   * an int8 model those on grids (u8 or s8). */
+  YoloDType dtype;
   guint n_buffers, n_ops;
   YoloBuffer *buffers;
   YoloOp *ops;
@@ -66,8 +71,8 @@ typedef struct {
  * @batch: images, 1 or more
  * @height: input height in pixels, as for yolo_model_check_size()
  * @width: input width in pixels
- * @dtype: of the activations
- * @input_dtype: of the input buffer
+ * @dtype: of the activations; in an int8 model of those that are in floats
+ * @input_dtype: of the input buffer: 8 bits where a convolution reads it in int8
  * @input_channels: of the input buffer, 3 or more (tensor cores want 8)
  *
  * Returns: (transfer full): the plan, or NULL with @error

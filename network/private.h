@@ -5,11 +5,17 @@
 
 #include "network/passes.h"
 
-typedef struct {
+typedef struct _Model Model;
+struct _Model {
   YoloModel public;
   gint ref;                     /* atomic */
   GArray *layers;               /* Layer, after the passes */
   Head head;
-} Model;
+  /* Of an int8 model: the one that it was made of, which owns the strings, the
+   * weights and what the layers have in common with its own; and what is its own. */
+  Model *base;
+  GPtrArray *owned;
+  YoloDType grid_dtype;         /* of maps on grids */
+};
 
 #endif

@@ -3,9 +3,26 @@
  * network.py gives it its turns between its peers'. */
 
 #include "network/backend.h"
+#include "network/int8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+/* By the table beside it, or as the file says. */
+static YoloModel *
+to_int8 (YoloModel *model, GError **error)
+{
+  g_autoptr (YoloModel) base = model;
+  g_autofree char *path = yolo_calibration_path (model->path);
+  g_autoptr (YoloCalibration) calibration = NULL;
+
+  if (!model->quantized) {
+    calibration = yolo_calibration_load (path, model, error);
+    if (!calibration)
+      return NULL;
+  }
+  return yolo_model_to_int8 (model, calibration, YOLO_INT8_ASYMMETRIC, error);
+}
 
 int
 main (int argc, char **argv)
@@ -18,13 +35,15 @@ main (int argc, char **argv)
   guint batch, runs;
 
   if (argc != 7) {
-    fprintf (stderr, "usage: %s MODEL fp32|bf16 BATCH HEIGHT WIDTH THREADS\n", argv[0]);
+    fprintf (stderr, "usage: %s MODEL fp32|bf16|int8 BATCH HEIGHT WIDTH THREADS\n", argv[0]);
     return 2;
   }
   batch = (guint) atoi (argv[3]);
   model = yolo_model_load (argv[1], &error);
-  net = model ? cpu->load (model, 0, NULL, g_str_equal (argv[2], "bf16") ? YOLO_PRECISION_BF16 : YOLO_PRECISION_FP32,
-      (guint) atoi (argv[6]), &error) : NULL;
+  if (model && g_str_equal (argv[2], "int8"))
+    model = to_int8 (g_steal_pointer (&model), &error);
+  net = model ? cpu->load (model, 0, NULL, g_str_equal (argv[2], "bf16") ? YOLO_PRECISION_BF16
+      : g_str_equal (argv[2], "int8") ? YOLO_PRECISION_INT8 : YOLO_PRECISION_FP32, (guint) atoi (argv[6]), &error) : NULL;
   exec = net ? cpu->prepare (net, batch, (guint) atoi (argv[4]), (guint) atoi (argv[5]), &error) : NULL;
   if (!exec) {
     fprintf (stderr, "%s\n", error->message);

@@ -21,12 +21,49 @@ plan_reference_at (const YoloPlan *plan, void *arena, YoloView view, guint n, gu
   return (float *) ((char *) arena + buffer->offset) + view_index (buffer, view, n, y, x, c);
 }
 
+static guint8 *
+byte_at (const Run *run, YoloView view, guint n, guint y, guint x, guint c)
+{
+  const YoloBuffer *buffer = &run->plan->buffers[view.buffer];
+  return (guint8 *) run->arena + buffer->offset + view_index (buffer, view, n, y, x, c);
+}
+
+/* What lies there: a number, or 8 bits that stand for one. */
+static float
+get_raw (const Run *run, YoloView view, guint n, guint y, guint x, guint c)
+{
+  const YoloBuffer *buffer = &run->plan->buffers[view.buffer];
+
+  if (view.buffer == run->plan->input)
+    return run->input[view_index (buffer, view, n, y, x, c)];
+  if (buffer->dtype == YOLO_F32)
+    return *plan_reference_at (run->plan, run->arena, view, n, y, x, c);
+  return buffer->dtype == YOLO_U8 ? *byte_at (run, view, n, y, x, c) : *(gint8 *) byte_at (run, view, n, y, x, c);
+}
+
 static float
 get (const Run *run, YoloView view, guint n, guint y, guint x, guint c)
 {
-  if (view.buffer == run->plan->input)
-    return run->input[view_index (&run->plan->buffers[view.buffer], view, n, y, x, c)];
-  return *plan_reference_at (run->plan, run->arena, view, n, y, x, c);
+  const YoloBuffer *buffer = &run->plan->buffers[view.buffer];
+  float raw = get_raw (run, view, n, y, x, c);
+
+  c += view.channel;
+  return buffer->scale != NULL ? (raw - (float) buffer->zero[c]) * buffer->scale[c] : raw;
+}
+
+static void
+put (const Run *run, YoloView view, guint n, guint y, guint x, guint c, double value)
+{
+  const YoloBuffer *buffer = &run->plan->buffers[view.buffer];
+  guint channel = view.channel + c;
+
+  if (buffer->dtype == YOLO_F32) {
+    *plan_reference_at (run->plan, run->arena, view, n, y, x, c) = (float) value;
+  } else {
+    float low = buffer->dtype == YOLO_U8 ? 0 : -128;
+    float q = rintf ((float) value * (1 / buffer->scale[channel])) + (float) buffer->zero[channel];
+    *byte_at (run, view, n, y, x, c) = (guint8) (gint) CLAMP (q, low, low + 255);
+  }
 }
 
 static double
@@ -67,6 +104,30 @@ convolve (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint o)
   return activate (conv->act, sum);
 }
 
+/* The same in whole numbers, up to the activation. */
+static double
+convolve_int8 (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint o)
+{
+  const YoloConv *conv = op->conv;
+  const YoloBuffer *in = &run->plan->buffers[op->in.buffer];
+  gint32 sum = 0;
+
+  for (guint ky = 0; ky < conv->kernel[0]; ky++) {
+    for (guint kx = 0; kx < conv->kernel[1]; kx++) {
+      gint64 iy = (gint64) y * conv->stride[0] + ky * conv->dilation[0] - conv->pad[0];
+      gint64 ix = (gint64) x * conv->stride[1] + kx * conv->dilation[1] - conv->pad[1];
+      if (iy < 0 || iy >= in->height || ix < 0 || ix >= in->width)
+        continue;
+      for (guint i = 0; i < conv->in_channels; i++) {
+        gsize at = (((gsize) o * conv->in_channels + i) * conv->kernel[0] + ky) * conv->kernel[1] + kx;
+        sum += conv->int8->weights[at]
+            * ((gint32) get_raw (run, op->in, n, (guint) iy, (guint) ix, i) - conv->int8->zero[i]);
+      }
+    }
+  }
+  return activate (conv->act, (float) sum * conv->int8->multiplier[o] + conv->bias[o]);
+}
+
 /* One pooling of `in`'s channels. */
 static double
 pool (const Run *run, const YoloOp *op, YoloView in, guint n, guint y, guint x, guint c)
@@ -91,7 +152,7 @@ element (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint c)
 
   switch (op->type) {
     case YOLO_OP_CONV:
-      return convolve (run, op, n, y, x, c);
+      return op->conv->int8 != NULL ? convolve_int8 (run, op, n, y, x, c) : convolve (run, op, n, y, x, c);
     case YOLO_OP_MAX_POOL:
       /* the second part of the chain is pooled from the first, and so on */
       if (c >= op->in.channels) {
@@ -121,7 +182,7 @@ run_op (const Run *run, const YoloOp *op)
           double value = element (run, op, n, y, x, c);
           if (op->residual.channels > 0)
             value += get (run, op->residual, n, y, x, c);
-          *plan_reference_at (run->plan, run->arena, op->out, n, y, x, c) = (float) value;
+          put (run, op->out, n, y, x, c, value);
         }
       }
     }
@@ -134,7 +195,7 @@ plan_reference_run (const YoloPlan *plan, const float *input, void *arena)
   Run run = { plan, input, arena };
 
   for (guint i = 0; i < plan->n_buffers; i++)
-    g_assert_cmpint (plan->buffers[i].dtype, ==, YOLO_F32);
+    g_assert_true (plan->buffers[i].dtype == YOLO_F32 || plan->buffers[i].scale != NULL);
   for (guint i = 0; i < plan->n_ops; i++)
     run_op (&run, &plan->ops[i]);
 }

@@ -5,12 +5,14 @@
 
 #include "network/plan.h"
 
-/* Runs a plan whose buffers are all f32. Sums are in double.
- * @input: [batch][height][width][channels of the input buffer], grey levels
+/* Runs a plan whose buffers are f32, and 8 bits where it is in int8. Sums are
+ * in double, or in int32.
+ * @input: [batch][height][width][channels of the input buffer], grey levels, or
+ * what stands for them where the input buffer is on a grid
  * @arena: plan->arena_size bytes; the maps lie in plan->box and plan->cls afterwards */
 void plan_reference_run (const YoloPlan *plan, const float *input, void *arena);
 
-/* Element (n, y, x, c) of a view. */
+/* Element (n, y, x, c) of a view in f32. */
 float *plan_reference_at (const YoloPlan *plan, void *arena, YoloView view, guint n, guint y, guint x, guint c);
 
 #endif

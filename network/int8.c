@@ -1,0 +1,545 @@
+#include "network/int8.h"
+#include "network/error.h"
+#include "network/private.h"
+
+#include <math.h>
+#include <string.h>
+
+/* How a layer's output is wanted. What the file quantises is on its grid as PLAIN. */
+enum {
+  PLAIN,                        /* as the layer makes it */
+  FLOAT,                        /* in floats, where PLAIN is on a grid */
+  OWN,                          /* on the grid of its calibrated range */
+  FILE_GRID,                    /* + n: on the grid of the file's layer n, of type LAYER_QUANT */
+};
+
+typedef struct {
+  guint mode;
+  guint layer;                  /* in the new model; LAYER_NONE until it is made */
+} Version;
+
+typedef struct {
+  const Model *model;
+  const YoloCalibration *calibration;
+  YoloInt8Kind kind;
+  GArray **versions;            /* [layers] of Version */
+  guint *natural;               /* [layers] mode FILE_GRID + n that PLAIN is on; PLAIN: none */
+  guint *either;                /* [layers] mode for readers that take floats and grids alike */
+  GArray *layers;               /* the new ones */
+  GPtrArray *owned;
+} Builder;
+
+static Layer *
+old_layer (const Builder *builder, guint i)
+{
+  return layer_at (builder->model->layers, i);
+}
+
+static void *
+own (Builder *builder, gsize n, gsize size)
+{
+  void *data = g_malloc0_n (MAX (n, 1), size);
+
+  g_ptr_array_add (builder->owned, data);
+  return data;
+}
+
+static gsize
+taps (const YoloConv *conv)
+{
+  return (gsize) conv->kernel[0] * conv->kernel[1];
+}
+
+/* 128 * 255 * 65536 is what an int32 holds. */
+static gboolean
+fits_int8 (const YoloConv *conv)
+{
+  return conv->groups == 1 && conv->in_channels * taps (conv) <= 65536;
+}
+
+static gboolean
+is_map (const Head *head, guint layer)
+{
+  for (guint l = 0; l < head->n_levels; l++) {
+    if (head->box[l] == layer || head->cls[l] == layer)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Whether it hands on channels as they are. */
+static gboolean
+passes_on (const Layer *layer)
+{
+  return layer->type == LAYER_SLICE || layer->type == LAYER_CONCAT || layer->type == LAYER_MAX_POOL
+      || layer->type == LAYER_UPSAMPLE;
+}
+
+/* The grid that the file's own quantisers leave a layer on. Two that are the
+ * same count as one, the first. */
+static void
+find_natural (Builder *builder)
+{
+  g_autoptr (GHashTable) grids = g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
+
+  for (guint i = 0; i < builder->model->layers->len; i++) {
+    const Layer *layer = old_layer (builder, i);
+
+    builder->natural[i] = PLAIN;
+    if (layer->type == LAYER_QUANT && builder->calibration == NULL) {
+      GBytes *grid = g_bytes_new (&layer->grid, sizeof layer->grid);
+      guint first = GPOINTER_TO_UINT (g_hash_table_lookup (grids, grid));
+
+      builder->natural[i] = first != 0 ? first : FILE_GRID + i;
+      g_hash_table_insert (grids, grid, GUINT_TO_POINTER (builder->natural[i]));
+    } else if (passes_on (layer)) {
+      builder->natural[i] = builder->natural[layer->in[0]];
+      for (guint k = 1; k < layer->n_in; k++) {
+        if (builder->natural[layer->in[k]] != builder->natural[i])
+          builder->natural[i] = PLAIN;
+      }
+    }
+  }
+}
+
+static Version *
+find_version (const Builder *builder, guint layer, guint mode)
+{
+  GArray *versions = builder->versions[layer];
+
+  for (guint k = 0; k < versions->len; k++) {
+    Version *version = &g_array_index (versions, Version, k);
+    if (version->mode == mode)
+      return version;
+  }
+  return NULL;
+}
+
+/* Whether that is the grid of grey levels, which the input is on. */
+static gboolean
+is_levels (YoloGrid grid)
+{
+  return grid.zero == 0 && fabsf (grid.scale - 1) < 1e-3f;
+}
+
+/* The mode by the name that it goes by for this layer. */
+static guint
+canonical (const Builder *builder, guint layer, guint mode)
+{
+  guint natural = builder->natural[layer];
+
+  if (mode == natural || (mode == FLOAT && natural == PLAIN))
+    return PLAIN;
+  if (layer == 0 && (mode == OWN || (mode >= FILE_GRID && is_levels (old_layer (builder, mode - FILE_GRID)->grid))))
+    return PLAIN;
+  return mode;
+}
+
+static void
+demand (Builder *builder, guint layer, guint mode)
+{
+  Version version = { canonical (builder, layer, mode), LAYER_NONE };
+
+  if (find_version (builder, layer, version.mode) != NULL)
+    return;
+  /* what others are made of comes first */
+  if (version.mode == PLAIN)
+    g_array_prepend_val (builder->versions[layer], version);
+  else
+    g_array_append_val (builder->versions[layer], version);
+}
+
+/* How a convolution wants its input; *int8 tells in what it runs. */
+static guint
+conv_mode (const Builder *builder, guint i, gboolean *int8)
+{
+  const Layer *layer = old_layer (builder, i);
+
+  if (builder->calibration != NULL) {
+    *int8 = builder->calibration->layers[i].int8 && fits_int8 (&layer->conv);
+    return *int8 ? OWN : PLAIN;
+  }
+  *int8 = layer->conv.weight_scale != NULL && fits_int8 (&layer->conv) && builder->natural[layer->in[0]] != PLAIN;
+  return *int8 ? PLAIN : FLOAT;
+}
+
+/* Readers that take floats and grids alike get what there is. */
+static void
+demand_either (Builder *builder, guint layer)
+{
+  gboolean own_grid = find_version (builder, layer, PLAIN) == NULL && find_version (builder, layer, OWN) != NULL;
+
+  builder->either[layer] = own_grid ? OWN : PLAIN;
+  demand (builder, layer, builder->either[layer]);
+}
+
+/* Whether a version is made of the PLAIN one by rounding, or by taking it as floats. */
+static gboolean
+is_converted (const Layer *layer, guint mode)
+{
+  if (mode == PLAIN)
+    return FALSE;
+  if (layer->type == LAYER_QUANT)
+    return mode != OWN;
+  if (layer->type == LAYER_SLICE)
+    return mode != OWN;         /* converting the part is less than converting the whole */
+  return !passes_on (layer) || mode == FLOAT;
+}
+
+/* The version of its inputs that a version of a layer that passes on, or of a
+ * quantiser, is made of. */
+static guint
+input_mode (const Builder *builder, guint i, guint mode)
+{
+  if (mode != PLAIN)
+    return mode;
+  if (old_layer (builder, i)->type == LAYER_QUANT)
+    return builder->natural[i];
+  return builder->natural[i] == PLAIN ? FLOAT : PLAIN;  /* parts on different grids meet as floats */
+}
+
+static void
+demand_inputs (Builder *builder, guint i)
+{
+  const Layer *layer = old_layer (builder, i);
+  GArray *versions = builder->versions[i];
+  gboolean converted = FALSE, int8;
+
+  for (guint v = 0; v < versions->len; v++)
+    converted |= is_converted (layer, g_array_index (versions, Version, v).mode);
+  if (converted)
+    demand (builder, i, PLAIN);
+  if (layer->type == LAYER_CONV && versions->len > 0)
+    demand (builder, layer->in[0], conv_mode (builder, i, &int8));
+  for (guint v = 0; v < versions->len; v++) {
+    guint mode = g_array_index (versions, Version, v).mode;
+
+    if (is_converted (layer, mode) || (!passes_on (layer) && layer->type != LAYER_QUANT))
+      continue;
+    for (guint k = 0; k < layer->n_in; k++)
+      demand (builder, layer->in[k], input_mode (builder, i, mode));
+  }
+}
+
+/* From the head back: who reads a layer has told by the time that it is its turn. */
+static void
+demand_all (Builder *builder)
+{
+  const Head *head = &builder->model->head;
+  g_autofree gboolean *wanted = g_new0 (gboolean, builder->model->layers->len);
+
+  for (guint l = 0; l < head->n_levels; l++) {
+    demand (builder, head->box[l], PLAIN);
+    demand (builder, head->cls[l], PLAIN);
+  }
+  for (guint i = builder->model->layers->len; i-- > 0;) {
+    const Layer *layer = old_layer (builder, i);
+
+    if (wanted[i])
+      demand_either (builder, i);
+    demand_inputs (builder, i);
+    if (builder->versions[i]->len == 0)
+      continue;
+    if (layer->residual != LAYER_NONE)
+      wanted[layer->residual] = TRUE;
+    for (guint k = 0; (layer->type == LAYER_ADD || layer->type == LAYER_ACT) && k < layer->n_in; k++)
+      wanted[layer->in[k]] = TRUE;
+  }
+}
+
+static YoloGrid
+grid_of_range (const Builder *builder, float low, float high)
+{
+  YoloGrid grid;
+
+  if (builder->kind == YOLO_INT8_SYMMETRIC)
+    return (YoloGrid) { MAX (-low, high) / 127, 0 };
+  grid.scale = (high - low) / 255;
+  grid.zero = (gint32) rintf (-low / grid.scale);
+  return grid;
+}
+
+/* A file's grid, whose zero point is uint8's. */
+static YoloGrid
+grid_of_file (const Builder *builder, YoloGrid grid)
+{
+  if (builder->kind != YOLO_INT8_SYMMETRIC)
+    return grid;
+  if (grid.zero == 128)
+    return (YoloGrid) { grid.scale, 0 };
+  return (YoloGrid) { grid.scale * (float) MAX (grid.zero, 255 - grid.zero) / 127, 0 };
+}
+
+static void
+fill_grid (Builder *builder, Layer *layer, YoloGrid grid)
+{
+  layer->grid = grid;
+  layer->grid_scale = own (builder, layer->channels, sizeof (float));
+  layer->grid_zero = own (builder, layer->channels, sizeof (gint32));
+  for (guint c = 0; c < layer->channels; c++) {
+    layer->grid_scale[c] = grid.scale;
+    layer->grid_zero[c] = grid.zero;
+  }
+}
+
+/* The grids of what a layer that passes on is made of, channel by channel. */
+static void
+inherit_grid (Builder *builder, Layer *layer)
+{
+  guint channel = 0;
+
+  for (guint k = 0; k < layer->n_in; k++) {
+    if (layer_at (builder->layers, layer->in[k])->grid_scale == NULL)
+      return;
+  }
+  layer->grid_scale = own (builder, layer->channels, sizeof (float));
+  layer->grid_zero = own (builder, layer->channels, sizeof (gint32));
+  for (guint k = 0; k < layer->n_in; k++) {
+    const Layer *in = layer_at (builder->layers, layer->in[k]);
+    guint begin = layer->type == LAYER_SLICE ? layer->begin : 0;
+    guint n = layer->type == LAYER_CONCAT ? in->channels : layer->channels;
+
+    memcpy (layer->grid_scale + channel, in->grid_scale + begin, n * sizeof (float));
+    memcpy (layer->grid_zero + channel, in->grid_zero + begin, n * sizeof (gint32));
+    channel += n;
+  }
+}
+
+/* A copy of an old layer with new inputs; what it points to stays the base model's. */
+static guint
+append (Builder *builder, const Layer *old, LayerType type, guint n_in)
+{
+  Layer layer = *old;
+
+  layer.type = type;
+  layer.n_in = n_in;
+  layer.in = own (builder, n_in, sizeof (guint));
+  layer.residual = LAYER_NONE;
+  layer.weights = layer.bias = layer.weight_scale = layer.scale = layer.shift = NULL;
+  layer.grid_scale = NULL;
+  layer.grid_zero = NULL;
+  layer.uses = 0;
+  g_array_append_val (builder->layers, layer);
+  return builder->layers->len - 1;
+}
+
+static guint
+version_layer (const Builder *builder, guint layer, guint mode)
+{
+  return find_version (builder, layer, canonical (builder, layer, mode))->layer;
+}
+
+/* The convolution in whole numbers, for input on these grids; NULL if a weight
+ * cannot be one. */
+static const YoloInt8Conv *
+quantize_conv (Builder *builder, const YoloConv *conv, const float *scale, const gint32 *zero)
+{
+  gsize n = taps (conv), per_channel = n * conv->in_channels;
+  YoloInt8Conv *int8 = own (builder, 1, sizeof *int8);
+
+  int8->weights = own (builder, per_channel * conv->out_channels, 1);
+  int8->multiplier = own (builder, conv->out_channels, sizeof (float));
+  int8->offset = own (builder, conv->out_channels, sizeof (gint32));
+  int8->zero = own (builder, conv->in_channels, sizeof (gint32));
+  memcpy (int8->zero, zero, conv->in_channels * sizeof (gint32));
+  for (guint o = 0; o < conv->out_channels; o++) {
+    const float *weights = conv->weights + o * per_channel;
+    /* of weights that are whole already; scale is the same for all channels then */
+    float step = conv->weight_scale != NULL ? conv->weight_scale[o] * scale[0] : 0;
+
+    if (conv->weight_scale == NULL) {
+      for (gsize k = 0; k < per_channel; k++)
+        step = MAX (step, fabsf (weights[k] * scale[k / n]));
+      step /= 127;
+    }
+    int8->multiplier[o] = step;
+    if (!isfinite (step))
+      return NULL;
+    for (gsize k = 0; k < per_channel; k++) {
+      gint q = step != 0 ? (gint) CLAMP (rintf (weights[k] * scale[k / n] / step), -128, 127) : 0;
+      int8->weights[o * per_channel + k] = (gint8) q;
+      int8->offset[o] += q * zero[k / n];
+    }
+  }
+  return int8;
+}
+
+/* The layer itself, as it makes its numbers. */
+static guint
+make_plain (Builder *builder, guint i)
+{
+  const Layer *old = old_layer (builder, i);
+  guint index = append (builder, old, old->type, old->n_in);
+  Layer *layer = layer_at (builder->layers, index);
+  gboolean int8 = FALSE;
+
+  for (guint k = 0; k < old->n_in; k++) {
+    guint mode = old->type == LAYER_CONV ? conv_mode (builder, i, &int8)
+        : passes_on (old) ? input_mode (builder, i, PLAIN) : builder->either[old->in[k]];
+    layer->in[k] = version_layer (builder, old->in[k], mode);
+  }
+  if (old->residual != LAYER_NONE)
+    layer->residual = version_layer (builder, old->residual, builder->either[old->residual]);
+  if (old->type == LAYER_INPUT)
+    fill_grid (builder, layer, builder->kind == YOLO_INT8_SYMMETRIC ? (YoloGrid) { 255.f / 127, 0 } : (YoloGrid) { 1, 0 });
+  else if (passes_on (layer))
+    inherit_grid (builder, layer);
+  if (int8) {
+    const Layer *in = layer_at (builder->layers, layer->in[0]);
+    if (in->grid_scale != NULL)
+      layer->conv.int8 = quantize_conv (builder, &old->conv, in->grid_scale, in->grid_zero);
+  }
+  return index;
+}
+
+/* A conversion of one layer's version to another. */
+static guint
+convert (Builder *builder, guint i, guint from, LayerType type, YoloGrid grid)
+{
+  guint index = append (builder, old_layer (builder, i), type, 1);
+  Layer *layer = layer_at (builder->layers, index);
+
+  layer->in[0] = from;
+  layer->begin = 0;
+  if (type == LAYER_QUANT)
+    fill_grid (builder, layer, grid);
+  return index;
+}
+
+static guint
+make_version (Builder *builder, guint i, guint mode)
+{
+  const Layer *old = old_layer (builder, i);
+  const YoloLayerCalibration *range = builder->calibration != NULL ? &builder->calibration->layers[i] : NULL;
+  YoloGrid grid = { 0 };
+
+  if (old->type == LAYER_QUANT && !is_converted (old, mode))
+    return version_layer (builder, old->in[0], input_mode (builder, i, mode));
+  if (mode == PLAIN)
+    return make_plain (builder, i);
+  if (!is_converted (old, mode)) {
+    guint index = append (builder, old, old->type, old->n_in);
+    for (guint k = 0; k < old->n_in; k++)
+      layer_at (builder->layers, index)->in[k] = version_layer (builder, old->in[k], mode);
+    inherit_grid (builder, layer_at (builder->layers, index));
+    return index;
+  }
+  if (mode == FLOAT)
+    return convert (builder, i, version_layer (builder, i, PLAIN), LAYER_DEQUANT, grid);
+  grid = mode == OWN ? grid_of_range (builder, range->low, range->high)
+      : grid_of_file (builder, old_layer (builder, mode - FILE_GRID)->grid);
+  return convert (builder, i, version_layer (builder, i, PLAIN), LAYER_QUANT, grid);
+}
+
+/* Counts the uses, by which the plan knows what can be written on a grid at once. */
+static void
+count_uses (Model *model)
+{
+  for (guint i = 0; i < model->layers->len; i++) {
+    const Layer *layer = layer_at (model->layers, i);
+
+    for (guint k = 0; k < layer->n_in; k++)
+      layer_at (model->layers, layer->in[k])->uses++;
+    if (layer->residual != LAYER_NONE)
+      layer_at (model->layers, layer->residual)->uses++;
+  }
+  for (guint l = 0; l < model->head.n_levels; l++) {
+    layer_at (model->layers, model->head.box[l])->uses++;
+    layer_at (model->layers, model->head.cls[l])->uses++;
+  }
+}
+
+static gboolean
+check_calibration (const Builder *builder, GError **error)
+{
+  for (guint i = 0; i < builder->model->layers->len; i++) {
+    const YoloLayerCalibration *layer = &builder->calibration->layers[i];
+
+    if (find_version (builder, i, OWN) != NULL && !passes_on (old_layer (builder, i))
+        && old_layer (builder, i)->type != LAYER_QUANT && !(layer->known && layer->high > layer->low))
+      return yolo_network_fail (error, YOLO_NETWORK_ERROR_PRECISION, "the calibration table has no range for layer %u, "
+          "'%.100s', which it wants in int8: calibrate again", i, old_layer (builder, i)->name);
+  }
+  return TRUE;
+}
+
+static void
+builder_clear (Builder *builder)
+{
+  for (guint i = 0; i < builder->model->layers->len; i++)
+    g_array_unref (builder->versions[i]);
+  g_free (builder->versions);
+  g_free (builder->natural);
+  g_free (builder->either);
+  g_clear_pointer (&builder->layers, g_array_unref);
+  g_clear_pointer (&builder->owned, g_ptr_array_unref);
+}
+
+YoloModel *
+yolo_model_to_int8 (YoloModel *public, const YoloCalibration *calibration, YoloInt8Kind kind, GError **error)
+{
+  const Model *base = (const Model *) public;
+  guint n = base->layers->len;
+  Builder builder = {
+    .model = base, .calibration = calibration, .kind = kind,
+    .versions = g_new (GArray *, n), .natural = g_new (guint, n), .either = g_new0 (guint, n),
+    .layers = g_array_new (FALSE, FALSE, sizeof (Layer)), .owned = g_ptr_array_new_with_free_func (g_free),
+  };
+  Model *model;
+
+  g_return_val_if_fail (!public->int8 && (calibration == NULL || calibration->n_layers == n), NULL);
+  for (guint i = 0; i < n; i++)
+    builder.versions[i] = g_array_new (FALSE, FALSE, sizeof (Version));
+  find_natural (&builder);
+  demand_all (&builder);
+  if (calibration != NULL && !check_calibration (&builder, error)) {
+    builder_clear (&builder);
+    return NULL;
+  }
+  for (guint i = 0; i < n; i++) {
+    for (guint v = 0; v < builder.versions[i]->len; v++) {
+      guint mode = g_array_index (builder.versions[i], Version, v).mode;
+      guint layer = make_version (&builder, i, mode);
+      g_array_index (builder.versions[i], Version, v).layer = layer;
+    }
+  }
+
+  model = g_new0 (Model, 1);
+  model->public = *public;
+  model->public.int8 = TRUE;
+  model->ref = 1;
+  model->base = (Model *) yolo_model_ref (public);
+  model->head = base->head;
+  for (guint l = 0; l < model->head.n_levels; l++) {
+    model->head.box[l] = version_layer (&builder, base->head.box[l], PLAIN);
+    model->head.cls[l] = version_layer (&builder, base->head.cls[l], PLAIN);
+  }
+  model->grid_dtype = kind == YOLO_INT8_SYMMETRIC ? YOLO_S8 : YOLO_U8;
+  model->layers = g_steal_pointer (&builder.layers);
+  model->owned = g_steal_pointer (&builder.owned);
+  count_uses (model);
+  builder_clear (&builder);
+  return &model->public;
+}
+
+guint
+yolo_model_n_layers (const YoloModel *model)
+{
+  return ((const Model *) model)->layers->len;
+}
+
+YoloLayerInfo
+yolo_model_layer (const YoloModel *public, guint index)
+{
+  const Model *model = (const Model *) public;
+  const Layer *layer = layer_at (model->layers, index);
+
+  return (YoloLayerInfo) {
+    .name = layer->name,
+    .conv = layer->type == LAYER_CONV ? &layer->conv : NULL,
+    .ranged = (layer->type == LAYER_CONV || layer->type == LAYER_ADD || layer->type == LAYER_ACT)
+        && !is_map (&model->head, index),
+    .map = is_map (&model->head, index),
+    .height = layer->height, .width = layer->width, .channels = layer->channels,
+  };
+}

@@ -1,0 +1,52 @@
+/* From a model in floats to one in whole numbers. */
+
+#ifndef YOLO_NETWORK_INT8_H
+#define YOLO_NETWORK_INT8_H
+
+#include "network/calibration.h"
+
+G_BEGIN_DECLS
+
+/* How a back end holds activations. */
+typedef enum {
+  YOLO_INT8_ASYMMETRIC,         /* uint8, any zero point */
+  YOLO_INT8_SYMMETRIC,          /* int8, zero point 0; that of a file that brings its own, moved by 128 */
+} YoloInt8Kind;
+
+/**
+ * yolo_model_to_int8:
+ * @model: as loaded; the result keeps a reference
+ * @calibration: ranges and decisions, or NULL: what the file says itself
+ * (@model->quantized)
+ *
+ * A model whose plans run in int8 where the table or the file says so and in
+ * floats elsewhere. Where both need a map, it is there twice.
+ *
+ * What the numbers mean. A map on a grid holds q for (q - zero) * scale, q
+ * rounded to the nearest (ties to even) and clamped. Of a range [low, high]
+ * the grid is: scale (high - low) / 255 and zero -low / scale rounded, or
+ * scale max (-low, high) / 127 and zero 0. Each output channel's weights are
+ * multiplied by the scales of the input channels, divided by the multiplier
+ * max |w| / 127, and rounded; where the file brings 8-bit weights, they are
+ * taken as they are. A convolution sums in int32, from there on it is floats:
+ * act (sum * multiplier + bias) [+ residual], rounded to the output's grid.
+ *
+ * Returns: (transfer full): the model, or NULL with @error
+ */
+YoloModel *yolo_model_to_int8 (YoloModel *model, const YoloCalibration *calibration, YoloInt8Kind kind, GError **error);
+
+/* What an output of the network after the passes is, for calibration. */
+typedef struct {
+  const char *name;             /* of the node */
+  const YoloConv *conv;         /* or NULL: no convolution */
+  gboolean ranged;              /* reaches a convolution, so that a grid needs its range */
+  gboolean map;                 /* of the head: in floats, never on a grid */
+  guint height, width, channels;        /* at the model's own size */
+} YoloLayerInfo;
+
+guint yolo_model_n_layers (const YoloModel *model);
+YoloLayerInfo yolo_model_layer (const YoloModel *model, guint layer);
+
+G_END_DECLS
+
+#endif
