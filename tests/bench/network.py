@@ -6,6 +6,11 @@ file, size and threads, taking turns in one run.
 
 Prints medians in milliseconds per image and the ratio of ours to each peer's:
 the median over rounds of one round's medians. Below 1 ours is faster.
+
+In int8 each peer has the file that it is fastest on, which quantise.py makes
+of the float one. Ours runs the float file with the table beside it, and
+OpenVINO's file as that says. OpenVINO runs twice: what is left of floats in
+f32, and in bf16, its own choice on CPUs that have it.
 """
 
 import argparse
@@ -17,6 +22,8 @@ import time
 import numpy as np
 import onnxruntime as ort
 import openvino as ov
+
+import quantise
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 PROGRAM = os.path.join(TOP, 'build', 'tests', 'bench', 'bench-network')
@@ -33,7 +40,10 @@ class Ours:
     def run(self, count):
         self.process.stdin.write(f'{count}\n')
         self.process.stdin.flush()
-        return [float(ms) for ms in self.process.stdout.readline().split()]
+        times = [float(ms) for ms in self.process.stdout.readline().split()]
+        if not times:
+            raise RuntimeError('bench-network said why, above')
+        return times
 
     def close(self):
         self.process.stdin.close()
@@ -69,8 +79,8 @@ class OpenVino:
 
 class OnnxRuntime:
     def __init__(self, model, precision, batch, size, threads):
-        if precision != 'fp32':
-            raise ValueError('float only')
+        if precision == 'bf16':
+            raise ValueError('it has no bf16')
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         # Threads that wait in a loop would take the others' turns.
@@ -86,30 +96,54 @@ class OnnxRuntime:
         pass
 
 
-def measure(model, precision, batch, size, threads, rounds, runs):
-    sides = {}
-    for name, kind in ('ours', Ours), ('OpenVINO', OpenVino), ('ONNX Runtime', OnnxRuntime):
-        try:
-            sides[name] = kind(model, precision, batch, size, threads)
-            sides[name].run(3)
-        except Exception as error:  # a file of fixed shape has no other batch, a peer no bf16
-            sides.pop(name, None)
-            if name == 'ours':
-                raise
-            print(f'    {name}: left out ({str(error).splitlines()[0][:80]})')
+def choose_sides(model, precision, size):
+    """(name, class, file, precision) of all that take turns."""
+    if precision != 'int8':
+        return [('ours', Ours, model, precision), ('OpenVINO', OpenVino, model, precision),
+                ('ONNX Runtime', OnnxRuntime, model, precision)]
+    readers, everything = (quantise.quantise(model, form, size) for form in ('readers', 'all'))
+    return [('ours', Ours, model, 'int8'), ('ours of QDQ', Ours, readers, 'int8'), ('ours fp32', Ours, model, 'fp32'),
+            ('OpenVINO', OpenVino, readers, 'fp32'), ('OpenVINO and bf16', OpenVino, readers, 'bf16'),
+            ('ONNX Runtime', OnnxRuntime, everything, 'int8')]
+
+
+def take_turns(sides, batch, rounds, runs):
+    """Medians of each round in milliseconds an image, by side."""
     medians = {name: [] for name in sides}
     for _ in range(rounds):
         for name, side in sides.items():
             medians[name].append(statistics.median(side.run(runs)) / batch)
+    return medians
+
+
+def describe(medians, base):
+    line = ''
+    for name, times in medians.items():
+        line += f'  {name} {statistics.median(times):.2f} ms'
+        if name != base:
+            ratios = [a / b for a, b in zip(medians[base], times)]
+            line += f' ({base} / it {statistics.median(ratios):.2f})'
+    return line
+
+
+def measure(model, precision, batch, size, threads, rounds, runs):
+    sides = {}
+    for name, kind, file, of_file in choose_sides(model, precision, size):
+        try:
+            sides[name] = kind(file, of_file, batch, size, threads)
+            sides[name].run(3)
+        # a file of fixed shape has no other batch, a peer no bf16, a model no table
+        except Exception as error:
+            sides.pop(name, None)
+            if name == 'ours' and precision != 'int8':
+                raise
+            print(f'    {name}: left out ({str(error).splitlines()[0][:80]})', flush=True)
+    medians = take_turns(sides, batch, rounds, runs)
     for side in sides.values():
         side.close()
-    line = f'{os.path.basename(model):24} {precision} batch {batch} {size[0]}x{size[1]}'
-    for name in sides:
-        line += f'  {name} {statistics.median(medians[name]):.2f} ms'
-        if name != 'ours':
-            ratios = [a / b for a, b in zip(medians['ours'], medians[name])]
-            line += f' (ours / it {statistics.median(ratios):.2f})'
-    print(line, flush=True)
+    for base in [name for name in ('ours', 'ours of QDQ') if name in sides]:
+        print(f'{os.path.basename(model):24} {precision} batch {batch} {size[0]}x{size[1]}{describe(medians, base)}',
+              flush=True)
 
 
 def main():
@@ -120,12 +154,13 @@ def main():
     parser.add_argument('--rounds', type=int, default=15)
     parser.add_argument('--runs', type=int, default=5, help='runs of one side in a row')
     parser.add_argument('--batch', type=int, action='append')
+    parser.add_argument('--precision', action='append', choices=['fp32', 'bf16', 'int8'])
     arguments = parser.parse_args()
     models = arguments.model or [subprocess.run(
         [os.path.join(TOP, 'tests/scripts/fetch.sh'), 'model'], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()]
-    size = [int(n) for n in arguments.size.split('x')]
+    size = tuple(int(n) for n in arguments.size.split('x'))
     for model in models:
-        for precision in 'fp32', 'bf16':
+        for precision in arguments.precision or ['fp32', 'bf16', 'int8']:
             for batch in arguments.batch or [1, 8]:
                 measure(model, precision, batch, size, arguments.threads, arguments.rounds, max(1, arguments.runs // batch))
 

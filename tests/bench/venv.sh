@@ -11,12 +11,14 @@ if [ -n "${BENCH_PYTHON:-}" ]; then
   exit
 fi
 venv=$PWD/.cache/bench-venv
-if [ ! -f "$venv/complete" ]; then
+packages='openvino==2026.4.* onnxruntime==1.32.* onnx==1.23.* numpy opencv-python-headless'
+if [ "$(cat "$venv/complete" 2>/dev/null)" != "$packages" ]; then
   rm -rf "$venv"
   mkdir -p .cache
   python3 -m venv "$venv" >&2
-  "$venv/bin/pip" install --quiet --disable-pip-version-check \
-    openvino==2026.4.* onnxruntime==1.32.* numpy opencv-python-headless >&2
-  touch "$venv/complete"
+  set -f                        # the stars are pip's
+  # shellcheck disable=SC2086
+  "$venv/bin/pip" install --quiet --disable-pip-version-check $packages >&2
+  echo "$packages" >"$venv/complete"
 fi
 echo "$venv/bin/python"
