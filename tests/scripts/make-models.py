@@ -490,13 +490,13 @@ def yolov5u(g, widths=(2, 4, 4, 6, 6), depths=(1, 2, 3, 1), neck=1, **head):
     g.head(outs, [8, 16, 32], str(layer), **head)
 
 
-def micro(g):
+def micro(g, width=2, bottlenecks=1, depthwise=False):
     """Every kind of node once or twice; small enough to be mutated quickly."""
-    x = g.conv(g.start(), 2, 3, 2, '0')
-    p2 = g.c2f(g.conv(x, 2, 3, 2, '1'), 2, 1, True, '2')
-    p3 = g.sppf(g.conv(p2, 2, 3, 2, '3'), 2, '4')
-    p2 = g.conv(g.concat([g.upsample(p3, '5'), p2], 1, '6'), 2, 1, 1, '7')
-    g.head([p2, p3], [4, 8], '8', box_channels=2, class_channels=2)
+    x = g.conv(g.start(), width, 3, 2, '0')
+    p2 = g.c2f(g.conv(x, width, 3, 2, '1'), width, bottlenecks, True, '2')
+    p3 = g.sppf(g.conv(p2, width, 3, 2, '3'), width, '4')
+    p2 = g.conv(g.concat([g.upsample(p3, '5'), p2], 1, '6'), width, 1, 1, '7')
+    g.head([p2, p3], [4, 8], '8', box_channels=width, class_channels=width, depthwise=depthwise)
 
 
 def run(model, names, grey):
@@ -521,10 +521,16 @@ def as_float(model):
     m.CopyFrom(model)
     inits = {i.name: numpy_helper.to_array(i) for i in m.graph.initializer}
     nodes, alias, values = [], {}, {}
+    convs = {n.output[0] for n in m.graph.node if n.op_type == 'Conv'}
     for n in m.graph.node:
         inputs = [alias.get(i, i) for i in n.input]
         if n.op_type == 'QuantizeLinear':
             alias[n.output[0]] = inputs[0]
+            zero = inits[n.input[2]]
+            if n.input[0] in convs and zero == np.iinfo(zero.dtype).min:
+                # the quantiser took out a Relu, which its clipping does already
+                nodes.append(helper.make_node('Relu', [inputs[0]], [n.output[0] + '_f']))
+                alias[n.output[0]] = n.output[0] + '_f'
             continue
         if n.op_type == 'DequantizeLinear':
             if inputs[0] not in inits:
@@ -654,6 +660,9 @@ def metadata(g, names, **change):
 # name: options of Graph, then of the network, then of the file
 ALPHABET = ['alpha', 'beta', 'gamma', 'delta']
 NAMES = {0: 'person', 1: "driver's cab", 2: 'Straße "A", {7: x}', 3: '\u8eca\\両'}
+# widths that are no multiple of 4 put channel views at odd places
+MICRO_QDQ = dict(arch='micro', height=16, width=24, classes=2, reg_max=4, net=dict(width=10, bottlenecks=2))
+READERS = {'OpTypesToExcludeOutputQuantization': ['Conv']}
 MODELS = {
     'v8n': dict(naming='full'),
     'v8n-83': dict(opset=13, layout='8.3', width=32, names=NAMES, classes=4, file=dict(value_info=True)),
@@ -687,6 +696,17 @@ MODELS = {
     'v8n-relu': dict(act='ReLU', opset=13, height=32),
     'v8n-depthwise': dict(net=dict(depthwise=True), width=32),
     'micro': dict(arch='micro', height=16, width=24, classes=2, reg_max=4),
+    # 8 bits, what the two of YOLOv8n above do not cover
+    'micro-qdq-u8-conv': dict(MICRO_QDQ, quantise='u8', opset=20,
+                              options=dict(op_types_to_quantize=['Conv'], per_channel=True)),
+    'micro-qdq-u8-readers': dict(MICRO_QDQ, quantise='u8', opset=11,
+                                 options=dict(op_types_to_quantize=['Conv'], extra_options=READERS)),
+    'micro-qdq-s8-all': dict(MICRO_QDQ, quantise='s8', opset=17, net=dict(width=12, bottlenecks=2)),
+    'micro-qdq-s8-dfl': dict(MICRO_QDQ, quantise='s8', decode_too=True,
+                             options=dict(op_types_to_quantize=['Conv'])),
+    'micro-qdq-depthwise': dict(MICRO_QDQ, quantise='u8', opset=13, net=dict(width=7, depthwise=True),
+                                options=dict(per_channel=True)),
+    'micro-qdq-relu': dict(MICRO_QDQ, quantise='u8', act='ReLU', options=dict(per_channel=True)),
 }
 
 
@@ -695,7 +715,7 @@ def build(name, spec, index):
     spec = dict(spec)
     arch, net, file = spec.pop('arch', 'v8'), spec.pop('net', {}), spec.pop('file', {})
     also, quantise, options = spec.pop('also', []), spec.pop('quantise', None), spec.pop('options', {})
-    names, meta = spec.pop('names', None), spec.pop('meta', {})
+    names, meta, decode_too = spec.pop('names', None), spec.pop('meta', {}), spec.pop('decode_too', False)
     g = Graph(seed=index + 1, **spec)
     {'v8': yolov8, 'v5u': yolov5u, 'micro': micro}[arch](g, **net)
     first = len(g.nodes)
@@ -707,7 +727,7 @@ def build(name, spec, index):
         names = {i: ALPHABET[i] if g.classes <= 4 else 'class %d' % i for i in range(g.classes)}
     model = g.model(metadata(g, names) if meta is not None else {}, **file)
     if quantise:
-        decode = [n.name for n in model.graph.node[first:]]
+        decode = [] if decode_too else [n.name for n in model.graph.node[first:]]
         model = quantised(model, quantise, decode, **options)
     kinds = ['float', 'int8'] if quantise else ['float']
     references = []
