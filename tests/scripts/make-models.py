@@ -701,10 +701,10 @@ MODELS = {
                               options=dict(op_types_to_quantize=['Conv'], per_channel=True)),
     'micro-qdq-u8-readers': dict(MICRO_QDQ, quantise='u8', opset=11,
                                  options=dict(op_types_to_quantize=['Conv'], extra_options=READERS)),
-    'micro-qdq-s8-all': dict(MICRO_QDQ, quantise='s8', opset=17, net=dict(width=12, bottlenecks=2)),
+    'micro-qdq-s8-all': dict(MICRO_QDQ, quantise='s8', opset=17),
     'micro-qdq-s8-dfl': dict(MICRO_QDQ, quantise='s8', decode_too=True,
                              options=dict(op_types_to_quantize=['Conv'])),
-    'micro-qdq-depthwise': dict(MICRO_QDQ, quantise='u8', opset=13, net=dict(width=7, depthwise=True),
+    'micro-qdq-depthwise': dict(MICRO_QDQ, quantise='u8', opset=13, net=dict(width=5, depthwise=True),
                                 options=dict(per_channel=True)),
     'micro-qdq-relu': dict(MICRO_QDQ, quantise='u8', act='ReLU', options=dict(per_channel=True)),
 }
