@@ -36,7 +36,6 @@ typedef struct {
   YoloDnnlConv *dnnl;
   /* oneDNN takes dense tensors of one image: what is none is copied. NULL: used as it is */
   YoloTensor dense_in, dense_out, dense_residual;
-  double seconds;               /* spent here, when profiling */
 } Step;
 
 typedef struct {
@@ -44,8 +43,8 @@ typedef struct {
   CpuNet *net;
   Step *steps;                  /* base.plan->n_ops */
   char *scratch;                /* of all steps, one after the other */
-  gboolean profile;
-  guint images;                 /* run while profiling */
+  double *profile;              /* base.seconds, if asked for by the environment */
+  guint images;                 /* run */
 } CpuExec;
 
 static gboolean
@@ -161,7 +160,7 @@ print_profile (const CpuExec *e)
   fprintf (stderr, "%ux%u, %s, %u images:\n", plan->height, plan->width, yolo_dtype_name (plan->dtype), e->images);
   for (guint i = 0; i < plan->n_ops; i++) {
     const Step *s = &e->steps[i];
-    double ms = 1e3 * s->seconds / e->images;
+    double ms = 1e3 * e->profile[i] / e->images;
     const YoloConv *c = s->op->conv;
 
     total += ms;
@@ -189,6 +188,7 @@ release (YoloExec *base)
     return;
   if (e->profile && e->images > 0)
     print_profile (e);
+  g_free (e->profile);
   for (guint i = 0; e->steps && i < base->plan->n_ops; i++)
     yolo_dnnl_conv_free (e->steps[i].dnnl);
   g_free (e->steps);
@@ -293,7 +293,8 @@ prepare (YoloNet *base, guint batch, guint height, guint width, GError **error)
   CpuExec *e = g_new0 (CpuExec, 1);
   e->net = net;
   e->base.plan = plan;
-  e->profile = g_getenv ("YOLO_CPU_PROFILE") != NULL;
+  if (g_getenv ("YOLO_CPU_PROFILE"))
+    e->base.seconds = e->profile = g_new0 (double, plan->n_ops);
   e->base.input = allocate (plan->buffers[plan->input].size, error);
   e->base.arena = e->base.input ? allocate (plan->arena_size, error) : NULL;
   if (!e->base.arena) {
@@ -406,11 +407,13 @@ submit (YoloExec *base, guint n, G_GNUC_UNUSED const struct _YoloFrame *frames,
 
   use_threads (e->net);
   for (guint i = 0; i < base->plan->n_ops; i++) {
-    double start = e->profile ? g_get_monotonic_time () / 1e6 : 0;
+    double start = base->seconds ? g_get_monotonic_time () / 1e6 : 0;
     if (!run_step (e, &e->steps[i], n, error))
       return FALSE;
-    if (e->profile)
-      e->steps[i].seconds += g_get_monotonic_time () / 1e6 - start;
+    if (base->seconds)
+      base->seconds[i] += g_get_monotonic_time () / 1e6 - start;
+    if (base->observe)
+      base->observe (base->observe_data, i);
   }
   e->images += n;
   return TRUE;
@@ -426,6 +429,7 @@ wait (G_GNUC_UNUSED YoloExec *base, G_GNUC_UNUSED GError **error)
 const YoloBackend yolo_cpu_backend = {
   .name = "cpu",
   .host_memory = TRUE,
+  .int8_kind = YOLO_INT8_ASYMMETRIC,
   .available = available,
   .resolve = resolve,
   .load = load,

@@ -520,6 +520,7 @@ wait (YoloExec *base, GError **error)
 
 const YoloBackend yolo_cuda_backend = {
   .name = "cuda",
+  .int8_kind = YOLO_INT8_SYMMETRIC,
   .available = available,
   .resolve = resolve,
   .load = load,

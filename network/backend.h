@@ -3,6 +3,7 @@
 #ifndef YOLO_NETWORK_BACKEND_H
 #define YOLO_NETWORK_BACKEND_H
 
+#include "network/int8.h"
 #include "network/plan.h"
 #include "network/pool.h"
 
@@ -40,11 +41,18 @@ struct _YoloExec {
    * frames to submit() and gets candidates from wait(). */
   void *input;                  /* plan->input */
   void *arena;
+  /* With host_memory, set between batches, for calibration: called after each
+   * operation, whose output then lies in the arena; and seconds spent in each,
+   * added up, [plan->n_ops]. NULL: not wanted. */
+  void (*observe) (gpointer data, guint op);
+  gpointer observe_data;
+  double *seconds;
 };
 
 typedef struct {
   const char *name;             /* "cpu", "cuda" */
   gboolean host_memory;         /* execs have host addresses */
+  YoloInt8Kind int8_kind;       /* of the int8 models that load() takes with YOLO_PRECISION_INT8 */
 
   /* Whether the device can be used; the error says why not. */
   gboolean (*available) (guint device, GError **error);

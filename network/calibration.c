@@ -72,8 +72,9 @@ to_text (const YoloCalibration *calibration, const YoloModel *model)
 {
   GString *text = g_string_new (VERSION "\n");
 
-  g_string_append_printf (text, "model %s\nmethod %s\nframes %u\ninput %ux%u\nmax-loss", calibration->sha256,
-      methods[calibration->method], calibration->frames, calibration->width, calibration->height);
+  g_string_append_printf (text, "model %s\nmethod %s\nframes %u\ndetections %u\ninput %ux%u\nmax-loss",
+      calibration->sha256, methods[calibration->method], calibration->frames, calibration->detections,
+      calibration->width, calibration->height);
   append_number (text, calibration->max_loss);
   g_string_append (text, "\nloss");
   append_number (text, calibration->loss);
@@ -237,6 +238,12 @@ read_frames (Parser *parser, char **words, GError **error)
 }
 
 static gboolean
+read_detections (Parser *parser, char **words, GError **error)
+{
+  return read_count (parser, words[1], G_MAXINT32, &parser->calibration->detections, error);
+}
+
+static gboolean
 read_input (Parser *parser, char **words, GError **error)
 {
   char *x = strchr (words[1], 'x');
@@ -285,7 +292,8 @@ static const struct {
   guint n_words;                /* at least; a name comes behind */
     gboolean (*read) (Parser *parser, char **words, GError **error);
 } lines[] = {
-  {"model", 2, read_model}, {"method", 2, read_method}, {"frames", 2, read_frames}, {"input", 2, read_input},
+  {"model", 2, read_model}, {"method", 2, read_method}, {"frames", 2, read_frames}, {"detections", 2, read_detections},
+  {"input", 2, read_input},
   {"max-loss", 2, read_max_loss}, {"loss", 2, read_loss}, {"layers", 2, read_layers}, {"range", 4, read_range},
   {"conv", 5, read_conv}, {"end", 1, read_end},
 };

@@ -31,6 +31,7 @@ typedef struct {
   YoloCalibrationMethod method;
   guint frames;                 /* that were looked at */
   guint height, width;          /* of the network's input then */
+  guint detections;             /* in fp32, in those that the loss was measured on */
   float max_loss, loss;         /* share of detections changed: asked for, measured */
   guint n_layers;
   YoloLayerCalibration *layers;

@@ -329,6 +329,55 @@ version_layer (const Builder *builder, guint layer, guint mode)
   return find_version (builder, layer, canonical (builder, layer, mode))->layer;
 }
 
+/* Moves rounded weights to the other neighbour, those nearest to it first, until
+ * their errors add up to half a step at most. @error: of each, in steps. */
+static void
+balance (gint8 *weights, float *error, gsize n)
+{
+  double sum = 0;
+
+  for (gsize k = 0; k < n; k++)
+    sum += error[k];
+  while (fabs (sum) > .5) {
+    gint down = sum > 0 ? 1 : -1;
+    float most = 0;
+    gsize best = n;
+
+    for (gsize k = 0; k < n; k++) {
+      if (down * error[k] > most && ABS (weights[k] - down) <= 127) {
+        most = down * error[k];
+        best = k;
+      }
+    }
+    if (best == n)
+      return;
+    weights[best] = (gint8) (weights[best] - down);
+    error[best] -= (float) down;
+    sum -= down;
+  }
+}
+
+/* One output channel's weights as multiples of a step. Neighbouring pixels are
+ * alike and most maps have a mean above 0: errors that add up over the taps of a
+ * channel, or over all channels, do more harm than others. */
+static void
+round_weights (const YoloConv *conv, const float *weights, const float *scale, float step, gint8 *to)
+{
+  gsize n = taps (conv), all = n * conv->in_channels;
+  g_autofree float *error = g_new (float, all);
+
+  for (gsize k = 0; k < all; k++) {
+    float exact = weights[k] * scale[k / n] / step;
+    to[k] = (gint8) CLAMP (rintf (exact), -128, 127);
+    error[k] = (float) to[k] - exact;
+  }
+  if (conv->weight_scale != NULL)
+    return;
+  for (guint i = 0; i < conv->in_channels; i++)
+    balance (to + i * n, error + i * n, n);
+  balance (to, error, all);
+}
+
 /* The convolution in whole numbers, for input on these grids; NULL if a weight
  * cannot be one. */
 static const YoloInt8Conv *
@@ -355,11 +404,10 @@ quantize_conv (Builder *builder, const YoloConv *conv, const float *scale, const
     int8->multiplier[o] = step;
     if (!isfinite (step))
       return NULL;
-    for (gsize k = 0; k < per_channel; k++) {
-      gint q = step != 0 ? (gint) CLAMP (rintf (weights[k] * scale[k / n] / step), -128, 127) : 0;
-      int8->weights[o * per_channel + k] = (gint8) q;
-      int8->offset[o] += q * zero[k / n];
-    }
+    if (step != 0)
+      round_weights (conv, weights, scale, step, int8->weights + o * per_channel);
+    for (gsize k = 0; k < per_channel; k++)
+      int8->offset[o] += int8->weights[o * per_channel + k] * zero[k / n];
   }
   return int8;
 }

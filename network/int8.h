@@ -27,7 +27,9 @@ typedef enum {
  * the grid is: scale (high - low) / 255 and zero -low / scale rounded, or
  * scale max (-low, high) / 127 and zero 0. Each output channel's weights are
  * multiplied by the scales of the input channels, divided by the multiplier
- * max |w| / 127, and rounded; where the file brings 8-bit weights, they are
+ * max |w| / 127, and rounded, a few of them to the farther neighbour so that the
+ * errors of each input channel's taps, and of all, add up to half a step at most
+ * (after the sum-preserving rounding of error diffusion); where the file brings 8-bit weights, they are
  * taken as they are. A convolution sums in int32, from there on it is floats:
  * act (sum * multiplier + bias) [+ residual], rounded to the output's grid.
  *

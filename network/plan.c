@@ -155,8 +155,9 @@ place_layers (Builder *builder)
 /* Whether a pooling continues the one before it, in place and in kind; then
  * both are one operation. */
 static gboolean
-extend_chain (Builder *builder, const Layer *layer, YoloView out, YoloView in)
+extend_chain (Builder *builder, guint index, YoloView out, YoloView in)
 {
+  const Layer *layer = layer_at (builder->layers, index);
   YoloOp *last = builder->ops->len > 0 ? &g_array_index (builder->ops, YoloOp, builder->ops->len - 1) : NULL;
 
   if (last == NULL || last->type != YOLO_OP_MAX_POOL || last->kernel != layer->kernel || layer->stride != 1
@@ -166,6 +167,7 @@ extend_chain (Builder *builder, const Layer *layer, YoloView out, YoloView in)
       || in.channel + in.channels != last->out.channel + last->out.channels || out.channel != in.channel + in.channels)
     return FALSE;
   last->out.channels += out.channels;
+  last->layer = index;
   last->repeat++;
   return TRUE;
 }
@@ -175,7 +177,7 @@ add_ops (Builder *builder)
 {
   for (guint i = 0; i < builder->layers->len; i++) {
     const Layer *layer = layer_at (builder->layers, i);
-    YoloOp op = {.out = builder->places[i],.name = layer->name };
+    YoloOp op = {.out = builder->places[i],.layer = i,.name = layer->name };
 
     if (layer->n_in > 0)
       op.in = builder->places[layer->in[0]];
@@ -199,7 +201,7 @@ add_ops (Builder *builder)
         op.scale = layer->factor;
         break;
       case LAYER_MAX_POOL:
-        if (extend_chain (builder, layer, op.out, op.in))
+        if (extend_chain (builder, i, op.out, op.in))
           continue;
         op.type = YOLO_OP_MAX_POOL;
         op.kernel = layer->kernel;

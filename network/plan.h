@@ -46,6 +46,7 @@ typedef struct {
   YoloActivation act;           /* YOLO_OP_ACT */
   guint kernel, stride, pad, repeat;    /* YOLO_OP_MAX_POOL */
   guint scale;                  /* YOLO_OP_UPSAMPLE */
+  guint layer;                  /* of the model, yolo_model_layer(), that it is or ends with */
   const char *name;             /* of the node in the file, for messages and profiles */
 } YoloOp;
 

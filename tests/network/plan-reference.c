@@ -190,6 +190,12 @@ run_op (const Run *run, const YoloOp *op)
 }
 
 void
+plan_reference_run_op (const YoloPlan *plan, const float *input, void *arena, guint op)
+{
+  run_op (&(Run) { plan, input, arena }, &plan->ops[op]);
+}
+
+void
 plan_reference_run (const YoloPlan *plan, const float *input, void *arena)
 {
   Run run = { plan, input, arena };

@@ -12,6 +12,9 @@
  * @arena: plan->arena_size bytes; the maps lie in plan->box and plan->cls afterwards */
 void plan_reference_run (const YoloPlan *plan, const float *input, void *arena);
 
+/* One operation alone, on the arena as it is. */
+void plan_reference_run_op (const YoloPlan *plan, const float *input, void *arena, guint op);
+
 /* Element (n, y, x, c) of a view in f32. */
 float *plan_reference_at (const YoloPlan *plan, void *arena, YoloView view, guint n, guint y, guint x, guint c);
 

@@ -564,7 +564,7 @@ test_exec_view (void)
   g_autoptr (YoloModel) model = yolo_model_load (path, NULL);
   g_autoptr (YoloPlan) plan = yolo_plan_new (model, 1, 16, 16, YOLO_BF16, YOLO_F32, 8, NULL);
   char input[1], arena[1];
-  YoloExec exec = { plan, input, arena };
+  YoloExec exec = {.plan = plan,.input = input,.arena = arena };
 
   for (guint i = 0; i < plan->n_ops; i++) {
     YoloView view = plan->ops[i].out;
