@@ -37,6 +37,8 @@ typedef struct {
   const YoloBackend *cpu, *cuda;
   YoloModel *(*load_model) (const char *path, GError **error);
   void (*unref_model) (YoloModel *model);
+  /* The same model in int8, another reference. @calibration_file: or NULL. */
+  YoloModel *(*to_int8) (YoloModel *model, const char *calibration_file, YoloInt8Kind kind, GError **error);
 } YoloEngineParts;
 
 YoloEngine *yolo_engine_get_from (const YoloEngineParts *parts, const YoloEngineConfig *config,
@@ -119,11 +121,12 @@ typedef enum { YOLO_ENGINE_LOADING, YOLO_ENGINE_READY, YOLO_ENGINE_FAILED } Yolo
 struct _YoloEngine {
   /* What it was asked for: constant. */
   const YoloEngineParts *parts;
-  char *id, *path, *model_file;
+  char *id, *path, *model_file, *calibration_file;
   const YoloBackend *backend;
   guint device, threads;
   gpointer cuda_context;
-  YoloPrecision precision;
+  YoloPrecision precision;      /* with `auto` resolved; constant once READY */
+  YoloPrecision if_quantized;   /* what it is instead if the file is quantised itself */
 
   /* Under the registry's lock. */
   guint refs;
@@ -171,6 +174,12 @@ YoloJob *yolo_engine_take_dropped (YoloEngine *engine, gint64 until);
  * many or more. Returns how many; 0: not before monotonic time @until, or
  * something changes. */
 guint yolo_engine_take (YoloEngine *engine, YoloJob **jobs, guint *size, gint64 now, gint64 *until);
+
+/* int8.c. Errors say how to make a table. */
+YoloModel *yolo_engine_to_int8 (YoloModel *model, const char *calibration_file, YoloInt8Kind kind, GError **error);
+
+/* worker.c. The head's maps of one image, @levels [plan->model->n_levels]. */
+void yolo_engine_levels (const YoloExec *exec, guint image, YoloLevel *levels);
 
 /* worker.c. The thread: loads, runs until engine->stop, frees. */
 gpointer yolo_engine_worker (gpointer engine);

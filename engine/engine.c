@@ -13,7 +13,8 @@ typedef struct {
   const YoloBackend *backend;
   guint device, threads;
   gpointer cuda_context;
-  YoloPrecision precision;
+  YoloPrecision precision, if_quantized;
+  const char *calibration_file;
   char *path;
 } Resolved;
 
@@ -64,11 +65,19 @@ resolve (const YoloEngineParts * parts, const YoloEngineConfig * config, Resolve
   resolved->device = resolved->backend == parts->cuda ? config->cuda_device_id : 0;
   resolved->cuda_context = resolved->backend == parts->cuda ? config->cuda_context : NULL;
   resolved->threads = config->threads;
+  resolved->calibration_file = config->calibration_file;
   resolved->precision =
       resolved->backend->resolve (resolved->device, config->precision, &failed);
   if (failed != NULL) {
     g_propagate_error (error, failed);
     return FALSE;
+  }
+  resolved->if_quantized = resolved->precision;
+  if (config->precision == YOLO_PRECISION_AUTO)
+    resolved->if_quantized = resolved->backend->resolve (resolved->device, YOLO_PRECISION_INT8, &failed);
+  if (failed != NULL) {
+    resolved->if_quantized = resolved->precision;
+    g_error_free (failed);
   }
 
   /* A file that does not exist is for the loader to report. */
@@ -77,6 +86,16 @@ resolve (const YoloEngineParts * parts, const YoloEngineConfig * config, Resolve
       : g_canonicalize_filename (config->model_file, NULL);
   free (real);
   return TRUE;
+}
+
+/* Of an engine that has loaded its file, on which `auto` depends, or that is to
+ * decide by it in the same way. */
+static gboolean
+same_precision (const YoloEngine * e, const Resolved * resolved)
+{
+  if (e->state == YOLO_ENGINE_READY)
+    return e->precision == (e->model->quantized ? resolved->if_quantized : resolved->precision);
+  return e->precision == resolved->precision && e->if_quantized == resolved->if_quantized;
 }
 
 /* Either by id or, without one, by what it was resolved to. */
@@ -89,10 +108,16 @@ find (const YoloEngineParts * parts, const char *id, const Resolved * resolved)
     if (e->parts != parts || g_strcmp0 (e->id, id) != 0)
       continue;
     if (id != NULL || (e->backend == resolved->backend && e->device == resolved->device
-            && e->cuda_context == resolved->cuda_context && e->precision == resolved->precision
-            && e->threads == resolved->threads
-            && strcmp (e->path, resolved->path) == 0))
-      return e;
+            && e->cuda_context == resolved->cuda_context && e->threads == resolved->threads
+            && g_strcmp0 (e->calibration_file, resolved->calibration_file) == 0
+            && strcmp (e->path, resolved->path) == 0)) {
+      if (id != NULL || same_precision (e, resolved))
+        return e;
+      if (e->state == YOLO_ENGINE_LOADING) {
+        g_cond_wait (&registry_changed, &registry_lock);
+        return find (parts, id, resolved);
+      }
+    }
   }
   return NULL;
 }
@@ -112,6 +137,8 @@ engine_new (const YoloEngineParts * parts, const YoloEngineConfig * config,
   engine->device = resolved->device;
   engine->cuda_context = resolved->cuda_context;
   engine->precision = resolved->precision;
+  engine->if_quantized = resolved->if_quantized;
+  engine->calibration_file = g_strdup (resolved->calibration_file);
   engine->threads = resolved->threads;
   g_mutex_init (&engine->lock);
   g_cond_init (&engine->work);
@@ -140,6 +167,7 @@ engine_free (YoloEngine * engine)
   g_cond_clear (&engine->done);
   g_free (engine->id);
   g_free (engine->model_file);
+  g_free (engine->calibration_file);
   g_free (engine->path);
   g_free (engine);
 }

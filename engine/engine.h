@@ -15,7 +15,7 @@ typedef enum { YOLO_DEVICE_AUTO, YOLO_DEVICE_CPU, YOLO_DEVICE_CUDA } YoloDevice;
 /* With an id: the engine of that id, whatever else its first user asked for;
  * model_file may be NULL when it exists. Without: the engine without an id
  * that agrees in file (symbolic links followed), device and its context,
- * precision (`auto` resolved, both) and threads. */
+ * precision (`auto` resolved, both), calibration file and threads. */
 typedef struct {
   const char *model_file;
   const char *id;               /* engine-id, or NULL */
@@ -24,7 +24,11 @@ typedef struct {
   /* CUcontext of that device to run in, that of the frames; NULL: the device's
    * primary one. Borrowed: it must live until its last user's yolo_engine_unref(). */
   gpointer cuda_context;
+  /* `auto` is int8 for a file that is quantised itself. */
   YoloPrecision precision;
+  /* Of int8: the table; NULL: what the file says of itself, or the table beside
+   * it (yolo_calibration_path()). */
+  const char *calibration_file;
   guint threads;                /* of the CPU; 0 = all */
 } YoloEngineConfig;
 

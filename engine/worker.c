@@ -250,31 +250,38 @@ start_batch (YoloEngine * engine, YoloBatch * batch)
       host ? NULL : batch->decode, &batch->error);
 }
 
-/* Candidates of image @i, from the maps on the host. */
-static void
-decode_image (YoloEngine * engine, const YoloExec * exec, guint i, const YoloRequest * request,
-    YoloDecode * decode)
+void
+yolo_engine_levels (const YoloExec * exec, guint image, YoloLevel * levels)
 {
   const YoloPlan *plan = exec->plan;
-  const YoloModel *model = engine->model;
-  YoloLevel levels[YOLO_MAX_LEVELS];
 
-  for (guint l = 0; l < model->n_levels; l++) {
+  for (guint l = 0; l < plan->model->n_levels; l++) {
     const YoloBuffer *box = &plan->buffers[plan->box[l].buffer];
     const YoloBuffer *cls = &plan->buffers[plan->cls[l].buffer];
 
     levels[l] = (YoloLevel) {
       .box = (const float *) yolo_exec_view (exec, plan->box[l])
-          + (gsize) i * box->height * box->width * box->channels,
+          + (gsize) image * box->height * box->width * box->channels,
       .cls = (const float *) yolo_exec_view (exec, plan->cls[l])
-          + (gsize) i * cls->height * cls->width * cls->channels,
+          + (gsize) image * cls->height * cls->width * cls->channels,
       .box_stride = box->channels,
       .cls_stride = cls->channels,
       .width = cls->width,
       .height = cls->height,
-      .stride = model->levels[l].stride,
+      .stride = plan->model->levels[l].stride,
     };
   }
+}
+
+/* Candidates of image @i, from the maps on the host. */
+static void
+decode_image (YoloEngine * engine, const YoloExec * exec, guint i, const YoloRequest * request,
+    YoloDecode * decode)
+{
+  const YoloModel *model = engine->model;
+  YoloLevel levels[YOLO_MAX_LEVELS];
+
+  yolo_engine_levels (exec, i, levels);
   *decode = (YoloDecode) {
     .confidence = request->confidence,
     .classes = request->classes,
@@ -431,10 +438,27 @@ run (YoloEngine * engine)
 }
 
 static gboolean
+load_model (YoloEngine * engine, GError ** error)
+{
+  YoloModel *model = engine->parts->load_model (engine->model_file, error);
+
+  if (model == NULL)
+    return FALSE;
+  if (model->quantized)
+    engine->precision = engine->if_quantized;
+  if (engine->precision == YOLO_PRECISION_INT8) {
+    engine->model = engine->parts->to_int8 (model, engine->calibration_file, engine->backend->int8_kind, error);
+    engine->parts->unref_model (model);
+  } else {
+    engine->model = model;
+  }
+  return engine->model != NULL;
+}
+
+static gboolean
 load (YoloEngine * engine, GError ** error)
 {
-  engine->model = engine->parts->load_model (engine->model_file, error);
-  if (engine->model == NULL)
+  if (!load_model (engine, error))
     return FALSE;
   engine->net = engine->backend->load (engine->model, engine->device, engine->cuda_context,
       engine->precision, engine->threads, error);

@@ -41,6 +41,7 @@
  * the exception. */
 
 #include "gst-plugin/gstyoloinfer.h"
+#include "gst-plugin/yolocalibrate.h"
 #include "gst-plugin/yolocuda.h"
 #include "gst-plugin/yolods.h"
 #include "gst-plugin/yolometa.h"
@@ -75,6 +76,11 @@ enum
   PROP_DEVICE,
   PROP_CUDA_DEVICE_ID,
   PROP_PRECISION,
+  PROP_CALIBRATION_FILE,
+  PROP_CALIBRATE,
+  PROP_CALIBRATION_FRAMES,
+  PROP_CALIBRATION_METHOD,
+  PROP_MAX_LOSS,
   PROP_INPUT_SIZE,
   PROP_CONFIDENCE_THRESHOLD,
   PROP_IOU_THRESHOLD,
@@ -103,6 +109,8 @@ enum
 #define MAX_BATCH 32
 /* Never wait for other streams: what arrives while a batch runs is the next batch. */
 #define DEFAULT_BATCH_TIMEOUT 0
+#define DEFAULT_CALIBRATION_FRAMES 200
+#define DEFAULT_MAX_LOSS 0.01
 
 /* Far beyond any list of classes; keeps a wrong file out of memory. */
 #define MAX_LABEL_FILE_SIZE (1 << 20)
@@ -178,8 +186,12 @@ struct _GstYoloInfer {
 
   /* properties; object lock */
   gchar *model_file, *label_file, *input_size, *class_ids, *roi, *engine_id;
+  gchar *calibration_file, *calibrate;
   YoloDevice device;
   YoloPrecision precision;
+  YoloCalibrationMethod calibration_method;
+  guint calibration_frames;
+  gdouble max_loss;
   guint cuda_device_id, threads, unique_id, batch_size, max_in_flight;
   guint64 batch_timeout;
   gboolean batching_set, cuda_device_set;       /* by the user, rather than the default */
@@ -195,6 +207,7 @@ struct _GstYoloInfer {
   GstObject *engine_context;    /* GstCudaContext that it runs in; NULL: the device's primary one, or the CPU */
   guint engine_device;          /* as CUDA counts */
   YoloStream *stream;           /* written with the object lock; by whom pads are flushed or streaming */
+  YoloCalibrate *calibration;   /* NULL: not calibrating; by whom pads are flushed or streaming */
   const YoloModel *model;
   GQuark *labels;               /* [n_classes]; object lock, constant meanwhile */
   gboolean auto_size;
@@ -268,6 +281,23 @@ gst_yolo_infer_precision_get_type (void)
 
   if (g_once_init_enter (&type))
     g_once_init_leave (&type, g_enum_register_static ("GstYoloInferPrecision", values));
+  return type;
+}
+
+#define GST_TYPE_YOLO_INFER_CALIBRATION_METHOD (gst_yolo_infer_calibration_method_get_type ())
+static GType
+gst_yolo_infer_calibration_method_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    {YOLO_CALIBRATION_MSE, "the range with the least squared error", "mse"},
+    {YOLO_CALIBRATION_PERCENTILE, "without one number in ten thousand at each end", "percentile"},
+    {YOLO_CALIBRATION_MIN_MAX, "all that was seen", "min-max"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstYoloInferCalibrationMethod", values));
   return type;
 }
 
@@ -557,6 +587,8 @@ drop_frames (GstYoloInfer *self)
 static void
 set_flushing (GstYoloInfer *self)
 {
+  if (self->calibration)
+    yolo_calibrate_set_flushing (self->calibration, TRUE);
   g_mutex_lock (&self->lock);
   self->flushing = TRUE;
   g_cond_broadcast (&self->cond);
@@ -724,6 +756,8 @@ start_task (GstYoloInfer *self)
   if (!active)
     return;
 
+  if (self->calibration)
+    yolo_calibrate_set_flushing (self->calibration, FALSE);
   gst_pad_start_task (srcpad, gst_yolo_infer_loop, self, NULL);
   /* deactivated meanwhile, it may have come too late to be stopped there */
   g_mutex_lock (&self->lock);
@@ -1024,6 +1058,21 @@ is_inferred (GstYoloInfer *self, GstBuffer *buffer, guint interval)
   return infer;
 }
 
+static gboolean
+calibrate_by (GstYoloInfer *self, Frame *frame)
+{
+  guint i;
+
+  for (i = 0; i < frame->parts->len; i++) {
+    const YoloRequest *request = &g_array_index (frame->parts, Part, i).request;
+
+    if (!yolo_calibrate_frame (self->calibration, GST_BUFFER_PTS (frame->buffer), &request->frame, request->net_width,
+            request->net_height))
+      return FALSE;
+  }
+  return TRUE;
+}
+
 /* Queues the frame of a buffer, which it takes, and submits it. */
 static GstFlowReturn
 take_buffer (GstYoloInfer *self, Frame *frame, GstBuffer *buffer)
@@ -1046,6 +1095,8 @@ take_buffer (GstYoloInfer *self, Frame *frame, GstBuffer *buffer)
   if (frame->inferred && !make_parts (self, frame, &settings))
     ret = GST_FLOW_ERROR;
   n = frame->parts->len;
+  if (self->calibration && ret == GST_FLOW_OK && !calibrate_by (self, frame))
+    ret = GST_FLOW_ERROR;
   /* of a batch, all frames are under way at once */
   if (n > 1)
     yolo_stream_set_max_pending (self->stream, self->max_in_flight * n);
@@ -1130,6 +1181,20 @@ gst_yolo_infer_generate_output (GstBaseTransform *trans, GstBuffer **outbuf)
 
 /* The CUDA context that is shared with the neighbours */
 
+/* With the object lock. */
+static gboolean
+is_calibrating (GstYoloInfer *self)
+{
+  return self->calibrate != NULL && *self->calibrate != '\0';
+}
+
+/* With the object lock. Calibration looks at frames in host memory. */
+static YoloDevice
+device_to_use (GstYoloInfer *self)
+{
+  return is_calibrating (self) ? YOLO_DEVICE_CPU : self->device;
+}
+
 /* The device that the user wants; -1: that of the neighbours, or the first. */
 static gint
 wanted_device (GstYoloInfer *self)
@@ -1178,7 +1243,7 @@ settle_context (GstYoloInfer *self)
   YoloDevice device;
 
   GST_OBJECT_LOCK (self);
-  device = self->device;
+  device = device_to_use (self);
   GST_OBJECT_UNLOCK (self);
   if (device != YOLO_DEVICE_CPU && yolo_cuda_memory_supported ()) {
     context = get_context (self);
@@ -1229,6 +1294,8 @@ gst_yolo_infer_sink_event (GstBaseTransform *trans, GstEvent *event)
       if (self->stream)
         yolo_stream_set_active (self->stream, FALSE);
       drain (self);
+      if (self->calibration)
+        yolo_calibrate_end (self->calibration);
       /* no buffer comes any more that it could be returned to */
       g_mutex_lock (&self->lock);
       flow = self->flow;
@@ -1347,7 +1414,7 @@ runs_on_cuda (GstYoloInfer *self)
 
   GST_OBJECT_LOCK (self);
   cuda = self->engine != NULL ? strcmp (yolo_engine_backend (self->engine), "cuda") == 0
-      : self->device != YOLO_DEVICE_CPU;
+      : device_to_use (self) != YOLO_DEVICE_CPU;
   GST_OBJECT_UNLOCK (self);
   return cuda;
 }
@@ -1522,6 +1589,7 @@ unload (GstYoloInfer *self)
   GST_OBJECT_UNLOCK (self);
   if (stream)
     yolo_stream_close (stream);
+  g_clear_pointer (&self->calibration, yolo_calibrate_free);
   GST_OBJECT_LOCK (self);
   engine = g_steal_pointer (&self->engine);
   context = g_steal_pointer (&self->engine_context);
@@ -1548,12 +1616,36 @@ engine_device (GstYoloInfer *self, GstObject *context)
   return context ? yolo_cuda_context_device (context) : (guint) MAX (wanted_device (self), 0);
 }
 
+/* If calibrate says so. */
+static gboolean
+start_calibration (GstYoloInfer *self, GError **error)
+{
+  g_autofree gchar *file = NULL;
+  YoloCalibratorConfig config = { .model_file = self->model->path };
+  guint frames;
+
+  GST_OBJECT_LOCK (self);
+  if (is_calibrating (self))
+    file = g_strdup (self->calibrate);
+  frames = self->calibration_frames;
+  config.method = self->calibration_method;
+  config.max_loss = self->max_loss;
+  config.confidence = self->settings.confidence;
+  config.iou = self->settings.iou;
+  config.threads = self->threads;
+  GST_OBJECT_UNLOCK (self);
+  if (file == NULL)
+    return TRUE;
+  self->calibration = yolo_calibrate_new (GST_BASE_TRANSFORM_SINK_PAD (self), &config, file, frames, error);
+  return self->calibration != NULL;
+}
+
 /* @context: a GstCudaContext to run in; NULL: the device's primary one, if it is CUDA */
 static gboolean
 load (GstYoloInfer *self, GstObject *context, GError **error)
 {
   g_autofree gchar *model_file = NULL, *label_file = NULL, *input_size = NULL;
-  g_autofree gchar *roi = NULL, *engine_id = NULL;
+  g_autofree gchar *roi = NULL, *engine_id = NULL, *calibration_file = NULL;
   YoloEngineConfig config;
   YoloEngine *engine;
   YoloStream *stream;
@@ -1569,14 +1661,17 @@ load (GstYoloInfer *self, GstObject *context, GError **error)
   input_size = g_strdup (self->input_size);
   roi = g_strdup (self->roi);
   engine_id = g_strdup (self->engine_id);
+  if (self->calibration_file != NULL && *self->calibration_file != '\0')
+    calibration_file = g_strdup (self->calibration_file);
   roi_ok = parse_roi (self->roi, &self->settings.roi);
   batching_set = self->batching_set;
   batch_size = self->batch_size;
   batch_timeout = self->batch_timeout;
   config = (YoloEngineConfig) {
-    .model_file = model_file, .id = engine_id, .device = self->device,
+    .model_file = model_file, .id = engine_id, .device = device_to_use (self),
     .cuda_device_id = self->engine_device, .cuda_context = engine_handle (context),
-    .precision = self->precision, .threads = self->threads,
+    .precision = is_calibrating (self) ? YOLO_PRECISION_FP32 : self->precision,
+    .calibration_file = calibration_file, .threads = self->threads,
   };
   GST_OBJECT_UNLOCK (self);
 
@@ -1612,6 +1707,8 @@ load (GstYoloInfer *self, GstObject *context, GError **error)
   classes_ok = parse_class_ids (self, self->class_ids, &self->settings.classes, error);
   GST_OBJECT_UNLOCK (self);
   if (!classes_ok)
+    return FALSE;
+  if (!start_calibration (self, error))
     return FALSE;
 
   /* a default does not overrule what another element of the engine has set */
@@ -1910,6 +2007,23 @@ gst_yolo_infer_set_property (GObject *object, guint id, const GValue *value, GPa
     case PROP_PRECISION:
       self->precision = g_value_get_enum (value);
       break;
+    case PROP_CALIBRATION_FILE:
+      g_free (self->calibration_file);
+      self->calibration_file = g_value_dup_string (value);
+      break;
+    case PROP_CALIBRATE:
+      g_free (self->calibrate);
+      self->calibrate = g_value_dup_string (value);
+      break;
+    case PROP_CALIBRATION_FRAMES:
+      self->calibration_frames = g_value_get_uint (value);
+      break;
+    case PROP_CALIBRATION_METHOD:
+      self->calibration_method = g_value_get_enum (value);
+      break;
+    case PROP_MAX_LOSS:
+      self->max_loss = g_value_get_double (value);
+      break;
     case PROP_INPUT_SIZE:
       g_free (self->input_size);
       self->input_size = g_value_dup_string (value);
@@ -1988,6 +2102,21 @@ gst_yolo_infer_get_property (GObject *object, guint id, GValue *value, GParamSpe
     case PROP_PRECISION:
       g_value_set_enum (value, self->precision);
       break;
+    case PROP_CALIBRATION_FILE:
+      g_value_set_string (value, self->calibration_file);
+      break;
+    case PROP_CALIBRATE:
+      g_value_set_string (value, self->calibrate);
+      break;
+    case PROP_CALIBRATION_FRAMES:
+      g_value_set_uint (value, self->calibration_frames);
+      break;
+    case PROP_CALIBRATION_METHOD:
+      g_value_set_enum (value, self->calibration_method);
+      break;
+    case PROP_MAX_LOSS:
+      g_value_set_double (value, self->max_loss);
+      break;
     case PROP_INPUT_SIZE:
       g_value_set_string (value, self->input_size);
       break;
@@ -2051,6 +2180,8 @@ gst_yolo_infer_finalize (GObject *object)
   g_free (self->class_ids);
   g_free (self->roi);
   g_free (self->engine_id);
+  g_free (self->calibration_file);
+  g_free (self->calibrate);
   gst_clear_object (&self->cuda_context);
   g_array_unref (self->last);
   g_free (self->surfaces);
@@ -2068,6 +2199,8 @@ gst_yolo_infer_init (GstYoloInfer *self)
   };
   self->max_in_flight = DEFAULT_MAX_IN_FLIGHT;
   self->batch_timeout = DEFAULT_BATCH_TIMEOUT;
+  self->calibration_frames = DEFAULT_CALIBRATION_FRAMES;
+  self->max_loss = DEFAULT_MAX_LOSS;
   self->flushing = TRUE;
   self->last = g_array_new (FALSE, FALSE, sizeof (YoloObject));
   g_mutex_init (&self->lock);
@@ -2106,6 +2239,25 @@ install_properties (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_PRECISION,
       g_param_spec_enum ("precision", "Precision", "What the network computes in",
           GST_TYPE_YOLO_INFER_PRECISION, YOLO_PRECISION_AUTO, ready));
+  g_object_class_install_property (klass, PROP_CALIBRATION_FILE,
+      g_param_spec_string ("calibration-file", "Calibration file",
+          "Table that precision=int8 goes by (NULL: what a quantised model says itself, else the "
+          "table beside the model, model.int8 for model.onnx)", NULL, ready));
+  g_object_class_install_property (klass, PROP_CALIBRATE,
+      g_param_spec_string ("calibrate", "Calibrate",
+          "Table to make out of this stream for precision=int8; meanwhile the network runs in fp32 "
+          "on the CPU (NULL: none)", NULL, ready));
+  g_object_class_install_property (klass, PROP_CALIBRATION_FRAMES,
+      g_param_spec_uint ("calibration-frames", "Calibration frames",
+          "How many frames to calibrate by, spread over the stream, four a second where its length "
+          "is not known", 1, 1000000, DEFAULT_CALIBRATION_FRAMES, ready));
+  g_object_class_install_property (klass, PROP_CALIBRATION_METHOD,
+      g_param_spec_enum ("calibration-method", "Calibration method", "How ranges are chosen",
+          GST_TYPE_YOLO_INFER_CALIBRATION_METHOD, YOLO_CALIBRATION_MSE, ready));
+  g_object_class_install_property (klass, PROP_MAX_LOSS,
+      g_param_spec_double ("max-loss", "Maximum loss",
+          "Share of the detections that int8 may change: layers stay in floats until it is less",
+          0, 1, DEFAULT_MAX_LOSS, ready));
   g_object_class_install_property (klass, PROP_INPUT_SIZE,
       g_param_spec_string ("input-size", "Input size",
           "Size that frames are scaled to for the network: N, WIDTHxHEIGHT, or auto for the "
@@ -2191,6 +2343,7 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
   gst_element_class_add_static_pad_template (element_class, &src_template);
   gst_type_mark_as_plugin_api (GST_TYPE_YOLO_INFER_DEVICE, 0);
   gst_type_mark_as_plugin_api (GST_TYPE_YOLO_INFER_PRECISION, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_YOLO_INFER_CALIBRATION_METHOD, 0);
 
   /* Neither transform nor transform_ip: the base class passes buffers through
    * and forwards allocation queries, so that upstream writes into the buffers

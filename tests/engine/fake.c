@@ -299,8 +299,8 @@ static const YoloBackend device = {
 
 static const YoloBackend missing = {.name = "missing",.available = not_available };
 
-const YoloEngineParts fake_host = { &host, &missing, load_model, unref_model };
-const YoloEngineParts fake_device = { &host, &device, load_model, unref_model };
+const YoloEngineParts fake_host = { &host, &missing, load_model, unref_model, NULL };
+const YoloEngineParts fake_device = { &host, &device, load_model, unref_model, NULL };
 
 void
 fake_reset (void)

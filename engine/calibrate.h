@@ -1,0 +1,63 @@
+/* int8 calibration: from frames to a table. Runs on the CPU whatever the
+ * network will run on: the table holds ranges, not a device's scales. */
+
+#ifndef YOLO_ENGINE_CALIBRATE_H
+#define YOLO_ENGINE_CALIBRATE_H
+
+#include "network/calibration.h"
+#include "postprocess/frame.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+  const char *model_file;
+  YoloCalibrationMethod method;
+  /* Share of detections that may change: layers leave int8 until it is less. */
+  float max_loss;
+  float confidence, iou;        /* what counts as a detection, as for a stream */
+  guint threads;                /* 0 = all */
+} YoloCalibratorConfig;
+
+typedef struct _YoloCalibrator YoloCalibrator;
+
+/* Copies @config; loads the model. One thread at a time uses a calibrator. */
+YoloCalibrator *yolo_calibrator_new (const YoloCalibratorConfig *config, GError **error);
+void yolo_calibrator_free (YoloCalibrator *calibrator);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloCalibrator, yolo_calibrator_free)
+
+const YoloModel *yolo_calibrator_model (const YoloCalibrator *calibrator);
+guint yolo_calibrator_frames (const YoloCalibrator *calibrator);       /* added */
+
+/**
+ * yolo_calibrator_add:
+ * @frame: in host memory
+ * @net_width: input width in pixels, @net_height: height, as for a request
+ *
+ * Runs the network in fp32 and counts what its maps hold. Blocks for about two
+ * runs of the network.
+ */
+gboolean yolo_calibrator_add (YoloCalibrator *calibrator, const YoloFrame *frame, guint net_width, guint net_height,
+    GError **error);
+
+/**
+ * yolo_calibrator_finish:
+ * @cancelled: asked between runs of the network, or NULL; TRUE ends it
+ * @report: (out) (optional) (transfer full): what was decided, for people
+ *
+ * Chooses the ranges; measures each layer alone in int8, and all together, on
+ * up to 32 of the frames; takes the layers that lose most for the arithmetic
+ * that they save out of int8 until the loss is below max_loss. A detection of
+ * one is lost in the other when there is nothing of its class with IoU .5 and a
+ * confidence of the threshold less .05. Takes some
+ * hundred runs of the network. Frames can be added before, not after.
+ *
+ * Returns: (transfer full): the table, or NULL with @error: no frame was
+ * added, the maps hold NaN, or nothing but zeros (YOLO_NETWORK_ERROR_FORMAT);
+ * G_IO_ERROR_CANCELLED
+ */
+YoloCalibration *yolo_calibrator_finish (YoloCalibrator *calibrator, gboolean (*cancelled) (gpointer data),
+    gpointer data, char **report, GError **error);
+
+G_END_DECLS
+
+#endif
