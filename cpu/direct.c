@@ -206,6 +206,21 @@ copy_pixel (char *to, const char *from, YoloDType type, guint channels)
     memset (to + channels * (4 / PER), 0, (PER - channels % PER) * (4 / PER));
 }
 
+/* A row of the image, whose three channels become four: a load, a mask and a
+ * store a pixel. */
+static inline void
+copy_image_row (char *to, const char *from, guint n)
+{
+  for (guint x = 0; x + 1 < n; x++) {
+    guint32 pixel;
+
+    memcpy (&pixel, from + 3 * x, 4);
+    pixel = GUINT32_TO_LE (GUINT32_FROM_LE (pixel) & 0xffffff);
+    memcpy (to + 4 * x, &pixel, 4);
+  }
+  copy_pixel (to + 4 * (n - 1), from + 3 * (n - 1), YOLO_U8, 3);
+}
+
 /* n pixels of padding */
 static inline void
 pad_pixels (char *to, guint n, const char *padding, gsize pixel)
@@ -233,6 +248,8 @@ copy_rows (const YoloConv *conv, const char *padding, const YoloTensor *in, guin
     pad_pixels (to, conv->pad[1], padding, pixel);
     if (yolo_tensor_dense (in) && in->dtype == TYPE && IN_ELEMENTS && conv->in_channels % PER == 0)
       memcpy (to + pad, yolo_tensor_at (in, image, y, 0), in->width * pixel);
+    else if (yolo_tensor_dense (in) && PER == 4 && conv->in_channels == 3)
+      copy_image_row (to + pad, yolo_tensor_at (in, image, y, 0), in->width);
     else if (yolo_tensor_dense (in) && PER == 1)
       load_f32 ((float *) (to + pad), yolo_tensor_at (in, image, y, 0), in->width * conv->in_channels, in->dtype);
     else
@@ -250,6 +267,67 @@ tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, guint rows, guint vectors)
 #undef BODY
 }
 
+/* Where a tile's sums go: pixels side by side, some lanes of them. */
+typedef struct {
+  YoloVec bias;
+#ifdef YOLO_INT8
+  YoloVec multiplier;
+  YoloIntVec offset;
+#endif
+  YoloLanes plus, to;           /* residual, output */
+  const char *plus_at;          /* NULL: none */
+  char *to_at;
+  gsize plus_pixel, to_pixel;   /* bytes */
+} Finish;
+
+static ALWAYS_INLINE YoloVec
+whole_sum (const Finish *f, YoloVec acc)
+{
+#ifdef YOLO_INT8
+  return __builtin_convertvector ((YoloIntVec) acc - f->offset, YoloVec) * f->multiplier + f->bias;
+#else
+  return acc + f->bias;
+#endif
+}
+
+static ALWAYS_INLINE void
+finish_rows (Finish f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, const YoloActivation act)
+{
+  for (guint m = 0; m < rows; m++) {
+    finish_lanes (whole_sum (&f, acc[m][v]), act, &f.plus, f.plus_at, &f.to, f.to_at);
+    f.to_at += f.to_pixel;
+    if (f.plus_at)
+      f.plus_at += f.plus_pixel;
+  }
+}
+
+/* What nearly all layers are: the compiler then knows types and all, and keeps
+ * what does not change in registers. */
+static void
+finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, YoloActivation act)
+{
+  YoloTensor to = *f->to.t, plus = *f->plus.t;
+  gboolean whole = f->to.lanes == YOLO_LANES && act == YOLO_ACT_SILU && to.dtype == TYPE;
+  Finish known = *f;
+
+  if (!whole || (f->plus_at && plus.dtype != TYPE)) {
+    finish_rows (known, acc, v, rows, act);
+    return;
+  }
+  to.dtype = plus.dtype = TYPE;
+  if (TYPE == YOLO_U8)
+    to.scale = plus.scale = &(const float) { 0 };       /* not NULL: on a grid */
+  known.to.t = &to;
+  known.plus.t = &plus;
+  known.to.lanes = known.plus.lanes = YOLO_LANES;
+  if (f->plus_at) {
+    finish_rows (known, acc, v, rows, YOLO_ACT_SILU);
+  } else {
+    known.plus_at = NULL;
+    finish_rows (known, acc, v, rows, YOLO_ACT_SILU);
+  }
+}
+
 /* `count` pixels that lie side by side in the output, the rows of A `row` bytes apart. */
 static void
 line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint count,
@@ -258,7 +336,20 @@ line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint c
   guint c0 = panel * YOLO_PANEL, vectors = gemm_panel_vectors (conv, c0), step = gemm_tile_rows (count);
   gsize out_size = yolo_dtype_size (out_tensor->dtype), residual_size = yolo_dtype_size (residual_tensor->dtype);
   Header h = header_of (conv, packed);
+  Finish f[2];
 
+  for (guint v = 0; v < vectors; v++) {
+    guint c = c0 + v * YOLO_LANES, lanes = conv->out_channels - c;
+    f[v] = (Finish) {
+      .bias = vec_load (h.bias + c),
+#ifdef YOLO_INT8
+      .multiplier = vec_load (h.multiplier + c), .offset = (YoloIntVec) vec_load (h.offset + c),
+#endif
+      .plus = lanes_of (residual_tensor, c, lanes, FALSE), .to = lanes_of (out_tensor, c, lanes, TRUE),
+      .plus_at = residual ? residual + c * residual_size : NULL, .to_at = out + c * out_size,
+      .plus_pixel = residual_tensor->pixel, .to_pixel = out_tensor->pixel,
+    };
+  }
   s->panel = h.panels + panel * panel_size (conv);
   for (guint x = 0; x < count; x += step) {
     guint rows = MIN (step, count - x);
@@ -266,24 +357,10 @@ line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint c
 
     tile (acc, s, rows, vectors);
     for (guint v = 0; v < vectors; v++) {
-      guint c = c0 + v * YOLO_LANES;
-      YoloLanes to = lanes_of (out_tensor, c, conv->out_channels - c, TRUE);
-      YoloLanes plus = lanes_of (residual_tensor, c, conv->out_channels - c, FALSE);
-      YoloVec bias = vec_load (h.bias + c);
-#ifdef YOLO_INT8
-      YoloVec multiplier = vec_load (h.multiplier + c);
-      YoloIntVec offset = (YoloIntVec) vec_load (h.offset + c);
-#endif
-      for (guint m = 0; m < rows; m++) {
-#ifdef YOLO_INT8
-        YoloVec sum = __builtin_convertvector ((YoloIntVec) acc[m][v] - offset, YoloVec) * multiplier + bias;
-#else
-        YoloVec sum = acc[m][v] + bias;
-#endif
-        finish_lanes (sum, conv->act, &plus,
-            residual ? residual + (x + m) * residual_tensor->pixel + c * residual_size : NULL,
-            &to, out + (x + m) * out_tensor->pixel + c * out_size);
-      }
+      finish (&f[v], acc, v, rows, conv->act);
+      f[v].to_at += rows * f[v].to_pixel;
+      if (residual)
+        f[v].plus_at += rows * f[v].plus_pixel;
     }
     s->a += step * s->row;
   }

@@ -64,15 +64,14 @@ store_lanes (const YoloLanes *l, char *p, YoloVec v)
     vec_store_bf16 (p, v);
   } else {
     v = v * l->scale;
-    v = vec_select (v > -l->zero, v, -l->zero);
-    v = vec_select (v < 255 - l->zero, v, 255 - l->zero);
+    v = vec_min (vec_max (v, -l->zero), 255 - l->zero);
     vec_store_u8 (p, v, l->zero);
   }
 }
 
 /* act (sum) [+ residual] */
 static ALWAYS_INLINE void
-finish_lanes (YoloVec sum, YoloActivation act, const YoloLanes *residual, const char *residual_at, const YoloLanes *out,
+finish_lanes (YoloVec sum, const YoloActivation act, const YoloLanes *residual, const char *residual_at, const YoloLanes *out,
     char *out_at)
 {
   YoloVec v = vec_activate (sum, act);

@@ -76,12 +76,39 @@ vec_select (YoloIntVec mask, YoloVec yes, YoloVec no)
   return (YoloVec) ((mask & (YoloIntVec) yes) | (~mask & (YoloIntVec) no));
 }
 
+/* The larger and the smaller one; a NaN in `a` stays. */
+static inline YoloVec
+vec_max (YoloVec a, YoloVec b)
+{
+#ifdef __AVX512F__
+  return (YoloVec) _mm512_max_ps ((__m512) b, (__m512) a);
+#else
+  return vec_select (a < b, b, a);
+#endif
+}
+
+static inline YoloVec
+vec_min (YoloVec a, YoloVec b)
+{
+#ifdef __AVX512F__
+  return (YoloVec) _mm512_min_ps ((__m512) b, (__m512) a);
+#else
+  return vec_select (a > b, b, a);
+#endif
+}
+
 static inline YoloVec
 vec_load_u8 (const void *p)
 {
+#if defined (__AVX512F__)
+  return (YoloVec) _mm512_cvtepi32_ps (_mm512_cvtepu8_epi32 (_mm_loadu_si128 (p)));
+#elif defined (__AVX2__)
+  return (YoloVec) _mm256_cvtepi32_ps (_mm256_cvtepu8_epi32 (_mm_loadl_epi64 (p)));
+#else
   YoloByteVec b;
   memcpy (&b, p, sizeof b);
   return __builtin_convertvector (__builtin_convertvector (b, YoloIntVec), YoloVec);
+#endif
 }
 
 /* v rounded to the nearest, ties to even, plus a whole zero, both within a byte. */
@@ -103,9 +130,13 @@ vec_store_u8 (void *p, YoloVec v, YoloVec zero)
 static inline YoloVec
 vec_exp (YoloVec x)
 {
+#ifdef __AVX512F__
+  YoloVec n = (YoloVec) _mm512_roundscale_ps ((__m512) (x * 1.44269504f), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
   /* Adding 1.5 * 2^23 leaves the nearest integer in the low bits. */
   const YoloVec magic = vec_set (12582912.f);
   YoloVec shifted = x * 1.44269504f + magic, n = shifted - magic;
+#endif
   YoloVec r = x - n * 0.693359375f - n * -2.12194440e-4f;
   YoloVec p = vec_set (1.f / 720);
   p = p * r + 1.f / 120;
@@ -114,7 +145,11 @@ vec_exp (YoloVec x)
   p = p * r + 0.5f;
   p = p * r + 1;
   p = p * r + 1;
+#ifdef __AVX512F__
+  return (YoloVec) _mm512_scalef_ps ((__m512) p, (__m512) n);
+#else
   return (YoloVec) ((YoloIntVec) p + ((YoloIntVec) shifted << 23));
+#endif
 }
 
 /* 1 / x for normal x with a normal inverse, to 2^-23: a division takes four times as long. */
@@ -132,17 +167,39 @@ vec_inverse (YoloVec x)
 static inline YoloVec
 vec_sigmoid (YoloVec x)
 {
-  /* A NaN passes both comparisons as it is. */
-  YoloVec c = vec_select (x > 87.f, vec_set (87.f), x);
-  c = vec_select (x < -87.f, vec_set (-87.f), c);
+  YoloVec c = vec_max (vec_min (x, vec_set (87.f)), vec_set (-87.f));
   return vec_inverse (1.f + vec_exp (-c));
+}
+
+/* SiLU to a part in 10000, a fortieth of the largest number's step in 8 bits:
+ * 2^r by its Taylor polynomial of degree 4, and a quotient of 14 bits. */
+static inline YoloVec
+vec_silu_rough (YoloVec x)
+{
+#ifdef __AVX512F__
+  YoloVec z = x * -1.44269504f;
+  YoloVec n = (YoloVec) _mm512_roundscale_ps ((__m512) z, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  YoloVec r = z - n, p = vec_set (.0096181f);
+  p = p * r + .0555041f;
+  p = p * r + .2402265f;
+  p = p * r + .6931472f;
+  p = p * r + 1;
+  /* beyond the exponents there are, infinity and 0 give what they should */
+  return x * (YoloVec) _mm512_rcp14_ps (_mm512_scalef_ps ((__m512) p, (__m512) n) + 1);
+#else
+  return x * vec_sigmoid (x);
+#endif
 }
 
 static inline YoloVec
 vec_activate (YoloVec x, YoloActivation act)
 {
   switch (act) {
+#ifdef YOLO_INT8
+    case YOLO_ACT_SILU: return vec_silu_rough (x);
+#else
     case YOLO_ACT_SILU: return x * vec_sigmoid (x);
+#endif
     case YOLO_ACT_RELU: return vec_select (x < 0, vec_set (0), x);
     case YOLO_ACT_SIGMOID: return vec_sigmoid (x);
     default: return x;
