@@ -36,7 +36,7 @@ has_avx_vnni (void)
 const YoloKernels *
 yolo_cpu_kernels (guint i)
 {
-  static YoloKernels sets[3];
+  static YoloKernels sets[5];
   static guint n;
   static gsize once;
 
@@ -49,14 +49,25 @@ yolo_cpu_kernels (guint i)
         && __builtin_cpu_supports ("avx512dq") && __builtin_cpu_supports ("avx512vl");
     gboolean amx = v4 && has_amx_bf16 ();
     gboolean bf16 = v4 && __builtin_cpu_supports ("avx512bf16");
+    YoloKernels with_v4 = { "x86-64-v4", bf16, amx, &yolo_ops_v4, &yolo_direct_v4,
+      bf16 ? &yolo_winograd_v4_bf16 : &yolo_winograd_v4, bf16 ? &yolo_direct_v4_bf16 : NULL, &yolo_direct_int8_v4 };
+    YoloKernels with_v3 = { "x86-64-v3", bf16, amx, &yolo_ops_v3, &yolo_direct_v3, &yolo_winograd_v3, NULL,
+      &yolo_direct_int8_v3 };
+
+    if (v4 && __builtin_cpu_supports ("avx512vnni")) {
+      sets[n] = with_v4;
+      sets[n].name = "x86-64-v4, VNNI";
+      sets[n++].direct_int8 = &yolo_direct_int8_v4_vnni;
+    }
     if (v4)
-      sets[n++] = (YoloKernels) { "x86-64-v4", bf16, amx, &yolo_ops_v4, &yolo_direct_v4,
-        bf16 ? &yolo_winograd_v4_bf16 : &yolo_winograd_v4,
-        bf16 ? &yolo_direct_v4_bf16 : NULL,
-        __builtin_cpu_supports ("avx512vnni") ? &yolo_direct_int8_v4_vnni : &yolo_direct_int8_v4 };
+      sets[n++] = with_v4;
+    if (v3 && has_avx_vnni ()) {
+      sets[n] = with_v3;
+      sets[n].name = "x86-64-v3, VNNI";
+      sets[n++].direct_int8 = &yolo_direct_int8_v3_vnni;
+    }
     if (v3)
-      sets[n++] = (YoloKernels) { "x86-64-v3", bf16, amx, &yolo_ops_v3, &yolo_direct_v3, &yolo_winograd_v3, NULL,
-        has_avx_vnni () ? &yolo_direct_int8_v3_vnni : &yolo_direct_int8_v3 };
+      sets[n++] = with_v3;
 #endif
     sets[n] = (YoloKernels) { "baseline", n > 0 && sets[0].bf16, n > 0 && sets[0].amx, &yolo_ops_baseline, &yolo_direct_baseline,
       &yolo_winograd_baseline, NULL, &yolo_direct_int8_baseline };
