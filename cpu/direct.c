@@ -274,6 +274,7 @@ typedef struct {
   YoloVec multiplier;
   YoloIntVec offset;
 #endif
+  const YoloInt8Conv *rounds;   /* NULL: nothing in between */
   YoloLanes plus, to;           /* residual, output */
   const char *plus_at;          /* NULL: none */
   char *to_at;
@@ -294,7 +295,7 @@ static ALWAYS_INLINE void
 finish_rows (Finish f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, const YoloActivation act)
 {
   for (guint m = 0; m < rows; m++) {
-    finish_lanes (whole_sum (&f, acc[m][v]), act, &f.plus, f.plus_at, &f.to, f.to_at);
+    finish_lanes (whole_sum (&f, acc[m][v]), act, f.rounds, &f.plus, f.plus_at, &f.to, f.to_at);
     f.to_at += f.to_pixel;
     if (f.plus_at)
       f.plus_at += f.plus_pixel;
@@ -307,7 +308,7 @@ static void
 finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, YoloActivation act)
 {
   YoloTensor to = *f->to.t, plus = *f->plus.t;
-  gboolean whole = f->to.lanes == YOLO_LANES && act == YOLO_ACT_SILU && to.dtype == TYPE;
+  gboolean whole = f->to.lanes == YOLO_LANES && act == YOLO_ACT_SILU && to.dtype == TYPE && !f->rounds;
   Finish known = *f;
 
   if (!whole || (f->plus_at && plus.dtype != TYPE)) {
@@ -320,6 +321,7 @@ finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, YoloAct
   known.to.t = &to;
   known.plus.t = &plus;
   known.to.lanes = known.plus.lanes = YOLO_LANES;
+  known.rounds = NULL;
   if (f->plus_at) {
     finish_rows (known, acc, v, rows, YOLO_ACT_SILU);
   } else {
@@ -344,6 +346,7 @@ line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint c
       .bias = vec_load (h.bias + c),
 #ifdef YOLO_INT8
       .multiplier = vec_load (h.multiplier + c), .offset = (YoloIntVec) vec_load (h.offset + c),
+      .rounds = conv->int8->sum.scale + conv->int8->sigmoid.scale + conv->int8->act.scale != 0 ? conv->int8 : NULL,
 #endif
       .plus = lanes_of (residual_tensor, c, lanes, FALSE), .to = lanes_of (out_tensor, c, lanes, TRUE),
       .plus_at = residual ? residual + c * residual_size : NULL, .to_at = out + c * out_size,

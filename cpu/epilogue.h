@@ -11,7 +11,8 @@
 typedef struct {
   const YoloTensor *t;
   guint c, lanes;
-  YoloVec scale;                /* of a grid: of one step, or for stores its inverse */
+  YoloVec step;                 /* of a grid */
+  YoloVec scale;                /* the same, or for stores its inverse */
   YoloVec zero;
 } YoloLanes;
 
@@ -27,7 +28,8 @@ lanes_of (const YoloTensor *t, guint c, guint lanes, gboolean inverse)
     scale[i] = t->scale[c + i];
     zero[i] = (float) t->zero[c + i];
   }
-  l.scale = inverse ? 1.f / vec_load (scale) : vec_load (scale);
+  l.step = vec_load (scale);
+  l.scale = inverse ? 1.f / l.step : l.step;
   l.zero = vec_load (zero);
   return l;
 }
@@ -51,7 +53,7 @@ load_lanes (const YoloLanes *l, const char *p)
 }
 
 static ALWAYS_INLINE void
-store_lanes (const YoloLanes *l, char *p, YoloVec v)
+store_lanes (const YoloLanes *l, char *p, YoloVec v, gboolean divide)
 {
   float part[YOLO_LANES];
 
@@ -63,22 +65,45 @@ store_lanes (const YoloLanes *l, char *p, YoloVec v)
   } else if (l->t->dtype == YOLO_BF16) {
     vec_store_bf16 (p, v);
   } else {
-    v = v * l->scale;
+    v = divide ? v / l->step : v * l->scale;
     v = vec_min (vec_max (v, -l->zero), 255 - l->zero);
     vec_store_u8 (p, v, l->zero);
   }
 }
 
-/* act (sum) [+ residual] */
+/* Steps of a grid to its nearest number. */
+static ALWAYS_INLINE YoloVec
+round_steps (YoloVec steps, YoloGrid grid)
+{
+  steps = vec_min (vec_max (steps, vec_set ((float) -grid.zero)), vec_set ((float) (255 - grid.zero)));
+  return (steps + 12582912.f - 12582912.f) * grid.scale;
+}
+
+/* The same of a number; of scale 0, as it is. */
+static ALWAYS_INLINE YoloVec
+round_lanes (YoloVec v, YoloGrid grid)
+{
+  return grid.scale == 0 ? v : round_steps (v / grid.scale, grid);
+}
+
+/* act (sum) [+ residual]; @rounds: of the sum and of what it becomes, or NULL */
 static ALWAYS_INLINE void
-finish_lanes (YoloVec sum, const YoloActivation act, const YoloLanes *residual, const char *residual_at, const YoloLanes *out,
+finish_lanes (YoloVec sum, const YoloActivation act, const YoloInt8Conv *rounds, const YoloLanes *residual, const char *residual_at, const YoloLanes *out,
     char *out_at)
 {
-  YoloVec v = vec_activate (sum, act);
+  YoloVec v;
 
+  if (rounds && rounds->sum.scale != 0)
+    sum = round_steps (sum, rounds->sum);
+  if (rounds && act == YOLO_ACT_SILU)
+    v = sum * round_lanes (vec_sigmoid (sum), rounds->sigmoid);
+  else
+    v = vec_activate (sum, act);
+  if (rounds)
+    v = round_lanes (v, rounds->act);
   if (residual_at)
     v += load_lanes (residual, residual_at);
-  store_lanes (out, out_at, v);
+  store_lanes (out, out_at, v, rounds != NULL);
 }
 
 #endif

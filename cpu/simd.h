@@ -82,7 +82,7 @@ store_real (char *restrict to, const YoloTensor *t, guint c, const float *restri
     return;
   }
   for (guint i = 0; i < n; i++) {
-    float low = (float) -t->zero[c + i], v = from[i] * (1 / t->scale[c + i]);
+    float low = (float) -t->zero[c + i], v = from[i] / t->scale[c + i];
     v = v > low ? v : low;
     v = v < low + 255 ? v : low + 255;
     p[i] = (guint8) ((gint32) ((v + 12582912.f) - 12582912.f) + t->zero[c + i]);

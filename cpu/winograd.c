@@ -170,7 +170,7 @@ output_tile (const YoloConv *conv, const float *bias, guint c0, guint vectors, c
     for (guint y = 0; y < height; y++) {
       transform4 (t + y * 6, o, 1);
       for (guint x = 0; x < width; x++)
-        finish_lanes (o[x] + b, conv->act, &plus,
+        finish_lanes (o[x] + b, conv->act, NULL, &plus,
             residual->data ? yolo_tensor_at (residual, image, y0 + y, x0 + x) + c * residual_size : NULL,
             &to, yolo_tensor_at (out, image, y0 + y, x0 + x) + c * out_size);
     }

@@ -158,6 +158,7 @@ struct _YoloEngine {
   YoloBatch batches[YOLO_ENGINE_DEPTH];
   guint first_batch, n_batches; /* under way, oldest first */
   YoloPreprocess *preprocess;
+  YoloSideRounding rounding;    /* of model->box_rounding, if there is one */
   YoloDetection *candidates, *scratch;
   gsize capacity;               /* of both */
   GError *cancelled, *memory;   /* what such frames are given */

@@ -285,6 +285,7 @@ decode_image (YoloEngine * engine, const YoloExec * exec, guint i, const YoloReq
   *decode = (YoloDecode) {
     .confidence = request->confidence,
     .classes = request->classes,
+    .rounding = model->box_rounding != NULL ? &engine->rounding : NULL,
     .candidates = engine->candidates,
     .capacity = engine->capacity,
   };
@@ -455,6 +456,12 @@ load_model (YoloEngine * engine, GError ** error)
   return engine->model != NULL;
 }
 
+static YoloSteps
+steps_of (YoloGrid grid)
+{
+  return (YoloSteps) { grid.scale, (float) -grid.zero, (float) (255 - grid.zero) };
+}
+
 static gboolean
 load (YoloEngine * engine, GError ** error)
 {
@@ -477,6 +484,12 @@ load (YoloEngine * engine, GError ** error)
           g_new (YoloDetection, YOLO_ENGINE_MAX_BATCH * YOLO_ENGINE_DEVICE_CANDIDATES);
     engine->scratch = g_new (YoloDetection, YOLO_ENGINE_DEVICE_CANDIDATES);
   }
+  if (engine->model->box_rounding != NULL)
+    engine->rounding = (YoloSideRounding) {
+      .softmax = steps_of (engine->model->box_rounding->softmax),
+      .distance = steps_of (engine->model->box_rounding->distance),
+      .bins = engine->model->box_rounding->bins,
+    };
   engine->cancelled = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED,
       "The frame was cancelled before it ran");
   engine->memory = g_error_new_literal (YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY,

@@ -8,7 +8,7 @@
 
 /* Largest head that is run to be checked: 144 channels at 3840x2160. */
 #define MAX_MAPS ((gsize) 1 << 25)
-#define MAX_REG 64
+#define MAX_REG YOLO_MAX_REG
 
 #define ADVICE "export a YOLOv8 detect model with Ultralytics, YOLO('best.pt').export(format='onnx')"
 
@@ -539,6 +539,43 @@ find (Search *search, Head *head, GError **error)
   return make_maps (search, &scope, error) && run_tail (search, &scope, &levels, head, error);
 }
 
+static const OnnxNode *
+producer_of (const Search *search, const OnnxNode *node, guint k)
+{
+  const OnnxFile *file = search->lowered->file;
+  guint producer = k < node->n_in && node->in[k] != ONNX_NONE ? onnx_value (file, node->in[k])->producer : ONNX_NONE;
+
+  return producer != ONNX_NONE ? onnx_node (file, producer) : NULL;
+}
+
+/* What a quantised file rounds in the mean over a side's bins, which its own
+ * runtime rounds too. The tail has been checked: its convolution is that mean. */
+static void
+find_rounding (Search *search, Head *head)
+{
+  const OnnxFile *file = search->lowered->file;
+
+  for (guint k = 0; k < head->reg_max; k++)
+    head->rounding.bins[k] = (float) k;
+  for (guint i = 0; i < file->nodes->len; i++) {
+    const OnnxNode *node = onnx_node (file, i), *from;
+    Tensor *weights;
+
+    if (!search->needed[i])
+      continue;
+    if (strcmp (node->op, "Conv") == 0 && node->n_in > 1
+        && (weights = lowered_constant (search->lowered, node->in[1], NULL)) != NULL && !weights->is_int
+        && weights->n == head->reg_max)
+      memcpy (head->rounding.bins, weights->f, weights->n * sizeof (float));
+    if (strcmp (node->op, "QuantizeLinear") != 0 || (from = producer_of (search, node, 0)) == NULL)
+      continue;
+    if (strcmp (from->op, "Softmax") == 0)
+      lowered_grid (search->lowered, node, &head->rounding.softmax);
+    else if (strcmp (from->op, "Conv") == 0)
+      lowered_grid (search->lowered, node, &head->rounding.distance);
+  }
+}
+
 gboolean
 head_find (Lowered *lowered, const char *task, Head *head, GError **error)
 {
@@ -551,6 +588,8 @@ head_find (Lowered *lowered, const char *task, Head *head, GError **error)
   };
   gboolean found = find (&search, head, error);
 
+  if (found)
+    find_rounding (&search, head);
   for (guint i = 0; i < lowered->layers->len; i++)
     g_clear_pointer (&search.maps[i], tensor_unref);
   g_free (search.maps);

@@ -10,6 +10,7 @@ typedef struct {
   guint n_levels;
   guint box[YOLO_MAX_LEVELS], cls[YOLO_MAX_LEVELS];     /* layers, by increasing stride */
   guint stride[YOLO_MAX_LEVELS];
+  YoloBoxRounding rounding;     /* by quantisers in the tail */
 } Head;
 
 /* Finds where the per-level maps leave the body and makes sure that what

@@ -50,11 +50,12 @@ taps (const YoloConv *conv)
   return (gsize) conv->kernel[0] * conv->kernel[1];
 }
 
-/* 128 * 255 * 65536 is what an int32 holds. */
+/* 128 * 255 * 65536 is what an int32 holds, and there is the bias; back ends have
+ * kernels up to 7x7. */
 static gboolean
 fits_int8 (const YoloConv *conv)
 {
-  return conv->groups == 1 && conv->in_channels * taps (conv) <= 65536;
+  return conv->groups == 1 && conv->in_channels * taps (conv) <= 60000 && taps (conv) <= 49;
 }
 
 static gboolean
@@ -378,37 +379,62 @@ round_weights (const YoloConv *conv, const float *weights, const float *scale, f
   balance (to, error, all);
 }
 
-/* The convolution in whole numbers, for input on these grids; NULL if a weight
- * cannot be one. */
-static const YoloInt8Conv *
-quantize_conv (Builder *builder, const YoloConv *conv, const float *scale, const gint32 *zero)
+/* A file's bias is whole as well: it goes into the offset, so that the sum is what
+ * the file's own runtime has, to the last bit. FALSE: it is not. */
+static gboolean
+whole_bias (float bias, float step, gint32 *offset)
 {
+  float q = rintf (bias / step);
+
+  if (!(fabsf (q) < 1 << 22) || fabsf (q * step - bias) > 1e-3f * fabsf (step))
+    return FALSE;
+  *offset -= (gint32) q;
+  return TRUE;
+}
+
+/* The convolution in whole numbers, for input on these grids, and its bias; NULL
+ * if a weight cannot be one. */
+static const YoloInt8Conv *
+quantize_conv (Builder *builder, const Layer *layer, const float *scale, const gint32 *zero, const float **bias)
+{
+  const YoloConv *conv = &layer->conv;
   gsize n = taps (conv), per_channel = n * conv->in_channels;
   YoloInt8Conv *int8 = own (builder, 1, sizeof *int8);
+  float *rest = own (builder, conv->out_channels, sizeof (float));      /* of the bias */
 
   int8->weights = own (builder, per_channel * conv->out_channels, 1);
   int8->multiplier = own (builder, conv->out_channels, sizeof (float));
   int8->offset = own (builder, conv->out_channels, sizeof (gint32));
   int8->zero = own (builder, conv->in_channels, sizeof (gint32));
   memcpy (int8->zero, zero, conv->in_channels * sizeof (gint32));
+  if (builder->calibration == NULL && builder->kind == YOLO_INT8_ASYMMETRIC) {
+    int8->sum = layer->sum_grid;
+    int8->sigmoid = layer->sigmoid_grid;
+    int8->act = layer->act_grid;
+  }
   for (guint o = 0; o < conv->out_channels; o++) {
     const float *weights = conv->weights + o * per_channel;
     /* of weights that are whole already; scale is the same for all channels then */
-    float step = conv->weight_scale != NULL ? conv->weight_scale[o] * scale[0] : 0;
+    float step = conv->weight_scale != NULL ? scale[0] * conv->weight_scale[o] : 0;
 
     if (conv->weight_scale == NULL) {
       for (gsize k = 0; k < per_channel; k++)
         step = MAX (step, fabsf (weights[k] * scale[k / n]));
       step /= 127;
     }
-    int8->multiplier[o] = step;
-    if (!isfinite (step))
+    /* in this order, as runtimes of such files do it, to the last bit */
+    int8->multiplier[o] = int8->sum.scale != 0 ? step / int8->sum.scale : step;
+    if (!isfinite (int8->multiplier[o]))
       return NULL;
     if (step != 0)
       round_weights (conv, weights, scale, step, int8->weights + o * per_channel);
     for (gsize k = 0; k < per_channel; k++)
       int8->offset[o] += int8->weights[o * per_channel + k] * zero[k / n];
+    if (conv->weight_scale == NULL || builder->kind == YOLO_INT8_SYMMETRIC
+        || !whole_bias (conv->bias[o], step, &int8->offset[o]))
+      rest[o] = int8->sum.scale != 0 ? conv->bias[o] / int8->sum.scale : conv->bias[o];
   }
+  *bias = rest;
   return int8;
 }
 
@@ -435,7 +461,7 @@ make_plain (Builder *builder, guint i)
   if (int8) {
     const Layer *in = layer_at (builder->layers, layer->in[0]);
     if (in->grid_scale != NULL)
-      layer->conv.int8 = quantize_conv (builder, &old->conv, in->grid_scale, in->grid_zero);
+      layer->conv.int8 = quantize_conv (builder, old, in->grid_scale, in->grid_zero, &layer->conv.bias);
   }
   return index;
 }
@@ -558,6 +584,9 @@ yolo_model_to_int8 (YoloModel *public, const YoloCalibration *calibration, YoloI
   model->ref = 1;
   model->base = (Model *) yolo_model_ref (public);
   model->head = base->head;
+  if (calibration == NULL && kind == YOLO_INT8_ASYMMETRIC
+      && (base->head.rounding.softmax.scale != 0 || base->head.rounding.distance.scale != 0))
+    model->public.box_rounding = &model->head.rounding;
   for (guint l = 0; l < model->head.n_levels; l++) {
     model->head.box[l] = version_layer (&builder, base->head.box[l], PLAIN);
     model->head.cls[l] = version_layer (&builder, base->head.cls[l], PLAIN);

@@ -31,7 +31,10 @@ typedef enum {
  * errors of each input channel's taps, and of all, add up to half a step at most
  * (after the sum-preserving rounding of error diffusion); where the file brings 8-bit weights, they are
  * taken as they are. A convolution sums in int32, from there on it is floats:
- * act (sum * multiplier + bias) [+ residual], rounded to the output's grid.
+ * act (sum * multiplier + bias) [+ residual], rounded to the output's grid. What
+ * a file rounds in between (YoloInt8Conv.sum, sigmoid, act) is rounded in the
+ * asymmetric kind. Where a number is divided by a grid's scale, the product with
+ * the inverse will do: it may differ at the edge of two steps.
  *
  * Returns: (transfer full): the model, or NULL with @error
  */

@@ -435,12 +435,18 @@ lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
   }
   if (strcmp (node->op, "Mul") == 0) {
     for (guint k = 0; k < 2; k++) {
-      /* A quantiser behind the sigmoid goes: SiLU is one operation here. */
+      /* SiLU is one operation, also with a quantiser inside. */
       const Layer *sigmoid = layer_at (lowered->layers, layers_below_quant (lowered->layers, in[k]));
       if (sigmoid->type == LAYER_ACT && sigmoid->act == YOLO_ACT_SIGMOID
           && layers_below_quant (lowered->layers, sigmoid->in[0]) == layers_below_quant (lowered->layers, in[1 - k])) {
+        const Layer *factor = layer_at (lowered->layers, in[k]);
+        YoloGrid grid = factor->grid;   /* none if it is the sigmoid itself */
+        Layer *layer;
+
         silu = in[1 - k];
-        add_layer (lowered, LAYER_ACT, node, 1, &silu)->act = YOLO_ACT_SILU;
+        layer = add_layer (lowered, LAYER_ACT, node, 1, &silu);
+        layer->act = YOLO_ACT_SILU;
+        layer->sigmoid_grid = grid;
         return finish_layer (lowered, node, error);
       }
     }
@@ -668,6 +674,20 @@ quantized_type (const Lowered *lowered, const OnnxNode *node)
   return attr != NULL && attr->t != NULL ? attr->t->data_type : 0;
 }
 
+gboolean
+lowered_grid (Lowered *lowered, const OnnxNode *node, YoloGrid *grid)
+{
+  gint32 type = quantized_type (lowered, node);
+  Tensor *scale, *zero;
+
+  if ((type != ONNX_UINT8 && type != ONNX_INT8) || !constant (lowered, node, 1, &scale, NULL)
+      || !constant (lowered, node, 2, &zero, NULL) || scale == NULL || scale->is_int || scale->n != 1
+      || !(scale->f[0] > 0) || (zero != NULL && (!zero->is_int || zero->n != 1)))
+    return FALSE;
+  *grid = (YoloGrid) { scale->f[0], (gint32) ((zero != NULL ? zero->i[0] : 0) - (type == ONNX_INT8 ? G_MININT8 : 0)) };
+  return TRUE;
+}
+
 /* A layer of its own, which only an int8 model knows; a grid of more than 8 bits is none. */
 static gboolean
 lower_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
@@ -677,6 +697,7 @@ lower_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
   gint64 lowest = type == ONNX_INT8 ? G_MININT8 : type == ONNX_INT16 ? G_MININT16 : 0, at = 0;
   Layer *layer = feature (lowered, node, 0);
   Tensor *scale, *zero;
+  YoloGrid grid;
 
   lowered->quantized = TRUE;
   if (!constant (lowered, node, 1, &scale, error) || !constant (lowered, node, 2, &zero, error))
@@ -685,11 +706,11 @@ lower_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
     return refuse (node, "quantises activations channel by channel", error);
   at = zero != NULL ? zero->i[0] : 0;
   layer->from_zero = layer->type == LAYER_CONV && at == lowest;
-  if (scale == NULL || scale->is_int || scale->n != 1 || (type != ONNX_UINT8 && type != ONNX_INT8))
-    return lower_same (lowered, node, error);
-  if (!(scale->f[0] > 0))
+  if (scale != NULL && !scale->is_int && scale->n == 1 && !(scale->f[0] > 0))
     return bad (node, "its scale is not above 0", error);
-  add_layer (lowered, LAYER_QUANT, node, 1, &in)->grid = (YoloGrid) { scale->f[0], (gint32) (at - lowest) };
+  if (!lowered_grid (lowered, node, &grid))
+    return lower_same (lowered, node, error);
+  add_layer (lowered, LAYER_QUANT, node, 1, &in)->grid = grid;
   return finish_layer (lowered, node, error);
 }
 

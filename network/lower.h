@@ -39,6 +39,7 @@ typedef struct {
   guint kernel, stride, pad;    /* LAYER_MAX_POOL */
   guint factor;                 /* LAYER_UPSAMPLE */
   guint begin;                  /* LAYER_SLICE */
+  YoloGrid sum_grid, sigmoid_grid, act_grid;    /* LAYER_CONV and LAYER_ACT: of quantisers that were taken out, as in YoloInt8Conv */
   YoloGrid grid;                /* LAYER_QUANT, with the zero point of uint8 */
   float *grid_scale;            /* [channels] of what lies on grids in an int8 model, or NULL */
   gint32 *grid_zero;
@@ -82,6 +83,9 @@ typedef struct {
 Lowered *lower (const OnnxFile *file, guint height, guint width, GError **error);
 void lowered_free (Lowered *lowered);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Lowered, lowered_free)
+
+/* The grid of a QuantizeLinear with constant parameters; FALSE: one of other than 8 bits, or not one for all. */
+gboolean lowered_grid (Lowered *lowered, const OnnxNode *node, YoloGrid *grid);
 
 /* The value's constant, read on first use; NULL if it is none (without error) or cannot be read. */
 Tensor *lowered_constant (Lowered *lowered, guint value, GError **error);

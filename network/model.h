@@ -45,13 +45,28 @@ typedef struct {
   gint32 zero;
 } YoloGrid;
 
+#define YOLO_MAX_REG 64
+
+/* What a quantised file does to a side's distribution: the softmax is rounded,
+ * multiplied by bins that were rounded themselves, and so is the mean. Grids of
+ * scale 0: not rounded. */
+typedef struct {
+  YoloGrid softmax, distance;
+  float bins[YOLO_MAX_REG];     /* [reg_max], about 0, 1, 2, ... */
+} YoloBoxRounding;
+
 /* A convolution in whole numbers, whose input lies on grids:
- * sum (weights * (q - zero)) * multiplier + bias. Padding is with the zero points. */
+ * sum (weights * (q - zero)) * multiplier + bias. Padding is with the zero points.
+ * A file may say that the sum is rounded to a grid (0 to 255, less the zero
+ * point) before the activation, within it, and again before the residual is added. */
 typedef struct {
   gint8 *weights;               /* [out][in][kernel 0][kernel 1] */
-  float *multiplier;            /* [out] */
-  gint32 *offset;               /* [out] sum (weights * zero), of all taps: what sum (weights * q) is too large by */
+  float *multiplier;            /* [out]; of steps of `sum`, where there is one, as the layer's bias is */
+  /* [out] what sum (weights * q) of all taps is too large by: sum (weights * zero),
+   * less the part of the bias that a file has as a whole number */
+  gint32 *offset;
   gint32 *zero;                 /* [in] */
+  YoloGrid sum, sigmoid, act;   /* scale 0: not rounded there; sigmoid: the factor in SiLU */
 } YoloInt8Conv;
 
 /* A convolution with batch norm folded in. Cross-correlation as ONNX's Conv
@@ -93,6 +108,8 @@ struct _YoloModel {
   double macs;                  /* multiply-adds per image at height x width */
   gboolean quantized;           /* the file says itself what runs in 8 bits (QuantizeLinear around convolutions) */
   gboolean int8;                /* made by yolo_model_to_int8() */
+  /* Of an int8 model that runs as its file says, and decodes so; NULL elsewhere. */
+  const YoloBoxRounding *box_rounding;
 };
 
 /**

@@ -72,14 +72,22 @@ folds_input (const Passes *passes, const Layer *layer, guint k)
 }
 
 /* Takes out the quantisers that would keep a convolution apart from its
- * activation, its residual or the head: the sum is there as a float, rounding
- * it first would cost a pass and lose. And the second one of two that are the same. */
+ * activation, its residual or the head; int8 models round there without a map
+ * of its own. And the second one of two that are the same. */
 static void
 drop_quants (Passes *passes)
 {
   g_autofree gboolean *keep = g_new0 (gboolean, passes->layers->len);
   Head *head = passes->head;
 
+  /* what the head found is what it reads without its quantisers */
+  for (guint i = 0; i < passes->layers->len; i++) {
+    const Layer *layer = layer_at (passes->layers, i);
+    for (guint l = 0; layer->type == LAYER_QUANT && l < head->n_levels; l++) {
+      if (layer->in[0] == head->box[l] || layer->in[0] == head->cls[l])
+        layer_at (passes->layers, layer->in[0])->sum_grid = layer->grid;
+    }
+  }
   count_uses (passes);
   for (guint i = 0; i < passes->layers->len; i++) {
     const Layer *layer = layer_at (passes->layers, i);
@@ -88,19 +96,21 @@ drop_quants (Passes *passes)
       keep[layer->in[k]] |= !folds_input (passes, layer, k);
   }
   for (guint i = 0; i < passes->layers->len; i++) {
-    const Layer *layer = layer_at (passes->layers, i), *below;
+    const Layer *layer = layer_at (passes->layers, i);
+    Layer *below;
 
     if (layer->type != LAYER_QUANT)
       continue;
     below = layer_at (passes->layers, layer->in[0]);
     if (below->type == LAYER_QUANT ? memcmp (&below->grid, &layer->grid, sizeof below->grid) == 0
         : !keep[i] && below->uses == 1
-        && (below->type == LAYER_CONV || below->type == LAYER_ACT || below->type == LAYER_AFFINE))
+        && (below->type == LAYER_CONV || below->type == LAYER_ACT || below->type == LAYER_AFFINE)) {
       passes->replaced[i] = passes->replaced[layer->in[0]];
-  }
-  for (guint l = 0; l < head->n_levels; l++) {
-    head->box[l] = layers_below_quant (passes->layers, head->box[l]);
-    head->cls[l] = layers_below_quant (passes->layers, head->cls[l]);
+      if (below->type == LAYER_CONV)
+        below->sum_grid = layer->grid;
+      else if (below->type == LAYER_ACT)
+        below->act_grid = layer->grid;
+    }
   }
 }
 
@@ -140,6 +150,8 @@ fold_act (Passes *passes, guint index)
   if (conv == NULL || conv->conv.act != YOLO_ACT_NONE)
     return;
   conv->conv.act = layer->act;
+  conv->sigmoid_grid = layer->sigmoid_grid;
+  conv->act_grid = layer->act_grid;
   replace (passes, index, layer->in[0]);
 }
 

@@ -11,6 +11,7 @@ typedef struct {
   float confidence;
   float logit;                  /* no logit up to this can have a confidence above the threshold */
   const uint8_t *classes;
+  const YoloSideRounding *rounding;
 } Head;
 
 /* The same in single precision everywhere: it alone decides. */
@@ -59,6 +60,30 @@ expectation (const float *logits, int n)
   return mean / sum;
 }
 
+static float
+round_to (YoloSteps steps, float x)
+{
+  if (steps.step == 0)
+    return x;
+  x = rintf (x / steps.step);
+  return (x < steps.low ? steps.low : x > steps.high ? steps.high : x) * steps.step;
+}
+
+/* The same as a quantised file computes it. */
+static float
+rounded_expectation (const float *logits, int n, const YoloSideRounding *rounding)
+{
+  float max = logits[0], sum = 0, mean = 0;
+
+  for (int i = 1; i < n; i++)
+    max = logits[i] > max ? logits[i] : max;
+  for (int i = 0; i < n; i++)
+    sum += expf (logits[i] - max);
+  for (int i = 0; i < n; i++)
+    mean += round_to (rounding->softmax, expf (logits[i] - max) / sum) * rounding->bins[i];
+  return round_to (rounding->distance, mean);
+}
+
 static const YoloLevel *
 level_of (const Head *head, size_t *anchor)
 {
@@ -94,7 +119,8 @@ decode_anchor (const Head *head, size_t anchor, YoloDetection *out)
 
   float side[4];                /* distances to left, top, right, bottom in map pixels */
   for (int s = 0; s < 4; s++) {
-    side[s] = expectation (box + s * head->reg_max, head->reg_max);
+    side[s] = head->rounding ? rounded_expectation (box + s * head->reg_max, head->reg_max, head->rounding)
+        : expectation (box + s * head->reg_max, head->reg_max);
     if (!isfinite (side[s]))
       return false;
   }
@@ -151,7 +177,7 @@ yolo_decode (const YoloLevel *levels, int n_levels, int reg_max, int n_classes,
   const Head head = {
     .levels = levels, .n_levels = n_levels, .reg_max = reg_max, .n_classes = n_classes,
     .confidence = decode->confidence, .logit = logit_below (decode->confidence),
-    .classes = decode->classes,
+    .classes = decode->classes, .rounding = decode->rounding,
   };
   size_t n_anchors = 0, found = 0;
 

@@ -17,11 +17,25 @@ typedef struct {
   int stride;                   /* network pixels per map pixel */
 } YoloLevel;
 
+/* To round numbers as a quantised file does: to multiples of step, from low to high
+ * of them. Step 0: not at all. */
+typedef struct {
+  float step, low, high;
+} YoloSteps;
+
+/* How it computes a side's distance: the softmax is rounded, then multiplied by
+ * bins [reg_max], which stand for 0, 1, 2, ...; the sum is rounded. */
+typedef struct {
+  YoloSteps softmax, distance;
+  const float *bins;
+} YoloSideRounding;
+
 /* What to keep of one image, and the candidates found. */
 typedef struct _YoloDecode YoloDecode;
 struct _YoloDecode {
   float confidence;             /* threshold: kept if above */
   const uint8_t *classes;       /* [n_classes] 0 or 1, or NULL for all: applied to an anchor's best class */
+  const YoloSideRounding *rounding;     /* or NULL: none */
   YoloDetection *candidates;    /* [capacity], the caller's */
   size_t capacity;
   size_t n;                     /* written */

@@ -29,6 +29,11 @@ static const Tolerance half = { .97, .005, .005, .01 };
  * weights say .9. */
 static const Tolerance rounded = { .8, .41, .12, .12 };
 
+/* The same files in int8, as they say: nearly all agree so well. One number that
+ * falls to the other side of two steps (another sigmoid does it) changes all that
+ * is computed from it, so that a few detections are only near. */
+static const Tolerance as_file = { .95, .03, .03, .05 }, near_file = { .85, .1, .1, .1 };
+
 #define CONFIDENCE .25f
 #define IOU .7f
 
@@ -39,6 +44,7 @@ typedef struct {
   guint height, width;          /* 0: the model's */
   YoloPrecision precision;
   Tolerance tolerance;
+  const Tolerance *near;        /* for the few that are not within it; or NULL */
 } Case;
 
 /* Detections of one picture. */
@@ -164,7 +170,7 @@ matches_tie (const YoloDetection *reference, const Found *candidates, const Foun
 
 static void
 compare (const char *name, const Found *ours, const Found *theirs, const Found *candidates, const Tolerance *t,
-    Score *score)
+    const Tolerance *near, Score *score)
 {
   g_autofree gboolean *used = g_new0 (gboolean, ours->len + 1);
 
@@ -176,7 +182,7 @@ compare (const char *name, const Found *ours, const Found *theirs, const Found *
       score->matched++;
       score->iou = MIN (score->iou, iou);
       score->confidence = MAX (score->confidence, difference);
-    } else if (matches_tie (d, candidates, ours, used, t)) {
+    } else if (matches_tie (d, candidates, ours, used, t) || (near && matches (d, d, ours, used, near, &iou, &difference))) {
       score->ties++;
     } else if (borderline (d, theirs, t)) {
       score->lost++;
@@ -319,7 +325,7 @@ test_case (gconstpointer data)
     return;
   }
   g_assert_no_error (error);
-  if (c->precision != YOLO_PRECISION_FP32)
+  if (c->precision == YOLO_PRECISION_BF16)
     candidates = detect (c, YOLO_PRECISION_FP32, pictures, 1, &error);
   g_assert_no_error (error);
 
@@ -330,7 +336,7 @@ test_case (gconstpointer data)
     g_autoptr (GArray) theirs = read_detections (image);
 
     check_pixels (image, &pictures[i]);
-    compare (name, found[i], theirs, candidates ? candidates[i] : NULL, &c->tolerance, &score);
+    compare (name, found[i], theirs, candidates ? candidates[i] : NULL, &c->tolerance, c->near, &score);
     g_array_unref (found[i]);
     if (candidates)
       g_array_unref (candidates[i]);
@@ -339,7 +345,7 @@ test_case (gconstpointer data)
   g_test_message ("%u agree (IoU %.5f or more, confidence within %.5f), %u with a tie; borderline: %u lost, %u gained",
       score.matched, score.iou, score.confidence, score.ties, score.lost, score.gained);
   if (score.wrong > 0 || score.matched == 0
-      || 10 * (score.ties + score.lost + score.gained) > MAX (score.matched, 10))
+      || (c->near ? 6 : 10) * (score.ties + score.lost + score.gained) > MAX (score.matched, 10))
     g_test_fail ();
 }
 
@@ -360,7 +366,8 @@ add (const char *name, const char *model, const char *data, JsonArray *images, g
   g_autofree char *path = g_strdup_printf ("/detections/%s/%s", name, yolo_precision_name (precision));
   Case *c = g_new0 (Case, 1);
 
-  *c = (Case) { g_strdup (model), data, json_array_ref (images), height, width, precision, tolerance };
+  *c = (Case) { g_strdup (model), data, json_array_ref (images), height, width, precision, tolerance,
+    precision == YOLO_PRECISION_INT8 ? &near_file : NULL };
   g_test_add_data_func_full (path, c, test_case, case_free);
 }
 
@@ -371,10 +378,9 @@ shared_model (const char *folder, const char *name)
 {
   if (g_str_has_suffix (name, "best_fp16.onnx"))
     return cached ("best_fp16.onnx");
-  /* Other tasks, and attention. The 8-bit file of random weights: after that
-   * much rounding nothing is left of its reference. */
+  /* Other tasks, and attention. */
   if (strstr (name, "-seg") || strstr (name, "-pose") || strstr (name, "-obb") || strstr (name, "-cls")
-      || strstr (name, "yolo11") || strstr (name, "tiny-yolov8_qdq"))
+      || strstr (name, "yolo11"))
     return NULL;
   /* The same numbers as yolov8n.onnx, again. */
   if (g_str_equal (name, "yolov8n.pt") || g_str_equal (name, "yolov8n_nms.onnx"))
@@ -422,7 +428,11 @@ add_shared (const char *folder)
       height = width = (guint) json_node_get_int (size);
     }
     g_autofree char *test = g_strdelimit (g_strdup (name), " /", '-');
-    add (test, model, images_folder, list, height, width, YOLO_PRECISION_FP32, tolerance);
+    /* Of the 8-bit file of random weights, nothing is left dequantised. */
+    if (!strstr (name, "tiny-yolov8_qdq"))
+      add (test, model, images_folder, list, height, width, YOLO_PRECISION_FP32, tolerance);
+    if (strstr (name, "qdq"))
+      add (test, model, images_folder, list, height, width, YOLO_PRECISION_INT8, as_file);
     /* Random weights do not bear rounding: half of their confidences change by more than .02. */
     if (tolerance.iou == exact.iou && !g_str_has_prefix (name, "tiny"))
       add (test, model, images_folder, list, height, width, YOLO_PRECISION_BF16, bf16);

@@ -61,7 +61,7 @@ put (const Run *run, YoloView view, guint n, guint y, guint x, guint c, double v
     *plan_reference_at (run->plan, run->arena, view, n, y, x, c) = (float) value;
   } else {
     float low = buffer->dtype == YOLO_U8 ? 0 : -128;
-    float q = rintf ((float) value * (1 / buffer->scale[channel])) + (float) buffer->zero[channel];
+    float q = rintf ((float) value / buffer->scale[channel]) + (float) buffer->zero[channel];
     *byte_at (run, view, n, y, x, c) = (guint8) (gint) CLAMP (q, low, low + 255);
   }
 }
@@ -104,13 +104,25 @@ convolve (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint o)
   return activate (conv->act, sum);
 }
 
+static double
+round_to (YoloGrid grid, double x)
+{
+  return grid.scale == 0 ? x : CLAMP (rintf ((float) x / grid.scale), -grid.zero, 255 - grid.zero) * grid.scale;
+}
+
 /* The same in whole numbers, up to the activation. */
 static double
 convolve_int8 (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint o)
 {
   const YoloConv *conv = op->conv;
   const YoloBuffer *in = &run->plan->buffers[op->in.buffer];
-  gint32 sum = 0;
+  gsize n_weights = (gsize) conv->in_channels * conv->kernel[0] * conv->kernel[1];
+  gint32 sum = -conv->int8->offset[o];
+  double value;
+
+  /* the offset, less what is taken off each number below */
+  for (gsize k = 0; k < n_weights; k++)
+    sum += conv->int8->weights[o * n_weights + k] * conv->int8->zero[k / (n_weights / conv->in_channels)];
 
   for (guint ky = 0; ky < conv->kernel[0]; ky++) {
     for (guint kx = 0; kx < conv->kernel[1]; kx++) {
@@ -125,7 +137,14 @@ convolve_int8 (const Run *run, const YoloOp *op, guint n, guint y, guint x, guin
       }
     }
   }
-  return activate (conv->act, (float) sum * conv->int8->multiplier[o] + conv->bias[o]);
+  value = (float) sum * conv->int8->multiplier[o] + conv->bias[o];
+  if (conv->int8->sum.scale != 0)
+    value = round_to (conv->int8->sum, value * conv->int8->sum.scale);
+  if (conv->int8->sigmoid.scale != 0)
+    value *= round_to (conv->int8->sigmoid, activate (YOLO_ACT_SIGMOID, value));
+  else
+    value = activate (conv->act, value);
+  return round_to (conv->int8->act, value);
 }
 
 /* One pooling of `in`'s channels. */
