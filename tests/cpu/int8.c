@@ -43,24 +43,29 @@ grid_map_free (GridMap *m)
   g_free (m->zero);
 }
 
-/* Numbers compared, and those that are off by a step. */
+/* Numbers compared, and those that are off by a step, of the output or of a
+ * grid before it. */
 typedef struct {
   guint n, off;
 } Count;
 
+/* @edge: what a number on the other side of two steps of an earlier grid changes; 0: there is none */
 static void
-check_value (const YoloTensor *t, guint n, guint y, guint x, guint c, double want, double tolerance, Count *count)
+check_value (const YoloTensor *t, guint n, guint y, guint x, guint c, double want, double tolerance, double edge,
+    Count *count)
 {
-  if (t->dtype == YOLO_U8) {
-    gint q = (gint) CLAMP (rintf ((float) want * (1 / t->scale[c])) + (float) t->zero[c], 0, 255);
-    gint got = ((const guint8 *) yolo_tensor_at (t, n, y, x))[c];
+  double got = get (t, n, y, x, c), bound = tolerance + fabs (want) * (t->dtype == YOLO_BF16 ? 1. / 250 : 2e-4);
 
-    g_assert_cmpint (ABS (got - q), <=, 1);
-    count->n++;
-    count->off += got != q;
-  } else {
-    double bound = tolerance + fabs (want) * (t->dtype == YOLO_BF16 ? 1. / 250 : 2e-4);
-    g_assert_cmpfloat (fabs (get (t, n, y, x, c) - want), <=, bound);
+  count->n++;
+  if (t->dtype == YOLO_U8) {
+    gint q = (gint) CLAMP (rintf ((float) want / t->scale[c]) + (float) t->zero[c], 0, 255);
+    gint ours = ((const guint8 *) yolo_tensor_at (t, n, y, x))[c];
+
+    g_assert_cmpfloat (ABS (ours - q), <=, 1 + edge / t->scale[c]);
+    count->off += ours != q;
+  } else if (!(fabs (got - want) <= bound)) {
+    g_assert_cmpfloat (fabs (got - want), <=, bound + edge);
+    count->off++;
   }
 }
 
@@ -84,6 +89,13 @@ int8_new (Random *random, const YoloConv *conv, const YoloTensor *in)
     .offset = g_new0 (gint32, conv->out_channels), .zero = g_memdup2 (in->zero, conv->in_channels * sizeof (gint32)),
   };
 
+  /* as files have it, or as tables do */
+  if (random_int (random, 0, 1)) {
+    q.sum = (YoloGrid) { .05f, random_int (random, 60, 200) };
+    q.act = (YoloGrid) { .04f, random_int (random, 20, 130) };
+    if (conv->act == YOLO_ACT_SILU)
+      q.sigmoid = (YoloGrid) { 1 / 250.f, random_int (random, 0, 1) };
+  }
   for (guint o = 0; o < conv->out_channels; o++) {
     q.multiplier[o] = (1 + (float) random_int (random, 0, 9)) * 4e-4f / sqrtf ((float) each);
     for (gsize k = 0; k < each; k++)
@@ -102,9 +114,16 @@ int8_clear (YoloInt8Conv *q)
 }
 
 static double
+round_to (YoloGrid grid, double x)
+{
+  return grid.scale == 0 ? x : CLAMP (rintf ((float) x / grid.scale), -grid.zero, 255 - grid.zero) * grid.scale;
+}
+
+static double
 conv_at (const YoloConv *c, const YoloTensor *in, guint n, guint y, guint x, guint o)
 {
   gint32 sum = 0;
+  double value;
 
   for (guint ky = 0; ky < c->kernel[0]; ky++)
     for (guint kx = 0; kx < c->kernel[1]; kx++) {
@@ -117,7 +136,14 @@ conv_at (const YoloConv *c, const YoloTensor *in, guint n, guint y, guint x, gui
         sum += c->int8->weights[((o * c->in_channels + i) * c->kernel[0] + ky) * c->kernel[1] + kx]
             * (((const guint8 *) yolo_tensor_at (in, n, iy, ix))[i] - in->zero[i]);
     }
-  return activate ((float) sum * c->int8->multiplier[o] + c->bias[o], c->act);
+  value = (float) sum * c->int8->multiplier[o] + c->bias[o];
+  if (c->int8->sum.scale != 0)
+    value = round_to (c->int8->sum, value * c->int8->sum.scale);
+  if (c->int8->sigmoid.scale != 0)
+    value *= round_to (c->int8->sigmoid, activate (value, YOLO_ACT_SIGMOID));
+  else
+    value = activate (value, c->act);
+  return round_to (c->int8->act, value);
 }
 
 typedef struct {
@@ -165,7 +191,8 @@ run_conv (const YoloKernels *set, const Case *t, Random *random, Count *count)
           double want = conv_at (&conv, &in.map.t, i, y, x, o);
           if (t->residual)
             want += get (&residual.map.t, i, y, x, o);
-          check_value (&out.map.t, i, y, x, o, want, 4e-4, count);
+          check_value (&out.map.t, i, y, x, o, want, 4e-4,
+              int8.sum.scale != 0 ? .13 : 0, count);
         }
   check_between (&out.map, before, n);
   int8_clear (&int8);
@@ -237,7 +264,8 @@ run_float_conv (const YoloConvKernel *kernel, Random *random, guint size, guint 
             for (guint i = 0; iy >= 0 && ix >= 0 && iy < 9 && ix < 13 && i < in_channels; i++)
               sum += weights[((o * in_channels + i) * size + ky) * size + kx] * get (&in.map.t, 0, iy, ix, i);
           }
-        check_value (&out.map.t, 0, y, x, o, activate (sum, YOLO_ACT_SILU) + get (&residual.map.t, 0, y, x, o), 0, count);
+        check_value (&out.map.t, 0, y, x, o, activate (sum, YOLO_ACT_SILU) + get (&residual.map.t, 0, y, x, o), 0, 0,
+            count);
       }
   guarded_free (&packed);
   guarded_free (&scratch);
@@ -317,9 +345,10 @@ test_conversions (void)
       for (guint y = 0; y < h * scale; y++)
         for (guint x = 0; x < w * scale; x++)
           for (guint k = 0; k < c; k++) {
-            check_value (&up.map.t, 0, y, x, k, get (&a.map.t, 0, y / scale, x / scale, k), 0, &count);
+            check_value (&up.map.t, 0, y, x, k, get (&a.map.t, 0, y / scale, x / scale, k), 0, 0, &count);
             if (y < h && x < w)
-              check_value (&sum.map.t, 0, y, x, k, (double) get (&a.map.t, 0, y, x, k) + get (&b.map.t, 0, y, x, k), 1e-6, &count);
+              check_value (&sum.map.t, 0, y, x, k, (double) get (&a.map.t, 0, y, x, k) + get (&b.map.t, 0, y, x, k), 1e-6, 0,
+                  &count);
           }
       g_assert_cmpfloat (count.off, <=, same ? 0 : 1 + SHARE * count.n);
       grid_map_free (&a);
