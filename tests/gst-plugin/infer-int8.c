@@ -1,0 +1,215 @@
+/* int8: calibrated by a stream, run by the table, refused with a reason. */
+
+#include "infer-common.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+#define CAPS "video/x-raw,format=RGB,width=96,height=64,framerate=4/1"
+
+static gchar *folder;
+
+static gchar *
+in_folder (const gchar *name)
+{
+  return g_build_filename (folder, name, NULL);
+}
+
+/* Pushes pictures, a quarter of a second apart, and the end of the stream. */
+static void
+push_stream (GstHarness *h, guint n)
+{
+  GstVideoInfo info;
+  guint i;
+
+  make_info (CAPS, &info);
+  for (i = 0; i < n; i++) {
+    GstBuffer *buffer = make_picture (&info);
+    GstMapInfo map;
+
+    GST_BUFFER_PTS (buffer) = i * GST_SECOND / 4;
+    g_assert_true (gst_buffer_map (buffer, &map, GST_MAP_WRITE));
+    map.data[i] ^= 0x80;
+    gst_buffer_unmap (buffer, &map);
+    g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_OK);
+    gst_buffer_unref (gst_harness_pull (h));
+  }
+  gst_harness_push_event (h, gst_event_new_eos ());
+}
+
+static gchar *
+calibrate (const gchar *name)
+{
+  gchar *path = in_folder (name);
+  GstHarness *h = infer_harness (infer_new ("calibrate", path, "calibration-frames", "6", "max-loss", "1", NULL), CAPS);
+
+  push_stream (h, 6);
+  infer_teardown (h);
+  g_assert_true (g_file_test (path, G_FILE_TEST_IS_REGULAR));
+  return path;
+}
+
+static void
+test_calibrate (void)
+{
+  g_autofree gchar *path = in_folder ("made.int8"), *report = NULL;
+  GstHarness *h = infer_harness (infer_new ("calibrate", path, "calibration-frames", "6", "max-loss", "1", NULL), CAPS);
+  const gchar *file;
+  GstMessage *message;
+  gdouble loss;
+  guint frames;
+
+  message = pop_message (h->element, GST_MESSAGE_ELEMENT);      /* the model's */
+  gst_message_unref (message);
+  push_stream (h, 6);
+  message = pop_message (h->element, GST_MESSAGE_ELEMENT);
+  g_assert_true (gst_message_has_name (message, "yoloinfer-calibration"));
+  g_assert_true (gst_structure_get (gst_message_get_structure (message), "frames", G_TYPE_UINT, &frames, "loss",
+          G_TYPE_DOUBLE, &loss, "report", G_TYPE_STRING, &report, NULL));
+  file = gst_structure_get_string (gst_message_get_structure (message), "file");
+  g_assert_cmpstr (file, ==, path);
+  g_assert_cmpuint (frames, ==, 6);
+  g_assert_cmpfloat (loss, <=, 1);
+  g_assert_nonnull (strstr (report, "63 of 63 convolutions"));
+  gst_message_unref (message);
+  assert_no_message (h->element, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
+  infer_teardown (h);
+}
+
+/* By the table, the same objects are found; it says so, and which precision it is. */
+static void
+test_run (void)
+{
+  g_autofree gchar *path = calibrate ("run.int8");
+  GstHarness *fp32 = infer_harness (infer_new ("precision", "fp32", NULL), CAPS);
+  GstHarness *int8 = infer_harness (infer_new ("precision", "int8", "calibration-file", path, NULL), CAPS);
+  GstMessage *message = pop_message (int8->element, GST_MESSAGE_ELEMENT);
+  GArray *a, *b;
+
+  g_assert_cmpstr (gst_structure_get_string (gst_message_get_structure (message), "precision"), ==, "int8");
+  gst_message_unref (message);
+  a = infer_picture (fp32, CAPS);
+  b = infer_picture (int8, CAPS);
+  g_assert_cmpuint (a->len, >, 0);
+  g_assert_cmpuint (b->len, >, 0);
+  /* random weights do not bear much rounding */
+  assert_same_detections (a, b, 0, 0, 6, .12);
+  g_array_unref (a);
+  g_array_unref (b);
+  infer_teardown (fp32);
+  infer_teardown (int8);
+}
+
+static void
+test_warnings (void)
+{
+  g_autofree gchar *path = in_folder ("warned.int8");
+  GstHarness *h = infer_harness (infer_new ("calibrate", path, "calibration-frames", "50", NULL), CAPS);
+
+  push_stream (h, 3);
+  check_message (h->element, GST_MESSAGE_WARNING, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "had 3 frames");
+  g_assert_true (g_file_test (path, G_FILE_TEST_IS_REGULAR));
+  infer_teardown (h);
+
+  h = infer_harness (infer_new ("calibrate", path, "calibration-frames", "3", "confidence-threshold", "1", NULL), CAPS);
+  push_stream (h, 3);
+  check_message (h->element, GST_MESSAGE_WARNING, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "nothing was detected");
+  infer_teardown (h);
+}
+
+static void
+test_errors (void)
+{
+  g_autofree gchar *path = g_build_filename (folder, "missing", "deep.int8", NULL);
+  GstHarness *h = infer_harness (infer_new ("calibrate", path, "calibration-frames", "2", "max-loss", "1", NULL), CAPS);
+
+  push_stream (h, 2);
+  check_message (h->element, GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_WRITE, "cannot write");
+  infer_teardown (h);
+
+  /* a stream that ends before it begins */
+  h = infer_harness (infer_new ("calibrate", path, NULL), CAPS);
+  push_stream (h, 0);
+  check_message (h->element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "no frame");
+  infer_teardown (h);
+}
+
+static void
+check_refused (const gchar *table, GQuark domain, gint code, const gchar *part)
+{
+  GstElement *element = gst_object_ref_sink (infer_new ("precision", "int8", "calibration-file", table, NULL));
+
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PLAYING), ==, GST_STATE_CHANGE_FAILURE);
+  check_message (element, GST_MESSAGE_ERROR, domain, code, part);
+  assert_no_message (element, GST_MESSAGE_ERROR);
+  infer_free (element);
+}
+
+static void
+test_tables (void)
+{
+  g_autofree gchar *path = calibrate ("good.int8"), *bad = in_folder ("bad.int8"), *text = NULL, *other = NULL;
+  gsize size;
+
+  check_refused ("", GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS, "calibrate=");
+  check_refused ("/nowhere/at/all.int8", GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ, "/nowhere/at/all.int8");
+  check_refused (folder, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "regular file");
+  g_assert_true (g_file_get_contents (path, &text, &size, NULL));
+  g_assert_true (g_file_set_contents (bad, text, size / 2, NULL));
+  check_refused (bad, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, bad);
+  other = g_strdup (text);
+  memset (strstr (other, "\nmodel ") + 7, 'a', 64);
+  g_assert_true (g_file_set_contents (bad, other, size, NULL));
+  check_refused (bad, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "another model");
+  g_assert_true (g_file_set_contents (bad, "\177ELF", 4, NULL));
+  check_refused (bad, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "no calibration table");
+}
+
+/* Stopped while the table is made, and before the stream has ended. */
+static void
+test_stopped (void)
+{
+  guint i;
+
+  for (i = 0; i < 4; i++) {
+    g_autofree gchar *path = in_folder ("stopped.int8");
+    GstHarness *h = infer_harness (infer_new ("calibrate", path, "calibration-frames", "2", "max-loss", "0", NULL), CAPS);
+    GstVideoInfo info;
+    guint k;
+
+    make_info (CAPS, &info);
+    for (k = 0; k < i; k++) {
+      g_assert_cmpint (gst_harness_push (h, make_picture (&info)), ==, GST_FLOW_OK);
+      gst_buffer_unref (gst_harness_pull (h));
+    }
+    infer_teardown (h);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  const gchar *name;
+  GDir *files;
+  int result;
+
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  folder = g_dir_make_tmp ("yolo-int8-XXXXXX", NULL);
+  g_test_add_func ("/infer/int8/calibrate", test_calibrate);
+  g_test_add_func ("/infer/int8/run", test_run);
+  g_test_add_func ("/infer/int8/warnings", test_warnings);
+  g_test_add_func ("/infer/int8/errors", test_errors);
+  g_test_add_func ("/infer/int8/tables", test_tables);
+  g_test_add_func ("/infer/int8/stopped", test_stopped);
+  result = g_test_run ();
+  files = g_dir_open (folder, 0, NULL);
+  while ((name = g_dir_read_name (files))) {
+    g_autofree gchar *path = in_folder (name);
+    g_unlink (path);
+  }
+  g_dir_close (files);
+  g_rmdir (folder);
+  g_free (folder);
+  return result;
+}
