@@ -107,7 +107,7 @@ load (YoloModel *model, guint device, gpointer context, YoloPrecision precision,
   net->times = g_array_new (FALSE, FALSE, sizeof (CudaTime));
   net->weights = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   if (yolo_cuda_enter (opened, error)) {
-    net->choices = yolo_choices_new (opened, model->sha256);
+    net->choices = yolo_choices_new (opened, model->sha256, yolo_precision_name (precision));
     uploaded = cuda_net_upload (net, error);
     yolo_cuda_leave (opened);
     if (uploaded)

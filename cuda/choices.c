@@ -83,11 +83,11 @@ candidate_free (gpointer data)
 
 /* What a measurement is good for; the file's first lines. */
 static char *
-make_header (const YoloCudaDevice *device, const char *model_sha256)
+make_header (const YoloCudaDevice *device, const char *model_sha256, const char *precision)
 {
   return g_strdup_printf ("yolo convolutions 1\nplugin %s\ngpu %s, %d.%d, %d multiprocessors\ndriver %d\ncudnn %d\n"
-      "model %s\n", YOLO_VERSION, device->name, device->capability / 10, device->capability % 10, device->n_sm,
-      device->driver->version, yolo_cudnn_version (), model_sha256);
+      "model %s in %s\n", YOLO_VERSION, device->name, device->capability / 10, device->capability % 10, device->n_sm,
+      device->driver->version, yolo_cudnn_version (), model_sha256, precision);
 }
 
 static gboolean
@@ -526,14 +526,14 @@ measure_all (gpointer data)
 /* For those who use it */
 
 YoloChoices *
-yolo_choices_new (YoloCudaDevice *device, const char *model_sha256)
+yolo_choices_new (YoloCudaDevice *device, const char *model_sha256, const char *precision)
 {
   YoloChoices *choices = g_new0 (YoloChoices, 1);
   g_autofree char *sum = NULL, *name = NULL;
 
   choices->device = yolo_cuda_device_ref (device);
   choices->tune = g_strcmp0 (g_getenv ("YOLO_CUDA_TUNE"), "0") != 0;
-  choices->header = make_header (device, model_sha256);
+  choices->header = make_header (device, model_sha256, precision);
   sum = g_compute_checksum_for_string (G_CHECKSUM_SHA256, choices->header, -1);
   name = g_strdup_printf ("cuda-%.16s.txt", sum);
   choices->path = g_build_filename (g_get_user_cache_dir (), "yolo", name, NULL);

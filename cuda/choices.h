@@ -13,6 +13,7 @@ typedef struct _YoloChoices YoloChoices;
 /**
  * yolo_choices_new:
  * @model_sha256: of the model file: part of the name of the file of choices
+ * @precision: likewise: who runs in another has other layers, and a file of its own
  *
  * Reads what was measured before from the user's cache folder
  * (XDG_CACHE_HOME/yolo); what is damaged or of another GPU, driver, library or
@@ -20,7 +21,7 @@ typedef struct _YoloChoices YoloChoices;
  * first shape that has not been. The environment variable YOLO_CUDA_TUNE=0
  * keeps everything at the first guess.
  */
-YoloChoices *yolo_choices_new (YoloCudaDevice *device, const char *model_sha256);
+YoloChoices *yolo_choices_new (YoloCudaDevice *device, const char *model_sha256, const char *precision);
 /* Stops measuring, writes the file if anything is new. */
 void yolo_choices_free (YoloChoices *choices);
 

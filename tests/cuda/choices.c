@@ -62,7 +62,7 @@ static void
 test_measure_and_keep (void)
 {
   YoloPlan *plan = make_plan ();
-  YoloChoices *choices = yolo_choices_new (test_device, "model");
+  YoloChoices *choices = yolo_choices_new (test_device, "model", "fp16");
   g_autofree char *first = get_all (choices, plan), *measured = NULL, *kept = NULL, *path = NULL;
 
   /* a guess is there before anything has been measured */
@@ -77,7 +77,7 @@ test_measure_and_keep (void)
   g_assert_nonnull (path);
 
   /* The second start knows them: nothing is queued. */
-  choices = yolo_choices_new (test_device, "model");
+  choices = yolo_choices_new (test_device, "model", "fp16");
   kept = get_all (choices, plan);
   g_assert_true (yolo_choices_settled (choices, 0));
   g_assert_cmpfloat (yolo_choices_time (choices, plan), >, 0);
@@ -85,7 +85,13 @@ test_measure_and_keep (void)
   yolo_choices_free (choices);
 
   /* Another model's are its own. */
-  choices = yolo_choices_new (test_device, "other");
+  choices = yolo_choices_new (test_device, "other", "fp16");
+  g_free (get_all (choices, plan));
+  g_assert_cmpfloat (yolo_choices_time (choices, plan), ==, 0);
+  yolo_choices_free (choices);
+
+  /* So are those of the same model in another precision. */
+  choices = yolo_choices_new (test_device, "model", "int8");
   g_free (get_all (choices, plan));
   g_assert_cmpfloat (yolo_choices_time (choices, plan), ==, 0);
   yolo_choices_free (choices);
@@ -139,7 +145,7 @@ test_damaged (void)
         break;
     }
     g_assert_true (g_file_set_contents (path, bad, (gssize) size, NULL));
-    YoloChoices *choices = yolo_choices_new (test_device, "model");
+    YoloChoices *choices = yolo_choices_new (test_device, "model", "fp16");
     g_free (get_all (choices, plan));
     /* something has to be measured again */
     g_assert_cmpfloat (yolo_choices_time (choices, plan), ==, 0);
