@@ -276,6 +276,15 @@ yolo_cuda_free (YoloCudaDevice *device, CUdeviceptr memory)
     device->driver->cuMemFree (memory);
 }
 
+gboolean
+yolo_cuda_write (YoloCudaDevice *device, CUdeviceptr to, const void *from, gsize size, const char *what, GError **error)
+{
+  /* The copy returns when it has read what it is given, and streams of ours do
+   * not wait for the default one, in which it may still be under way. */
+  return yolo_cuda_check (device->driver->cuMemcpyHtoD (to, from, size), what, error)
+      && yolo_cuda_check (device->driver->cuStreamSynchronize (NULL), what, error);
+}
+
 void *
 yolo_cuda_alloc_host (YoloCudaDevice *device, gsize size, const char *what, GError **error)
 {

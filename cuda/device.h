@@ -76,6 +76,9 @@ gboolean yolo_cuda_launch (YoloCudaDevice *device, CUfunction function, guint gr
 /* Device memory; the error names @what and the size. Freed with 0 being allowed. */
 CUdeviceptr yolo_cuda_alloc (YoloCudaDevice *device, gsize size, const char *what, GError **error);
 void yolo_cuda_free (YoloCudaDevice *device, CUdeviceptr memory);
+/* Copies from the host; all streams find it there when the call returns. */
+gboolean yolo_cuda_write (YoloCudaDevice *device, CUdeviceptr to, const void *from, gsize size, const char *what,
+    GError **error);
 /* Pinned memory of the host. */
 void *yolo_cuda_alloc_host (YoloCudaDevice *device, gsize size, const char *what, GError **error);
 void yolo_cuda_free_host (YoloCudaDevice *device, void *memory);

@@ -79,5 +79,5 @@ cuda_net_upload (CudaNet *net, GError **error)
   if (net->memory == 0)
     return FALSE;
   place_all (net, plan, staging, &size);
-  return yolo_cuda_check (net->device->driver->cuMemcpyHtoD (net->memory, staging, size), "upload the weights", error);
+  return yolo_cuda_write (net->device, net->memory, staging, size, "upload the weights", error);
 }
