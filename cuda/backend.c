@@ -203,7 +203,8 @@ describe_op (CudaExec *exec, Step *step)
   const YoloBuffer *in = &plan->buffers[op->in.buffer], *out = &plan->buffers[op->out.buffer];
 
   step->task = (YoloOpsTask) {
-    .op = op, .dtype = out->dtype, .batch = plan->batch,
+    .op = op, .batch = plan->batch,
+    .in_dtype = in->dtype, .residual_dtype = plan->buffers[op->residual.buffer].dtype, .out_dtype = out->dtype,
     .in_height = in->height, .in_width = in->width, .out_height = out->height, .out_width = out->width,
     .channels = op->in.channels,
     .in = view_address (exec, op->in), .out = view_address (exec, op->out),

@@ -317,10 +317,12 @@ make_args (YoloChoices *choices, const YoloConvShape *shape, gsize workspace, Yo
   *args = (YoloConvArgs) {
     .in = choices->scratch + at[0], .out = choices->scratch + at[1], .residual = choices->scratch + at[2],
     .weights = choices->scratch + at[3], .bias = choices->scratch + at[4], .workspace = choices->scratch + at[5],
-    .residual_scale = 1, .out_scale = 1,
+    .out_scale = 1,
   };
   if (shape->dtype == YOLO_S8)
     args->scale = args->bias;
+  if (shape->residual_dtype == YOLO_S8)
+    args->residual_scale = args->bias;
   return TRUE;
 }
 

@@ -317,10 +317,10 @@ add_ops (Graph *graph, const YoloConvShape *shape)
   }
   if (add) {
     cudnnBackendDescriptor_t residual = tensor (graph, ID_RESIDUAL, graph->dims, shape->residual_pitch,
-        data_type (shape->dtype), shape->residual_align, FALSE);
-    if (s8) {
+        data_type (shape->residual_dtype), shape->residual_align, FALSE);
+    if (shape->residual_dtype == YOLO_S8) {
       y = between (graph, CUDNN_DATA_FLOAT);
-      pointwise (graph, CUDNN_POINTWISE_MUL, residual, scalar (graph, ID_RESIDUAL_SCALE), y);
+      pointwise (graph, CUDNN_POINTWISE_MUL, residual, per_channel (graph, ID_RESIDUAL_SCALE), y);
       residual = y;
     }
     y = !requantise ? out : between (graph, CUDNN_DATA_FLOAT);
@@ -503,8 +503,8 @@ fill_pack (cudnnBackendDescriptor_t pack, const YoloConvShape *shape, const Yolo
     ADD (ID_SCALE, args->scale);
   if (shape->residual_pitch > 0)
     ADD (ID_RESIDUAL, args->residual);
-  if (shape->residual_pitch > 0 && shape->dtype == YOLO_S8)
-    ADD (ID_RESIDUAL_SCALE, &args->residual_scale);
+  if (shape->residual_pitch > 0 && shape->residual_dtype == YOLO_S8)
+    ADD (ID_RESIDUAL_SCALE, args->residual_scale);
   if (shape->out_dtype == YOLO_S8)
     ADD (ID_OUT_INVERSE, inverse);
 #undef ADD
@@ -705,7 +705,7 @@ run_once (YoloCudaDevice *device, const YoloConvShape *shape, const YoloConvCand
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
     at[i] += memory;
   YoloConvArgs args = { .in = at[0], .out = at[1], .residual = at[2], .weights = at[3], .bias = at[4], .scale = at[5],
-    .residual_scale = 1, .out_scale = 1, .workspace = at[6] };
+    .residual_scale = shape->residual_dtype == YOLO_S8 ? at[5] : 0, .out_scale = 1, .workspace = at[6] };
   good = memory != 0 && driver->cuStreamCreateWithPriority (&stream, CU_STREAM_NON_BLOCKING, 0) == CUDA_SUCCESS
       && driver->cuMemsetD8Async (memory, 0, total, stream) == CUDA_SUCCESS
       && candidate->launch (candidate, device, shape, &args, stream, NULL)

@@ -44,15 +44,18 @@ guint
 yolo_conv_simt_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
     GError **error)
 {
-  gboolean f32 = shape->dtype == YOLO_F32;
+  static const char *const functions[] = {
+    [YOLO_F32] = "conv_simt_f32", [YOLO_F16] = "conv_simt_f16", [YOLO_S8] = "conv_simt_s8",
+  };
+  gboolean f32 = shape->dtype == YOLO_F32 && shape->out_dtype == YOLO_F32 && shape->residual_dtype == YOLO_F32;
   guint64 pixels = (guint64) shape->batch * shape->out_height * shape->out_width;
   guint n = 0;
 
-  if (max < 2 || (!f32 && shape->dtype != YOLO_F16))
+  if (max < 2 || shape->dtype >= G_N_ELEMENTS (functions) || functions[shape->dtype] == NULL)
     return 0;
   /* of tiles, numbers of pixels are 32 bits wide */
   if (f32 && shape->conv->groups == 1 && pixels < G_MAXINT32 / 2
       && !add (device, "simt 64x64", "conv_simt_tile_f32", launch_tiles, &list[n++], error))
     return 0;
-  return add (device, "simt", f32 ? "conv_simt_f32" : "conv_simt_f16", launch, &list[n++], error) ? n : 0;
+  return add (device, "simt", functions[shape->dtype], launch, &list[n++], error) ? n : 0;
 }

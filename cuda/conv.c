@@ -1,6 +1,5 @@
 #include "cuda/conv.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "cuda/conv-params.h"
@@ -25,7 +24,7 @@ yolo_conv_shape (YoloConvShape *shape, const YoloPlan *plan, const YoloOp *op)
   *shape = (YoloConvShape) {
     .conv = conv, .batch = plan->batch,
     .in_height = in->height, .in_width = in->width, .out_height = out->height, .out_width = out->width,
-    .in_channels = conv->in_channels, .dtype = in->dtype, .out_dtype = out->dtype,
+    .in_channels = conv->in_channels, .dtype = in->dtype, .out_dtype = out->dtype, .residual_dtype = in->dtype,
     .in_pitch = in->channels, .out_pitch = out->channels,
     .in_align = alignment (op->in.channel * in_size, in->channels * in_size),
     .out_align = alignment (op->out.channel * out_size, out->channels * out_size),
@@ -37,6 +36,7 @@ yolo_conv_shape (YoloConvShape *shape, const YoloPlan *plan, const YoloOp *op)
     const YoloBuffer *residual = &plan->buffers[op->residual.buffer];
     gsize size = yolo_dtype_size (residual->dtype);
 
+    shape->residual_dtype = residual->dtype;
     shape->residual_pitch = residual->channels;
     shape->residual_align = alignment (op->residual.channel * size, residual->channels * size);
   }
@@ -46,13 +46,15 @@ char *
 yolo_conv_shape_key (const YoloConvShape *shape)
 {
   const YoloConv *conv = shape->conv;
+  gboolean other = shape->residual_pitch > 0 && shape->residual_dtype != shape->dtype;
 
-  return g_strdup_printf ("%s>%s b%u %ux%u>%ux%u c%u>%u g%u k%ux%u s%u,%u p%u,%u d%u,%u a%d pitch%u,%u,%u align%u,%u,%u",
+  return g_strdup_printf ("%s>%s b%u %ux%u>%ux%u c%u>%u g%u k%ux%u s%u,%u p%u,%u d%u,%u a%d pitch%u,%u,%u align%u,%u,%u%s%s",
       yolo_dtype_name (shape->dtype), yolo_dtype_name (shape->out_dtype), shape->batch, shape->in_height,
       shape->in_width, shape->out_height, shape->out_width, shape->in_channels, conv->out_channels, conv->groups,
       conv->kernel[0], conv->kernel[1], conv->stride[0], conv->stride[1], conv->pad[0], conv->pad[1],
       conv->dilation[0], conv->dilation[1], (int) conv->act, shape->in_pitch, shape->out_pitch, shape->residual_pitch,
-      shape->in_align, shape->out_align, shape->residual_align);
+      shape->in_align, shape->out_align, shape->residual_align, other ? " residual " : "",
+      other ? yolo_dtype_name (shape->residual_dtype) : "");
 }
 
 double
@@ -81,7 +83,7 @@ gsize
 yolo_conv_residual_size (const YoloConvShape *shape)
 {
   return (gsize) shape->batch * shape->out_height * shape->out_width * shape->residual_pitch
-      * yolo_dtype_size (shape->dtype);
+      * yolo_dtype_size (shape->residual_dtype);
 }
 
 guint
@@ -103,24 +105,27 @@ yolo_conv_packed_size (const YoloConvShape *shape)
       * yolo_dtype_size (shape->dtype);
 }
 
+/* @from: where the weight is in the convolution's own order. */
 static void
-put (const YoloConvShape *shape, void *packed, gsize at, float weight, float scale)
+put (const YoloConvShape *shape, void *packed, gsize at, gsize from)
 {
+  const YoloConv *conv = shape->conv;
+
   switch (shape->dtype) {
     case YOLO_F16:
-      ((guint16 *) packed)[at] = yolo_half_from_float (weight);
+      ((guint16 *) packed)[at] = yolo_half_from_float (conv->weights[from]);
       break;
     case YOLO_S8:
-      ((gint8 *) packed)[at] = (gint8) CLAMP (lrintf (weight / scale), -127, 127);
+      ((gint8 *) packed)[at] = conv->int8->weights[from];
       break;
     default:
-      ((float *) packed)[at] = weight;
+      ((float *) packed)[at] = conv->weights[from];
       break;
   }
 }
 
 void
-yolo_conv_pack (const YoloConvShape *shape, const float *scale, void *packed)
+yolo_conv_pack (const YoloConvShape *shape, void *packed)
 {
   const YoloConv *conv = shape->conv;
   guint channels = yolo_conv_packed_channels (shape), per_group = conv->in_channels / conv->groups;
@@ -130,8 +135,7 @@ yolo_conv_pack (const YoloConvShape *shape, const float *scale, void *packed)
   for (guint o = 0; o < conv->out_channels; o++)
     for (guint i = 0; i < per_group; i++)
       for (guint t = 0; t < taps; t++)
-        put (shape, packed, ((gsize) o * taps + t) * channels + i, conv->weights[((gsize) o * per_group + i) * taps + t],
-            scale != NULL ? scale[o] : 1);
+        put (shape, packed, ((gsize) o * taps + t) * channels + i, ((gsize) o * per_group + i) * taps + t);
 }
 
 void
@@ -150,8 +154,8 @@ yolo_conv_params (YoloConvParams *params, const YoloConvShape *shape, const Yolo
     .in_pitch = (int) shape->in_pitch, .out_pitch = (int) shape->out_pitch,
     .residual_pitch = (int) shape->residual_pitch,
     .groups = (int) conv->groups, .act = (int) conv->act,
-    .out_f32 = shape->out_dtype == YOLO_F32, .out_f16 = shape->out_dtype == YOLO_F16,
-    .residual_scale = args->residual_scale, .out_inverse = args->out_scale != 0 ? 1 / args->out_scale : 0,
+    .residual_type = (int) shape->residual_dtype, .out_type = (int) shape->out_dtype,
+    .residual_scale = (const float *) args->residual_scale, .out_inverse = args->out_scale != 0 ? 1 / args->out_scale : 0,
   };
   for (guint i = 0; i < 2; i++) {
     params->kernel[i] = (int) conv->kernel[i];

@@ -18,8 +18,9 @@ typedef struct {
   /* Channels that are read: conv->in_channels, or more if the network's input
    * is padded with channels that hold zero (their weights are zero). */
   guint in_channels;
-  YoloDType dtype;              /* of in, residual and weights: YOLO_F32, YOLO_F16, YOLO_S8 */
-  YoloDType out_dtype;          /* the same, or YOLO_F32 (the head's last maps), or YOLO_F16 after YOLO_S8 */
+  YoloDType dtype;              /* of in and weights: YOLO_F32, YOLO_F16, or YOLO_S8 if conv->int8 */
+  YoloDType out_dtype;          /* the same, YOLO_F32 (the head's last maps), or one of YOLO_F16 and YOLO_S8 for the other */
+  YoloDType residual_dtype;     /* likewise */
   guint in_pitch, out_pitch, residual_pitch;    /* elements; residual_pitch 0: no residual */
   /* What the first element's address of each view, and the pitch in bytes, are
    * multiples of, at most 16: how wide loads and stores may be. */
@@ -43,7 +44,8 @@ typedef struct {
   CUdeviceptr weights;          /* as yolo_conv_pack() lays them out */
   CUdeviceptr bias;             /* [out_channels] f32 */
   CUdeviceptr scale;            /* [out_channels] f32, of YOLO_S8: out = act (sum * scale + bias); else 0 */
-  float residual_scale, out_scale;      /* YOLO_S8: a residual counts this per step; the result is divided by it */
+  CUdeviceptr residual_scale;   /* [out_channels] f32, of a residual in YOLO_S8: what a step counts; else 0 */
+  float out_scale;              /* of a result in YOLO_S8, which is divided by it */
   CUdeviceptr workspace;        /* of the candidate's size, 256-byte aligned, its content lost */
 } YoloConvArgs;
 
@@ -69,7 +71,7 @@ typedef guint (*YoloConvList) (YoloCudaDevice *device, const YoloConvShape *shap
     GError **error);
 #define YOLO_CONV_MAX_CANDIDATES 32
 
-/* conv-simt.c: any shape in YOLO_F32 and YOLO_F16, one way; the kernel that the others are compared with. */
+/* conv-simt.c: any shape, one way; the kernel that the others are compared with. */
 guint yolo_conv_simt_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
     GError **error);
 /* conv-mma.c: tensor cores, YOLO_F16 and YOLO_S8. */
@@ -84,10 +86,10 @@ gboolean yolo_conv_cudnn_named (YoloCudaDevice *device, const YoloConvShape *sha
 
 /* Weights of all implementations, in @dtype:
  * [out][kernel 0][kernel 1][in_channels / groups], the input channels (of a
- * group) padded with zeros to a multiple of 16 bytes when groups is 1.
- * YOLO_S8 wants @scale [out]: weight = w / scale, rounded to even. */
+ * group) padded with zeros to a multiple of 16 bytes when groups is 1. YOLO_S8 are
+ * conv->int8's. */
 gsize yolo_conv_packed_size (const YoloConvShape *shape);       /* bytes */
-void yolo_conv_pack (const YoloConvShape *shape, const float *scale, void *packed);
+void yolo_conv_pack (const YoloConvShape *shape, void *packed);
 /* Input channels of one tap as packed. */
 guint yolo_conv_packed_channels (const YoloConvShape *shape);
 

@@ -34,7 +34,7 @@ place (CudaNet *net, const YoloConvShape *shape, guint8 *staging, gsize *offset)
   CudaWeights *weights;
 
   if (staging != NULL) {
-    yolo_conv_pack (shape, NULL, staging + *offset);
+    yolo_conv_pack (shape, staging + *offset);
     memcpy (staging + *offset + size, conv->bias, conv->out_channels * sizeof (float));
     weights = g_new (CudaWeights, 1);
     weights->weights = net->memory + *offset;

@@ -9,9 +9,8 @@
 static gboolean
 is_wide (const YoloOpsTask *task)
 {
-  gsize size = yolo_dtype_size (task->dtype);
-  gsize bits = (gsize) task->in | task->out | task->residual | task->in_pitch * size | task->out_pitch * size
-      | task->residual_pitch * size | task->channels * size;
+  gsize size = yolo_dtype_size (task->in_dtype);
+  gsize bits = (gsize) task->in | task->out | task->in_pitch * size | task->out_pitch * size | task->channels * size;
 
   return bits % 16 == 0;
 }
@@ -23,7 +22,7 @@ launch (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsParams *pa
   char name[32];
   CUfunction function;
 
-  g_snprintf (name, sizeof (name), "%s_%s_%s", operation, yolo_dtype_name (task->dtype), is_wide (task) ? "wide" : "one");
+  g_snprintf (name, sizeof (name), "%s_%s_%s", operation, yolo_dtype_name (task->in_dtype), is_wide (task) ? "wide" : "one");
   function = yolo_cuda_function (device, YOLO_CUDA_MODULE_ops, name, error);
   return function != NULL
       && yolo_cuda_launch (device, function, (guint) blocks, 1, 1, BLOCK, shared, stream, params, error);
@@ -35,16 +34,28 @@ launch_vectors (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsPa
     CUstream stream, GError **error)
 {
   guint64 pixels = (guint64) task->batch * task->out_height * task->out_width;
-  guint64 vectors = pixels * task->channels / (is_wide (task) ? 16 / yolo_dtype_size (task->dtype) : 1);
+  guint64 vectors = pixels * task->channels / (is_wide (task) ? 16 / yolo_dtype_size (task->in_dtype) : 1);
 
   return launch (device, task, params, operation, (vectors + BLOCK - 1) / BLOCK, 0, stream, error);
+}
+
+/* One thread eight channels. */
+static gboolean
+launch_combine (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsParams *params, CUstream stream,
+    GError **error)
+{
+  guint64 vectors = (guint64) task->batch * task->out_height * task->out_width * ((task->channels + 7) / 8);
+  CUfunction function = yolo_cuda_function (device, YOLO_CUDA_MODULE_ops, "combine", error);
+
+  return function != NULL
+      && yolo_cuda_launch (device, function, (guint) ((vectors + BLOCK - 1) / BLOCK), 1, 1, BLOCK, 0, stream, params, error);
 }
 
 /* In one pass where its tile fits, else one pooling after the other. */
 static gboolean
 launch_chain (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *params, CUstream stream, GError **error)
 {
-  gsize size = yolo_dtype_size (task->dtype), vector = is_wide (task) ? 16 : size;
+  gsize size = yolo_dtype_size (task->in_dtype), vector = is_wide (task) ? 16 : size;
   gsize shared = YOLO_CHAIN_SHARED ((gsize) task->op->kernel, task->op->repeat, vector);
   guint64 tiles = (guint64) ((task->out_width + YOLO_CHAIN_TILE - 1) / YOLO_CHAIN_TILE)
       * ((task->out_height + YOLO_CHAIN_TILE - 1) / YOLO_CHAIN_TILE);
@@ -73,8 +84,19 @@ yolo_ops_launch (YoloCudaDevice *device, const YoloOpsTask *task, CUstream strea
     .in_pitch = (int) task->in_pitch, .residual_pitch = (int) task->residual_pitch, .out_pitch = (int) task->out_pitch,
     .kernel = (int) op->kernel, .stride = (int) op->stride, .pad = (int) op->pad, .repeat = (int) op->repeat,
     .scale = 1, .act = (int) op->act,
+    .in_type = (int) task->in_dtype, .residual_type = (int) task->residual_dtype, .out_type = (int) task->out_dtype,
+    .in_scale = (const float *) task->in_scale, .residual_scale = (const float *) task->residual_scale,
+    .out_scale = (const float *) task->out_scale,
   };
+  gboolean converts = task->in_dtype != task->out_dtype || task->in_scale != 0 || task->out_scale != 0;
 
+  if (op->type == YOLO_OP_ADD || op->type == YOLO_OP_ACT || (op->type == YOLO_OP_COPY && converts))
+    return launch_combine (device, task, &params, stream, error);
+  if (converts) {
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED,
+        "%s: no kernel does this between two types or grids", op->name);
+    return FALSE;
+  }
   switch (op->type) {
     case YOLO_OP_MAX_POOL:
       return op->repeat > 1 ? launch_chain (device, task, &params, stream, error)
@@ -82,17 +104,7 @@ yolo_ops_launch (YoloCudaDevice *device, const YoloOpsTask *task, CUstream strea
     case YOLO_OP_UPSAMPLE:
       params.scale = (int) op->scale;
       return launch_vectors (device, task, &params, "upsample", stream, error);
-    case YOLO_OP_COPY:
-      return launch_vectors (device, task, &params, "upsample", stream, error);
-    case YOLO_OP_ADD:
-    case YOLO_OP_ACT:
-      if (task->dtype != YOLO_S8)
-        return launch_vectors (device, task, &params, op->type == YOLO_OP_ADD ? "add" : "act", stream, error);
-      break;
     default:
-      break;
+      return launch_vectors (device, task, &params, "upsample", stream, error);
   }
-  g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED, "%s: no kernel does this in %s", op->name,
-      yolo_dtype_name (task->dtype));
-  return FALSE;
 }

@@ -12,7 +12,11 @@ G_BEGIN_DECLS
 /* An operation on addresses; views as in cuda/conv.h. */
 typedef struct {
   const YoloOp *op;             /* POOL, UPSAMPLE, ADD, ACT, COPY: kernel, stride, pad, repeat, scale, act */
-  YoloDType dtype;              /* of all: YOLO_F32, YOLO_F16, YOLO_S8 */
+  /* YOLO_F32, YOLO_F16, YOLO_S8. Poolings and upsampling have one for all. */
+  YoloDType in_dtype, residual_dtype, out_dtype;
+  /* [channels] f32 of views in YOLO_S8: steps of the grids. 0: as the numbers are,
+   * where in and out are on the same. */
+  CUdeviceptr in_scale, residual_scale, out_scale;
   guint batch, in_height, in_width, out_height, out_width;
   guint channels;               /* of in; a chain of poolings writes `repeat` times as many */
   CUdeviceptr in, residual, out;        /* of the first element of each view */

@@ -3,10 +3,14 @@
 #ifndef YOLO_KERNELS_COMMON_CUH
 #define YOLO_KERNELS_COMMON_CUH
 
+#include <stdint.h>
+
 #include <cuda_fp16.h>
 
 /* As YoloActivation of network/model.h, which nvcc does not read. */
 enum { ACT_NONE, ACT_SILU, ACT_RELU, ACT_SIGMOID };
+/* As YoloDType. */
+enum { TYPE_F32 = 0, TYPE_F16 = 1, TYPE_S8 = 4 };
 
 /* The error of __expf, some 2e-7 relative in x's usual range, is below that of half and near that of float. */
 static __device__ __forceinline__ float
@@ -30,9 +34,118 @@ activate (int act, float x)
   }
 }
 
-static __device__ __forceinline__ float to_float (float x) { return x; }
-static __device__ __forceinline__ float to_float (__half x) { return __half2float (x); }
-static __device__ __forceinline__ void store (float *p, float x) { *p = x; }
-static __device__ __forceinline__ void store (__half *p, float x) { *p = __float2half_rn (x); }
+/* What a sum of products counts, before the activation. */
+static __device__ __forceinline__ float scaled (float sum, float, float bias) { return sum + bias; }
+static __device__ __forceinline__ float
+scaled (int sum, float scale, float bias)
+{
+  return fmaf ((float) sum, scale, bias);
+}
+
+/* What all of the addresses are multiples of: bytes, at most 16. */
+static __device__ __forceinline__ int
+alignment (const void *first, int pitch_bytes)
+{
+  int bits = (int) (uintptr_t) first | pitch_bytes | 16;
+
+  return bits & -bits;
+}
+
+/* Eight channels of a pixel, or n < 8 of them at the last channels' end: whole
+ * words where the view lies on such. */
+
+template <int SIZE> struct Words { typedef uint4 Word; };
+template <> struct Words<1> { typedef uint2 Word; };
+
+template <typename T>
+static __device__ __forceinline__ void
+load_eight (T (&x)[8], const void *view, int pitch, long long m, int o, int n)
+{
+  typedef typename Words<sizeof (T)>::Word Word;
+  const T *from = (const T *) view + m * pitch + o;
+
+  if (n >= 8 && alignment (view, pitch * (int) sizeof (T)) >= (int) sizeof (Word)) {
+#pragma unroll
+    for (int i = 0; i < (int) (8 * sizeof (T) / sizeof (Word)); i++)
+      ((Word *) x)[i] = ((const Word *) from)[i];
+  } else {
+#pragma unroll
+    for (int e = 0; e < 8; e++)
+      x[e] = e < n ? from[e] : (T) 0;
+  }
+}
+
+template <typename T>
+static __device__ __forceinline__ void
+store_eight (const T (&x)[8], void *view, int pitch, long long m, int o, int n)
+{
+  typedef typename Words<sizeof (T)>::Word Word;
+  T *to = (T *) view + m * pitch + o;
+
+  if (n >= 8 && alignment (view, pitch * (int) sizeof (T)) >= (int) sizeof (Word)) {
+#pragma unroll
+    for (int i = 0; i < (int) (8 * sizeof (T) / sizeof (Word)); i++)
+      ((Word *) to)[i] = ((const Word *) x)[i];
+  } else {
+#pragma unroll
+    for (int e = 0; e < 8; e++)
+      if (e < n)
+        to[e] = x[e];
+  }
+}
+
+/* The same in any type; eight bits are the whole numbers that they are. */
+
+static __device__ __forceinline__ void
+load_floats (float (&x)[8], const void *view, int type, int pitch, long long m, int o, int n)
+{
+  if (type == TYPE_S8) {
+    __align__ (16) int8_t q[8];
+    load_eight (q, view, pitch, m, o, n);
+#pragma unroll
+    for (int e = 0; e < 8; e++)
+      x[e] = (float) q[e];
+  } else if (type == TYPE_F16) {
+    __align__ (16) __half h[8];
+    load_eight (h, view, pitch, m, o, n);
+#pragma unroll
+    for (int e = 0; e < 8; e++)
+      x[e] = __half2float (h[e]);
+  } else {
+    load_eight (x, view, pitch, m, o, n);
+  }
+}
+
+static __device__ __forceinline__ void
+store_floats (const float (&x)[8], void *view, int type, int pitch, long long m, int o, int n)
+{
+  if (type == TYPE_S8) {
+    __align__ (16) int8_t q[8];
+#pragma unroll
+    for (int e = 0; e < 8; e++)
+      q[e] = (int8_t) fminf (fmaxf (rintf (x[e]), -128.0f), 127.0f);
+    store_eight (q, view, pitch, m, o, n);
+  } else if (type == TYPE_F16) {
+    __align__ (16) __half h[8];
+#pragma unroll
+    for (int e = 0; e < 8; e += 2)
+      *(__half2 *) &h[e] = __floats2half2_rn (x[e], x[e + 1]);
+    store_eight (h, view, pitch, m, o, n);
+  } else {
+    store_eight (x, view, pitch, m, o, n);
+  }
+}
+
+/* What the elements stand for. @scale: [channels] of eight bits on grids, else NULL. */
+static __device__ __forceinline__ void
+load_reals (float (&x)[8], const void *view, int type, const float *scale, int pitch, long long m, int o, int channels)
+{
+  load_floats (x, view, type, pitch, m, o, channels - o);
+  if (scale != NULL) {
+#pragma unroll
+    for (int e = 0; e < 8; e++)
+      x[e] *= scale[min (o + e, channels - 1)];
+  }
+}
 
 #endif

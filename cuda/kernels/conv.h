@@ -8,7 +8,9 @@
  * Pitches are elements from pixel to pixel. */
 typedef struct {
   const void *in, *weights, *residual;  /* weights: yolo_conv_pack() */
-  const float *bias, *scale;
+  const float *bias;            /* [out_channels] */
+  const float *scale;           /* [out_channels], of eight bits: what a sum counts */
+  const float *residual_scale;  /* [out_channels], of a residual on grids: its steps; else NULL */
   void *out;
   int batch, in_height, in_width, out_height, out_width;
   int in_channels, out_channels, packed_channels;
@@ -16,9 +18,8 @@ typedef struct {
   int kernel[2], stride[2], pad[2], dilation[2];        /* [0] rows, [1] columns */
   int groups;
   int act;                      /* YoloActivation */
-  int out_f32;                  /* out is float whatever the other tensors are */
-  int out_f16;                  /* of s8: out is half */
-  float residual_scale, out_inverse;    /* of s8 */
+  int residual_type, out_type;  /* YoloDType */
+  float out_inverse;            /* of eight bits: one over the step of out's grid */
   void *partial;                /* [splits][pixels][out_channels] sums where K is split, else NULL */
   int splits;
 } YoloConvParams;

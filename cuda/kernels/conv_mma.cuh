@@ -23,8 +23,6 @@
 #ifndef YOLO_KERNELS_CONV_MMA_CUH
 #define YOLO_KERNELS_CONV_MMA_CUH
 
-#include <stdint.h>
-
 #include "cuda/kernels/common.cuh"
 #include "cuda/kernels/conv.h"
 
@@ -152,15 +150,6 @@ wait_all_but ()
 }
 #endif
 
-/* What all of the addresses are multiples of: bytes, at most 16. */
-static __device__ __forceinline__ int
-alignment (const void *first, int pitch_bytes)
-{
-  int bits = (int) (uintptr_t) first | pitch_bytes | 16;
-
-  return bits & -bits;
-}
-
 /* As copy_async(), into registers, from multiples of @align. */
 template <typename T>
 static __device__ __forceinline__ uint4
@@ -194,49 +183,6 @@ gather (const char *from, int bytes, int align)
   return r.all;
 }
 
-/* Eight channels of a pixel, or n < 8 of them at the last channels' end: whole
- * words where the view lies on such. */
-
-template <int SIZE> struct Words { typedef uint4 Word; };
-template <> struct Words<1> { typedef uint2 Word; };
-
-template <typename T>
-static __device__ __forceinline__ void
-load_eight (T (&x)[8], const void *view, int pitch, long long m, int o, int n)
-{
-  typedef typename Words<sizeof (T)>::Word Word;
-  const T *from = (const T *) view + m * pitch + o;
-
-  if (n >= 8 && alignment (view, pitch * (int) sizeof (T)) >= (int) sizeof (Word)) {
-#pragma unroll
-    for (int i = 0; i < (int) (8 * sizeof (T) / sizeof (Word)); i++)
-      ((Word *) x)[i] = ((const Word *) from)[i];
-  } else {
-#pragma unroll
-    for (int e = 0; e < 8; e++)
-      x[e] = e < n ? from[e] : (T) 0;
-  }
-}
-
-template <typename T>
-static __device__ __forceinline__ void
-store_eight (const T (&x)[8], void *view, int pitch, long long m, int o, int n)
-{
-  typedef typename Words<sizeof (T)>::Word Word;
-  T *to = (T *) view + m * pitch + o;
-
-  if (n >= 8 && alignment (view, pitch * (int) sizeof (T)) >= (int) sizeof (Word)) {
-#pragma unroll
-    for (int i = 0; i < (int) (8 * sizeof (T) / sizeof (Word)); i++)
-      ((Word *) to)[i] = ((const Word *) x)[i];
-  } else {
-#pragma unroll
-    for (int e = 0; e < 8; e++)
-      if (e < n)
-        to[e] = x[e];
-  }
-}
-
 /* Epilogue */
 
 /* Of eight channels. */
@@ -257,20 +203,11 @@ load_factors (Factors &f, const YoloConvParams &p, int o)
   }
 }
 
-static __device__ __forceinline__ float scaled (float sum, float, float bias) { return sum + bias; }
-static __device__ __forceinline__ float
-scaled (int sum, float scale, float bias)
-{
-  return fmaf ((float) sum, scale, bias);
-}
-
-/* act (sum [* scale] + bias) [+ residual * residual_scale] in float, then as the output has it. */
+/* act (sum [* scale] + bias) [+ residual] in float, then as the output has it. */
 template <typename Type>
 static __device__ __forceinline__ void
 finish (const YoloConvParams &p, const typename Type::Sum (&sums)[8], const Factors &f, long long m, int o)
 {
-  typedef typename Type::T T;
-  const int n = p.out_channels - o;
   __align__ (16) float x[8];
 
 #pragma unroll
@@ -286,28 +223,18 @@ finish (const YoloConvParams &p, const typename Type::Sum (&sums)[8], const Fact
       x[e] = activate (p.act, x[e]);
   }
   if (p.residual_pitch != 0) {
-    __align__ (16) T r[8];
-    load_eight (r, p.residual, p.residual_pitch, m, o, n);
+    __align__ (16) float r[8];
+    load_reals (r, p.residual, p.residual_type, p.residual_scale, p.residual_pitch, m, o, p.out_channels);
 #pragma unroll
     for (int e = 0; e < 8; e++)
-      x[e] += sizeof (T) == 1 ? (float) r[e] * p.residual_scale : (float) r[e];
+      x[e] += r[e];
   }
-
-  if (p.out_f32) {
-    store_eight (x, p.out, p.out_pitch, m, o, n);
-  } else if (sizeof (T) == 1 && !p.out_f16) {
-    __align__ (16) int8_t q[8];
+  if (p.out_type == TYPE_S8) {
 #pragma unroll
     for (int e = 0; e < 8; e++)
-      q[e] = (int8_t) fminf (fmaxf (rintf (x[e] * p.out_inverse), -127.0f), 127.0f);
-    store_eight (q, p.out, p.out_pitch, m, o, n);
-  } else {
-    __align__ (16) __half h[8];
-#pragma unroll
-    for (int e = 0; e < 8; e += 2)
-      *(__half2 *) &h[e] = __floats2half2_rn (x[e], x[e + 1]);
-    store_eight (h, p.out, p.out_pitch, m, o, n);
+      x[e] *= p.out_inverse;
   }
+  store_floats (x, p.out, p.out_type, p.out_pitch, m, o, p.out_channels - o);
 }
 
 /* BM x BN by WARPS_M x WARPS_N warps. WHOLE: the input's vectors lie on

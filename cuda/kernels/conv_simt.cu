@@ -1,13 +1,17 @@
 /* Convolution without tensor cores, for what the others do not take: groups,
- * odd channels, any kernel, stride and dilation, in float and half. One thread
- * computes one element of the output; sums are in float, in order of rows,
- * columns and channels of the kernel. Reads 2 * K elements for K multiply-adds,
+ * any kernel, stride and dilation. One thread computes one element of the output;
+ * sums are in float, of eight bits in whole numbers, in order of rows, columns
+ * and channels of the kernel. Reads 2 * K elements for K multiply-adds,
  * most of them from the caches. */
 
 #include "cuda/kernels/common.cuh"
 #include "cuda/kernels/conv.h"
 
-template <typename T>
+static __device__ __forceinline__ float product (float a, float b) { return a * b; }
+static __device__ __forceinline__ float product (__half a, __half b) { return __half2float (a) * __half2float (b); }
+static __device__ __forceinline__ int product (int8_t a, int8_t b) { return (int) a * (int) b; }
+
+template <typename T, typename Sum>
 static __device__ void
 convolve (const YoloConvParams &p)
 {
@@ -22,7 +26,7 @@ convolve (const YoloConvParams &p)
     return;
   int per_group = p.in_channels / p.groups, first = o / (p.out_channels / p.groups) * per_group;
   const T *weights = (const T *) p.weights + (long long) o * p.kernel[0] * p.kernel[1] * p.packed_channels;
-  float sum = 0.0f;
+  Sum sum = 0;
 
   for (int ky = 0; ky < p.kernel[0]; ky++) {
     int iy = y * p.stride[0] + ky * p.dilation[0] - p.pad[0];
@@ -35,16 +39,18 @@ convolve (const YoloConvParams &p)
       const T *in = (const T *) p.in + (((long long) n * p.in_height + iy) * p.in_width + ix) * p.in_pitch + first;
       const T *tap = weights + (long long) (ky * p.kernel[1] + kx) * p.packed_channels;
       for (int i = 0; i < per_group; i++)
-        sum += to_float (in[i]) * to_float (tap[i]);
+        sum += product (in[i], tap[i]);
     }
   }
-  sum = activate (p.act, sum + p.bias[o]);
-  if (p.residual_pitch != 0)
-    sum += to_float (((const T *) p.residual)[pixel * p.residual_pitch + o]);
-  if (p.out_f32)
-    store ((float *) p.out + pixel * p.out_pitch + o, sum);
-  else
-    store ((T *) p.out + pixel * p.out_pitch + o, sum);
+  float v[8] = { activate (p.act, scaled (sum, sizeof (T) == 1 ? p.scale[o] : 1.0f, p.bias[o])) };
+  if (p.residual_pitch != 0) {
+    float r[8];
+    load_reals (r, p.residual, p.residual_type, p.residual_scale, p.residual_pitch, pixel, o, o + 1);
+    v[0] += r[0];
+  }
+  if (p.out_type == TYPE_S8)
+    v[0] *= p.out_inverse;
+  store_floats (v, p.out, p.out_type, p.out_pitch, pixel, o, 1);
 }
 
 /* The same in tiles, in float, for groups of one: a block computes TILE_M pixels
@@ -161,11 +167,17 @@ conv_simt_tile_f32 (const __grid_constant__ YoloConvParams p)
 extern "C" __global__ void __launch_bounds__ (256)
 conv_simt_f32 (const __grid_constant__ YoloConvParams p)
 {
-  convolve<float> (p);
+  convolve<float, float> (p);
 }
 
 extern "C" __global__ void __launch_bounds__ (256)
 conv_simt_f16 (const __grid_constant__ YoloConvParams p)
 {
-  convolve<__half> (p);
+  convolve<__half, float> (p);
+}
+
+extern "C" __global__ void __launch_bounds__ (256)
+conv_simt_s8 (const __grid_constant__ YoloConvParams p)
+{
+  convolve<int8_t, int> (p);
 }

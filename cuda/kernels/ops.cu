@@ -1,7 +1,6 @@
 /* Operations that move more than they compute. A thread handles one vector of
- * a pixel's channels: 16 bytes, or one element where addresses allow no more. */
-
-#include <stdint.h>
+ * a pixel's channels: 16 bytes, or one element where addresses allow no more. What
+ * only moves numbers leaves them on the grids that they are on. */
 
 #include "cuda/kernels/common.cuh"
 #include "cuda/kernels/ops.h"
@@ -118,37 +117,37 @@ upsample (const YoloOpsParams &p)
     *out_at<T, N> (p, at.pixel, at.c) = *in_at<T, N> (p, at.n, at.y / p.scale, at.x / p.scale, at.c);
 }
 
-/* Two elements read, one written. */
-template <typename T, int N>
-static __device__ void
-add (const YoloOpsParams &p)
+/* act (in [+ residual]) in any types and on any grids, eight channels a thread:
+ * additions, activations, and what only converts. One or two elements read, one
+ * written. */
+extern "C" __global__ void __launch_bounds__ (256)
+combine (const __grid_constant__ YoloOpsParams p)
 {
-  Place at = place_of<N> (p);
+  const long long index = (long long) blockIdx.x * blockDim.x + threadIdx.x;
+  const int vectors = (p.channels + 7) / 8;
+  const long long pixel = index / vectors;
+  const int c = (int) (index - pixel * vectors) * 8;
+  __align__ (16) float x[8];
 
-  if (!at.inside)
+  if (pixel >= (long long) p.batch * p.out_height * p.out_width)
     return;
-  Pack<T, N> a = *in_at<T, N> (p, at.n, at.y, at.x, at.c), r;
-  Pack<T, N> b = *(const Pack<T, N> *) ((const T *) p.residual + at.pixel * p.residual_pitch + at.c);
+  load_reals (x, p.in, p.in_type, p.in_scale, p.in_pitch, pixel, c, p.channels);
+  if (p.residual_pitch != 0) {
+    __align__ (16) float r[8];
+    load_reals (r, p.residual, p.residual_type, p.residual_scale, p.residual_pitch, pixel, c, p.channels);
 #pragma unroll
-  for (int i = 0; i < N; i++)
-    store (&r.v[i], to_float (a.v[i]) + to_float (b.v[i]));
-  *out_at<T, N> (p, at.pixel, at.c) = r;
-}
-
-/* One element read, one written. */
-template <typename T, int N>
-static __device__ void
-act (const YoloOpsParams &p)
-{
-  Place at = place_of<N> (p);
-
-  if (!at.inside)
-    return;
-  Pack<T, N> a = *in_at<T, N> (p, at.n, at.y, at.x, at.c), r;
+    for (int e = 0; e < 8; e++)
+      x[e] += r[e];
+  }
 #pragma unroll
-  for (int i = 0; i < N; i++)
-    store (&r.v[i], activate (p.act, to_float (a.v[i])));
-  *out_at<T, N> (p, at.pixel, at.c) = r;
+  for (int e = 0; e < 8; e++)
+    x[e] = activate (p.act, x[e]);
+  if (p.out_scale != NULL) {
+#pragma unroll
+    for (int e = 0; e < 8; e++)
+      x[e] = __fdiv_rn (x[e], p.out_scale[min (c + e, p.channels - 1)]);
+  }
+  store_floats (x, p.out, p.out_type, p.out_pitch, pixel, c, p.channels - c);
 }
 
 /* SPPF: a chain of `repeat` poolings of stride 1, whose outputs lie side by
@@ -212,9 +211,7 @@ chain (const YoloOpsParams &p)
   }
 #define MOVES(type, T, N, width) \
   KERNEL (pool, type, T, N, width) KERNEL (upsample, type, T, N, width) KERNEL (chain, type, T, N, width)
-#define COMPUTES(type, T, N, width) \
-  KERNEL (add, type, T, N, width) KERNEL (act, type, T, N, width)
 
-MOVES (f32, float, 4, wide) MOVES (f32, float, 1, one) COMPUTES (f32, float, 4, wide) COMPUTES (f32, float, 1, one)
-MOVES (f16, __half, 8, wide) MOVES (f16, __half, 1, one) COMPUTES (f16, __half, 8, wide) COMPUTES (f16, __half, 1, one)
+MOVES (f32, float, 4, wide) MOVES (f32, float, 1, one)
+MOVES (f16, __half, 8, wide) MOVES (f16, __half, 1, one)
 MOVES (s8, int8_t, 16, wide) MOVES (s8, int8_t, 1, one)

@@ -12,6 +12,9 @@ typedef struct {
   int kernel, stride, pad, repeat;      /* pooling */
   int scale;                    /* upsampling; 1: a copy */
   int act;                      /* YoloActivation */
+  /* What computes: YoloDType, and of eight bits on grids [channels] their steps; else NULL. */
+  int in_type, residual_type, out_type;
+  const float *in_scale, *residual_scale, *out_scale;
 } YoloOpsParams;
 
 /* The chain of poolings works on tiles of so many pixels squared. */

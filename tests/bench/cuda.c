@@ -263,7 +263,7 @@ print_layers (const Size *size)
     for (guint c = 0; c < n; c++) {
       YoloConvArgs args = {
         .in = memory, .out = memory + buffer, .residual = memory + 2 * buffer, .weights = memory + 3 * buffer,
-        .bias = memory + 3 * buffer, .workspace = memory + 4 * buffer + (16 << 20), .residual_scale = 1, .out_scale = 1,
+        .bias = memory + 3 * buffer, .workspace = memory + 4 * buffer + (16 << 20), .out_scale = 1,
       };
       double us = list[c].workspace <= buffer ? time_candidate (device, &list[c], &shape, &args, stream) : 0;
 

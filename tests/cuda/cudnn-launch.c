@@ -36,7 +36,7 @@ place_init (Place *place)
   place->args = (YoloConvArgs) {
     .in = place->memory, .out = place->memory + 8192, .residual = place->memory + 2 * 8192,
     .weights = place->memory + 3 * 8192, .bias = place->memory + 4 * 8192, .scale = place->memory + 5 * 8192,
-    .residual_scale = 1, .out_scale = 1, .workspace = place->memory + 6 * 8192,
+    .residual_scale = place->memory + 5 * 8192, .out_scale = 1, .workspace = place->memory + 6 * 8192,
   };
 }
 

@@ -5,6 +5,7 @@
  * else of every fifth, so that those of the five capabilities together are all. */
 
 #include <stdio.h>
+#include <string.h>
 
 #include "cuda/cudnn.h"
 #include "tests/cuda/harness.h"
@@ -52,7 +53,9 @@ parse (const char *key, YoloConvShape *shape, YoloConv *conv)
           &conv->kernel[1], &conv->stride[0], &conv->stride[1], &conv->pad[0], &conv->pad[1], &conv->dilation[0],
           &conv->dilation[1], &act, &shape->in_pitch, &shape->out_pitch, &shape->residual_pitch, &shape->in_align,
           &shape->out_align, &shape->residual_align), ==, 25);
-  shape->dtype = dtype_of (in);
+  shape->dtype = shape->residual_dtype = dtype_of (in);
+  if (strstr (key, " residual ") != NULL)
+    shape->residual_dtype = dtype_of (strstr (key, " residual ") + strlen (" residual "));
   shape->out_dtype = dtype_of (out);
   conv->act = (YoloActivation) act;
   conv->in_channels = shape->in_channels;
@@ -171,7 +174,7 @@ test_plans (void)
       continue;
     }
     YoloConvArgs args = { .in = 256, .out = 512, .residual = 1024, .weights = 2048, .bias = 4096, .scale = 8192,
-      .residual_scale = 1, .out_scale = 1, .workspace = candidate.workspace > 0 ? 16384 : 0 };
+      .residual_scale = 8192, .out_scale = 1, .workspace = candidate.workspace > 0 ? 16384 : 0 };
     g_assert_true (candidate.launch (&candidate, NULL, &shape, &args, NULL, &error));
     g_assert_no_error (error);
     candidate.free (&candidate);
@@ -222,6 +225,10 @@ test_others (void)
     "f16>f32 b1 20x24>20x24 c64>91 g1 k1x1 s1,1 p0,0 d1,1 a0 pitch64,91,0 align16,4,16",
     "s8>f16 b1 20x24>20x24 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,0 align16,16,16",
     "s8>s8 b2 20x24>20x24 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,64 align16,16,16",
+    "s8>s8 b2 20x24>20x24 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,64 align16,16,16 residual f16",
+    "s8>f16 b1 20x24>20x24 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,64 align16,16,16 residual f16",
+    "f16>s8 b1 20x24>20x24 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,0 align16,16,16",
+    "f16>f16 b1 20x24>20x24 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,64 align16,16,16 residual s8",
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (others); i++) {

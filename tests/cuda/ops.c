@@ -30,8 +30,48 @@ static const Case cases[] = {
   { .name = "silu", .type = YOLO_OP_ACT, .batch = 1, .height = 6, .width = 5, .channels = 32, .act = YOLO_ACT_SILU },
   { .name = "sigmoid odd", .type = YOLO_OP_ACT, .batch = 1, .height = 6, .width = 5, .channels = 3, .act = YOLO_ACT_SIGMOID },
   { .name = "relu", .type = YOLO_OP_ACT, .batch = 1, .height = 6, .width = 5, .channels = 8, .act = YOLO_ACT_RELU },
+  { .name = "copy odd", .type = YOLO_OP_COPY, .batch = 2, .height = 3, .width = 5, .channels = 13, .pitch = 20, .first = 3 },
   { .name = "copy", .type = YOLO_OP_COPY, .batch = 2, .height = 4, .width = 4, .channels = 16, .pitch = 48, .first = 32 },
 };
+
+typedef struct {
+  YoloDType in, residual, out;
+  gboolean grids;               /* what has eight bits is on grids */
+} Types;
+
+/* The steps of a view's channels. */
+typedef struct {
+  float *scale;                 /* [channels], or NULL: the numbers as they are */
+  CUdeviceptr memory;
+} Grid;
+
+static void
+grid_init (Grid *grid, const Tensor *tensor, gboolean grids, guint32 seed)
+{
+  guint n = tensor->channels;
+
+  *grid = (Grid) { 0 };
+  if (!grids || tensor->dtype != YOLO_S8)
+    return;
+  grid->scale = g_new (float, n);
+  for (guint c = 0; c < n; c++)
+    grid->scale[c] = (float) (.05 + .03 * test_random (&seed));
+  grid->memory = yolo_cuda_alloc (test_device, n * sizeof (float), "a test", NULL);
+  g_assert_cmpint (test_device->driver->cuMemcpyHtoD (grid->memory, grid->scale, n * sizeof (float)), ==, CUDA_SUCCESS);
+}
+
+static void
+grid_clear (Grid *grid)
+{
+  g_free (grid->scale);
+  yolo_cuda_free (test_device, grid->memory);
+}
+
+static double
+get (const Tensor *tensor, const Grid *grid, guint n, guint y, guint x, guint c)
+{
+  return tensor_get (tensor, n, y, x, c) * (grid->scale != NULL ? grid->scale[c] : 1);
+}
 
 /* One of a chain's poolings: the window grows by kernel - 1 each time. */
 static double
@@ -49,87 +89,126 @@ pooled (const Case *c, const Tensor *in, guint n, guint y, guint x, guint channe
   return max;
 }
 
+typedef struct {
+  const Case *c;
+  Tensor in, residual, out;
+  Grid in_grid, residual_grid, out_grid;
+} Fixture;
+
 static double
-expected (const Case *c, const Tensor *in, const Tensor *residual, guint n, guint y, guint x, guint channel)
+expected (const Fixture *f, guint n, guint y, guint x, guint channel)
 {
+  const Case *c = f->c;
   double v;
 
   switch (c->type) {
     case YOLO_OP_MAX_POOL:
-      return pooled (c, in, n, y, x, channel % c->channels, channel / c->channels + 1);
+      return pooled (c, &f->in, n, y, x, channel % c->channels, channel / c->channels + 1);
     case YOLO_OP_UPSAMPLE:
-      return tensor_get (in, n, y / c->scale, x / c->scale, channel);
+      return tensor_get (&f->in, n, y / c->scale, x / c->scale, channel);
     case YOLO_OP_ADD:
-      return tensor_get (in, n, y, x, channel) + tensor_get (residual, n, y, x, channel);
+      return get (&f->in, &f->in_grid, n, y, x, channel) + get (&f->residual, &f->residual_grid, n, y, x, channel);
     case YOLO_OP_ACT:
-      v = tensor_get (in, n, y, x, channel);
+      v = get (&f->in, &f->in_grid, n, y, x, channel);
       return c->act == YOLO_ACT_RELU ? MAX (v, 0) : 1 / (1 + exp (-v)) * (c->act == YOLO_ACT_SILU ? v : 1);
     default:
-      return tensor_get (in, n, y, x, channel);
+      return get (&f->in, &f->in_grid, n, y, x, channel);
   }
 }
 
+/* @exact: nothing is computed but what the types round. */
 static void
-run_case (const Case *c, YoloDType dtype)
+compare (const Fixture *f, gboolean exact)
+{
+  const Tensor *out = &f->out;
+
+  for (guint n = 0; n < out->n; n++)
+    for (guint y = 0; y < out->height; y++)
+      for (guint x = 0; x < out->width; x++)
+        for (guint i = 0; i < out->channels; i++) {
+          double got = tensor_get (out, n, y, x, i), want = expected (f, n, y, x, i);
+          double allowed = exact ? 0 : fabs (want) * (out->dtype == YOLO_F16 ? 0x1p-11 : 1e-6) + 1e-6;
+
+          if (f->out_grid.scale != NULL) {
+            double steps = CLAMP (want / f->out_grid.scale[i], -128, 127);
+            want = rint (steps);
+            allowed = fabs (fabs (steps - floor (steps)) - .5) < 1e-4 ? 1 : 0;
+          }
+          if (!(fabs (got - want) <= allowed))
+            g_error ("%s from %s to %s: image %u, %u,%u channel %u: %g, expected %g", f->c->name,
+                yolo_dtype_name (f->in.dtype), yolo_dtype_name (out->dtype), n, x, y, i, got, want);
+        }
+}
+
+static void
+run_case (const Case *c, Types types)
 {
   g_autoptr (GError) error = NULL;
   guint repeat = MAX (c->repeat, 1), scale = MAX (c->scale, 1);
   guint height = c->height * scale, width = c->width * scale;
-  gboolean computes = c->type == YOLO_OP_ADD || c->type == YOLO_OP_ACT;
+  gboolean computes = c->type == YOLO_OP_ADD || c->type == YOLO_OP_ACT || types.in != types.out || types.grids;
   YoloOp op = { .type = c->type, .kernel = c->kernel, .stride = c->stride, .pad = c->pad, .repeat = c->repeat,
     .scale = c->scale, .act = c->act, .name = c->name };
-  Tensor in, residual = { 0 }, out;
+  Fixture f = { .c = c };
 
   if (c->type == YOLO_OP_MAX_POOL && repeat == 1) {
     height = (c->height + 2 * c->pad - c->kernel) / c->stride + 1;
     width = (c->width + 2 * c->pad - c->kernel) / c->stride + 1;
   }
-  tensor_init (&in, dtype, c->batch, c->height, c->width, c->channels, c->pitch ? c->pitch : c->channels, c->first);
-  tensor_randomise (&in, 3, dtype == YOLO_S8 ? 127 : 6);
-  tensor_init (&out, dtype, c->batch, height, width, c->channels * repeat,
+  tensor_init (&f.in, types.in, c->batch, c->height, c->width, c->channels, c->pitch ? c->pitch : c->channels, c->first);
+  tensor_randomise (&f.in, 3, types.in == YOLO_S8 ? 127 : 6);
+  tensor_init (&f.out, types.out, c->batch, height, width, c->channels * repeat,
       (c->pitch ? c->pitch - c->channels : 0) + c->channels * repeat, c->first);
   if (c->type == YOLO_OP_ADD) {
-    tensor_init (&residual, dtype, c->batch, height, width, c->channels, c->channels, 0);
-    tensor_randomise (&residual, 4, 6);
+    tensor_init (&f.residual, types.residual, c->batch, height, width, c->channels, c->channels, 0);
+    tensor_randomise (&f.residual, 4, types.residual == YOLO_S8 ? 127 : 6);
   }
+  grid_init (&f.in_grid, &f.in, types.grids, 5);
+  grid_init (&f.residual_grid, &f.residual, types.grids, 6);
+  grid_init (&f.out_grid, &f.out, types.grids, 7);
   YoloOpsTask task = {
-    .op = &op, .dtype = dtype, .batch = c->batch, .in_height = c->height, .in_width = c->width,
-    .out_height = height, .out_width = width, .channels = c->channels,
-    .in = in.view, .residual = residual.view, .out = out.view,
-    .in_pitch = in.pitch, .residual_pitch = residual.pitch, .out_pitch = out.pitch,
+    .op = &op, .in_dtype = types.in, .residual_dtype = types.residual, .out_dtype = types.out, .batch = c->batch,
+    .in_height = c->height, .in_width = c->width, .out_height = height, .out_width = width, .channels = c->channels,
+    .in = f.in.view, .residual = f.residual.view, .out = f.out.view,
+    .in_pitch = f.in.pitch, .residual_pitch = f.residual.pitch, .out_pitch = f.out.pitch,
+    .in_scale = f.in_grid.memory, .residual_scale = f.residual_grid.memory,
+    .out_scale = f.out_grid.memory,
   };
-  gboolean done = yolo_ops_launch (test_device, &task, NULL, &error);
-  if (computes && dtype == YOLO_S8) {
-    g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED);
-    g_assert_false (done);
-  } else {
-    g_assert_no_error (error);
+  if (yolo_ops_launch (test_device, &task, NULL, &error)) {
     g_assert_cmpint (test_device->driver->cuStreamSynchronize (NULL), ==, CUDA_SUCCESS);
-    tensor_download (&out);
+    tensor_download (&f.out);
+    compare (&f, !computes);
+  } else {
+    /* poolings and upsampling only move */
+    g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED);
+    g_assert_true (computes && (c->type == YOLO_OP_MAX_POOL || c->type == YOLO_OP_UPSAMPLE));
   }
-  for (guint n = 0; done && n < c->batch; n++)
-    for (guint y = 0; y < height; y++)
-      for (guint x = 0; x < width; x++)
-        for (guint i = 0; i < out.channels; i++) {
-          double got = tensor_get (&out, n, y, x, i), want = expected (c, &in, &residual, n, y, x, i);
-          double allowed = !computes ? 0 : fabs (want) * (dtype == YOLO_F16 ? 0x1p-11 : 1e-6) + 1e-6;
-
-          if (!(fabs (got - want) <= allowed))
-            g_error ("%s in %s: image %u, %u,%u channel %u: %g, expected %g", c->name, yolo_dtype_name (dtype), n, x, y,
-                i, got, want);
-        }
-  tensor_clear (&in);
-  tensor_clear (&out);
+  tensor_clear (&f.in);
+  tensor_clear (&f.out);
   if (c->type == YOLO_OP_ADD)
-    tensor_clear (&residual);
+    tensor_clear (&f.residual);
+  grid_clear (&f.in_grid);
+  grid_clear (&f.residual_grid);
+  grid_clear (&f.out_grid);
 }
 
 static void
 test_case (gconstpointer data)
 {
-  run_case (data, YOLO_F32);
-  run_case (data, YOLO_F16);
-  run_case (data, YOLO_S8);
+  static const Types types[] = {
+    { YOLO_F32, YOLO_F32, YOLO_F32, FALSE }, { YOLO_F16, YOLO_F16, YOLO_F16, FALSE }, { YOLO_S8, YOLO_S8, YOLO_S8, FALSE },
+    /* of networks in int8 */
+    { YOLO_S8, YOLO_S8, YOLO_S8, TRUE }, { YOLO_S8, YOLO_F16, YOLO_F16, TRUE }, { YOLO_F16, YOLO_S8, YOLO_S8, TRUE },
+    { YOLO_S8, YOLO_F16, YOLO_S8, TRUE }, { YOLO_F16, YOLO_F32, YOLO_F32, FALSE },
+  };
+  const Case *c = data;
+
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++) {
+    /* whole numbers by themselves are only moved */
+    if (types[i].in == YOLO_S8 && !types[i].grids && (c->type == YOLO_OP_ADD || c->type == YOLO_OP_ACT))
+      continue;
+    run_case (c, types[i]);
+  }
 }
 
 int
