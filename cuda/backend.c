@@ -5,9 +5,9 @@
 
 #include <string.h>
 
+#include "cuda/backend.h"
 #include "cuda/decode.h"
 #include "cuda/draw.h"
-#include "cuda/net.h"
 #include "cuda/ops.h"
 #include "cuda/preprocess.h"
 #include "cuda/upload.h"
@@ -36,6 +36,9 @@ typedef struct {
   guint generation;             /* of the choices that the graph was recorded with */
 
   CUdeviceptr arena, input, workspace;
+  /* Steps of the grids that buffers are on, [channels] f32 each from grid[buffer] on. */
+  CUdeviceptr grids;
+  gsize *grid;                  /* [base.plan->n_buffers], elements */
   gsize workspace_size;
   YoloUpload upload;
   /* What changes with each batch lies in pinned memory, which the graph copies. */
@@ -59,9 +62,9 @@ resolve (guint device, YoloPrecision precision, GError **error)
 {
   if (precision == YOLO_PRECISION_AUTO)
     return YOLO_PRECISION_FP16;
-  if (precision != YOLO_PRECISION_FP32 && precision != YOLO_PRECISION_FP16)
+  if (precision != YOLO_PRECISION_FP32 && precision != YOLO_PRECISION_FP16 && precision != YOLO_PRECISION_INT8)
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION,
-        "CUDA devices cannot run in precision %s: use auto, fp32 or fp16", yolo_precision_name (precision));
+        "CUDA devices cannot run in precision %s: use auto, fp32, fp16 or int8", yolo_precision_name (precision));
   return precision;
 }
 
@@ -165,15 +168,46 @@ batch_size (YoloNet *base, guint frames, guint height, guint width)
 
 /* Execs */
 
+CUdeviceptr
+yolo_cuda_exec_buffer (const YoloExec *base, guint buffer)
+{
+  const CudaExec *exec = (const CudaExec *) base;
+
+  return buffer == base->plan->input ? exec->input : exec->arena + base->plan->buffers[buffer].offset;
+}
+
 /* Address of a view's first element. */
 static CUdeviceptr
 view_address (const CudaExec *exec, YoloView view)
 {
-  const YoloPlan *plan = exec->base.plan;
-  const YoloBuffer *buffer = &plan->buffers[view.buffer];
-  CUdeviceptr base = view.buffer == plan->input ? exec->input : exec->arena + buffer->offset;
+  if (view.channels == 0)
+    return 0;
+  return yolo_cuda_exec_buffer (&exec->base, view.buffer)
+      + view.channel * yolo_dtype_size (exec->base.plan->buffers[view.buffer].dtype);
+}
 
-  return view.channels == 0 ? 0 : base + view.channel * yolo_dtype_size (buffer->dtype);
+/* Of a view's grids, [channels]; 0: it is on none. */
+static CUdeviceptr
+view_scale (const CudaExec *exec, YoloView view)
+{
+  if (view.channels == 0 || exec->base.plan->buffers[view.buffer].scale == NULL)
+    return 0;
+  return exec->grids + (exec->grid[view.buffer] + view.channel) * sizeof (float);
+}
+
+/* Whether numbers can be handed on as they are. A chain of poolings puts out the
+ * channels several times. */
+static gboolean
+same_grids (const YoloPlan *plan, const YoloOp *op)
+{
+  const YoloBuffer *in = &plan->buffers[op->in.buffer], *out = &plan->buffers[op->out.buffer];
+
+  if (in->scale == NULL || out->scale == NULL)
+    return in->scale == out->scale;
+  for (guint c = 0; c < op->out.channels; c++)
+    if (in->scale[op->in.channel + c % op->in.channels] != out->scale[op->out.channel + c])
+      return FALSE;
+  return TRUE;
 }
 
 static guint
@@ -187,11 +221,14 @@ describe_conv (CudaExec *exec, Step *step)
 {
   const YoloOp *op = step->op;
   const CudaWeights *weights = g_hash_table_lookup (exec->net->weights, op->conv);
+  const float *out_scale = exec->base.plan->buffers[op->out.buffer].scale;
 
   yolo_conv_shape (&step->shape, exec->base.plan, op);
   step->args = (YoloConvArgs) {
     .in = view_address (exec, op->in), .out = view_address (exec, op->out),
     .residual = view_address (exec, op->residual), .weights = weights->weights, .bias = weights->bias,
+    .scale = weights->scale, .residual_scale = view_scale (exec, op->residual),
+    .out_scale = out_scale != NULL ? out_scale[op->out.channel] : 0,
   };
 }
 
@@ -212,6 +249,11 @@ describe_op (CudaExec *exec, Step *step)
     .in_pitch = view_pitch (exec, op->in), .out_pitch = view_pitch (exec, op->out),
     .residual_pitch = view_pitch (exec, op->residual),
   };
+  if (op->type != YOLO_OP_ADD && op->type != YOLO_OP_ACT && same_grids (plan, op))
+    return;
+  step->task.in_scale = view_scale (exec, op->in);
+  step->task.residual_scale = view_scale (exec, op->residual);
+  step->task.out_scale = view_scale (exec, op->out);
 }
 
 /* Takes the best way known now for each convolution, with room for the largest workspace. */
@@ -267,7 +309,7 @@ enqueue (CudaExec *exec, GError **error)
   if (!yolo_cuda_check (device->driver->cuMemcpyHtoDAsync (exec->device_frames, exec->frames,
               plan->batch * sizeof (YoloCudaFrame), exec->stream), "upload the frames' descriptions", error)
       || !yolo_cuda_preprocess_launch (device, exec->device_frames, plan->batch, plan->height, plan->width,
-          input->channels, input->dtype, 1, exec->input, exec->stream, error))
+          input->channels, input->dtype, input->scale != NULL ? input->scale[0] : 1, exec->input, exec->stream, error))
     return FALSE;
   for (guint i = 0; i < plan->n_ops; i++)
     if (!enqueue_step (exec, &exec->steps[i], error)) {
@@ -373,6 +415,7 @@ release_on_device (CudaExec *exec)
   yolo_cuda_free (device, exec->arena);
   yolo_cuda_free (device, exec->input);
   yolo_cuda_free (device, exec->workspace);
+  yolo_cuda_free (device, exec->grids);
   if (exec->done != NULL)
     driver->cuEventDestroy (exec->done);
   if (exec->follow != NULL)
@@ -391,6 +434,7 @@ release (YoloExec *base)
     yolo_cuda_leave (exec->net->device);
   }
   g_free (exec->steps);
+  g_free (exec->grid);
   g_free (exec->uploaded);
   yolo_plan_free ((YoloPlan *) exec->base.plan);
   g_free (exec);
@@ -419,12 +463,38 @@ allocate (CudaExec *exec, GError **error)
 }
 
 static gboolean
+upload_grids (CudaExec *exec, GError **error)
+{
+  const YoloPlan *plan = exec->base.plan;
+  g_autofree float *staging = NULL;
+  gsize n = 0;
+
+  exec->grid = g_new0 (gsize, plan->n_buffers);
+  for (guint i = 0; i < plan->n_buffers; i++) {
+    exec->grid[i] = n;
+    n += plan->buffers[i].scale != NULL ? plan->buffers[i].channels : 0;
+  }
+  if (n == 0)
+    return TRUE;
+  staging = g_new (float, n);
+  for (guint i = 0; i < plan->n_buffers; i++) {
+    const YoloBuffer *buffer = &plan->buffers[i];
+
+    if (buffer->scale != NULL)
+      memcpy (staging + exec->grid[i], buffer->scale, buffer->channels * sizeof (float));
+  }
+  exec->grids = yolo_cuda_alloc (exec->net->device, n * sizeof (float), "grids", error);
+  return exec->grids != 0
+      && yolo_cuda_write (exec->net->device, exec->grids, staging, n * sizeof (float), "upload the grids", error);
+}
+
+static gboolean
 ready (CudaExec *exec, GError **error)
 {
   const YoloPlan *plan = exec->base.plan;
   CUdeviceptr box[YOLO_MAX_LEVELS], cls[YOLO_MAX_LEVELS];
 
-  if (!allocate (exec, error))
+  if (!allocate (exec, error) || !upload_grids (exec, error))
     return FALSE;
   for (guint i = 0; i < plan->model->n_levels; i++) {
     box[i] = view_address (exec, plan->box[i]);
@@ -445,17 +515,12 @@ ready (CudaExec *exec, GError **error)
   return warm_up (exec, error) && record (exec, error);
 }
 
-static YoloExec *
-prepare (YoloNet *base, guint batch, guint height, guint width, GError **error)
+YoloExec *
+yolo_cuda_exec_new (CudaNet *net, YoloPlan *plan, GError **error)
 {
-  CudaNet *net = (CudaNet *) base;
-  YoloPlan *plan = cuda_net_plan (net, batch, height, width, error);
-  CudaExec *exec;
+  CudaExec *exec = g_new0 (CudaExec, 1);
   gboolean done = FALSE;
 
-  if (plan == NULL)
-    return NULL;
-  exec = g_new0 (CudaExec, 1);
   exec->base.plan = plan;
   exec->net = net;
   if (yolo_cuda_enter (net->device, error)) {
@@ -466,6 +531,15 @@ prepare (YoloNet *base, guint batch, guint height, guint width, GError **error)
     return (YoloExec *) exec;
   release ((YoloExec *) exec);
   return NULL;
+}
+
+static YoloExec *
+prepare (YoloNet *base, guint batch, guint height, guint width, GError **error)
+{
+  CudaNet *net = (CudaNet *) base;
+  YoloPlan *plan = cuda_net_plan (net, batch, height, width, error);
+
+  return plan != NULL ? yolo_cuda_exec_new (net, plan, error) : NULL;
 }
 
 /* Batches */

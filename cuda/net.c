@@ -5,11 +5,50 @@
 /* Fast paths want 16-byte aligned weights; 256 keeps them in lines of their own. */
 #define ALIGN(x) (((x) + 255) & ~(gsize) 255)
 
+static gboolean
+reads_input_in_int8 (const YoloPlan *plan)
+{
+  for (guint i = 0; i < plan->n_ops; i++) {
+    const YoloOp *op = &plan->ops[i];
+    if (op->in.buffer == plan->input && op->type == YOLO_OP_CONV && op->conv->int8 != NULL)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* What kernels take for granted of a convolution in an int8 model. */
+static gboolean
+check_conv (const YoloPlan *plan, const YoloOp *op, GError **error)
+{
+  YoloDType in = plan->buffers[op->in.buffer].dtype;
+
+  if ((in == YOLO_S8) == (op->conv->int8 != NULL))
+    return TRUE;
+  g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION,
+      "'%.100s' is to run in %s, but its input is in %s: CUDA devices cannot do that", op->name,
+      op->conv->int8 != NULL ? "int8" : "floats", yolo_dtype_name (in));
+  return FALSE;
+}
+
+static YoloPlan *
+plan_with_input (const CudaNet *net, YoloDType input, guint batch, guint height, guint width, GError **error)
+{
+  return yolo_plan_new (net->model, batch, height, width, net->dtype, input, 16 / (guint) yolo_dtype_size (input), error);
+}
+
 YoloPlan *
 cuda_net_plan (const CudaNet *net, guint batch, guint height, guint width, GError **error)
 {
-  return yolo_plan_new (net->model, batch, height, width, net->dtype, net->dtype,
-      16 / (guint) yolo_dtype_size (net->dtype), error);
+  YoloPlan *plan = plan_with_input (net, net->model->int8 ? YOLO_S8 : net->dtype, batch, height, width, error);
+
+  if (plan != NULL && net->model->int8 && !reads_input_in_int8 (plan)) {
+    yolo_plan_free (plan);
+    plan = plan_with_input (net, net->dtype, batch, height, width, error);
+  }
+  for (guint i = 0; plan != NULL && i < plan->n_ops; i++)
+    if (plan->ops[i].type == YOLO_OP_CONV && !check_conv (plan, &plan->ops[i], error))
+      g_clear_pointer (&plan, yolo_plan_free);
+  return plan;
 }
 
 CudaTime *
@@ -24,24 +63,28 @@ cuda_net_time (CudaNet *net, guint batch, guint height, guint width)
   return NULL;
 }
 
-/* Writes a convolution's weights and bias to @staging at @offset if there is
- * any, and moves the offset on. */
+/* Writes a convolution's constants to @staging at @offset if there is any, and
+ * moves the offset on. */
 static void
 place (CudaNet *net, const YoloConvShape *shape, guint8 *staging, gsize *offset)
 {
   const YoloConv *conv = shape->conv;
-  gsize size = ALIGN (yolo_conv_packed_size (shape));
+  gsize bias = *offset + ALIGN (yolo_conv_packed_size (shape)), scale = bias + ALIGN (conv->out_channels * sizeof (float));
   CudaWeights *weights;
 
   if (staging != NULL) {
+    weights = g_new0 (CudaWeights, 1);
     yolo_conv_pack (shape, staging + *offset);
-    memcpy (staging + *offset + size, conv->bias, conv->out_channels * sizeof (float));
-    weights = g_new (CudaWeights, 1);
     weights->weights = net->memory + *offset;
-    weights->bias = weights->weights + size;
+    memcpy (staging + bias, conv->bias, conv->out_channels * sizeof (float));
+    weights->bias = net->memory + bias;
+    if (conv->int8 != NULL) {
+      memcpy (staging + scale, conv->int8->multiplier, conv->out_channels * sizeof (float));
+      weights->scale = net->memory + scale;
+    }
     g_hash_table_replace (net->weights, (gpointer) conv, weights);
   }
-  *offset += size + ALIGN (conv->out_channels * sizeof (float));
+  *offset = conv->int8 != NULL ? scale + ALIGN (conv->out_channels * sizeof (float)) : scale;
 }
 
 static void

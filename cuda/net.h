@@ -11,7 +11,7 @@ G_BEGIN_DECLS
 
 /* A convolution's constants on the device, parts of net->weights. */
 typedef struct {
-  CUdeviceptr weights, bias;
+  CUdeviceptr weights, bias, scale;     /* scale: of convolutions in int8, else 0 */
 } CudaWeights;
 
 /* What the convolutions of a batch take, as measured. */
@@ -23,14 +23,15 @@ typedef struct {
 typedef struct {
   YoloCudaDevice *device;
   YoloModel *model;
-  YoloDType dtype;              /* of activations and weights */
-  CUdeviceptr memory;           /* all weights and biases */
+  YoloDType dtype;              /* of activations and weights; of an int8 model of those in floats */
+  CUdeviceptr memory;           /* all of CudaWeights */
   GHashTable *weights;          /* YoloConv -> CudaWeights */
   YoloChoices *choices;
   GArray *times;                /* CudaTime: of the batches that were ever recorded */
 } CudaNet;
 
-/* A plan as this back end runs it: pixels of the input are whole vectors. */
+/* A plan as this back end runs it: pixels of the input are whole vectors, and
+ * lie on the grid if a convolution reads them in int8. */
 YoloPlan *cuda_net_plan (const CudaNet *net, guint batch, guint height, guint width, GError **error);
 
 /* NULL: no such batch was recorded. Valid until the next one is. */

@@ -503,6 +503,8 @@ test_errors (void)
   g_assert_nonnull (strstr (error->message, "counted from 0"));
   g_clear_error (&error);
   g_assert_cmpint (cuda->resolve (0, YOLO_PRECISION_AUTO, &error), ==, YOLO_PRECISION_FP16);
+  g_assert_cmpint (cuda->resolve (0, YOLO_PRECISION_INT8, &error), ==, YOLO_PRECISION_INT8);
+  g_assert_no_error (error);
   cuda->resolve (0, YOLO_PRECISION_BF16, &error);
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION);
 }

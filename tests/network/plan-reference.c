@@ -224,3 +224,13 @@ plan_reference_run (const YoloPlan *plan, const float *input, void *arena)
   for (guint i = 0; i < plan->n_ops; i++)
     run_op (&run, &plan->ops[i]);
 }
+
+void
+plan_reference_spread (YoloPlan *plan)
+{
+  plan->arena_size = 0;
+  for (guint i = 0; i < plan->n_buffers; i++) {
+    plan->buffers[i].offset = plan->arena_size;
+    plan->arena_size += (plan->buffers[i].size + 63) & ~(gsize) 63;
+  }
+}

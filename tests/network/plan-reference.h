@@ -15,6 +15,10 @@ void plan_reference_run (const YoloPlan *plan, const float *input, void *arena);
 /* One operation alone, on the arena as it is. */
 void plan_reference_run_op (const YoloPlan *plan, const float *input, void *arena, guint op);
 
+/* Gives each buffer a place in the arena that it shares with none, so that all
+ * that was computed can be seen at the end. */
+void plan_reference_spread (YoloPlan *plan);
+
 /* Element (n, y, x, c) of a view in f32. */
 float *plan_reference_at (const YoloPlan *plan, void *arena, YoloView view, guint n, guint y, guint x, guint c);
 
