@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.." || exit 1
 mode=${1:-run}
 report=${REPORT:-on-gpu-report.md}
 bundle=on-gpu
-programs='backend choices conv cudnn decode ops preprocess'
+programs='backend choices conv cudnn decode int8 ops preprocess'
 
 fail () {
   echo "on-gpu.sh: $*" >&2
@@ -103,6 +103,9 @@ measure () {
         printf '\n### Layers\n\n'
         # shellcheck disable=SC2086
         "$(tool bench-cuda)" layers "$model" "$batch" $size || failures=$((failures + 1))
+        printf '\n### Layers in int8\n\n'
+        # shellcheck disable=SC2086
+        "$(tool bench-cuda)" layers-int8 "$model" "$batch" $size || failures=$((failures + 1))
       fi
     done
   done
@@ -122,9 +125,12 @@ compare () {
   fi
   if [ "$mode" = run ] && command -v trtexec >/dev/null; then
     for model in $models; do
-      printf '\n## TensorRT, %s, as exported\n\n```\n' "$(basename "$model")"
-      trtexec --onnx="$model" --fp16 2>/dev/null | grep -E 'Throughput|GPU Compute Time'
-      echo '```'
+      for precision in '--fp16' '--fp16 --int8'; do
+        printf '\n## TensorRT, %s, as exported, %s\n\n```\n' "$(basename "$model")" "$precision"
+        # shellcheck disable=SC2086 # one or two options
+        trtexec --onnx="$model" $precision 2>/dev/null | grep -E 'Throughput|GPU Compute Time'
+        echo '```'
+      done
     done
   else
     printf '\nTensorRT is not installed.\n'

@@ -4,8 +4,12 @@
  * usage: bench-cuda plan MODEL [BATCH [HEIGHT WIDTH]]     counts only, no GPU
  *        bench-cuda shapes MODEL [BATCH [HEIGHT WIDTH]]   the convolutions, a line each, for other frameworks
  *        bench-cuda layers MODEL [BATCH [HEIGHT WIDTH]]   every way to compute each convolution
- *        bench-cuda network MODEL [BATCH [HEIGHT WIDTH]]  the whole of a batch
- *        bench-cuda precision MODEL [BATCH [HEIGHT WIDTH]] fp16 against fp32, anchor by anchor */
+ *        bench-cuda layers-int8 MODEL [BATCH [HEIGHT WIDTH]]   the same of the model in int8
+ *        bench-cuda network MODEL [BATCH [HEIGHT WIDTH]]  the whole of a batch, in fp16 and int8
+ *        bench-cuda precision MODEL [BATCH [HEIGHT WIDTH]] fp16 and int8 against fp32, anchor by anchor
+ *
+ * In int8 runs what the file says, or the table beside it; where there is neither,
+ * every convolution, with ranges that are good for times alone. */
 
 #include <math.h>
 #include <stdio.h>
@@ -13,13 +17,14 @@
 #include <string.h>
 
 #include "cuda/net.h"
+#include "network/int8.h"
 #include "postprocess/decode.h"
 #include "postprocess/frame.h"
 
 #define ROUNDS 20
 
 /* Dense half-precision operations of a multiprocessor and clock, sums in
- * float: NVIDIA's data sheets divided by multiprocessors and boost clock
+ * float; in eight bits there are twice as many. NVIDIA's data sheets divided by multiprocessors and boost clock
  * (T4 65 TFLOP/s, A100 312, L4 121, Orin 43 (GPU alone), H100 SXM 989, B200 2250). */
 static double
 operations_per_clock (int capability)
@@ -51,22 +56,57 @@ static const Card cards[] = {
 };
 
 typedef struct {
-  const YoloModel *model;
+  YoloModel *model;
+  YoloModel *int8;              /* the same in int8 */
+  gboolean calibrated;          /* int8's numbers are right, not its times alone */
   guint batch, height, width;
 } Size;
+
+/* What the file or the table beside it wants in int8, or everything. */
+static void
+make_int8 (Size *size)
+{
+  g_autofree char *path = yolo_calibration_path (size->model->path);
+  g_autoptr (YoloCalibration) calibration = NULL;
+  g_autoptr (GError) error = NULL;
+
+  size->calibrated = TRUE;
+  if (g_file_test (path, G_FILE_TEST_EXISTS)) {
+    calibration = yolo_calibration_load (path, size->model, &error);
+    if (calibration == NULL)
+      g_error ("%s", error->message);
+  } else if (!size->model->quantized) {
+    size->calibrated = FALSE;
+    calibration = yolo_calibration_new (size->model);
+    for (guint i = 0; i < calibration->n_layers; i++)
+      calibration->layers[i] = (YoloLayerCalibration) {
+        .known = yolo_model_layer (size->model, i).ranged, .low = -8, .high = 8, .int8 = TRUE,
+      };
+  }
+  size->int8 = yolo_model_to_int8 (size->model, calibration, YOLO_INT8_SYMMETRIC, &error);
+  if (size->int8 == NULL)
+    g_error ("%s", error->message);
+}
+
+static YoloModel *
+model_in (const Size *size, YoloPrecision precision)
+{
+  return precision == YOLO_PRECISION_INT8 ? size->int8 : size->model;
+}
 
 /* Bytes that have to move: everything once. */
 static double
 op_bytes (const YoloPlan *plan, const YoloOp *op)
 {
   const YoloBuffer *in = &plan->buffers[op->in.buffer], *out = &plan->buffers[op->out.buffer];
+  const YoloBuffer *residual = &plan->buffers[op->residual.buffer];
   double bytes = (double) plan->batch * in->height * in->width * op->in.channels * yolo_dtype_size (in->dtype)
       + (double) plan->batch * out->height * out->width * op->out.channels * yolo_dtype_size (out->dtype)
-      + (double) plan->batch * out->height * out->width * op->residual.channels * yolo_dtype_size (out->dtype);
+      + (double) plan->batch * out->height * out->width * op->residual.channels * yolo_dtype_size (residual->dtype);
 
   if (op->conv != NULL)
     bytes += (double) op->conv->out_channels * op->conv->in_channels / op->conv->groups * op->conv->kernel[0]
-        * op->conv->kernel[1] * yolo_dtype_size (plan->dtype);
+        * op->conv->kernel[1] * yolo_dtype_size (in->dtype);
   return bytes;
 }
 
@@ -83,9 +123,11 @@ op_macs (const YoloPlan *plan, const YoloOp *op)
 }
 
 static double
-floor_us (const Card *card, double macs, double bytes)
+floor_us (const Card *card, const YoloPlan *plan, const YoloOp *op)
 {
-  return MAX (2 * macs / card->flops, bytes / card->bytes) * 1e6;
+  double rate = op->conv != NULL && op->conv->int8 != NULL ? 2 * card->flops : card->flops;
+
+  return MAX (2 * op_macs (plan, op) / rate, op_bytes (plan, op) / card->bytes) * 1e6;
 }
 
 static void
@@ -104,11 +146,11 @@ op_text (char *text, gsize size, const YoloPlan *plan, const YoloOp *op)
 }
 
 static YoloPlan *
-make_plan (const Size *size)
+make_plan (const Size *size, YoloPrecision precision)
 {
   g_autoptr (GError) error = NULL;
-  YoloPlan *plan = yolo_plan_new ((YoloModel *) size->model, size->batch, size->height, size->width, YOLO_F16, YOLO_F16, 8,
-      &error);
+  CudaNet net = { .model = model_in (size, precision), .dtype = YOLO_F16 };
+  YoloPlan *plan = cuda_net_plan (&net, size->batch, size->height, size->width, &error);
 
   if (plan == NULL)
     g_error ("%s", error->message);
@@ -118,7 +160,7 @@ make_plan (const Size *size)
 static void
 print_plan (const Size *size)
 {
-  g_autoptr (YoloPlan) plan = make_plan (size);
+  g_autoptr (YoloPlan) plan = make_plan (size, YOLO_PRECISION_FP16);
   double macs = 0, bytes = 0, us[G_N_ELEMENTS (cards)] = { 0 };
 
   printf ("| layer | shape | MMAC | MB |");
@@ -133,8 +175,8 @@ print_plan (const Size *size)
     op_text (text, sizeof (text), plan, op);
     printf ("| %s | %s | %.1f | %.2f |", op->name, text, m / 1e6, b / 1e6);
     for (guint c = 0; c < G_N_ELEMENTS (cards); c++) {
-      printf (" %.2f |", floor_us (&cards[c], m, b));
-      us[c] += floor_us (&cards[c], m, b);
+      printf (" %.2f |", floor_us (&cards[c], plan, op));
+      us[c] += floor_us (&cards[c], plan, op);
     }
     printf ("\n");
     macs += m;
@@ -149,7 +191,7 @@ print_plan (const Size *size)
 static void
 print_shapes (const Size *size)
 {
-  g_autoptr (YoloPlan) plan = make_plan (size);
+  g_autoptr (YoloPlan) plan = make_plan (size, YOLO_PRECISION_FP16);
 
   for (guint i = 0; i < plan->n_ops; i++) {
     const YoloConv *c = plan->ops[i].conv;
@@ -226,9 +268,9 @@ open_device (Card *card)
 }
 
 static void
-print_layers (const Size *size)
+print_layers_in (const Size *size, YoloPrecision precision)
 {
-  g_autoptr (YoloPlan) plan = make_plan (size);
+  g_autoptr (YoloPlan) plan = make_plan (size, precision);
   g_autoptr (GError) error = NULL;
   double all = 0, all_floor = 0;
   Card card;
@@ -249,7 +291,7 @@ print_layers (const Size *size)
     YoloConvCandidate list[YOLO_CONV_MAX_CANDIDATES];
     g_autoptr (GString) others = g_string_new (NULL);
     YoloConvShape shape;
-    double best = 0, floor = floor_us (&card, op_macs (plan, op), op_bytes (plan, op));
+    double best = 0, floor = floor_us (&card, plan, op);
     char text[64], way[48] = "none";
     guint n;
 
@@ -263,7 +305,8 @@ print_layers (const Size *size)
     for (guint c = 0; c < n; c++) {
       YoloConvArgs args = {
         .in = memory, .out = memory + buffer, .residual = memory + 2 * buffer, .weights = memory + 3 * buffer,
-        .bias = memory + 3 * buffer, .workspace = memory + 4 * buffer + (16 << 20), .out_scale = 1,
+        .bias = memory + 3 * buffer, .scale = shape.dtype == YOLO_S8 ? memory + 3 * buffer : 0,
+        .residual_scale = shape.residual_dtype == YOLO_S8 ? memory + 3 * buffer : 0, .workspace = memory + 4 * buffer + (16 << 20), .out_scale = 1,
       };
       double us = list[c].workspace <= buffer ? time_candidate (device, &list[c], &shape, &args, stream) : 0;
 
@@ -290,18 +333,30 @@ print_layers (const Size *size)
   yolo_cuda_device_unref (device);
 }
 
+static void
+print_layers (const Size *size)
+{
+  print_layers_in (size, YOLO_PRECISION_FP16);
+}
+
+static void
+print_layers_int8 (const Size *size)
+{
+  print_layers_in (size, YOLO_PRECISION_INT8);
+}
+
 /* Frames of 1920x1080 NV12 on the device, from their planes to their candidates. */
 static void
 time_network (const Size *size, YoloPrecision precision, YoloCudaDevice *device, const Card *card, CUdeviceptr pixels)
 {
   const YoloBackend *cuda = &yolo_cuda_backend;
   g_autoptr (GError) error = NULL;
-  g_autoptr (YoloPlan) plan = make_plan (size);
+  g_autoptr (YoloPlan) plan = make_plan (size, precision);
   g_autofree YoloFrame *frames = g_new0 (YoloFrame, size->batch);
   g_autofree YoloDecode *decode = g_new0 (YoloDecode, size->batch);
   g_autofree YoloDetection *found = g_new (YoloDetection, 1024);
   double us[ROUNDS], floor = 0;
-  YoloNet *net = cuda->load ((YoloModel *) size->model, 0, NULL, precision, 0, &error);
+  YoloNet *net = cuda->load (model_in (size, precision), 0, NULL, precision, 0, &error);
   YoloExec *exec = net ? cuda->prepare (net, size->batch, size->height, size->width, &error) : NULL;
 
   if (exec == NULL)
@@ -322,7 +377,7 @@ time_network (const Size *size, YoloPrecision precision, YoloCudaDevice *device,
   }
   qsort (us, ROUNDS, sizeof (double), compare_doubles);
   for (guint i = 0; i < plan->n_ops; i++)
-    floor += floor_us (card, op_macs (plan, &plan->ops[i]), op_bytes (plan, &plan->ops[i]));
+    floor += floor_us (card, plan, &plan->ops[i]);
   printf ("| %s | %u | %ux%u | %.0f | %.0f | %.0f | %.0f %% |\n", yolo_precision_name (precision), size->batch, size->height,
       size->width, us[ROUNDS / 2], us[ROUNDS / 2] / size->batch, 1e6 * size->batch / us[ROUNDS / 2],
       100 * floor / us[ROUNDS / 2]);
@@ -339,9 +394,10 @@ print_network (const Size *size)
   CUdeviceptr pixels = yolo_cuda_alloc (device, 2048 * 1620, "a frame", NULL);
 
   device->driver->cuMemsetD8 (pixels, 100, 2048 * 1620);
-  printf ("| precision | batch | size | µs a batch | µs a frame | frames/s | of the half-precision roofline |\n"
+  printf ("| precision | batch | size | µs a batch | µs a frame | frames/s | of the roofline |\n"
       "|---|---|---|---|---|---|---|\n");
   time_network (size, YOLO_PRECISION_FP16, device, &card, pixels);
+  time_network (size, YOLO_PRECISION_INT8, device, &card, pixels);
   if (g_getenv ("YOLO_BENCH_FP32") != NULL)
     time_network (size, YOLO_PRECISION_FP32, device, &card, pixels);
   yolo_cuda_free (device, pixels);
@@ -355,7 +411,7 @@ run_precision (const Size *size, YoloPrecision precision, const YoloFrame *frame
 {
   const YoloBackend *cuda = &yolo_cuda_backend;
   g_autoptr (GError) error = NULL;
-  YoloNet *net = cuda->load ((YoloModel *) size->model, 0, NULL, precision, 0, &error);
+  YoloNet *net = cuda->load (model_in (size, precision), 0, NULL, precision, 0, &error);
   YoloExec *exec = net ? cuda->prepare (net, size->batch, size->height, size->width, &error) : NULL;
 
   if (exec == NULL || !cuda->submit (exec, size->batch, frames, decode, &error) || !cuda->wait (exec, &error))
@@ -364,35 +420,17 @@ run_precision (const Size *size, YoloPrecision precision, const YoloFrame *frame
   cuda->unload (net);
 }
 
-/* Pictures of smooth noise: as much structure as makes every layer work. */
+/* What the anchors of a batch in another precision are off by from fp32's. */
 static void
-print_precision (const Size *size)
+compare_anchors (const Size *size, YoloPrecision precision, const YoloDecode *exact, const YoloDecode *decode)
 {
-  const YoloPrecision precisions[2] = { YOLO_PRECISION_FP32, YOLO_PRECISION_FP16 };
-  g_autofree guint8 *pixels = g_malloc ((gsize) size->batch * 640 * 360 * 3);
-  g_autofree YoloFrame *frames = g_new0 (YoloFrame, size->batch);
-  g_autofree YoloDetection *found = g_new (YoloDetection, 2 * size->batch * 1024);
-  g_autofree YoloDecode *decode = g_new0 (YoloDecode, 2 * size->batch);
   double worst_confidence = 0, worst_box = 0, sum_confidence = 0;
   guint both = 0, classes = 0;
 
-  for (guint i = 0; i < size->batch; i++) {
-    guint8 *p = pixels + (gsize) i * 640 * 360 * 3;
-
-    for (guint y = 0; y < 360; y++)
-      for (guint x = 0; x < 640 * 3; x++)
-        p[y * 640 * 3 + x] = (guint8) (127 + 60 * sin (x / (30. + 7 * i) + y / 50.) + 60 * cos (y / (20. + 3 * i) - x / 90.));
-    frames[i] = (YoloFrame) { .format = YOLO_FORMAT_RGB, .width = 640, .height = 360, .plane = { p }, .stride = { 640 * 3 } };
-  }
-  for (guint k = 0; k < 2; k++) {
-    for (guint i = 0; i < size->batch; i++)
-      decode[k * size->batch + i] = (YoloDecode) { .candidates = found + (k * size->batch + i) * 1024, .capacity = 1024 };
-    run_precision (size, precisions[k], frames, decode + k * size->batch);
-  }
   for (guint i = 0; i < size->batch; i++)
-    for (gsize a = 0; a < decode[i].n; a++)
-      for (gsize b = 0; b < decode[size->batch + i].n; b++) {
-        const YoloDetection *x = &decode[i].candidates[a], *y = &decode[size->batch + i].candidates[b];
+    for (gsize a = 0; a < exact[i].n; a++)
+      for (gsize b = 0; b < decode[i].n; b++) {
+        const YoloDetection *x = &exact[i].candidates[a], *y = &decode[i].candidates[b];
 
         if (x->anchor != y->anchor)
           continue;
@@ -403,8 +441,37 @@ print_precision (const Size *size)
         worst_box = MAX (worst_box, MAX (MAX (fabs (x->x1 - y->x1), fabs (x->y1 - y->y1)),
                 MAX (fabs (x->x2 - y->x2), fabs (x->y2 - y->y2))));
       }
-  printf ("fp16 against fp32: %u anchors compared, %u of another best class; confidence differs by %.5f on average, %.4f at "
-      "most; an edge by %.2f pixels at most\n", both, classes, both ? sum_confidence / both : 0, worst_confidence, worst_box);
+  printf ("%s against fp32: %u anchors compared, %u of another best class; confidence differs by %.5f on average, %.4f at "
+      "most; an edge by %.2f pixels at most\n\n", yolo_precision_name (precision), both, classes,
+      both ? sum_confidence / both : 0, worst_confidence, worst_box);
+}
+
+/* Pictures of smooth noise: as much structure as makes every layer work. */
+static void
+print_precision (const Size *size)
+{
+  const YoloPrecision precisions[] = { YOLO_PRECISION_FP32, YOLO_PRECISION_FP16, YOLO_PRECISION_INT8 };
+  const guint n = size->calibrated ? 3 : 2;
+  g_autofree guint8 *pixels = g_malloc ((gsize) size->batch * 640 * 360 * 3);
+  g_autofree YoloFrame *frames = g_new0 (YoloFrame, size->batch);
+  g_autofree YoloDetection *found = g_new (YoloDetection, n * size->batch * 1024);
+  g_autofree YoloDecode *decode = g_new0 (YoloDecode, n * size->batch);
+
+  for (guint i = 0; i < size->batch; i++) {
+    guint8 *p = pixels + (gsize) i * 640 * 360 * 3;
+
+    for (guint y = 0; y < 360; y++)
+      for (guint x = 0; x < 640 * 3; x++)
+        p[y * 640 * 3 + x] = (guint8) (127 + 60 * sin (x / (30. + 7 * i) + y / 50.) + 60 * cos (y / (20. + 3 * i) - x / 90.));
+    frames[i] = (YoloFrame) { .format = YOLO_FORMAT_RGB, .width = 640, .height = 360, .plane = { p }, .stride = { 640 * 3 } };
+  }
+  for (guint k = 0; k < n; k++) {
+    for (guint i = 0; i < size->batch; i++)
+      decode[k * size->batch + i] = (YoloDecode) { .candidates = found + (k * size->batch + i) * 1024, .capacity = 1024 };
+    run_precision (size, precisions[k], frames, decode + k * size->batch);
+    if (k > 0)
+      compare_anchors (size, precisions[k], decode, decode + k * size->batch);
+  }
 }
 
 int
@@ -413,12 +480,13 @@ main (int argc, char **argv)
   static const struct {
     const char *name;
     void (*run) (const Size *size);
-  } modes[] = { { "plan", print_plan }, { "shapes", print_shapes }, { "layers", print_layers }, { "network", print_network },
+  } modes[] = { { "plan", print_plan }, { "shapes", print_shapes }, { "layers", print_layers },
+    { "layers-int8", print_layers_int8 }, { "network", print_network },
     { "precision", print_precision } };
   g_autoptr (GError) error = NULL;
 
   if (argc < 3) {
-    fprintf (stderr, "usage: bench-cuda plan|shapes|layers|network MODEL [BATCH [HEIGHT WIDTH]]\n");
+    fprintf (stderr, "usage: bench-cuda plan|shapes|layers|layers-int8|network|precision MODEL [BATCH [HEIGHT WIDTH]]\n");
     return 2;
   }
   g_autoptr (YoloModel) model = yolo_model_load (argv[2], &error);
@@ -426,11 +494,13 @@ main (int argc, char **argv)
     fprintf (stderr, "%s\n", error->message);
     return 1;
   }
-  Size size = { model, argc > 3 ? (guint) atoi (argv[3]) : 1, argc > 5 ? (guint) atoi (argv[4]) : model->height,
-    argc > 5 ? (guint) atoi (argv[5]) : model->width };
+  Size size = { .model = model, .batch = argc > 3 ? (guint) atoi (argv[3]) : 1,
+    .height = argc > 5 ? (guint) atoi (argv[4]) : model->height, .width = argc > 5 ? (guint) atoi (argv[5]) : model->width };
+  make_int8 (&size);
   for (guint i = 0; i < G_N_ELEMENTS (modes); i++)
     if (g_str_equal (argv[1], modes[i].name)) {
       modes[i].run (&size);
+      yolo_model_unref (size.int8);
       return 0;
     }
   fprintf (stderr, "%s is no mode\n", argv[1]);
