@@ -11,6 +11,7 @@
 #include "cuda/choices.h"
 #include "cuda/device.h"
 #include "network/backend.h"
+#include "network/int8.h"
 #include "postprocess/decode.h"
 #include "postprocess/letterbox.h"
 #include "postprocess/preprocess.h"
@@ -395,7 +396,9 @@ static int
 run_child (void)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (YoloModel) model = load_model ("v8n-83.onnx");
+  /* in int8 there are grids to upload as well */
+  g_autoptr (YoloModel) floats = load_model ("v8n-qdq-u8.onnx");
+  g_autoptr (YoloModel) model = yolo_model_to_int8 (floats, NULL, YOLO_INT8_SYMMETRIC, &error);
   YoloDecode *decode = make_decode (2, 0);
   Picture pictures[2];
   YoloFrame frames[2];
@@ -405,7 +408,7 @@ run_child (void)
   make_pictures (pictures, 2);
   for (guint i = 0; i < 2; i++)
     frames[i] = pictures[i].frame;
-  YoloNet *net = cuda->load (model, 0, NULL, YOLO_PRECISION_FP32, 0, &error);
+  YoloNet *net = cuda->load (model, 0, NULL, YOLO_PRECISION_INT8, 0, &error);
   if (net != NULL) {
     stage = "prepare";
     exec = cuda->prepare (net, 2, 64, 64, &error);
