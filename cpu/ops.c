@@ -2,7 +2,7 @@
  * are plain loops over channels that the compiler vectorises. */
 
 #include "cpu/kernels.h"
-#include "cpu/simd.h"
+#include "cpu/epilogue.h"
 #include "network/pool.h"
 
 #define CHUNK 256u              /* channels that are worked on at a time, on the stack */
@@ -93,24 +93,6 @@ max_pool (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, 
   }
 }
 
-static void
-convert (const Run *r, char *to, const char *from)
-{
-  guint channels = r->in->channels;
-  gsize size = yolo_dtype_size (r->in->dtype), to_size = yolo_dtype_size (r->out->dtype);
-  float v[CHUNK];
-
-  if (r->same) {
-    memcpy (to, from, channels * size);
-    return;
-  }
-  for (guint c = 0; c < channels; c += CHUNK) {
-    guint m = MIN (CHUNK, channels - c);
-    load_real (v, r->in, from + c * size, c, m);
-    store_real (to + c * to_size, r->out, c, v, m);
-  }
-}
-
 static gboolean
 same_grid (const YoloTensor *a, const YoloTensor *b)
 {
@@ -124,10 +106,23 @@ static void
 upsample_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
 {
   const Run *r = data;
-  guint image = index / r->out->height, y = index % r->out->height;
+  guint image = index / r->out->height, y = index % r->out->height, channels = r->in->channels;
+  gsize size = yolo_dtype_size (r->in->dtype), to_size = yolo_dtype_size (r->out->dtype);
 
-  for (guint x = 0; x < r->out->width; x++)
-    convert (r, yolo_tensor_at (r->out, image, y, x), yolo_tensor_at (r->in, image, y / r->scale, x / r->scale));
+  if (r->same) {
+    for (guint x = 0; x < r->out->width; x++)
+      memcpy (yolo_tensor_at (r->out, image, y, x), yolo_tensor_at (r->in, image, y / r->scale, x / r->scale), channels * size);
+    return;
+  }
+  /* pixels innermost: the grids of some channels stay in registers */
+  for (guint c = 0; c < channels; c += YOLO_LANES) {
+    YoloLanes from = lanes_of (r->in, c, channels - c, FALSE), to = lanes_of (r->out, c, channels - c, TRUE);
+
+    for (guint x = 0; x < r->out->width; x++) {
+      YoloVec v = load_lanes (&from, yolo_tensor_at (r->in, image, y / r->scale, x / r->scale) + c * size);
+      store_lanes (&to, yolo_tensor_at (r->out, image, y, x) + c * to_size, v, TRUE);
+    }
+  }
 }
 
 static void
