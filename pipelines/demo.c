@@ -182,10 +182,16 @@ on_message (GstBus *bus, GstMessage *message, gpointer user_data)
   switch (GST_MESSAGE_TYPE (message)) {
     case GST_MESSAGE_ERROR:{
       g_autoptr (GError) error = NULL;
+      g_autofree char *debug = NULL;
 
       if (!demo->failed) {      /* others follow from the first */
-        gst_message_parse_error (message, &error, NULL);
-        g_printerr ("%sdemo: %s\n", demo->terminal ? "\r\033[K" : "", error->message);
+        const char *last;
+
+        /* which file it is about stands in the last line of what is for programmers */
+        gst_message_parse_error (message, &error, &debug);
+        last = debug != NULL ? strrchr (g_strchomp (debug), '\n') : NULL;
+        g_printerr ("%sdemo: %s%s%s%s\n", demo->terminal ? "\r\033[K" : "", error->message, last ? " (" : "",
+            last ? last + 1 : "", last ? ")" : "");
       }
       demo->failed = TRUE;
       g_main_loop_quit (demo->loop);
