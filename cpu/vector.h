@@ -116,7 +116,7 @@ static inline void
 vec_store_u8 (void *p, YoloVec v, YoloVec zero)
 {
   /* Adding 1.5 * 2^23 leaves the nearest integer in the low bits. */
-  YoloIntVec q = (YoloIntVec) (v + 12582912.f) + (YoloIntVec) (zero + 12582912.f);
+  YoloUintVec q = (YoloUintVec) (v + 12582912.f) + (YoloUintVec) (zero + 12582912.f);
 #ifdef __AVX512F__
   __m128i b = _mm512_cvtepi32_epi8 ((__m512i) q);
 #else
