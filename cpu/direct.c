@@ -424,6 +424,18 @@ row_block (gpointer data, guint index, guint thread)
     }
 }
 
+/* Parts of an image, of at most `block` out of `total`, that come out even for the
+ * threads where there are few of them. */
+static guint
+even_block (guint total, guint block, guint images, guint threads)
+{
+  guint blocks = (total + block - 1) / block;
+
+  if (images * blocks < 8 * threads)
+    blocks = (blocks + threads - 1) / threads * threads;
+  return (total + blocks - 1) / blocks;
+}
+
 static void
 run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor *in, const YoloTensor *residual,
     const YoloTensor *out, guint n, char *memory)
@@ -431,7 +443,8 @@ run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor 
   Run r = { conv, packed, in, residual, out, .direct = in_place (conv, in), .memory = memory };
 
   if (r.direct && conv->stride[0] == 1 && conv->stride[1] == 1) {
-    r.block = CHUNK * YOLO_ROWS;
+    r.block = even_block (out->height * out->width, CHUNK * YOLO_ROWS, n, yolo_pool_threads (pool));
+    r.block = (r.block + YOLO_ROWS - 1) / YOLO_ROWS * YOLO_ROWS;        /* whole tiles */
     r.blocks = (out->height * out->width + r.block - 1) / r.block;
     yolo_pool_run (pool, n * r.blocks, flat_block, &r);
     return;
@@ -442,7 +455,7 @@ run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor 
   for (guint ky = 0; ky < conv->kernel[0]; ky++)
     for (guint kx = 0; kx < conv->kernel[1]; kx++)
       r.taps[ky * conv->kernel[1] + kx] = ky * conv->dilation[0] * r.row + kx * conv->dilation[1] * r.pixel;
-  r.block = block_rows (conv, in);
+  r.block = even_block (out->height, block_rows (conv, in), n, yolo_pool_threads (pool));
   r.blocks = (out->height + r.block - 1) / r.block;
   yolo_pool_run (pool, n * r.blocks, row_block, &r);
 }
