@@ -1621,6 +1621,7 @@ static gboolean
 start_calibration (GstYoloInfer *self, GError **error)
 {
   g_autofree gchar *file = NULL;
+  g_autoptr (GError) reason = NULL;
   YoloCalibratorConfig config = { .model_file = self->model->path };
   guint frames;
 
@@ -1636,6 +1637,11 @@ start_calibration (GstYoloInfer *self, GError **error)
   GST_OBJECT_UNLOCK (self);
   if (file == NULL)
     return TRUE;
+  /* before it has taken minutes */
+  if (!yolo_calibration_check_path (file, &reason)) {
+    g_set_error_literal (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_WRITE, reason->message);
+    return FALSE;
+  }
   self->calibration = yolo_calibrate_new (GST_BASE_TRANSFORM_SINK_PAD (self), &config, file, frames, error);
   return self->calibration != NULL;
 }

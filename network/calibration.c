@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define VERSION "yolo-calibration 1"
 #define MAX_SIZE (16 << 20)     /* bytes of a table */
@@ -105,11 +106,27 @@ to_text (const YoloCalibration *calibration, const YoloModel *model)
 }
 
 gboolean
+yolo_calibration_check_path (const char *path, GError **error)
+{
+  g_autofree char *folder = g_path_get_dirname (path);
+  struct stat info;
+
+  if (stat (path, &info) == 0 && !S_ISREG (info.st_mode))
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_FILE, "cannot write the calibration table: %s is no regular file", path);
+  if (access (folder, W_OK | X_OK) != 0)
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_FILE, "cannot write the calibration table %s: %s", path,
+        g_strerror (errno));
+  return TRUE;
+}
+
+gboolean
 yolo_calibration_save (const YoloCalibration *calibration, const YoloModel *model, const char *path, GError **error)
 {
   g_autofree char *text = to_text (calibration, model);
   g_autoptr (GError) reason = NULL;
 
+  if (!yolo_calibration_check_path (path, error))
+    return FALSE;
   if (!g_file_set_contents (path, text, -1, &reason))
     return yolo_network_fail (error, YOLO_NETWORK_ERROR_FILE, "cannot write the calibration table: %s", reason->message);
   return TRUE;

@@ -41,6 +41,10 @@ YoloCalibration *yolo_calibration_new (const YoloModel *model);
 void yolo_calibration_free (YoloCalibration *calibration);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloCalibration, yolo_calibration_free)
 
+/* Whether a table could be written there: a folder that takes files, and what is
+ * replaced is a regular file. Error: FILE. */
+gboolean yolo_calibration_check_path (const char *path, GError **error);
+
 /**
  * yolo_calibration_save:
  *

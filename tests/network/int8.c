@@ -161,6 +161,9 @@ test_files (void)
   g_assert_null (yolo_calibration_load ("/", model, &error));
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FORMAT);
   g_clear_error (&error);
+  g_assert_false (yolo_calibration_save (table, model, "/dev/null", &error));
+  g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FILE);
+  g_clear_error (&error);
   g_assert_false (yolo_calibration_save (table, model, "/nowhere/at/all.int8", &error));
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FILE);
 }
