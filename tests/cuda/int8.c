@@ -584,6 +584,7 @@ main (int argc, char **argv)
     { "micro-qdq-depthwise.onnx", -1, 32, 32, 1 }, { "micro-qdq-relu.onnx", -1, 32, 32, 2 },
     { "micro-qdq-s8-all.onnx", -1, 32, 96, 1 }, { "micro-qdq-s8-dfl.onnx", -1, 32, 32, 1 },
     { "micro-qdq-u8-conv.onnx", -1, 64, 32, 1 }, { "micro-qdq-u8-readers.onnx", -1, 32, 32, 1 },
+    { "micro-qdq-apart.onnx", -1, 32, 32, 1 },
   };
   g_autoptr (GError) error = NULL;
   int result;

@@ -618,6 +618,36 @@ def quantised(model, how, exclude, **options):
         return shortened(onnx.load(b))
 
 
+def set_apart(model):
+    """Gives each part of a Concat a grid of its own, as quantisers do that look at one tensor
+    at a time; onnxruntime's has them share one."""
+    producer = {out: n for n in model.graph.node for out in n.output}
+    values = {i.name: i for i in model.graph.initializer}
+    for concat in [n for n in model.graph.node if n.op_type == 'Concat']:
+        for k, name in enumerate(concat.input):
+            after = producer.get(name)
+            before = producer.get(after.input[0]) if after is not None and after.op_type == 'DequantizeLinear' else None
+            if before is None or before.op_type != 'QuantizeLinear':
+                continue
+            scale = numpy_helper.to_array(values[before.input[1]])
+            apart = '%s_%d' % (before.input[1], k)
+            if apart not in values:
+                values[apart] = numpy_helper.from_array((scale * np.float32(1 + .3 * k)).astype(np.float32), apart)
+                model.graph.initializer.append(values[apart])
+            before.input[1] = after.input[1] = apart
+    onnx.checker.check_model(model)
+    return model
+
+
+def last_concat(nodes):
+    """The last Concat, and the convolution and SiLU that read it."""
+    names = [max((n for n in nodes if n.op_type == 'Concat'), key=nodes.index)]
+    for n in nodes:
+        if len(names) < 4 and any(o in n.input for m in names for o in m.output):
+            names.append(n)
+    return [n.name for n in names]
+
+
 def check_output(g, model, reference):
     """That the file as a whole says what its maps say."""
     batch, height, width, _, maps = reference
@@ -707,6 +737,7 @@ MODELS = {
     'micro-qdq-depthwise': dict(MICRO_QDQ, quantise='u8', opset=13, net=dict(width=5, depthwise=True),
                                 options=dict(per_channel=True)),
     'micro-qdq-relu': dict(MICRO_QDQ, quantise='u8', act='ReLU', options=dict(per_channel=True)),
+    'micro-qdq-apart': dict(MICRO_QDQ, quantise='u8', apart=True),
 }
 
 
@@ -715,6 +746,7 @@ def build(name, spec, index):
     spec = dict(spec)
     arch, net, file = spec.pop('arch', 'v8'), spec.pop('net', {}), spec.pop('file', {})
     also, quantise, options = spec.pop('also', []), spec.pop('quantise', None), spec.pop('options', {})
+    apart = spec.pop('apart', False)
     names, meta, decode_too = spec.pop('names', None), spec.pop('meta', {}), spec.pop('decode_too', False)
     g = Graph(seed=index + 1, **spec)
     {'v8': yolov8, 'v5u': yolov5u, 'micro': micro}[arch](g, **net)
@@ -727,8 +759,12 @@ def build(name, spec, index):
         names = {i: ALPHABET[i] if g.classes <= 4 else 'class %d' % i for i in range(g.classes)}
     model = g.model(metadata(g, names) if meta is not None else {}, **file)
     if quantise:
-        decode = [] if decode_too else [n.name for n in model.graph.node[first:]]
-        model = quantised(model, quantise, decode, **options)
+        floats = [] if decode_too else [n.name for n in model.graph.node[first:]]
+        if apart:
+            floats += last_concat(list(model.graph.node[:first]))
+        model = quantised(model, quantise, floats, **options)
+        if apart:
+            model = set_apart(model)
     kinds = ['float', 'int8'] if quantise else ['float']
     references = []
     for batch, height, width in [(g.batch, g.height, g.width)] + also:
