@@ -33,6 +33,14 @@ def substitute(command):
     return command
 
 
+def is_written(path):
+    """Who joins a camera between two key frames gets grey pictures first, with nothing in them."""
+    if not os.path.exists(path) or os.path.getsize(path) < 1000:
+        return False
+    with open(path, 'rb') as file:
+        return not path.endswith('.jsonl') or b'"confidence"' in file.read()
+
+
 def run_until_written(command, files, variables):
     """Runs a command without an end until its files have grown, then Ctrl-C."""
     process = subprocess.Popen(['bash', '-c', 'exec ' + command], cwd=folder(), text=True,
@@ -45,7 +53,7 @@ def run_until_written(command, files, variables):
                 break
             except subprocess.TimeoutExpired:
                 pass
-            if files and all(os.path.exists(f) and os.path.getsize(f) > 1000 for f in files):
+            if files and all(is_written(f) for f in files):
                 break
         # Without a file there is only the time to go by.
         assert files or process.poll() is None, process.stdout.read()
