@@ -29,7 +29,7 @@ typedef enum {
  * multiplied by the scales of the input channels, divided by the multiplier
  * max |w| / 127, and rounded, a few of them to the farther neighbour so that the
  * errors of each input channel's taps, and of all, add up to half a step at most
- * (after the sum-preserving rounding of error diffusion); where the file brings 8-bit weights, they are
+ * (sum-preserving rounding); where the file brings 8-bit weights, they are
  * taken as they are. A convolution sums in int32, from there on it is floats:
  * act (sum * multiplier + bias) [+ residual], rounded to the output's grid. What
  * a file rounds in between (YoloInt8Conv.sum, sigmoid, act) is rounded in the

@@ -103,6 +103,31 @@ test_table (void)
   }
 }
 
+/* Each layer's error is its own: were those before it in int8 as well, none behind the
+ * worst had less. */
+static void
+test_alone (void)
+{
+  g_autofree char *path = data_file ("v8n.onnx");
+  g_autoptr (YoloCalibrator) calibrator = calibrator_new (path, 1);
+  g_autoptr (YoloCalibration) table = NULL;
+  float most = 0, least = 0;            /* of those behind the worst so far */
+
+  add_frames (calibrator, 4, FALSE);
+  table = yolo_calibrator_finish (calibrator, NULL, NULL, NULL, NULL);
+  g_assert_nonnull (table);
+  for (guint i = 0; i < table->n_layers; i++) {
+    float error = table->layers[i].error;
+
+    if (error == 0)
+      continue;
+    if (error > most)
+      most = least = error;
+    least = MIN (least, error);
+  }
+  g_assert_cmpfloat (least, <, .01f * most);
+}
+
 /* The same frames give the same table. */
 static void
 test_repeatable (void)
@@ -290,6 +315,7 @@ main (int argc, char **argv)
   }
   folder = g_dir_make_tmp ("yolo-calibrate-XXXXXX", NULL);
   g_test_add_func ("/calibrate/table", test_table);
+  g_test_add_func ("/calibrate/alone", test_alone);
   g_test_add_func ("/calibrate/repeatable", test_repeatable);
   g_test_add_func ("/calibrate/refused", test_refused);
   g_test_add_func ("/calibrate/black", test_black);

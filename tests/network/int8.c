@@ -207,6 +207,16 @@ plan_of (YoloModel *model, YoloInt8Kind kind, const YoloCalibration *table)
   return plan;
 }
 
+/* Whether a grid spans one of the ranges of make_table(), [-.25, 1/3 + i]. */
+static void
+check_grid (YoloInt8Kind kind, float scale, gint32 zero)
+{
+  float low = kind == YOLO_INT8_SYMMETRIC ? 0 : -.25f, high = (kind == YOLO_INT8_SYMMETRIC ? 127 : 255) * scale + low;
+
+  g_assert_cmpfloat_with_epsilon (high - 1.f / 3, rintf (high - 1.f / 3), 1e-3);
+  g_assert_cmpfloat (fabsf (-(float) zero * scale - low), <=, .501f * scale);
+}
+
 /* Nothing is converted where all is in int8, and floats are nowhere but in the head's maps. */
 static void
 test_all_int8 (void)
@@ -236,6 +246,8 @@ test_all_int8 (void)
           g_assert_cmpint (b->zero[c], ==, 0);
         else
           g_assert_true (b->zero[c] >= 0 && b->zero[c] <= 255);
+        if (i != plan->input)
+          check_grid (kind, b->scale[c], b->zero[c]);
       }
     }
     g_assert_cmpuint (floats, ==, 2 * model->n_levels);

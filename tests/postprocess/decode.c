@@ -186,6 +186,64 @@ decode_one (const float *cls, int n_classes, const float *box, float confidence,
   return d;
 }
 
+static double
+plain_steps (YoloSteps steps, double x)
+{
+  double k = rint (x / steps.step);
+
+  return (k < steps.low ? steps.low : k > steps.high ? steps.high : k) * steps.step;
+}
+
+/* A quantised file's sides: the softmax on its steps, the bins as they are, the
+ * distance on its own steps. What is near the edge of two steps may be on either. */
+static void
+test_rounding (void)
+{
+  Random r = random_new (7);
+  float bins[16];
+
+  for (int i = 0; i < 16; i++)
+    bins[i] = (float) i * 1.01f;
+  for (int round = 0; round < 2000; round++) {
+    const YoloSideRounding rounding = {
+      .softmax = { 1 / 256.f, 0, round % 3 ? 255 : 100 }, .distance = { round % 2 ? .06f : 0, -20, 180 }, .bins = bins,
+    };
+    const float cls = 2, step = rounding.distance.step;
+    float box[64];
+    double side[4], near = 0;
+    YoloDetection out;
+    const YoloLevel level = { .box = box, .cls = &cls, .box_stride = 64, .cls_stride = 1, .width = 1, .height = 1, .stride = 8 };
+    YoloDecode d = { .confidence = .25f, .rounding = &rounding, .candidates = &out, .capacity = 1 };
+
+    for (int i = 0; i < 64; i++)
+      box[i] = (float) (4 * random_normal (&r));
+    for (int s = 0; s < 4; s++) {
+      double sum = 0;
+      side[s] = 0;
+      for (int i = 0; i < 16; i++)
+        sum += exp ((double) box[s * 16 + i]);
+      for (int i = 0; i < 16; i++) {
+        double p = exp ((double) box[s * 16 + i]) / sum, part = fabs (p * 256 - floor (p * 256) - .5);
+        near = part < 1e-3 ? 1 : near;
+        side[s] += plain_steps (rounding.softmax, p) * (double) bins[i];
+      }
+      if (step != 0) {
+        double q = side[s] / (double) step;
+        near = fabs (q - floor (q) - .5) < 1e-3 ? 1 : near;
+        side[s] = plain_steps (rounding.distance, side[s]);
+      }
+    }
+    if (near != 0)
+      continue;
+    yolo_decode (&level, 1, 16, 1, &d);
+    g_assert_cmpuint (d.n, ==, 1);
+    g_assert_cmpfloat_with_epsilon (out.x1, (.5 - side[0]) * 8, 1e-3);
+    g_assert_cmpfloat_with_epsilon (out.y1, (.5 - side[1]) * 8, 1e-3);
+    g_assert_cmpfloat_with_epsilon (out.x2, (.5 + side[2]) * 8, 1e-3);
+    g_assert_cmpfloat_with_epsilon (out.y2, (.5 + side[3]) * 8, 1e-3);
+  }
+}
+
 /* A confidence is kept if it is above the threshold, to the last bit. */
 static void
 test_boundary (void)
@@ -271,6 +329,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/decode/random", test_random);
+  g_test_add_func ("/decode/rounding", test_rounding);
   g_test_add_func ("/decode/boundary", test_boundary);
   g_test_add_func ("/decode/ties", test_ties);
   g_test_add_func ("/decode/not-finite", test_not_finite);
