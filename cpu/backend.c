@@ -35,7 +35,7 @@ typedef struct {
   const void *packed;           /* the net's */
   YoloDnnlConv *dnnl;
   /* oneDNN takes dense tensors of one image: what is none is copied. NULL: used as it is */
-  YoloTensor dense_in, dense_out, dense_residual;
+  YoloTensor dense_in, dense_out;
 } Step;
 
 typedef struct {
@@ -270,13 +270,12 @@ ready_conv (CpuExec *e, Step *s, gsize *used, GError **error)
 
   YoloDType type = e->base.plan->dtype, out = s->out.dtype == YOLO_F32 ? YOLO_F32 : type;
   s->dnnl = yolo_dnnl_conv_new (e->net->dnnl, s->op->conv, s->in.height, s->in.width, type,
-      out, s->residual.data != NULL, error);
+      out, error);
   if (!s->dnnl)
     return FALSE;
   *used = ALIGN (yolo_dnnl_conv_scratch (s->dnnl));
   s->dense_in = stand_in (&s->in, type, used);
   s->dense_out = stand_in (&s->out, out, used);
-  s->dense_residual = stand_in (&s->residual, out, used);
   return TRUE;
 }
 
@@ -325,7 +324,7 @@ prepare (YoloNet *base, guint batch, guint height, guint width, GError **error)
     return NULL;
   }
   for (guint i = 0; i < plan->n_ops; i++) {
-    YoloTensor *t[] = { &e->steps[i].dense_in, &e->steps[i].dense_out, &e->steps[i].dense_residual };
+    YoloTensor *t[] = { &e->steps[i].dense_in, &e->steps[i].dense_out };
     for (guint k = 0; k < G_N_ELEMENTS (t); k++)
       if (t[k]->channels)
         t[k]->data = e->scratch + GPOINTER_TO_SIZE (t[k]->data);
@@ -353,15 +352,13 @@ run_dnnl (CpuExec *e, Step *s, guint n, GError **error)
       ops->copy (e->net->pool, &in, &s->dense_in, 1);
       in = s->dense_in;
     }
-    if (s->dense_residual.data) {
-      ops->copy (e->net->pool, &residual, &s->dense_residual, 1);
-      residual = s->dense_residual;
-    }
     if (s->dense_out.data)
       target = s->dense_out;
-    if (!yolo_dnnl_conv_run (s->dnnl, in.data, residual.data, target.data, e->scratch, error))
+    if (!yolo_dnnl_conv_run (s->dnnl, in.data, target.data, e->scratch, error))
       return FALSE;
-    if (s->dense_out.data)
+    if (residual.data)
+      ops->add (e->net->pool, &target, &residual, &out, 1);
+    else if (s->dense_out.data)
       ops->copy (e->net->pool, &target, &out, 1);
   }
   return TRUE;

@@ -118,7 +118,7 @@ struct _YoloDnnlWeights {
   GArray *packed;               /* Packed */
 };
 
-enum { ARG_IN, ARG_WEIGHTS, ARG_BIAS, ARG_OUT, ARG_SCRATCH, ARG_RESIDUAL, N_ARGS };
+enum { ARG_IN, ARG_WEIGHTS, ARG_BIAS, ARG_OUT, ARG_SCRATCH, N_ARGS };
 
 struct _YoloDnnlConv {
   YoloDnnlWeights *weights;
@@ -246,7 +246,7 @@ add_arg (YoloDnnlConv *c, int kind, const Desc *desc, void *data)
 }
 
 static gboolean
-set_attr (dnnl_primitive_attr_t attr, YoloActivation act, const Desc *residual)
+set_attr (dnnl_primitive_attr_t attr, YoloActivation act)
 {
   dnnl_post_ops_t ops;
   if (dnnl_primitive_attr_set_scratchpad_mode (attr, dnnl_scratchpad_mode_user) != dnnl_success
@@ -259,8 +259,6 @@ set_attr (dnnl_primitive_attr_t attr, YoloActivation act, const Desc *residual)
     ok = append_eltwise (ops, dnnl_eltwise_relu, 0);
   else if (act == YOLO_ACT_SIGMOID)
     ok = append_eltwise (ops, dnnl_eltwise_logistic, 0);
-  if (ok && residual)
-    ok = dnnl_post_ops_append_binary (ops, dnnl_binary_add, DESC_PTR (*residual)) == dnnl_success;
   ok = ok && dnnl_primitive_attr_set_post_ops (attr, ops) == dnnl_success;
   dnnl_post_ops_destroy (ops);
   return ok;
@@ -268,7 +266,7 @@ set_attr (dnnl_primitive_attr_t attr, YoloActivation act, const Desc *residual)
 
 YoloDnnlConv *
 yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv, guint height, guint width,
-    YoloDType in, YoloDType out, gboolean residual, GError **error)
+    YoloDType in, YoloDType out, GError **error)
 {
   YoloDnnlConv *c = g_new0 (YoloDnnlConv, 1);
   c->weights = weights;
@@ -287,7 +285,7 @@ yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv, guint height
       && desc_init (&bias, 1, bias_dims, dnnl_f32, dnnl_x)
       && desc_init (&w, n, w_dims, dnnl_type (in), dnnl_format_tag_any)
       && dnnl_primitive_attr_create (&attr) == dnnl_success
-      && set_attr (attr, conv->act, residual ? &dst : NULL)
+      && set_attr (attr, conv->act)
       && conv_desc_create (&c->pd, weights->engine, &src, &w, &bias, &dst, stride, dilation, pad, attr)
       && dnnl_primitive_create (&c->primitive, c->pd) == dnnl_success
       && desc_query (&chosen, c->pd, dnnl_query_weights_md)
@@ -298,9 +296,7 @@ yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv, guint height
     ok = ok && c->args[ARG_WEIGHTS].memory
         && add_arg (c, DNNL_ARG_BIAS, &bias, (void *) conv->bias)
         && add_arg (c, DNNL_ARG_DST, &dst, DNNL_MEMORY_NONE)
-        && add_arg (c, DNNL_ARG_SCRATCHPAD, &scratch, DNNL_MEMORY_NONE)
-        && (!residual || add_arg (c, DNNL_ARG_ATTR_MULTIPLE_POST_OP (conv->act != YOLO_ACT_NONE)
-            | DNNL_ARG_SRC_1, &dst, DNNL_MEMORY_NONE));
+        && add_arg (c, DNNL_ARG_SCRATCHPAD, &scratch, DNNL_MEMORY_NONE);
   }
   if (attr)
     dnnl_primitive_attr_destroy (attr);
@@ -348,12 +344,11 @@ yolo_dnnl_conv_impl (const YoloDnnlConv *c)
 }
 
 gboolean
-yolo_dnnl_conv_run (YoloDnnlConv *c, void *in, void *residual, void *out, void *scratch, GError **error)
+yolo_dnnl_conv_run (YoloDnnlConv *c, void *in, void *out, void *scratch, GError **error)
 {
   gboolean ok = dnnl_memory_set_data_handle (c->args[ARG_IN].memory, in) == dnnl_success
       && dnnl_memory_set_data_handle (c->args[ARG_OUT].memory, out) == dnnl_success
       && dnnl_memory_set_data_handle (c->args[ARG_SCRATCH].memory, scratch) == dnnl_success
-      && (!residual || dnnl_memory_set_data_handle (c->args[ARG_RESIDUAL].memory, residual) == dnnl_success)
       && dnnl_primitive_execute (c->primitive, c->weights->stream, c->n_args, c->args) == dnnl_success
       && dnnl_stream_wait (c->weights->stream) == dnnl_success;
   if (!ok)
