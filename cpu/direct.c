@@ -82,8 +82,13 @@ packed_size (const YoloConv *conv)
 static void
 pack_header (const YoloConv *conv, Header h)
 {
+  gsize per_channel = (gsize) conv->in_channels * n_taps (conv);
+
   memcpy (h.multiplier, conv->int8->multiplier, conv->out_channels * sizeof (float));
   memcpy (h.offset, conv->int8->offset, conv->out_channels * sizeof (gint32));
+  for (guint o = 0; o < conv->out_channels; o++)
+    for (gsize k = 0; k < per_channel; k++)
+      h.offset[o] -= BYTE_BIAS * conv->int8->weights[o * per_channel + k];
   for (guint i = 0; i < conv->in_channels; i++) {
     if (PER == 4)
       ((guint8 *) h.padding)[i] = (guint8) conv->int8->zero[i];

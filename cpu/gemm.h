@@ -4,7 +4,7 @@
  *
  * An element of A is a float, or neighbouring channels that are multiplied and
  * added in one instruction: a pair of bf16 (AVX512_BF16), twice the arithmetic,
- * four bytes (VNNI), four times of it, or a pair of int16. */
+ * four bytes (VNNI; Arm's dot products), four times of it, or a pair of int16. */
 
 #ifndef YOLO_CPU_GEMM_H
 #define YOLO_CPU_GEMM_H
@@ -42,7 +42,7 @@ typedef enum {
 } YoloElement;
 
 /* What this file is compiled for. */
-#if defined (YOLO_INT8) && (defined (__AVX512VNNI__) || defined (__AVXVNNI__))
+#if defined (YOLO_INT8) && (defined (__AVX512VNNI__) || defined (__AVXVNNI__) || defined (__ARM_FEATURE_DOTPROD))
 # define ELEMENT ELEMENT_U8
 # define PER 4u                 /* channels of an element, which has 4 bytes */
 #elif defined (YOLO_INT8)
@@ -54,6 +54,13 @@ typedef enum {
 #else
 # define ELEMENT ELEMENT_F32
 # define PER 1u
+#endif
+
+/* What is taken off every byte of A: Arm's first dot products have no unsigned ones. */
+#if defined (__ARM_FEATURE_DOTPROD) && !defined (__ARM_FEATURE_MATMUL_INT8)
+# define BYTE_BIAS 128
+#else
+# define BYTE_BIAS 0
 #endif
 
 /* sum + x * w, x the same element for all lanes. */
@@ -76,6 +83,13 @@ multiply_add (YoloVec sum, const char *x, YoloVec w, const YoloElement element)
 #elif defined (__AVXVNNI__)
     case ELEMENT_U8:
       return (YoloVec) _mm256_dpbusd_avx_epi32 ((__m256i) sum, _mm256_set1_epi32 (i), (__m256i) w);
+#elif defined (__ARM_FEATURE_MATMUL_INT8)
+    case ELEMENT_U8:
+      return (YoloVec) vsudotq_lane_s32 ((int32x4_t) sum, (int8x16_t) w, vcreate_u8 ((guint32) i), 0);
+#elif defined (__ARM_FEATURE_DOTPROD)
+    case ELEMENT_U8:
+      return (YoloVec) vdotq_lane_s32 ((int32x4_t) sum, (int8x16_t) w,
+          veor_s8 (vcreate_s8 ((guint32) i), vdup_n_s8 (-BYTE_BIAS)), 0);
 #endif
     case ELEMENT_S16: {
 #if defined (__AVX512BW__)

@@ -1,7 +1,10 @@
 #include "cpu/kernels.h"
 
-#ifdef YOLO_X86_VARIANTS
-#include <cpuid.h>
+#if defined (YOLO_X86_VARIANTS)
+# include <cpuid.h>
+#elif defined (YOLO_ARM_VARIANTS)
+# include <asm/hwcap.h>
+# include <sys/auxv.h>
 #endif
 
 #define DECLARE(isa) \
@@ -13,6 +16,9 @@ DECLARE (v3)
 DECLARE (v4)
 extern const YoloConvKernel yolo_direct_v4_bf16, yolo_winograd_v4_bf16;
 extern const YoloConvKernel yolo_direct_int8_v4_vnni, yolo_direct_int8_v3_vnni;
+#endif
+#ifdef YOLO_ARM_VARIANTS
+extern const YoloConvKernel yolo_direct_int8_i8mm, yolo_direct_int8_dotprod;
 #endif
 
 #ifdef YOLO_X86_VARIANTS
@@ -41,6 +47,9 @@ yolo_cpu_kernels (guint i)
   static gsize once;
 
   if (g_once_init_enter (&once)) {
+    YoloKernels baseline = { "baseline", FALSE, FALSE, &yolo_ops_baseline, &yolo_direct_baseline,
+      &yolo_winograd_baseline, NULL, &yolo_direct_int8_baseline };
+
 #ifdef YOLO_X86_VARIANTS
     __builtin_cpu_init ();
     gboolean v3 = __builtin_cpu_supports ("avx2") && __builtin_cpu_supports ("fma")
@@ -68,10 +77,22 @@ yolo_cpu_kernels (guint i)
     }
     if (v3)
       sets[n++] = with_v3;
+    baseline.bf16 = bf16;
+    baseline.amx = amx;
 #endif
-    sets[n] = (YoloKernels) { "baseline", n > 0 && sets[0].bf16, n > 0 && sets[0].amx, &yolo_ops_baseline, &yolo_direct_baseline,
-      &yolo_winograd_baseline, NULL, &yolo_direct_int8_baseline };
-    n++;
+#ifdef YOLO_ARM_VARIANTS
+    if (getauxval (AT_HWCAP2) & HWCAP2_I8MM) {
+      sets[n] = baseline;
+      sets[n].name = "Armv8, i8mm";
+      sets[n++].direct_int8 = &yolo_direct_int8_i8mm;
+    }
+    if (getauxval (AT_HWCAP) & HWCAP_ASIMDDP) {
+      sets[n] = baseline;
+      sets[n].name = "Armv8, dotprod";
+      sets[n++].direct_int8 = &yolo_direct_int8_dotprod;
+    }
+#endif
+    sets[n++] = baseline;
     g_once_init_leave (&once, 1);
   }
   return i < n ? &sets[i] : NULL;

@@ -23,7 +23,7 @@ typedef struct {
 } YoloOps;
 
 typedef struct {
-  const char *name;             /* "baseline", "x86-64-v3", "x86-64-v4, VNNI" */
+  const char *name;             /* "baseline", "x86-64-v3", "x86-64-v4, VNNI", "Armv8, dotprod" */
   gboolean bf16;                /* the CPU multiplies bf16 */
   gboolean amx;                 /* and in tiles, many times faster than anything else */
   const YoloOps *ops;

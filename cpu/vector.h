@@ -6,8 +6,10 @@
 
 #include "cpu/simd.h"
 
-#ifdef __SSE2__
+#if defined (__SSE2__)
 # include <immintrin.h>
+#elif defined (__ARM_NEON)
+# include <arm_neon.h>
 #endif
 
 #if defined (__AVX512F__)
