@@ -79,7 +79,7 @@ git -c safe.directory='*' ls-files -z --cached --others --exclude-standard \
 mkdir -p "$root/src/yolo/.cache"
 for folder in .cache/*; do
   case $folder in
-    *debian13*|*.log) ;;
+    *debian13*|*arm64*|*.log) ;;
     *) [ -e "$folder" ] && cp -a "$folder" "$root/src/yolo/.cache/" ;;
   esac
 done

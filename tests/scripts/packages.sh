@@ -2,10 +2,9 @@
 # The packages that this project needs, under the names that Debian and Ubuntu
 # share, and the installing of what is missing. To be sourced.
 
-build_packages='gcc libc6-dev meson ninja-build pkg-config
-  libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
-  libdnnl-dev libprotobuf-c-dev protobuf-c-compiler
-  libjson-glib-dev libpango1.0-dev libcairo2-dev'
+library_packages='libc6-dev libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
+  libdnnl-dev libprotobuf-c-dev libjson-glib-dev libpango1.0-dev libcairo2-dev'
+build_packages="gcc meson ninja-build pkg-config protobuf-c-compiler $library_packages"
 
 # Demuxers, decoders, encoders and the tools; pip fetches the demo's model.
 run_packages='gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
