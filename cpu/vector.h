@@ -127,50 +127,25 @@ vec_store_u8 (void *p, YoloVec v, YoloVec zero)
   memcpy (p, &b, YOLO_LANES);
 }
 
-/* e^x for -87 <= x <= 88, relative error below 3e-7: 2^n e^r with r within
- * half of ln 2 and e^r by its Taylor polynomial of degree 6. */
-static inline YoloVec
-vec_exp (YoloVec x)
-{
-#ifdef __AVX512F__
-  YoloVec n = (YoloVec) _mm512_roundscale_ps ((__m512) (x * 1.44269504f), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-#else
-  /* Adding 1.5 * 2^23 leaves the nearest integer in the low bits. */
-  const YoloVec magic = vec_set (12582912.f);
-  YoloVec shifted = x * 1.44269504f + magic, n = shifted - magic;
-#endif
-  YoloVec r = x - n * 0.693359375f - n * -2.12194440e-4f;
-  YoloVec p = vec_set (1.f / 720);
-  p = p * r + 1.f / 120;
-  p = p * r + 1.f / 24;
-  p = p * r + 1.f / 6;
-  p = p * r + 0.5f;
-  p = p * r + 1;
-  p = p * r + 1;
-#ifdef __AVX512F__
-  return (YoloVec) _mm512_scalef_ps ((__m512) p, (__m512) n);
-#else
-  return (YoloVec) ((YoloIntVec) p + ((YoloIntVec) shifted << 23));
-#endif
-}
-
-/* 1 / x for normal x with a normal inverse, to 2^-23: a division takes four times as long. */
-static inline YoloVec
-vec_inverse (YoloVec x)
-{
-#ifdef __AVX512F__
-  YoloVec r = (YoloVec) _mm512_rcp14_ps ((__m512) x);
-  return r * (2.f - x * r);
-#else
-  return 1.f / x;
-#endif
-}
-
+/* 1 / (1 + e^-x) to 2e-7, by the quotient of polynomials that Eigen and ONNX Runtime
+ * (MlasComputeLogistic) take, to the last bit: what a quantised file rounds behind it
+ * falls to the same side. */
 static inline YoloVec
 vec_sigmoid (YoloVec x)
 {
-  YoloVec c = vec_max (vec_min (x, vec_set (87.f)), vec_set (-87.f));
-  return vec_inverse (1.f + vec_exp (-c));
+  YoloVec c = vec_max (vec_min (x, vec_set (18.f)), vec_set (-18.f)), s = c * c;
+  YoloVec p = vec_set (4.37031012579801e-11f), q = vec_set (6.10247389755681e-13f);
+
+  p = p * s + 1.15627324459942e-07f;
+  p = p * s + 6.08574864600143e-05f;
+  p = p * s + 8.51377133304701e-03f;
+  p = p * s + 2.48287947061529e-01f;
+  q = q * s + 5.76102136993427e-09f;
+  q = q * s + 6.29106785017040e-06f;
+  q = q * s + 1.70198817374094e-03f;
+  q = q * s + 1.16817656904453e-01f;
+  q = q * s + 9.93151921023180e-01f;
+  return vec_max (p * c / q + .5f, vec_set (0));
 }
 
 /* SiLU to a part in 10000, a fortieth of the largest number's step in 8 bits:
