@@ -36,6 +36,7 @@ typedef struct {
   YoloDnnlConv *dnnl;
   /* oneDNN takes dense tensors of one image: what is none is copied. NULL: used as it is */
   YoloTensor dense_in, dense_out;
+  gsize scratch;                /* where in the scratch oneDNN's begins */
 } Step;
 
 typedef struct {
@@ -213,9 +214,13 @@ allocate (gsize size, GError **error)
 static YoloTensor
 stand_in (const YoloTensor *t, YoloDType dtype, gsize *used)
 {
-  if (!t->data || (yolo_tensor_dense (t) && t->dtype == dtype))
+  if (yolo_tensor_dense (t) && t->dtype == dtype)
     return (YoloTensor) { 0 };
   YoloTensor d = yolo_tensor_make (GSIZE_TO_POINTER (*used), t->height, t->width, t->channels, dtype);
+  if (t->dtype == dtype) {
+    d.scale = t->scale;
+    d.zero = t->zero;
+  }
   *used += ALIGN (d.image);
   return d;
 }
@@ -228,7 +233,7 @@ choose (const CpuNet *net, const Step *s, YoloDType type)
   const YoloConv *conv = s->op->conv;
 
   if (conv->int8)
-    return k->direct_int8;
+    return k->amx_int8 && yolo_dnnl_has_int8 (conv, &s->in, &s->out) ? NULL : k->direct_int8;
   if (type == YOLO_BF16 && k->amx)
     return NULL;
   if (k->winograd->supports (conv) && conv->in_channels >= 16)
@@ -268,14 +273,19 @@ ready_conv (CpuExec *e, Step *s, gsize *used, GError **error)
     return s->packed != NULL;
   }
 
-  YoloDType type = e->base.plan->dtype, out = s->out.dtype == YOLO_F32 ? YOLO_F32 : type;
-  s->dnnl = yolo_dnnl_conv_new (e->net->dnnl, s->op->conv, s->in.height, s->in.width, type,
-      out, error);
+  YoloDType type = e->base.plan->dtype;
+  /* bytes are written at once only if there is no residual to add */
+  YoloDType out = s->out.dtype == YOLO_F32 || (s->op->conv->int8 && s->residual.data) ? YOLO_F32
+      : s->op->conv->int8 ? YOLO_U8 : type;
+
+  s->dense_in = stand_in (&s->in, s->op->conv->int8 ? YOLO_U8 : type, used);
+  s->dense_out = stand_in (&s->out, out, used);
+  s->dnnl = yolo_dnnl_conv_new (e->net->dnnl, s->op->conv, s->dense_in.channels ? &s->dense_in : &s->in,
+      s->dense_out.channels ? &s->dense_out : &s->out, error);
   if (!s->dnnl)
     return FALSE;
-  *used = ALIGN (yolo_dnnl_conv_scratch (s->dnnl));
-  s->dense_in = stand_in (&s->in, type, used);
-  s->dense_out = stand_in (&s->out, out, used);
+  s->scratch = *used;
+  *used += ALIGN (yolo_dnnl_conv_scratch (s->dnnl));
   return TRUE;
 }
 
@@ -354,7 +364,7 @@ run_dnnl (CpuExec *e, Step *s, guint n, GError **error)
     }
     if (s->dense_out.data)
       target = s->dense_out;
-    if (!yolo_dnnl_conv_run (s->dnnl, in.data, target.data, e->scratch, error))
+    if (!yolo_dnnl_conv_run (s->dnnl, in.data, target.data, e->scratch + s->scratch, error))
       return FALSE;
     if (residual.data)
       ops->add (e->net->pool, &target, &residual, &out, 1);

@@ -22,12 +22,12 @@ extern const YoloConvKernel yolo_direct_int8_i8mm, yolo_direct_int8_dotprod;
 #endif
 
 #ifdef YOLO_X86_VARIANTS
-/* Source: Intel's Software Developer's Manual, CPUID leaf 7: EDX bit 22 is AMX-BF16. */
+/* Source: Intel's Software Developer's Manual, CPUID leaf 7: EDX bit 22 is AMX-BF16, 25 AMX-INT8. */
 static gboolean
-has_amx_bf16 (void)
+has_amx (guint bit)
 {
   unsigned a, b, c, d;
-  return __get_cpuid_count (7, 0, &a, &b, &c, &d) && (d >> 22 & 1);
+  return __get_cpuid_count (7, 0, &a, &b, &c, &d) && (d >> bit & 1);
 }
 
 /* Leaf 7, subleaf 1: EAX bit 4. */
@@ -47,7 +47,7 @@ yolo_cpu_kernels (guint i)
   static gsize once;
 
   if (g_once_init_enter (&once)) {
-    YoloKernels baseline = { "baseline", FALSE, FALSE, &yolo_ops_baseline, &yolo_direct_baseline,
+    YoloKernels baseline = { "baseline", FALSE, FALSE, FALSE, &yolo_ops_baseline, &yolo_direct_baseline,
       &yolo_winograd_baseline, NULL, &yolo_direct_int8_baseline };
 
 #ifdef YOLO_X86_VARIANTS
@@ -56,11 +56,11 @@ yolo_cpu_kernels (guint i)
         && __builtin_cpu_supports ("bmi2");
     gboolean v4 = v3 && __builtin_cpu_supports ("avx512f") && __builtin_cpu_supports ("avx512bw")
         && __builtin_cpu_supports ("avx512dq") && __builtin_cpu_supports ("avx512vl");
-    gboolean amx = v4 && has_amx_bf16 ();
+    gboolean amx = v4 && has_amx (22), amx_int8 = v4 && has_amx (25);
     gboolean bf16 = v4 && __builtin_cpu_supports ("avx512bf16");
-    YoloKernels with_v4 = { "x86-64-v4", bf16, amx, &yolo_ops_v4, &yolo_direct_v4,
+    YoloKernels with_v4 = { "x86-64-v4", bf16, amx, amx_int8, &yolo_ops_v4, &yolo_direct_v4,
       bf16 ? &yolo_winograd_v4_bf16 : &yolo_winograd_v4, bf16 ? &yolo_direct_v4_bf16 : NULL, &yolo_direct_int8_v4 };
-    YoloKernels with_v3 = { "x86-64-v3", bf16, amx, &yolo_ops_v3, &yolo_direct_v3, &yolo_winograd_v3, NULL,
+    YoloKernels with_v3 = { "x86-64-v3", bf16, amx, amx_int8, &yolo_ops_v3, &yolo_direct_v3, &yolo_winograd_v3, NULL,
       &yolo_direct_int8_v3 };
 
     if (v4 && __builtin_cpu_supports ("avx512vnni")) {
@@ -79,6 +79,7 @@ yolo_cpu_kernels (guint i)
       sets[n++] = with_v3;
     baseline.bf16 = bf16;
     baseline.amx = amx;
+    baseline.amx_int8 = amx_int8;
 #endif
 #ifdef YOLO_ARM_VARIANTS
     if (getauxval (AT_HWCAP2) & HWCAP2_I8MM) {

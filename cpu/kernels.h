@@ -26,6 +26,7 @@ typedef struct {
   const char *name;             /* "baseline", "x86-64-v3", "x86-64-v4, VNNI", "Armv8, dotprod" */
   gboolean bf16;                /* the CPU multiplies bf16 */
   gboolean amx;                 /* and in tiles, many times faster than anything else */
+  gboolean amx_int8;            /* bytes too */
   const YoloOps *ops;
   const YoloConvKernel *direct, *winograd;
   const YoloConvKernel *direct_bf16;    /* multiplies in bf16, or NULL */

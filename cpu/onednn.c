@@ -39,9 +39,19 @@ desc_query (Desc *d, const_dnnl_primitive_desc_t pd, dnnl_query_t what)
 }
 
 static gboolean
-append_eltwise (dnnl_post_ops_t ops, dnnl_alg_kind_t alg, float alpha)
+append_eltwise (dnnl_post_ops_t ops, dnnl_alg_kind_t alg, float alpha, float beta)
 {
-  return dnnl_post_ops_append_eltwise (ops, alg, alpha, 0) == dnnl_success;
+  return dnnl_post_ops_append_eltwise (ops, alg, alpha, beta) == dnnl_success;
+}
+
+/* Scales and zero points are arguments of a run; biases are added to scaled sums. */
+#define RUN_TIME_SCALES TRUE
+
+static gboolean
+set_scales (dnnl_primitive_attr_t attr, guint n, const float *scale, const gint32 *zero)
+{
+  return dnnl_primitive_attr_set_scales_mask (attr, DNNL_ARG_WEIGHTS, 1 << 0) == dnnl_success
+      && (*zero == 0 || dnnl_primitive_attr_set_zero_points_mask (attr, DNNL_ARG_SRC, 0) == dnnl_success);
 }
 
 static gboolean
@@ -88,9 +98,20 @@ desc_query (Desc *d, const_dnnl_primitive_desc_t pd, dnnl_query_t what)
 }
 
 static gboolean
-append_eltwise (dnnl_post_ops_t ops, dnnl_alg_kind_t alg, float alpha)
+append_eltwise (dnnl_post_ops_t ops, dnnl_alg_kind_t alg, float alpha, float beta)
 {
-  return dnnl_post_ops_append_eltwise (ops, 1, alg, alpha, 0) == dnnl_success;
+  return dnnl_post_ops_append_eltwise (ops, 1, alg, alpha, beta) == dnnl_success;
+}
+
+/* They are fixed before, where 3 has names for them only; biases are scaled with the sums. */
+#define RUN_TIME_SCALES FALSE
+#define DNNL_ARG_ATTR_SCALES 0
+
+static gboolean
+set_scales (dnnl_primitive_attr_t attr, guint n, const float *scale, const gint32 *zero)
+{
+  return dnnl_primitive_attr_set_output_scales (attr, n, 1 << 1, scale) == dnnl_success
+      && (*zero == 0 || dnnl_primitive_attr_set_zero_points (attr, DNNL_ARG_SRC, 1, 0, zero) == dnnl_success);
 }
 
 static gboolean
@@ -118,7 +139,7 @@ struct _YoloDnnlWeights {
   GArray *packed;               /* Packed */
 };
 
-enum { ARG_IN, ARG_WEIGHTS, ARG_BIAS, ARG_OUT, ARG_SCRATCH, N_ARGS };
+enum { ARG_IN, ARG_WEIGHTS, ARG_BIAS, ARG_OUT, ARG_SCRATCH, ARG_SCALE, ARG_ZERO, N_ARGS };
 
 struct _YoloDnnlConv {
   YoloDnnlWeights *weights;
@@ -126,6 +147,9 @@ struct _YoloDnnlConv {
   dnnl_primitive_t primitive;
   dnnl_exec_arg_t args[N_ARGS]; /* all memories but the weights are ours */
   int n_args;
+  /* of int8: [out_channels], and the input's zero point, of the padding */
+  float *scale, *bias;
+  gint32 zero;
 };
 
 static gboolean
@@ -170,7 +194,7 @@ yolo_dnnl_weights_free (YoloDnnlWeights *w)
 static dnnl_data_type_t
 dnnl_type (YoloDType t)
 {
-  return t == YOLO_BF16 ? dnnl_bf16 : dnnl_f32;
+  return t == YOLO_U8 ? dnnl_u8 : t == YOLO_BF16 ? dnnl_bf16 : dnnl_f32;
 }
 
 /* Dimensions of the weights as the model has them, [groups][out][in][h][w]; returns how many. */
@@ -203,8 +227,9 @@ pack (YoloDnnlWeights *w, const YoloConv *conv, Desc *want)
   dnnl_memory_t from = NULL, to = NULL;
   dnnl_primitive_desc_t pd = NULL;
   dnnl_primitive_t reorder = NULL;
-  gboolean ok = desc_init (&plain, n, dims, dnnl_f32, n == 5 ? dnnl_goihw : dnnl_oihw)
-      && dnnl_memory_create (&from, DESC_PTR (plain), w->engine, (void *) conv->weights) == dnnl_success
+  gboolean ok = desc_init (&plain, n, dims, conv->int8 ? dnnl_s8 : dnnl_f32, n == 5 ? dnnl_goihw : dnnl_oihw)
+      && dnnl_memory_create (&from, DESC_PTR (plain), w->engine,
+          conv->int8 ? (void *) conv->int8->weights : (void *) conv->weights) == dnnl_success
       && dnnl_memory_create (&to, DESC_PTR (*want), w->engine, DNNL_MEMORY_ALLOCATE) == dnnl_success
       && dnnl_reorder_primitive_desc_create (&pd, DESC_PTR (plain), w->engine,
           DESC_PTR (*want), w->engine, NULL) == dnnl_success
@@ -231,12 +256,6 @@ pack (YoloDnnlWeights *w, const YoloConv *conv, Desc *want)
   return to;
 }
 
-static guint
-out_size (const YoloConv *c, int i, guint in)
-{
-  return (in + 2 * c->pad[i] - (c->dilation[i] * (c->kernel[i] - 1) + 1)) / c->stride[i] + 1;
-}
-
 static gboolean
 add_arg (YoloDnnlConv *c, int kind, const Desc *desc, void *data)
 {
@@ -246,7 +265,7 @@ add_arg (YoloDnnlConv *c, int kind, const Desc *desc, void *data)
 }
 
 static gboolean
-set_attr (dnnl_primitive_attr_t attr, YoloActivation act)
+set_attr (dnnl_primitive_attr_t attr, YoloActivation act, const YoloTensor *out)
 {
   dnnl_post_ops_t ops;
   if (dnnl_primitive_attr_set_scratchpad_mode (attr, dnnl_scratchpad_mode_user) != dnnl_success
@@ -254,25 +273,81 @@ set_attr (dnnl_primitive_attr_t attr, YoloActivation act)
     return FALSE;
   gboolean ok = TRUE;
   if (act == YOLO_ACT_SILU)
-    ok = append_eltwise (ops, dnnl_eltwise_swish, 1);
+    ok = append_eltwise (ops, dnnl_eltwise_swish, 1, 0);
   else if (act == YOLO_ACT_RELU)
-    ok = append_eltwise (ops, dnnl_eltwise_relu, 0);
+    ok = append_eltwise (ops, dnnl_eltwise_relu, 0, 0);
   else if (act == YOLO_ACT_SIGMOID)
-    ok = append_eltwise (ops, dnnl_eltwise_logistic, 0);
+    ok = append_eltwise (ops, dnnl_eltwise_logistic, 0, 0);
+  if (out->dtype == YOLO_U8)
+    ok = ok && append_eltwise (ops, dnnl_eltwise_linear, 1 / out->scale[0], (float) out->zero[0]);
   ok = ok && dnnl_primitive_attr_set_post_ops (attr, ops) == dnnl_success;
   dnnl_post_ops_destroy (ops);
   return ok;
 }
 
+/* Scales and biases as oneDNN adds them. The zero point it only has to know
+ * where it pads; else it is in the offsets. */
+static void
+make_scales (YoloDnnlConv *c, const YoloConv *conv)
+{
+  const YoloInt8Conv *int8 = conv->int8;
+  gsize each = (gsize) conv->in_channels * conv->kernel[0] * conv->kernel[1];
+
+  c->scale = g_new (float, conv->out_channels);
+  c->bias = g_new (float, conv->out_channels);
+  c->zero = conv->pad[0] + conv->pad[1] > 0 ? int8->zero[0] : 0;
+  for (guint o = 0; o < conv->out_channels; o++) {
+    gint32 offset = int8->offset[o];
+
+    for (gsize k = 0; k < each; k++)
+      offset -= int8->weights[o * each + k] * c->zero;
+    /* of weights that are all 0 it is 0, and would be so of the bias */
+    c->scale[o] = int8->multiplier[o] != 0 ? int8->multiplier[o] : 1;
+    c->bias[o] = conv->bias[o] - (float) offset * int8->multiplier[o];
+    if (!RUN_TIME_SCALES)
+      c->bias[o] /= c->scale[o];
+  }
+}
+
+static gboolean
+add_scales (YoloDnnlConv *c, guint n)
+{
+  const dnnl_dims_t one = { 1 }, all = { n };
+  Desc scale = { 0 }, zero = { 0 };
+  gboolean ok = desc_init (&scale, 1, all, dnnl_f32, dnnl_x) && desc_init (&zero, 1, one, dnnl_s32, dnnl_x)
+      && add_arg (c, DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS, &scale, c->scale)
+      && (c->zero == 0 || add_arg (c, DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_SRC, &zero, &c->zero));
+
+  desc_clear (&scale);
+  desc_clear (&zero);
+  return ok;
+}
+
+gboolean
+yolo_dnnl_has_int8 (const YoloConv *conv, const YoloTensor *in, const YoloTensor *out)
+{
+  const YoloInt8Conv *int8 = conv->int8;
+
+  if (in->dtype != YOLO_U8 || int8->sum.scale + int8->sigmoid.scale + int8->act.scale != 0)
+    return FALSE;
+  for (guint c = 1; c < conv->in_channels && conv->pad[0] + conv->pad[1] > 0; c++)
+    if (int8->zero[c] != int8->zero[0])
+      return FALSE;
+  for (guint c = 1; c < out->channels && out->dtype == YOLO_U8; c++)
+    if (out->scale[c] != out->scale[0] || out->zero[c] != out->zero[0])
+      return FALSE;
+  return TRUE;
+}
+
 YoloDnnlConv *
-yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv, guint height, guint width,
-    YoloDType in, YoloDType out, GError **error)
+yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv, const YoloTensor *in, const YoloTensor *out,
+    GError **error)
 {
   YoloDnnlConv *c = g_new0 (YoloDnnlConv, 1);
   c->weights = weights;
 
-  dnnl_dims_t in_dims = { 1, conv->in_channels, height, width };
-  dnnl_dims_t out_dims = { 1, conv->out_channels, out_size (conv, 0, height), out_size (conv, 1, width) };
+  dnnl_dims_t in_dims = { 1, conv->in_channels, in->height, in->width };
+  dnnl_dims_t out_dims = { 1, conv->out_channels, out->height, out->width };
   dnnl_dims_t bias_dims = { conv->out_channels }, w_dims;
   dnnl_dims_t stride = { conv->stride[0], conv->stride[1] }, pad = { conv->pad[0], conv->pad[1] };
   dnnl_dims_t dilation = { conv->dilation[0] - 1, conv->dilation[1] - 1 };
@@ -280,12 +355,15 @@ yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv, guint height
   Desc src = { 0 }, dst = { 0 }, bias = { 0 }, w = { 0 }, chosen = { 0 }, scratch = { 0 };
   dnnl_primitive_attr_t attr = NULL;
 
-  gboolean ok = desc_init (&src, 4, in_dims, dnnl_type (in), dnnl_nhwc)
-      && desc_init (&dst, 4, out_dims, dnnl_type (out), dnnl_nhwc)
+  if (conv->int8)
+    make_scales (c, conv);
+  gboolean ok = desc_init (&src, 4, in_dims, dnnl_type (in->dtype), dnnl_nhwc)
+      && desc_init (&dst, 4, out_dims, dnnl_type (out->dtype), dnnl_nhwc)
       && desc_init (&bias, 1, bias_dims, dnnl_f32, dnnl_x)
-      && desc_init (&w, n, w_dims, dnnl_type (in), dnnl_format_tag_any)
+      && desc_init (&w, n, w_dims, conv->int8 ? dnnl_s8 : dnnl_type (in->dtype), dnnl_format_tag_any)
       && dnnl_primitive_attr_create (&attr) == dnnl_success
-      && set_attr (attr, conv->act)
+      && set_attr (attr, conv->act, out)
+      && (!conv->int8 || set_scales (attr, conv->out_channels, c->scale, &c->zero))
       && conv_desc_create (&c->pd, weights->engine, &src, &w, &bias, &dst, stride, dilation, pad, attr)
       && dnnl_primitive_create (&c->primitive, c->pd) == dnnl_success
       && desc_query (&chosen, c->pd, dnnl_query_weights_md)
@@ -294,9 +372,10 @@ yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv, guint height
     ok = add_arg (c, DNNL_ARG_SRC, &src, DNNL_MEMORY_NONE);
     c->args[c->n_args++] = (dnnl_exec_arg_t) { DNNL_ARG_WEIGHTS, pack (weights, conv, &chosen) };
     ok = ok && c->args[ARG_WEIGHTS].memory
-        && add_arg (c, DNNL_ARG_BIAS, &bias, (void *) conv->bias)
+        && add_arg (c, DNNL_ARG_BIAS, &bias, conv->int8 ? c->bias : (void *) conv->bias)
         && add_arg (c, DNNL_ARG_DST, &dst, DNNL_MEMORY_NONE)
-        && add_arg (c, DNNL_ARG_SCRATCHPAD, &scratch, DNNL_MEMORY_NONE);
+        && add_arg (c, DNNL_ARG_SCRATCHPAD, &scratch, DNNL_MEMORY_NONE)
+        && (!conv->int8 || !RUN_TIME_SCALES || add_scales (c, conv->out_channels));
   }
   if (attr)
     dnnl_primitive_attr_destroy (attr);
@@ -308,7 +387,7 @@ yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv, guint height
   desc_clear (&scratch);
   if (!ok) {
     g_autofree char *what = g_strdup_printf ("a %ux%u convolution of %u to %u channels in %s",
-        conv->kernel[0], conv->kernel[1], conv->in_channels, conv->out_channels, yolo_dtype_name (in));
+        conv->kernel[0], conv->kernel[1], conv->in_channels, conv->out_channels, yolo_dtype_name (in->dtype));
     fail (error, what);
     g_clear_pointer (&c, yolo_dnnl_conv_free);
   }
@@ -327,6 +406,8 @@ yolo_dnnl_conv_free (YoloDnnlConv *c)
     dnnl_primitive_destroy (c->primitive);
   if (c->pd)
     dnnl_primitive_desc_destroy (c->pd);
+  g_free (c->scale);
+  g_free (c->bias);
   g_free (c);
 }
 

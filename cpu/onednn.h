@@ -16,21 +16,24 @@ void yolo_dnnl_weights_free (YoloDnnlWeights *weights);
 
 typedef struct _YoloDnnlConv YoloDnnlConv;
 
+/* Whether oneDNN can run that int8 convolution: with nothing rounded within, and on
+ * one grid where it pads and what it writes. */
+gboolean yolo_dnnl_has_int8 (const YoloConv *conv, const YoloTensor *in, const YoloTensor *out);
+
 /**
  * yolo_dnnl_conv_new:
  * @weights: of the net; must outlive the convolution
  * @conv: must outlive the convolution
- * @height: of the input map
- * @width: of the input map
- * @in: type of the input, YOLO_F32 or YOLO_BF16
- * @out: type of the output
+ * @in: an input, dense but without its data: YOLO_F32 or YOLO_BF16, or YOLO_U8 for
+ * an int8 convolution
+ * @out: an output: of these types, YOLO_U8 on one grid
  *
  * Returns: (transfer full): out = act (conv (in) + bias) of one image, or NULL
  * with @error. A residual is added by others: oneDNN 2.6.3 gives wrong sums with
  * one in jit_bf16_1x1 (odd input channels) and, on Arm, in gemm:ref.
  */
-YoloDnnlConv *yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv,
-    guint height, guint width, YoloDType in, YoloDType out, GError **error);
+YoloDnnlConv *yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv, const YoloTensor *in,
+    const YoloTensor *out, GError **error);
 void yolo_dnnl_conv_free (YoloDnnlConv *c);
 
 /* Bytes of the scratchpad that a run needs, 64-byte aligned. */

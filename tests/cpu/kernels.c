@@ -149,10 +149,10 @@ run_dnnl (const Case *t, Random *random)
     return;
   net = yolo_dnnl_weights_new (&error);
   g_assert_no_error (error);
-  conv = yolo_dnnl_conv_new (net, c, t->height, t->width, t->in_type, t->out_type, &error);
-  g_assert_no_error (error);
   dense.view = dense.residual = FALSE;
   m = maps_new (&dense, random);
+  conv = yolo_dnnl_conv_new (net, c, &m.in.t, &m.out.t, &error);
+  g_assert_no_error (error);
   scratch = aligned_alloc (64, (yolo_dnnl_conv_scratch (conv) + 127) & ~(gsize) 63);
   for (guint n = 0; n < t->n; n++) {
     g_assert_true (yolo_dnnl_conv_run (conv, yolo_tensor_at (&m.in.t, n, 0, 0),
