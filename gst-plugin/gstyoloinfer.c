@@ -46,10 +46,11 @@
 #include "gst-plugin/yolods.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolonvmm.h"
+#include "gst-plugin/yolosettings.h"
+#include "gst-plugin/yolovideo.h"
 #include "engine/engine.h"
 #include "postprocess/letterbox.h"
 
-#include <errno.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -113,7 +114,6 @@ enum
 #define DEFAULT_MAX_LOSS 0.01
 
 /* Far beyond any list of classes; keeps a wrong file out of memory. */
-#define MAX_LABEL_FILE_SIZE (1 << 20)
 
 /* Names in the stats structure. */
 enum
@@ -132,10 +132,6 @@ static const gchar *const stage_names[N_STAGES] = {
 /* Percentiles are those of the last frames. */
 #define STATS_WINDOW 1024
 
-typedef struct {
-  gint x, y, width, height;     /* pixels; width 0: none */
-} Region;
-
 /* What may change while playing. */
 typedef struct {
   gdouble confidence, iou;
@@ -144,7 +140,7 @@ typedef struct {
   GBytes *classes;              /* [n_classes] 0 or 1, or NULL for all */
   guint interval;
   gboolean repeat;
-  Region roi;
+  YoloRegion roi;
 } Settings;
 
 /* Where a buffer's pixels are: in system memory, in CUDA memory, or in as many
@@ -355,152 +351,6 @@ post_error (GstYoloInfer *self, const GError *error, const gchar *file)
   gst_element_message_full (GST_ELEMENT (self), GST_MESSAGE_ERROR, domain, code,
       g_strdup (error->message), g_strdup_printf ("model-file %s", file ? file : "not set"),
       __FILE__, GST_FUNCTION, __LINE__);
-}
-
-/* Strings of properties */
-
-/* "x,y,w,h"; NULL or empty: none. */
-static gboolean
-parse_roi (const gchar *string, Region *roi)
-{
-  g_auto (GStrv) parts = NULL;
-  gint64 v[4];
-  guint i;
-
-  *roi = (Region) { 0 };
-  if (string == NULL || *string == '\0')
-    return TRUE;
-  parts = g_strsplit (string, ",", -1);
-  if (g_strv_length (parts) != 4)
-    return FALSE;
-  for (i = 0; i < 4; i++) {
-    if (!g_ascii_string_to_signed (g_strstrip (parts[i]), 10, i < 2 ? -G_MAXINT : 1, G_MAXINT,
-            &v[i], NULL))
-      return FALSE;
-  }
-  *roi = (Region) { v[0], v[1], v[2], v[3] };
-  return TRUE;
-}
-
-/* NULL or empty: the model's own; "auto", "N" or "WxH". */
-static gboolean
-parse_input_size (GstYoloInfer *self, const gchar *string, GError **error)
-{
-  const YoloModel *model = self->model;
-  g_auto (GStrv) parts = NULL;
-  guint64 w = model->width, h = model->height;
-
-  self->auto_size = string != NULL && g_ascii_strcasecmp (string, "auto") == 0;
-  if (!self->auto_size && string != NULL && *string != '\0') {
-    parts = g_strsplit (string, "x", 2);
-    if (!g_ascii_string_to_unsigned (parts[0], 10, 0, G_MAXINT, &w, NULL)
-        || (parts[1] && !g_ascii_string_to_unsigned (parts[1], 10, 0, G_MAXINT, &h, NULL))) {
-      g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
-          "input-size \"%s\" is none: give \"auto\", one number or WIDTHxHEIGHT in multiples "
-          "of %u, for instance %ux%u", string, model->stride, model->width, model->height);
-      return FALSE;
-    }
-    if (parts[1] == NULL)
-      h = w;
-  }
-  self->net_width = w;
-  self->net_height = h;
-  return yolo_model_check_size (model, h, w, error);
-}
-
-/* Numbers or names, "0,person"; NULL or empty: all, *@classes is NULL. With the
- * object lock. */
-static gboolean
-parse_class_ids (GstYoloInfer *self, const gchar *string, GBytes **classes, GError **error)
-{
-  const guint n = self->model->n_classes;
-  g_auto (GStrv) parts = NULL;
-  g_autofree guint8 *mask = NULL;
-  gchar **part;
-
-  *classes = NULL;
-  if (string == NULL || *string == '\0')
-    return TRUE;
-
-  mask = g_malloc0 (n);
-  parts = g_strsplit (string, ",", -1);
-  for (part = parts; *part; part++) {
-    const gchar *name = g_strstrip (*part);
-    GQuark quark = g_quark_try_string (name);
-    gboolean found = FALSE;
-    guint64 id;
-    guint i;
-
-    for (i = 0; quark != 0 && i < n; i++) {
-      if (self->labels[i] == quark)
-        mask[i] = found = TRUE;
-    }
-    if (!found && g_ascii_string_to_unsigned (name, 10, 0, n - 1, &id, NULL))
-      mask[id] = found = TRUE;
-    if (!found) {
-      g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
-          "class-ids \"%s\": \"%s\" is no class of %s; give numbers from 0 to %u or names, "
-          "for instance \"%s\"", string, name, self->model->path, n - 1,
-          g_quark_to_string (self->labels[0]));
-      return FALSE;
-    }
-  }
-  *classes = g_bytes_new_take (g_steal_pointer (&mask), n);
-  return TRUE;
-}
-
-/* Names of the classes, as many as the model has: of a file with one a line,
- * where what is missing is named by its number, or the model's own. */
-static GQuark *
-load_labels (GstYoloInfer *self, const gchar *file, GError **error)
-{
-  const YoloModel *model = self->model;
-  g_autofree gchar *text = NULL;
-  g_auto (GStrv) lines = NULL;
-  g_autoptr (GError) local = NULL;
-  GQuark *labels;
-  GStatBuf st;
-  guint i, n;
-
-  if (file == NULL || *file == '\0') {
-    labels = g_new (GQuark, model->n_classes);
-    for (i = 0; i < model->n_classes; i++)
-      labels[i] = g_quark_from_string (model->names[i]);
-    return labels;
-  }
-
-  if (g_stat (file, &st) != 0) {
-    g_set_error (error, GST_RESOURCE_ERROR,
-        errno == ENOENT ? GST_RESOURCE_ERROR_NOT_FOUND : GST_RESOURCE_ERROR_OPEN_READ,
-        "label-file %s: %s", file, g_strerror (errno));
-    return NULL;
-  }
-  if (!S_ISREG (st.st_mode) || st.st_size > MAX_LABEL_FILE_SIZE) {
-    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ,
-        "label-file %s is no text file with one name a line", file);
-    return NULL;
-  }
-  if (!g_file_get_contents (file, &text, NULL, &local)) {
-    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ,
-        "label-file %s: %s", file, local->message);
-    return NULL;
-  }
-
-  lines = g_strsplit (g_strchomp (text), "\n", -1);
-  n = g_strv_length (lines);
-  if (n != model->n_classes)
-    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
-        ("label-file %s: %u names for %u classes, the rest is %s", file, n, model->n_classes,
-            n < model->n_classes ? "named by number" : "not used"),
-        ("model-file %s", model->path));
-  labels = g_new (GQuark, model->n_classes);
-  for (i = 0; i < model->n_classes; i++) {
-    g_autofree gchar *name = i < n ? g_utf8_make_valid (g_strstrip (lines[i]), -1) :
-        g_strdup_printf ("%u", i);
-
-    labels[i] = g_quark_from_string (name);
-  }
-  return labels;
 }
 
 /* Frames under way */
@@ -769,84 +619,22 @@ start_task (GstYoloInfer *self)
 
 /* Taking a frame */
 
-static YoloPixelFormat
-pixel_format (GstVideoFormat format)
-{
-  switch (format) {
-    case GST_VIDEO_FORMAT_NV12:
-      return YOLO_FORMAT_NV12;
-    case GST_VIDEO_FORMAT_NV21:
-      return YOLO_FORMAT_NV21;
-    case GST_VIDEO_FORMAT_I420:
-      return YOLO_FORMAT_I420;
-    case GST_VIDEO_FORMAT_YUY2:
-      return YOLO_FORMAT_YUY2;
-    case GST_VIDEO_FORMAT_P010_10LE:
-      return YOLO_FORMAT_P010;
-    case GST_VIDEO_FORMAT_RGB:
-      return YOLO_FORMAT_RGB;
-    case GST_VIDEO_FORMAT_BGR:
-      return YOLO_FORMAT_BGR;
-    case GST_VIDEO_FORMAT_RGBA:
-    case GST_VIDEO_FORMAT_RGBx:
-      return YOLO_FORMAT_RGBA;
-    case GST_VIDEO_FORMAT_BGRA:
-    case GST_VIDEO_FORMAT_BGRx:
-      return YOLO_FORMAT_BGRA;
-    case GST_VIDEO_FORMAT_GRAY8:
-      return YOLO_FORMAT_GRAY8;
-    default:                   /* the pad templates let no other one in */
-      g_return_val_if_reached (YOLO_N_FORMATS);
-  }
-}
-
-static YoloMatrix
-color_matrix (GstVideoColorMatrix matrix)
-{
-  switch (matrix) {
-    case GST_VIDEO_COLOR_MATRIX_BT709:
-      return YOLO_MATRIX_BT709;
-    case GST_VIDEO_COLOR_MATRIX_BT2020:
-      return YOLO_MATRIX_BT2020;
-    case GST_VIDEO_COLOR_MATRIX_FCC:
-      return YOLO_MATRIX_FCC;
-    case GST_VIDEO_COLOR_MATRIX_SMPTE240M:
-      return YOLO_MATRIX_SMPTE240M;
-    default:
-      return YOLO_MATRIX_BT601;
-  }
-}
-
-/* Cuts @a down to what @b covers; FALSE: nothing is left. */
-static gboolean
-intersect (Region *a, const Region *b)
-{
-  const gint64 x1 = MAX (a->x, b->x), y1 = MAX (a->y, b->y);
-  const gint64 x2 = MIN ((gint64) a->x + a->width, (gint64) b->x + b->width);
-  const gint64 y2 = MIN ((gint64) a->y + a->height, (gint64) b->y + b->height);
-
-  if (x1 >= x2 || y1 >= y2)
-    return FALSE;
-  *a = (Region) { x1, y1, x2 - x1, y2 - y1 };
-  return TRUE;
-}
-
 /* What the network sees of a frame of the buffer: its crop, and of that the roi. */
 static gboolean
-visible_region (GstYoloInfer *self, Frame *frame, gint width, gint height, const Region *roi, Region *region)
+visible_region (GstYoloInfer *self, Frame *frame, gint width, gint height, const YoloRegion *roi, YoloRegion *region)
 {
   const GstVideoCropMeta *crop =
       self->memory == MEMORY_NVMM ? NULL : gst_buffer_get_video_crop_meta (frame->buffer);
   gboolean warned;
-  Region part;
+  YoloRegion part;
 
-  *region = (Region) { 0, 0, width, height };
+  *region = (YoloRegion) { 0, 0, width, height };
   if (crop && crop->width > 0 && crop->height > 0) {
-    part = (Region) {
+    part = (YoloRegion) {
       MIN (crop->x, G_MAXINT), MIN (crop->y, G_MAXINT),
       MIN (crop->width, G_MAXINT), MIN (crop->height, G_MAXINT)
     };
-    if (!intersect (region, &part)) {
+    if (!yolo_region_intersect (region, &part)) {
       GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("the frame's crop lies outside of it"),
           ("%ux%u at %u,%u of %dx%d", crop->width, crop->height, crop->x, crop->y,
               region->width, region->height));
@@ -857,13 +645,13 @@ visible_region (GstYoloInfer *self, Frame *frame, gint width, gint height, const
     return TRUE;
 
   part = *region;
-  if (!intersect (region, roi)) {
+  if (!yolo_region_intersect (region, roi)) {
     GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
         ("roi %d,%d,%d,%d lies outside of the frame: give x,y,width,height in pixels within "
             "%dx%d", roi->x, roi->y, roi->width, roi->height, part.width, part.height), (NULL));
     return FALSE;
   }
-  if (memcmp (region, roi, sizeof (Region)) != 0) {
+  if (memcmp (region, roi, sizeof (YoloRegion)) != 0) {
     GST_OBJECT_LOCK (self);
     warned = self->roi_warned;
     self->roi_warned = TRUE;
@@ -877,44 +665,18 @@ visible_region (GstYoloInfer *self, Frame *frame, gint width, gint height, const
   return TRUE;
 }
 
-/* A buffer's GstVideoMeta is believed by gst_video_frame_map(), whatever the
- * memory holds; a stale one must not make us read behind it. */
-static gboolean
-planes_fit (const GstVideoFrame *video)
-{
-  guint c;
-
-  for (c = 0; c < GST_VIDEO_FRAME_N_COMPONENTS (video); c++) {
-    const guint plane = GST_VIDEO_FRAME_COMP_PLANE (video, c);
-    /* without meta, all of the buffer is mapped at once */
-    const GstMapInfo *map = &video->map[video->meta ? plane : 0];
-    const guint8 *data = GST_VIDEO_FRAME_PLANE_DATA (video, plane);
-    const gint64 stride = GST_VIDEO_FRAME_PLANE_STRIDE (video, plane);
-    const gint64 row = (gint64) GST_VIDEO_FRAME_COMP_WIDTH (video, c)
-        * GST_VIDEO_FRAME_COMP_PSTRIDE (video, c);
-
-    if (data < map->data || stride < row
-        || (data - map->data) + stride * (GST_VIDEO_FRAME_COMP_HEIGHT (video, c) - 1) + row
-        > (gint64) map->size)
-      return FALSE;
-  }
-  return TRUE;
-}
-
 /* Maps a frame that is one in memory, and describes it. The GstVideoFrame has
  * the strides and the size of the buffer's GstVideoMeta, where there is one. */
 static gboolean
 map_video (GstYoloInfer *self, Frame *frame, YoloFrame *described)
 {
-  const GstVideoColorimetry *color = &GST_VIDEO_INFO_COLORIMETRY (&self->info);
   const GstMapFlags flags = GST_MAP_READ | (self->memory == MEMORY_CUDA ? yolo_cuda_map_flags () : 0);
   GstVideoInfo info = self->info;
-  guint i;
 
   if (self->memory == MEMORY_CUDA)
     yolo_cuda_layout (frame->buffer, &info);
   frame->mapped = gst_video_frame_map (&frame->video, &info, frame->buffer, flags);
-  if (!frame->mapped || !planes_fit (&frame->video)) {
+  if (!frame->mapped || !yolo_video_describe (&frame->video, &GST_VIDEO_INFO_COLORIMETRY (&self->info), described)) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("a frame does not hold what its caps say"),
         ("%" G_GSIZE_FORMAT " bytes for %dx%d %s", gst_buffer_get_size (frame->buffer),
             GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info),
@@ -922,17 +684,6 @@ map_video (GstYoloInfer *self, Frame *frame, YoloFrame *described)
     return FALSE;
   }
   yolo_meta_origin (frame->buffer, &self->info, &frame->origin_x, &frame->origin_y);
-  *described = (YoloFrame) {
-    .format = pixel_format (GST_VIDEO_FRAME_FORMAT (&frame->video)),
-    .matrix = color_matrix (color->matrix),
-    .full_range = color->range == GST_VIDEO_COLOR_RANGE_0_255,
-    .width = GST_VIDEO_FRAME_WIDTH (&frame->video),
-    .height = GST_VIDEO_FRAME_HEIGHT (&frame->video),
-  };
-  for (i = 0; i < GST_VIDEO_FRAME_N_PLANES (&frame->video); i++) {
-    described->plane[i] = GST_VIDEO_FRAME_PLANE_DATA (&frame->video, i);
-    described->stride[i] = GST_VIDEO_FRAME_PLANE_STRIDE (&frame->video, i);
-  }
   if (self->memory == MEMORY_CUDA && !yolo_cuda_describe (frame->buffer, described)) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("a frame does not hold what its caps say"),
         ("caps with " YOLO_CAPS_FEATURE_CUDA ", a buffer in other memory"));
@@ -964,7 +715,7 @@ map_surface (GstYoloInfer *self, Frame *frame, guint *n)
 static gboolean
 add_part (GstYoloInfer *self, Frame *frame, const Settings *settings, const YoloFrame *described, guint slot)
 {
-  Region region, roi = settings->roi;
+  YoloRegion region, roi = settings->roi;
   Part part = {
     .frame = frame, .slot = slot,
     .request = {
@@ -1669,7 +1420,7 @@ load (GstYoloInfer *self, GstObject *context, GError **error)
   engine_id = g_strdup (self->engine_id);
   if (self->calibration_file != NULL && *self->calibration_file != '\0')
     calibration_file = g_strdup (self->calibration_file);
-  roi_ok = parse_roi (self->roi, &self->settings.roi);
+  roi_ok = yolo_region_parse (self->roi, &self->settings.roi);
   batching_set = self->batching_set;
   batch_size = self->batch_size;
   batch_timeout = self->batch_timeout;
@@ -1703,14 +1454,16 @@ load (GstYoloInfer *self, GstObject *context, GError **error)
   GST_OBJECT_UNLOCK (self);
   self->model = yolo_engine_model (engine);
 
-  if (!parse_input_size (self, input_size, error))
+  self->auto_size = input_size != NULL && g_ascii_strcasecmp (input_size, "auto") == 0;
+  if (!yolo_settings_parse_size (self->auto_size ? NULL : input_size, self->model, &self->net_width,
+          &self->net_height, error))
     return FALSE;
-  labels = load_labels (self, label_file, error);
+  labels = yolo_settings_load_labels (GST_ELEMENT (self), label_file, self->model, error);
   if (labels == NULL)
     return FALSE;
   GST_OBJECT_LOCK (self);
   self->labels = labels;
-  classes_ok = parse_class_ids (self, self->class_ids, &self->settings.classes, error);
+  classes_ok = yolo_settings_parse_classes (self->class_ids, self->model, self->labels, &self->settings.classes, error);
   GST_OBJECT_UNLOCK (self);
   if (!classes_ok)
     return FALSE;
@@ -1923,7 +1676,7 @@ set_class_ids (GstYoloInfer *self, const gchar *string)
   GBytes *classes = NULL;
 
   GST_OBJECT_LOCK (self);
-  if (self->labels == NULL || parse_class_ids (self, string, &classes, &error)) {
+  if (self->labels == NULL || yolo_settings_parse_classes (string, self->model, self->labels, &classes, &error)) {
     g_free (self->class_ids);
     self->class_ids = g_strdup (string);
     g_clear_pointer (&self->settings.classes, g_bytes_unref);
@@ -1939,10 +1692,10 @@ static void
 set_roi (GstYoloInfer *self, const gchar *string)
 {
   gboolean ok;
-  Region roi;
+  YoloRegion roi;
 
   GST_OBJECT_LOCK (self);
-  ok = parse_roi (string, &roi);
+  ok = yolo_region_parse (string, &roi);
   /* before the start, a wrong one is kept for the error */
   if (ok || self->engine == NULL) {
     g_free (self->roi);

@@ -1,0 +1,94 @@
+#include "gst-plugin/yolovideo.h"
+
+static YoloPixelFormat
+pixel_format (GstVideoFormat format)
+{
+  switch (format) {
+    case GST_VIDEO_FORMAT_NV12:
+      return YOLO_FORMAT_NV12;
+    case GST_VIDEO_FORMAT_NV21:
+      return YOLO_FORMAT_NV21;
+    case GST_VIDEO_FORMAT_I420:
+      return YOLO_FORMAT_I420;
+    case GST_VIDEO_FORMAT_YUY2:
+      return YOLO_FORMAT_YUY2;
+    case GST_VIDEO_FORMAT_P010_10LE:
+      return YOLO_FORMAT_P010;
+    case GST_VIDEO_FORMAT_RGB:
+      return YOLO_FORMAT_RGB;
+    case GST_VIDEO_FORMAT_BGR:
+      return YOLO_FORMAT_BGR;
+    case GST_VIDEO_FORMAT_RGBA:
+    case GST_VIDEO_FORMAT_RGBx:
+      return YOLO_FORMAT_RGBA;
+    case GST_VIDEO_FORMAT_BGRA:
+    case GST_VIDEO_FORMAT_BGRx:
+      return YOLO_FORMAT_BGRA;
+    case GST_VIDEO_FORMAT_GRAY8:
+      return YOLO_FORMAT_GRAY8;
+    default:                   /* the pad templates let no other one in */
+      g_return_val_if_reached (YOLO_N_FORMATS);
+  }
+}
+
+static YoloMatrix
+color_matrix (GstVideoColorMatrix matrix)
+{
+  switch (matrix) {
+    case GST_VIDEO_COLOR_MATRIX_BT709:
+      return YOLO_MATRIX_BT709;
+    case GST_VIDEO_COLOR_MATRIX_BT2020:
+      return YOLO_MATRIX_BT2020;
+    case GST_VIDEO_COLOR_MATRIX_FCC:
+      return YOLO_MATRIX_FCC;
+    case GST_VIDEO_COLOR_MATRIX_SMPTE240M:
+      return YOLO_MATRIX_SMPTE240M;
+    default:
+      return YOLO_MATRIX_BT601;
+  }
+}
+
+/* A buffer's GstVideoMeta is believed by gst_video_frame_map(), whatever the
+ * memory holds; a stale one must not make us read behind it. */
+static gboolean
+planes_fit (const GstVideoFrame *video)
+{
+  guint c;
+
+  for (c = 0; c < GST_VIDEO_FRAME_N_COMPONENTS (video); c++) {
+    const guint plane = GST_VIDEO_FRAME_COMP_PLANE (video, c);
+    /* without meta, all of the buffer is mapped at once */
+    const GstMapInfo *map = &video->map[video->meta ? plane : 0];
+    const guint8 *data = GST_VIDEO_FRAME_PLANE_DATA (video, plane);
+    const gint64 stride = GST_VIDEO_FRAME_PLANE_STRIDE (video, plane);
+    const gint64 row = (gint64) GST_VIDEO_FRAME_COMP_WIDTH (video, c)
+        * GST_VIDEO_FRAME_COMP_PSTRIDE (video, c);
+
+    if (data < map->data || stride < row
+        || (data - map->data) + stride * (GST_VIDEO_FRAME_COMP_HEIGHT (video, c) - 1) + row
+        > (gint64) map->size)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+gboolean
+yolo_video_describe (const GstVideoFrame *video, const GstVideoColorimetry *color, YoloFrame *described)
+{
+  guint i;
+
+  if (!planes_fit (video))
+    return FALSE;
+  *described = (YoloFrame) {
+    .format = pixel_format (GST_VIDEO_FRAME_FORMAT (video)),
+    .matrix = color_matrix (color->matrix),
+    .full_range = color->range == GST_VIDEO_COLOR_RANGE_0_255,
+    .width = GST_VIDEO_FRAME_WIDTH (video),
+    .height = GST_VIDEO_FRAME_HEIGHT (video),
+  };
+  for (i = 0; i < GST_VIDEO_FRAME_N_PLANES (video); i++) {
+    described->plane[i] = GST_VIDEO_FRAME_PLANE_DATA (video, i);
+    described->stride[i] = GST_VIDEO_FRAME_PLANE_STRIDE (video, i);
+  }
+  return TRUE;
+}
