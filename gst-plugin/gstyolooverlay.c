@@ -18,6 +18,7 @@
 #include "gst-plugin/yolodraw.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolotext.h"
+#include "gst-plugin/yolovideo.h"
 
 #include <math.h>
 
@@ -247,29 +248,6 @@ draw (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings)
   }
 }
 
-/* A GstVideoMeta is believed by gst_video_frame_map(), whatever the memory
- * holds. The last sample of each component must lie inside. */
-static gboolean
-planes_fit (const GstVideoFrame *frame)
-{
-  guint i;
-
-  for (i = 0; i < GST_VIDEO_FRAME_N_COMPONENTS (frame); i++) {
-    const guint plane = GST_VIDEO_FRAME_COMP_PLANE (frame, i);
-    /* without meta all of the buffer is mapped at once */
-    const GstMapInfo *map = &frame->map[frame->meta ? plane : 0];
-    const gint64 start = (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (frame, plane) - map->data;
-    const gint64 stride = GST_VIDEO_FRAME_PLANE_STRIDE (frame, plane);
-    const gint64 row = (gint64) GST_VIDEO_FRAME_COMP_WIDTH (frame, i)
-        * GST_VIDEO_FRAME_COMP_PSTRIDE (frame, i);
-
-    if (start < 0 || stride < row
-        || start + stride * (GST_VIDEO_FRAME_COMP_HEIGHT (frame, i) - 1) + row > (gint64) map->size)
-      return FALSE;
-  }
-  return TRUE;
-}
-
 static YoloRect
 crop_rect (const GstVideoCropMeta *crop)
 {
@@ -343,7 +321,7 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
     yolo_cuda_layout (buffer, &info);
   mapped = gst_video_frame_map (&frame, &info, buffer,
       GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF | (self->cuda ? yolo_cuda_map_flags () : 0));
-  if (!mapped || !planes_fit (&frame)) {
+  if (!mapped || !yolo_video_planes_fit (&frame)) {
     if (mapped)
       gst_video_frame_unmap (&frame);
     GST_ELEMENT_ERROR (self, RESOURCE, WRITE, ("A video frame cannot be drawn on."),

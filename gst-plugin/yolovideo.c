@@ -48,10 +48,8 @@ color_matrix (GstVideoColorMatrix matrix)
   }
 }
 
-/* A buffer's GstVideoMeta is believed by gst_video_frame_map(), whatever the
- * memory holds; a stale one must not make us read behind it. */
-static gboolean
-planes_fit (const GstVideoFrame *video)
+gboolean
+yolo_video_planes_fit (const GstVideoFrame *video)
 {
   guint c;
 
@@ -77,7 +75,7 @@ yolo_video_describe (const GstVideoFrame *video, const GstVideoColorimetry *colo
 {
   guint i;
 
-  if (!planes_fit (video))
+  if (!yolo_video_planes_fit (video))
     return FALSE;
   *described = (YoloFrame) {
     .format = pixel_format (GST_VIDEO_FRAME_FORMAT (video)),
