@@ -46,10 +46,10 @@ supports (const YoloConv *conv)
 }
 
 /* What lies before the panels: for all output channels bias and, of int8,
- * multiplier and offset; then a pixel of padding. */
+ * multiplier and what the sums begin with; then a pixel of padding. */
 typedef struct {
   float *bias, *multiplier;     /* [panels][YOLO_PANEL] */
-  gint32 *offset;
+  gint32 *start;                /* less the offset */
   char *padding;                /* [depth] elements */
   char *panels;
 } Header;
@@ -67,7 +67,7 @@ header_of (const YoloConv *conv, const void *packed)
   float *bias = (float *) packed;
 
   return (Header) {
-    .bias = bias, .multiplier = bias + n, .offset = (gint32 *) (bias + 2 * n), .padding = (char *) (bias + 3 * n),
+    .bias = bias, .multiplier = bias + n, .start = (gint32 *) (bias + 2 * n), .padding = (char *) (bias + 3 * n),
     .panels = (char *) packed + header_size (conv),
   };
 }
@@ -85,10 +85,11 @@ pack_header (const YoloConv *conv, Header h)
   gsize per_channel = (gsize) conv->in_channels * n_taps (conv);
 
   memcpy (h.multiplier, conv->int8->multiplier, conv->out_channels * sizeof (float));
-  memcpy (h.offset, conv->int8->offset, conv->out_channels * sizeof (gint32));
-  for (guint o = 0; o < conv->out_channels; o++)
+  for (guint o = 0; o < conv->out_channels; o++) {
+    h.start[o] = -conv->int8->offset[o];
     for (gsize k = 0; k < per_channel; k++)
-      h.offset[o] -= BYTE_BIAS * conv->int8->weights[o * per_channel + k];
+      h.start[o] += BYTE_BIAS * conv->int8->weights[o * per_channel + k];
+  }
   for (guint i = 0; i < conv->in_channels; i++) {
     if (PER == 4)
       ((guint8 *) h.padding)[i] = (guint8) conv->int8->zero[i];
@@ -274,10 +275,8 @@ tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, guint rows, guint vectors)
 
 /* Where a tile's sums go: pixels side by side, some lanes of them. */
 typedef struct {
-  YoloVec bias;
 #ifdef YOLO_INT8
-  YoloVec multiplier;
-  YoloIntVec offset;
+  YoloVec multiplier, bias;
 #endif
   const YoloInt8Conv *rounds;   /* NULL: nothing in between */
   YoloLanes plus, to;           /* residual, output */
@@ -290,9 +289,9 @@ static ALWAYS_INLINE YoloVec
 whole_sum (const Finish *f, YoloVec acc)
 {
 #ifdef YOLO_INT8
-  return __builtin_convertvector ((YoloIntVec) acc - f->offset, YoloVec) * f->multiplier + f->bias;
+  return __builtin_convertvector ((YoloIntVec) acc, YoloVec) * f->multiplier + f->bias;
 #else
-  return acc + f->bias;
+  return acc;
 #endif
 }
 
@@ -307,13 +306,49 @@ finish_rows (Finish f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, const Yol
   }
 }
 
+#ifdef YOLO_INT8
+/* What nearly all layers are, SiLU of bytes as bytes: all in steps of the output. */
+static ALWAYS_INLINE void
+finish_bytes (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, const gboolean plus)
+{
+  const YoloVec multiplier = f->multiplier * f->to.scale, bias = f->bias * f->to.scale, zero = f->to.zero;
+  const YoloVec slope = -1.44269504f * f->to.step, plus_scale = f->plus.scale * f->to.scale, plus_zero = f->plus.zero;
+  const char *plus_at = f->plus_at;
+  char *to_at = f->to_at;
+
+  for (guint m = 0; m < rows; m++) {
+    YoloVec x = __builtin_convertvector ((YoloIntVec) acc[m][v], YoloVec) * multiplier + bias;
+
+    x = vec_silu_rough (x, slope);
+    if (plus) {
+      x += (vec_load_u8 (plus_at) - plus_zero) * plus_scale;
+      plus_at += f->plus_pixel;
+    }
+    vec_store_u8 (to_at, vec_min (vec_max (x, -zero), 255 - zero), zero);
+    to_at += f->to_pixel;
+  }
+}
+
+static void
+finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, YoloActivation act)
+{
+  gboolean whole = f->to.lanes == YOLO_LANES && act == YOLO_ACT_SILU && f->to.t->scale && !f->rounds;
+
+  if (whole && !f->plus_at)
+    finish_bytes (f, acc, v, rows, FALSE);
+  else if (whole && f->plus.t->scale)
+    finish_bytes (f, acc, v, rows, TRUE);
+  else
+    finish_rows (*f, acc, v, rows, act);
+}
+#else
 /* What nearly all layers are: the compiler then knows types and all, and keeps
  * what does not change in registers. */
 static void
 finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, YoloActivation act)
 {
   YoloTensor to = *f->to.t, plus = *f->plus.t;
-  gboolean whole = f->to.lanes == YOLO_LANES && act == YOLO_ACT_SILU && to.dtype == TYPE && !f->rounds;
+  gboolean whole = f->to.lanes == YOLO_LANES && act == YOLO_ACT_SILU && to.dtype == TYPE;
   Finish known = *f;
 
   if (!whole || (f->plus_at && plus.dtype != TYPE)) {
@@ -321,8 +356,6 @@ finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, YoloAct
     return;
   }
   to.dtype = plus.dtype = TYPE;
-  if (TYPE == YOLO_U8)
-    to.scale = plus.scale = &(const float) { 0 };       /* not NULL: on a grid */
   known.to.t = &to;
   known.plus.t = &plus;
   known.to.lanes = known.plus.lanes = YOLO_LANES;
@@ -334,6 +367,7 @@ finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, YoloAct
     finish_rows (known, acc, v, rows, YOLO_ACT_SILU);
   }
 }
+#endif
 
 /* `count` pixels that lie side by side in the output, the rows of A `row` bytes apart. */
 static void
@@ -348,9 +382,8 @@ line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint c
   for (guint v = 0; v < vectors; v++) {
     guint c = c0 + v * YOLO_LANES, lanes = conv->out_channels - c;
     f[v] = (Finish) {
-      .bias = vec_load (h.bias + c),
 #ifdef YOLO_INT8
-      .multiplier = vec_load (h.multiplier + c), .offset = (YoloIntVec) vec_load (h.offset + c),
+      .multiplier = vec_load (h.multiplier + c), .bias = vec_load (h.bias + c),
       .rounds = conv->int8->sum.scale + conv->int8->sigmoid.scale + conv->int8->act.scale != 0 ? conv->int8 : NULL,
 #endif
       .plus = lanes_of (residual_tensor, c, lanes, FALSE), .to = lanes_of (out_tensor, c, lanes, TRUE),
@@ -359,6 +392,7 @@ line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint c
     };
   }
   s->panel = h.panels + panel * panel_size (conv);
+  s->start = TYPE == YOLO_U8 ? (const void *) (h.start + c0) : h.bias + c0;
   for (guint x = 0; x < count; x += step) {
     guint rows = MIN (step, count - x);
     YoloVec acc[YOLO_ROWS][2];
@@ -397,7 +431,7 @@ flat_block (gpointer data, guint index, G_GNUC_UNUSED guint thread)
   gsize x = (gsize) (index % r->blocks) * r->block;
 
   for (guint p = 0; p < gemm_panels (r->conv); p++) {
-    YoloSum s = { yolo_tensor_at (r->in, image, 0, x), r->in->pixel, r->taps, 1, depth (r->conv), NULL };
+    YoloSum s = { yolo_tensor_at (r->in, image, 0, x), r->in->pixel, r->taps, 1, depth (r->conv), NULL, NULL };
 
     line (r->conv, r->packed, p, &s, MIN (r->block, pixels - x),
         r->residual->data ? yolo_tensor_at (r->residual, image, 0, x) : NULL, r->residual,
@@ -421,7 +455,7 @@ row_block (gpointer data, guint index, guint thread)
   for (guint p = 0; p < gemm_panels (conv); p++)
     for (guint y = 0; y < rows; y++) {
       YoloSum s = { from + y * conv->stride[0] * r->row, conv->stride[1] * r->pixel, r->taps, n_taps (conv),
-        depth (conv), NULL };
+        depth (conv), NULL, NULL };
 
       line (conv, r->packed, p, &s, r->out->width,
           r->residual->data ? yolo_tensor_at (r->residual, image, y0 + y, 0) : NULL, r->residual,

@@ -118,6 +118,7 @@ typedef struct {
   const gsize *taps;
   guint n_taps, k;
   const char *panel;
+  const void *start;            /* [vectors * lanes] what the columns' sums begin with */
 } YoloSum;
 
 static ALWAYS_INLINE void
@@ -130,7 +131,7 @@ gemm_tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, const guint rows, const 
   for (guint m = 0; m < rows; m++)
 #pragma GCC unroll 2
     for (guint v = 0; v < vectors; v++)
-      acc[m][v] = vec_set (0);
+      acc[m][v] = vec_load ((const char *) s->start + v * sizeof (YoloVec));
   for (guint t = 0; t < s->n_taps; t++) {
     const char *a = s->a + s->taps[t];
     for (guint k = 0; k < s->k; k++) {

@@ -190,11 +190,12 @@ static void
 multiply (const float *inputs, guint depth, const char *panel, guint vectors, float *sums, guint tiles)
 {
   static const gsize taps[1] = { 0 };
+  static const YoloVec zero[2];
   guint step = gemm_tile_rows (tiles);
 
   for (guint m = 0; m < tiles; m += step) {
     guint rows = MIN (step, tiles - m);
-    YoloSum s = { (const char *) (inputs + (gsize) m * depth), depth * 4, taps, 1, depth, panel };
+    YoloSum s = { (const char *) (inputs + (gsize) m * depth), depth * 4, taps, 1, depth, panel, zero };
     YoloVec acc[YOLO_ROWS][2];
 
     tile (acc, &s, rows, vectors);
