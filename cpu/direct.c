@@ -419,6 +419,7 @@ typedef struct {
   guint block;                  /* output rows, or pixels of a flat image */
   gsize pixel, row, scratch;    /* bytes */
   char *memory;
+  guint n_taps, k;              /* as in YoloSum */
   gsize taps[MAX_TAPS];
 } Run;
 
@@ -454,8 +455,8 @@ row_block (gpointer data, guint index, guint thread)
         (char *) from);
   for (guint p = 0; p < gemm_panels (conv); p++)
     for (guint y = 0; y < rows; y++) {
-      YoloSum s = { from + y * conv->stride[0] * r->row, conv->stride[1] * r->pixel, r->taps, n_taps (conv),
-        depth (conv), NULL, NULL };
+      YoloSum s = { from + y * conv->stride[0] * r->row, conv->stride[1] * r->pixel, r->taps, r->n_taps, r->k,
+        NULL, NULL };
 
       line (conv, r->packed, p, &s, r->out->width,
           r->residual->data ? yolo_tensor_at (r->residual, image, y0 + y, 0) : NULL, r->residual,
@@ -491,9 +492,12 @@ run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor 
   r.pixel = r.direct ? in->pixel : (gsize) depth (conv) * 4;
   r.row = r.direct ? in->row : padded_row (conv, in);
   r.scratch = scratch (conv, in);
+  /* taps side by side are one, of so many more elements */
+  guint side = conv->dilation[1] == 1 ? conv->kernel[1] : 1;
+  r.k = side * depth (conv);
   for (guint ky = 0; ky < conv->kernel[0]; ky++)
-    for (guint kx = 0; kx < conv->kernel[1]; kx++)
-      r.taps[ky * conv->kernel[1] + kx] = ky * conv->dilation[0] * r.row + kx * conv->dilation[1] * r.pixel;
+    for (guint kx = 0; kx < conv->kernel[1]; kx += side)
+      r.taps[r.n_taps++] = ky * conv->dilation[0] * r.row + kx * conv->dilation[1] * r.pixel;
   r.block = even_block (out->height, block_rows (conv, in), n, yolo_pool_threads (pool));
   r.blocks = (out->height + r.block - 1) / r.block;
   yolo_pool_run (pool, n * r.blocks, row_block, &r);
