@@ -14,6 +14,8 @@
 #include <gst/gst.h>
 #include <gst/video/video.h>
 
+#define LONGEST_WAIT 30         /* seconds for the first frame, once the model is loaded */
+
 /* Of one class, over the whole video. */
 typedef struct {
   GQuark label;
@@ -155,6 +157,18 @@ print_progress (gpointer user_data)
       view->len ? view->str : "nothing", demo->terminal ? "" : "\n");
   g_mutex_unlock (&demo->lock);
   return G_SOURCE_CONTINUE;
+}
+
+/* A video that is cut short may be an error that decodebin of 1.22 loses on its way:
+ * then nothing ever comes. */
+static gboolean
+stop_waiting (gpointer user_data)
+{
+  Demo *demo = user_data;
+
+  if (!has_begun (demo))
+    g_main_loop_quit (demo->loop);
+  return G_SOURCE_REMOVE;
 }
 
 /* The first ends the video here; whoever asks twice does not want to wait. */
@@ -340,6 +354,7 @@ run (Demo *demo, const char *model, const char *video, const char *folder, GErro
   /* The model first: a wrong one must not empty the files of an earlier run. */
   if (gst_element_set_state (demo->infer, GST_STATE_PAUSED) != GST_STATE_CHANGE_FAILURE)
     gst_element_set_state (demo->pipeline, GST_STATE_PLAYING);
+  g_timeout_add_seconds (LONGEST_WAIT, stop_waiting, demo);
   g_main_loop_run (demo->loop);
   gst_bus_remove_watch (bus);
   if (demo->terminal)

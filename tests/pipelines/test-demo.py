@@ -87,7 +87,10 @@ def a_killed_demo_leaves_a_playable_video():
 
 def expect_error(words, model, video, output='failed'):
     process = start(model, video, output)
-    errors = process.communicate(timeout=60)[1]
+    try:
+        errors = process.communicate(timeout=90)[1]
+    finally:
+        process.kill()
     assert process.returncode == 1, (process.returncode, errors)
     lines = [line for line in errors.splitlines() if line.startswith('demo: ')]
     assert len(lines) == 1 and all(word in lines[0] for word in words), errors
