@@ -88,8 +88,8 @@ round_lanes (YoloVec v, YoloGrid grid)
 
 /* act (sum) [+ residual]; @rounds: of the sum and of what it becomes, or NULL */
 static ALWAYS_INLINE void
-finish_lanes (YoloVec sum, const YoloActivation act, const YoloInt8Conv *rounds, const YoloLanes *residual, const char *residual_at, const YoloLanes *out,
-    char *out_at)
+finish_lanes (YoloVec sum, const YoloActivation act, const YoloInt8Conv *rounds, const YoloLanes *residual,
+    const char *residual_at, const YoloLanes *out, char *out_at)
 {
   YoloVec v;
 

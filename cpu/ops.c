@@ -111,7 +111,8 @@ upsample_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
 
   if (r->same) {
     for (guint x = 0; x < r->out->width; x++)
-      memcpy (yolo_tensor_at (r->out, image, y, x), yolo_tensor_at (r->in, image, y / r->scale, x / r->scale), channels * size);
+      memcpy (yolo_tensor_at (r->out, image, y, x), yolo_tensor_at (r->in, image, y / r->scale, x / r->scale),
+          channels * size);
     return;
   }
   /* pixels innermost: the grids of some channels stay in registers */

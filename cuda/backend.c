@@ -380,8 +380,7 @@ describe_batch (CudaExec *exec, const YoloFrame *frames, guint n, const YoloDeco
       yolo_cuda_decoder_describe (exec->decoder, i, NULL);
       continue;
     }
-    yolo_letterbox_init (&box, frame->crop.width > 0 ? frame->crop.width : frame->width,
-        frame->crop.width > 0 ? frame->crop.height : frame->height, (int) plan->width, (int) plan->height);
+    yolo_letterbox_frame (&box, frame, (int) plan->width, (int) plan->height);
     yolo_cuda_preprocess_describe (&exec->frames[i], frame, &box);
     yolo_cuda_decoder_describe (exec->decoder, i, &decode[i]);
   }

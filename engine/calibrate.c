@@ -145,7 +145,6 @@ gboolean
 yolo_calibrator_add (YoloCalibrator *calibrator, const YoloFrame *frame, guint net_width, guint net_height,
     GError **error)
 {
-  gboolean cropped = frame->crop.width > 0;
   YoloLetterbox letterbox;
 
   if (calibrator->exec == NULL || calibrator->exec->plan->width != net_width
@@ -157,8 +156,7 @@ yolo_calibrator_add (YoloCalibrator *calibrator, const YoloFrame *frame, guint n
     calibrator->exec->observe = observe;
     calibrator->exec->observe_data = calibrator;
   }
-  yolo_letterbox_init (&letterbox, cropped ? frame->crop.width : frame->width,
-      cropped ? frame->crop.height : frame->height, (int) net_width, (int) net_height);
+  yolo_letterbox_frame (&letterbox, frame, (int) net_width, (int) net_height);
   if (!yolo_preprocess_run (calibrator->preprocess, frame, &letterbox, calibrator->exec->input, YOLO_TENSOR_U8, 3)) {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY, "Out of memory for the preprocessing of a frame");
     return FALSE;
@@ -253,7 +251,8 @@ outcome_of (const YoloCalibrator *calibrator, const YoloExec *exec, gboolean map
   guint n = n_anchors (plan);
   g_autofree YoloDetection *scratch = g_new (YoloDetection, n);
   YoloDecode decode = {
-    .confidence = MAX (calibrator->config.confidence - MATCH_MARGIN, 0), .candidates = g_new (YoloDetection, n), .capacity = n,
+    .confidence = MAX (calibrator->config.confidence - MATCH_MARGIN, 0),
+    .candidates = g_new (YoloDetection, n), .capacity = n,
   };
   YoloLevel levels[YOLO_MAX_LEVELS];
   guint confident = 0;
@@ -295,7 +294,7 @@ trial_init (Trial *trial, YoloCalibrator *calibrator, const YoloCalibration *tab
   return trial->exec != NULL;
 }
 
-/* The two models' layers of one convolution have its name in common, and their order. */
+/* The two models' layers of one convolution have its weights in common, and their order. */
 static void
 add_seconds (const YoloExec *exec, const YoloCalibrator *calibrator, double sign, YoloCalibration *table, guint runs)
 {

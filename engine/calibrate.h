@@ -20,21 +20,33 @@ typedef struct {
 
 typedef struct _YoloCalibrator YoloCalibrator;
 
-/* Copies @config; loads the model. One thread at a time uses a calibrator. */
+/**
+ * yolo_calibrator_new:
+ * @config: copied
+ *
+ * Loads the model. One thread at a time uses a calibrator.
+ *
+ * Returns: (transfer full): NULL with @error: the file's (YOLO_NETWORK_ERROR), or
+ * that the CPU back end is not built (YOLO_NETWORK_ERROR_DEVICE)
+ */
 YoloCalibrator *yolo_calibrator_new (const YoloCalibratorConfig *config, GError **error);
 void yolo_calibrator_free (YoloCalibrator *calibrator);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloCalibrator, yolo_calibrator_free)
 
 const YoloModel *yolo_calibrator_model (const YoloCalibrator *calibrator);
-guint yolo_calibrator_frames (const YoloCalibrator *calibrator);       /* added */
+/* How many were added. */
+guint yolo_calibrator_frames (const YoloCalibrator *calibrator);
 
 /**
  * yolo_calibrator_add:
- * @frame: in host memory
+ * @frame: in host memory; read before it returns
  * @net_width: input width in pixels, @net_height: height, as for a request
  *
  * Runs the network in fp32 and counts what its maps hold. Blocks for about two
  * runs of the network.
+ *
+ * Returns: FALSE with @error: a size that the model does not run at
+ * (YOLO_NETWORK_ERROR_SIZE), or no memory
  */
 gboolean yolo_calibrator_add (YoloCalibrator *calibrator, const YoloFrame *frame, guint net_width, guint net_height,
     GError **error);
@@ -48,8 +60,8 @@ gboolean yolo_calibrator_add (YoloCalibrator *calibrator, const YoloFrame *frame
  * up to 32 of the frames; takes the layers that lose most for the arithmetic
  * that they save out of int8 until the loss is below max_loss. A detection of
  * one is lost in the other when there is nothing of its class with IoU .5 and a
- * confidence of the threshold less .05. Takes some
- * hundred runs of the network. Frames can be added before, not after.
+ * confidence of the threshold less .05. Takes some hundred runs of the network.
+ * Frames can be added before, not after.
  *
  * Returns: (transfer full): the table, or NULL with @error: no frame was
  * added, the maps hold NaN, or nothing but zeros (YOLO_NETWORK_ERROR_FORMAT);

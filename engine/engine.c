@@ -98,7 +98,8 @@ same_precision (const YoloEngine * e, const Resolved * resolved)
   return e->precision == resolved->precision && e->if_quantized == resolved->if_quantized;
 }
 
-/* Either by id or, without one, by what it was resolved to. */
+/* Either by id or, without one, by what it was resolved to. Waits for one that
+ * may be the same, which its file will tell. */
 static YoloEngine *
 find (const YoloEngineParts * parts, const char *id, const Resolved * resolved)
 {
@@ -178,6 +179,9 @@ yolo_engine_loaded (YoloEngine * engine, GError * error)
   g_mutex_lock (&registry_lock);
   engine->error = error;
   engine->state = error == NULL ? YOLO_ENGINE_READY : YOLO_ENGINE_FAILED;
+  /* here, since find() compares it */
+  if (error == NULL && engine->model->quantized)
+    engine->precision = engine->if_quantized;
   if (error != NULL)
     registry = g_list_remove (registry, engine);
   g_cond_broadcast (&registry_changed);

@@ -232,13 +232,8 @@ start_batch (YoloEngine * engine, YoloBatch * batch)
 
   for (guint i = 0; i < batch->n; i++) {
     const YoloRequest *request = &batch->jobs[i]->request;
-    const YoloFrame *frame = &request->frame;
-    gboolean cropped = frame->crop.width > 0;
 
-    yolo_letterbox_init (&batch->letterbox[i],
-        cropped ? frame->crop.width : frame->width,
-        cropped ? frame->crop.height : frame->height,
-        request->net_width, request->net_height);
+    yolo_letterbox_frame (&batch->letterbox[i], &request->frame, request->net_width, request->net_height);
   }
   if (host)
     preprocess_batch (engine, batch);
@@ -438,6 +433,12 @@ run (YoloEngine * engine)
   g_mutex_unlock (&engine->lock);
 }
 
+static YoloPrecision
+model_precision (const YoloEngine * engine, const YoloModel * model)
+{
+  return model->quantized ? engine->if_quantized : engine->precision;
+}
+
 static gboolean
 load_model (YoloEngine * engine, GError ** error)
 {
@@ -445,9 +446,7 @@ load_model (YoloEngine * engine, GError ** error)
 
   if (model == NULL)
     return FALSE;
-  if (model->quantized)
-    engine->precision = engine->if_quantized;
-  if (engine->precision == YOLO_PRECISION_INT8) {
+  if (model_precision (engine, model) == YOLO_PRECISION_INT8) {
     engine->model = engine->parts->to_int8 (model, engine->calibration_file, engine->backend->int8_kind, error);
     engine->parts->unref_model (model);
   } else {
@@ -468,7 +467,7 @@ load (YoloEngine * engine, GError ** error)
   if (!load_model (engine, error))
     return FALSE;
   engine->net = engine->backend->load (engine->model, engine->device, engine->cuda_context,
-      engine->precision, engine->threads, error);
+      model_precision (engine, engine->model), engine->threads, error);
   if (engine->net == NULL)
     return FALSE;
 

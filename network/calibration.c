@@ -112,7 +112,8 @@ yolo_calibration_check_path (const char *path, GError **error)
   struct stat info;
 
   if (stat (path, &info) == 0 && !S_ISREG (info.st_mode))
-    return yolo_network_fail (error, YOLO_NETWORK_ERROR_FILE, "cannot write the calibration table: %s is no regular file", path);
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_FILE, "cannot write the calibration table: %s is no regular file",
+        path);
   if (access (folder, W_OK | X_OK) != 0)
     return yolo_network_fail (error, YOLO_NETWORK_ERROR_FILE, "cannot write the calibration table %s: %s", path,
         g_strerror (errno));

@@ -37,6 +37,7 @@ typedef struct {
   YoloLayerCalibration *layers;
 } YoloCalibration;
 
+/* (transfer full): empty, of the model's hash and number of layers. */
 YoloCalibration *yolo_calibration_new (const YoloModel *model);
 void yolo_calibration_free (YoloCalibration *calibration);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloCalibration, yolo_calibration_free)
@@ -47,6 +48,8 @@ gboolean yolo_calibration_check_path (const char *path, GError **error);
 
 /**
  * yolo_calibration_save:
+ * @model: that it was made of, for the layers' names
+ * @path: replaced if it is there
  *
  * Writes the table, whole or not at all. Errors are YOLO_NETWORK_ERROR_FILE.
  */

@@ -84,7 +84,8 @@ least_error (const YoloHistogram *h, float *low, float *high)
     for (guint a = 0; a < CANDIDATES; a++) {
       float lowest = -candidate (&h->below, b, CANDIDATES_BELOW), highest = candidate (&h->above, a, CANDIDATES);
       float step = (highest - lowest) / 255, zero = rintf (-lowest / step);
-      double error = side_error (&h->below, -1, step, -zero, 255 - zero) + side_error (&h->above, 1, step, -zero, 255 - zero);
+      double error = side_error (&h->below, -1, step, -zero, 255 - zero)
+          + side_error (&h->above, 1, step, -zero, 255 - zero);
 
       if (error < best) {
         best = error;

@@ -24,6 +24,7 @@ typedef struct {
   YoloHistogramSide below, above;
 } YoloHistogram;
 
+/* Counts @n numbers. One thread at a time; NaN and infinity are bad, and change nothing else. */
 void yolo_histogram_add (YoloHistogram *histogram, const float *values, gsize n);
 
 /**

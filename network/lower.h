@@ -39,7 +39,8 @@ typedef struct {
   guint kernel, stride, pad;    /* LAYER_MAX_POOL */
   guint factor;                 /* LAYER_UPSAMPLE */
   guint begin;                  /* LAYER_SLICE */
-  YoloGrid sum_grid, sigmoid_grid, act_grid;    /* LAYER_CONV and LAYER_ACT: of quantisers that were taken out, as in YoloInt8Conv */
+  /* LAYER_CONV and LAYER_ACT: of quantisers that were taken out, as in YoloInt8Conv */
+  YoloGrid sum_grid, sigmoid_grid, act_grid;
   YoloGrid grid;                /* LAYER_QUANT, with the zero point of uint8 */
   float *grid_scale;            /* [channels] of what lies on grids in an int8 model, or NULL */
   gint32 *grid_zero;

@@ -48,6 +48,15 @@ yolo_letterbox_init (YoloLetterbox *box, int src_width, int src_height,
   };
 }
 
+void
+yolo_letterbox_frame (YoloLetterbox *box, const YoloFrame *frame, int net_width, int net_height)
+{
+  bool cropped = frame->crop.width > 0;
+
+  yolo_letterbox_init (box, cropped ? frame->crop.width : frame->width, cropped ? frame->crop.height : frame->height,
+      net_width, net_height);
+}
+
 /**
  * yolo_letterbox_auto:
  * @src_width: pixels of the frame's visible part, 1 or more

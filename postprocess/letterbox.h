@@ -6,6 +6,7 @@
 #define YOLO_POSTPROCESS_LETTERBOX_H
 
 #include "postprocess/detection.h"
+#include "postprocess/frame.h"
 
 typedef struct {
   int src_width, src_height;    /* pixels of the frame's visible part */
@@ -18,6 +19,9 @@ typedef struct {
 
 void yolo_letterbox_init (YoloLetterbox *box, int src_width, int src_height,
     int net_width, int net_height);
+
+/* The same of a frame's crop, or of all of it where it has none. */
+void yolo_letterbox_frame (YoloLetterbox *box, const YoloFrame *frame, int net_width, int net_height);
 
 /* The smallest rectangle of multiples of `stride` that holds a frame whose
  * longer side is scaled to `size`: 384x640 for 1920x1080 at 640 and 32.

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
-"""Every command of pipelines/README.md runs as it stands there, but for what
-this machine lacks: a window, a webcam, a camera on the network."""
+"""Every command of pipelines/README.md, and every gst-launch-1.0 line of the
+README and docs/, runs as it stands there, but for what this machine lacks: a
+window, a webcam, a camera on the network, a GPU."""
 
 import functools
+import glob
 import os
 import re
 import signal
@@ -21,6 +23,28 @@ def commands():
         blocks = re.findall(r'^```sh\n(.*?)^```', readme.read(), re.M | re.S)
     assert 'GST_PLUGIN_PATH' in blocks[0] and len(blocks) > 8, 'the README has changed its shape'
     return [block.strip() for block in blocks[1:]]
+
+
+def lines():
+    """Those of the other documents, each once, in their order: some need what one before leaves."""
+    found = []
+    for path in [os.path.join(TOP, 'README.md')] + sorted(glob.glob(os.path.join(TOP, 'docs/*.md'))):
+        with open(path, encoding='utf-8') as document:
+            found += re.findall(r'^    (gst-launch-1\.0 .*)$', document.read(), re.M)
+    assert len(found) > 4, 'the documents have changed their shape'
+    return list(dict.fromkeys(line for line in found if 'nvh264dec' not in line))
+
+
+def run_line(line):
+    """In a folder that has the files that it names."""
+    for name, kind in re.findall(r'(?:location|model-file)=(\w+\.(mp4|onnx))', line):
+        path = os.path.join(folder(), name)
+        if not os.path.exists(path):
+            os.symlink(clip(FRAMES) if kind == 'mp4' else fetch('model'), path)
+    result = shell('timeout 300 ' + substitute(line))
+    assert result.returncode == 0 and 'ERROR' not in result.stdout, result.stdout
+    for table in re.findall(r'calibrate=(\S+)', line):
+        assert os.path.getsize(os.path.join(folder(), table)) > 1000, table
 
 
 def substitute(command):
@@ -127,6 +151,10 @@ def main():
     for command in commands():
         case = functools.partial(run_command, command)
         case.title = ' '.join(command.replace('\\\n', ' ').replace('#', '').split())[:110]
+        cases.append(case)
+    for line in lines():
+        case = functools.partial(run_line, line)
+        case.title = line[:110]
         cases.append(case)
     run_cases(cases + [applications_agree, applications_name_what_is_wrong])
 
