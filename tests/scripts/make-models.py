@@ -154,12 +154,12 @@ class Graph:
             return self.node('Relu', [y], scope)
         return self.node('Mul', [y, self.node('Sigmoid', [y], scope)], scope)
 
-    def c2f(self, x, out, n, shortcut, scope):
+    def c2f(self, x, out, n, shortcut, scope, groups=1):
         hidden = out // 2
         parts = self.split(self.conv(x, 2 * hidden, 1, 1, scope + '.cv1'), [hidden, hidden], scope)
         for i in range(n):
             y = self.conv(parts[-1], hidden, 3, 1, '%s.m.%d.cv1' % (scope, i))
-            y = self.conv(y, hidden, 3, 1, '%s.m.%d.cv2' % (scope, i), gain=.8)
+            y = self.conv(y, hidden, 3, 1, '%s.m.%d.cv2' % (scope, i), gain=.8, groups=groups)
             if shortcut:
                 y = self.node('Add', [parts[-1], y], scope)
             parts.append(y)
@@ -490,10 +490,10 @@ def yolov5u(g, widths=(2, 4, 4, 6, 6), depths=(1, 2, 3, 1), neck=1, **head):
     g.head(outs, [8, 16, 32], str(layer), **head)
 
 
-def micro(g, width=2, bottlenecks=1, depthwise=False):
+def micro(g, width=2, bottlenecks=1, depthwise=False, groups=1):
     """Every kind of node once or twice; small enough to be mutated quickly."""
     x = g.conv(g.start(), width, 3, 2, '0')
-    p2 = g.c2f(g.conv(x, width, 3, 2, '1'), width, bottlenecks, True, '2')
+    p2 = g.c2f(g.conv(x, width, 3, 2, '1'), width, bottlenecks, True, '2', groups)
     p3 = g.sppf(g.conv(p2, width, 3, 2, '3'), width, '4')
     p2 = g.conv(g.concat([g.upsample(p3, '5'), p2], 1, '6'), width, 1, 1, '7')
     g.head([p2, p3], [4, 8], '8', box_channels=width, class_channels=width, depthwise=depthwise)
@@ -738,6 +738,7 @@ MODELS = {
                                 options=dict(per_channel=True)),
     'micro-qdq-relu': dict(MICRO_QDQ, quantise='u8', act='ReLU', options=dict(per_channel=True)),
     'micro-qdq-apart': dict(MICRO_QDQ, quantise='u8', apart=True),
+    'micro-grouped': dict(arch='micro', height=16, width=24, classes=2, reg_max=4, net=dict(width=8, groups=2)),
 }
 
 
