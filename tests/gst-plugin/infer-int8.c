@@ -4,6 +4,7 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define CAPS "video/x-raw,format=RGB,width=96,height=64,framerate=4/1"
 
@@ -121,10 +122,12 @@ static void
 test_errors (void)
 {
   g_autofree gchar *missing = g_build_filename (folder, "missing", "deep.int8", NULL), *path = in_folder ("none.int8");
-  const gchar *wrong[] = { missing, folder, "/dev/null" };
+  g_autofree gchar *pipe = in_folder ("pipe.int8");
+  const gchar *wrong[] = { missing, folder, pipe };
   GstHarness *h;
   guint i;
 
+  g_assert_cmpint (mkfifo (pipe, 0600), ==, 0);
   /* before anything has been measured */
   for (i = 0; i < G_N_ELEMENTS (wrong); i++) {
     GstElement *element = gst_object_ref_sink (infer_new ("calibrate", wrong[i], NULL));
@@ -133,6 +136,7 @@ test_errors (void)
     check_message (element, GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_WRITE, wrong[i]);
     infer_free (element);
   }
+  g_unlink (pipe);
 
   /* a stream that ends before it begins */
   h = infer_harness (infer_new ("calibrate", path, NULL), CAPS);
