@@ -1,4 +1,5 @@
 #include "network/error.h"
+#include "base/text.h"
 
 #define MAX_MESSAGE 1000
 
@@ -12,12 +13,12 @@ void
 yolo_network_set_error (GError **error, YoloNetworkError code, const char *format, ...)
 {
   va_list args;
-  g_autofree char *text = NULL, *valid = NULL;
+  g_autofree char *text = NULL, *printable = NULL;
 
   va_start (args, format);
   text = g_strdup_vprintf (format, args);
   va_end (args);
 
-  valid = g_utf8_make_valid (text, MIN (strlen (text), MAX_MESSAGE));
-  g_set_error_literal (error, YOLO_NETWORK_ERROR, code, valid);
+  printable = yolo_text_printable (text, MAX_MESSAGE);
+  g_set_error_literal (error, YOLO_NETWORK_ERROR, code, printable);
 }

@@ -5,7 +5,7 @@
 
 #include "network/model.h"
 
-/* Names from a file may be long or no UTF-8. */
+/* Names from a file may be long, no UTF-8, or hold what commands a terminal: see yolo_text_printable(). */
 void yolo_network_set_error (GError **error, YoloNetworkError code, const char *format, ...) G_GNUC_PRINTF (3, 4);
 
 /* The same as an expression that is FALSE, for `return`. */
