@@ -546,7 +546,7 @@ gst_yolo_export_class_init (GstYoloExportClass *klass)
           playing));
 
   gst_element_class_set_static_metadata (element_class, "YOLO export", "Filter/Metadata/Video",
-      "Writes detected objects as JSON lines, COCO results or YOLO labels", "yolo");
+      "Writes detected objects as JSON lines, COCO results or YOLO labels", "The yolo project");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
   element_class->change_state = gst_yolo_export_change_state;

@@ -2097,7 +2097,7 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
   element_class->change_state = gst_yolo_infer_change_state;
   element_class->post_message = gst_yolo_infer_post_message;
   gst_element_class_set_static_metadata (element_class, "YOLO object detection",
-      "Filter/Analyzer/Video", "Finds objects in video with a YOLOv8 network", "the project");
+      "Filter/Analyzer/Video", "Finds objects in video with a YOLOv8 network", "The yolo project");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
   gst_type_mark_as_plugin_api (GST_TYPE_YOLO_INFER_DEVICE, 0);

@@ -491,7 +491,7 @@ gst_yolo_overlay_class_init (GstYoloOverlayClass *klass)
 
   gst_element_class_set_static_metadata (element_class, "YOLO overlay", "Filter/Editor/Video",
       "Draws boxes and labels of detected objects into video frames, without converting them",
-      "yolo");
+      "The yolo project");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
 
