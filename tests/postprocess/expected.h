@@ -1,5 +1,7 @@
 /* Made by expected.py. */
 
+#include <stdint.h>
+
 static const struct {
   int src_width, src_height, net_width, net_height;
   int width, height, left, top;

@@ -79,7 +79,7 @@ PICTURES = [(40, 30, 64, 64), (64, 48, 32, 32), (64, 64, 32, 32), (96, 64, 32, 3
 
 
 def main():
-    print("/* Made by expected.py. */\n")
+    print("/* Made by expected.py. */\n\n#include <stdint.h>\n")
     print("static const struct {\n  int src_width, src_height, net_width, net_height;\n"
           "  int width, height, left, top;\n  float net_box[4], box[4];\n} letterbox_cases[] = {")
     for w, h in FRAMES:
