@@ -35,11 +35,8 @@ yolo_engine_take_dropped (YoloEngine * engine, gint64 until)
   for (GList * l = engine->streams.head; l != NULL; l = l->next) {
     YoloStream *stream = l->data;
 
-    if (stream->first != NULL && is_dropped (stream->first) && stream->running == 0
-        && stream->first->submitted <= until) {
-      stream->running++;
+    if (stream->first != NULL && is_dropped (stream->first) && stream->first->submitted <= until)
       return pop (stream);
-    }
   }
   return NULL;
 }
@@ -122,7 +119,6 @@ take_frames (YoloEngine * engine, const YoloGroup * group, YoloJob ** jobs, guin
     stream = l->data;
     l = l->next;
     jobs[i] = pop (stream);
-    stream->running++;
     g_queue_unlink (&engine->streams, &stream->link);
     g_queue_push_tail_link (&engine->streams, &stream->link);
     if (l == NULL)
@@ -132,15 +128,15 @@ take_frames (YoloEngine * engine, const YoloGroup * group, YoloJob ** jobs, guin
 
 /* The batch that so many frames run in, or the first of them. */
 static guint
-exec_size (YoloEngine * engine, const YoloGroup * group, guint frames)
+exec_size (const YoloReplica * replica, const YoloGroup * group, guint frames)
 {
-  if (engine->backend != NULL && engine->backend->batch_size != NULL)
-    return engine->backend->batch_size (engine->net, frames, group->height, group->width);
+  if (replica != NULL && replica->place.backend->batch_size != NULL)
+    return replica->place.backend->batch_size (replica->net, frames, group->height, group->width);
   return 1u << (g_bit_storage (frames) - 1);
 }
 
 guint
-yolo_engine_take (YoloEngine * engine, YoloJob ** jobs, guint * size, gint64 now, gint64 * until)
+yolo_engine_take (YoloEngine * engine, const YoloReplica * replica, YoloJob ** jobs, guint * size, gint64 now, gint64 * until)
 {
   guint batch_size = yolo_engine_batch_size (engine);
   gint64 timeout = MIN (engine->batch_timeout / 1000, G_MAXINT64 / 2);
@@ -174,7 +170,7 @@ yolo_engine_take (YoloEngine * engine, YoloJob ** jobs, guint * size, gint64 now
     return 0;
 
   ready = MIN (next->count, batch_size);
-  *size = exec_size (engine, next, MIN (ready, YOLO_ENGINE_MAX_BATCH));
+  *size = exec_size (replica, next, MIN (ready, YOLO_ENGINE_MAX_BATCH));
   n = MIN (ready, *size);
   take_frames (engine, next, jobs, n);
 

@@ -25,6 +25,9 @@ G_BEGIN_DECLS
 #define YOLO_ENGINE_MAX_EXECS 64
 #define YOLO_ENGINE_KEPT_ARENA ((gsize) 1 << 30)
 
+/* Devices, or contexts of one, that run a model at the same time. */
+#define YOLO_ENGINE_MAX_REPLICAS 16
+
 /* Batches under way where the back end has its own memory: frames of one are
  * read while the other one runs. The CPU does both itself, one after the other. */
 #define YOLO_ENGINE_DEPTH 2
@@ -34,6 +37,7 @@ G_BEGIN_DECLS
 
 /* What an engine is made of; the tests have their own. */
 typedef struct {
+  guint n_replicas;             /* of an engine, on devices that count up from the one asked for */
   const YoloBackend *cpu, *cuda;
   YoloModel *(*load_model) (const char *path, GError **error);
   void (*unref_model) (YoloModel *model);
@@ -44,10 +48,12 @@ typedef struct {
 YoloEngine *yolo_engine_get_from (const YoloEngineParts *parts, const YoloEngineConfig *config,
     GError **error);
 
+typedef struct _YoloReplica YoloReplica;
+
 /* A submitted frame, until its callback. */
 typedef struct _YoloJob YoloJob;
 struct _YoloJob {
-  YoloJob *next;
+  YoloJob *next;                /* in its stream's list of waiting, finished or unused ones */
   YoloStream *stream;
   YoloRequest request;
   gpointer tag;
@@ -55,6 +61,13 @@ struct _YoloJob {
   gint64 submitted;             /* monotonic microseconds */
   GError *error;                /* owned; the request is wrong: it never runs */
   gboolean due;                 /* left over by a batch that was ready: waits for nobody */
+  /* Of a frame that was finished before its turn, by a replica that overtook
+   * another one: a copy of what its callback will be given. The room is kept
+   * for the next such frame. */
+  YoloResult result;
+  GError *result_error;         /* owned */
+  YoloDetection *kept;          /* [kept_room] */
+  guint kept_room;
 };
 
 struct _YoloStream {
@@ -63,16 +76,19 @@ struct _YoloStream {
   gpointer user_data;
   GList link;                   /* in engine->streams */
 
-  /* Under engine->lock. */
-  YoloJob *first, *last;        /* submitted, not taken by the worker */
+  /* Under engine->lock. Callbacks are called one after the other, in the order
+   * of submission, whichever replicas' threads call them. */
+  YoloJob *first, *last;        /* submitted, not taken by a replica */
+  YoloJob *finished;            /* before their turn, by number */
   YoloJob *unused;
   guint max_pending;
   gboolean active;
+  gboolean calling;             /* a replica's thread calls back: no other one does */
   guint pending;                /* callback not begun */
-  guint running;                /* of them, taken by the worker */
   guint net_width, net_height;  /* of the frame submitted last; 0: none yet */
-  /* Numbers of frames: submitted; called back, and the callback has returned;
-   * those before the last two are cancelled, and run without waiting. */
+  /* Numbers of frames: submitted; called back, and the callback has returned,
+   * so that it is the turn of frame number `returned`; frames below `cancelled`
+   * do not run, frames below `drained` run without waiting for others. */
   guint64 submitted, returned, cancelled, drained;
 };
 
@@ -85,7 +101,7 @@ typedef struct {
   gboolean more;                /* a stream may add to it */
 } YoloGroup;
 
-/* A call of yolo_engine_prepare(), on its stack. */
+/* What yolo_engine_prepare() asks of one replica, on the caller's stack. */
 typedef struct _YoloPrepare YoloPrepare;
 struct _YoloPrepare {
   YoloPrepare *next;
@@ -97,7 +113,7 @@ struct _YoloPrepare {
 typedef struct {
   YoloExec *exec;
   gboolean busy;                /* a batch under way has it */
-  guint64 used;                 /* engine->tick at its last use */
+  guint64 used;                 /* the replica's tick at its last use */
 } YoloSlot;
 
 /* Frames of one size that run together. */
@@ -118,42 +134,28 @@ typedef struct {
 
 typedef enum { YOLO_ENGINE_LOADING, YOLO_ENGINE_READY, YOLO_ENGINE_FAILED } YoloEngineState;
 
-struct _YoloEngine {
-  /* What it was asked for: constant. */
-  const YoloEngineParts *parts;
-  char *id, *path, *model_file, *calibration_file;
+/* Where a replica runs: constant. */
+typedef struct {
   const YoloBackend *backend;
-  guint device, threads;
-  gpointer cuda_context;
-  YoloPrecision precision;      /* with `auto` resolved; constant once READY */
-  YoloPrecision if_quantized;   /* what it is instead if the file is quantised itself */
+  guint device;
+  gpointer cuda_context;        /* or NULL */
+} YoloPlace;
 
-  /* Under the registry's lock. */
-  guint refs;
-  YoloEngineState state;
-  GError *error;                /* why it is FAILED */
+/* The model on one device: a thread that takes batches as long as it has
+ * nothing else to do, and makes all calls to the back end. */
+struct _YoloReplica {
+  YoloEngine *engine;           /* whose part it is */
+  YoloPlace place;
+  GThread *thread;
 
-  GThread *thread;              /* the worker; all calls to the back end are made there */
-  YoloModel *model;             /* constant once READY */
+  /* Under engine->lock. */
+  YoloPrepare *prepare;         /* what it is asked to ready */
 
-  /* The one lock of all streams: a batch is a decision over all of them. Held
-   * for the time of a decision, never while a frame is worked on: once a frame
-   * by who submits, three times by the worker. */
-  GMutex lock;
-  GCond work;                   /* the worker waits for something to do */
-  GCond done;                   /* others wait for the worker */
-  guint waiting;                /* how many */
-  gboolean stop;
-  guint batch_size;
-  guint64 batch_timeout;        /* nanoseconds */
-  GQueue streams;               /* of YoloStream.link, least recently served first */
-  GArray *groups;               /* YoloGroup; scratch of yolo_engine_take(), kept */
-  YoloPrepare *prepare;
-  YoloEngineStats stats;        /* .streams is not kept here */
-
-  /* The worker's own. */
-  YoloNet *net;
+  /* The thread's own. */
+  YoloNet *net;                 /* constant once the engine is READY */
   YoloSlot slots[YOLO_ENGINE_MAX_EXECS];
+  guint n_execs;                /* slots with a network */
+  gsize arena;                  /* bytes of their activations */
   guint64 tick;
   YoloBatch batches[YOLO_ENGINE_DEPTH];
   guint first_batch, n_batches; /* under way, oldest first */
@@ -164,29 +166,73 @@ struct _YoloEngine {
   GError *cancelled, *memory;   /* what such frames are given */
 };
 
+struct _YoloEngine {
+  /* What it was asked for: constant. */
+  const YoloEngineParts *parts;
+  char *id, *path, *model_file, *calibration_file;
+  guint threads;
+  YoloPrecision precision;      /* with `auto` resolved; constant once READY */
+  YoloPrecision if_quantized;   /* what it is instead if the file is quantised itself */
+
+  /* Under the registry's lock. */
+  guint refs;
+  YoloEngineState state;
+  guint loading;                /* replicas that have not said yet how their load ended */
+  GError *error;                /* why it is FAILED: of the first replica that failed */
+
+  YoloModel *model;             /* the replicas' own; constant once READY */
+  YoloReplica *replicas;        /* [n_replicas] */
+  guint n_replicas;
+
+  /* The one lock of all streams: a batch is a decision over all of them. Held
+   * for the time of a decision, never while a frame is worked on: once a frame
+   * by who submits, three times by a replica. */
+  GMutex lock;
+  GCond work;                   /* replicas wait for something to do */
+  GCond done;                   /* others wait for a replica */
+  guint waiting;                /* how many */
+  guint idle;                   /* replicas that wait for `work` */
+  gboolean stop;
+  guint batch_size;
+  guint64 batch_timeout;        /* nanoseconds */
+  GQueue streams;               /* of YoloStream.link, least recently served first */
+  GArray *groups;               /* YoloGroup; scratch of yolo_engine_take(), kept */
+  YoloEngineStats stats;        /* .streams is not kept here */
+};
+
 /* batch.c, under the lock. The batch size that counts now. */
 guint yolo_engine_batch_size (YoloEngine *engine);
 /* The next frame that is called back without running: cancelled or wrong,
- * submitted by monotonic time @until, and none before it in its stream is
- * running. NULL: none. */
+ * submitted by monotonic time @until. NULL: none. */
 YoloJob *yolo_engine_take_dropped (YoloEngine *engine, gint64 until);
 /* Moves the frames of the next batch to @jobs [YOLO_ENGINE_MAX_BATCH] if it is
  * time to run it, and sets @size to the size of the batch that they run in, as
  * many or more. Returns how many; 0: not before monotonic time @until, or
- * something changes. */
-guint yolo_engine_take (YoloEngine *engine, YoloJob **jobs, guint *size, gint64 now, gint64 *until);
+ * something changes. @replica: the idle one that will run it; NULL: one whose
+ * batches are full. */
+guint yolo_engine_take (YoloEngine *engine, const YoloReplica *replica, YoloJob **jobs, guint *size, gint64 now, gint64 *until);
 
 /* int8.c. Errors say how to make a table. */
 YoloModel *yolo_engine_to_int8 (YoloModel *model, const char *calibration_file, YoloInt8Kind kind, GError **error);
 
-/* worker.c. The head's maps of one image, @levels [plan->model->n_levels]. */
+/* replica.c. The head's maps of one image, @levels [plan->model->n_levels]. */
 void yolo_engine_levels (const YoloExec *exec, guint image, YoloLevel *levels);
 
-/* worker.c. The thread: loads, runs until engine->stop, frees. */
-gpointer yolo_engine_worker (gpointer engine);
+/* replica.c. Its thread: loads, runs until engine->stop, frees. The first
+ * replica's loads the model too, and starts the other ones. */
+gpointer yolo_replica_run (gpointer replica);
 
-/* engine.c. Told by the worker: @error NULL is success. */
+/* engine.c. Starts replica @i's thread. Its load is then awaited. */
+gboolean yolo_engine_start (YoloEngine *engine, guint i, GError **error);
+/* engine.c. Told by each replica that was started; @error (transfer full): NULL is success. */
 void yolo_engine_loaded (YoloEngine *engine, GError *error);
+
+/* engine.c. Whether a replica's thread calls this. */
+gboolean yolo_engine_is_own_thread (const YoloEngine *engine);
+
+/* stream.c. What came of a frame: its callback is called now, or when its turn
+ * has come. Called without the lock by a replica, which holds the frame no more. */
+void yolo_stream_finish (YoloStream *stream, YoloJob *job, const YoloResult *result);
 
 G_END_DECLS
 

@@ -10,9 +10,8 @@ static GList *registry;         /* (element-type YoloEngine), borrowed: those th
 
 /* The config, checked and with all that is `auto` decided. */
 typedef struct {
-  const YoloBackend *backend;
-  guint device, threads;
-  gpointer cuda_context;
+  YoloPlace place;
+  guint threads;
   YoloPrecision precision, if_quantized;
   const char *calibration_file;
   char *path;
@@ -51,6 +50,7 @@ static gboolean
 resolve (const YoloEngineParts * parts, const YoloEngineConfig * config, Resolved * resolved,
     GError ** error)
 {
+  const YoloBackend *backend;
   GError *failed = NULL;
   char *real;
 
@@ -59,22 +59,23 @@ resolve (const YoloEngineParts * parts, const YoloEngineConfig * config, Resolve
         "No model file is given: model-file must name an .onnx file");
     return FALSE;
   }
-  resolved->backend = choose_backend (parts, config, error);
-  if (resolved->backend == NULL)
+  backend = choose_backend (parts, config, error);
+  if (backend == NULL)
     return FALSE;
-  resolved->device = resolved->backend == parts->cuda ? config->cuda_device_id : 0;
-  resolved->cuda_context = resolved->backend == parts->cuda ? config->cuda_context : NULL;
+  resolved->place.backend = backend;
+  resolved->place.device = backend == parts->cuda ? config->cuda_device_id : 0;
+  resolved->place.cuda_context = backend == parts->cuda ? config->cuda_context : NULL;
   resolved->threads = config->threads;
   resolved->calibration_file = config->calibration_file;
-  resolved->precision =
-      resolved->backend->resolve (resolved->device, config->precision, &failed);
+  resolved->precision = backend->resolve (resolved->place.device, config->precision, &failed);
   if (failed != NULL) {
     g_propagate_error (error, failed);
     return FALSE;
   }
   resolved->if_quantized = resolved->precision;
   if (config->precision == YOLO_PRECISION_AUTO)
-    resolved->if_quantized = resolved->backend->resolve (resolved->device, YOLO_PRECISION_INT8, &failed);
+    resolved->if_quantized =
+        backend->resolve (resolved->place.device, YOLO_PRECISION_INT8, &failed);
   if (failed != NULL) {
     resolved->if_quantized = resolved->precision;
     g_error_free (failed);
@@ -98,6 +99,12 @@ same_precision (const YoloEngine * e, const Resolved * resolved)
   return e->precision == resolved->precision && e->if_quantized == resolved->if_quantized;
 }
 
+static gboolean
+same_place (const YoloPlace * a, const YoloPlace * b)
+{
+  return a->backend == b->backend && a->device == b->device && a->cuda_context == b->cuda_context;
+}
+
 /* Either by id or, without one, by what it was resolved to. Waits for one that
  * may be the same, which its file will tell. */
 static YoloEngine *
@@ -108,8 +115,8 @@ find (const YoloEngineParts * parts, const char *id, const Resolved * resolved)
 
     if (e->parts != parts || g_strcmp0 (e->id, id) != 0)
       continue;
-    if (id != NULL || (e->backend == resolved->backend && e->device == resolved->device
-            && e->cuda_context == resolved->cuda_context && e->threads == resolved->threads
+    if (id != NULL || (same_place (&e->replicas[0].place, &resolved->place)
+            && e->threads == resolved->threads
             && g_strcmp0 (e->calibration_file, resolved->calibration_file) == 0
             && strcmp (e->path, resolved->path) == 0)) {
       if (id != NULL || same_precision (e, resolved))
@@ -130,13 +137,11 @@ engine_new (const YoloEngineParts * parts, const YoloEngineConfig * config,
   YoloEngine *engine = g_new0 (YoloEngine, 1);
 
   engine->refs = 1;
+  engine->loading = 1;          /* the first replica, which starts the others */
   engine->parts = parts;
   engine->id = g_strdup (config->id);
   engine->model_file = g_strdup (config->model_file);
   engine->path = g_strdup (resolved->path);
-  engine->backend = resolved->backend;
-  engine->device = resolved->device;
-  engine->cuda_context = resolved->cuda_context;
   engine->precision = resolved->precision;
   engine->if_quantized = resolved->if_quantized;
   engine->calibration_file = g_strdup (resolved->calibration_file);
@@ -146,19 +151,27 @@ engine_new (const YoloEngineParts * parts, const YoloEngineConfig * config,
   g_cond_init (&engine->done);
   g_queue_init (&engine->streams);
   engine->groups = g_array_new (FALSE, FALSE, sizeof (YoloGroup));
+  engine->n_replicas = parts->n_replicas;
+  engine->replicas = g_new0 (YoloReplica, engine->n_replicas);
+  for (guint i = 0; i < engine->n_replicas; i++) {
+    engine->replicas[i].engine = engine;
+    engine->replicas[i].place = resolved->place;
+    engine->replicas[i].place.device += i;
+  }
   return engine;
 }
 
 static void
 engine_free (YoloEngine * engine)
 {
-  if (engine->thread != NULL) {
-    g_mutex_lock (&engine->lock);
-    engine->stop = TRUE;
-    g_cond_signal (&engine->work);
-    g_mutex_unlock (&engine->lock);
-    g_thread_join (engine->thread);
-  }
+  g_mutex_lock (&engine->lock);
+  engine->stop = TRUE;
+  g_cond_broadcast (&engine->work);
+  g_mutex_unlock (&engine->lock);
+  for (guint i = 0; i < engine->n_replicas; i++)
+    if (engine->replicas[i].thread != NULL)
+      g_thread_join (engine->replicas[i].thread);
+  g_free (engine->replicas);
   if (engine->model != NULL)
     engine->parts->unref_model (engine->model);
   g_clear_error (&engine->error);
@@ -173,19 +186,57 @@ engine_free (YoloEngine * engine)
   g_free (engine);
 }
 
+static gboolean
+start_thread (YoloReplica * replica, GError ** error)
+{
+  g_autoptr (GError) failed = NULL;
+
+  replica->thread = g_thread_try_new ("yolo-engine", yolo_replica_run, replica, &failed);
+  if (replica->thread == NULL)
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY,
+        "No thread can be started: %s", failed->message);
+  return replica->thread != NULL;
+}
+
+gboolean
+yolo_engine_start (YoloEngine * engine, guint i, GError ** error)
+{
+  gboolean started;
+
+  g_mutex_lock (&registry_lock);
+  started = start_thread (&engine->replicas[i], error);
+  engine->loading += started;
+  g_mutex_unlock (&registry_lock);
+  return started;
+}
+
 void
 yolo_engine_loaded (YoloEngine * engine, GError * error)
 {
   g_mutex_lock (&registry_lock);
-  engine->error = error;
-  engine->state = error == NULL ? YOLO_ENGINE_READY : YOLO_ENGINE_FAILED;
-  /* here, since find() compares it */
-  if (error == NULL && engine->model->quantized)
-    engine->precision = engine->if_quantized;
-  if (error != NULL)
-    registry = g_list_remove (registry, engine);
-  g_cond_broadcast (&registry_changed);
+  if (engine->error == NULL)
+    engine->error = error;
+  else
+    g_clear_error (&error);
+  if (--engine->loading == 0) {
+    engine->state = engine->error == NULL ? YOLO_ENGINE_READY : YOLO_ENGINE_FAILED;
+    /* here, since find() compares it */
+    if (engine->error == NULL && engine->model->quantized)
+      engine->precision = engine->if_quantized;
+    if (engine->error != NULL)
+      registry = g_list_remove (registry, engine);
+    g_cond_broadcast (&registry_changed);
+  }
   g_mutex_unlock (&registry_lock);
+}
+
+gboolean
+yolo_engine_is_own_thread (const YoloEngine * engine)
+{
+  for (guint i = 0; i < engine->n_replicas; i++)
+    if (engine->replicas[i].thread == g_thread_self ())
+      return TRUE;
+  return FALSE;
 }
 
 YoloEngine *
@@ -194,7 +245,6 @@ yolo_engine_get_from (const YoloEngineParts * parts, const YoloEngineConfig * co
 {
   Resolved resolved = { .path = NULL };
   YoloEngine *engine = NULL;
-  GError *failed = NULL;
 
   g_mutex_lock (&registry_lock);
   if (config->id != NULL)
@@ -212,15 +262,10 @@ yolo_engine_get_from (const YoloEngineParts * parts, const YoloEngineConfig * co
     engine->refs++;
   } else {
     engine = engine_new (parts, config, &resolved);
-    engine->thread = g_thread_try_new ("yolo-engine", yolo_engine_worker, engine, &failed);
-    if (engine->thread == NULL) {
-      g_set_error (&engine->error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY,
-          "No thread can be started: %s", failed->message);
-      g_error_free (failed);
-      engine->state = YOLO_ENGINE_FAILED;
-    } else {
+    if (start_thread (&engine->replicas[0], &engine->error))
       registry = g_list_prepend (registry, engine);
-    }
+    else
+      engine->state = YOLO_ENGINE_FAILED;
   }
   while (engine->state == YOLO_ENGINE_LOADING)
     g_cond_wait (&registry_changed, &registry_lock);
@@ -249,7 +294,7 @@ yolo_engine_unref (YoloEngine * engine)
 {
   gboolean last;
 
-  g_return_if_fail (g_thread_self () != engine->thread);
+  g_return_if_fail (!yolo_engine_is_own_thread (engine));
 
   g_mutex_lock (&registry_lock);
   last = --engine->refs == 0;
@@ -275,7 +320,7 @@ yolo_engine_precision (YoloEngine * engine)
 const char *
 yolo_engine_backend (YoloEngine * engine)
 {
-  return engine->backend->name;
+  return engine->replicas[0].place.backend->name;
 }
 
 void
@@ -284,7 +329,7 @@ yolo_engine_set_batching (YoloEngine * engine, guint batch_size, guint64 batch_t
   g_mutex_lock (&engine->lock);
   engine->batch_size = batch_size;
   engine->batch_timeout = batch_timeout;
-  g_cond_signal (&engine->work);
+  g_cond_broadcast (&engine->work);
   g_mutex_unlock (&engine->lock);
 }
 
@@ -300,22 +345,26 @@ yolo_engine_get_stats (YoloEngine * engine, YoloEngineStats * stats)
 gboolean
 yolo_engine_prepare (YoloEngine * engine, guint net_width, guint net_height, GError ** error)
 {
-  YoloPrepare prepare = { NULL, net_width, net_height, FALSE, NULL };
+  g_return_val_if_fail (!yolo_engine_is_own_thread (engine), FALSE);
 
-  g_return_val_if_fail (g_thread_self () != engine->thread, FALSE);
+  for (guint i = 0; i < engine->n_replicas; i++) {
+    YoloReplica *replica = &engine->replicas[i];
+    YoloPrepare prepare = { NULL, net_width, net_height, FALSE, NULL };
 
-  g_mutex_lock (&engine->lock);
-  prepare.next = engine->prepare;
-  engine->prepare = &prepare;
-  engine->waiting++;
-  g_cond_signal (&engine->work);
-  while (!prepare.done)
-    g_cond_wait (&engine->done, &engine->lock);
-  engine->waiting--;
-  g_mutex_unlock (&engine->lock);
+    g_mutex_lock (&engine->lock);
+    prepare.next = replica->prepare;
+    replica->prepare = &prepare;
+    engine->waiting++;
+    g_cond_broadcast (&engine->work);
+    while (!prepare.done)
+      g_cond_wait (&engine->done, &engine->lock);
+    engine->waiting--;
+    g_mutex_unlock (&engine->lock);
 
-  if (prepare.error == NULL)
-    return TRUE;
-  g_propagate_error (error, prepare.error);
-  return FALSE;
+    if (prepare.error != NULL) {
+      g_propagate_error (error, prepare.error);
+      return FALSE;
+    }
+  }
+  return TRUE;
 }

@@ -119,8 +119,9 @@ typedef struct {
 } YoloResult;
 
 /* Called once for every submitted frame of the stream, in the order of
- * submission, from the engine's thread: it must not block, all streams of the
- * engine wait for it. It may call yolo_stream_submit() and the setters. A lock
+ * submission and one at a time, from a replica's thread: it must not block, all
+ * streams of the engine wait for it. Callbacks of two streams may run at once
+ * where an engine has several replicas. It may call yolo_stream_submit() and the setters. A lock
  * that it takes must not be held by who cancels, drains or closes. */
 typedef void (*YoloResultFunc) (gpointer user_data, gpointer tag, const YoloResult *result);
 

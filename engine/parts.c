@@ -3,7 +3,7 @@
 #include "engine/engine-private.h"
 
 static const YoloEngineParts parts = {
-  &yolo_cpu_backend, &yolo_cuda_backend, yolo_model_load, yolo_model_unref, yolo_engine_to_int8
+  1, &yolo_cpu_backend, &yolo_cuda_backend, yolo_model_load, yolo_model_unref, yolo_engine_to_int8
 };
 
 YoloEngine *

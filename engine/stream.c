@@ -2,6 +2,8 @@
 
 #include "engine/engine-private.h"
 
+#include <string.h>
+
 static void
 add_unused (YoloStream * stream)
 {
@@ -18,6 +20,7 @@ free_jobs (YoloJob * job)
   while (job != NULL) {
     YoloJob *next = job->next;
 
+    g_free (job->kept);
     g_free (job);
     job = next;
   }
@@ -34,7 +37,8 @@ yolo_engine_open_stream (YoloEngine * engine, guint max_pending, YoloResultFunc 
   stream->user_data = user_data;
   stream->max_pending = MAX (max_pending, 1);
   stream->link.data = stream;
-  for (guint i = 0; i < stream->max_pending; i++)
+  /* One more for the frame whose callback submits the next one. */
+  for (guint i = 0; i <= stream->max_pending; i++)
     add_unused (stream);
 
   g_mutex_lock (&engine->lock);
@@ -43,13 +47,79 @@ yolo_engine_open_stream (YoloEngine * engine, guint max_pending, YoloResultFunc 
   return stream;
 }
 
+/* Calls back one frame, whose turn it is. Called and left with the lock held. */
+static void
+call_back (YoloStream * stream, YoloJob * job, const YoloResult * result)
+{
+  YoloEngine *engine = stream->engine;
+
+  stream->pending--;
+  g_mutex_unlock (&engine->lock);
+  stream->func (stream->user_data, job->tag, result);
+  g_mutex_lock (&engine->lock);
+
+  g_clear_error (&job->result_error);
+  job->next = stream->unused;
+  stream->unused = job;
+  stream->returned++;
+  if (engine->waiting > 0)
+    g_cond_broadcast (&engine->done);
+}
+
+/* Copies what came of a frame, which lies in memory of the replica, for later.
+ * Called with the lock held; it allocates where replicas overtake each other
+ * for the first time. */
+static void
+keep_result (YoloStream * stream, YoloJob * job, const YoloResult * result)
+{
+  YoloJob **place = &stream->finished;
+
+  if (job->kept_room < result->n_detections) {
+    job->kept_room = result->n_detections;
+    job->kept = g_renew (YoloDetection, job->kept, job->kept_room);
+  }
+  if (result->n_detections > 0)
+    memcpy (job->kept, result->detections, result->n_detections * sizeof *job->kept);
+  job->result = *result;
+  job->result.detections = result->detections != NULL ? job->kept : NULL;
+  job->result_error = result->error != NULL ? g_error_copy (result->error) : NULL;
+  job->result.error = job->result_error;
+
+  while (*place != NULL && (*place)->number < job->number)
+    place = &(*place)->next;
+  job->next = *place;
+  *place = job;
+}
+
+void
+yolo_stream_finish (YoloStream * stream, YoloJob * job, const YoloResult * result)
+{
+  YoloEngine *engine = stream->engine;
+
+  g_mutex_lock (&engine->lock);
+  if (stream->calling || job->number != stream->returned) {
+    keep_result (stream, job, result);
+  } else {
+    stream->calling = TRUE;
+    call_back (stream, job, result);
+    while (stream->finished != NULL && stream->finished->number == stream->returned) {
+      job = stream->finished;
+      stream->finished = job->next;
+      call_back (stream, job, &job->result);
+    }
+    /* With this unlocked it may be closed by who waits for the last frame. */
+    stream->calling = FALSE;
+  }
+  g_mutex_unlock (&engine->lock);
+}
+
 /* Until the callbacks of the frames before @number have returned. */
 static void
 wait_for (YoloStream * stream, guint64 number)
 {
   YoloEngine *engine = stream->engine;
 
-  g_cond_signal (&engine->work);
+  g_cond_broadcast (&engine->work);
   engine->waiting++;
   while (stream->returned < number)
     g_cond_wait (&engine->done, &engine->lock);
@@ -61,14 +131,14 @@ yolo_stream_close (YoloStream * stream)
 {
   YoloEngine *engine = stream->engine;
 
-  g_return_if_fail (g_thread_self () != engine->thread);
+  g_return_if_fail (!yolo_engine_is_own_thread (engine));
 
   g_mutex_lock (&engine->lock);
   stream->active = FALSE;
   stream->cancelled = stream->submitted;
   wait_for (stream, stream->submitted);
   g_queue_unlink (&engine->streams, &stream->link);
-  g_cond_signal (&engine->work);        /* there is one less to wait for */
+  g_cond_broadcast (&engine->work);        /* there is one less to wait for */
   g_mutex_unlock (&engine->lock);
 
   free_jobs (stream->unused);
@@ -87,7 +157,7 @@ yolo_stream_set_max_pending (YoloStream * stream, guint max_pending)
     stream->max_pending++;
   }
   stream->max_pending = MAX (max_pending, 1);
-  g_cond_signal (&engine->work);
+  g_cond_broadcast (&engine->work);
   g_mutex_unlock (&engine->lock);
 }
 
@@ -98,8 +168,25 @@ yolo_stream_set_active (YoloStream * stream, gboolean active)
 
   g_mutex_lock (&engine->lock);
   stream->active = active;
-  g_cond_signal (&engine->work);
+  g_cond_broadcast (&engine->work);
   g_mutex_unlock (&engine->lock);
+}
+
+/* Any replica may be the one that runs a frame. */
+static GError *
+check_device_frame (const YoloReplica * replica, const YoloFrame * frame)
+{
+  const YoloBackend *backend = replica->place.backend;
+  gint unknown;
+
+  if (backend->host_memory)
+    return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+        "A frame in CUDA memory, but the network runs on the CPU; use device=cuda, or cudadownload before");
+  unknown = backend->unknown_plane != NULL ? backend->unknown_plane (replica->net, frame) : -1;
+  if (unknown >= 0)
+    return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+        "A frame whose plane %d, at %p, is not in the memory of any CUDA device", unknown, frame->plane[unknown]);
+  return NULL;
 }
 
 /* One wrong frame must not fail the batch that it would share with others. */
@@ -108,14 +195,10 @@ check_request (const YoloEngine * engine, const YoloRequest * request)
 {
   const YoloFrame *frame = &request->frame;
   guint planes = 1;
-  gint unknown = -1;
 
   if (frame->format >= YOLO_N_FORMATS)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
         "A frame of unknown pixel format %d", frame->format);
-  if (frame->memory != YOLO_MEMORY_HOST && engine->backend->host_memory)
-    return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-        "A frame in CUDA memory, but the network runs on the CPU; use device=cuda, or cudadownload before");
   if (frame->width < 1 || frame->height < 1)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
         "A frame of %dx%d pixels", frame->width, frame->height);
@@ -138,14 +221,17 @@ check_request (const YoloEngine * engine, const YoloRequest * request)
     if (frame->plane[i] == NULL)
       return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
           "A frame without memory for plane %u", i);
-  if (frame->memory != YOLO_MEMORY_HOST && engine->backend->unknown_plane != NULL)
-    unknown = engine->backend->unknown_plane (engine->net, frame);
-  if (unknown >= 0)
-    return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-        "A frame whose plane %d, at %p, is not in the memory of any CUDA device", unknown, frame->plane[unknown]);
   if (request->net_width == 0 || request->net_height == 0)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
         "A network input of %ux%u pixels", request->net_width, request->net_height);
+  if (frame->memory == YOLO_MEMORY_HOST)
+    return NULL;
+  for (guint i = 0; i < engine->n_replicas; i++) {
+    GError *error = check_device_frame (&engine->replicas[i], frame);
+
+    if (error != NULL)
+      return error;
+  }
   return NULL;
 }
 
@@ -181,7 +267,7 @@ yolo_stream_submit (YoloStream * stream, const YoloRequest * request, gpointer t
     stream->net_width = request->net_width;
     stream->net_height = request->net_height;
   }
-  g_cond_signal (&engine->work);
+  g_cond_broadcast (&engine->work);
   g_mutex_unlock (&engine->lock);
 }
 
@@ -190,7 +276,7 @@ yolo_stream_cancel (YoloStream * stream)
 {
   YoloEngine *engine = stream->engine;
 
-  g_return_if_fail (g_thread_self () != engine->thread);
+  g_return_if_fail (!yolo_engine_is_own_thread (engine));
 
   g_mutex_lock (&engine->lock);
   stream->cancelled = stream->submitted;
@@ -203,7 +289,7 @@ yolo_stream_drain (YoloStream * stream)
 {
   YoloEngine *engine = stream->engine;
 
-  g_return_if_fail (g_thread_self () != engine->thread);
+  g_return_if_fail (!yolo_engine_is_own_thread (engine));
 
   g_mutex_lock (&engine->lock);
   stream->drained = stream->submitted;

@@ -65,14 +65,13 @@ request_of (char letter)
   return g_ascii_islower (letter) ? fake_request (32, 64, 1) : fake_request (64, 64, 1);
 }
 
-/* As the worker does, without callbacks. */
+/* As a replica does, without callbacks. */
 static void
 end_job (YoloJob * job)
 {
   YoloStream *stream = job->stream;
 
   stream->pending--;
-  stream->running--;
   stream->returned++;
   job->next = stream->unused;
   stream->unused = job;
@@ -111,7 +110,7 @@ test_row (gconstpointer data)
 
   while ((job = yolo_engine_take_dropped (&engine, now)) != NULL)
     end_job (job);
-  while ((n = yolo_engine_take (&engine, jobs, &size, now, &until)) > 0) {
+  while ((n = yolo_engine_take (&engine, NULL, jobs, &size, now, &until)) > 0) {
     if (batches->len > 0)
       g_string_append_c (batches, ' ');
     g_assert_cmpuint (size, ==, n);
@@ -125,8 +124,8 @@ test_row (gconstpointer data)
   /* What is left runs when the time has come, and not before. */
   if (until != G_MAXINT64) {
     g_assert_cmpint (until, ==, now - row->age * 1000 + row->timeout * 1000);
-    g_assert_cmpuint (yolo_engine_take (&engine, jobs, &size, until - 1, &until), ==, 0);
-    n = yolo_engine_take (&engine, jobs, &size, until, &until);
+    g_assert_cmpuint (yolo_engine_take (&engine, NULL, jobs, &size, until - 1, &until), ==, 0);
+    n = yolo_engine_take (&engine, NULL, jobs, &size, until, &until);
     g_assert_cmpuint (n, >, 0);
     for (guint i = 0; i < n; i++)
       end_job (jobs[i]);

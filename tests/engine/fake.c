@@ -18,7 +18,13 @@ static YoloModel model = {
 };
 
 typedef struct {
+  guint device;
+  guint execs;                  /* alive */
+} FakeNet;
+
+typedef struct {
   YoloExec exec;
+  FakeNet *net;
   YoloPlan plan;
   YoloBuffer buffers[3];        /* input, box, cls */
   gboolean started;
@@ -41,14 +47,19 @@ fake_level (const YoloDetection * detection)
   return lrintf ((logf (p / (1 - p)) + 1) * 100);
 }
 
+/* @hold_device: of the device that this is about, or NULL. */
 static void
-wait_hold (void)
+wait_hold (const gboolean * hold_device)
 {
-  if (!fake.hold)
+  const gboolean never = FALSE;
+
+  if (hold_device == NULL)
+    hold_device = &never;
+  if (!fake.hold && !*hold_device)
     return;
   fake.held++;
   g_cond_broadcast (&fake.changed);
-  while (fake.hold)
+  while (fake.hold || *hold_device)
     g_cond_wait (&fake.changed, &fake.lock);
   fake.held--;
 }
@@ -60,7 +71,7 @@ load_model (const char *path, GError ** error)
 
   g_mutex_lock (&fake.lock);
   fake.loads++;
-  wait_hold ();
+  wait_hold (NULL);
   fail = fake.fail_load;
   if (fail)
     fake.loads--;
@@ -84,7 +95,7 @@ unref_model (YoloModel * m)
 static gboolean
 available (guint device, GError ** error)
 {
-  if (device < 2)
+  if (device < FAKE_DEVICES)
     return TRUE;
   g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "there is no device %u", device);
   return FALSE;
@@ -109,19 +120,28 @@ static YoloNet *
 load (YoloModel * m, guint device, gpointer context, YoloPrecision precision, guint threads,
     GError ** error)
 {
+  FakeNet *net;
+
+  if (fake.fail_device[device]) {
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY, "device %u is full", device);
+    return NULL;
+  }
   g_mutex_lock (&fake.lock);
   fake.nets++;
   g_mutex_unlock (&fake.lock);
-  return (YoloNet *) &model;
+  net = g_new0 (FakeNet, 1);
+  net->device = device;
+  return (YoloNet *) net;
 }
 
 static void
 unload (YoloNet * net)
 {
   g_mutex_lock (&fake.lock);
-  g_assert_cmpuint (fake.execs, ==, 0);
+  g_assert_cmpuint (((FakeNet *) net)->execs, ==, 0);
   fake.nets--;
   g_mutex_unlock (&fake.lock);
+  g_free (net);
 }
 
 static void
@@ -133,7 +153,7 @@ init_buffer (YoloBuffer * buffer, guint batch, guint height, guint width, guint 
 }
 
 static YoloExec *
-prepare (gboolean host, guint batch, guint height, guint width, GError ** error)
+prepare (YoloNet * net, gboolean host, guint batch, guint height, guint width, GError ** error)
 {
   FakeExec *e;
 
@@ -149,10 +169,12 @@ prepare (gboolean host, guint batch, guint height, guint width, GError ** error)
   }
   fake.images += batch;
   fake.execs++;
+  ((FakeNet *) net)->execs++;
   fake.prepared++;
   g_mutex_unlock (&fake.lock);
 
   e = g_new0 (FakeExec, 1);
+  e->net = (FakeNet *) net;
   init_buffer (&e->buffers[0], batch, height, width, 3, YOLO_U8);
   init_buffer (&e->buffers[1], batch, height / STRIDE, width / STRIDE, 8, YOLO_F32);
   init_buffer (&e->buffers[2], batch, height / STRIDE, width / STRIDE, 1, YOLO_F32);
@@ -183,13 +205,13 @@ batch_size (YoloNet * net, guint frames, guint height, guint width)
 static YoloExec *
 prepare_host (YoloNet * net, guint batch, guint height, guint width, GError ** error)
 {
-  return prepare (TRUE, batch, height, width, error);
+  return prepare (net, TRUE, batch, height, width, error);
 }
 
 static YoloExec *
 prepare_device (YoloNet * net, guint batch, guint height, guint width, GError ** error)
 {
-  return prepare (FALSE, batch, height, width, error);
+  return prepare (net, FALSE, batch, height, width, error);
 }
 
 static void
@@ -200,6 +222,7 @@ release (YoloExec * exec)
   g_assert_false (e->started);
   g_mutex_lock (&fake.lock);
   fake.execs--;
+  e->net->execs--;
   fake.images -= e->plan.batch;
   g_mutex_unlock (&fake.lock);
   g_free (exec->input);
@@ -219,7 +242,8 @@ submit (YoloExec * exec, guint n, const YoloFrame * frames, YoloDecode * decode,
   g_assert_true ((frames == NULL) == (exec->input != NULL));
   g_assert_true ((decode == NULL) == (exec->input != NULL));
 
-  e->batch = (FakeBatch) { .n = n, .height = e->plan.height, .width = e->plan.width };
+  e->batch = (FakeBatch) {
+    .n = n, .height = e->plan.height, .width = e->plan.width, .device = e->net->device };
   e->decode = decode;
   for (guint i = 0; i < n; i++)
     e->batch.level[i] = frames != NULL ? *(const guint8 *) frames[i].plane[0]
@@ -273,12 +297,13 @@ finish (YoloExec * exec, GError ** error)
   g_assert_true (e->started);
   e->started = FALSE;
   g_mutex_lock (&fake.lock);
-  wait_hold ();
+  wait_hold (&fake.hold_device[e->net->device]);
   fake.under_way--;
+  fake.batches_of[e->net->device]++;
   fail = ++fake.ended == fake.fail_wait;
   g_mutex_unlock (&fake.lock);
-  if (fake.delay > 0)
-    g_usleep (fake.delay);
+  if (fake.delay + fake.delay_of[e->net->device] > 0)
+    g_usleep (fake.delay + fake.delay_of[e->net->device]);
   if (fail) {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "wait made to fail");
     return FALSE;
@@ -299,8 +324,10 @@ static const YoloBackend device = {
 
 static const YoloBackend missing = {.name = "missing",.available = not_available };
 
-const YoloEngineParts fake_host = { &host, &missing, load_model, unref_model, NULL };
-const YoloEngineParts fake_device = { &host, &device, load_model, unref_model, NULL };
+const YoloEngineParts fake_host = { 1, &host, &missing, load_model, unref_model, NULL };
+const YoloEngineParts fake_device = { 1, &host, &device, load_model, unref_model, NULL };
+const YoloEngineParts fake_two_hosts = { 2, &host, &missing, load_model, unref_model, NULL };
+const YoloEngineParts fake_two_devices = { 2, &host, &device, load_model, unref_model, NULL };
 
 void
 fake_reset (void)
@@ -320,6 +347,15 @@ fake_set_hold (gboolean hold)
 {
   g_mutex_lock (&fake.lock);
   fake.hold = hold;
+  g_cond_broadcast (&fake.changed);
+  g_mutex_unlock (&fake.lock);
+}
+
+void
+fake_set_hold_device (guint device, gboolean hold)
+{
+  g_mutex_lock (&fake.lock);
+  fake.hold_device[device] = hold;
   g_cond_broadcast (&fake.changed);
   g_mutex_unlock (&fake.lock);
 }

@@ -7,8 +7,11 @@
 
 #include "engine/engine-private.h"
 
+#define FAKE_DEVICES 2
+
 typedef struct {
   guint n, height, width;
+  guint device;
   guint8 level[YOLO_ENGINE_MAX_BATCH];  /* of each frame */
 } FakeBatch;
 
@@ -22,7 +25,10 @@ typedef struct {
   guint max_images;             /* that all execs together have memory for; 0: no limit */
   gsize arena;                  /* bytes that each exec says it takes; 0: the truth */
   guint delay;                  /* microseconds that a batch takes */
-  gboolean fail_load;
+  guint delay_of[FAKE_DEVICES]; /* the same on one device, beside `delay` */
+  gboolean hold_device[FAKE_DEVICES];   /* batches of this one do not end */
+  gboolean fail_load;           /* of the model */
+  gboolean fail_device[FAKE_DEVICES];   /* the model does not fit this one */
   gboolean idle;                /* a device runs five frames as eight, not as four and one */
   guint candidates, missed;     /* more of them, of a device; 0: one, none */
   /* What happened. */
@@ -31,15 +37,19 @@ typedef struct {
   guint nets, execs, images;    /* alive */
   guint prepared;               /* execs made in all */
   guint under_way, max_under_way, ended;        /* batches */
+  guint batches_of[FAKE_DEVICES];       /* that ended on each device */
   GArray *batches;              /* FakeBatch, in the order of submit() */
 } Fake;
 
 /* One for the process: the vtable's functions have no place for another. */
 extern Fake fake;
 extern const YoloEngineParts fake_host, fake_device;
+/* As fake_host and fake_device, with a replica on each of two devices. */
+extern const YoloEngineParts fake_two_hosts, fake_two_devices;
 
 void fake_reset (void);
 void fake_set_hold (gboolean hold);
+void fake_set_hold_device (guint device, gboolean hold);
 /* Until so many calls wait for `hold` to end. */
 void fake_wait_held (guint held);
 /* Of a detection: the grey level of its frame. */

@@ -137,7 +137,7 @@ act (User * user, Random * random, YoloEngine * engine)
       break;
     case 7:
       yolo_engine_get_stats (engine, &stats);
-      g_assert_cmpuint (stats.prepared, <=, YOLO_ENGINE_MAX_EXECS);
+      g_assert_cmpuint (stats.prepared, <=, user->parts->n_replicas * YOLO_ENGINE_MAX_EXECS);
       g_assert_cmpuint (stats.streams, <=, STREAMS);
       break;
     case 8:
@@ -178,6 +178,7 @@ test_stress (gconstpointer data)
   fake_reset ();
   fake.fail_every = 50;
   fake.delay = 50;
+  fake.delay_of[1] = 200;
   for (guint i = 0; i < STREAMS; i++) {
     users[i].parts = parts;
     users[i].index = i;
@@ -206,5 +207,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_data_func ("/engine/stress/host", &fake_host, test_stress);
   g_test_add_data_func ("/engine/stress/device", &fake_device, test_stress);
+  g_test_add_data_func ("/engine/stress/two-hosts", &fake_two_hosts, test_stress);
+  g_test_add_data_func ("/engine/stress/two-devices", &fake_two_devices, test_stress);
   return g_test_run ();
 }

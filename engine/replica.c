@@ -1,63 +1,52 @@
-/* The engine's thread: loads the model, runs batches, calls back. */
+/* A replica's thread: loads the model onto its device, runs batches, hands back what came of them. */
 
 #include "engine/engine-private.h"
 
-/* Calls back one frame, which no batch holds any more. */
 static void
-deliver (YoloEngine * engine, YoloJob * job, const YoloResult * result)
-{
-  YoloStream *stream = job->stream;
-  gpointer tag = job->tag;
-
-  g_mutex_lock (&engine->lock);
-  stream->pending--;
-  stream->running--;
-  job->next = stream->unused;
-  stream->unused = job;
-  g_mutex_unlock (&engine->lock);
-
-  stream->func (stream->user_data, tag, result);
-
-  /* From here on it may be closed. */
-  g_mutex_lock (&engine->lock);
-  stream->returned++;
-  if (engine->waiting > 0)
-    g_cond_broadcast (&engine->done);
-  g_mutex_unlock (&engine->lock);
-}
-
-static void
-drop (YoloEngine * engine, YoloJob * job)
+drop (YoloReplica * replica, YoloJob * job)
 {
   GError *error = g_steal_pointer (&job->error);
   YoloResult result = {
-    .error = error != NULL ? error : engine->cancelled,
+    .error = error != NULL ? error : replica->cancelled,
     .queued = (g_get_monotonic_time () - job->submitted) * 1000,
   };
 
-  deliver (engine, job, &result);
+  yolo_stream_finish (job->stream, job, &result);
   g_clear_error (&error);
 }
 
+/* A network that is ready, or one that is gone, with so many bytes of activations. */
 static void
-release (YoloEngine * engine, YoloSlot * slot)
+count_execs (YoloReplica * replica, int change, gsize arena)
 {
-  g_mutex_lock (&engine->lock);
-  engine->stats.prepared--;
-  engine->stats.arena -= slot->exec->plan->arena_size;
-  g_mutex_unlock (&engine->lock);
-  engine->backend->release (slot->exec);
+  YoloEngineStats *stats = &replica->engine->stats;
+
+  replica->n_execs += change;
+  replica->arena += change * arena;
+  g_mutex_lock (&replica->engine->lock);
+  stats->prepared += change;
+  stats->arena += change * arena;
+  g_mutex_unlock (&replica->engine->lock);
+}
+
+static void
+release (YoloReplica * replica, YoloSlot * slot)
+{
+  gsize arena = slot->exec->plan->arena_size;
+
+  count_execs (replica, -1, arena);
+  replica->place.backend->release (slot->exec);
   slot->exec = NULL;
 }
 
 /* Of those that no batch has, the one used the longest time ago, or NULL. */
 static YoloSlot *
-oldest_slot (YoloEngine * engine)
+oldest_slot (YoloReplica * replica)
 {
   YoloSlot *oldest = NULL;
 
   for (guint i = 0; i < YOLO_ENGINE_MAX_EXECS; i++) {
-    YoloSlot *slot = &engine->slots[i];
+    YoloSlot *slot = &replica->slots[i];
 
     if (slot->exec != NULL && !slot->busy && (oldest == NULL || slot->used < oldest->used))
       oldest = slot;
@@ -67,14 +56,13 @@ oldest_slot (YoloEngine * engine)
 
 /* A slot without a network; there is one, since fewer are busy than there are. */
 static YoloSlot *
-empty_slot (YoloEngine * engine)
+empty_slot (YoloReplica * replica)
 {
-  const YoloEngineStats *stats = &engine->stats;        /* which only this thread changes */
-  YoloSlot *slot = engine->slots;
+  YoloSlot *slot = replica->slots;
 
-  if (stats->prepared == YOLO_ENGINE_MAX_EXECS
-      || (stats->prepared >= YOLO_ENGINE_KEPT_EXECS && stats->arena >= YOLO_ENGINE_KEPT_ARENA))
-    release (engine, oldest_slot (engine));
+  if (replica->n_execs == YOLO_ENGINE_MAX_EXECS
+      || (replica->n_execs >= YOLO_ENGINE_KEPT_EXECS && replica->arena >= YOLO_ENGINE_KEPT_ARENA))
+    release (replica, oldest_slot (replica));
   while (slot->exec != NULL)
     slot++;
   return slot;
@@ -83,25 +71,25 @@ empty_slot (YoloEngine * engine)
 /* On the host every anchor may be a candidate: as many as a frame of the
  * largest size so far has. */
 static gboolean
-grow_candidates (YoloEngine * engine, const YoloPlan * plan, GError ** error)
+grow_candidates (YoloReplica * replica, const YoloPlan * plan, GError ** error)
 {
   gsize anchors = 0;
   YoloDetection *grown;
 
-  if (!engine->backend->host_memory)
+  if (!replica->place.backend->host_memory)
     return TRUE;
   for (guint i = 0; i < plan->model->n_levels; i++) {
     const YoloBuffer *map = &plan->buffers[plan->cls[i].buffer];
 
     anchors += (gsize) map->height * map->width;
   }
-  if (anchors <= engine->capacity)
+  if (anchors <= replica->capacity)
     return TRUE;
 
-  grown = g_try_renew (YoloDetection, engine->candidates, anchors);
+  grown = g_try_renew (YoloDetection, replica->candidates, anchors);
   if (grown != NULL) {
-    engine->candidates = grown;
-    grown = g_try_renew (YoloDetection, engine->scratch, anchors);
+    replica->candidates = grown;
+    grown = g_try_renew (YoloDetection, replica->scratch, anchors);
   }
   if (grown == NULL) {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY,
@@ -109,18 +97,18 @@ grow_candidates (YoloEngine * engine, const YoloPlan * plan, GError ** error)
         anchors, plan->width, plan->height);
     return FALSE;
   }
-  engine->scratch = grown;
-  engine->capacity = anchors;
+  replica->scratch = grown;
+  replica->capacity = anchors;
   return TRUE;
 }
 
 static YoloExec *
-prepare_exec (YoloEngine * engine, guint batch, guint height, guint width, GError ** error)
+prepare_exec (YoloReplica * replica, guint batch, guint height, guint width, GError ** error)
 {
-  YoloExec *exec = engine->backend->prepare (engine->net, batch, height, width, error);
+  YoloExec *exec = replica->place.backend->prepare (replica->net, batch, height, width, error);
 
-  if (exec != NULL && !grow_candidates (engine, exec->plan, error)) {
-    engine->backend->release (exec);
+  if (exec != NULL && !grow_candidates (replica, exec->plan, error)) {
+    replica->place.backend->release (exec);
     return NULL;
   }
   return exec;
@@ -129,29 +117,29 @@ prepare_exec (YoloEngine * engine, guint batch, guint height, guint width, GErro
 /* The network readied for a batch and size; prepared now if it is not yet, or
  * if the one that is runs. */
 static YoloSlot *
-get_slot (YoloEngine * engine, guint batch, guint height, guint width, GError ** error)
+get_slot (YoloReplica * replica, guint batch, guint height, guint width, GError ** error)
 {
   GError *failed = NULL;
   YoloSlot *slot, *unused;
   YoloExec *exec;
 
   for (guint i = 0; i < YOLO_ENGINE_MAX_EXECS; i++) {
-    slot = &engine->slots[i];
+    slot = &replica->slots[i];
     if (slot->exec != NULL && !slot->busy && slot->exec->plan->batch == batch
         && slot->exec->plan->height == height && slot->exec->plan->width == width) {
-      slot->used = ++engine->tick;
+      slot->used = ++replica->tick;
       return slot;
     }
   }
 
-  slot = empty_slot (engine);
-  exec = prepare_exec (engine, batch, height, width, &failed);
+  slot = empty_slot (replica);
+  exec = prepare_exec (replica, batch, height, width, &failed);
   /* What others do not use now must not keep this one from running. */
   while (exec == NULL && g_error_matches (failed, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY)
-      && (unused = oldest_slot (engine)) != NULL) {
-    release (engine, unused);
+      && (unused = oldest_slot (replica)) != NULL) {
+    release (replica, unused);
     g_clear_error (&failed);
-    exec = prepare_exec (engine, batch, height, width, &failed);
+    exec = prepare_exec (replica, batch, height, width, &failed);
   }
   if (exec == NULL) {
     g_propagate_error (error, failed);
@@ -159,11 +147,8 @@ get_slot (YoloEngine * engine, guint batch, guint height, guint width, GError **
   }
 
   slot->exec = exec;
-  slot->used = ++engine->tick;
-  g_mutex_lock (&engine->lock);
-  engine->stats.prepared++;
-  engine->stats.arena += exec->plan->arena_size;
-  g_mutex_unlock (&engine->lock);
+  slot->used = ++replica->tick;
+  count_execs (replica, 1, exec->plan->arena_size);
   return slot;
 }
 
@@ -184,7 +169,7 @@ tensor_type (YoloDType dtype)
 
 /* Writes the frames into the network's input. */
 static void
-preprocess_batch (YoloEngine * engine, YoloBatch * batch)
+preprocess_batch (YoloReplica * replica, YoloBatch * batch)
 {
   const YoloExec *exec = batch->slot->exec;
   const YoloBuffer *input = &exec->plan->buffers[exec->plan->input];
@@ -192,7 +177,7 @@ preprocess_batch (YoloEngine * engine, YoloBatch * batch)
       * yolo_dtype_size (input->dtype);
 
   for (guint i = 0; i < batch->n; i++)
-    batch->failed[i] = !yolo_preprocess_run (engine->preprocess, &batch->jobs[i]->request.frame,
+    batch->failed[i] = !yolo_preprocess_run (replica->preprocess, &batch->jobs[i]->request.frame,
         &batch->letterbox[i], (guint8 *) exec->input + i * image,
         tensor_type (input->dtype), input->channels);
 }
@@ -218,13 +203,13 @@ describe_batch (YoloBatch * batch)
 /* From here to finish_batch() it is under way. An error is kept for that, so
  * that it reaches no stream before the results of earlier batches. */
 static void
-start_batch (YoloEngine * engine, YoloBatch * batch)
+start_batch (YoloReplica * replica, YoloBatch * batch)
 {
   const YoloRequest *first = &batch->jobs[0]->request;
-  gboolean host = engine->backend->host_memory;
+  gboolean host = replica->place.backend->host_memory;
 
   batch->error = NULL;
-  batch->slot = get_slot (engine, batch->size, first->net_height, first->net_width, &batch->error);
+  batch->slot = get_slot (replica, batch->size, first->net_height, first->net_width, &batch->error);
   batch->started = batch->preprocessed = g_get_monotonic_time ();
   if (batch->slot == NULL)
     return;
@@ -236,12 +221,12 @@ start_batch (YoloEngine * engine, YoloBatch * batch)
     yolo_letterbox_frame (&batch->letterbox[i], &request->frame, request->net_width, request->net_height);
   }
   if (host)
-    preprocess_batch (engine, batch);
+    preprocess_batch (replica, batch);
   else
     describe_batch (batch);
   batch->preprocessed = g_get_monotonic_time ();
 
-  engine->backend->submit (batch->slot->exec, batch->n, host ? NULL : batch->frames,
+  replica->place.backend->submit (batch->slot->exec, batch->n, host ? NULL : batch->frames,
       host ? NULL : batch->decode, &batch->error);
 }
 
@@ -270,35 +255,35 @@ yolo_engine_levels (const YoloExec * exec, guint image, YoloLevel * levels)
 
 /* Candidates of image @i, from the maps on the host. */
 static void
-decode_image (YoloEngine * engine, const YoloExec * exec, guint i, const YoloRequest * request,
+decode_image (YoloReplica * replica, const YoloExec * exec, guint i, const YoloRequest * request,
     YoloDecode * decode)
 {
-  const YoloModel *model = engine->model;
+  const YoloModel *model = replica->engine->model;
   YoloLevel levels[YOLO_MAX_LEVELS];
 
   yolo_engine_levels (exec, i, levels);
   *decode = (YoloDecode) {
     .confidence = request->confidence,
     .classes = request->classes,
-    .rounding = model->box_rounding != NULL ? &engine->rounding : NULL,
-    .candidates = engine->candidates,
-    .capacity = engine->capacity,
+    .rounding = model->box_rounding != NULL ? &replica->rounding : NULL,
+    .candidates = replica->candidates,
+    .capacity = replica->capacity,
   };
   yolo_decode (levels, model->n_levels, model->reg_max, model->n_classes, decode);
 }
 
 /* Candidates in pixels of the network to detections in pixels of the frame. */
 static void
-postprocess_image (YoloEngine * engine, YoloBatch * batch, guint i, YoloResult * result)
+postprocess_image (YoloReplica * replica, YoloBatch * batch, guint i, YoloResult * result)
 {
   const YoloRequest *request = &batch->jobs[i]->request;
   YoloDecode *decode = &batch->decode[i];
   size_t n;
 
-  if (engine->backend->host_memory)
-    decode_image (engine, batch->slot->exec, i, request, decode);
+  if (replica->place.backend->host_memory)
+    decode_image (replica, batch->slot->exec, i, request, decode);
   n = yolo_nms (decode->candidates, decode->n, request->iou, request->agnostic,
-      request->max_detections, engine->scratch);
+      request->max_detections, replica->scratch);
   yolo_letterbox_to_frame (&batch->letterbox[i], decode->candidates, n);
   if (request->frame.crop.width > 0)
     for (size_t d = 0; d < n; d++) {
@@ -313,12 +298,13 @@ postprocess_image (YoloEngine * engine, YoloBatch * batch, guint i, YoloResult *
 }
 
 static void
-finish_batch (YoloEngine * engine, YoloBatch * batch)
+finish_batch (YoloReplica * replica, YoloBatch * batch)
 {
+  YoloEngine *engine = replica->engine;
   gint64 ran;
 
   if (batch->error == NULL)
-    engine->backend->wait (batch->slot->exec, &batch->error);
+    replica->place.backend->wait (batch->slot->exec, &batch->error);
   ran = g_get_monotonic_time ();
   if (batch->error == NULL) {
     g_mutex_lock (&engine->lock);
@@ -338,11 +324,11 @@ finish_batch (YoloEngine * engine, YoloBatch * batch)
     if (batch->error != NULL)
       result.error = batch->error;
     else if (batch->failed[i])
-      result.error = engine->memory;
+      result.error = replica->memory;
     else
-      postprocess_image (engine, batch, i, &result);
+      postprocess_image (replica, batch, i, &result);
     result.postprocess = (g_get_monotonic_time () - ran) * 1000;
-    deliver (engine, batch->jobs[i], &result);
+    yolo_stream_finish (batch->jobs[i]->stream, batch->jobs[i], &result);
   }
 
   if (batch->slot != NULL)
@@ -350,35 +336,46 @@ finish_batch (YoloEngine * engine, YoloBatch * batch)
   g_clear_error (&batch->error);
 }
 
-/* Answers a call of yolo_engine_prepare(). Called and left with the lock held. */
+/* Answers yolo_engine_prepare(). Called and left with the lock held. */
 static void
-run_prepare (YoloEngine * engine)
+run_prepare (YoloReplica * replica)
 {
-  YoloPrepare *prepare = engine->prepare;
+  YoloEngine *engine = replica->engine;
+  YoloPrepare *prepare = replica->prepare;
   guint batch = MIN (yolo_engine_batch_size (engine), YOLO_ENGINE_MAX_BATCH);
 
-  engine->prepare = prepare->next;
+  replica->prepare = prepare->next;
   g_mutex_unlock (&engine->lock);
   batch = 1u << (g_bit_storage (batch) - 1);
-  get_slot (engine, batch, prepare->height, prepare->width, &prepare->error);
+  get_slot (replica, batch, prepare->height, prepare->width, &prepare->error);
   g_mutex_lock (&engine->lock);
   prepare->done = TRUE;
   g_cond_broadcast (&engine->done);
 }
 
+/* Whether another batch may be taken now. One that is under way already leaves
+ * it to a replica that has nothing to do. Called with the lock held. */
+static gboolean
+has_room (const YoloReplica * replica)
+{
+  guint depth = replica->place.backend->host_memory ? 1 : YOLO_ENGINE_DEPTH;
+
+  return replica->n_batches < depth && (replica->n_batches == 0 || replica->engine->idle == 0);
+}
+
 /* Does some of what there is to do. Returns FALSE if there is nothing before
  * @until. Called and left with the lock held. */
 static gboolean
-run_once (YoloEngine * engine, gint64 * until)
+run_once (YoloReplica * replica, gint64 * until)
 {
-  guint depth = engine->backend->host_memory ? 1 : YOLO_ENGINE_DEPTH;
+  YoloEngine *engine = replica->engine;
   gint64 now = g_get_monotonic_time ();
   gboolean busy = FALSE;
   YoloBatch *batch;
   YoloJob *job;
 
-  if (engine->prepare != NULL) {
-    run_prepare (engine);
+  if (replica->prepare != NULL) {
+    run_prepare (replica);
     busy = TRUE;
   }
 
@@ -386,30 +383,31 @@ run_once (YoloEngine * engine, gint64 * until)
    * now, or the others would never run. */
   while ((job = yolo_engine_take_dropped (engine, now)) != NULL) {
     g_mutex_unlock (&engine->lock);
-    drop (engine, job);
+    drop (replica, job);
     g_mutex_lock (&engine->lock);
     busy = TRUE;
   }
 
   *until = G_MAXINT64;
-  if (engine->n_batches < depth) {
-    batch = &engine->batches[(engine->first_batch + engine->n_batches) % YOLO_ENGINE_DEPTH];
-    batch->n = yolo_engine_take (engine, batch->jobs, &batch->size, g_get_monotonic_time (), until);
+  if (has_room (replica)) {
+    batch = &replica->batches[(replica->first_batch + replica->n_batches) % YOLO_ENGINE_DEPTH];
+    batch->n = yolo_engine_take (engine, replica, batch->jobs, &batch->size, g_get_monotonic_time (),
+        until);
     if (batch->n > 0) {
       g_mutex_unlock (&engine->lock);
-      engine->n_batches++;
-      start_batch (engine, batch);
+      replica->n_batches++;
+      start_batch (replica, batch);
       g_mutex_lock (&engine->lock);
       return TRUE;
     }
   }
 
-  if (engine->n_batches > 0) {
+  if (replica->n_batches > 0) {
     g_mutex_unlock (&engine->lock);
-    batch = &engine->batches[engine->first_batch];
-    finish_batch (engine, batch);
-    engine->first_batch = (engine->first_batch + 1) % YOLO_ENGINE_DEPTH;
-    engine->n_batches--;
+    batch = &replica->batches[replica->first_batch];
+    finish_batch (replica, batch);
+    replica->first_batch = (replica->first_batch + 1) % YOLO_ENGINE_DEPTH;
+    replica->n_batches--;
     g_mutex_lock (&engine->lock);
     return TRUE;
   }
@@ -417,18 +415,21 @@ run_once (YoloEngine * engine, gint64 * until)
 }
 
 static void
-run (YoloEngine * engine)
+run (YoloReplica * replica)
 {
+  YoloEngine *engine = replica->engine;
   gint64 until;
 
   g_mutex_lock (&engine->lock);
   while (!engine->stop) {
-    if (run_once (engine, &until))
+    if (run_once (replica, &until))
       continue;
+    engine->idle++;
     if (until == G_MAXINT64)
       g_cond_wait (&engine->work, &engine->lock);
     else
       g_cond_wait_until (&engine->work, &engine->lock, until);
+    engine->idle--;
   }
   g_mutex_unlock (&engine->lock);
 }
@@ -440,19 +441,36 @@ model_precision (const YoloEngine * engine, const YoloModel * model)
 }
 
 static gboolean
-load_model (YoloEngine * engine, GError ** error)
+load_model (YoloReplica * replica, GError ** error)
 {
+  YoloEngine *engine = replica->engine;
   YoloModel *model = engine->parts->load_model (engine->model_file, error);
 
   if (model == NULL)
     return FALSE;
   if (model_precision (engine, model) == YOLO_PRECISION_INT8) {
-    engine->model = engine->parts->to_int8 (model, engine->calibration_file, engine->backend->int8_kind, error);
+    engine->model = engine->parts->to_int8 (model, engine->calibration_file,
+        replica->place.backend->int8_kind, error);
     engine->parts->unref_model (model);
   } else {
     engine->model = model;
   }
   return engine->model != NULL;
+}
+
+/* The first replica's part: the model, and the threads of the other replicas. */
+static gboolean
+load_first (YoloReplica * replica, GError ** error)
+{
+  YoloEngine *engine = replica->engine;
+
+  if (!load_model (replica, error))
+    return FALSE;
+  for (guint i = 1; i < engine->n_replicas; i++) {
+    if (!yolo_engine_start (engine, i, error))
+      return FALSE;
+  }
+  return TRUE;
 }
 
 static YoloSteps
@@ -462,65 +480,72 @@ steps_of (YoloGrid grid)
 }
 
 static gboolean
-load (YoloEngine * engine, GError ** error)
+load (YoloReplica * replica, GError ** error)
 {
-  if (!load_model (engine, error))
+  YoloEngine *engine = replica->engine;
+  const YoloBackend *backend = replica->place.backend;
+
+  if (replica == engine->replicas && !load_first (replica, error))
     return FALSE;
-  engine->net = engine->backend->load (engine->model, engine->device, engine->cuda_context,
+  replica->net = backend->load (engine->model, replica->place.device, replica->place.cuda_context,
       model_precision (engine, engine->model), engine->threads, error);
-  if (engine->net == NULL)
+  if (replica->net == NULL)
     return FALSE;
 
-  if (engine->backend->pool != NULL) {
-    YoloPool *pool = engine->backend->pool (engine->net);
-    engine->preprocess = yolo_preprocess_new (&(YoloParallel) { yolo_pool_run, pool, yolo_pool_threads (pool) });
+  if (backend->pool != NULL) {
+    YoloPool *pool = backend->pool (replica->net);
+    replica->preprocess = yolo_preprocess_new (&(YoloParallel) {
+        yolo_pool_run, pool, yolo_pool_threads (pool) });
   } else {
-    engine->preprocess = yolo_preprocess_new (NULL);
+    replica->preprocess = yolo_preprocess_new (NULL);
   }
-  if (!engine->backend->host_memory) {
+  if (!backend->host_memory) {
     for (guint i = 0; i < YOLO_ENGINE_DEPTH; i++)
-      engine->batches[i].candidates =
+      replica->batches[i].candidates =
           g_new (YoloDetection, YOLO_ENGINE_MAX_BATCH * YOLO_ENGINE_DEVICE_CANDIDATES);
-    engine->scratch = g_new (YoloDetection, YOLO_ENGINE_DEVICE_CANDIDATES);
+    replica->scratch = g_new (YoloDetection, YOLO_ENGINE_DEVICE_CANDIDATES);
   }
   if (engine->model->box_rounding != NULL)
-    engine->rounding = (YoloSideRounding) {
+    replica->rounding = (YoloSideRounding) {
       .softmax = steps_of (engine->model->box_rounding->softmax),
       .distance = steps_of (engine->model->box_rounding->distance),
       .bins = engine->model->box_rounding->bins,
     };
-  engine->cancelled = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED,
+  replica->cancelled = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED,
       "The frame was cancelled before it ran");
-  engine->memory = g_error_new_literal (YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY,
+  replica->memory = g_error_new_literal (YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY,
       "Out of memory for the preprocessing of a frame");
   return TRUE;
 }
 
-gpointer
-yolo_engine_worker (gpointer data)
+static void
+unload (YoloReplica * replica)
 {
-  YoloEngine *engine = data;
-  GError *error = NULL;
-
-  if (load (engine, &error)) {
-    yolo_engine_loaded (engine, NULL);
-    run (engine);
-  } else {
-    yolo_engine_loaded (engine, error);
-  }
-
   for (guint i = 0; i < YOLO_ENGINE_MAX_EXECS; i++)
-    if (engine->slots[i].exec != NULL)
-      release (engine, &engine->slots[i]);
+    if (replica->slots[i].exec != NULL)
+      release (replica, &replica->slots[i]);
   for (guint i = 0; i < YOLO_ENGINE_DEPTH; i++)
-    g_free (engine->batches[i].candidates);
-  if (engine->net != NULL)
-    engine->backend->unload (engine->net);
-  if (engine->preprocess != NULL)
-    yolo_preprocess_free (engine->preprocess);
-  g_free (engine->candidates);
-  g_free (engine->scratch);
-  g_clear_error (&engine->cancelled);
-  g_clear_error (&engine->memory);
+    g_free (replica->batches[i].candidates);
+  if (replica->net != NULL)
+    replica->place.backend->unload (replica->net);
+  if (replica->preprocess != NULL)
+    yolo_preprocess_free (replica->preprocess);
+  g_free (replica->candidates);
+  g_free (replica->scratch);
+  g_clear_error (&replica->cancelled);
+  g_clear_error (&replica->memory);
+}
+
+gpointer
+yolo_replica_run (gpointer data)
+{
+  YoloReplica *replica = data;
+  GError *error = NULL;
+  gboolean loaded = load (replica, &error);
+
+  yolo_engine_loaded (replica->engine, error);
+  if (loaded)
+    run (replica);
+  unload (replica);
   return NULL;
 }
