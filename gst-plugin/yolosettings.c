@@ -1,7 +1,6 @@
 #include "gst-plugin/yolosettings.h"
 
-#include <errno.h>
-#include <glib/gstdio.h>
+#include "base/file.h"
 
 #define MAX_LABEL_FILE_SIZE (1 << 20)
 
@@ -110,7 +109,7 @@ yolo_settings_load_labels (GstElement *element, const gchar *file, const YoloMod
   g_auto (GStrv) lines = NULL;
   g_autoptr (GError) local = NULL;
   GQuark *labels;
-  GStatBuf st;
+  gsize size;
   guint i, n;
 
   if (file == NULL || *file == '\0') {
@@ -120,20 +119,11 @@ yolo_settings_load_labels (GstElement *element, const gchar *file, const YoloMod
     return labels;
   }
 
-  if (g_stat (file, &st) != 0) {
-    g_set_error (error, GST_RESOURCE_ERROR,
-        errno == ENOENT ? GST_RESOURCE_ERROR_NOT_FOUND : GST_RESOURCE_ERROR_OPEN_READ,
-        "label-file %s: %s", file, g_strerror (errno));
-    return NULL;
-  }
-  if (!S_ISREG (st.st_mode) || st.st_size > MAX_LABEL_FILE_SIZE) {
-    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ,
-        "label-file %s is no text file with one name a line", file);
-    return NULL;
-  }
-  if (!g_file_get_contents (file, &text, NULL, &local)) {
-    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ,
-        "label-file %s: %s", file, local->message);
+  text = yolo_file_read (file, MAX_LABEL_FILE_SIZE, &size, &local);
+  if (text == NULL) {
+    g_set_error (error, GST_RESOURCE_ERROR, g_error_matches (local, G_FILE_ERROR, G_FILE_ERROR_NOENT) ?
+        GST_RESOURCE_ERROR_NOT_FOUND : GST_RESOURCE_ERROR_OPEN_READ,
+        "label-file %s: %s; it is a text file with one name a line", file, local->message);
     return NULL;
   }
 

@@ -1,4 +1,5 @@
 #include "network/calibration.h"
+#include "base/file.h"
 #include "network/error.h"
 #include "network/int8.h"
 
@@ -371,16 +372,11 @@ yolo_calibration_load (const char *path, const YoloModel *model, GError **error)
 {
   g_autoptr (GError) reason = NULL;
   g_autofree char *text = NULL;
-  struct stat info;
   gsize size;
 
-  if (stat (path, &info) == 0 && (!S_ISREG (info.st_mode) || info.st_size > MAX_SIZE)) {
-    yolo_network_set_error (error, FORMAT, "%s is no calibration table: %s", path,
-        S_ISREG (info.st_mode) ? "it is too large" : "it is no regular file");
-    return NULL;
-  }
-  if (!g_file_get_contents (path, &text, &size, &reason)) {
-    yolo_network_set_error (error, YOLO_NETWORK_ERROR_FILE, "%s", reason->message);
+  text = yolo_file_read (path, MAX_SIZE, &size, &reason);
+  if (text == NULL) {
+    yolo_network_set_error (error, YOLO_NETWORK_ERROR_FILE, "the calibration table %s: %s", path, reason->message);
     return NULL;
   }
   return yolo_calibration_parse (text, size, path, model, error);

@@ -1,4 +1,5 @@
 #include "network/private.h"
+#include "base/file.h"
 #include "network/error.h"
 #include "network/literal.h"
 
@@ -187,21 +188,19 @@ yolo_model_load_bytes (const void *data, gsize size, const char *name, GError **
 YoloModel *
 yolo_model_load (const char *path, GError **error)
 {
-  g_autoptr (GMappedFile) file = NULL;
   g_autoptr (GError) reason = NULL;
+  g_autofree char *bytes = NULL;
+  gsize size;
 
   g_return_val_if_fail (path != NULL, NULL);
-  if (g_file_test (path, G_FILE_TEST_EXISTS) && !g_file_test (path, G_FILE_TEST_IS_REGULAR)) {
-    yolo_network_set_error (error, YOLO_NETWORK_ERROR_FILE, "%s: is %s, not an .onnx file", path,
-        g_file_test (path, G_FILE_TEST_IS_DIR) ? "a directory" : "no regular file");
+  bytes = yolo_file_read (path, ONNX_MAX_FILE, &size, &reason);
+  if (bytes == NULL) {
+    gboolean memory = g_error_matches (reason, G_FILE_ERROR, G_FILE_ERROR_NOMEM);
+    yolo_network_set_error (error, memory ? YOLO_NETWORK_ERROR_MEMORY : YOLO_NETWORK_ERROR_FILE, "%s: %s", path,
+        reason->message);
     return NULL;
   }
-  file = g_mapped_file_new (path, FALSE, &reason);
-  if (file == NULL) {
-    yolo_network_set_error (error, YOLO_NETWORK_ERROR_FILE, "%s", reason->message);
-    return NULL;
-  }
-  return yolo_model_load_bytes (g_mapped_file_get_contents (file), g_mapped_file_get_length (file), path, error);
+  return yolo_model_load_bytes (bytes, size, path, error);
 }
 
 YoloModel *

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#define MAX_FILE ((gsize) 1 << 31)
 #define FORMAT YOLO_NETWORK_ERROR_FORMAT
 #define UNSUPPORTED YOLO_NETWORK_ERROR_UNSUPPORTED
 
@@ -446,7 +445,7 @@ onnx_file_parse (const void *data, gsize size, GError **error)
     yolo_network_set_error (error, FORMAT, "the file is empty");
     return NULL;
   }
-  if (size > MAX_FILE) {
+  if (size > ONNX_MAX_FILE) {
     yolo_network_set_error (error, UNSUPPORTED, "the file is larger than 2 GiB, which no ONNX file can be");
     return NULL;
   }

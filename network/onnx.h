@@ -7,6 +7,8 @@
 #include "network/model.h"
 #include "network/onnx.pb-c.h"
 
+#define ONNX_MAX_FILE ((gsize) 1 << 31)   /* bytes: what protobuf allows */
+
 /* TensorProto.DataType. Source: ONNX, onnx/onnx.proto. */
 enum {
   ONNX_FLOAT = 1, ONNX_UINT8, ONNX_INT8, ONNX_UINT16, ONNX_INT16, ONNX_INT32, ONNX_INT64,

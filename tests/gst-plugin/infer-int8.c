@@ -164,7 +164,7 @@ test_tables (void)
 
   check_refused ("", GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS, "calibrate=");
   check_refused ("/nowhere/at/all.int8", GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ, "/nowhere/at/all.int8");
-  check_refused (folder, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "regular file");
+  check_refused (folder, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ, "is a directory");
   g_assert_true (g_file_get_contents (path, &text, &size, NULL));
   g_assert_true (g_file_set_contents (bad, text, size / 2, NULL));
   check_refused (bad, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, bad);

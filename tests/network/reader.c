@@ -678,6 +678,66 @@ test_files (void)
   g_unlink (empty);
 }
 
+typedef struct {
+  const char *path, *bytes;
+  gsize size;
+  gint stop;                    /* atomic */
+} Writer;
+
+/* What a copy over a file does: cuts it to nothing and writes it again. */
+static gpointer
+rewrite (gpointer data)
+{
+  Writer *writer = data;
+
+  while (!g_atomic_int_get (&writer->stop)) {
+    FILE *file = fopen (writer->path, "w");
+    g_assert_nonnull (file);
+    g_assert_cmpuint (fwrite (writer->bytes, 1, writer->size / 2, file), ==, writer->size / 2);
+    fflush (file);
+    fwrite (writer->bytes + writer->size / 2, 1, writer->size - writer->size / 2, file);
+    fclose (file);
+    g_usleep (10000);           /* sometimes it is left alone for long enough */
+  }
+  return NULL;
+}
+
+/* A model that is replaced while it is loaded is refused at worst. */
+static void
+test_changing_file (void)
+{
+  static const guint8 padding[] = { 0xa2, 0x06, 0x80, 0x80, 0x80, 0x01 };        /* a field that no ONNX has, of 2 MiB */
+  g_autofree char *bytes = NULL, *path = NULL;
+  Writer writer = { 0 };
+  guint loaded = 0;
+  GThread *thread;
+  gsize size;
+  int fd;
+
+  read_micro (&bytes, &size);
+  writer.size = size + sizeof padding + (2 << 20);
+  bytes = g_realloc (bytes, writer.size);
+  memcpy (bytes + size, padding, sizeof padding);
+  memset (bytes + size + sizeof padding, 'p', 2 << 20);
+  fd = g_file_open_tmp ("changingXXXXXX.onnx", &path, NULL);
+  g_assert_cmpint (fd, >=, 0);
+  g_close (fd, NULL);
+  writer.path = path;
+  writer.bytes = bytes;
+  thread = g_thread_new ("writer", rewrite, &writer);
+  for (guint i = 0; i < 60; i++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (YoloModel) model = yolo_model_load (path, &error);
+
+    g_assert_true ((model == NULL) == (error != NULL));
+    loaded += model != NULL;
+  }
+  g_atomic_int_set (&writer.stop, 1);
+  g_thread_join (thread);
+  g_test_message ("loaded %u times of 60", loaded);
+  g_unlink (path);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -688,6 +748,7 @@ main (int argc, char **argv)
     g_test_add_data_func (path, GUINT_TO_POINTER (i), test_edit);
   }
   g_test_add_func ("/network/reader/files", test_files);
+  g_test_add_func ("/network/reader/changing-file", test_changing_file);
   g_test_add_func ("/network/reader/huge-constant", test_huge_constant);
   g_test_add_func ("/network/reader/claimed-length", test_claimed_length);
   g_test_add_func ("/network/reader/many-empty-messages", test_many_empty_messages);
