@@ -690,14 +690,14 @@ rewrite (gpointer data)
 {
   Writer *writer = data;
 
-  while (!g_atomic_int_get (&writer->stop)) {
+  for (guint round = 0; !g_atomic_int_get (&writer->stop); round++) {
     FILE *file = fopen (writer->path, "w");
     g_assert_nonnull (file);
     g_assert_cmpuint (fwrite (writer->bytes, 1, writer->size / 2, file), ==, writer->size / 2);
     fflush (file);
     fwrite (writer->bytes + writer->size / 2, 1, writer->size - writer->size / 2, file);
     fclose (file);
-    g_usleep (10000);           /* sometimes it is left alone for long enough */
+    g_usleep (round % 4 * 4000);        /* sometimes it is left alone for long enough */
   }
   return NULL;
 }
@@ -724,8 +724,9 @@ test_changing_file (void)
   g_close (fd, NULL);
   writer.path = path;
   writer.bytes = bytes;
+  g_assert_true (g_file_set_contents (path, bytes, (gssize) writer.size, NULL));
   thread = g_thread_new ("writer", rewrite, &writer);
-  for (guint i = 0; i < 60; i++) {
+  for (guint i = 0; i < 100; i++) {
     g_autoptr (GError) error = NULL;
     g_autoptr (YoloModel) model = yolo_model_load (path, &error);
 
@@ -734,7 +735,7 @@ test_changing_file (void)
   }
   g_atomic_int_set (&writer.stop, 1);
   g_thread_join (thread);
-  g_test_message ("loaded %u times of 60", loaded);
+  g_test_message ("loaded %u times of 100", loaded);
   g_unlink (path);
 }
 
