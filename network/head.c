@@ -112,7 +112,7 @@ add_leaves (Search *search, guint boundary, const OnnxNode *reader)
     return;
   }
   for (guint k = 0; k < layer->n_in; k++) {
-    leaf.layer = layers_below_quant (layers, layer->in[k]);
+    leaf.layer = layer_at (layers, layer->in[k])->below;
     g_array_append_val (search->leaves, leaf);
     leaf.channel += layer_at (layers, leaf.layer)->channels;
   }
@@ -152,7 +152,7 @@ find_leaves (Search *search, GError **error)
 
       if (value == NULL || value->kind != VALUE_FEATURE)
         continue;
-      boundary = layers_below_quant (lowered->layers, value->layer);
+      boundary = layer_at (lowered->layers, value->layer)->below;
       if (seen[boundary])
         continue;
       seen[boundary] = TRUE;
@@ -426,7 +426,7 @@ tail_input (Search *search, Tensor **tensors, guint value)
     case VALUE_CONST:
       return lowered_constant (lowered, value, NULL);
     case VALUE_FEATURE:
-      return search->maps[layers_below_quant (lowered->layers, lowered->values[value].layer)];
+      return search->maps[layer_at (lowered->layers, lowered->values[value].layer)->below];
     default:
       return tensors[value];
   }

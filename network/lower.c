@@ -32,14 +32,6 @@ layers_new (void)
   return layers;
 }
 
-guint
-layers_below_quant (const GArray *layers, guint index)
-{
-  while (layer_at (layers, index)->type == LAYER_QUANT)
-    index = layer_at (layers, index)->in[0];
-  return index;
-}
-
 static gboolean
 refuse (const OnnxNode *node, const char *what, GError **error)
 {
@@ -121,6 +113,7 @@ add_layer (Lowered *lowered, LayerType type, const OnnxNode *node, guint n_in, c
   layer->name = g_strdup_printf ("%.200s", node->name);
   layer->n_in = n_in;
   layer->in = g_memdup2 (in, n_in * sizeof *in);
+  layer->below = type == LAYER_QUANT ? layer_at (lowered->layers, in[0])->below : lowered->layers->len - 1;
   layer->residual = LAYER_NONE;
   layer->channels = layer_at (lowered->layers, in[0])->channels;
   return layer;
@@ -436,9 +429,9 @@ lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
   if (strcmp (node->op, "Mul") == 0) {
     for (guint k = 0; k < 2; k++) {
       /* SiLU is one operation, also with a quantiser inside. */
-      const Layer *sigmoid = layer_at (lowered->layers, layers_below_quant (lowered->layers, in[k]));
+      const Layer *sigmoid = layer_at (lowered->layers, layer_at (lowered->layers, in[k])->below);
       if (sigmoid->type == LAYER_ACT && sigmoid->act == YOLO_ACT_SIGMOID
-          && layers_below_quant (lowered->layers, sigmoid->in[0]) == layers_below_quant (lowered->layers, in[1 - k])) {
+          && layer_at (lowered->layers, sigmoid->in[0])->below == layer_at (lowered->layers, in[1 - k])->below) {
         const Layer *factor = layer_at (lowered->layers, in[k]);
         YoloGrid grid = factor->grid;   /* none if it is the sigmoid itself */
         Layer *layer;

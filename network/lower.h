@@ -27,6 +27,7 @@ typedef struct {
   char *name;                   /* of the node */
   guint n_in;
   guint *in;                    /* layers, all of smaller number */
+  guint below;                  /* as lowered: the layer that was quantised, itself if this is none of LAYER_QUANT */
   guint residual;               /* of LAYER_CONV, or LAYER_NONE */
   guint channels;
   guint height, width;          /* at the size that was lowered */
@@ -50,9 +51,6 @@ typedef struct {
 #define layer_at(layers, i) (&g_array_index ((layers), Layer, i))
 
 GArray *layers_new (void);      /* of Layer, frees what they own */
-
-/* What was quantised: the layer itself if it is none of LAYER_QUANT. */
-guint layers_below_quant (const GArray *layers, guint layer);
 
 /* Size of a layer from its inputs' sizes; FALSE if it cannot be. */
 gboolean layer_size (const GArray *layers, guint layer, GError **error);

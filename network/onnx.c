@@ -127,9 +127,9 @@ onnx_tensor_check (const Onnx__TensorProto *tensor, const char *what, gsize *n_e
 const Onnx__AttributeProto *
 onnx_attr (const OnnxNode *node, const char *name)
 {
-  for (gsize i = 0; i < node->proto->n_attribute; i++) {
+  for (guint i = 0; i < node->n_attributes; i++) {
     const Onnx__AttributeProto *attr = node->proto->attribute[i];
-    if (g_strcmp0 (attr->name, name) == 0)
+    if (strcmp (attr->name, name) == 0)
       return attr;
   }
   return NULL;
@@ -179,11 +179,16 @@ onnx_metadata (const OnnxFile *file, const char *key)
   return NULL;
 }
 
+/* Checks the types of attributes, and brings those that the reader knows, at
+ * most one of each name, to the front, so that looking for one is quick. */
 static gboolean
-check_attributes (const OnnxNode *node, GError **error)
+sort_attributes (OnnxNode *node, GError **error)
 {
+  Onnx__AttributeProto **attributes = node->proto->attribute;
+  gboolean seen[G_N_ELEMENTS (attribute_types)] = { FALSE };
+
   for (gsize i = 0; i < node->proto->n_attribute; i++) {
-    const Onnx__AttributeProto *attr = node->proto->attribute[i];
+    Onnx__AttributeProto *attr = attributes[i];
 
     if (attr->has_g || attr->n_graphs > 0 || attr->type == ATTR_GRAPH || attr->type == ATTR_GRAPHS)
       return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT " holds a graph of its own "
@@ -195,27 +200,42 @@ check_attributes (const OnnxNode *node, GError **error)
       if (attr->type != attribute_types[k].type || (attr->type == ATTR_TENSOR && attr->t == NULL))
         return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT " has an attribute '%s' of the wrong type",
             ONNX_NODE_ARGS (node), attr->name);
+      if (seen[k])
+        return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT " has two attributes '%s'", ONNX_NODE_ARGS (node),
+            attr->name);
+      seen[k] = TRUE;
+      attributes[i] = attributes[node->n_attributes];
+      attributes[node->n_attributes++] = attr;
+      break;
     }
   }
   return TRUE;
 }
 
+/* A tree and no hash table: whoever makes the file chooses the names, and could
+ * choose many of the same hash. */
+static gint
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp (a, b);
+}
+
 /* The number of a name, new ones included. */
 static guint
-intern (OnnxFile *file, GHashTable *names, const char *name)
+intern (OnnxFile *file, GTree *names, const char *name)
 {
   gpointer found;
   OnnxValue value = { name, ONNX_NONE, NULL };
 
-  if (g_hash_table_lookup_extended (names, name, NULL, &found))
+  if (g_tree_lookup_extended (names, name, NULL, &found))
     return GPOINTER_TO_UINT (found);
   g_array_append_val (file->values, value);
-  g_hash_table_insert (names, (gpointer) name, GUINT_TO_POINTER (file->values->len - 1));
+  g_tree_insert (names, (gpointer) name, GUINT_TO_POINTER (file->values->len - 1));
   return file->values->len - 1;
 }
 
 static gboolean
-read_initializers (OnnxFile *file, GHashTable *names, GError **error)
+read_initializers (OnnxFile *file, GTree *names, GError **error)
 {
   const Onnx__GraphProto *graph = file->proto->graph;
 
@@ -243,7 +263,7 @@ read_initializers (OnnxFile *file, GHashTable *names, GError **error)
 }
 
 static gboolean
-read_nodes (OnnxFile *file, GHashTable *names, GError **error)
+read_nodes (OnnxFile *file, GTree *names, GError **error)
 {
   const Onnx__GraphProto *graph = file->proto->graph;
   gsize n_operands = 0;
@@ -269,7 +289,7 @@ read_nodes (OnnxFile *file, GHashTable *names, GError **error)
     node.standard = *domain == '\0' || strcmp (domain, "ai.onnx") == 0
         || (strcmp (domain, "com.microsoft") == 0
         && (strcmp (node.op, "QuantizeLinear") == 0 || strcmp (node.op, "DequantizeLinear") == 0));
-    if (!check_attributes (&node, error))
+    if (!sort_attributes (&node, error))
       return FALSE;
 
     node.in = operand;
@@ -294,7 +314,7 @@ read_nodes (OnnxFile *file, GHashTable *names, GError **error)
 }
 
 static gboolean
-read_input (OnnxFile *file, GHashTable *names, GError **error)
+read_input (OnnxFile *file, GTree *names, GError **error)
 {
   const Onnx__GraphProto *graph = file->proto->graph;
   const Onnx__ValueInfoProto *input = NULL;
@@ -335,7 +355,7 @@ read_input (OnnxFile *file, GHashTable *names, GError **error)
 }
 
 static gboolean
-read_outputs (OnnxFile *file, GHashTable *names, GError **error)
+read_outputs (OnnxFile *file, GTree *names, GError **error)
 {
   const Onnx__GraphProto *graph = file->proto->graph;
 
@@ -344,7 +364,7 @@ read_outputs (OnnxFile *file, GHashTable *names, GError **error)
   file->outputs = g_new (guint, graph->n_output);
   for (gsize i = 0; i < graph->n_output; i++) {
     const char *name = graph->output[i]->name;
-    if (name == NULL || !g_hash_table_contains (names, name))
+    if (name == NULL || !g_tree_lookup_extended (names, name, NULL, NULL))
       return yolo_network_fail (error, FORMAT, "nothing writes the output '%.80s'", name != NULL ? name : "");
     file->outputs[file->n_outputs++] = intern (file, names, name);
   }
@@ -436,7 +456,7 @@ onnx_file_parse (const void *data, gsize size, GError **error)
   Allowance allowance = { 0 };
   ProtobufCAllocator allocator = { allowance_alloc, allowance_free, &allowance };
   g_autoptr (OnnxFile) file = g_new0 (OnnxFile, 1);
-  g_autoptr (GHashTable) names = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GTree) names = g_tree_new (compare_names);
 
   file->values = g_array_new (FALSE, FALSE, sizeof (OnnxValue));
   file->nodes = g_array_new (FALSE, FALSE, sizeof (OnnxNode));

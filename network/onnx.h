@@ -30,6 +30,7 @@ typedef struct {
   gboolean standard;            /* of ONNX's own domain, or a quantiser's copy of such an operator */
   guint n_in, n_out;
   guint *in, *out;              /* values */
+  guint n_attributes;           /* of proto's attributes, the first ones are those that the reader knows */
   const Onnx__NodeProto *proto;
 } OnnxNode;
 

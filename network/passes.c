@@ -67,8 +67,8 @@ folds_input (const Passes *passes, const Layer *layer, guint k)
     return TRUE;
   if (layer->type != LAYER_ADD)
     return FALSE;
-  other = layers_below_quant (passes->layers, layer->in[1 - k]);
-  return layers_below_quant (passes->layers, layer->in[k]) > other;
+  other = layer_at (passes->layers, layer->in[1 - k])->below;
+  return layer_at (passes->layers, layer->in[k])->below > other;
 }
 
 /* Takes out the quantisers that would keep a convolution apart from its
@@ -112,6 +112,22 @@ drop_quants (Passes *passes)
         below->act_grid = layer->grid;
     }
   }
+}
+
+/* Makes one of two that follow each other, so that a chain of them goes through
+ * the weights of its convolution once. */
+static void
+merge_affine (Passes *passes, guint index)
+{
+  Layer *layer = layer_at (passes->layers, index), *before = layer_at (passes->layers, layer->in[0]);
+
+  if (before->type != LAYER_AFFINE || before->uses != 1)
+    return;
+  for (guint c = 0; c < layer->channels; c++) {
+    layer->shift[c] += layer->scale[c] * before->shift[c];
+    layer->scale[c] *= before->scale[c];
+  }
+  layer->in[0] = before->in[0];
 }
 
 /* conv (x) * scale + shift as another convolution; one over each channel alone where none precedes. */
@@ -211,7 +227,7 @@ n_weights (const YoloConv *conv)
 static gboolean
 is_input (const Passes *passes, guint layer)
 {
-  return layers_below_quant (passes->layers, layer) == 0;
+  return layer_at (passes->layers, layer)->below == 0;
 }
 
 /* The plan's input is grey levels 0 to 255, the file's 0 to 1. */
@@ -323,6 +339,7 @@ passes_run (GArray *layers, Head *head, GError **error)
   for (guint i = 0; i < layers->len; i++)
     replaced[i] = i;
   drop_quants (&passes);
+  fold (&passes, LAYER_AFFINE, merge_affine);
   fold (&passes, LAYER_AFFINE, fold_affine);
   fold (&passes, LAYER_ACT, fold_act);
   fold (&passes, LAYER_CONV, restore_relu);
