@@ -33,13 +33,6 @@ arena_lower_bound (const YoloBuffer *buffers, guint n, guint input)
 }
 
 static int
-by_offset (const void *a, const void *b)
-{
-  const YoloBuffer *x = *(const YoloBuffer *const *) a, *y = *(const YoloBuffer *const *) b;
-  return x->offset < y->offset ? -1 : x->offset > y->offset;
-}
-
-static int
 by_size (const void *a, const void *b)
 {
   const YoloBuffer *x = *(YoloBuffer *const *) a, *y = *(YoloBuffer *const *) b;
@@ -55,6 +48,18 @@ by_first (const void *a, const void *b)
   if (x->first != y->first)
     return x->first < y->first ? -1 : 1;
   return by_size (a, b);
+}
+
+/* Keeps the placed ones sorted by offset. */
+static void
+insert (YoloBuffer **placed, guint n, YoloBuffer *buffer)
+{
+  guint at = n;
+
+  while (at > 0 && placed[at - 1]->offset > buffer->offset)
+    at--;
+  memmove (placed + at + 1, placed + at, (n - at) * sizeof *placed);
+  placed[at] = buffer;
 }
 
 /* In this order, each into the tightest gap among those that are alive with it. */
@@ -79,8 +84,7 @@ place (YoloBuffer **order, guint n)
     }
     buffer->offset = best != G_MAXSIZE ? best : end;
     total = MAX (total, buffer->offset + need);
-    placed[i] = buffer;
-    qsort (placed, i + 1, sizeof *placed, by_offset);
+    insert (placed, i, buffer);
   }
   return total;
 }

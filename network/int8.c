@@ -27,7 +27,14 @@ typedef struct {
   guint *either;                /* [layers] mode for readers that take floats and grids alike */
   GArray *layers;               /* the new ones */
   GPtrArray *owned;
+  guint n_demands;
+  guint64 n_channels;           /* of all versions */
 } Builder;
+
+/* What a model may take in 8 bits. Quantisers that each read many parts want a
+ * version of each part, and theirs of their own, so that few layers become many. */
+#define MAX_DEMANDS 100000
+#define MAX_CHANNELS ((guint64) 1 << 24)
 
 static Layer *
 old_layer (const Builder *builder, guint i)
@@ -136,13 +143,21 @@ canonical (const Builder *builder, guint layer, guint mode)
   return mode;
 }
 
+static gboolean
+too_many (const Builder *builder)
+{
+  return builder->n_demands > MAX_DEMANDS || builder->n_channels > MAX_CHANNELS;
+}
+
 static void
 demand (Builder *builder, guint layer, guint mode)
 {
   Version version = { canonical (builder, layer, mode), LAYER_NONE };
 
-  if (find_version (builder, layer, version.mode) != NULL)
+  builder->n_demands++;
+  if (too_many (builder) || find_version (builder, layer, version.mode) != NULL)
     return;
+  builder->n_channels += old_layer (builder, layer)->channels;
   /* what others are made of comes first */
   if (version.mode == PLAIN)
     g_array_prepend_val (builder->versions[layer], version);
@@ -217,7 +232,7 @@ demand_inputs (Builder *builder, guint i)
 
     if (is_converted (layer, mode) || (!passes_on (layer) && layer->type != LAYER_QUANT))
       continue;
-    for (guint k = 0; k < layer->n_in; k++)
+    for (guint k = 0; k < layer->n_in && !too_many (builder); k++)
       demand (builder, layer->in[k], input_mode (builder, i, mode));
   }
 }
@@ -233,7 +248,7 @@ demand_all (Builder *builder)
     demand (builder, head->box[l], PLAIN);
     demand (builder, head->cls[l], PLAIN);
   }
-  for (guint i = builder->model->layers->len; i-- > 0;) {
+  for (guint i = builder->model->layers->len; i-- > 0 && !too_many (builder);) {
     const Layer *layer = old_layer (builder, i);
 
     if (wanted[i])
@@ -524,8 +539,13 @@ count_uses (Model *model)
 }
 
 static gboolean
-check_calibration (const Builder *builder, GError **error)
+check_demands (const Builder *builder, GError **error)
 {
+  if (too_many (builder))
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_PRECISION, "the model's quantisers read so many parts in so many "
+        "ways that it is too large in int8; choose another precision");
+  if (builder->calibration == NULL)
+    return TRUE;
   for (guint i = 0; i < builder->model->layers->len; i++) {
     const YoloLayerCalibration *layer = &builder->calibration->layers[i];
 
@@ -566,7 +586,7 @@ yolo_model_to_int8 (YoloModel *public, const YoloCalibration *calibration, YoloI
     builder.versions[i] = g_array_new (FALSE, FALSE, sizeof (Version));
   find_natural (&builder);
   demand_all (&builder);
-  if (calibration != NULL && !check_calibration (&builder, error)) {
+  if (!check_demands (&builder, error)) {
     builder_clear (&builder);
     return NULL;
   }

@@ -4,6 +4,12 @@
 #include <math.h>
 #include <string.h>
 
+/* Of one network, many times what the largest YOLO has. Plans and 8-bit models
+ * take the square of the number of layers, and allocate for each channel. */
+#define MAX_LAYERS 10000
+#define MAX_INPUTS 40000        /* of all layers */
+#define MAX_CHANNELS ((guint64) 1 << 24)        /* of all layers */
+
 typedef struct {
   GArray *layers;
   Head *head;
@@ -330,6 +336,22 @@ compact (Passes *passes)
   }
 }
 
+static gboolean
+check_extent (const GArray *layers, GError **error)
+{
+  guint64 inputs = 0, channels = 0;
+
+  for (guint i = 0; i < layers->len; i++) {
+    inputs += layer_at (layers, i)->n_in;
+    channels += layer_at (layers, i)->channels;
+  }
+  if (layers->len <= MAX_LAYERS && inputs <= MAX_INPUTS && channels <= MAX_CHANNELS)
+    return TRUE;
+  return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, "the network has %u layers with %" G_GUINT64_FORMAT
+      " inputs and %" G_GUINT64_FORMAT " channels, which no YOLO has: %d, %d and %" G_GUINT64_FORMAT " are supported",
+      layers->len, inputs, channels, MAX_LAYERS, MAX_INPUTS, MAX_CHANNELS);
+}
+
 gboolean
 passes_run (GArray *layers, Head *head, GError **error)
 {
@@ -348,5 +370,5 @@ passes_run (GArray *layers, Head *head, GError **error)
   if (!scale_input (&passes, error) || !check_finite (&passes, error) || !check_maps (&passes, error))
     return FALSE;
   compact (&passes);
-  return TRUE;
+  return check_extent (layers, error);
 }

@@ -13,11 +13,17 @@ typedef struct {
   YoloView to;
 } Copy;
 
+/* Channels [begin, ...) of a layer. */
+typedef struct {
+  guint layer, begin;
+} Base;
+
 typedef struct {
   const Model *model;
   YoloDType dtype;              /* of floats */
   GArray *layers;               /* the model's, with the sizes of this plan */
   YoloView *places;             /* of each layer; buffer NO_BUFFER while undecided */
+  Base *bases;                  /* of each layer: itself, if it is no part of another */
   GArray *buffers;              /* YoloBuffer */
   GArray *copies;               /* Copy */
   GArray *ops;                  /* YoloOp */
@@ -49,16 +55,16 @@ undecided (const Builder *builder, guint layer)
   return builder->places[layer].buffer == NO_BUFFER && !is_part (at) && at->type != LAYER_INPUT;
 }
 
-/* What a chain of slices is cut out of, and where it begins there. */
-static guint
-slice_base (const Builder *builder, guint layer, guint *begin)
+/* What chains of slices are cut out of, and where they begin there. */
+static void
+find_bases (Builder *builder)
 {
-  *begin = 0;
-  while (is_part (layer_at (builder->layers, layer))) {
-    *begin += layer_at (builder->layers, layer)->begin;
-    layer = layer_at (builder->layers, layer)->in[0];
+  for (guint i = 0; i < builder->layers->len; i++) {
+    const Layer *layer = layer_at (builder->layers, i);
+    const Base *in = is_part (layer) ? &builder->bases[layer->in[0]] : NULL;
+
+    builder->bases[i] = in != NULL ? (Base) { in->layer, in->begin + layer->begin } : (Base) { i, 0 };
   }
-  return layer;
 }
 
 /* How many inputs of a concat from `first` on are, in order, all of one
@@ -66,12 +72,12 @@ slice_base (const Builder *builder, guint layer, guint *begin)
 static guint
 whole_run (const Builder *builder, const Layer *concat, guint first)
 {
-  guint begin, covered = 0, base = slice_base (builder, concat->in[first], &begin);
+  guint covered = 0, base = builder->bases[concat->in[first]].layer;
 
   if (!undecided (builder, base))
     return 0;
   for (guint k = first; k < concat->n_in; k++) {
-    if (slice_base (builder, concat->in[k], &begin) != base || begin != covered)
+    if (builder->bases[concat->in[k]].layer != base || builder->bases[concat->in[k]].begin != covered)
       return 0;
     covered += layer_at (builder->layers, concat->in[k])->channels;
     if (covered == layer_at (builder->layers, base)->channels)
@@ -90,11 +96,11 @@ place_parts (Builder *builder, guint index)
   YoloView at = builder->places[index];
 
   for (guint k = 0; k < concat->n_in;) {
-    guint begin, n = whole_run (builder, concat, k);
+    guint n = whole_run (builder, concat, k);
 
     at.channels = layer_at (builder->layers, concat->in[k])->channels;
     if (n > 0) {
-      guint base = slice_base (builder, concat->in[k], &begin);
+      guint base = builder->bases[concat->in[k]].layer;
       at.channels = layer_at (builder->layers, base)->channels;
       builder->places[base] = at;
     } else {
@@ -122,6 +128,7 @@ place_layers (Builder *builder)
 {
   guint n = builder->layers->len;
 
+  find_bases (builder);
   for (guint i = 0; i < n; i++)
     builder->places[i] = (YoloView) { NO_BUFFER, 0, layer_at (builder->layers, i)->channels };
   builder->places[0].buffer = add_buffer (builder, layer_at (builder->layers, 0));
@@ -217,10 +224,11 @@ add_ops (Builder *builder)
         break;
       case LAYER_CONCAT:
         op.type = YOLO_OP_COPY;
-        for (guint k = builder->copies->len; k-- > 0;) {
-          const Copy *copy = &g_array_index (builder->copies, Copy, k);
+        /* those of the first concat are the last ones */
+        for (guint n = builder->copies->len; n > 0; g_array_set_size (builder->copies, --n)) {
+          const Copy *copy = &g_array_index (builder->copies, Copy, n - 1);
           if (copy->concat != i)
-            continue;
+            break;
           op.in = builder->places[copy->from];
           op.out = copy->to;
           g_array_append_val (builder->ops, op);
@@ -333,6 +341,7 @@ yolo_plan_new (YoloModel *public, guint batch, guint height, guint width, YoloDT
   const Model *model = (const Model *) public;
   g_autoptr (YoloPlan) plan = NULL;
   g_autofree YoloView *places = NULL;
+  g_autofree Base *bases = NULL;
   g_autoptr (GArray) layers = NULL, copies = NULL;
   Builder builder;
 
@@ -347,9 +356,10 @@ yolo_plan_new (YoloModel *public, guint batch, guint height, guint width, YoloDT
     return NULL;
 
   places = g_new (YoloView, layers->len);
+  bases = g_new (Base, layers->len);
   copies = g_array_new (FALSE, FALSE, sizeof (Copy));
   builder = (Builder) {
-    .model = model, .dtype = dtype, .layers = layers, .places = places, .copies = copies,
+    .model = model, .dtype = dtype, .layers = layers, .places = places, .bases = bases, .copies = copies,
     .buffers = g_array_new (FALSE, FALSE, sizeof (YoloBuffer)),
     .ops = g_array_new (FALSE, FALSE, sizeof (YoloOp)),
   };
