@@ -9,6 +9,8 @@
 /* Largest head that is run to be checked: 144 channels at 3840x2160. */
 #define MAX_MAPS ((gsize) 1 << 25)
 #define MAX_REG YOLO_MAX_REG
+/* Nodes of a tail, which is run over and over: several times what there is of them with NMS and quantisers. */
+#define MAX_TAIL 1000
 
 #define ADVICE "export a YOLOv8 detect model with Ultralytics, YOLO('best.pt').export(format='onnx')"
 
@@ -24,6 +26,7 @@ typedef struct {
   Lowered *lowered;
   const char *task;
   gboolean *needed;             /* nodes that an output depends on through the tail */
+  guint n_needed;
   const OnnxNode *unknown;      /* first needed one that cannot be evaluated */
   gboolean body_goes_on;        /* behind what is not understood */
   gboolean has_nms;
@@ -79,6 +82,7 @@ mark_needed (Search *search)
     if (producer == ONNX_NONE || search->needed[producer])
       continue;
     search->needed[producer] = TRUE;
+    search->n_needed++;
     for (guint k = 0; k < onnx_node (file, producer)->n_in; k++) {
       if (onnx_node (file, producer)->in[k] != ONNX_NONE)
         g_array_append_val (stack, onnx_node (file, producer)->in[k]);
@@ -521,6 +525,8 @@ find (Search *search, Head *head, GError **error)
   gsize maps = 0;
 
   mark_needed (search);
+  if (search->n_needed > MAX_TAIL)
+    return refuse (search, NULL, "the model's head ends in more nodes than any YOLO's", error);
   if (search->unknown != NULL && (search->body_goes_on || !search->has_nms))
     return refuse (search, search->unknown, "is not supported", error);
   if (!find_leaves (search, error) || !check_levels (search, &levels, error))

@@ -169,9 +169,10 @@ lowered_constant (Lowered *lowered, guint id, GError **error)
   if (value->kind != VALUE_CONST)
     return NULL;
   proto = onnx_value (lowered->file, id)->initializer;
-  if (value->tensor == NULL && proto != NULL) {
+  if (value->tensor == NULL && proto != NULL && !(value->broken && error == NULL)) {
     what = g_strdup_printf ("initializer '%.80s'", proto->name);
     value->tensor = tensor_from_proto (proto, what, error);
+    value->broken = value->tensor == NULL;
   }
   return value->tensor;
 }
@@ -207,6 +208,17 @@ attr_pair (const OnnxNode *node, const char *name, gint64 otherwise, gint64 min,
           ONNX_NODE_ARGS (node), name, value);
     pair[d] = (guint) value;
   }
+  return TRUE;
+}
+
+/* Allows a layer n numbers of its own: many layers may share the file's, or have
+ * as many as channels were joined. */
+static gboolean
+take_numbers (Lowered *lowered, const OnnxNode *node, gsize n, GError **error)
+{
+  if (n > lowered->scope.left)
+    return refuse (node, "needs more numbers than the file's weights can stand for", error);
+  lowered->scope.left -= n;
   return TRUE;
 }
 
@@ -334,6 +346,8 @@ lower_conv (Lowered *lowered, const OnnxNode *node, GError **error)
     return FALSE;
   if (bias != NULL && (bias->is_int || bias->n != conv.out_channels))
     return bad (node, "its bias has the wrong type or length", error);
+  if (!take_numbers (lowered, node, weights->n + 2 * (gsize) conv.out_channels, error))
+    return FALSE;
 
   layer = add_layer (lowered, LAYER_CONV, node, 1, &in_layer);
   layer->channels = conv.out_channels;
@@ -381,7 +395,7 @@ lower_affine (Lowered *lowered, const OnnxNode *node, guint which, GError **erro
   guint channels = layer_at (lowered->layers, in)->channels;
   char op = strcmp (node->op, "Sub") == 0 ? '-' : strcmp (node->op, "Mul") == 0 ? '*'
       : strcmp (node->op, "Div") == 0 ? '/' : '+';
-  g_autofree float *values = g_new (float, channels);
+  g_autofree float *values = NULL;
   Tensor *tensor;
   Layer *layer;
 
@@ -391,6 +405,9 @@ lower_affine (Lowered *lowered, const OnnxNode *node, guint which, GError **erro
     return FALSE;
   if (tensor == NULL)
     return bad (node, "lacks an input", error);
+  if (!take_numbers (lowered, node, 3 * (gsize) channels, error))
+    return FALSE;
+  values = g_new (float, channels);
   if (!channel_constant (node, tensor, channels, values, error))
     return FALSE;
   layer = add_layer (lowered, LAYER_AFFINE, node, 1, &in);
@@ -463,6 +480,8 @@ lower_batch_norm (Lowered *lowered, const OnnxNode *node, GError **error)
     if (parts[k] == NULL || parts[k]->is_int || parts[k]->n != channels)
       return bad (node, "its parameters have the wrong type or length", error);
   }
+  if (!take_numbers (lowered, node, 2 * (gsize) channels, error))
+    return FALSE;
   layer = add_layer (lowered, LAYER_AFFINE, node, 1, &in);
   layer->scale = g_new (float, channels);
   layer->shift = g_new (float, channels);
@@ -887,23 +906,36 @@ drop_inputs (Lowered *lowered, const OnnxNode *node, guint *uses)
   }
 }
 
+/* Elements that the file holds: weights, which are dequantised, and copied into layers. */
+static gsize
+stored_numbers (const OnnxFile *file)
+{
+  gsize stored = 0, n;
+
+  for (guint i = 0; i < file->values->len; i++) {
+    const Onnx__TensorProto *proto = onnx_value (file, i)->initializer;
+    if (proto != NULL && onnx_tensor_check (proto, proto->name, &n, NULL))
+      stored += n;
+  }
+  for (guint i = 0; i < file->nodes->len; i++) {
+    const Onnx__AttributeProto *attr = onnx_attr (onnx_node (file, i), "value");
+    if (attr != NULL && onnx_tensor_check (attr->t, attr->name, &n, NULL))
+      stored += n;
+  }
+  return stored;
+}
+
 Lowered *
 lower (const OnnxFile *file, guint height, guint width, GError **error)
 {
   g_autoptr (Lowered) lowered = g_new0 (Lowered, 1);
   g_autofree guint *uses = g_new0 (guint, file->values->len);
-  gsize stored = 0;             /* elements that the file holds: weights to be dequantised */
+  gsize stored = stored_numbers (file);
   Layer *input;
 
-  for (guint i = 0; i < file->values->len; i++) {
-    const Onnx__TensorProto *proto = onnx_value (file, i)->initializer;
-    gsize n;
-    if (proto != NULL && onnx_tensor_check (proto, proto->name, &n, NULL))
-      stored += n;
-  }
   lowered->file = file;
   lowered->scope = (TensorScope) {
-    .file = file, .max_elements = MAX_CONST + stored, .left = 4 * MAX_CONST + 2 * stored,
+    .file = file, .max_elements = MAX_CONST + stored, .left = 4 * MAX_CONST + 3 * stored,
     .batch = file->input_dims[0],
   };
   lowered->height = height;

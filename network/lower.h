@@ -66,6 +66,7 @@ typedef enum {
 typedef struct {
   ValueKind kind;
   Tensor *tensor;
+  gboolean broken;              /* the file's tensor was read and refused before */
   guint layer;
 } Value;
 

@@ -921,6 +921,9 @@ eval_conv (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor *
       || w->dims[1] != x->dims[1] || (node->n_in > 2 && in[2] != NULL && strcmp (node->op, "Conv") == 0))
     return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT
         " convolves something that is no feature map", ONNX_NODE_ARGS (node));
+  if (x->n > scope->left)       /* the output, which counts itself, is much smaller than what is read */
+    return bad (node, "reads more than the reader evaluates", error);
+  scope->left -= x->n;
   memcpy (dims, x->dims, sizeof dims);
   dims[1] = 1;
   *out = tensor_new (scope, FALSE, 4, dims, error);

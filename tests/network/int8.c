@@ -161,7 +161,7 @@ test_files (void)
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FILE);
   g_clear_error (&error);
   g_assert_null (yolo_calibration_load ("/", model, &error));
-  g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FORMAT);
+  g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FILE);
   g_clear_error (&error);
   /* a pipe for what a device is: no test may replace one where it runs as root */
   pipe = g_build_filename (g_get_tmp_dir (), "yolo-test-XXXXXX.int8", NULL);

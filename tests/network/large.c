@@ -6,23 +6,26 @@
 #include "network/int8.h"
 #include "network/plan.h"
 
+#include <math.h>
 #include <time.h>
 
-#define N 200000
+#define N 100000
 
 /* Seconds of the processor's that a file of N parts may take. It takes about
- * one, some more under sanitizers; the square of N takes minutes. */
+ * half of one, some more under sanitizers; the square of N takes minutes. */
 #define PATIENCE 60
 
-static void *
+/* Room for `by` more in an array of n pointers. */
+static void
 grow (void *pointer_to_array, gsize n, gsize by)
 {
-  void **array = *(void ***) pointer_to_array;
+  void ***array = pointer_to_array;
+  gsize room = 1;
 
-  array = realloc (array, (n + by) * sizeof (void *));
-  g_assert_nonnull (array);
-  *(void ***) pointer_to_array = array;
-  return array;
+  while (room < n + by)         /* a size that stays the same for a while */
+    room *= 2;
+  *array = realloc (*array, room * sizeof (void *));
+  g_assert_nonnull (*array);
 }
 
 /* The ith of many names that have one hash in GLib's g_str_hash(): 'A' * 33 + 'z' is 'B' * 33 + 'Y'. */
@@ -123,6 +126,36 @@ add_node (Onnx__ModelProto *proto, const char *op, char *out, const char *in, ..
   graph->node[graph->n_node++] = new_node (op, n, all, 1, &out);
 }
 
+static Onnx__AttributeProto *
+new_ints (const char *name, gsize n, gint64 value)
+{
+  Onnx__AttributeProto *attribute = malloc (sizeof *attribute);
+
+  onnx__attribute_proto__init (attribute);
+  attribute->name = strdup (name);
+  attribute->has_type = TRUE;
+  attribute->type = 7;
+  attribute->n_ints = n;
+  attribute->ints = malloc (n * sizeof (gint64));
+  for (gsize i = 0; i < n; i++)
+    attribute->ints[i] = value;
+  return attribute;
+}
+
+static void
+set_axis (Onnx__NodeProto *node)
+{
+  Onnx__AttributeProto *attribute = malloc (sizeof *attribute);
+
+  onnx__attribute_proto__init (attribute);
+  attribute->name = strdup ("axis");
+  attribute->has_type = attribute->has_i = TRUE;
+  attribute->type = 2;
+  attribute->i = 1;
+  node->attribute = malloc (sizeof (void *));
+  node->attribute[node->n_attribute++] = attribute;
+}
+
 /* Takes a node's output away from those that read it, for something else to be
  * put in between. */
 static char *
@@ -156,6 +189,22 @@ static void
 add_chain (Onnx__ModelProto *proto, const char *op, const char *second, guint n)
 {
   add_chain_behind (proto, edit_node (proto, "Mul", 0), op, second, n);
+}
+
+/* Gives a convolution the largest kernel there is, 255x255. */
+static void
+enlarge_weights (Onnx__ModelProto *proto, Onnx__NodeProto *conv)
+{
+  Onnx__TensorProto *weights = edit_initializer (proto, conv->input[1]);
+  gsize size = (gsize) weights->dims[0] * 3 * 255 * 255 * sizeof (float);
+
+  for (guint d = 0; d < 2; d++)
+    weights->dims[2 + d] = edit_attribute (conv, "kernel_shape")->ints[d] = 255;
+  for (guint d = 0; d < 4; d++)
+    edit_attribute (conv, "pads")->ints[d] = 127;
+  free (weights->raw_data.data);
+  weights->raw_data.data = calloc (1, size);
+  weights->raw_data.len = size;
 }
 
 static void
@@ -263,6 +312,95 @@ relu_chain (Onnx__ModelProto *proto, guint n)
   add_chain (proto, "Relu", NULL, n);
 }
 
+/* Convolutions that all have the same weights, of which each needs a copy. */
+static void
+shared_weights (Onnx__ModelProto *proto, guint n)
+{
+  Onnx__NodeProto *conv = edit_node (proto, "Conv", 0);
+
+  enlarge_weights (proto, conv);
+  for (guint i = 0; i < n; i++) {
+    char *out = numbered_name (i);
+    Onnx__NodeProto *node;
+
+    add_node (proto, "Conv", out, conv->input[0], conv->input[1], NULL);
+    node = proto->graph->node[proto->graph->n_node - 1];
+    node->attribute = malloc (sizeof (void *));
+    node->attribute[node->n_attribute++] = new_ints ("pads", 4, 127);
+    free (out);
+  }
+}
+
+/* The number of channels doubles with every node, then each is scaled. */
+static void
+doubled_channels (Onnx__ModelProto *proto, guint n)
+{
+  char *last = strdup (edit_node (proto, "Mul", 0)->output[0]);
+
+  add_initializer (proto, new_scalar ("one", 1));
+  for (guint i = 0; i < 29; i++) {
+    char *out = numbered_name (i);
+    add_node (proto, "Concat", out, last, last, NULL);
+    set_axis (proto->graph->node[proto->graph->n_node - 1]);
+    free (last);
+    last = out;
+  }
+  for (guint i = 0; i < n; i++) {
+    char *out = colliding_name (i);
+    add_node (proto, "Mul", out, last, "one", NULL);
+    free (out);
+  }
+  free (last);
+}
+
+/* A constant of many numbers out of a file of few, and a node that reads all of
+ * them for one number, over and over. */
+static void
+summed_constant (Onnx__ModelProto *proto, guint n)
+{
+  gint64 dims[4] = { 1, 1 << 22, 1, 1 };
+  Onnx__TensorProto *shape = new_integer ("shape", 0);
+
+  shape->dims[0] = 4;
+  free (shape->raw_data.data);
+  shape->raw_data.data = malloc (sizeof dims);
+  shape->raw_data.len = sizeof dims;
+  memcpy (shape->raw_data.data, dims, sizeof dims);
+  add_initializer (proto, shape);
+  add_node (proto, "ConstantOfShape", (char *) "large", "shape", NULL);
+  for (guint i = 0; i < n; i++) {
+    char *out = numbered_name (i);
+    add_node (proto, "Conv", out, "large", "large", NULL);
+    free (out);
+  }
+}
+
+/* A tensor that is bad at its end, which the tail's nodes look at. */
+static void
+bad_constant (Onnx__ModelProto *proto, guint n)
+{
+  Onnx__TensorProto *tensor = new_scalar ("bad", 0);
+  float nan = NAN;
+  char *last = strdup (proto->graph->output[0]->name);
+
+  tensor->raw_data.len = 4 << 20;
+  free (tensor->raw_data.data);
+  tensor->raw_data.data = calloc (1, 4 << 20);
+  memcpy (tensor->raw_data.data + (4 << 20) - 4, &nan, 4);
+  tensor->n_dims = 1;
+  tensor->dims = malloc (sizeof (gint64));
+  tensor->dims[0] = 1 << 20;
+  add_initializer (proto, tensor);
+  for (guint i = 0; i < n; i++) {
+    char *out = numbered_name (i);
+    add_node (proto, "Conv", out, last, "bad", NULL);
+    free (last);
+    last = out;
+  }
+  edit_string (&proto->graph->output[0]->name, last);
+  free (last);
+}
+
 static void
 identity_chain (Onnx__ModelProto *proto, guint n)
 {
@@ -287,16 +425,8 @@ static void
 affine_chain (Onnx__ModelProto *proto, guint n)
 {
   Onnx__NodeProto *conv = edit_node (proto, "Conv", 0);
-  Onnx__TensorProto *weights = edit_initializer (proto, conv->input[1]);
-  gsize size = (gsize) weights->dims[0] * 3 * 255 * 255 * sizeof (float);
 
-  for (guint d = 0; d < 2; d++)
-    weights->dims[2 + d] = edit_attribute (conv, "kernel_shape")->ints[d] = 255;
-  for (guint d = 0; d < 4; d++)
-    edit_attribute (conv, "pads")->ints[d] = 127;
-  free (weights->raw_data.data);
-  weights->raw_data.data = calloc (1, size);
-  weights->raw_data.len = size;
+  enlarge_weights (proto, conv);
   add_initializer (proto, new_scalar ("one", 1));
   add_chain_behind (proto, conv, "Mul", "one", n);
 }
@@ -363,20 +493,6 @@ add_slice_bounds (Onnx__ModelProto *proto, guint channels)
   add_initializer (proto, new_integer ("zero", 0));
   add_initializer (proto, new_integer ("one", 1));
   add_initializer (proto, new_integer ("channels", channels));
-}
-
-static void
-set_axis (Onnx__NodeProto *node)
-{
-  Onnx__AttributeProto *attribute = malloc (sizeof *attribute);
-
-  onnx__attribute_proto__init (attribute);
-  attribute->name = strdup ("axis");
-  attribute->has_type = attribute->has_i = TRUE;
-  attribute->type = 2;
-  attribute->i = 1;
-  node->attribute = malloc (sizeof (void *));
-  node->attribute[node->n_attribute++] = attribute;
 }
 
 /* Slices of slices of slices, whose end is joined with others over and over. */
@@ -471,7 +587,8 @@ static const struct {
   {"identity-chain", identity_chain}, {"sigmoid-chain", sigmoid_chain}, {"scale-chain", scale_chain}, {"affine-chain", affine_chain},
   {"quantizer-chain", quantizer_chain}, {"quantizers-below", quantizers_below},
   {"add-chain", add_chain_of_itself}, {"tail-chain", tail_chain}, {"parallel", parallel},
-  {"slice-tower", slice_tower}, {"quantizer-fan", quantizer_fan},
+  {"slice-tower", slice_tower}, {"shared-weights", shared_weights}, {"doubled-channels", doubled_channels},
+  {"summed-constant", summed_constant}, {"bad-constant", bad_constant}, {"quantizer-fan", quantizer_fan},
 };
 
 static double
