@@ -20,6 +20,7 @@
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolooutput.h"
 #include "gst-plugin/yolorecord.h"
+#include "gst-plugin/yolowatch.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -81,6 +82,7 @@ struct _GstYoloExport {
   GString *text;
   guint64 frame;
   GRefString *stream_id;
+  YoloWatch watch;
   gboolean warned;
 };
 
@@ -189,6 +191,7 @@ gst_yolo_export_start (GstBaseTransform *trans)
   self->format = self->settings.format;
   GST_OBJECT_UNLOCK (self);
   self->frame = 0;
+  self->watch = (YoloWatch) { 0 };
   self->warned = FALSE;
 
   if (self->format == FORMAT_YOLO)
@@ -244,15 +247,16 @@ write_labels (GstYoloExport *self, const YoloRecord *record, GError **error)
   return FALSE;
 }
 
-/* What nothing can be written of, once. */
+/* What the format has no way to write, once. */
 static void
-warn_of_missing_ids (GstYoloExport *self, guint n)
+warn_of_left_out (GstYoloExport *self, guint n)
 {
   if (n == 0 || self->warned)
     return;
   self->warned = TRUE;
   GST_ELEMENT_WARNING (self, STREAM, FORMAT,
-      ("Detections without a class number that the format can name are not exported."),
+      ("Objects without a class number that the format can name, or without the confidence that COCO "
+          "needs, are not exported: put yoloexport before the element that drops them."),
       ("%u in frame %" G_GUINT64_FORMAT, n, self->frame));
 }
 
@@ -282,11 +286,11 @@ export (GstYoloExport *self, const YoloRecord *record, const Settings *settings,
     case FORMAT_COCO:
       n = yolo_record_coco (record, settings->first_image_id + (gint64) record->frame,
           settings->categories, self->text);
-      warn_of_missing_ids (self, record->n_objects - n);
+      warn_of_left_out (self, record->n_objects - n);
       break;
     case FORMAT_YOLO:
       n = yolo_record_labels (record, self->text);
-      warn_of_missing_ids (self, record->n_objects - n);
+      warn_of_left_out (self, record->n_objects - n);
       if (n == 0 && !settings->add_empty_results)
         return TRUE;
       return write_labels (self, record, error);
@@ -312,6 +316,7 @@ gst_yolo_export_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   gboolean good;
 
   yolo_meta_read (buffer, &self->info, self->objects);
+  yolo_watch_buffer (&self->watch, GST_ELEMENT (self), buffer, self->objects->len);
   if (self->format != FORMAT_JSON_LINES && is_batch (self->objects)) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
         ("A buffer holds several frames, and the format has a place for one: take format=json-lines, "
@@ -356,6 +361,7 @@ gst_yolo_export_sink_event (GstBaseTransform *trans, GstEvent *event)
   const char *stream_id;
   GError *error = NULL;
 
+  yolo_watch_event (&self->watch, GST_ELEMENT (self), event);
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_STREAM_START:
       gst_event_parse_stream_start (event, &stream_id);

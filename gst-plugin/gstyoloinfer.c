@@ -48,6 +48,7 @@
 #include "gst-plugin/yolonvmm.h"
 #include "gst-plugin/yolosettings.h"
 #include "gst-plugin/yolovideo.h"
+#include "gst-plugin/yolowatch.h"
 #include "engine/engine.h"
 #include "postprocess/letterbox.h"
 
@@ -218,6 +219,7 @@ struct _GstYoloInfer {
 
   /* task */
   GArray *last;                 /* YoloObject, for repeat-detections */
+  gboolean announced;           /* downstream knows that there are objects */
 
   GMutex lock;
   GCond cond;                   /* any of the following changed */
@@ -498,6 +500,16 @@ on_result (gpointer user_data, gpointer tag, const YoloResult *result)
   g_mutex_unlock (&self->lock);
 }
 
+/* Lets downstream notice when objects are lost on the way. The task's. */
+static void
+announce (GstYoloInfer *self, guint n_objects)
+{
+  if (n_objects == 0 || self->announced)
+    return;
+  self->announced = TRUE;
+  gst_pad_push_event (GST_BASE_TRANSFORM_SRC_PAD (self), yolo_watch_announce ());
+}
+
 /* Attaches what was found and gives the buffer, or NULL with a flow return.
  * The task's. */
 static GstBuffer *
@@ -533,6 +545,7 @@ finish_frame (GstYoloInfer *self, Frame *frame, GstFlowReturn *ret)
       GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
     yolo_meta_add (buffer, &self->info, (const YoloObject *) objects->data, objects->len,
         self->unique_id);
+    announce (self, objects->len);
   }
   if (self->memory == MEMORY_NVMM && (frame->inferred || objects->len > 0))
     yolo_ds_add (buffer, (const YoloObject *) objects->data, objects->len, self->unique_id, frame->inferred);
@@ -1563,6 +1576,7 @@ gst_yolo_infer_src_activate_mode (GstPad *pad, GstObject *parent, GstPadMode mod
     return FALSE;
 
   if (active) {
+    self->announced = FALSE;
     g_mutex_lock (&self->lock);
     self->active = TRUE;
     g_mutex_unlock (&self->lock);

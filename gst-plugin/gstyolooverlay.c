@@ -19,6 +19,7 @@
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolotext.h"
 #include "gst-plugin/yolovideo.h"
+#include "gst-plugin/yolowatch.h"
 
 #include <math.h>
 
@@ -56,6 +57,7 @@ struct _GstYoloOverlay {
   /* of the streaming thread */
   GstVideoInfo info;
   GArray *objects;              /* YoloObject: of the frame in hand */
+  YoloWatch watch;
   gint origin_x, origin_y;      /* of its pixels in memory */
   YoloText *text;
   YoloColor color[N_COLORS];    /* by class, in the frame's format */
@@ -173,7 +175,7 @@ get_words (GstYoloOverlay *self, const Settings *settings, const YoloObject *obj
     g_snprintf (buffer, sizeof (buffer), "%d", object->label_id);
     words[n++] = yolo_text_get (self->text, buffer);
   }
-  if (settings->show_confidence) {
+  if (settings->show_confidence && object->confidence >= 0) {
     g_ascii_formatd (buffer, sizeof (buffer), "%.2f", object->confidence);
     words[n++] = yolo_text_get (self->text, buffer);
   }
@@ -264,6 +266,7 @@ gst_yolo_overlay_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *in, 
   GstYoloOverlay *self = GST_YOLO_OVERLAY (trans);
 
   yolo_meta_read (in, &self->info, self->objects);
+  yolo_watch_buffer (&self->watch, GST_ELEMENT (self), in, self->objects->len);
   if (self->objects->len == 0) {
     *out = in;
     return GST_FLOW_OK;
@@ -355,6 +358,20 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
     return GST_FLOW_ERROR;
   }
   return GST_FLOW_OK;
+}
+
+static gboolean
+gst_yolo_overlay_start (GstBaseTransform *trans)
+{
+  GST_YOLO_OVERLAY (trans)->watch = (YoloWatch) { 0 };
+  return TRUE;
+}
+
+static gboolean
+gst_yolo_overlay_sink_event (GstBaseTransform *trans, GstEvent *event)
+{
+  yolo_watch_event (&GST_YOLO_OVERLAY (trans)->watch, GST_ELEMENT (trans), event);
+  return GST_BASE_TRANSFORM_CLASS (gst_yolo_overlay_parent_class)->sink_event (trans, event);
 }
 
 static gboolean
@@ -497,6 +514,8 @@ gst_yolo_overlay_class_init (GstYoloOverlayClass *klass)
 
   trans_class->set_caps = gst_yolo_overlay_set_caps;
   trans_class->prepare_output_buffer = gst_yolo_overlay_prepare_output_buffer;
+  trans_class->sink_event = gst_yolo_overlay_sink_event;
+  trans_class->start = gst_yolo_overlay_start;
   trans_class->stop = gst_yolo_overlay_stop;
   trans_class->transform_ip = gst_yolo_overlay_transform_ip;
   trans_class->propose_allocation = gst_yolo_overlay_propose_allocation;

@@ -49,21 +49,43 @@ regions_match (const YoloRegion *a, const YoloRegion *b)
       && ABS (a->w - b->w) <= slack && ABS (a->h - b->h) <= slack);
 }
 
-static gboolean
-has_region (GstBuffer *buffer, const YoloRegion *object)
+/* Which of the buffer's objects it is, -1 if none. */
+static gint
+find_region (GstBuffer *buffer, const YoloRegion *object)
 {
   GstMeta *meta;
   gpointer state = NULL;
+  gint i = 0;
 
   while ((meta = gst_buffer_iterate_meta_filtered (buffer, &state,
               GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))) {
     YoloRegion region;
 
-    if (yolo_region_of_meta ((GstVideoRegionOfInterestMeta *) meta, &region)
-        && regions_match (&region, object))
-      return TRUE;
+    if (!yolo_region_of_meta (buffer, (GstVideoRegionOfInterestMeta *) meta, &region))
+      continue;
+    if (regions_match (&region, object))
+      return i;
+    i++;
   }
-  return FALSE;
+  return -1;
+}
+
+/* -1: none */
+static gint
+track_of (GstAnalyticsRelationMeta *meta, guint id)
+{
+  GstAnalyticsTrackingMtd track;
+  gpointer related = NULL;
+  guint64 track_id;
+  GstClockTime first, last;
+  gboolean lost;
+
+  if (gst_analytics_relation_meta_get_direct_related (meta, id, GST_ANALYTICS_REL_TYPE_RELATE_TO,
+          gst_analytics_tracking_mtd_get_mtd_type (), &related, &track)
+      && gst_analytics_tracking_mtd_get_info (&track, &track_id, &first, &last, &lost)
+      && track_id <= G_MAXINT)
+    return track_id;
+  return -1;
 }
 
 void
@@ -79,32 +101,30 @@ yolo_analytics_read (GstBuffer *buffer, GArray *objects)
   while (gst_analytics_relation_meta_iterate (meta, &state, gst_analytics_od_mtd_get_mtd_type (),
           &mtd)) {
     YoloRegion region;
-    YoloObject object;
-    GstAnalyticsTrackingMtd track;
-    gpointer related = NULL;
-    guint64 track_id;
-    GstClockTime first, last;
-    gboolean lost;
+    YoloObject object, *known;
+    gint twin;
 
     if (!gst_analytics_od_mtd_get_location (&mtd, &region.x, &region.y, &region.w, &region.h,
             &region.confidence))
       continue;
     region.id = mtd.id;
     region.label = gst_analytics_od_mtd_get_obj_type (&mtd);
-    if (has_region (buffer, &region))
-      continue;
-
     object = (YoloObject) {
       .x = region.x, .y = region.y, .w = region.w, .h = region.h,
-      .confidence = region.confidence, .label_id = -1, .label = region.label, .object_id = -1,
+      .confidence = region.confidence, .label_id = -1, .label = region.label,
+      .object_id = track_of (meta, mtd.id),
     };
-    if (gst_analytics_relation_meta_get_direct_related (meta, mtd.id,
-            GST_ANALYTICS_REL_TYPE_RELATE_TO, gst_analytics_tracking_mtd_get_mtd_type (),
-            &related, &track)
-        && gst_analytics_tracking_mtd_get_info (&track, &track_id, &first, &last, &lost)
-        && track_id <= G_MAXINT)
-      object.object_id = track_id;
-    g_array_append_val (objects, object);
+
+    twin = find_region (buffer, &region);
+    if (twin < 0) {
+      g_array_append_val (objects, object);
+      continue;
+    }
+    known = &g_array_index (objects, YoloObject, twin);
+    if (known->confidence < 0)
+      known->confidence = object.confidence;
+    if (known->object_id < 0)
+      known->object_id = object.object_id;
   }
 }
 

@@ -15,13 +15,12 @@ typedef struct {
   gint id;                      /* -1: not known to GstAnalytics */
   GQuark label;
   gint x, y, w, h;              /* pixels */
-  gfloat confidence;
-  gint object_id;               /* -1: none */
+  gfloat confidence;            /* of a region, not filled in */
 } YoloRegion;
 
-/* The region of an object that has its params as yolo_meta_add() writes
- * them; FALSE if it is a region of another kind. */
-gboolean yolo_region_of_meta (const GstVideoRegionOfInterestMeta *meta, YoloRegion *region);
+/* The region of an object; FALSE if it is a region of another kind. */
+gboolean yolo_region_of_meta (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta,
+    YoloRegion *region);
 
 /* Attaches an object and returns its id, -1 if there is no such meta. n: how
  * many the caller is going to attach, all together. */
@@ -30,7 +29,9 @@ gint yolo_analytics_add (GstBuffer *buffer, const YoloRegion *region, guint n);
 /* Says which track an attached object belongs to. */
 void yolo_analytics_add_track (GstBuffer *buffer, gint id, gint track_id);
 
-/* Appends the objects (element-type YoloObject) that have no region on the buffer. */
+/* Appends the objects that have no region on the buffer, and fills in what the
+ * regions that are there do not say. objects: (element-type YoloObject): one for
+ * each region that yolo_region_of_meta() knows, in their order. */
 void yolo_analytics_read (GstBuffer *buffer, GArray *objects);
 
 void yolo_analytics_clear (GstBuffer *buffer);

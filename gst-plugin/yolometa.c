@@ -3,13 +3,102 @@
  *
  * Costs of a frame: an object that is written is one meta and one structure
  * of six fields, about 1 kB in a dozen small allocations, freed with the
- * buffer; this is what the layout is made of. Reading allocates nothing but
- * what the caller's array grows by. */
+ * buffer; this is what the layout is made of. A frame with objects gets one
+ * note besides, 64 bytes an object in five allocations. Reading allocates
+ * nothing but what the caller's array grows by. */
 
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yoloanalytics.h"
 
 #include <math.h>
+
+/* Converters of GStreamer 1.22 scale a region but drop its params, and its
+ * filters that crop or flip drop the region. Metadata without tags pass all of
+ * them. So what the params say is on the buffer a second time, as one note for
+ * all objects: a region without params finds its own there again. A GstCustomMeta
+ * whose field "objects" is a GBytes of Note[], which a copy of the buffer shares. */
+#define NOTES "YoloObjectNotes"
+
+typedef struct {
+  gint id;                      /* of the region, as its label */
+  GQuark label;
+  gfloat confidence;
+  gint label_id, object_id;
+  guint slot;
+  gdouble x1, y1, x2, y2;       /* normalised */
+} Note;
+
+/* Registered once in a process, by whichever copy of this code comes first. */
+static const GstMetaInfo *
+notes_info (void)
+{
+  static gsize info = 0;
+
+  if (g_once_init_enter (&info)) {
+    static const gchar *no_tags[] = { NULL };
+    const GstMetaInfo *known = gst_meta_get_info (NOTES);
+
+    if (known == NULL)
+      known = gst_meta_register_custom (NOTES, no_tags, NULL, NULL, NULL);
+    g_once_init_leave (&info, (gsize) known);
+  }
+  return (const GstMetaInfo *) info;
+}
+
+/* Takes the array. */
+static void
+add_notes (GstBuffer *buffer, GArray *notes)
+{
+  const gsize size = notes->len * sizeof (Note);
+  g_autoptr (GBytes) bytes = g_bytes_new_take (g_array_free (notes, FALSE), size);
+
+  if (size > 0 && notes_info ())
+    gst_structure_set (gst_custom_meta_get_structure (gst_buffer_add_custom_meta (buffer, NOTES)),
+        "objects", G_TYPE_BYTES, bytes, NULL);
+}
+
+/* The notes of one inference element, of which several may have seen the buffer. */
+static const Note *
+next_notes (GstBuffer *buffer, gpointer *state, guint *n)
+{
+  const GstMetaInfo *info = notes_info ();
+  GstMeta *meta = info ? gst_buffer_iterate_meta_filtered (buffer, state, info->api) : NULL;
+  const GValue *value;
+  gsize size;
+  const Note *notes;
+
+  if (meta == NULL)
+    return NULL;
+  value = gst_structure_get_value (gst_custom_meta_get_structure ((GstCustomMeta *) meta), "objects");
+  notes = g_bytes_get_data (g_value_get_boxed (value), &size);
+  *n = size / sizeof (Note);
+  return notes;
+}
+
+/* Regions that are attached together have numbers that follow each other. */
+static const Note *
+find_note (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *region)
+{
+  gpointer state = NULL;
+  const Note *notes;
+  guint n;
+
+  while ((notes = next_notes (buffer, &state, &n))) {
+    const gint64 i = (gint64) region->id - notes[0].id;
+
+    if (i >= 0 && i < n && notes[i].id == region->id && notes[i].label == region->roi_type)
+      return &notes[i];
+  }
+  return NULL;
+}
+
+gboolean
+yolo_meta_has_notes (GstBuffer *buffer)
+{
+  const GstMetaInfo *info = notes_info ();
+
+  return info && gst_buffer_get_meta (buffer, info->api);
+}
 
 static gboolean
 object_is_finite (const YoloObject *object)
@@ -57,10 +146,13 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *ob
   const gint width = GST_VIDEO_INFO_WIDTH (info), height = GST_VIDEO_INFO_HEIGHT (info);
   guint n_regions = gst_buffer_get_n_meta (buffer, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
   g_autofree gint *ids = g_new (gint, n);
+  GArray *notes;
   guint i;
 
   g_return_if_fail (gst_buffer_is_writable (buffer));
   g_return_if_fail (width > 0 && height > 0);
+
+  notes = g_array_sized_new (FALSE, FALSE, sizeof (Note), n);
 
   for (i = 0; i < n; i++) {
     const YoloObject *object = &objects[i];
@@ -68,6 +160,7 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *ob
     GstStructure *detection;
     YoloRegion region = { .label = object->label, .confidence = object->confidence };
     gdouble x1, y1, x2, y2;
+    Note note;
     gint box[4];
 
     ids[i] = -1;
@@ -93,15 +186,23 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *ob
     detection = gst_structure_new ("detection",
         "x_min", G_TYPE_DOUBLE, x1 / width, "x_max", G_TYPE_DOUBLE, x2 / width,
         "y_min", G_TYPE_DOUBLE, y1 / height, "y_max", G_TYPE_DOUBLE, y2 / height,
-        "confidence", G_TYPE_DOUBLE, (gdouble) object->confidence,
         "label_id", G_TYPE_INT, object->label_id, "model_id", G_TYPE_INT, (gint) unique_id, NULL);
+    if (object->confidence >= 0)
+      gst_structure_set (detection, "confidence", G_TYPE_DOUBLE, (gdouble) object->confidence, NULL);
     if (object->slot > 0)
       gst_structure_set (detection, "batch_id", G_TYPE_INT, (gint) object->slot - 1, NULL);
     gst_video_region_of_interest_meta_add_param (meta, detection);
     if (object->object_id >= 0)
       gst_video_region_of_interest_meta_add_param (meta,
           gst_structure_new ("object_id", "id", G_TYPE_INT, object->object_id, NULL));
+    note = (Note) {
+      .id = region.id, .label = object->label, .confidence = object->confidence,
+      .label_id = object->label_id, .object_id = object->object_id, .slot = object->slot,
+      .x1 = x1 / width, .y1 = y1 / height, .x2 = x2 / width, .y2 = y2 / height,
+    };
+    g_array_append_val (notes, note);
   }
+  add_notes (buffer, notes);
 
   /* After the objects, so that their numbers have no gaps. */
   for (i = 0; i < n; i++)
@@ -109,74 +210,80 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *ob
       yolo_analytics_add_track (buffer, ids[i], objects[i].object_id);
 }
 
-/* The params of one region; NULL: not there. */
-static void
-find_params (const GstVideoRegionOfInterestMeta *meta, const GstStructure **detection,
-    const GstStructure **track)
+/* What one region says, and what is noted of it where it says nothing. NULL: not there. */
+typedef struct {
+  const GstStructure *detection, *track;
+  const Note *note;
+} Saying;
+
+/* FALSE: the region is no object but one that an encoder is to treat in its
+ * own way, or bare of all that could be told. */
+static gboolean
+listen (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta, Saying *saying)
 {
+  gboolean for_encoder = FALSE;
   const GList *l;
 
-  *detection = *track = NULL;
+  *saying = (Saying) { NULL };
   for (l = meta->params; l; l = l->next) {
     const GstStructure *param = l->data;
 
     if (gst_structure_has_name (param, "detection"))
-      *detection = param;
+      saying->detection = param;
     else if (gst_structure_has_name (param, "object_id"))
-      *track = param;
+      saying->track = param;
+    else if (g_str_has_prefix (gst_structure_get_name (param), "roi/"))
+      for_encoder = TRUE;
   }
+  if (saying->detection == NULL)
+    saying->note = find_note (buffer, meta);
+  return saying->detection || saying->note || (meta->roi_type && !for_encoder);
 }
 
 static GQuark
 label_of (const GstVideoRegionOfInterestMeta *meta, const GstStructure *detection)
 {
-  const gchar *label;
+  const gchar *label = NULL;
 
   if (meta->roi_type)
     return meta->roi_type;
-  label = gst_structure_get_string (detection, "label");
+  if (detection)
+    label = gst_structure_get_string (detection, "label");
   return label ? g_quark_from_string (label) : 0;
 }
 
-gboolean
-yolo_region_of_meta (const GstVideoRegionOfInterestMeta *meta, YoloRegion *region)
+static gboolean
+read_region (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta, Saying *saying,
+    YoloRegion *region)
 {
-  const GstStructure *detection, *track;
-  gdouble confidence = 0;
-
-  find_params (meta, &detection, &track);
-  if (detection == NULL)
+  if (!listen (buffer, meta, saying))
     return FALSE;
-
-  gst_structure_get_double (detection, "confidence", &confidence);
   *region = (YoloRegion) {
-    .id = meta->id, .label = label_of (meta, detection),
+    .id = meta->id, .label = label_of (meta, saying->detection),
     .x = MIN (meta->x, G_MAXINT), .y = MIN (meta->y, G_MAXINT),
     .w = MIN (meta->w, G_MAXINT), .h = MIN (meta->h, G_MAXINT),
-    .confidence = isfinite ((gfloat) confidence) ? confidence : 0,
-    .object_id = -1,
   };
-  if (track)
-    gst_structure_get_int (track, "id", &region->object_id);
   return TRUE;
 }
 
-/* The normalised fields are finer than the region's pixels. But an element
- * that moves the pixels (a crop) leaves the fields as they were, so that they
- * count only where they agree; one that scales rounds, hence the slack. */
+gboolean
+yolo_region_of_meta (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta, YoloRegion *region)
+{
+  Saying saying;
+
+  return read_region (buffer, meta, &saying, region);
+}
+
+/* The normalised box is finer than the region's pixels. But an element that
+ * moves the pixels (a crop) leaves it as it was, so that it counts only where
+ * the two agree; one that scales rounds, hence the slack. */
 static void
-refine_box (const GstVideoRegionOfInterestMeta *meta, const GstStructure *detection,
+refine_box (const GstVideoRegionOfInterestMeta *meta, gdouble x1, gdouble y1, gdouble x2, gdouble y2,
     const GstVideoInfo *info, YoloObject *object)
 {
   const gint width = GST_VIDEO_INFO_WIDTH (info), height = GST_VIDEO_INFO_HEIGHT (info);
   const gdouble slack_x = 2 + width / 200., slack_y = 2 + height / 200.;
-  gdouble x1, x2, y1, y2;
 
-  if (!gst_structure_get_double (detection, "x_min", &x1)
-      || !gst_structure_get_double (detection, "x_max", &x2)
-      || !gst_structure_get_double (detection, "y_min", &y1)
-      || !gst_structure_get_double (detection, "y_max", &y2))
-    return;
   x1 *= width;
   x2 *= width;
   y1 *= height;
@@ -193,6 +300,37 @@ refine_box (const GstVideoRegionOfInterestMeta *meta, const GstStructure *detect
   }
 }
 
+static void
+read_detection (const GstVideoRegionOfInterestMeta *meta, const GstStructure *detection,
+    const GstVideoInfo *info, YoloObject *object)
+{
+  gdouble confidence, x1, x2, y1, y2;
+  gint batch_id;
+
+  if (gst_structure_get_double (detection, "confidence", &confidence)
+      && isfinite ((gfloat) confidence))
+    object->confidence = confidence;
+  gst_structure_get_int (detection, "label_id", &object->label_id);
+  if (gst_structure_get_int (detection, "batch_id", &batch_id) && batch_id >= 0)
+    object->slot = (guint) batch_id + 1;
+  if (gst_structure_get_double (detection, "x_min", &x1)
+      && gst_structure_get_double (detection, "x_max", &x2)
+      && gst_structure_get_double (detection, "y_min", &y1)
+      && gst_structure_get_double (detection, "y_max", &y2))
+    refine_box (meta, x1, y1, x2, y2, info, object);
+}
+
+static void
+read_note (const GstVideoRegionOfInterestMeta *meta, const Note *note, const GstVideoInfo *info,
+    YoloObject *object)
+{
+  object->confidence = note->confidence;
+  object->label_id = note->label_id;
+  object->object_id = note->object_id;
+  object->slot = note->slot;
+  refine_box (meta, note->x1, note->y1, note->x2, note->y2, info, object);
+}
+
 void
 yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
 {
@@ -203,23 +341,22 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
   while ((meta = gst_buffer_iterate_meta_filtered (buffer, &state,
               GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))) {
     const GstVideoRegionOfInterestMeta *roi = (GstVideoRegionOfInterestMeta *) meta;
-    const GstStructure *detection, *track;
     YoloRegion region;
     YoloObject object;
-    gint batch_id;
+    Saying saying;
 
-    if (!yolo_region_of_meta (roi, &region))
+    if (!read_region (buffer, roi, &saying, &region))
       continue;
-    find_params (roi, &detection, &track);
     object = (YoloObject) {
       .x = region.x, .y = region.y, .w = region.w, .h = region.h,
-      .confidence = region.confidence, .label_id = -1, .label = region.label,
-      .object_id = region.object_id,
+      .confidence = -1, .label_id = -1, .label = region.label, .object_id = -1,
     };
-    gst_structure_get_int (detection, "label_id", &object.label_id);
-    if (gst_structure_get_int (detection, "batch_id", &batch_id) && batch_id >= 0)
-      object.slot = (guint) batch_id + 1;
-    refine_box (roi, detection, info, &object);
+    if (saying.detection)
+      read_detection (roi, saying.detection, info, &object);
+    else if (saying.note)
+      read_note (roi, saying.note, info, &object);
+    if (saying.track)
+      gst_structure_get_int (saying.track, "id", &object.object_id);
     g_array_append_val (objects, object);
   }
   yolo_analytics_read (buffer, objects);
@@ -228,10 +365,18 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
 static gboolean
 remove_object (GstBuffer *buffer, GstMeta **meta, gpointer user_data)
 {
-  YoloRegion region;
+  Saying saying;
 
   if ((*meta)->info->api == GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE
-      && yolo_region_of_meta ((GstVideoRegionOfInterestMeta *) * meta, &region))
+      && listen (buffer, (GstVideoRegionOfInterestMeta *) * meta, &saying))
+    *meta = NULL;
+  return TRUE;
+}
+
+static gboolean
+remove_notes (GstBuffer *buffer, GstMeta **meta, gpointer user_data)
+{
+  if ((*meta)->info == notes_info ())
     *meta = NULL;
   return TRUE;
 }
@@ -242,5 +387,6 @@ yolo_meta_clear (GstBuffer *buffer)
   g_return_if_fail (gst_buffer_is_writable (buffer));
 
   gst_buffer_foreach_meta (buffer, remove_object, NULL);
+  gst_buffer_foreach_meta (buffer, remove_notes, NULL);
   yolo_analytics_clear (buffer);
 }

@@ -2,7 +2,8 @@
  * GstVideoRegionOfInterestMeta in DL Streamer's layout (roi_type = label,
  * param structure "detection" with x_min x_max y_min y_max normalised,
  * confidence, label_id; batch_id where a buffer holds several frames) and, built
- * against GStreamer 1.24 or newer, GstAnalyticsRelationMeta too. */
+ * against GStreamer 1.24 or newer, GstAnalyticsRelationMeta too. What elements
+ * of GStreamer drop of a region on its way is found again in a note. */
 
 #ifndef YOLO_META_H
 #define YOLO_META_H
@@ -14,7 +15,7 @@ G_BEGIN_DECLS
 
 typedef struct {
   gfloat x, y, w, h;            /* pixels of the frame that the caps describe, see yolo_meta_origin() */
-  gfloat confidence;
+  gfloat confidence;            /* negative: unknown */
   gint label_id;                /* class number, -1 if unknown */
   GQuark label;                 /* 0: none */
   gint object_id;               /* of a track, -1: none */
@@ -37,7 +38,8 @@ void yolo_meta_add (GstBuffer * buffer, const GstVideoInfo * info,
  * @objects: (element-type YoloObject): cleared, then filled in the order they were attached
  *
  * Reads what yolo_meta_add() or another element of DL Streamer's layout
- * attached; an object present as both kinds of meta is given once.
+ * attached, and regions with a label only; an object present as both kinds of
+ * meta is given once.
  */
 void yolo_meta_read (GstBuffer * buffer, const GstVideoInfo * info, GArray * objects);
 
@@ -61,6 +63,9 @@ void yolo_meta_origin (GstBuffer * buffer, const GstVideoInfo * info, gint * x, 
  * frame, at least one pixel wide and high
  */
 void yolo_object_round (const YoloObject * object, gint width, gint height, gint box[4]);
+
+/* Whether yolo_meta_add() attached objects, be their regions there or not. */
+gboolean yolo_meta_has_notes (GstBuffer * buffer);
 
 /* Takes all objects off. */
 void yolo_meta_clear (GstBuffer * buffer);

@@ -69,7 +69,8 @@ add_json_object (JsonBuilder *builder, const YoloRecord *record, const YoloObjec
   add_double (builder, "x_max", ((gdouble) object->x + object->w) / w);
   add_double (builder, "y_max", ((gdouble) object->y + object->h) / h);
   json_builder_end_object (builder);
-  add_double (builder, "confidence", object->confidence);
+  if (object->confidence >= 0)
+    add_double (builder, "confidence", object->confidence);
   if (label)
     add_string (builder, "label", label);
   if (object->label_id >= 0)
@@ -130,7 +131,8 @@ category_of (gint label_id, YoloCategories categories)
   return id;
 }
 
-/* Source: https://cocodataset.org/#format-results */
+/* Source: https://cocodataset.org/#format-results. pycocotools sorts by the
+ * score of each, and one made up would change what comes out. */
 guint
 yolo_record_coco (const YoloRecord *record, gint64 image_id, YoloCategories categories,
     GString *out)
@@ -142,7 +144,7 @@ yolo_record_coco (const YoloRecord *record, gint64 image_id, YoloCategories cate
     const gint category = category_of (object->label_id, categories);
     JsonBuilder *builder;
 
-    if (category < 0)
+    if (category < 0 || object->confidence < 0)
       continue;
     builder = json_builder_new ();
     json_builder_begin_object (builder);
@@ -174,7 +176,7 @@ append_number (GString *out, gdouble value)
 }
 
 /* Source: Ultralytics' text format of results, engine/results.py, save_txt
- * with save_conf. */
+ * with save_conf, or without where the confidence is unknown. */
 guint
 yolo_record_labels (const YoloRecord *record, GString *out)
 {
@@ -190,7 +192,8 @@ yolo_record_labels (const YoloRecord *record, GString *out)
     append_number (out, (object->y + object->h / 2.) / record->height);
     append_number (out, (gdouble) object->w / record->width);
     append_number (out, (gdouble) object->h / record->height);
-    append_number (out, object->confidence);
+    if (object->confidence >= 0)
+      append_number (out, object->confidence);
     g_string_append_c (out, '\n');
     n++;
   }

@@ -29,12 +29,14 @@ typedef enum {
 guint yolo_record_json_line (const YoloRecord *record, GString *out);
 
 /* JSON objects as pycocotools' loadRes() takes them in an array, with commas
- * between. Objects without a category id are left out. Returns the number written. */
+ * between. Objects without a category id or a confidence are left out. Returns
+ * the number written. */
 guint yolo_record_coco (const YoloRecord *record, gint64 image_id, YoloCategories categories,
     GString *out);
 
 /* A line an object: class, centre x and y, width, height, normalised, and
- * confidence. Objects without a class number are left out. Returns the number written. */
+ * confidence where it is known. Objects without a class number are left out.
+ * Returns the number written. */
 guint yolo_record_labels (const YoloRecord *record, GString *out);
 
 /**

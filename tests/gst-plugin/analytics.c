@@ -121,6 +121,17 @@ test_twins (void)
   gst_analytics_relation_meta_add_od_mtd (meta, g_quark_from_string ("dog"), 10, 20, 30, 40, 0.75, NULL);
   found = read_objects (buffer, &info);
   g_assert_cmpint (found->len, ==, 2);
+  /* which the region did not say */
+  g_assert_cmpfloat (g_array_index (found, YoloObject, 0).confidence, ==, 0.75);
+  g_array_unref (found);
+
+  /* nor does one that has no params at all */
+  gst_buffer_remove_meta (buffer, (GstMeta *) region);
+  gst_buffer_add_video_region_of_interest_meta (buffer, "dog", 11, 20, 29, 41)->id = 4711;
+  found = read_objects (buffer, &info);
+  g_assert_cmpint (found->len, ==, 2);
+  g_assert_cmpfloat (g_array_index (found, YoloObject, 0).confidence, ==, 0.75);
+  g_assert_cmpint (g_array_index (found, YoloObject, 0).w, ==, 29);
   g_array_unref (found);
   gst_buffer_unref (buffer);
 }

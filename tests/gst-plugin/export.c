@@ -433,6 +433,167 @@ test_labels (void)
   teardown (&f);
 }
 
+/* Pushes regions without a confidence, of which the second has a class number. */
+static GstFlowReturn
+push_bare (Fixture *f)
+{
+  GstBuffer *buffer = gst_buffer_new ();
+  GstVideoRegionOfInterestMeta *region;
+
+  gst_buffer_add_video_region_of_interest_meta (buffer, "hand", 20, 10, 50, 20);
+  region = gst_buffer_add_video_region_of_interest_meta (buffer, "car", 20, 10, 50, 20);
+  gst_video_region_of_interest_meta_add_param (region,
+      gst_structure_from_string ("detection, label_id=3", NULL));
+  return gst_harness_push (f->h, buffer);
+}
+
+static guint
+count_warnings (Fixture *f, const gchar *part)
+{
+  GstMessage *message;
+  guint n = 0;
+
+  while ((message = gst_bus_pop_filtered (f->bus, GST_MESSAGE_WARNING))) {
+    g_autoptr (GError) error = NULL;
+
+    gst_message_parse_warning (message, &error, NULL);
+    if (!strstr (error->message, part))
+      g_error ("\"%s\" is not in: %s", part, error->message);
+    gst_message_unref (message);
+    n++;
+  }
+  return n;
+}
+
+/* What has no confidence is written without, or left out where one must be. */
+static void
+test_unknown_confidence (void)
+{
+  static const gchar *formats[] = { "json-lines", "coco", "yolo" };
+  Fixture f;
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (formats); i++) {
+    g_autofree gchar *text = NULL;
+    g_autoptr (JsonNode) node = NULL;
+
+    setup (&f, formats[i], "out");
+    begin (&f);
+    g_assert_cmpint (push_bare (&f), ==, GST_FLOW_OK);
+    g_assert_cmpint (push_bare (&f), ==, GST_FLOW_OK);
+    text = read_file (&f, i == 2 ? "out/000000.txt" : "out");
+    if (i == 0) {
+      JsonArray *array;
+      JsonObject *o;
+
+      text[strcspn (text, "\n")] = 0;
+      node = parse (text);
+      array = json_object_get_array_member (json_node_get_object (node), "objects");
+      g_assert_cmpint (json_array_get_length (array), ==, 2);
+      o = json_array_get_object_element (array, 0);
+      g_assert_cmpstr (json_object_get_string_member (o, "roi_type"), ==, "hand");
+      g_assert_cmpint (json_object_get_int_member (o, "w"), ==, 50);
+      o = json_object_get_object_member (o, "detection");
+      g_assert_false (json_object_has_member (o, "confidence"));
+      g_assert_true (json_object_has_member (o, "bounding_box"));
+    } else if (i == 1) {
+      node = parse (text);
+      g_assert_cmpint (json_array_get_length (json_node_get_array (node)), ==, 0);
+    } else {
+      g_assert_cmpstr (text, ==, "3 0.225000 0.200000 0.250000 0.200000\n");
+    }
+    g_assert_cmpint (count_warnings (&f, "not exported"), ==, i > 0);
+    teardown (&f);
+  }
+}
+
+static gboolean
+drop_regions (GstBuffer *buffer, GstMeta **meta, gpointer user_data)
+{
+  if (!gst_meta_info_is_custom ((*meta)->info))
+    *meta = NULL;
+  return TRUE;
+}
+
+static gboolean
+drop_all (GstBuffer *buffer, GstMeta **meta, gpointer user_data)
+{
+  *meta = NULL;
+  return TRUE;
+}
+
+static void
+push_stripped (Fixture *f, GstBufferForeachMetaFunc drop)
+{
+  const YoloObject one = object (20, 1, "cat", -1);
+  GstBuffer *buffer = gst_buffer_new ();
+
+  yolo_meta_add (buffer, &f->info, &one, 1, 0);
+  gst_buffer_foreach_meta (buffer, drop, NULL);
+  g_assert_cmpint (gst_harness_push (f->h, buffer), ==, GST_FLOW_OK);
+}
+
+static void
+announce (Fixture *f)
+{
+  gst_harness_push_event (f->h, gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
+          gst_structure_new_empty ("yolo-objects")));
+}
+
+/* Objects that are lost on the way are told from frames that have none, once. */
+static void
+test_lost (void)
+{
+  static const gchar lost[] = "do not arrive at \"exporter\"";
+  const YoloObject one = object (20, 1, "cat", -1);
+  Fixture f;
+  guint i;
+
+  setup (&f, "json-lines", "out");
+  begin (&f);
+  for (i = 0; i < 100; i++)     /* nobody said that there was anything */
+    push_stripped (&f, drop_all);
+  announce (&f);
+  push (&f, NULL, 0);           /* held back by somebody */
+  push (&f, &one, 1);
+  for (i = 0; i < 100; i++)
+    push (&f, NULL, 0);
+  gst_harness_push_event (f.h, gst_event_new_eos ());
+  g_assert_cmpint (count_warnings (&f, lost), ==, 0);
+  teardown (&f);
+
+  /* the regions are gone, as behind videocrop */
+  setup (&f, "json-lines", "out");
+  begin (&f);
+  push (&f, &one, 1);
+  push_stripped (&f, drop_regions);
+  g_assert_cmpint (count_warnings (&f, lost), ==, 1);
+  push_stripped (&f, drop_regions);
+  g_assert_cmpint (count_warnings (&f, lost), ==, 0);
+  teardown (&f);
+
+  /* all is gone, as behind compositor */
+  setup (&f, "json-lines", "out");
+  begin (&f);
+  announce (&f);
+  for (i = 0; i < 100; i++)
+    push_stripped (&f, drop_all);
+  g_assert_cmpint (count_warnings (&f, lost), ==, 1);
+  gst_harness_push_event (f.h, gst_event_new_eos ());
+  g_assert_cmpint (count_warnings (&f, lost), ==, 0);
+  teardown (&f);
+
+  /* so is that of a single picture */
+  setup (&f, "json-lines", "out");
+  begin (&f);
+  announce (&f);
+  push_stripped (&f, drop_all);
+  g_assert_cmpint (count_warnings (&f, lost), ==, 0);
+  gst_harness_push_event (f.h, gst_event_new_eos ());
+  g_assert_cmpint (count_warnings (&f, lost), ==, 1);
+  teardown (&f);
+}
+
 static void
 test_patterns (void)
 {
@@ -760,6 +921,8 @@ main (int argc, char **argv)
   g_test_add_func ("/export/coco", test_coco);
   g_test_add_func ("/export/categories", test_categories);
   g_test_add_func ("/export/labels", test_labels);
+  g_test_add_func ("/export/unknown-confidence", test_unknown_confidence);
+  g_test_add_func ("/export/lost", test_lost);
   g_test_add_func ("/export/patterns", test_patterns);
   g_test_add_func ("/export/not-writable", test_not_writable);
   g_test_add_func ("/export/disk-full", test_disk_full);

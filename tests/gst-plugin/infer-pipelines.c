@@ -117,6 +117,57 @@ test_eos (void)
   stop (pipeline);
 }
 
+static GstPadProbeReturn
+drop_metadata (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
+{
+  GstBuffer *copy = gst_buffer_new ();
+
+  gst_buffer_copy_into (copy, GST_PAD_PROBE_INFO_BUFFER (info),
+      GST_BUFFER_COPY_FLAGS | GST_BUFFER_COPY_TIMESTAMPS | GST_BUFFER_COPY_MEMORY, 0, -1);
+  gst_buffer_unref (GST_PAD_PROBE_INFO_BUFFER (info));
+  GST_PAD_PROBE_INFO_DATA (info) = copy;
+  return GST_PAD_PROBE_OK;
+}
+
+/* Where an element drops all metadata, those behind it know that something was
+ * found, and name what is between; where nothing is found they say nothing. */
+static void
+test_lost (void)
+{
+  static const gchar *thresholds[] = { "0.001", "1" };
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (thresholds); i++) {
+    g_autofree gchar *text = g_strdup_printf ("videotestsrc num-buffers=3 ! " CAPS
+        " ! YOLOINFER confidence-threshold=%s ! queue ! videoconvert name=converter "
+        "! video/x-raw,format=RGB ! identity name=dropper ! yolooverlay name=overlay ! fakesink", thresholds[i]);
+    GstElement *pipeline = parse (text);
+    GstElement *dropper = gst_bin_get_by_name (GST_BIN (pipeline), "dropper");
+    GstPad *pad = gst_element_get_static_pad (dropper, "src");
+    GstBus *bus = gst_element_get_bus (pipeline);
+    GstMessage *warning;
+
+    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, drop_metadata, NULL, NULL);
+    gst_element_set_state (pipeline, GST_STATE_PLAYING);
+    warning = gst_bus_timed_pop_filtered (bus, 100 * GST_SECOND,
+        GST_MESSAGE_WARNING | GST_MESSAGE_ERROR | GST_MESSAGE_EOS);
+    g_assert_nonnull (warning);
+    g_assert_cmpint (GST_MESSAGE_TYPE (warning), ==, i == 0 ? GST_MESSAGE_WARNING : GST_MESSAGE_EOS);
+    if (i == 0) {
+      g_autoptr (GError) error = NULL;
+
+      gst_message_parse_warning (warning, &error, NULL);
+      g_assert_nonnull (strstr (error->message, "do not arrive at \"overlay\""));
+      g_assert_nonnull (strstr (error->message, "(converter)"));
+    }
+    gst_message_unref (warning);
+    gst_object_unref (bus);
+    gst_object_unref (pad);
+    gst_object_unref (dropper);
+    stop (pipeline);
+  }
+}
+
 /* To and fro between all states, with frames under way, in the middle of all. */
 static void
 test_states (void)
@@ -417,6 +468,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/yoloinfer/pipelines/eos", test_eos);
+  g_test_add_func ("/yoloinfer/pipelines/lost", test_lost);
   g_test_add_func ("/yoloinfer/pipelines/states", test_states);
   g_test_add_func ("/yoloinfer/pipelines/seek", test_seek);
   g_test_add_func ("/yoloinfer/pipelines/seek-within-push", test_seek_within_push);

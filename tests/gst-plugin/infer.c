@@ -447,7 +447,7 @@ test_order (void)
   gst_harness_push_event (h, gst_event_new_eos ());
 
   /* all of it has left by now: EOS has waited for the frames */
-  g_assert_cmpstr (log->str, ==, " stream-start RGB segment 0 1 2 tag 3 4 NV12 segment 5 6 gap 8 "
+  g_assert_cmpstr (log->str, ==, " stream-start RGB segment custom-downstream-sticky 0 1 2 tag 3 4 NV12 segment 5 6 gap 8 "
       "custom-downstream 9 10 11 12 13 eos");
   g_assert_cmpuint (n_frames_in (h->element, "frames"), ==, 13);
   infer_teardown (h);

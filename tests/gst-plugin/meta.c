@@ -2,6 +2,7 @@
 
 #include "gst-plugin/yolometa.h"
 
+#include <gst/check/gstharness.h>
 #include <math.h>
 
 static GArray *
@@ -127,13 +128,16 @@ test_foreign (void)
     {"car", "detection, x_min=0.5, x_max=0.7, y_min=0.1, y_max=0.2, confidence=0.5, label_id=2",
         TRUE, {20, 10, 40, 10, 0.5, 2, 0, -1, 0}, "car"},
     {NULL, "detection, label=bus, confidence=0.25", TRUE, {20, 10, 40, 10, 0.25, -1, 0, -1, 0}, "bus"},
-    {NULL, "detection", TRUE, {20, 10, 40, 10, 0, -1, 0, -1, 0}, NULL},
+    /* a confidence that is not there is not 0 */
+    {NULL, "detection", TRUE, {20, 10, 40, 10, -1, -1, 0, -1, 0}, NULL},
     {"odd", "detection, x_min=(string)0.1, confidence=(string)half, label_id=(double)1.5", TRUE,
-        {20, 10, 40, 10, 0, -1, 0, -1, 0}, "odd"},
-    /* for an encoder, or of a classifier: no detections */
-    {"roi", NULL, FALSE, {0, 0, 0, 0, 0, 0, 0, 0, 0}, NULL},
+        {20, 10, 40, 10, -1, -1, 0, -1, 0}, "odd"},
+    /* of handdetect, a classifier, or an element that lost the rest */
+    {"hand", NULL, TRUE, {20, 10, 40, 10, -1, -1, 0, -1, 0}, "hand"},
+    {"face", "age, label=(string)33, confidence=0.9", TRUE, {20, 10, 40, 10, -1, -1, 0, -1, 0}, "face"},
+    /* for an encoder */
     {"roi", "roi/x264enc, delta-qp=-5", FALSE, {0, 0, 0, 0, 0, 0, 0, 0, 0}, NULL},
-    {"face", "age, label=(string)33, confidence=0.9", FALSE, {0, 0, 0, 0, 0, 0, 0, 0, 0}, NULL},
+    {NULL, NULL, FALSE, {0, 0, 0, 0, 0, 0, 0, 0, 0}, NULL},
   };
   GstVideoInfo info;
   guint i;
@@ -290,6 +294,141 @@ test_scaled (void)
   gst_buffer_unref (buffer);
 }
 
+/* What the elements of GStreamer make of a frame with these objects. */
+static GArray *
+through (const gchar *elements, const YoloObject *objects, guint n, GstVideoInfo *info)
+{
+  GstHarness *h = gst_harness_new_parse (elements);
+  GstBuffer *buffer;
+  g_autoptr (GstCaps) caps = NULL;
+  GArray *found;
+
+  gst_video_info_set_format (info, GST_VIDEO_FORMAT_I420, 200, 100);
+  info->fps_n = 25;
+  gst_harness_set_src_caps (h, gst_video_info_to_caps (info));
+  buffer = gst_harness_create_buffer (h, GST_VIDEO_INFO_SIZE (info));
+  /* somebody else's come before */
+  add_region (buffer, "person", 1, 2, 3, 4, NULL)->id = 4711;
+  yolo_meta_add (buffer, info, objects, n, 0);
+  buffer = gst_harness_push_and_pull (h, buffer);
+  caps = gst_pad_get_current_caps (h->sinkpad);
+  g_assert_true (gst_video_info_from_caps (info, caps));
+  found = read_objects (buffer, info);
+  gst_buffer_unref (buffer);
+  gst_harness_teardown (h);
+  return found;
+}
+
+/* Elements that keep regions keep all that is known of the objects, whatever
+ * becomes of the regions' params. */
+static void
+test_elements (void)
+{
+  static const gchar *elements[] = {
+    "identity", "videoconvert ! capsfilter caps=video/x-raw,format=BGR",
+    "videoscale ! capsfilter caps=video/x-raw,width=100,height=100",
+    "videoscale ! capsfilter caps=video/x-raw,width=77,height=301 ! videoconvert "
+        "! capsfilter caps=video/x-raw,format=GRAY8",
+    "queue ! videoscale ! capsfilter caps=video/x-raw,width=640,height=480",
+  };
+  const YoloObject objects[] = {
+    {10.25, 20.75, 100.5, 50.125, 0.875, 3, g_quark_from_string ("person"), -1, 0},
+    {150.3, 60.2, 20, 30, 0.5, 1, g_quark_from_string ("car"), 17, 0},
+    {150.3, 60.2, 20, 30, 0.25, 7, 0, -1, 3},
+  };
+  guint i, j;
+
+  for (i = 0; i < G_N_ELEMENTS (elements); i++) {
+    GstVideoInfo info;
+    GArray *found = through (elements[i], objects, G_N_ELEMENTS (objects), &info);
+    const gdouble sx = info.width / 200., sy = info.height / 100.;
+
+    g_assert_cmpint (found->len, ==, 1 + G_N_ELEMENTS (objects));
+    g_assert_cmpfloat (g_array_index (found, YoloObject, 0).confidence, <, 0);
+    for (j = 0; j < G_N_ELEMENTS (objects); j++) {
+      const YoloObject *o = &g_array_index (found, YoloObject, j + 1), *expected = &objects[j];
+
+      assert_near (o->x, expected->x * sx, 1e-3);
+      assert_near (o->y, expected->y * sy, 1e-3);
+      assert_near (o->w, expected->w * sx, 1e-3);
+      assert_near (o->h, expected->h * sy, 1e-3);
+      g_assert_cmpfloat (o->confidence, ==, expected->confidence);
+      g_assert_cmpint (o->label_id, ==, expected->label_id);
+      g_assert_cmpint (o->label, ==, expected->label);
+      g_assert_cmpint (o->object_id, ==, expected->object_id);
+      g_assert_cmpint (o->slot, ==, expected->slot);
+    }
+    g_array_unref (found);
+  }
+}
+
+/* As GStreamer 1.22's converters do it, in any version. */
+static gboolean
+drop_params (GstBuffer *buffer, GstMeta **meta, gpointer user_data)
+{
+  if ((*meta)->info->api == GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE) {
+    GstVideoRegionOfInterestMeta *region = (GstVideoRegionOfInterestMeta *) *meta;
+
+    g_list_free_full (g_steal_pointer (&region->params), (GDestroyNotify) gst_structure_free);
+  }
+  return TRUE;
+}
+
+static GstVideoRegionOfInterestMeta *
+region_of (GstBuffer *buffer, GQuark label)
+{
+  gpointer state = NULL;
+  GstVideoRegionOfInterestMeta *region;
+
+  while ((region = (GstVideoRegionOfInterestMeta *) gst_buffer_iterate_meta_filtered (buffer, &state,
+              GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)))
+    if (region->roi_type == label)
+      return region;
+  g_assert_not_reached ();
+}
+
+/* Two elements' notes are told apart; a region that is moved since counts by
+ * its pixels; one that is gone is no object. */
+static void
+test_notes (void)
+{
+  const YoloObject first[] = {
+    {10.25, 20.75, 50.5, 50.125, 0.875, 3, g_quark_from_string ("person"), 5, 0},
+    {10.25, 20.75, 50.5, 50.125, 0.75, 1, g_quark_from_string ("car"), -1, 0},
+  };
+  const YoloObject second = { 60.25, 20.75, 50.5, 50.125, 0.5, 2, g_quark_from_string ("cat"), -1, 0 };
+  GstBuffer *buffer = gst_buffer_new ();
+  GstVideoInfo info;
+  GArray *found;
+  const YoloObject *o;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_RGB, 200, 100);
+  yolo_meta_add (buffer, &info, first, 2, 0);
+  yolo_meta_add (buffer, &info, &second, 1, 1);
+  gst_buffer_foreach_meta (buffer, drop_params, NULL);
+  region_of (buffer, first[0].label)->x += 100;
+  /* a number alone is not enough */
+  region_of (buffer, first[1].label)->id = region_of (buffer, second.label)->id;
+  found = read_objects (buffer, &info);
+  g_assert_cmpint (found->len, ==, 3);
+  o = &g_array_index (found, YoloObject, 0);
+  g_assert_cmpfloat (o->confidence, ==, 0.875);
+  g_assert_cmpint (o->object_id, ==, 5);
+  g_assert_cmpfloat (o->x, ==, 110);
+  g_assert_cmpfloat (o->w, ==, 51);
+  o = &g_array_index (found, YoloObject, 1);
+  g_assert_cmpint (o->label, ==, first[1].label);
+  g_assert_cmpint (o->label_id, ==, -1);
+  o = &g_array_index (found, YoloObject, 2);
+  g_assert_cmpfloat (o->confidence, ==, 0.5);
+  assert_near (o->x, 60.25, 1e-3);
+  g_assert_true (yolo_meta_has_notes (buffer));
+  yolo_meta_clear (buffer);
+  g_assert_false (yolo_meta_has_notes (buffer));
+  g_array_unref (found);
+  gst_buffer_unref (buffer);
+}
+
 static void
 test_clear (void)
 {
@@ -324,6 +463,8 @@ main (int argc, char **argv)
   g_test_add_func ("/meta/rounding", test_rounding);
   g_test_add_func ("/meta/add-clips", test_add_clips);
   g_test_add_func ("/meta/scaled", test_scaled);
+  g_test_add_func ("/meta/elements", test_elements);
+  g_test_add_func ("/meta/notes", test_notes);
   g_test_add_func ("/meta/clear", test_clear);
   return g_test_run ();
 }

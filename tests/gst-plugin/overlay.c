@@ -392,6 +392,29 @@ test_properties (void)
   box.object_id = 12;
   g_assert_cmpint (draw_with (NULL, NULL, &box, 1), >, plain);
   g_assert_cmpint (draw_with ("show-ids", "false", &box, 1), ==, plain);
+  /* an unknown confidence is not written */
+  box.object_id = -1;
+  box.confidence = -1;
+  g_assert_cmpint (draw_with (NULL, NULL, &box, 1), ==,
+      draw_with ("show-confidence", "false", &box, 1));
+  g_assert_cmpint (draw_with (NULL, NULL, &box, 1), <, plain);
+}
+
+/* Another element's region, which says no more than where and what. */
+static void
+test_bare_region (void)
+{
+  GstHarness *h = gst_harness_new ("yolooverlay");
+  GstVideoInfo info;
+  GstBuffer *buffer;
+
+  set_caps (h, &info, "GRAY8", WIDTH, HEIGHT, "");
+  buffer = grey_frame (&info);
+  gst_buffer_add_video_region_of_interest_meta (buffer, "hand", 60, 60, 200, 150);
+  buffer = gst_harness_push_and_pull (h, buffer);
+  g_assert_cmpint (changed_bytes (buffer), >, 2 * (200 + 150));
+  gst_buffer_unref (buffer);
+  gst_harness_teardown (h);
 }
 
 /* 4 lines at 1080 rows, and the font grows with the frame. */
@@ -512,6 +535,7 @@ main (int argc, char **argv)
   g_test_add_func ("/overlay/stale-meta", test_stale_meta);
   g_test_add_func ("/overlay/interlaced", test_interlaced);
   g_test_add_func ("/overlay/properties", test_properties);
+  g_test_add_func ("/overlay/bare-region", test_bare_region);
   g_test_add_func ("/overlay/scaled", test_scaled);
   g_test_add_func ("/overlay/states", test_states);
   g_test_add_func ("/overlay/threads", test_threads);
