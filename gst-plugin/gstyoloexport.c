@@ -17,6 +17,7 @@
 
 #include "gst-plugin/gstyoloexport.h"
 
+#include "gst-plugin/yololabels.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolooutput.h"
 #include "gst-plugin/yolorecord.h"
@@ -70,11 +71,11 @@ typedef struct {
 struct _GstYoloExport {
   GstBaseTransform parent;
   Settings settings;
-  YoloOutput *output;           /* NULL when stopped or of label files; set under the object lock */
 
   /* from start to stop */
   Format format;
-  char *pattern;                /* of label files */
+  YoloOutput *output;           /* NULL of label files; set under the object lock */
+  YoloLabels *labels;           /* NULL of others; set under the object lock */
 
   /* of the streaming thread */
   GstVideoInfo info;
@@ -143,39 +144,61 @@ post_error (GstYoloExport *self, GError *error)
   return flow;
 }
 
-/* A folder, which is made, or a pattern. */
-static gboolean
-start_labels (GstYoloExport *self, const char *location)
+/* The pattern of a location that is one, or of a folder, which is made. NULL: the
+ * error is posted. */
+static char *
+label_pattern (GstYoloExport *self, const char *location)
 {
-  g_autofree char *path = NULL;
+  g_autofree char *pattern = NULL, *path = NULL;
 
   if (location == NULL || strcmp (location, "-") == 0) {
     GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
         ("Set \"location\" to a folder, or to a pattern such as labels/%%06d.txt: "
             "the format \"yolo\" writes a file a frame."), (NULL));
-    return FALSE;
+    return NULL;
   }
 
   if (strchr (location, '%')) {
-    self->pattern = g_strdup (location);
+    pattern = g_strdup (location);
   } else {
     if (g_mkdir_with_parents (location, 0777) < 0) {
       GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE,
           ("Cannot make the folder \"%s\": %s", location, g_strerror (errno)), (NULL));
-      return FALSE;
+      return NULL;
     }
-    self->pattern = g_build_filename (location, "%06d.txt", NULL);
+    pattern = g_build_filename (location, "%06d.txt", NULL);
   }
 
-  path = yolo_record_path (self->pattern, 0);
+  path = yolo_record_path (pattern, 0);
   if (path == NULL) {
     GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
         ("The location \"%s\" must hold one %%d (or %%06d) for the number of the frame.", location),
         (NULL));
-    g_clear_pointer (&self->pattern, g_free);
-    return FALSE;
+    return NULL;
   }
-  return TRUE;
+  return g_steal_pointer (&pattern);
+}
+
+/* Opens what the settings say; FALSE with an error, or without where it is posted. */
+static gboolean
+open_target (GstYoloExport *self, const char *location, GError **error)
+{
+  g_autofree char *owner = gst_object_get_path_string (GST_OBJECT (self));
+  g_autofree char *pattern = NULL;
+  YoloOutput *output = NULL;
+  YoloLabels *labels = NULL;
+
+  if (self->format == FORMAT_YOLO) {
+    pattern = label_pattern (self, location);
+    labels = pattern ? yolo_labels_open (pattern, owner, error) : NULL;
+  } else {
+    output = yolo_output_open (location, owner, &framings[self->format], error);
+  }
+  GST_OBJECT_LOCK (self);
+  self->output = output;
+  self->labels = labels;
+  GST_OBJECT_UNLOCK (self);
+  return output || labels;
 }
 
 static gboolean
@@ -183,8 +206,7 @@ gst_yolo_export_start (GstBaseTransform *trans)
 {
   GstYoloExport *self = GST_YOLO_EXPORT (trans);
   g_autofree char *location = NULL;
-  YoloOutput *output;
-  GError *error = NULL;
+  g_autoptr (GError) error = NULL;
 
   GST_OBJECT_LOCK (self);
   location = g_strdup (self->settings.location);
@@ -194,19 +216,11 @@ gst_yolo_export_start (GstBaseTransform *trans)
   self->watch = (YoloWatch) { 0 };
   self->warned = FALSE;
 
-  if (self->format == FORMAT_YOLO)
-    return start_labels (self, location);
-
-  output = yolo_output_open (location, &framings[self->format], &error);
-  if (output == NULL) {
+  if (open_target (self, location, &error))
+    return TRUE;
+  if (error)
     GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE, ("%s", error->message), (NULL));
-    g_error_free (error);
-    return FALSE;
-  }
-  GST_OBJECT_LOCK (self);
-  self->output = output;
-  GST_OBJECT_UNLOCK (self);
-  return TRUE;
+  return FALSE;
 }
 
 static gboolean
@@ -214,14 +228,16 @@ gst_yolo_export_stop (GstBaseTransform *trans)
 {
   GstYoloExport *self = GST_YOLO_EXPORT (trans);
   YoloOutput *output;
+  YoloLabels *labels;
   GError *error = NULL;
 
   GST_OBJECT_LOCK (self);
   output = g_steal_pointer (&self->output);
+  labels = g_steal_pointer (&self->labels);
   GST_OBJECT_UNLOCK (self);
   if (output && !yolo_output_close (output, &error))
     post_error (self, error);
-  g_clear_pointer (&self->pattern, g_free);
+  yolo_labels_close (labels);
   g_clear_pointer (&self->stream_id, g_ref_string_release);
   return TRUE;
 }
@@ -230,21 +246,6 @@ static gboolean
 gst_yolo_export_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
 {
   return gst_video_info_from_caps (&GST_YOLO_EXPORT (trans)->info, in);
-}
-
-static gboolean
-write_labels (GstYoloExport *self, const YoloRecord *record, GError **error)
-{
-  g_autofree char *path = yolo_record_path (self->pattern, record->frame);
-  GError *failure = NULL;
-
-  if (g_file_set_contents_full (path, self->text->str, self->text->len,
-          G_FILE_SET_CONTENTS_NONE, 0666, &failure))
-    return TRUE;
-  g_set_error (error, failure->domain, failure->code, "Cannot write \"%s\": %s", path,
-      failure->message);
-  g_error_free (failure);
-  return FALSE;
 }
 
 /* What the format has no way to write, once. */
@@ -293,7 +294,7 @@ export (GstYoloExport *self, const YoloRecord *record, const Settings *settings,
       warn_of_left_out (self, record->n_objects - n);
       if (n == 0 && !settings->add_empty_results)
         return TRUE;
-      return write_labels (self, record, error);
+      return yolo_labels_write (self->labels, record->frame, self->text->str, self->text->len, error);
   }
   if (self->text->len == 0)
     return TRUE;
@@ -410,7 +411,8 @@ gst_yolo_export_set_property (GObject *object, guint id, const GValue *value, GP
   Settings *settings = &self->settings;
 
   GST_OBJECT_LOCK (self);
-  if ((id == PROP_FORMAT || id == PROP_LOCATION) && (self->output || self->pattern)) {
+  if ((id == PROP_FORMAT || id == PROP_LOCATION)
+      && (self->output || self->labels)) {
     GST_OBJECT_UNLOCK (self);
     g_warning ("%s: \"%s\" cannot change while the element runs", GST_ELEMENT_NAME (self),
         pspec->name);

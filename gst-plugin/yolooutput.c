@@ -4,6 +4,8 @@
 
 #include "gst-plugin/yolooutput.h"
 
+#include "gst-plugin/yoloclaim.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -16,6 +18,7 @@
 struct _YoloOutput {
   char *name;
   int fd;
+  YoloClaim *claim;             /* NULL of a device or stdout, which are everybody's */
   gboolean is_file;             /* can be overwritten and cut */
   const YoloFraming *framing;
   off_t end;                    /* of the last record, in a file */
@@ -200,42 +203,81 @@ output_free (YoloOutput *output)
 {
   if (output->poll)
     gst_poll_free (output->poll);
+  yolo_claim_free (output->claim);
+  if (output->fd >= 0)
+    close (output->fd);
   g_string_free (output->bytes, TRUE);
   g_free (output->name);
   g_free (output);
 }
 
+/* Nothing is cut off yet: it may be somebody else's. Not blocking, so that a FIFO
+ * without a reader is refused and not waited for. */
+static int
+open_location (const char *location)
+{
+  return g_open (location, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+}
+
+static gboolean
+claim (YoloOutput *output, const char *owner, GError **error)
+{
+  g_autoptr (GError) reason = NULL;
+
+  output->claim = yolo_claim_new (output->fd, owner, &reason);
+  if (output->claim == NULL)
+    g_set_error (error, reason->domain, reason->code, "Cannot write to \"%s\": %s", output->name,
+        reason->message);
+  return output->claim != NULL;
+}
+
+static void
+init_poll (YoloOutput *output)
+{
+  GstPollFD fd = GST_POLL_FD_INIT;
+
+  output->poll = gst_poll_new (TRUE);
+  fd.fd = output->fd;
+  gst_poll_add_fd (output->poll, &fd);
+  gst_poll_fd_ctl_write (output->poll, &fd, TRUE);
+}
+
+/* What is opened is there to be written from its start, by nobody else. */
+static gboolean
+begin (YoloOutput *output, gboolean is_stdout, const char *owner, GError **error)
+{
+  struct stat status;
+
+  if (output->fd < 0 || fstat (output->fd, &status) < 0)
+    return fail (output, errno, error);
+  /* Others may write to stdout too: nothing is overwritten there. */
+  output->is_file = !is_stdout && S_ISREG (status.st_mode);
+  if ((output->is_file || (!is_stdout && S_ISFIFO (status.st_mode)))
+      && !claim (output, owner, error))
+    return FALSE;
+  if (!output->is_file) {
+    init_poll (output);
+    return TRUE;
+  }
+  if (ftruncate (output->fd, 0) < 0)
+    return fail (output, errno, error);
+  return yolo_output_finish (output, error);
+}
+
 YoloOutput *
-yolo_output_open (const char *location, const YoloFraming *framing, GError **error)
+yolo_output_open (const char *location, const char *owner, const YoloFraming *framing,
+    GError **error)
 {
   const gboolean is_stdout = location == NULL || strcmp (location, "-") == 0;
   YoloOutput *output = g_new0 (YoloOutput, 1);
-  struct stat status;
 
   output->name = g_strdup (is_stdout ? "standard output" : location);
   output->framing = framing;
   output->bytes = g_string_new (NULL);
   output->timeout = GST_CLOCK_TIME_NONE;
-  /* Not blocking, so that a FIFO without a reader is refused and not waited for. */
-  output->fd = is_stdout ? open_stdout ()
-      : g_open (location, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
-  if (output->fd < 0 || fstat (output->fd, &status) < 0) {
-    fail (output, errno, error);
+  output->fd = is_stdout ? open_stdout () : open_location (location);
+  if (!begin (output, is_stdout, owner, error)) {
     output_free (output);
-    return NULL;
-  }
-
-  /* Others may write to stdout too: nothing is overwritten there. */
-  output->is_file = !is_stdout && S_ISREG (status.st_mode);
-  if (!output->is_file) {
-    GstPollFD fd = GST_POLL_FD_INIT;
-
-    output->poll = gst_poll_new (TRUE);
-    fd.fd = output->fd;
-    gst_poll_add_fd (output->poll, &fd);
-    gst_poll_fd_ctl_write (output->poll, &fd, TRUE);
-  } else if (!yolo_output_finish (output, error)) {
-    yolo_output_close (output, NULL);
     return NULL;
   }
   return output;
@@ -264,9 +306,11 @@ yolo_output_close (YoloOutput *output, GError **error)
   yolo_output_set_flushing (output, FALSE);
   good = yolo_output_finish (output, error);
 
+  yolo_claim_free (g_steal_pointer (&output->claim));
   /* a network file system reports here what it could not write */
   if (close (output->fd) < 0 && errno != EINTR && good)
     good = fail (output, errno, error);
+  output->fd = -1;
   output_free (output);
   return good;
 }

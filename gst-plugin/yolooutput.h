@@ -17,11 +17,15 @@ typedef struct _YoloOutput YoloOutput;
 /**
  * yolo_output_open:
  * @location: (nullable): file to begin anew, NULL or "-" for stdout
+ * @owner: whom to name to others that want to write the same file or FIFO
  * @framing: must outlive the output
+ *
+ * Fails where somebody else writes it, and leaves it as it is.
  *
  * Returns: (transfer full): or NULL with @error (G_FILE_ERROR)
  */
-YoloOutput *yolo_output_open (const char *location, const YoloFraming *framing, GError **error);
+YoloOutput *yolo_output_open (const char *location, const char *owner, const YoloFraming *framing,
+    GError **error);
 
 /* What to call it in messages. */
 const char *yolo_output_name (YoloOutput *output);

@@ -3,12 +3,14 @@
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolorecord.h"
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <gst/check/gstharness.h>
 #include <json-glib/json-glib.h>
 #include <math.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -594,6 +596,200 @@ test_lost (void)
   teardown (&f);
 }
 
+static gint
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(const gchar *const *) a, *(const gchar *const *) b);
+}
+
+/* The names in a folder, sorted, with a space behind each. */
+static gchar *
+list (const gchar *folder)
+{
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  GString *text = g_string_new (NULL);
+  const gchar *name;
+
+  g_assert_nonnull (dir);
+  while ((name = g_dir_read_name (dir)))
+    g_ptr_array_add (names, g_strdup (name));
+  g_ptr_array_sort (names, compare_names);
+  for (guint i = 0; i < names->len; i++)
+    g_string_append_printf (text, "%s ", (const gchar *) names->pdata[i]);
+  return g_string_free (text, FALSE);
+}
+
+/* A label file that is replaced is another one: whoever reads the old one has
+ * it whole. What a killed run left is taken away, and what this run needs, too. */
+static void
+test_labels_whole (void)
+{
+  const YoloObject objects[] = { object (20, 3, "car", -1), object (20, 4, "cat", -1) };
+  Fixture f;
+  g_autofree gchar *folder = NULL, *path = NULL, *names = NULL, *left = NULL, *after = NULL;
+  gchar text[200];
+  gchar *dot;
+  FILE *file;
+
+  setup (&f, "yolo", "out");
+  folder = g_build_filename (f.folder, "out", NULL);
+  path = g_build_filename (folder, "000000.txt", NULL);
+  begin (&f);
+  g_assert_cmpint (push (&f, objects, 1), ==, GST_FLOW_OK);
+  file = fopen (path, "r");
+  names = list (folder);
+  g_assert_true (g_str_has_suffix (names, ".lock 000000.txt "));
+  gst_element_set_state (f.element, GST_STATE_READY);
+  after = list (folder);
+  g_assert_cmpstr (after, ==, "000000.txt ");
+
+  /* of the same pattern */
+  dot = strstr (names, ".lock");
+  *dot = 0;
+  left = g_strdup_printf ("%s/%s.tmp", folder, names);
+  g_assert_true (g_file_set_contents (left, "3 0.5", -1, NULL));
+  begin (&f);
+  g_assert_false (g_file_test (left, G_FILE_TEST_EXISTS));
+  g_assert_cmpint (push (&f, objects, 2), ==, GST_FLOW_OK);
+  g_assert_nonnull (fgets (text, sizeof text, file));
+  g_assert_cmpstr (text, ==, "3 0.226250 0.201250 0.252500 0.202500 0.875000\n");
+  g_assert_null (fgets (text, sizeof text, file));
+  g_assert_true (feof (file));
+  fclose (file);
+  teardown (&f);
+}
+
+/* A label file that does not fit is not there, and nothing of it is. */
+static void
+test_labels_full (void)
+{
+  const struct rlimit small = { 1000, RLIM_INFINITY };
+  struct rlimit before;
+  YoloObject objects[50];
+  Fixture f;
+  g_autofree gchar *folder = NULL, *names = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (objects); i++)
+    objects[i] = object (20, 3, "car", -1);
+  signal (SIGXFSZ, SIG_IGN);
+  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &before), ==, 0);
+  setup (&f, "yolo", "out");
+  begin (&f);
+  g_assert_cmpint (push (&f, objects, 1), ==, GST_FLOW_OK);
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &small), ==, 0);
+  g_assert_cmpint (push (&f, objects, G_N_ELEMENTS (objects)), ==, GST_FLOW_ERROR);
+  setrlimit (RLIMIT_FSIZE, &before);
+  assert_error (&f, GST_RESOURCE_ERROR_WRITE, "out/000001.txt");
+  gst_element_set_state (f.element, GST_STATE_NULL);
+  folder = g_build_filename (f.folder, "out", NULL);
+  names = list (folder);
+  g_assert_cmpstr (names, ==, "000000.txt ");
+  teardown (&f);
+}
+
+/* Two elements, the first of which has begun; whether the second may. */
+static void
+try_two (const gchar *format, const gchar *first, const gchar *second, gboolean good)
+{
+  const YoloObject one = object (20, 1, "cat", -1);
+  g_autofree gchar *path = NULL, *target = NULL, *fifo = NULL, *alias = NULL;
+  g_autofree gchar *link = NULL, *soft_folder = NULL, *before = NULL, *after = NULL;
+  const gboolean is_file = g_str_equal (first, "out");
+  Fixture f, g;
+  int reader;
+
+  g_test_message ("%s: %s, then %s", format, first, second);
+  setup (&f, format, first);
+  fifo = g_build_filename (f.folder, "fifo", NULL);
+  g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
+  reader = open (fifo, O_RDONLY | O_NONBLOCK);
+  begin (&f);
+  target = g_build_filename (f.folder, "out", NULL);
+  alias = g_build_filename (f.folder, "soft", NULL);
+  g_assert_cmpint (symlink ("out", alias), ==, 0);
+  link = g_build_filename (f.folder, "hard", NULL);
+  soft_folder = g_build_filename (f.folder, "here", NULL);
+  g_assert_cmpint (symlink (".", soft_folder), ==, 0);
+  if (is_file && !g_str_equal (format, "yolo")) {
+    g_assert_cmpint (linkat (AT_FDCWD, target, AT_FDCWD, link, 0), ==, 0);
+    g_assert_cmpint (push (&f, &one, 1), ==, GST_FLOW_OK);
+    before = read_file (&f, "out");
+  }
+
+  path = *second == '/' ? g_strdup (second) : g_build_filename (f.folder, second, NULL);
+  setup (&g, format, path);
+  gst_object_set_name (GST_OBJECT (g.element), "second");
+  g_assert_cmpint (gst_element_set_state (g.element, GST_STATE_PAUSED), ==,
+      good ? GST_STATE_CHANGE_SUCCESS : GST_STATE_CHANGE_FAILURE);
+  if (!good) {
+    assert_error (&g, GST_RESOURCE_ERROR_OPEN_WRITE, "exporter writes it already");
+    if (before) {
+      after = read_file (&f, "out");
+      g_assert_cmpstr (before, ==, after);
+    }
+    /* once the first one is done, it may */
+    gst_element_set_state (f.element, GST_STATE_NULL);
+    gst_element_set_state (g.element, GST_STATE_NULL);
+    g_assert_cmpint (gst_element_set_state (g.element, GST_STATE_PAUSED), ==,
+        GST_STATE_CHANGE_SUCCESS);
+  }
+  gst_element_set_state (g.element, GST_STATE_NULL);
+  teardown (&g);
+  close (reader);
+  teardown (&f);
+}
+
+/* A file has one writer, whatever it is called; devices are everybody's. */
+static void
+test_two (void)
+{
+  static const struct {
+    const gchar *format, *first, *second;
+    gboolean good;
+  } cases[] = {
+    {"coco", "out", "out", FALSE}, {"json-lines", "out", "./out", FALSE},
+    {"json-lines", "out", "soft", FALSE}, {"coco", "out", "hard", FALSE},
+    {"json-lines", "out", "here/out", FALSE}, {"json-lines", "fifo", "fifo", FALSE},
+    {"coco", "out", "other", TRUE}, {"json-lines", "/dev/null", "/dev/null", TRUE},
+    {"yolo", "out", "out", FALSE}, {"yolo", "out", "here/soft", FALSE},
+    {"yolo", "out", "out/%d.txt", FALSE}, {"yolo", "a-%05d", "a-%d", FALSE},
+    {"yolo", "a-%05d", "b-%05d", TRUE}, {"yolo", "out", "out/a-%06d.txt", TRUE},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    try_two (cases[i].format, cases[i].first, cases[i].second, cases[i].good);
+}
+
+/* The lock is one that another process sees: a second opening of the file is
+ * to flock(2) as good as one. */
+static void
+test_other_process (void)
+{
+  Fixture f;
+  g_autofree gchar *path = NULL, *text = NULL;
+  int fd;
+
+  setup (&f, "coco", "out");
+  path = g_build_filename (f.folder, "out", NULL);
+  g_assert_true (g_file_set_contents (path, "theirs", -1, NULL));
+  fd = open (path, O_RDWR);
+  g_assert_cmpint (flock (fd, LOCK_EX | LOCK_NB), ==, 0);
+  g_assert_cmpint (gst_element_set_state (f.element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
+  assert_error (&f, GST_RESOURCE_ERROR_OPEN_WRITE, "another process writes it already");
+  text = read_file (&f, "out");
+  g_assert_cmpstr (text, ==, "theirs");
+  gst_element_set_state (f.element, GST_STATE_NULL);
+
+  g_assert_cmpint (flock (fd, LOCK_UN), ==, 0);
+  begin (&f);
+  g_assert_cmpint (flock (fd, LOCK_EX | LOCK_NB), <, 0);
+  gst_element_set_state (f.element, GST_STATE_READY);
+  g_assert_cmpint (flock (fd, LOCK_EX | LOCK_NB), ==, 0);
+  close (fd);
+  teardown (&f);
+}
+
 static void
 test_patterns (void)
 {
@@ -628,6 +824,7 @@ test_not_writable (void)
     {"yolo", NULL, "location", GST_RESOURCE_ERROR_SETTINGS},
     {"yolo", "%s.txt", "%s.txt", GST_RESOURCE_ERROR_SETTINGS},
     {"yolo", "fifo/below", "fifo/below", GST_RESOURCE_ERROR_OPEN_WRITE},
+    {"yolo", "no/such/%d.txt", "no/such/%d.txt", GST_RESOURCE_ERROR_OPEN_WRITE},
   };
   guint i;
 
@@ -921,6 +1118,10 @@ main (int argc, char **argv)
   g_test_add_func ("/export/coco", test_coco);
   g_test_add_func ("/export/categories", test_categories);
   g_test_add_func ("/export/labels", test_labels);
+  g_test_add_func ("/export/labels-whole", test_labels_whole);
+  g_test_add_func ("/export/labels-full", test_labels_full);
+  g_test_add_func ("/export/two", test_two);
+  g_test_add_func ("/export/other-process", test_other_process);
   g_test_add_func ("/export/unknown-confidence", test_unknown_confidence);
   g_test_add_func ("/export/lost", test_lost);
   g_test_add_func ("/export/patterns", test_patterns);
