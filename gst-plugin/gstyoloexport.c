@@ -40,6 +40,7 @@ typedef enum {
 #define DEFAULT_ADD_EMPTY_RESULTS TRUE
 #define DEFAULT_FIRST_IMAGE_ID 0
 #define DEFAULT_CATEGORIES YOLO_CATEGORIES_CLASS
+#define DEFAULT_WRITE_TIMEOUT (30 * GST_SECOND)
 
 /* Of the file that is one for all frames. */
 static const YoloFraming framings[] = {
@@ -56,6 +57,7 @@ enum
   PROP_ADD_EMPTY_RESULTS,
   PROP_FIRST_IMAGE_ID,
   PROP_CATEGORIES,
+  PROP_WRITE_TIMEOUT,
 };
 
 /* What the properties say; the object lock guards the element's. */
@@ -66,6 +68,7 @@ typedef struct {
   gboolean add_empty_results;
   gint64 first_image_id;
   YoloCategories categories;
+  guint64 write_timeout;        /* ns; 0: none */
 } Settings;
 
 struct _GstYoloExport {
@@ -181,7 +184,7 @@ label_pattern (GstYoloExport *self, const char *location)
 
 /* Opens what the settings say; FALSE with an error, or without where it is posted. */
 static gboolean
-open_target (GstYoloExport *self, const char *location, GError **error)
+open_target (GstYoloExport *self, const char *location, guint64 timeout, GError **error)
 {
   g_autofree char *owner = gst_object_get_path_string (GST_OBJECT (self));
   g_autofree char *pattern = NULL;
@@ -192,7 +195,8 @@ open_target (GstYoloExport *self, const char *location, GError **error)
     pattern = label_pattern (self, location);
     labels = pattern ? yolo_labels_open (pattern, owner, error) : NULL;
   } else {
-    output = yolo_output_open (location, owner, &framings[self->format], error);
+    output = yolo_output_open (location, owner, &framings[self->format],
+        timeout > 0 ? timeout : GST_CLOCK_TIME_NONE, error);
   }
   GST_OBJECT_LOCK (self);
   self->output = output;
@@ -207,16 +211,18 @@ gst_yolo_export_start (GstBaseTransform *trans)
   GstYoloExport *self = GST_YOLO_EXPORT (trans);
   g_autofree char *location = NULL;
   g_autoptr (GError) error = NULL;
+  guint64 timeout;
 
   GST_OBJECT_LOCK (self);
   location = g_strdup (self->settings.location);
   self->format = self->settings.format;
+  timeout = self->settings.write_timeout;
   GST_OBJECT_UNLOCK (self);
   self->frame = 0;
   self->watch = (YoloWatch) { 0 };
   self->warned = FALSE;
 
-  if (open_target (self, location, &error))
+  if (open_target (self, location, timeout, &error))
     return TRUE;
   if (error)
     GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE, ("%s", error->message), (NULL));
@@ -411,7 +417,7 @@ gst_yolo_export_set_property (GObject *object, guint id, const GValue *value, GP
   Settings *settings = &self->settings;
 
   GST_OBJECT_LOCK (self);
-  if ((id == PROP_FORMAT || id == PROP_LOCATION)
+  if ((id == PROP_FORMAT || id == PROP_LOCATION || id == PROP_WRITE_TIMEOUT)
       && (self->output || self->labels)) {
     GST_OBJECT_UNLOCK (self);
     g_warning ("%s: \"%s\" cannot change while the element runs", GST_ELEMENT_NAME (self),
@@ -442,6 +448,9 @@ gst_yolo_export_set_property (GObject *object, guint id, const GValue *value, GP
       break;
     case PROP_CATEGORIES:
       settings->categories = g_value_get_enum (value);
+      break;
+    case PROP_WRITE_TIMEOUT:
+      settings->write_timeout = g_value_get_uint64 (value);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -478,6 +487,9 @@ gst_yolo_export_get_property (GObject *object, guint id, GValue *value, GParamSp
     case PROP_CATEGORIES:
       g_value_set_enum (value, settings->categories);
       break;
+    case PROP_WRITE_TIMEOUT:
+      g_value_set_uint64 (value, settings->write_timeout);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   }
@@ -490,6 +502,7 @@ gst_yolo_export_init (GstYoloExport *self)
   self->settings = (Settings) {
     .format = DEFAULT_FORMAT, .add_empty_results = DEFAULT_ADD_EMPTY_RESULTS,
     .first_image_id = DEFAULT_FIRST_IMAGE_ID, .categories = DEFAULT_CATEGORIES,
+    .write_timeout = DEFAULT_WRITE_TIMEOUT,
   };
   self->objects = g_array_new (FALSE, FALSE, sizeof (YoloObject));
   self->text = g_string_new (NULL);
@@ -552,6 +565,11 @@ gst_yolo_export_class_init (GstYoloExportClass *klass)
       g_param_spec_enum ("categories", "Categories",
           "What category_id is in COCO results", categories_get_type (), DEFAULT_CATEGORIES,
           playing));
+  g_object_class_install_property (object_class, PROP_WRITE_TIMEOUT,
+      g_param_spec_uint64 ("write-timeout", "Write timeout",
+          "How long a frame waits for the reader of a FIFO or of standard output that takes "
+          "nothing, in ns, before it is an error (0: without end, for a pager)",
+          0, G_MAXINT64, DEFAULT_WRITE_TIMEOUT, ready));
 
   gst_element_class_set_static_metadata (element_class, "YOLO export", "Filter/Metadata/Video",
       "Writes detected objects as JSON lines, COCO results or YOLO labels", "The yolo project");

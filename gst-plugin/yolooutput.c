@@ -25,7 +25,7 @@ struct _YoloOutput {
   gboolean begun;               /* the header is written */
   gboolean finished;            /* so is the trailer, or it is in vain */
   guint64 n_records;            /* since the header */
-  GstClockTime timeout;         /* how long to wait for a reader */
+  GstClockTime timeout;         /* how long to wait for a reader that takes nothing */
   GString *bytes;               /* to write; kept to save an allocation a frame */
   GstPoll *poll;                /* waits for a reader, unless it is a file */
 };
@@ -34,7 +34,8 @@ static gboolean
 fail (YoloOutput *output, int number, GError **error)
 {
   const char *reason = number == ENXIO ? "no process reads it"
-      : number == EBADF ? "it is closed" : g_strerror (number);
+      : number == EBADF ? "it is closed"
+      : number == ETIMEDOUT ? "its reader takes nothing" : g_strerror (number);
 
   g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), "Cannot write to \"%s\": %s",
       output->name, reason);
@@ -64,6 +65,17 @@ write_quietly (int fd, const char *data, gsize size)
   return n;
 }
 
+static gboolean
+fail_to_wait (YoloOutput *output, GError **error)
+{
+  if (output->timeout == 0)
+    return fail (output, ETIMEDOUT, error);
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_AGAIN, "Cannot write to \"%s\": its reader has taken "
+      "nothing for %.3g seconds; set \"write-timeout\" to 0 to wait for it without end",
+      output->name, (gdouble) output->timeout / GST_SECOND);
+  return FALSE;
+}
+
 /* Waits before each write, so that it can be told to stop waiting: a pipe
  * that is ready takes 4096 bytes without blocking. Source: pipe(7), PIPE_BUF. */
 static gboolean
@@ -74,7 +86,7 @@ write_stream (YoloOutput *output, const char *data, gsize size, GError **error)
     const gssize n = ready > 0 ? write_quietly (output->fd, data, MIN (size, 4096)) : ready;
 
     if (ready == 0)
-      return fail (output, ETIMEDOUT, error);
+      return fail_to_wait (output, error);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
       continue;
     if (n < 0)
@@ -266,7 +278,7 @@ begin (YoloOutput *output, gboolean is_stdout, const char *owner, GError **error
 
 YoloOutput *
 yolo_output_open (const char *location, const char *owner, const YoloFraming *framing,
-    GError **error)
+    GstClockTime timeout, GError **error)
 {
   const gboolean is_stdout = location == NULL || strcmp (location, "-") == 0;
   YoloOutput *output = g_new0 (YoloOutput, 1);
@@ -274,7 +286,7 @@ yolo_output_open (const char *location, const char *owner, const YoloFraming *fr
   output->name = g_strdup (is_stdout ? "standard output" : location);
   output->framing = framing;
   output->bytes = g_string_new (NULL);
-  output->timeout = GST_CLOCK_TIME_NONE;
+  output->timeout = timeout;
   output->fd = is_stdout ? open_stdout () : open_location (location);
   if (!begin (output, is_stdout, owner, error)) {
     output_free (output);

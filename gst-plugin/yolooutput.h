@@ -3,7 +3,7 @@
 #ifndef YOLO_OUTPUT_H
 #define YOLO_OUTPUT_H
 
-#include <glib.h>
+#include <gst/gst.h>
 
 G_BEGIN_DECLS
 
@@ -19,13 +19,14 @@ typedef struct _YoloOutput YoloOutput;
  * @location: (nullable): file to begin anew, NULL or "-" for stdout
  * @owner: whom to name to others that want to write the same file or FIFO
  * @framing: must outlive the output
+ * @timeout: how long a write waits for a pipe's reader that takes nothing
  *
  * Fails where somebody else writes it, and leaves it as it is.
  *
  * Returns: (transfer full): or NULL with @error (G_FILE_ERROR)
  */
 YoloOutput *yolo_output_open (const char *location, const char *owner, const YoloFraming *framing,
-    GError **error);
+    GstClockTime timeout, GError **error);
 
 /* What to call it in messages. */
 const char *yolo_output_name (YoloOutput *output);
@@ -36,8 +37,8 @@ const char *yolo_output_name (YoloOutput *output);
  * Appends a record, with nothing left in buffers of ours. A file that is
  * written by name is whole after each record, trailer included, and after a
  * failure holds the records before. One that was removed meanwhile is an
- * error. Waits for a pipe's reader; a pipe without a reader is an error and
- * not a signal.
+ * error. Waits for a pipe's reader, as long as the timeout says; a pipe without
+ * a reader is an error and not a signal.
  *
  * Returns: FALSE with @error (G_FILE_ERROR; G_FILE_ERROR_INTR: flushing)
  */

@@ -1036,6 +1036,38 @@ test_stalled_pipe (void)
   teardown (&f);
 }
 
+/* Nor does a reader that stands still keep the stream for ever: EOS, which waits
+ * behind the frame, would never come. */
+static void
+test_write_timeout (void)
+{
+  static const gchar *formats[] = { "json-lines", "coco" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (formats); i++) {
+    Fixture f;
+    GThread *thread;
+    g_autofree gchar *fifo = NULL;
+    int reader;
+
+    setup (&f, formats[i], "fifo");
+    g_object_set (f.element, "write-timeout", (guint64) 200 * GST_MSECOND, NULL);
+    fifo = g_build_filename (f.folder, "fifo", NULL);
+    g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
+    reader = open (fifo, O_RDONLY | O_NONBLOCK);
+    begin (&f);
+    gst_harness_set_drop_buffers (f.h, TRUE);
+    thread = g_thread_new ("streaming", push_until_stopped, &f);
+    g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (thread)), ==, GST_FLOW_ERROR);
+    assert_error (&f, GST_RESOURCE_ERROR_WRITE, "has taken nothing for 0.2 seconds");
+    /* neither waits once more, nor says so twice */
+    gst_harness_push_event (f.h, gst_event_new_eos ());
+    gst_element_set_state (f.element, GST_STATE_NULL);
+    g_assert_null (pop_error (&f));
+    close (reader);
+    teardown (&f);
+  }
+}
+
 /* The very buffer, of any memory, even where it cannot be written. */
 static void
 test_passthrough (void)
@@ -1132,6 +1164,7 @@ main (int argc, char **argv)
   g_test_add_func ("/export/stdout", test_stdout);
   g_test_add_func ("/export/broken-pipe", test_broken_pipe);
   g_test_add_func ("/export/stalled-pipe", test_stalled_pipe);
+  g_test_add_func ("/export/write-timeout", test_write_timeout);
   g_test_add_func ("/export/passthrough", test_passthrough);
   g_test_add_func ("/export/states", test_states);
   g_test_add_func ("/export/threads", test_threads);
