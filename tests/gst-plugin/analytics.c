@@ -18,8 +18,8 @@ static void
 test_written (void)
 {
   const YoloObject objects[] = {
-    {10.4, 19.6, 30.2, 40.3, 0.5, 2, g_quark_from_string ("car"), 5},
-    {1, 2, 3, 4, 0.25, 0, g_quark_from_string ("dog"), -1},
+    {10.4, 19.6, 30.2, 40.3, 0.5, 2, g_quark_from_string ("car"), 5, 0},
+    {1, 2, 3, 4, 0.25, 0, g_quark_from_string ("dog"), -1, 0},
   };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
@@ -73,7 +73,7 @@ test_written (void)
 static void
 test_read (void)
 {
-  const YoloObject ours = { 50, 50, 20, 20, 0.5, 1, g_quark_from_string ("dog"), -1 };
+  const YoloObject ours = { 50, 50, 20, 20, 0.5, 1, g_quark_from_string ("dog"), -1, 0 };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
   GstAnalyticsRelationMeta *meta = gst_buffer_add_analytics_relation_meta (buffer);
