@@ -41,12 +41,12 @@ yolo_analytics_add_track (GstBuffer *buffer, gint id, gint track_id)
 static gboolean
 regions_match (const YoloRegion *a, const YoloRegion *b)
 {
-  const gint slack = 2;
+  const gint64 slack = 2;
 
   if (a->label != b->label)
     return FALSE;
-  return a->id == b->id || (ABS (a->x - b->x) <= slack && ABS (a->y - b->y) <= slack
-      && ABS (a->w - b->w) <= slack && ABS (a->h - b->h) <= slack);
+  return a->id == b->id || (ABS ((gint64) a->x - b->x) <= slack && ABS ((gint64) a->y - b->y) <= slack
+      && ABS ((gint64) a->w - b->w) <= slack && ABS ((gint64) a->h - b->h) <= slack);
 }
 
 /* Which of the buffer's objects it is, -1 if none. */

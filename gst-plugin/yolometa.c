@@ -119,6 +119,28 @@ round_range (gdouble min, gdouble max, gint size, gint *start, gint *length)
   *length = MAX (end - *start, 1);
 }
 
+/* The edges of what the frame shows of a box: x1, y1, x2, y2, with x1 <= x2 and y1 <= y2. */
+static void
+clip_edges (const YoloObject *object, gint width, gint height, gdouble edges[4])
+{
+  edges[0] = CLAMP (object->x, 0, width);
+  edges[1] = CLAMP (object->y, 0, height);
+  edges[2] = CLAMP ((gdouble) object->x + object->w, edges[0], width);
+  edges[3] = CLAMP ((gdouble) object->y + object->h, edges[1], height);
+}
+
+void
+yolo_object_clip (YoloObject *object, gint width, gint height)
+{
+  gdouble edges[4];
+
+  clip_edges (object, width, height, edges);
+  object->x = edges[0];
+  object->y = edges[1];
+  object->w = edges[2] - edges[0];
+  object->h = edges[3] - edges[1];
+}
+
 void
 yolo_meta_origin (GstBuffer *buffer, const GstVideoInfo *info, gint *x, gint *y)
 {
@@ -159,17 +181,14 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *ob
     GstVideoRegionOfInterestMeta *meta;
     GstStructure *detection;
     YoloRegion region = { .label = object->label, .confidence = object->confidence };
-    gdouble x1, y1, x2, y2;
+    gdouble edges[4];
     Note note;
     gint box[4];
 
     ids[i] = -1;
     if (!object_is_finite (object))
       continue;
-    x1 = CLAMP (object->x, 0, width);
-    y1 = CLAMP (object->y, 0, height);
-    x2 = CLAMP ((gdouble) object->x + object->w, x1, width);
-    y2 = CLAMP ((gdouble) object->y + object->h, y1, height);
+    clip_edges (object, width, height, edges);
     yolo_object_round (object, width, height, box);
     region.x = box[0];
     region.y = box[1];
@@ -184,8 +203,8 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *ob
         region.x, region.y, region.w, region.h);
     meta->id = region.id;
     detection = gst_structure_new ("detection",
-        "x_min", G_TYPE_DOUBLE, x1 / width, "x_max", G_TYPE_DOUBLE, x2 / width,
-        "y_min", G_TYPE_DOUBLE, y1 / height, "y_max", G_TYPE_DOUBLE, y2 / height,
+        "x_min", G_TYPE_DOUBLE, edges[0] / width, "x_max", G_TYPE_DOUBLE, edges[2] / width,
+        "y_min", G_TYPE_DOUBLE, edges[1] / height, "y_max", G_TYPE_DOUBLE, edges[3] / height,
         "label_id", G_TYPE_INT, object->label_id, "model_id", G_TYPE_INT, (gint) unique_id, NULL);
     if (object->confidence >= 0)
       gst_structure_set (detection, "confidence", G_TYPE_DOUBLE, (gdouble) object->confidence, NULL);
@@ -198,7 +217,8 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *ob
     note = (Note) {
       .id = region.id, .label = object->label, .confidence = object->confidence,
       .label_id = object->label_id, .object_id = object->object_id, .slot = object->slot,
-      .x1 = x1 / width, .y1 = y1 / height, .x2 = x2 / width, .y2 = y2 / height,
+      .x1 = edges[0] / width, .y1 = edges[1] / height, .x2 = edges[2] / width,
+      .y2 = edges[3] / height,
     };
     g_array_append_val (notes, note);
   }
@@ -258,10 +278,12 @@ read_region (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta, Saying
 {
   if (!listen (buffer, meta, saying))
     return FALSE;
+  /* The meta's fields are unsigned, but elements that move a region out of the
+   * frame write negative numbers into them. */
   *region = (YoloRegion) {
     .id = meta->id, .label = label_of (meta, saying->detection),
-    .x = MIN (meta->x, G_MAXINT), .y = MIN (meta->y, G_MAXINT),
-    .w = MIN (meta->w, G_MAXINT), .h = MIN (meta->h, G_MAXINT),
+    .x = (gint) meta->x, .y = (gint) meta->y,
+    .w = MAX ((gint) meta->w, 0), .h = MAX ((gint) meta->h, 0),
   };
   return TRUE;
 }
@@ -278,8 +300,8 @@ yolo_region_of_meta (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta
  * moves the pixels (a crop) leaves it as it was, so that it counts only where
  * the two agree; one that scales rounds, hence the slack. */
 static void
-refine_box (const GstVideoRegionOfInterestMeta *meta, gdouble x1, gdouble y1, gdouble x2, gdouble y2,
-    const GstVideoInfo *info, YoloObject *object)
+refine_box (gdouble x1, gdouble y1, gdouble x2, gdouble y2, const GstVideoInfo *info,
+    YoloObject *object)
 {
   const gint width = GST_VIDEO_INFO_WIDTH (info), height = GST_VIDEO_INFO_HEIGHT (info);
   const gdouble slack_x = 2 + width / 200., slack_y = 2 + height / 200.;
@@ -290,8 +312,8 @@ refine_box (const GstVideoRegionOfInterestMeta *meta, gdouble x1, gdouble y1, gd
   y2 *= height;
 
   /* false too for what is not a number */
-  if (fabs (x1 - meta->x) <= slack_x && fabs (x2 - meta->x - meta->w) <= slack_x
-      && fabs (y1 - meta->y) <= slack_y && fabs (y2 - meta->y - meta->h) <= slack_y
+  if (fabs (x1 - object->x) <= slack_x && fabs (x2 - object->x - object->w) <= slack_x
+      && fabs (y1 - object->y) <= slack_y && fabs (y2 - object->y - object->h) <= slack_y
       && x1 <= x2 && y1 <= y2) {
     object->x = x1;
     object->y = y1;
@@ -301,8 +323,7 @@ refine_box (const GstVideoRegionOfInterestMeta *meta, gdouble x1, gdouble y1, gd
 }
 
 static void
-read_detection (const GstVideoRegionOfInterestMeta *meta, const GstStructure *detection,
-    const GstVideoInfo *info, YoloObject *object)
+read_detection (const GstStructure *detection, const GstVideoInfo *info, YoloObject *object)
 {
   gdouble confidence, x1, x2, y1, y2;
   gint batch_id;
@@ -317,18 +338,17 @@ read_detection (const GstVideoRegionOfInterestMeta *meta, const GstStructure *de
       && gst_structure_get_double (detection, "x_max", &x2)
       && gst_structure_get_double (detection, "y_min", &y1)
       && gst_structure_get_double (detection, "y_max", &y2))
-    refine_box (meta, x1, y1, x2, y2, info, object);
+    refine_box (x1, y1, x2, y2, info, object);
 }
 
 static void
-read_note (const GstVideoRegionOfInterestMeta *meta, const Note *note, const GstVideoInfo *info,
-    YoloObject *object)
+read_note (const Note *note, const GstVideoInfo *info, YoloObject *object)
 {
   object->confidence = note->confidence;
   object->label_id = note->label_id;
   object->object_id = note->object_id;
   object->slot = note->slot;
-  refine_box (meta, note->x1, note->y1, note->x2, note->y2, info, object);
+  refine_box (note->x1, note->y1, note->x2, note->y2, info, object);
 }
 
 void
@@ -352,9 +372,9 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
       .confidence = -1, .label_id = -1, .label = region.label, .object_id = -1,
     };
     if (saying.detection)
-      read_detection (roi, saying.detection, info, &object);
+      read_detection (saying.detection, info, &object);
     else if (saying.note)
-      read_note (roi, saying.note, info, &object);
+      read_note (saying.note, info, &object);
     if (saying.track)
       gst_structure_get_int (saying.track, "id", &object.object_id);
     g_array_append_val (objects, object);

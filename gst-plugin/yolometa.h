@@ -64,6 +64,15 @@ void yolo_meta_origin (GstBuffer * buffer, const GstVideoInfo * info, gint * x, 
  */
 void yolo_object_round (const YoloObject * object, gint width, gint height, gint box[4]);
 
+/**
+ * yolo_object_clip:
+ *
+ * Cuts the box of @object, whose numbers are finite, down to the frame, as
+ * yolo_meta_add() does; a box outside of the frame becomes one of no size on
+ * the border.
+ */
+void yolo_object_clip (YoloObject * object, gint width, gint height);
+
 /* Whether yolo_meta_add() attached objects, be their regions there or not. */
 gboolean yolo_meta_has_notes (GstBuffer * buffer);
 

@@ -39,6 +39,16 @@ append_json (JsonBuilder *builder, GString *out)
   g_object_unref (builder);
 }
 
+/* Other elements' boxes may reach out of the frame. */
+static YoloObject
+clipped_object (const YoloRecord *record, guint i)
+{
+  YoloObject object = record->objects[i];
+
+  yolo_object_clip (&object, record->width, record->height);
+  return object;
+}
+
 /* Source of the names: DL Streamer's gvametaconvert, jsonconverter.cpp. */
 static void
 add_json_object (JsonBuilder *builder, const YoloRecord *record, const YoloObject *object)
@@ -100,8 +110,11 @@ yolo_record_json_line (const YoloRecord *record, GString *out)
   json_builder_end_object (builder);
   json_builder_set_member_name (builder, "objects");
   json_builder_begin_array (builder);
-  for (i = 0; i < record->n_objects; i++)
-    add_json_object (builder, record, &record->objects[i]);
+  for (i = 0; i < record->n_objects; i++) {
+    const YoloObject object = clipped_object (record, i);
+
+    add_json_object (builder, record, &object);
+  }
   json_builder_end_array (builder);
   json_builder_end_object (builder);
   append_json (builder, out);
@@ -140,11 +153,11 @@ yolo_record_coco (const YoloRecord *record, gint64 image_id, YoloCategories cate
   guint i, n = 0;
 
   for (i = 0; i < record->n_objects; i++) {
-    const YoloObject *object = &record->objects[i];
-    const gint category = category_of (object->label_id, categories);
+    const YoloObject object = clipped_object (record, i);
+    const gint category = category_of (object.label_id, categories);
     JsonBuilder *builder;
 
-    if (category < 0 || object->confidence < 0)
+    if (category < 0 || object.confidence < 0)
       continue;
     builder = json_builder_new ();
     json_builder_begin_object (builder);
@@ -152,12 +165,12 @@ yolo_record_coco (const YoloRecord *record, gint64 image_id, YoloCategories cate
     add_int (builder, "category_id", category);
     json_builder_set_member_name (builder, "bbox");
     json_builder_begin_array (builder);
-    json_builder_add_double_value (builder, object->x);
-    json_builder_add_double_value (builder, object->y);
-    json_builder_add_double_value (builder, object->w);
-    json_builder_add_double_value (builder, object->h);
+    json_builder_add_double_value (builder, object.x);
+    json_builder_add_double_value (builder, object.y);
+    json_builder_add_double_value (builder, object.w);
+    json_builder_add_double_value (builder, object.h);
     json_builder_end_array (builder);
-    add_double (builder, "score", object->confidence);
+    add_double (builder, "score", object.confidence);
     json_builder_end_object (builder);
     if (n++ > 0)
       g_string_append (out, ",\n");
@@ -183,17 +196,17 @@ yolo_record_labels (const YoloRecord *record, GString *out)
   guint i, n = 0;
 
   for (i = 0; i < record->n_objects; i++) {
-    const YoloObject *object = &record->objects[i];
+    const YoloObject object = clipped_object (record, i);
 
-    if (object->label_id < 0)
+    if (object.label_id < 0)
       continue;
-    g_string_append_printf (out, "%d", object->label_id);
-    append_number (out, (object->x + object->w / 2.) / record->width);
-    append_number (out, (object->y + object->h / 2.) / record->height);
-    append_number (out, (gdouble) object->w / record->width);
-    append_number (out, (gdouble) object->h / record->height);
-    if (object->confidence >= 0)
-      append_number (out, object->confidence);
+    g_string_append_printf (out, "%d", object.label_id);
+    append_number (out, (object.x + object.w / 2.) / record->width);
+    append_number (out, (object.y + object.h / 2.) / record->height);
+    append_number (out, (gdouble) object.w / record->width);
+    append_number (out, (gdouble) object.h / record->height);
+    if (object.confidence >= 0)
+      append_number (out, object.confidence);
     g_string_append_c (out, '\n');
     n++;
   }

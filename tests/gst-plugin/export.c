@@ -378,6 +378,39 @@ test_coco (void)
   teardown (&f);
 }
 
+/* Boxes of other elements that reach out of the frame are cut down to it. */
+static void
+test_clipped (void)
+{
+  const YoloObject one = { -20, 90, 1000, 40, 0.5, 3, g_quark_from_string ("car"), -1, 0 };
+  const YoloRecord record = { WIDTH, HEIGHT, &one, 1, 0, 0, NULL, NULL };
+  g_autoptr (GString) line = g_string_new (NULL), coco = g_string_new (NULL), labels = g_string_new (NULL);
+  g_autoptr (JsonNode) frame = NULL, result = NULL;
+  JsonObject *box;
+  JsonArray *bbox;
+
+  g_assert_cmpint (yolo_record_json_line (&record, line), ==, 1);
+  frame = parse (line->str);
+  box = json_object_get_object_member (json_array_get_object_element (json_object_get_array_member
+          (json_node_get_object (frame), "objects"), 0), "detection");
+  box = json_object_get_object_member (box, "bounding_box");
+  g_assert_cmpfloat (json_object_get_double_member (box, "x_min"), ==, 0);
+  g_assert_cmpfloat (json_object_get_double_member (box, "y_min"), ==, 0.9);
+  g_assert_cmpfloat (json_object_get_double_member (box, "x_max"), ==, 1);
+  g_assert_cmpfloat (json_object_get_double_member (box, "y_max"), ==, 1);
+
+  g_assert_cmpint (yolo_record_coco (&record, 0, YOLO_CATEGORIES_CLASS, coco), ==, 1);
+  result = parse (coco->str);
+  bbox = json_object_get_array_member (json_node_get_object (result), "bbox");
+  g_assert_cmpfloat (json_array_get_double_element (bbox, 0), ==, 0);
+  g_assert_cmpfloat (json_array_get_double_element (bbox, 1), ==, 90);
+  g_assert_cmpfloat (json_array_get_double_element (bbox, 2), ==, 200);
+  g_assert_cmpfloat (json_array_get_double_element (bbox, 3), ==, 10);
+
+  g_assert_cmpint (yolo_record_labels (&record, labels), ==, 1);
+  g_assert_cmpstr (labels->str, ==, "3 0.500000 0.950000 1.000000 0.100000 0.500000\n");
+}
+
 static void
 test_categories (void)
 {
@@ -1148,6 +1181,7 @@ main (int argc, char **argv)
   g_test_add_func ("/export/batch", test_batch);
   g_test_add_func ("/export/changes", test_changes);
   g_test_add_func ("/export/coco", test_coco);
+  g_test_add_func ("/export/clipped", test_clipped);
   g_test_add_func ("/export/categories", test_categories);
   g_test_add_func ("/export/labels", test_labels);
   g_test_add_func ("/export/labels-whole", test_labels_whole);

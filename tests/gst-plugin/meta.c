@@ -224,6 +224,51 @@ test_rounding (void)
   }
 }
 
+/* Regions that reach out of the frame, with numbers that their fields cannot hold. */
+static void
+test_outside (void)
+{
+  static const struct {
+    gint x, y, w, h;
+    const gchar *detection;
+    gfloat read[4], clipped[4];
+  } cases[] = {
+    {-10, -20, 40, 30, "detection", {-10, -20, 40, 30}, {0, 0, 30, 10}},
+    {-10, 10, 40, 10, "detection, x_min=-0.052, x_max=0.148, y_min=0.1, y_max=0.2",
+        {-10.4, 10, 40, 10}, {0, 10, 29.6, 10}},
+    {180, 90, 40, 30, "detection", {180, 90, 40, 30}, {180, 90, 20, 10}},
+    {20, 10, -5, 10, "detection", {20, 10, 0, 10}, {20, 10, 0, 10}},
+    {300, -50, 10, 20, "detection", {300, -50, 10, 20}, {200, 0, 0, 0}},
+    {50, 50, G_MAXINT, G_MAXINT, "detection", {50, 50, 2147483648.f, 2147483648.f}, {50, 50, 150, 50}},
+    {G_MAXINT, G_MININT, G_MAXINT, 1, "detection", {2147483648.f, -2147483648.f, 2147483648.f, 1}, {200, 0, 0, 0}},
+  };
+  GstVideoInfo info;
+  guint i;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_RGB, 200, 100);
+  for (i = 0; i < G_N_ELEMENTS (cases); i++) {
+    GstBuffer *buffer = gst_buffer_new ();
+    GArray *found;
+    YoloObject *o;
+
+    add_region (buffer, "car", cases[i].x, cases[i].y, cases[i].w, cases[i].h, cases[i].detection);
+    found = read_objects (buffer, &info);
+    g_assert_cmpint (found->len, ==, 1);
+    o = &g_array_index (found, YoloObject, 0);
+    assert_near (o->x, cases[i].read[0], 1e-4);
+    assert_near (o->y, cases[i].read[1], 1e-4);
+    assert_near (o->w, cases[i].read[2], 1e-4);
+    assert_near (o->h, cases[i].read[3], 1e-4);
+    yolo_object_clip (o, 200, 100);
+    assert_near (o->x, cases[i].clipped[0], 1e-4);
+    assert_near (o->y, cases[i].clipped[1], 1e-4);
+    assert_near (o->w, cases[i].clipped[2], 1e-4);
+    assert_near (o->h, cases[i].clipped[3], 1e-4);
+    g_array_unref (found);
+    gst_buffer_unref (buffer);
+  }
+}
+
 /* What is not finite is no object; the rest is clipped. */
 static void
 test_add_clips (void)
@@ -460,6 +505,7 @@ main (int argc, char **argv)
   g_test_add_func ("/meta/layout", test_layout);
   g_test_add_func ("/meta/foreign", test_foreign);
   g_test_add_func ("/meta/hostile", test_hostile);
+  g_test_add_func ("/meta/outside", test_outside);
   g_test_add_func ("/meta/rounding", test_rounding);
   g_test_add_func ("/meta/add-clips", test_add_clips);
   g_test_add_func ("/meta/scaled", test_scaled);
