@@ -113,6 +113,8 @@ yolo_settings_load_labels (GstElement *element, const gchar *file, const YoloMod
   guint i, n;
 
   if (file == NULL || *file == '\0') {
+    if (model->names_problem != NULL)
+      GST_ELEMENT_WARNING (element, RESOURCE, SETTINGS, ("%s: %s", model->path, model->names_problem), (NULL));
     labels = g_new (GQuark, model->n_classes);
     for (i = 0; i < model->n_classes; i++)
       labels[i] = g_quark_from_string (model->names[i]);

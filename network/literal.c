@@ -1,20 +1,24 @@
 #include "network/literal.h"
+#include "base/text.h"
 
 #include <string.h>
 
 #define MAX_DEPTH 32
 #define MAX_CLASS 99999
+#define REPLACEMENT 0xfffd      /* Unicode's stand-in for what cannot be shown */
 
 typedef enum { NOTHING, INT, STRING, LIST, DICT, OTHER } Kind;
 
 /* One literal, read in place. Lists and dicts hand their parts to `each`. */
 typedef struct {
   Kind kind;
-  gint64 number;                /* INT */
-  char *string;                 /* STRING; owned */
+  gint64 number;                /* INT; of a LIST, its first part, or -1 where that is no number */
+  char *string;                 /* STRING; of a LIST, its second part as text, or NULL; owned */
+  guint n_parts;                /* LIST */
 } Item;
 
-typedef void (*EachFunc) (gpointer data, const Item *key, const Item *value);
+/* @key: NULL in a list, whose parts are counted by @index from 0 */
+typedef void (*EachFunc) (gpointer data, gint64 index, const Item *key, const Item *value);
 
 static gboolean read_item (const char **at, guint depth, Item *item, EachFunc each, gpointer data);
 
@@ -44,31 +48,69 @@ read_hex (const char **at, guint digits, gunichar *c)
       return FALSE;
     *c = *c << 4 | (gunichar) g_ascii_xdigit_value (**at);
   }
-  return g_unichar_validate (*c) && *c != 0;
+  return TRUE;
 }
 
-/* Source: The Python Language Reference, 2.4.1, string and bytes literals. */
-static gboolean
-read_escape (const char **at, GString *string)
+/* A character that no string here can hold becomes the replacement: a strange
+ * name is better than none of them. */
+static void
+append_char (GString *string, gunichar c)
 {
-  static const char from[] = "\\'\"abfnrtv", to[] = "\\'\"\a\b\f\n\r\t\v";
+  g_string_append_unichar (string, c != 0 && g_unichar_validate (c) ? c : REPLACEMENT);
+}
+
+/* Source of the pairs: RFC 8259, section 7, where a character beyond U+FFFF is two escapes. */
+static gboolean
+read_unicode_escape (const char **at, GString *string)
+{
+  gunichar high, low;
+  const char *behind;
+
+  if (!read_hex (at, 4, &high))
+    return FALSE;
+  behind = *at + 2;
+  if (high >= 0xd800 && high < 0xdc00 && g_str_has_prefix (*at, "\\u") && read_hex (&behind, 4, &low)
+      && low >= 0xdc00 && low < 0xe000) {
+    high = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+    *at = behind;
+  }
+  append_char (string, high);
+  return TRUE;
+}
+
+/* A number as an escape: a character, or in a bytes literal a byte. */
+static void
+append_code (GString *string, gunichar c, gboolean bytes)
+{
+  if (bytes && c != 0)
+    g_string_append_c (string, (char) c);
+  else
+    append_char (string, c);
+}
+
+/* Source: The Python Language Reference, 2.4.1, string and bytes literals.
+ * \N{NAME} stays as it is written: no table of Unicode's names is at hand. */
+static gboolean
+read_escape (const char **at, GString *string, gboolean bytes)
+{
+  static const char from[] = "\\'\"/abfnrtv", to[] = "\\'\"/\a\b\f\n\r\t\v";
   char c = *(*at)++;
   const char *known = c != '\0' ? strchr (from, c) : NULL;
   gunichar unichar;
 
   if (known != NULL) {
     g_string_append_c (string, to[known - from]);
-  } else if (c == 'x' || c == 'u' || c == 'U') {
-    if (!read_hex (at, c == 'x' ? 2 : c == 'u' ? 4 : 8, &unichar))
+  } else if (c == 'u' && !bytes) {
+    return read_unicode_escape (at, string);
+  } else if (c == 'x' || (c == 'U' && !bytes)) {
+    if (!read_hex (at, c == 'x' ? 2 : 8, &unichar))
       return FALSE;
-    g_string_append_unichar (string, unichar);
+    append_code (string, unichar, bytes);
   } else if (c >= '0' && c <= '7') {
     unichar = (gunichar) (c - '0');
     for (int i = 0; i < 2 && **at >= '0' && **at <= '7'; i++)
       unichar = unichar * 8 + (gunichar) (*(*at)++ - '0');
-    if (unichar == 0)
-      return FALSE;
-    g_string_append_unichar (string, unichar);
+    append_code (string, unichar, bytes);
   } else if (c == '\0') {
     return FALSE;
   } else if (c != '\n') {
@@ -78,73 +120,178 @@ read_escape (const char **at, GString *string)
   return TRUE;
 }
 
+/* @prefix: the letters before the quote, of which r and b count. Two quotes
+ * within are one, as in YAML and CSV: nobody writes two strings without a
+ * space between. */
 static gboolean
-read_string (const char **at, Item *item)
+read_string (const char **at, const char *prefix, Item *item)
 {
   g_autoptr (GString) string = g_string_new (NULL);
+  gboolean raw = strpbrk (prefix, "rR") != NULL, bytes = strpbrk (prefix, "bB") != NULL;
   char quote = *(*at)++;
+  gboolean triple = (*at)[0] == quote && (*at)[1] == quote;
 
-  while (**at != quote) {
-    if (**at == '\0' || **at == '\n')
+  *at += triple ? 2 : 0;
+  for (;;) {
+    if (**at == '\0' || (**at == '\n' && !triple))
       return FALSE;
-    if (**at == '\\') {
+    if (**at == quote && (!triple || ((*at)[1] == quote && (*at)[2] == quote))) {
+      *at += triple ? 3 : 1;
+      if (triple || **at != quote)
+        break;
+    } else if (**at == '\\' && !raw) {
       (*at)++;
-      if (!read_escape (at, string))
+      if (!read_escape (at, string, bytes))
         return FALSE;
-    } else {
-      g_string_append_c (string, *(*at)++);
+      continue;
     }
+    g_string_append_c (string, *(*at)++);
   }
-  (*at)++;
-  if (!g_utf8_validate (string->str, string->len, NULL))
-    return FALSE;
   item->kind = STRING;
-  item->string = g_strdup (string->str);
+  item->string = g_utf8_make_valid (string->str, (gssize) string->len);
   return TRUE;
 }
 
+/* Whether all of @text is a number; else the item stays as it was. */
 static gboolean
-read_number (const char **at, Item *item)
+read_number (const char *text, Item *item)
 {
   char *end_int, *end_double;
+  gint64 number = g_ascii_strtoll (text, &end_int, 10);
 
-  item->number = g_ascii_strtoll (*at, &end_int, 10);
-  g_ascii_strtod (*at, &end_double);
-  if (end_double == *at)
+  g_ascii_strtod (text, &end_double);
+  if (*end_double != '\0' || strpbrk (text, "0123456789") == NULL)
     return FALSE;
   item->kind = end_int == end_double ? INT : OTHER;
-  *at = end_double;
+  item->number = number;
   return TRUE;
 }
 
 static gboolean
-read_word (const char **at, Item *item)
+is_constant (const char *word)
 {
-  static const char *const words[] = { "None", "True", "False" };
+  static const char *const words[] = { "None", "True", "False", "null", "true", "false" };
 
-  for (guint i = 0; i < G_N_ELEMENTS (words); i++) {
-    gsize n = strlen (words[i]);
-    if (strncmp (*at, words[i], n) == 0 && !g_ascii_isalnum ((*at)[n]) && (*at)[n] != '_') {
-      *at += n;
-      item->kind = OTHER;
+  for (guint i = 0; i < G_N_ELEMENTS (words); i++)
+    if (strcmp (word, words[i]) == 0)
       return TRUE;
-    }
-  }
   return FALSE;
+}
+
+/* The arguments of OrderedDict ([(0, 'a')]), array (['a'], dtype=object) or
+ * np.int64 (0): the first that is a number, a string, a list or a dict stands
+ * for the whole. */
+static gboolean
+read_call (const char **at, guint depth, Item *item, EachFunc each, gpointer data)
+{
+  if (depth >= MAX_DEPTH)
+    return FALSE;
+  (*at)++;
+  for (guint i = 0; !take (at, ')'); i++) {
+    Item other = { NOTHING, 0, NULL, 0 };
+    gboolean wanted = item->kind == NOTHING, done;
+    const char *name;
+
+    if (i > 0 && !take (at, ','))
+      return FALSE;
+    skip_space (at);
+    for (name = *at; g_ascii_isalnum (*name) || *name == '_'; name++);
+    skip_space (&name);
+    if (*name == '=') {
+      *at = name + 1;
+      wanted = FALSE;
+    }
+    done = wanted ? read_item (at, depth + 1, item, each, data)
+        : read_item (at, depth + 1, &other, NULL, NULL);
+    g_free (other.string);
+    if (!done)
+      return FALSE;
+    if (item->kind == OTHER)
+      item->kind = NOTHING;
+  }
+  if (item->kind == NOTHING)
+    item->kind = OTHER;
+  return TRUE;
+}
+
+/* What has no quotes: a number, a constant, a call, the prefix of a string, or
+ * a string as YAML has it. */
+static gboolean
+read_bare (const char **at, guint depth, Item *item, EachFunc each, gpointer data)
+{
+  gsize length = strcspn (*at, ",:[](){}'\"<>=\r\n");
+  g_autofree char *word = g_strndup (*at, length);
+
+  *at += length;
+  if ((**at == '\'' || **at == '"') && length <= 2 && strspn (word, "uUbBrR") == length)
+    return read_string (at, word, item);
+  if (length == 0)
+    return FALSE;
+  if (**at == '(')
+    return read_call (at, depth, item, each, data);
+  g_strchomp (word);
+  if (is_constant (word)) {
+    item->kind = OTHER;
+  } else if (!read_number (word, item)) {
+    item->kind = STRING;
+    item->string = g_utf8_make_valid (word, -1);
+  }
+  return TRUE;
+}
+
+/* A class number, or a number in a string, as JSON's keys are; -1: none. */
+static gint64
+class_of (const Item *item)
+{
+  guint64 number;
+
+  if (item->kind == INT)
+    return item->number >= 0 && item->number <= MAX_CLASS ? item->number : -1;
+  if (item->kind == STRING && g_ascii_string_to_unsigned (item->string, 10, 0, MAX_CLASS, &number, NULL))
+    return (gint64) number;
+  return -1;
+}
+
+/* A name may be a number, {0: 7}: Ultralytics turns it into text. */
+static char *
+name_of (const Item *item)
+{
+  if (item->kind == STRING && *item->string != '\0')
+    return g_strdup (item->string);
+  return item->kind == INT ? g_strdup_printf ("%" G_GINT64_FORMAT, item->number) : NULL;
+}
+
+static void
+keep_pair (gpointer data, gint64 index, const Item *key, const Item *value)
+{
+  Item *list = data;
+
+  if (key == NULL && index == 0)
+    list->number = class_of (value);
+  else if (key == NULL && index == 1)
+    list->string = name_of (value);
+  list->n_parts++;
 }
 
 static gboolean
 read_part (const char **at, guint depth, gboolean is_dict, gint64 index, EachFunc each, gpointer data)
 {
-  Item key = { INT, index, NULL }, value = { NOTHING, 0, NULL };
+  Item key = { NOTHING, 0, NULL, 0 }, value = { NOTHING, 0, NULL, 0 };
   gboolean done = (!is_dict || (read_item (at, depth + 1, &key, NULL, NULL) && take (at, ':')))
-      && read_item (at, depth + 1, &value, NULL, NULL);
+      && read_item (at, depth + 1, &value, keep_pair, &value);
 
   if (done && each != NULL)
-    each (data, &key, &value);
+    each (data, index, is_dict ? &key : NULL, &value);
   g_free (key.string);
   g_free (value.string);
   return done;
+}
+
+/* Between two parts; numpy prints an array of strings without a comma. */
+static gboolean
+take_comma (const char **at, char close)
+{
+  return take (at, ',') || (close == ']' && (**at == '\'' || **at == '"'));
 }
 
 static gboolean
@@ -157,7 +304,7 @@ read_parts (const char **at, guint depth, char close, Item *item, EachFunc each,
   (*at)++;
   for (gint64 i = 0; !take (at, close); i++) {
     if (i > 0) {
-      if (!take (at, ','))
+      if (!take_comma (at, close))
         return FALSE;
       if (take (at, close))
         break;
@@ -169,22 +316,30 @@ read_parts (const char **at, guint depth, char close, Item *item, EachFunc each,
   return TRUE;
 }
 
+/* "<class 'str'>" among the arguments of a defaultdict. */
+static gboolean
+skip_object (const char **at, Item *item)
+{
+  *at += strcspn (*at, ">");
+  item->kind = OTHER;
+  return take (at, '>');
+}
+
 static gboolean
 read_item (const char **at, guint depth, Item *item, EachFunc each, gpointer data)
 {
   skip_space (at);
   switch (**at) {
-    case '\'':
-    case '"':
-      return read_string (at, item);
     case '[':
       return read_parts (at, depth, ']', item, each, data);
     case '(':
       return read_parts (at, depth, ')', item, each, data);
     case '{':
       return read_parts (at, depth, '}', item, each, data);
+    case '<':
+      return skip_object (at, item);
     default:
-      return g_ascii_isdigit (**at) || **at == '-' || **at == '.' ? read_number (at, item) : read_word (at, item);
+      return read_bare (at, depth, item, each, data);
   }
 }
 
@@ -199,27 +354,76 @@ read_all (const char *text, Item *item, EachFunc each, gpointer data)
   return *at == '\0';
 }
 
+/* Takes @name, which may be NULL: no name. */
 static void
-add_name (gpointer data, const Item *key, const Item *value)
+add_name (GHashTable *names, gint64 number, char *name)
 {
-  /* A name may be a number, {0: 7}: Ultralytics turns it into text. */
-  if (key->kind != INT || key->number < 0 || key->number > MAX_CLASS)
-    return;
-  if (value->kind == STRING)
-    g_hash_table_insert (data, GINT_TO_POINTER ((gint) key->number), g_strdup (value->string));
-  else if (value->kind == INT)
-    g_hash_table_insert (data, GINT_TO_POINTER ((gint) key->number), g_strdup_printf ("%" G_GINT64_FORMAT, value->number));
+  if (name != NULL && number >= 0 && number <= MAX_CLASS)
+    g_hash_table_insert (names, GINT_TO_POINTER ((gint) number), name);
+  else
+    g_free (name);
+}
+
+static void
+add_part (gpointer data, gint64 index, const Item *key, const Item *value)
+{
+  gint64 number = key != NULL ? class_of (key) : index;
+
+  if (key == NULL && value->kind == LIST && value->n_parts == 2)
+    add_name (data, value->number, g_strdup (value->string));
+  else if (key != NULL && key->kind == STRING && number < 0 && value->kind == INT)
+    add_name (data, value->number, name_of (key));      /* {'person': 0} */
+  else
+    add_name (data, number, name_of (value));
+}
+
+static gboolean
+read_names (const char *text, GHashTable *names, Item *item)
+{
+  gboolean done;
+
+  g_hash_table_remove_all (names);
+  *item = (Item) { NOTHING, 0, NULL, 0 };
+  done = read_all (text, item, add_part, names);
+  g_free (item->string);
+  return done;
+}
+
+/* Names with nothing around them, one a line or with commas between; "0: a" gives the number too. */
+static void
+split_names (const char *text, GHashTable *names)
+{
+  g_auto (GStrv) parts = g_strsplit (text, strchr (text, '\n') != NULL ? "\n" : ",", MAX_CLASS + 1);
+
+  for (gint64 i = 0; parts[i] != NULL; i++) {
+    char *name = g_strstrip (parts[i]), *end;
+    gint64 number = g_ascii_strtoll (name, &end, 10);
+
+    if (end > name && *end == ':')
+      name = g_strchug (end + 1);
+    else
+      number = i;
+    add_name (names, number, *name != '\0' ? g_utf8_make_valid (name, -1) : NULL);
+  }
 }
 
 GHashTable *
 literal_names (const char *text)
 {
   g_autoptr (GHashTable) names = g_hash_table_new_full (NULL, NULL, NULL, g_free);
-  Item item = { NOTHING, 0, NULL };
-  gboolean done = read_all (text, &item, add_name, names);
+  g_autofree char *bare = g_strstrip (g_strdup (yolo_text_skip_bom (text)));
+  g_autofree char *list = g_strconcat ("[", bare, "]", NULL), *dict = g_strconcat ("{", bare, "}", NULL);
+  Item item;
 
-  g_free (item.string);
-  return done && (item.kind == DICT || item.kind == LIST) ? g_steal_pointer (&names) : NULL;
+  if (read_names (bare, names, &item) && item.kind != STRING)
+    return item.kind == DICT || item.kind == LIST ? g_steal_pointer (&names) : NULL;
+  if (*bare == '\0' || *bare == '(' || strpbrk (bare, "[]{}") != NULL)
+    return NULL;
+  if (!read_names (list, names, &item) && !read_names (dict, names, &item)) {
+    g_hash_table_remove_all (names);
+    split_names (bare, names);
+  }
+  return g_steal_pointer (&names);
 }
 
 typedef struct {
@@ -229,7 +433,7 @@ typedef struct {
 } Pair;
 
 static void
-add_size (gpointer data, const Item *key, const Item *value)
+add_size (gpointer data, gint64 index, const Item *key, const Item *value)
 {
   Pair *pair = data;
 
@@ -243,11 +447,11 @@ gboolean
 literal_size (const char *text, guint *height, guint *width)
 {
   Pair pair = { {0, 0}, 0, FALSE };
-  Item item = { NOTHING, 0, NULL };
+  Item item = { NOTHING, 0, NULL, 0 };
   gboolean done = read_all (text, &item, add_size, &pair);
 
   if (done && item.kind == INT)
-    add_size (&pair, NULL, &item);
+    add_size (&pair, 0, NULL, &item);
   g_free (item.string);
   if (!done || pair.bad || pair.n == 0 || (item.kind != LIST && item.kind != INT))
     return FALSE;

@@ -1,4 +1,4 @@
-/* Python literals, as Ultralytics writes them into a file's metadata. */
+/* Python literals, as Ultralytics and others write them into a file's metadata. */
 
 #ifndef YOLO_NETWORK_LITERAL_H
 #define YOLO_NETWORK_LITERAL_H
@@ -7,10 +7,13 @@
 
 /**
  * literal_names:
- * @text: "{0: 'person', 1: \"driver's cab\"}" or "['person', 'bicycle']"
+ * @text: "{0: 'person', 1: \"driver's cab\"}", "['person', 'bicycle']", JSON
+ * with numbers in quotes, "OrderedDict([(0, 'person')])", numpy's arrays, or
+ * names with nothing around them, one a line or with commas between
  *
- * Returns: (transfer full): name by class number, or NULL if the text is no
- * such literal; numbers must be 0 to 99999
+ * What of the text is no name of a class 0 to 99999 is left out.
+ *
+ * Returns: (transfer full): name by class number, or NULL if the text is none of these
  */
 GHashTable *literal_names (const char *text);
 

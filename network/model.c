@@ -34,17 +34,42 @@ yolo_model_check_size (const YoloModel *model, guint height, guint width, GError
       MAX_SIZE / model->stride * model->stride, w, h);
 }
 
+/* What the user should know of the names in the file's metadata, or NULL. */
+static char *
+names_problem (const YoloModel *model, GHashTable *names, guint n_found)
+{
+  GString *problem;
+
+  if (names == NULL)
+    return g_strdup ("the names of classes in its metadata are not understood: classes are named by number; "
+        "give the names with label-file");
+  if (n_found == model->n_classes && g_hash_table_size (names) == n_found)
+    return NULL;
+  problem = g_string_new (NULL);
+  g_string_printf (problem, "its metadata name %u of the %u classes", n_found, model->n_classes);
+  if (n_found < model->n_classes)
+    g_string_append (problem, ", the rest is named by number");
+  if (g_hash_table_size (names) > n_found)
+    g_string_append_printf (problem, ", and %u that are not in the network", g_hash_table_size (names) - n_found);
+  g_string_append (problem, "; give the names with label-file if they are wrong");
+  return g_string_free (problem, FALSE);
+}
+
 static void
 read_names (YoloModel *model, const OnnxFile *file)
 {
   const char *text = onnx_metadata (file, "names");
   g_autoptr (GHashTable) names = text != NULL ? literal_names (text) : NULL;
+  guint n_found = 0;
 
   model->names = g_new0 (char *, (gsize) model->n_classes + 1);
   for (guint c = 0; c < model->n_classes; c++) {
     const char *name = names != NULL ? g_hash_table_lookup (names, GUINT_TO_POINTER (c)) : NULL;
     model->names[c] = name != NULL ? g_strdup (name) : g_strdup_printf ("%u", c);
+    n_found += name != NULL;
   }
+  if (text != NULL)
+    model->names_problem = names_problem (model, names, n_found);
 }
 
 /* The size that the file was exported for. */
@@ -229,6 +254,7 @@ yolo_model_unref (YoloModel *public)
   g_free (public->task);
   g_free (public->description);
   g_strfreev (public->names);
+  g_free (public->names_problem);
   if (model->layers != NULL)
     g_array_unref (model->layers);
   g_free (model);

@@ -99,6 +99,7 @@ struct _YoloModel {
   char *description;            /* of the metadata, or NULL */
   guint n_classes;
   char **names;                 /* n_classes strings and NULL; numbers where the file has no names */
+  char *names_problem;          /* why some classes have no name of the file's, to warn with; NULL: all is well */
   guint reg_max;                /* bins of the box distribution (DFL), 16 in all of Ultralytics' */
   guint n_levels;
   YoloHeadLevel levels[YOLO_MAX_LEVELS];        /* by increasing stride */

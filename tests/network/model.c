@@ -135,6 +135,18 @@ test_metadata (void)
   g_autoptr (YoloModel) task = load_micro ("task", NULL);
   g_autoptr (YoloModel) description = load_micro ("description", "\xff");
 
+  g_autoptr (YoloModel) good = load_micro ("names", "{\"0\": \"a\", \"1\": \"b\"}");
+  g_autoptr (YoloModel) beyond = load_micro ("names", "{0: 'a', 7: 'b', -1: 'c'}");
+
+  g_assert_cmpstr (good->names[1], ==, "b");
+  g_assert_null (good->names_problem);
+  g_assert_null (none->names_problem);
+  g_assert_nonnull (strstr (few->names_problem, "name 1 of the 2 classes, the rest is named by number;"));
+  g_assert_nonnull (strstr (many->names_problem, "name 2 of the 2 classes, and 2 that are not in the network;"));
+  g_assert_nonnull (strstr (beyond->names_problem, "1 of the 2 classes, the rest is named by number, and 1 that"));
+  g_assert_nonnull (strstr (broken->names_problem, "not understood"));
+  g_assert_cmpstr (beyond->names[0], ==, "a");
+  g_assert_cmpstr (beyond->names[1], ==, "1");
   g_assert_cmpstr (few->names[0], ==, "0");
   g_assert_cmpstr (few->names[1], ==, "only one");
   g_assert_cmpuint (g_strv_length (many->names), ==, 2);
