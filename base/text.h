@@ -7,6 +7,9 @@
 
 G_BEGIN_DECLS
 
+/* Bytes of a message to show at most: more than the longest that is meant, with two paths in it. */
+#define YOLO_TEXT_MAX_MESSAGE 10000
+
 /**
  * yolo_text_printable:
  * @text: bytes that may come from a file: names of nodes, operators, classes

@@ -1,5 +1,7 @@
 #include "engine/calibrate.h"
 #include "engine/engine-private.h"
+#include "base/text.h"
+#include "network/error.h"
 #include "network/histogram.h"
 
 #include <math.h>
@@ -180,8 +182,8 @@ choose_ranges (YoloCalibrator *calibrator, YoloCalibration *table, GError **erro
     if (histogram == NULL)
       continue;
     if (histogram->bad > 0) {
-      g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FORMAT, "The layer '%s' puts out NaN or infinity on "
-          "this video, which no range holds: the model is damaged, or its training diverged",
+      yolo_network_set_error (error, YOLO_NETWORK_ERROR_FORMAT,
+          "The layer '%s' puts out NaN or infinity on this video, which no range holds: the model is damaged, or its training diverged",
           yolo_model_layer (calibrator->model, i).name);
       return FALSE;
     }
@@ -537,12 +539,15 @@ make_report (const Search *search)
     YoloLayerInfo info = yolo_model_layer (search->calibrator->model, i);
     const YoloLayerCalibration *layer = &table->layers[i];
 
+    g_autofree char *name = NULL;
+
     if (info.conv == NULL)
       continue;
+    name = yolo_text_printable (info.name, 200);
     n++;
     int8 += layer->int8;
     g_string_append_printf (text, "%-6s %10.3g %9.3f %s\n", layer->int8 ? "int8" : "float", layer->error, layer->saved,
-        info.name);
+        name);
   }
   g_string_append_printf (text, "%u of %u convolutions in int8; %.2f %% of the detections change (at most %.2f %%), "
       "on %u of %u frames", int8, n, 100 * table->loss, 100 * table->max_loss, search->calibrator->inputs->len,

@@ -22,6 +22,7 @@
 #include "gst-plugin/yolooutput.h"
 #include "gst-plugin/yolorecord.h"
 #include "gst-plugin/yolowatch.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -140,7 +141,8 @@ post_error (GstYoloExport *self, GError *error)
 
   if (!g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_INTR)) {
     gst_element_message_full (GST_ELEMENT (self), GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, code,
-        g_strdup (error->message), NULL, __FILE__, GST_FUNCTION, __LINE__);
+        yolo_text_printable (error->message, YOLO_TEXT_MAX_MESSAGE), NULL, __FILE__, GST_FUNCTION,
+        __LINE__);
     flow = GST_FLOW_ERROR;
   }
   g_error_free (error);
@@ -152,6 +154,7 @@ post_error (GstYoloExport *self, GError *error)
 static char *
 label_pattern (GstYoloExport *self, const char *location)
 {
+  g_autofree char *shown = yolo_text_printable (location ? location : "", YOLO_TEXT_MAX_MESSAGE);
   g_autofree char *pattern = NULL, *path = NULL;
 
   if (location == NULL || strcmp (location, "-") == 0) {
@@ -166,7 +169,7 @@ label_pattern (GstYoloExport *self, const char *location)
   } else {
     if (g_mkdir_with_parents (location, 0777) < 0) {
       GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE,
-          ("Cannot make the folder \"%s\": %s", location, g_strerror (errno)), (NULL));
+          ("Cannot make the folder \"%s\": %s", shown, g_strerror (errno)), (NULL));
       return NULL;
     }
     pattern = g_build_filename (location, "%06d.txt", NULL);
@@ -175,7 +178,7 @@ label_pattern (GstYoloExport *self, const char *location)
   path = yolo_record_path (pattern, 0);
   if (path == NULL) {
     GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
-        ("The location \"%s\" must hold one %%d (or %%06d) for the number of the frame.", location),
+        ("The location \"%s\" must hold one %%d (or %%06d) for the number of the frame.", shown),
         (NULL));
     return NULL;
   }
@@ -224,8 +227,11 @@ gst_yolo_export_start (GstBaseTransform *trans)
 
   if (open_target (self, location, timeout, &error))
     return TRUE;
-  if (error)
-    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE, ("%s", error->message), (NULL));
+  if (error) {
+    g_autofree char *text = yolo_text_printable (error->message, YOLO_TEXT_MAX_MESSAGE);
+
+    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE, ("%s", text), (NULL));
+  }
   return FALSE;
 }
 

@@ -1,4 +1,5 @@
 #include "gst-plugin/yolocalibrate.h"
+#include "base/text.h"
 
 #include <gio/gio.h>
 
@@ -73,6 +74,7 @@ tell (YoloCalibrate *calibrate, const YoloCalibration *table, const gchar *repor
 {
   const YoloModel *model = yolo_calibrator_model (calibrate->calibrator);
   GstElement *element = calibrate->element;
+  g_autofree gchar *file = yolo_text_printable (calibrate->file, YOLO_TEXT_MAX_MESSAGE);
 
   if (table->frames < calibrate->frames)
     GST_ELEMENT_WARNING (element, STREAM, FAILED, ("the stream had %u frames to calibrate by, not %u "
@@ -83,7 +85,7 @@ tell (YoloCalibrate *calibrate, const YoloCalibration *table, const gchar *repor
   if (table->loss > table->max_loss)
     GST_ELEMENT_WARNING (element, STREAM, FAILED, ("int8 changes %.2f %% of the detections, more than the %.2f %% that "
             "max-loss allows, whichever layers stay in floats", 100 * table->loss, 100 * table->max_loss), (NULL));
-  GST_ELEMENT_INFO (element, STREAM, FAILED, ("%s is written", calibrate->file), ("%s", report));
+  GST_ELEMENT_INFO (element, STREAM, FAILED, ("%s is written", file), ("%s", report));
   gst_element_post_message (element, gst_message_new_element (GST_OBJECT (element),
           gst_structure_new ("yoloinfer-calibration", "file", G_TYPE_STRING, calibrate->file,
               "model", G_TYPE_STRING, model->path, "frames", G_TYPE_UINT, table->frames,
