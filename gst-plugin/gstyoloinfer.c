@@ -49,6 +49,7 @@
 #include "gst-plugin/yolosettings.h"
 #include "gst-plugin/yolovideo.h"
 #include "gst-plugin/yolowatch.h"
+#include "base/text.h"
 #include "engine/engine.h"
 #include "postprocess/letterbox.h"
 
@@ -306,6 +307,7 @@ post_error (GstYoloInfer *self, const GError *error, const gchar *file)
 {
   GQuark domain = GST_LIBRARY_ERROR;
   gint code = GST_LIBRARY_ERROR_FAILED;
+  g_autofree gchar *debug = NULL;
   GStatBuf st;
 
   if (error->domain == GST_LIBRARY_ERROR || error->domain == GST_RESOURCE_ERROR
@@ -350,9 +352,10 @@ post_error (GstYoloInfer *self, const GError *error, const gchar *file)
         break;
     }
   }
+  debug = g_strdup_printf ("model-file %s", file ? file : "not set");
   gst_element_message_full (GST_ELEMENT (self), GST_MESSAGE_ERROR, domain, code,
-      g_strdup (error->message), g_strdup_printf ("model-file %s", file ? file : "not set"),
-      __FILE__, GST_FUNCTION, __LINE__);
+      yolo_text_printable (error->message, YOLO_TEXT_MAX_MESSAGE),
+      yolo_text_printable (debug, YOLO_TEXT_MAX_MESSAGE), __FILE__, GST_FUNCTION, __LINE__);
 }
 
 /* Frames under way */
@@ -1697,14 +1700,17 @@ set_class_ids (GstYoloInfer *self, const gchar *string)
     self->settings.classes = classes;
   }
   GST_OBJECT_UNLOCK (self);
-  if (error)
-    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS, ("%s", error->message),
-        ("class-ids stay as they were"));
+  if (error) {
+    g_autofree gchar *text = yolo_text_printable (error->message, YOLO_TEXT_MAX_MESSAGE);
+
+    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS, ("%s", text), ("class-ids stay as they were"));
+  }
 }
 
 static void
 set_roi (GstYoloInfer *self, const gchar *string)
 {
+  g_autofree gchar *shown = yolo_text_printable (string ? string : "", YOLO_TEXT_MAX_MESSAGE);
   gboolean ok;
   YoloRegion roi;
 
@@ -1721,8 +1727,7 @@ set_roi (GstYoloInfer *self, const gchar *string)
   GST_OBJECT_UNLOCK (self);
   if (!ok)
     GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS,
-        ("roi \"%s\" is none: give x,y,width,height in pixels", string),
-        ("roi stays as it was"));
+        ("roi \"%s\" is none: give x,y,width,height in pixels", shown), ("roi stays as it was"));
 }
 
 static void
@@ -2000,7 +2005,7 @@ install_properties (GObjectClass *klass)
           "ONNX file of a YOLOv8 detect model", NULL, ready));
   g_object_class_install_property (klass, PROP_LABEL_FILE,
       g_param_spec_string ("label-file", "Label file",
-          "Text file with the name of a class on each line (NULL: the model's own names)",
+          "Text file, UTF-8, with the name of a class on each line (NULL: the model's own names)",
           NULL, ready));
   g_object_class_install_property (klass, PROP_DEVICE,
       g_param_spec_enum ("device", "Device", "What the network runs on",
@@ -2049,7 +2054,9 @@ install_properties (GObjectClass *klass)
           DEFAULT_MAX_DETECTIONS, playing));
   g_object_class_install_property (klass, PROP_CLASS_IDS,
       g_param_spec_string ("class-ids", "Class ids",
-          "Classes to find, numbers or names, for instance \"0,2\" or \"person,car\" (NULL: all)",
+          "Classes to find, numbers or names, for instance \"0,2\" or \"person,car\"; as in CSV, a "
+          "name that has a comma or is a number stands in double quotes, with its own quotes "
+          "doubled (NULL: all)",
           NULL, playing));
   g_object_class_install_property (klass, PROP_AGNOSTIC_NMS,
       g_param_spec_boolean ("agnostic-nms", "Agnostic NMS",

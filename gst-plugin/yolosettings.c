@@ -1,6 +1,8 @@
 #include "gst-plugin/yolosettings.h"
-
 #include "base/file.h"
+#include "base/text.h"
+
+#include <string.h>
 
 #define MAX_LABEL_FILE_SIZE (1 << 20)
 
@@ -62,44 +64,123 @@ yolo_settings_parse_size (const gchar *string, const YoloModel *model, guint *wi
   return yolo_model_check_size (model, h, w, error);
 }
 
+/* The next class of a list as CSV has it, RFC 4180: what has a comma or begins
+ * with a quote stands in quotes, with quotes inside doubled. FALSE: the quotes
+ * do not fit. @at comes to stand on a comma or the end. */
+static gboolean
+next_class (const gchar **at, GString *name, gboolean *quoted)
+{
+  const gchar *end;
+
+  while (g_ascii_isspace (**at))
+    (*at)++;
+  g_string_truncate (name, 0);
+  *quoted = **at == '"';
+  if (!*quoted) {
+    g_string_append_len (name, *at, strcspn (*at, ","));
+    *at += name->len;
+    g_string_truncate (name, strlen (g_strchomp (name->str)));
+    return TRUE;
+  }
+  for (end = *at + 1; *end != '\0' && (*end != '"' || end[1] == '"'); end++) {
+    end += *end == '"';
+    g_string_append_c (name, *end);
+  }
+  if (*end != '"')
+    return FALSE;
+  for (end++; g_ascii_isspace (*end); end++);
+  *at = end;
+  return *end == ',' || *end == '\0';
+}
+
+/* Digits alone are a number, unless they are in quotes; all else is a name,
+ * which several classes may have. */
+static gboolean
+choose_class (const gchar *name, gboolean quoted, const GQuark *labels, guint n, guint8 *mask)
+{
+  const GQuark quark = g_quark_try_string (name);
+  gboolean found = FALSE;
+  guint64 id;
+  guint i;
+
+  if (!quoted && *name != '\0' && name[strspn (name, "0123456789")] == '\0') {
+    found = g_ascii_string_to_unsigned (name, 10, 0, n - 1, &id, NULL);
+    if (found)
+      mask[id] = TRUE;
+    return found;
+  }
+  for (i = 0; quark != 0 && i < n; i++) {
+    if (labels[i] == quark)
+      mask[i] = found = TRUE;
+  }
+  return found;
+}
+
+/* As next_class() reads it. */
+static gchar *
+quote_class (GQuark label)
+{
+  g_auto (GStrv) parts = g_strsplit (g_quark_to_string (label), "\"", -1);
+  g_autofree gchar *doubled = g_strjoinv ("\"\"", parts);
+
+  return g_strdup_printf ("\"%s\"", doubled);
+}
+
 gboolean
 yolo_settings_parse_classes (const gchar *string, const YoloModel *model, const GQuark *labels, GBytes **classes,
     GError **error)
 {
   const guint n = model->n_classes;
-  g_auto (GStrv) parts = NULL;
+  g_autoptr (GString) name = g_string_new (NULL);
   g_autofree guint8 *mask = NULL;
-  gchar **part;
+  const gchar *at = string;
+  gboolean quoted;
 
   *classes = NULL;
   if (string == NULL || *string == '\0')
     return TRUE;
 
   mask = g_malloc0 (n);
-  parts = g_strsplit (string, ",", -1);
-  for (part = parts; *part; part++) {
-    const gchar *name = g_strstrip (*part);
-    GQuark quark = g_quark_try_string (name);
-    gboolean found = FALSE;
-    guint64 id;
-    guint i;
-
-    for (i = 0; quark != 0 && i < n; i++) {
-      if (labels[i] == quark)
-        mask[i] = found = TRUE;
+  /* GStreamer takes the quotes off a value that stands in quotes as a whole */
+  if (choose_class (string, FALSE, labels, n, mask))
+    at = "";
+  while (*at != '\0') {
+    at += at > string;          /* the comma */
+    if (!next_class (&at, name, &quoted)) {
+      g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+          "class-ids \"%s\": a quote is not closed, or something other than a comma is behind it; "
+          "a name in quotes has its own quotes doubled", string);
+      return FALSE;
     }
-    if (!found && g_ascii_string_to_unsigned (name, 10, 0, n - 1, &id, NULL))
-      mask[id] = found = TRUE;
-    if (!found) {
+    if (!choose_class (name->str, quoted, labels, n, mask)) {
+      g_autofree gchar *example = quote_class (labels[0]);
+
       g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
           "class-ids \"%s\": \"%s\" is no class of %s; give numbers from 0 to %u or names, "
-          "for instance \"%s\"", string, name, model->path, n - 1,
-          g_quark_to_string (labels[0]));
+          "for instance %s (the quotes are needed where a name has a comma or is a number)",
+          string, name->str, model->path, n - 1, example);
       return FALSE;
     }
   }
   *classes = g_bytes_new_take (g_steal_pointer (&mask), n);
   return TRUE;
+}
+
+/* The names in a label file's text; NULL: it is no text. Takes @text. */
+static gchar **
+split_labels (gchar *text, gsize size, const gchar *file, GError **error)
+{
+  g_autofree gchar *owned = text;
+
+  /* Windows' editors have such a text on offer; in ASCII every second byte is 0 */
+  if (memchr (text, '\0', size) != NULL || g_str_has_prefix (text, "\xff\xfe")
+      || g_str_has_prefix (text, "\xfe\xff")) {
+    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,
+        "label-file %s is no text in UTF-8 (perhaps it is UTF-16): save it as UTF-8, with one name a "
+        "line", file);
+    return NULL;
+  }
+  return g_strsplit (yolo_text_skip_bom (g_strchomp (text)), "\n", -1);
 }
 
 GQuark *
@@ -110,11 +191,15 @@ yolo_settings_load_labels (GstElement *element, const gchar *file, const YoloMod
   g_autoptr (GError) local = NULL;
   GQuark *labels;
   gsize size;
-  guint i, n;
+  guint i, n, n_names = 0;
 
   if (file == NULL || *file == '\0') {
-    if (model->names_problem != NULL)
-      GST_ELEMENT_WARNING (element, RESOURCE, SETTINGS, ("%s: %s", model->path, model->names_problem), (NULL));
+    if (model->names_problem != NULL) {
+      g_autofree gchar *path = yolo_text_printable (model->path, YOLO_TEXT_MAX_MESSAGE);
+
+      GST_ELEMENT_WARNING (element, RESOURCE, SETTINGS, ("%s: %s", path, model->names_problem),
+          (NULL));
+    }
     labels = g_new (GQuark, model->n_classes);
     for (i = 0; i < model->n_classes; i++)
       labels[i] = g_quark_from_string (model->names[i]);
@@ -129,19 +214,26 @@ yolo_settings_load_labels (GstElement *element, const gchar *file, const YoloMod
     return NULL;
   }
 
-  lines = g_strsplit (g_strchomp (text), "\n", -1);
+  lines = split_labels (g_steal_pointer (&text), size, file, error);
+  if (lines == NULL)
+    return NULL;
   n = g_strv_length (lines);
-  if (n != model->n_classes)
-    GST_ELEMENT_WARNING (element, RESOURCE, SETTINGS,
-        ("label-file %s: %u names for %u classes, the rest is %s", file, n, model->n_classes,
-            n < model->n_classes ? "named by number" : "not used"),
-        ("model-file %s", model->path));
   labels = g_new (GQuark, model->n_classes);
-  for (i = 0; i < model->n_classes; i++) {
-    g_autofree gchar *name = i < n ? g_utf8_make_valid (g_strstrip (lines[i]), -1) :
-        g_strdup_printf ("%u", i);
+  for (i = 0; i < MAX (n, model->n_classes); i++) {
+    const gchar *line = i < n ? g_strstrip (lines[i]) : "";
+    g_autofree gchar *name = *line != '\0' ? g_utf8_make_valid (line, -1)
+        : g_strdup_printf ("%u", i);
 
-    labels[i] = g_quark_from_string (name);
+    n_names += *line != '\0';
+    if (i < model->n_classes)
+      labels[i] = g_quark_from_string (name);
+  }
+  if (n != model->n_classes || n_names != n) {
+    g_autofree gchar *path = yolo_text_printable (file, YOLO_TEXT_MAX_MESSAGE);
+
+    GST_ELEMENT_WARNING (element, RESOURCE, SETTINGS,
+        ("label-file %s: %u names for %u classes, the rest is %s", path, n_names, model->n_classes,
+            n > model->n_classes ? "not used" : "named by number"), (NULL));
   }
   return labels;
 }

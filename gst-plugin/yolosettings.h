@@ -25,7 +25,9 @@ gboolean yolo_settings_parse_size (const gchar *string, const YoloModel *model, 
 
 /**
  * yolo_settings_parse_classes:
- * @string: numbers or names, "0,person"
+ * @string: numbers or names, "0,person", as CSV: a name that has a comma, begins
+ * with a quote or is a number stands in quotes, "\"person, walking\",7",
+ * or is all of @string
  * @model: the classes' numbers are its
  * @labels: [n_classes], their names
  * @classes: (out) (transfer full): [n_classes] 0 or 1; NULL for all, of NULL or ""
@@ -36,8 +38,9 @@ gboolean yolo_settings_parse_classes (const gchar *string, const YoloModel *mode
 
 /**
  * yolo_settings_load_labels:
- * @element: posts a warning where the file has more names than the model classes, or less
- * @file: one name a line; NULL or "": the model's own names
+ * @element: posts a warning where the file, or the model, has more names than the model classes,
+ * or less
+ * @file: one name a line, UTF-8; NULL or "": the model's own names
  *
  * Returns: (transfer full): [n_classes]; what the file lacks is named by its number
  */

@@ -1,5 +1,6 @@
 #include "infer-common.h"
 
+#include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
 
@@ -7,6 +8,27 @@ gchar *
 data_path (const gchar *name)
 {
   return g_build_filename (g_getenv ("YOLO_TEST_DATA"), name, NULL);
+}
+
+gchar *
+model_with_names (const gchar *names)
+{
+  static const gchar old[] = "{0: 'alpha', 1: 'beta', 2: 'gamma'}";
+  g_autofree gchar *path = data_path (MODEL), *bytes = NULL;
+  gchar *at, *copy = NULL;
+  gsize size;
+  gint fd = g_file_open_tmp ("named-XXXXXX.onnx", &copy, NULL);
+
+  g_assert_cmpint (fd, >=, 0);
+  g_close (fd, NULL);
+  g_assert_cmpuint (strlen (names), <, sizeof old);
+  g_assert_true (g_file_get_contents (path, &bytes, &size, NULL));
+  for (at = bytes; memcmp (at, old, sizeof old - 1) != 0; at++)
+    g_assert_cmpuint (at - bytes, <, size - sizeof old);
+  memset (at, ' ', sizeof old - 1);
+  memcpy (at, names, strlen (names));
+  g_assert_true (g_file_set_contents (copy, bytes, size, NULL));
+  return copy;
 }
 
 GstElement *

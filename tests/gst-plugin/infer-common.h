@@ -17,6 +17,10 @@
 /* Path of a file of tests/data; free with g_free(). */
 gchar *data_path (const gchar *name);
 
+/* MODEL in a file of its own, to be removed, whose metadata give the classes'
+ * names as this text of at most 35 bytes. */
+gchar *model_with_names (const gchar *names);
+
 /* yoloinfer with MODEL and pairs of property and value as strings, NULL at the
  * end. The element has a bus of its own: element_bus(). Floating. */
 GstElement *infer_new (const gchar *property, ...);

@@ -126,12 +126,24 @@ test_settings (void)
 static void
 test_label_file (void)
 {
+  static const struct { const gchar *bytes; gsize size; } utf16[] = {
+    {"\xff\xfe" "a\0\n\0b\0\n\0c\0\n", 14}, {"\xfe\xff\0a\0\n\0b\0\n\0c\0\n", 14},
+    {"a\0\n\0b\0\n\0c\0\n", 12}, {"\xff\xfe\x60\x4f", 4}, {"a\nb\nc\0", 6},
+  };
+  guint i;
   g_autofree gchar *missing = in_folder ("missing.txt"), *directory = in_folder ("directory");
 
   check_refused ("label-file", missing, "", GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND,
       missing);
   check_refused ("label-file", directory, "", GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ,
       directory);
+  for (i = 0; i < G_N_ELEMENTS (utf16); i++) {
+    g_autofree gchar *path = in_folder ("utf16.txt");
+
+    write_file ("utf16.txt", utf16[i].bytes, utf16[i].size);
+    check_refused ("label-file", path, "", GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,
+        "save it as UTF-8");
+  }
   check_refused ("label-file", "/dev/zero", "", GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ,
       "/dev/zero");
 }

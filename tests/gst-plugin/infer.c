@@ -621,6 +621,74 @@ test_class_ids (void)
   infer_teardown (h);
 }
 
+/* A list as CSV has it. `good`: which classes it chooses of a model with the names `names`; where
+ * there is none, the list is wrong. */
+static void
+test_class_ids_quoted (void)
+{
+  static const struct { const gchar *names, *ids; gboolean good[MODEL_CLASSES]; } table[] = {
+    {"['a, w', 'say \"x\"', '2 x']", "\"a, w\"", {1, 0, 0}},
+    {"['a, w', 'say \"x\"', '2 x']", "a, w", {1, 0, 0}},
+    {"['a, w', 'say \"x\"', '2 x']", " \"a, w\" , say \"x\",2", {1, 1, 1}},
+    {"['a, w', 'say \"x\"', '2 x']", "\"say \"\"x\"\"\"", {0, 1, 0}},
+    {"['a, w', 'say \"x\"', '2 x']", "2 x", {0, 0, 1}},
+    {"['a, w', 'say \"x\"', '2 x']", "a", {0, 0, 0}},
+    {"['a, w', 'say \"x\"', '2 x']", "\"a, w\"2", {0, 0, 0}},
+    {"['a, w', 'say \"x\"', '2 x']", "\"a, w", {0, 0, 0}},
+    {"['a, w', 'say \"x\"', '2 x']", "\"a, w\",", {0, 0, 0}},
+    {"['a', '0', '07']", "0", {1, 0, 0}},
+    {"['a', '0', '07']", "1,\"0\"", {0, 1, 0}},
+    {"['a', '0', '07']", "\"07\"", {0, 0, 1}},
+    {"['a', '0', '07']", "7", {0, 0, 0}},
+    {"['a', '\"q\"', 'a']", "\"\"\"q\"\"\",a", {1, 1, 1}},
+  };
+  guint i, k;
+
+  for (i = 0; i < G_N_ELEMENTS (table); i++) {
+    g_autofree gchar *model = model_with_names (table[i].names);
+    GstElement *element = infer_new (LOW, "model-file", model, "class-ids", "1", NULL);
+    GstHarness *h = infer_harness (element, SMALL);
+    const gboolean *good = table[i].good;
+    const gboolean is_good = good[0] || good[1] || good[2];
+    guint n[MODEL_CLASSES] = { 0 };
+    g_autoptr (GArray) found = NULL;
+    g_autofree gchar *reads = NULL;
+
+    g_test_message ("%s: %s", table[i].names, table[i].ids);
+    g_object_set (element, "class-ids", table[i].ids, NULL);
+    g_object_get (element, "class-ids", &reads, NULL);
+    g_assert_cmpstr (reads, ==, is_good ? table[i].ids : "1");
+    if (!is_good)
+      check_message (element, GST_MESSAGE_WARNING, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+          table[i].ids);
+    found = infer_picture (h, SMALL);
+    for (k = 0; k < found->len; k++)
+      n[g_array_index (found, YoloObject, k).label_id]++;
+    for (k = 0; k < MODEL_CLASSES; k++)
+      g_assert_true ((n[k] > 0) == (is_good ? good[k] : k == 1));
+    assert_no_message (element, GST_MESSAGE_WARNING);
+    infer_teardown (h);
+    g_unlink (model);
+  }
+}
+
+/* The example of the error is right as it stands. */
+static void
+test_class_ids_example (void)
+{
+  g_autofree gchar *model = model_with_names ("['a, \"w\"', 'b', 'c']");
+  GstElement *element = infer_new (LOW, "model-file", model, NULL);
+  GstHarness *h = infer_harness (element, SMALL);
+
+  g_object_set (element, "class-ids", "a", NULL);
+  check_message (element, GST_MESSAGE_WARNING, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+      "for instance \"a, \"\"w\"\"\" ");
+  g_object_set (element, "class-ids", "\"a, \"\"w\"\"\"", NULL);
+  assert_no_message (element, GST_MESSAGE_WARNING);
+  infer_teardown (h);
+  g_unlink (model);
+}
+
 static void
 test_thresholds (void)
 {
@@ -667,6 +735,9 @@ test_labels (void)
     {"a\nb\nc\nd\n", ": 4 names for 3 classes", {"a", "b", "c"}},
     {"", ": 0 names for 3 classes", {"0", "1", "2"}},
     {"a\n\xff\nc", NULL, {"a", "\xef\xbf\xbd", "c"}},
+    {"\xef\xbb\xbf" "alpha\r\n  two words \r\nc\r\n\r\n \n\n", NULL, {"alpha", "two words", "c"}},
+    {"a\n\nc\n", ": 2 names for 3 classes, the rest is named by number", {"a", "1", "c"}},
+    {"\xef\xbb\xbf", ": 0 names for 3 classes", {"0", "1", "2"}},
   };
   g_autofree gchar *file = NULL;
   gint fd = g_file_open_tmp ("labels-XXXXXX", &file, NULL);
@@ -705,6 +776,92 @@ test_labels (void)
     infer_teardown (h);
   }
   g_unlink (file);
+}
+
+/* Names in the metadata that do not fit the classes are a warning, unless a label file gives
+ * better ones. */
+static void
+test_model_names (void)
+{
+  static const struct { const gchar *names, *warning, *first, *last; } table[] = {
+    {"{\"0\": \"a\", \"1\": \"b\", \"2\":\"c\"}", NULL, "a", "c"},
+    {"['a', 'b']", "name 2 of the 3 classes, the rest is named by number", "a", "2"},
+    {"a,b,c,d,e", "name 3 of the 3 classes, and 2 that are not in the network", "a", "c"},
+    {"{0: 'a'", "not understood", "0", "2"},
+  };
+  g_autofree gchar *labels = NULL;
+  gint fd = g_file_open_tmp ("labels-XXXXXX", &labels, NULL);
+  guint i, given;
+
+  g_assert_cmpint (fd, >=, 0);
+  g_close (fd, NULL);
+  g_assert_true (g_file_set_contents (labels, "one\ntwo\nthree\n", -1, NULL));
+  for (i = 0; i < 2 * G_N_ELEMENTS (table); i++) {
+    g_autofree gchar *model = model_with_names (table[i / 2].names);
+    GstElement *element;
+    GstMessage *message;
+    const GValue *names;
+
+    given = i % 2;
+    element = gst_object_ref_sink (infer_new ("model-file", model, "label-file",
+            given ? labels : "", NULL));
+    g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
+        GST_STATE_CHANGE_SUCCESS);
+    if (!given && table[i / 2].warning)
+      check_message (element, GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+          table[i / 2].warning);
+    assert_no_message (element, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
+    gst_element_set_state (element, GST_STATE_READY);
+    g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
+        GST_STATE_CHANGE_SUCCESS);
+    message = pop_message (element, GST_MESSAGE_ELEMENT);
+    names = gst_structure_get_value (gst_message_get_structure (message), "names");
+    g_assert_cmpstr (g_value_get_string (gst_value_array_get_value (names, 0)), ==,
+        given ? "one" : table[i / 2].first);
+    g_assert_cmpstr (g_value_get_string (gst_value_array_get_value (names, 2)), ==,
+        given ? "three" : table[i / 2].last);
+    gst_message_unref (message);
+    infer_free (element);
+    g_unlink (model);
+  }
+  g_unlink (labels);
+}
+
+/* What comes out of files and is told on the bus cannot command a terminal or forge a line. */
+static void
+test_printable (void)
+{
+  g_autofree gchar *model = model_with_names ("['\\x1b[31mred\\nERROR: x','b','c']");
+  GstElement *element = infer_new (LOW, "model-file", model, NULL);
+  GstHarness *h = infer_harness (element, SMALL);
+  gchar *labels = NULL;
+
+  g_object_set (element, "class-ids", "q", NULL);
+  check_message (element, GST_MESSAGE_WARNING, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+      "\\x1b[31mred\\x0aERROR: x");
+  g_object_set (element, "class-ids", "\x1b[31m", NULL);
+  check_message (element, GST_MESSAGE_WARNING, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+      "\\x1b[31m");
+  g_object_set (element, "roi", "\x1b[31m", NULL);
+  check_message (element, GST_MESSAGE_WARNING, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+      "\\x1b[31m");
+  infer_teardown (h);
+
+  g_assert_cmpint (g_close (g_file_open_tmp ("\x1b[31m\n-XXXXXX", &labels, NULL), NULL), ==, TRUE);
+  element = gst_object_ref_sink (infer_new ("label-file", labels, NULL));
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
+      GST_STATE_CHANGE_SUCCESS);
+  check_message (element, GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+      "\\x1b[31m\\x0a-");
+  gst_element_set_state (element, GST_STATE_NULL);
+  g_unlink (labels);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
+      GST_STATE_CHANGE_FAILURE);
+  check_message (element, GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND,
+      "\\x1b[31m\\x0a-");
+  infer_free (element);
+  g_free (labels);
+  g_unlink (model);
 }
 
 static void
@@ -1154,8 +1311,12 @@ main (int argc, char **argv)
   g_test_add_func ("/yoloinfer/stop-under-way", test_stop_under_way);
   g_test_add_func ("/yoloinfer/interval", test_interval);
   g_test_add_func ("/yoloinfer/class-ids", test_class_ids);
+  g_test_add_func ("/yoloinfer/class-ids-quoted", test_class_ids_quoted);
+  g_test_add_func ("/yoloinfer/class-ids-example", test_class_ids_example);
   g_test_add_func ("/yoloinfer/thresholds", test_thresholds);
   g_test_add_func ("/yoloinfer/labels", test_labels);
+  g_test_add_func ("/yoloinfer/model-names", test_model_names);
+  g_test_add_func ("/yoloinfer/printable", test_printable);
   g_test_add_func ("/yoloinfer/model-message", test_model_message);
   g_test_add_func ("/yoloinfer/auto-size", test_auto_size);
   g_test_add_func ("/yoloinfer/stats", test_stats);
