@@ -20,6 +20,7 @@
 #include "gst-plugin/yololabels.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolooutput.h"
+#include "gst-plugin/yoloproperty.h"
 #include "gst-plugin/yolorecord.h"
 #include "gst-plugin/yolowatch.h"
 #include "base/text.h"
@@ -421,15 +422,15 @@ gst_yolo_export_set_property (GObject *object, guint id, const GValue *value, GP
 {
   GstYoloExport *self = GST_YOLO_EXPORT (object);
   Settings *settings = &self->settings;
+  gboolean running;
 
   GST_OBJECT_LOCK (self);
-  if ((id == PROP_FORMAT || id == PROP_LOCATION || id == PROP_WRITE_TIMEOUT)
-      && (self->output || self->labels)) {
-    GST_OBJECT_UNLOCK (self);
-    g_warning ("%s: \"%s\" cannot change while the element runs", GST_ELEMENT_NAME (self),
-        pspec->name);
+  running = self->output || self->labels;
+  GST_OBJECT_UNLOCK (self);
+  if (yolo_property_is_fixed (GST_ELEMENT (self), running, pspec, value))
     return;
-  }
+
+  GST_OBJECT_LOCK (self);
   switch (id) {
     case PROP_FORMAT:
       settings->format = g_value_get_enum (value);

@@ -46,6 +46,7 @@
 #include "gst-plugin/yolods.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolonvmm.h"
+#include "gst-plugin/yoloproperty.h"
 #include "gst-plugin/yolosettings.h"
 #include "gst-plugin/yolovideo.h"
 #include "gst-plugin/yolowatch.h"
@@ -194,7 +195,8 @@ struct _GstYoloInfer {
   guint64 batch_timeout;
   gboolean batching_set, cuda_device_set;       /* by the user, rather than the default */
   Settings settings;
-  gboolean roi_warned;          /* that it had to be clipped */
+  gboolean roi_warned;          /* that it does not lie within the frame */
+  gboolean started;             /* from start to stop, with an engine or not */
 
   /* GstCudaContext that is shared with the neighbours, from READY on; NULL: none
    * is to be had, or the CPU is wanted; object lock */
@@ -216,6 +218,7 @@ struct _GstYoloInfer {
   YoloFrame *surfaces;          /* [YOLO_NVMM_MAX_FRAMES], once there was NVMM */
   GstVideoInfo info;            /* written with the object lock */
   guint since_inferred;         /* frames; 0: the next one is inferred */
+  gboolean had_frame;           /* one that could be looked at, since the start */
   gboolean discont;
 
   /* task */
@@ -635,13 +638,42 @@ start_task (GstYoloInfer *self)
 
 /* Taking a frame */
 
-/* What the network sees of a frame of the buffer: its crop, and of that the roi. */
+#define ROI_OUTSIDE \
+    "roi %d,%d,%d,%d lies outside of the frame: give x,y,width,height in pixels within %dx%d"
+
+/* Once for each roi and caps. */
+static void
+warn_of_roi (GstYoloInfer *self, const YoloRegion *roi, const YoloRegion *region)
+{
+  YoloRegion part = *roi;
+  gboolean warned;
+
+  GST_OBJECT_LOCK (self);
+  warned = self->roi_warned;
+  self->roi_warned = TRUE;
+  GST_OBJECT_UNLOCK (self);
+  if (warned)
+    return;
+  if (yolo_region_intersect (&part, region))
+    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS,
+        ("roi %d,%d,%d,%d reaches out of the frame and is clipped to %d,%d,%d,%d",
+            roi->x, roi->y, roi->width, roi->height,
+            region->x, region->y, region->width, region->height), (NULL));
+  else
+    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS, (ROI_OUTSIDE, roi->x, roi->y, roi->width,
+            roi->height, region->width, region->height),
+        ("the whole frame is looked at until roi or the caps change"));
+}
+
+/* What the network sees of a frame of the buffer: its crop, and of that the
+ * roi. A roi outside of the first frame is a mistake, and an error; one that
+ * has lost its place since, as the video's size changed, must not end the
+ * stream: then all of the frame is looked at. */
 static gboolean
 visible_region (GstYoloInfer *self, Frame *frame, gint width, gint height, const YoloRegion *roi, YoloRegion *region)
 {
   const GstVideoCropMeta *crop =
       self->memory == MEMORY_NVMM ? NULL : gst_buffer_get_video_crop_meta (frame->buffer);
-  gboolean warned;
   YoloRegion part;
 
   *region = (YoloRegion) { 0, 0, width, height };
@@ -660,24 +692,13 @@ visible_region (GstYoloInfer *self, Frame *frame, gint width, gint height, const
   if (roi->width == 0)
     return TRUE;
 
-  part = *region;
-  if (!yolo_region_intersect (region, roi)) {
-    GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
-        ("roi %d,%d,%d,%d lies outside of the frame: give x,y,width,height in pixels within "
-            "%dx%d", roi->x, roi->y, roi->width, roi->height, part.width, part.height), (NULL));
+  if (!yolo_region_intersect (region, roi) && !self->had_frame) {
+    GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS, (ROI_OUTSIDE, roi->x, roi->y, roi->width,
+            roi->height, region->width, region->height), (NULL));
     return FALSE;
   }
-  if (memcmp (region, roi, sizeof (YoloRegion)) != 0) {
-    GST_OBJECT_LOCK (self);
-    warned = self->roi_warned;
-    self->roi_warned = TRUE;
-    GST_OBJECT_UNLOCK (self);
-    if (!warned)
-      GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS,
-          ("roi %d,%d,%d,%d reaches out of the frame and is clipped to %d,%d,%d,%d",
-              roi->x, roi->y, roi->width, roi->height,
-              region->x, region->y, region->width, region->height), (NULL));
-  }
+  if (memcmp (region, roi, sizeof (YoloRegion)) != 0)
+    warn_of_roi (self, roi, region);
   return TRUE;
 }
 
@@ -861,6 +882,7 @@ take_buffer (GstYoloInfer *self, Frame *frame, GstBuffer *buffer)
   frame->repeat = settings.repeat;
   if (frame->inferred && !make_parts (self, frame, &settings))
     ret = GST_FLOW_ERROR;
+  self->had_frame |= frame->inferred && ret == GST_FLOW_OK;
   n = frame->parts->len;
   if (self->calibration && ret == GST_FLOW_OK && !calibrate_by (self, frame))
     ret = GST_FLOW_ERROR;
@@ -1528,8 +1550,12 @@ gst_yolo_infer_start (GstBaseTransform *trans)
   self->n_samples = 0;
   self->last_width = self->last_height = 0;
   g_mutex_unlock (&self->lock);
+  GST_OBJECT_LOCK (self);
+  self->started = TRUE;
+  GST_OBJECT_UNLOCK (self);
   gst_video_info_init (&self->info);
   self->since_inferred = 0;
+  self->had_frame = FALSE;
   self->discont = FALSE;
 
   settle_context (self);        /* properties may have changed since READY */
@@ -1546,6 +1572,7 @@ gst_yolo_infer_start (GstBaseTransform *trans)
     g_autofree gchar *file = NULL;
 
     GST_OBJECT_LOCK (self);
+    self->started = FALSE;
     file = g_strdup (self->model_file);
     GST_OBJECT_UNLOCK (self);
     post_error (self, error, file);
@@ -1565,6 +1592,9 @@ gst_yolo_infer_stop (GstBaseTransform *trans)
   drop_frames (self);
   free_spare (self);
   unload (self);
+  GST_OBJECT_LOCK (self);
+  self->started = FALSE;
+  GST_OBJECT_UNLOCK (self);
   return TRUE;
 }
 
@@ -1707,27 +1737,35 @@ set_class_ids (GstYoloInfer *self, const gchar *string)
   }
 }
 
+/* While the element runs, a roi that is none or shows nothing of the frames
+ * changes nothing; before the start it is kept for the error. */
 static void
 set_roi (GstYoloInfer *self, const gchar *string)
 {
   g_autofree gchar *shown = yolo_text_printable (string ? string : "", YOLO_TEXT_MAX_MESSAGE);
-  gboolean ok;
-  YoloRegion roi;
+  YoloRegion roi, frame = { 0 };
+  gboolean parsed, outside;
 
+  parsed = yolo_region_parse (string, &roi);
   GST_OBJECT_LOCK (self);
-  ok = yolo_region_parse (string, &roi);
-  /* before the start, a wrong one is kept for the error */
-  if (ok || self->engine == NULL) {
+  frame.width = GST_VIDEO_INFO_WIDTH (&self->info);
+  frame.height = GST_VIDEO_INFO_HEIGHT (&self->info);
+  outside = self->started && frame.width > 0 && roi.width > 0
+      && !yolo_region_intersect (&(YoloRegion) { roi.x, roi.y, roi.width, roi.height }, &frame);
+  if (!self->started || (parsed && !outside)) {
     g_free (self->roi);
     self->roi = g_strdup (string);
     self->settings.roi = roi;
     self->roi_warned = FALSE;
-    ok = TRUE;
+    parsed = TRUE;
   }
   GST_OBJECT_UNLOCK (self);
-  if (!ok)
+  if (!parsed)
     GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS,
         ("roi \"%s\" is none: give x,y,width,height in pixels", shown), ("roi stays as it was"));
+  else if (outside)
+    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS, (ROI_OUTSIDE, roi.x, roi.y, roi.width,
+            roi.height, frame.width, frame.height), ("roi stays as it was"));
 }
 
 static void
@@ -1755,7 +1793,13 @@ static void
 gst_yolo_infer_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   GstYoloInfer *self = GST_YOLO_INFER (object);
+  gboolean started;
 
+  GST_OBJECT_LOCK (self);
+  started = self->started;
+  GST_OBJECT_UNLOCK (self);
+  if (yolo_property_is_fixed (GST_ELEMENT (self), started, pspec, value))
+    return;
   if (id == PROP_CLASS_IDS) {
     set_class_ids (self, g_value_get_string (value));
     return;

@@ -299,8 +299,8 @@ test_roi_outside (void)
   GstElement *element = infer_new (LOW, "roi", "100,50,1000,1000", NULL);
   GstHarness *h = infer_harness (element, SMALL);
   g_autoptr (GArray) clipped = infer_picture (h, SMALL);
-  g_autoptr (GArray) same = NULL, again = NULL;
-  GstVideoInfo info;
+  g_autoptr (GArray) same = NULL, again = NULL, kept = NULL;
+  g_autofree gchar *roi = NULL;
 
   check_message (element, GST_MESSAGE_WARNING, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
       "clipped to 100,50,28,46");
@@ -316,11 +316,115 @@ test_roi_outside (void)
   check_message (element, GST_MESSAGE_WARNING, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
       "1,2,3");
 
+  /* nor does what shows nothing of the frames */
   g_object_set (element, "roi", "128,0,10,10", NULL);
-  make_info (SMALL, &info);
+  check_message (element, GST_MESSAGE_WARNING, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+      "roi 128,0,10,10 lies outside of the frame: give x,y,width,height in pixels within 128x96");
+  g_object_get (element, "roi", &roi, NULL);
+  g_assert_cmpstr (roi, ==, "100,50,28,46");
+  kept = infer_picture (h, SMALL);
+  g_assert_cmpuint (assert_same_detections (kept, same, 0, 0, 0, 0), >, 0);
+  assert_no_message (element, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
+  infer_teardown (h);
+}
+
+/* At the start it is an error; frames that become smaller are looked at as a
+ * whole, with a warning, until they have grown again. */
+static void
+test_roi_and_caps (void)
+{
+  static const gchar tiny[] = "video/x-raw,format=RGB,width=64,height=48,framerate=25/1";
+  GstElement *element = infer_new (LOW, "roi", "64,48,64,48", NULL);
+  GstHarness *h = infer_harness (element, tiny);
+  g_autoptr (GArray) before = NULL, small = NULL, all = NULL, after = NULL;
+  g_autofree gchar *roi = NULL;
+  GstVideoInfo info;
+
+  make_info (tiny, &info);
   g_assert_cmpint (gst_harness_push (h, make_picture (&info)), ==, GST_FLOW_ERROR);
   check_message (element, GST_MESSAGE_ERROR, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
-      "outside");
+      "roi 64,48,64,48 lies outside of the frame: give x,y,width,height in pixels within 64x48");
+
+  gst_harness_set_src_caps_str (h, SMALL);
+  before = infer_picture (h, SMALL);
+  gst_harness_set_src_caps_str (h, tiny);
+  small = infer_picture (h, tiny);
+  check_message (element, GST_MESSAGE_WARNING, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+      "within 64x48");
+  g_array_unref (infer_picture (h, tiny));
+  assert_no_message (element, GST_MESSAGE_WARNING);
+  g_object_get (element, "roi", &roi, NULL);
+  g_assert_cmpstr (roi, ==, "64,48,64,48");
+  gst_harness_set_src_caps_str (h, SMALL);
+  after = infer_picture (h, SMALL);
+  g_assert_cmpuint (assert_same_detections (before, after, 0, 0, 0, 0), >, 0);
+
+  g_object_set (element, "roi", "", NULL);
+  gst_harness_set_src_caps_str (h, tiny);
+  all = infer_picture (h, tiny);
+  g_assert_cmpuint (assert_same_detections (small, all, 0, 0, 0, 0), >, 0);
+  assert_no_message (element, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
+  infer_teardown (h);
+}
+
+/* Another value than the property has. */
+static void
+change_value (GParamSpec *pspec, GValue *value)
+{
+  if (G_IS_PARAM_SPEC_STRING (pspec))
+    g_value_set_string (value, "/another");
+  else if (G_IS_PARAM_SPEC_UINT (pspec))
+    g_value_set_uint (value, g_value_get_uint (value) + 1);
+  else if (G_IS_PARAM_SPEC_DOUBLE (pspec))
+    g_value_set_double (value, g_value_get_double (value) / 2);
+  else if (G_IS_PARAM_SPEC_ENUM (pspec))
+    g_value_set_enum (value, g_value_get_enum (value) == 1 ? 2 : 1);
+  else
+    g_error ("%s: of no known type", pspec->name);
+}
+
+/* What is read at the start only says so when it is set later, and stays. */
+static void
+test_fixed_properties (void)
+{
+  GstElement *element = infer_new (LOW, "device", "cpu", NULL);
+  GstHarness *h = infer_harness (element, SMALL);
+  GObject *object = G_OBJECT (element);
+  g_autofree GParamSpec **pspecs = NULL;
+  guint n, i, fixed = 0;
+
+  pspecs = g_object_class_list_properties (G_OBJECT_GET_CLASS (element), &n);
+  for (i = 0; i < n; i++) {
+    g_auto (GValue) old = G_VALUE_INIT, other = G_VALUE_INIT, now = G_VALUE_INIT;
+
+    if (pspecs[i]->owner_type != G_OBJECT_TYPE (element)
+        || !(pspecs[i]->flags & GST_PARAM_MUTABLE_READY))
+      continue;
+    fixed++;
+    g_value_init (&old, pspecs[i]->value_type);
+    g_value_init (&other, pspecs[i]->value_type);
+    g_value_init (&now, pspecs[i]->value_type);
+    g_object_get_property (object, pspecs[i]->name, &old);
+    g_value_copy (&old, &other);
+    g_object_set_property (object, pspecs[i]->name, &old);
+    assert_no_message (element, GST_MESSAGE_WARNING);
+
+    change_value (pspecs[i], &other);
+    g_object_set_property (object, pspecs[i]->name, &other);
+    check_message (element, GST_MESSAGE_WARNING, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+        pspecs[i]->name);
+    g_object_get_property (object, pspecs[i]->name, &now);
+    g_assert_cmpint (g_param_values_cmp (pspecs[i], &now, &old), ==, 0);
+  }
+  g_assert_cmpuint (fixed, >, 10);
+  g_array_unref (infer_picture (h, SMALL));
+
+  gst_element_set_state (element, GST_STATE_READY);
+  g_object_set (element, "model-file", "/another", NULL);
+  assert_no_message (element, GST_MESSAGE_WARNING);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
+  g_object_set (element, "model-file", "/yet/another", NULL);
+  assert_no_message (element, GST_MESSAGE_WARNING);
   infer_teardown (h);
 }
 
@@ -1303,6 +1407,8 @@ main (int argc, char **argv)
   g_test_add_func ("/yoloinfer/parts", test_parts);
   g_test_add_func ("/yoloinfer/video-meta-size", test_video_meta_size);
   g_test_add_func ("/yoloinfer/roi-outside", test_roi_outside);
+  g_test_add_func ("/yoloinfer/roi-and-caps", test_roi_and_caps);
+  g_test_add_func ("/yoloinfer/fixed-properties", test_fixed_properties);
   g_test_add_func ("/yoloinfer/shared-buffer", test_shared_buffer);
   g_test_add_func ("/yoloinfer/no-pts", test_no_pts);
   g_test_add_func ("/yoloinfer/order", test_order);

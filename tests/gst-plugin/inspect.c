@@ -15,6 +15,8 @@ static void
 check_property (GObject *object, GParamSpec *pspec)
 {
   const gchar *blurb = g_param_spec_get_blurb (pspec);
+  const gint mutable = pspec->flags
+      & (GST_PARAM_MUTABLE_READY | GST_PARAM_MUTABLE_PAUSED | GST_PARAM_MUTABLE_PLAYING);
   g_auto (GValue) value = G_VALUE_INIT;
 
   g_test_message ("%s: %s", pspec->name, blurb);
@@ -24,6 +26,9 @@ check_property (GObject *object, GParamSpec *pspec)
   g_assert_cmpint (strlen (g_param_spec_get_nick (pspec)), >, 2);
   g_assert_true (g_ascii_isupper (*g_param_spec_get_nick (pspec)));
   g_assert_true (pspec->flags & G_PARAM_READABLE);
+  /* what can be set says when */
+  g_assert_cmpint (mutable == GST_PARAM_MUTABLE_READY || mutable == GST_PARAM_MUTABLE_PLAYING, ==,
+      (pspec->flags & G_PARAM_WRITABLE) != 0);
 
   /* a new object's value is the default that is shown */
   g_value_init (&value, pspec->value_type);
