@@ -1491,6 +1491,8 @@ load (GstYoloInfer *self, GstObject *context, GError **error)
     self->engine_context = gst_object_ref (context);
   GST_OBJECT_UNLOCK (self);
   self->model = yolo_engine_model (engine);
+  if (self->model->calibration_problem != NULL)
+    GST_ELEMENT_WARNING (self, STREAM, FORMAT, ("%s", self->model->calibration_problem), (NULL));
 
   self->auto_size = input_size != NULL && g_ascii_strcasecmp (input_size, "auto") == 0;
   if (!yolo_settings_parse_size (self->auto_size ? NULL : input_size, self->model, &self->net_width,

@@ -1,5 +1,6 @@
 #include "network/calibration.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "network/error.h"
 #include "network/int8.h"
 
@@ -12,6 +13,10 @@
 #define VERSION "yolo-calibration 1"
 #define MAX_SIZE (16 << 20)     /* bytes of a table */
 #define FORMAT YOLO_NETWORK_ERROR_FORMAT
+/* Networks are trained in mixed precision, whose fp16 ends at 65504, and no map of theirs comes
+ * near the first; a map within the second is nothing next to the biases of the layer behind. */
+#define MAX_SANE_RANGE 1e6f
+#define MIN_SANE_RANGE 1e-6f
 
 static const char *const methods[] = { "mse", "percentile", "min-max" };
 
@@ -39,6 +44,7 @@ yolo_calibration_free (YoloCalibration *calibration)
     return;
   g_free (calibration->sha256);
   g_free (calibration->layers);
+  g_free (calibration->problem);
   g_free (calibration);
 }
 
@@ -57,6 +63,9 @@ append_number (GString *text, double number)
 {
   char buffer[G_ASCII_DTOSTR_BUF_SIZE];
 
+  /* what read_number() would refuse */
+  if (fabs (number) < G_MINFLOAT)
+    number = 0;
   g_string_append_printf (text, " %s", g_ascii_formatd (buffer, sizeof buffer, "%.9g", number));
 }
 
@@ -159,11 +168,17 @@ bad_line (const Parser *parser, GError **error, const char *format, ...)
 static gboolean
 read_number (const Parser *parser, const char *text, float *number, GError **error)
 {
+  /* strtod() knows hexadecimal, infinity and NaN too */
+  gboolean decimal = text[strspn (text, "+-.0123456789eE")] == '\0';
   char *end;
-  double value = g_ascii_strtod (text, &end);
+  double value;
 
-  if (*text == '\0' || *end != '\0' || !isfinite (value) || fabs (value) > G_MAXFLOAT)
-    return bad_line (parser, error, "'%.40s' is no number", text);
+  errno = 0;
+  value = g_ascii_strtod (text, &end);
+  if (!decimal || *text == '\0' || *end != '\0')
+    return bad_line (parser, error, "'%.40s' is no number in decimal", text);
+  if (errno == ERANGE || fabs (value) > G_MAXFLOAT || (value != 0 && fabs (value) < G_MINFLOAT))
+    return bad_line (parser, error, "'%.40s' is no number that 32 bits hold in full", text);
   *number = (float) value;
   return TRUE;
 }
@@ -193,6 +208,24 @@ read_layer (Parser *parser, char **words, YoloLayerCalibration **layer, YoloLaye
   return TRUE;
 }
 
+/* Such a range can be right, of a layer that has died, but most likely somebody has edited the
+ * table. */
+static void
+warn_of_range (const Parser *parser, const YoloLayerCalibration *layer, char **words)
+{
+  YoloCalibration *calibration = parser->calibration;
+  g_autofree char *what = NULL;
+
+  if (calibration->problem != NULL
+      || (layer->low >= -MAX_SANE_RANGE && layer->high <= MAX_SANE_RANGE
+          && layer->high - layer->low >= MIN_SANE_RANGE))
+    return;
+  what = g_strdup_printf ("%s:%u: layer %s ranges from %s to %s, which is hardly right: int8 may "
+      "find little; calibrate again if detections are missing", parser->name, parser->number,
+      words[1], words[2], words[3]);
+  calibration->problem = yolo_text_printable (what, YOLO_TEXT_MAX_MESSAGE);
+}
+
 static gboolean
 read_range (Parser *parser, char **words, GError **error)
 {
@@ -205,6 +238,7 @@ read_range (Parser *parser, char **words, GError **error)
   /* the width of the range is divided by 255 and divides: neither may vanish or overflow */
   if (layer->low > 0 || layer->high < 0 || !(layer->high - layer->low > 1e-30f) || !isfinite (layer->high - layer->low))
     return bad_line (parser, error, "%s to %s is no range around 0", words[2], words[3]);
+  warn_of_range (parser, layer, words);
   if (!info.ranged || layer->known)
     return bad_line (parser, error, layer->known ? "a second range of layer %s" : "layer %s has no range", words[1]);
   layer->known = TRUE;
@@ -308,13 +342,15 @@ read_end (Parser *parser, char **words, GError **error)
 
 static const struct {
   const char *word;
-  guint n_words;                /* at least; a name comes behind */
+  guint n_words;
+  gboolean named;               /* a name may come behind them, for people */
     gboolean (*read) (Parser *parser, char **words, GError **error);
 } lines[] = {
-  {"model", 2, read_model}, {"method", 2, read_method}, {"frames", 2, read_frames}, {"detections", 2, read_detections},
-  {"input", 2, read_input},
-  {"max-loss", 2, read_max_loss}, {"loss", 2, read_loss}, {"layers", 2, read_layers}, {"range", 4, read_range},
-  {"conv", 5, read_conv}, {"end", 1, read_end},
+  {"model", 2, FALSE, read_model}, {"method", 2, FALSE, read_method},
+  {"frames", 2, FALSE, read_frames}, {"detections", 2, FALSE, read_detections},
+  {"input", 2, FALSE, read_input}, {"max-loss", 2, FALSE, read_max_loss},
+  {"loss", 2, FALSE, read_loss}, {"layers", 2, FALSE, read_layers},
+  {"range", 4, TRUE, read_range}, {"conv", 5, TRUE, read_conv}, {"end", 1, FALSE, read_end},
 };
 
 static gboolean
@@ -331,6 +367,8 @@ read_line (Parser *parser, const char *line, GError **error)
       continue;
     if (g_strv_length (words) < lines[i].n_words)
       return bad_line (parser, error, "'%.80s' is cut short", line);
+    if (words[lines[i].n_words] != NULL && (!lines[i].named || words[lines[i].n_words + 1] != NULL))
+      return bad_line (parser, error, "'%.80s' is too long", line);
     return lines[i].read (parser, words, error);
   }
   return bad_line (parser, error, "'%.40s' is not understood", words[0]);

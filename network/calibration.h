@@ -35,6 +35,7 @@ typedef struct {
   float max_loss, loss;         /* share of detections changed: asked for, measured */
   guint n_layers;
   YoloLayerCalibration *layers;
+  char *problem;                /* a range of the file that is hardly right, to warn of; or NULL */
 } YoloCalibration;
 
 /* (transfer full): empty, of the model's hash and number of layers. */
@@ -63,7 +64,7 @@ gboolean yolo_calibration_save (const YoloCalibration *calibration, const YoloMo
  *
  * Returns: (transfer full): the table, or NULL with @error: FILE, or FORMAT
  * naming the line: another model's, truncated, of an unknown version, with
- * ranges that are none
+ * numbers that are not decimal, not finite or denormal, with ranges that are none
  */
 YoloCalibration *yolo_calibration_load (const char *path, const YoloModel *model, GError **error);
 

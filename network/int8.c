@@ -601,6 +601,7 @@ yolo_model_to_int8 (YoloModel *public, const YoloCalibration *calibration, YoloI
   model = g_new0 (Model, 1);
   model->public = *public;
   model->public.int8 = TRUE;
+  model->public.calibration_problem = calibration != NULL ? g_strdup (calibration->problem) : NULL;
   model->ref = 1;
   model->base = (Model *) yolo_model_ref (public);
   model->head = base->head;

@@ -246,6 +246,7 @@ yolo_model_unref (YoloModel *public)
     g_array_unref (model->layers);
     g_ptr_array_unref (model->owned);
     yolo_model_unref (&model->base->public);
+    g_free (public->calibration_problem);
     g_free (model);
     return;
   }

@@ -109,6 +109,7 @@ struct _YoloModel {
   double macs;                  /* multiply-adds per image at height x width */
   gboolean quantized;           /* the file says itself what runs in 8 bits (QuantizeLinear around convolutions) */
   gboolean int8;                /* made by yolo_model_to_int8() */
+  char *calibration_problem;    /* of its table, to warn with; NULL: all is well */
   /* Of an int8 model that runs as its file says, and decodes so; NULL elsewhere. */
   const YoloBoxRounding *box_rounding;
 };

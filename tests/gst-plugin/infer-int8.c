@@ -160,6 +160,9 @@ static void
 test_tables (void)
 {
   g_autofree gchar *path = calibrate ("good.int8"), *bad = in_folder ("bad.int8"), *text = NULL, *other = NULL;
+  g_autofree gchar *edited = NULL;
+  const gchar *range;
+  GstHarness *h;
   gsize size;
 
   check_refused ("", GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS, "calibrate=");
@@ -174,6 +177,18 @@ test_tables (void)
   check_refused (bad, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "another model");
   g_assert_true (g_file_set_contents (bad, "\177ELF", 4, NULL));
   check_refused (bad, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "no calibration table");
+
+  /* an edited range is told, and used */
+  range = strstr (text, "\nrange ") + 7;
+  edited = g_strdup_printf ("%.*s -1 1e9\n%s", (gint) (strchr (range, ' ') - text), text,
+      strchr (range, '\n') + 1);
+  g_assert_true (g_file_set_contents (bad, edited, -1, NULL));
+  h = infer_harness (infer_new ("precision", "int8", "calibration-file", bad, NULL), CAPS);
+  check_message (h->element, GST_MESSAGE_WARNING, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "ranges from -1 to 1e9");
+  g_array_unref (infer_picture (h, CAPS));
+  assert_no_message (h->element, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
+  infer_teardown (h);
 }
 
 /* Stopped while the table is made, and before the stream has ended. */

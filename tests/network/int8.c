@@ -5,6 +5,7 @@
 #include "network/plan.h"
 
 #include <glib/gstdio.h>
+#include <locale.h>
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -115,7 +116,20 @@ test_edited (void)
     { "loss 0.0078125", "loss nan", "no number" },
     { "layers ", "layers 1", "but the model has" },
     { "range 1 -0.25", "range 1 0.25", "no range around 0" },
-    { "range 1 -0.25", "range 1 1e99", "no number" },
+    { "range 1 -0.25", "range 1 1e99", "no number that 32 bits hold" },
+    { "range 1 -0.25", "range 1 -0x1p-2", "table.int8:13: '-0x1p-2' is no number in decimal" },
+    { "range 1 -0.25", "range 1 -inf", "'-inf' is no number in decimal" },
+    { "range 1 -0.25", "range 1 nan", "'nan' is no number in decimal" },
+    { "range 1 -0.25", "range 1 -0,25", "'-0,25' is no number in decimal" },
+    { "range 1 -0.25", "range 1 -0.25x", "'-0.25x' is no number in decimal" },
+    { "range 1 -0.25", "range 1 -", "'-' is no number in decimal" },
+    { "range 1 -0.25", "range 1 -1e-40", "'-1e-40' is no number that 32 bits hold" },
+    { "range 1 -0.25", "range 1 -1e-999", "'-1e-999' is no number that 32 bits hold" },
+    { "range 1 -0.25 1.33333337", "range 1 0.5 -0.5", "no range around 0" },
+    { "frames 12", "frames 12 13", "'frames 12 13' is too long" },
+    { "frames 12", "frames 0x12", "no number from" },
+    { "range 1 -0.25 1.33333337", "range 1 -0.25 1.33333337 0", "is too long" },
+    { "end\n", "end of it\n", "is too long" },
     { "range 1 -0.25 1.33333337", "range 1 0 0", "no range around 0" },
     { "range 1 ", "range 2 ", "range" },
     { "range 1 ", "range 4000000000 ", "no number from" },
@@ -144,6 +158,55 @@ test_edited (void)
   check_refused (model, "", 0, "version");
   zeros[strlen (text) / 2] = '\0';
   check_refused (model, zeros, strlen (text), "table.int8");
+}
+
+/* Ranges that can be, but hardly are, are told with their line, and used. */
+static void
+test_absurd (void)
+{
+  static const struct { float low, high; gboolean problem; } ranges[] = {
+    { -0.25, 4, FALSE }, { -1e6, 1e6, FALSE }, { 0, 1.1e6, TRUE }, { -3e38, 0, TRUE },
+    { -0.25, 1e30, TRUE }, { 0, 1e-5, FALSE }, { -4e-7, 4e-7, TRUE },
+  };
+  g_autoptr (YoloModel) model = load ("v8n.onnx");
+
+  for (guint i = 0; i < G_N_ELEMENTS (ranges); i++) {
+    g_autoptr (YoloCalibration) table = make_table (model), again = NULL;
+    g_autoptr (YoloModel) int8 = NULL;
+    g_autoptr (GError) error = NULL;
+    g_autofree char *text = NULL;
+
+    table->layers[1].low = ranges[i].low;
+    table->layers[1].high = ranges[i].high;
+    text = table_text (table, model);
+    again = yolo_calibration_parse (text, strlen (text), "ta\033ble", model, &error);
+    g_assert_no_error (error);
+    g_assert_cmpfloat (again->layers[1].low, ==, ranges[i].low);
+    g_assert_cmpfloat (again->layers[1].high, ==, ranges[i].high);
+    g_assert_true ((again->problem != NULL) == ranges[i].problem);
+    int8 = yolo_model_to_int8 (model, again, YOLO_INT8_ASYMMETRIC, &error);
+    g_assert_no_error (error);
+    g_assert_cmpstr (int8->calibration_problem, ==, again->problem);
+    if (again->problem != NULL)
+      g_assert_true (g_str_has_prefix (again->problem, "ta\\x1bble:13: layer 1 ranges from "));
+  }
+}
+
+/* Numbers are written and read with a point, whatever the user's language has. */
+static void
+test_locale (void)
+{
+  static const char *const commas[] = { "de_DE.UTF-8", "fr_FR.UTF-8", "ru_RU.UTF-8", "de_DE" };
+  const char *found = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (commas) && found == NULL; i++)
+    found = setlocale (LC_NUMERIC, commas[i]);
+  if (found == NULL) {
+    g_test_skip ("no locale with a decimal comma is installed");
+    return;
+  }
+  test_round_trip ();
+  setlocale (LC_NUMERIC, "C");
 }
 
 static void
@@ -407,6 +470,8 @@ main (int argc, char **argv)
   g_test_add_func ("/network/int8/table/round-trip", test_round_trip);
   g_test_add_func ("/network/int8/table/truncated", test_truncated);
   g_test_add_func ("/network/int8/table/edited", test_edited);
+  g_test_add_func ("/network/int8/table/absurd", test_absurd);
+  g_test_add_func ("/network/int8/table/locale", test_locale);
   g_test_add_func ("/network/int8/table/files", test_files);
   g_test_add_func ("/network/int8/missing-range", test_missing_range);
   g_test_add_func ("/network/int8/all", test_all_int8);
