@@ -296,6 +296,9 @@ has_ink (const YoloMask *mask)
 static void
 test_text (void)
 {
+  static const gunichar odd[] = {
+    0xad, 0x200b, 0x200d, 0x2028, 0x2029, 0x202e, 0x2066, 0xfeff, 0xfffe, 0xe000, 0xe0001, 0x10ffff,
+  };
   g_autoptr (YoloText) text = yolo_text_new ();
   g_autofree gchar *huge = g_strnfill (100000, 'W');
   const YoloGlyphs *glyphs;
@@ -325,6 +328,18 @@ test_text (void)
   g_assert_true (has_ink (&yolo_text_get (text, "\xff\xfe broken")->mask));
   g_assert_true (has_ink (&yolo_text_get (text, "a\nb\tc")->mask));
   g_assert_cmpint (yolo_text_get (text, "a\nb\tc")->mask.height, <, 40);
+  /* controls, ends of lines and paragraphs, turns of direction: on one line, whatever they do */
+  for (i = 1; i < 0xa0 + (gint) G_N_ELEMENTS (odd); i++) {
+    const gunichar character = i < 0xa0 ? (gunichar) i : odd[i - 0xa0];
+    gchar buffer[7] = { 0 };
+    g_autofree gchar *string = NULL;
+
+    g_unichar_to_utf8 (character, buffer);
+    string = g_strdup_printf ("a%sb%s", buffer, buffer);
+    g_assert_true (has_ink (&yolo_text_get (text, string)->mask));
+    g_assert_cmpint (yolo_text_get (text, string)->mask.width, <=, 300);
+    g_assert_cmpint (yolo_text_get (text, string)->mask.height, <, 40);
+  }
 
   /* ever new strings do not grow it for ever */
   yolo_text_set_font (text, "Sans", 100, 4000);

@@ -403,6 +403,35 @@ test_coco (void)
   teardown (&f);
 }
 
+/* Names with any character that commands a terminal or that JSON does not take as it is. */
+static void
+test_controls (void)
+{
+  g_autoptr (GString) name = g_string_new (NULL), line = g_string_new (NULL);
+  g_autoptr (JsonNode) node = NULL;
+  YoloObject one = object (20, 1, "", -1);
+  const YoloRecord record = { WIDTH, HEIGHT, &one, 1, 0, 0, "\x1f", "\xc2\x9b" };
+  JsonObject *o;
+  guint i;
+
+  for (i = 1; i < 0xa1; i++)
+    g_string_append_unichar (name, i);
+  g_string_append (name, "\xe2\x80\xa8\xe2\x80\xae\xef\xbb\xbf 犬");
+  one.label = g_quark_from_string (name->str);
+  g_assert_cmpint (yolo_record_json_line (&record, line), ==, 1);
+  for (i = 0; i < line->len - 1; i++)
+    g_assert_true ((guchar) line->str[i] >= 0x20 && line->str[i] != 0x7f);
+  g_assert_null (strstr (line->str, "\xc2\x9b"));
+  g_assert_null (strstr (line->str, "\xe2\x80\xae"));
+  g_assert_nonnull (strstr (line->str, "犬"));
+  node = parse (line->str);
+  o = json_node_get_object (node);
+  g_assert_cmpstr (json_object_get_string_member (o, "source"), ==, "\x1f");
+  g_assert_cmpstr (json_object_get_string_member (o, "stream"), ==, "\xc2\x9b");
+  o = json_array_get_object_element (json_object_get_array_member (o, "objects"), 0);
+  g_assert_cmpstr (json_object_get_string_member (o, "roi_type"), ==, name->str);
+}
+
 /* Boxes of other elements that reach out of the frame are cut down to it. */
 static void
 test_clipped (void)
@@ -1206,6 +1235,7 @@ main (int argc, char **argv)
   g_test_add_func ("/export/batch", test_batch);
   g_test_add_func ("/export/changes", test_changes);
   g_test_add_func ("/export/coco", test_coco);
+  g_test_add_func ("/export/controls", test_controls);
   g_test_add_func ("/export/clipped", test_clipped);
   g_test_add_func ("/export/categories", test_categories);
   g_test_add_func ("/export/labels", test_labels);
