@@ -332,6 +332,7 @@ test_changes (void)
 
   assert_fixed (&f, "location", "/somewhere/else");
   assert_fixed (&f, "format", "coco");
+  assert_fixed (&f, "write-timeout", "12345");
   teardown (&f);
 }
 
