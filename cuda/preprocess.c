@@ -18,7 +18,7 @@ yolo_cuda_preprocess_describe (YoloCudaFrame *description, const YoloFrame *fram
 
   yolo_colour_init (&colour, frame->matrix, frame->full_range, layout->bits);
   *description = (YoloCudaFrame) {
-    .n_components = layout->n_components, .bits = layout->bits, .yuv = layout->yuv,
+    .n_components = layout->n_components, .bits = layout->bits, .shift = layout->shift, .yuv = layout->yuv,
     .x0 = cropped ? frame->crop.x : 0, .y0 = cropped ? frame->crop.y : 0,
     .width = cropped ? frame->crop.width : frame->width, .height = cropped ? frame->crop.height : frame->height,
     .left = box->left, .top = box->top, .scaled_width = box->width, .scaled_height = box->height,

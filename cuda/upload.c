@@ -76,6 +76,16 @@ grow (YoloUpload *upload, YoloCudaDevice *device, gsize pinned, gsize memory, GE
   return TRUE;
 }
 
+/* A row of a frame on the host, of a plane that has rows, to where it is uploaded from. */
+static void
+copy_row (const YoloFrame *frame, guint plane, gsize y, gsize bytes, guint8 *to)
+{
+  if (frame->unpack != NULL)
+    frame->unpack (frame->source, (int) y, to);
+  else
+    memcpy (to, (const guint8 *) frame->plane[plane] + (gssize) y * frame->stride[plane], bytes);
+}
+
 /* A copy of the rows on the host is the price of pageable memory: the device
  * reads pinned memory by itself, at the bus's full speed and without a wait. */
 static gboolean
@@ -85,14 +95,14 @@ from_host (YoloCudaDevice *device, const YoloFrame *frame, guint8 *pinned, CUdev
   PlaneSize sizes[3];
   gsize offset = 0;
 
+  ready->unpack = NULL;
   plane_sizes (frame, sizes);
   for (guint i = 0; i < 3; i++) {
     if (sizes[i].rows == 0)
       continue;
     gsize stride = ALIGN (sizes[i].bytes);
     for (gsize y = 0; y < sizes[i].rows; y++)
-      memcpy (pinned + offset + y * stride, (const guint8 *) frame->plane[i] + (gssize) y * frame->stride[i],
-          sizes[i].bytes);
+      copy_row (frame, i, y, sizes[i].bytes, pinned + offset + y * stride);
     ready->plane[i] = (const void *) (memory + offset);
     ready->stride[i] = (ptrdiff_t) stride;
     offset += stride * sizes[i].rows;

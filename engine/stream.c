@@ -1,6 +1,7 @@
 /* What a stream's user sees: frames in, callbacks out. */
 
 #include "engine/engine-private.h"
+#include "postprocess/sample.h"
 
 #include <string.h>
 
@@ -194,7 +195,6 @@ static GError *
 check_request (const YoloEngine * engine, const YoloRequest * request)
 {
   const YoloFrame *frame = &request->frame;
-  guint planes = 1;
 
   if (frame->format >= YOLO_N_FORMATS)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
@@ -212,15 +212,10 @@ check_request (const YoloEngine * engine, const YoloRequest * request)
         "The region of %dx%d pixels at %d,%d is not inside the frame of %dx%d",
         frame->crop.width, frame->crop.height, frame->crop.x, frame->crop.y,
         frame->width, frame->height);
-  if (frame->format == YOLO_FORMAT_I420)
-    planes = 3;
-  else if (frame->format == YOLO_FORMAT_NV12 || frame->format == YOLO_FORMAT_NV21
-      || frame->format == YOLO_FORMAT_P010)
-    planes = 2;
-  for (guint i = 0; i < planes; i++)
-    if (frame->plane[i] == NULL)
+  for (gint i = 0; i < yolo_layouts[frame->format].n_components && frame->unpack == NULL; i++)
+    if (frame->plane[yolo_layouts[frame->format].component[i].plane] == NULL)
       return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-          "A frame without memory for plane %u", i);
+          "A frame without memory for plane %d", yolo_layouts[frame->format].component[i].plane);
   if (request->net_width == 0 || request->net_height == 0)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
         "A network input of %ux%u pixels", request->net_width, request->net_height);

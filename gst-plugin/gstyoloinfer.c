@@ -48,6 +48,7 @@
 #include "gst-plugin/yolonvmm.h"
 #include "gst-plugin/yoloproperty.h"
 #include "gst-plugin/yolosettings.h"
+#include "gst-plugin/yolounpack.h"
 #include "gst-plugin/yolovideo.h"
 #include "gst-plugin/yolowatch.h"
 #include "base/text.h"
@@ -60,17 +61,6 @@
 
 GST_DEBUG_CATEGORY_STATIC (gst_yolo_infer_debug);
 #define GST_CAT_DEFAULT gst_yolo_infer_debug
-
-#define FORMATS "{ NV12, NV21, I420, YUY2, P010_10LE, RGB, BGR, RGBA, BGRA, RGBx, BGRx, GRAY8 }"
-/* ANY: transform_caps() narrows it to the features that features_known() knows. */
-#define CAPS "video/x-raw(ANY), format = (string) " FORMATS \
-    ", width = " GST_VIDEO_SIZE_RANGE ", height = " GST_VIDEO_SIZE_RANGE \
-    ", framerate = " GST_VIDEO_FPS_RANGE
-
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
-static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
 
 enum
 {
@@ -1236,6 +1226,17 @@ features_known (GstYoloInfer *self, const GstCapsFeatures *features)
   return TRUE;
 }
 
+/* A device reads fewer formats than the host unpacks. */
+static void
+append_device_caps (GstCaps *known, const GstStructure *structure, GstCapsFeatures *features)
+{
+  static GstStaticCaps readable = GST_STATIC_CAPS ("video/x-raw(ANY), format = { " YOLO_VIDEO_FORMATS " }");
+  g_autoptr (GstCaps) caps = gst_caps_new_empty (), formats = gst_static_caps_get (&readable);
+
+  gst_caps_append_structure_full (caps, gst_structure_copy (structure), features);
+  gst_caps_append (known, gst_caps_intersect (caps, formats));
+}
+
 static GstCaps *
 gst_yolo_infer_transform_caps (GstBaseTransform *trans, GstPadDirection direction,
     GstCaps *caps, GstCaps *filter)
@@ -1251,15 +1252,18 @@ gst_yolo_infer_transform_caps (GstBaseTransform *trans, GstPadDirection directio
     if (gst_caps_features_is_any (features)) {
       /* nobody has said which: what needs no upload, and the plain one */
       if (takes_cuda_memory (self))
-        gst_caps_append_structure_full (known, gst_structure_copy (structure),
-            gst_caps_features_new (YOLO_CAPS_FEATURE_CUDA, NULL));
+        append_device_caps (known, structure, gst_caps_features_new (YOLO_CAPS_FEATURE_CUDA, NULL));
       if (runs_on_cuda (self))
-        gst_caps_append_structure_full (known, gst_structure_copy (structure),
-            gst_caps_features_new (YOLO_CAPS_FEATURE_NVMM, NULL));
+        append_device_caps (known, structure, gst_caps_features_new (YOLO_CAPS_FEATURE_NVMM, NULL));
       gst_caps_append_structure (known, gst_structure_copy (structure));
-    } else if (features_known (self, features))
-      gst_caps_append_structure_full (known, gst_structure_copy (structure),
-          gst_caps_features_copy (features));
+    } else if (!features_known (self, features)) {
+      continue;
+    } else if (gst_caps_features_contains (features, YOLO_CAPS_FEATURE_CUDA)
+        || gst_caps_features_contains (features, YOLO_CAPS_FEATURE_NVMM)) {
+      append_device_caps (known, structure, gst_caps_features_copy (features));
+    } else {
+      gst_caps_append_structure_full (known, gst_structure_copy (structure), gst_caps_features_copy (features));
+    }
   }
   if (filter) {
     GstCaps *both = gst_caps_intersect_full (filter, known, GST_CAPS_INTERSECT_FIRST);
@@ -2155,6 +2159,7 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
   GstBaseTransformClass *transform_class = GST_BASE_TRANSFORM_CLASS (klass);
+  GstCaps *caps;
 
   object_class->set_property = gst_yolo_infer_set_property;
   object_class->get_property = gst_yolo_infer_get_property;
@@ -2165,8 +2170,11 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
   element_class->post_message = gst_yolo_infer_post_message;
   gst_element_class_set_static_metadata (element_class, "YOLO object detection",
       "Filter/Analyzer/Video", "Finds objects in video with a YOLOv8 network", "The yolo project");
-  gst_element_class_add_static_pad_template (element_class, &sink_template);
-  gst_element_class_add_static_pad_template (element_class, &src_template);
+  /* ANY: transform_caps() narrows it to the features that features_known() knows. */
+  caps = yolo_unpack_caps (YOLO_VIDEO_FORMATS);
+  gst_element_class_add_pad_template (element_class, gst_pad_template_new ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps));
+  gst_element_class_add_pad_template (element_class, gst_pad_template_new ("src", GST_PAD_SRC, GST_PAD_ALWAYS, caps));
+  gst_caps_unref (caps);
   gst_type_mark_as_plugin_api (GST_TYPE_YOLO_INFER_DEVICE, 0);
   gst_type_mark_as_plugin_api (GST_TYPE_YOLO_INFER_PRECISION, 0);
   gst_type_mark_as_plugin_api (GST_TYPE_YOLO_INFER_CALIBRATION_METHOD, 0);

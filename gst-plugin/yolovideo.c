@@ -1,5 +1,8 @@
 #include "gst-plugin/yolovideo.h"
 
+#include "gst-plugin/yolounpack.h"
+
+/* YOLO_N_FORMATS: its rows have to be unpacked. */
 static YoloPixelFormat
 pixel_format (GstVideoFormat format)
 {
@@ -9,7 +12,18 @@ pixel_format (GstVideoFormat format)
     case GST_VIDEO_FORMAT_NV21:
       return YOLO_FORMAT_NV21;
     case GST_VIDEO_FORMAT_I420:
+    case GST_VIDEO_FORMAT_YV12:
       return YOLO_FORMAT_I420;
+    case GST_VIDEO_FORMAT_I420_10LE:
+      return YOLO_FORMAT_I420_10;
+    case GST_VIDEO_FORMAT_Y42B:
+      return YOLO_FORMAT_Y42B;
+    case GST_VIDEO_FORMAT_Y444:
+      return YOLO_FORMAT_Y444;
+    case GST_VIDEO_FORMAT_UYVY:
+      return YOLO_FORMAT_UYVY;
+    case GST_VIDEO_FORMAT_AYUV:
+      return YOLO_FORMAT_AYUV;
     case GST_VIDEO_FORMAT_YUY2:
       return YOLO_FORMAT_YUY2;
     case GST_VIDEO_FORMAT_P010_10LE:
@@ -24,10 +38,13 @@ pixel_format (GstVideoFormat format)
     case GST_VIDEO_FORMAT_BGRA:
     case GST_VIDEO_FORMAT_BGRx:
       return YOLO_FORMAT_BGRA;
+    case GST_VIDEO_FORMAT_ARGB:
+    case GST_VIDEO_FORMAT_xRGB:
+      return YOLO_FORMAT_ARGB;
     case GST_VIDEO_FORMAT_GRAY8:
       return YOLO_FORMAT_GRAY8;
-    default:                   /* the pad templates let no other one in */
-      g_return_val_if_reached (YOLO_N_FORMATS);
+    default:
+      return YOLO_N_FORMATS;
   }
 }
 
@@ -53,6 +70,8 @@ yolo_video_planes_fit (const GstVideoFrame *video)
 {
   guint c;
 
+  if (yolo_unpack_is_grouped (video->info.finfo))
+    return yolo_unpack_planes_fit (video);
   for (c = 0; c < GST_VIDEO_FRAME_N_COMPONENTS (video); c++) {
     const guint plane = GST_VIDEO_FRAME_COMP_PLANE (video, c);
     /* without meta, all of the buffer is mapped at once */
@@ -84,9 +103,16 @@ yolo_video_describe (const GstVideoFrame *video, const GstVideoColorimetry *colo
     .width = GST_VIDEO_FRAME_WIDTH (video),
     .height = GST_VIDEO_FRAME_HEIGHT (video),
   };
+  if (described->format == YOLO_N_FORMATS) {
+    yolo_unpack_describe (video, described);
+    return TRUE;
+  }
   for (i = 0; i < GST_VIDEO_FRAME_N_PLANES (video); i++) {
-    described->plane[i] = GST_VIDEO_FRAME_PLANE_DATA (video, i);
-    described->stride[i] = GST_VIDEO_FRAME_PLANE_STRIDE (video, i);
+    /* the planes of YV12 come in another order */
+    const guint plane = GST_VIDEO_FRAME_N_PLANES (video) == 3 ? GST_VIDEO_FRAME_COMP_PLANE (video, i) : i;
+
+    described->plane[i] = GST_VIDEO_FRAME_PLANE_DATA (video, plane);
+    described->stride[i] = GST_VIDEO_FRAME_PLANE_STRIDE (video, plane);
   }
   return TRUE;
 }

@@ -13,9 +13,13 @@ G_BEGIN_DECLS
  * memory holds; a stale one must not make us read or write behind it. */
 gboolean yolo_video_planes_fit (const GstVideoFrame *video);
 
+/* The formats that are read where they lie, on the host and on a device, as in caps. */
+#define YOLO_VIDEO_FORMATS "NV12, NV21, I420, YUY2, P010_10LE, RGB, BGR, RGBA, BGRA, RGBx, BGRx, GRAY8, " \
+    "I420_10LE, YV12, UYVY, Y42B, Y444, AYUV, ARGB, xRGB"
+
 /**
  * yolo_video_describe:
- * @video: mapped, of a format in yoloinfer's caps
+ * @video: mapped, of a format in yoloinfer's caps; must stay where it is while @described is read
  * @color: of the caps
  * @described: (out): format, colours, size and the mapping's planes
  *

@@ -16,6 +16,13 @@ typedef enum {
   YOLO_FORMAT_I420,
   YOLO_FORMAT_YUY2,
   YOLO_FORMAT_P010,             /* little-endian, value in the upper ten bits */
+  YOLO_FORMAT_I420_10,          /* little-endian, value in the lower ten bits */
+  YOLO_FORMAT_Y42B, YOLO_FORMAT_Y444,
+  YOLO_FORMAT_UYVY,
+  /* What rows of other formats are unpacked to; the first component is not read. */
+  YOLO_FORMAT_ARGB, YOLO_FORMAT_AYUV,
+  YOLO_FORMAT_ARGB64,           /* little-endian words, the level in their upper byte */
+  YOLO_FORMAT_AYUV64,           /* little-endian words, value in the upper ten bits */
   YOLO_N_FORMATS
 } YoloPixelFormat;
 
@@ -34,6 +41,12 @@ struct _YoloFrame {
   int width, height;            /* pixels of the whole frame */
   const void *plane[3];         /* host or device addresses */
   ptrdiff_t stride[3];          /* bytes per row */
+  /* Of frames in a format that is not in the list above, on the host; NULL: the
+   * planes are as `format` says. Writes all pixels of row y to `row`, which is
+   * aligned to 64 bytes, as the first plane of `format` has them; called by several
+   * threads at a time. Planes and strides are not used. */
+  void (*unpack) (const void *source, int y, void *row);
+  const void *source;
   /* The part that the network sees (roi, GstVideoCropMeta), pixels inside
    * the frame; width and height 0: all of it. Chroma of an odd x or y is the
    * sample that covers it. */

@@ -57,6 +57,7 @@ typedef struct {
 
 /* Of one thread. */
 typedef struct {
+  uint8_t *unpacked;            /* a source row, of frames with unpack */
   uint32_t *taps[2];            /* [n_taps + 1] of a source row; the second for YOLO_SCALE_HALF */
   uint32_t *pair[2];            /* [width] the taps picked */
   int16_t *sums[2];             /* [4 * width] two source rows scaled along the row */
@@ -176,10 +177,11 @@ make_tables (YoloPreprocess *pre, const Geometry *g)
 }
 
 static size_t
-place_scratch (const YoloPreprocess *pre, int net_width, uint8_t *base, Scratch *s)
+place_scratch (const Run *run, uint8_t *base, Scratch *s)
 {
+  const YoloPreprocess *pre = run->pre;
   size_t size = 0, n = (size_t) pre->n_taps + 1;
-  size_t width = (size_t) pre->geometry.width, line = (size_t) net_width;
+  size_t width = (size_t) pre->geometry.width, line = (size_t) run->box->net_width;
 
   for (int k = 0; k < 2; k++) {
     s->taps[k] = take (base, &size, n * sizeof (uint32_t));
@@ -190,6 +192,7 @@ place_scratch (const YoloPreprocess *pre, int net_width, uint8_t *base, Scratch 
   s->line = take (base, &size, line * sizeof (uint32_t));
   s->border = take (base, &size, line * sizeof (uint32_t));
   s->packed = take (base, &size, 3 * line + 1);
+  s->unpacked = take (base, &size, run->frame->unpack ? yolo_unpacked_row (run->frame) : 0);
   return size;
 }
 
@@ -204,20 +207,21 @@ gather_bytes (int n, const uint8_t *c0, const uint8_t *c1, const uint8_t *c2,
     out[i] = c0[first[i]] | (uint32_t) c1[others[i]] << 8 | (uint32_t) c2[others[i]] << 16;
 }
 
-static uint32_t
-ten_bits (const uint8_t *p)
+static inline uint32_t
+ten_bits (const uint8_t *p, int shift)
 {
   uint16_t word;
   memcpy (&word, p, sizeof word);       /* rows may be unaligned */
-  return word >> 6;
+  return word >> shift & 1023;
 }
 
 static void
-gather_words (int n, const uint8_t *c0, const uint8_t *c1, const uint8_t *c2,
+gather_words (int n, int shift, const uint8_t *c0, const uint8_t *c1, const uint8_t *c2,
     const int32_t *restrict first, const int32_t *restrict others, uint32_t *restrict out)
 {
   for (int i = 0; i < n; i++)
-    out[i] = ten_bits (c0 + first[i]) | ten_bits (c1 + others[i]) << 10 | ten_bits (c2 + others[i]) << 20;
+    out[i] = ten_bits (c0 + first[i], shift) | ten_bits (c1 + others[i], shift) << 10
+        | ten_bits (c2 + others[i], shift) << 20;
 }
 
 /* The same of neighbouring columns from the pointers on, vectorised: of
@@ -228,6 +232,15 @@ copy_pixels (int n, const uint8_t *c0, const uint8_t *c1, const uint8_t *c2, int
 {
   for (int i = 0; i < n; i++)
     out[i] = c0[step * i] | (uint32_t) c1[step * i] << 8 | (uint32_t) c2[step * i] << 16;
+}
+
+static inline void
+copy_words (int n, const uint8_t *c0, const uint8_t *c1, const uint8_t *c2, int step, int shift,
+    uint32_t *restrict out)
+{
+  for (int i = 0; i < n; i++)
+    out[i] = ten_bits (c0 + step * i, shift) | ten_bits (c1 + step * i, shift) << 10
+        | ten_bits (c2 + step * i, shift) << 20;
 }
 
 /* ... and of formats where two columns share chroma; the first is the left one. */
@@ -244,12 +257,12 @@ copy_pairs (int n, const uint8_t *c0, const uint8_t *c1, const uint8_t *c2, int 
 
 static inline void
 copy_word_pairs (int n, const uint8_t *c0, const uint8_t *c1, const uint8_t *c2,
-    uint32_t *restrict out)
+    int chroma_step, int shift, uint32_t *restrict out)
 {
   for (int i = 0; i < n / 2; i++) {
-    uint32_t chroma = ten_bits (c1 + 4 * i) << 10 | ten_bits (c2 + 4 * i) << 20;
-    out[2 * i] = ten_bits (c0 + 4 * i) | chroma;
-    out[2 * i + 1] = ten_bits (c0 + 4 * i + 2) | chroma;
+    uint32_t chroma = ten_bits (c1 + chroma_step * i, shift) << 10 | ten_bits (c2 + chroma_step * i, shift) << 20;
+    out[2 * i] = ten_bits (c0 + 4 * i, shift) | chroma;
+    out[2 * i + 1] = ten_bits (c0 + 4 * i + 2, shift) | chroma;
   }
 }
 
@@ -272,7 +285,18 @@ copy_columns (YoloPixelFormat format, int n, const uint8_t *c0, const uint8_t *c
       break;
     case YOLO_FORMAT_RGBA:
     case YOLO_FORMAT_BGRA:
+    case YOLO_FORMAT_ARGB:
+    case YOLO_FORMAT_AYUV:
       copy_pixels (n, c0, c1, c2, 4, out);
+      break;
+    case YOLO_FORMAT_Y444:
+      copy_pixels (n, c0, c1, c2, 1, out);
+      break;
+    case YOLO_FORMAT_ARGB64:
+      copy_pixels (n, c0, c1, c2, 8, out);
+      break;
+    case YOLO_FORMAT_AYUV64:
+      copy_words (n, c0, c1, c2, 8, 6, out);
       break;
     case YOLO_FORMAT_GRAY8:
       copy_grey (n, c0, out);
@@ -282,13 +306,18 @@ copy_columns (YoloPixelFormat format, int n, const uint8_t *c0, const uint8_t *c
       copy_pairs (n, c0, c1, c2, 1, 2, out);
       break;
     case YOLO_FORMAT_I420:
+    case YOLO_FORMAT_Y42B:
       copy_pairs (n, c0, c1, c2, 1, 1, out);
       break;
     case YOLO_FORMAT_YUY2:
+    case YOLO_FORMAT_UYVY:
       copy_pairs (n, c0, c1, c2, 2, 4, out);
       break;
     case YOLO_FORMAT_P010:
-      copy_word_pairs (n, c0, c1, c2, out);
+      copy_word_pairs (n, c0, c1, c2, 4, 6, out);
+      break;
+    case YOLO_FORMAT_I420_10:
+      copy_word_pairs (n, c0, c1, c2, 2, 0, out);
       break;
     case YOLO_N_FORMATS:
       break;
@@ -329,12 +358,12 @@ gather (const Run *run, const uint8_t *const c[3], int from, int to, uint32_t *t
   if (run->layout->bits == 8)
     gather_bytes (to - from, c[0], c[1], c[2], first, others, taps + from);
   else
-    gather_words (to - from, c[0], c[1], c[2], first, others, taps + from);
+    gather_words (to - from, run->layout->shift, c[0], c[1], c[2], first, others, taps + from);
 }
 
 /* The samples of the needed columns of a row of the visible part. */
 static void
-fetch (const Run *run, int row, uint32_t *taps)
+fetch (const Run *run, int row, uint8_t *unpacked, uint32_t *taps)
 {
   static const uint8_t middle = 128;    /* of all columns of grey */
   const YoloPreprocess *pre = run->pre;
@@ -343,11 +372,13 @@ fetch (const Run *run, int row, uint32_t *taps)
   int n = pre->n_taps;
 
   row += run->y;
+  if (run->frame->unpack)
+    run->frame->unpack (run->frame->source, row, unpacked);
   for (int i = 0; i < layout->n_components; i++) {
     int plane = layout->component[i].plane;
-    c[i] = (const uint8_t *) run->frame->plane[plane]
-        + (row >> layout->component[i].y_shift) * run->frame->stride[plane]
-        + layout->component[i].offset;
+    const uint8_t *line = run->frame->unpack ? unpacked : (const uint8_t *) run->frame->plane[plane]
+        + (row >> layout->component[i].y_shift) * run->frame->stride[plane];
+    c[i] = line + layout->component[i].offset;
   }
 
   if (pre->dense) {
@@ -395,7 +426,7 @@ scale_row (const Run *run, int row, Scratch *s, int slot)
   uint32_t *taps = s->taps[0], *left = taps, *right = taps + (pre->one_tap ? 0 : n);
   bool convert_first = !pre->dense || n_taps <= 2 * n;  /* rather than what is picked */
 
-  fetch (run, row, taps);
+  fetch (run, row, s->unpacked, taps);
   if (convert_first)
     convert (run, n_taps, taps);
   if (pre->dense) {
@@ -459,8 +490,8 @@ make_row (const Run *run, int y, Scratch *s, uint32_t *out)
   int slot[2];
 
   if (pre->scale == YOLO_SCALE_HALF) {
-    fetch (run, 2 * y, s->taps[0]);
-    fetch (run, 2 * y + 1, s->taps[1]);
+    fetch (run, 2 * y, s->unpacked, s->taps[0]);
+    fetch (run, 2 * y + 1, s->unpacked, s->taps[1]);
     convert (run, pre->n_taps, s->taps[0]);
     convert (run, pre->n_taps, s->taps[1]);
     mean_of_four (g->width, s->taps[0], s->taps[1], out);
@@ -471,7 +502,7 @@ make_row (const Run *run, int y, Scratch *s, uint32_t *out)
   if (t.weight[1] == 0)
     t.index[1] = t.index[0];
   if (t.weight[1] == 0 && pre->one_tap) {       /* weights of 2048 alone change nothing */
-    fetch (run, t.index[0], pre->n_taps == g->width ? out : s->taps[0]);
+    fetch (run, t.index[0], s->unpacked, pre->n_taps == g->width ? out : s->taps[0]);
     if (pre->n_taps != g->width)
       pick (g->width, s->taps[0], pre->pick, out);
     convert (run, g->width, out);
@@ -562,7 +593,7 @@ make_block (void *data, unsigned index, unsigned thread)
   int first = (int) index * BLOCK, end = first + BLOCK < box->net_height ? first + BLOCK : box->net_height;
   Scratch s;
 
-  place_scratch (run->pre, box->net_width, (uint8_t *) run->pre->scratch + thread * run->scratch, &s);
+  place_scratch (run, (uint8_t *) run->pre->scratch + thread * run->scratch, &s);
   for (int x = 0; x < box->net_width; x++)
     s.line[x] = s.border[x] = YOLO_BORDER * 0x010101;
   for (int y = first; y < end; y++) {
@@ -610,7 +641,7 @@ yolo_preprocess_run (YoloPreprocess *pre, const YoloFrame *frame,
   yolo_colour_init (&run.colour, frame->matrix, frame->full_range, run.layout->bits);
 
   Scratch unused;
-  run.scratch = place_scratch (pre, box->net_width, NULL, &unused);
+  run.scratch = place_scratch (&run, NULL, &unused);
   if (!grow (&pre->scratch, &pre->scratch_size, run.scratch * pre->parallel.threads))
     return false;
 

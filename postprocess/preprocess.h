@@ -28,7 +28,7 @@ bool yolo_preprocess_run (YoloPreprocess *pre, const YoloFrame *frame,
 
 /* The same, pixel by pixel, straight from the formulas: what every other
  * implementation is held to. */
-void yolo_preprocess_reference (const YoloFrame *frame, const YoloLetterbox *box,
+bool yolo_preprocess_reference (const YoloFrame *frame, const YoloLetterbox *box,
     void *dst, YoloTensorType type, int channels);
 
 #endif

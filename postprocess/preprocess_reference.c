@@ -5,6 +5,8 @@
 #include "postprocess/sample.h"
 #include "postprocess/tensor.h"
 
+#include <stdlib.h>
+
 typedef struct {
   uint8_t c[3];
 } Rgb;
@@ -27,7 +29,7 @@ component_at (const Source *src, int i, int x, int y)
       + (ptrdiff_t) (x >> src->layout->component[i].x_shift) * src->layout->component[i].step
       + src->layout->component[i].offset;
 
-  return src->layout->bits == 8 ? p[0] : (p[0] | p[1] << 8) >> 6;
+  return src->layout->bits == 8 ? p[0] : (p[0] | p[1] << 8) >> src->layout->shift & 1023;
 }
 
 /* The pixel (x, y) of the visible part. */
@@ -84,15 +86,41 @@ scaled_at (const Source *src, const YoloLetterbox *box, int x, int y)
   return (Rgb) { { 0, 0, 0 } };
 }
 
+/* A frame with unpack, unpacked as a whole; NULL: out of memory. Rows begin at
+ * multiples of 64 bytes, as where rows are unpacked one by one. */
+static uint8_t *
+unpack_all (const YoloFrame *frame, YoloFrame *unpacked)
+{
+  size_t row = (yolo_unpacked_row (frame) + 63) & ~(size_t) 63;
+  uint8_t *pixels = aligned_alloc (64, row * (size_t) frame->height);
+
+  for (int y = 0; pixels && y < frame->height; y++)
+    frame->unpack (frame->source, y, pixels + (size_t) y * row);
+  *unpacked = *frame;
+  unpacked->unpack = NULL;
+  unpacked->plane[0] = pixels;
+  unpacked->stride[0] = (ptrdiff_t) row;
+  return pixels;
+}
+
 /**
  * yolo_preprocess_reference:
  *
  * Arguments and result of yolo_preprocess_run(); slow, on the calling thread.
  */
-void
+bool
 yolo_preprocess_reference (const YoloFrame *frame, const YoloLetterbox *box,
     void *dst, YoloTensorType type, int channels)
 {
+  YoloFrame unpacked;
+  uint8_t *pixels = NULL;
+  if (frame->unpack) {
+    pixels = unpack_all (frame, &unpacked);
+    if (!pixels)
+      return false;
+    frame = &unpacked;
+  }
+
   Source src = {
     .frame = frame, .layout = &yolo_layouts[frame->format],
     .x0 = frame->crop.x, .y0 = frame->crop.y,
@@ -114,4 +142,6 @@ yolo_preprocess_reference (const YoloFrame *frame, const YoloLetterbox *box,
         yolo_tensor_set (dst, type, at + c, c < 3 ? rgb.c[c] : 0);
     }
   }
+  free (pixels);
+  return true;
 }

@@ -15,11 +15,19 @@ typedef struct {
     int plane, step, offset, x_shift, y_shift;
   } component[3];
   int n_components;             /* 1: grey */
-  int bits;                     /* 8; 10: 16-bit little-endian words with the value in the upper ten bits */
+  int bits;                     /* 8, or 10: in 16-bit little-endian words */
+  int shift;                    /* of ten bits: bits below the value */
   bool yuv;                     /* grey counts as Y */
 } YoloLayout;
 
 extern const YoloLayout yolo_layouts[YOLO_N_FORMATS];
+
+/* Bytes of a row that a frame's unpack writes. */
+static inline size_t
+yolo_unpacked_row (const YoloFrame *frame)
+{
+  return (size_t) yolo_layouts[frame->format].component[0].step * (size_t) frame->width;
+}
 
 /* R, G and B are the sums of each row of `factor` times Y U V and `offset`,
  * shifted right by 16 and clamped to 0-255. */

@@ -39,7 +39,7 @@ rgb_at (const YoloCudaFrame &f, int x, int y)
     if (i < f.n_components) {
       const uint8_t *p = f.plane[f.component[i].plane] + (y >> f.component[i].y_shift) * f.stride[f.component[i].plane]
           + (long long) (x >> f.component[i].x_shift) * f.component[i].step + f.component[i].offset;
-      v[i] = f.bits == 8 ? p[0] : (p[0] | p[1] << 8) >> 6;
+      v[i] = f.bits == 8 ? p[0] : (p[0] | p[1] << 8) >> f.shift & 1023;
     }
 #pragma unroll
   for (int i = 0; i < 3; i++)

@@ -13,7 +13,7 @@ typedef struct {
   struct {
     int plane, step, offset, x_shift, y_shift;
   } component[3];
-  int n_components, bits, yuv;
+  int n_components, bits, shift, yuv;
   int32_t factor[3][3], offset[3];      /* YoloColour */
   int x0, y0, width, height;    /* the visible part, pixels of the frame */
   int left, top, scaled_width, scaled_height;   /* its place in the input, pixels */

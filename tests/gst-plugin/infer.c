@@ -36,10 +36,14 @@ test_formats (void)
 {
   static const struct { const gchar *format; gfloat pixels, slack; } formats[] = {
     /* exactly the same pixels */
-    {"BGR", 0, 0}, {"RGBA", 0, 0}, {"BGRA", 0, 0}, {"RGBx", 0, 0}, {"BGRx", 0, 0},
+    {"BGR", 0, 0}, {"RGBA", 0, 0}, {"BGRA", 0, 0}, {"RGBx", 0, 0}, {"BGRx", 0, 0}, {"ARGB", 0, 0}, {"xRGB", 0, 0},
+    /* their rows unpacked */
+    {"ABGR", 0, 0}, {"GBR", 0, 0}, {"ARGB64", 0, 0}, {"GBR_12LE", 0, 0}, {"r210", 0, 0},
     /* rounding and chroma of every second pixel */
     {"NV12", 4, 0.05}, {"NV21", 4, 0.05}, {"I420", 4, 0.05}, {"YUY2", 4, 0.05},
-    {"P010_10LE", 4, 0.05},
+    {"P010_10LE", 4, 0.05}, {"I420_10LE", 4, 0.05}, {"Y42B", 4, 0.05}, {"Y444", 4, 0.05}, {"UYVY", 4, 0.05},
+    {"YV12", 4, 0.05}, {"AYUV", 4, 0.05}, {"I422_10LE", 4, 0.05}, {"Y444_12LE", 4, 0.05}, {"v210", 4, 0.05},
+    {"NV16", 4, 0.05}, {"AYUV64", 4, 0.05}, {"NV12_64Z32", 4, 0.05}, {"Y444_16BE, colorimetry=(string)1:4:0:0", 4, 0.05},
     {"NV12, colorimetry=bt709", 4, 0.05}, {"NV12, colorimetry=(string)1:1:0:0", 4, 0.05},
   };
   GstHarness *h = infer_harness (infer_new (LOW, NULL), SMALL);
@@ -174,7 +178,7 @@ static void
 test_strides (void)
 {
   static const gchar *const formats[] = {
-    "NV12", "I420", "YUY2", "P010_10LE", "RGB", "BGRx", "GRAY8"
+    "NV12", "I420", "YUY2", "P010_10LE", "RGB", "BGRx", "GRAY8", "I420_10LE", "Y42B", "UYVY", "I422_10LE", "v210"
   };
   guint i;
 
@@ -1324,7 +1328,8 @@ test_caps (void)
     {"video/x-raw(memory:GLMemory),format=RGBA,width=64,height=64,framerate=30/1", FALSE},
     {"video/x-raw(format:Interlaced),format=NV12,width=64,height=64,framerate=30/1,"
           "interlace-mode=alternate", FALSE},
-    {"video/x-raw,format=AYUV,width=64,height=64,framerate=30/1", FALSE},
+    {"video/x-raw,format=v210,width=64,height=64,framerate=30/1", TRUE},
+    {"video/x-raw,format=ENCODED,width=64,height=64,framerate=30/1", FALSE},
     {"video/x-raw,format=NV12,width=64,height=64,framerate=25/1,interlace-mode=interleaved", TRUE},
     {"image/jpeg", FALSE},
   };

@@ -7,7 +7,8 @@
 #include "tests/guarded.h"
 
 static const char *const format_names[YOLO_N_FORMATS] = {
-  "RGB", "BGR", "RGBA", "BGRA", "GRAY8", "NV12", "NV21", "I420", "YUY2", "P010",
+  "RGB", "BGR", "RGBA", "BGRA", "GRAY8", "NV12", "NV21", "I420", "YUY2", "P010", "I420_10",
+  "Y42B", "Y444", "UYVY", "ARGB", "AYUV", "ARGB64", "AYUV64",
 };
 
 typedef struct {
@@ -22,22 +23,33 @@ plane_size (YoloPixelFormat format, int width, int height, int plane, int *rows)
 {
   int half_width = (width + 1) / 2, half_height = (height + 1) / 2;
 
-  *rows = plane == 0 ? height : half_height;
+  *rows = plane == 0 || format == YOLO_FORMAT_Y42B || format == YOLO_FORMAT_Y444 ? height : half_height;
   switch (format) {
     case YOLO_FORMAT_RGB:
     case YOLO_FORMAT_BGR:
       return plane == 0 ? 3 * width : 0;
     case YOLO_FORMAT_RGBA:
     case YOLO_FORMAT_BGRA:
+    case YOLO_FORMAT_ARGB:
+    case YOLO_FORMAT_AYUV:
       return plane == 0 ? 4 * width : 0;
     case YOLO_FORMAT_GRAY8:
       return plane == 0 ? width : 0;
     case YOLO_FORMAT_NV12:
     case YOLO_FORMAT_NV21:
       return plane == 0 ? width : plane == 1 ? 2 * half_width : 0;
+    case YOLO_FORMAT_ARGB64:
+    case YOLO_FORMAT_AYUV64:
+      return plane == 0 ? 8 * width : 0;
     case YOLO_FORMAT_I420:
+    case YOLO_FORMAT_Y42B:
       return plane == 0 ? width : half_width;
+    case YOLO_FORMAT_Y444:
+      return width;
+    case YOLO_FORMAT_I420_10:
+      return plane == 0 ? 2 * width : 2 * half_width;
     case YOLO_FORMAT_YUY2:
+    case YOLO_FORMAT_UYVY:
       return plane == 0 ? 4 * half_width : 0;
     case YOLO_FORMAT_P010:
       return plane == 0 ? 2 * width : plane == 1 ? 4 * half_width : 0;

@@ -3,6 +3,7 @@
 
 #include "network/pool.h"
 #include "postprocess/preprocess.h"
+#include "postprocess/sample.h"
 #include "postprocess/tensor.h"
 #include "tests/postprocess/expected.h"
 #include "tests/postprocess/frames.h"
@@ -55,6 +56,35 @@ random_crop (Random *r, YoloFrame *frame)
   frame->crop.y = random_int (r, 0, frame->height - frame->crop.height);
 }
 
+/* Rows of a frame whose format has to be unpacked: here, out of one that has not. */
+static void
+unpack_row (const void *source, int y, void *row)
+{
+  const YoloFrame *frame = source;
+
+  memcpy (row, (const uint8_t *) frame->plane[0] + y * frame->stride[0], yolo_unpacked_row (frame));
+}
+
+/* The same picture, where rows are had by a call alone. */
+static void
+compare_unpacked (YoloPreprocess *pre, const YoloFrame *frame, int net_width, int net_height)
+{
+  YoloFrame packed = *frame;
+
+  packed.unpack = unpack_row;
+  packed.source = frame;
+  memset (packed.plane, 0, sizeof packed.plane);
+  compare (pre, &packed, net_width, net_height, YOLO_TENSOR_U8, 3);
+
+  YoloLetterbox box;
+  size_t size = 3 * (size_t) net_width * net_height;
+  g_autofree uint8_t *direct = g_malloc (size), *unpacked = g_malloc (size);
+  yolo_letterbox_frame (&box, frame, net_width, net_height);
+  g_assert_true (yolo_preprocess_reference (frame, &box, direct, YOLO_TENSOR_U8, 3));
+  g_assert_true (yolo_preprocess_reference (&packed, &box, unpacked, YOLO_TENSOR_U8, 3));
+  g_assert_cmpmem (direct, size, unpacked, size);
+}
+
 /* One object for all sizes and formats: stale tables and scratch would show. */
 static void
 test_formats (void)
@@ -62,7 +92,7 @@ test_formats (void)
   YoloPreprocess *pre = yolo_preprocess_new (NULL);
   Random r = random_new (1);
 
-  for (int i = 0; i < 600; i++) {
+  for (int i = 0; i < 1000; i++) {
     YoloPixelFormat format = (YoloPixelFormat) (i % YOLO_N_FORMATS);
     int net_width = random_int (&r, 1, 80), net_height = random_int (&r, 1, 80);
     int width = random_int (&r, 1, i % 3 ? 90 : 400), height = random_int (&r, 1, 90);
@@ -86,6 +116,8 @@ test_formats (void)
       random_crop (&r, &t.frame);
     compare (pre, &t.frame, net_width, net_height, (YoloTensorType) random_int (&r, 0, 3),
         random_int (&r, 0, 1) ? 3 : random_int (&r, 3, 17));
+    if (format >= YOLO_FORMAT_ARGB)
+      compare_unpacked (pre, &t.frame, net_width, net_height);
     test_frame_free (&t);
   }
   yolo_preprocess_free (pre);
@@ -174,6 +206,32 @@ components (const YoloFrame *f, int x, int y, double yuv[3])
       yuv[1] = p0[4 * pair + 1];
       yuv[2] = p0[4 * pair + 3];
       break;
+    case YOLO_FORMAT_UYVY:
+      yuv[0] = p0[2 * x + 1];
+      yuv[1] = p0[4 * pair];
+      yuv[2] = p0[4 * pair + 2];
+      break;
+    case YOLO_FORMAT_Y42B:
+      yuv[1] = ((const uint8_t *) f->plane[1] + y * f->stride[1])[pair];
+      yuv[2] = ((const uint8_t *) f->plane[2] + y * f->stride[2])[pair];
+      break;
+    case YOLO_FORMAT_Y444:
+      yuv[1] = ((const uint8_t *) f->plane[1] + y * f->stride[1])[x];
+      yuv[2] = ((const uint8_t *) f->plane[2] + y * f->stride[2])[x];
+      break;
+    case YOLO_FORMAT_I420_10:
+      yuv[0] = p0[2 * x] + 256 * (p0[2 * x + 1] & 3);
+      yuv[1] = p1[2 * pair] + 256 * (p1[2 * pair + 1] & 3);
+      yuv[2] = p2[2 * pair] + 256 * (p2[2 * pair + 1] & 3);
+      break;
+    case YOLO_FORMAT_AYUV:
+      for (int i = 0; i < 3; i++)
+        yuv[i] = p0[4 * x + 1 + i];
+      break;
+    case YOLO_FORMAT_AYUV64:
+      for (int i = 0; i < 3; i++)
+        yuv[i] = (p0[8 * x + 2 + 2 * i] + 256 * p0[8 * x + 3 + 2 * i]) / 64;
+      break;
     case YOLO_FORMAT_P010:
       yuv[0] = (p0[2 * x] + 256 * p0[2 * x + 1]) / 64;
       yuv[1] = (p1[4 * pair] + 256 * p1[4 * pair + 1]) / 64;
@@ -192,7 +250,7 @@ test_colours (void)
   Random r = random_new (2);
 
   for (int format = YOLO_FORMAT_GRAY8; format < YOLO_N_FORMATS; format++) {
-    for (int k = 0; k < 10; k++) {
+    for (int k = 0; k < 10 && yolo_layouts[format].yuv; k++) {
       int width = 75, height = 51, x0 = 3, y0 = 1;
       TestFrame t = test_frame_new (&r, (YoloPixelFormat) format, width + x0, height + y0, 3, false);
       t.frame.crop.x = x0;
@@ -210,7 +268,7 @@ test_colours (void)
       for (int i = 0; i < width * height; i++) {
         double yuv[3], rgb[3];
         components (&t.frame, x0 + i % width, y0 + i / width, yuv);
-        exact_rgb (t.frame.matrix, t.frame.full_range, format == YOLO_FORMAT_P010 ? 10 : 8, yuv, rgb);
+        exact_rgb (t.frame.matrix, t.frame.full_range, yolo_layouts[format].bits, yuv, rgb);
         for (int c = 0; c < 3; c++)
           worst = MAX (worst, fabs (out[3 * i + c] - rgb[c]));
       }

@@ -1,0 +1,169 @@
+#include "gst-plugin/yolounpack.h"
+
+#include "postprocess/simd.h"
+
+#include <string.h>
+
+GstCaps *
+yolo_unpack_caps (const gchar *first)
+{
+  g_auto (GStrv) names = g_strsplit (first, ", ", -1);
+  GValue formats = G_VALUE_INIT, name = G_VALUE_INIT;
+  const GstVideoFormat *raw;
+  GstCaps *caps;
+  guint i, n;
+
+  gst_value_list_init (&formats, 0);
+  g_value_init (&name, G_TYPE_STRING);
+  for (i = 0; names[i]; i++) {
+    g_value_set_string (&name, names[i]);
+    gst_value_list_append_value (&formats, &name);
+  }
+  raw = gst_video_formats_raw (&n);
+  for (i = 0; i < n; i++) {
+    const GstVideoFormatInfo *info = gst_video_format_get_info (raw[i]);
+
+    if (info->unpack_func == NULL || info->pack_func == NULL
+        || g_strv_contains ((const gchar *const *) names, info->name))
+      continue;
+    g_value_set_string (&name, info->name);
+    gst_value_list_append_value (&formats, &name);
+  }
+  g_value_unset (&name);
+
+  caps = gst_caps_from_string ("video/x-raw(ANY), width = " GST_VIDEO_SIZE_RANGE
+      ", height = " GST_VIDEO_SIZE_RANGE ", framerate = " GST_VIDEO_FPS_RANGE);
+  gst_caps_set_value (caps, "format", &formats);
+  g_value_unset (&formats);
+  return caps;
+}
+
+gboolean
+yolo_unpack_is_grouped (const GstVideoFormatInfo *format)
+{
+  return GST_VIDEO_FORMAT_INFO_IS_COMPLEX (format) || GST_VIDEO_FORMAT_INFO_IS_TILED (format)
+      || GST_VIDEO_FORMAT_INFO_HAS_PALETTE (format);
+}
+
+/* Bytes of a plane, whose stride the mapping says, if `bytes` with `usual` were
+ * GStreamer's own for the size; 0: it is too narrow or too low for the frame. */
+static gint64
+plane_bytes (const GstVideoFormatInfo *format, gint stride, gint usual, gint64 bytes)
+{
+  gint64 tiles, usual_tiles;
+
+  if (!GST_VIDEO_FORMAT_INFO_IS_TILED (format))
+    return stride >= usual && usual > 0 ? stride * (bytes / usual - 1) + usual : 0;
+  if (GST_VIDEO_TILE_X_TILES (stride) < GST_VIDEO_TILE_X_TILES (usual)
+      || GST_VIDEO_TILE_Y_TILES (stride) < GST_VIDEO_TILE_Y_TILES (usual))
+    return 0;
+  tiles = (gint64) GST_VIDEO_TILE_X_TILES (stride) * GST_VIDEO_TILE_Y_TILES (stride);
+  usual_tiles = (gint64) GST_VIDEO_TILE_X_TILES (usual) * GST_VIDEO_TILE_Y_TILES (usual);
+  return usual_tiles > 0 ? bytes / usual_tiles * tiles : 0;
+}
+
+gboolean
+yolo_unpack_planes_fit (const GstVideoFrame *video)
+{
+  const guint n = GST_VIDEO_FRAME_N_PLANES (video);
+  GstVideoInfo usual;
+  guint p;
+
+  if (!gst_video_info_set_format (&usual, GST_VIDEO_FRAME_FORMAT (video), GST_VIDEO_FRAME_WIDTH (video),
+          GST_VIDEO_FRAME_HEIGHT (video)))
+    return FALSE;
+  for (p = 0; p < n; p++) {
+    /* without meta, all of the buffer is mapped at once */
+    const GstMapInfo *map = &video->map[video->meta ? p : 0];
+    const guint8 *data = GST_VIDEO_FRAME_PLANE_DATA (video, p);
+    const gsize end = p + 1 < n ? GST_VIDEO_INFO_PLANE_OFFSET (&usual, p + 1) : GST_VIDEO_INFO_SIZE (&usual);
+    const gint64 bytes = plane_bytes (usual.finfo, GST_VIDEO_FRAME_PLANE_STRIDE (video, p),
+        GST_VIDEO_INFO_PLANE_STRIDE (&usual, p), (gint64) (end - GST_VIDEO_INFO_PLANE_OFFSET (&usual, p)));
+
+    if (bytes == 0 || data < map->data || (data - map->data) + bytes > (gint64) map->size)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* Where pixels are packed in groups, GStreamer (1.22) reads behind the last row
+ * if the last group is cut by an odd width: there the last pixel is made the one
+ * before it. */
+void
+yolo_unpack_row (const GstVideoFrame *video, GstVideoPackFlags flags, gint y, gpointer row)
+{
+  const GstVideoFormatInfo *format = video->info.finfo;
+  const gint width = GST_VIDEO_FRAME_WIDTH (video);
+  const gsize pixel = GST_VIDEO_FORMAT_INFO_BITS (gst_video_format_get_info (format->unpack_format)) > 8 ? 8 : 4;
+  /* two rows may share the last row of chroma */
+  const gboolean cut = width % 2 == 1 && GST_VIDEO_FORMAT_INFO_IS_COMPLEX (format)
+      && y >= GST_VIDEO_FRAME_HEIGHT (video) - 2;
+  guint8 *last = (guint8 *) row + pixel * (gsize) (width - 1);
+
+  format->unpack_func (format, flags, row, (gpointer *) video->data, video->info.stride, 0, y, width - cut);
+  if (cut && width > 1)
+    memcpy (last, last - pixel, pixel);
+  else if (cut)
+    memset (last, 0x80, pixel);
+}
+
+/* The upper ten bits are then the nearest that they can be, where a unit of ten
+ * bits is 64 of sixteen ... */
+YOLO_SIMD static void
+round_to_ten_bits (guint16 *words, gsize n)
+{
+  for (gsize i = 0; i < n; i++)
+    words[i] = MIN (words[i], 65535 - 32) + 32;
+}
+
+/* ... and where the highest values are the same: 65535 becomes 1023 or, of eight bits, 255. */
+YOLO_SIMD static void
+round_full_range (guint16 *words, gsize n, guint bits)
+{
+  for (gsize i = 0; i < n; i++)
+    words[i] = words[i] - (words[i] >> bits) + (32768 >> bits);
+}
+
+/* Unpack of a YoloFrame, in the engine's threads. */
+static void
+unpack_row (const void *source, int y, void *row)
+{
+  const GstVideoFrame *video = source;
+  const GstVideoFormatInfo *format = video->info.finfo;
+  const gsize n = 4 * (gsize) GST_VIDEO_FRAME_WIDTH (video);
+  const gboolean rgb = GST_VIDEO_FORMAT_INFO_IS_RGB (format), deep = GST_VIDEO_FORMAT_INFO_DEPTH (format, 0) > 10;
+  const gboolean full = video->info.colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255;
+
+  /* Ten bits are read as they are. More are shifted up if a video level is one
+   * shifted up too, and stretched to all of 16 bits if it is a full range. */
+  yolo_unpack_row (video, rgb || (deep && full) ? GST_VIDEO_PACK_FLAG_NONE : GST_VIDEO_PACK_FLAG_TRUNCATE_RANGE, y, row);
+  if (format->unpack_format == GST_VIDEO_FORMAT_ARGB64)
+    round_full_range (row, n, 8);
+  else if (deep && full)
+    round_full_range (row, n, 10);
+  else if (deep)
+    round_to_ten_bits (row, n);
+}
+
+void
+yolo_unpack_describe (const GstVideoFrame *video, YoloFrame *described)
+{
+  switch (video->info.finfo->unpack_format) {
+    case GST_VIDEO_FORMAT_ARGB:
+      described->format = YOLO_FORMAT_ARGB;
+      break;
+    case GST_VIDEO_FORMAT_AYUV:
+      described->format = YOLO_FORMAT_AYUV;
+      break;
+    case GST_VIDEO_FORMAT_ARGB64:
+      described->format = YOLO_FORMAT_ARGB64;
+      break;
+    case GST_VIDEO_FORMAT_AYUV64:
+      described->format = YOLO_FORMAT_AYUV64;
+      break;
+    default:                   /* GStreamer unpacks to these four */
+      g_return_if_reached ();
+  }
+  described->unpack = unpack_row;
+  described->source = video;
+}
