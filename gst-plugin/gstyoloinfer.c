@@ -2171,7 +2171,7 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
   gst_element_class_set_static_metadata (element_class, "YOLO object detection",
       "Filter/Analyzer/Video", "Finds objects in video with a YOLOv8 network", "The yolo project");
   /* ANY: transform_caps() narrows it to the features that features_known() knows. */
-  caps = yolo_unpack_caps (YOLO_VIDEO_FORMATS);
+  caps = yolo_unpack_caps ("video/x-raw(ANY)", YOLO_VIDEO_FORMATS);
   gst_element_class_add_pad_template (element_class, gst_pad_template_new ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps));
   gst_element_class_add_pad_template (element_class, gst_pad_template_new ("src", GST_PAD_SRC, GST_PAD_ALWAYS, caps));
   gst_caps_unref (caps);

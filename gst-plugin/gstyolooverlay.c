@@ -18,6 +18,7 @@
 #include "gst-plugin/yolodraw.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolotext.h"
+#include "gst-plugin/yolounpack.h"
 #include "gst-plugin/yolovideo.h"
 #include "gst-plugin/yolowatch.h"
 
@@ -60,7 +61,8 @@ struct _GstYoloOverlay {
   YoloWatch watch;
   gint origin_x, origin_y;      /* of its pixels in memory */
   YoloText *text;
-  YoloColor color[N_COLORS];    /* by class, in the frame's format */
+  YoloUnpacked *unpacked;       /* of formats that are not drawn on where they lie */
+  YoloColor color[N_COLORS];    /* by class, in the format that is drawn on */
   gboolean dark[N_COLORS];      /* whether white text reads better on it */
   YoloColor black, white;
   gboolean cuda;                /* frames lie in CUDA memory */
@@ -68,15 +70,6 @@ struct _GstYoloOverlay {
   YoloDrawer *drawer;
   YoloDrawing drawing;          /* of the frame in hand */
 };
-
-/* On a machine without CUDA nobody offers the second kind. */
-#define CAPS GST_VIDEO_CAPS_MAKE (YOLO_DRAW_FORMATS) "; " \
-    GST_VIDEO_CAPS_MAKE_WITH_FEATURES (YOLO_CAPS_FEATURE_CUDA, YOLO_DRAW_FORMATS)
-
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
-static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
 
 G_DEFINE_TYPE (GstYoloOverlay, gst_yolo_overlay, GST_TYPE_BASE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE (yolooverlay, "yolooverlay", GST_RANK_NONE, GST_TYPE_YOLO_OVERLAY)
@@ -115,21 +108,29 @@ static gboolean
 gst_yolo_overlay_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
 {
   GstYoloOverlay *self = GST_YOLO_OVERLAY (trans);
+  const GstVideoInfo *drawn = &self->info;
   guint i;
 
+  g_clear_pointer (&self->unpacked, yolo_unpacked_free);
   if (!gst_video_info_from_caps (&self->info, in))
     return FALSE;
+  if (!yolo_draw_is_direct (self->info.finfo)) {
+    self->unpacked = yolo_unpacked_new (&self->info);
+    if (self->unpacked == NULL)
+      return FALSE;
+    drawn = &yolo_unpacked_frame (self->unpacked)->info;
+  }
   self->cuda = gst_caps_features_contains (gst_caps_get_features (in, 0), YOLO_CAPS_FEATURE_CUDA);
   for (i = 0; i < N_COLORS; i++) {
     const guint32 rgb = class_color (i);
     /* luma of BT.601 */
     const guint luma = (299 * (rgb >> 16 & 255) + 587 * (rgb >> 8 & 255) + 114 * (rgb & 255)) / 1000;
 
-    yolo_color_init (&self->color[i], &self->info, rgb);
+    yolo_color_init (&self->color[i], drawn, rgb);
     self->dark[i] = luma < 128;
   }
-  yolo_color_init (&self->black, &self->info, 0x000000);
-  yolo_color_init (&self->white, &self->info, 0xffffff);
+  yolo_color_init (&self->black, drawn, 0x000000);
+  yolo_color_init (&self->white, drawn, 0xffffff);
   return TRUE;
 }
 
@@ -250,6 +251,47 @@ draw (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings)
   }
 }
 
+/* The frame may be larger in memory than its caps say. */
+static gboolean
+fit_unpacked (GstYoloOverlay *self, const GstVideoFrame *frame)
+{
+  const GstVideoFrame *unpacked = yolo_unpacked_frame (self->unpacked);
+
+  if (GST_VIDEO_FRAME_WIDTH (unpacked) == GST_VIDEO_FRAME_WIDTH (frame)
+      && GST_VIDEO_FRAME_HEIGHT (unpacked) == GST_VIDEO_FRAME_HEIGHT (frame))
+    return TRUE;
+  YoloUnpacked *fitting = yolo_unpacked_new (&frame->info);
+  if (fitting == NULL)
+    return FALSE;
+  yolo_unpacked_free (self->unpacked);
+  self->unpacked = fitting;
+  return TRUE;
+}
+
+/* Draws twice: what would be drawn says which rows are unpacked. */
+static void
+draw_unpacked (GstYoloOverlay *self, GstVideoFrame *frame, YoloCanvas *canvas, const Settings *settings)
+{
+  gint y0 = canvas->height, y1 = 0;
+  guint i;
+
+  yolo_drawing_reset (&self->drawing);
+  canvas->drawing = &self->drawing;
+  draw (self, canvas, settings);
+  canvas->drawing = NULL;
+  for (i = 0; i < self->drawing.strokes->len; i++) {
+    const YoloRect *outer = &g_array_index (self->drawing.strokes, YoloStroke, i).outer;
+
+    y0 = MIN (y0, outer->y0);
+    y1 = MAX (y1, outer->y1);
+  }
+  if (y0 >= y1)
+    return;
+  yolo_unpacked_take (self->unpacked, frame, y0, y1);
+  draw (self, canvas, settings);
+  yolo_unpacked_put (self->unpacked, frame);
+}
+
 static YoloRect
 crop_rect (const GstVideoCropMeta *crop)
 {
@@ -324,7 +366,7 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
     yolo_cuda_layout (buffer, &info);
   mapped = gst_video_frame_map (&frame, &info, buffer,
       GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF | (self->cuda ? yolo_cuda_map_flags () : 0));
-  if (!mapped || !yolo_video_planes_fit (&frame)) {
+  if (!mapped || !yolo_video_planes_fit (&frame) || (self->unpacked && !fit_unpacked (self, &frame))) {
     if (mapped)
       gst_video_frame_unmap (&frame);
     GST_ELEMENT_ERROR (self, RESOURCE, WRITE, ("A video frame cannot be drawn on."),
@@ -337,7 +379,7 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   yolo_meta_origin (buffer, &self->info, &self->origin_x, &self->origin_y);
   if (crop)
     visible = crop_rect (crop);
-  yolo_canvas_init (&canvas, &frame, crop ? &visible : NULL);
+  yolo_canvas_init (&canvas, self->unpacked ? yolo_unpacked_frame (self->unpacked) : &frame, crop ? &visible : NULL);
 
   GST_OBJECT_LOCK (self);
   settings = self->settings;
@@ -347,7 +389,10 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
     yolo_drawing_reset (&self->drawing);
     canvas.drawing = &self->drawing;
   }
-  draw (self, &canvas, &settings);
+  if (self->unpacked)
+    draw_unpacked (self, &frame, &canvas, &settings);
+  else
+    draw (self, &canvas, &settings);
   g_free (settings.font);
   if (self->cuda)
     drawn = draw_on_device (self, buffer, &canvas, &error);
@@ -377,7 +422,10 @@ gst_yolo_overlay_sink_event (GstBaseTransform *trans, GstEvent *event)
 static gboolean
 gst_yolo_overlay_stop (GstBaseTransform *trans)
 {
-  close_drawer (GST_YOLO_OVERLAY (trans));
+  GstYoloOverlay *self = GST_YOLO_OVERLAY (trans);
+
+  close_drawer (self);
+  g_clear_pointer (&self->unpacked, yolo_unpacked_free);
   return TRUE;
 }
 
@@ -478,6 +526,7 @@ gst_yolo_overlay_class_init (GstYoloOverlayClass *klass)
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
   GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
+  GstCaps *caps;
 
   GST_DEBUG_CATEGORY_INIT (yolooverlay_debug, "yolooverlay", 0, "drawing of detections");
 
@@ -509,8 +558,13 @@ gst_yolo_overlay_class_init (GstYoloOverlayClass *klass)
   gst_element_class_set_static_metadata (element_class, "YOLO overlay", "Filter/Editor/Video",
       "Draws boxes and labels of detected objects into video frames, without converting them",
       "The yolo project");
-  gst_element_class_add_static_pad_template (element_class, &sink_template);
-  gst_element_class_add_static_pad_template (element_class, &src_template);
+  caps = yolo_unpack_caps ("video/x-raw", YOLO_DRAW_FORMATS);
+  /* on a machine without CUDA nobody offers the second kind */
+  gst_caps_append (caps, gst_caps_from_string (GST_VIDEO_CAPS_MAKE_WITH_FEATURES (YOLO_CAPS_FEATURE_CUDA,
+              "{ " YOLO_DRAW_FORMATS " }")));
+  gst_element_class_add_pad_template (element_class, gst_pad_template_new ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps));
+  gst_element_class_add_pad_template (element_class, gst_pad_template_new ("src", GST_PAD_SRC, GST_PAD_ALWAYS, caps));
+  gst_caps_unref (caps);
 
   trans_class->set_caps = gst_yolo_overlay_set_caps;
   trans_class->prepare_output_buffer = gst_yolo_overlay_prepare_output_buffer;

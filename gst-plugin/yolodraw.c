@@ -4,6 +4,8 @@
 
 #include "gst-plugin/yolodraw.h"
 
+#include "gst-plugin/yolounpack.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -53,6 +55,34 @@ yolo_color_init (YoloColor *color, const GstVideoInfo *info, guint32 rgb)
 
     color->value[i] = CLAMP (value, 0, max);
   }
+}
+
+gboolean
+yolo_draw_is_direct (const GstVideoFormatInfo *format)
+{
+  guint bytes[GST_VIDEO_MAX_PLANES] = { 0 }, pixel[GST_VIDEO_MAX_PLANES] = { 0 };
+  guint i, k;
+
+  if (yolo_unpack_is_grouped (format))
+    return FALSE;
+  for (i = 0; i < GST_VIDEO_FORMAT_INFO_N_COMPONENTS (format); i++) {
+    const guint depth = GST_VIDEO_FORMAT_INFO_DEPTH (format, i), plane = GST_VIDEO_FORMAT_INFO_PLANE (format, i);
+
+    if (depth < 8 || (depth > 8 && !GST_VIDEO_FORMAT_INFO_IS_LE (format))
+        || GST_VIDEO_FORMAT_INFO_W_SUB (format, i) > 1 || GST_VIDEO_FORMAT_INFO_H_SUB (format, i) > 1)
+      return FALSE;
+    /* of Y412 and Y212, GStreamer does not say where the components are */
+    for (k = 0; k < i; k++)
+      if (GST_VIDEO_FORMAT_INFO_PLANE (format, k) == plane
+          && GST_VIDEO_FORMAT_INFO_POFFSET (format, k) == GST_VIDEO_FORMAT_INFO_POFFSET (format, i))
+        return FALSE;
+    bytes[plane] += depth > 8 ? 2 : 1;
+    pixel[plane] = MAX (pixel[plane], (guint) GST_VIDEO_FORMAT_INFO_PSTRIDE (format, i));
+  }
+  for (i = 0; i < GST_VIDEO_FORMAT_INFO_N_PLANES (format); i++)
+    if (bytes[i] > pixel[i])    /* they share a word */
+      return FALSE;
+  return TRUE;
 }
 
 static gboolean

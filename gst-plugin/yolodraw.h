@@ -32,9 +32,13 @@ void yolo_drawing_clear (YoloDrawing *drawing);
 /* Forgets the strokes, keeps the memory. */
 void yolo_drawing_reset (YoloDrawing *drawing);
 
-/* The formats that can be drawn on, as in caps. */
-#define YOLO_DRAW_FORMATS "{ NV12, NV21, I420, YV12, YUY2, UYVY, Y42B, Y444, P010_10LE, " \
-    "RGB, BGR, RGBA, BGRA, ARGB, ABGR, RGBx, BGRx, xRGB, xBGR, GRAY8 }"
+/* The formats that a device draws on, as in caps. */
+#define YOLO_DRAW_FORMATS "NV12, NV21, I420, YV12, YUY2, UYVY, Y42B, Y444, P010_10LE, " \
+    "RGB, BGR, RGBA, BGRA, ARGB, ABGR, RGBx, BGRx, xRGB, xBGR, GRAY8"
+
+/* Whether each sample is a byte or a little-endian word of its own and covers one,
+ * two or four pixels; other formats are drawn on unpacked. */
+gboolean yolo_draw_is_direct (const GstVideoFormatInfo *format);
 
 /**
  * yolo_color_init:
@@ -46,7 +50,7 @@ void yolo_color_init (YoloColor *color, const GstVideoInfo *info, guint32 rgb);
 
 /**
  * yolo_canvas_init:
- * @frame: mapped for writing, in one of YOLO_DRAW_FORMATS; must outlive the canvas
+ * @frame: mapped for writing, in a format that is drawn on directly; must outlive the canvas
  * @clip: (nullable): the visible part, or all of the frame
  */
 void yolo_canvas_init (YoloCanvas *canvas, GstVideoFrame *frame, const YoloRect *clip);

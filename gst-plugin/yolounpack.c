@@ -5,8 +5,10 @@
 #include <string.h>
 
 GstCaps *
-yolo_unpack_caps (const gchar *first)
+yolo_unpack_caps (const gchar *media, const gchar *first)
 {
+  g_autofree gchar *string = g_strconcat (media, ", width = " GST_VIDEO_SIZE_RANGE ", height = " GST_VIDEO_SIZE_RANGE
+      ", framerate = " GST_VIDEO_FPS_RANGE, NULL);
   g_auto (GStrv) names = g_strsplit (first, ", ", -1);
   GValue formats = G_VALUE_INIT, name = G_VALUE_INIT;
   const GstVideoFormat *raw;
@@ -31,8 +33,7 @@ yolo_unpack_caps (const gchar *first)
   }
   g_value_unset (&name);
 
-  caps = gst_caps_from_string ("video/x-raw(ANY), width = " GST_VIDEO_SIZE_RANGE
-      ", height = " GST_VIDEO_SIZE_RANGE ", framerate = " GST_VIDEO_FPS_RANGE);
+  caps = gst_caps_from_string (string);
   gst_caps_set_value (caps, "format", &formats);
   g_value_unset (&formats);
   return caps;
@@ -166,4 +167,83 @@ yolo_unpack_describe (const GstVideoFrame *video, YoloFrame *described)
   }
   described->unpack = unpack_row;
   described->source = video;
+}
+
+struct _YoloUnpacked {
+  GstBuffer *buffer;
+  GstVideoFrame frame;
+  gint y0, y1;                  /* rows that were taken */
+};
+
+YoloUnpacked *
+yolo_unpacked_new (const GstVideoInfo *info)
+{
+  YoloUnpacked *unpacked;
+  GstVideoInfo own;
+
+  if (!gst_video_info_set_format (&own, info->finfo->unpack_format, GST_VIDEO_INFO_WIDTH (info),
+          GST_VIDEO_INFO_HEIGHT (info)))
+    return NULL;
+  own.colorimetry = info->colorimetry;
+  unpacked = g_new0 (YoloUnpacked, 1);
+  unpacked->buffer = gst_buffer_new_allocate (NULL, GST_VIDEO_INFO_SIZE (&own), NULL);
+  if (unpacked->buffer == NULL || !gst_video_frame_map (&unpacked->frame, &own, unpacked->buffer,
+          GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)) {
+    gst_clear_buffer (&unpacked->buffer);
+    g_free (unpacked);
+    return NULL;
+  }
+  return unpacked;
+}
+
+void
+yolo_unpacked_free (YoloUnpacked *unpacked)
+{
+  if (unpacked == NULL)
+    return;
+  gst_video_frame_unmap (&unpacked->frame);
+  gst_buffer_unref (unpacked->buffer);
+  g_free (unpacked);
+}
+
+GstVideoFrame *
+yolo_unpacked_frame (YoloUnpacked *unpacked)
+{
+  return &unpacked->frame;
+}
+
+static guint8 *
+row_at (YoloUnpacked *unpacked, gint y)
+{
+  return (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (&unpacked->frame, 0)
+      + (gssize) y * GST_VIDEO_FRAME_PLANE_STRIDE (&unpacked->frame, 0);
+}
+
+void
+yolo_unpacked_take (YoloUnpacked *unpacked, const GstVideoFrame *video, gint y0, gint y1)
+{
+  const GstVideoFormatInfo *format = video->info.finfo;
+  const gint height = GST_VIDEO_FRAME_HEIGHT (video);
+  gint rows = 1, y;
+  guint i;
+
+  for (i = 0; i < GST_VIDEO_FORMAT_INFO_N_COMPONENTS (format); i++)
+    rows = MAX (rows, 1 << GST_VIDEO_FORMAT_INFO_H_SUB (format, i));
+  if (GST_VIDEO_FORMAT_INFO_HAS_PALETTE (format))       /* packing writes another palette */
+    rows = height;
+  unpacked->y0 = y0 / rows * rows;
+  unpacked->y1 = MIN ((y1 + rows - 1) / rows * rows, height);
+  for (y = unpacked->y0; y < unpacked->y1; y++)
+    yolo_unpack_row (video, GST_VIDEO_PACK_FLAG_NONE, y, row_at (unpacked, y));
+}
+
+void
+yolo_unpacked_put (YoloUnpacked *unpacked, GstVideoFrame *video)
+{
+  const GstVideoFormatInfo *format = video->info.finfo;
+  gint y;
+
+  for (y = unpacked->y0; y < unpacked->y1; y++)
+    format->pack_func (format, GST_VIDEO_PACK_FLAG_NONE, row_at (unpacked, y), 0, video->data, video->info.stride,
+        video->info.chroma_site, y, GST_VIDEO_FRAME_WIDTH (video));
 }

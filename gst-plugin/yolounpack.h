@@ -12,12 +12,13 @@ G_BEGIN_DECLS
 
 /**
  * yolo_unpack_caps:
+ * @media: "video/x-raw" and, in brackets, the memory
  * @first: formats that are preferred, "NV12, I420"
  *
  * Returns: (transfer full): raw video of these and of all other formats that
- * GStreamer can unpack, in any memory
+ * GStreamer can unpack
  */
-GstCaps *yolo_unpack_caps (const gchar *first);
+GstCaps *yolo_unpack_caps (const gchar *media, const gchar *first);
 
 /* Whether pixels of the format do not lie apart from each other, in tiles, groups
  * of bits or by a palette, so that pixel strides do not tell where they are. */
@@ -35,6 +36,21 @@ void yolo_unpack_row (const GstVideoFrame *video, GstVideoPackFlags flags, gint 
  * @described: (inout): its format, unpack and source are set
  */
 void yolo_unpack_describe (const GstVideoFrame *video, YoloFrame *described);
+
+/* A frame's rows unpacked, to be changed and packed again. */
+typedef struct _YoloUnpacked YoloUnpacked;
+
+/* Takes the size, the format and the colorimetry of @info. NULL: it is too large. */
+YoloUnpacked *yolo_unpacked_new (const GstVideoInfo *info);
+void yolo_unpacked_free (YoloUnpacked *unpacked);
+
+/* All of the frame, mapped for writing, in the unpack format. */
+GstVideoFrame *yolo_unpacked_frame (YoloUnpacked *unpacked);
+
+/* Rows from y0 to before y1, and those that share chroma with them, out of the
+ * mapped frame of the format and size that it was made for, and back. */
+void yolo_unpacked_take (YoloUnpacked *unpacked, const GstVideoFrame *video, gint y0, gint y1);
+void yolo_unpacked_put (YoloUnpacked *unpacked, GstVideoFrame *video);
 
 G_END_DECLS
 

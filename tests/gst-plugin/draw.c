@@ -16,6 +16,7 @@ typedef struct {
 static const gchar *formats[] = {
   "NV12", "NV21", "I420", "YV12", "YUY2", "UYVY", "Y42B", "Y444", "P010_10LE", "RGB", "BGR",
   "RGBA", "BGRA", "ARGB", "ABGR", "RGBx", "BGRx", "xRGB", "xBGR", "GRAY8",
+  "I420_10LE", "I422_12LE", "Y444_16LE", "P016_LE", "A420", "AYUV", "NV16", "NV61", "GBR_10LE", "GRAY16_LE",
 };
 
 static const struct {
@@ -34,7 +35,7 @@ static guint8 *
 component_data (const GstVideoFrame *frame, guint component)
 {
   const GstVideoInfo *info = &frame->info;
-  const gboolean is_v = GST_VIDEO_INFO_FORMAT (info) == GST_VIDEO_FORMAT_P010_10LE && component == 2;
+  const gboolean is_v = GST_VIDEO_INFO_COMP_DEPTH (info, 2) > 8 && GST_VIDEO_INFO_N_PLANES (info) == 2 && component == 2;
 
   return (guint8 *) frame->data[GST_VIDEO_INFO_COMP_PLANE (info, component)]
       + (is_v ? 2 : GST_VIDEO_INFO_COMP_POFFSET (info, component));
@@ -173,6 +174,7 @@ test_drawing (gconstpointer data)
       for (trial = 0; trial < 12; trial++) {
         const gint w = sizes[s].width, h = sizes[s].height;
         g_autofree guint8 *opacity = g_malloc0 (w * h);
+        g_test_message ("%s %dx%d", formats[f], w, h);
         Random same = random;
         GstVideoInfo info;
         TestFrame drawn, expected;
@@ -268,8 +270,8 @@ test_color (void)
           gint value;
 
           p = component_data (&out, c);
-          value = wide ? GST_READ_UINT16_LE (p) >> 6 : *p;
-          if (ABS (value - color.value[c]) > (wide ? 5 : 2))
+          value = wide ? GST_READ_UINT16_LE (p) >> GST_VIDEO_FORMAT_INFO_SHIFT (to.finfo, c) : *p;
+          if (ABS (value - color.value[c]) > (wide ? (5 << GST_VIDEO_INFO_COMP_DEPTH (&to, c)) >> 10 : 2))
             g_error ("%s %s %06x component %u: %d, GStreamer %d", formats[f], colorimetries[m],
                 colors[i], c, color.value[c], value);
         }

@@ -160,7 +160,7 @@ test_all (void)
 static void
 test_caps (void)
 {
-  g_autoptr (GstCaps) caps = yolo_unpack_caps (YOLO_VIDEO_FORMATS);
+  g_autoptr (GstCaps) caps = yolo_unpack_caps ("video/x-raw", YOLO_VIDEO_FORMATS);
   const GValue *list = gst_structure_get_value (gst_caps_get_structure (caps, 0), "format");
   g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
   guint n, i;
