@@ -31,6 +31,13 @@ typedef enum {
   YOLO_MATRIX_FCC, YOLO_MATRIX_SMPTE240M,
 } YoloMatrix;
 
+/* How a frame becomes upright, bits of which any may be set. The pixel (x, y) of
+ * the upright picture is (y, x) of the frame if they are transposed, else (x, y),
+ * where x is then counted from the frame's right and y from its bottom if mirrored. */
+enum {
+  YOLO_TURN_TRANSPOSE = 1, YOLO_TURN_MIRROR_X = 2, YOLO_TURN_MIRROR_Y = 4,
+};
+
 typedef enum { YOLO_MEMORY_HOST, YOLO_MEMORY_CUDA } YoloMemory;
 
 typedef struct _YoloFrame YoloFrame;
@@ -51,6 +58,7 @@ struct _YoloFrame {
    * the frame; width and height 0: all of it. Chroma of an odd x or y is the
    * sample that covers it. */
   struct { int x, y, width, height; } crop;
+  unsigned turn;                /* YOLO_TURN_*: the network sees the part upright */
   YoloMemory memory;            /* where the planes lie */
   /* Of CUDA memory, borrowed: the CUcontext that the planes belong to (NULL:
    * the device's primary one), and the CUstream whose work so far writes them

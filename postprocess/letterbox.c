@@ -51,10 +51,11 @@ yolo_letterbox_init (YoloLetterbox *box, int src_width, int src_height,
 void
 yolo_letterbox_frame (YoloLetterbox *box, const YoloFrame *frame, int net_width, int net_height)
 {
-  bool cropped = frame->crop.width > 0;
+  bool cropped = frame->crop.width > 0, transposed = frame->turn & YOLO_TURN_TRANSPOSE;
+  int width = cropped ? frame->crop.width : frame->width, height = cropped ? frame->crop.height : frame->height;
 
-  yolo_letterbox_init (box, cropped ? frame->crop.width : frame->width, cropped ? frame->crop.height : frame->height,
-      net_width, net_height);
+  yolo_letterbox_init (box, transposed ? height : width, transposed ? width : height, net_width, net_height);
+  box->turn = frame->turn;
 }
 
 /**
@@ -85,13 +86,41 @@ clip (float v, int max)
   return v > 0 ? v < (float) max ? v : (float) max : 0;
 }
 
+static void
+mirror (float *from, float *to, int size)
+{
+  float first = *from;
+
+  *from = (float) size - *to;
+  *to = (float) size - first;
+}
+
+/* From the upright picture to the part as it lies in the frame. */
+static void
+turn_back (const YoloLetterbox *box, YoloDetection *d)
+{
+  bool transposed = box->turn & YOLO_TURN_TRANSPOSE;
+
+  if (transposed) {
+    float x1 = d->x1, x2 = d->x2;
+    d->x1 = d->y1;
+    d->x2 = d->y2;
+    d->y1 = x1;
+    d->y2 = x2;
+  }
+  if (box->turn & YOLO_TURN_MIRROR_X)
+    mirror (&d->x1, &d->x2, transposed ? box->src_height : box->src_width);
+  if (box->turn & YOLO_TURN_MIRROR_Y)
+    mirror (&d->y1, &d->y2, transposed ? box->src_width : box->src_height);
+}
+
 /**
  * yolo_letterbox_to_frame:
  * @box: the geometry that the network's input was made with
  * @detections: (array length=n): in pixels of the network's input; changed in place
  *
  * The inverse as Ultralytics' scale_boxes has it: every axis has the gain that
- * its side was rounded to.
+ * its side was rounded to. Of a turned frame the boxes are turned back.
  */
 void
 yolo_letterbox_to_frame (const YoloLetterbox *box, YoloDetection *detections, size_t n)
@@ -105,5 +134,6 @@ yolo_letterbox_to_frame (const YoloLetterbox *box, YoloDetection *detections, si
     d->y1 = clip ((d->y1 - box->pad_y) / gain_y, box->src_height);
     d->x2 = clip ((d->x2 - box->pad_x) / gain_x, box->src_width);
     d->y2 = clip ((d->y2 - box->pad_y) / gain_y, box->src_height);
+    turn_back (box, d);
   }
 }

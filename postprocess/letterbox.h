@@ -9,7 +9,8 @@
 #include "postprocess/frame.h"
 
 typedef struct {
-  int src_width, src_height;    /* pixels of the frame's visible part */
+  int src_width, src_height;    /* pixels of the frame's visible part, upright */
+  unsigned turn;                /* YOLO_TURN_*: how the part becomes upright */
   int net_width, net_height;    /* pixels of the network's input */
   int width, height;            /* of the scaled frame inside it, at least 1 */
   int left, top;                /* its place */
@@ -20,16 +21,17 @@ typedef struct {
 void yolo_letterbox_init (YoloLetterbox *box, int src_width, int src_height,
     int net_width, int net_height);
 
-/* The same of a frame's crop, or of all of it where it has none. */
+/* The same of a frame's crop, or of all of it where it has none, turned upright. */
 void yolo_letterbox_frame (YoloLetterbox *box, const YoloFrame *frame, int net_width, int net_height);
 
-/* The smallest rectangle of multiples of `stride` that holds a frame whose
+/* The smallest rectangle of multiples of `stride` that holds an upright frame whose
  * longer side is scaled to `size`: 384x640 for 1920x1080 at 640 and 32.
  * Source: Ultralytics' LetterBox with auto=True. */
 void yolo_letterbox_auto (int src_width, int src_height, int size, int stride,
     int *net_width, int *net_height);
 
-/* From network pixels to pixels of the visible part, clipped to it. */
+/* From network pixels to pixels of the visible part as it lies in the frame,
+ * clipped to it. */
 void yolo_letterbox_to_frame (const YoloLetterbox *box, YoloDetection *detections, size_t n);
 
 #endif

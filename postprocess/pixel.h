@@ -19,6 +19,17 @@ yolo_clamp_level (int32_t v)
   return v < 0 ? 0 : v > 255 ? 255 : v;
 }
 
+/* From the pixel (x, y) of the upright picture, which has width x height, to that
+ * of the frame's part, by YOLO_TURN_* of frame.h. */
+YOLO_PIXEL void
+yolo_turn_pixel (unsigned turn, int width, int height, int *x, int *y)
+{
+  int across = turn & 1 ? *y : *x, down = turn & 1 ? *x : *y;
+
+  *x = turn & 2 ? (turn & 1 ? height : width) - 1 - across : across;
+  *y = turn & 4 ? (turn & 1 ? width : height) - 1 - down : down;
+}
+
 /* One of R G B: a row of YoloColour's factors and its offset, from Y U V. */
 YOLO_PIXEL int
 yolo_colour_level (const int32_t *factor, int32_t offset, int32_t y, int32_t u, int32_t v)

@@ -21,7 +21,9 @@ _Static_assert (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are read as by
 /* What the tables depend on. */
 typedef struct {
   YoloPixelFormat format;
-  int x, src_width, src_height, width, height;
+  unsigned turn;                /* YOLO_TURN_* */
+  int start;                    /* of the visible part: the column where rows begin; of a transposed frame, the row */
+  int src_width, src_height, width, height;     /* upright */
 } Geometry;
 
 struct _YoloPreprocess {
@@ -30,8 +32,10 @@ struct _YoloPreprocess {
   YoloScale scale;
   bool one_tap;                 /* a column of the output is a column of the source */
   bool dense;                   /* every column of the source is fetched */
+  bool reversed;                /* and the last one first in memory */
   int n_taps;                   /* columns that are fetched */
-  int32_t *first, *others;      /* [n_taps] bytes into the row: of component 0, of 1 and 2 */
+  int32_t *first, *others;      /* [n_taps] bytes into the row: of component 0, of 1 and 2;
+                                   of a transposed frame, `first` are rows of it */
   int32_t *pick;                /* [width] if dense: the left tap of a column, its right one follows it;
                                    else tap i and tap width + i belong to column i */
   int16_t *weight[2];           /* [4 * width] in 2048ths, the same for the four bytes of a word */
@@ -39,6 +43,8 @@ struct _YoloPreprocess {
   size_t tables_size;
   void *scratch;                /* of all threads */
   size_t scratch_size;
+  void *unpacked;               /* a transposed frame, whose rows are not those that are needed */
+  size_t unpacked_size;
 };
 
 /* One frame's run, the same for all threads. */
@@ -49,6 +55,8 @@ typedef struct {
   const YoloLetterbox *box;
   YoloColour colour;
   int x, y;                     /* of the visible part */
+  bool transposed;              /* upright rows are columns of the frame */
+  bool flipped;                 /* the first upright row is the last in the frame */
   uint8_t *dst;
   YoloTensorType type;
   int channels;
@@ -91,6 +99,7 @@ yolo_preprocess_free (YoloPreprocess *pre)
     return;
   free (pre->tables);
   free (pre->scratch);
+  free (pre->unpacked);
   free (pre);
 }
 
@@ -139,6 +148,8 @@ make_tables (YoloPreprocess *pre, const Geometry *g)
 {
   const YoloLayout *layout = &yolo_layouts[g->format];
   int width = g->width;
+  bool transposed = g->turn & YOLO_TURN_TRANSPOSE;
+  bool mirrored = g->turn & (transposed ? YOLO_TURN_MIRROR_Y : YOLO_TURN_MIRROR_X);
 
   pre->geometry = (Geometry) { .width = 0 };    /* not valid until all is done */
   pre->scale = yolo_scale (g->src_width, g->src_height, width, g->height);
@@ -146,7 +157,10 @@ make_tables (YoloPreprocess *pre, const Geometry *g)
   for (int x = 0; x < width && pre->one_tap && pre->scale == YOLO_SCALE_LINEAR; x++)
     pre->one_tap = yolo_tap_column (x, g->src_width, width).weight[1] == 0;
   pre->n_taps = pre->one_tap ? width : 2 * width;
-  pre->dense = (int64_t) pre->n_taps * COLUMNS_PER_GATHER >= g->src_width;
+  /* down a column of the frame, nothing can be copied as vectors */
+  pre->dense = transposed ? pre->scale == YOLO_SCALE_HALF
+      : (int64_t) pre->n_taps * COLUMNS_PER_GATHER >= g->src_width;
+  pre->reversed = pre->dense && !transposed && mirrored;
   if (pre->dense)
     pre->n_taps = g->src_width;
 
@@ -168,8 +182,11 @@ make_tables (YoloPreprocess *pre, const Geometry *g)
     }
   }
   for (int i = 0; i < pre->n_taps; i++) {
-    int column = g->x + (pre->dense ? i : pre->first[i]);
-    pre->first[i] = (column >> layout->component[0].x_shift) * layout->component[0].step;
+    int column = pre->dense ? i : pre->first[i];
+    if (mirrored && !pre->reversed)
+      column = g->src_width - 1 - column;
+    column += g->start;
+    pre->first[i] = transposed ? column : (column >> layout->component[0].x_shift) * layout->component[0].step;
     pre->others[i] = (column >> layout->component[1].x_shift) * layout->component[1].step;
   }
   pre->geometry = *g;
@@ -361,7 +378,59 @@ gather (const Run *run, const uint8_t *const c[3], int from, int to, uint32_t *t
     gather_words (to - from, run->layout->shift, c[0], c[1], c[2], first, others, taps + from);
 }
 
-/* The samples of the needed columns of a row of the visible part. */
+/* The same down a column of a transposed frame: the samples of the needed rows. */
+static void
+gather_bytes_down (int n, const uint8_t *const c[3], const ptrdiff_t stride[3], const int y_shift[3],
+    const int32_t *restrict rows, uint32_t *restrict out)
+{
+  for (int i = 0; i < n; i++)
+    out[i] = c[0][(rows[i] >> y_shift[0]) * stride[0]] | (uint32_t) c[1][(rows[i] >> y_shift[1]) * stride[1]] << 8
+        | (uint32_t) c[2][(rows[i] >> y_shift[2]) * stride[2]] << 16;
+}
+
+static void
+gather_words_down (int n, int shift, const uint8_t *const c[3], const ptrdiff_t stride[3], const int y_shift[3],
+    const int32_t *restrict rows, uint32_t *restrict out)
+{
+  for (int i = 0; i < n; i++)
+    out[i] = ten_bits (c[0] + (rows[i] >> y_shift[0]) * stride[0], shift)
+        | ten_bits (c[1] + (rows[i] >> y_shift[1]) * stride[1], shift) << 10
+        | ten_bits (c[2] + (rows[i] >> y_shift[2]) * stride[2], shift) << 20;
+}
+
+static void
+fetch_column (const Run *run, int column, uint32_t *taps)
+{
+  static const uint8_t middle = 128;    /* of all rows of grey */
+  const YoloLayout *layout = run->layout;
+  const uint8_t *c[3] = { NULL, &middle, &middle };
+  ptrdiff_t stride[3] = { 0 };
+  int y_shift[3] = { 0 };
+
+  for (int i = 0; i < layout->n_components; i++) {
+    int plane = layout->component[i].plane;
+    c[i] = (const uint8_t *) run->frame->plane[plane] + layout->component[i].offset
+        + (ptrdiff_t) (column >> layout->component[i].x_shift) * layout->component[i].step;
+    stride[i] = run->frame->stride[plane];
+    y_shift[i] = layout->component[i].y_shift;
+  }
+  if (layout->bits == 8)
+    gather_bytes_down (run->pre->n_taps, c, stride, y_shift, run->pre->first, taps);
+  else
+    gather_words_down (run->pre->n_taps, layout->shift, c, stride, y_shift, run->pre->first, taps);
+}
+
+YOLO_SIMD static void
+reverse (int n, uint32_t *words)
+{
+  for (int i = 0; i < n / 2; i++) {
+    uint32_t word = words[i];
+    words[i] = words[n - 1 - i];
+    words[n - 1 - i] = word;
+  }
+}
+
+/* The samples of the needed columns of a row of the visible part, upright. */
 static void
 fetch (const Run *run, int row, uint8_t *unpacked, uint32_t *taps)
 {
@@ -371,6 +440,12 @@ fetch (const Run *run, int row, uint8_t *unpacked, uint32_t *taps)
   const uint8_t *c[3] = { NULL, &middle, &middle };
   int n = pre->n_taps;
 
+  if (run->flipped)
+    row = pre->geometry.src_height - 1 - row;
+  if (run->transposed) {
+    fetch_column (run, run->x + row, taps);
+    return;
+  }
   row += run->y;
   if (run->frame->unpack)
     run->frame->unpack (run->frame->source, row, unpacked);
@@ -390,6 +465,8 @@ fetch (const Run *run, int row, uint8_t *unpacked, uint32_t *taps)
       copy_columns (run->frame->format, copied, c[0] + pre->first[before],
           c[1] + pre->others[before], c[2] + pre->others[before], taps + before);
     gather (run, c, before + copied, n, taps);
+    if (pre->reversed)
+      reverse (n, taps);
   } else {
     gather (run, c, 0, n, taps);
   }
@@ -606,11 +683,44 @@ make_block (void *data, unsigned index, unsigned thread)
   }
 }
 
+typedef struct {
+  const YoloFrame *frame;
+  uint8_t *pixels;
+  size_t row;                   /* bytes */
+} Unpacking;
+
+static void
+unpack_block (void *data, unsigned index, unsigned thread)
+{
+  const Unpacking *u = data;
+  int first = (int) index * BLOCK, end = first + BLOCK < u->frame->height ? first + BLOCK : u->frame->height;
+
+  for (int y = first; y < end; y++)
+    u->frame->unpack (u->frame->source, y, u->pixels + (size_t) y * u->row);
+}
+
+/* All rows of a frame with unpack, for those who need all rows at once. */
+static bool
+unpack_all (YoloPreprocess *pre, const YoloFrame *frame, YoloFrame *unpacked)
+{
+  Unpacking u = { .frame = frame, .row = (yolo_unpacked_row (frame) + 63) & ~(size_t) 63 };
+
+  if (!grow (&pre->unpacked, &pre->unpacked_size, u.row * (size_t) frame->height))
+    return false;
+  u.pixels = pre->unpacked;
+  pre->parallel.run (pre->parallel.pool, (unsigned) (frame->height + BLOCK - 1) / BLOCK, unpack_block, &u);
+  *unpacked = *frame;
+  unpacked->unpack = NULL;
+  unpacked->plane[0] = u.pixels;
+  unpacked->stride[0] = (ptrdiff_t) u.row;
+  return true;
+}
+
 /**
  * yolo_preprocess_run:
  * @pre: of one thread at a time
  * @frame: the crop, where it has one, inside the frame; formats' planes as GStreamer lays them out
- * @box: made for the size of the frame's visible part
+ * @box: made for the size of the frame's visible part, upright
  * @dst: (out): [net_height][net_width][channels] of @type
  * @type: of the elements
  * @channels: 3 or more
@@ -621,21 +731,24 @@ bool
 yolo_preprocess_run (YoloPreprocess *pre, const YoloFrame *frame,
     const YoloLetterbox *box, void *dst, YoloTensorType type, int channels)
 {
+  bool cropped = frame->crop.width > 0, transposed = box->turn & YOLO_TURN_TRANSPOSE;
+  YoloFrame unpacked;
+  if (frame->unpack && transposed) {
+    if (!unpack_all (pre, frame, &unpacked))
+      return false;
+    frame = &unpacked;
+  }
+
   Run run = {
     .pre = pre, .frame = frame, .layout = &yolo_layouts[frame->format], .box = box,
-    .x = frame->crop.x, .y = frame->crop.y,
+    .x = cropped ? frame->crop.x : 0, .y = cropped ? frame->crop.y : 0,
+    .transposed = transposed, .flipped = box->turn & (transposed ? YOLO_TURN_MIRROR_X : YOLO_TURN_MIRROR_Y),
     .dst = dst, .type = type, .channels = channels,
   };
   Geometry g = {
-    .format = frame->format, .x = run.x,
-    .src_width = frame->crop.width, .src_height = frame->crop.height,
-    .width = box->width, .height = box->height,
+    .format = frame->format, .turn = box->turn, .start = transposed ? run.y : run.x,
+    .src_width = box->src_width, .src_height = box->src_height, .width = box->width, .height = box->height,
   };
-  if (g.src_width == 0 && g.src_height == 0) {
-    run.x = run.y = g.x = 0;
-    g.src_width = frame->width;
-    g.src_height = frame->height;
-  }
   if (memcmp (&g, &pre->geometry, sizeof g) != 0 && !make_tables (pre, &g))
     return false;
   yolo_colour_init (&run.colour, frame->matrix, frame->full_range, run.layout->bits);

@@ -15,7 +15,9 @@ typedef struct {
   const YoloFrame *frame;
   const YoloLayout *layout;
   YoloColour colour;
-  int x0, y0, width, height;    /* the visible part */
+  int x0, y0;                   /* of the visible part */
+  int width, height;            /* of it, upright */
+  unsigned turn;                /* YOLO_TURN_* */
 } Source;
 
 /* A component of the frame's pixel (x, y). */
@@ -32,13 +34,14 @@ component_at (const Source *src, int i, int x, int y)
   return src->layout->bits == 8 ? p[0] : (p[0] | p[1] << 8) >> src->layout->shift & 1023;
 }
 
-/* The pixel (x, y) of the visible part. */
+/* The pixel (x, y) of the visible part, upright. */
 static Rgb
 rgb_at (const Source *src, int x, int y)
 {
   int32_t v[3] = { 0, 0, 0 };
   Rgb rgb;
 
+  yolo_turn_pixel (src->turn, src->width, src->height, &x, &y);
   x += src->x0;
   y += src->y0;
   for (int i = 0; i < src->layout->n_components; i++)
@@ -123,11 +126,9 @@ yolo_preprocess_reference (const YoloFrame *frame, const YoloLetterbox *box,
 
   Source src = {
     .frame = frame, .layout = &yolo_layouts[frame->format],
-    .x0 = frame->crop.x, .y0 = frame->crop.y,
-    .width = frame->crop.width, .height = frame->crop.height,
+    .x0 = frame->crop.width > 0 ? frame->crop.x : 0, .y0 = frame->crop.width > 0 ? frame->crop.y : 0,
+    .width = box->src_width, .height = box->src_height, .turn = box->turn,
   };
-  if (src.width == 0 && src.height == 0)
-    src = (Source) { .frame = frame, .layout = src.layout, .width = frame->width, .height = frame->height };
   yolo_colour_init (&src.colour, frame->matrix, frame->full_range, src.layout->bits);
 
   for (int y = 0; y < box->net_height; y++) {

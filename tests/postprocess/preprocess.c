@@ -21,19 +21,17 @@ compare (YoloPreprocess *pre, const YoloFrame *frame, int net_width, int net_hei
     YoloTensorType type, int channels)
 {
   YoloLetterbox box;
-  bool all = frame->crop.width == 0;
   size_t n = (size_t) net_width * net_height * channels;
   size_t size = n * yolo_tensor_element_size (type);
   Guarded fast = guarded_new (size), plain = guarded_new (size);
 
-  yolo_letterbox_init (&box, all ? frame->width : frame->crop.width,
-      all ? frame->height : frame->crop.height, net_width, net_height);
+  yolo_letterbox_frame (&box, frame, net_width, net_height);
   g_assert_true (yolo_preprocess_run (pre, frame, &box, fast.data, type, channels));
   yolo_preprocess_reference (frame, &box, plain.data, type, channels);
   for (size_t i = 0; i < size; i++)
     if (fast.data[i] != plain.data[i])
-      g_error ("%s %dx%d crop %d,%d %dx%d to %dx%d %s*%d: byte %zu is %d, not %d",
-          format_names[frame->format], frame->width, frame->height, frame->crop.x, frame->crop.y,
+      g_error ("%s %dx%d turn %u crop %d,%d %dx%d to %dx%d %s*%d: byte %zu is %d, not %d",
+          format_names[frame->format], frame->width, frame->height, frame->turn, frame->crop.x, frame->crop.y,
           frame->crop.width, frame->crop.height, net_width, net_height, type_names[type], channels, i,
           fast.data[i], plain.data[i]);
   guarded_free (&fast);
@@ -112,6 +110,12 @@ test_formats (void)
     }
     TestFrame t = test_frame_new (&r, format, width, height, random_int (&r, 0, 9), random_int (&r, 0, 1));
     random_colour (&r, &t.frame);
+    t.frame.turn = (unsigned) MAX (random_int (&r, -4, 7), 0);
+    if (t.frame.turn & YOLO_TURN_TRANSPOSE && random_int (&r, 0, 1)) {
+      int net = net_width;     /* so that the scales from above are met here too */
+      net_width = net_height;
+      net_height = net;
+    }
     if (random_int (&r, 0, 2) == 0)
       random_crop (&r, &t.frame);
     compare (pre, &t.frame, net_width, net_height, (YoloTensorType) random_int (&r, 0, 3),
@@ -313,6 +317,52 @@ test_colour_bars (void)
   }
 }
 
+/* A picture that was turned by hand gives what it gave before, and the boxes of
+ * the turned one are those of the upright one turned by hand. */
+static void
+test_turns (void)
+{
+  enum { WIDTH = 61, HEIGHT = 43, SIDE = 32 };
+  Random r = random_new (6);
+  TestFrame upright = test_frame_new (&r, YOLO_FORMAT_RGB, WIDTH, HEIGHT, 0, false);
+  uint8_t expected[SIDE * SIDE * 3], got[SIDE * SIDE * 3];
+  YoloLetterbox box;
+
+  yolo_letterbox_frame (&box, &upright.frame, SIDE, SIDE);
+  yolo_preprocess_reference (&upright.frame, &box, expected, YOLO_TENSOR_U8, 3);
+  for (unsigned turn = 0; turn < 8; turn++) {
+    /* what each bit says, from the lowest on */
+    bool transpose = turn & 1;
+    int width = transpose ? HEIGHT : WIDTH, height = transpose ? WIDTH : HEIGHT;
+    TestFrame turned = test_frame_new (&r, YOLO_FORMAT_RGB, width, height, 0, false);
+
+    for (int y = 0; y < HEIGHT; y++)
+      for (int x = 0; x < WIDTH; x++) {
+        int fx = transpose ? y : x, fy = transpose ? x : y;
+        fx = turn & 2 ? width - 1 - fx : fx;
+        fy = turn & 4 ? height - 1 - fy : fy;
+        memcpy (turned.memory[0].data + 3 * (fy * width + fx), upright.memory[0].data + 3 * (y * WIDTH + x), 3);
+      }
+    turned.frame.turn = turn;
+    yolo_letterbox_frame (&box, &turned.frame, SIDE, SIDE);
+    yolo_preprocess_reference (&turned.frame, &box, got, YOLO_TENSOR_U8, 3);
+    g_assert_cmpmem (got, sizeof got, expected, sizeof expected);
+
+    /* in the network, the box of the pixels from 10,20 to 29,30 */
+    float gain_x = (float) box.width / WIDTH, gain_y = (float) box.height / HEIGHT;
+    YoloDetection d = { .x1 = 10 * gain_x + box.pad_x, .y1 = 20 * gain_y + box.pad_y,
+      .x2 = 30 * gain_x + box.pad_x, .y2 = 31 * gain_y + box.pad_y };
+    float x1 = transpose ? 20 : 10, x2 = transpose ? 31 : 30, y1 = transpose ? 10 : 20, y2 = transpose ? 30 : 31;
+    yolo_letterbox_to_frame (&box, &d, 1);
+    g_assert_cmpfloat_with_epsilon (d.x1, turn & 2 ? width - x2 : x1, 1e-4f);
+    g_assert_cmpfloat_with_epsilon (d.x2, turn & 2 ? width - x1 : x2, 1e-4f);
+    g_assert_cmpfloat_with_epsilon (d.y1, turn & 4 ? height - y2 : y1, 1e-4f);
+    g_assert_cmpfloat_with_epsilon (d.y2, turn & 4 ? height - y1 : y2, 1e-4f);
+    test_frame_free (&turned);
+  }
+  test_frame_free (&upright);
+}
+
 /* The types hold the grey levels themselves. */
 static void
 test_types (void)
@@ -450,6 +500,7 @@ main (int argc, char **argv)
   g_test_add_func ("/preprocess/opencv", test_opencv);
   g_test_add_func ("/preprocess/colours", test_colours);
   g_test_add_func ("/preprocess/colour-bars", test_colour_bars);
+  g_test_add_func ("/preprocess/turns", test_turns);
   g_test_add_func ("/preprocess/types", test_types);
   g_test_add_func ("/preprocess/threads", test_threads);
   g_test_add_func ("/preprocess/extremes", test_extremes);
