@@ -46,6 +46,7 @@
 #include "gst-plugin/yolods.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolonvmm.h"
+#include "gst-plugin/yoloorientation.h"
 #include "gst-plugin/yoloproperty.h"
 #include "gst-plugin/yolosettings.h"
 #include "gst-plugin/yolounpack.h"
@@ -87,6 +88,7 @@ enum
   PROP_INFERENCE_INTERVAL,
   PROP_REPEAT_DETECTIONS,
   PROP_ROI,
+  PROP_ORIENTATION,
   PROP_THREADS,
   PROP_ENGINE_ID,
   PROP_UNIQUE_ID,
@@ -134,6 +136,7 @@ typedef struct {
   guint interval;
   gboolean repeat;
   YoloRegion roi;
+  GstVideoOrientationMethod orientation;
 } Settings;
 
 /* Where a buffer's pixels are: in system memory, in CUDA memory, or in as many
@@ -205,6 +208,7 @@ struct _GstYoloInfer {
 
   /* streaming thread of the sink pad */
   Memory memory;                /* of the frames */
+  YoloOrientation orientation;  /* of the stream's tags */
   YoloFrame *surfaces;          /* [YOLO_NVMM_MAX_FRAMES], once there was NVMM */
   GstVideoInfo info;            /* written with the object lock */
   guint since_inferred;         /* frames; 0: the next one is inferred */
@@ -765,10 +769,12 @@ add_part (GstYoloInfer *self, Frame *frame, const Settings *settings, const Yolo
   part.request.frame.crop.y = region.y;
   part.request.frame.crop.width = region.width;
   part.request.frame.crop.height = region.height;
+  part.request.frame.turn = yolo_orientation_turn (&self->orientation, settings->orientation);
   if (self->auto_size) {
+    const gboolean transposed = part.request.frame.turn & YOLO_TURN_TRANSPOSE;
     int width, height;
 
-    yolo_letterbox_auto (region.width, region.height,
+    yolo_letterbox_auto (transposed ? region.height : region.width, transposed ? region.width : region.height,
         MAX (self->model->width, self->model->height), self->model->stride, &width, &height);
     part.request.net_width = width;
     part.request.net_height = height;
@@ -1093,6 +1099,7 @@ gst_yolo_infer_sink_event (GstBaseTransform *trans, GstEvent *event)
   }
   if (GST_EVENT_IS_SERIALIZED (event))
     drain (self);
+  yolo_orientation_event (&self->orientation, GST_BASE_TRANSFORM_SINK_PAD (trans), event);
   return parent->sink_event (trans, event);
 }
 
@@ -1563,6 +1570,7 @@ gst_yolo_infer_start (GstBaseTransform *trans)
   self->since_inferred = 0;
   self->had_frame = FALSE;
   self->discont = FALSE;
+  self->orientation = (YoloOrientation) { 0 };
 
   settle_context (self);        /* properties may have changed since READY */
   context = get_context (self);
@@ -1883,6 +1891,9 @@ gst_yolo_infer_set_property (GObject *object, guint id, const GValue *value, GPa
     case PROP_REPEAT_DETECTIONS:
       self->settings.repeat = g_value_get_boolean (value);
       break;
+    case PROP_ORIENTATION:
+      self->settings.orientation = g_value_get_enum (value);
+      break;
     case PROP_THREADS:
       self->threads = g_value_get_uint (value);
       break;
@@ -1981,6 +1992,9 @@ gst_yolo_infer_get_property (GObject *object, guint id, GValue *value, GParamSpe
     case PROP_ROI:
       g_value_set_string (value, self->roi);
       break;
+    case PROP_ORIENTATION:
+      g_value_set_enum (value, self->settings.orientation);
+      break;
     case PROP_THREADS:
       g_value_set_uint (value, self->threads);
       break;
@@ -2023,7 +2037,7 @@ gst_yolo_infer_init (GstYoloInfer *self)
 {
   self->settings = (Settings) {
     .confidence = DEFAULT_CONFIDENCE, .iou = DEFAULT_IOU,
-    .max_detections = DEFAULT_MAX_DETECTIONS, .interval = 1,
+    .max_detections = DEFAULT_MAX_DETECTIONS, .interval = 1, .orientation = GST_VIDEO_ORIENTATION_AUTO,
   };
   self->max_in_flight = DEFAULT_MAX_IN_FLIGHT;
   self->batch_timeout = DEFAULT_BATCH_TIMEOUT;
@@ -2135,6 +2149,11 @@ install_properties (GObjectClass *klass)
       g_param_spec_string ("roi", "Region of interest",
           "Part of the frame to look at, \"x,y,width,height\" in pixels (NULL: all of it)",
           NULL, playing));
+  g_object_class_install_property (klass, PROP_ORIENTATION,
+      g_param_spec_enum ("orientation", "Orientation",
+          "How the network turns frames upright, as videoflip's video-direction (auto: as the stream's "
+          "tags say; detections are in the frame's own pixels)",
+          GST_TYPE_VIDEO_ORIENTATION_METHOD, GST_VIDEO_ORIENTATION_AUTO, playing));
   g_object_class_install_property (klass, PROP_THREADS,
       g_param_spec_uint ("threads", "Threads", "CPU threads (0: one per core)", 0, 1024, 0,
           ready));
