@@ -20,7 +20,7 @@ yolo_cuda_preprocess_describe (YoloCudaFrame *description, const YoloFrame *fram
   *description = (YoloCudaFrame) {
     .n_components = layout->n_components, .bits = layout->bits, .shift = layout->shift, .yuv = layout->yuv,
     .x0 = cropped ? frame->crop.x : 0, .y0 = cropped ? frame->crop.y : 0,
-    .width = cropped ? frame->crop.width : frame->width, .height = cropped ? frame->crop.height : frame->height,
+    .width = box->src_width, .height = box->src_height, .turn = box->turn,
     .left = box->left, .top = box->top, .scaled_width = box->width, .scaled_height = box->height,
   };
   for (int i = 0; i < 3; i++) {

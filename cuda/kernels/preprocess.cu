@@ -25,13 +25,14 @@ clamp_index (int i, int n)
   return i < 0 ? 0 : i < n ? i : n - 1;
 }
 
-/* Of a pixel (x, y) of the visible part. */
+/* Of a pixel (x, y) of the visible part, upright. */
 static __device__ __forceinline__ Rgb
 rgb_at (const YoloCudaFrame &f, int x, int y)
 {
   int v[3] = { 0, 128, 128 };   /* grey has no colour */
   Rgb rgb;
 
+  yolo_turn_pixel (f.turn, f.width, f.height, &x, &y);
   x += f.x0;
   y += f.y0;
 #pragma unroll

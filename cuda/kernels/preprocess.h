@@ -15,7 +15,9 @@ typedef struct {
   } component[3];
   int n_components, bits, shift, yuv;
   int32_t factor[3][3], offset[3];      /* YoloColour */
-  int x0, y0, width, height;    /* the visible part, pixels of the frame */
+  int x0, y0;                   /* of the visible part, pixels of the frame */
+  int width, height;            /* of it, upright */
+  uint32_t turn;                /* YOLO_TURN_* */
   int left, top, scaled_width, scaled_height;   /* its place in the input, pixels */
   int scale;                    /* YoloScale */
   int idle;                     /* no frame: all border */

@@ -63,8 +63,7 @@ letterbox (const YoloFrame *frame, int width, int height)
 {
   YoloLetterbox box;
 
-  yolo_letterbox_init (&box, frame->crop.width ? frame->crop.width : frame->width,
-      frame->crop.width ? frame->crop.height : frame->height, width, height);
+  yolo_letterbox_frame (&box, frame, width, height);
   return box;
 }
 
@@ -167,6 +166,25 @@ test_crops (void)
   check_all (pictures, 4, 64, 70);
 }
 
+/* All ways that a frame can lie, to a size, its half and by other factors, of a region too. */
+static void
+test_turns (void)
+{
+  static const int sizes[][2] = { { 64, 32 }, { 128, 64 }, { 101, 75 }, { 33, 57 } };
+  Picture pictures[4 * 7];
+
+  for (guint i = 0; i < G_N_ELEMENTS (pictures); i++) {
+    guint turn = i / 4 + 1;
+    int width = sizes[i % 4][turn & YOLO_TURN_TRANSPOSE], height = sizes[i % 4][!(turn & YOLO_TURN_TRANSPOSE)];
+
+    picture_init (&pictures[i], (YoloPixelFormat) (i % YOLO_N_FORMATS), width, height, i + 40);
+    pictures[i].host.turn = pictures[i].device.turn = turn;
+    if (i % 4 == 3)
+      set_crop (&pictures[i], 3, 5, width - 7, height - 9);
+  }
+  check_all (pictures, G_N_ELEMENTS (pictures), 32, 64);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -178,6 +196,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/preprocess/formats", test_formats);
   g_test_add_func ("/cuda/preprocess/sizes", test_sizes);
   g_test_add_func ("/cuda/preprocess/crops", test_crops);
+  g_test_add_func ("/cuda/preprocess/turns", test_turns);
   result = g_test_run ();
   test_device_close ();
   return result;
