@@ -17,6 +17,7 @@
 #include "gst-plugin/yolocuda.h"
 #include "gst-plugin/yolodraw.h"
 #include "gst-plugin/yolometa.h"
+#include "gst-plugin/yoloorientation.h"
 #include "gst-plugin/yolotext.h"
 #include "gst-plugin/yolounpack.h"
 #include "gst-plugin/yolovideo.h"
@@ -40,6 +41,7 @@ enum
   PROP_SHOW_CONFIDENCE,
   PROP_SHOW_IDS,
   PROP_FONT,
+  PROP_ORIENTATION,
 };
 
 /* What the properties say; the object lock guards the element's. */
@@ -47,6 +49,7 @@ typedef struct {
   guint line_width;             /* pixels; 0: by the frame's height */
   gboolean show_labels, show_confidence, show_ids;
   char *font;
+  GstVideoOrientationMethod orientation;
 } Settings;
 
 #define N_COLORS 64
@@ -60,6 +63,8 @@ struct _GstYoloOverlay {
   GArray *objects;              /* YoloObject: of the frame in hand */
   YoloWatch watch;
   gint origin_x, origin_y;      /* of its pixels in memory */
+  YoloOrientation orientation;  /* of the stream's tags */
+  guint turn;                   /* YOLO_TURN_* of the frame in hand */
   YoloText *text;
   YoloUnpacked *unpacked;       /* of formats that are not drawn on where they lie */
   YoloColor color[N_COLORS];    /* by class, in the format that is drawn on */
@@ -183,14 +188,28 @@ get_words (GstYoloOverlay *self, const Settings *settings, const YoloObject *obj
   return n;
 }
 
-/* On top of the box, or inside where there is no room. */
+/* A word, whose mask is turned already, at its corner in the upright picture. */
+static void
+draw_word (GstYoloOverlay *self, YoloCanvas *canvas, const YoloMask *mask, gint x, gint y, const YoloColor *color)
+{
+  const gboolean transposed = self->turn & YOLO_TURN_TRANSPOSE;
+  const YoloRect upright = {
+    x, y, x + (transposed ? mask->height : mask->width), y + (transposed ? mask->width : mask->height)
+  };
+  const YoloRect rect = yolo_rect_to_frame (upright, self->turn, canvas->width, canvas->height);
+
+  yolo_canvas_blend (canvas, mask, rect.x0, rect.y0, color);
+}
+
+/* On top of the box, or inside where there is no room; of the upright picture, so
+ * that it can be read where that is shown. */
 static void
 draw_label (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings,
     const YoloObject *object, YoloRect box)
 {
+  const YoloRect visible = yolo_rect_to_upright (canvas->clip, self->turn, canvas->width, canvas->height);
   const gint ascent = yolo_text_ascent (self->text), descent = yolo_text_descent (self->text);
   const gint space = yolo_text_space (self->text), margin = MAX (space / 2, 1);
-  const YoloRect *visible = &canvas->clip;
   const guint color = color_of (object);
   const YoloGlyphs *words[3];
   const guint n = get_words (self, settings, object, words);
@@ -203,15 +222,17 @@ draw_label (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings,
   for (i = 0; i < n; i++)
     width += words[i]->advance;
 
-  plate.x0 = MAX (MIN (box.x0, visible->x1 - width), visible->x0);
-  plate.y0 = MAX (box.y0 - ascent - descent, visible->y0);
+  box = yolo_rect_to_upright (box, self->turn, canvas->width, canvas->height);
+  plate.x0 = MAX (MIN (box.x0, visible.x1 - width), visible.x0);
+  plate.y0 = MAX (box.y0 - ascent - descent, visible.y0);
   plate.x1 = plate.x0 + width;
   plate.y1 = plate.y0 + ascent + descent;
-  yolo_canvas_fill (canvas, plate, (YoloRect) { 0 }, &self->color[color]);
+  yolo_canvas_fill (canvas, yolo_rect_to_frame (plate, self->turn, canvas->width, canvas->height), (YoloRect) { 0 },
+      &self->color[color]);
 
   pen = plate.x0 + margin;
   for (i = 0; i < n; i++) {
-    yolo_canvas_blend (canvas, &words[i]->mask, pen + words[i]->left,
+    draw_word (self, canvas, &words[i]->mask, pen + words[i]->left,
         plate.y0 + ascent - words[i]->top, self->dark[color] ? &self->white : &self->black);
     pen += words[i]->advance + space;
   }
@@ -228,11 +249,12 @@ is_visible (YoloRect box, const YoloRect *visible)
 static void
 draw (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings)
 {
-  const gint height = canvas->clip.y1 - canvas->clip.y0;
-  const gint width = canvas->clip.x1 - canvas->clip.x0;
+  const YoloRect visible = yolo_rect_to_upright (canvas->clip, self->turn, canvas->width, canvas->height);
+  const gint height = visible.y1 - visible.y0, width = visible.x1 - visible.x0;
   const gint line = settings->line_width ? (gint) settings->line_width : MAX ((height + 135) / 270, 1);
   guint i;
 
+  yolo_text_set_turn (self->text, self->turn);
   yolo_text_set_font (self->text, settings->font, MAX (height / 45, 10), CLAMP (width, 1, 4096));
 
   /* The best come first in the metadata, and last, on top, here. */
@@ -385,6 +407,7 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   settings = self->settings;
   settings.font = g_strdup (settings.font);     /* may be set anew meanwhile */
   GST_OBJECT_UNLOCK (self);
+  self->turn = yolo_orientation_turn (&self->orientation, settings.orientation);
   if (self->cuda) {
     yolo_drawing_reset (&self->drawing);
     canvas.drawing = &self->drawing;
@@ -408,14 +431,20 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 static gboolean
 gst_yolo_overlay_start (GstBaseTransform *trans)
 {
-  GST_YOLO_OVERLAY (trans)->watch = (YoloWatch) { 0 };
+  GstYoloOverlay *self = GST_YOLO_OVERLAY (trans);
+
+  self->watch = (YoloWatch) { 0 };
+  self->orientation = (YoloOrientation) { 0 };
   return TRUE;
 }
 
 static gboolean
 gst_yolo_overlay_sink_event (GstBaseTransform *trans, GstEvent *event)
 {
-  yolo_watch_event (&GST_YOLO_OVERLAY (trans)->watch, GST_ELEMENT (trans), event);
+  GstYoloOverlay *self = GST_YOLO_OVERLAY (trans);
+
+  yolo_watch_event (&self->watch, GST_ELEMENT (self), event);
+  yolo_orientation_event (&self->orientation, GST_BASE_TRANSFORM_SINK_PAD (trans), event);
   return GST_BASE_TRANSFORM_CLASS (gst_yolo_overlay_parent_class)->sink_event (trans, event);
 }
 
@@ -460,6 +489,9 @@ gst_yolo_overlay_set_property (GObject *object, guint id, const GValue *value, G
       self->settings.font = g_strdup (g_value_get_string (value)
           ? g_value_get_string (value) : DEFAULT_FONT);
       break;
+    case PROP_ORIENTATION:
+      self->settings.orientation = g_value_get_enum (value);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   }
@@ -488,6 +520,9 @@ gst_yolo_overlay_get_property (GObject *object, guint id, GValue *value, GParamS
     case PROP_FONT:
       g_value_set_string (value, self->settings.font);
       break;
+    case PROP_ORIENTATION:
+      g_value_set_enum (value, self->settings.orientation);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   }
@@ -499,7 +534,7 @@ gst_yolo_overlay_init (GstYoloOverlay *self)
 {
   self->settings = (Settings) {
     DEFAULT_LINE_WIDTH, DEFAULT_SHOW_LABELS, DEFAULT_SHOW_CONFIDENCE, DEFAULT_SHOW_IDS,
-    g_strdup (DEFAULT_FONT)
+    g_strdup (DEFAULT_FONT), GST_VIDEO_ORIENTATION_AUTO
   };
   self->objects = g_array_new (FALSE, FALSE, sizeof (YoloObject));
   self->text = yolo_text_new ();
@@ -554,6 +589,11 @@ gst_yolo_overlay_class_init (GstYoloOverlayClass *klass)
           "Pango font description, for example \"Sans Bold\" or \"Monospace 18\" "
           "(without a size: 1/45 of the height of the frame, at least 10 pixels)",
           DEFAULT_FONT, flags));
+  g_object_class_install_property (object_class, PROP_ORIENTATION,
+      g_param_spec_enum ("orientation", "Orientation",
+          "How frames become upright where they are shown, as videoflip's video-direction, so that labels "
+          "can be read there (auto: as the stream's tags say)",
+          GST_TYPE_VIDEO_ORIENTATION_METHOD, GST_VIDEO_ORIENTATION_AUTO, flags));
 
   gst_element_class_set_static_metadata (element_class, "YOLO overlay", "Filter/Editor/Video",
       "Draws boxes and labels of detected objects into video frames, without converting them",

@@ -5,6 +5,7 @@
 #include "gst-plugin/yolodraw.h"
 
 #include "gst-plugin/yolounpack.h"
+#include "postprocess/frame.h"
 
 #include <math.h>
 #include <string.h>
@@ -23,6 +24,34 @@ static gboolean
 is_empty (YoloRect r)
 {
   return r.x1 <= r.x0 || r.y1 <= r.y0;
+}
+
+static YoloRect
+mirror (YoloRect r, guint turn, gint width, gint height)
+{
+  if (turn & YOLO_TURN_MIRROR_X)
+    r = (YoloRect) { width - r.x1, r.y0, width - r.x0, r.y1 };
+  if (turn & YOLO_TURN_MIRROR_Y)
+    r = (YoloRect) { r.x0, height - r.y1, r.x1, height - r.y0 };
+  return r;
+}
+
+static YoloRect
+transpose (YoloRect r, guint turn)
+{
+  return turn & YOLO_TURN_TRANSPOSE ? (YoloRect) { r.y0, r.x0, r.y1, r.x1 } : r;
+}
+
+YoloRect
+yolo_rect_to_frame (YoloRect rect, guint turn, gint width, gint height)
+{
+  return mirror (transpose (rect, turn), turn, width, height);
+}
+
+YoloRect
+yolo_rect_to_upright (YoloRect rect, guint turn, gint width, gint height)
+{
+  return transpose (mirror (rect, turn, width, height), turn);
 }
 
 /* Source: ITU-R BT.601-7 section 2.5 and BT.709-6 section 3: Y from Kr and

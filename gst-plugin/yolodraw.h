@@ -40,6 +40,11 @@ void yolo_drawing_reset (YoloDrawing *drawing);
  * two or four pixels; other formats are drawn on unpacked. */
 gboolean yolo_draw_is_direct (const GstVideoFormatInfo *format);
 
+/* A rectangle of the upright picture where it lies in a frame of width x height,
+ * and back; @turn: YOLO_TURN_* of postprocess/frame.h. */
+YoloRect yolo_rect_to_frame (YoloRect rect, guint turn, gint width, gint height);
+YoloRect yolo_rect_to_upright (YoloRect rect, guint turn, gint width, gint height);
+
 /**
  * yolo_color_init:
  * @rgb: 0xRRGGBB, full range

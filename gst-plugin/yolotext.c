@@ -1,5 +1,8 @@
 #include "gst-plugin/yolotext.h"
 
+#include "postprocess/frame.h"
+#include "postprocess/pixel.h"
+
 #include <pango/pangocairo.h>
 
 #define MAX_CACHED (4 << 20)
@@ -15,6 +18,7 @@ typedef struct {
 struct _YoloText {
   char *description;
   gint size, max_width;
+  guint turn;
   gint ascent, descent, space;
   PangoContext *context;
   PangoLayout *layout;
@@ -106,6 +110,15 @@ yolo_text_set_font (YoloText *text, const char *description, gint size, gint max
   pango_layout_set_width (text->layout, max_width * PANGO_SCALE);
 }
 
+void
+yolo_text_set_turn (YoloText *text, guint turn)
+{
+  if (turn == text->turn)
+    return;
+  forget_all (text);
+  text->turn = turn;
+}
+
 gint
 yolo_text_ascent (YoloText *text)
 {
@@ -128,6 +141,26 @@ gsize
 yolo_text_cached (YoloText *text)
 {
   return text->cached;
+}
+
+static void
+turn_mask (YoloMask *mask, guint turn)
+{
+  const gboolean transposed = turn & YOLO_TURN_TRANSPOSE;
+  YoloMask turned = { .width = transposed ? mask->height : mask->width, .height = transposed ? mask->width : mask->height };
+  gint x, y;
+
+  turned.stride = MAX (turned.width, 1);
+  turned.alpha = g_malloc0 ((gsize) turned.stride * MAX (turned.height, 1));
+  for (y = 0; y < mask->height; y++)
+    for (x = 0; x < mask->width; x++) {
+      gint to_x = x, to_y = y;
+
+      yolo_turn_pixel (turn, mask->width, mask->height, &to_x, &to_y);
+      turned.alpha[(gsize) to_y * turned.stride + to_x] = mask->alpha[(gsize) y * mask->stride + x];
+    }
+  g_free (mask->alpha);
+  *mask = turned;
 }
 
 static void
@@ -157,6 +190,8 @@ render (YoloText *text, const char *string, YoloGlyphs *glyphs)
   cairo_destroy (cairo);
   cairo_surface_flush (surface);
   cairo_surface_destroy (surface);
+  if (text->turn != 0)
+    turn_mask (mask, text->turn);
 }
 
 static void

@@ -8,7 +8,8 @@
 G_BEGIN_DECLS
 
 /* A rendered string. Its mask's corner lies at (left, -top) of the point where
- * the pen starts on the baseline; the pen moves on by `advance`. Pixels. */
+ * the pen starts on the baseline; the pen moves on by `advance`. Pixels, of the
+ * upright picture; the mask is turned as it lies in the frame. */
 typedef struct {
   YoloMask mask;
   gint left, top, advance;
@@ -29,6 +30,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloText, yolo_text_free)
  * Does nothing if all is as before, else forgets what was rendered.
  */
 void yolo_text_set_font (YoloText *text, const char *description, gint size, gint max_width);
+
+/* @turn: YOLO_TURN_* of postprocess/frame.h, how the frame becomes upright, 0 at
+ * first. What was rendered otherwise is forgotten. */
+void yolo_text_set_turn (YoloText *text, guint turn);
 
 /* Of the font, pixels above and below the baseline. */
 gint yolo_text_ascent (YoloText *text);

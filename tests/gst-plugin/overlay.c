@@ -2,6 +2,7 @@
 
 #include "gst-plugin/yolodraw.h"
 #include "gst-plugin/yolometa.h"
+#include "postprocess/frame.h"
 
 #include <gst/check/gstharness.h>
 #include <math.h>
@@ -168,6 +169,65 @@ test_formats (void)
     g_assert_cmpint (inked, >, 60);
     gst_buffer_unref (buffer);
     gst_harness_teardown (h);
+  }
+}
+
+/* In a frame that lies on its side or is mirrored, the drawing is that of an
+ * upright one, turned, labels and all. */
+static void
+test_orientation (void)
+{
+  static const struct {
+    const gchar *tag;
+    guint turn;
+  } orientations[] = {
+    {"rotate-90", YOLO_TURN_TRANSPOSE | YOLO_TURN_MIRROR_Y}, {"rotate-180", YOLO_TURN_MIRROR_X | YOLO_TURN_MIRROR_Y},
+    {"rotate-270", YOLO_TURN_TRANSPOSE | YOLO_TURN_MIRROR_X}, {"flip-rotate-0", YOLO_TURN_MIRROR_X},
+    {"flip-rotate-90", YOLO_TURN_TRANSPOSE | YOLO_TURN_MIRROR_X | YOLO_TURN_MIRROR_Y},
+    {"flip-rotate-180", YOLO_TURN_MIRROR_Y}, {"flip-rotate-270", YOLO_TURN_TRANSPOSE},
+  };
+  const YoloObject upright_boxes[] = { object (100, 80, 90, 101), object (290, 2, 25, 30) };
+  g_autofree guint8 *upright = NULL;
+  GstVideoInfo info;
+  GstBuffer *buffer;
+  guint i, k;
+  gint x, y;
+
+  for (i = 0; i <= G_N_ELEMENTS (orientations); i++) {
+    const guint turn = i > 0 ? orientations[i - 1].turn : 0;
+    const gboolean transposed = turn & YOLO_TURN_TRANSPOSE;
+    const gint width = transposed ? HEIGHT : WIDTH, height = transposed ? WIDTH : HEIGHT;
+    GstHarness *h = gst_harness_new ("yolooverlay");
+    g_autofree guint8 *rgb = NULL;
+    YoloObject boxes[2];
+
+    set_caps (h, &info, "RGB", width, height, "");
+    if (i > 0)
+      gst_harness_push_event (h, gst_event_new_tag (gst_tag_list_new (GST_TAG_IMAGE_ORIENTATION,
+                  orientations[i - 1].tag, NULL)));
+    for (k = 0; k < 2; k++) {
+      const YoloObject *o = &upright_boxes[k];
+      const YoloRect rect = yolo_rect_to_frame ((YoloRect) { o->x, o->y, o->x + o->w, o->y + o->h }, turn, width, height);
+
+      boxes[k] = object (rect.x0, rect.y0, rect.x1 - rect.x0, rect.y1 - rect.y0);
+    }
+    buffer = grey_frame (&info);
+    yolo_meta_add (buffer, &info, boxes, 2, 0);
+    buffer = gst_harness_push_and_pull (h, buffer);
+    rgb = to_rgb (buffer, &info);
+    gst_buffer_unref (buffer);
+    gst_harness_teardown (h);
+    keep_picture (i > 0 ? orientations[i - 1].tag : "upright", rgb, width, height);
+    if (i == 0) {
+      upright = g_steal_pointer (&rgb);
+      continue;
+    }
+    for (y = 0; y < HEIGHT; y++)
+      for (x = 0; x < WIDTH; x++) {
+        const YoloRect at = yolo_rect_to_frame ((YoloRect) { x, y, x + 1, y + 1 }, turn, width, height);
+
+        g_assert_cmpmem (upright + 3 * (y * WIDTH + x), 3, rgb + 3 * (at.y0 * width + at.x0), 3);
+      }
   }
 }
 
@@ -560,6 +620,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/overlay/formats", test_formats);
+  g_test_add_func ("/overlay/orientation", test_orientation);
   g_test_add_func ("/overlay/no-copy", test_no_copy);
   g_test_add_func ("/overlay/odd-boxes", test_odd_boxes);
   g_test_add_func ("/overlay/layouts", test_layouts);
