@@ -299,11 +299,12 @@ make_pipeline (GError **error)
 
     if (factory == NULL)
       continue;
-    /* Fragments make what has been written playable even after a crash; the
-     * end turns them into a plain file. */
+    /* Turned upright first, since the muxer does not write how it lies, and
+     * encoded as every player takes it. Fragments make what has been written
+     * playable even after a crash; the end turns them into a plain file. */
     launch = g_strdup_printf ("uridecodebin name=source ! video/x-raw ! queue ! "
-        "yoloinfer name=infer input-size=auto ! queue ! "
-        "yoloexport name=export format=json-lines ! yolooverlay ! videoconvert ! queue ! "
+        "videoconvert ! videoflip video-direction=auto ! yoloinfer name=infer input-size=auto ! queue ! "
+        "yoloexport name=export format=json-lines ! yolooverlay ! videoconvert ! video/x-raw,format=I420 ! queue ! "
         "%s ! h264parse ! mp4mux fragment-duration=1000 "
         "fragment-mode=first-moov-then-finalise ! filesink name=file", encoders[i].launch);
     return gst_parse_launch_full (launch, NULL, GST_PARSE_FLAG_FATAL_ERRORS, error);

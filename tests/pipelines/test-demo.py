@@ -3,6 +3,7 @@
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -53,6 +54,26 @@ def a_clip_to_its_end():
     assert process.returncode == 0, errors
     assert check_output('whole', False) == count_frames(clip())
     assert 'summary.txt' in output, output
+
+
+def a_turned_video_comes_out_upright():
+    """As a phone writes it: the track's matrix says how the frames lie."""
+    with open(clip(), 'rb') as file:
+        data = bytearray(file.read())
+    matrix = data.index(b'tkhd') + 44
+    data[matrix:matrix + 36] = struct.pack('>9i', 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    turned = os.path.join(folder(), 'turned.mp4')
+    with open(turned, 'wb') as file:
+        file.write(data)
+    process = start(fetch('model'), turned, 'turned')
+    errors = process.communicate(timeout=120)[1]
+    assert process.returncode == 0, errors
+    line = read_lines(os.path.join(folder(), 'turned', 'detections.jsonl'))[0]
+    assert line['resolution'] == {'width': 576, 'height': 768}, line
+    movie = os.path.join(folder(), 'turned', 'annotated.mp4')
+    result = shell(f'gst-launch-1.0 -v filesrc location="{movie}" ! qtdemux ! fakesink silent=false')
+    assert 'width=(int)576, height=(int)768' in result.stdout, result.stdout
+    assert 'rotate-90' not in result.stdout, result.stdout
 
 
 def end_with(number, output):
@@ -145,7 +166,7 @@ def the_script_names_a_file_that_is_not_there():
 
 def main():
     os.environ['GST_PLUGIN_PATH'] = os.path.join(BUILD, 'gst-plugin')
-    run_cases([a_clip_to_its_end, ctrl_c_ends_it_with_complete_files,
+    run_cases([a_clip_to_its_end, a_turned_video_comes_out_upright, ctrl_c_ends_it_with_complete_files,
                a_killed_demo_leaves_a_playable_video, a_missing_video, a_missing_model,
                a_model_that_is_none, a_video_that_is_none, a_truncated_video, a_full_disk,
                a_folder_that_cannot_be, the_script_names_a_file_that_is_not_there])
