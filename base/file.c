@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -95,17 +97,69 @@ read_open (int fd, gsize max, gsize *size, GError **error)
   return g_steal_pointer (&bytes);
 }
 
+/* A pipe is not waited for, and no terminal becomes the process's own. */
+#define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+
 char *
 yolo_file_read (const char *path, gsize max, gsize *size, GError **error)
 {
-  /* A pipe is not waited for, and no terminal becomes the process's own. */
-  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  int fd = open (path, OPEN_FLAGS);
   char *bytes;
 
   if (fd < 0) {
     set_error_errno (error);
     return NULL;
   }
+  bytes = read_open (fd, max, size, error);
+  close (fd);
+  return bytes;
+}
+
+/* Opens one part of a path, which is no symbolic link, and closes where it lies. */
+static int
+open_part (int folder, const char *part, gboolean last, GError **error)
+{
+  int fd = openat (folder, part, OPEN_FLAGS | O_NOFOLLOW | (last ? 0 : O_DIRECTORY));
+  struct stat info;
+
+  if (fd < 0) {
+    int number = errno;
+    if (fstatat (folder, part, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK (info.st_mode)) {
+      set_error (error, G_FILE_ERROR_LOOP, "is or lies behind a symbolic link, which is not followed");
+    } else {
+      errno = number;
+      set_error_errno (error);
+    }
+  }
+  close (folder);
+  return fd;
+}
+
+char *
+yolo_file_read_below (const char *folder, const char *name, gsize max, gsize *size, GError **error)
+{
+  g_auto (GStrv) parts = NULL;
+  char *bytes;
+  int fd;
+
+  if (strnlen (name, PATH_MAX) == PATH_MAX) {
+    set_error (error, G_FILE_ERROR_NAMETOOLONG, "has too long a name");
+    return NULL;
+  }
+  parts = g_strsplit (name, "/", -1);
+  if (*name == '/' || g_strv_contains ((const char *const *) parts, "..")) {
+    set_error (error, G_FILE_ERROR_PERM, "is a path that may lead out of the folder, which is not followed");
+    return NULL;
+  }
+  fd = open (folder, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
+  if (fd < 0) {
+    set_error_errno (error);
+    return NULL;
+  }
+  for (guint i = 0; fd >= 0 && parts[i] != NULL; i++)
+    fd = open_part (fd, *parts[i] != '\0' ? parts[i] : ".", parts[i + 1] == NULL, error);
+  if (fd < 0)
+    return NULL;
   bytes = read_open (fd, max, size, error);
   close (fd);
   return bytes;

@@ -26,6 +26,17 @@ G_BEGIN_DECLS
  */
 char *yolo_file_read (const char *path, gsize max, gsize *size, GError **error);
 
+/**
+ * yolo_file_read_below:
+ * @folder: a folder
+ * @name: a file in it or in a folder below it, as another file names it
+ *
+ * The same for a name that is not trusted: absolute ones, those with ".." and
+ * symbolic links on the way from the folder are refused, with the code PERM or
+ * LOOP.
+ */
+char *yolo_file_read_below (const char *folder, const char *name, gsize max, gsize *size, GError **error);
+
 G_END_DECLS
 
 #endif

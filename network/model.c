@@ -155,10 +155,26 @@ has_int8 (const Model *model)
   return FALSE;
 }
 
-static YoloModel *
-load (const void *data, gsize size, const char *name, GError **error)
+/* Of the file, as sha256sum gives it, or of the file and those of its weights one
+ * behind the other, in the order in which it names them. */
+static char *
+checksum (const void *data, gsize size, const OnnxFile *file)
 {
-  g_autoptr (OnnxFile) file = onnx_file_parse (data, size, error);
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+
+  g_checksum_update (sum, data, (gssize) size);
+  for (guint i = 0; i < file->data_files->len; i++) {
+    gsize n;
+    const guchar *bytes = g_bytes_get_data (g_ptr_array_index (file->data_files, i), &n);
+    g_checksum_update (sum, bytes, (gssize) n);
+  }
+  return g_strdup (g_checksum_get_string (sum));
+}
+
+static YoloModel *
+load (const void *data, gsize size, const char *name, const char *folder, GError **error)
+{
+  g_autoptr (OnnxFile) file = onnx_file_parse (data, size, folder, error);
   g_autoptr (Lowered) lowered = NULL;
   g_autoptr (YoloModel) public = NULL;
   const char *task, *description;
@@ -194,27 +210,32 @@ load (const void *data, gsize size, const char *name, GError **error)
   read_size (public, file);
   if (!count_macs (model, error))
     return NULL;
-  public->sha256 = g_compute_checksum_for_data (G_CHECKSUM_SHA256, data, size);
+  public->sha256 = checksum (data, size, file);
   return g_steal_pointer (&public);
 }
 
-YoloModel *
-yolo_model_load_bytes (const void *data, gsize size, const char *name, GError **error)
+static YoloModel *
+load_named (const void *data, gsize size, const char *name, const char *folder, GError **error)
 {
-  YoloModel *model;
+  YoloModel *model = load (data, size, name, folder, error);
 
-  g_return_val_if_fail (data != NULL || size == 0, NULL);
-  model = load (data, size, name, error);
   if (model == NULL)
     g_prefix_error (error, "%s: ", name);
   return model;
 }
 
 YoloModel *
+yolo_model_load_bytes (const void *data, gsize size, const char *name, GError **error)
+{
+  g_return_val_if_fail (data != NULL || size == 0, NULL);
+  return load_named (data, size, name, NULL, error);
+}
+
+YoloModel *
 yolo_model_load (const char *path, GError **error)
 {
   g_autoptr (GError) reason = NULL;
-  g_autofree char *bytes = NULL;
+  g_autofree char *bytes = NULL, *folder = NULL;
   gsize size;
 
   g_return_val_if_fail (path != NULL, NULL);
@@ -225,7 +246,8 @@ yolo_model_load (const char *path, GError **error)
         reason->message);
     return NULL;
   }
-  return yolo_model_load_bytes (bytes, size, path, error);
+  folder = g_path_get_dirname (path);
+  return load_named (bytes, size, path, folder, error);
 }
 
 YoloModel *

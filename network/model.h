@@ -94,7 +94,7 @@ typedef struct {
 typedef struct _YoloModel YoloModel;
 struct _YoloModel {
   char *path;
-  char *sha256;                 /* of the file, hexadecimal */
+  char *sha256;                 /* of the file and, behind it, of other files that hold its weights; hexadecimal */
   char *task;                   /* "detect" */
   char *description;            /* of the metadata, or NULL */
   guint n_classes;
@@ -118,7 +118,8 @@ struct _YoloModel {
  * yolo_model_load:
  * @path: an .onnx file of the YOLOv8 detect family
  *
- * Reads and checks the file, folds constants and batch norms, recognises the
+ * Reads and checks the file, and those in its folder or below that hold weights
+ * of it (external data; symbolic links are not followed), folds constants and batch norms, recognises the
  * head and cuts the graph at its per-level maps. Weights are scaled so that
  * the network's input is grey levels, 0 to 255, in the order R G B: the
  * division by 255 is folded into the convolutions that read the input.
@@ -127,6 +128,7 @@ struct _YoloModel {
  * (domain YOLO_NETWORK_ERROR) naming the file, the node and what to do
  */
 YoloModel *yolo_model_load (const char *path, GError **error);
+/* A model in memory: it has no folder, and so no external data. */
 YoloModel *yolo_model_load_bytes (const void *data, gsize size, const char *name, GError **error);
 YoloModel *yolo_model_ref (YoloModel *model);
 void yolo_model_unref (YoloModel *model);

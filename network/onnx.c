@@ -1,5 +1,6 @@
 #include "network/onnx.h"
 #include "network/error.h"
+#include "network/external.h"
 
 #include <string.h>
 
@@ -97,9 +98,9 @@ onnx_tensor_check (const Onnx__TensorProto *tensor, const char *what, gsize *n_e
 {
   gsize size = onnx_type_size (tensor->data_type), n = 1, bytes;
 
-  if (tensor->n_external_data > 0 || (tensor->has_data_location && tensor->data_location != 0))
-    return yolo_network_fail (error, UNSUPPORTED, "%.100s keeps its data in another file; "
-        "save the model as one file (onnx.save_model with save_as_external_data=False)", what);
+  if (tensor->has_data_location && tensor->data_location != 0)
+    return yolo_network_fail (error, UNSUPPORTED, "%.100s keeps its data in a place that is not supported (%d)", what,
+        tensor->data_location);
   if (size == 0)
     return yolo_network_fail (error, UNSUPPORTED, "%.100s has element type %d, which is not supported; "
         "export the model as float32 or float16", what, tensor->data_type);
@@ -451,7 +452,7 @@ read_opset (OnnxFile *file, GError **error)
 }
 
 OnnxFile *
-onnx_file_parse (const void *data, gsize size, GError **error)
+onnx_file_parse (const void *data, gsize size, const char *folder, GError **error)
 {
   Allowance allowance = { 0 };
   ProtobufCAllocator allocator = { allowance_alloc, allowance_free, &allowance };
@@ -460,6 +461,8 @@ onnx_file_parse (const void *data, gsize size, GError **error)
 
   file->values = g_array_new (FALSE, FALSE, sizeof (OnnxValue));
   file->nodes = g_array_new (FALSE, FALSE, sizeof (OnnxNode));
+  file->data_files = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+  file->external = g_ptr_array_new ();
 
   if (size == 0) {
     yolo_network_set_error (error, FORMAT, "the file is empty");
@@ -481,7 +484,7 @@ onnx_file_parse (const void *data, gsize size, GError **error)
     return NULL;
   }
 
-  if (!read_opset (file, error) || !read_initializers (file, names, error)
+  if (!read_opset (file, error) || !external_read (file, folder, error) || !read_initializers (file, names, error)
       || !read_nodes (file, names, error) || !read_input (file, names, error)
       || !read_outputs (file, names, error) || !sort_nodes (file, error))
     return NULL;
@@ -493,6 +496,13 @@ onnx_file_free (OnnxFile *file)
 {
   ProtobufCAllocator allocator = { allowance_alloc, allowance_free, NULL };
 
+  for (guint i = 0; i < file->external->len; i++) {
+    Onnx__TensorProto *tensor = g_ptr_array_index (file->external, i);
+    tensor->has_raw_data = FALSE;       /* protobuf-c would free it */
+    tensor->raw_data = (ProtobufCBinaryData) { 0, NULL };
+  }
+  g_ptr_array_unref (file->external);
+  g_ptr_array_unref (file->data_files);
   if (file->proto != NULL)
     onnx__model_proto__free_unpacked (file->proto, &allocator);
   g_array_unref (file->values);

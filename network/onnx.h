@@ -44,12 +44,15 @@ typedef struct {
   gint64 input_dims[4];         /* N, C, H, W; 0 where dynamic */
   guint n_outputs;
   guint *outputs;               /* values */
+  GPtrArray *data_files;        /* GBytes: other files that hold its weights, in the order in which it names them */
+  GPtrArray *external;          /* Onnx__TensorProto whose raw_data lies in these */
 } OnnxFile;
 
 #define onnx_node(file, i) (&g_array_index ((file)->nodes, OnnxNode, i))
 #define onnx_value(file, i) (&g_array_index ((file)->values, OnnxValue, i))
 
-OnnxFile *onnx_file_parse (const void *data, gsize size, GError **error);
+/* folder: where other files that hold weights are looked for; NULL: nowhere. */
+OnnxFile *onnx_file_parse (const void *data, gsize size, const char *folder, GError **error);
 void onnx_file_free (OnnxFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (OnnxFile, onnx_file_free)
 

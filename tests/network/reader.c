@@ -2,7 +2,9 @@
 
 #include "tests/network/edit.h"
 
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MICRO "micro.onnx"
 
@@ -678,6 +680,180 @@ test_files (void)
   g_unlink (empty);
 }
 
+/* A folder of its own with micro-external.onnx, changed, and its weights. */
+typedef struct {
+  char *folder, *path, *data;
+} Outside;
+
+static Onnx__ModelProto *
+outside_open (Outside *outside)
+{
+  g_autofree char *from = data_file ("micro-external.onnx.data"), *bytes = NULL;
+  gsize size;
+
+  outside->folder = g_dir_make_tmp ("yolo-outside-XXXXXX", NULL);
+  g_assert_nonnull (outside->folder);
+  outside->path = g_build_filename (outside->folder, "m.onnx", NULL);
+  outside->data = g_build_filename (outside->folder, "micro-external.onnx.data", NULL);
+  g_assert_true (g_file_get_contents (from, &bytes, &size, NULL));
+  g_assert_true (g_file_set_contents (outside->data, bytes, (gssize) size, NULL));
+  return edit_open ("micro-external.onnx");
+}
+
+static YoloModel *
+outside_load (const Outside *outside, Onnx__ModelProto *proto, GError **error)
+{
+  gsize size = onnx__model_proto__get_packed_size (proto);
+  g_autofree guint8 *bytes = g_malloc (size);
+
+  onnx__model_proto__pack (proto, bytes);
+  onnx__model_proto__free_unpacked (proto, NULL);
+  g_assert_true (g_file_set_contents (outside->path, (char *) bytes, (gssize) size, NULL));
+  return yolo_model_load (outside->path, error);
+}
+
+static void
+outside_clear (Outside *outside)
+{
+  g_unlink (outside->path);
+  g_unlink (outside->data);
+  g_assert_cmpint (g_rmdir (outside->folder), ==, 0);
+  g_free (outside->folder);
+  g_free (outside->path);
+  g_free (outside->data);
+}
+
+static char **
+outside_entry (Onnx__ModelProto *proto, const char *key)
+{
+  Onnx__TensorProto *tensor = weights (proto);
+
+  for (gsize i = 0; i < tensor->n_external_data; i++) {
+    if (strcmp (tensor->external_data[i]->key, key) == 0)
+      return &tensor->external_data[i]->value;
+  }
+  g_assert_not_reached ();
+}
+
+static void
+test_outside (void)
+{
+  g_autofree char *path = data_file ("micro-external.onnx"), *inside_path = data_file (MICRO), *bytes = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (YoloModel) model = yolo_model_load (path, &error), inside = NULL, before = NULL, after = NULL;
+  Outside outside;
+  Onnx__ModelProto *proto;
+  gsize size;
+
+  g_assert_no_error (error);
+  inside = yolo_model_load (inside_path, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (model->sha256, !=, inside->sha256);
+  /* other weights are another model */
+  proto = outside_open (&outside);
+  g_assert_true (g_file_get_contents (outside.data, &bytes, &size, NULL));
+  before = outside_load (&outside, proto, &error);
+  g_assert_no_error (error);
+  bytes[2] ^= 1;
+  g_assert_true (g_file_set_contents (outside.data, bytes, (gssize) size, NULL));
+  after = yolo_model_load (outside.path, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (before->sha256, !=, after->sha256);
+  outside_clear (&outside);
+}
+
+/* In a folder below, and by way of "." */
+static void
+test_outside_below (void)
+{
+  Outside outside;
+  Onnx__ModelProto *proto = outside_open (&outside);
+  g_autofree char *folder = g_build_filename (outside.folder, "weights", NULL);
+  g_autofree char *moved = g_build_filename (folder, "all", NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (YoloModel) model = NULL;
+
+  for (gsize i = 0; i < proto->graph->n_initializer; i++)
+    edit_string (&proto->graph->initializer[i]->external_data[0]->value, "./weights//all");
+  g_assert_cmpint (g_mkdir (folder, 0700), ==, 0);
+  g_assert_cmpint (g_rename (outside.data, moved), ==, 0);
+  model = outside_load (&outside, proto, &error);
+  g_assert_no_error (error);
+  g_unlink (moved);
+  g_rmdir (folder);
+  outside_clear (&outside);
+}
+
+static const struct {
+  const char *key, *value;
+  YoloNetworkError code;
+  const char *says[2];
+} outsides[] = {
+  {"location", "/etc/passwd", YOLO_NETWORK_ERROR_FILE, {"'/etc/passwd'", "out of the folder"}},
+  {"location", "../m.onnx.data", YOLO_NETWORK_ERROR_FILE, {"'../m.onnx.data'", "out of the folder"}},
+  {"location", "a/../../b", YOLO_NETWORK_ERROR_FILE, {"'a/../../b'", "out of the folder"}},
+  {"location", "nowhere.bin", YOLO_NETWORK_ERROR_FILE, {"'nowhere.bin'", "No such file"}},
+  {"location", ".", YOLO_NETWORK_ERROR_FILE, {"'.'", "is a directory"}},
+  {"location", "link", YOLO_NETWORK_ERROR_FILE, {"'link'", "symbolic link"}},
+  {"location", "folder-link/passwd", YOLO_NETWORK_ERROR_FILE, {"'folder-link/passwd'", "symbolic link"}},
+  {"location", "pipe", YOLO_NETWORK_ERROR_FILE, {"'pipe'", "no regular file"}},
+  {"location", "", YOLO_NETWORK_ERROR_FORMAT, {"0.conv.weight", "does not name it"}},
+  {"offset", "-64", YOLO_NETWORK_ERROR_FORMAT, {"0.conv.weight", "offset '-64'"}},
+  {"offset", "99999999999999999999", YOLO_NETWORK_ERROR_FORMAT, {"0.conv.weight", "offset"}},
+  {"offset", "9223372036854775807", YOLO_NETWORK_ERROR_FORMAT, {"0.conv.weight", "cut short"}},
+  {"offset", "1e3", YOLO_NETWORK_ERROR_FORMAT, {"0.conv.weight", "offset '1e3'"}},
+  {"length", "-1", YOLO_NETWORK_ERROR_FORMAT, {"0.conv.weight", "length '-1'"}},
+  {"length", "9223372036854775807", YOLO_NETWORK_ERROR_FORMAT, {"0.conv.weight", "cut short"}},
+  {"length", "212", YOLO_NETWORK_ERROR_FORMAT, {"0.conv.weight", "holds 212"}},
+};
+
+static void
+test_outside_refused (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (outsides); i++) {
+    Outside outside;
+    Onnx__ModelProto *proto = outside_open (&outside);
+    g_autofree char *link = g_build_filename (outside.folder, "link", NULL);
+    g_autofree char *folder_link = g_build_filename (outside.folder, "folder-link", NULL);
+    g_autofree char *pipe = g_build_filename (outside.folder, "pipe", NULL);
+    g_autoptr (GError) error = NULL;
+
+    g_assert_cmpint (symlink ("/etc/passwd", link), ==, 0);
+    g_assert_cmpint (symlink ("/etc", folder_link), ==, 0);
+    g_assert_cmpint (mkfifo (pipe, 0600), ==, 0);
+    edit_string (outside_entry (proto, outsides[i].key), outsides[i].value);
+    g_assert_null (outside_load (&outside, proto, &error));
+    g_test_message ("%s", error->message);
+    g_assert_error (error, YOLO_NETWORK_ERROR, (gint) outsides[i].code);
+    g_assert_true (g_str_has_prefix (error->message, outside.path));
+    for (guint k = 0; k < 2; k++)
+      g_assert_nonnull (strstr (error->message, outsides[i].says[k]));
+    g_unlink (link);
+    g_unlink (folder_link);
+    g_unlink (pipe);
+    outside_clear (&outside);
+  }
+}
+
+/* Tensors that lie on each other would be more than the file. */
+static void
+test_outside_overlapping (void)
+{
+  Outside outside;
+  Onnx__ModelProto *proto = outside_open (&outside);
+  g_autoptr (GError) error = NULL;
+
+  for (gsize i = 0; i < proto->graph->n_initializer; i++) {
+    Onnx__TensorProto *tensor = proto->graph->initializer[i];
+    edit_string (&tensor->external_data[1]->value, "0");
+    edit_string (&tensor->external_data[2]->value, "512");
+  }
+  g_assert_null (outside_load (&outside, proto, &error));
+  g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FORMAT);
+  g_assert_nonnull (strstr (error->message, "where other tensors lie"));
+  outside_clear (&outside);
+}
+
 typedef struct {
   const char *path, *bytes;
   gsize size;
@@ -749,6 +925,10 @@ main (int argc, char **argv)
     g_test_add_data_func (path, GUINT_TO_POINTER (i), test_edit);
   }
   g_test_add_func ("/network/reader/files", test_files);
+  g_test_add_func ("/network/reader/outside", test_outside);
+  g_test_add_func ("/network/reader/outside/below", test_outside_below);
+  g_test_add_func ("/network/reader/outside/refused", test_outside_refused);
+  g_test_add_func ("/network/reader/outside/overlapping", test_outside_overlapping);
   g_test_add_func ("/network/reader/changing-file", test_changing_file);
   g_test_add_func ("/network/reader/huge-constant", test_huge_constant);
   g_test_add_func ("/network/reader/claimed-length", test_claimed_length);

@@ -742,6 +742,23 @@ MODELS = {
 }
 
 
+def with_data_file(model, location):
+    """(model, bytes): the weights in a file of their own, each at a multiple of
+    64, as exporters write models of more than 2 GB, and small ones by default."""
+    apart, out = onnx.ModelProto(), bytearray()
+    apart.CopyFrom(model)
+    for tensor in apart.graph.initializer:
+        raw = onnx.numpy_helper.to_array(tensor).tobytes()
+        out.extend(bytes(-len(out) % 64))
+        for key, value in (('location', location), ('offset', len(out)), ('length', len(raw))):
+            entry = tensor.external_data.add()
+            entry.key, entry.value = key, str(value)
+        tensor.ClearField('raw_data')
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        out.extend(raw)
+    return apart, bytes(out)
+
+
 def build(name, spec, index):
     """(model, list of (reference's suffix, batch, height, width, kind, maps))"""
     spec = dict(spec)
@@ -832,6 +849,12 @@ def main():
         print('%-24s %6d bytes, %3.0f %% of the anchors above .25, deviations %s' % (
             name, len(data), 100 * passing, ' '.join('%.2f' % d for d in deviation)))
         assert 0 < passing < .7, name
+        if name == 'micro':
+            small, line = model, lines[-1]
+    apart, weights = with_data_file(small, 'micro-external.onnx.data')
+    put('micro-external.onnx', apart.SerializeToString(deterministic=True))
+    put('micro-external.onnx.data', weights)
+    lines.append(line.replace('micro.onnx', 'micro-external.onnx'))
     put('models.tsv', ('\n'.join(lines) + '\n').encode())
     print('%d bytes in all' % total)
     for line in bad:

@@ -1,0 +1,13 @@
+/* Tensors whose numbers lie in other files beside the model's. */
+
+#ifndef YOLO_NETWORK_EXTERNAL_H
+#define YOLO_NETWORK_EXTERNAL_H
+
+#include "network/onnx.h"
+
+/* Reads those files, each once, and lets the tensors point into them, as if
+ * they had raw data. Only files in the folder or below it are read; NULL: the
+ * model has no folder. */
+gboolean external_read (OnnxFile *file, const char *folder, GError **error);
+
+#endif
