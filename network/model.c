@@ -242,8 +242,9 @@ yolo_model_load (const char *path, GError **error)
   bytes = yolo_file_read (path, ONNX_MAX_FILE, &size, &reason);
   if (bytes == NULL) {
     gboolean memory = g_error_matches (reason, G_FILE_ERROR, G_FILE_ERROR_NOMEM);
-    yolo_network_set_error (error, memory ? YOLO_NETWORK_ERROR_MEMORY : YOLO_NETWORK_ERROR_FILE, "%s: %s", path,
-        reason->message);
+    gboolean is_folder = g_error_matches (reason, G_FILE_ERROR, G_FILE_ERROR_ISDIR);
+    yolo_network_set_error (error, memory ? YOLO_NETWORK_ERROR_MEMORY : YOLO_NETWORK_ERROR_FILE, "%s: %s%s", path,
+        reason->message, is_folder ? "; give the .onnx file itself" : "");
     return NULL;
   }
   folder = g_path_get_dirname (path);

@@ -1,6 +1,7 @@
 #include "network/onnx.h"
 #include "network/error.h"
 #include "network/external.h"
+#include "network/foreign.h"
 
 #include <string.h>
 
@@ -29,6 +30,8 @@ static const struct {
  * short: a limit keeps a small file from becoming a large allocation. */
 typedef struct {
   gsize left;
+  gboolean exceeded;            /* more was asked for */
+  gboolean no_memory;           /* what was allowed could not be had */
 } Allowance;
 
 static void *
@@ -36,10 +39,16 @@ allowance_alloc (void *data, size_t size)
 {
   Allowance *allowance = data;
 
-  if (size > allowance->left)
+  void *memory;
+
+  if (size > allowance->left) {
+    allowance->exceeded = TRUE;
     return NULL;
+  }
   allowance->left -= size;
-  return malloc (size);
+  memory = malloc (size);
+  allowance->no_memory |= memory == NULL;
+  return memory;
 }
 
 static void
@@ -451,11 +460,44 @@ read_opset (OnnxFile *file, GError **error)
   return TRUE;
 }
 
+/* Tells why protobuf-c made nothing of a file, or nothing that is a model. */
+static gboolean
+refuse_file (const void *data, gsize size, const Allowance *allowance, const char *otherwise, GError **error)
+{
+  const char *kind = foreign_kind (data, size);
+
+  if (allowance->no_memory)
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_MEMORY, "there is not enough memory for a model of %"
+        G_GSIZE_FORMAT " MiB", size >> 20);
+  if (kind != NULL)
+    return yolo_network_fail (error, FORMAT, "no ONNX file: it is %s", kind);
+  if (allowance->exceeded)
+    return yolo_network_fail (error, FORMAT, "the file consists of more and smaller parts than any model; it is damaged");
+  return yolo_network_fail (error, FORMAT, "%s", otherwise);
+}
+
+static gboolean
+unpack (OnnxFile *file, const void *data, gsize size, GError **error)
+{
+  /* Weights are copied once; nodes and attributes take a few times their bytes. */
+  Allowance allowance = {.left = 8 * size + (4 << 20) };
+  ProtobufCAllocator allocator = { allowance_alloc, allowance_free, &allowance };
+
+  if (size == 0)
+    return yolo_network_fail (error, FORMAT, "the file is empty");
+  if (size > ONNX_MAX_FILE)
+    return yolo_network_fail (error, UNSUPPORTED, "the file is larger than 2 GiB, which no ONNX file can be");
+  file->proto = onnx__model_proto__unpack (&allocator, size, data);
+  if (file->proto == NULL)
+    return refuse_file (data, size, &allowance, "no ONNX file, or a truncated or damaged one", error);
+  if (file->proto->graph == NULL)
+    return refuse_file (data, size, &allowance, "no ONNX file: it holds no graph", error);
+  return TRUE;
+}
+
 OnnxFile *
 onnx_file_parse (const void *data, gsize size, const char *folder, GError **error)
 {
-  Allowance allowance = { 0 };
-  ProtobufCAllocator allocator = { allowance_alloc, allowance_free, &allowance };
   g_autoptr (OnnxFile) file = g_new0 (OnnxFile, 1);
   g_autoptr (GTree) names = g_tree_new (compare_names);
 
@@ -464,28 +506,8 @@ onnx_file_parse (const void *data, gsize size, const char *folder, GError **erro
   file->data_files = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
   file->external = g_ptr_array_new ();
 
-  if (size == 0) {
-    yolo_network_set_error (error, FORMAT, "the file is empty");
-    return NULL;
-  }
-  if (size > ONNX_MAX_FILE) {
-    yolo_network_set_error (error, UNSUPPORTED, "the file is larger than 2 GiB, which no ONNX file can be");
-    return NULL;
-  }
-  /* Weights are copied once; nodes and attributes take a few times their bytes. */
-  allowance.left = 8 * size + (4 << 20);
-  file->proto = onnx__model_proto__unpack (&allocator, size, data);
-  if (file->proto == NULL) {
-    yolo_network_set_error (error, FORMAT, "no ONNX file, or a truncated or damaged one");
-    return NULL;
-  }
-  if (file->proto->graph == NULL) {
-    yolo_network_set_error (error, FORMAT, "no ONNX file: it holds no graph");
-    return NULL;
-  }
-
-  if (!read_opset (file, error) || !external_read (file, folder, error) || !read_initializers (file, names, error)
-      || !read_nodes (file, names, error) || !read_input (file, names, error)
+  if (!unpack (file, data, size, error) || !read_opset (file, error) || !external_read (file, folder, error)
+      || !read_initializers (file, names, error) || !read_nodes (file, names, error) || !read_input (file, names, error)
       || !read_outputs (file, names, error) || !sort_nodes (file, error))
     return NULL;
   return g_steal_pointer (&file);

@@ -38,11 +38,40 @@ try_plan (YoloModel *model, guint batch, guint height, guint width, YoloDType dt
   }
 }
 
+/* What the corpus's models of two files name as the second. */
+#define WEIGHTS "weights.bin"
+
+/* A model that lies beside a file of weights, which is always the same. */
+static YoloModel *
+load_beside (const uint8_t *data, size_t size, GError **error)
+{
+  static char *folder, *path;
+
+  if (folder == NULL) {
+    g_autofree char *weights = NULL;
+    float numbers[2048];
+
+    for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+      numbers[i] = (float) (i % 7) / 64;
+    folder = g_dir_make_tmp ("yolo-fuzz-XXXXXX", NULL);
+    weights = g_build_filename (folder, WEIGHTS, NULL);
+    path = g_build_filename (folder, "fuzz", NULL);
+    g_assert_true (g_file_set_contents (weights, (char *) numbers, sizeof numbers, NULL));
+  }
+  FILE *file = fopen (path, "wb");
+  g_assert_nonnull (file);
+  g_assert_cmpuint (fwrite (data, 1, size, file), ==, size);
+  fclose (file);
+  return yolo_model_load (path, error);
+}
+
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (YoloModel) model = yolo_model_load_bytes (data, size, "fuzz", &error);
+  gboolean beside = memmem (data, size, WEIGHTS, strlen (WEIGHTS)) != NULL;
+  g_autoptr (YoloModel) model = beside ? load_beside (data, size, &error)
+      : yolo_model_load_bytes (data, size, "fuzz", &error);
 
   g_assert_true ((model != NULL) == (error == NULL));
   if (model == NULL) {
@@ -91,9 +120,25 @@ set_string (char **to, const char *from)
   *to = copy;
 }
 
+/* A place in another file. */
+static void
+mutate_place (guint *state, Onnx__StringStringEntryProto *entry)
+{
+  static const char *const values[] = {
+    "", "0", "64", "-1", "8192", "8193", "9223372036854775807", "18446744073709551615", "1e3", "../" WEIGHTS,
+    "/etc/passwd", ".", "./" WEIGHTS, WEIGHTS, WEIGHTS "/x"
+  };
+
+  set_string (below (state, 8) ? &entry->value : &entry->key, values[below (state, G_N_ELEMENTS (values))]);
+}
+
 static void
 mutate_tensor (guint *state, Onnx__TensorProto *tensor)
 {
+  if (tensor->n_external_data && below (state, 2)) {
+    mutate_place (state, tensor->external_data[below (state, tensor->n_external_data)]);
+    return;
+  }
   switch (below (state, 4)) {
     case 0:
       if (tensor->n_dims)

@@ -5,6 +5,7 @@ Needs nothing but Python.
 """
 
 import glob
+import itertools
 import os
 import struct
 import sys
@@ -14,7 +15,7 @@ GRAPH, METADATA = 7, 14                         # of the model
 NODE, INITIALIZER, OUTPUT = 1, 5, 12            # of the graph
 INPUT, RESULT, OP, ATTRIBUTE = 1, 2, 4, 5       # of a node
 NAME, INTEGER, INTEGERS = 1, 3, 8               # of an attribute
-DIMS, TYPE, RAW, EXTERNAL, LOCATION = 1, 2, 9, 13, 14   # of a tensor
+DIMS, TYPE, TENSOR_NAME, RAW, EXTERNAL, LOCATION = 1, 2, 8, 9, 13, 14   # of a tensor
 
 
 def varint(n):
@@ -152,6 +153,66 @@ def bad(data):
     yield 'text', b'ir_version: 8\ngraph {\n}\n'
 
 
+def many(data):
+    """(name, bytes) of files of many parts, which must not take long."""
+    graph = [(GRAPH, 0)]
+    # names of one hash in GLib's g_str_hash(): 'A' * 33 + 'z' is 'B' * 33 + 'Y'
+    names = [''.join(p).encode() for p in itertools.product(('Az', 'BY'), repeat=12)]
+    scalar = [[TYPE, 0, 1], [RAW, 2, struct.pack('<f', 1)]]
+
+    def add(field, messages):
+        def edit(fields):
+            fields.extend([field, 2, encode(m)] for m in messages)
+        return edit
+
+    def node(op, result, *inputs):
+        return [[INPUT, 2, i] for i in inputs] + [[RESULT, 2, result], [OP, 2, op]]
+
+    def chain(op, n, *more):
+        """n nodes between the first activation and what reads it"""
+        at = next(i for i, f in enumerate(nodes(data)) if [OP, 2, b'Mul'] in f)
+        end = next(f[2] for f in nodes(data)[at] if f[0] == RESULT)
+        between = [b'cut'] + names[:n - 1] + [end]
+        cut = change(data, graph + [(NODE, at)], put(RESULT, b'cut'))
+        cut = change(cut, graph, add(INITIALIZER, [scalar + [[TENSOR_NAME, 2, name]] for name in (b'odd', b'even')]))
+        return change(cut, graph, add(NODE, [node(op, between[i + 1], between[i], *(more[i % 2:i % 2 + 1]))
+                                             for i in range(n)]))
+    yield 'colliding-initializers', change(data, graph, add(
+        INITIALIZER, [scalar + [[TENSOR_NAME, 2, name]] for name in names]))
+    first = next(f[2] for f in nodes(data)[0] if f[0] == RESULT)
+    yield 'colliding-nodes', change(data, graph, add(NODE, [node(b'Relu', name, first) for name in names]))
+    for op in (b'Relu', b'Identity', b'Sigmoid', b'MaxPool'):
+        yield 'chain-' + op.decode(), chain(op, 3000)
+    for op in (b'Mul', b'QuantizeLinear', b'Add'):
+        yield 'chain-' + op.decode(), chain(op, 3000, b'odd', b'even')
+
+
+def outside(data):
+    """(name, bytes) of models whose weights lie in weights.bin, which the fuzzer has."""
+    graph = next(f[2] for f in decode(data) if f[0] == GRAPH)
+    lengths = [len(next((g[2] for g in decode(f[2]) if g[0] == RAW), b''))
+               for f in decode(graph) if f[0] == INITIALIZER]
+
+    def place(offset, length, location=b'weights.bin'):
+        def edit(fields):
+            fields[:] = [f for f in fields if f[0] != RAW]
+            for key, value in ((b'location', location), (b'offset', b'%d' % offset), (b'length', b'%d' % length)):
+                fields.append([EXTERNAL, 2, encode([[1, 2, key], [2, 2, value]])])
+            fields.append([LOCATION, 0, 1])
+        return edit
+    all_out, offset = data, 0
+    for i, length in enumerate(lengths):
+        all_out = change(all_out, [(GRAPH, 0), (INITIALIZER, i)], place(offset, length))
+        offset += length
+    yield 'outside-all', all_out
+    at = [(GRAPH, 0), (INITIALIZER, 0)]
+    for name, edit in (
+            ('first', place(0, lengths[0])), ('negative', place(-1, lengths[0])), ('beyond', place(8192, lengths[0])),
+            ('long', place(0, 1 << 62)), ('up', place(0, lengths[0], b'../weights.bin')),
+            ('folder', place(0, lengths[0], b'.')), ('absolute', place(0, lengths[0], b'/tmp/weights.bin'))):
+        yield 'outside-' + name, change(data, at, edit)
+
+
 def main():
     source, folder = sys.argv[1:]
     os.makedirs(folder, exist_ok=True)
@@ -169,6 +230,8 @@ def main():
             write('%s-cut%d' % (name, part), data[:len(data) * part // 8])
         if name == 'micro':
             for variant, content in bad(data):
+                write('micro-' + variant, content)
+            for variant, content in itertools.chain(many(data), outside(data)):
                 write('micro-' + variant, content)
 
 

@@ -2,6 +2,7 @@
 
 #include "tests/network/edit.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -680,6 +681,82 @@ test_files (void)
   g_unlink (empty);
 }
 
+static void
+test_foreign (void)
+{
+  static const struct {
+    const char *bytes;
+    gsize size;                 /* 0: of the string */
+    const char *says;
+  } files[] = {
+    {"PK\003\004\0\0\0\0\0\0", 10, "ZIP archive"},
+    {"\200\002\212\nl\374\234F\371 j", 0, "pickle"},
+    {"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", 0, "git lfs pull"},
+    {"<!DOCTYPE html>\n<html>", 0, "web page"},
+    {"\n  <HTML>", 0, "web page"},
+    {"\357\273\277<?xml version=\"1.0\"?><net name=\"m\">", 0, "OpenVINO"},
+    {"\034\0\0\0TFL3\024\0", 10, "TensorFlow Lite"},
+    {"\034\0\0\0ORTM\024\0", 10, "ONNX Runtime"},
+    {"ftrt\0\0\0\0", 8, "TensorRT"},
+    {"\200\1\0\0{\"description\": \"\"}", 24, "TensorRT"},
+    {"\200\1\0\0\0\0\0\0{\"__metadata__\"", 23, "safetensors"},
+    {"\211HDF\r\n\032\n", 8, "HDF5"},
+    {"\037\213\b\0", 4, "gzip"},
+    {"{\"a\": 1}", 0, "JSON"},
+    {"hello", 0, "no ONNX file, or"},
+    {"\b\b", 0, "no graph"},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++) {
+    gsize size = files[i].size != 0 ? files[i].size : strlen (files[i].bytes);
+    g_autofree char *copy = g_memdup2 (files[i].bytes, size);
+    g_autoptr (GError) error = NULL;
+
+    g_assert_null (yolo_model_load_bytes (copy, size, "bytes.onnx", &error));
+    g_test_message ("%s", error->message);
+    g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FORMAT);
+    g_assert_nonnull (strstr (error->message, files[i].says));
+  }
+}
+
+/* Too little memory is told from a damaged file. In a process of its own, whose
+ * address space is bounded: not where a sanitizer needs it, and QEMU ignores it. */
+static void
+test_no_memory (void)
+{
+  gsize large = (gsize) 64 << 20;
+
+#ifdef __SANITIZE_ADDRESS__
+  g_test_skip ("AddressSanitizer takes all addresses");
+  return;
+#endif
+  if (!g_test_subprocess ()) {
+    g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
+    g_test_trap_assert_passed ();
+    return;
+  }
+  Onnx__ModelProto *proto = edit_open (MICRO);
+  g_autofree guint8 *bytes = NULL;
+  struct rlimit limit;
+  gsize size;
+
+  free (weights (proto)->raw_data.data);
+  weights (proto)->raw_data.data = calloc (1, weights (proto)->raw_data.len = large);
+  size = onnx__model_proto__get_packed_size (proto);
+  bytes = g_malloc (size);
+  onnx__model_proto__pack (proto, bytes);
+  onnx__model_proto__free_unpacked (proto, NULL);
+  limit = (struct rlimit) { size + large / 2, size + large / 2 };
+  g_assert_cmpint (setrlimit (RLIMIT_AS, &limit), ==, 0);
+
+  g_autoptr (GError) error = NULL;
+  void *probe = malloc (large);
+  g_assert_null (yolo_model_load_bytes (bytes, size, "bytes.onnx", &error));
+  if (probe == NULL)            /* the limit is kept */
+    g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY);
+  free (probe);
+}
+
 /* A folder of its own with micro-external.onnx, changed, and its weights. */
 typedef struct {
   char *folder, *path, *data;
@@ -925,6 +1002,8 @@ main (int argc, char **argv)
     g_test_add_data_func (path, GUINT_TO_POINTER (i), test_edit);
   }
   g_test_add_func ("/network/reader/files", test_files);
+  g_test_add_func ("/network/reader/foreign", test_foreign);
+  g_test_add_func ("/network/reader/no-memory", test_no_memory);
   g_test_add_func ("/network/reader/outside", test_outside);
   g_test_add_func ("/network/reader/outside/below", test_outside_below);
   g_test_add_func ("/network/reader/outside/refused", test_outside_refused);

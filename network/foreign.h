@@ -1,0 +1,12 @@
+/* Files of other kinds that are given as models. */
+
+#ifndef YOLO_NETWORK_FOREIGN_H
+#define YOLO_NETWORK_FOREIGN_H
+
+#include <glib.h>
+
+/* What a file that is no ONNX is by its first bytes, and what to do: a text that
+ * goes behind "it is "; NULL where that is not known. */
+const char *foreign_kind (const void *data, gsize size);
+
+#endif
