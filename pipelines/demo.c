@@ -14,11 +14,15 @@
 #include <gst/gst.h>
 #include <gst/video/video.h>
 
+#include "base/text.h"
+
 #define LONGEST_WAIT 30         /* seconds for the first frame, once the model is loaded */
+#define MAX_NAME 60             /* bytes of a class's name that are shown */
 
 /* Of one class, over the whole video. */
 typedef struct {
   GQuark label;
+  char *name;                   /* the label as it may be shown; owned */
   guint now;                    /* in the last frame */
   guint most;                   /* in one frame */
   guint64 frames;               /* that it was seen in */
@@ -40,15 +44,22 @@ typedef struct {
   gint width, height;
 } Demo;
 
+static void
+seen_clear (gpointer data)
+{
+  g_free (((Seen *) data)->name);
+}
+
 static Seen *
 find_seen (Demo *demo, GQuark label)
 {
-  Seen fresh = { label, 0, 0, 0, 0 };
+  Seen fresh = { .label = label };
   guint i;
 
   for (i = 0; i < demo->seen->len; i++)
     if (g_array_index (demo->seen, Seen, i).label == label)
       return &g_array_index (demo->seen, Seen, i);
+  fresh.name = yolo_text_printable (g_quark_to_string (label), MAX_NAME);
   g_array_append_val (demo->seen, fresh);
   return &g_array_index (demo->seen, Seen, demo->seen->len - 1);
 }
@@ -150,7 +161,7 @@ print_progress (gpointer user_data)
 
     if (seen->now > 0)
       g_string_append_printf (view, "%s%u %s", view->len ? ", " : "", seen->now,
-          g_quark_to_string (seen->label));
+          seen->name);
   }
   g_print ("%s%sframe %" G_GUINT64_FORMAT "  %.1f fps  in view: %s%s",
       demo->terminal ? "\r\033[K" : "", place, demo->frames, mean_fps (demo),
@@ -272,7 +283,7 @@ summarise (Demo *demo, const char *video)
     const Seen *seen = &g_array_index (demo->seen, Seen, i);
 
     g_string_append_printf (text, "  %-12s  %" G_GUINT64_FORMAT " in %" G_GUINT64_FORMAT
-        " frames, at most %u in one\n", g_quark_to_string (seen->label), seen->detections,
+        " frames, at most %u in one\n", seen->name, seen->detections,
         seen->frames, seen->most);
   }
   if (demo->seen->len == 0)
@@ -393,6 +404,7 @@ main (int argc, char **argv)
   }
   demo.terminal = isatty (STDOUT_FILENO);
   demo.seen = g_array_new (FALSE, FALSE, sizeof (Seen));
+  g_array_set_clear_func (demo.seen, seen_clear);
   demo.loop = g_main_loop_new (NULL, FALSE);
   g_mutex_init (&demo.lock);
   g_unix_signal_add (SIGINT, on_signal, &demo);
