@@ -415,7 +415,7 @@ submit (YoloExec *base, guint n, G_GNUC_UNUSED const struct _YoloFrame *frames,
   use_threads (e->net);
   for (guint i = 0; i < base->plan->n_ops; i++) {
     double start = base->seconds ? g_get_monotonic_time () / 1e6 : 0;
-    if (!run_step (e, &e->steps[i], n, error))
+    if (!(base->replace && base->replace (base->observe_data, i)) && !run_step (e, &e->steps[i], n, error))
       return FALSE;
     if (base->seconds)
       base->seconds[i] += g_get_monotonic_time () / 1e6 - start;

@@ -7,14 +7,37 @@
 #include <math.h>
 #include <string.h>
 
-#define KEPT 32u                /* frames on which the loss is measured */
-#define MEASURED 6u             /* of them, on which each layer is measured alone */
+#define KEPT 32u                /* frames on which the loss is measured, at most */
+#define MEASURED 6u             /* frames on which each layer is measured alone, at most */
+/* All that is done with the frames once they were run in fp32, in runs of the network
+ * for each of them; what the runs do not count, the histograms for one, has the rest of 3. */
+#define BUDGET 2.75
+#define FEWEST 12u              /* fewer frames have the budget of so many */
+#define SETUP 2                 /* runs that making and packing an int8 network counts as */
+#define ERRORS_SHARE .25        /* of the budget, for the layers alone */
+/* Of a map of many pixels every seventh is counted, others the next time: no width
+ * of a map is a multiple of it that is not one of the model's own. */
+#define SAMPLING 7u
+#define MANY_PIXELS 256u
+#define ENOUGH 10u              /* frames of an interrupted calibration that make a table */
 /* A detection counts as changed when there is nothing of its class in its place,
  * by so much overlap, that is at most so much less confident than asked for:
  * what wavers around the threshold is not lost. */
 #define MATCH_IOU .5f
 #define MATCH_MARGIN .05f
 #define NONE G_MAXUINT
+
+/* What the network made of a frame. */
+typedef struct {
+  YoloDetection *detections;    /* most confident first, with those within the margin */
+  guint n, n_confident;
+} Outcome;
+
+/* A frame that the loss is measured on: the network's input, and what fp32 made of it. */
+typedef struct {
+  guint8 *input;
+  Outcome outcome;
+} Kept;
 
 struct _YoloCalibrator {
   YoloCalibratorConfig config;
@@ -24,11 +47,20 @@ struct _YoloCalibrator {
   YoloPreprocess *preprocess;
   YoloHistogram **histograms;   /* [layers], NULL where no range is needed */
   guint frames;
-  /* Every `spacing`-th frame's network input, all of one size: when there are too
-   * many, every other one goes. */
-  GPtrArray *inputs;
+  /* Of every `spacing`-th frame, all of one size: when there are too many, every
+   * other one goes. */
+  GArray *kept;                 /* Kept */
   guint height, width, spacing, of_size;        /* of_size: frames of that size */
 };
+
+static void
+kept_clear (gpointer data)
+{
+  Kept *kept = data;
+
+  g_free (kept->input);
+  g_free (kept->outcome.detections);
+}
 
 const YoloModel *
 yolo_calibrator_model (const YoloCalibrator *calibrator)
@@ -49,7 +81,8 @@ yolo_calibrator_new (const YoloCalibratorConfig *config, GError **error)
 
   calibrator->config = *config;
   calibrator->config.model_file = NULL;
-  calibrator->inputs = g_ptr_array_new_with_free_func (g_free);
+  calibrator->kept = g_array_new (FALSE, FALSE, sizeof (Kept));
+  g_array_set_clear_func (calibrator->kept, kept_clear);
   calibrator->spacing = 1;
   if (!yolo_cpu_backend.available (0, error)) {
     g_prefix_error (error, "calibration runs on the CPU: ");
@@ -82,7 +115,7 @@ yolo_calibrator_free (YoloCalibrator *calibrator)
   for (guint i = 0; calibrator->histograms != NULL && i < yolo_model_n_layers (calibrator->model); i++)
     g_free (calibrator->histograms[i]);
   g_free (calibrator->histograms);
-  g_ptr_array_unref (calibrator->inputs);
+  g_array_unref (calibrator->kept);
   if (calibrator->model != NULL)
     yolo_model_unref (calibrator->model);
   g_free (calibrator);
@@ -98,11 +131,16 @@ observe (gpointer data, guint index)
   const YoloBuffer *buffer = &plan->buffers[op->out.buffer];
   YoloHistogram *histogram = calibrator->histograms[op->layer];
   const float *pixel = yolo_exec_view (calibrator->exec, op->out);
+  gsize pixels = (gsize) buffer->height * buffer->width;
 
   if (histogram == NULL)
     return;
-  for (gsize i = (gsize) buffer->height * buffer->width; i > 0; i--, pixel += buffer->channels)
-    yolo_histogram_add (histogram, pixel, op->out.channels);
+  for (gsize i = 0; i < pixels; i++, pixel += buffer->channels) {
+    if (pixels < MANY_PIXELS || (i + calibrator->frames) % SAMPLING == 0)
+      yolo_histogram_add (histogram, pixel, op->out.channels);
+    else
+      yolo_histogram_see (histogram, pixel, op->out.channels);
+  }
 }
 
 static gboolean
@@ -117,11 +155,45 @@ input_size (const YoloExec *exec)
   return exec->plan->buffers[exec->plan->input].size;
 }
 
+static guint
+n_anchors (const YoloPlan *plan)
+{
+  guint n = 0;
+
+  for (guint l = 0; l < plan->model->n_levels; l++) {
+    const YoloBuffer *map = &plan->buffers[plan->cls[l].buffer];
+    n += map->height * map->width;
+  }
+  return n;
+}
+
+static Outcome
+outcome_of (const YoloCalibrator *calibrator, const YoloExec *exec)
+{
+  const YoloPlan *plan = exec->plan;
+  guint n = n_anchors (plan);
+  g_autofree YoloDetection *scratch = g_new (YoloDetection, n), *candidates = g_new (YoloDetection, n);
+  YoloDecode decode = {
+    .confidence = MAX (calibrator->config.confidence - MATCH_MARGIN, 0),
+    .candidates = candidates, .capacity = n,
+  };
+  YoloLevel levels[YOLO_MAX_LEVELS];
+  guint confident = 0;
+
+  yolo_engine_levels (exec, 0, levels);
+  yolo_decode (levels, (int) plan->model->n_levels, (int) plan->model->reg_max, (int) plan->model->n_classes, &decode);
+  n = (guint) yolo_nms (candidates, decode.n, calibrator->config.iou, FALSE, n, scratch);
+  while (confident < n && candidates[confident].confidence > calibrator->config.confidence)
+    confident++;
+  return (Outcome) { g_memdup2 (candidates, n * sizeof *candidates), n, confident };
+}
+
 static void
-keep_input (YoloCalibrator *calibrator)
+keep_frame (YoloCalibrator *calibrator)
 {
   const YoloPlan *plan = calibrator->exec->plan;
-  GPtrArray *inputs = calibrator->inputs;
+  GArray *all = calibrator->kept;
+  Kept kept;
 
   if (calibrator->frames == 0) {
     calibrator->height = plan->height;
@@ -131,16 +203,18 @@ keep_input (YoloCalibrator *calibrator)
     return;
   if (calibrator->of_size++ % calibrator->spacing != 0)
     return;
-  if (inputs->len == KEPT) {
+  if (all->len == KEPT) {
     for (guint i = KEPT; i-- > 0;) {
       if (i % 2 == 1)
-        g_ptr_array_remove_index (inputs, i);
+        g_array_remove_index (all, i);
     }
     calibrator->spacing *= 2;
     if ((calibrator->of_size - 1) % calibrator->spacing != 0)
       return;
   }
-  g_ptr_array_add (inputs, g_memdup2 (calibrator->exec->input, input_size (calibrator->exec)));
+  kept.input = g_memdup2 (calibrator->exec->input, input_size (calibrator->exec));
+  kept.outcome = outcome_of (calibrator, calibrator->exec);
+  g_array_append_val (all, kept);
 }
 
 gboolean
@@ -165,7 +239,7 @@ yolo_calibrator_add (YoloCalibrator *calibrator, const YoloFrame *frame, guint n
   }
   if (!run (calibrator->exec, error))
     return FALSE;
-  keep_input (calibrator);
+  keep_frame (calibrator);
   calibrator->frames++;
   return TRUE;
 }
@@ -196,77 +270,6 @@ choose_ranges (YoloCalibrator *calibrator, YoloCalibration *table, GError **erro
   return any;
 }
 
-/* What the network made of one kept frame. */
-typedef struct {
-  YoloDetection *detections;    /* most confident first, with those within the margin */
-  guint n, n_confident;
-  float *maps;                  /* those of the head one after the other, or NULL */
-} Outcome;
-
-static void
-outcome_clear (gpointer data)
-{
-  Outcome *outcome = data;
-
-  g_free (outcome->detections);
-  g_free (outcome->maps);
-}
-
-static guint
-n_anchors (const YoloPlan *plan)
-{
-  guint n = 0;
-
-  for (guint l = 0; l < plan->model->n_levels; l++) {
-    const YoloBuffer *map = &plan->buffers[plan->cls[l].buffer];
-    n += map->height * map->width;
-  }
-  return n;
-}
-
-/* [anchor][4 * reg_max + n_classes] */
-static float *
-copy_maps (const YoloExec *exec)
-{
-  const YoloPlan *plan = exec->plan;
-  guint box = plan->box[0].channels, cls = plan->cls[0].channels;
-  float *maps = g_new (float, (gsize) n_anchors (plan) * (box + cls)), *to = maps;
-
-  for (guint l = 0; l < plan->model->n_levels; l++) {
-    const YoloBuffer *b = &plan->buffers[plan->box[l].buffer], *c = &plan->buffers[plan->cls[l].buffer];
-    const float *from_box = yolo_exec_view (exec, plan->box[l]), *from_cls = yolo_exec_view (exec, plan->cls[l]);
-
-    for (gsize i = (gsize) b->height * b->width; i > 0; i--, to += box + cls) {
-      memcpy (to, from_box, box * sizeof (float));
-      memcpy (to + box, from_cls, cls * sizeof (float));
-      from_box += b->channels;
-      from_cls += c->channels;
-    }
-  }
-  return maps;
-}
-
-static Outcome
-outcome_of (const YoloCalibrator *calibrator, const YoloExec *exec, gboolean maps)
-{
-  const YoloPlan *plan = exec->plan;
-  guint n = n_anchors (plan);
-  g_autofree YoloDetection *scratch = g_new (YoloDetection, n);
-  YoloDecode decode = {
-    .confidence = MAX (calibrator->config.confidence - MATCH_MARGIN, 0),
-    .candidates = g_new (YoloDetection, n), .capacity = n,
-  };
-  YoloLevel levels[YOLO_MAX_LEVELS];
-  guint confident = 0;
-
-  yolo_engine_levels (exec, 0, levels);
-  yolo_decode (levels, (int) plan->model->n_levels, (int) plan->model->reg_max, (int) plan->model->n_classes, &decode);
-  n = (guint) yolo_nms (decode.candidates, decode.n, calibrator->config.iou, FALSE, n, scratch);
-  while (confident < n && decode.candidates[confident].confidence > calibrator->config.confidence)
-    confident++;
-  return (Outcome) { decode.candidates, n, confident, maps ? copy_maps (exec) : NULL };
-}
-
 /* The model in int8 as the table says, ready to run kept frames. */
 typedef struct {
   YoloModel *model;
@@ -294,26 +297,6 @@ trial_init (Trial *trial, YoloCalibrator *calibrator, const YoloCalibration *tab
   if (trial->net != NULL)
     trial->exec = yolo_cpu_backend.prepare (trial->net, 1, calibrator->height, calibrator->width, error);
   return trial->exec != NULL;
-}
-
-/* The two models' layers of one convolution have its weights in common, and their order. */
-static void
-add_seconds (const YoloExec *exec, const YoloCalibrator *calibrator, double sign, YoloCalibration *table, guint runs)
-{
-  const YoloPlan *plan = exec->plan;
-  guint layer = 0;
-
-  for (guint i = 0; i < plan->n_ops; i++) {
-    if (plan->ops[i].conv == NULL)
-      continue;
-    for (guint k = 0; k < table->n_layers; k++, layer = (layer + 1) % table->n_layers) {
-      YoloLayerInfo info = yolo_model_layer (calibrator->model, layer);
-      if (info.conv != NULL && info.conv->weights == plan->ops[i].conv->weights) {
-        table->layers[layer].saved += (float) (sign * 1e3 * exec->seconds[i] / runs);
-        break;
-      }
-    }
-  }
 }
 
 /* What part of the maps' signal another run's difference is. Anchors count by
@@ -358,109 +341,57 @@ count_lost (const Outcome *a, const Outcome *b)
 typedef struct {
   YoloCalibrator *calibrator;
   YoloCalibration *table;
-  GArray *reference;            /* Outcome of the kept frames in fp32 */
-  gboolean (*cancelled) (gpointer data);
+  guint n_frames;               /* kept ones that the loss is measured on */
+  guint n_ranked, *ranked;      /* layers that can be in int8, those first that leave first */
+  double used, budget;          /* runs of the network */
+  YoloCalibratorProgress progress;
   gpointer data;
 } Search;
 
-static gboolean
-go_on (const Search *search, GError **error)
+static const Kept *
+kept_frame (const Search *search, guint i, guint n)
 {
-  if (search->cancelled == NULL || !search->cancelled (search->data))
+  const GArray *all = search->calibrator->kept;
+
+  return &g_array_index (all, Kept, i * all->len / n);
+}
+
+/* Counts work that is done; FALSE: to be ended. */
+static gboolean
+spend (Search *search, double runs, GError **error)
+{
+  search->used += runs;
+  if (search->progress == NULL || search->progress (search->data, MIN (search->used / search->budget, 1)))
     return TRUE;
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "The calibration was cancelled");
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "The calibration was interrupted");
   return FALSE;
 }
 
-/* Which of the kept frames a layer is measured on alone: spread over all. */
+/* The table's decisions on the kept frames: the share of detections that they
+ * change, or as soon as it is above max_loss whatever comes, a share that it exceeds. */
 static gboolean
-is_measured (const Search *search, guint frame)
+measure_loss (Search *search, float *loss, GError **error)
 {
-  guint n = search->calibrator->inputs->len, m = MIN (MEASURED, n);
-
-  return frame * m / n != (frame + 1) * m / n;
-}
-
-static gboolean
-run_reference (Search *search, GError **error)
-{
-  YoloCalibrator *calibrator = search->calibrator;
-  YoloExec *exec = yolo_cpu_backend.prepare (calibrator->net, 1, calibrator->height, calibrator->width, error);
-  g_autofree double *seconds = NULL;
-  gboolean ok = exec != NULL;
-
-  if (!ok)
-    return FALSE;
-  seconds = exec->seconds = g_new0 (double, exec->plan->n_ops);
-  for (guint i = 0; ok && i < calibrator->inputs->len; i++) {
-    memcpy (exec->input, calibrator->inputs->pdata[i], input_size (exec));
-    ok = go_on (search, error) && run (exec, error);
-    if (ok) {
-      Outcome outcome = outcome_of (calibrator, exec, is_measured (search, i));
-      search->table->detections += outcome.n_confident;
-      g_array_append_val (search->reference, outcome);
-    }
-  }
-  if (ok)
-    add_seconds (exec, calibrator, 1, search->table, calibrator->inputs->len);
-  yolo_cpu_backend.release (exec);
-  return ok;
-}
-
-/* The table's decisions on all kept frames: the share of detections that they change. */
-static gboolean
-measure_loss (Search *search, gboolean timed, float *loss, GError **error)
-{
-  YoloCalibrator *calibrator = search->calibrator;
   g_auto (Trial) trial = { NULL };
-  g_autofree double *seconds = NULL;
-  guint lost = 0, all = 0;
+  guint lost = 0, all = 0;      /* all: as if the frames to come lost nothing */
 
-  if (!trial_init (&trial, calibrator, search->table, error))
+  if (!trial_init (&trial, search->calibrator, search->table, error) || !spend (search, SETUP, error))
     return FALSE;
-  seconds = trial.exec->seconds = g_new0 (double, trial.exec->plan->n_ops);
-  for (guint i = 0; i < calibrator->inputs->len; i++) {
-    const Outcome *reference = &g_array_index (search->reference, Outcome, i);
+  for (guint i = 0; i < search->n_frames; i++)
+    all += 2 * kept_frame (search, i, search->n_frames)->outcome.n_confident;
+  for (guint i = 0; i < search->n_frames && !((float) lost / (float) all > search->table->max_loss); i++) {
+    const Kept *kept = kept_frame (search, i, search->n_frames);
     Outcome outcome;
 
-    memcpy (trial.exec->input, calibrator->inputs->pdata[i], input_size (trial.exec));
-    if (!go_on (search, error) || !run (trial.exec, error))
+    memcpy (trial.exec->input, kept->input, input_size (trial.exec));
+    if (!run (trial.exec, error) || !spend (search, 1, error))
       return FALSE;
-    outcome = outcome_of (calibrator, trial.exec, FALSE);
-    lost += count_lost (reference, &outcome) + count_lost (&outcome, reference);
-    all += reference->n_confident + outcome.n_confident;
-    outcome_clear (&outcome);
+    outcome = outcome_of (search->calibrator, trial.exec);
+    lost += count_lost (&kept->outcome, &outcome) + count_lost (&outcome, &kept->outcome);
+    all += outcome.n_confident - kept->outcome.n_confident;
+    g_free (outcome.detections);
   }
-  if (timed)
-    add_seconds (trial.exec, calibrator, -1, search->table, calibrator->inputs->len);
   *loss = all > 0 ? (float) lost / (float) all : 0;
-  return TRUE;
-}
-
-/* One layer alone in int8. */
-static gboolean
-measure_layer (Search *search, guint layer, GError **error)
-{
-  YoloCalibrator *calibrator = search->calibrator;
-  g_auto (Trial) trial = { NULL };
-  double signal = 0, noise = 0;
-
-  search->table->layers[layer].int8 = TRUE;
-  if (!trial_init (&trial, calibrator, search->table, error))
-    return FALSE;
-  for (guint i = 0; i < calibrator->inputs->len; i++) {
-    g_autofree float *maps = NULL;
-
-    if (!is_measured (search, i))
-      continue;
-    memcpy (trial.exec->input, calibrator->inputs->pdata[i], input_size (trial.exec));
-    if (!go_on (search, error) || !run (trial.exec, error))
-      return FALSE;
-    maps = copy_maps (trial.exec);
-    add_error (trial.exec->plan, g_array_index (search->reference, Outcome, i).maps, maps, &signal, &noise);
-  }
-  search->table->layers[layer].error = signal > 0 ? (float) (noise / signal) : 0;
-  search->table->layers[layer].int8 = FALSE;
   return TRUE;
 }
 
@@ -485,46 +416,355 @@ can_be_int8 (const YoloLayerInfo *info)
   return info->conv != NULL && info->conv->groups == 1;
 }
 
-/* Of those in int8, the layer that loses most for the work that it saves. */
-static guint
-worst_layer (const Search *search)
-{
-  double worst = -1;
-  guint layer = NONE;
+/* Each layer alone in int8, on a part of a frame. The network runs in fp32, and
+ * all its outputs are kept; it runs in int8, where each convolution reads what fp32
+ * has put out, so that its error is its own; then, for each of these errors, what
+ * depends on that output runs again in fp32. */
+typedef struct {
+  YoloExec *fp32, *int8;
+  guint *same;                  /* [int8's ops] fp32's operation of the same convolution, or NONE */
+  float **reference, **own;     /* [fp32's ops] [pixels][channels]: in fp32, alone in int8 or NULL */
+  guint8 *role;                 /* [fp32's ops] in the run that is next */
+} Probe;
 
-  for (guint i = 0; i < search->table->n_layers; i++) {
-    YoloLayerInfo info = yolo_model_layer (search->calibrator->model, i);
-    if (search->table->layers[i].int8 && search->table->layers[i].error / saved_work (&info) > worst) {
-      worst = search->table->layers[i].error / saved_work (&info);
-      layer = i;
+enum { IDLE, RUN, REFERENCE, OWN };     /* unread, run again, one of the kept outputs */
+
+static void
+probe_clear (Probe *probe)
+{
+  for (guint i = 0; probe->reference != NULL && i < probe->fp32->plan->n_ops; i++) {
+    g_free (probe->reference[i]);
+    g_free (probe->own[i]);
+  }
+  g_free (probe->reference);
+  g_free (probe->own);
+  g_free (probe->role);
+  g_free (probe->same);
+  yolo_cpu_backend.release (probe->fp32);
+  yolo_cpu_backend.release (probe->int8);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Probe, probe_clear)
+
+static gsize
+view_pixels (const YoloPlan *plan, YoloView view)
+{
+  return (gsize) plan->buffers[view.buffer].height * plan->buffers[view.buffer].width;
+}
+
+/* A view in floats, or on a grid, to dense floats, or from them. */
+static void
+copy_view (const YoloExec *exec, YoloView view, float *dense, gboolean to_dense)
+{
+  const YoloBuffer *buffer = &exec->plan->buffers[view.buffer];
+  guint8 *pixel = yolo_exec_view (exec, view);
+  gsize stride = buffer->channels * yolo_dtype_size (buffer->dtype);
+
+  for (gsize i = view_pixels (exec->plan, view); i > 0; i--, pixel += stride, dense += view.channels) {
+    if (buffer->dtype == YOLO_F32) {
+      memcpy (to_dense ? (void *) dense : pixel, to_dense ? pixel : (void *) dense, view.channels * sizeof (float));
+      continue;
+    }
+    for (guint c = 0; c < view.channels; c++) {
+      float scale = buffer->scale[view.channel + c], zero = (float) buffer->zero[view.channel + c];
+      if (to_dense)
+        dense[c] = ((float) pixel[c] - zero) * scale;
+      else
+        pixel[c] = (guint8) CLAMP (rintf (dense[c] / scale) + zero, 0, 255);
     }
   }
-  return layer;
+}
+
+static void
+keep_reference (gpointer data, guint op)
+{
+  Probe *probe = data;
+
+  copy_view (probe->fp32, probe->fp32->plan->ops[op].out, probe->reference[op], TRUE);
+}
+
+static void
+keep_own (gpointer data, guint op)
+{
+  Probe *probe = data;
+  YoloView out = probe->int8->plan->ops[op].out;
+  guint same = probe->same[op];
+
+  if (same == NONE)
+    return;
+  copy_view (probe->int8, out, probe->own[same], TRUE);
+  copy_view (probe->int8, out, probe->reference[same], FALSE);
+}
+
+static gboolean
+replace (gpointer data, guint op)
+{
+  Probe *probe = data;
+  guint8 role = probe->role[op];
+
+  if (role == REFERENCE || role == OWN)
+    copy_view (probe->fp32, probe->fp32->plan->ops[op].out,
+        role == OWN ? probe->own[op] : probe->reference[op], FALSE);
+  return role != RUN;
+}
+
+/* A part of the frame of half its height and width, around what is surest in it. */
+static void
+probe_input (const YoloCalibrator *calibrator, const Kept *kept, YoloExec *exec)
+{
+  guint height = exec->plan->height, width = exec->plan->width, x = calibrator->width / 2, y = calibrator->height / 2;
+  gsize pixel = input_size (exec) / ((gsize) height * width);
+
+  if (kept->outcome.n > 0) {
+    const YoloDetection *best = &kept->outcome.detections[0];
+    x = (guint) CLAMP ((best->x1 + best->x2) / 2, 0, calibrator->width);
+    y = (guint) CLAMP ((best->y1 + best->y2) / 2, 0, calibrator->height);
+  }
+  x = MIN (x - MIN (x, width / 2), calibrator->width - width);
+  y = MIN (y - MIN (y, height / 2), calibrator->height - height);
+  for (guint row = 0; row < height; row++)
+    memcpy ((guint8 *) exec->input + row * width * pixel,
+        kept->input + ((gsize) (y + row) * calibrator->width + x) * pixel, width * pixel);
+}
+
+static gboolean
+probe_init (Probe *probe, YoloCalibrator *calibrator, const Trial *trial, GError **error)
+{
+  guint stride = calibrator->model->stride;
+  guint height = MAX (calibrator->height / 2 / stride, 1) * stride, width = MAX (calibrator->width / 2 / stride, 1) * stride;
+  const YoloPlan *plan;
+
+  probe->fp32 = yolo_cpu_backend.prepare (calibrator->net, 1, height, width, error);
+  if (probe->fp32 != NULL)
+    probe->int8 = yolo_cpu_backend.prepare (trial->net, 1, height, width, error);
+  if (probe->int8 == NULL)
+    return FALSE;
+  plan = probe->fp32->plan;
+  probe->role = g_new0 (guint8, plan->n_ops);
+  probe->reference = g_new0 (float *, plan->n_ops);
+  probe->own = g_new0 (float *, plan->n_ops);
+  probe->same = g_new (guint, probe->int8->plan->n_ops);
+  for (guint i = 0; i < probe->int8->plan->n_ops; i++)
+    probe->same[i] = NONE;
+  for (guint i = 0; i < plan->n_ops; i++) {
+    gsize n = view_pixels (plan, plan->ops[i].out) * plan->ops[i].out.channels;
+
+    probe->reference[i] = g_new (float, n);
+    for (guint k = 0; plan->ops[i].conv != NULL && k < probe->int8->plan->n_ops; k++) {
+      const YoloConv *conv = probe->int8->plan->ops[k].conv;
+      /* the two models have the weights in common */
+      if (conv == NULL || conv->weights != plan->ops[i].conv->weights || probe->same[k] != NONE)
+        continue;
+      probe->same[k] = i;
+      probe->own[i] = g_new (float, n);
+      break;
+    }
+  }
+  probe->fp32->observe_data = probe->int8->observe_data = probe;
+  probe->int8->observe = keep_own;
+  return TRUE;
+}
+
+static gboolean
+overlap (YoloView a, YoloView b)
+{
+  return a.channels > 0 && b.channels > 0 && a.buffer == b.buffer && a.channel < b.channel + b.channels
+      && b.channel < a.channel + a.channels;
+}
+
+static gboolean
+reads (const YoloOp *op, YoloView view)
+{
+  return overlap (op->in, view) || overlap (op->residual, view);
+}
+
+/* What each operation does when the output of @own is replaced; returns the work
+ * of those that run again, in multiply-adds. */
+static double
+set_roles (Probe *probe, guint own, double *all)
+{
+  const YoloPlan *plan = probe->fp32->plan;
+  double work = 0;
+
+  *all = 0;
+  for (guint i = 0; i < plan->n_ops; i++) {
+    const YoloOp *op = &plan->ops[i];
+    gboolean again = FALSE;
+
+    for (guint k = own; k < i && !again; k++)
+      again = (k == own || probe->role[k] == RUN) && reads (op, plan->ops[k].out);
+    probe->role[i] = i == own ? OWN : again ? RUN : IDLE;
+    if (op->conv != NULL) {
+      double macs = (double) view_pixels (plan, op->out) * op->conv->out_channels
+          * (op->conv->in_channels / op->conv->groups) * op->conv->kernel[0] * op->conv->kernel[1];
+      *all += macs;
+      work += again ? macs : 0;
+    }
+  }
+  for (guint i = 0; i < plan->n_ops; i++) {
+    for (guint k = i + 1; k < plan->n_ops && probe->role[i] == IDLE; k++)
+      probe->role[i] = probe->role[k] == RUN && reads (&plan->ops[k], plan->ops[i].out) ? REFERENCE : IDLE;
+    for (guint l = 0; l < plan->model->n_levels && probe->role[i] == IDLE; l++)
+      probe->role[i] = overlap (plan->box[l], plan->ops[i].out) || overlap (plan->cls[l], plan->ops[i].out)
+          ? REFERENCE : IDLE;
+  }
+  return work;
+}
+
+/* [anchor][4 * reg_max + n_classes] */
+static float *
+copy_maps (const YoloExec *exec)
+{
+  const YoloPlan *plan = exec->plan;
+  guint box = plan->box[0].channels, cls = plan->cls[0].channels;
+  float *maps = g_new (float, (gsize) n_anchors (plan) * (box + cls)), *to = maps;
+
+  for (guint l = 0; l < plan->model->n_levels; l++) {
+    const YoloBuffer *b = &plan->buffers[plan->box[l].buffer], *c = &plan->buffers[plan->cls[l].buffer];
+    const float *from_box = yolo_exec_view (exec, plan->box[l]), *from_cls = yolo_exec_view (exec, plan->cls[l]);
+
+    for (gsize i = (gsize) b->height * b->width; i > 0; i--, to += box + cls) {
+      memcpy (to, from_box, box * sizeof (float));
+      memcpy (to + box, from_cls, cls * sizeof (float));
+      from_box += b->channels;
+      from_cls += c->channels;
+    }
+  }
+  return maps;
+}
+
+/* Adds what each layer's error does to the head's maps of a frame. */
+static gboolean
+probe_frame (Search *search, Probe *probe, const Kept *kept, double *noise, double *signal, GError **error)
+{
+  YoloCalibrator *calibrator = search->calibrator;
+  const YoloPlan *plan = probe->fp32->plan;
+  double part = (double) plan->height * plan->width / ((double) calibrator->height * calibrator->width);
+  g_autofree float *reference = NULL;
+
+  probe_input (calibrator, kept, probe->fp32);
+  memcpy (probe->int8->input, probe->fp32->input, input_size (probe->fp32));
+  probe->fp32->observe = keep_reference;
+  probe->fp32->replace = NULL;
+  if (!run (probe->fp32, error) || !run (probe->int8, error) || !spend (search, 2 * part, error))
+    return FALSE;
+  reference = copy_maps (probe->fp32);
+  probe->fp32->observe = NULL;
+  probe->fp32->replace = replace;
+  for (guint i = 0; i < plan->n_ops; i++) {
+    g_autofree float *maps = NULL;
+    double all, work;
+
+    if (probe->own[i] == NULL)
+      continue;
+    work = set_roles (probe, i, &all);
+    if (!run (probe->fp32, error) || !spend (search, part * work / all, error))
+      return FALSE;
+    maps = copy_maps (probe->fp32);
+    add_error (plan, reference, maps, &signal[plan->ops[i].layer], &noise[plan->ops[i].layer]);
+  }
+  return TRUE;
+}
+
+/* On as many frames as a share of the budget pays for, one at least. */
+static gboolean
+measure_layers (Search *search, GError **error)
+{
+  YoloCalibration *table = search->table;
+  g_auto (Trial) trial = { NULL };
+  g_auto (Probe) probe = { NULL };
+  g_autofree double *noise = g_new0 (double, table->n_layers), *signal = g_new0 (double, table->n_layers);
+  double before = search->used, each = 0;
+  guint n = MIN (MEASURED, search->calibrator->kept->len);
+
+  if (!trial_init (&trial, search->calibrator, table, error)
+      || !probe_init (&probe, search->calibrator, &trial, error) || !spend (search, SETUP, error))
+    return FALSE;
+  for (guint i = 0; i < n && search->used - before + each <= search->budget * ERRORS_SHARE; i++) {
+    double start = search->used;
+
+    if (!probe_frame (search, &probe, kept_frame (search, i, n), noise, signal, error))
+      return FALSE;
+    each = search->used - start;
+  }
+  for (guint i = 0; i < table->n_layers; i++)
+    table->layers[i].error = signal[i] > 0 ? (float) (noise[i] / signal[i]) : 0;
+  return TRUE;
+}
+
+/* Those first that lose most for the work that they save. */
+static gint
+compare_layers (gconstpointer a, gconstpointer b, gpointer data)
+{
+  const Search *search = data;
+  guint i = *(const guint *) a, k = *(const guint *) b;
+  const YoloLayerCalibration *layers = search->table->layers;
+  double x = layers[i].error / layers[i].saved, y = layers[k].error / layers[k].saved;
+
+  return x != y ? (x > y ? -1 : 1) : (i > k) - (i < k);
+}
+
+static void
+leave_int8 (Search *search, guint n)
+{
+  for (guint i = 0; i < search->n_ranked; i++)
+    search->table->layers[search->ranked[i]].int8 = i >= n;
+}
+
+/* How many leave: between a number that is too small and one that will do, of the
+ * same ratio to both, so that few trials find small numbers. */
+static gboolean
+search_decisions (Search *search, GError **error)
+{
+  YoloCalibration *table = search->table;
+  guint low = 0, high = search->n_ranked;
+  float high_loss = 0;          /* nothing is lost in floats */
+
+  while (high - low > 1 && search->used + SETUP + search->n_frames <= search->budget) {
+    guint middle = CLAMP ((guint) sqrt ((low + 1.) * (high + 1.)) - 1, low + 1, high - 1);
+    float loss = 0;
+
+    leave_int8 (search, middle);
+    if (!measure_loss (search, &loss, error)) {
+      leave_int8 (search, high < search->n_ranked ? high : 0);
+      table->loss = high < search->n_ranked ? high_loss : table->loss;
+      return FALSE;
+    }
+    if (loss > table->max_loss) {
+      low = middle;
+    } else {
+      high = middle;
+      high_loss = loss;
+    }
+  }
+  leave_int8 (search, high);
+  table->loss = high_loss;
+  return TRUE;
+}
+
+static void
+rank (Search *search)
+{
+  for (guint i = 0; i < search->table->n_layers; i++) {
+    YoloLayerInfo info = yolo_model_layer (search->calibrator->model, i);
+
+    if (!can_be_int8 (&info))
+      continue;
+    search->table->layers[i].saved = (float) (saved_work (&info) / 1e6);
+    search->ranked[search->n_ranked++] = i;
+  }
+  leave_int8 (search, 0);
 }
 
 static gboolean
 decide (Search *search, GError **error)
 {
   YoloCalibration *table = search->table;
-  guint layer;
 
-  for (guint i = 0; i < table->n_layers; i++) {
-    YoloLayerInfo info = yolo_model_layer (search->calibrator->model, i);
-    if (can_be_int8 (&info) && !measure_layer (search, i, error))
-      return FALSE;
-  }
-  for (guint i = 0; i < table->n_layers; i++) {
-    YoloLayerInfo info = yolo_model_layer (search->calibrator->model, i);
-    table->layers[i].int8 = can_be_int8 (&info);
-  }
-  if (!measure_loss (search, TRUE, &table->loss, error))
+  if (!spend (search, 0, error) || !measure_layers (search, error) || !measure_loss (search, &table->loss, error))
     return FALSE;
-  while (table->loss > table->max_loss && (layer = worst_layer (search)) != NONE) {
-    table->layers[layer].int8 = FALSE;
-    if (!measure_loss (search, FALSE, &table->loss, error))
-      return FALSE;
-  }
-  return TRUE;
+  g_qsort_with_data (search->ranked, (gint) search->n_ranked, sizeof (guint), compare_layers, search);
+  return table->loss <= table->max_loss || search_decisions (search, error);
 }
 
 static char *
@@ -534,7 +774,7 @@ make_report (const Search *search)
   GString *text = g_string_new (NULL);
   guint n = 0, int8 = 0;
 
-  g_string_append_printf (text, "%-6s %10s %9s %s\n", "runs in", "error", "saved ms", "layer");
+  g_string_append_printf (text, "%-6s %10s %9s %s\n", "runs in", "error", "saved M", "layer");
   for (guint i = 0; i < table->n_layers; i++) {
     YoloLayerInfo info = yolo_model_layer (search->calibrator->model, i);
     const YoloLayerCalibration *layer = &table->layers[i];
@@ -550,18 +790,42 @@ make_report (const Search *search)
         name);
   }
   g_string_append_printf (text, "%u of %u convolutions in int8; %.2f %% of the detections change (at most %.2f %%), "
-      "on %u of %u frames", int8, n, 100 * table->loss, 100 * table->max_loss, search->calibrator->inputs->len,
+      "on %u of %u frames", int8, n, 100 * table->loss, 100 * table->max_loss, search->n_frames,
       table->frames);
   return g_string_free (text, FALSE);
 }
 
+/* An interrupted search leaves what it has decided so far, if there were frames enough. */
+static gboolean
+was_interrupted (Search *search, GError **error)
+{
+  YoloCalibration *table = search->table;
+
+  if (error == NULL || !g_error_matches (*error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return FALSE;
+  if (table->frames < ENOUGH) {
+    g_clear_error (error);
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "it was interrupted after %u frames, and a table takes %u",
+        table->frames, ENOUGH);
+    return FALSE;
+  }
+  g_clear_error (error);
+  table->interrupted = TRUE;
+  return TRUE;
+}
+
 YoloCalibration *
-yolo_calibrator_finish (YoloCalibrator *calibrator, gboolean (*cancelled) (gpointer data), gpointer data, char **report,
+yolo_calibrator_finish (YoloCalibrator *calibrator, YoloCalibratorProgress progress, gpointer data, char **report,
     GError **error)
 {
   g_autoptr (YoloCalibration) table = yolo_calibration_new (calibrator->model);
-  Search search = { calibrator, table, NULL, cancelled, data };
-  gboolean ok;
+  g_autofree guint *ranked = g_new (guint, table->n_layers);
+  GError *reason = NULL;
+  Search search = {
+    .calibrator = calibrator, .table = table, .ranked = ranked, .progress = progress, .data = data,
+    .n_frames = MIN (calibrator->kept->len, MAX (calibrator->frames / 2, 1)),
+    .budget = BUDGET * MAX (calibrator->frames, FEWEST),
+  };
 
   if (calibrator->frames == 0) {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FORMAT, "There was no frame to calibrate by");
@@ -572,14 +836,15 @@ yolo_calibrator_finish (YoloCalibrator *calibrator, gboolean (*cancelled) (gpoin
   table->height = calibrator->height;
   table->width = calibrator->width;
   table->max_loss = calibrator->config.max_loss;
+  for (guint i = 0; i < search.n_frames; i++)
+    table->detections += kept_frame (&search, i, search.n_frames)->outcome.n_confident;
   if (!choose_ranges (calibrator, table, error))
     return NULL;
-  search.reference = g_array_new (FALSE, FALSE, sizeof (Outcome));
-  g_array_set_clear_func (search.reference, outcome_clear);
-  ok = run_reference (&search, error) && decide (&search, error);
-  g_array_unref (search.reference);
-  if (!ok)
+  rank (&search);
+  if (!decide (&search, &reason) && !was_interrupted (&search, &reason)) {
+    g_propagate_error (error, reason);
     return NULL;
+  }
   if (report != NULL)
     *report = make_report (&search);
   return g_steal_pointer (&table);

@@ -42,8 +42,8 @@ guint yolo_calibrator_frames (const YoloCalibrator *calibrator);
  * @frame: in host memory; read before it returns
  * @net_width: input width in pixels, @net_height: height, as for a request
  *
- * Runs the network in fp32 and counts what its maps hold. Blocks for about two
- * runs of the network.
+ * Runs the network in fp32 and counts what its maps hold. Blocks for little more
+ * than a run of the network.
  *
  * Returns: FALSE with @error: a size that the model does not run at
  * (YOLO_NETWORK_ERROR_SIZE), or no memory
@@ -51,23 +51,32 @@ guint yolo_calibrator_frames (const YoloCalibrator *calibrator);
 gboolean yolo_calibrator_add (YoloCalibrator *calibrator, const YoloFrame *frame, guint net_width, guint net_height,
     GError **error);
 
+/* @share: of the work that yolo_calibrator_finish() may do; it can end before 1.
+ * FALSE: to be interrupted. */
+typedef gboolean (*YoloCalibratorProgress) (gpointer data, double share);
+
 /**
  * yolo_calibrator_finish:
- * @cancelled: asked between runs of the network, or NULL; TRUE ends it
+ * @progress: asked between runs of the network, or NULL
  * @report: (out) (optional) (transfer full): what was decided, for people
  *
- * Chooses the ranges; measures each layer alone in int8, and all together, on
- * up to 32 of the frames; takes the layers that lose most for the arithmetic
- * that they save out of int8 until the loss is below max_loss. A detection of
- * one is lost in the other when there is nothing of its class with IoU .5 and a
- * confidence of the threshold less .05. Takes some hundred runs of the network.
- * Frames can be added before, not after.
+ * Chooses the ranges; measures what each layer alone does to the head's maps in
+ * int8, on a part of up to 6 of the frames; runs all layers in int8 on up to 32;
+ * takes the layers that lose most for the arithmetic that they save out of int8
+ * until the loss is below max_loss. A detection of one is lost in the other when
+ * there is nothing of its class with IoU .5 and a confidence of the threshold less
+ * .05. All of it is at most 2.75 runs of the network for each frame that was
+ * added (as of 12 where there were fewer), counted in runs and not in seconds: the
+ * same frames give the same table. Frames can be added before, not after.
+ *
+ * Interrupted, with 10 frames or more: the table of the decisions so far, and
+ * before there are any, of all layers in int8.
  *
  * Returns: (transfer full): the table, or NULL with @error: no frame was
  * added, the maps hold NaN, or nothing but zeros (YOLO_NETWORK_ERROR_FORMAT);
- * G_IO_ERROR_CANCELLED
+ * G_IO_ERROR_CANCELLED: interrupted with fewer frames
  */
-YoloCalibration *yolo_calibrator_finish (YoloCalibrator *calibrator, gboolean (*cancelled) (gpointer data),
+YoloCalibration *yolo_calibrator_finish (YoloCalibrator *calibrator, YoloCalibratorProgress progress,
     gpointer data, char **report, GError **error);
 
 G_END_DECLS

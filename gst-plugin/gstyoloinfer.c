@@ -879,9 +879,13 @@ take_buffer (GstYoloInfer *self, Frame *frame, GstBuffer *buffer)
   if (frame->inferred && !make_parts (self, frame, &settings))
     ret = GST_FLOW_ERROR;
   self->had_frame |= frame->inferred && ret == GST_FLOW_OK;
+  if (self->calibration && ret == GST_FLOW_OK) {
+    if (!calibrate_by (self, frame))
+      ret = GST_FLOW_ERROR;
+    /* the network runs for the table alone: the frame passes */
+    g_array_set_size (frame->parts, 0);
+  }
   n = frame->parts->len;
-  if (self->calibration && ret == GST_FLOW_OK && !calibrate_by (self, frame))
-    ret = GST_FLOW_ERROR;
   /* of a batch, all frames are under way at once */
   if (n > 1)
     yolo_stream_set_max_pending (self->stream, self->max_in_flight * n);

@@ -4,6 +4,9 @@
 #include <gio/gio.h>
 
 #define INTERVAL (GST_SECOND / 4)       /* between frames of a stream without a duration */
+#define QUIET G_USEC_PER_SEC    /* between messages of the progress, unless it was so much: */
+#define STEP .05
+#define FINISHING 2.75          /* runs a frame of yolo_calibrator_finish(), to one of looking at it */
 
 struct _YoloCalibrate {
   GstPad *pad;
@@ -20,6 +23,11 @@ struct _YoloCalibrate {
   GMutex lock;
   GCond cond;
   gboolean finished, flushing, cancelled;
+
+  /* of the progress: the streaming thread's, then the other one's */
+  gint64 began, told;           /* monotonic microseconds; 0: not yet */
+  gdouble told_share;
+  gboolean shown;               /* as a progress message, which has to end */
 };
 
 YoloCalibrate *
@@ -42,23 +50,49 @@ yolo_calibrate_new (GstPad *pad, const YoloCalibratorConfig *config, const gchar
   return calibrate;
 }
 
-void
-yolo_calibrate_free (YoloCalibrate *calibrate)
+/* gst-launch-1.0 prints such messages, but does not begin to play while something is
+ * in progress, so that there are none before the element plays; and what was begun must end. */
+static void
+show (YoloCalibrate *calibrate, GstProgressType type, const gchar *text)
 {
-  g_mutex_lock (&calibrate->lock);
-  calibrate->cancelled = TRUE;
-  g_mutex_unlock (&calibrate->lock);
-  if (calibrate->thread)
-    g_thread_join (calibrate->thread);
-  yolo_calibrator_free (calibrate->calibrator);
-  g_free (calibrate->file);
-  g_mutex_clear (&calibrate->lock);
-  g_cond_clear (&calibrate->cond);
-  g_free (calibrate);
+  GstElement *element = calibrate->element;
+
+  if (!calibrate->shown && (type != GST_PROGRESS_TYPE_CONTINUE || GST_STATE (element) != GST_STATE_PLAYING))
+    return;
+  if (!calibrate->shown)
+    type = GST_PROGRESS_TYPE_START;
+  calibrate->shown = TRUE;
+  gst_element_post_message (element, gst_message_new_progress (GST_OBJECT (element), type, "calibration", text));
 }
 
+/* @share: of all work. */
+static void
+tell_progress (YoloCalibrate *calibrate, const gchar *phase, gdouble share)
+{
+  GstElement *element = calibrate->element;
+  guint frames = yolo_calibrator_frames (calibrate->calibrator);
+  gint64 now = g_get_monotonic_time ();
+  g_autofree gchar *text = NULL;
+  gdouble left;
+
+  share = CLAMP (share, calibrate->told_share, 1);
+  if (calibrate->told > 0 && now < calibrate->told + QUIET && share < calibrate->told_share + STEP)
+    return;
+  calibrate->told = now;
+  calibrate->told_share = share;
+  left = share > 0 ? (gdouble) (now - calibrate->began) / G_USEC_PER_SEC * (1 - share) / share : -1;
+  text = g_strdup_printf ("%s: %u of %u frames, %.0f %%, at most %.0f s left", phase, frames, calibrate->frames,
+      100 * share, MAX (left, 0));
+  show (calibrate, GST_PROGRESS_TYPE_CONTINUE, text);
+  gst_element_post_message (element, gst_message_new_element (GST_OBJECT (element),
+          gst_structure_new ("yoloinfer-calibration-progress", "phase", G_TYPE_STRING, phase,
+              "frames", G_TYPE_UINT, frames, "of", G_TYPE_UINT, calibrate->frames,
+              "share", G_TYPE_DOUBLE, share, "seconds-left", G_TYPE_DOUBLE, left, NULL)));
+}
+
+/* Between runs of the network. */
 static gboolean
-is_cancelled (gpointer data)
+goes_on (gpointer data, gdouble share)
 {
   YoloCalibrate *calibrate = data;
   gboolean cancelled;
@@ -66,7 +100,9 @@ is_cancelled (gpointer data)
   g_mutex_lock (&calibrate->lock);
   cancelled = calibrate->cancelled;
   g_mutex_unlock (&calibrate->lock);
-  return cancelled;
+  if (!cancelled)
+    tell_progress (calibrate, "layers", (1 + FINISHING * share) / (1 + FINISHING));
+  return !cancelled;
 }
 
 static void
@@ -76,7 +112,10 @@ tell (YoloCalibrate *calibrate, const YoloCalibration *table, const gchar *repor
   GstElement *element = calibrate->element;
   g_autofree gchar *file = yolo_text_printable (calibrate->file, YOLO_TEXT_MAX_MESSAGE);
 
-  if (table->frames < calibrate->frames)
+  if (table->interrupted)
+    GST_ELEMENT_WARNING (element, STREAM, FAILED, ("the calibration was interrupted after %u of %u frames: not all was "
+            "measured of the table %s", table->frames, calibrate->frames, calibrate->file), (NULL));
+  else if (table->frames < calibrate->frames)
     GST_ELEMENT_WARNING (element, STREAM, FAILED, ("the stream had %u frames to calibrate by, not %u "
             "(calibration-frames): more frames make better ranges", table->frames, calibrate->frames), (NULL));
   if (table->detections == 0)
@@ -101,14 +140,16 @@ finish (gpointer data)
   g_autoptr (GError) error = NULL;
   g_autofree gchar *report = NULL;
 
-  table = yolo_calibrator_finish (calibrate->calibrator, is_cancelled, calibrate, &report, &error);
+  table = yolo_calibrator_finish (calibrate->calibrator, goes_on, calibrate, &report, &error);
   if (table && yolo_calibration_save (table, model, calibrate->file, &error))
     tell (calibrate, table, report);
-  else if (g_error_matches (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FILE))
+  else if (table)
     GST_ELEMENT_ERROR (calibrate->element, RESOURCE, OPEN_WRITE, ("%s", error->message), (NULL));
-  else if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+  else
     GST_ELEMENT_ERROR (calibrate->element, STREAM, FAILED, ("no calibration table was made: %s", error->message), (NULL));
 
+  show (calibrate, !table || error ? GST_PROGRESS_TYPE_ERROR : table->interrupted ? GST_PROGRESS_TYPE_CANCELED
+      : GST_PROGRESS_TYPE_COMPLETE, !table || error ? "no table was written" : calibrate->file);
   g_mutex_lock (&calibrate->lock);
   calibrate->finished = TRUE;
   g_cond_broadcast (&calibrate->cond);
@@ -121,6 +162,24 @@ start (YoloCalibrate *calibrate)
 {
   if (calibrate->thread == NULL)
     calibrate->thread = g_thread_new ("yolo-calibrate", finish, calibrate);
+}
+
+void
+yolo_calibrate_free (YoloCalibrate *calibrate)
+{
+  g_mutex_lock (&calibrate->lock);
+  calibrate->cancelled = TRUE;
+  g_mutex_unlock (&calibrate->lock);
+  /* who has looked at frames gets the table of them, or hears that there is none */
+  if (calibrate->thread == NULL && yolo_calibrator_frames (calibrate->calibrator) > 0)
+    start (calibrate);
+  if (calibrate->thread)
+    g_thread_join (calibrate->thread);
+  yolo_calibrator_free (calibrate->calibrator);
+  g_free (calibrate->file);
+  g_mutex_clear (&calibrate->lock);
+  g_cond_clear (&calibrate->cond);
+  g_free (calibrate);
 }
 
 /* A duration may be known only when data flow. */
@@ -161,12 +220,16 @@ yolo_calibrate_frame (YoloCalibrate *calibrate, GstClockTime pts, const YoloFram
 
   if (calibrate->thread || !is_due (calibrate, pts))
     return TRUE;
+  if (calibrate->began == 0)
+    calibrate->began = g_get_monotonic_time ();
   if (!yolo_calibrator_add (calibrate->calibrator, frame, net_width, net_height, &error)) {
     GST_ELEMENT_ERROR (calibrate->element, STREAM, FAILED, ("calibration: %s", error->message), (NULL));
     return FALSE;
   }
   GST_DEBUG_OBJECT (calibrate->element, "calibration frame %u of %u at %" GST_TIME_FORMAT,
       yolo_calibrator_frames (calibrate->calibrator), calibrate->frames, GST_TIME_ARGS (pts));
+  tell_progress (calibrate, "frames",
+      (gdouble) yolo_calibrator_frames (calibrate->calibrator) / calibrate->frames / (1 + FINISHING));
   if (yolo_calibrator_frames (calibrate->calibrator) >= calibrate->frames)
     start (calibrate);
   return TRUE;

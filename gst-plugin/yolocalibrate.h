@@ -23,12 +23,14 @@ typedef struct _YoloCalibrate YoloCalibrate;
  */
 YoloCalibrate *yolo_calibrate_new (GstPad *pad, const YoloCalibratorConfig *config, const gchar *file, guint frames,
     GError **error);
-/* Cancels what is under way. */
+/* Interrupts what is under way: within about a run of the network, the table of the
+ * frames so far is written, or an error posted that there were too few. */
 void yolo_calibrate_free (YoloCalibrate *calibrate);
 
 /* Streaming thread. Looks at a frame, in host memory, if its turn has come: with
  * a known duration they are spread over all of it, else four a second. Starts
- * the thread when there are enough. FALSE: an error was posted. */
+ * the thread when there are enough. Posts the progress, once a second or at each 5 %.
+ * FALSE: an error was posted. */
 gboolean yolo_calibrate_frame (YoloCalibrate *calibrate, GstClockTime pts, const YoloFrame *frame, guint net_width,
     guint net_height);
 

@@ -45,7 +45,10 @@ struct _YoloExec {
    * operation, whose output then lies in the arena; and seconds spent in each,
    * added up, [plan->n_ops]. NULL: not wanted. */
   void (*observe) (gpointer data, guint op);
-  gpointer observe_data;
+  /* Called before each: TRUE where it has put the output in its place, or nobody
+   * will read it; the operation is not run then. */
+  gboolean (*replace) (gpointer data, guint op);
+  gpointer observe_data;        /* of both */
   double *seconds;
 };
 

@@ -89,10 +89,12 @@ to_text (const YoloCalibration *calibration, const YoloModel *model)
   append_number (text, calibration->max_loss);
   g_string_append (text, "\nloss");
   append_number (text, calibration->loss);
+  if (calibration->interrupted)
+    g_string_append (text, "\n# The calibration was interrupted: not all was measured, and the loss may be more.");
   g_string_append_printf (text, "\nlayers %u\n"
       "# range NUMBER LOWEST HIGHEST NAME: what the layer puts out\n"
       "# conv NUMBER int8|float ERROR SAVED NAME: what it runs in; the error that it alone makes in int8, as a share\n"
-      "#   of the head's signal, and the milliseconds of an image that int8 saved. The precision can be edited.\n",
+      "#   of the head's signal, and the work that int8 saves, in M multiply-adds of fp32. The precision can be edited.\n",
       calibration->n_layers);
   for (guint i = 0; i < calibration->n_layers; i++) {
     const YoloLayerCalibration *layer = &calibration->layers[i];

@@ -149,9 +149,9 @@ test_repeatable (void)
 }
 
 static gboolean
-at_once (gpointer data)
+at_once (gpointer data, double share)
 {
-  return TRUE;
+  return FALSE;
 }
 
 static void

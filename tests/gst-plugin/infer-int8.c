@@ -50,6 +50,19 @@ calibrate (const gchar *name)
   return path;
 }
 
+/* The next element message of that name. */
+static GstMessage *
+pop_named (GstElement *element, const gchar *name)
+{
+  GstMessage *message = pop_message (element, GST_MESSAGE_ELEMENT);
+
+  while (!gst_message_has_name (message, name)) {
+    gst_message_unref (message);
+    message = pop_message (element, GST_MESSAGE_ELEMENT);
+  }
+  return message;
+}
+
 static void
 test_calibrate (void)
 {
@@ -60,11 +73,8 @@ test_calibrate (void)
   gdouble loss;
   guint frames;
 
-  message = pop_message (h->element, GST_MESSAGE_ELEMENT);      /* the model's */
-  gst_message_unref (message);
   push_stream (h, 6);
-  message = pop_message (h->element, GST_MESSAGE_ELEMENT);
-  g_assert_true (gst_message_has_name (message, "yoloinfer-calibration"));
+  message = pop_named (h->element, "yoloinfer-calibration");
   g_assert_true (gst_structure_get (gst_message_get_structure (message), "frames", G_TYPE_UINT, &frames, "loss",
           G_TYPE_DOUBLE, &loss, "report", G_TYPE_STRING, &report, NULL));
   file = gst_structure_get_string (gst_message_get_structure (message), "file");
@@ -191,23 +201,101 @@ test_tables (void)
   infer_teardown (h);
 }
 
-/* Stopped while the table is made, and before the stream has ended. */
+/* How far it is goes up, to all frames, and what was begun to be shown ends. */
+static void
+test_progress (void)
+{
+  g_autofree gchar *path = in_folder ("progress.int8");
+  GstHarness *h = infer_harness (infer_new ("calibrate", path, "calibration-frames", "12", NULL), CAPS);
+  GstBus *bus = gst_element_get_bus (h->element);
+  GstMessage *message;
+  gdouble last = 0;
+  guint last_frames = 0, n = 0, n_shown = 0;
+  gboolean ended = FALSE, in_layers = FALSE;
+
+  push_stream (h, 12);
+  while ((message = gst_bus_pop (bus))) {
+    GstProgressType type;
+
+    if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_PROGRESS) {
+      gst_message_parse_progress (message, &type, NULL, NULL);
+      g_assert_false (ended);
+      g_assert_true ((n_shown == 0) == (type == GST_PROGRESS_TYPE_START));
+      ended = type == GST_PROGRESS_TYPE_COMPLETE;
+      n_shown++;
+    } else if (gst_message_has_name (message, "yoloinfer-calibration-progress")) {
+      const GstStructure *s = gst_message_get_structure (message);
+      gdouble share, left;
+      guint frames, of;
+
+      g_assert_true (gst_structure_get (s, "frames", G_TYPE_UINT, &frames, "of", G_TYPE_UINT, &of, "share",
+              G_TYPE_DOUBLE, &share, "seconds-left", G_TYPE_DOUBLE, &left, NULL));
+      g_assert_cmpuint (of, ==, 12);
+      g_assert_true (frames >= last_frames && frames <= 12 && share >= last && share <= 1);
+      in_layers |= g_strcmp0 (gst_structure_get_string (s, "phase"), "layers") == 0;
+      last = share;
+      last_frames = frames;
+      n++;
+    }
+    gst_message_unref (message);
+  }
+  g_assert_cmpuint (n, >, 3);
+  g_assert_cmpuint (n, <=, 24);         /* at each 5 %, however many layers there are, unless it takes seconds */
+  g_assert_true (ended && in_layers);
+  g_assert_cmpuint (last_frames, ==, 12);
+  gst_object_unref (bus);
+  infer_teardown (h);
+}
+
+/* Frames pass as they came: the network runs for the table alone. */
+static void
+test_passes (void)
+{
+  g_autofree gchar *path = in_folder ("passes.int8");
+  GstHarness *h = infer_harness (infer_new ("calibrate", path, NULL), CAPS);
+  GArray *found = infer_picture (h, CAPS);
+
+  g_assert_cmpuint (found->len, ==, 0);
+  g_array_unref (found);
+  infer_teardown (h);
+}
+
+/* Stopped before the stream has ended, or while the table is made: there is the table
+ * so far, or it is said that there is none. */
 static void
 test_stopped (void)
 {
+  const struct { guint pushed, wanted; gboolean table; } cases[] = {
+    {0, 20, FALSE}, {1, 20, FALSE}, {3, 3, FALSE}, {12, 20, TRUE}, {12, 12, TRUE},
+  };
   guint i;
 
-  for (i = 0; i < 4; i++) {
-    g_autofree gchar *path = in_folder ("stopped.int8");
-    GstHarness *h = infer_harness (infer_new ("calibrate", path, "calibration-frames", "2", "max-loss", "0", NULL), CAPS);
+  for (i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree gchar *path = in_folder ("stopped.int8"), *wanted = g_strdup_printf ("%u", cases[i].wanted), *text = NULL;
+    GstHarness *h = infer_harness (infer_new ("calibrate", path, "calibration-frames", wanted, "max-loss", "0", NULL), CAPS);
+    GstElement *element = h->element;
     GstVideoInfo info;
     guint k;
 
     make_info (CAPS, &info);
-    for (k = 0; k < i; k++) {
+    for (k = 0; k < cases[i].pushed; k++) {
       g_assert_cmpint (gst_harness_push (h, make_picture (&info)), ==, GST_FLOW_OK);
       gst_buffer_unref (gst_harness_pull (h));
     }
+    gst_element_set_state (element, GST_STATE_READY);
+    if (cases[i].table) {
+      /* the one that had all frames may have ended before it was stopped */
+      if (cases[i].pushed < cases[i].wanted)
+        check_message (element, GST_MESSAGE_WARNING, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "interrupted after 12 of 20");
+      g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+      g_assert_true (g_str_has_suffix (text, "\nend\n"));
+      if (cases[i].pushed < cases[i].wanted)
+        g_assert_nonnull (strstr (text, "\n# The calibration was interrupted"));
+    } else if (cases[i].pushed > 0 && cases[i].pushed < cases[i].wanted) {
+      check_message (element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "no calibration table");
+      g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
+    }
+    g_unlink (path);
     infer_teardown (h);
   }
 }
@@ -227,6 +315,8 @@ main (int argc, char **argv)
   g_test_add_func ("/infer/int8/warnings", test_warnings);
   g_test_add_func ("/infer/int8/errors", test_errors);
   g_test_add_func ("/infer/int8/tables", test_tables);
+  g_test_add_func ("/infer/int8/progress", test_progress);
+  g_test_add_func ("/infer/int8/passes", test_passes);
   g_test_add_func ("/infer/int8/stopped", test_stopped);
   result = g_test_run ();
   files = g_dir_open (folder, 0, NULL);
