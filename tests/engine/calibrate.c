@@ -154,6 +154,64 @@ at_once (gpointer data, double share)
   return FALSE;
 }
 
+static double last_share;
+
+static gboolean
+until (gpointer data, double share)
+{
+  g_assert_true (share >= last_share && share <= 1);
+  last_share = share;
+  return data == NULL || share < *(const double *) data;
+}
+
+/* Whatever is asked, the work stays within what is allowed, and is told on the way;
+ * where layers have to leave, some of it is used for that. */
+static void
+test_budget (void)
+{
+  g_autofree char *path = data_file ("v8n.onnx");
+
+  for (guint frames = 12; frames <= 48; frames *= 2) {
+    g_autoptr (YoloCalibrator) calibrator = calibrator_new (path, 0);
+    g_autoptr (YoloCalibration) table = NULL;
+    g_autoptr (GError) error = NULL;
+
+    add_frames (calibrator, frames, FALSE);
+    last_share = 0;
+    table = yolo_calibrator_finish (calibrator, until, NULL, NULL, &error);
+    g_assert_no_error (error);
+    g_assert_cmpfloat (last_share, >, 0);
+    g_assert_cmpfloat (last_share, <, 1);       /* at 1 it would be cut off */
+    g_assert_cmpfloat (table->loss, <=, table->max_loss);
+    g_assert_false (table->interrupted);
+  }
+}
+
+/* Wherever it is interrupted, there is a whole table of what was decided. */
+static void
+test_interrupted (void)
+{
+  g_autofree char *path = data_file ("v8n.onnx");
+  static const double when[] = { 0, .1, .2, .3, .5, .7 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (when); i++) {
+    g_autoptr (YoloCalibrator) calibrator = calibrator_new (path, 0);
+    g_autoptr (YoloCalibration) table = NULL;
+    g_autoptr (GError) error = NULL;
+    double share = when[i];
+
+    add_frames (calibrator, 12, FALSE);
+    last_share = 0;
+    table = yolo_calibrator_finish (calibrator, until, &share, NULL, &error);
+    g_assert_no_error (error);
+    g_assert_true (table->interrupted || i > 0);        /* the search may have ended before */
+    if (i == 0)
+      g_assert_cmpuint (count_int8 (table), ==, yolo_calibrator_model (calibrator)->n_convs);
+    for (guint k = 0; k < table->n_layers; k++)
+      g_assert_cmpint (table->layers[k].known, ==, yolo_model_layer (yolo_calibrator_model (calibrator), k).ranged);
+  }
+}
+
 static void
 test_refused (void)
 {
@@ -317,6 +375,8 @@ main (int argc, char **argv)
   g_test_add_func ("/calibrate/table", test_table);
   g_test_add_func ("/calibrate/alone", test_alone);
   g_test_add_func ("/calibrate/repeatable", test_repeatable);
+  g_test_add_func ("/calibrate/budget", test_budget);
+  g_test_add_func ("/calibrate/interrupted", test_interrupted);
   g_test_add_func ("/calibrate/refused", test_refused);
   g_test_add_func ("/calibrate/black", test_black);
   g_test_add_func ("/calibrate/engine", test_engine);

@@ -279,7 +279,10 @@ test_stopped (void)
 
     make_info (CAPS, &info);
     for (k = 0; k < cases[i].pushed; k++) {
-      g_assert_cmpint (gst_harness_push (h, make_picture (&info)), ==, GST_FLOW_OK);
+      GstBuffer *buffer = make_picture (&info);
+
+      GST_BUFFER_PTS (buffer) = k * GST_SECOND / 4;
+      g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_OK);
       gst_buffer_unref (gst_harness_pull (h));
     }
     gst_element_set_state (element, GST_STATE_READY);

@@ -41,7 +41,7 @@ def run_line(line):
         path = os.path.join(folder(), name)
         if not os.path.exists(path):
             os.symlink(clip(FRAMES) if kind == 'mp4' else fetch('model'), path)
-    result = shell('timeout 300 ' + substitute(line))
+    result = shell('timeout 300 ' + substitute(line), timeout=330)
     assert result.returncode == 0 and 'ERROR' not in result.stdout, result.stdout
     for table in re.findall(r'calibrate=(\S+)', line):
         assert os.path.getsize(os.path.join(folder(), table)) > 1000, table
