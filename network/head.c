@@ -1,5 +1,6 @@
 #include "network/head.h"
 #include "network/error.h"
+#include "network/trial.h"
 
 #include <math.h>
 #include <string.h>
@@ -11,6 +12,9 @@
 #define MAX_REG YOLO_MAX_REG
 /* Nodes of a tail, which is run over and over: several times what there is of them with NMS and quantisers. */
 #define MAX_TAIL 1000
+/* Anchors of a made-up picture that have a score to speak of. More would only take time. */
+#define MANY_ACTIVE 4096
+#define FEW_ACTIVE 16
 
 #define ADVICE "export a YOLOv8 detect model with Ultralytics, YOLO('best.pt').export(format='onnx')"
 
@@ -32,6 +36,10 @@ typedef struct {
   gboolean has_nms;
   GArray *leaves;               /* Leaf, sorted by size of the map, the largest first */
   Tensor **maps;                /* random values of each boundary, by layer */
+  guint decoded;                /* value that is the decode of the maps, or ONNX_NONE until it is found */
+  TrialLayout layout;           /* of it */
+  Tensor *trial;                /* what stands for it while a suppression is tried, or NULL */
+  guint left_out;               /* node whose input is taken for its output, or ONNX_NONE: to find a culprit */
 } Search;
 
 static gboolean
@@ -295,6 +303,7 @@ level_matches (const Search *search, const Decoded *decoded, gsize first_anchor,
    * two of them; anchors of 0 to 80 by half a step; strides of 8 to 32 by a hundredth. */
   float tolerance = search->lowered->quantized ? 0.2f + (reg_max - 1) / 125.f : 2e-3f;
   float relative = search->lowered->quantized ? 2e-2f : 1e-5f;
+  float score_tolerance = search->lowered->quantized ? 1e-3f : 1e-5f;
 
   for (gsize pixel = 0; pixel < (gsize) layer->height * layer->width; pixel++) {
     const float *at = decoded->values + (first_anchor + pixel) * decoded->anchor_step;
@@ -313,7 +322,7 @@ level_matches (const Search *search, const Decoded *decoded, gsize first_anchor,
     }
     for (guint c = 0; c < decoded->n_classes; c++) {
       float score = 1 / (1 + expf (-leaf_plane (search, cls, c)[pixel]));
-      if (!(fabsf (at[(4 + c) * decoded->feature_step] - score) <= 1e-3f))
+      if (!(fabsf (at[(4 + c) * decoded->feature_step] - score) <= score_tolerance))
         return FALSE;
     }
   }
@@ -355,7 +364,7 @@ match_level (const Search *search, const Decoded *decoded, gsize first_anchor, c
 /* Whether tensor [1][4 + classes][anchors], or with the last two exchanged, is
  * the decode of the maps. levels holds numbers of leaves, *head gets layers. */
 static gboolean
-decode_matches (const Search *search, const Tensor *tensor, const Head *levels, Head *head)
+decode_matches (Search *search, const Tensor *tensor, const Head *levels, Head *head)
 {
   gsize anchors = 0;
 
@@ -384,8 +393,10 @@ decode_matches (const Search *search, const Tensor *tensor, const Head *levels, 
         break;
       first += level_size (search, levels, l);
     }
-    if (l == levels->n_levels)
+    if (l == levels->n_levels) {
+      search->layout = (TrialLayout) { exchanged, decoded.corners, decoded.n_classes, anchors };
       return TRUE;
+    }
   }
   return FALSE;
 }
@@ -421,6 +432,8 @@ only_through (const Search *search, guint decoded)
   return TRUE;
 }
 
+/* A node's input, where it is known. While a suppression is tried that is what
+ * stands for the decoded boxes and comes of them; the maps are not used. */
 static Tensor *
 tail_input (Search *search, Tensor **tensors, guint value)
 {
@@ -430,19 +443,37 @@ tail_input (Search *search, Tensor **tensors, guint value)
     case VALUE_CONST:
       return lowered_constant (lowered, value, NULL);
     case VALUE_FEATURE:
-      return search->maps[layer_at (lowered->layers, lowered->values[value].layer)->below];
+      return search->trial != NULL ? NULL
+          : search->maps[layer_at (lowered->layers, lowered->values[value].layer)->below];
     default:
-      return tensors[value];
+      return search->trial != NULL && value == search->decoded ? search->trial : tensors[value];
   }
+}
+
+/* The only input of a node that is no constant, or ONNX_NONE. */
+static guint
+variable_input (const Search *search, const OnnxNode *node)
+{
+  guint found = ONNX_NONE;
+
+  for (guint k = 0; k < node->n_in; k++) {
+    if (node->in[k] == ONNX_NONE || search->lowered->values[node->in[k]].kind == VALUE_CONST)
+      continue;
+    if (found != ONNX_NONE)
+      return ONNX_NONE;
+    found = node->in[k];
+  }
+  return found;
 }
 
 /* Runs one node of the tail where all its inputs are known. */
 static gboolean
-run_node (Search *search, TensorScope *scope, const OnnxNode *node, Tensor **tensors, GError **error)
+run_node (Search *search, TensorScope *scope, guint index, Tensor **tensors, GError **error)
 {
+  const OnnxNode *node = onnx_node (search->lowered->file, index);
   g_autofree Tensor **in = g_new0 (Tensor *, MAX (node->n_in, 1));
   g_autofree Tensor **out = g_new0 (Tensor *, MAX (node->n_out, 1));
-  gboolean known = tensor_can_eval (node), done;
+  gboolean known = tensor_can_eval (node), done = TRUE;
 
   for (guint k = 0; known && k < node->n_in; k++) {
     if (node->in[k] == ONNX_NONE)
@@ -452,7 +483,10 @@ run_node (Search *search, TensorScope *scope, const OnnxNode *node, Tensor **ten
   }
   if (!known)
     return TRUE;
-  done = tensor_eval (scope, node, in, out, error);
+  if (index == search->left_out)
+    out[0] = tensor_ref (tail_input (search, tensors, variable_input (search, node)));
+  else
+    done = tensor_eval (scope, node, in, out, error);
   for (guint k = 0; k < node->n_out; k++) {
     if (done && node->out[k] != ONNX_NONE)
       tensors[node->out[k]] = out[k];
@@ -462,57 +496,205 @@ run_node (Search *search, TensorScope *scope, const OnnxNode *node, Tensor **ten
   return done;
 }
 
-/* Runs the tail up to the tensor that is the decode of the maps. */
-static gboolean
-run_tail (Search *search, TensorScope *scope, const Head *levels, Head *head, GError **error)
+/* How often the needed nodes read each value. */
+static guint *
+count_reads (const Search *search)
 {
   const OnnxFile *file = search->lowered->file;
-  g_autofree Tensor **tensors = g_new0 (Tensor *, file->values->len);
-  g_autofree guint *uses = g_new0 (guint, file->values->len);
-  g_autoptr (GError) reason = NULL;
-  const OnnxNode *last = NULL;
-  gboolean found = FALSE;
+  guint *reads = g_new0 (guint, file->values->len);
 
   for (guint i = 0; i < file->nodes->len; i++) {
     const OnnxNode *node = onnx_node (file, i);
     for (guint k = 0; search->needed[i] && k < node->n_in; k++) {
       if (node->in[k] != ONNX_NONE)
-        uses[node->in[k]]++;
+        reads[node->in[k]]++;
     }
   }
-  for (guint i = 0; i < file->nodes->len && !found && reason == NULL; i++) {
+  return reads;
+}
+
+/* Looks at a value of the tail; TRUE: it is what was sought. */
+typedef gboolean (*VisitFunc) (Search *search, guint value, const Tensor *tensor, gpointer data);
+
+/* Runs the tail until a value is what is sought. *last is the node that was run
+ * last. FALSE without an error: there is none. */
+static gboolean
+run_tail (Search *search, TensorScope *scope, VisitFunc visit, gpointer data, const OnnxNode **last, GError **error)
+{
+  const OnnxFile *file = search->lowered->file;
+  g_autofree Tensor **tensors = g_new0 (Tensor *, file->values->len);
+  g_autofree guint *reads = count_reads (search);
+  gboolean found = FALSE, failed = FALSE;
+
+  for (guint i = 0; i < file->nodes->len && !found && !failed; i++) {
     const OnnxNode *node = onnx_node (file, i);
 
     if (!search->needed[i])
       continue;
-    if (!run_node (search, scope, node, tensors, &reason))
-      break;
+    failed = !run_node (search, scope, i, tensors, error);
     for (guint k = 0; k < node->n_out && !found; k++) {
       guint value = node->out[k];
       if (value == ONNX_NONE || tensors[value] == NULL)
         continue;
-      last = node;
-      /* Only the output itself, unless a non-maximum suppression follows. */
-      if (search->has_nms || value == file->outputs[0])
-        found = decode_matches (search, tensors[value], levels, head) && only_through (search, value);
-      if (uses[value] == 0)
+      *last = node;
+      found = visit (search, value, tensors[value], data);
+      if (reads[value] == 0)
         g_clear_pointer (&tensors[value], tensor_unref);
     }
     for (guint k = 0; k < node->n_in; k++) {
-      if (node->in[k] != ONNX_NONE && --uses[node->in[k]] == 0)
+      if (node->in[k] != ONNX_NONE && --reads[node->in[k]] == 0)
         g_clear_pointer (&tensors[node->in[k]], tensor_unref);
     }
   }
   for (guint i = 0; i < file->values->len; i++)
     g_clear_pointer (&tensors[i], tensor_unref);
-  if (found)
+  return found;
+}
+
+typedef struct {
+  const Head *levels;           /* numbers of leaves */
+  Head *head;
+} Decode;
+
+/* Only the output itself, unless a non-maximum suppression follows. */
+static gboolean
+is_decode (Search *search, guint value, const Tensor *tensor, gpointer data)
+{
+  const Decode *decode = data;
+
+  if ((!search->has_nms && value != search->lowered->file->outputs[0])
+      || !decode_matches (search, tensor, decode->levels, decode->head) || !only_through (search, value))
+    return FALSE;
+  search->decoded = value;
+  return TRUE;
+}
+
+static gboolean
+run_decode (Search *search, const TensorScope *limits, Decode *decode, const OnnxNode **last, GError **error)
+{
+  TensorScope scope = *limits;
+
+  search->decoded = ONNX_NONE;
+  return run_tail (search, &scope, is_decode, decode, last, error);
+}
+
+typedef struct {
+  Trial **trials;               /* [images] */
+  guint images;
+  gboolean *possible;           /* as for trial_explains() */
+} Attempt;
+
+static gboolean
+is_explained (Search *search, guint value, const Tensor *tensor, gpointer data)
+{
+  const Attempt *attempt = data;
+  gsize rows;
+
+  if (value != search->lowered->file->outputs[0] || tensor->is_int || tensor->n_dims != 3
+      || tensor->dims[0] != attempt->images || tensor->dims[2] != 6)
+    return FALSE;
+  rows = (gsize) tensor->dims[1];
+  for (guint b = 0; b < attempt->images; b++) {
+    if (!trial_explains (attempt->trials[b], tensor->f + b * rows * 6, rows, attempt->possible))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* Gives one batch of made-up boxes to what follows the decode. */
+static gboolean
+try_suppression (Search *search, TensorScope *scope, guint active, guint32 *state, gboolean *possible,
+    const OnnxNode **last, GError **error)
+{
+  const TrialLayout *layout = &search->layout;
+  guint images = (guint) CLAMP (scope->batch, 1, 64);
+  gint64 features = 4 + (gint64) layout->n_classes, anchors = (gint64) layout->anchors;
+  gint64 dims[3] = { images, layout->exchanged ? anchors : features, layout->exchanged ? features : anchors };
+  g_autoptr (GPtrArray) trials = g_ptr_array_new_with_free_func ((GDestroyNotify) trial_free);
+  float size = (float) MAX (search->lowered->height, search->lowered->width);
+  Attempt attempt = { NULL, images, possible };
+  gboolean explained;
+
+  scope->batch = 1;             /* shapes are taken as they are written: all images are there */
+  search->trial = tensor_new (scope, FALSE, 3, dims, error);
+  if (search->trial == NULL)
+    return FALSE;
+  for (guint b = 0; b < images; b++) {
+    Trial *trial = trial_new ((guint) layout->anchors, active, layout->n_classes, size, state);
+    g_ptr_array_add (trials, trial);
+    trial_write (trial, layout, b, state, search->trial);
+  }
+  attempt.trials = (Trial **) trials->pdata;
+  explained = run_tail (search, scope, is_explained, &attempt, last, error);
+  g_clear_pointer (&search->trial, tensor_unref);
+  return explained;
+}
+
+/* Makes sure that what follows the decode is a suppression of ours: class by
+ * class or across classes, by some thresholds and some limit, which are
+ * properties of the element here. Full pictures, of which the limit cuts off
+ * something, and almost empty ones take turns; few anchors are tried more often. */
+static gboolean
+run_suppression (Search *search, const TensorScope *limits, const OnnxNode **last, GError **error)
+{
+  guint rounds = (guint) CLAMP (1024 / search->layout.anchors, 2, 32);
+  gboolean possible[2] = { TRUE, TRUE };
+  guint32 state = 1;
+
+  for (guint r = 0; r < rounds; r++) {
+    TensorScope scope = *limits;
+    if (!try_suppression (search, &scope, r % 2 ? FEW_ACTIVE : MANY_ACTIVE, &state, possible, last, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+run_all (Search *search, const TensorScope *limits, Decode *decode, const OnnxNode **last, GError **error)
+{
+  return run_decode (search, limits, decode, last, error)
+      && (!search->has_nms || run_suppression (search, limits, last, error));
+}
+
+/* The node without which the tail would be what it should, or NULL: arithmetic
+ * on the way that is no part of a head. */
+static const OnnxNode *
+find_culprit (Search *search, const TensorScope *limits, Decode *decode)
+{
+  static const char *const suspects[] = { "Add", "Div", "Max", "Min", "Mul", "Sigmoid", "Slice", "Sub", NULL };
+  const OnnxFile *file = search->lowered->file;
+  const OnnxNode *last;
+
+  for (guint i = 0; i < file->nodes->len; i++) {
+    const OnnxNode *node = onnx_node (file, i);
+
+    if (!search->needed[i] || !g_strv_contains (suspects, node->op) || node->n_out != 1
+        || variable_input (search, node) == ONNX_NONE)
+      continue;
+    search->left_out = i;
+    if (run_all (search, limits, decode, &last, NULL))
+      return node;
+  }
+  return NULL;
+}
+
+static gboolean
+check_tail (Search *search, const TensorScope *limits, Decode *decode, GError **error)
+{
+  const OnnxNode *last = NULL, *culprit;
+  g_autoptr (GError) reason = NULL;
+
+  if (run_all (search, limits, decode, &last, &reason))
     return TRUE;
+  culprit = find_culprit (search, limits, decode);
+  if (culprit != NULL)
+    return refuse (search, culprit, "changes what the head gives, which no head of a YOLOv8 detect model does", error);
   if (reason != NULL) {
     g_propagate_error (error, g_steal_pointer (&reason));
     return FALSE;
   }
-  return refuse (search, search->unknown != NULL ? search->unknown : last, search->unknown != NULL
-      ? "is not understood" : "is where the head ends, but it does not compute what the head of a YOLOv8 detect model does", error);
+  return refuse (search, last, "is where the head ends, but it does not compute what the head of a YOLOv8 detect "
+      "model does", error);
 }
 
 static gboolean
@@ -522,19 +704,22 @@ find (Search *search, Head *head, GError **error)
   const OnnxFile *file = lowered->file;
   TensorScope scope = lowered->scope;
   Head levels = { 0 };
+  Decode decode = { &levels, head };
   gsize maps = 0;
 
   mark_needed (search);
   if (search->n_needed > MAX_TAIL)
     return refuse (search, NULL, "the model's head ends in more nodes than any YOLO's", error);
-  if (search->unknown != NULL && (search->body_goes_on || !search->has_nms))
+  if (search->unknown != NULL)
     return refuse (search, search->unknown, "is not supported", error);
   if (!find_leaves (search, error) || !check_levels (search, &levels, error))
     return FALSE;
   if (search->task != NULL && strcmp (search->task, "detect") != 0)
     return refuse (search, g_array_index (search->leaves, Leaf, 0).reader, "begins a head that is not supported", error);
+
   if (file->n_outputs != 1)
-    return refuse (search, NULL, "the model has several outputs, a detect model has one", error);
+    return yolo_network_fail (error, UNSUPPORTED, "the model has several outputs ('%.80s' and '%.80s'), a detect model "
+        "has one; " ADVICE, onnx_value (file, file->outputs[0])->name, onnx_value (file, file->outputs[1])->name);
 
   for (guint i = 0; i < search->leaves->len; i++) {
     const Layer *layer = layer_at (lowered->layers, g_array_index (search->leaves, Leaf, i).layer);
@@ -542,7 +727,7 @@ find (Search *search, Head *head, GError **error)
   }
   scope.max_elements = MAX (scope.max_elements, maps);
   scope.left = 64 * maps + scope.max_elements;
-  return make_maps (search, &scope, error) && run_tail (search, &scope, &levels, head, error);
+  return make_maps (search, &scope, error) && check_tail (search, &scope, &decode, error);
 }
 
 static const OnnxNode *
@@ -591,6 +776,7 @@ head_find (Lowered *lowered, const char *task, Head *head, GError **error)
     .needed = g_new0 (gboolean, lowered->file->nodes->len),
     .leaves = g_array_new (FALSE, FALSE, sizeof (Leaf)),
     .maps = g_new0 (Tensor *, lowered->layers->len),
+    .decoded = ONNX_NONE, .left_out = ONNX_NONE,
   };
   gboolean found = find (&search, head, error);
 

@@ -726,31 +726,67 @@ lower_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
   return finish_layer (lowered, node, error);
 }
 
+/* Whether parameter k of two quantisers, one number or one a channel, is the
+ * same; a zero point that is left out is 0. */
 static gboolean
-same_constant (Lowered *lowered, const OnnxNode *a, const OnnxNode *b, guint k)
+same_parameter (Lowered *lowered, const OnnxNode *a, const OnnxNode *b, guint k)
 {
   Tensor *x, *y;
 
-  if (k >= a->n_in || k >= b->n_in || a->in[k] == b->in[k])
+  if (k < a->n_in && k < b->n_in && a->in[k] == b->in[k])
     return TRUE;
-  if (!constant (lowered, a, k, &x, NULL) || !constant (lowered, b, k, &y, NULL) || x == NULL || y == NULL)
+  if (!constant (lowered, a, k, &x, NULL) || !constant (lowered, b, k, &y, NULL))
     return FALSE;
+  if (x == NULL || y == NULL) {
+    const Tensor *zero = x != NULL ? x : y;
+    for (gsize i = 0; zero != NULL && i < zero->n; i++) {
+      if (!zero->is_int || zero->i[i] != 0)
+        return FALSE;
+    }
+    return TRUE;
+  }
   return x->n == y->n && x->is_int == y->is_int
       && (x->is_int ? memcmp (x->i, y->i, x->n * sizeof *x->i) : memcmp (x->f, y->f, x->n * sizeof *x->f)) == 0;
 }
 
 static gboolean
-lower_dequantize (Lowered *lowered, const OnnxNode *node, GError **error)
+same_grid (Lowered *lowered, const OnnxNode *a, const OnnxNode *b)
 {
-  guint producer = onnx_value (lowered->file, node->in[0])->producer;
+  return same_parameter (lowered, a, b, 1) && same_parameter (lowered, a, b, 2);
+}
 
-  if (producer != ONNX_NONE) {
-    const OnnxNode *from = onnx_node (lowered->file, producer);
-    if (strcmp (from->op, "QuantizeLinear") == 0
-        && (!same_constant (lowered, from, node, 1) || !same_constant (lowered, from, node, 2)))
-      return refuse (node, "dequantises with another scale than its input was quantised with", error);
+/* Quantising counts as the identity here, which it is if the whole numbers come
+ * back by the scale that made them, and nothing computes with them before. */
+static gboolean
+follow_quantizers (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  static const char *const movers[] = { "Concat", "Flatten", "Gather", "Identity", "MaxPool", "Reshape", "Resize", "Shape",
+    "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze", NULL };
+  const OnnxNode *quantizer = NULL;
+
+  for (guint k = 0; k < node->n_in; k++) {
+    const Value *value = value_of (lowered, node, k);
+    if (value == NULL || value->quantizer == NULL)
+      continue;
+    if (quantizer != NULL && quantizer != value->quantizer && !same_grid (lowered, quantizer, value->quantizer))
+      return refuse (node, "joins whole numbers of different scales", error);
+    quantizer = value->quantizer;
   }
-  return lower_same (lowered, node, error);
+  if (strcmp (node->op, "DequantizeLinear") == 0) {
+    if (quantizer == NULL)
+      return refuse (node, "dequantises what no QuantizeLinear made", error);
+    return same_grid (lowered, quantizer, node)
+        || refuse (node, "dequantises with another scale than its input was quantised with", error);
+  }
+  if (quantizer != NULL && !g_strv_contains (movers, node->op))
+    return refuse (node, "computes with the whole numbers of a quantiser", error);
+  if (strcmp (node->op, "QuantizeLinear") == 0)
+    quantizer = node;
+  for (guint k = 0; quantizer != NULL && k < node->n_out; k++) {
+    if (node->out[k] != ONNX_NONE && strcmp (node->op, "Shape") != 0)
+      lowered->values[node->out[k]].quantizer = quantizer;
+  }
+  return TRUE;
 }
 
 static gboolean
@@ -806,7 +842,7 @@ static const struct {
 } body[] = {
   {"Add", lower_arithmetic, NULL}, {"BatchNormalization", lower_batch_norm, NULL}, {"Cast", lower_same, casts_to_float},
   {"Concat", lower_concat, axis_is_channels}, {"Conv", lower_conv, NULL}, {"ConvInteger", lower_conv, NULL},
-  {"DequantizeLinear", lower_dequantize, NULL}, {"Div", lower_arithmetic, NULL}, {"Dropout", lower_same, NULL},
+  {"DequantizeLinear", lower_same, NULL}, {"Div", lower_arithmetic, NULL}, {"Dropout", lower_same, NULL},
   {"DynamicQuantizeLinear", lower_dynamic_quantize, NULL}, {"Identity", lower_same, NULL},
   {"MaxPool", lower_max_pool, NULL}, {"Mul", lower_arithmetic, NULL}, {"QuantizeLinear", lower_quantize, NULL},
   {"Relu", lower_act, NULL}, {"Resize", lower_resize, NULL}, {"Shape", lower_shape, NULL},
@@ -878,6 +914,8 @@ lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
     return TRUE;
   if (!any_feature && !any_tail)
     return fold_constant (lowered, node, error);
+  if (!follow_quantizers (lowered, node, error))
+    return FALSE;
   for (guint i = 0; any_feature && !any_tail && node->standard && i < G_N_ELEMENTS (body); i++) {
     if (strcmp (node->op, body[i].op) != 0 || (body[i].applies != NULL && !body[i].applies (node)))
       continue;

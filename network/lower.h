@@ -68,6 +68,7 @@ typedef struct {
   Tensor *tensor;
   gboolean broken;              /* the file's tensor was read and refused before */
   guint layer;
+  const OnnxNode *quantizer;    /* QuantizeLinear whose whole numbers it holds; or NULL: it holds real ones */
 } Value;
 
 typedef struct {

@@ -16,14 +16,15 @@ static const struct {
   const char *name;
   gint32 type;
 } attribute_types[] = {
-  {"allowzero", ATTR_INT}, {"auto_pad", ATTR_STRING}, {"axes", ATTR_INTS}, {"axis", ATTR_INT},
-  {"block_size", ATTR_INT}, {"ceil_mode", ATTR_INT}, {"coordinate_transformation_mode", ATTR_STRING},
-  {"dilations", ATTR_INTS}, {"end", ATTR_INT}, {"epsilon", ATTR_FLOAT}, {"group", ATTR_INT},
-  {"kernel_shape", ATTR_INTS}, {"mode", ATTR_STRING}, {"nearest_mode", ATTR_STRING},
-  {"num_outputs", ATTR_INT}, {"pads", ATTR_INTS}, {"perm", ATTR_INTS}, {"split", ATTR_INTS},
-  {"start", ATTR_INT}, {"storage_order", ATTR_INT}, {"strides", ATTR_INTS}, {"to", ATTR_INT},
-  {"training_mode", ATTR_INT}, {"value", ATTR_TENSOR}, {"value_float", ATTR_FLOAT},
-  {"value_floats", ATTR_FLOATS}, {"value_int", ATTR_INT}, {"value_ints", ATTR_INTS},
+  {"allowzero", ATTR_INT}, {"auto_pad", ATTR_STRING}, {"axes", ATTR_INTS}, {"axis", ATTR_INT}, {"batch_dims", ATTR_INT},
+  {"block_size", ATTR_INT}, {"ceil_mode", ATTR_INT}, {"center_point_box", ATTR_INT},
+  {"coordinate_transformation_mode", ATTR_STRING}, {"dilations", ATTR_INTS}, {"end", ATTR_INT}, {"epsilon", ATTR_FLOAT}, {"group", ATTR_INT},
+  {"keepdims", ATTR_INT}, {"kernel_shape", ATTR_INTS}, {"mode", ATTR_STRING}, {"nearest_mode", ATTR_STRING},
+  {"noop_with_empty_axes", ATTR_INT}, {"num_outputs", ATTR_INT}, {"pads", ATTR_INTS}, {"perm", ATTR_INTS},
+  {"reduction", ATTR_STRING}, {"select_last_index", ATTR_INT}, {"split", ATTR_INTS}, {"start", ATTR_INT},
+  {"storage_order", ATTR_INT}, {"strides", ATTR_INTS}, {"to", ATTR_INT}, {"training_mode", ATTR_INT},
+  {"value", ATTR_TENSOR}, {"value_float", ATTR_FLOAT}, {"value_floats", ATTR_FLOATS},
+  {"value_int", ATTR_INT}, {"value_ints", ATTR_INTS},
 };
 
 /* protobuf-c allocates a struct for every message that the file holds, however

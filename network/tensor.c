@@ -1,5 +1,6 @@
 #include "network/tensor.h"
 #include "network/error.h"
+#include "network/select.h"
 
 #include <math.h>
 #include <string.h>
@@ -199,9 +200,8 @@ tensor_from_proto (const Onnx__TensorProto *proto, const char *what, GError **er
   return g_steal_pointer (&tensor);
 }
 
-/* Elements before, at and behind an axis. */
-static void
-split_dims (const Tensor *t, guint axis, gsize *outer, gsize *inner)
+void
+tensor_split (const Tensor *t, guint axis, gsize *outer, gsize *inner)
 {
   *outer = *inner = 1;
   for (guint d = 0; d < axis; d++)
@@ -210,8 +210,8 @@ split_dims (const Tensor *t, guint axis, gsize *outer, gsize *inner)
     *inner *= t->dims[d];
 }
 
-static gboolean
-resolve_axis (const OnnxNode *node, gint64 axis, guint n_dims, guint *resolved, GError **error)
+gboolean
+tensor_axis (const OnnxNode *node, gint64 axis, guint n_dims, guint *resolved, GError **error)
 {
   if (axis < 0)
     axis += n_dims;
@@ -221,9 +221,8 @@ resolve_axis (const OnnxNode *node, gint64 axis, guint n_dims, guint *resolved, 
   return TRUE;
 }
 
-/* The integers of an input, or of an attribute in older operator sets. */
-static gboolean
-ints_of (const OnnxNode *node, const Tensor *input, const char *attribute, const gint64 **values, gsize *n, GError **error)
+gboolean
+tensor_ints (const OnnxNode *node, const Tensor *input, const char *attribute, const gint64 **values, gsize *n, GError **error)
 {
   if (input != NULL) {
     if (!input->is_int)
@@ -238,8 +237,8 @@ ints_of (const OnnxNode *node, const Tensor *input, const char *attribute, const
   return TRUE;
 }
 
-static void
-copy_elements (Tensor *to, gsize at, const Tensor *from, gsize start, gsize n)
+void
+tensor_copy (Tensor *to, gsize at, const Tensor *from, gsize start, gsize n)
 {
   if (n == 0)
     return;
@@ -261,7 +260,7 @@ with_dims (TensorScope *scope, const Tensor *in, guint n_dims, const gint64 *dim
     return NULL;
   }
   if (out != NULL)
-    copy_elements (out, 0, in, 0, in->n);
+    tensor_copy (out, 0, in, 0, in->n);
   return out;
 }
 
@@ -321,39 +320,94 @@ walk_next (Walk *walk)
   }
 }
 
+/* What an operator of two numbers does. */
+typedef enum { BINARY_ADD, BINARY_SUB, BINARY_MUL, BINARY_DIV, BINARY_MAX, BINARY_MIN, BINARY_EQUAL, BINARY_GREATER } Binary;
+
+static Binary
+binary_of (const OnnxNode *node)
+{
+  static const char *const names[] = { "Add", "Sub", "Mul", "Div", "Max", "Min", "Equal", "Greater" };
+  guint op = 0;
+
+  while (op < BINARY_GREATER && strcmp (node->op, names[op]) != 0)
+    op++;
+  return op;
+}
+
+static float
+binary_float (Binary op, float p, float q)
+{
+  switch (op) {
+    case BINARY_SUB:
+      return p - q;
+    case BINARY_MUL:
+      return p * q;
+    case BINARY_DIV:
+      return p / q;
+    case BINARY_MAX:
+      return MAX (p, q);
+    case BINARY_MIN:
+      return MIN (p, q);
+    default:
+      return p + q;
+  }
+}
+
+/* Sums and products are unsigned, so that a file's numbers may wrap. */
+static gint64
+binary_int (Binary op, gint64 p, gint64 q)
+{
+  switch (op) {
+    case BINARY_SUB:
+      return (gint64) ((guint64) p - (guint64) q);
+    case BINARY_MUL:
+      return (gint64) ((guint64) p * (guint64) q);
+    case BINARY_DIV:
+      return p / q;
+    case BINARY_MAX:
+      return MAX (p, q);
+    case BINARY_MIN:
+      return MIN (p, q);
+    case BINARY_EQUAL:
+      return p == q;
+    case BINARY_GREATER:
+      return p > q;
+    default:
+      return (gint64) ((guint64) p + (guint64) q);
+  }
+}
+
 static gboolean
 eval_binary (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const Tensor *a = in[0], *b = in[1];
   gint64 dims[TENSOR_MAX_DIMS];
+  Binary op = binary_of (node);
+  gboolean compares = op == BINARY_EQUAL || op == BINARY_GREATER;
   guint n_dims;
   Walk x, y;
-  char op = strcmp (node->op, "Sub") == 0 ? '-' : strcmp (node->op, "Mul") == 0 ? '*'
-      : strcmp (node->op, "Div") == 0 ? '/' : strcmp (node->op, "Equal") == 0 ? '=' : '+';
 
   if (a->is_int != b->is_int)
     return bad (node, "its inputs have different types", error);
   if (!broadcast (node, a, b->n_dims, b->dims, &n_dims, dims, error))
     return FALSE;
-  *out = tensor_new (scope, a->is_int || op == '=', n_dims, dims, error);
+  *out = tensor_new (scope, a->is_int || compares, n_dims, dims, error);
   if (*out == NULL)
     return FALSE;
   walk_init (&x, a, *out);
   walk_init (&y, b, *out);
   for (gsize i = 0; i < (*out)->n; i++, walk_next (&x), walk_next (&y)) {
     if (a->is_int) {
-      /* unsigned, so that a file's numbers may wrap */
-      guint64 p = (guint64) a->i[x.offset], q = (guint64) b->i[y.offset];
-      if (op == '/' && (q == 0 || (a->i[x.offset] == G_MININT64 && b->i[y.offset] == -1)))
+      gint64 p = a->i[x.offset], q = b->i[y.offset];
+      if (op == BINARY_DIV && (q == 0 || (p == G_MININT64 && q == -1)))
         return bad (node, "division by zero", error);
-      (*out)->i[i] = op == '+' ? (gint64) (p + q) : op == '-' ? (gint64) (p - q) : op == '*' ? (gint64) (p * q)
-          : op == '/' ? a->i[x.offset] / b->i[y.offset] : p == q;
+      (*out)->i[i] = binary_int (op, p, q);
     } else {
       float p = a->f[x.offset], q = b->f[y.offset];
-      if (op == '=')
-        (*out)->i[i] = p == q;
+      if (compares)
+        (*out)->i[i] = op == BINARY_EQUAL ? p == q : p > q;
       else
-        (*out)->f[i] = op == '+' ? p + q : op == '-' ? p - q : op == '*' ? p * q : p / q;
+        (*out)->f[i] = binary_float (op, p, q);
     }
   }
   return TRUE;
@@ -379,7 +433,7 @@ eval_where (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor 
     walk_init (&walk[k], in[k], *out);
   for (gsize i = 0; i < (*out)->n; i++) {
     int chosen = in[0]->i[walk[0].offset] ? 1 : 2;
-    copy_elements (*out, i, in[chosen], walk[chosen].offset, 1);
+    tensor_copy (*out, i, in[chosen], walk[chosen].offset, 1);
     for (int k = 0; k < 3; k++)
       walk_next (&walk[k]);
   }
@@ -402,7 +456,7 @@ eval_expand (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor
     return FALSE;
   walk_init (&walk, in[0], *out);
   for (gsize i = 0; i < (*out)->n; i++, walk_next (&walk))
-    copy_elements (*out, i, in[0], walk.offset, 1);
+    tensor_copy (*out, i, in[0], walk.offset, 1);
   return TRUE;
 }
 
@@ -539,7 +593,7 @@ eval_constant_of_shape (TensorScope *scope, const OnnxNode *node, Tensor *const 
   if (*out == NULL)
     return FALSE;
   for (gsize i = 0; value != NULL && i < (*out)->n; i++)
-    copy_elements (*out, i, value, 0, 1);
+    tensor_copy (*out, i, value, 0, 1);
   return TRUE;
 }
 
@@ -581,7 +635,7 @@ eval_gather (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor
 
   if (!in[1]->is_int)
     return bad (node, "its indices are no integers", error);
-  if (!resolve_axis (node, onnx_attr_int (node, "axis", 0), in[0]->n_dims, &axis, error))
+  if (!tensor_axis (node, onnx_attr_int (node, "axis", 0), in[0]->n_dims, &axis, error))
     return FALSE;
   for (guint d = 0; d < axis; d++)
     dims[n_dims++] = in[0]->dims[d];
@@ -592,13 +646,13 @@ eval_gather (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor
   *out = tensor_new (scope, in[0]->is_int, n_dims, dims, error);
   if (*out == NULL)
     return FALSE;
-  split_dims (in[0], axis, &outer, &inner);
+  tensor_split (in[0], axis, &outer, &inner);
   for (gsize o = 0; o < outer; o++) {
     for (gsize k = 0; k < in[1]->n; k++) {
       gint64 index = in[1]->i[k] < 0 ? in[1]->i[k] + in[0]->dims[axis] : in[1]->i[k];
       if (index < 0 || index >= in[0]->dims[axis])
         return bad (node, "an index is out of range", error);
-      copy_elements (*out, (o * in[1]->n + k) * inner, in[0], (o * in[0]->dims[axis] + index) * inner, inner);
+      tensor_copy (*out, (o * in[1]->n + k) * inner, in[0], (o * in[0]->dims[axis] + index) * inner, inner);
     }
   }
   return TRUE;
@@ -612,11 +666,11 @@ marked_axes (const OnnxNode *node, Tensor *const *in, guint n_dims, gboolean *ma
   gsize n;
   guint axis;
 
-  if (!ints_of (node, node->n_in > 1 ? in[1] : NULL, "axes", &axes, &n, error))
+  if (!tensor_ints (node, node->n_in > 1 ? in[1] : NULL, "axes", &axes, &n, error))
     return FALSE;
   memset (marked, 0, n_dims * sizeof (gboolean));
   for (gsize k = 0; k < n; k++) {
-    if (!resolve_axis (node, axes[k], n_dims, &axis, error))
+    if (!tensor_axis (node, axes[k], n_dims, &axis, error))
       return FALSE;
     marked[axis] = TRUE;
   }
@@ -633,7 +687,7 @@ eval_unsqueeze (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Ten
   gsize n;
   guint next = 0, n_dims;
 
-  if (!ints_of (node, node->n_in > 1 ? in[1] : NULL, "axes", &axes, &n, error))
+  if (!tensor_ints (node, node->n_in > 1 ? in[1] : NULL, "axes", &axes, &n, error))
     return FALSE;
   if (n > TENSOR_MAX_DIMS || in[0]->n_dims + n > TENSOR_MAX_DIMS)
     return bad (node, "too many dimensions", error);
@@ -749,7 +803,7 @@ eval_transpose (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Ten
     return FALSE;
   walk.out = *out;
   for (gsize i = 0; i < (*out)->n; i++, walk_next (&walk))
-    copy_elements (*out, i, in[0], walk.offset, 1);
+    tensor_copy (*out, i, in[0], walk.offset, 1);
   return TRUE;
 }
 
@@ -760,7 +814,7 @@ eval_concat (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor
   guint axis;
   gsize outer, inner, at = 0;
 
-  if (!resolve_axis (node, onnx_attr_int (node, "axis", 0), in[0]->n_dims, &axis, error))
+  if (!tensor_axis (node, onnx_attr_int (node, "axis", 0), in[0]->n_dims, &axis, error))
     return FALSE;
   memcpy (dims, in[0]->dims, sizeof dims);
   dims[axis] = 0;
@@ -777,11 +831,11 @@ eval_concat (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor
   *out = tensor_new (scope, in[0]->is_int, in[0]->n_dims, dims, error);
   if (*out == NULL)
     return FALSE;
-  split_dims (*out, axis, &outer, &inner);
+  tensor_split (*out, axis, &outer, &inner);
   for (gsize o = 0; o < outer; o++) {
     for (guint k = 0; k < node->n_in; k++) {
       gsize n = (gsize) in[k]->dims[axis] * inner;
-      copy_elements (*out, at, in[k], o * n, n);
+      tensor_copy (*out, at, in[k], o * n, n);
       at += n;
     }
   }
@@ -796,14 +850,14 @@ eval_split (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor 
   gsize n, outer, inner;
   guint axis;
 
-  if (!ints_of (node, node->n_in > 1 ? in[1] : NULL, "split", &sizes, &n, error)
-      || !resolve_axis (node, onnx_attr_int (node, "axis", 0), in[0]->n_dims, &axis, error))
+  if (!tensor_ints (node, node->n_in > 1 ? in[1] : NULL, "split", &sizes, &n, error)
+      || !tensor_axis (node, onnx_attr_int (node, "axis", 0), in[0]->n_dims, &axis, error))
     return FALSE;
   if (sizes != NULL && n != node->n_out)
     return bad (node, "it has not one size for each output", error);
   memcpy (dims, in[0]->dims, sizeof dims);
   total = dims[axis];
-  split_dims (in[0], axis, &outer, &inner);
+  tensor_split (in[0], axis, &outer, &inner);
   for (guint k = 0; k < node->n_out; k++) {
     gint64 chunk = (total + node->n_out - 1) / node->n_out;
     dims[axis] = sizes != NULL ? sizes[k] : MIN (chunk, MAX (total - start, 0));
@@ -813,7 +867,7 @@ eval_split (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor 
     if (out[k] == NULL)
       return FALSE;
     for (gsize o = 0; o < outer; o++)
-      copy_elements (out[k], o * dims[axis] * inner, in[0], (o * total + start) * inner, dims[axis] * inner);
+      tensor_copy (out[k], o * dims[axis] * inner, in[0], (o * total + start) * inner, dims[axis] * inner);
     start += dims[axis];
   }
   return start == total || bad (node, "its sizes do not fit its input", error);
@@ -827,9 +881,9 @@ eval_slice (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor 
   gsize n, n_ends, n_axes, n_steps, base = 0, stride = 1;
   Walk walk;
 
-  if (!ints_of (node, in[1], NULL, &starts, &n, error) || !ints_of (node, in[2], NULL, &ends, &n_ends, error)
-      || !ints_of (node, node->n_in > 3 ? in[3] : NULL, NULL, &axes, &n_axes, error)
-      || !ints_of (node, node->n_in > 4 ? in[4] : NULL, NULL, &steps, &n_steps, error))
+  if (!tensor_ints (node, in[1], NULL, &starts, &n, error) || !tensor_ints (node, in[2], NULL, &ends, &n_ends, error)
+      || !tensor_ints (node, node->n_in > 3 ? in[3] : NULL, NULL, &axes, &n_axes, error)
+      || !tensor_ints (node, node->n_in > 4 ? in[4] : NULL, NULL, &steps, &n_steps, error))
     return FALSE;
   if (n_ends != n || (axes != NULL && n_axes != n) || (steps != NULL && n_steps != n) || n > in[0]->n_dims)
     return bad (node, "its bounds do not fit each other", error);
@@ -841,7 +895,7 @@ eval_slice (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor 
     guint axis;
     gint64 size, first, last, by = steps != NULL ? steps[k] : 1;
 
-    if (!resolve_axis (node, axes != NULL ? axes[k] : (gint64) k, in[0]->n_dims, &axis, error))
+    if (!tensor_axis (node, axes != NULL ? axes[k] : (gint64) k, in[0]->n_dims, &axis, error))
       return FALSE;
     size = in[0]->dims[axis];
     if (by == 0 || by < -size - 1 || by == G_MININT64)
@@ -867,7 +921,7 @@ eval_slice (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor 
     stride *= (gsize) in[0]->dims[d];
   }
   for (gsize i = 0; i < (*out)->n; i++, walk_next (&walk))
-    copy_elements (*out, i, in[0], base + walk.offset, 1);
+    tensor_copy (*out, i, in[0], base + walk.offset, 1);
   return TRUE;
 }
 
@@ -880,12 +934,12 @@ eval_softmax (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tenso
 
   if (in[0]->is_int)
     return bad (node, "its input is no float", error);
-  if (!resolve_axis (node, onnx_attr_int (node, "axis", flattens ? 1 : -1), in[0]->n_dims, &axis, error))
+  if (!tensor_axis (node, onnx_attr_int (node, "axis", flattens ? 1 : -1), in[0]->n_dims, &axis, error))
     return FALSE;
   *out = tensor_new (scope, FALSE, in[0]->n_dims, in[0]->dims, error);
   if (*out == NULL)
     return FALSE;
-  split_dims (in[0], axis, &outer, &inner);
+  tensor_split (in[0], axis, &outer, &inner);
   n = (gsize) in[0]->dims[axis];
   if (flattens) {
     n *= inner;
@@ -969,12 +1023,12 @@ eval_dequantize (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Te
   if (scale == NULL || scale->is_int || (zero != NULL && (!zero->is_int || (zero->n != 1 && zero->n != scale->n))))
     return bad (node, "its scale or zero point has the wrong type or length", error);
   if (scale->n != 1) {
-    if (!resolve_axis (node, onnx_attr_int (node, "axis", 1), x->n_dims, &axis, error))
+    if (!tensor_axis (node, onnx_attr_int (node, "axis", 1), x->n_dims, &axis, error))
       return FALSE;
     n = (gsize) x->dims[axis];
     if (scale->n != n)
       return bad (node, "its scale has the wrong length", error);
-    split_dims (x, axis, &outer, &inner);
+    tensor_split (x, axis, &outer, &inner);
   }
   *out = tensor_new (scope, FALSE, x->n_dims, x->dims, error);
   if (*out == NULL)
@@ -1009,16 +1063,19 @@ static const struct {
   guint min_in, max_in, max_out;
     gboolean (*eval) (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error);
 } operators[] = {
-  {"Add", 2, 2, 1, eval_binary}, {"Cast", 1, 1, 1, eval_cast}, {"Ceil", 1, 1, 1, eval_floor},
-  {"Concat", 1, G_MAXUINT, 1, eval_concat}, {"Constant", 0, 0, 1, eval_constant},
+  {"Add", 2, 2, 1, eval_binary}, {"ArgMax", 1, 1, 1, eval_arg_max}, {"Cast", 1, 1, 1, eval_cast},
+  {"Ceil", 1, 1, 1, eval_floor}, {"Concat", 1, G_MAXUINT, 1, eval_concat}, {"Constant", 0, 0, 1, eval_constant},
   {"ConstantOfShape", 1, 1, 1, eval_constant_of_shape}, {"Conv", 2, 3, 1, eval_conv},
   {"ConvInteger", 2, 4, 1, eval_conv_integer}, {"DequantizeLinear", 2, 3, 1, eval_dequantize},
   {"Div", 2, 2, 1, eval_binary}, {"Dropout", 1, 1, 1, eval_identity},
   {"DynamicQuantizeLinear", 1, 1, 3, eval_dynamic_quantize}, {"Equal", 2, 2, 1, eval_binary},
   {"Expand", 2, 2, 1, eval_expand}, {"Flatten", 1, 1, 1, eval_flatten}, {"Floor", 1, 1, 1, eval_floor},
-  {"Gather", 2, 2, 1, eval_gather}, {"Identity", 1, 1, 1, eval_identity}, {"Mul", 2, 2, 1, eval_binary},
-  {"QuantizeLinear", 2, 3, 1, eval_identity}, {"Range", 3, 3, 1, eval_range},
-  {"Reshape", 2, 2, 1, eval_reshape}, {"Shape", 1, 1, 1, eval_shape}, {"Sigmoid", 1, 1, 1, eval_sigmoid},
+  {"Gather", 2, 2, 1, eval_gather}, {"GatherND", 2, 2, 1, eval_gather_nd}, {"Greater", 2, 2, 1, eval_binary},
+  {"Identity", 1, 1, 1, eval_identity}, {"Max", 2, 2, 1, eval_binary}, {"Min", 2, 2, 1, eval_binary},
+  {"Mul", 2, 2, 1, eval_binary}, {"NonMaxSuppression", 2, 5, 1, eval_suppression}, {"NonZero", 1, 1, 1, eval_non_zero},
+  {"Pad", 2, 4, 1, eval_pad}, {"QuantizeLinear", 2, 3, 1, eval_identity}, {"Range", 3, 3, 1, eval_range},
+  {"ReduceMax", 1, 2, 1, eval_reduce_max}, {"Reshape", 2, 2, 1, eval_reshape},
+  {"ScatterND", 3, 3, 1, eval_scatter_nd}, {"Shape", 1, 1, 1, eval_shape}, {"Sigmoid", 1, 1, 1, eval_sigmoid},
   {"Slice", 3, 5, 1, eval_slice}, {"Softmax", 1, 1, 1, eval_softmax},
   {"Split", 1, 2, G_MAXUINT, eval_split}, {"Squeeze", 1, 2, 1, eval_squeeze}, {"Sub", 2, 2, 1, eval_binary},
   {"Transpose", 1, 1, 1, eval_transpose}, {"Unsqueeze", 1, 2, 1, eval_unsqueeze}, {"Where", 3, 3, 1, eval_where},

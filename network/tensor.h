@@ -40,6 +40,15 @@ Tensor *tensor_from_proto (const Onnx__TensorProto *proto, const char *what, GEr
 /* [1][n_dims] what Shape gives of a value of these dims. */
 Tensor *tensor_shape (TensorScope *scope, const OnnxNode *node, guint n_dims, const gint64 *dims, GError **error);
 
+/* Elements before an axis and behind it. */
+void tensor_split (const Tensor *tensor, guint axis, gsize *outer, gsize *inner);
+/* Of an axis that may be counted from the end. */
+gboolean tensor_axis (const OnnxNode *node, gint64 axis, guint n_dims, guint *resolved, GError **error);
+/* The integers of an input, or of an attribute in older operator sets; NULL where there are none. */
+gboolean tensor_ints (const OnnxNode *node, const Tensor *input, const char *attribute, const gint64 **values, gsize *n,
+    GError **error);
+void tensor_copy (Tensor *to, gsize at, const Tensor *from, gsize start, gsize n);
+
 /* Whether node is of a kind that tensor_eval() knows. */
 gboolean tensor_can_eval (const OnnxNode *node);
 /* Runs a node: in[] may hold NULL for inputs left out, out[] is filled with

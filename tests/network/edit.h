@@ -100,6 +100,53 @@ edit_string (char **string, const char *value)
   *string = strdup (value);
 }
 
+/* Appends a node with these inputs (NULL behind the last), one output of its own name, and no attributes. */
+static inline Onnx__NodeProto *
+edit_add_node (Onnx__ModelProto *proto, const char *op, const char *name, const char *const *inputs)
+{
+  Onnx__GraphProto *graph = proto->graph;
+  Onnx__NodeProto *node = malloc (sizeof *node);
+
+  onnx__node_proto__init (node);
+  node->op_type = strdup (op);
+  node->name = strdup (name);
+  while (inputs[node->n_input] != NULL)
+    node->n_input++;
+  node->input = malloc (node->n_input * sizeof (char *));
+  for (gsize k = 0; k < node->n_input; k++)
+    node->input[k] = strdup (inputs[k]);
+  node->n_output = 1;
+  node->output = malloc (sizeof (char *));
+  node->output[0] = strdup (name);
+  graph->node = realloc (graph->node, (graph->n_node + 1) * sizeof (void *));
+  return graph->node[graph->n_node++] = node;
+}
+
+/* Adds a constant; floats or int64 by @type, a scalar if n_dims is 0. */
+static inline void
+edit_add_constant (Onnx__ModelProto *proto, const char *name, gint32 type, gsize n_dims, const gint64 *dims,
+    const void *data)
+{
+  Onnx__GraphProto *graph = proto->graph;
+  Onnx__TensorProto *tensor = malloc (sizeof *tensor);
+  gsize n = 1;
+
+  onnx__tensor_proto__init (tensor);
+  tensor->name = strdup (name);
+  tensor->has_data_type = TRUE;
+  tensor->data_type = type;
+  tensor->n_dims = n_dims;
+  tensor->dims = malloc (MAX (n_dims, 1) * sizeof (gint64));
+  for (gsize d = 0; d < n_dims; d++)
+    n *= (gsize) (tensor->dims[d] = dims[d]);
+  tensor->has_raw_data = TRUE;
+  tensor->raw_data.len = n * (type == 7 ? 8 : 4);
+  tensor->raw_data.data = malloc (tensor->raw_data.len);
+  memcpy (tensor->raw_data.data, data, tensor->raw_data.len);
+  graph->initializer = realloc (graph->initializer, (graph->n_initializer + 1) * sizeof (void *));
+  graph->initializer[graph->n_initializer++] = tensor;
+}
+
 static inline void
 edit_metadata (Onnx__ModelProto *proto, const char *key, const char *value)
 {

@@ -327,9 +327,13 @@ class Graph:
         keep = self.node('NonZero', [self.node('Greater', [best, self.real(.25)])])
         keep = self.node('Transpose', [keep], perm=[1, 0])
         boxes, best, which = (self.node('GatherND', [x, keep]) for x in (boxes, best, which))
-        # class offsets keep boxes of different classes apart
+        # class offsets keep boxes of different classes apart, in units of the longer side
+        size = self.real(max(self.height, self.width))
+        if self.dynamic:
+            sides = self.slice(self.node('Shape', ['images']), self.ints(2), self.ints(4), self.ints(0))
+            size = self.node('Cast', [self.node('ReduceMax', [sides], keepdims=0)], to=self.float)
         offset = self.node('Cast', [self.reshape(which, self.ints(-1, 1))], to=self.float)
-        apart = self.node('Add', [self.node('Mul', [self.node('Div', [boxes, self.real(self.width)]),
+        apart = self.node('Add', [self.node('Mul', [self.node('Div', [boxes, size]),
                                                     self.real(1 / self.classes)]),
                                   self.node('Mul', [offset, self.real(1 / self.classes)])])
         nms_boxes, nms_scores = self.unsqueeze(apart, 0), self.unsqueeze(best, 0, 1)

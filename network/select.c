@@ -1,0 +1,351 @@
+#include "network/select.h"
+#include "network/error.h"
+
+#include <math.h>
+#include <string.h>
+
+static gboolean
+bad (const OnnxNode *node, const char *what, GError **error)
+{
+  return yolo_network_fail (error, YOLO_NETWORK_ERROR_FORMAT, ONNX_NODE_FORMAT ": %s", ONNX_NODE_ARGS (node), what);
+}
+
+static gboolean
+refuse (const OnnxNode *node, const char *what, GError **error)
+{
+  return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, ONNX_NODE_FORMAT " %s, which is not supported",
+      ONNX_NODE_ARGS (node), what);
+}
+
+/* The result of reducing one axis, its numbers still to be filled in. */
+static Tensor *
+reduced (TensorScope *scope, const OnnxNode *node, const Tensor *in, guint axis, gboolean is_int, GError **error)
+{
+  gboolean keep = onnx_attr_int (node, "keepdims", 1) != 0;
+  gint64 dims[TENSOR_MAX_DIMS];
+  guint n_dims = 0;
+
+  for (guint d = 0; d < in->n_dims; d++) {
+    if (d != axis || keep)
+      dims[n_dims++] = d == axis ? 1 : in->dims[d];
+  }
+  return tensor_new (scope, is_int, n_dims, dims, error);
+}
+
+/* Where the largest of n numbers stands that lie a step apart, the first of equal ones. */
+static gsize
+largest (const Tensor *in, gsize first, gsize n, gsize step)
+{
+  gsize best = first;
+
+  for (gsize at = first; at < first + n * step; at += step) {
+    if (in->is_int ? in->i[at] > in->i[best] : in->f[at] > in->f[best])
+      best = at;
+  }
+  return best;
+}
+
+static gboolean
+reduce (TensorScope *scope, const OnnxNode *node, const Tensor *in, gint64 at, Tensor **out, GError **error)
+{
+  gboolean index = strcmp (node->op, "ArgMax") == 0;
+  gsize outer, inner, n;
+  guint axis;
+
+  if (!tensor_axis (node, at, in->n_dims, &axis, error))
+    return FALSE;
+  n = (gsize) in->dims[axis];
+  if (n == 0)
+    return bad (node, "reduces a dimension of 0", error);
+  *out = reduced (scope, node, in, axis, index || in->is_int, error);
+  if (*out == NULL)
+    return FALSE;
+  tensor_split (in, axis, &outer, &inner);
+  for (gsize o = 0; o < outer; o++) {
+    for (gsize i = 0; i < inner; i++) {
+      gsize first = o * n * inner + i, best = largest (in, first, n, inner);
+      if (index)
+        (*out)->i[o * inner + i] = (gint64) ((best - first) / inner);
+      else
+        tensor_copy (*out, o * inner + i, in, best, 1);
+    }
+  }
+  return TRUE;
+}
+
+gboolean
+eval_arg_max (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  if (onnx_attr_int (node, "select_last_index", 0) != 0)
+    return refuse (node, "takes the last of equal numbers", error);
+  return reduce (scope, node, in[0], onnx_attr_int (node, "axis", 0), out, error);
+}
+
+gboolean
+eval_reduce_max (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  const gint64 *axes;
+  gsize n;
+
+  if (!tensor_ints (node, node->n_in > 1 ? in[1] : NULL, "axes", &axes, &n, error))
+    return FALSE;
+  if (n == 0 && in[0]->n_dims == 1 && onnx_attr_int (node, "noop_with_empty_axes", 0) == 0)
+    return reduce (scope, node, in[0], 0, out, error);  /* all there are */
+  if (n != 1)
+    return refuse (node, "reduces another number of dimensions than one", error);
+  return reduce (scope, node, in[0], axes[0], out, error);
+}
+
+gboolean
+eval_non_zero (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  const Tensor *x = in[0];
+  gint64 dims[2] = { x->n_dims, 0 };
+  gsize column = 0;
+
+  for (gsize i = 0; i < x->n; i++)
+    dims[1] += x->is_int ? x->i[i] != 0 : x->f[i] != 0;
+  *out = tensor_new (scope, TRUE, 2, dims, error);
+  if (*out == NULL)
+    return FALSE;
+  for (gsize i = 0; i < x->n; i++) {
+    gsize rest = i;
+
+    if (x->is_int ? x->i[i] == 0 : x->f[i] == 0)
+      continue;
+    for (guint d = x->n_dims; d-- > 0; rest /= (gsize) x->dims[d])
+      (*out)->i[d * dims[1] + column] = (gint64) (rest % (gsize) x->dims[d]);
+    column++;
+  }
+  return TRUE;
+}
+
+/* Of indices [...][depth] into data: how many there are, and how many elements
+ * each of them stands for. */
+static gboolean
+measure_indices (const OnnxNode *node, const Tensor *data, const Tensor *indices, guint *depth, gsize *n, gsize *size,
+    GError **error)
+{
+  if (!indices->is_int || indices->n_dims < 1 || indices->dims[indices->n_dims - 1] < 1
+      || indices->dims[indices->n_dims - 1] > data->n_dims)
+    return bad (node, "its indices do not fit its data", error);
+  *depth = (guint) indices->dims[indices->n_dims - 1];
+  *n = indices->n / *depth;
+  *size = 1;
+  for (guint d = *depth; d < data->n_dims; d++)
+    *size *= (gsize) data->dims[d];
+  return TRUE;
+}
+
+/* Where the elements of an index begin. */
+static gboolean
+find_index (const OnnxNode *node, const Tensor *data, const gint64 *index, guint depth, gsize size, gsize *at, GError **error)
+{
+  *at = 0;
+  for (guint d = 0; d < depth; d++) {
+    gint64 k = index[d] < 0 ? index[d] + data->dims[d] : index[d];
+    if (k < 0 || k >= data->dims[d])
+      return bad (node, "an index is out of range", error);
+    *at = *at * (gsize) data->dims[d] + (gsize) k;
+  }
+  *at *= size;
+  return TRUE;
+}
+
+gboolean
+eval_gather_nd (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  const Tensor *data = in[0], *indices = in[1];
+  gint64 dims[2 * TENSOR_MAX_DIMS];
+  guint depth, n_dims = 0;
+  gsize n, size, at;
+
+  if (onnx_attr_int (node, "batch_dims", 0) != 0)
+    return refuse (node, "gathers batch by batch", error);
+  if (!measure_indices (node, data, indices, &depth, &n, &size, error))
+    return FALSE;
+  for (guint d = 0; d + 1 < indices->n_dims; d++)
+    dims[n_dims++] = indices->dims[d];
+  for (guint d = depth; d < data->n_dims; d++)
+    dims[n_dims++] = data->dims[d];
+  *out = tensor_new (scope, data->is_int, n_dims, dims, error);
+  if (*out == NULL)
+    return FALSE;
+  for (gsize k = 0; k < n; k++) {
+    if (!find_index (node, data, indices->i + k * depth, depth, size, &at, error))
+      return FALSE;
+    tensor_copy (*out, k * size, data, at, size);
+  }
+  return TRUE;
+}
+
+gboolean
+eval_scatter_nd (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  const Tensor *data = in[0], *indices = in[1], *updates = in[2];
+  guint depth;
+  gsize n, size, at;
+
+  if (!onnx_attr_is (node, "reduction", "none", "none"))
+    return refuse (node, "combines numbers where it scatters", error);
+  if (!measure_indices (node, data, indices, &depth, &n, &size, error))
+    return FALSE;
+  if (updates->is_int != data->is_int || updates->n != n * size)
+    return bad (node, "its updates do not fit its data", error);
+  *out = tensor_new (scope, data->is_int, data->n_dims, data->dims, error);
+  if (*out == NULL)
+    return FALSE;
+  tensor_copy (*out, 0, data, 0, data->n);
+  for (gsize k = 0; k < n; k++) {
+    if (!find_index (node, data, indices->i + k * depth, depth, size, &at, error))
+      return FALSE;
+    tensor_copy (*out, at, updates, k * size, size);
+  }
+  return TRUE;
+}
+
+/* Pads with zeros. */
+gboolean
+eval_pad (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  const Tensor *x = in[0], *pads = in[1], *value = node->n_in > 2 ? in[2] : NULL;
+  gint64 dims[TENSOR_MAX_DIMS];
+  gsize row;
+
+  if (!onnx_attr_is (node, "mode", "constant", "constant") || (node->n_in > 3 && in[3] != NULL)
+      || (value != NULL && (value->n != 1 || (value->is_int ? value->i[0] != 0 : value->f[0] != 0))))
+    return refuse (node, "pads with something else than zeros", error);
+  if (!pads->is_int || pads->n != 2 * x->n_dims || x->n_dims == 0)
+    return bad (node, "its pads do not fit its input", error);
+  for (guint d = 0; d < x->n_dims; d++) {
+    gint64 before = pads->i[d], behind = pads->i[x->n_dims + d];
+    if (before < 0 || behind < 0)
+      return refuse (node, "cuts where it should pad", error);
+    if (before > G_MAXINT32 || behind > G_MAXINT32)
+      return bad (node, "its pads are impossible", error);
+    dims[d] = x->dims[d] + before + behind;
+  }
+  *out = tensor_new (scope, x->is_int, x->n_dims, dims, error);
+  if (*out == NULL)
+    return FALSE;
+  row = (gsize) x->dims[x->n_dims - 1];
+  for (gsize i = 0; i < x->n; i += row) {
+    gsize rest = i, at = 0, stride = 1;
+    for (guint d = x->n_dims; d-- > 0;) {
+      at += (rest % (gsize) x->dims[d] + (gsize) pads->i[d]) * stride;
+      rest /= (gsize) x->dims[d];
+      stride *= (gsize) dims[d];
+    }
+    tensor_copy (*out, at, x, i, row);
+  }
+  return TRUE;
+}
+
+float
+select_overlap (const float *a, const float *b)
+{
+  float both = 1, area_a = 1, area_b = 1;
+
+  for (guint k = 0; k < 2; k++) {
+    float a0 = MIN (a[k], a[k + 2]), a1 = MAX (a[k], a[k + 2]);
+    float b0 = MIN (b[k], b[k + 2]), b1 = MAX (b[k], b[k + 2]);
+    both *= MAX (MIN (a1, b1) - MAX (a0, b0), 0);
+    area_a *= a1 - a0;
+    area_b *= b1 - b0;
+  }
+  return both > 0 ? both / (area_a + area_b - both) : 0;
+}
+
+/* What NonMaxSuppression reads. */
+typedef struct {
+  TensorScope *scope;           /* which a comparison of two boxes costs an element */
+  const Tensor *boxes;          /* [batch][n][4] */
+  const Tensor *scores;         /* [batch][classes][n] */
+  gint64 limit;                 /* boxes of a class */
+  float iou, score;
+} Suppression;
+
+typedef struct {
+  float score;
+  gint64 box;
+} Scored;
+
+static gint
+compare_scored (gconstpointer a, gconstpointer b)
+{
+  const Scored *x = a, *y = b;
+
+  if (x->score != y->score)
+    return x->score > y->score ? -1 : 1;
+  return x->box < y->box ? -1 : x->box > y->box;
+}
+
+/* Appends to chosen (gint64: batch, class, box) what is left of one class;
+ * FALSE if that takes more comparisons than the scope allows. */
+static gboolean
+suppress_class (const Suppression *job, gint64 batch, gint64 class_id, GArray *chosen)
+{
+  gsize n = (gsize) job->boxes->dims[1];
+  const float *boxes = job->boxes->f + (gsize) batch * n * 4;
+  const float *scores = job->scores->f + ((gsize) batch * job->scores->dims[1] + class_id) * n;
+  g_autoptr (GArray) sorted = g_array_new (FALSE, FALSE, sizeof (Scored));
+  guint first = chosen->len;
+
+  for (gsize k = 0; k < n; k++) {
+    Scored scored = { scores[k], (gint64) k };
+    if (scores[k] > job->score)
+      g_array_append_val (sorted, scored);
+  }
+  g_array_sort (sorted, compare_scored);
+  for (guint k = 0; k < sorted->len && (gint64) (chosen->len - first) < 3 * job->limit; k++) {
+    gint64 row[3] = { batch, class_id, g_array_index (sorted, Scored, k).box };
+    gboolean free = TRUE;
+
+    for (guint i = first; free && i < chosen->len; i += 3) {
+      const float *other = boxes + 4 * g_array_index (chosen, gint64, i + 2);
+      if (job->scope->left == 0)
+        return FALSE;
+      job->scope->left--;
+      free = !(select_overlap (other, boxes + 4 * row[2]) > job->iou);
+    }
+    if (free)
+      g_array_append_vals (chosen, row, 3);
+  }
+  return TRUE;
+}
+
+/* Source: ONNX, docs/Operators.md, NonMaxSuppression. */
+gboolean
+eval_suppression (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  Suppression job = { scope, in[0], in[1], 0, 0, -INFINITY };
+  g_autoptr (GArray) chosen = g_array_new (FALSE, FALSE, sizeof (gint64));
+  gint64 dims[2] = { 0, 3 };
+
+  if (onnx_attr_int (node, "center_point_box", 0) != 0)
+    return refuse (node, "suppresses boxes by centre and size", error);
+  if (in[0]->is_int || in[1]->is_int || in[0]->n_dims != 3 || in[1]->n_dims != 3 || in[0]->dims[2] != 4
+      || in[0]->dims[0] != in[1]->dims[0] || in[0]->dims[1] != in[1]->dims[2])
+    return bad (node, "its boxes and scores do not fit each other", error);
+  for (guint k = 2; k < node->n_in; k++) {
+    if (in[k] != NULL && (in[k]->n != 1 || in[k]->is_int != (k == 2)))
+      return bad (node, "a limit is not one number of the right type", error);
+  }
+  if (node->n_in > 2 && in[2] != NULL)
+    job.limit = CLAMP (in[2]->i[0], 0, G_MAXINT32);
+  if (node->n_in > 3 && in[3] != NULL)
+    job.iou = in[3]->f[0];
+  if (node->n_in > 4 && in[4] != NULL)
+    job.score = in[4]->f[0];
+  for (gint64 b = 0; b < in[1]->dims[0]; b++) {
+    for (gint64 c = 0; c < in[1]->dims[1]; c++) {
+      if (!suppress_class (&job, b, c, chosen))
+        return refuse (node, "compares more boxes than the reader does", error);
+    }
+  }
+  dims[0] = chosen->len / 3;
+  *out = tensor_new (scope, TRUE, 2, dims, error);
+  if (*out != NULL && chosen->len > 0)
+    memcpy ((*out)->i, chosen->data, chosen->len * sizeof (gint64));
+  return *out != NULL;
+}
