@@ -169,7 +169,7 @@ find_leaves (Search *search, GError **error)
         continue;
       seen[boundary] = TRUE;
       layer = layer_at (lowered->layers, boundary);
-      if (layer->type == LAYER_INPUT)
+      if (layer->type == LAYER_IMAGE)
         return refuse (search, node, "uses the input as something else than an image", error);
       total += (gsize) layer->channels * layer->height * layer->width;
       if (total > MAX_MAPS)
@@ -419,7 +419,7 @@ only_through (const Search *search, guint decoded)
     if (value == decoded || seen[value] || lowered->values[value].kind == VALUE_CONST)
       continue;
     seen[value] = TRUE;
-    if (lowered->values[value].kind == VALUE_FEATURE)
+    if (lowered->values[value].kind == VALUE_FEATURE || lowered->values[value].kind == VALUE_IMAGE)
       return FALSE;
     node = onnx_node (file, producer);
     if (strcmp (node->op, "Shape") == 0)

@@ -1,5 +1,6 @@
 #include "network/lower.h"
 #include "network/error.h"
+#include "network/image.h"
 
 #include <math.h>
 #include <string.h>
@@ -101,22 +102,28 @@ layer_size (const GArray *layers, guint index, GError **error)
   return TRUE;
 }
 
-/* Appends a layer with these inputs; the caller fills in the rest and calls finish_layer(). */
-static Layer *
-add_layer (Lowered *lowered, LayerType type, const OnnxNode *node, guint n_in, const guint *in)
+Layer *
+lowered_add_layer (Lowered *lowered, LayerType type, const char *name, guint n_in, const guint *in)
 {
   Layer *layer;
 
   g_array_set_size (lowered->layers, lowered->layers->len + 1);
   layer = layer_at (lowered->layers, lowered->layers->len - 1);
   layer->type = type;
-  layer->name = g_strdup_printf ("%.200s", node->name);
+  layer->name = g_strdup_printf ("%.200s", name);
   layer->n_in = n_in;
   layer->in = g_memdup2 (in, n_in * sizeof *in);
   layer->below = type == LAYER_QUANT ? layer_at (lowered->layers, in[0])->below : lowered->layers->len - 1;
   layer->residual = LAYER_NONE;
   layer->channels = layer_at (lowered->layers, in[0])->channels;
   return layer;
+}
+
+/* As above, for a node, which is finished by finish_layer(). */
+static Layer *
+add_layer (Lowered *lowered, LayerType type, const OnnxNode *node, guint n_in, const guint *in)
+{
+  return lowered_add_layer (lowered, type, node->name, n_in, in);
 }
 
 static void
@@ -755,6 +762,15 @@ same_grid (Lowered *lowered, const OnnxNode *a, const OnnxNode *b)
   return same_parameter (lowered, a, b, 1) && same_parameter (lowered, a, b, 2);
 }
 
+/* Whether a node reads the bytes of an input of uint8, which no node has made. */
+static gboolean
+is_whole_image (const Lowered *lowered, const OnnxNode *node)
+{
+  const Value *value = value_of (lowered, node, 0);
+
+  return value != NULL && value->kind == VALUE_IMAGE && value->tensor->is_int;
+}
+
 /* Quantising counts as the identity here, which it is if the whole numbers come
  * back by the scale that made them, and nothing computes with them before. */
 static gboolean
@@ -773,6 +789,8 @@ follow_quantizers (Lowered *lowered, const OnnxNode *node, GError **error)
     quantizer = value->quantizer;
   }
   if (strcmp (node->op, "DequantizeLinear") == 0) {
+    if (is_whole_image (lowered, node))
+      return TRUE;
     if (quantizer == NULL)
       return refuse (node, "dequantises what no QuantizeLinear made", error);
     return same_grid (lowered, quantizer, node)
@@ -901,21 +919,25 @@ fold_constant (Lowered *lowered, const OnnxNode *node, GError **error)
 static gboolean
 lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
 {
-  gboolean any_feature = FALSE, any_tail = FALSE;
+  gboolean any_feature = FALSE, any_tail = FALSE, any_image = FALSE, done;
 
   for (guint k = 0; k < node->n_in; k++) {
     const Value *value = value_of (lowered, node, k);
     any_feature |= value != NULL && value->kind == VALUE_FEATURE;
     any_tail |= value != NULL && value->kind == VALUE_TAIL;
+    any_image |= value != NULL && value->kind == VALUE_IMAGE;
   }
   /* Until it is known better, also of outputs that the operator should not have. */
   mark_tail (lowered, node);
   if (node->n_out == 0 || node->out[0] == ONNX_NONE)
     return TRUE;
-  if (!any_feature && !any_tail)
+  if (!any_feature && !any_tail && !any_image)
     return fold_constant (lowered, node, error);
-  if (!follow_quantizers (lowered, node, error))
+  if (!follow_quantizers (lowered, node, error) || !image_node (lowered, node, &done, error))
     return FALSE;
+  if (done)
+    return TRUE;
+  any_feature |= any_image;
   for (guint i = 0; any_feature && !any_tail && node->standard && i < G_N_ELEMENTS (body); i++) {
     if (strcmp (node->op, body[i].op) != 0 || (body[i].applies != NULL && !body[i].applies (node)))
       continue;
@@ -989,7 +1011,8 @@ lower (const OnnxFile *file, guint height, guint width, GError **error)
   input->channels = 3;
   input->height = height;
   input->width = width;
-  set_feature (lowered, file->input, 0);
+  if (!image_start (lowered, error))
+    return NULL;
 
   for (guint i = 0; i < file->values->len; i++) {
     if (onnx_value (file, i)->initializer != NULL)

@@ -8,7 +8,8 @@
 #define LAYER_NONE G_MAXUINT
 
 typedef enum {
-  LAYER_INPUT,
+  LAYER_INPUT,                  /* grey levels, 0 to 255, R G B */
+  LAYER_IMAGE,                  /* what the file makes of its own input, whatever that is; gone after the passes */
   LAYER_CONV,                   /* act (conv (in) + bias) [+ residual] */
   LAYER_AFFINE,                 /* in * scale[c] + shift[c]; gone after the passes */
   LAYER_ACT,
@@ -32,7 +33,7 @@ typedef struct {
   guint channels;
   guint height, width;          /* at the size that was lowered */
   YoloConv conv;                /* LAYER_CONV */
-  float *weights, *bias;        /* what conv points to; owned */
+  float *weights, *bias;        /* what conv points to; of LAYER_IMAGE [channels][3] and [channels]; owned */
   float *weight_scale;          /* what conv points to, or NULL; owned */
   gboolean from_zero;           /* its output was quantised to a range that begins at 0 */
   float *scale, *shift;         /* LAYER_AFFINE; owned */
@@ -40,6 +41,7 @@ typedef struct {
   guint kernel, stride, pad;    /* LAYER_MAX_POOL */
   guint factor;                 /* LAYER_UPSAMPLE */
   guint begin;                  /* LAYER_SLICE */
+  gboolean whole;               /* LAYER_IMAGE: the file's input is uint8 */
   /* LAYER_CONV and LAYER_ACT: of quantisers that were taken out, as in YoloInt8Conv */
   YoloGrid sum_grid, sigmoid_grid, act_grid;
   YoloGrid grid;                /* LAYER_QUANT, with the zero point of uint8 */
@@ -59,6 +61,7 @@ gboolean layer_size (const GArray *layers, guint layer, GError **error);
 typedef enum {
   VALUE_UNKNOWN,
   VALUE_CONST,                  /* tensor */
+  VALUE_IMAGE,                  /* made of the input only: tensor is what a small picture becomes, see image.c */
   VALUE_FEATURE,                /* layer */
   VALUE_TAIL,                   /* depends on features, but is no feature map: the head's tail, or not understood */
 } ValueKind;
@@ -68,6 +71,7 @@ typedef struct {
   Tensor *tensor;
   gboolean broken;              /* the file's tensor was read and refused before */
   guint layer;
+  YoloGrid grid;                /* VALUE_IMAGE: that it was rounded to last; scale 0: to none */
   const OnnxNode *quantizer;    /* QuantizeLinear whose whole numbers it holds; or NULL: it holds real ones */
 } Value;
 
@@ -84,6 +88,9 @@ typedef struct {
 Lowered *lower (const OnnxFile *file, guint height, guint width, GError **error);
 void lowered_free (Lowered *lowered);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Lowered, lowered_free)
+
+/* Appends a layer with these inputs; the caller fills in the rest. */
+Layer *lowered_add_layer (Lowered *lowered, LayerType type, const char *name, guint n_in, const guint *in);
 
 /* The grid of a QuantizeLinear with constant parameters; FALSE: one of other than 8 bits, or not one for all. */
 gboolean lowered_grid (Lowered *lowered, const OnnxNode *node, YoloGrid *grid);

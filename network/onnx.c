@@ -58,6 +58,16 @@ allowance_free (void *data, void *pointer)
   free (pointer);
 }
 
+const char *
+onnx_type_name (gint32 type)
+{
+  static const char *const names[] = { "undefined", "float32", "uint8", "int8", "uint16", "int16", "int32", "int64",
+    "string", "bool", "float16", "float64 (double)", "uint32", "uint64", "complex64", "complex128", "bfloat16",
+    "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "uint4", "int4", "float4e2m1" };
+
+  return type >= 0 && type < (gint32) G_N_ELEMENTS (names) ? names[type] : "unknown";
+}
+
 gsize
 onnx_type_size (gint32 type)
 {
@@ -112,8 +122,8 @@ onnx_tensor_check (const Onnx__TensorProto *tensor, const char *what, gsize *n_e
     return yolo_network_fail (error, UNSUPPORTED, "%.100s keeps its data in a place that is not supported (%d)", what,
         tensor->data_location);
   if (size == 0)
-    return yolo_network_fail (error, UNSUPPORTED, "%.100s has element type %d, which is not supported; "
-        "export the model as float32 or float16", what, tensor->data_type);
+    return yolo_network_fail (error, UNSUPPORTED, "%.100s has element type %s, which is not supported; "
+        "export the model as float32 or float16", what, onnx_type_name (tensor->data_type));
 
   for (gsize i = 0; i < tensor->n_dims; i++) {
     if (tensor->dims[i] < 0 || (guint64) tensor->dims[i] > G_MAXSIZE
@@ -324,12 +334,36 @@ read_nodes (OnnxFile *file, GTree *names, GError **error)
   return TRUE;
 }
 
+/* Element type and shape; a file without a shape has four dimensions that are open. */
+static gboolean
+read_input_type (OnnxFile *file, const Onnx__ValueInfoProto *input, GError **error)
+{
+  const Onnx__TypeProto__Tensor *type = input->type != NULL ? input->type->tensor_type : NULL;
+  gint64 *dims = file->input_dims;
+
+  if (type == NULL || (type->shape != NULL && type->shape->n_dim != 0 && type->shape->n_dim != 4))
+    return yolo_network_fail (error, UNSUPPORTED, "the input '%.80s' is no batch of images "
+        "[N, 3, height, width]; export the model again with Ultralytics", input->name);
+  if (type->elem_type != ONNX_FLOAT && type->elem_type != ONNX_FLOAT16 && type->elem_type != ONNX_UINT8)
+    return yolo_network_fail (error, UNSUPPORTED, "the input '%.80s' has element type %s; float32, float16 and uint8 "
+        "are supported: export the model again with one of them", input->name, onnx_type_name (type->elem_type));
+  file->input_type = type->elem_type;
+  for (gsize i = 0; type->shape != NULL && i < type->shape->n_dim; i++)
+    dims[i] = MAX (type->shape->dim[i]->dim_value, 0);
+  if (dims[1] != 3 && dims[3] == 3) {
+    file->channels_last = TRUE;
+    dims[3] = dims[2];
+    dims[2] = dims[1];
+    dims[1] = 3;
+  }
+  return TRUE;
+}
+
 static gboolean
 read_input (OnnxFile *file, GTree *names, GError **error)
 {
   const Onnx__GraphProto *graph = file->proto->graph;
   const Onnx__ValueInfoProto *input = NULL;
-  const Onnx__TypeProto__Tensor *type;
 
   for (gsize i = 0; i < graph->n_input; i++) {
     const char *name = graph->input[i]->name;
@@ -353,16 +387,7 @@ read_input (OnnxFile *file, GTree *names, GError **error)
   if (input == NULL)
     return yolo_network_fail (error, FORMAT, "the graph has no input");
 
-  type = input->type != NULL ? input->type->tensor_type : NULL;
-  if (type == NULL || type->shape == NULL || type->shape->n_dim != 4)
-    return yolo_network_fail (error, UNSUPPORTED, "the input '%.80s' is no batch of images "
-        "[N, 3, height, width]; export the model again with Ultralytics", input->name);
-  if (type->elem_type != ONNX_FLOAT && type->elem_type != ONNX_FLOAT16)
-    return yolo_network_fail (error, UNSUPPORTED, "the input '%.80s' has element type %d; "
-        "float32 and float16 are supported", input->name, type->elem_type);
-  for (int i = 0; i < 4; i++)
-    file->input_dims[i] = MAX (type->shape->dim[i]->dim_value, 0);
-  return TRUE;
+  return read_input_type (file, input, error);
 }
 
 static gboolean

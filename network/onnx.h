@@ -41,7 +41,9 @@ typedef struct {
   GArray *nodes;                /* OnnxNode */
   guint *operands;              /* storage of all nodes' in and out */
   guint input;                  /* value */
+  gint32 input_type;            /* ONNX_FLOAT, ONNX_FLOAT16 or ONNX_UINT8 */
   gint64 input_dims[4];         /* N, C, H, W; 0 where dynamic */
+  gboolean channels_last;       /* the input is N, H, W, C */
   guint n_outputs;
   guint *outputs;               /* values */
   GPtrArray *data_files;        /* GBytes: other files that hold its weights, in the order in which it names them */
@@ -67,6 +69,8 @@ gboolean onnx_attr_is (const OnnxNode *node, const char *name, const char *value
 const gint64 *onnx_attr_ints (const OnnxNode *node, const char *name, gsize *n);
 const Onnx__AttributeProto *onnx_attr (const OnnxNode *node, const char *name);
 
+/* Its name, as ONNX has it. */
+const char *onnx_type_name (gint32 type);
 /* Bytes of one element as stored in raw_data, 0 for types that are not read. */
 gsize onnx_type_size (gint32 type);
 /* Checks type, dims and length of what a tensor holds; gives the number of elements. */

@@ -1,5 +1,6 @@
 #include "network/passes.h"
 #include "network/error.h"
+#include "network/image.h"
 
 #include <math.h>
 #include <string.h>
@@ -229,44 +230,6 @@ n_weights (const YoloConv *conv)
   return (gsize) conv->out_channels * (conv->in_channels / conv->groups) * conv->kernel[0] * conv->kernel[1];
 }
 
-/* The input itself, or what a quantiser made of it. */
-static gboolean
-is_input (const Passes *passes, guint layer)
-{
-  return layer_at (passes->layers, layer)->below == 0;
-}
-
-/* The plan's input is grey levels 0 to 255, the file's 0 to 1. */
-static gboolean
-scale_input (Passes *passes, GError **error)
-{
-  for (guint i = 1; i < passes->layers->len; i++) {
-    Layer *layer = layer_at (passes->layers, i);
-
-    if (layer->uses == 0)
-      continue;
-    if (layer->type == LAYER_QUANT && is_input (passes, i)) {
-      layer->grid.scale *= 255;
-      continue;
-    }
-    for (guint k = 0; k < layer->n_in; k++) {
-      if (!is_input (passes, layer->in[k]))
-        continue;
-      if (layer->type != LAYER_CONV)
-        return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, "node '%.100s' reads the input, but is "
-            "no convolution, which is not supported; export a YOLOv8 detect model with Ultralytics", layer->name);
-      for (gsize w = 0; w < n_weights (&layer->conv); w++)
-        layer->weights[w] /= 255;
-      for (guint c = 0; layer->weight_scale != NULL && c < layer->channels; c++)
-        layer->weight_scale[c] /= 255;
-    }
-    if (layer->residual != LAYER_NONE && is_input (passes, layer->residual))
-      return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, "node '%.100s' adds the input to a feature "
-          "map, which is not supported; export a YOLOv8 detect model with Ultralytics", layer->name);
-  }
-  return TRUE;
-}
-
 /* The file's numbers are finite, their products need not be. */
 static gboolean
 check_finite (const Passes *passes, GError **error)
@@ -367,7 +330,7 @@ passes_run (GArray *layers, Head *head, GError **error)
   fold (&passes, LAYER_CONV, restore_relu);
   fold (&passes, LAYER_ADD, fold_add);
   count_uses (&passes);
-  if (!scale_input (&passes, error) || !check_finite (&passes, error) || !check_maps (&passes, error))
+  if (!image_fold (layers, error) || !check_finite (&passes, error) || !check_maps (&passes, error))
     return FALSE;
   compact (&passes);
   return check_extent (layers, error);

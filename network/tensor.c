@@ -925,6 +925,34 @@ eval_slice (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor 
   return TRUE;
 }
 
+/* By fixed statistics: scale, bias, mean and variance of each channel. */
+static gboolean
+eval_batch_norm (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  float epsilon = onnx_attr_float (node, "epsilon", 1e-5f);
+  gsize outer, inner, channels;
+
+  if (onnx_attr_int (node, "training_mode", 0) != 0 || in[0]->is_int || in[0]->n_dims < 2)
+    return bad (node, "it normalises in another way than by fixed statistics of channels", error);
+  channels = (gsize) in[0]->dims[1];
+  for (guint k = 1; k < 5; k++) {
+    if (in[k]->is_int || in[k]->n != channels)
+      return bad (node, "its parameters have the wrong type or length", error);
+  }
+  *out = tensor_new (scope, FALSE, in[0]->n_dims, in[0]->dims, error);
+  if (*out == NULL)
+    return FALSE;
+  tensor_split (in[0], 1, &outer, &inner);
+  for (gsize o = 0, i = 0; o < outer; o++) {
+    for (gsize c = 0; c < channels; c++) {
+      double scale = in[1]->f[c] / sqrt ((double) in[4]->f[c] + epsilon);
+      for (gsize end = i + inner; i < end; i++)
+        (*out)->f[i] = (float) ((in[0]->f[i] - in[3]->f[c]) * scale + in[2]->f[c]);
+    }
+  }
+  return TRUE;
+}
+
 static gboolean
 eval_softmax (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
@@ -1063,8 +1091,8 @@ static const struct {
   guint min_in, max_in, max_out;
     gboolean (*eval) (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error);
 } operators[] = {
-  {"Add", 2, 2, 1, eval_binary}, {"ArgMax", 1, 1, 1, eval_arg_max}, {"Cast", 1, 1, 1, eval_cast},
-  {"Ceil", 1, 1, 1, eval_floor}, {"Concat", 1, G_MAXUINT, 1, eval_concat}, {"Constant", 0, 0, 1, eval_constant},
+  {"Add", 2, 2, 1, eval_binary}, {"ArgMax", 1, 1, 1, eval_arg_max},
+  {"BatchNormalization", 5, 5, 1, eval_batch_norm}, {"Cast", 1, 1, 1, eval_cast}, {"Ceil", 1, 1, 1, eval_floor}, {"Concat", 1, G_MAXUINT, 1, eval_concat}, {"Constant", 0, 0, 1, eval_constant},
   {"ConstantOfShape", 1, 1, 1, eval_constant_of_shape}, {"Conv", 2, 3, 1, eval_conv},
   {"ConvInteger", 2, 4, 1, eval_conv_integer}, {"DequantizeLinear", 2, 3, 1, eval_dequantize},
   {"Div", 2, 2, 1, eval_binary}, {"Dropout", 1, 1, 1, eval_identity},

@@ -32,18 +32,25 @@ def noise(batch, height, width):
     return out.reshape(batch, height, width, 3)
 
 
+# What is in front of the first convolution (Graph.front_*): whether its input is 0 to 1,
+# the order of the channels, whether they come last, whether it is uint8.
+FRONTS = {None: (True, 'RGB', False, False), 'div': (False, 'RGB', False, False), 'last': (False, 'RGB', True, True),
+          'bgr': (False, 'BGR', True, False), 'norm': (True, 'RGB', False, False),
+          'split': (False, 'BGR', False, True), 'half': (False, 'BGR', False, False)}
+
+
 class Graph:
     """One model while it is built. `names`: full (as the exporter's), short
     or numbers. What the exporter would fold is Constant nodes if not simplify."""
 
-    def __init__(self, seed=1, opset=18, batch=1, height=64, width=64, classes=3, layout='8.4',
+    def __init__(self, seed=1, front=None, opset=18, batch=1, height=64, width=64, classes=3, layout='8.4',
                  dynamic=False, half=False, unfused=False, nms=False, simplify=True,
                  naming='short', act='SiLU', reg_max=16):
         self.random = np.random.RandomState(seed)       # its streams are frozen
         self.opset, self.batch, self.height, self.width = opset, batch, height, width
         self.classes, self.layout, self.dynamic, self.half = classes, layout, dynamic, half
         self.unfused, self.nms, self.simplify, self.naming = unfused, nms, simplify, naming
-        self.act_type, self.reg_max = act, reg_max
+        self.act_type, self.reg_max, self.front = act, reg_max, front
         self.nodes, self.inits, self.shared, self.n_names = [], {}, {}, 0
         self.box, self.cls, self.levels = [], [], []
         self.float = TensorProto.FLOAT16 if half else TensorProto.FLOAT
@@ -360,12 +367,48 @@ class Graph:
     # -- the whole
 
     def start(self):
-        self.channels['images'] = 3
-        if not self.half:
-            return 'images'
-        x = self.node('Cast', ['images'], to=TensorProto.FLOAT16)
+        x = getattr(self, 'front_' + self.front)('images') if self.front else 'images'
+        if self.half:
+            x = self.node('Cast', [x], to=TensorProto.FLOAT16)
         self.channels[x] = 3
         return x
+
+    def images(self, grey):
+        """Grey levels [batch][height][width][R G B] as the file wants them."""
+        unit, order, last, whole = FRONTS[self.front]
+        images = grey[..., ::-1] if order == 'BGR' else grey
+        images = images if whole else images.astype(np.float32) / (255 if unit else 1)
+        return np.ascontiguousarray(images if last else images.transpose(0, 3, 1, 2))
+
+    def three(self, *values, shape=(1, 3, 1, 1)):
+        return self.constant(np.array(values, np.float32).reshape(shape))
+
+    def front_div(self, x):
+        return self.node('Div', [x, self.real(255, np.float32)])
+
+    def front_last(self, x):
+        x = self.node('Cast', [self.node('Transpose', [x], perm=[0, 3, 1, 2])], to=TensorProto.FLOAT)
+        x = self.node('Sub', [self.node('Div', [x, self.real(255)]), self.three(.485, .456, .406)])
+        return self.node('Div', [x, self.three(.229, .224, .225)])
+
+    def front_bgr(self, x):
+        x = self.node('Sub', [x, self.three(103.53, 116.28, 123.675, shape=(3,))])
+        x = self.node('Mul', [x, self.three(1 / 57.375, 1 / 57.12, 1 / 58.395, shape=(3,))])
+        return self.node('Gather', [self.node('Transpose', [x], perm=[0, 3, 1, 2]), self.ints(2, 1, 0)], axis=1)
+
+    def front_norm(self, x):
+        return self.node('BatchNormalization', [x] + [self.weight('bn', n, np.array(v, np.float32)) for n, v in (
+            ('weight', [1.1, .9, 1]), ('bias', [.1, -.2, 0]), ('mean', [.4, .5, .6]), ('var', [.06, .07, .05]))])
+
+    def front_split(self, x):
+        parts = self.split(self.node('Cast', [x], to=TensorProto.FLOAT), [1, 1, 1], '')
+        parts = [self.node('Mul', [self.node('Add', [p, self.real(-100 - 10 * i)]), self.real(.02 + .001 * i)])
+                 for i, p in enumerate(parts)]
+        return self.concat(parts[::-1])
+
+    def front_half(self, x):
+        x = self.slice(x, self.ints(2), self.ints(-4), self.ints(1), self.ints(-1))
+        return self.node('Mul', [x, self.real(1 / 255, np.float32)])
 
     def share_biases(self):
         """simplify=False: tensors of equal value are one initialiser and Identity nodes."""
@@ -382,7 +425,7 @@ class Graph:
     def spread(self):
         """Scales the last convolutions: box logits of deviation 1.2 around the
         bias, class logits such that some anchors pass .25."""
-        maps = run(self.model({}), self.box + self.cls, noise(self.batch, self.height, self.width))
+        maps = run(self.model({}), self.box + self.cls, self.images(noise(self.batch, self.height, self.width)))
         convs = {n.output[0]: n for n in self.nodes if n.op_type == 'Conv'}
         for i, (name, values) in enumerate(zip(self.box + self.cls, maps)):
             weight, bias = convs[name].input[1:]
@@ -410,14 +453,16 @@ class Graph:
             nodes[-1] = renamed
         if shuffle:
             nodes = shuffled(nodes, inits, self.random)
+        _, _, last, whole = FRONTS[self.front]
         shape = ['batch', 3, 'height', 'width'] if self.dynamic else [self.batch, 3, self.height, self.width]
+        shape = [shape[i] for i in (0, 2, 3, 1)] if last else shape
         total = sum((self.height // s) * (self.width // s) for s in self.levels)
         result = [self.batch, 300, 6] if self.nms else [self.batch, 4 + self.classes, total]
         if self.dynamic:
             result = ['batch', 300, 6] if self.nms else ['batch', 4 + self.classes, 'anchors']
         graph = helper.make_graph(
             nodes, 'main_graph',
-            [helper.make_tensor_value_info('images', TensorProto.FLOAT, shape)],
+            [helper.make_tensor_value_info('images', TensorProto.UINT8 if whole else TensorProto.FLOAT, shape)],
             [helper.make_tensor_value_info(out, TensorProto.FLOAT, result)],
             [numpy_helper.from_array(a, n) for n, a in inits.items()])
         ir = {11: 6, 12: 7, 13: 7, 17: 8, 18: 8, 20: 9}[self.opset]
@@ -503,7 +548,7 @@ def micro(g, width=2, bottlenecks=1, depthwise=False, groups=1):
     g.head([p2, p3], [4, 8], '8', box_channels=width, class_channels=width, depthwise=depthwise)
 
 
-def run(model, names, grey):
+def run(model, names, images):
     """The named tensors, [batch][channels][height][width], float32."""
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
@@ -514,8 +559,7 @@ def run(model, names, grey):
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     session = ort.InferenceSession(extended.SerializeToString(), options, providers=['CPUExecutionProvider'])
-    images = (grey.astype(np.float32) / 255).transpose(0, 3, 1, 2)
-    return [np.asarray(a, np.float32) for a in session.run(names, {'images': np.ascontiguousarray(images)})]
+    return [np.asarray(a, np.float32) for a in session.run(names, {'images': images})]
 
 
 def as_float(model):
@@ -597,15 +641,13 @@ def short(name):
     return name
 
 
-def quantised(model, how, exclude, **options):
+def quantised(g, model, how, exclude, **options):
     """By onnxruntime's own quantisers."""
     from onnxruntime import quantization as q
 
     class Reader(q.CalibrationDataReader):
         def __init__(self):
-            _, _, height, width = (d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim)
-            grey = noise(3, height, width).astype(np.float32) / 255
-            self.images = iter([{'images': np.ascontiguousarray(i[None].transpose(0, 3, 1, 2))} for i in grey])
+            self.images = iter([{'images': g.images(i[None])} for i in noise(3, g.height, g.width)])
 
         def get_next(self):
             return next(self.images, None)
@@ -655,7 +697,7 @@ def last_concat(nodes):
 def check_output(g, model, reference):
     """That the file as a whole says what its maps say."""
     batch, height, width, _, maps = reference
-    out = run(model, ['output0'], noise(batch, height, width))[0]
+    out = run(model, ['output0'], g.images(noise(batch, height, width)))[0]
     rows = []
     for level, stride in enumerate(g.levels):
         box, cls = (m.astype(np.float64) for m in maps[2 * level:2 * level + 2])
@@ -695,6 +737,7 @@ def metadata(g, names, **change):
 ALPHABET = ['alpha', 'beta', 'gamma', 'delta']
 NAMES = {0: 'person', 1: "driver's cab", 2: 'Straße "A", {7: x}', 3: '\u8eca\\両'}
 # widths that are no multiple of 4 put channel views at odd places
+MICRO = dict(arch='micro', height=16, width=24, classes=2, reg_max=4)
 MICRO_QDQ = dict(arch='micro', height=16, width=24, classes=2, reg_max=4, net=dict(width=10, bottlenecks=2))
 READERS = {'OpTypesToExcludeOutputQuantization': ['Conv']}
 MODELS = {
@@ -743,6 +786,15 @@ MODELS = {
     'micro-qdq-relu': dict(MICRO_QDQ, quantise='u8', act='ReLU', options=dict(per_channel=True)),
     'micro-qdq-apart': dict(MICRO_QDQ, quantise='u8', apart=True),
     'micro-grouped': dict(arch='micro', height=16, width=24, classes=2, reg_max=4, net=dict(width=8, groups=2)),
+    # what is in front of the first convolution
+    'micro-front-div': dict(MICRO, front='div'),
+    'micro-front-last': dict(MICRO, front='last', dynamic=True),
+    'micro-front-bgr': dict(MICRO, front='bgr'),
+    'micro-front-norm': dict(MICRO, front='norm'),
+    'micro-front-split': dict(MICRO, front='split', opset=12),
+    'micro-front-half': dict(MICRO, front='half', half=True),
+    'micro-front-qdq': dict(MICRO_QDQ, front='div', quantise='u8', options=dict(per_channel=True)),
+    'micro-front-qdq-norm': dict(MICRO_QDQ, front='norm', quantise='s8', net=dict(width=4)),
 }
 
 
@@ -784,7 +836,7 @@ def build(name, spec, index):
         floats = [] if decode_too else [n.name for n in model.graph.node[first:]]
         if apart:
             floats += last_concat(list(model.graph.node[:first]))
-        model = quantised(model, quantise, floats, **options)
+        model = quantised(g, model, quantise, floats, **options)
         if apart:
             model = set_apart(model)
     kinds = ['float', 'int8'] if quantise else ['float']
@@ -792,11 +844,12 @@ def build(name, spec, index):
     for batch, height, width in [(g.batch, g.height, g.width)] + also:
         for kind in kinds:
             source = as_float(model) if kind == 'float' and (g.half or quantise) else model
-            maps = run(source, [m for pair in zip(g.box, g.cls) for m in pair], noise(batch, height, width))
+            maps = run(source, [m for pair in zip(g.box, g.cls) for m in pair],
+                       g.images(noise(batch, height, width)))
             references.append((batch, height, width, kind, [m.transpose(0, 2, 3, 1) for m in maps]))
     check_output(g, model, references[0])
     if g.half:
-        rough = run(model, g.cls, noise(references[0][0], g.height, g.width))
+        rough = run(model, g.cls, g.images(noise(references[0][0], g.height, g.width)))
         for a, b in zip(rough, references[0][4][1::2]):
             assert np.abs(a.transpose(0, 2, 3, 1) - b).max() < 2e-2 * np.abs(b).max(), name
     model_names = list(names.values()) if isinstance(names, dict) else list(names)
