@@ -56,6 +56,19 @@ refuse (const Search *search, const OnnxNode *node, const char *what, GError **e
   return FALSE;
 }
 
+/* Of an operator that is not ONNX's own. */
+static gboolean
+refuse_foreign (const OnnxNode *node, GError **error)
+{
+  const char *domain = node->proto->domain;
+
+  if (g_str_has_prefix (domain, "com.microsoft"))
+    return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT " is an operator of %.40s: ONNX Runtime has optimised "
+        "the file for itself; use the file that it was made of", ONNX_NODE_ARGS (node), domain);
+  return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT " is an operator of '%.40s', none of ONNX's own; "
+      ADVICE, ONNX_NODE_ARGS (node), domain);
+}
+
 /* Whether a node of the tail is a convolution of the body, behind something
  * that was not understood: the tail's own has one output, the mean of the box
  * distribution. */
@@ -708,6 +721,8 @@ find (Search *search, Head *head, GError **error)
   gsize maps = 0;
 
   mark_needed (search);
+  if (search->unknown != NULL && !search->unknown->standard)
+    return refuse_foreign (search->unknown, error);
   if (search->n_needed > MAX_TAIL)
     return refuse (search, NULL, "the model's head ends in more nodes than any YOLO's", error);
   if (search->unknown != NULL)

@@ -199,6 +199,36 @@ constant (Lowered *lowered, const OnnxNode *node, guint k, Tensor **tensor, GErr
   return *tensor != NULL;
 }
 
+/* The element type of a constant, 0 where that takes more than a look. */
+static gint32
+constant_type (const Lowered *lowered, guint id)
+{
+  const OnnxValue *value = onnx_value (lowered->file, id);
+  const Onnx__AttributeProto *attr;
+
+  if (value->initializer != NULL)
+    return value->initializer->data_type;
+  attr = value->producer != ONNX_NONE ? onnx_attr (onnx_node (lowered->file, value->producer), "value") : NULL;
+  return attr != NULL && attr->t != NULL ? attr->t->data_type : 0;
+}
+
+/* Whether two constants of a node may be of one type, as the standard wants. */
+static gboolean
+check_types (const Lowered *lowered, const OnnxNode *node, guint a, guint b, GError **error)
+{
+  gint32 x, y;
+
+  if (MAX (a, b) >= node->n_in || node->in[a] == ONNX_NONE || node->in[b] == ONNX_NONE)
+    return TRUE;
+  x = constant_type (lowered, node->in[a]);
+  y = constant_type (lowered, node->in[b]);
+  if (x == 0 || y == 0 || x == y)
+    return TRUE;
+  return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT " has inputs '%.80s' of type %s and '%.80s' of type %s, which "
+      "must be the same", ONNX_NODE_ARGS (node), onnx_value (lowered->file, node->in[a])->name, onnx_type_name (x),
+      onnx_value (lowered->file, node->in[b])->name, onnx_type_name (y));
+}
+
 /* Two numbers, or the default for both. */
 static gboolean
 attr_pair (const OnnxNode *node, const char *name, gint64 otherwise, gint64 min, gint64 max, guint *pair, GError **error)
@@ -236,6 +266,8 @@ attr_pads (const OnnxNode *node, const guint *kernel, const guint *stride, const
   gsize n;
   const gint64 *pads = onnx_attr_ints (node, "pads", &n);
 
+  if (pads != NULL && !onnx_attr_is (node, "auto_pad", "NOTSET", "NOTSET"))
+    return bad (node, "has both pads and auto_pad, which exclude each other", error);
   if (onnx_attr_is (node, "auto_pad", "SAME_UPPER", "NOTSET") || onnx_attr_is (node, "auto_pad", "SAME_LOWER", "NOTSET")) {
     for (int d = 0; d < 2; d++) {
       if (stride[d] != 1 || kernel[d] % 2 == 0)
@@ -244,9 +276,7 @@ attr_pads (const OnnxNode *node, const guint *kernel, const guint *stride, const
     }
     return TRUE;
   }
-  if (onnx_attr_is (node, "auto_pad", "VALID", "NOTSET"))
-    pads = NULL;
-  else if (!onnx_attr_is (node, "auto_pad", "NOTSET", "NOTSET"))
+  if (!onnx_attr_is (node, "auto_pad", "VALID", "NOTSET") && !onnx_attr_is (node, "auto_pad", "NOTSET", "NOTSET"))
     return refuse (node, "has an unknown auto_pad", error);
   if (pads != NULL && n != 4)
     return refuse (node, "does not work on two dimensions", error);
@@ -353,7 +383,8 @@ lower_conv (Lowered *lowered, const OnnxNode *node, GError **error)
     return FALSE;
   if (bias != NULL && (bias->is_int || bias->n != conv.out_channels))
     return bad (node, "its bias has the wrong type or length", error);
-  if (!take_numbers (lowered, node, weights->n + 2 * (gsize) conv.out_channels, error))
+  if ((bias != NULL && !check_types (lowered, node, 1, 2, error))
+      || !take_numbers (lowered, node, weights->n + 2 * (gsize) conv.out_channels, error))
     return FALSE;
 
   layer = add_layer (lowered, LAYER_CONV, node, 1, &in_layer);
@@ -435,8 +466,6 @@ lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
   guint in[2], silu;
   const Layer *a, *b;
 
-  if (node->n_in != 2)
-    return bad (node, "has the wrong number of inputs", error);
   if (!is_feature (lowered, node, 0) || !is_feature (lowered, node, 1))
     return lower_affine (lowered, node, is_feature (lowered, node, 0) ? 0 : 1, error);
 
@@ -479,7 +508,7 @@ lower_batch_norm (Lowered *lowered, const OnnxNode *node, GError **error)
   Tensor *parts[4];             /* scale, bias, mean, variance */
   Layer *layer;
 
-  if (node->n_in != 5 || onnx_attr_int (node, "training_mode", 0) != 0)
+  if (onnx_attr_int (node, "training_mode", 0) != 0)
     return refuse (node, "is in training mode", error);
   for (guint k = 0; k < 4; k++) {
     if (!constant (lowered, node, k + 1, &parts[k], error))
@@ -487,7 +516,8 @@ lower_batch_norm (Lowered *lowered, const OnnxNode *node, GError **error)
     if (parts[k] == NULL || parts[k]->is_int || parts[k]->n != channels)
       return bad (node, "its parameters have the wrong type or length", error);
   }
-  if (!take_numbers (lowered, node, 2 * (gsize) channels, error))
+  if (!check_types (lowered, node, 1, 2, error) || !check_types (lowered, node, 3, 4, error)
+      || !take_numbers (lowered, node, 2 * (gsize) channels, error))
     return FALSE;
   layer = add_layer (lowered, LAYER_AFFINE, node, 1, &in);
   layer->scale = g_new (float, channels);
@@ -682,15 +712,9 @@ lower_same (Lowered *lowered, const OnnxNode *node, GError **error)
 static gint32
 quantized_type (const Lowered *lowered, const OnnxNode *node)
 {
-  const OnnxValue *zero = node->n_in > 2 && node->in[2] != ONNX_NONE ? onnx_value (lowered->file, node->in[2]) : NULL;
-  const Onnx__AttributeProto *attr;
-
-  if (zero == NULL)
-    return (gint32) onnx_attr_int (node, "output_dtype", ONNX_UINT8);
-  if (zero->initializer != NULL)
-    return zero->initializer->data_type;
-  attr = zero->producer != ONNX_NONE ? onnx_attr (onnx_node (lowered->file, zero->producer), "value") : NULL;
-  return attr != NULL && attr->t != NULL ? attr->t->data_type : 0;
+  if (node->n_in > 2 && node->in[2] != ONNX_NONE)
+    return constant_type (lowered, node->in[2]);
+  return (gint32) onnx_attr_int (node, "output_dtype", ONNX_UINT8);
 }
 
 gboolean
@@ -851,22 +875,38 @@ axis_is_channels (const OnnxNode *node)
   return axis == 1 || axis == -3;
 }
 
-/* Operators of the network's body, by their first feature input. A node that
- * `applies` denies belongs to the tail. */
+/* Operators of the network's body, by their first feature input, with the
+ * numbers of inputs that the standard gives them in operator sets 11 and on. A
+ * node that `applies` denies belongs to the tail. */
 static const struct {
   const char *op;
     gboolean (*lower) (Lowered *lowered, const OnnxNode *node, GError **error);
     gboolean (*applies) (const OnnxNode *node);
+  guint min_in, max_in;
 } body[] = {
-  {"Add", lower_arithmetic, NULL}, {"BatchNormalization", lower_batch_norm, NULL}, {"Cast", lower_same, casts_to_float},
-  {"Concat", lower_concat, axis_is_channels}, {"Conv", lower_conv, NULL}, {"ConvInteger", lower_conv, NULL},
-  {"DequantizeLinear", lower_same, NULL}, {"Div", lower_arithmetic, NULL}, {"Dropout", lower_same, NULL},
-  {"DynamicQuantizeLinear", lower_dynamic_quantize, NULL}, {"Identity", lower_same, NULL},
-  {"MaxPool", lower_max_pool, NULL}, {"Mul", lower_arithmetic, NULL}, {"QuantizeLinear", lower_quantize, NULL},
-  {"Relu", lower_act, NULL}, {"Resize", lower_resize, NULL}, {"Shape", lower_shape, NULL},
-  {"Sigmoid", lower_act, NULL}, {"Slice", lower_slice, NULL}, {"Split", lower_split, axis_is_channels},
-  {"Sub", lower_arithmetic, NULL},
+  {"Add", lower_arithmetic, NULL, 2, 2}, {"BatchNormalization", lower_batch_norm, NULL, 5, 5},
+  {"Cast", lower_same, casts_to_float, 1, 1}, {"Concat", lower_concat, axis_is_channels, 1, G_MAXUINT},
+  {"Conv", lower_conv, NULL, 2, 3}, {"ConvInteger", lower_conv, NULL, 2, 4},
+  {"DequantizeLinear", lower_same, NULL, 2, 3}, {"Div", lower_arithmetic, NULL, 2, 2},
+  {"Dropout", lower_same, NULL, 1, 3}, {"DynamicQuantizeLinear", lower_dynamic_quantize, NULL, 1, 1},
+  {"Identity", lower_same, NULL, 1, 1}, {"MaxPool", lower_max_pool, NULL, 1, 1},
+  {"Mul", lower_arithmetic, NULL, 2, 2}, {"QuantizeLinear", lower_quantize, NULL, 2, 3},
+  {"Relu", lower_act, NULL, 1, 1}, {"Resize", lower_resize, NULL, 1, 4}, {"Shape", lower_shape, NULL, 1, 1},
+  {"Sigmoid", lower_act, NULL, 1, 1}, {"Slice", lower_slice, NULL, 3, 5},
+  {"Split", lower_split, axis_is_channels, 1, 2}, {"Sub", lower_arithmetic, NULL, 2, 2},
 };
+
+static gboolean
+check_inputs (const OnnxNode *node, guint min, guint max, GError **error)
+{
+  if (node->n_in >= min && node->n_in <= max)
+    return TRUE;
+  if (min == max)
+    return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT " has %u inputs, its operator takes %u",
+        ONNX_NODE_ARGS (node), node->n_in, min);
+  return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT " has %u inputs, its operator takes %u to %u",
+      ONNX_NODE_ARGS (node), node->n_in, min, max);
+}
 
 static void
 mark_tail (Lowered *lowered, const OnnxNode *node)
@@ -943,7 +983,7 @@ lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
       continue;
     if (!is_feature (lowered, node, 0) && body[i].lower != lower_arithmetic)
       break;
-    if (!body[i].lower (lowered, node, error))
+    if (!check_inputs (node, body[i].min_in, body[i].max_in, error) || !body[i].lower (lowered, node, error))
       return FALSE;
     /* a mask, statistics: nothing that is understood */
     for (guint k = 1; k < node->n_out; k++) {

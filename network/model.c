@@ -74,17 +74,24 @@ read_names (YoloModel *model, const OnnxFile *file)
 
 /* The size that the file was exported for. */
 static void
-read_size (YoloModel *model, const OnnxFile *file)
+exported_size (const OnnxFile *file, guint *height, guint *width)
 {
   const char *text = onnx_metadata (file, "imgsz");
+
+  if (text == NULL || !literal_size (text, height, width))
+    *height = *width = DEFAULT_SIZE;
+  if (file->input_dims[2] > 0 && file->input_dims[3] > 0) {
+    *height = (guint) file->input_dims[2];
+    *width = (guint) file->input_dims[3];
+  }
+}
+
+static void
+read_size (YoloModel *model, const OnnxFile *file)
+{
   guint height, width;
 
-  if (text == NULL || !literal_size (text, &height, &width))
-    height = width = DEFAULT_SIZE;
-  if (file->input_dims[2] > 0 && file->input_dims[3] > 0) {
-    height = (guint) file->input_dims[2];
-    width = (guint) file->input_dims[3];
-  }
+  exported_size (file, &height, &width);
   model->height = nearest_size (model, height);
   model->width = nearest_size (model, width);
 }
@@ -155,6 +162,37 @@ has_int8 (const Model *model)
   return FALSE;
 }
 
+/* Lowers the file at a size, and finds its head. */
+static Lowered *
+look_at (const OnnxFile *file, guint height, guint width, Head *head, GError **error)
+{
+  g_autoptr (Lowered) lowered = lower (file, height, width, error);
+
+  *head = (Head) { 0 };
+  if (lowered == NULL || !head_find (lowered, onnx_metadata (file, "task"), head, error))
+    return NULL;
+  return g_steal_pointer (&lowered);
+}
+
+/* A file that leaves its size open is one for any size; if it is not, somebody
+ * has taken its dimensions out, and it is one for the size it was exported for. */
+static Lowered *
+look_at_any (const OnnxFile *file, guint *height, guint *width, Head *head, GError **error)
+{
+  guint exported[2];
+  Lowered *lowered;
+
+  if (file->input_dims[2] > 0 && file->input_dims[3] > 0)
+    return look_at (file, *height, *width, head, error);
+  lowered = look_at (file, *height, *width, head, NULL);
+  if (lowered != NULL)
+    return lowered;
+  exported_size (file, &exported[0], &exported[1]);
+  *height = MIN (exported[0], MAX_SIZE);
+  *width = MIN (exported[1], MAX_SIZE);
+  return look_at (file, *height, *width, head, error);
+}
+
 /* Of the file, as sha256sum gives it, or of the file and those of its weights one
  * behind the other, in the order in which it names them. */
 static char *
@@ -177,21 +215,22 @@ load (const void *data, gsize size, const char *name, const char *folder, GError
   g_autoptr (OnnxFile) file = onnx_file_parse (data, size, folder, error);
   g_autoptr (Lowered) lowered = NULL;
   g_autoptr (YoloModel) public = NULL;
-  const char *task, *description;
+  const char *description;
   guint height, width;
   Model *model;
+  Head head;
 
   if (file == NULL || !probe_size (file, &height, &width, error))
     return NULL;
-  lowered = lower (file, height, width, error);
+  lowered = look_at_any (file, &height, &width, &head, error);
   if (lowered == NULL)
     return NULL;
 
   model = g_new0 (Model, 1);
   model->ref = 1;
   public = &model->public;
-  task = onnx_metadata (file, "task");
-  if (!head_find (lowered, task, &model->head, error) || !passes_run (lowered->layers, &model->head, error))
+  model->head = head;
+  if (!passes_run (lowered->layers, &model->head, error))
     return NULL;
   model->layers = g_steal_pointer (&lowered->layers);
 

@@ -251,17 +251,18 @@ tensor_copy (Tensor *to, gsize at, const Tensor *from, gsize start, gsize n)
 static Tensor *
 with_dims (TensorScope *scope, const Tensor *in, guint n_dims, const gint64 *dims, GError **error)
 {
-  Tensor *out = tensor_new (scope, in->is_int, n_dims, dims, error);
+  g_autoptr (Tensor) out = tensor_new (scope, in->is_int, n_dims, dims, error);
 
-  if (out != NULL && out->n != in->n) {
-    tensor_unref (out);
-    yolo_network_set_error (error, FORMAT, "node '%.100s': a reshape changes the number of elements",
-        scope->node != NULL ? scope->node->name : "");
+  if (out == NULL)
+    return NULL;
+  if (out->n != in->n) {
+    yolo_network_set_error (error, FORMAT, "node '%.100s': its shape has %" G_GSIZE_FORMAT " elements, its input %"
+        G_GSIZE_FORMAT "; is the file made for another size than its input or its metadata (imgsz) say?",
+        scope->node != NULL ? scope->node->name : "", out->n, in->n);
     return NULL;
   }
-  if (out != NULL)
-    tensor_copy (out, 0, in, 0, in->n);
-  return out;
+  tensor_copy (out, 0, in, 0, in->n);
+  return g_steal_pointer (&out);
 }
 
 /* Broadcast dims of two tensors. Source: ONNX, docs/Broadcasting.md. */
@@ -1127,7 +1128,8 @@ tensor_eval (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor
       continue;
     if (node->n_in < operators[i].min_in || node->n_in > operators[i].max_in
         || node->n_out < 1 || node->n_out > operators[i].max_out)
-      return bad (node, "has the wrong number of inputs or outputs", error);
+      return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT " has %u inputs and %u outputs, which its operator does "
+          "not take", ONNX_NODE_ARGS (node), node->n_in, node->n_out);
     for (guint k = 0; k < node->n_in; k++) {
       /* behind the required ones only operators that look for NULL have more */
       if (in[k] == NULL && (k < operators[i].min_in || operators[i].max_in == G_MAXUINT))

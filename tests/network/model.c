@@ -182,6 +182,29 @@ test_imgsz (void)
   }
 }
 
+/* A file whose dimensions somebody took out is one of the size in its metadata. */
+static void
+test_shapeless (void)
+{
+  for (guint whole = 0; whole < 2; whole++) {
+    Onnx__ModelProto *proto = edit_open ("micro.onnx");
+    Onnx__TypeProto__Tensor *type = proto->graph->input[0]->type->tensor_type;
+    g_autoptr (GError) error = NULL;
+    g_autoptr (YoloModel) model = NULL;
+
+    for (gsize d = 0; d < type->shape->n_dim; d++)
+      type->shape->dim[d]->dim_value = 0;
+    if (whole) {
+      protobuf_c_message_free_unpacked (&type->shape->base, NULL);
+      type->shape = NULL;
+    }
+    model = edit_load (proto, &error);
+    g_assert_no_error (error);
+    g_assert_cmpuint (model->height, ==, 16);
+    g_assert_cmpuint (model->width, ==, 24);
+  }
+}
+
 static void
 test_reference (void)
 {
@@ -201,6 +224,7 @@ main (int argc, char **argv)
   g_test_add_func ("/network/model/metadata", test_metadata);
   g_test_add_func ("/network/model/imgsz", test_imgsz);
   g_test_add_func ("/network/model/reference", test_reference);
+  g_test_add_func ("/network/model/shapeless", test_shapeless);
   for (guint i = 0; i < G_N_ELEMENTS (detect); i++) {
     g_autofree char *path = g_strconcat ("/network/model/", detect[i].file, NULL);
     g_test_add_data_func (path, GUINT_TO_POINTER (i), test_detect);

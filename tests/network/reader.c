@@ -483,6 +483,86 @@ third_map (Onnx__ModelProto *proto)
   edit_string (&node->input[0], edit_node (proto, "Conv", 4)->output[0]);
 }
 
+/* One input more than the operator takes. */
+static void
+surplus_input (Onnx__NodeProto *node)
+{
+  node->input = realloc (node->input, (node->n_input + 1) * sizeof (char *));
+  node->input[node->n_input++] = strdup ("0.conv.bias");
+}
+
+static void
+surplus_conv (Onnx__ModelProto *proto)
+{
+  surplus_input (edit_node (proto, "Conv", 0));
+}
+
+static void
+surplus_sigmoid (Onnx__ModelProto *proto)
+{
+  surplus_input (edit_node (proto, "Sigmoid", 0));
+}
+
+static void
+surplus_pool (Onnx__ModelProto *proto)
+{
+  surplus_input (edit_node (proto, "MaxPool", 0));
+}
+
+static void
+surplus_mul (Onnx__ModelProto *proto)
+{
+  surplus_input (edit_node (proto, "Mul", 0));
+}
+
+static void
+surplus_softmax (Onnx__ModelProto *proto)
+{
+  surplus_input (edit_node (proto, "Softmax", 0));
+}
+
+static void
+no_weights (Onnx__ModelProto *proto)
+{
+  Onnx__NodeProto *node = edit_node (proto, "Conv", 0);
+
+  while (node->n_input > 1)
+    free (node->input[--node->n_input]);
+}
+
+static void
+half_bias (Onnx__ModelProto *proto)
+{
+  Onnx__TensorProto *bias = edit_initializer (proto, "0.conv.bias");
+
+  bias->data_type = 10;
+  bias->raw_data.len /= 2;
+}
+
+static void
+pads_and_auto_pad (Onnx__ModelProto *proto)
+{
+  Onnx__AttributeProto *attribute = edit_attribute (edit_node (proto, "Conv", 0), "dilations");
+
+  edit_string (&attribute->name, "auto_pad");
+  attribute->type = 3;
+  attribute->has_s = TRUE;
+  attribute->s.data = (guint8 *) strdup ("SAME_UPPER");
+  attribute->s.len = 10;
+  free (attribute->ints);
+  attribute->ints = NULL;
+  attribute->n_ints = 0;
+}
+
+static void
+microsoft_op (Onnx__ModelProto *proto)
+{
+  Onnx__NodeProto *node = edit_node (proto, "Conv", 1);
+
+  node->domain = strdup ("com.microsoft");
+  edit_string (&node->op_type, "FusedConv");
+}
+
 static const struct {
   const char *name;
   EditFunc edit;
@@ -526,6 +606,15 @@ static const struct {
   {"other-output", other_output, UNSUPPORTED, {"no detect head"}},
   {"unknown-op", unknown_op, UNSUPPORTED, {"'s2' (Tanh)", "detect", "export"}},
   {"own-domain", own_domain, UNSUPPORTED, {"'s2' (Sigmoid)"}},
+  {"surplus-conv", surplus_conv, FORMAT, {"'c1' (Conv)", "4 inputs", "2 to 3"}},
+  {"surplus-sigmoid", surplus_sigmoid, FORMAT, {"'s2' (Sigmoid)", "2 inputs"}},
+  {"surplus-pool", surplus_pool, FORMAT, {"(MaxPool)", "2 inputs"}},
+  {"surplus-mul", surplus_mul, FORMAT, {"(Mul)", "3 inputs"}},
+  {"surplus-softmax", surplus_softmax, FORMAT, {"(Softmax)", "2 inputs"}},
+  {"no-weights", no_weights, FORMAT, {"'c1' (Conv)", "1 inputs"}},
+  {"half-bias", half_bias, FORMAT, {"'c1' (Conv)", "float32", "float16"}},
+  {"pads-and-auto-pad", pads_and_auto_pad, FORMAT, {"'c1' (Conv)", "auto_pad"}},
+  {"microsoft-op", microsoft_op, UNSUPPORTED, {"(FusedConv)", "ONNX Runtime"}},
   {"uneven-pads", uneven_pads, UNSUPPORTED, {"'c1' (Conv)", "pads"}},
   {"negative-stride", negative_stride, FORMAT, {"'c1' (Conv)", "strides of -1"}},
   {"huge-dilation", huge_dilation, FORMAT, {"'c1' (Conv)", "dilations"}},
