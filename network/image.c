@@ -13,6 +13,8 @@
 #define PIXELS (HEIGHT * WIDTH)
 #define LARGEST 255.f
 
+#define MAX_IMAGES 16           /* made of the input; each is looked for in all layers */
+
 static gboolean
 refuse (const OnnxNode *node, const char *what, GError **error)
 {
@@ -386,12 +388,17 @@ make_conv (Layer *layer, const Affine *affine)
 gboolean
 image_fold (GArray *layers, GError **error)
 {
+  guint n = 0;
+
   for (guint i = 1; i < layers->len; i++) {
     Layer *layer = layer_at (layers, i);
     Affine affine;
 
     if (layer->uses == 0 || layer->type != LAYER_IMAGE)
       continue;
+    if (++n > MAX_IMAGES)
+      return yolo_network_fail (error, UNSUPPORTED, "node '%.100s' makes something else of the input once more, which no "
+          "YOLO does %d times", layer->name, MAX_IMAGES);
     if (!affine_of (layer, &affine, error))
       return FALSE;
     if (can_fold (layers, i, &affine))
