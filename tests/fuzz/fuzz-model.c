@@ -5,10 +5,13 @@
  * get past the wire format: it changes numbers, swaps names, drops and
  * repeats nodes. */
 
+#define _GNU_SOURCE             /* memmem() */
+
 #include "network/model.h"
 #include "network/plan.h"
 #include "network/onnx.pb-c.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

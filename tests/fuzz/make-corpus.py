@@ -182,9 +182,9 @@ def many(data):
     first = next(f[2] for f in nodes(data)[0] if f[0] == RESULT)
     yield 'colliding-nodes', change(data, graph, add(NODE, [node(b'Relu', name, first) for name in names]))
     for op in (b'Relu', b'Identity', b'Sigmoid', b'MaxPool'):
-        yield 'chain-' + op.decode(), chain(op, 3000)
+        yield 'chain-' + op.decode(), chain(op, 500)
     for op in (b'Mul', b'QuantizeLinear', b'Add'):
-        yield 'chain-' + op.decode(), chain(op, 3000, b'odd', b'even')
+        yield 'chain-' + op.decode(), chain(op, 500, b'odd', b'even')
 
 
 def outside(data):

@@ -21,4 +21,4 @@ limits="-rss_limit_mb=512 -malloc_limit_mb=128 -timeout=20 -verbosity=0 -print_f
 "$fuzzer" $limits -artifact_prefix="$folder/found/" -runs=0 "$folder/first" "$source/tests/fuzz/regressions"
 # shellcheck disable=SC2086
 "$fuzzer" $limits -artifact_prefix="$folder/found/" -max_total_time="$seconds" -seed="${SEED:-1}" \
-  -max_len=250000 "$folder/new" "$folder/first" "$source/tests/fuzz/regressions"
+  -max_len=100000 "$folder/new" "$folder/first" "$source/tests/fuzz/regressions"
