@@ -544,7 +544,9 @@ test_negotiation (void)
     { "cpu", "video/x-raw(memory:NVMM),format=NV12", FALSE },
     { "cuda", "video/x-raw(memory:GLMemory),format=RGBA", FALSE },
     { "cuda", "video/x-raw(memory:DMABuf),format=NV12", FALSE },
-    { "cuda", "video/x-raw(memory:CUDAMemory),format=Y42B", FALSE },
+    { "cuda", "video/x-raw(memory:CUDAMemory),format=Y42B", TRUE },
+    { "cuda", "video/x-raw(memory:CUDAMemory),format=I422_10LE", FALSE },
+    { "cuda", "video/x-raw,format=I422_10LE", TRUE },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
