@@ -289,19 +289,29 @@ test_no_meta (void)
   run_clear (&run);
 }
 
-/* All formats that both GStreamer's uploader and the element take. */
+/* All formats that both GStreamer's uploader and the element take, and one whose
+ * rows are unpacked into what is uploaded, of a frame that lies on its side too. */
 static void
 test_formats (void)
 {
-  static const gchar *const formats[] = { "NV12", "I420", "P010_10LE", "RGBA", "BGRA", "RGBx", "BGRx" };
+  static const gchar upload[] = "cudaupload ! " CUDA_CAPS;
+  static const struct {
+    const gchar *format, *upload, *orientation;
+  } rows[] = {
+    { "NV12", upload, "identity" }, { "I420", upload, "identity" }, { "P010_10LE", upload, "identity" },
+    { "RGBA", upload, "identity" }, { "BGRA", upload, "identity" }, { "RGBx", upload, "identity" },
+    { "BGRx", upload, "identity" }, { "I420_10LE", upload, "90r" }, { "Y444", upload, "identity" },
+    { "I422_10LE", "identity", "identity" }, { "v210", "identity", "90l" },
+  };
   g_autofree gchar *model = data_path (MODEL);
 
-  for (guint i = 0; i < G_N_ELEMENTS (formats); i++) {
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
     Run cpu = run_pipeline ("videotestsrc num-buffers=1 ! video/x-raw,format=%s,width=90,height=66 ! yoloinfer device=cpu "
-        "precision=fp32 confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink name=sink", formats[i], model);
-    Run run = run_pipeline ("videotestsrc num-buffers=1 ! video/x-raw,format=%s,width=90,height=66 ! cudaupload ! " CUDA_CAPS " ! yoloinfer "
-        "device=cuda precision=fp32 confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink name=sink",
-        formats[i], model);
+        "precision=fp32 confidence-threshold=.3 iou-threshold=1 orientation=%s model-file=%s ! fakesink name=sink",
+        rows[i].format, rows[i].orientation, model);
+    Run run = run_pipeline ("videotestsrc num-buffers=1 ! video/x-raw,format=%s,width=90,height=66 ! %s ! yoloinfer "
+        "device=cuda precision=fp32 confidence-threshold=.3 iou-threshold=1 orientation=%s model-file=%s ! fakesink name=sink",
+        rows[i].format, rows[i].upload, rows[i].orientation, model);
 
     g_assert_cmpuint (compare_runs (&cpu, &run, .3, .999, 1e-4), >, 2);
     run_clear (&cpu);
