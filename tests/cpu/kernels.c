@@ -125,8 +125,9 @@ run_kernel (const YoloConvKernel *kernel, const char *set, const Case *t, Random
   scratch = guarded_new (MAX (kernel->scratch (c, &m.in.t), 1) * yolo_pool_threads (pool));
   kernel->pack (c, packed.data);
   kernel->run (pool, c, packed.data, &m.in.t, &m.residual.t, &m.out.t, t->n, (char *) scratch.data);
-  /* Winograd's transforms amplify rounding: about 20 times at F(4x4, 3x3) */
-  check (t, &m, weights, dots && t->in_type == YOLO_F32 ? 2e-2 : strstr (kernel->name, "winograd") ? 3e-5 : 4e-6, what);
+  /* Winograd's transforms amplify rounding: about 20 times at F(4x4, 3x3), half as
+   * much again on a CPU that rounds between a product and its sum */
+  check (t, &m, weights, dots && t->in_type == YOLO_F32 ? 2e-2 : strstr (kernel->name, "winograd") ? 5e-5 : 4e-6, what);
   guarded_free (&packed);
   guarded_free (&scratch);
   maps_free (&m);
