@@ -1,5 +1,10 @@
-"""What the pipeline tests share: TAP, programs to run, pictures to run them on."""
+"""What the pipeline tests share: TAP, programs to run, pictures to run them on.
 
+No process outlives its case. What a test starts stays in its process group,
+which meson ends at a timeout; of what a case leaves behind, this process becomes
+the parent (Linux: PR_SET_CHILD_SUBREAPER), and ends it."""
+
+import ctypes
 import json
 import os
 import select
@@ -7,10 +12,16 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 BUILD = os.environ.get('YOLO_BUILD', os.path.join(TOP, 'build'))
+
+
+# Seconds for what should take one or two: a machine may be slow, and busy.
+PATIENCE = 600
+PR_SET_CHILD_SUBREAPER = 36
 
 
 class Skip(Exception):
@@ -19,12 +30,23 @@ class Skip(Exception):
 
 def run_cases(cases):
     """Runs functions that raise on failure, and leaves the process."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        failed = run_all(cases)
+    finally:
+        end_children()
+    sys.exit(failed)
+
+
+def run_all(cases):
     print(f'1..{len(cases)}')
     failed = False
     for number, case in enumerate(cases, 1):
         name = getattr(case, 'title', None) or case.__name__.replace('_', ' ')
         try:
             case()
+            check_children()
             print(f'ok {number} - {name}')
         except Skip as why:
             print(f'ok {number} - {name} # SKIP {why}')
@@ -33,8 +55,43 @@ def run_cases(cases):
             print(f'not ok {number} - {name}')
             for line in traceback.format_exc().splitlines():
                 print('# ' + line)
+            end_children()
         sys.stdout.flush()
-    sys.exit(failed)
+    return failed
+
+
+def children():
+    """{pid: name} of this process's children that have not ended."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open(f'/proc/{pid}/stat', encoding='utf-8', errors='replace') as file:
+                name, rest = file.read().split('(', 1)[1].rsplit(')', 1)
+        except OSError:         # it ended meanwhile
+            continue
+        state, parent = rest.split()[:2]
+        if int(parent) == os.getpid() and state != 'Z':
+            found[int(pid)] = name
+    return found
+
+
+def check_children():
+    wait_until(lambda: not children(), 10, lambda: f'left behind: {", ".join(children().values())}')
+
+
+def end_children():
+    """Those of a child that is killed become ours, and are next."""
+    while left := children():
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(.01)
+
+
+def wait_until(condition, seconds=PATIENCE, otherwise=lambda: 'nothing happens'):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f'{otherwise()} after {seconds} s'
+        time.sleep(.1)
 
 
 def fetch(name):
@@ -53,8 +110,9 @@ def folder():
     return folder.made.name
 
 
-def shell(command, timeout=120, **variables):
-    """Runs a line of shell in folder(); its output and exit status."""
+def shell(command, timeout=PATIENCE, **variables):
+    """Runs a line of shell in folder(); its output and exit status. What does not
+    end in time is ended with its case."""
     return subprocess.run(['bash', '-c', command], cwd=folder(), timeout=timeout, text=True,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, check=False,
@@ -107,7 +165,7 @@ class Camera:
         self.process = subprocess.Popen(
             [os.path.join(BUILD, 'tests/pipelines/rtsp-server'), launch],
             stdout=subprocess.PIPE, text=True)
-        assert select.select([self.process.stdout], [], [], 30)[0], 'the RTSP server does not start'
+        assert select.select([self.process.stdout], [], [], PATIENCE)[0], 'the RTSP server does not start'
         self.url = self.process.stdout.readline().strip()
 
     def __enter__(self):

@@ -6,10 +6,10 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tap import BUILD, CUT, TOP, clip, count_frames, fetch, folder, read_lines, run_cases, shell
+from tap import (BUILD, CUT, PATIENCE, TOP, clip, count_frames, fetch, folder, read_lines, run_cases, shell,
+                 wait_until)
 
 DEMO = os.path.join(BUILD, 'pipelines/demo')
 
@@ -22,12 +22,12 @@ def start(model, video, output):
 
 def wait_for_frames(output):
     """Until some frames have been written down."""
-    path = os.path.join(folder(), output, 'detections.jsonl')
-    for _ in range(600):
-        if os.path.exists(path) and os.path.getsize(path) > 4000:
-            return
-        time.sleep(0.1)
-    raise AssertionError(f'{path} does not grow')
+    wait_for_size(os.path.join(folder(), output, 'detections.jsonl'), 4000)
+
+
+def wait_for_size(path, size):
+    wait_until(lambda: os.path.exists(path) and os.path.getsize(path) > size,
+               otherwise=lambda: f'{path} does not grow')
 
 
 def check_output(output, ended_early):
@@ -50,7 +50,7 @@ def check_output(output, ended_early):
 
 def a_clip_to_its_end():
     process = start(fetch('model'), clip(), 'whole')
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     assert check_output('whole', False) == count_frames(clip())
     assert 'summary.txt' in output, output
@@ -81,7 +81,7 @@ def end_with(number, output):
     try:
         wait_for_frames(output)
         process.send_signal(number)
-        errors = process.communicate(timeout=60)[1]
+        errors = process.communicate(timeout=PATIENCE)[1]
     finally:
         process.kill()
     assert process.returncode == 0, errors
@@ -96,10 +96,7 @@ def a_killed_demo_leaves_a_playable_video():
     process = start(fetch('model'), fetch('vtest'), 'killed')
     try:
         movie = os.path.join(folder(), 'killed', 'annotated.mp4')
-        for _ in range(600):  # until some fragments of a second each are written
-            if os.path.exists(movie) and os.path.getsize(movie) > 200000:
-                break
-            time.sleep(0.1)
+        wait_for_size(movie, 200000)    # some fragments of a second each
     finally:
         process.kill()
         process.communicate()
@@ -109,7 +106,7 @@ def a_killed_demo_leaves_a_playable_video():
 def expect_error(words, model, video, output='failed'):
     process = start(model, video, output)
     try:
-        errors = process.communicate(timeout=90)[1]
+        errors = process.communicate(timeout=PATIENCE)[1]
     finally:
         process.kill()
     assert process.returncode == 1, (process.returncode, errors)

@@ -7,7 +7,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tap import BUILD, Camera, fetch, run_cases
+from tap import BUILD, PATIENCE, Camera, fetch, run_cases
 
 import gi
 gi.require_version('Gst', '1.0')
@@ -49,7 +49,7 @@ class Viewer:
         return self.bus.timed_pop_filtered(int(seconds * Gst.SECOND),
                                            Gst.MessageType.ERROR | Gst.MessageType.EOS)
 
-    def wait_for_frames(self, more, seconds=60):
+    def wait_for_frames(self, more, seconds=PATIENCE):
         target = self.frames + more
         end = time.monotonic() + seconds
         while self.frames < target:
@@ -76,8 +76,8 @@ def dead_camera_is_reported(protocols):
     with Camera() as camera, Viewer(camera.url, protocols) as viewer:
         viewer.wait_for_frames(5)
         camera.die()
-        message = viewer.end(30)
-        assert message is not None, 'nothing said within 30 s'
+        message = viewer.end(PATIENCE)
+        assert message is not None, f'nothing said within {PATIENCE} s'
         print(f'# {message.type.first_value_nick}: '
               + (message.parse_error()[0].message if message.type == Gst.MessageType.ERROR else ''))
 
@@ -94,7 +94,7 @@ def a_camera_that_is_not_there_is_an_error():
     camera = Camera()
     camera.die()
     with Viewer(camera.url, 'tcp') as viewer:
-        message = viewer.end(30)
+        message = viewer.end(PATIENCE)
         assert message is not None and message.type == Gst.MessageType.ERROR, message
         assert viewer.frames == 0
 
@@ -105,7 +105,7 @@ def the_other_camera_goes_on():
         dying.wait_for_frames(5)
         living.wait_for_frames(5)
         first.die()
-        assert dying.end(30) is not None, 'the dead camera was not reported'
+        assert dying.end(PATIENCE) is not None, 'the dead camera was not reported'
         living.wait_for_frames(10)
         dying.pipeline.set_state(Gst.State.NULL)
         objects = living.objects
@@ -117,7 +117,7 @@ def a_camera_comes_back():
     with Camera() as camera, Viewer(camera.url, 'tcp') as viewer:
         viewer.wait_for_frames(5)
         camera.die()
-        assert viewer.end(30) is not None
+        assert viewer.end(PATIENCE) is not None
     with Camera() as camera, Viewer(camera.url, 'tcp') as viewer:
         viewer.wait_for_frames(5)
 
