@@ -1,7 +1,11 @@
 #!/bin/sh
-# Installs what is missing, builds into build/, runs every test; then builds
-# with AddressSanitizer and UBSan into build-asan/ and runs the unit tests
-# there. The last line is "N passed, N failed[, N skipped]".
+# run.sh [--all] [--no-sanitizers]: installs what is missing, builds into build/,
+# runs the tests; then builds with AddressSanitizer and UBSan into build-asan/ and
+# runs the unit tests there. The last line is "N passed, N failed[, N skipped]".
+#
+# What is slow by nature is shared out: each capability and each check of the
+# stand-in driver runs with the programs that it is for. --all has each program
+# run with each of them (the suite "all"), and compiles for every GPU.
 #
 # The second leg leaves out the suites "source" (checks of text), "long", "gpusim"
 # (the stand-in driver's own tests: it is never built with a sanitizer), and
@@ -11,6 +15,21 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/scripts/packages.sh
+
+usage () {
+  echo "usage: tests/run.sh [--all] [--no-sanitizers]" >&2
+  exit 2
+}
+
+all=
+sanitizers=yes
+for word; do
+  case $word in
+    --all) all=yes ;;
+    --no-sanitizers) sanitizers= ;;
+    *) usage ;;
+  esac
+done
 
 fail () {
   echo "$*" >&2
@@ -37,11 +56,15 @@ configure () {
   }
 }
 
-# PTX of every capability, for the driver that runs it on the CPU.
-ptx="-Dcuda-ptx=75,80,90,100,120"
+# The driver that runs kernels on the CPU reads PTX. Machine code is compiled for
+# one capability here; with --all for those of meson_options.txt, by name since meson
+# remembers what it was given before.
+cuda="-Dcuda-archs=87"
+[ -z "$all" ] || cuda="-Dcuda-archs=75,80,86,87,89,90,100,110,120,121"
+cuda="$cuda -Dcuda-ptx=75,80,90,120"
 # On a machine with a card they run on that.
 if nvidia-smi -L >/dev/null 2>&1; then
-  ptx="$ptx -Dcuda-tests=card"
+  cuda="-Dcuda-tests=card -Dcuda-archs=75,80,86,87,89,90,100,110,120,121"
 fi
 
 # build FOLDER: quiet unless it fails or warns.
@@ -59,22 +82,40 @@ if [ -x tests/scripts/fetch.sh ]; then
     || echo "The demo's model or pictures could not be fetched; tests that need them are skipped." >&2
 fi
 
+shared_out='--no-suite all'
+[ -z "$all" ] || shared_out=
+
 logs=
 # test_in FOLDER OPTION...: runs its tests and adds its log to those to count.
 test_in () {
   log=$1/meson-logs/testlog.json
   rm -f "$log"
-  meson test -C "$@" --no-rebuild --print-errorlogs || [ -f "$log" ] || fail "meson ran no test in $1"
+  # shellcheck disable=SC2086 # an option, or none
+  meson test -C "$@" $shared_out --no-rebuild --print-errorlogs || [ -f "$log" ] || fail "meson ran no test in $1"
   if [ -f "$log" ]; then
     logs="$logs $log"
   fi
 }
 
+# Whatever the tests start carries this, and must be gone when they are.
+YOLO_TEST_RUN=$$-$(date +%s)
+export YOLO_TEST_RUN
+
+# Ends with the total of the logs, to which it adds what is still running.
+finish () {
+  python3 tests/scripts/left-behind.py "$YOLO_TEST_RUN" >build/meson-logs/left-behind.json
+  # shellcheck disable=SC2086 # a list
+  exec python3 tests/scripts/count.py $logs build/meson-logs/left-behind.json
+}
+
 echo "== build"
-if ! { configure build $ptx && build build; }; then
+# shellcheck disable=SC2086 # a list
+if ! { configure build $cuda && build build; }; then
   fail "the build failed"
 fi
-test_in build
+# A machine may be slow, or busy with something else.
+test_in build -t 4
+[ -n "$sanitizers" ] || finish
 
 echo "== AddressSanitizer and UBSan"
 sanitize="-Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false -Dcuda-archs= -Dcuda-ptx=80"
@@ -92,7 +133,5 @@ if [ -d build-asan/tests/gpusim ]; then
   LD_LIBRARY_PATH="$PWD/build-asan/tests/gpusim" GST_REGISTRY="$PWD/build-asan/tests/gpusim/gst-registry.bin" \
     gst-inspect-1.0 fakesink >/dev/null
 fi
-test_in build-asan -t 4 --no-suite source --no-suite long --no-suite pipelines --no-suite gpusim
-
-# shellcheck disable=SC2086 # a list
-exec python3 tests/scripts/count.py $logs
+test_in build-asan -t 10 --no-suite source --no-suite long --no-suite pipelines --no-suite gpusim
+finish
