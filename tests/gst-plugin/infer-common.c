@@ -93,7 +93,7 @@ infer_free (GstElement *element)
 GstMessage *
 pop_message (GstElement *element, GstMessageType type)
 {
-  GstMessage *message = gst_bus_timed_pop_filtered (element_bus (element), 10 * GST_SECOND, type);
+  GstMessage *message = gst_bus_timed_pop_filtered (element_bus (element), 100 * GST_SECOND, type);
 
   g_assert_nonnull (message);
   return message;

@@ -188,7 +188,7 @@ test_states (void)
       g_assert_cmpint (gst_element_set_state (pipeline, steps[k].state), !=,
           GST_STATE_CHANGE_FAILURE);
       if (steps[k].wait)
-        g_assert_cmpint (gst_element_get_state (pipeline, NULL, NULL, 20 * GST_SECOND), ==,
+        g_assert_cmpint (gst_element_get_state (pipeline, NULL, NULL, 100 * GST_SECOND), ==,
             GST_STATE_CHANGE_SUCCESS);
       else
         g_usleep (500 * (i % 10));
@@ -214,7 +214,7 @@ test_seek (void)
     /* one that does not flush waits for the sink, and a paused sink for ever */
     const gboolean flush = !playing || i % 3 != 2;
 
-    g_assert_cmpint (gst_element_get_state (pipeline, NULL, NULL, 10 * GST_SECOND), ==,
+    g_assert_cmpint (gst_element_get_state (pipeline, NULL, NULL, 100 * GST_SECOND), ==,
         GST_STATE_CHANGE_SUCCESS);
     g_assert_true (gst_element_seek_simple (pipeline, GST_FORMAT_TIME,
             flush ? GST_SEEK_FLAG_FLUSH : GST_SEEK_FLAG_NONE, i * GST_SECOND));
@@ -225,7 +225,7 @@ test_seek (void)
     g_usleep (1000 * (i % 12));
   }
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  gst_element_get_state (pipeline, NULL, NULL, 10 * GST_SECOND);
+  gst_element_get_state (pipeline, NULL, NULL, 100 * GST_SECOND);
   g_assert_cmpuint (stat_of (pipeline, "y", "frames"), >, 0);
   stop (pipeline);
 }
