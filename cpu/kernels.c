@@ -1,5 +1,7 @@
 #include "cpu/kernels.h"
 
+#include <string.h>
+
 #if defined (YOLO_X86_VARIANTS)
 # include <cpuid.h>
 #elif defined (YOLO_ARM_VARIANTS)
@@ -38,6 +40,35 @@ has_avx_vnni (void)
   return __get_cpuid_count (7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
 }
 #endif
+
+/* Leaves out what is better than the set that YOLO_CPU_ISA names, so that tests and
+ * measurements run as on a CPU that has no more. Returns how many sets are left. */
+static guint
+keep_from (YoloKernels *sets, guint n)
+{
+  const char *name = g_getenv ("YOLO_CPU_ISA");
+  guint first = 0;
+
+  if (name == NULL)
+    return n;
+  while (first < n && !g_str_equal (sets[first].name, name))
+    first++;
+  if (first == n) {
+    g_autoptr (GString) names = g_string_new (NULL);
+    for (guint i = 0; i < n; i++)
+      g_string_append_printf (names, "%s'%s'", i > 0 ? ", " : "", sets[i].name);
+    g_warning ("YOLO_CPU_ISA '%s' is no instruction set that this CPU runs: use one of %s", name, names->str);
+    return n;
+  }
+  memmove (sets, sets + first, (n - first) * sizeof *sets);
+  for (guint i = 0; i < n - first && first > 0; i++) {
+    gboolean v4 = g_str_has_prefix (sets[i].name, "x86-64-v4");
+    sets[i].bf16 &= v4;
+    sets[i].amx &= v4;
+    sets[i].amx_int8 &= v4;
+  }
+  return n - first;
+}
 
 const YoloKernels *
 yolo_cpu_kernels (guint i)
@@ -97,6 +128,7 @@ yolo_cpu_kernels (guint i)
     }
 #endif
     sets[n++] = baseline;
+    n = keep_from (sets, n);
     g_once_init_leave (&once, 1);
   }
   return i < n ? &sets[i] : NULL;
