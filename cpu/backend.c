@@ -232,8 +232,11 @@ choose (const CpuNet *net, const Step *s, YoloDType type)
   const YoloKernels *k = net->kernels;
   const YoloConv *conv = s->op->conv;
 
+  if (conv->int8 && k->amx_int8 && yolo_dnnl_has_int8 (conv, &s->in, &s->out))
+    return NULL;
   if (conv->int8)
-    return k->amx_int8 && yolo_dnnl_has_int8 (conv, &s->in, &s->out) ? NULL : k->direct_int8;
+    return k->winograd_int8 && conv->in_channels >= 16 && k->winograd_int8->supports (conv) ? k->winograd_int8
+        : k->direct_int8;
   if (type == YOLO_BF16 && k->amx)
     return NULL;
   if (k->winograd->supports (conv) && conv->in_channels >= 16)

@@ -3,17 +3,8 @@
  * rows at a time, into scratch that stays in the second-level cache. */
 
 #include "cpu/conv.h"
-#include "cpu/epilogue.h"
-#include "cpu/gemm.h"
+#include "cpu/finish.h"
 
-/* Of what is multiplied. */
-#if defined (YOLO_INT8)
-# define TYPE YOLO_U8
-#elif defined (__AVX512BF16__)
-# define TYPE YOLO_BF16
-#else
-# define TYPE YOLO_F32
-#endif
 #define IN_ELEMENTS (ELEMENT != ELEMENT_S16)    /* an input of TYPE has them as they are multiplied */
 
 #define MAX_TAPS 49u
@@ -273,102 +264,6 @@ tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, guint rows, guint vectors)
 #undef BODY
 }
 
-/* Where a tile's sums go: pixels side by side, some lanes of them. */
-typedef struct {
-#ifdef YOLO_INT8
-  YoloVec multiplier, bias;
-#endif
-  const YoloInt8Conv *rounds;   /* NULL: nothing in between */
-  YoloLanes plus, to;           /* residual, output */
-  const char *plus_at;          /* NULL: none */
-  char *to_at;
-  gsize plus_pixel, to_pixel;   /* bytes */
-} Finish;
-
-static ALWAYS_INLINE YoloVec
-whole_sum (const Finish *f, YoloVec acc)
-{
-#ifdef YOLO_INT8
-  return __builtin_convertvector ((YoloIntVec) acc, YoloVec) * f->multiplier + f->bias;
-#else
-  return acc;
-#endif
-}
-
-static ALWAYS_INLINE void
-finish_rows (Finish f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, const YoloActivation act)
-{
-  for (guint m = 0; m < rows; m++) {
-    finish_lanes (whole_sum (&f, acc[m][v]), act, f.rounds, &f.plus, f.plus_at, &f.to, f.to_at);
-    f.to_at += f.to_pixel;
-    if (f.plus_at)
-      f.plus_at += f.plus_pixel;
-  }
-}
-
-#ifdef YOLO_INT8
-/* What nearly all layers are, SiLU of bytes as bytes: all in steps of the output. */
-static ALWAYS_INLINE void
-finish_bytes (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, const gboolean plus)
-{
-  const YoloVec multiplier = f->multiplier * f->to.scale, bias = f->bias * f->to.scale, zero = f->to.zero;
-  const YoloVec slope = -1.44269504f * f->to.step, plus_scale = f->plus.scale * f->to.scale, plus_zero = f->plus.zero;
-  const char *plus_at = f->plus_at;
-  char *to_at = f->to_at;
-
-  for (guint m = 0; m < rows; m++) {
-    YoloVec x = __builtin_convertvector ((YoloIntVec) acc[m][v], YoloVec) * multiplier + bias;
-
-    x = vec_silu_rough (x, slope);
-    if (plus) {
-      x += (vec_load_u8 (plus_at) - plus_zero) * plus_scale;
-      plus_at += f->plus_pixel;
-    }
-    vec_store_u8 (to_at, vec_min (vec_max (x, -zero), 255 - zero), zero);
-    to_at += f->to_pixel;
-  }
-}
-
-static void
-finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, YoloActivation act)
-{
-  gboolean whole = f->to.lanes == YOLO_LANES && act == YOLO_ACT_SILU && f->to.t->scale && !f->rounds;
-
-  if (whole && !f->plus_at)
-    finish_bytes (f, acc, v, rows, FALSE);
-  else if (whole && f->plus.t->scale)
-    finish_bytes (f, acc, v, rows, TRUE);
-  else
-    finish_rows (*f, acc, v, rows, act);
-}
-#else
-/* What nearly all layers are: the compiler then knows types and all, and keeps
- * what does not change in registers. */
-static void
-finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, YoloActivation act)
-{
-  YoloTensor to = *f->to.t, plus = *f->plus.t;
-  gboolean whole = f->to.lanes == YOLO_LANES && act == YOLO_ACT_SILU && to.dtype == TYPE;
-  Finish known = *f;
-
-  if (!whole || (f->plus_at && plus.dtype != TYPE)) {
-    finish_rows (known, acc, v, rows, act);
-    return;
-  }
-  to.dtype = plus.dtype = TYPE;
-  known.to.t = &to;
-  known.plus.t = &plus;
-  known.to.lanes = known.plus.lanes = YOLO_LANES;
-  known.rounds = NULL;
-  if (f->plus_at) {
-    finish_rows (known, acc, v, rows, YOLO_ACT_SILU);
-  } else {
-    known.plus_at = NULL;
-    finish_rows (known, acc, v, rows, YOLO_ACT_SILU);
-  }
-}
-#endif
-
 /* `count` pixels that lie side by side in the output, the rows of A `row` bytes apart. */
 static void
 line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint count,
@@ -380,16 +275,11 @@ line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint c
   Finish f[2];
 
   for (guint v = 0; v < vectors; v++) {
-    guint c = c0 + v * YOLO_LANES, lanes = conv->out_channels - c;
-    f[v] = (Finish) {
-#ifdef YOLO_INT8
-      .multiplier = vec_load (h.multiplier + c), .bias = vec_load (h.bias + c),
-      .rounds = conv->int8->sum.scale + conv->int8->sigmoid.scale + conv->int8->act.scale != 0 ? conv->int8 : NULL,
-#endif
-      .plus = lanes_of (residual_tensor, c, lanes, FALSE), .to = lanes_of (out_tensor, c, lanes, TRUE),
-      .plus_at = residual ? residual + c * residual_size : NULL, .to_at = out + c * out_size,
-      .plus_pixel = residual_tensor->pixel, .to_pixel = out_tensor->pixel,
-    };
+    guint c = c0 + v * YOLO_LANES;
+
+    f[v] = finish_of (conv, h.multiplier, h.bias, c, residual_tensor, out_tensor);
+    f[v].plus_at = residual ? residual + c * residual_size : NULL;
+    f[v].to_at = out + c * out_size;
   }
   s->panel = h.panels + panel * panel_size (conv);
   s->start = TYPE == YOLO_U8 ? (const void *) (h.start + c0) : h.bias + c0;

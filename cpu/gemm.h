@@ -91,18 +91,19 @@ multiply_add (YoloVec sum, const char *x, YoloVec w, const YoloElement element)
       return (YoloVec) vdotq_lane_s32 ((int32x4_t) sum, (int8x16_t) w,
           veor_s8 (vcreate_s8 ((guint32) i), vdup_n_s8 (-BYTE_BIAS)), 0);
 #endif
-    case ELEMENT_S16: {
+    case ELEMENT_S16: {           /* sums may run over, as winograd.c has them do */
 #if defined (__AVX512BW__)
-      return (YoloVec) ((YoloIntVec) sum + (YoloIntVec) _mm512_madd_epi16 (_mm512_set1_epi32 (i), (__m512i) w));
+      return (YoloVec) ((YoloUintVec) sum + (YoloUintVec) _mm512_madd_epi16 (_mm512_set1_epi32 (i), (__m512i) w));
 #elif defined (__AVX2__)
-      return (YoloVec) ((YoloIntVec) sum + (YoloIntVec) _mm256_madd_epi16 (_mm256_set1_epi32 (i), (__m256i) w));
+      return (YoloVec) ((YoloUintVec) sum + (YoloUintVec) _mm256_madd_epi16 (_mm256_set1_epi32 (i), (__m256i) w));
 #elif defined (__SSE2__)
-      return (YoloVec) ((YoloIntVec) sum + (YoloIntVec) _mm_madd_epi16 (_mm_set1_epi32 (i), (__m128i) w));
+      return (YoloVec) ((YoloUintVec) sum + (YoloUintVec) _mm_madd_epi16 (_mm_set1_epi32 (i), (__m128i) w));
 #else
       YoloIntVec pair = (YoloIntVec) w;
       /* the first of a pair is the lower half on every machine that pairs were packed on */
       YoloIntVec first = (pair << 16) >> 16, second = pair >> 16;
-      return (YoloVec) ((YoloIntVec) sum + first * (gint32) (gint16) i + second * (i >> 16));
+      return (YoloVec) ((YoloUintVec) sum + (YoloUintVec) (first * (gint32) (gint16) i)
+          + (YoloUintVec) (second * (i >> 16)));
 #endif
     }
     default:

@@ -11,7 +11,8 @@
 
 #define DECLARE(isa) \
   extern const YoloOps yolo_ops_##isa; \
-  extern const YoloConvKernel yolo_direct_##isa, yolo_winograd_##isa, yolo_direct_int8_##isa;
+  extern const YoloConvKernel yolo_direct_##isa, yolo_winograd_##isa, yolo_direct_int8_##isa, \
+      yolo_winograd_int8_##isa;
 DECLARE (baseline)
 #ifdef YOLO_X86_VARIANTS
 DECLARE (v3)
@@ -79,7 +80,7 @@ yolo_cpu_kernels (guint i)
 
   if (g_once_init_enter (&once)) {
     YoloKernels baseline = { "baseline", FALSE, FALSE, FALSE, &yolo_ops_baseline, &yolo_direct_baseline,
-      &yolo_winograd_baseline, NULL, &yolo_direct_int8_baseline };
+      &yolo_winograd_baseline, NULL, &yolo_direct_int8_baseline, &yolo_winograd_int8_baseline };
 
 #ifdef YOLO_X86_VARIANTS
     __builtin_cpu_init ();
@@ -93,21 +94,24 @@ yolo_cpu_kernels (guint i)
     gboolean as_amx = g_getenv ("YOLO_CPU_AS_AMX") != NULL;
     gboolean amx = (v4 && has_amx (22)) || (as_amx && bf16), amx_int8 = (v4 && has_amx (25)) || (as_amx && vnni);
     YoloKernels with_v4 = { "x86-64-v4", bf16, amx, amx_int8, &yolo_ops_v4, &yolo_direct_v4,
-      bf16 ? &yolo_winograd_v4_bf16 : &yolo_winograd_v4, bf16 ? &yolo_direct_v4_bf16 : NULL, &yolo_direct_int8_v4 };
+      bf16 ? &yolo_winograd_v4_bf16 : &yolo_winograd_v4, bf16 ? &yolo_direct_v4_bf16 : NULL, &yolo_direct_int8_v4,
+      &yolo_winograd_int8_v4 };
     YoloKernels with_v3 = { "x86-64-v3", bf16, amx, amx_int8, &yolo_ops_v3, &yolo_direct_v3, &yolo_winograd_v3, NULL,
-      &yolo_direct_int8_v3 };
+      &yolo_direct_int8_v3, &yolo_winograd_int8_v3 };
 
     if (vnni) {
       sets[n] = with_v4;
       sets[n].name = "x86-64-v4, VNNI";
-      sets[n++].direct_int8 = &yolo_direct_int8_v4_vnni;
+      sets[n].direct_int8 = &yolo_direct_int8_v4_vnni;
+      sets[n++].winograd_int8 = NULL;
     }
     if (v4)
       sets[n++] = with_v4;
     if (v3 && has_avx_vnni ()) {
       sets[n] = with_v3;
       sets[n].name = "x86-64-v3, VNNI";
-      sets[n++].direct_int8 = &yolo_direct_int8_v3_vnni;
+      sets[n].direct_int8 = &yolo_direct_int8_v3_vnni;
+      sets[n++].winograd_int8 = NULL;
     }
     if (v3)
       sets[n++] = with_v3;
@@ -119,12 +123,14 @@ yolo_cpu_kernels (guint i)
     if (getauxval (AT_HWCAP2) & HWCAP2_I8MM) {
       sets[n] = baseline;
       sets[n].name = "Armv8, i8mm";
-      sets[n++].direct_int8 = &yolo_direct_int8_i8mm;
+      sets[n].direct_int8 = &yolo_direct_int8_i8mm;
+      sets[n++].winograd_int8 = NULL;
     }
     if (getauxval (AT_HWCAP) & HWCAP_ASIMDDP) {
       sets[n] = baseline;
       sets[n].name = "Armv8, dotprod";
-      sets[n++].direct_int8 = &yolo_direct_int8_dotprod;
+      sets[n].direct_int8 = &yolo_direct_int8_dotprod;
+      sets[n++].winograd_int8 = NULL;
     }
 #endif
     sets[n++] = baseline;

@@ -31,6 +31,7 @@ typedef struct {
   const YoloConvKernel *direct, *winograd;
   const YoloConvKernel *direct_bf16;    /* multiplies in bf16, or NULL */
   const YoloConvKernel *direct_int8;
+  const YoloConvKernel *winograd_int8;  /* the same numbers to the last bit; NULL where direct_int8 is faster */
 } YoloKernels;
 
 /* The @i-th set that this CPU can run, best first; NULL behind the last. */

@@ -84,6 +84,8 @@ vec_max (YoloVec a, YoloVec b)
 {
 #ifdef __AVX512F__
   return (YoloVec) _mm512_max_ps ((__m512) b, (__m512) a);
+#elif defined (__AVX__)
+  return (YoloVec) _mm256_max_ps ((__m256) b, (__m256) a);
 #else
   return vec_select (a < b, b, a);
 #endif
@@ -94,6 +96,8 @@ vec_min (YoloVec a, YoloVec b)
 {
 #ifdef __AVX512F__
   return (YoloVec) _mm512_min_ps ((__m512) b, (__m512) a);
+#elif defined (__AVX__)
+  return (YoloVec) _mm256_min_ps ((__m256) b, (__m256) a);
 #else
   return vec_select (a > b, b, a);
 #endif

@@ -3,25 +3,67 @@
  * Neural Networks", arXiv:1509.09308. A tile of 4x4 outputs comes of 6x6
  * inputs: both are transformed, and between them lie 36 matrix products over
  * the channels. A block of tiles runs through all three steps while it is in
- * the second-level cache. */
+ * the second-level cache.
+ *
+ * With YOLO_INT8 all of it is whole numbers and the sums are exactly those of the
+ * definition. Bytes become int16 by the transform, 17340 at most. The rows of the
+ * weights' transform are multiplied by 4, 6, 6, 24, 24 and 1, which makes them whole:
+ * 49 * 128 is the largest. The way back multiplies by what is missing to 24, twice, so
+ * that it ends at 576 times the sum, modulo 2^32: a sum may run over on its way. The
+ * inverse of 9, modulo 2^32, makes 64 times the sum of that, and a shift the sum, if
+ * it has 26 bits; supports() takes no layer that could have more. */
 
 #include "cpu/conv.h"
-#include "cpu/epilogue.h"
-#include "cpu/gemm.h"
+#include "cpu/finish.h"
 
 #define POINTS 36u
 #define CACHE (576u << 10)      /* bytes of a block's transformed inputs and sums */
 
+#ifdef YOLO_INT8
+typedef gint16 Input;           /* transformed; two are an element of the products */
+typedef gint16 InputVec __attribute__ ((vector_size (YOLO_LANES * 4)));
+typedef guint8 InputBytes __attribute__ ((vector_size (YOLO_LANES * 2)));
+typedef YoloUintVec SumVec;
+# define PRODUCT ELEMENT_S16
+# define MOST_SUM (1u << 25)    /* exclusive */
+# define INVERSE_OF_9 954437177u /* modulo 2^32 */
+#else
+typedef float Input;
+typedef YoloVec InputVec, SumVec;
+# define PRODUCT ELEMENT_F32
+#endif
+#define VECTOR_CHANNELS (sizeof (InputVec) / sizeof (Input))
+#define ELEMENT_CHANNELS (sizeof (float) / sizeof (Input))
+
+/* Input channels, filled up to whole vectors. */
 static guint
 channels_in (const YoloConv *conv)
 {
-  return (conv->in_channels + YOLO_LANES - 1) / YOLO_LANES * YOLO_LANES;
+  return (conv->in_channels + VECTOR_CHANNELS - 1) / VECTOR_CHANNELS * VECTOR_CHANNELS;
 }
 
 static gsize
 panel_size (const YoloConv *conv)
 {
-  return (gsize) POINTS * channels_in (conv) * YOLO_PANEL * 4;
+  return (gsize) POINTS * channels_in (conv) * YOLO_PANEL * sizeof (Input);
+}
+
+/* Whether no channel's sum can have more bits than the way back leaves. */
+static gboolean
+sums_fit (G_GNUC_UNUSED const YoloConv *conv)
+{
+#ifdef YOLO_INT8
+  gsize each = 9 * (gsize) conv->in_channels;
+
+  for (guint o = 0; o < conv->out_channels; o++) {
+    guint64 most = 0;
+    for (gsize k = 0; k < each; k++)
+      most += 255 * (guint64) ABS (conv->int8->weights[o * each + k]);
+    if (most >= MOST_SUM)
+      return FALSE;
+  }
+#endif
+  return TRUE;
 }
 
 static gboolean
@@ -30,23 +72,66 @@ supports (const YoloConv *conv)
   for (guint i = 0; i < 2; i++)
     if (conv->kernel[i] != 3 || conv->stride[i] != 1 || conv->pad[i] != 1 || conv->dilation[i] != 1)
       return FALSE;
-  return conv->groups == 1;
+  return conv->groups == 1 && sums_fit (conv);
+}
+
+/* What lies before the panels: for all output channels bias and, of int8, multiplier
+ * and what the sums begin with; then a pixel of padding. */
+typedef struct {
+  float *bias;                  /* [panels][YOLO_PANEL] */
+#ifdef YOLO_INT8
+  float *multiplier;
+  gint32 *start;
+  gint16 *padding;              /* [channels_in] */
+#endif
+  char *panels;
+} Header;
+
+static gsize
+header_size (const YoloConv *conv)
+{
+  gsize columns = gemm_panels (conv) * YOLO_PANEL * 4;
+#ifdef YOLO_INT8
+  return 3 * columns + channels_in (conv) * sizeof (gint16);
+#else
+  return columns;
+#endif
+}
+
+static Header
+header_of (const YoloConv *conv, const void *packed)
+{
+  return (Header) {
+    .bias = (float *) packed,
+#ifdef YOLO_INT8
+    .multiplier = (float *) packed + gemm_panels (conv) * YOLO_PANEL,
+    .start = (gint32 *) packed + 2 * gemm_panels (conv) * YOLO_PANEL,
+    .padding = (gint16 *) ((gint32 *) packed + 3 * gemm_panels (conv) * YOLO_PANEL),
+#endif
+    .panels = (char *) packed + header_size (conv),
+  };
 }
 
 static gsize
 packed_size (const YoloConv *conv)
 {
-  return gemm_panels (conv) * (panel_size (conv) + YOLO_PANEL * 4);
+  return header_size (conv) + gemm_panels (conv) * panel_size (conv);
 }
 
-/* G g G' of one 3x3 kernel. */
+/* G g G' of one 3x3 kernel, in int8 times whole numbers. */
 static void
-transform_weights (const float *g, float u[POINTS])
+transform_weights (const YoloConv *conv, gsize kernel, Input u[POINTS])
 {
+#ifdef YOLO_INT8
+  static const gint G[6][3] = { { 1, 0, 0 }, { -1, -1, -1 }, { -1, 1, -1 }, { 1, 2, 4 }, { 1, -2, 4 }, { 0, 0, 1 } };
+  const gint8 *g = conv->int8->weights + kernel * 9;
+#else
   static const double G[6][3] = {
     { 1 / 4., 0, 0 }, { -1 / 6., -1 / 6., -1 / 6. }, { -1 / 6., 1 / 6., -1 / 6. },
     { 1 / 24., 1 / 12., 1 / 6. }, { 1 / 24., -1 / 12., 1 / 6. }, { 0, 0, 1 }
   };
+  const float *g = conv->weights + kernel * 9;
+#endif
 
   for (guint i = 0; i < 6; i++)
     for (guint j = 0; j < 6; j++) {
@@ -54,37 +139,64 @@ transform_weights (const float *g, float u[POINTS])
       for (guint a = 0; a < 3; a++)
         for (guint b = 0; b < 3; b++)
           sum += G[i][a] * g[a * 3 + b] * G[j][b];
-      u[i * 6 + j] = (float) sum;
+      u[i * 6 + j] = (Input) sum;
     }
 }
 
-/* [panel] biases, then [panel][point][input channel][vectors * lanes]. */
+static void
+pack_header (const YoloConv *conv, Header h)
+{
+  memcpy (h.bias, conv->bias, conv->out_channels * 4);
+#ifdef YOLO_INT8
+  memcpy (h.multiplier, conv->int8->multiplier, conv->out_channels * 4);
+  for (guint o = 0; o < conv->out_channels; o++)
+    h.start[o] = -conv->int8->offset[o];
+  for (guint i = 0; i < conv->in_channels; i++)
+    h.padding[i] = (gint16) conv->int8->zero[i];
+#endif
+}
+
+/* The header, then [panel][point][input element][vectors * lanes]. */
 static void
 pack (const YoloConv *conv, void *packed)
 {
-  guint panels = gemm_panels (conv), depth = channels_in (conv);
+  gsize depth = channels_in (conv) / ELEMENT_CHANNELS;
+  Header h = header_of (conv, packed);
 
   memset (packed, 0, packed_size (conv));
-  memcpy (packed, conv->bias, conv->out_channels * 4);
+  pack_header (conv, h);
   for (guint c = 0; c < conv->out_channels; c++) {
     guint p = c / YOLO_PANEL, columns = gemm_panel_vectors (conv, p * YOLO_PANEL) * YOLO_LANES;
-    float *panel = (float *) ((char *) packed + panels * YOLO_PANEL * 4 + p * panel_size (conv));
+    Input *panel = (Input *) (h.panels + p * panel_size (conv));
 
     for (guint i = 0; i < conv->in_channels; i++) {
-      float u[POINTS];
-      transform_weights (conv->weights + ((gsize) c * conv->in_channels + i) * 9, u);
+      Input u[POINTS];
+      transform_weights (conv, (gsize) c * conv->in_channels + i, u);
       for (guint q = 0; q < POINTS; q++)
-        panel[((gsize) q * depth + i) * columns + c % YOLO_PANEL] = u[q];
+        panel[((q * depth + i / ELEMENT_CHANNELS) * columns + c % YOLO_PANEL) * ELEMENT_CHANNELS
+            + i % ELEMENT_CHANNELS] = u[q];
     }
   }
+}
+
+/* Bytes of a tile. */
+static gsize
+tile_size (const YoloConv *conv)
+{
+  return POINTS * (sizeof (Input) * channels_in (conv) + sizeof (float) * YOLO_PANEL);
+}
+
+static guint
+most_tiles (const YoloConv *conv)
+{
+  return MAX (CACHE / tile_size (conv), YOLO_ROWS);
 }
 
 /* Tiles of a block: what fits the cache, shared out evenly over the threads. */
 static guint
 block_tiles (const YoloConv *conv, guint tiles, guint n, guint threads)
 {
-  guint most = MAX (CACHE / (POINTS * 4 * (channels_in (conv) + YOLO_PANEL)), YOLO_ROWS);
-  guint blocks = (tiles + most - 1) / most;
+  guint most = most_tiles (conv), blocks = (tiles + most - 1) / most;
 
   if (n % threads)
     blocks = (blocks + threads - 1) / threads * threads;
@@ -94,15 +206,14 @@ block_tiles (const YoloConv *conv, guint tiles, guint n, guint threads)
 static gsize
 scratch (const YoloConv *conv, G_GNUC_UNUSED const YoloTensor *in)
 {
-  guint most = MAX (CACHE / (POINTS * 4 * (channels_in (conv) + YOLO_PANEL)), YOLO_ROWS);
-  return (gsize) most * POINTS * 4 * (channels_in (conv) + YOLO_PANEL);
+  return most_tiles (conv) * tile_size (conv);
 }
 
 /* B' d of six vectors, stride apart. */
 static ALWAYS_INLINE void
-transform6 (const YoloVec d[6], YoloVec *t, const guint stride)
+transform6 (const InputVec d[6], InputVec *t, const guint stride)
 {
-  YoloVec a = d[4] - 4 * d[2], b = d[3] - 4 * d[1], c = d[4] - d[2], e = 2 * (d[3] - d[1]);
+  InputVec a = d[4] - 4 * d[2], b = d[3] - 4 * d[1], c = d[4] - d[2], e = 2 * (d[3] - d[1]);
 
   t[0] = 4 * d[0] - 5 * d[2] + d[4];
   t[stride] = a + b;
@@ -112,67 +223,124 @@ transform6 (const YoloVec d[6], YoloVec *t, const guint stride)
   t[5 * stride] = 4 * d[1] - 5 * d[3] + d[5];
 }
 
-/* A' m of six vectors. */
+/* A' m of six vectors, in int8 24 times that. */
 static ALWAYS_INLINE void
-transform4 (const YoloVec m[6], YoloVec *t, const guint stride)
+transform4 (const SumVec m[6], SumVec *t, const guint stride)
 {
-  YoloVec a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], d = m[3] - m[4];
+  SumVec a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], d = m[3] - m[4];
 
+#ifdef YOLO_INT8
+  t[0] = 2 * m[0] + 4 * (m[0] + a) + c;
+  t[stride] = 4 * b + 2 * d;
+  t[2 * stride] = 4 * (a + c);
+  t[3 * stride] = 4 * (b + 2 * (d + m[5])) + 16 * m[5];
+#else
   t[0] = m[0] + a + c;
   t[stride] = b + 2 * d;
   t[2 * stride] = a + 4 * c;
   t[3 * stride] = b + 8 * d + m[5];
+#endif
 }
 
-/* The transformed inputs of a tile, all channels: point q at to + q * step floats. */
+/* Some channels of a pixel, those of @lanes, as they are transformed. */
+static ALWAYS_INLINE InputVec
+load_input (const YoloLanes *lanes, const char *p)
+{
+#ifdef YOLO_INT8
+  InputBytes bytes = { 0 };
+
+  if (lanes->lanes == VECTOR_CHANNELS)
+    memcpy (&bytes, p, VECTOR_CHANNELS);
+  else
+    memcpy (&bytes, p, lanes->lanes);
+  return __builtin_convertvector (bytes, InputVec);
+#else
+  return load_lanes (lanes, p);
+#endif
+}
+
+/* The transformed inputs of a tile, all channels: point q at to + q * step. */
 static void
-input_tile (const YoloTensor *in, guint image, gint y0, gint x0, guint depth, float *to, gsize step)
+input_tile (const YoloTensor *in, const Header *h, guint image, gint y0, gint x0, guint depth, Input *to, gsize step)
 {
   gsize size = yolo_dtype_size (in->dtype);
   gboolean inside = y0 >= 0 && x0 >= 0 && y0 + 6 <= (gint) in->height && x0 + 6 <= (gint) in->width;
 
-  for (guint c = 0; c < depth; c += YOLO_LANES) {
-    YoloLanes l = lanes_of (in, c, in->channels - MIN (c, in->channels), FALSE);
-    YoloVec d[6], t[POINTS], v[6];
+  for (guint c = 0; c < depth; c += VECTOR_CHANNELS) {
+    guint channels = in->channels - MIN (c, in->channels);
+    InputVec d[6], t[POINTS], v[6], padding = { 0 };
+#ifdef YOLO_INT8
+    YoloLanes l = { .lanes = MIN (channels, VECTOR_CHANNELS) };
+
+    memcpy (&padding, h->padding + c, sizeof padding);
+#else
+    YoloLanes l = lanes_of (in, c, channels, FALSE);
+#endif
 
     for (gint x = 0; x < 6; x++) {
       for (gint y = 0; y < 6; y++)
         d[y] = inside || (y0 + y >= 0 && x0 + x >= 0 && y0 + y < (gint) in->height && x0 + x < (gint) in->width)
-            ? load_lanes (&l, yolo_tensor_at (in, image, y0 + y, x0 + x) + c * size) : vec_set (0);
+            ? load_input (&l, yolo_tensor_at (in, image, y0 + y, x0 + x) + c * size) : padding;
       transform6 (d, t + x, 6);
     }
     for (guint y = 0; y < 6; y++) {
       transform6 (t + y * 6, v, 1);
       for (guint x = 0; x < 6; x++)
-        vec_store (to + (y * 6 + x) * step + c, v[x]);
+        memcpy (to + (y * 6 + x) * step + c, &v[x], sizeof v[x]);
     }
   }
 }
 
+/* Where the outputs of one panel go. */
+typedef struct {
+  const YoloConv *conv;
+  const YoloTensor *residual, *out;
+  guint c0, vectors;
+  Finish finish[2];
+} Output;
+
+/* What the way back ends at, as finish.h takes it. */
+static ALWAYS_INLINE YoloVec
+sum_of (SumVec o, const void *start)
+{
+#ifdef YOLO_INT8
+  return (YoloVec) (((YoloIntVec) (o * INVERSE_OF_9) >> 6) + (YoloIntVec) vec_load (start));
+#else
+  return o + vec_load (start);
+#endif
+}
+
 /* The 4x4 outputs of a tile, the channels of one panel. */
 static void
-output_tile (const YoloConv *conv, const float *bias, guint c0, guint vectors, const float *from, gsize step,
-    const YoloTensor *residual, const YoloTensor *out, guint image, guint y0, guint x0)
+output_tile (const Output *output, const Header *h, const float *from, gsize step, guint image, guint y0, guint x0)
 {
+  const YoloTensor *out = output->out, *residual = output->residual;
   gsize out_size = yolo_dtype_size (out->dtype), residual_size = yolo_dtype_size (residual->dtype);
   guint height = MIN (4, out->height - y0), width = MIN (4, out->width - x0);
 
-  for (guint v = 0; v < vectors; v++) {
-    guint c = c0 + v * YOLO_LANES, lanes = MIN (conv->out_channels - c, YOLO_LANES);
-    YoloLanes to = lanes_of (out, c, lanes, TRUE), plus = lanes_of (residual, c, lanes, FALSE);
-    YoloVec b = vec_load (bias + c), m[6], t[24], o[4];
+  for (guint v = 0; v < output->vectors; v++) {
+    guint c = output->c0 + v * YOLO_LANES;
+    Finish f = output->finish[v];
+    SumVec m[6], t[24], o[4];
 
     for (guint x = 0; x < 6; x++) {
       for (guint y = 0; y < 6; y++)
-        m[y] = vec_load (from + (y * 6 + x) * step + v * YOLO_LANES);
+        m[y] = (SumVec) vec_load (from + (y * 6 + x) * step + v * YOLO_LANES);
       transform4 (m, t + x, 6);
     }
     for (guint y = 0; y < height; y++) {
+      YoloVec acc[YOLO_ROWS][2];
+
       transform4 (t + y * 6, o, 1);
-      for (guint x = 0; x < width; x++)
-        finish_lanes (o[x] + b, conv->act, NULL, &plus,
-            residual->data ? yolo_tensor_at (residual, image, y0 + y, x0 + x) + c * residual_size : NULL,
-            &to, yolo_tensor_at (out, image, y0 + y, x0 + x) + c * out_size);
+      for (guint x = 0; x < 4; x++)
+#ifdef YOLO_INT8
+        acc[x][v] = sum_of (o[x], h->start + c);
+#else
+        acc[x][v] = sum_of (o[x], h->bias + c);
+#endif
+      f.plus_at = residual->data ? yolo_tensor_at (residual, image, y0 + y, x0) + c * residual_size : NULL;
+      f.to_at = yolo_tensor_at (out, image, y0 + y, x0) + c * out_size;
+      finish (&f, acc, v, width, output->conv->act);
     }
   }
 }
@@ -180,14 +348,14 @@ output_tile (const YoloConv *conv, const float *bias, guint c0, guint vectors, c
 static void
 tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, guint rows, guint vectors)
 {
-#define BODY(m, v) gemm_tile (acc, s, m, v, ELEMENT_F32)
+#define BODY(m, v) gemm_tile (acc, s, m, v, PRODUCT)
   GEMM_DISPATCH (BODY, rows, vectors);
 #undef BODY
 }
 
-/* sums[tiles][columns] of one point = inputs[tiles][depth] x panel[depth][columns]. */
+/* sums[tiles][columns] of one point = inputs[tiles][depth] x panel[elements][columns]. */
 static void
-multiply (const float *inputs, guint depth, const char *panel, guint vectors, float *sums, guint tiles)
+multiply (const Input *inputs, guint depth, guint elements, const char *panel, guint vectors, float *sums, guint tiles)
 {
   static const gsize taps[1] = { 0 };
   static const YoloVec zero[2];
@@ -195,7 +363,7 @@ multiply (const float *inputs, guint depth, const char *panel, guint vectors, fl
 
   for (guint m = 0; m < tiles; m += step) {
     guint rows = MIN (step, tiles - m);
-    YoloSum s = { (const char *) (inputs + (gsize) m * depth), depth * 4, taps, 1, depth, panel, zero };
+    YoloSum s = { (const char *) (inputs + (gsize) m * depth), depth * sizeof (Input), taps, 1, elements, panel, zero };
     YoloVec acc[YOLO_ROWS][2];
 
     tile (acc, &s, rows, vectors);
@@ -216,29 +384,48 @@ typedef struct {
   char *memory;
 } Run;
 
+static Output
+output_of (const Run *r, const Header *h, guint panel)
+{
+  guint c0 = panel * YOLO_PANEL;
+  Output output = {
+    .conv = r->conv, .residual = r->residual, .out = r->out, .c0 = c0, .vectors = gemm_panel_vectors (r->conv, c0),
+  };
+
+  for (guint v = 0; v < output.vectors; v++)
+#ifdef YOLO_INT8
+    output.finish[v] = finish_of (r->conv, h->multiplier, h->bias, c0 + v * YOLO_LANES, r->residual, r->out);
+#else
+    output.finish[v] = finish_of (r->conv, NULL, h->bias, c0 + v * YOLO_LANES, r->residual, r->out);
+#endif
+  return output;
+}
+
 static void
 run_block (gpointer data, guint index, guint thread)
 {
   const Run *r = data;
   const YoloConv *conv = r->conv;
   guint image = index / r->blocks, first = index % r->blocks * r->block, count = MIN (r->block, r->tiles - first);
-  guint depth = channels_in (conv), panels = gemm_panels (conv);
-  float *inputs = (float *) (r->memory + thread * r->scratch), *sums = inputs + (gsize) POINTS * r->block * depth;
+  guint depth = channels_in (conv), elements = (conv->in_channels + ELEMENT_CHANNELS - 1) / ELEMENT_CHANNELS;
+  Input *inputs = (Input *) (r->memory + thread * r->scratch);
+  float *sums = (float *) (inputs + (gsize) POINTS * r->block * depth);
+  Header h = header_of (conv, r->packed);
 
   for (guint t = 0; t < count; t++)
-    input_tile (r->in, image, (gint) ((first + t) / r->across * 4) - 1, (gint) ((first + t) % r->across * 4) - 1,
+    input_tile (r->in, &h, image, (gint) ((first + t) / r->across * 4) - 1, (gint) ((first + t) % r->across * 4) - 1,
         depth, inputs + (gsize) t * depth, (gsize) r->block * depth);
-  for (guint p = 0; p < panels; p++) {
-    guint c0 = p * YOLO_PANEL, vectors = gemm_panel_vectors (conv, c0);
-    const char *panel = r->packed + panels * YOLO_PANEL * 4 + p * panel_size (conv);
+  for (guint p = 0; p < gemm_panels (conv); p++) {
+    Output output = output_of (r, &h, p);
+    const char *panel = h.panels + p * panel_size (conv);
+    gsize point = depth * sizeof (Input) * output.vectors * YOLO_LANES;
 
     for (guint q = 0; q < POINTS; q++)
-      multiply (inputs + (gsize) q * r->block * depth, depth, panel + (gsize) q * depth * vectors * YOLO_LANES * 4,
-          vectors, sums + (gsize) q * r->block * YOLO_PANEL, count);
+      multiply (inputs + (gsize) q * r->block * depth, depth, elements, panel + q * point, output.vectors,
+          sums + (gsize) q * r->block * YOLO_PANEL, count);
     for (guint t = 0; t < count; t++)
-      output_tile (conv, (const float *) r->packed, c0, vectors, sums + t * YOLO_PANEL,
-          (gsize) r->block * YOLO_PANEL, r->residual, r->out, image, (first + t) / r->across * 4,
-          (first + t) % r->across * 4);
+      output_tile (&output, &h, sums + t * YOLO_PANEL, (gsize) r->block * YOLO_PANEL, image,
+          (first + t) / r->across * 4, (first + t) % r->across * 4);
   }
 }
 
@@ -255,7 +442,14 @@ run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor 
   yolo_pool_run (pool, n * r.blocks, run_block, &r);
 }
 
+#ifdef YOLO_INT8
+extern const YoloConvKernel YOLO_NAME (yolo_winograd_int8);
+const YoloConvKernel YOLO_NAME (yolo_winograd_int8) = {
+  "winograd int8", supports, packed_size, pack, scratch, run
+};
+#else
 extern const YoloConvKernel YOLO_NAME (yolo_winograd);
 const YoloConvKernel YOLO_NAME (yolo_winograd) = {
   "winograd f32", supports, packed_size, pack, scratch, run
 };
+#endif

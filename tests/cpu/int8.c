@@ -153,6 +153,34 @@ typedef struct {
   gboolean residual, view;
 } Case;
 
+/* Packs and runs, in guarded buffers. @residual: data NULL for none */
+static void
+run_kernel (const YoloConvKernel *kernel, const YoloConv *conv, const YoloTensor *in, const YoloTensor *residual,
+    const YoloTensor *out, guint n)
+{
+  Guarded packed = guarded_new (kernel->packed_size (conv));
+  Guarded scratch = guarded_new (MAX (kernel->scratch (conv, in), 1) * yolo_pool_threads (pool));
+
+  kernel->pack (conv, packed.data);
+  kernel->run (pool, conv, packed.data, in, residual, out, n, (char *) scratch.data);
+  guarded_free (&packed);
+  guarded_free (&scratch);
+}
+
+/* Whole numbers by Winograd's algorithm are the same to the last bit. */
+static void
+check_winograd (const YoloKernels *set, const YoloConv *conv, const YoloTensor *in, const YoloTensor *residual,
+    const Map *out, const guint8 *before, guint n)
+{
+  g_autofree guint8 *direct = g_memdup2 (out->memory.data, out->memory.size);
+
+  if (set->winograd_int8 == NULL || !set->winograd_int8->supports (conv))
+    return;
+  memcpy (out->memory.data, before, out->memory.size);
+  run_kernel (set->winograd_int8, conv, in, residual, &out->t, n);
+  g_assert_cmpmem (out->memory.data, out->memory.size, direct, out->memory.size);
+}
+
 static void
 run_conv (const YoloKernels *set, const Case *t, Random *random, Count *count)
 {
@@ -172,19 +200,14 @@ run_conv (const YoloKernels *set, const Case *t, Random *random, Count *count)
   GridMap residual = grid_map (random, n, oh, ow, t->out, 3 * more, t->residual_type, TRUE);
   g_autofree guint8 *before = g_memdup2 (out.map.memory.data, out.map.memory.size);
   YoloInt8Conv int8 = int8_new (random, &conv, &in.map.t);
-  const YoloConvKernel *kernel = set->direct_int8;
-  Guarded packed, scratch;
 
   for (guint o = 0; o < t->out; o++)
     bias[o] = (float) random_normal (random);
   conv.int8 = &int8;
   if (!t->residual)
     residual.map.t.data = NULL;
-  g_assert_true (kernel->supports (&conv));
-  packed = guarded_new (kernel->packed_size (&conv));
-  scratch = guarded_new (MAX (kernel->scratch (&conv, &in.map.t), 1) * yolo_pool_threads (pool));
-  kernel->pack (&conv, packed.data);
-  kernel->run (pool, &conv, packed.data, &in.map.t, &residual.map.t, &out.map.t, n, (char *) scratch.data);
+  g_assert_true (set->direct_int8->supports (&conv));
+  run_kernel (set->direct_int8, &conv, &in.map.t, &residual.map.t, &out.map.t, n);
   for (guint i = 0; i < n; i++)
     for (guint y = 0; y < oh; y++)
       for (guint x = 0; x < ow; x++)
@@ -196,9 +219,8 @@ run_conv (const YoloKernels *set, const Case *t, Random *random, Count *count)
               int8.sum.scale != 0 ? .13 : 0, count);
         }
   check_between (&out.map, before, n);
+  check_winograd (set, &conv, &in.map.t, &residual.map.t, &out.map, before, n);
   int8_clear (&int8);
-  guarded_free (&packed);
-  guarded_free (&scratch);
   grid_map_free (&in);
   grid_map_free (&out);
   grid_map_free (&residual);
@@ -304,6 +326,62 @@ test_convolutions (gconstpointer data)
     g_test_message ("%s: %u of %u numbers are one step off", set->name, count.off, count.n);
     g_assert_cmpfloat (count.off, <=, SHARE * count.n);
   }
+}
+
+/* Bytes and weights at their ends, in blocks, in stripes and at random: nothing runs
+ * over on its way, and a layer whose sums could is refused by Winograd's algorithm. */
+static void
+run_extremes (const YoloKernels *set, Random *random, guint in_channels, guint pattern)
+{
+  static const guint8 bytes[] = { 255, 0 };
+  static const gint8 ends[] = { -128, 127 };
+  gsize each = 9 * (gsize) in_channels;
+  guint out_channels = 5;
+  float multiplier[5] = { 1, 1, 1, 1, 1 }, bias[5] = { 0 };
+  gint32 offset[5] = { 0 };
+  YoloConv conv = {
+    .in_channels = in_channels, .out_channels = out_channels, .groups = 1, .kernel = { 3, 3 }, .stride = { 1, 1 },
+    .pad = { 1, 1 }, .dilation = { 1, 1 }, .act = YOLO_ACT_NONE, .bias = bias,
+  };
+  GridMap in = grid_map (random, 1, 9, 11, in_channels, 0, YOLO_U8, TRUE);
+  GridMap out = grid_map (random, 1, 9, 11, out_channels, 0, YOLO_F32, TRUE);
+  g_autofree guint8 *before = g_memdup2 (out.map.memory.data, out.map.memory.size);
+  YoloInt8Conv int8 = { .weights = random_weights (random, each * out_channels), .multiplier = multiplier,
+    .offset = offset, .zero = in.zero };
+  YoloTensor residual = { 0 };
+
+  for (gsize i = 0; i < in.map.memory.size; i++)
+    in.map.memory.data[i] = bytes[pattern < 2 ? pattern : pattern == 2 ? i / in_channels % 2 : random_u32 (random) % 2];
+  for (gsize k = 0; k < each * out_channels; k++) {
+    guint which = k / each == 0 ? 0 : k / each == 1 ? 1 : k / each == 2 ? k % 2 : random_u32 (random) % 2;
+    int8.weights[k] = ends[which];
+    offset[k / each] += ends[which] * in.zero[k % each / 9];
+  }
+  conv.int8 = &int8;
+  run_kernel (set->direct_int8, &conv, &in.map.t, &residual, &out.map.t, 1);
+  for (guint y = 0; y < 9; y++)
+    for (guint x = 0; x < 11; x++)
+      for (guint o = 0; o < out_channels; o++)
+        g_assert_cmpfloat (get (&out.map.t, 0, y, x, o), ==, (float) conv_at (&conv, &in.map.t, 0, y, x, o));
+  if (set->winograd_int8 != NULL)
+    g_assert_true (set->winograd_int8->supports (&conv) == (in_channels * 9 * 128 * 255 < 1 << 25));
+  check_winograd (set, &conv, &in.map.t, &residual, &out.map, before, 1);
+  grid_map_free (&in);
+  grid_map_free (&out);
+  g_free (int8.weights);
+}
+
+static void
+test_extremes (void)
+{
+  static const guint channels[] = { 1, 16, 33, 114, 115 };
+  Random random = random_new (17);
+  const YoloKernels *set;
+
+  for (guint i = 0; (set = yolo_cpu_kernels (i)) != NULL; i++)
+    for (guint c = 0; c < G_N_ELEMENTS (channels); c++)
+      for (guint pattern = 0; pattern < 4; pattern++)
+        run_extremes (set, &random, channels[c], pattern);
 }
 
 /* A convolution in floats that writes bytes, and adds them. */
@@ -445,6 +523,7 @@ main (int argc, char **argv)
     g_autofree char *name = g_strdup_printf ("/cpu/int8/convolutions/%u", seed);
     g_test_add_data_func (name, GUINT_TO_POINTER (seed), test_convolutions);
   }
+  g_test_add_func ("/cpu/int8/extremes", test_extremes);
   g_test_add_func ("/cpu/int8/float-convolutions", test_float_convolutions);
   g_test_add_func ("/cpu/int8/onednn", test_dnnl);
   g_test_add_func ("/cpu/int8/pool", test_pool);
