@@ -175,6 +175,24 @@ scratch (const YoloConv *conv, const YoloTensor *in)
   return in_place (conv, in) ? 0 : (rows_in (conv, block_rows (conv, in)) * padded_row (conv, in) + 63) & ~(gsize) 63;
 }
 
+/* n bytes as int16; sixteen at a time, since a pixel has few. */
+static ALWAYS_INLINE void
+widen (gint16 *restrict to, const guint8 *restrict from, guint n)
+{
+  typedef guint8 Bytes __attribute__ ((vector_size (16)));
+  typedef gint16 Shorts __attribute__ ((vector_size (32)));
+  guint i = 0;
+
+  for (; i + 16 <= n; i += 16) {
+    Bytes bytes;
+    memcpy (&bytes, from + i, sizeof bytes);
+    Shorts shorts = __builtin_convertvector (bytes, Shorts);
+    memcpy (to + i, &shorts, sizeof shorts);
+  }
+  for (; i < n; i++)
+    to[i] = from[i];
+}
+
 /* One pixel's channels as elements, the last one filled up with zeros. */
 static inline void
 copy_pixel (char *to, const char *from, YoloDType type, guint channels)
@@ -183,8 +201,7 @@ copy_pixel (char *to, const char *from, YoloDType type, guint channels)
   if (PER == 4)
     memcpy (to, from, channels);
   else
-    for (guint c = 0; c < channels; c++)
-      ((gint16 *) to)[c] = ((const guint8 *) from)[c];
+    widen ((gint16 *) to, (const guint8 *) from, channels);
 #elif defined (__AVX512BF16__)
   guint16 *p = (guint16 *) to;
 
@@ -203,11 +220,24 @@ copy_pixel (char *to, const char *from, YoloDType type, guint channels)
     memset (to + channels * (4 / PER), 0, (PER - channels % PER) * (4 / PER));
 }
 
-/* A row of the image, whose three channels become four: a load, a mask and a
- * store a pixel. */
+/* A row of the image, whose three channels become four. */
 static inline void
 copy_image_row (char *to, const char *from, guint n)
 {
+  if (PER == 2) {
+    gint16 *p = (gint16 *) to;
+
+    for (guint x = 0; x < n; x++, p += 4) {
+      const guint8 *pixel = (const guint8 *) from + 3 * x;
+
+      p[0] = pixel[0];
+      p[1] = pixel[1];
+      p[2] = pixel[2];
+      p[3] = 0;
+    }
+    return;
+  }
+  /* a load, a mask and a store a pixel */
   for (guint x = 0; x + 1 < n; x++) {
     guint32 pixel;
 
@@ -245,7 +275,9 @@ copy_rows (const YoloConv *conv, const char *padding, const YoloTensor *in, guin
     pad_pixels (to, conv->pad[1], padding, pixel);
     if (yolo_tensor_dense (in) && in->dtype == TYPE && IN_ELEMENTS && conv->in_channels % PER == 0)
       memcpy (to + pad, yolo_tensor_at (in, image, y, 0), in->width * pixel);
-    else if (yolo_tensor_dense (in) && PER == 4 && conv->in_channels == 3)
+    else if (yolo_tensor_dense (in) && ELEMENT == ELEMENT_S16 && conv->in_channels % PER == 0)
+      widen ((gint16 *) (to + pad), (const guint8 *) yolo_tensor_at (in, image, y, 0), in->width * conv->in_channels);
+    else if (yolo_tensor_dense (in) && TYPE == YOLO_U8 && conv->in_channels == 3)
       copy_image_row (to + pad, yolo_tensor_at (in, image, y, 0), in->width);
     else if (yolo_tensor_dense (in) && PER == 1)
       load_f32 ((float *) (to + pad), yolo_tensor_at (in, image, y, 0), in->width * conv->in_channels, in->dtype);

@@ -168,7 +168,15 @@ vec_silu_rough (YoloVec x, YoloVec slope)
   /* beyond the exponents there are, infinity and 0 give what they should */
   return x * (YoloVec) _mm512_rcp14_ps (_mm512_scalef_ps ((__m512) p, (__m512) n) + 1);
 #else
-  return x * vec_sigmoid (x * slope * -.69314718f);
+  /* Adding 1.5 * 2^23 leaves the nearest integer in the low bits. Beyond 60 the quotient
+   * is 0 or x in 8 bits, and would be slow where it has no normal exponent. It is of full
+   * precision, since approximate ones differ between makers of CPUs. */
+  YoloVec z = vec_min (vec_max (x * slope, vec_set (-60)), vec_set (60)), n = z + 12582912.f;
+  YoloVec r = z - (n - 12582912.f), p = vec_set (.05517167f);
+  p = p * r + .24261112f;
+  p = p * r + .69326099f;
+  p = p * r + .99992807f;
+  return x / ((YoloVec) ((YoloUintVec) p + ((YoloUintVec) n << 23)) + 1);
 #endif
 }
 
