@@ -103,6 +103,9 @@ load (YoloModel *model, guint device, gpointer context, YoloPrecision precision,
   net->precision = precision;
   net->pool = yolo_pool_new (threads);
   net->kernels = yolo_cpu_kernels (0);
+  if (precision == YOLO_PRECISION_INT8)
+    g_info ("int8 runs on %s%s", net->kernels->name,
+        net->kernels->winograd_int8 ? ": this CPU multiplies no bytes, so that int8 brings little" : "");
   net->packed = g_array_new (FALSE, FALSE, sizeof (Packed));
   net->dnnl = yolo_dnnl_weights_new (error);
   if (!net->dnnl) {
