@@ -47,7 +47,7 @@ finish_of (const YoloConv *conv, G_GNUC_UNUSED const float *multiplier, G_GNUC_U
 }
 
 static ALWAYS_INLINE YoloVec
-whole_sum (const Finish *f, YoloVec acc)
+whole_sum (G_GNUC_UNUSED const Finish *f, YoloVec acc)
 {
 #ifdef YOLO_INT8
   return __builtin_convertvector ((YoloIntVec) acc, YoloVec) * f->multiplier + f->bias;
