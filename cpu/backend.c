@@ -103,9 +103,6 @@ load (YoloModel *model, guint device, gpointer context, YoloPrecision precision,
   net->precision = precision;
   net->pool = yolo_pool_new (threads);
   net->kernels = yolo_cpu_kernels (0);
-  if (precision == YOLO_PRECISION_INT8)
-    g_info ("int8 runs on %s%s", net->kernels->name,
-        net->kernels->winograd_int8 ? ": this CPU multiplies no bytes, so that int8 brings little" : "");
   net->packed = g_array_new (FALSE, FALSE, sizeof (Packed));
   net->dnnl = yolo_dnnl_weights_new (error);
   if (!net->dnnl) {
@@ -113,6 +110,20 @@ load (YoloModel *model, guint device, gpointer context, YoloPrecision precision,
     return NULL;
   }
   return (YoloNet *) net;
+}
+
+/* The shares of fp32's time are those of README.md in this folder. */
+static char *
+remark (YoloNet *n)
+{
+  CpuNet *net = (CpuNet *) n;
+
+  if (net->precision != YOLO_PRECISION_INT8)
+    return NULL;
+  if (net->kernels->winograd_int8 == NULL)
+    return g_strdup_printf ("int8 runs on %s: expect about half of fp32's time", net->kernels->name);
+  return g_strdup_printf ("int8 runs on %s, which has no instructions for products of bytes (VNNI, dot products): "
+      "expect .7 to .9 of fp32's time, not half of it", net->kernels->name);
 }
 
 static YoloPool *
@@ -448,6 +459,7 @@ const YoloBackend yolo_cpu_backend = {
   .load = load,
   .unload = unload,
   .pool = net_pool,
+  .remark = remark,
   .prepare = prepare,
   .release = release,
   .submit = submit,

@@ -323,6 +323,14 @@ yolo_engine_backend (YoloEngine * engine)
   return engine->replicas[0].place.backend->name;
 }
 
+char *
+yolo_engine_remark (YoloEngine * engine)
+{
+  const YoloReplica *replica = &engine->replicas[0];
+
+  return replica->place.backend->remark != NULL ? replica->place.backend->remark (replica->net) : NULL;
+}
+
 void
 yolo_engine_set_batching (YoloEngine * engine, guint batch_size, guint64 batch_timeout)
 {

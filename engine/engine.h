@@ -60,6 +60,9 @@ gboolean yolo_engine_cuda_available (guint cuda_device_id, GError **error);
 const YoloModel *yolo_engine_model (YoloEngine *engine);
 YoloPrecision yolo_engine_precision (YoloEngine *engine);       /* what it runs in */
 const char *yolo_engine_backend (YoloEngine *engine);   /* "cpu", "cuda" */
+/* (transfer full): what is worth knowing of the precision on this device, a
+ * sentence for the user, or NULL. Thread-safe. */
+char *yolo_engine_remark (YoloEngine *engine);
 
 /**
  * yolo_engine_prepare:

@@ -1364,9 +1364,12 @@ post_model (GstYoloInfer *self)
       "precision", G_TYPE_STRING, yolo_precision_name (yolo_engine_precision (self->engine)),
       "device", G_TYPE_STRING, yolo_engine_backend (self->engine),
       "sha256", G_TYPE_STRING, model->sha256, NULL);
+  g_autofree gchar *remark = yolo_engine_remark (self->engine);
   GValue names = G_VALUE_INIT;
   guint i;
 
+  if (remark != NULL)
+    GST_ELEMENT_INFO (self, RESOURCE, SETTINGS, ("%s", remark), (NULL));
   gst_value_array_init (&names, model->n_classes);
   for (i = 0; i < model->n_classes; i++) {
     GValue name = G_VALUE_INIT;

@@ -71,6 +71,10 @@ typedef struct {
   /* With host_memory: the net's threads, for the caller's own work between its batches. */
   YoloPool *(*pool) (YoloNet *net);
 
+  /* What is worth knowing of the net's precision on this device, a sentence for
+   * the user; NULL: nothing. The caller frees it. NULL as a function: never. */
+  char *(*remark) (YoloNet *net);
+
   /* How large a batch to run next when so many frames (1 to 32) are ready: a power
    * of two; above @frames with idle places for the rest. Quick. NULL: the largest
    * power of two that the frames fill. */

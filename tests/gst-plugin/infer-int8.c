@@ -94,9 +94,15 @@ test_run (void)
   g_autofree gchar *path = calibrate ("run.int8");
   GstHarness *fp32 = infer_harness (infer_new ("precision", "fp32", NULL), CAPS);
   GstHarness *int8 = infer_harness (infer_new ("precision", "int8", "calibration-file", path, NULL), CAPS);
-  GstMessage *message = pop_message (int8->element, GST_MESSAGE_ELEMENT);
+  GstMessage *message = pop_message (int8->element, GST_MESSAGE_INFO);
+  g_autoptr (GError) remark = NULL;
   GArray *a, *b;
 
+  gst_message_parse_info (message, &remark, NULL);
+  g_assert_nonnull (strstr (remark->message, "int8 runs on "));
+  gst_message_unref (message);
+  assert_no_message (fp32->element, GST_MESSAGE_INFO);
+  message = pop_message (int8->element, GST_MESSAGE_ELEMENT);
   g_assert_cmpstr (gst_structure_get_string (gst_message_get_structure (message), "precision"), ==, "int8");
   gst_message_unref (message);
   a = infer_picture (fp32, CAPS);
