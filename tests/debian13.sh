@@ -3,7 +3,8 @@
 # compiler. The sanitizers, which look at the same code, are left to this machine.
 # Makes the root with debootstrap in .cache/debian13 and keeps it
 # there; makes it anew when it does not work. Packages come from where this
-# machine's apt takes them, or from $DEBIAN_MIRROR. Needs root.
+# machine's apt takes them, or from $DEBIAN_MIRROR. Needs root. With --package it
+# builds, installs and tries the Debian package there instead: tests/package.sh.
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -91,4 +92,7 @@ else
   rm -rf "$root/src/shared"
 fi
 
-in_root sh /src/yolo/tests/run.sh --no-sanitizers
+case ${1:-} in
+  --package) in_root sh /src/yolo/tests/package.sh ;;
+  *) in_root sh /src/yolo/tests/run.sh --no-sanitizers ;;
+esac
