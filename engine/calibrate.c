@@ -15,10 +15,6 @@
 #define FEWEST 12u              /* fewer frames have the budget of so many */
 #define SETUP 2                 /* runs that making and packing an int8 network counts as */
 #define ERRORS_SHARE .25        /* of the budget, for the layers alone */
-/* Of a map of many pixels every seventh is counted, others the next time: no width
- * of a map is a multiple of it that is not one of the model's own. */
-#define SAMPLING 7u
-#define MANY_PIXELS 256u
 #define ENOUGH 10u              /* frames of an interrupted calibration that make a table */
 /* A detection counts as changed when there is nothing of its class in its place,
  * by so much overlap, that is at most so much less confident than asked for:
@@ -131,16 +127,11 @@ observe (gpointer data, guint index)
   const YoloBuffer *buffer = &plan->buffers[op->out.buffer];
   YoloHistogram *histogram = calibrator->histograms[op->layer];
   const float *pixel = yolo_exec_view (calibrator->exec, op->out);
-  gsize pixels = (gsize) buffer->height * buffer->width;
 
   if (histogram == NULL)
     return;
-  for (gsize i = 0; i < pixels; i++, pixel += buffer->channels) {
-    if (pixels < MANY_PIXELS || (i + calibrator->frames) % SAMPLING == 0)
-      yolo_histogram_add (histogram, pixel, op->out.channels);
-    else
-      yolo_histogram_see (histogram, pixel, op->out.channels);
-  }
+  for (gsize i = (gsize) buffer->height * buffer->width; i > 0; i--, pixel += buffer->channels)
+    yolo_histogram_add (histogram, pixel, op->out.channels);
 }
 
 static gboolean

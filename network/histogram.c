@@ -4,7 +4,6 @@
 
 #define BINS YOLO_HISTOGRAM_BINS
 #define LIMIT (G_MAXFLOAT / 4)  /* a number beyond it is bad */
-#define LANES 8u
 #define PERCENTILE 1e-4         /* left out at each end */
 #define CANDIDATES 100u         /* ends of ranges that are tried above 0 */
 #define CANDIDATES_BELOW 25u
@@ -25,68 +24,50 @@ make_room (YoloHistogramSide *side, float farthest)
   }
 }
 
-/* Lowest and highest of the good numbers, and how many are bad. */
-static gsize
-find_extremes (const float *values, gsize n, float *min, float *max)
+/* Widens both sides to hold all @n numbers but the bad ones. */
+static void
+make_room_for (YoloHistogram *h, const float *values, gsize n)
 {
-  gsize bad = 0;
+  float min = 0, max = 0;
 
   for (gsize i = 0; i < n; i++) {
     gboolean good = fabsf (values[i]) <= LIMIT;
-    bad += !good;
-    *min = good && values[i] < *min ? values[i] : *min;
-    *max = good && values[i] > *max ? values[i] : *max;
+    min = good && values[i] < min ? values[i] : min;
+    max = good && values[i] > max ? values[i] : max;
   }
-  return bad;
-}
-
-/* Calibration looks at all numbers of a network, so that this has to cost little
- * beside running it: in lanes, which compilers turn into vectors. */
-gsize
-yolo_histogram_see (YoloHistogram *h, const float *values, gsize n)
-{
-  float low[LANES] = { 0 }, high[LANES] = { 0 }, nothing[LANES] = { 0 }, min = 0, max = 0;
-  gsize whole = n - n % LANES, bad = 0;
-  gboolean clean = TRUE;
-
-  for (gsize i = 0; i < whole; i += LANES) {
-    for (guint k = 0; k < LANES; k++) {
-      float value = values[i + k];
-      low[k] = value < low[k] ? value : low[k];
-      high[k] = value > high[k] ? value : high[k];
-      nothing[k] += value * 0;          /* NaN once there was NaN or infinity */
-    }
-  }
-  for (guint k = 0; k < LANES; k++) {
-    clean &= nothing[k] == 0 && low[k] >= -LIMIT && high[k] <= LIMIT;
-    min = MIN (min, low[k]);
-    max = MAX (max, high[k]);
-  }
-  if (clean) {
-    bad = find_extremes (values + whole, n - whole, &min, &max);
-  } else {
-    min = max = 0;
-    bad = find_extremes (values, n, &min, &max);
-  }
-  h->bad += bad;
   make_room (&h->below, -min);
   make_room (&h->above, max);
-  return bad;
 }
 
+/* Calibration counts all numbers of a network, so that this has to cost little beside
+ * running it: hardly a number is farther than all before, so the branch is free. */
 void
 yolo_histogram_add (YoloHistogram *h, const float *values, gsize n)
 {
-  float below, above;
+  YoloHistogramSide *sides[2] = { &h->above, &h->below };
+  float farthest[2] = { h->above.farthest, h->below.farthest };
+  float per_width[2] = { h->above.width > 0 ? 1 / h->above.width : 0, h->below.width > 0 ? 1 / h->below.width : 0 };
+  gsize bad = 0;
 
-  h->n += n - yolo_histogram_see (h, values, n);
-  below = h->below.width > 0 ? 1 / h->below.width : 0;
-  above = h->above.width > 0 ? 1 / h->above.width : 0;
   for (gsize i = 0; i < n; i++) {
-    float at = values[i] * (values[i] < 0 ? -below : above);
-    if (at < BINS && at >= 0)
-      (values[i] < 0 ? h->below.bins : h->above.bins)[(guint) at]++;
+    guint side = values[i] < 0;
+    float distance = fabsf (values[i]);
+
+    if (G_UNLIKELY (!(distance <= farthest[side]))) {   /* or NaN */
+      if (!(distance <= LIMIT)) {
+        bad++;
+        continue;
+      }
+      make_room_for (h, values + i, n - i);
+      for (guint k = 0; k < 2; k++) {
+        farthest[k] = sides[k]->farthest;
+        per_width[k] = sides[k]->width > 0 ? 1 / sides[k]->width : 0;
+      }
+    }
+    sides[side]->bins[MIN ((guint) (distance * per_width[side]), BINS - 1)]++;
   }
+  h->bad += bad;
+  h->n += n - bad;
 }
 
 /* Sums over the bins before each one, of one side: how many numbers, their

@@ -20,16 +20,11 @@ typedef struct {
 /* The sides have widths of their own: what SiLU puts out below 0 is never below
  * -.28, and much of it is there. Zeroed memory is an empty histogram. */
 typedef struct {
-  guint64 n, bad;               /* counted numbers; NaN and infinite ones, which count nowhere else */
+  guint64 n, bad;               /* numbers; NaN and infinite ones, which count nowhere else */
   YoloHistogramSide below, above;
 } YoloHistogram;
 
-/* Widens the histogram to hold @n numbers, without counting them, which is quicker:
- * what a range is chosen by can be every seventh number, but its ends are of all.
- * Returns how many are bad, which it counts. */
-gsize yolo_histogram_see (YoloHistogram *histogram, const float *values, gsize n);
-
-/* Sees and counts @n numbers. One thread at a time; NaN and infinity are bad, and change nothing else. */
+/* Counts @n numbers. One thread at a time; NaN and infinity are bad, and change nothing else. */
 void yolo_histogram_add (YoloHistogram *histogram, const float *values, gsize n);
 
 /**
