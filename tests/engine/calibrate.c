@@ -3,6 +3,7 @@
 #include "engine/calibrate.h"
 #include "engine/engine.h"
 #include "network/int8.h"
+#include "tests/engine/counted.h"
 
 #include <gio/gio.h>
 #include <glib/gstdio.h>
@@ -164,27 +165,44 @@ until (gpointer data, double share)
   return data == NULL || share < *(const double *) data;
 }
 
-/* Whatever is asked, the work stays within what is allowed, and is told on the way;
- * where layers have to leave, some of it is used for that. */
+/* Whatever is asked, the work that the back end does stays within what docs/precision.md
+ * promises, and all of it is told; where layers have to leave, some is used for that. */
 static void
 test_budget (void)
 {
   g_autofree char *path = data_file ("v8n.onnx");
+  static const guint harmless[] = { G_MAXUINT, 62, 50, 20, 1 };
 
-  for (guint frames = 12; frames <= 48; frames *= 2) {
-    g_autoptr (YoloCalibrator) calibrator = calibrator_new (path, 0);
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (harmless); i++) {
+    g_autoptr (YoloCalibrator) calibrator = calibrator_new (path, .01f);
     g_autoptr (YoloCalibration) table = NULL;
     g_autoptr (GError) error = NULL;
+    guint frames = i % 2 ? 64 : 12;
+    double run, runs;
 
+    counted_harmless = harmless[i / 2];
+    counted_work = 0;
+    counted_int8_nets = 0;
     add_frames (calibrator, frames, FALSE);
+    run = counted_work / frames;
     last_share = 0;
     table = yolo_calibrator_finish (calibrator, until, NULL, NULL, &error);
     g_assert_no_error (error);
-    g_assert_cmpfloat (last_share, >, 0);
-    g_assert_cmpfloat (last_share, <, 1);       /* at 1 it would be cut off */
+    runs = counted_work / run - frames + 2 * counted_int8_nets; /* one is worth two runs */
+    g_test_message ("%u frames, %u harmless: %g runs, %u networks, %u in int8", frames, counted_harmless, runs,
+        counted_int8_nets, count_int8 (table));
+    g_assert_cmpfloat (runs, <=, 2.75 * frames);
+    g_assert_cmpfloat_with_epsilon (last_share, runs / (2.75 * frames), 1e-6);
     g_assert_cmpfloat (table->loss, <=, table->max_loss);
     g_assert_false (table->interrupted);
+    if (counted_harmless == G_MAXUINT) {
+      g_assert_cmpuint (count_int8 (table), ==, yolo_calibrator_model (calibrator)->n_convs);
+    } else {
+      g_assert_cmpuint (counted_int8_nets, >, 2);
+      g_assert_cmpuint (count_int8 (table), <=, counted_harmless);
+    }
   }
+  counted_harmless = G_MAXUINT;
 }
 
 /* Wherever it is interrupted, there is a whole table of what was decided. */
