@@ -199,7 +199,9 @@ test_budget (void)
       g_assert_cmpuint (count_int8 (table), ==, yolo_calibrator_model (calibrator)->n_convs);
     } else {
       g_assert_cmpuint (counted_int8_nets, >, 2);
+      /* The fewer frames pay for a coarser search. */
       g_assert_cmpuint (count_int8 (table), <=, counted_harmless);
+      g_assert_true (frames == 12 || count_int8 (table) == counted_harmless);
     }
   }
   counted_harmless = G_MAXUINT;
