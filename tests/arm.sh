@@ -101,7 +101,7 @@ test_on () {
 
 # shellcheck disable=SC2046 # names
 test_on max $(meson test -C build-arm --list --no-suite source --no-suite long --no-suite pipelines 2>/dev/null \
-  | sed -n 's/^yolo.* //p' | grep -v -e engine-detections -e engine-calibrate -e gst-plugin-infer-int8)
+  | sed -n 's/^yolo.* //p' | grep -v -e engine-detections -e engine-calibrate -e gst-plugin-infer-int8 -e network-large -e network-tail)
 for cpu in cortex-a76 cortex-a72; do
   test_on "$cpu" cpu-int8
 done

@@ -207,6 +207,11 @@ test_short (void)
 int
 main (int argc, char **argv)
 {
+#ifdef __aarch64__
+  /* What Orc compiles for Arm reads a byte behind the end of some rows (seen with
+   * Y41B), and here memory ends there. */
+  g_setenv ("ORC_CODE", "backup", TRUE);
+#endif
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/formats/all", test_all);
