@@ -4,7 +4,7 @@
 #define YOLO_CPU_CONV_H
 
 #include "cpu/tensor.h"
-#include "network/pool.h"
+#include "base/pool.h"
 
 G_BEGIN_DECLS
 

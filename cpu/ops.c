@@ -3,7 +3,7 @@
 
 #include "cpu/kernels.h"
 #include "cpu/epilogue.h"
-#include "network/pool.h"
+#include "base/pool.h"
 
 #define CHUNK 256u              /* channels that are worked on at a time, on the stack */
 

@@ -1,7 +1,7 @@
 #include "engine/calibrate.h"
 #include "engine/engine-private.h"
 #include "base/text.h"
-#include "network/error.h"
+#include "base/error.h"
 #include "network/histogram.h"
 
 #include <math.h>

@@ -5,7 +5,7 @@
 
 #include "network/int8.h"
 #include "network/plan.h"
-#include "network/pool.h"
+#include "base/pool.h"
 
 G_BEGIN_DECLS
 

@@ -1,7 +1,7 @@
 #include "network/calibration.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "network/error.h"
+#include "base/error.h"
 #include "network/int8.h"
 
 #include <errno.h>

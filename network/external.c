@@ -1,6 +1,6 @@
 #include "network/external.h"
 #include "base/file.h"
-#include "network/error.h"
+#include "base/error.h"
 
 #include <string.h>
 

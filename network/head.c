@@ -1,5 +1,5 @@
 #include "network/head.h"
-#include "network/error.h"
+#include "base/error.h"
 #include "network/trial.h"
 
 #include <math.h>

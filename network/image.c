@@ -1,5 +1,5 @@
 #include "network/image.h"
-#include "network/error.h"
+#include "base/error.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 #include "network/int8.h"
-#include "network/error.h"
+#include "base/error.h"
 #include "network/private.h"
 
 #include <math.h>

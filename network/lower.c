@@ -1,5 +1,5 @@
 #include "network/lower.h"
-#include "network/error.h"
+#include "base/error.h"
 #include "network/image.h"
 
 #include <math.h>

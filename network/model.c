@@ -1,6 +1,6 @@
 #include "network/private.h"
 #include "base/file.h"
-#include "network/error.h"
+#include "base/error.h"
 #include "network/literal.h"
 
 #include <string.h>

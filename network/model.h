@@ -5,20 +5,9 @@
 
 #include <glib.h>
 
+#include "base/error.h"
+
 G_BEGIN_DECLS
-
-#define YOLO_NETWORK_ERROR (yolo_network_error_quark ())
-GQuark yolo_network_error_quark (void);
-
-typedef enum {
-  YOLO_NETWORK_ERROR_FILE,          /* cannot be opened or read */
-  YOLO_NETWORK_ERROR_FORMAT,        /* no valid ONNX: truncated, cyclic, wrong types or lengths, NaN weights */
-  YOLO_NETWORK_ERROR_UNSUPPORTED,   /* valid, but another task, or an operator that is not understood */
-  YOLO_NETWORK_ERROR_SIZE,          /* an input size that the network cannot run at */
-  YOLO_NETWORK_ERROR_PRECISION,     /* a precision that the device cannot run in */
-  YOLO_NETWORK_ERROR_DEVICE,        /* a device or back end that is missing or failed */
-  YOLO_NETWORK_ERROR_MEMORY,
-} YoloNetworkError;
 
 typedef enum {
   YOLO_F32,

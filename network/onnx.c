@@ -1,5 +1,5 @@
 #include "network/onnx.h"
-#include "network/error.h"
+#include "base/error.h"
 #include "network/external.h"
 #include "network/foreign.h"
 

@@ -1,6 +1,6 @@
 #include "network/plan.h"
 #include "network/arena.h"
-#include "network/error.h"
+#include "base/error.h"
 #include "network/private.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 #include "network/tensor.h"
-#include "network/error.h"
+#include "base/error.h"
 #include "network/select.h"
 
 #include <math.h>

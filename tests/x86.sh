@@ -33,7 +33,7 @@ export GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX2_Usable,-ERMS MALLOC_PERTURB_=
 YOLO_TEST_RUN=$$-$(date +%s)
 export YOLO_TEST_RUN
 
-tests='cpu-backend cpu-int8 cpu-kernels engine-batch engine-engine network-int8 network-plan network-pool'
+tests='cpu-backend cpu-int8 cpu-kernels engine-batch engine-engine network-int8 network-plan base-pool'
 skipped='-s /cpu/convolutions/2 -s /cpu/convolutions/3 -s /cpu/convolutions/4
   -s /cpu/int8/convolutions/2 -s /cpu/int8/convolutions/3'
 

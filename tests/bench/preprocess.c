@@ -5,7 +5,7 @@
  * measured in between, on one thread. */
 
 #include "postprocess/decode.h"
-#include "network/pool.h"
+#include "base/pool.h"
 #include "postprocess/preprocess.h"
 #include "postprocess/tensor.h"
 #include "tests/postprocess/frames.h"

@@ -1,7 +1,7 @@
 /* The fast preprocess against its definition, and the definition against the
  * formulas in real numbers. */
 
-#include "network/pool.h"
+#include "base/pool.h"
 #include "postprocess/preprocess.h"
 #include "postprocess/sample.h"
 #include "postprocess/tensor.h"

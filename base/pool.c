@@ -1,4 +1,4 @@
-#include "network/pool.h"
+#include "base/pool.h"
 
 #include <stdatomic.h>
 

@@ -1,7 +1,7 @@
 /* The pool: every index once, no two calls with one thread's number at a time,
  * and all done when it returns. */
 
-#include "network/pool.h"
+#include "base/pool.h"
 
 #include <stdatomic.h>
 

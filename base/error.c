@@ -1,4 +1,4 @@
-#include "network/error.h"
+#include "base/error.h"
 #include "base/text.h"
 
 #define MAX_MESSAGE 1000

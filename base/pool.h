@@ -6,8 +6,8 @@
  * time slice each. Here the caller works too and waits only for what another
  * thread has begun. */
 
-#ifndef YOLO_NETWORK_POOL_H
-#define YOLO_NETWORK_POOL_H
+#ifndef YOLO_BASE_POOL_H
+#define YOLO_BASE_POOL_H
 
 #include <glib.h>
 
