@@ -224,7 +224,7 @@ yolo_calibrator_add (YoloCalibrator *calibrator, const YoloFrame *frame, guint n
     calibrator->exec->observe_data = calibrator;
   }
   yolo_letterbox_frame (&letterbox, frame, (int) net_width, (int) net_height);
-  if (!yolo_preprocess_run (calibrator->preprocess, frame, &letterbox, calibrator->exec->input, YOLO_TENSOR_U8, 3)) {
+  if (!yolo_preprocess_run (calibrator->preprocess, frame, &letterbox, calibrator->exec->input, YOLO_U8, 3)) {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY, "Out of memory for the preprocessing of a frame");
     return FALSE;
   }

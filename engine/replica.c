@@ -152,21 +152,6 @@ get_slot (YoloReplica * replica, guint batch, guint height, guint width, GError 
   return slot;
 }
 
-static YoloTensorType
-tensor_type (YoloDType dtype)
-{
-  switch (dtype) {
-    case YOLO_F32:
-      return YOLO_TENSOR_F32;
-    case YOLO_F16:
-      return YOLO_TENSOR_F16;
-    case YOLO_BF16:
-      return YOLO_TENSOR_BF16;
-    default:
-      return YOLO_TENSOR_U8;
-  }
-}
-
 /* Writes the frames into the network's input. */
 static void
 preprocess_batch (YoloReplica * replica, YoloBatch * batch)
@@ -179,7 +164,7 @@ preprocess_batch (YoloReplica * replica, YoloBatch * batch)
   for (guint i = 0; i < batch->n; i++)
     batch->failed[i] = !yolo_preprocess_run (replica->preprocess, &batch->jobs[i]->request.frame,
         &batch->letterbox[i], (guint8 *) exec->input + i * image,
-        tensor_type (input->dtype), input->channels);
+        input->dtype, input->channels);
 }
 
 /* What a device needs to do the same, and to decode. */

@@ -6,20 +6,9 @@
 #include <glib.h>
 
 #include "base/error.h"
+#include "base/type.h"
 
 G_BEGIN_DECLS
-
-typedef enum {
-  YOLO_F32,
-  YOLO_F16,
-  YOLO_BF16,
-  YOLO_U8,
-  YOLO_S8,
-} YoloDType;
-
-/* Bytes of one element. */
-gsize yolo_dtype_size (YoloDType dtype);
-const char *yolo_dtype_name (YoloDType dtype);
 
 typedef enum {
   YOLO_ACT_NONE,

@@ -58,7 +58,7 @@ typedef struct {
   bool transposed;              /* upright rows are columns of the frame */
   bool flipped;                 /* the first upright row is the last in the frame */
   uint8_t *dst;
-  YoloTensorType type;
+  YoloDType type;
   int channels;
   size_t scratch;               /* bytes of one thread */
 } Run;
@@ -613,20 +613,22 @@ store_bf16 (int n, const uint8_t *restrict in, uint16_t *restrict out)
 }
 
 static void
-store (int n, const uint8_t *in, void *out, YoloTensorType type)
+store (int n, const uint8_t *in, void *out, YoloDType type)
 {
   switch (type) {
-    case YOLO_TENSOR_U8:
+    case YOLO_U8:
       memcpy (out, in, (size_t) n);
       break;
-    case YOLO_TENSOR_F32:
+    case YOLO_F32:
       store_f32 (n, in, out);
       break;
-    case YOLO_TENSOR_F16:
+    case YOLO_F16:
       store_f16 (n, in, out);
       break;
-    case YOLO_TENSOR_BF16:
+    case YOLO_BF16:
       store_bf16 (n, in, out);
+      break;
+    case YOLO_S8:              /* has no place for levels above 127 */
       break;
   }
 }
@@ -643,7 +645,7 @@ static void
 store_row (const Run *run, int y, const uint32_t *words, Scratch *s)
 {
   int n = run->box->net_width, channels = run->channels;
-  size_t row = (size_t) n * channels * yolo_tensor_element_size (run->type);
+  size_t row = (size_t) n * channels * yolo_dtype_size (run->type);
   uint8_t *out = run->dst + (size_t) y * row;
   const uint8_t *levels = (const uint8_t *) words;
 
@@ -729,7 +731,7 @@ unpack_all (YoloPreprocess *pre, const YoloFrame *frame, YoloFrame *unpacked)
  */
 bool
 yolo_preprocess_run (YoloPreprocess *pre, const YoloFrame *frame,
-    const YoloLetterbox *box, void *dst, YoloTensorType type, int channels)
+    const YoloLetterbox *box, void *dst, YoloDType type, int channels)
 {
   bool cropped = frame->crop.width > 0, transposed = box->turn & YOLO_TURN_TRANSPOSE;
   YoloFrame unpacked;

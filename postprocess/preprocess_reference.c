@@ -113,7 +113,7 @@ unpack_all (const YoloFrame *frame, YoloFrame *unpacked)
  */
 bool
 yolo_preprocess_reference (const YoloFrame *frame, const YoloLetterbox *box,
-    void *dst, YoloTensorType type, int channels)
+    void *dst, YoloDType type, int channels)
 {
   YoloFrame unpacked;
   uint8_t *pixels = NULL;

@@ -5,12 +5,6 @@
 
 #include "postprocess/preprocess.h"
 
-static inline size_t
-yolo_tensor_element_size (YoloTensorType type)
-{
-  return type == YOLO_TENSOR_U8 ? 1 : type == YOLO_TENSOR_F32 ? 4 : 2;
-}
-
 static inline uint32_t
 yolo_float_bits (float v)
 {
@@ -34,20 +28,22 @@ yolo_f16_from_level (uint8_t v)
 }
 
 static inline void
-yolo_tensor_set (void *dst, YoloTensorType type, size_t i, uint8_t v)
+yolo_tensor_set (void *dst, YoloDType type, size_t i, uint8_t v)
 {
   switch (type) {
-    case YOLO_TENSOR_U8:
+    case YOLO_U8:
       ((uint8_t *) dst)[i] = v;
       break;
-    case YOLO_TENSOR_F32:
+    case YOLO_F32:
       ((float *) dst)[i] = v;
       break;
-    case YOLO_TENSOR_F16:
+    case YOLO_F16:
       ((uint16_t *) dst)[i] = yolo_f16_from_level (v);
       break;
-    case YOLO_TENSOR_BF16:
+    case YOLO_BF16:
       ((uint16_t *) dst)[i] = yolo_bf16_from_level (v);
+      break;
+    case YOLO_S8:              /* has no place for levels above 127 */
       break;
   }
 }

@@ -82,7 +82,7 @@ typedef struct {
   YoloFrame frame;
   YoloLetterbox box;
   void *dst;
-  YoloTensorType type;
+  YoloDType type;
 } Preprocess;
 
 static void
@@ -114,34 +114,34 @@ measure_preprocess (void)
   static const struct {
     YoloPixelFormat format;
     int width, height, net_width, net_height;
-    YoloTensorType type;
+    YoloDType type;
     unsigned turn;              /* YOLO_TURN_* */
   } cases[] = {
-    { YOLO_FORMAT_NV12, 1920, 1080, 640, 384, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_NV12, 1920, 1080, 640, 384, YOLO_TENSOR_BF16, 0 },
-    { YOLO_FORMAT_NV12, 1920, 1080, 640, 384, YOLO_TENSOR_U8, 0 },
-    { YOLO_FORMAT_NV12, 1920, 1080, 640, 640, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_NV12, 1920, 1080, 1280, 736, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_NV12, 1920, 1080, 480, 288, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_NV12, 1280, 720, 640, 384, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_NV12, 1366, 768, 640, 384, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_NV12, 768, 576, 640, 480, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_NV12, 640, 360, 640, 384, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_NV12, 3840, 2160, 640, 384, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_NV12, 7680, 4320, 640, 384, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_NV21, 1920, 1080, 640, 384, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_I420, 1920, 1080, 640, 384, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_YUY2, 1920, 1080, 640, 384, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_P010, 1920, 1080, 640, 384, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_GRAY8, 1920, 1080, 640, 384, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_RGB, 1920, 1080, 640, 384, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_BGR, 810, 1080, 640, 640, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_BGRA, 1280, 720, 640, 384, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_I420_10, 1920, 1080, 640, 384, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_AYUV64, 1920, 1080, 640, 384, YOLO_TENSOR_F32, 0 },
-    { YOLO_FORMAT_NV12, 1920, 1080, 640, 384, YOLO_TENSOR_F32, YOLO_TURN_MIRROR_X | YOLO_TURN_MIRROR_Y },
-    { YOLO_FORMAT_NV12, 1920, 1080, 384, 640, YOLO_TENSOR_F32, YOLO_TURN_TRANSPOSE | YOLO_TURN_MIRROR_Y },
-    { YOLO_FORMAT_NV12, 1280, 720, 384, 640, YOLO_TENSOR_F32, YOLO_TURN_TRANSPOSE | YOLO_TURN_MIRROR_Y },
+    { YOLO_FORMAT_NV12, 1920, 1080, 640, 384, YOLO_F32, 0 },
+    { YOLO_FORMAT_NV12, 1920, 1080, 640, 384, YOLO_BF16, 0 },
+    { YOLO_FORMAT_NV12, 1920, 1080, 640, 384, YOLO_U8, 0 },
+    { YOLO_FORMAT_NV12, 1920, 1080, 640, 640, YOLO_F32, 0 },
+    { YOLO_FORMAT_NV12, 1920, 1080, 1280, 736, YOLO_F32, 0 },
+    { YOLO_FORMAT_NV12, 1920, 1080, 480, 288, YOLO_F32, 0 },
+    { YOLO_FORMAT_NV12, 1280, 720, 640, 384, YOLO_F32, 0 },
+    { YOLO_FORMAT_NV12, 1366, 768, 640, 384, YOLO_F32, 0 },
+    { YOLO_FORMAT_NV12, 768, 576, 640, 480, YOLO_F32, 0 },
+    { YOLO_FORMAT_NV12, 640, 360, 640, 384, YOLO_F32, 0 },
+    { YOLO_FORMAT_NV12, 3840, 2160, 640, 384, YOLO_F32, 0 },
+    { YOLO_FORMAT_NV12, 7680, 4320, 640, 384, YOLO_F32, 0 },
+    { YOLO_FORMAT_NV21, 1920, 1080, 640, 384, YOLO_F32, 0 },
+    { YOLO_FORMAT_I420, 1920, 1080, 640, 384, YOLO_F32, 0 },
+    { YOLO_FORMAT_YUY2, 1920, 1080, 640, 384, YOLO_F32, 0 },
+    { YOLO_FORMAT_P010, 1920, 1080, 640, 384, YOLO_F32, 0 },
+    { YOLO_FORMAT_GRAY8, 1920, 1080, 640, 384, YOLO_F32, 0 },
+    { YOLO_FORMAT_RGB, 1920, 1080, 640, 384, YOLO_F32, 0 },
+    { YOLO_FORMAT_BGR, 810, 1080, 640, 640, YOLO_F32, 0 },
+    { YOLO_FORMAT_BGRA, 1280, 720, 640, 384, YOLO_F32, 0 },
+    { YOLO_FORMAT_I420_10, 1920, 1080, 640, 384, YOLO_F32, 0 },
+    { YOLO_FORMAT_AYUV64, 1920, 1080, 640, 384, YOLO_F32, 0 },
+    { YOLO_FORMAT_NV12, 1920, 1080, 640, 384, YOLO_F32, YOLO_TURN_MIRROR_X | YOLO_TURN_MIRROR_Y },
+    { YOLO_FORMAT_NV12, 1920, 1080, 384, 640, YOLO_F32, YOLO_TURN_TRANSPOSE | YOLO_TURN_MIRROR_Y },
+    { YOLO_FORMAT_NV12, 1280, 720, 384, 640, YOLO_F32, YOLO_TURN_TRANSPOSE | YOLO_TURN_MIRROR_Y },
   };
   static const char *const type_names[] = { "u8", "f32", "f16", "bf16" };
   Random r = random_new (1);
@@ -149,7 +149,7 @@ measure_preprocess (void)
   for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
     TestFrame t = test_frame_new (&r, cases[i].format, cases[i].width, cases[i].height, 0, false);
     int net_width = cases[i].net_width, net_height = cases[i].net_height;
-    size_t size = 3 * (size_t) net_width * net_height * yolo_tensor_element_size (cases[i].type);
+    size_t size = 3 * (size_t) net_width * net_height * yolo_dtype_size (cases[i].type);
     Preprocess p = { { yolo_preprocess_new (NULL), yolo_preprocess_new (&parallel) }, t.frame, .dst = g_malloc (size), .type = cases[i].type };
     g_autofree char *name = g_strdup_printf ("%s %dx%d to %dx%d %s%s", format_names[cases[i].format],
         cases[i].width, cases[i].height, net_width, net_height, type_names[cases[i].type],

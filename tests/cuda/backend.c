@@ -118,7 +118,7 @@ run_reference (YoloModel *model, guint height, guint width, const Picture *pictu
   arena = g_malloc (plan->arena_size);
   for (guint i = 0; i < n; i++) {
     YoloLetterbox box = letterbox_of (&pictures[i].frame, plan);
-    yolo_preprocess_reference (&pictures[i].frame, &box, input + (gsize) i * height * width * 3, YOLO_TENSOR_F32, 3);
+    yolo_preprocess_reference (&pictures[i].frame, &box, input + (gsize) i * height * width * 3, YOLO_F32, 3);
   }
   plan_reference_run (plan, input, arena);
   for (guint i = 0; i < n; i++) {

@@ -79,7 +79,7 @@ preprocess (const YoloFrame *frame, const YoloPlan *plan, float *levels)
   YoloLetterbox box;
 
   yolo_letterbox_init (&box, frame->width, frame->height, (int) plan->width, (int) plan->height);
-  yolo_preprocess_reference (frame, &box, levels, YOLO_TENSOR_F32, 3);
+  yolo_preprocess_reference (frame, &box, levels, YOLO_F32, 3);
 }
 
 /* Models */

@@ -92,7 +92,7 @@ check_batch (Picture *pictures, guint n, guint height, guint width, guint channe
   for (guint i = 0; i <= n; i++) {
     if (i < n) {
       YoloLetterbox box = letterbox (&pictures[i].host, (int) width, (int) height);
-      yolo_preprocess_reference (&pictures[i].host, &box, expected, YOLO_TENSOR_F32, (int) channels);
+      yolo_preprocess_reference (&pictures[i].host, &box, expected, YOLO_F32, (int) channels);
     }
     for (guint y = 0; y < height; y++)
       for (guint x = 0; x < width; x++)

@@ -80,7 +80,7 @@ check_pixels (const GstVideoFrame *video, const YoloFrame *frame)
   gint x, y;
 
   yolo_letterbox_init (&box, width, height, width, height);
-  g_assert_true (yolo_preprocess_reference (frame, &box, levels, YOLO_TENSOR_F32, 3));
+  g_assert_true (yolo_preprocess_reference (frame, &box, levels, YOLO_F32, 3));
   for (y = 0; y < height; y++) {
     expected_row (video, y, row);
     for (x = 0; x < 3 * width; x++) {
@@ -101,8 +101,8 @@ check_fast (YoloPreprocess *pre, const YoloFrame *frame)
   YoloLetterbox box;
 
   yolo_letterbox_frame (&box, frame, 40, 56);
-  g_assert_true (yolo_preprocess_run (pre, frame, &box, fast, YOLO_TENSOR_U8, 3));
-  g_assert_true (yolo_preprocess_reference (frame, &box, plain, YOLO_TENSOR_U8, 3));
+  g_assert_true (yolo_preprocess_run (pre, frame, &box, fast, YOLO_U8, 3));
+  g_assert_true (yolo_preprocess_reference (frame, &box, plain, YOLO_U8, 3));
   g_assert_cmpmem (fast, sizeof fast, plain, sizeof plain);
 }
 

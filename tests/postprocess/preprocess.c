@@ -18,11 +18,11 @@ static const char *const type_names[] = { "u8", "f32", "f16", "bf16" };
 
 static void
 compare (YoloPreprocess *pre, const YoloFrame *frame, int net_width, int net_height,
-    YoloTensorType type, int channels)
+    YoloDType type, int channels)
 {
   YoloLetterbox box;
   size_t n = (size_t) net_width * net_height * channels;
-  size_t size = n * yolo_tensor_element_size (type);
+  size_t size = n * yolo_dtype_size (type);
   Guarded fast = guarded_new (size), plain = guarded_new (size);
 
   yolo_letterbox_frame (&box, frame, net_width, net_height);
@@ -72,14 +72,14 @@ compare_unpacked (YoloPreprocess *pre, const YoloFrame *frame, int net_width, in
   packed.unpack = unpack_row;
   packed.source = frame;
   memset (packed.plane, 0, sizeof packed.plane);
-  compare (pre, &packed, net_width, net_height, YOLO_TENSOR_U8, 3);
+  compare (pre, &packed, net_width, net_height, YOLO_U8, 3);
 
   YoloLetterbox box;
   size_t size = 3 * (size_t) net_width * net_height;
   g_autofree uint8_t *direct = g_malloc (size), *unpacked = g_malloc (size);
   yolo_letterbox_frame (&box, frame, net_width, net_height);
-  g_assert_true (yolo_preprocess_reference (frame, &box, direct, YOLO_TENSOR_U8, 3));
-  g_assert_true (yolo_preprocess_reference (&packed, &box, unpacked, YOLO_TENSOR_U8, 3));
+  g_assert_true (yolo_preprocess_reference (frame, &box, direct, YOLO_U8, 3));
+  g_assert_true (yolo_preprocess_reference (&packed, &box, unpacked, YOLO_U8, 3));
   g_assert_cmpmem (direct, size, unpacked, size);
 }
 
@@ -118,7 +118,7 @@ test_formats (void)
     }
     if (random_int (&r, 0, 2) == 0)
       random_crop (&r, &t.frame);
-    compare (pre, &t.frame, net_width, net_height, (YoloTensorType) random_int (&r, 0, 3),
+    compare (pre, &t.frame, net_width, net_height, (YoloDType) random_int (&r, 0, 3),
         random_int (&r, 0, 1) ? 3 : random_int (&r, 3, 17));
     if (format >= YOLO_FORMAT_ARGB)
       compare_unpacked (pre, &t.frame, net_width, net_height);
@@ -151,10 +151,10 @@ test_opencv (void)
     YoloLetterbox box;
 
     yolo_letterbox_init (&box, picture_cases[i].width, picture_cases[i].height, net_width, net_height);
-    yolo_preprocess_reference (&t.frame, &box, out, YOLO_TENSOR_U8, 3);
+    yolo_preprocess_reference (&t.frame, &box, out, YOLO_U8, 3);
     g_assert_cmphex (fnv1a (out, size), ==, picture_cases[i].hash);
     memset (out, 0, size);
-    g_assert_true (yolo_preprocess_run (pre, &t.frame, &box, out, YOLO_TENSOR_U8, 3));
+    g_assert_true (yolo_preprocess_run (pre, &t.frame, &box, out, YOLO_U8, 3));
     g_assert_cmphex (fnv1a (out, size), ==, picture_cases[i].hash);
     test_frame_free (&t);
   }
@@ -268,7 +268,7 @@ test_colours (void)
       double worst = 0;
 
       yolo_letterbox_init (&box, width, height, width, height);
-      yolo_preprocess_reference (&t.frame, &box, out, YOLO_TENSOR_F32, 3);
+      yolo_preprocess_reference (&t.frame, &box, out, YOLO_F32, 3);
       for (int i = 0; i < width * height; i++) {
         double yuv[3], rgb[3];
         components (&t.frame, x0 + i % width, y0 + i / width, yuv);
@@ -311,7 +311,7 @@ test_colour_bars (void)
     uint8_t out[3];
 
     yolo_letterbox_init (&box, 1, 1, 1, 1);
-    yolo_preprocess_reference (&frame, &box, out, YOLO_TENSOR_U8, 3);
+    yolo_preprocess_reference (&frame, &box, out, YOLO_U8, 3);
     for (int c = 0; c < 3; c++)
       g_assert_cmpint (abs (out[c] - bars[i].rgb[c]), <=, 2);
   }
@@ -329,7 +329,7 @@ test_turns (void)
   YoloLetterbox box;
 
   yolo_letterbox_frame (&box, &upright.frame, SIDE, SIDE);
-  yolo_preprocess_reference (&upright.frame, &box, expected, YOLO_TENSOR_U8, 3);
+  yolo_preprocess_reference (&upright.frame, &box, expected, YOLO_U8, 3);
   for (unsigned turn = 0; turn < 8; turn++) {
     /* what each bit says, from the lowest on */
     bool transpose = turn & 1;
@@ -345,7 +345,7 @@ test_turns (void)
       }
     turned.frame.turn = turn;
     yolo_letterbox_frame (&box, &turned.frame, SIDE, SIDE);
-    yolo_preprocess_reference (&turned.frame, &box, got, YOLO_TENSOR_U8, 3);
+    yolo_preprocess_reference (&turned.frame, &box, got, YOLO_U8, 3);
     g_assert_cmpmem (got, sizeof got, expected, sizeof expected);
 
     /* in the network, the box of the pixels from 10,20 to 29,30 */
@@ -391,13 +391,13 @@ test_threads (void)
     YoloLetterbox box;
 
     yolo_letterbox_init (&box, sizes[i][0], sizes[i][1], net_width, net_height);
-    yolo_preprocess_reference (&t.frame, &box, first, YOLO_TENSOR_U8, 3);
+    yolo_preprocess_reference (&t.frame, &box, first, YOLO_U8, 3);
     for (guint threads = 1; threads <= 5; threads++) {
       YoloPool *pool = yolo_pool_new (threads);
       YoloPreprocess *pre = yolo_preprocess_new (&(YoloParallel) { yolo_pool_run, pool, threads });
 
       memset (again, 0, size);
-      g_assert_true (yolo_preprocess_run (pre, &t.frame, &box, again, YOLO_TENSOR_U8, 3));
+      g_assert_true (yolo_preprocess_run (pre, &t.frame, &box, again, YOLO_U8, 3));
       g_assert_cmpmem (first, size, again, size);
       yolo_preprocess_free (pre);
       yolo_pool_free (pool);
@@ -422,7 +422,7 @@ test_extremes (void)
       if (large && format != YOLO_FORMAT_NV12 && format != YOLO_FORMAT_RGB)
         continue;
       TestFrame t = test_frame_new (&r, (YoloPixelFormat) format, sizes[i][0], sizes[i][1], 0, false);
-      compare (pre, &t.frame, 320, 192, YOLO_TENSOR_F32, 3);
+      compare (pre, &t.frame, 320, 192, YOLO_F32, 3);
       test_frame_free (&t);
     }
   }
@@ -484,7 +484,7 @@ test_photograph (void)
   YoloLetterbox box;
   g_assert_cmpuint (size, ==, 3 * SIDE * SIDE * sizeof (float));
   yolo_letterbox_init (&box, frame.width, frame.height, SIDE, SIDE);
-  g_assert_true (yolo_preprocess_run (pre, &frame, &box, got, YOLO_TENSOR_F32, 3));
+  g_assert_true (yolo_preprocess_run (pre, &frame, &box, got, YOLO_F32, 3));
   for (int c = 0; c < 3; c++)
     for (int i = 0; i < SIDE * SIDE; i++)
       g_assert_cmpfloat (want[c * SIDE * SIDE + i], ==, got[3 * i + c] / 255);
