@@ -168,7 +168,6 @@ yolo_cpu_exec_implementation (const YoloExec *base, guint op)
 static void
 print_profile (const CpuExec *e)
 {
-  static const char *const names[] = { "conv", "max pool", "upsample", "add", "act", "copy" };
   const YoloPlan *plan = e->base.plan;
   double total = 0;
 
@@ -187,7 +186,7 @@ print_profile (const CpuExec *e)
       fprintf (stderr, "%5.0f GFLOP/s  %ux%u/%u %3u -> %3u", 1e3 * gflop / ms, c->kernel[0], c->kernel[1],
           c->stride[0], c->in_channels, c->out_channels);
     } else {
-      fprintf (stderr, "%14s%-8s %3u -> %3u", "", names[s->op->type], s->in.channels, s->out.channels);
+      fprintf (stderr, "%14s%-8s %3u -> %3u", "", yolo_op_name (s->op->type), s->in.channels, s->out.channels);
     }
     fprintf (stderr, " at %3ux%-3u  %-28s %s\n", s->out.height, s->out.width,
         yolo_cpu_exec_implementation (&e->base, i), s->op->name);

@@ -90,21 +90,28 @@ yolo_ops_launch (YoloCudaDevice *device, const YoloOpsTask *task, CUstream strea
   };
   gboolean converts = task->in_dtype != task->out_dtype || task->in_scale != 0 || task->out_scale != 0;
 
-  if (op->type == YOLO_OP_ADD || op->type == YOLO_OP_ACT || (op->type == YOLO_OP_COPY && converts))
-    return launch_combine (device, task, &params, stream, error);
-  if (converts) {
-    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED,
-        "%s: no kernel does this between two types or grids", op->name);
-    return FALSE;
-  }
   switch (op->type) {
+    case YOLO_OP_ADD:
+    case YOLO_OP_ACT:
+      return launch_combine (device, task, &params, stream, error);
+    case YOLO_OP_COPY:
+      /* without a change of numbers it is an upsampling by one */
+      return converts ? launch_combine (device, task, &params, stream, error)
+          : launch_vectors (device, task, &params, "upsample", stream, error);
     case YOLO_OP_MAX_POOL:
+      if (converts)
+        break;
       return op->repeat > 1 ? launch_chain (device, task, &params, stream, error)
           : launch_vectors (device, task, &params, "pool", stream, error);
     case YOLO_OP_UPSAMPLE:
+      if (converts)
+        break;
       params.scale = (int) op->scale;
       return launch_vectors (device, task, &params, "upsample", stream, error);
-    default:
-      return launch_vectors (device, task, &params, "upsample", stream, error);
+    case YOLO_OP_CONV:         /* has kernels, and a file, of its own */
+      break;
   }
+  g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED,
+      "%s (%s): no kernel here does this between two types or grids", op->name, yolo_op_name (op->type));
+  return FALSE;
 }

@@ -420,11 +420,10 @@ append_view (GString *text, const YoloPlan *plan, YoloView view)
 static void
 append_op (GString *text, const YoloPlan *plan, const YoloOp *op)
 {
-  static const char *const types[] = { "conv", "max-pool", "upsample", "add", "act", "copy" };
   static const char *const acts[] = { "", " silu", " relu", " sigmoid" };
   const YoloConv *conv = op->conv;
 
-  g_string_append_printf (text, "%-8s ", types[op->type]);
+  g_string_append_printf (text, "%-8s ", yolo_op_name (op->type));
   append_view (text, plan, op->out);
   g_string_append (text, " = ");
   append_view (text, plan, op->in);

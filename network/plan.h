@@ -4,6 +4,7 @@
 #ifndef YOLO_NETWORK_PLAN_H
 #define YOLO_NETWORK_PLAN_H
 
+#include "base/operation.h"
 #include "network/model.h"
 
 G_BEGIN_DECLS
@@ -28,16 +29,6 @@ typedef struct {
   guint channel;                /* first */
   guint channels;               /* how many; 0: no view */
 } YoloView;
-
-typedef enum {
-  YOLO_OP_CONV,                 /* out = act (conv (in) + bias) [+ residual]; in int8 if conv->int8 */
-  YOLO_OP_MAX_POOL,             /* kernel, stride, pad; `repeat` > 1: a chain at stride 1, out holds
-                                   in pooled once, twice, ... side by side (SPPF) */
-  YOLO_OP_UPSAMPLE,             /* nearest, by `scale` */
-  YOLO_OP_ADD,                  /* out = in + residual */
-  YOLO_OP_ACT,                  /* out = act (in) */
-  YOLO_OP_COPY,                 /* out = in; where one tensor is needed in two buffers, in two types or on two grids */
-} YoloOpType;
 
 typedef struct {
   YoloOpType type;

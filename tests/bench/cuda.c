@@ -133,14 +133,13 @@ floor_us (const Card *card, const YoloPlan *plan, const YoloOp *op)
 static void
 op_text (char *text, gsize size, const YoloPlan *plan, const YoloOp *op)
 {
-  static const char *const names[] = { "conv", "max pool", "upsample", "add", "act", "copy" };
   const YoloBuffer *out = &plan->buffers[op->out.buffer];
 
   if (op->type == YOLO_OP_CONV)
     g_snprintf (text, size, "%ux%u/%u %u>%u", op->conv->kernel[0], op->conv->kernel[1], op->conv->stride[0],
         op->conv->in_channels, op->conv->out_channels);
   else
-    g_snprintf (text, size, "%s %u", names[op->type], op->in.channels);
+    g_snprintf (text, size, "%s %u", yolo_op_name (op->type), op->in.channels);
   g_snprintf (text + strlen (text), size - strlen (text), ", %ux%u%s", out->height, out->width,
       op->residual.channels ? " +" : "");
 }

@@ -1,0 +1,33 @@
+/* The operations that plans are made of: one list, from which each room that
+ * runs, names or counts them takes its own. A switch over them has no `default:`,
+ * so that the compiler names every place that lacks a new one. */
+
+#ifndef YOLO_BASE_OPERATION_H
+#define YOLO_BASE_OPERATION_H
+
+/* X (suffix of the constant, name) */
+#define YOLO_OPERATIONS(X) \
+    /* out = act (conv (in) + bias) [+ residual]; in int8 if conv->int8 */ \
+    X (CONV, "conv") \
+    /* kernel, stride, pad; `repeat` > 1: a chain at stride 1, out holds in pooled \
+     * once, twice, ... side by side (SPPF) */ \
+    X (MAX_POOL, "max-pool") \
+    /* nearest, by `scale` */ \
+    X (UPSAMPLE, "upsample") \
+    /* out = in + residual */ \
+    X (ADD, "add") \
+    /* out = act (in) */ \
+    X (ACT, "act") \
+    /* out = in; where one tensor is needed in two buffers, in two types or on two grids */ \
+    X (COPY, "copy")
+
+#define YOLO_OPERATION_CONSTANT(suffix, name) YOLO_OP_##suffix,
+typedef enum {
+  YOLO_OPERATIONS (YOLO_OPERATION_CONSTANT)
+} YoloOpType;
+#undef YOLO_OPERATION_CONSTANT
+
+/* "max-pool". For messages and profiles. */
+const char *yolo_op_name (YoloOpType type);
+
+#endif
