@@ -35,31 +35,30 @@ def number(value):
     return 'max' if value in (2**31 - 1, 2**32 - 1, 2**63 - 1, 2**64 - 1) else str(value)
 
 
-def nicks(pspec):
-    """[(nick, name)] of an enumeration's or of flags' values."""
-    values = pspec.enum_class.__enum_values__ if pspec.value_type.is_a(GObject.TYPE_ENUM) \
-        else pspec.flags_class.__flags_values__
-    return [(v.value_nick, v.value_name) for _, v in sorted(values.items())]
+def nicks(value):
+    """The nicks of an enumeration, by one of its values: PyGObject 3.50 has none in the pspec."""
+    return [v.value_nick for _, v in sorted(type(value).__enum_values__.items())]
 
 
-def type_of(pspec):
+def type_of(element, pspec):
     """What a property takes, in words."""
     name = pspec.value_type.name
     if pspec.value_type.is_a(GObject.TYPE_ENUM):
-        return ', '.join(f'`{nick}`' for nick, _ in nicks(pspec))
+        return ', '.join(f'`{nick}`' for nick in nicks(element.get_property(pspec.name)))
     if name in NUMBERS:
         return f'{NUMBERS[name]}, {number(pspec.minimum)} to {number(pspec.maximum)}'
     return {'gchararray': 'string', 'gboolean': 'true, false', 'GstStructure': 'structure'}.get(name, name)
 
 
-def default_of(pspec):
+def default_of(element, pspec):
+    """Of an element that nobody has changed yet."""
+    if pspec.value_type.is_a(GObject.TYPE_ENUM):
+        return f'`{element.get_property(pspec.name).value_nick}`'
     value = getattr(pspec, 'default_value', None)
     if value is None:
         return ''
     if isinstance(value, bool):
         return str(value).lower()
-    if pspec.value_type.is_a(GObject.TYPE_ENUM):
-        return f'`{value.value_nick}`'
     return number(value) if isinstance(value, (int, float)) else f'`{value}`'
 
 
@@ -86,7 +85,7 @@ def element_text(name):
     lines = [f'\n## {name}\n', f'{factory.get_metadata("description")}. Class: {factory.get_metadata("klass")}.\n',
              '| property | takes | default | when | |', '|---|---|---|---|---|']
     for p in sorted(properties, key=lambda p: p.name):
-        lines.append(f'| `{p.name}` | {cell(type_of(p))} | {cell(default_of(p))} | {when_of(p)} | {cell(p.blurb)} |')
+        lines.append(f'| `{p.name}` | {cell(type_of(element, p))} | {cell(default_of(element, p))} | {when_of(p)} | {cell(p.blurb)} |')
     signals = []
     for number_ in GObject.signal_list_ids(element):
         query = GObject.signal_query(number_)

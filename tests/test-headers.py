@@ -35,7 +35,7 @@ def main():
 
     def problem(path):
         """What the compiler says of a header, or nothing."""
-        if path.startswith('cuda/') and not cuda:
+        if path.startswith(('cuda/', 'tests/cuda/')) and not cuda:
             return None
         result = subprocess.run([*compiler, *flags, *FLAGS], input=f'#include "{path}"\n', stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True, check=False)
