@@ -87,25 +87,38 @@ yolo_unpack_planes_fit (const GstVideoFrame *video)
   return TRUE;
 }
 
-/* Where pixels are packed in groups, GStreamer (1.22) reads behind the last row
- * if the last group is cut by an odd width: there the last pixel is made the one
- * before it. */
+/* How many pixels at the end of a row GStreamer must not unpack, or does not.
+ * Where they are packed in groups, 1.22 reads behind the last row if the last group
+ * is cut by an odd width; 1.26 leaves out a last group of less than sixteen of
+ * MT2110T and MT2110R. */
+static gint
+left_out (const GstVideoFrame *video, gint y)
+{
+  const GstVideoFormatInfo *format = video->info.finfo;
+  const gint width = GST_VIDEO_FRAME_WIDTH (video);
+
+  if (g_str_has_prefix (GST_VIDEO_FORMAT_INFO_NAME (format), "MT2110"))
+    return width % 16;
+  /* two rows may share the last row of chroma */
+  return width % 2 == 1 && GST_VIDEO_FORMAT_INFO_IS_COMPLEX (format) && y >= GST_VIDEO_FRAME_HEIGHT (video) - 2;
+}
+
+/* Pixels that are left out are made the one before them. */
 void
 yolo_unpack_row (const GstVideoFrame *video, GstVideoPackFlags flags, gint y, gpointer row)
 {
   const GstVideoFormatInfo *format = video->info.finfo;
   const gint width = GST_VIDEO_FRAME_WIDTH (video);
   const gsize pixel = GST_VIDEO_FORMAT_INFO_BITS (gst_video_format_get_info (format->unpack_format)) > 8 ? 8 : 4;
-  /* two rows may share the last row of chroma */
-  const gboolean cut = width % 2 == 1 && GST_VIDEO_FORMAT_INFO_IS_COMPLEX (format)
-      && y >= GST_VIDEO_FRAME_HEIGHT (video) - 2;
-  guint8 *last = (guint8 *) row + pixel * (gsize) (width - 1);
+  const gint whole = width - left_out (video, y);
+  guint8 *pixels = row;
 
-  format->unpack_func (format, flags, row, (gpointer *) video->data, video->info.stride, 0, y, width - cut);
-  if (cut && width > 1)
-    memcpy (last, last - pixel, pixel);
-  else if (cut)
-    memset (last, 0x80, pixel);
+  if (whole > 0)
+    format->unpack_func (format, flags, row, (gpointer *) video->data, video->info.stride, 0, y, whole);
+  else
+    memset (pixels, 0x80, pixel);
+  for (gint x = MAX (whole, 1); x < width; x++)
+    memcpy (pixels + pixel * (gsize) x, pixels + pixel * (gsize) (x - 1), pixel);
 }
 
 /* The upper ten bits are then the nearest that they can be, where a unit of ten

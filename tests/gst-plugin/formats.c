@@ -63,6 +63,8 @@ is_cut (const GstVideoFrame *video, gint x, gint y)
 {
   const gint width = GST_VIDEO_FRAME_WIDTH (video), height = GST_VIDEO_FRAME_HEIGHT (video);
 
+  if (g_str_has_prefix (GST_VIDEO_INFO_NAME (&video->info), "MT2110"))
+    return x >= width / 16 * 16;
   return GST_VIDEO_FORMAT_INFO_IS_COMPLEX (video->info.finfo) && width % 2 == 1 && x == width - 1 && y >= height - 2;
 }
 
