@@ -12,6 +12,9 @@
 #define MAX_REG YOLO_MAX_REG
 /* Nodes of a tail, which is run over and over: several times what there is of them with NMS and quantisers. */
 #define MAX_TAIL 1000
+/* Elements that may be computed to find which node is wrong, where one is: a dozen
+ * runs of the tail at 640x640. A file must not make us compute for hours to refuse it. */
+#define MAX_BLAME ((gsize) 1 << 28)
 /* Anchors of a made-up picture that have a score to speak of. More would only take time. */
 #define MANY_ACTIVE 4096
 #define FEW_ACTIVE 16
@@ -39,6 +42,7 @@ typedef struct {
   guint decoded;                /* value that is the decode of the maps, or ONNX_NONE until it is found */
   TrialLayout layout;           /* of it */
   Tensor *trial;                /* what stands for it while a suppression is tried, or NULL */
+  gsize spent;                  /* elements that all runs of the tail have computed */
   guint left_out;               /* node whose input is taken for its output, or ONNX_NONE: to find a culprit */
 } Search;
 
@@ -586,9 +590,12 @@ static gboolean
 run_decode (Search *search, const TensorScope *limits, Decode *decode, const OnnxNode **last, GError **error)
 {
   TensorScope scope = *limits;
+  gboolean found;
 
   search->decoded = ONNX_NONE;
-  return run_tail (search, &scope, is_decode, decode, last, error);
+  found = run_tail (search, &scope, is_decode, decode, last, error);
+  search->spent += limits->left - scope.left;
+  return found;
 }
 
 typedef struct {
@@ -656,7 +663,10 @@ run_suppression (Search *search, const TensorScope *limits, const OnnxNode **las
 
   for (guint r = 0; r < rounds; r++) {
     TensorScope scope = *limits;
-    if (!try_suppression (search, &scope, r % 2 ? FEW_ACTIVE : MANY_ACTIVE, &state, possible, last, error))
+    gboolean tried = try_suppression (search, &scope, r % 2 ? FEW_ACTIVE : MANY_ACTIVE, &state, possible, last, error);
+
+    search->spent += limits->left - scope.left;
+    if (!tried)
       return FALSE;
   }
   return TRUE;
@@ -678,7 +688,8 @@ find_culprit (Search *search, const TensorScope *limits, Decode *decode)
   const OnnxFile *file = search->lowered->file;
   const OnnxNode *last;
 
-  for (guint i = 0; i < file->nodes->len; i++) {
+  search->spent = 0;
+  for (guint i = 0; i < file->nodes->len && search->spent < MAX_BLAME; i++) {
     const OnnxNode *node = onnx_node (file, i);
 
     if (!search->needed[i] || !g_strv_contains (suspects, node->op) || node->n_out != 1
