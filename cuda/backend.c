@@ -75,8 +75,9 @@ unload (YoloNet *base)
 {
   CudaNet *net = (CudaNet *) base;
 
-  if (net->choices != NULL)
-    yolo_choices_free (net->choices);
+  if (net == NULL)
+    return;
+  yolo_choices_free (net->choices);
   if (yolo_cuda_enter (net->device, NULL)) {
     yolo_cuda_free (net->device, net->memory);
     yolo_cuda_leave (net->device);
@@ -406,8 +407,7 @@ release_on_device (CudaExec *exec)
     driver->cuStreamSynchronize (exec->stream);
   if (exec->graph != NULL)
     driver->cuGraphExecDestroy (exec->graph);
-  if (exec->decoder != NULL)
-    yolo_cuda_decoder_free (exec->decoder);
+  yolo_cuda_decoder_free (exec->decoder);
   yolo_upload_clear (&exec->upload, device);
   yolo_cuda_free_host (device, exec->frames);
   yolo_cuda_free (device, exec->device_frames);
@@ -428,6 +428,8 @@ release (YoloExec *base)
 {
   CudaExec *exec = (CudaExec *) base;
 
+  if (exec == NULL)
+    return;
   if (yolo_cuda_enter (exec->net->device, NULL)) {
     release_on_device (exec);
     yolo_cuda_leave (exec->net->device);

@@ -553,6 +553,8 @@ yolo_choices_new (YoloCudaDevice *device, const char *model_sha256, const char *
 void
 yolo_choices_free (YoloChoices *choices)
 {
+  if (choices == NULL)
+    return;
   g_mutex_lock (&choices->lock);
   choices->stop = TRUE;
   g_cond_broadcast (&choices->changed);

@@ -95,6 +95,8 @@ yolo_cuda_decoder_new (YoloCudaDevice *device, const YoloPlan *plan, const CUdev
 void
 yolo_cuda_decoder_free (YoloCudaDecoder *decoder)
 {
+  if (decoder == NULL)
+    return;
   yolo_cuda_free_host (decoder->device, decoder->description);
   yolo_cuda_free_host (decoder->device, decoder->result);
   yolo_cuda_free (decoder->device, decoder->device_description);

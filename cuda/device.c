@@ -188,6 +188,8 @@ yolo_cuda_device_unref (YoloCudaDevice *device)
 {
   gboolean last;
 
+  if (device == NULL)
+    return;
   g_mutex_lock (&registry_lock);
   last = --device->refs == 0;
   if (last)

@@ -35,6 +35,8 @@ clear (YoloDrawer *drawer)
 void
 yolo_cuda_drawer_free (YoloDrawer *drawer)
 {
+  if (drawer == NULL)
+    return;
   if (yolo_cuda_enter (drawer->device, NULL)) {
     clear (drawer);
     yolo_cuda_leave (drawer->device);

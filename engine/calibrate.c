@@ -106,14 +106,12 @@ yolo_calibrator_free (YoloCalibrator *calibrator)
     return;
   yolo_cpu_backend.release (calibrator->exec);
   yolo_cpu_backend.unload (calibrator->net);
-  if (calibrator->preprocess != NULL)
-    yolo_preprocess_free (calibrator->preprocess);
+  yolo_preprocess_free (calibrator->preprocess);
   for (guint i = 0; calibrator->histograms != NULL && i < yolo_model_n_layers (calibrator->model); i++)
     g_free (calibrator->histograms[i]);
   g_free (calibrator->histograms);
   g_array_unref (calibrator->kept);
-  if (calibrator->model != NULL)
-    yolo_model_unref (calibrator->model);
+  yolo_model_unref (calibrator->model);
   g_free (calibrator);
 }
 

@@ -12,7 +12,8 @@ yolo_drawer_new (gpointer context, GError **error)
 void
 yolo_drawer_free (YoloDrawer *drawer)
 {
-  yolo_cuda_backend.drawer_free (drawer);
+  if (drawer != NULL)
+    yolo_cuda_backend.drawer_free (drawer);
 }
 
 gboolean

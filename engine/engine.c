@@ -294,6 +294,8 @@ yolo_engine_unref (YoloEngine * engine)
 {
   gboolean last;
 
+  if (engine == NULL)
+    return;
   g_return_if_fail (!yolo_engine_is_own_thread (engine));
 
   g_mutex_lock (&registry_lock);

@@ -513,8 +513,7 @@ unload (YoloReplica * replica)
     g_free (replica->batches[i].candidates);
   if (replica->net != NULL)
     replica->place.backend->unload (replica->net);
-  if (replica->preprocess != NULL)
-    yolo_preprocess_free (replica->preprocess);
+  yolo_preprocess_free (replica->preprocess);
   g_free (replica->candidates);
   g_free (replica->scratch);
   g_clear_error (&replica->cancelled);

@@ -130,8 +130,11 @@ wait_for (YoloStream * stream, guint64 number)
 void
 yolo_stream_close (YoloStream * stream)
 {
-  YoloEngine *engine = stream->engine;
+  YoloEngine *engine;
 
+  if (stream == NULL)
+    return;
+  engine = stream->engine;
   g_return_if_fail (!yolo_engine_is_own_thread (engine));
 
   g_mutex_lock (&engine->lock);

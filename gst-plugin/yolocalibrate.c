@@ -167,6 +167,8 @@ start (YoloCalibrate *calibrate)
 void
 yolo_calibrate_free (YoloCalibrate *calibrate)
 {
+  if (calibrate == NULL)
+    return;
   g_mutex_lock (&calibrate->lock);
   calibrate->cancelled = TRUE;
   g_mutex_unlock (&calibrate->lock);

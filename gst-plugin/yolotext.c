@@ -70,6 +70,8 @@ forget_all (YoloText *text)
 void
 yolo_text_free (YoloText *text)
 {
+  if (text == NULL)
+    return;
   forget_all (text);
   g_hash_table_unref (text->entries);
   g_object_unref (text->layout);

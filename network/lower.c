@@ -1077,6 +1077,8 @@ lower (const OnnxFile *file, guint height, guint width, GError **error)
 void
 lowered_free (Lowered *lowered)
 {
+  if (lowered == NULL)
+    return;
   for (guint i = 0; lowered->values != NULL && i < lowered->file->values->len; i++)
     g_clear_pointer (&lowered->values[i].tensor, tensor_unref);
   g_free (lowered->values);

@@ -302,7 +302,7 @@ yolo_model_unref (YoloModel *public)
 {
   Model *model = (Model *) public;
 
-  if (!g_atomic_int_dec_and_test (&model->ref))
+  if (model == NULL || !g_atomic_int_dec_and_test (&model->ref))
     return;
   if (model->base != NULL) {
     g_array_unref (model->layers);

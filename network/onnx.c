@@ -544,6 +544,8 @@ onnx_file_free (OnnxFile *file)
 {
   ProtobufCAllocator allocator = { allowance_alloc, allowance_free, NULL };
 
+  if (file == NULL)
+    return;
   for (guint i = 0; i < file->external->len; i++) {
     Onnx__TensorProto *tensor = g_ptr_array_index (file->external, i);
     tensor->has_raw_data = FALSE;       /* protobuf-c would free it */

@@ -65,6 +65,8 @@ tensor_ref (Tensor *tensor)
 void
 tensor_unref (Tensor *tensor)
 {
+  if (tensor == NULL)
+    return;
   if (--tensor->ref > 0)
     return;
   g_free (tensor->f);

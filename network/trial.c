@@ -64,6 +64,8 @@ trial_new (guint n, guint active, guint n_classes, float size, guint32 *state)
 void
 trial_free (Trial *trial)
 {
+  if (trial == NULL)
+    return;
   g_free (trial->boxes);
   g_free (trial->scores);
   g_free (trial->classes);

@@ -248,6 +248,16 @@ test_load_failure (gconstpointer data)
   }
 }
 
+/* What destroys takes NULL, as free() does. */
+static void
+test_null (void)
+{
+  yolo_stream_close (NULL);
+  yolo_engine_unref (NULL);
+  yolo_model_unref (NULL);
+  yolo_preprocess_free (NULL);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -260,6 +270,7 @@ main (int argc, char **argv)
   };
 
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/engine/replicas/null", test_null);
   for (guint i = 0; i < G_N_ELEMENTS (tests); i++) {
     g_autofree char *hosts = g_strdup_printf ("/engine/replicas/%s/hosts", tests[i].name);
     g_autofree char *devices = g_strdup_printf ("/engine/replicas/%s/devices", tests[i].name);
