@@ -123,7 +123,7 @@ remark (YoloNet *n)
   if (net->kernels->winograd_int8 == NULL)
     return g_strdup_printf ("int8 runs on %s: expect about half of fp32's time", net->kernels->name);
   return g_strdup_printf ("int8 runs on %s, which has no instructions for products of bytes (VNNI, dot products): "
-      "expect .7 to .9 of fp32's time, not half of it", net->kernels->name);
+      "expect .7 to 1 of fp32's time, not half of it", net->kernels->name);
 }
 
 static YoloPool *
