@@ -47,7 +47,7 @@ is_gone () {
 }
 
 # shellcheck disable=SC2086 # lists
-install_packages $build_packages $run_packages debhelper dpkg-dev || {
+install_packages build-essential debhelper $build_packages $run_packages || {
   failed=1
   finish
 }
