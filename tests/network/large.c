@@ -9,7 +9,7 @@
 #include <math.h>
 #include <time.h>
 
-#define N 100000
+#define N 200000
 
 /* Seconds of the processor's that a file of N parts may take. It takes about
  * half of one, some more under sanitizers; the square of N takes minutes. */
