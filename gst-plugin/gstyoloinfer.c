@@ -500,7 +500,8 @@ on_result (gpointer user_data, gpointer tag, const YoloResult *result)
   g_mutex_unlock (&self->lock);
 }
 
-/* Lets downstream notice when objects are lost on the way. The task's. */
+/* Tells the elements behind, before the first frame with objects, that there are
+ * some, so that they notice when none arrive. Called by the source pad's task. */
 static void
 announce (GstYoloInfer *self, guint n_objects)
 {
@@ -511,7 +512,7 @@ announce (GstYoloInfer *self, guint n_objects)
 }
 
 /* Attaches what was found and gives the buffer, or NULL with a flow return.
- * The task's. */
+ * Called by the source pad's task. */
 static GstBuffer *
 finish_frame (GstYoloInfer *self, Frame *frame, GstFlowReturn *ret)
 {

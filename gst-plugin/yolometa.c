@@ -62,17 +62,23 @@ static const Note *
 next_notes (GstBuffer *buffer, gpointer *state, guint *n)
 {
   const GstMetaInfo *info = notes_info ();
-  GstMeta *meta = info ? gst_buffer_iterate_meta_filtered (buffer, state, info->api) : NULL;
-  const GValue *value;
-  gsize size;
-  const Note *notes;
+  GstMeta *meta;
 
-  if (meta == NULL)
-    return NULL;
-  value = gst_structure_get_value (gst_custom_meta_get_structure ((GstCustomMeta *) meta), "objects");
-  notes = g_bytes_get_data (g_value_get_boxed (value), &size);
-  *n = size / sizeof (Note);
-  return notes;
+  while (info && (meta = gst_buffer_iterate_meta_filtered (buffer, state, info->api))) {
+    const GstStructure *structure = gst_custom_meta_get_structure ((GstCustomMeta *) meta);
+    const GValue *value = gst_structure_get_value (structure, "objects");
+    gsize size = 0;
+    const Note *notes;
+
+    /* anybody can attach metadata of this name */
+    if (value == NULL || !G_VALUE_HOLDS (value, G_TYPE_BYTES) || g_value_get_boxed (value) == NULL)
+      continue;
+    notes = g_bytes_get_data (g_value_get_boxed (value), &size);
+    *n = size / sizeof (Note);
+    if (*n > 0)
+      return notes;
+  }
+  return NULL;
 }
 
 /* Regions that are attached together have numbers that follow each other. */

@@ -496,6 +496,34 @@ test_clear (void)
   gst_buffer_unref (buffer);
 }
 
+/* Metadata of the notes' name that others have made, without notes in it. */
+static void
+test_others_notes (void)
+{
+  YoloObject object = { .label = g_quark_from_string ("person"), .w = 10, .h = 10, .confidence = .5f };
+  GstBuffer *buffer = gst_buffer_new ();
+  GstVideoInfo info;
+  GArray *found;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_RGB, 200, 100);
+  yolo_meta_add (buffer, &info, &object, 1, 0);         /* registers the name */
+  yolo_meta_clear (buffer);
+  for (guint i = 0; i < 3; i++) {
+    GstStructure *s = gst_custom_meta_get_structure (gst_buffer_add_custom_meta (buffer, "YoloObjectNotes"));
+
+    if (i == 1)
+      gst_structure_set (s, "objects", G_TYPE_INT, 7, NULL);
+    else if (i == 2)
+      gst_structure_set (s, "objects", G_TYPE_BYTES, NULL, NULL);
+  }
+  gst_buffer_add_video_region_of_interest_meta (buffer, "person", 1, 2, 3, 4);
+  found = read_objects (buffer, &info);
+  g_assert_cmpuint (found->len, ==, 1);
+  g_assert_cmpfloat (g_array_index (found, YoloObject, 0).x, ==, 1);
+  g_array_unref (found);
+  gst_buffer_unref (buffer);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -512,5 +540,6 @@ main (int argc, char **argv)
   g_test_add_func ("/meta/elements", test_elements);
   g_test_add_func ("/meta/notes", test_notes);
   g_test_add_func ("/meta/clear", test_clear);
+  g_test_add_func ("/meta/others-notes", test_others_notes);
   return g_test_run ();
 }
