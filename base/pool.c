@@ -168,9 +168,8 @@ is_done (YoloPool *pool, guint n)
 }
 
 void
-yolo_pool_run (void *data_pool, guint n, YoloPoolFunc func, void *data)
+yolo_pool_run (YoloPool *pool, guint n, YoloPoolFunc func, gpointer data)
 {
-  YoloPool *pool = data_pool;
   guint64 ticket;
 
   if (pool->n_threads == 1 || n <= 1) {

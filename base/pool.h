@@ -24,9 +24,8 @@ void yolo_pool_free (YoloPool *pool);
 guint yolo_pool_threads (const YoloPool *pool);
 
 /* Calls @func for 0 to n - 1, on any thread and in any order, and returns when
- * all are done. Allocates nothing. By one thread at a time; not from @func.
- * The signature is also that of postprocess/parallel.h. */
-void yolo_pool_run (void *pool, guint n, YoloPoolFunc func, void *data);
+ * all are done. Allocates nothing. By one thread at a time; not from @func. */
+void yolo_pool_run (YoloPool *pool, guint n, YoloPoolFunc func, gpointer data);
 
 G_END_DECLS
 

@@ -12,7 +12,7 @@
 #include "cuda/preprocess.h"
 #include "cuda/upload.h"
 #include "postprocess/decode.h"
-#include "postprocess/letterbox.h"
+#include "image/letterbox.h"
 
 /* Of the batches that batch_size() proposes. */
 #define CUDA_MAX_BATCH 32

@@ -1,7 +1,7 @@
 #include "cuda/preprocess.h"
 
-#include "postprocess/pixel.h"
-#include "postprocess/sample.h"
+#include "image/pixel.h"
+#include "image/sample.h"
 
 void
 yolo_cuda_preprocess_idle (YoloCudaFrame *description)
@@ -13,13 +13,12 @@ void
 yolo_cuda_preprocess_describe (YoloCudaFrame *description, const YoloFrame *frame, const YoloLetterbox *box)
 {
   const YoloLayout *layout = &yolo_layouts[frame->format];
-  gboolean cropped = frame->crop.width > 0;
   YoloColour colour;
 
   yolo_colour_init (&colour, frame->matrix, frame->full_range, layout->bits);
   *description = (YoloCudaFrame) {
     .n_components = layout->n_components, .bits = layout->bits, .shift = layout->shift, .yuv = layout->yuv,
-    .x0 = cropped ? frame->crop.x : 0, .y0 = cropped ? frame->crop.y : 0,
+    .x0 = box->x, .y0 = box->y,
     .width = box->src_width, .height = box->src_height, .turn = box->turn,
     .left = box->left, .top = box->top, .scaled_width = box->width, .scaled_height = box->height,
   };

@@ -5,8 +5,8 @@
 
 #include "cuda/device.h"
 #include "cuda/kernels/preprocess.h"
-#include "postprocess/frame.h"
-#include "postprocess/letterbox.h"
+#include "image/frame.h"
+#include "image/letterbox.h"
 
 G_BEGIN_DECLS
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "postprocess/sample.h"
+#include "image/sample.h"
 
 /* Of planes and their rows on the device: whole 16-byte loads, whole cache lines. */
 #define ALIGN(x) (((x) + 127) & ~(gsize) 127)

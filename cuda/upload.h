@@ -4,7 +4,7 @@
 #define YOLO_CUDA_UPLOAD_H
 
 #include "cuda/device.h"
-#include "postprocess/frame.h"
+#include "image/frame.h"
 
 G_BEGIN_DECLS
 

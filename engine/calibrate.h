@@ -5,7 +5,7 @@
 #define YOLO_ENGINE_CALIBRATE_H
 
 #include "network/calibration.h"
-#include "postprocess/frame.h"
+#include "image/frame.h"
 
 G_BEGIN_DECLS
 

@@ -4,7 +4,7 @@
 #define YOLO_ENGINE_DRAW_H
 
 #include "network/backend.h"
-#include "postprocess/drawing.h"
+#include "image/stroke.h"
 
 G_BEGIN_DECLS
 

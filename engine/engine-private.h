@@ -7,8 +7,8 @@
 
 #include "engine/engine.h"
 #include "postprocess/decode.h"
-#include "postprocess/letterbox.h"
-#include "postprocess/preprocess.h"
+#include "image/letterbox.h"
+#include "image/preprocess.h"
 
 G_BEGIN_DECLS
 

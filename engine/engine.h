@@ -5,8 +5,8 @@
 #define YOLO_ENGINE_ENGINE_H
 
 #include "network/backend.h"
-#include "postprocess/frame.h"
-#include "postprocess/detection.h"
+#include "image/frame.h"
+#include "postprocess/object.h"
 
 G_BEGIN_DECLS
 

@@ -269,14 +269,7 @@ postprocess_image (YoloReplica * replica, YoloBatch * batch, guint i, YoloResult
     decode_image (replica, batch->slot->exec, i, request, decode);
   n = yolo_nms (decode->candidates, decode->n, request->iou, request->agnostic,
       request->max_detections, replica->scratch);
-  yolo_letterbox_to_frame (&batch->letterbox[i], decode->candidates, n);
-  if (request->frame.crop.width > 0)
-    for (size_t d = 0; d < n; d++) {
-      decode->candidates[d].x1 += request->frame.crop.x;
-      decode->candidates[d].y1 += request->frame.crop.y;
-      decode->candidates[d].x2 += request->frame.crop.x;
-      decode->candidates[d].y2 += request->frame.crop.y;
-    }
+  yolo_objects_to_frame (decode->candidates, n, &batch->letterbox[i]);
   result->detections = decode->candidates;
   result->n_detections = n;
   result->missed = decode->missed;
@@ -477,13 +470,7 @@ load (YoloReplica * replica, GError ** error)
   if (replica->net == NULL)
     return FALSE;
 
-  if (backend->pool != NULL) {
-    YoloPool *pool = backend->pool (replica->net);
-    replica->preprocess = yolo_preprocess_new (&(YoloParallel) {
-        yolo_pool_run, pool, yolo_pool_threads (pool) });
-  } else {
-    replica->preprocess = yolo_preprocess_new (NULL);
-  }
+  replica->preprocess = yolo_preprocess_new (backend->pool != NULL ? backend->pool (replica->net) : NULL);
   if (!backend->host_memory) {
     for (guint i = 0; i < YOLO_ENGINE_DEPTH; i++)
       replica->batches[i].candidates =

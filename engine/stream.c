@@ -1,7 +1,7 @@
 /* What a stream's user sees: frames in, callbacks out. */
 
 #include "engine/engine-private.h"
-#include "postprocess/sample.h"
+#include "image/sample.h"
 
 #include <string.h>
 

@@ -54,7 +54,7 @@
 #include "gst-plugin/yolowatch.h"
 #include "base/text.h"
 #include "engine/engine.h"
-#include "postprocess/letterbox.h"
+#include "image/letterbox.h"
 
 #include <gio/gio.h>
 #include <glib/gstdio.h>

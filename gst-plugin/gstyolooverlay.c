@@ -15,7 +15,7 @@
 
 #include "engine/draw.h"
 #include "gst-plugin/yolocuda.h"
-#include "gst-plugin/yolodraw.h"
+#include "gst-plugin/yolocanvas.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yoloorientation.h"
 #include "gst-plugin/yolotext.h"

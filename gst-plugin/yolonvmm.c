@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "postprocess/sample.h"
+#include "image/sample.h"
 
 /* Offsets in bytes, by offsetof() on the public headers. */
 enum

@@ -6,7 +6,7 @@
 
 #include <gst/gst.h>
 
-#include "postprocess/frame.h"
+#include "image/frame.h"
 
 G_BEGIN_DECLS
 

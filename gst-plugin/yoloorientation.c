@@ -1,6 +1,6 @@
 #include "gst-plugin/yoloorientation.h"
 
-#include "postprocess/frame.h"
+#include "image/frame.h"
 
 /* Elements between the source and the pad; a longer chain is not looked through. */
 #define MAX_UPSTREAM 64

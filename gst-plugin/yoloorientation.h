@@ -19,7 +19,7 @@ typedef struct {
 void yolo_orientation_event (YoloOrientation *orientation, GstPad *pad, GstEvent *event);
 
 /* @wanted: what a property says; AUTO: what the tags say
- * Returns: YOLO_TURN_* of postprocess/frame.h */
+ * Returns: YOLO_TURN_* of image/frame.h */
 guint yolo_orientation_turn (const YoloOrientation *orientation, GstVideoOrientationMethod wanted);
 
 G_END_DECLS

@@ -1,7 +1,7 @@
 #include "gst-plugin/yolotext.h"
 
-#include "postprocess/frame.h"
-#include "postprocess/pixel.h"
+#include "image/frame.h"
+#include "image/pixel.h"
 
 #include <pango/pangocairo.h>
 

@@ -3,7 +3,7 @@
 #ifndef YOLO_TEXT_H
 #define YOLO_TEXT_H
 
-#include "gst-plugin/yolodraw.h"
+#include "image/canvas.h"
 
 G_BEGIN_DECLS
 
@@ -31,7 +31,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloText, yolo_text_free)
  */
 void yolo_text_set_font (YoloText *text, const char *description, gint size, gint max_width);
 
-/* @turn: YOLO_TURN_* of postprocess/frame.h, how the frame becomes upright, 0 at
+/* @turn: YOLO_TURN_* of image/frame.h, how the frame becomes upright, 0 at
  * first. What was rendered otherwise is forgotten. */
 void yolo_text_set_turn (YoloText *text, guint turn);
 

@@ -1,6 +1,6 @@
 #include "gst-plugin/yolounpack.h"
 
-#include "postprocess/simd.h"
+#include "base/simd.h"
 
 #include <string.h>
 

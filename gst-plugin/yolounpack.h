@@ -6,7 +6,7 @@
 
 #include <gst/video/video.h>
 
-#include "postprocess/frame.h"
+#include "image/frame.h"
 
 G_BEGIN_DECLS
 

@@ -9,11 +9,11 @@
 
 G_BEGIN_DECLS
 
-/* Of postprocess/frame.h and postprocess/decode.h, which this room does not
+/* Of image/frame.h and postprocess/decode.h, which this room does not
  * include: only a back end that preprocesses and decodes on its device looks inside. */
 struct _YoloFrame;
 struct _YoloDecode;
-/* Of postprocess/drawing.h. */
+/* Of image/stroke.h. */
 struct _YoloCanvas;
 struct _YoloStroke;
 

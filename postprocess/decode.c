@@ -1,5 +1,5 @@
 #include "postprocess/decode.h"
-#include "postprocess/simd.h"
+#include "base/simd.h"
 
 #include <math.h>
 #include <stdbool.h>

@@ -5,7 +5,7 @@
 #ifndef YOLO_POSTPROCESS_DECODE_H
 #define YOLO_POSTPROCESS_DECODE_H
 
-#include "postprocess/detection.h"
+#include "postprocess/object.h"
 
 /* One image's maps of one level: [height][width] pixels, `box_stride` and
  * `cls_stride` floats apart. */

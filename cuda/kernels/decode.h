@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "postprocess/detection.h"
+#include "postprocess/object.h"
 
 #define YOLO_DECODE_LEVELS 8    /* YOLO_MAX_LEVELS */
 #define YOLO_DECODE_CAPACITY 1024       /* candidates of an image that come back */

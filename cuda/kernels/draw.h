@@ -3,7 +3,7 @@
 #ifndef YOLO_KERNELS_DRAW_H
 #define YOLO_KERNELS_DRAW_H
 
-#include "postprocess/drawing.h"
+#include "image/stroke.h"
 
 typedef struct {
   YoloCanvas canvas;            /* device addresses */

@@ -1,12 +1,12 @@
 /* Frames, letterboxed, into the network's input. The arithmetic is that of
- * postprocess/preprocess_reference.c, from the same inline functions, and the
+ * image/preprocess_reference.c, from the same inline functions, and the
  * result equals it. A thread writes one pixel, 16 bytes in the usual layouts,
  * out of up to four pixels of three components, byte by byte: neighbours read
  * the same lines, so a frame is read from memory once. */
 
 #include "cuda/kernels/common.cuh"
 #include "cuda/kernels/preprocess.h"
-#include "postprocess/pixel.h"
+#include "image/pixel.h"
 
 enum { SCALE_NONE, SCALE_HALF, SCALE_LINEAR };  /* YoloScale */
 #define BORDER 114              /* YOLO_BORDER */

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* A frame and its place in the network's input, all that depends on neither
- * the pixel nor the tensor worked out. See postprocess/sample.h. */
+ * the pixel nor the tensor worked out. See image/sample.h. */
 typedef struct {
   const uint8_t *plane[3];      /* device addresses */
   int64_t stride[3];            /* bytes */

@@ -19,7 +19,7 @@
 #include "cuda/net.h"
 #include "network/int8.h"
 #include "postprocess/decode.h"
-#include "postprocess/frame.h"
+#include "image/frame.h"
 
 #define ROUNDS 20
 

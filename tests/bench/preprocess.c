@@ -6,9 +6,9 @@
 
 #include "postprocess/decode.h"
 #include "base/pool.h"
-#include "postprocess/preprocess.h"
-#include "postprocess/tensor.h"
-#include "tests/postprocess/frames.h"
+#include "image/preprocess.h"
+#include "image/tensor.h"
+#include "tests/image/frames.h"
 
 #include <time.h>
 
@@ -110,7 +110,6 @@ static void
 measure_preprocess (void)
 {
   YoloPool *pool = yolo_pool_new (0);
-  YoloParallel parallel = { yolo_pool_run, pool, yolo_pool_threads (pool) };
   static const struct {
     YoloPixelFormat format;
     int width, height, net_width, net_height;
@@ -150,7 +149,7 @@ measure_preprocess (void)
     TestFrame t = test_frame_new (&r, cases[i].format, cases[i].width, cases[i].height, 0, false);
     int net_width = cases[i].net_width, net_height = cases[i].net_height;
     size_t size = 3 * (size_t) net_width * net_height * yolo_dtype_size (cases[i].type);
-    Preprocess p = { { yolo_preprocess_new (NULL), yolo_preprocess_new (&parallel) }, t.frame, .dst = g_malloc (size), .type = cases[i].type };
+    Preprocess p = { { yolo_preprocess_new (NULL), yolo_preprocess_new (pool) }, t.frame, .dst = g_malloc (size), .type = cases[i].type };
     g_autofree char *name = g_strdup_printf ("%s %dx%d to %dx%d %s%s", format_names[cases[i].format],
         cases[i].width, cases[i].height, net_width, net_height, type_names[cases[i].type],
         cases[i].turn & YOLO_TURN_TRANSPOSE ? " 90r" : cases[i].turn ? " 180" : "");

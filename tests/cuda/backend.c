@@ -13,9 +13,9 @@
 #include "network/backend.h"
 #include "network/int8.h"
 #include "postprocess/decode.h"
-#include "postprocess/letterbox.h"
-#include "postprocess/preprocess.h"
-#include "postprocess/sample.h"
+#include "image/letterbox.h"
+#include "image/preprocess.h"
+#include "image/sample.h"
 #include "tests/network/plan-reference.h"
 
 #define MAX_CANDIDATES 1024
@@ -99,8 +99,7 @@ letterbox_of (const YoloFrame *frame, const YoloPlan *plan)
 {
   YoloLetterbox box;
 
-  yolo_letterbox_init (&box, frame->crop.width > 0 ? frame->crop.width : frame->width,
-      frame->crop.width > 0 ? frame->crop.height : frame->height, (int) plan->width, (int) plan->height);
+  yolo_letterbox_frame (&box, frame, (int) plan->width, (int) plan->height);
   return box;
 }
 

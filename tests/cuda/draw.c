@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "engine/draw.h"
-#include "gst-plugin/yolodraw.h"
+#include "gst-plugin/yolocanvas.h"
 #include "tests/cuda/harness.h"
 
 typedef struct {

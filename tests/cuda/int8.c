@@ -10,8 +10,8 @@
 #include "cuda/half.h"
 #include "network/int8.h"
 #include "postprocess/decode.h"
-#include "postprocess/letterbox.h"
-#include "postprocess/preprocess.h"
+#include "image/letterbox.h"
+#include "image/preprocess.h"
 #include "tests/engine/pictures.h"
 #include "tests/network/plan-reference.h"
 

@@ -6,8 +6,8 @@
 
 #include "cuda/half.h"
 #include "cuda/preprocess.h"
-#include "postprocess/preprocess.h"
-#include "postprocess/sample.h"
+#include "image/preprocess.h"
+#include "image/sample.h"
 #include "tests/cuda/harness.h"
 
 typedef struct {

@@ -13,7 +13,7 @@
 #include <gst/app/gstappsink.h>
 #include <gst/video/video.h>
 
-#include "postprocess/frame.h"
+#include "image/frame.h"
 
 typedef struct {
   guint8 *pixels;               /* RGB, or I420 without padding */

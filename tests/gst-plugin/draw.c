@@ -1,6 +1,6 @@
 /* Drawing in every format, against a reference that goes pixel by pixel. */
 
-#include "gst-plugin/yolodraw.h"
+#include "gst-plugin/yolocanvas.h"
 #include "gst-plugin/yolotext.h"
 #include "tests/guarded.h"
 

@@ -3,7 +3,7 @@
 
 #include "gst-plugin/yolounpack.h"
 #include "gst-plugin/yolovideo.h"
-#include "postprocess/preprocess.h"
+#include "image/preprocess.h"
 #include "tests/guarded.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
 /* yolooverlay as an element. What a pixel gets is the business of draw.c. */
 
-#include "gst-plugin/yolodraw.h"
+#include "gst-plugin/yolocanvas.h"
 #include "gst-plugin/yolometa.h"
-#include "postprocess/frame.h"
+#include "image/frame.h"
 
 #include <gst/check/gstharness.h>
 #include <math.h>

@@ -1,9 +1,9 @@
 /* The definition of preprocess: one pixel after the other. */
 
-#include "postprocess/pixel.h"
-#include "postprocess/preprocess.h"
-#include "postprocess/sample.h"
-#include "postprocess/tensor.h"
+#include "image/pixel.h"
+#include "image/preprocess.h"
+#include "image/sample.h"
+#include "image/tensor.h"
 
 #include <stdlib.h>
 
@@ -126,7 +126,7 @@ yolo_preprocess_reference (const YoloFrame *frame, const YoloLetterbox *box,
 
   Source src = {
     .frame = frame, .layout = &yolo_layouts[frame->format],
-    .x0 = frame->crop.width > 0 ? frame->crop.x : 0, .y0 = frame->crop.width > 0 ? frame->crop.y : 0,
+    .x0 = box->x, .y0 = box->y,
     .width = box->src_width, .height = box->src_height, .turn = box->turn,
   };
   yolo_colour_init (&src.colour, frame->matrix, frame->full_range, src.layout->bits);

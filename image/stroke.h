@@ -1,7 +1,7 @@
 /* Boxes and text on a frame, as data: what is drawn on the host or on a device. */
 
-#ifndef YOLO_POSTPROCESS_DRAWING_H
-#define YOLO_POSTPROCESS_DRAWING_H
+#ifndef YOLO_IMAGE_STROKE_H
+#define YOLO_IMAGE_STROKE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* Loops that the compiler vectorises, compiled for several x86 levels of
  * which the loader picks one. Elsewhere they are compiled once. */
 
-#ifndef YOLO_POSTPROCESS_SIMD_H
-#define YOLO_POSTPROCESS_SIMD_H
+#ifndef YOLO_BASE_SIMD_H
+#define YOLO_BASE_SIMD_H
 
 /* Needs ifunc (glibc); gcc 12 is the first to know the levels by name. ThreadSanitizer is
  * not there yet when the loader asks which level to take. */

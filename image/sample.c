@@ -1,5 +1,5 @@
-#include "postprocess/sample.h"
-#include "postprocess/pixel.h"
+#include "image/sample.h"
+#include "image/pixel.h"
 
 #include <math.h>
 

@@ -7,10 +7,10 @@
  * the cache, and all but the gather is vectorised by the compiler. The results
  * are those of yolo_preprocess_reference(), bit for bit. */
 
-#include "postprocess/preprocess.h"
-#include "postprocess/sample.h"
-#include "postprocess/simd.h"
-#include "postprocess/tensor.h"
+#include "image/preprocess.h"
+#include "image/sample.h"
+#include "base/simd.h"
+#include "image/tensor.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,7 @@ typedef struct {
 } Geometry;
 
 struct _YoloPreprocess {
-  YoloParallel parallel;
+  YoloPool *pool;               /* or NULL: the caller works alone */
   Geometry geometry;
   YoloScale scale;
   bool one_tap;                 /* a column of the output is a column of the source */
@@ -75,20 +75,25 @@ typedef struct {
   uint8_t *packed;              /* [3 * net_width + 1] one without the fourth bytes */
 } Scratch;
 
+/* Calls body for 0 to n - 1 on the pool's threads, or on this one. */
 static void
-run_alone (void *pool, unsigned n, void (*body) (void *data, unsigned index, unsigned thread), void *data)
+share_out (const YoloPreprocess *pre, unsigned n, YoloPoolFunc body, void *data)
 {
+  if (pre->pool) {
+    yolo_pool_run (pre->pool, n, body, data);
+    return;
+  }
   for (unsigned i = 0; i < n; i++)
     body (data, i, 0);
 }
 
 YoloPreprocess *
-yolo_preprocess_new (const YoloParallel *parallel)
+yolo_preprocess_new (YoloPool *pool)
 {
   YoloPreprocess *pre = calloc (1, sizeof (YoloPreprocess));
 
   if (pre)
-    pre->parallel = parallel ? *parallel : (YoloParallel) { run_alone, NULL, 1 };
+    pre->pool = pool;
   return pre;
 }
 
@@ -710,7 +715,7 @@ unpack_all (YoloPreprocess *pre, const YoloFrame *frame, YoloFrame *unpacked)
   if (!grow (&pre->unpacked, &pre->unpacked_size, u.row * (size_t) frame->height))
     return false;
   u.pixels = pre->unpacked;
-  pre->parallel.run (pre->parallel.pool, (unsigned) (frame->height + BLOCK - 1) / BLOCK, unpack_block, &u);
+  share_out (pre, (unsigned) (frame->height + BLOCK - 1) / BLOCK, unpack_block, &u);
   *unpacked = *frame;
   unpacked->unpack = NULL;
   unpacked->plane[0] = u.pixels;
@@ -721,8 +726,8 @@ unpack_all (YoloPreprocess *pre, const YoloFrame *frame, YoloFrame *unpacked)
 /**
  * yolo_preprocess_run:
  * @pre: of one thread at a time
- * @frame: the crop, where it has one, inside the frame; formats' planes as GStreamer lays them out
- * @box: made for the size of the frame's visible part, upright
+ * @frame: in memory of the host; formats' planes as GStreamer lays them out
+ * @box: of the frame's visible part, which lies inside the frame
  * @dst: (out): [net_height][net_width][channels] of @type
  * @type: of the elements
  * @channels: 3 or more
@@ -733,7 +738,7 @@ bool
 yolo_preprocess_run (YoloPreprocess *pre, const YoloFrame *frame,
     const YoloLetterbox *box, void *dst, YoloDType type, int channels)
 {
-  bool cropped = frame->crop.width > 0, transposed = box->turn & YOLO_TURN_TRANSPOSE;
+  bool transposed = box->turn & YOLO_TURN_TRANSPOSE;
   YoloFrame unpacked;
   if (frame->unpack && transposed) {
     if (!unpack_all (pre, frame, &unpacked))
@@ -743,7 +748,7 @@ yolo_preprocess_run (YoloPreprocess *pre, const YoloFrame *frame,
 
   Run run = {
     .pre = pre, .frame = frame, .layout = &yolo_layouts[frame->format], .box = box,
-    .x = cropped ? frame->crop.x : 0, .y = cropped ? frame->crop.y : 0,
+    .x = box->x, .y = box->y,
     .transposed = transposed, .flipped = box->turn & (transposed ? YOLO_TURN_MIRROR_X : YOLO_TURN_MIRROR_Y),
     .dst = dst, .type = type, .channels = channels,
   };
@@ -757,9 +762,9 @@ yolo_preprocess_run (YoloPreprocess *pre, const YoloFrame *frame,
 
   Scratch unused;
   run.scratch = place_scratch (&run, NULL, &unused);
-  if (!grow (&pre->scratch, &pre->scratch_size, run.scratch * pre->parallel.threads))
+  if (!grow (&pre->scratch, &pre->scratch_size, run.scratch * (pre->pool ? yolo_pool_threads (pre->pool) : 1)))
     return false;
 
-  pre->parallel.run (pre->parallel.pool, (unsigned) (box->net_height + BLOCK - 1) / BLOCK, make_block, &run);
+  share_out (pre, (unsigned) (box->net_height + BLOCK - 1) / BLOCK, make_block, &run);
   return true;
 }

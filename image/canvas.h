@@ -1,17 +1,17 @@
-/* Drawing into a video frame where it lies, in its own format. */
+/* Drawing into a frame in memory where it lies, in its own format. */
 
-#ifndef YOLO_DRAW_H
-#define YOLO_DRAW_H
+#ifndef YOLO_IMAGE_CANVAS_H
+#define YOLO_IMAGE_CANVAS_H
 
-#include <gst/video/video.h>
+#include <glib.h>
 
-#include "postprocess/drawing.h"
+#include "image/stroke.h"
 
 G_BEGIN_DECLS
 
 /* The values of a format's components (Y U V, R G B A, Y). */
 typedef struct {
-  guint16 value[GST_VIDEO_MAX_COMPONENTS];
+  guint16 value[YOLO_DRAW_COMPONENTS];
 } YoloColor;
 
 /* How opaque each pixel is, 0 to 255. */
@@ -21,7 +21,7 @@ typedef struct {
   guint8 *alpha;                /* [height][stride] */
 } YoloMask;
 
-/* Strokes that are kept: in order, with copies of their masks. */
+/* Strokes that are kept instead of being drawn: in order, with copies of their masks. */
 typedef struct _YoloDrawing {
   GArray *strokes;              /* YoloStroke */
   GByteArray *masks;
@@ -32,33 +32,13 @@ void yolo_drawing_clear (YoloDrawing *drawing);
 /* Forgets the strokes, keeps the memory. */
 void yolo_drawing_reset (YoloDrawing *drawing);
 
-/* The formats that a device draws on, as in caps. */
-#define YOLO_DRAW_FORMATS "NV12, NV21, I420, YV12, YUY2, UYVY, Y42B, Y444, P010_10LE, " \
-    "RGB, BGR, RGBA, BGRA, ARGB, ABGR, RGBx, BGRx, xRGB, xBGR, GRAY8"
-
-/* Whether each sample is a byte or a little-endian word of its own and covers one,
- * two or four pixels; other formats are drawn on unpacked. */
-gboolean yolo_draw_is_direct (const GstVideoFormatInfo *format);
+/* What lies in both; empty where they do not meet. */
+YoloRect yolo_rect_intersect (YoloRect a, YoloRect b);
 
 /* A rectangle of the upright picture where it lies in a frame of width x height,
- * and back; @turn: YOLO_TURN_* of postprocess/frame.h. */
+ * and back; @turn: YOLO_TURN_* of image/frame.h. */
 YoloRect yolo_rect_to_frame (YoloRect rect, guint turn, gint width, gint height);
 YoloRect yolo_rect_to_upright (YoloRect rect, guint turn, gint width, gint height);
-
-/**
- * yolo_color_init:
- * @rgb: 0xRRGGBB, full range
- *
- * Converts to the format, matrix and range of @info; opaque.
- */
-void yolo_color_init (YoloColor *color, const GstVideoInfo *info, guint32 rgb);
-
-/**
- * yolo_canvas_init:
- * @frame: mapped for writing, in a format that is drawn on directly; must outlive the canvas
- * @clip: (nullable): the visible part, or all of the frame
- */
-void yolo_canvas_init (YoloCanvas *canvas, GstVideoFrame *frame, const YoloRect *clip);
 
 /**
  * yolo_canvas_fill:

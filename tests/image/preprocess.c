@@ -2,11 +2,11 @@
  * formulas in real numbers. */
 
 #include "base/pool.h"
-#include "postprocess/preprocess.h"
-#include "postprocess/sample.h"
-#include "postprocess/tensor.h"
-#include "tests/postprocess/expected.h"
-#include "tests/postprocess/frames.h"
+#include "image/preprocess.h"
+#include "image/sample.h"
+#include "image/tensor.h"
+#include "tests/image/expected.h"
+#include "tests/image/frames.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -267,7 +267,7 @@ test_colours (void)
       YoloLetterbox box;
       double worst = 0;
 
-      yolo_letterbox_init (&box, width, height, width, height);
+      yolo_letterbox_frame (&box, &t.frame, width, height);
       yolo_preprocess_reference (&t.frame, &box, out, YOLO_F32, 3);
       for (int i = 0; i < width * height; i++) {
         double yuv[3], rgb[3];
@@ -350,14 +350,14 @@ test_turns (void)
 
     /* in the network, the box of the pixels from 10,20 to 29,30 */
     float gain_x = (float) box.width / WIDTH, gain_y = (float) box.height / HEIGHT;
-    YoloDetection d = { .x1 = 10 * gain_x + box.pad_x, .y1 = 20 * gain_y + box.pad_y,
-      .x2 = 30 * gain_x + box.pad_x, .y2 = 31 * gain_y + box.pad_y };
+    float corner[4] = { 10 * gain_x + box.pad_x, 20 * gain_y + box.pad_y,
+      30 * gain_x + box.pad_x, 31 * gain_y + box.pad_y };
     float x1 = transpose ? 20 : 10, x2 = transpose ? 31 : 30, y1 = transpose ? 10 : 20, y2 = transpose ? 30 : 31;
-    yolo_letterbox_to_frame (&box, &d, 1);
-    g_assert_cmpfloat_with_epsilon (d.x1, turn & 2 ? width - x2 : x1, 1e-4f);
-    g_assert_cmpfloat_with_epsilon (d.x2, turn & 2 ? width - x1 : x2, 1e-4f);
-    g_assert_cmpfloat_with_epsilon (d.y1, turn & 4 ? height - y2 : y1, 1e-4f);
-    g_assert_cmpfloat_with_epsilon (d.y2, turn & 4 ? height - y1 : y2, 1e-4f);
+    yolo_letterbox_to_frame (&box, corner);
+    g_assert_cmpfloat_with_epsilon (corner[0], turn & 2 ? width - x2 : x1, 1e-4f);
+    g_assert_cmpfloat_with_epsilon (corner[2], turn & 2 ? width - x1 : x2, 1e-4f);
+    g_assert_cmpfloat_with_epsilon (corner[1], turn & 4 ? height - y2 : y1, 1e-4f);
+    g_assert_cmpfloat_with_epsilon (corner[3], turn & 4 ? height - y1 : y2, 1e-4f);
     test_frame_free (&turned);
   }
   test_frame_free (&upright);
@@ -394,7 +394,7 @@ test_threads (void)
     yolo_preprocess_reference (&t.frame, &box, first, YOLO_U8, 3);
     for (guint threads = 1; threads <= 5; threads++) {
       YoloPool *pool = yolo_pool_new (threads);
-      YoloPreprocess *pre = yolo_preprocess_new (&(YoloParallel) { yolo_pool_run, pool, threads });
+      YoloPreprocess *pre = yolo_preprocess_new (pool);
 
       memset (again, 0, size);
       g_assert_true (yolo_preprocess_run (pre, &t.frame, &box, again, YOLO_U8, 3));

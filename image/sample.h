@@ -1,10 +1,10 @@
 /* What one pixel of the network's input is made of, in integers: the formulas
  * that every implementation of preprocess shares, on any device. */
 
-#ifndef YOLO_POSTPROCESS_SAMPLE_H
-#define YOLO_POSTPROCESS_SAMPLE_H
+#ifndef YOLO_IMAGE_SAMPLE_H
+#define YOLO_IMAGE_SAMPLE_H
 
-#include "postprocess/frame.h"
+#include "image/frame.h"
 
 #define YOLO_BORDER 114         /* grey level around the frame: Ultralytics' LetterBox */
 

@@ -1,8 +1,8 @@
 /* The arithmetic of preprocess, one value at a time: what the C definition and
  * the CUDA kernel are both made of. */
 
-#ifndef YOLO_POSTPROCESS_PIXEL_H
-#define YOLO_POSTPROCESS_PIXEL_H
+#ifndef YOLO_IMAGE_PIXEL_H
+#define YOLO_IMAGE_PIXEL_H
 
 #include <math.h>
 #include <stdint.h>

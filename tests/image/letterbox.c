@@ -1,8 +1,8 @@
 /* Letterbox geometry against what Python's arithmetic gives. */
 
-#include "postprocess/letterbox.h"
+#include "image/letterbox.h"
 #include "tests/guarded.h"
-#include "tests/postprocess/expected.h"
+#include "tests/image/expected.h"
 
 #include <math.h>
 
@@ -25,12 +25,11 @@ test_to_frame (void)
 {
   for (size_t i = 0; i < G_N_ELEMENTS (letterbox_cases); i++) {
     const float *b = letterbox_cases[i].net_box, *want = letterbox_cases[i].box;
-    YoloDetection d = { .x1 = b[0], .y1 = b[1], .x2 = b[2], .y2 = b[3] };
+    float got[4] = { b[0], b[1], b[2], b[3] };
     YoloLetterbox box;
     yolo_letterbox_init (&box, letterbox_cases[i].src_width, letterbox_cases[i].src_height,
         letterbox_cases[i].net_width, letterbox_cases[i].net_height);
-    yolo_letterbox_to_frame (&box, &d, 1);
-    const float got[4] = { d.x1, d.y1, d.x2, d.y2 };
+    yolo_letterbox_to_frame (&box, got);
     for (int k = 0; k < 4; k++)
       g_assert_cmpfloat_with_epsilon (got[k], want[k], 1e-6f * (fabsf (want[k]) + 1));
   }
@@ -41,14 +40,40 @@ static void
 test_clip (void)
 {
   YoloLetterbox box;
-  YoloDetection d = { .x1 = -1e30f, .y1 = -INFINITY, .x2 = 1e30f, .y2 = INFINITY };
+  float corner[4] = { -1e30f, -INFINITY, 1e30f, INFINITY };
 
   yolo_letterbox_init (&box, 1920, 1080, 640, 640);
-  yolo_letterbox_to_frame (&box, &d, 1);
-  g_assert_cmpfloat (d.x1, ==, 0);
-  g_assert_cmpfloat (d.y1, ==, 0);
-  g_assert_cmpfloat (d.x2, ==, 1920);
-  g_assert_cmpfloat (d.y2, ==, 1080);
+  yolo_letterbox_to_frame (&box, corner);
+  g_assert_cmpfloat (corner[0], ==, 0);
+  g_assert_cmpfloat (corner[1], ==, 0);
+  g_assert_cmpfloat (corner[2], ==, 1920);
+  g_assert_cmpfloat (corner[3], ==, 1080);
+}
+
+/* What is found in a part of a frame that lies on its side is told in pixels of
+ * the frame, and ends where the part ends. */
+static void
+test_crop (void)
+{
+  const YoloFrame frame = {
+    .width = 400, .height = 300, .crop = { 100, 50, 200, 120 }, .turn = YOLO_TURN_TRANSPOSE | YOLO_TURN_MIRROR_Y,
+  };
+  float corner[4] = { 10, 20, 60, 100 }, all[4] = { -1e9f, -1e9f, 1e9f, 1e9f };
+  YoloLetterbox box;
+
+  yolo_letterbox_frame (&box, &frame, 120, 200);
+  g_assert_cmpint (box.x, ==, 100);
+  g_assert_cmpint (box.y, ==, 50);
+  yolo_letterbox_to_frame (&box, corner);       /* upright (x, y) is column y, row 119 - x of the part */
+  g_assert_cmpfloat (corner[0], ==, 120);
+  g_assert_cmpfloat (corner[1], ==, 110);
+  g_assert_cmpfloat (corner[2], ==, 200);
+  g_assert_cmpfloat (corner[3], ==, 160);
+  yolo_letterbox_to_frame (&box, all);
+  g_assert_cmpfloat (all[0], ==, 100);
+  g_assert_cmpfloat (all[1], ==, 50);
+  g_assert_cmpfloat (all[2], ==, 300);
+  g_assert_cmpfloat (all[3], ==, 170);
 }
 
 static void
@@ -94,6 +119,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/letterbox/geometry", test_geometry);
   g_test_add_func ("/letterbox/to-frame", test_to_frame);
+  g_test_add_func ("/letterbox/crop", test_crop);
   g_test_add_func ("/letterbox/clip", test_clip);
   g_test_add_func ("/letterbox/auto", test_auto);
   g_test_add_func ("/letterbox/inside", test_inside);

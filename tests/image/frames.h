@@ -3,7 +3,7 @@
 #ifndef YOLO_TESTS_FRAMES_H
 #define YOLO_TESTS_FRAMES_H
 
-#include "postprocess/frame.h"
+#include "image/frame.h"
 #include "tests/guarded.h"
 
 static const char *const format_names[YOLO_N_FORMATS] = {

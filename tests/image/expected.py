@@ -2,7 +2,7 @@
 """Prints expected.h: what OpenCV and Python's arithmetic give for letterboxes.
 
     python3 -m venv venv && venv/bin/pip install opencv-python-headless
-    venv/bin/python tests/postprocess/expected.py > tests/postprocess/expected.h
+    venv/bin/python tests/image/expected.py > tests/image/expected.h
 
 The pictures are random bytes out of the generator of tests/guarded.h, so that
 only a hash of each result (FNV-1a, 64 bits) has to be kept. Made with OpenCV

@@ -1,7 +1,7 @@
 /* A video frame where it lies: planes, strides, format, colour. */
 
-#ifndef YOLO_POSTPROCESS_FRAME_H
-#define YOLO_POSTPROCESS_FRAME_H
+#ifndef YOLO_IMAGE_FRAME_H
+#define YOLO_IMAGE_FRAME_H
 
 #include <stdbool.h>
 #include <stddef.h>

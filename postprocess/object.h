@@ -1,8 +1,10 @@
-#ifndef YOLO_POSTPROCESS_DETECTION_H
-#define YOLO_POSTPROCESS_DETECTION_H
+#ifndef YOLO_POSTPROCESS_OBJECT_H
+#define YOLO_POSTPROCESS_OBJECT_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "image/letterbox.h"
 
 /* A found object. Pixels of the network's input from decode to NMS, of the
  * frame afterwards. */
@@ -12,5 +14,8 @@ typedef struct {
   int32_t class_id;
   int32_t anchor;               /* index of the anchor point that it came from; breaks ties */
 } YoloDetection;
+
+/* From pixels of the network's input, made by @box, to pixels of the frame, clipped to the visible part. */
+void yolo_objects_to_frame (YoloDetection *objects, size_t n, const YoloLetterbox *box);
 
 #endif

@@ -1,9 +1,9 @@
 /* Grey levels as elements of a tensor: exact in every type. */
 
-#ifndef YOLO_POSTPROCESS_TENSOR_H
-#define YOLO_POSTPROCESS_TENSOR_H
+#ifndef YOLO_IMAGE_TENSOR_H
+#define YOLO_IMAGE_TENSOR_H
 
-#include "postprocess/preprocess.h"
+#include "image/preprocess.h"
 
 static inline uint32_t
 yolo_float_bits (float v)

@@ -2,14 +2,14 @@
  * data/augment.py, LetterBox (auto=False, scaleup=True, center=True,
  * padding 114), and utils/ops.py, scale_boxes. */
 
-#ifndef YOLO_POSTPROCESS_LETTERBOX_H
-#define YOLO_POSTPROCESS_LETTERBOX_H
+#ifndef YOLO_IMAGE_LETTERBOX_H
+#define YOLO_IMAGE_LETTERBOX_H
 
-#include "postprocess/detection.h"
-#include "postprocess/frame.h"
+#include "image/frame.h"
 
 typedef struct {
-  int src_width, src_height;    /* pixels of the frame's visible part, upright */
+  int x, y;                     /* where the frame's visible part begins, pixels of the frame */
+  int src_width, src_height;    /* pixels of the visible part, upright */
   unsigned turn;                /* YOLO_TURN_*: how the part becomes upright */
   int net_width, net_height;    /* pixels of the network's input */
   int width, height;            /* of the scaled frame inside it, at least 1 */
@@ -30,8 +30,8 @@ void yolo_letterbox_frame (YoloLetterbox *box, const YoloFrame *frame, int net_w
 void yolo_letterbox_auto (int src_width, int src_height, int size, int stride,
     int *net_width, int *net_height);
 
-/* From network pixels to pixels of the visible part as it lies in the frame,
- * clipped to it. */
-void yolo_letterbox_to_frame (const YoloLetterbox *box, YoloDetection *detections, size_t n);
+/* The corners x1 y1 x2 y2 of a rectangle, from network pixels to pixels of the
+ * frame as it lies in memory, clipped to the frame's visible part. */
+void yolo_letterbox_to_frame (const YoloLetterbox *box, float corner[4]);
 
 #endif

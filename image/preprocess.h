@@ -1,17 +1,17 @@
 /* A frame, letterboxed, into the network's input. */
 
-#ifndef YOLO_POSTPROCESS_PREPROCESS_H
-#define YOLO_POSTPROCESS_PREPROCESS_H
+#ifndef YOLO_IMAGE_PREPROCESS_H
+#define YOLO_IMAGE_PREPROCESS_H
 
+#include "base/pool.h"
 #include "base/type.h"
-#include "postprocess/frame.h"
-#include "postprocess/letterbox.h"
-#include "postprocess/parallel.h"
+#include "image/frame.h"
+#include "image/letterbox.h"
 
 /* Scratch of one thread's calls, grown as needed and kept between frames. */
 typedef struct _YoloPreprocess YoloPreprocess;
-/* @parallel: copied; NULL: all is done by the caller */
-YoloPreprocess *yolo_preprocess_new (const YoloParallel *parallel);
+/* @pool: threads to share the work with, borrowed; NULL: the caller does all of it */
+YoloPreprocess *yolo_preprocess_new (YoloPool *pool);
 void yolo_preprocess_free (YoloPreprocess *pre);
 
 /* Writes grey levels 0-255, R G B then zeros, into

@@ -1,4 +1,4 @@
-#include "postprocess/letterbox.h"
+#include "image/letterbox.h"
 
 #include <math.h>
 
@@ -56,6 +56,8 @@ yolo_letterbox_frame (YoloLetterbox *box, const YoloFrame *frame, int net_width,
 
   yolo_letterbox_init (box, transposed ? height : width, transposed ? width : height, net_width, net_height);
   box->turn = frame->turn;
+  box->x = cropped ? frame->crop.x : 0;
+  box->y = cropped ? frame->crop.y : 0;
 }
 
 /**
@@ -95,45 +97,53 @@ mirror (float *from, float *to, int size)
   *to = (float) size - first;
 }
 
+static void
+exchange (float *a, float *b)
+{
+  float first = *a;
+
+  *a = *b;
+  *b = first;
+}
+
 /* From the upright picture to the part as it lies in the frame. */
 static void
-turn_back (const YoloLetterbox *box, YoloDetection *d)
+turn_back (const YoloLetterbox *box, float corner[4])
 {
   bool transposed = box->turn & YOLO_TURN_TRANSPOSE;
 
   if (transposed) {
-    float x1 = d->x1, x2 = d->x2;
-    d->x1 = d->y1;
-    d->x2 = d->y2;
-    d->y1 = x1;
-    d->y2 = x2;
+    exchange (&corner[0], &corner[1]);
+    exchange (&corner[2], &corner[3]);
   }
   if (box->turn & YOLO_TURN_MIRROR_X)
-    mirror (&d->x1, &d->x2, transposed ? box->src_height : box->src_width);
+    mirror (&corner[0], &corner[2], transposed ? box->src_height : box->src_width);
   if (box->turn & YOLO_TURN_MIRROR_Y)
-    mirror (&d->y1, &d->y2, transposed ? box->src_width : box->src_height);
+    mirror (&corner[1], &corner[3], transposed ? box->src_width : box->src_height);
 }
 
 /**
  * yolo_letterbox_to_frame:
  * @box: the geometry that the network's input was made with
- * @detections: (array length=n): in pixels of the network's input; changed in place
+ * @corner: (inout): x1 y1 x2 y2 in pixels of the network's input
  *
  * The inverse as Ultralytics' scale_boxes has it: every axis has the gain that
- * its side was rounded to. Of a turned frame the boxes are turned back.
+ * its side was rounded to. In a turned frame the rectangle is turned back, in a
+ * cropped one it is moved to where the crop lies.
  */
 void
-yolo_letterbox_to_frame (const YoloLetterbox *box, YoloDetection *detections, size_t n)
+yolo_letterbox_to_frame (const YoloLetterbox *box, float corner[4])
 {
   float gain_x = (float) ((double) box->width / box->src_width);
   float gain_y = (float) ((double) box->height / box->src_height);
 
-  for (size_t i = 0; i < n; i++) {
-    YoloDetection *d = &detections[i];
-    d->x1 = clip ((d->x1 - box->pad_x) / gain_x, box->src_width);
-    d->y1 = clip ((d->y1 - box->pad_y) / gain_y, box->src_height);
-    d->x2 = clip ((d->x2 - box->pad_x) / gain_x, box->src_width);
-    d->y2 = clip ((d->y2 - box->pad_y) / gain_y, box->src_height);
-    turn_back (box, d);
+  for (int i = 0; i < 4; i += 2) {
+    corner[i] = clip ((corner[i] - box->pad_x) / gain_x, box->src_width);
+    corner[i + 1] = clip ((corner[i + 1] - box->pad_y) / gain_y, box->src_height);
+  }
+  turn_back (box, corner);
+  for (int i = 0; i < 4; i += 2) {
+    corner[i] += (float) box->x;
+    corner[i + 1] += (float) box->y;
   }
 }
