@@ -1,4 +1,4 @@
-#include "network/backend.h"
+#include "backend/backend.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -422,8 +422,8 @@ run_step (CpuExec *e, Step *s, guint n, GError **error)
 }
 
 static gboolean
-submit (YoloExec *base, guint n, G_GNUC_UNUSED const struct _YoloFrame *frames,
-    G_GNUC_UNUSED struct _YoloDecode *decode, GError **error)
+submit (YoloExec *base, guint n, G_GNUC_UNUSED const YoloFrame *frames,
+    G_GNUC_UNUSED YoloDecode *decode, GError **error)
 {
   CpuExec *e = (CpuExec *) base;
   g_return_val_if_fail (n <= base->plan->batch, FALSE);

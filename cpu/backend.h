@@ -3,7 +3,7 @@
 #ifndef YOLO_CPU_BACKEND_H
 #define YOLO_CPU_BACKEND_H
 
-#include "network/backend.h"
+#include "backend/backend.h"
 
 G_BEGIN_DECLS
 

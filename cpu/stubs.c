@@ -1,6 +1,6 @@
 /* In place of the back end where oneDNN is missing or -Dcpu=disabled. */
 
-#include "network/backend.h"
+#include "backend/backend.h"
 
 static gboolean
 available (G_GNUC_UNUSED guint device, GError **error)

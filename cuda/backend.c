@@ -1,7 +1,7 @@
 /* Runs a plan on the device: everything from the frames' planes to the
  * candidates is one CUDA graph, launched once a batch and waited for once. */
 
-#include "network/backend.h"
+#include "backend/backend.h"
 
 #include <string.h>
 
@@ -47,7 +47,7 @@ typedef struct {
   CUdeviceptr device_frames;
   YoloCudaDecoder *decoder;
 
-  struct _YoloDecode *decode;   /* of the batch under way, the caller's */
+  YoloDecode *decode;   /* of the batch under way, the caller's */
   guint n;
 } CudaExec;
 

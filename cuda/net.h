@@ -5,7 +5,7 @@
 
 #include "cuda/conv.h"
 #include "cuda/choices.h"
-#include "network/backend.h"
+#include "backend/backend.h"
 
 G_BEGIN_DECLS
 

@@ -1,6 +1,6 @@
 /* The CUDA back end of a build without CUDA: says so. */
 
-#include "network/backend.h"
+#include "backend/backend.h"
 
 static gboolean
 available (guint device, GError ** error)

@@ -3,7 +3,7 @@
 #ifndef YOLO_ENGINE_DRAW_H
 #define YOLO_ENGINE_DRAW_H
 
-#include "network/backend.h"
+#include "backend/backend.h"
 #include "image/stroke.h"
 
 G_BEGIN_DECLS

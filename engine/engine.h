@@ -4,7 +4,7 @@
 #ifndef YOLO_ENGINE_ENGINE_H
 #define YOLO_ENGINE_ENGINE_H
 
-#include "network/backend.h"
+#include "backend/backend.h"
 #include "image/frame.h"
 #include "postprocess/object.h"
 

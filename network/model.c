@@ -1,7 +1,7 @@
 #include "network/private.h"
 #include "base/file.h"
 #include "base/error.h"
-#include "network/literal.h"
+#include "network/onnx/literal.h"
 
 #include <string.h>
 

@@ -100,7 +100,7 @@ struct _YoloModel {
  * of it (external data; symbolic links are not followed), folds constants and batch norms, recognises the
  * head and cuts the graph at its per-level maps. Weights are scaled so that
  * the network's input is grey levels, 0 to 255, in the order R G B: the
- * division by 255, or what else the file makes of its input (network/image.h),
+ * division by 255, or what else the file makes of its input (network/onnx/image.h),
  * is folded into the convolutions that read it.
  *
  * Returns: (transfer full): a model with one reference, or NULL with @error

@@ -1,6 +1,6 @@
 #include "network/passes.h"
 #include "base/error.h"
-#include "network/image.h"
+#include "network/onnx/image.h"
 
 #include <math.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef YOLO_NETWORK_PASSES_H
 #define YOLO_NETWORK_PASSES_H
 
-#include "network/head.h"
+#include "network/onnx/head.h"
 
 /* Drops what the head's maps do not need; folds affine layers (batch norm,
  * scales of quantised files) and activations into the convolutions before

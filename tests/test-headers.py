@@ -31,7 +31,7 @@ def main():
     build, compiler = sys.argv[1], sys.argv[2:]
     cuda = [f'-I{path}' for path in ('/usr/local/cuda/include', '/usr/include') if os.path.exists(f'{path}/cuda.h')]
     flags = subprocess.run(['pkg-config', '--cflags', *PACKAGES], stdout=subprocess.PIPE, check=True, text=True).stdout.split()
-    flags += [f'-I{TOP}', f'-I{build}', f'-I{build}/network', *cuda]
+    flags += [f'-I{TOP}', f'-I{build}', f'-I{build}/network/onnx', *cuda]
 
     def problem(path):
         """What the compiler says of a header, or nothing."""

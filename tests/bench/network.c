@@ -2,7 +2,7 @@
  * stdin is answered by a line with the milliseconds of each of that many runs.
  * network.py gives it its turns between its peers'. */
 
-#include "network/backend.h"
+#include "backend/backend.h"
 #include "network/int8.h"
 
 #include <stdio.h>

@@ -10,7 +10,7 @@
 
 #include "cuda/choices.h"
 #include "cuda/device.h"
-#include "network/backend.h"
+#include "backend/backend.h"
 #include "network/int8.h"
 #include "postprocess/decode.h"
 #include "image/letterbox.h"

@@ -59,7 +59,7 @@ harm (YoloExec *exec)
 }
 
 static gboolean
-submit (YoloExec *exec, guint n, const struct _YoloFrame *frames, struct _YoloDecode *decode, GError **error)
+submit (YoloExec *exec, guint n, const YoloFrame *frames, YoloDecode *decode, GError **error)
 {
   Hooks hooks = { exec, exec->observe, exec->replace, exec->observe_data };
   gboolean ok;

@@ -4,7 +4,7 @@
 #ifndef YOLO_TESTS_COUNTED_H
 #define YOLO_TESTS_COUNTED_H
 
-#include "network/backend.h"
+#include "backend/backend.h"
 
 G_BEGIN_DECLS
 

@@ -9,7 +9,7 @@
 
 #include "network/model.h"
 #include "network/plan.h"
-#include "network/onnx.pb-c.h"
+#include "network/onnx/onnx.pb-c.h"
 
 #include <stdio.h>
 #include <stdlib.h>

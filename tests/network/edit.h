@@ -5,7 +5,7 @@
 #define TEST_NETWORK_EDIT_H
 
 #include "network/model.h"
-#include "network/onnx.pb-c.h"
+#include "network/onnx/onnx.pb-c.h"
 
 #include <glib/gstdio.h>
 

@@ -1,6 +1,6 @@
 /* Python literals of the metadata. */
 
-#include "network/literal.h"
+#include "network/onnx/literal.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* What every plan must keep, for every model at hand, at several sizes and batches. */
 
-#include "network/backend.h"
+#include "backend/backend.h"
 #include "tests/network/edit.h"
 #include "tests/network/plan-reference.h"
 

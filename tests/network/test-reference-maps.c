@@ -6,7 +6,7 @@
  * class map of one level): logits near zero carry the rounding of the large
  * ones that they were summed from. */
 
-#include "network/backend.h"
+#include "backend/backend.h"
 #include "network/int8.h"
 #include "tests/network/plan-reference.h"
 

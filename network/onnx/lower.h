@@ -1,9 +1,9 @@
 /* From ONNX nodes to layers: what a network is made of before the plan. */
 
-#ifndef YOLO_NETWORK_LOWER_H
-#define YOLO_NETWORK_LOWER_H
+#ifndef YOLO_ONNX_LOWER_H
+#define YOLO_ONNX_LOWER_H
 
-#include "network/tensor.h"
+#include "network/onnx/tensor.h"
 
 #define LAYER_NONE G_MAXUINT
 

@@ -1,7 +1,7 @@
-#include "network/onnx.h"
+#include "network/onnx/onnx.h"
 #include "base/error.h"
-#include "network/external.h"
-#include "network/foreign.h"
+#include "network/onnx/external.h"
+#include "network/onnx/foreign.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
-#include "network/tensor.h"
+#include "network/onnx/tensor.h"
 #include "base/error.h"
-#include "network/select.h"
+#include "network/onnx/select.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "network/foreign.h"
+#include "network/onnx/foreign.h"
 
 #include <string.h>
 

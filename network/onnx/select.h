@@ -1,10 +1,10 @@
 /* The operators that choose among numbers, by which a file with
  * non-maximum suppression (nms=True) goes from boxes and scores to detections. */
 
-#ifndef YOLO_NETWORK_SELECT_H
-#define YOLO_NETWORK_SELECT_H
+#ifndef YOLO_ONNX_SELECT_H
+#define YOLO_ONNX_SELECT_H
 
-#include "network/tensor.h"
+#include "network/onnx/tensor.h"
 
 /* Each runs the node of its name, as tensor_eval() does. */
 gboolean eval_arg_max (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error);

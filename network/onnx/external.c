@@ -1,4 +1,4 @@
-#include "network/external.h"
+#include "network/onnx/external.h"
 #include "base/file.h"
 #include "base/error.h"
 

@@ -1,11 +1,11 @@
 /* An ONNX file as a checked graph: values and nodes by number, nodes in an
  * order in which every value is made before it is used. */
 
-#ifndef YOLO_NETWORK_ONNX_H
-#define YOLO_NETWORK_ONNX_H
+#ifndef YOLO_ONNX_FILE_H
+#define YOLO_ONNX_FILE_H
 
 #include "network/model.h"
-#include "network/onnx.pb-c.h"
+#include "network/onnx/onnx.pb-c.h"
 
 #define ONNX_MAX_FILE ((gsize) 1 << 31)   /* bytes: what protobuf allows */
 

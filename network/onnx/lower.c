@@ -1,6 +1,6 @@
-#include "network/lower.h"
+#include "network/onnx/lower.h"
 #include "base/error.h"
-#include "network/image.h"
+#include "network/onnx/image.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "network/literal.h"
+#include "network/onnx/literal.h"
 #include "base/text.h"
 
 #include <string.h>

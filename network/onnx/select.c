@@ -1,4 +1,4 @@
-#include "network/select.h"
+#include "network/onnx/select.h"
 #include "base/error.h"
 
 #include <math.h>

@@ -1,10 +1,10 @@
 /* Boxes and scores that are made up to see what a file's own non-maximum
  * suppression does with them: whether it is ours, but for the thresholds. */
 
-#ifndef YOLO_NETWORK_TRIAL_H
-#define YOLO_NETWORK_TRIAL_H
+#ifndef YOLO_ONNX_TRIAL_H
+#define YOLO_ONNX_TRIAL_H
 
-#include "network/tensor.h"
+#include "network/onnx/tensor.h"
 
 /* How a tensor holds decoded boxes: [images][4 + classes][anchors], or the last two exchanged. */
 typedef struct {

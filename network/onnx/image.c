@@ -1,4 +1,4 @@
-#include "network/image.h"
+#include "network/onnx/image.h"
 #include "base/error.h"
 
 #include <math.h>

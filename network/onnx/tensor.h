@@ -1,10 +1,10 @@
 /* Small concrete tensors and the operators that work on them: for constants,
  * for the arithmetic on shapes, and for the check of the head. */
 
-#ifndef YOLO_NETWORK_TENSOR_H
-#define YOLO_NETWORK_TENSOR_H
+#ifndef YOLO_ONNX_TENSOR_H
+#define YOLO_ONNX_TENSOR_H
 
-#include "network/onnx.h"
+#include "network/onnx/onnx.h"
 
 #define TENSOR_MAX_DIMS 8
 

@@ -1,7 +1,7 @@
 /* Files of other kinds that are given as models. */
 
-#ifndef YOLO_NETWORK_FOREIGN_H
-#define YOLO_NETWORK_FOREIGN_H
+#ifndef YOLO_ONNX_FOREIGN_H
+#define YOLO_ONNX_FOREIGN_H
 
 #include <glib.h>
 

@@ -1,9 +1,9 @@
 /* Tensors whose numbers lie in other files beside the model's. */
 
-#ifndef YOLO_NETWORK_EXTERNAL_H
-#define YOLO_NETWORK_EXTERNAL_H
+#ifndef YOLO_ONNX_EXTERNAL_H
+#define YOLO_ONNX_EXTERNAL_H
 
-#include "network/onnx.h"
+#include "network/onnx/onnx.h"
 
 /* Reads those files, each once, and lets the tensors point into them, as if
  * they had raw data. Only files in the folder or below it are read; NULL: the

@@ -1,6 +1,6 @@
-#include "network/head.h"
+#include "network/onnx/head.h"
 #include "base/error.h"
-#include "network/trial.h"
+#include "network/onnx/trial.h"
 
 #include <math.h>
 #include <string.h>

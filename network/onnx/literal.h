@@ -1,7 +1,7 @@
 /* Python literals, as Ultralytics and others write them into a file's metadata. */
 
-#ifndef YOLO_NETWORK_LITERAL_H
-#define YOLO_NETWORK_LITERAL_H
+#ifndef YOLO_ONNX_LITERAL_H
+#define YOLO_ONNX_LITERAL_H
 
 #include <glib.h>
 

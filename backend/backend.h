@@ -1,21 +1,16 @@
 /* What runs a plan: one vtable a back end. */
 
-#ifndef YOLO_NETWORK_BACKEND_H
-#define YOLO_NETWORK_BACKEND_H
+#ifndef YOLO_BACKEND_BACKEND_H
+#define YOLO_BACKEND_BACKEND_H
 
+#include "base/pool.h"
+#include "image/frame.h"
+#include "image/stroke.h"
 #include "network/int8.h"
 #include "network/plan.h"
-#include "base/pool.h"
+#include "postprocess/decode.h"
 
 G_BEGIN_DECLS
-
-/* Of image/frame.h and postprocess/decode.h, which this room does not
- * include: only a back end that preprocesses and decodes on its device looks inside. */
-struct _YoloFrame;
-struct _YoloDecode;
-/* Of image/stroke.h. */
-struct _YoloCanvas;
-struct _YoloStroke;
 
 typedef enum {
   YOLO_PRECISION_AUTO,
@@ -88,14 +83,14 @@ typedef struct {
    * at a time, all calls for one net from one thread. With host_memory the
    * caller has written exec->input, @frames and @decode are NULL, and the
    * maps (plan->box, plan->cls) can be read from the arena after wait(). */
-  gboolean (*submit) (YoloExec *exec, guint n, const struct _YoloFrame *frames,
-      struct _YoloDecode *decode, GError **error);
+  gboolean (*submit) (YoloExec *exec, guint n, const YoloFrame *frames,
+      YoloDecode *decode, GError **error);
   gboolean (*wait) (YoloExec *exec, GError **error);
 
   /* The first plane of a frame in CUDA memory that is in no memory known to the
    * driver; -1: none. A kernel that read it would end the context, and with it
    * every stream. Any thread, quick. NULL: frames in CUDA memory are not taken. */
-  gint (*unknown_plane) (YoloNet *net, const struct _YoloFrame *frame);
+  gint (*unknown_plane) (YoloNet *net, const YoloFrame *frame);
 
   /* For frames in the device's memory; all NULL without. @context: a CUcontext
    * that outlives the drawer. @stream: the CUstream whose work so far writes the
@@ -103,8 +98,8 @@ typedef struct {
    * when the call returns. One thread at a time. */
   YoloDrawer *(*drawer_new) (gpointer context, GError **error);
   void (*drawer_free) (YoloDrawer *drawer);
-  gboolean (*draw) (YoloDrawer *drawer, const struct _YoloCanvas *canvas, gpointer stream,
-      const struct _YoloStroke *strokes, guint n, const guint8 *masks, gsize masks_size, GError **error);
+  gboolean (*draw) (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream,
+      const YoloStroke *strokes, guint n, const guint8 *masks, gsize masks_size, GError **error);
 } YoloBackend;
 
 /* Each is in the room of its name; one that is not built is a stub whose

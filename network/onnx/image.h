@@ -1,10 +1,10 @@
 /* What a file does with its input before the first convolution: a scale and an
  * offset of each channel, their order, the layout, the type. */
 
-#ifndef YOLO_NETWORK_IMAGE_H
-#define YOLO_NETWORK_IMAGE_H
+#ifndef YOLO_ONNX_IMAGE_H
+#define YOLO_ONNX_IMAGE_H
 
-#include "network/head.h"
+#include "network/onnx/head.h"
 
 /* The graph's input, as a picture of a few pixels of known numbers. */
 gboolean image_start (Lowered *lowered, GError **error);

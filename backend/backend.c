@@ -1,4 +1,4 @@
-#include "network/backend.h"
+#include "backend/backend.h"
 
 const char *
 yolo_precision_name (YoloPrecision precision)

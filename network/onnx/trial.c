@@ -1,5 +1,5 @@
-#include "network/trial.h"
-#include "network/select.h"
+#include "network/onnx/trial.h"
+#include "network/onnx/select.h"
 
 #include <math.h>
 

@@ -1,9 +1,9 @@
 /* The detect head: found by its structure, checked by running it. */
 
-#ifndef YOLO_NETWORK_HEAD_H
-#define YOLO_NETWORK_HEAD_H
+#ifndef YOLO_ONNX_HEAD_H
+#define YOLO_ONNX_HEAD_H
 
-#include "network/lower.h"
+#include "network/onnx/lower.h"
 
 typedef struct {
   guint n_classes, reg_max;
