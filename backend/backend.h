@@ -60,8 +60,8 @@ typedef struct {
   /* Weights are packed or uploaded once. @context: a CUcontext of the device to
    * run in, which outlives the net, or NULL. @threads: of the CPU, 0 = all.
    * The net keeps a reference to the model. */
-  YoloNet *(*load) (YoloModel *model, guint device, gpointer context, YoloPrecision precision, guint threads,
-      GError **error);
+  YoloNet *(*load) (YoloModel *model, guint device, gpointer context, YoloPrecision precision,
+      guint threads, GError **error);
   void (*unload) (YoloNet *net);
   /* With host_memory: the net's threads, for the caller's own work between its batches. */
   YoloPool *(*pool) (YoloNet *net);

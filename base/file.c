@@ -52,7 +52,8 @@ read_all (int fd, char *to, gsize room)
 static gboolean
 same_state (const struct stat *a, const struct stat *b)
 {
-  return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+  return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec
+      && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 static char *
@@ -89,7 +90,8 @@ read_open (int fd, gsize max, gsize *size, GError **error)
     return NULL;
   }
   if (n != (gsize) before.st_size || !same_state (&before, &after)) {
-    set_error (error, G_FILE_ERROR_AGAIN, "changed while it was read; try again when it is complete");
+    set_error (
+        error, G_FILE_ERROR_AGAIN, "changed while it was read; try again when it is complete");
     return NULL;
   }
   bytes[n] = '\0';
@@ -125,7 +127,8 @@ open_part (int folder, const char *part, gboolean last, GError **error)
   if (fd < 0) {
     int number = errno;
     if (fstatat (folder, part, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK (info.st_mode)) {
-      set_error (error, G_FILE_ERROR_LOOP, "is or lies behind a symbolic link, which is not followed");
+      set_error (
+          error, G_FILE_ERROR_LOOP, "is or lies behind a symbolic link, which is not followed");
     } else {
       errno = number;
       set_error_errno (error);
@@ -148,7 +151,8 @@ yolo_file_read_below (const char *folder, const char *name, gsize max, gsize *si
   }
   parts = g_strsplit (name, "/", -1);
   if (*name == '/' || g_strv_contains ((const char *const *) parts, "..")) {
-    set_error (error, G_FILE_ERROR_PERM, "is a path that may lead out of the folder, which is not followed");
+    set_error (error, G_FILE_ERROR_PERM,
+        "is a path that may lead out of the folder, which is not followed");
     return NULL;
   }
   fd = open (folder, O_RDONLY | O_CLOEXEC | O_DIRECTORY);

@@ -35,7 +35,8 @@ char *yolo_file_read (const char *path, gsize max, gsize *size, GError **error);
  * symbolic links on the way from the folder are refused, with the code PERM or
  * LOOP.
  */
-char *yolo_file_read_below (const char *folder, const char *name, gsize max, gsize *size, GError **error);
+char *yolo_file_read_below (
+    const char *folder, const char *name, gsize max, gsize *size, GError **error);
 
 G_END_DECLS
 

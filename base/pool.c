@@ -54,8 +54,8 @@ work (YoloPool *pool, guint64 ticket, guint thread)
 
     if (index >= n)
       return ticket;
-    if (!atomic_compare_exchange_weak_explicit (&pool->ticket, &ticket, ticket + 1, memory_order_acq_rel,
-            memory_order_acquire))
+    if (!atomic_compare_exchange_weak_explicit (
+            &pool->ticket, &ticket, ticket + 1, memory_order_acq_rel, memory_order_acquire))
       continue;
     func (data, index, thread);
     ticket++;
@@ -80,7 +80,8 @@ run_worker (gpointer data)
     gint64 until = 0;
     guint64 now;
 
-    for (guint i = 0; (now = atomic_load_explicit (&pool->ticket, memory_order_acquire)) == seen; i++) {
+    for (guint i = 0; (now = atomic_load_explicit (&pool->ticket, memory_order_acquire)) == seen;
+         i++) {
       relax ();
       if (i % 64 != 63)
         continue;
@@ -178,7 +179,8 @@ yolo_pool_run (YoloPool *pool, guint n, YoloPoolFunc func, gpointer data)
     return;
   }
 
-  /* While the job is exchanged the index is beyond any n, so that nobody takes one of half a job. */
+  /* While the job is exchanged the index is beyond any n, so that nobody takes one of half a
+   * job. */
   ticket = (atomic_load (&pool->ticket) >> 32) + 1;
   atomic_store (&pool->ticket, ticket << 32 | G_MAXUINT32);
   atomic_store_explicit (&pool->done, 0, memory_order_relaxed);

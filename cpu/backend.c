@@ -65,7 +65,8 @@ resolve (G_GNUC_UNUSED guint device, YoloPrecision precision, GError **error)
 
   if (precision == YOLO_PRECISION_AUTO)
     return bf16 ? YOLO_PRECISION_BF16 : YOLO_PRECISION_FP32;
-  if (precision != YOLO_PRECISION_FP32 && precision != YOLO_PRECISION_INT8 && !(precision == YOLO_PRECISION_BF16 && bf16))
+  if (precision != YOLO_PRECISION_FP32 && precision != YOLO_PRECISION_INT8
+      && !(precision == YOLO_PRECISION_BF16 && bf16))
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION,
         "this CPU cannot run in precision %s: use %s", yolo_precision_name (precision),
         bf16 ? "auto, fp32, bf16 or int8" : "auto, fp32 or int8");
@@ -88,7 +89,8 @@ unload (YoloNet *base)
 }
 
 static YoloNet *
-load (YoloModel *model, guint device, gpointer context, YoloPrecision precision, guint threads, GError **error)
+load (YoloModel *model, guint device, gpointer context, YoloPrecision precision, guint threads,
+    GError **error)
 {
   GError *err = NULL;
   if (!available (device, error))
@@ -121,9 +123,12 @@ remark (YoloNet *n)
   if (net->precision != YOLO_PRECISION_INT8)
     return NULL;
   if (net->kernels->winograd_int8 == NULL)
-    return g_strdup_printf ("int8 runs on %s: expect about half of fp32's time", net->kernels->name);
-  return g_strdup_printf ("int8 runs on %s, which has no instructions for products of bytes (VNNI, dot products): "
-      "expect .7 to 1 of fp32's time, not half of it", net->kernels->name);
+    return g_strdup_printf (
+        "int8 runs on %s: expect about half of fp32's time", net->kernels->name);
+  return g_strdup_printf (
+      "int8 runs on %s, which has no instructions for products of bytes (VNNI, dot products): "
+      "expect .7 to 1 of fp32's time, not half of it",
+      net->kernels->name);
 }
 
 static YoloPool *
@@ -171,7 +176,8 @@ print_profile (const CpuExec *e)
   const YoloPlan *plan = e->base.plan;
   double total = 0;
 
-  fprintf (stderr, "%ux%u, %s, %u images:\n", plan->height, plan->width, yolo_dtype_name (plan->dtype), e->images);
+  fprintf (stderr, "%ux%u, %s, %u images:\n", plan->height, plan->width,
+      yolo_dtype_name (plan->dtype), e->images);
   for (guint i = 0; i < plan->n_ops; i++) {
     const Step *s = &e->steps[i];
     double ms = 1e3 * e->profile[i] / e->images;
@@ -181,12 +187,13 @@ print_profile (const CpuExec *e)
     fprintf (stderr, "%7.3f ms ", ms);
     if (s->op->type == YOLO_OP_CONV) {
       /* in int8 G of operations as well */
-      double gflop = 2e-9 * s->out.height * s->out.width * c->out_channels * c->in_channels / c->groups
-          * c->kernel[0] * c->kernel[1];
-      fprintf (stderr, "%5.0f GFLOP/s  %ux%u/%u %3u -> %3u", 1e3 * gflop / ms, c->kernel[0], c->kernel[1],
-          c->stride[0], c->in_channels, c->out_channels);
+      double gflop = 2e-9 * s->out.height * s->out.width * c->out_channels * c->in_channels
+          / c->groups * c->kernel[0] * c->kernel[1];
+      fprintf (stderr, "%5.0f GFLOP/s  %ux%u/%u %3u -> %3u", 1e3 * gflop / ms, c->kernel[0],
+          c->kernel[1], c->stride[0], c->in_channels, c->out_channels);
     } else {
-      fprintf (stderr, "%14s%-8s %3u -> %3u", "", yolo_op_name (s->op->type), s->in.channels, s->out.channels);
+      fprintf (stderr, "%14s%-8s %3u -> %3u", "", yolo_op_name (s->op->type), s->in.channels,
+          s->out.channels);
     }
     fprintf (stderr, " at %3ux%-3u  %-28s %s\n", s->out.height, s->out.width,
         yolo_cpu_exec_implementation (&e->base, i), s->op->name);
@@ -229,7 +236,8 @@ stand_in (const YoloTensor *t, YoloDType dtype, gsize *used)
 {
   if (yolo_tensor_dense (t) && t->dtype == dtype)
     return (YoloTensor) { 0 };
-  YoloTensor d = yolo_tensor_make (GSIZE_TO_POINTER (*used), t->height, t->width, t->channels, dtype);
+  YoloTensor d =
+      yolo_tensor_make (GSIZE_TO_POINTER (*used), t->height, t->width, t->channels, dtype);
   if (t->dtype == dtype) {
     d.scale = t->scale;
     d.zero = t->zero;
@@ -248,7 +256,8 @@ choose (const CpuNet *net, const Step *s, YoloDType type)
   if (conv->int8 && k->amx_int8 && yolo_dnnl_has_int8 (conv, &s->in, &s->out))
     return NULL;
   if (conv->int8)
-    return k->winograd_int8 && conv->in_channels >= 16 && k->winograd_int8->supports (conv) ? k->winograd_int8
+    return k->winograd_int8 && conv->in_channels >= 16 && k->winograd_int8->supports (conv)
+        ? k->winograd_int8
         : k->direct_int8;
   if (type == YOLO_BF16 && k->amx)
     return NULL;
@@ -296,8 +305,9 @@ ready_conv (CpuExec *e, Step *s, gsize *used, GError **error)
 
   s->dense_in = stand_in (&s->in, s->op->conv->int8 ? YOLO_U8 : type, used);
   s->dense_out = stand_in (&s->out, out, used);
-  s->dnnl = yolo_dnnl_conv_new (e->net->dnnl, s->op->conv, s->dense_in.channels ? &s->dense_in : &s->in,
-      s->dense_out.channels ? &s->dense_out : &s->out, error);
+  s->dnnl =
+      yolo_dnnl_conv_new (e->net->dnnl, s->op->conv, s->dense_in.channels ? &s->dense_in : &s->in,
+          s->dense_out.channels ? &s->dense_out : &s->out, error);
   if (!s->dnnl)
     return FALSE;
   s->scratch = *used;
@@ -400,10 +410,12 @@ run_step (CpuExec *e, Step *s, guint n, GError **error)
     case YOLO_OP_CONV:
       if (!s->kernel)
         return run_dnnl (e, s, n, error);
-      s->kernel->run (e->net->pool, op->conv, s->packed, &s->in, &s->residual, &s->out, n, e->scratch);
+      s->kernel->run (
+          e->net->pool, op->conv, s->packed, &s->in, &s->residual, &s->out, n, e->scratch);
       break;
     case YOLO_OP_MAX_POOL:
-      ops->max_pool (e->net->pool, &s->in, &s->out, n, op->kernel, op->stride, op->pad, MAX (op->repeat, 1));
+      ops->max_pool (
+          e->net->pool, &s->in, &s->out, n, op->kernel, op->stride, op->pad, MAX (op->repeat, 1));
       break;
     case YOLO_OP_UPSAMPLE:
       ops->upsample (e->net->pool, &s->in, &s->out, n, op->scale);
@@ -431,7 +443,8 @@ submit (YoloExec *base, guint n, G_GNUC_UNUSED const YoloFrame *frames,
   use_threads (e->net);
   for (guint i = 0; i < base->plan->n_ops; i++) {
     double start = base->seconds ? g_get_monotonic_time () / 1e6 : 0;
-    if (!(base->replace && base->replace (base->observe_data, i)) && !run_step (e, &e->steps[i], n, error))
+    if (!(base->replace && base->replace (base->observe_data, i))
+        && !run_step (e, &e->steps[i], n, error))
       return FALSE;
     if (base->seconds)
       base->seconds[i] += g_get_monotonic_time () / 1e6 - start;

@@ -5,10 +5,12 @@
 #include "cpu/conv.h"
 #include "cpu/finish.h"
 
-#define IN_ELEMENTS (ELEMENT != ELEMENT_S16)    /* an input of TYPE has them as they are multiplied */
+/* an input of TYPE has them as they are multiplied */
+#define IN_ELEMENTS (ELEMENT != ELEMENT_S16)
 
 #define MAX_TAPS 49u
-#define SCRATCH (192u << 10)    /* bytes of copied rows that a thread works on, of a 512 KiB or larger cache */
+/* bytes of copied rows that a thread works on, of a 512 KiB or larger cache */
+#define SCRATCH (192u << 10)
 #define CHUNK 8u                /* tiles of a flat image that are worked on at a time */
 
 /* Elements of a tap: channels, or some of them together. */
@@ -48,7 +50,8 @@ typedef struct {
 static gsize
 header_size (const YoloConv *conv)
 {
-  return 3 * sizeof (float) * gemm_panels (conv) * YOLO_PANEL + ((depth (conv) * (gsize) 4 + 63) & ~(gsize) 63);
+  return 3 * sizeof (float) * gemm_panels (conv) * YOLO_PANEL
+      + ((depth (conv) * (gsize) 4 + 63) & ~(gsize) 63);
 }
 
 static Header
@@ -57,8 +60,11 @@ header_of (const YoloConv *conv, const void *packed)
   gsize n = gemm_panels (conv) * YOLO_PANEL;
   float *bias = (float *) packed;
 
-  return (Header) {
-    .bias = bias, .multiplier = bias + n, .start = (gint32 *) (bias + 2 * n), .padding = (char *) (bias + 3 * n),
+  return (Header){
+    .bias = bias,
+    .multiplier = bias + n,
+    .start = (gint32 *) (bias + 2 * n),
+    .padding = (char *) (bias + 3 * n),
     .panels = (char *) packed + header_size (conv),
   };
 }
@@ -131,8 +137,8 @@ pack (const YoloConv *conv, void *packed)
     for (guint c = c0; c < MIN (c0 + columns, conv->out_channels); c++)
       for (guint i = 0; i < conv->in_channels; i++)
         for (guint t = 0; t < taps; t++)
-          pack_weight (conv, panel + (((gsize) t * depth (conv) + i / PER) * columns + c - c0) * 4, i % PER,
-              ((gsize) c * conv->in_channels + i) * taps + t);
+          pack_weight (conv, panel + (((gsize) t * depth (conv) + i / PER) * columns + c - c0) * 4,
+              i % PER, ((gsize) c * conv->in_channels + i) * taps + t);
   }
 }
 
@@ -172,7 +178,9 @@ block_rows (const YoloConv *conv, const YoloTensor *in)
 static gsize
 scratch (const YoloConv *conv, const YoloTensor *in)
 {
-  return in_place (conv, in) ? 0 : (rows_in (conv, block_rows (conv, in)) * padded_row (conv, in) + 63) & ~(gsize) 63;
+  return in_place (conv, in)
+      ? 0
+      : (rows_in (conv, block_rows (conv, in)) * padded_row (conv, in) + 63) & ~(gsize) 63;
 }
 
 /* n bytes as int16; sixteen at a time, since a pixel has few. */
@@ -261,7 +269,8 @@ pad_pixels (char *to, guint n, const char *padding, gsize pixel)
 
 /* Input rows y0 and on, with padding around. */
 static void
-copy_rows (const YoloConv *conv, const char *padding, const YoloTensor *in, guint image, gint y0, guint rows, char *to)
+copy_rows (const YoloConv *conv, const char *padding, const YoloTensor *in, guint image, gint y0,
+    guint rows, char *to)
 {
   gsize pixel = (gsize) depth (conv) * 4, row = padded_row (conv, in), pad = conv->pad[1] * pixel;
 
@@ -276,14 +285,17 @@ copy_rows (const YoloConv *conv, const char *padding, const YoloTensor *in, guin
     if (yolo_tensor_dense (in) && in->dtype == TYPE && IN_ELEMENTS && conv->in_channels % PER == 0)
       memcpy (to + pad, yolo_tensor_at (in, image, y, 0), in->width * pixel);
     else if (yolo_tensor_dense (in) && ELEMENT == ELEMENT_S16 && conv->in_channels % PER == 0)
-      widen ((gint16 *) (to + pad), (const guint8 *) yolo_tensor_at (in, image, y, 0), in->width * conv->in_channels);
+      widen ((gint16 *) (to + pad), (const guint8 *) yolo_tensor_at (in, image, y, 0),
+          in->width * conv->in_channels);
     else if (yolo_tensor_dense (in) && TYPE == YOLO_U8 && conv->in_channels == 3)
       copy_image_row (to + pad, yolo_tensor_at (in, image, y, 0), in->width);
     else if (yolo_tensor_dense (in) && PER == 1)
-      load_f32 ((float *) (to + pad), yolo_tensor_at (in, image, y, 0), in->width * conv->in_channels, in->dtype);
+      load_f32 ((float *) (to + pad), yolo_tensor_at (in, image, y, 0),
+          in->width * conv->in_channels, in->dtype);
     else
       for (guint x = 0; x < in->width; x++)
-        copy_pixel (to + pad + x * pixel, yolo_tensor_at (in, image, y, x), in->dtype, conv->in_channels);
+        copy_pixel (
+            to + pad + x * pixel, yolo_tensor_at (in, image, y, x), in->dtype, conv->in_channels);
     pad_pixels (to + row - pad, conv->pad[1], padding, pixel);
   }
 }
@@ -299,10 +311,13 @@ tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, guint rows, guint vectors)
 /* `count` pixels that lie side by side in the output, the rows of A `row` bytes apart. */
 static void
 line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint count,
-    const char *residual, const YoloTensor *residual_tensor, char *out, const YoloTensor *out_tensor)
+    const char *residual, const YoloTensor *residual_tensor, char *out,
+    const YoloTensor *out_tensor)
 {
-  guint c0 = panel * YOLO_PANEL, vectors = gemm_panel_vectors (conv, c0), step = gemm_tile_rows (count);
-  gsize out_size = yolo_dtype_size (out_tensor->dtype), residual_size = yolo_dtype_size (residual_tensor->dtype);
+  guint c0 = panel * YOLO_PANEL, vectors = gemm_panel_vectors (conv, c0),
+        step = gemm_tile_rows (count);
+  gsize out_size = yolo_dtype_size (out_tensor->dtype),
+        residual_size = yolo_dtype_size (residual_tensor->dtype);
   Header h = header_of (conv, packed);
   Finish f[2];
 
@@ -354,7 +369,8 @@ flat_block (gpointer data, guint index, G_GNUC_UNUSED guint thread)
   gsize x = (gsize) (index % r->blocks) * r->block;
 
   for (guint p = 0; p < gemm_panels (r->conv); p++) {
-    YoloSum s = { yolo_tensor_at (r->in, image, 0, x), r->in->pixel, r->taps, 1, depth (r->conv), NULL, NULL };
+    YoloSum s = { yolo_tensor_at (r->in, image, 0, x), r->in->pixel, r->taps, 1, depth (r->conv),
+      NULL, NULL };
 
     line (r->conv, r->packed, p, &s, MIN (r->block, pixels - x),
         r->residual->data ? yolo_tensor_at (r->residual, image, 0, x) : NULL, r->residual,
@@ -367,18 +383,19 @@ row_block (gpointer data, guint index, guint thread)
 {
   const Run *r = data;
   const YoloConv *conv = r->conv;
-  guint image = index / r->blocks, y0 = index % r->blocks * r->block, rows = MIN (r->block, r->out->height - y0);
+  guint image = index / r->blocks, y0 = index % r->blocks * r->block,
+        rows = MIN (r->block, r->out->height - y0);
   const char *from = r->memory + thread * r->scratch;
 
   if (r->direct)
     from = yolo_tensor_at (r->in, image, y0 * conv->stride[0], 0);
   else
-    copy_rows (conv, header_of (conv, r->packed).padding, r->in, image, (gint) (y0 * conv->stride[0]) - (gint) conv->pad[0], rows_in (conv, rows),
-        (char *) from);
+    copy_rows (conv, header_of (conv, r->packed).padding, r->in, image,
+        (gint) (y0 * conv->stride[0]) - (gint) conv->pad[0], rows_in (conv, rows), (char *) from);
   for (guint p = 0; p < gemm_panels (conv); p++)
     for (guint y = 0; y < rows; y++) {
-      YoloSum s = { from + y * conv->stride[0] * r->row, conv->stride[1] * r->pixel, r->taps, r->n_taps, r->k,
-        NULL, NULL };
+      YoloSum s = { from + y * conv->stride[0] * r->row, conv->stride[1] * r->pixel, r->taps,
+        r->n_taps, r->k, NULL, NULL };
 
       line (conv, r->packed, p, &s, r->out->width,
           r->residual->data ? yolo_tensor_at (r->residual, image, y0 + y, 0) : NULL, r->residual,
@@ -399,8 +416,8 @@ even_block (guint total, guint block, guint images, guint threads)
 }
 
 static void
-run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor *in, const YoloTensor *residual,
-    const YoloTensor *out, guint n, char *memory)
+run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor *in,
+    const YoloTensor *residual, const YoloTensor *out, guint n, char *memory)
 {
   Run r = { conv, packed, in, residual, out, .direct = in_place (conv, in), .memory = memory };
 

@@ -75,7 +75,8 @@ store_lanes (const YoloLanes *l, char *p, YoloVec v, gboolean divide)
 static ALWAYS_INLINE YoloVec
 round_steps (YoloVec steps, YoloGrid grid)
 {
-  steps = vec_min (vec_max (steps, vec_set ((float) -grid.zero)), vec_set ((float) (255 - grid.zero)));
+  steps =
+      vec_min (vec_max (steps, vec_set ((float) -grid.zero)), vec_set ((float) (255 - grid.zero)));
   return (steps + 12582912.f - 12582912.f) * grid.scale;
 }
 
@@ -88,8 +89,8 @@ round_lanes (YoloVec v, YoloGrid grid)
 
 /* act (sum) [+ residual]; @rounds: of the sum and of what it becomes, or NULL */
 static ALWAYS_INLINE void
-finish_lanes (YoloVec sum, const YoloActivation act, const YoloInt8Conv *rounds, const YoloLanes *residual,
-    const char *residual_at, const YoloLanes *out, char *out_at)
+finish_lanes (YoloVec sum, const YoloActivation act, const YoloInt8Conv *rounds,
+    const YoloLanes *residual, const char *residual_at, const YoloLanes *out, char *out_at)
 {
   YoloVec v;
 

@@ -31,18 +31,23 @@ typedef struct {
 /* Of output channels @c and on; the addresses are the caller's to set. @multiplier is
  * int8's, [out_channels] as @bias, filled up to whole vectors. */
 static ALWAYS_INLINE Finish
-finish_of (const YoloConv *conv, G_GNUC_UNUSED const float *multiplier, G_GNUC_UNUSED const float *bias, guint c,
-    const YoloTensor *residual, const YoloTensor *out)
+finish_of (const YoloConv *conv, G_GNUC_UNUSED const float *multiplier,
+    G_GNUC_UNUSED const float *bias, guint c, const YoloTensor *residual, const YoloTensor *out)
 {
   guint lanes = conv->out_channels - c;
 
-  return (Finish) {
+  return (Finish){
 #ifdef YOLO_INT8
-    .multiplier = vec_load (multiplier + c), .bias = vec_load (bias + c),
-    .rounds = conv->int8->sum.scale + conv->int8->sigmoid.scale + conv->int8->act.scale != 0 ? conv->int8 : NULL,
+    .multiplier = vec_load (multiplier + c),
+    .bias = vec_load (bias + c),
+    .rounds = conv->int8->sum.scale + conv->int8->sigmoid.scale + conv->int8->act.scale != 0
+        ? conv->int8
+        : NULL,
 #endif
-    .plus = lanes_of (residual, c, lanes, FALSE), .to = lanes_of (out, c, lanes, TRUE),
-    .plus_pixel = residual->pixel, .to_pixel = out->pixel,
+    .plus = lanes_of (residual, c, lanes, FALSE),
+    .to = lanes_of (out, c, lanes, TRUE),
+    .plus_pixel = residual->pixel,
+    .to_pixel = out->pixel,
   };
 }
 
@@ -72,8 +77,10 @@ finish_rows (Finish f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, const Yol
 static ALWAYS_INLINE void
 finish_bytes (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, const gboolean plus)
 {
-  const YoloVec multiplier = f->multiplier * f->to.scale, bias = f->bias * f->to.scale, zero = f->to.zero;
-  const YoloVec slope = -1.44269504f * f->to.step, plus_scale = f->plus.scale * f->to.scale, plus_zero = f->plus.zero;
+  const YoloVec multiplier = f->multiplier * f->to.scale, bias = f->bias * f->to.scale,
+                zero = f->to.zero;
+  const YoloVec slope = -1.44269504f * f->to.step, plus_scale = f->plus.scale * f->to.scale,
+                plus_zero = f->plus.zero;
   const char *plus_at = f->plus_at;
   char *to_at = f->to_at;
 
@@ -93,7 +100,8 @@ finish_bytes (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, c
 static void
 finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, YoloActivation act)
 {
-  gboolean whole = f->to.lanes == YOLO_LANES && act == YOLO_ACT_SILU && f->to.t->scale && !f->rounds;
+  gboolean whole =
+      f->to.lanes == YOLO_LANES && act == YOLO_ACT_SILU && f->to.t->scale && !f->rounds;
 
   if (whole && !f->plus_at)
     finish_bytes (f, acc, v, rows, FALSE);

@@ -42,7 +42,8 @@ typedef enum {
 } YoloElement;
 
 /* What this file is compiled for. */
-#if defined (YOLO_INT8) && (defined (__AVX512VNNI__) || defined (__AVXVNNI__) || defined (__ARM_FEATURE_DOTPROD))
+#if defined (YOLO_INT8) \
+    && (defined (__AVX512VNNI__) || defined (__AVXVNNI__) || defined (__ARM_FEATURE_DOTPROD))
 # define ELEMENT ELEMENT_U8
 # define PER 4u                 /* channels of an element, which has 4 bytes */
 #elif defined (YOLO_INT8)
@@ -85,7 +86,8 @@ multiply_add (YoloVec sum, const char *x, YoloVec w, const YoloElement element)
       return (YoloVec) _mm256_dpbusd_avx_epi32 ((__m256i) sum, _mm256_set1_epi32 (i), (__m256i) w);
 #elif defined (__ARM_FEATURE_MATMUL_INT8)
     case ELEMENT_U8:
-      return (YoloVec) vsudotq_lane_s32 ((int32x4_t) sum, (int8x16_t) w, vcreate_u8 ((guint32) i), 0);
+      return (YoloVec) vsudotq_lane_s32 (
+          (int32x4_t) sum, (int8x16_t) w, vcreate_u8 ((guint32) i), 0);
 #elif defined (__ARM_FEATURE_DOTPROD)
     case ELEMENT_U8:
       return (YoloVec) vdotq_lane_s32 ((int32x4_t) sum, (int8x16_t) w,
@@ -93,11 +95,14 @@ multiply_add (YoloVec sum, const char *x, YoloVec w, const YoloElement element)
 #endif
     case ELEMENT_S16: {           /* sums may run over, as winograd.c has them do */
 #if defined (__AVX512BW__)
-      return (YoloVec) ((YoloUintVec) sum + (YoloUintVec) _mm512_madd_epi16 (_mm512_set1_epi32 (i), (__m512i) w));
+      return (YoloVec) ((YoloUintVec) sum
+          + (YoloUintVec) _mm512_madd_epi16 (_mm512_set1_epi32 (i), (__m512i) w));
 #elif defined (__AVX2__)
-      return (YoloVec) ((YoloUintVec) sum + (YoloUintVec) _mm256_madd_epi16 (_mm256_set1_epi32 (i), (__m256i) w));
+      return (YoloVec) ((YoloUintVec) sum
+          + (YoloUintVec) _mm256_madd_epi16 (_mm256_set1_epi32 (i), (__m256i) w));
 #elif defined (__SSE2__)
-      return (YoloVec) ((YoloUintVec) sum + (YoloUintVec) _mm_madd_epi16 (_mm_set1_epi32 (i), (__m128i) w));
+      return (YoloVec) ((YoloUintVec) sum
+          + (YoloUintVec) _mm_madd_epi16 (_mm_set1_epi32 (i), (__m128i) w));
 #else
       YoloIntVec pair = (YoloIntVec) w;
       /* the first of a pair is the lower half on every machine that pairs were packed on */

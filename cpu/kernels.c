@@ -25,7 +25,8 @@ extern const YoloConvKernel yolo_direct_int8_i8mm, yolo_direct_int8_dotprod;
 #endif
 
 #ifdef YOLO_X86_VARIANTS
-/* Source: Intel's Software Developer's Manual, CPUID leaf 7: EDX bit 22 is AMX-BF16, 25 AMX-INT8. */
+/* Source: Intel's Software Developer's Manual, CPUID leaf 7: EDX bit 22 is AMX-BF16, 25 AMX-
+ * INT8. */
 static gboolean
 has_amx (guint bit)
 {
@@ -58,7 +59,8 @@ keep_from (YoloKernels *sets, guint n)
     g_autoptr (GString) names = g_string_new (NULL);
     for (guint i = 0; i < n; i++)
       g_string_append_printf (names, "%s'%s'", i > 0 ? ", " : "", sets[i].name);
-    g_warning ("YOLO_CPU_ISA '%s' is no instruction set that this CPU runs: use one of %s", name, names->str);
+    g_warning ("YOLO_CPU_ISA '%s' is no instruction set that this CPU runs: use one of %s", name,
+        names->str);
     return n;
   }
   memmove (sets, sets + first, (n - first) * sizeof *sets);
@@ -79,8 +81,9 @@ yolo_cpu_kernels (guint i)
   static gsize once;
 
   if (g_once_init_enter (&once)) {
-    YoloKernels baseline = { "baseline", FALSE, FALSE, FALSE, &yolo_ops_baseline, &yolo_direct_baseline,
-      &yolo_winograd_baseline, NULL, &yolo_direct_int8_baseline, &yolo_winograd_int8_baseline };
+    YoloKernels baseline = { "baseline", FALSE, FALSE, FALSE, &yolo_ops_baseline,
+      &yolo_direct_baseline, &yolo_winograd_baseline, NULL, &yolo_direct_int8_baseline,
+      &yolo_winograd_int8_baseline };
 
 #ifdef YOLO_X86_VARIANTS
     __builtin_cpu_init ();
@@ -88,16 +91,18 @@ yolo_cpu_kernels (guint i)
         && __builtin_cpu_supports ("bmi2");
     gboolean v4 = v3 && __builtin_cpu_supports ("avx512f") && __builtin_cpu_supports ("avx512bw")
         && __builtin_cpu_supports ("avx512dq") && __builtin_cpu_supports ("avx512vl");
-    gboolean bf16 = v4 && __builtin_cpu_supports ("avx512bf16"), vnni = v4 && __builtin_cpu_supports ("avx512vnni");
+    gboolean bf16 = v4 && __builtin_cpu_supports ("avx512bf16"),
+             vnni = v4 && __builtin_cpu_supports ("avx512vnni");
     /* For tests: what is oneDNN's with AMX is so with what it has instead. (Without
      * VNNI it adds pairs of bytes' products in 16 bits, which run over.) */
     gboolean as_amx = g_getenv ("YOLO_CPU_AS_AMX") != NULL;
-    gboolean amx = (v4 && has_amx (22)) || (as_amx && bf16), amx_int8 = (v4 && has_amx (25)) || (as_amx && vnni);
+    gboolean amx = (v4 && has_amx (22)) || (as_amx && bf16),
+             amx_int8 = (v4 && has_amx (25)) || (as_amx && vnni);
     YoloKernels with_v4 = { "x86-64-v4", bf16, amx, amx_int8, &yolo_ops_v4, &yolo_direct_v4,
-      bf16 ? &yolo_winograd_v4_bf16 : &yolo_winograd_v4, bf16 ? &yolo_direct_v4_bf16 : NULL, &yolo_direct_int8_v4,
-      &yolo_winograd_int8_v4 };
-    YoloKernels with_v3 = { "x86-64-v3", bf16, amx, amx_int8, &yolo_ops_v3, &yolo_direct_v3, &yolo_winograd_v3, NULL,
-      &yolo_direct_int8_v3, &yolo_winograd_int8_v3 };
+      bf16 ? &yolo_winograd_v4_bf16 : &yolo_winograd_v4, bf16 ? &yolo_direct_v4_bf16 : NULL,
+      &yolo_direct_int8_v4, &yolo_winograd_int8_v4 };
+    YoloKernels with_v3 = { "x86-64-v3", bf16, amx, amx_int8, &yolo_ops_v3, &yolo_direct_v3,
+      &yolo_winograd_v3, NULL, &yolo_direct_int8_v3, &yolo_winograd_int8_v3 };
 
     if (vnni) {
       sets[n] = with_v4;

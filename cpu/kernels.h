@@ -15,9 +15,12 @@ typedef struct {
    * then. Bytes must be on the same grid in both. */
   void (*max_pool) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n,
       guint kernel, guint stride, guint pad, guint repeat);
-  void (*upsample) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, guint scale);
-  void (*add) (YoloPool *pool, const YoloTensor *a, const YoloTensor *b, const YoloTensor *out, guint n);
-  void (*act) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, YoloActivation act);
+  void (*upsample) (
+      YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, guint scale);
+  void (*add) (
+      YoloPool *pool, const YoloTensor *a, const YoloTensor *b, const YoloTensor *out, guint n);
+  void (*act) (
+      YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, YoloActivation act);
   /* converts between types too; from U8 as well */
   void (*copy) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n);
 } YoloOps;
@@ -31,7 +34,8 @@ typedef struct {
   const YoloConvKernel *direct, *winograd;
   const YoloConvKernel *direct_bf16;    /* multiplies in bf16, or NULL */
   const YoloConvKernel *direct_int8;
-  const YoloConvKernel *winograd_int8;  /* the same numbers to the last bit; NULL where direct_int8 is faster */
+  /* the same numbers to the last bit; NULL where direct_int8 is faster */
+  const YoloConvKernel *winograd_int8;
 } YoloKernels;
 
 /* The @i-th set that this CPU can run, best first; NULL behind the last. */

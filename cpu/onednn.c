@@ -51,7 +51,8 @@ static gboolean
 set_scales (dnnl_primitive_attr_t attr, guint n, const float *scale, const gint32 *zero)
 {
   return dnnl_primitive_attr_set_scales_mask (attr, DNNL_ARG_WEIGHTS, 1 << 0) == dnnl_success
-      && (*zero == 0 || dnnl_primitive_attr_set_zero_points_mask (attr, DNNL_ARG_SRC, 0) == dnnl_success);
+      && (*zero == 0
+          || dnnl_primitive_attr_set_zero_points_mask (attr, DNNL_ARG_SRC, 0) == dnnl_success);
 }
 
 static gboolean
@@ -111,7 +112,8 @@ static gboolean
 set_scales (dnnl_primitive_attr_t attr, guint n, const float *scale, const gint32 *zero)
 {
   return dnnl_primitive_attr_set_output_scales (attr, n, 1 << 1, scale) == dnnl_success
-      && (*zero == 0 || dnnl_primitive_attr_set_zero_points (attr, DNNL_ARG_SRC, 1, 0, zero) == dnnl_success);
+      && (*zero == 0
+          || dnnl_primitive_attr_set_zero_points (attr, DNNL_ARG_SRC, 1, 0, zero) == dnnl_success);
 }
 
 static gboolean
@@ -227,12 +229,15 @@ pack (YoloDnnlWeights *w, const YoloConv *conv, Desc *want)
   dnnl_memory_t from = NULL, to = NULL;
   dnnl_primitive_desc_t pd = NULL;
   dnnl_primitive_t reorder = NULL;
-  gboolean ok = desc_init (&plain, n, dims, conv->int8 ? dnnl_s8 : dnnl_f32, n == 5 ? dnnl_goihw : dnnl_oihw)
+  gboolean ok =
+      desc_init (&plain, n, dims, conv->int8 ? dnnl_s8 : dnnl_f32, n == 5 ? dnnl_goihw : dnnl_oihw)
       && dnnl_memory_create (&from, DESC_PTR (plain), w->engine,
-          conv->int8 ? (void *) conv->int8->weights : (void *) conv->weights) == dnnl_success
+             conv->int8 ? (void *) conv->int8->weights : (void *) conv->weights)
+          == dnnl_success
       && dnnl_memory_create (&to, DESC_PTR (*want), w->engine, DNNL_MEMORY_ALLOCATE) == dnnl_success
-      && dnnl_reorder_primitive_desc_create (&pd, DESC_PTR (plain), w->engine,
-          DESC_PTR (*want), w->engine, NULL) == dnnl_success
+      && dnnl_reorder_primitive_desc_create (
+             &pd, DESC_PTR (plain), w->engine, DESC_PTR (*want), w->engine, NULL)
+          == dnnl_success
       && dnnl_primitive_create (&reorder, pd) == dnnl_success;
   if (ok) {
     dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, from }, { DNNL_ARG_TO, to } };
@@ -261,7 +266,8 @@ add_arg (YoloDnnlConv *c, int kind, const Desc *desc, void *data)
 {
   dnnl_exec_arg_t *a = &c->args[c->n_args++];
   a->arg = kind;
-  return dnnl_memory_create (&a->memory, DESC_PTR (*desc), c->weights->engine, data) == dnnl_success;
+  return dnnl_memory_create (&a->memory, DESC_PTR (*desc), c->weights->engine, data)
+      == dnnl_success;
 }
 
 static gboolean
@@ -314,7 +320,8 @@ add_scales (YoloDnnlConv *c, guint n)
 {
   const dnnl_dims_t one = { 1 }, all = { n };
   Desc scale = { 0 }, zero = { 0 };
-  gboolean ok = desc_init (&scale, 1, all, dnnl_f32, dnnl_x) && desc_init (&zero, 1, one, dnnl_s32, dnnl_x)
+  gboolean ok = desc_init (&scale, 1, all, dnnl_f32, dnnl_x)
+      && desc_init (&zero, 1, one, dnnl_s32, dnnl_x)
       && add_arg (c, DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS, &scale, c->scale)
       && (c->zero == 0 || add_arg (c, DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_SRC, &zero, &c->zero));
 
@@ -340,8 +347,8 @@ yolo_dnnl_has_int8 (const YoloConv *conv, const YoloTensor *in, const YoloTensor
 }
 
 YoloDnnlConv *
-yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv, const YoloTensor *in, const YoloTensor *out,
-    GError **error)
+yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv, const YoloTensor *in,
+    const YoloTensor *out, GError **error)
 {
   YoloDnnlConv *c = g_new0 (YoloDnnlConv, 1);
   c->weights = weights;
@@ -360,11 +367,12 @@ yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv, const YoloTe
   gboolean ok = desc_init (&src, 4, in_dims, dnnl_type (in->dtype), dnnl_nhwc)
       && desc_init (&dst, 4, out_dims, dnnl_type (out->dtype), dnnl_nhwc)
       && desc_init (&bias, 1, bias_dims, dnnl_f32, dnnl_x)
-      && desc_init (&w, n, w_dims, conv->int8 ? dnnl_s8 : dnnl_type (in->dtype), dnnl_format_tag_any)
-      && dnnl_primitive_attr_create (&attr) == dnnl_success
-      && set_attr (attr, conv->act, out)
+      && desc_init (
+          &w, n, w_dims, conv->int8 ? dnnl_s8 : dnnl_type (in->dtype), dnnl_format_tag_any)
+      && dnnl_primitive_attr_create (&attr) == dnnl_success && set_attr (attr, conv->act, out)
       && (!conv->int8 || set_scales (attr, conv->out_channels, c->scale, &c->zero))
-      && conv_desc_create (&c->pd, weights->engine, &src, &w, &bias, &dst, stride, dilation, pad, attr)
+      && conv_desc_create (
+          &c->pd, weights->engine, &src, &w, &bias, &dst, stride, dilation, pad, attr)
       && dnnl_primitive_create (&c->primitive, c->pd) == dnnl_success
       && desc_query (&chosen, c->pd, dnnl_query_weights_md)
       && desc_query (&scratch, c->pd, dnnl_query_scratchpad_md);
@@ -386,8 +394,9 @@ yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv, const YoloTe
   desc_clear (&chosen);
   desc_clear (&scratch);
   if (!ok) {
-    g_autofree char *what = g_strdup_printf ("a %ux%u convolution of %u to %u channels in %s",
-        conv->kernel[0], conv->kernel[1], conv->in_channels, conv->out_channels, yolo_dtype_name (in->dtype));
+    g_autofree char *what =
+        g_strdup_printf ("a %ux%u convolution of %u to %u channels in %s", conv->kernel[0],
+            conv->kernel[1], conv->in_channels, conv->out_channels, yolo_dtype_name (in->dtype));
     fail (error, what);
     g_clear_pointer (&c, yolo_dnnl_conv_free);
   }
@@ -414,14 +423,17 @@ yolo_dnnl_conv_free (YoloDnnlConv *c)
 gsize
 yolo_dnnl_conv_scratch (const YoloDnnlConv *c)
 {
-  return dnnl_memory_desc_get_size (dnnl_primitive_desc_query_md (c->pd, dnnl_query_scratchpad_md, 0));
+  return dnnl_memory_desc_get_size (
+      dnnl_primitive_desc_query_md (c->pd, dnnl_query_scratchpad_md, 0));
 }
 
 const char *
 yolo_dnnl_conv_impl (const YoloDnnlConv *c)
 {
   const char *name = NULL;
-  return dnnl_primitive_desc_query (c->pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success ? name : "?";
+  return dnnl_primitive_desc_query (c->pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success
+      ? name
+      : "?";
 }
 
 gboolean
@@ -430,7 +442,8 @@ yolo_dnnl_conv_run (YoloDnnlConv *c, void *in, void *out, void *scratch, GError 
   gboolean ok = dnnl_memory_set_data_handle (c->args[ARG_IN].memory, in) == dnnl_success
       && dnnl_memory_set_data_handle (c->args[ARG_OUT].memory, out) == dnnl_success
       && dnnl_memory_set_data_handle (c->args[ARG_SCRATCH].memory, scratch) == dnnl_success
-      && dnnl_primitive_execute (c->primitive, c->weights->stream, c->n_args, c->args) == dnnl_success
+      && dnnl_primitive_execute (c->primitive, c->weights->stream, c->n_args, c->args)
+          == dnnl_success
       && dnnl_stream_wait (c->weights->stream) == dnnl_success;
   if (!ok)
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "oneDNN's %s failed",

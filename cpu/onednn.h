@@ -32,13 +32,14 @@ gboolean yolo_dnnl_has_int8 (const YoloConv *conv, const YoloTensor *in, const Y
  * with @error. A residual is added by others: oneDNN 2.6.3 gives wrong sums with
  * one in jit_bf16_1x1 (odd input channels) and, on Arm, in gemm:ref.
  */
-YoloDnnlConv *yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv, const YoloTensor *in,
-    const YoloTensor *out, GError **error);
+YoloDnnlConv *yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv,
+    const YoloTensor *in, const YoloTensor *out, GError **error);
 void yolo_dnnl_conv_free (YoloDnnlConv *c);
 
 /* Bytes of the scratchpad that a run needs, 64-byte aligned. */
 gsize yolo_dnnl_conv_scratch (const YoloDnnlConv *c);
-/* oneDNN's name of the implementation, "brgconv:avx512_core"; "ref:any" is a hundred times slower. */
+/* oneDNN's name of the implementation, "brgconv:avx512_core"; "ref:any" is a hundred times
+ * slower. */
 const char *yolo_dnnl_conv_impl (const YoloDnnlConv *c);
 gboolean yolo_dnnl_conv_run (YoloDnnlConv *c, void *in, void *out, void *scratch, GError **error);
 

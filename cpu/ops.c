@@ -28,7 +28,8 @@ pool_bytes (const YoloTensor *in, char *to, guint n, guint y0, guint y1, guint x
 }
 
 static void
-pool_floats (const YoloTensor *in, char *to, YoloDType to_type, guint n, guint y0, guint y1, guint x0, guint x1)
+pool_floats (const YoloTensor *in, char *to, YoloDType to_type, guint n, guint y0, guint y1,
+    guint x0, guint x1)
 {
   gsize size = yolo_dtype_size (in->dtype), to_size = yolo_dtype_size (to_type);
   float max[CHUNK], v[CHUNK];
@@ -65,7 +66,8 @@ pool_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
   guint y0 = top > r->pad ? top - r->pad : 0, y1 = MIN (top + r->kernel - r->pad, in->height);
 
   for (guint x = 0; x < r->out->width; x++) {
-    guint left = x * r->stride, x0 = left > r->pad ? left - r->pad : 0, x1 = MIN (left + r->kernel - r->pad, in->width);
+    guint left = x * r->stride, x0 = left > r->pad ? left - r->pad : 0,
+          x1 = MIN (left + r->kernel - r->pad, in->width);
     char *to = yolo_tensor_at (r->out, image, y, x);
 
     if (in->dtype == YOLO_U8 && r->out->dtype == YOLO_U8)
@@ -76,8 +78,8 @@ pool_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
 }
 
 static void
-max_pool (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, guint kernel, guint stride, guint pad,
-    guint repeat)
+max_pool (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, guint kernel,
+    guint stride, guint pad, guint repeat)
 {
   gsize part = in->channels * yolo_dtype_size (out->dtype);
   YoloTensor from = *in, to = *out;
@@ -111,16 +113,18 @@ upsample_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
 
   if (r->same) {
     for (guint x = 0; x < r->out->width; x++)
-      memcpy (yolo_tensor_at (r->out, image, y, x), yolo_tensor_at (r->in, image, y / r->scale, x / r->scale),
-          channels * size);
+      memcpy (yolo_tensor_at (r->out, image, y, x),
+          yolo_tensor_at (r->in, image, y / r->scale, x / r->scale), channels * size);
     return;
   }
   /* pixels innermost: the grids of some channels stay in registers */
   for (guint c = 0; c < channels; c += YOLO_LANES) {
-    YoloLanes from = lanes_of (r->in, c, channels - c, FALSE), to = lanes_of (r->out, c, channels - c, TRUE);
+    YoloLanes from = lanes_of (r->in, c, channels - c, FALSE),
+              to = lanes_of (r->out, c, channels - c, TRUE);
 
     for (guint x = 0; x < r->out->width; x++) {
-      YoloVec v = load_lanes (&from, yolo_tensor_at (r->in, image, y / r->scale, x / r->scale) + c * size);
+      YoloVec v =
+          load_lanes (&from, yolo_tensor_at (r->in, image, y / r->scale, x / r->scale) + c * size);
       store_lanes (&to, yolo_tensor_at (r->out, image, y, x) + c * to_size, v, TRUE);
     }
   }
@@ -129,7 +133,9 @@ upsample_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
 static void
 upsample (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, guint scale)
 {
-  Run r = { .in = in, .out = out, .scale = scale, .same = in->dtype == out->dtype && same_grid (in, out) };
+  Run r = {
+    .in = in, .out = out, .scale = scale, .same = in->dtype == out->dtype && same_grid (in, out)
+  };
   yolo_pool_run (pool, n * out->height, upsample_row, &r);
 }
 
@@ -184,7 +190,8 @@ add (YoloPool *pool, const YoloTensor *a, const YoloTensor *b, const YoloTensor 
 }
 
 static void
-act (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, YoloActivation activation)
+act (
+    YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, YoloActivation activation)
 {
   Run r = { .in = in, .out = out, .act = activation };
   yolo_pool_run (pool, n * out->height, pointwise_row, &r);

@@ -18,7 +18,8 @@ resolve (guint device, YoloPrecision precision, GError **error)
 }
 
 static YoloNet *
-load (YoloModel *model, guint device, gpointer context, YoloPrecision precision, guint threads, GError **error)
+load (YoloModel *model, guint device, gpointer context, YoloPrecision precision, guint threads,
+    GError **error)
 {
   available (device, error);
   return NULL;

@@ -160,7 +160,8 @@ vec_silu_rough (YoloVec x, YoloVec slope)
 {
 #ifdef __AVX512F__
   YoloVec z = x * slope;
-  YoloVec n = (YoloVec) _mm512_roundscale_ps ((__m512) z, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  YoloVec n =
+      (YoloVec) _mm512_roundscale_ps ((__m512) z, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   YoloVec r = z - n, p = vec_set (.05517167f);
   p = p * r + .24261112f;
   p = p * r + .69326099f;

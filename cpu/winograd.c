@@ -123,7 +123,8 @@ static void
 transform_weights (const YoloConv *conv, gsize kernel, Input u[POINTS])
 {
 #ifdef YOLO_INT8
-  static const gint G[6][3] = { { 1, 0, 0 }, { -1, -1, -1 }, { -1, 1, -1 }, { 1, 2, 4 }, { 1, -2, 4 }, { 0, 0, 1 } };
+  static const gint G[6][3] = { { 1, 0, 0 }, { -1, -1, -1 }, { -1, 1, -1 }, { 1, 2, 4 },
+    { 1, -2, 4 }, { 0, 0, 1 } };
   const gint8 *g = conv->int8->weights + kernel * 9;
 #else
   static const double G[6][3] = {
@@ -261,7 +262,8 @@ load_input (const YoloLanes *lanes, const char *p)
 
 /* The transformed inputs of a tile, all channels: point q at to + q * step. */
 static void
-input_tile (const YoloTensor *in, const Header *h, guint image, gint y0, gint x0, guint depth, Input *to, gsize step)
+input_tile (const YoloTensor *in, const Header *h, guint image, gint y0, gint x0, guint depth,
+    Input *to, gsize step)
 {
   gsize size = yolo_dtype_size (in->dtype);
   gboolean inside = y0 >= 0 && x0 >= 0 && y0 + 6 <= (gint) in->height && x0 + 6 <= (gint) in->width;
@@ -279,8 +281,11 @@ input_tile (const YoloTensor *in, const Header *h, guint image, gint y0, gint x0
 
     for (gint x = 0; x < 6; x++) {
       for (gint y = 0; y < 6; y++)
-        d[y] = inside || (y0 + y >= 0 && x0 + x >= 0 && y0 + y < (gint) in->height && x0 + x < (gint) in->width)
-            ? load_input (&l, yolo_tensor_at (in, image, y0 + y, x0 + x) + c * size) : padding;
+        d[y] = inside
+                || (y0 + y >= 0 && x0 + x >= 0 && y0 + y < (gint) in->height
+                    && x0 + x < (gint) in->width)
+            ? load_input (&l, yolo_tensor_at (in, image, y0 + y, x0 + x) + c * size)
+            : padding;
       transform6 (d, t + x, 6);
     }
     for (guint y = 0; y < 6; y++) {
@@ -312,7 +317,8 @@ sum_of (SumVec o, const void *start)
 
 /* The 4x4 outputs of a tile, the channels of one panel. */
 static void
-output_tile (const Output *output, const Header *h, const float *from, gsize step, guint image, guint y0, guint x0)
+output_tile (const Output *output, const Header *h, const float *from, gsize step, guint image,
+    guint y0, guint x0)
 {
   const YoloTensor *out = output->out, *residual = output->residual;
   gsize out_size = yolo_dtype_size (out->dtype), residual_size = yolo_dtype_size (residual->dtype);
@@ -338,7 +344,8 @@ output_tile (const Output *output, const Header *h, const float *from, gsize ste
 #else
         acc[x][v] = sum_of (o[x], h->bias + c);
 #endif
-      f.plus_at = residual->data ? yolo_tensor_at (residual, image, y0 + y, x0) + c * residual_size : NULL;
+      f.plus_at =
+          residual->data ? yolo_tensor_at (residual, image, y0 + y, x0) + c * residual_size : NULL;
       f.to_at = yolo_tensor_at (out, image, y0 + y, x0) + c * out_size;
       finish (&f, acc, v, width, output->conv->act);
     }
@@ -355,7 +362,8 @@ tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, guint rows, guint vectors)
 
 /* sums[tiles][columns] of one point = inputs[tiles][depth] x panel[elements][columns]. */
 static void
-multiply (const Input *inputs, guint depth, guint elements, const char *panel, guint vectors, float *sums, guint tiles)
+multiply (const Input *inputs, guint depth, guint elements, const char *panel, guint vectors,
+    float *sums, guint tiles)
 {
   static const gsize taps[1] = { 0 };
   static const YoloVec zero[2];
@@ -363,7 +371,8 @@ multiply (const Input *inputs, guint depth, guint elements, const char *panel, g
 
   for (guint m = 0; m < tiles; m += step) {
     guint rows = MIN (step, tiles - m);
-    YoloSum s = { (const char *) (inputs + (gsize) m * depth), depth * sizeof (Input), taps, 1, elements, panel, zero };
+    YoloSum s = { (const char *) (inputs + (gsize) m * depth), depth * sizeof (Input), taps, 1,
+      elements, panel, zero };
     YoloVec acc[YOLO_ROWS][2];
 
     tile (acc, &s, rows, vectors);
@@ -389,12 +398,17 @@ output_of (const Run *r, const Header *h, guint panel)
 {
   guint c0 = panel * YOLO_PANEL;
   Output output = {
-    .conv = r->conv, .residual = r->residual, .out = r->out, .c0 = c0, .vectors = gemm_panel_vectors (r->conv, c0),
+    .conv = r->conv,
+    .residual = r->residual,
+    .out = r->out,
+    .c0 = c0,
+    .vectors = gemm_panel_vectors (r->conv, c0),
   };
 
   for (guint v = 0; v < output.vectors; v++)
 #ifdef YOLO_INT8
-    output.finish[v] = finish_of (r->conv, h->multiplier, h->bias, c0 + v * YOLO_LANES, r->residual, r->out);
+    output.finish[v] =
+        finish_of (r->conv, h->multiplier, h->bias, c0 + v * YOLO_LANES, r->residual, r->out);
 #else
     output.finish[v] = finish_of (r->conv, NULL, h->bias, c0 + v * YOLO_LANES, r->residual, r->out);
 #endif
@@ -406,23 +420,26 @@ run_block (gpointer data, guint index, guint thread)
 {
   const Run *r = data;
   const YoloConv *conv = r->conv;
-  guint image = index / r->blocks, first = index % r->blocks * r->block, count = MIN (r->block, r->tiles - first);
-  guint depth = channels_in (conv), elements = (conv->in_channels + ELEMENT_CHANNELS - 1) / ELEMENT_CHANNELS;
+  guint image = index / r->blocks, first = index % r->blocks * r->block,
+        count = MIN (r->block, r->tiles - first);
+  guint depth = channels_in (conv),
+        elements = (conv->in_channels + ELEMENT_CHANNELS - 1) / ELEMENT_CHANNELS;
   Input *inputs = (Input *) (r->memory + thread * r->scratch);
   float *sums = (float *) (inputs + (gsize) POINTS * r->block * depth);
   Header h = header_of (conv, r->packed);
 
   for (guint t = 0; t < count; t++)
-    input_tile (r->in, &h, image, (gint) ((first + t) / r->across * 4) - 1, (gint) ((first + t) % r->across * 4) - 1,
-        depth, inputs + (gsize) t * depth, (gsize) r->block * depth);
+    input_tile (r->in, &h, image, (gint) ((first + t) / r->across * 4) - 1,
+        (gint) ((first + t) % r->across * 4) - 1, depth, inputs + (gsize) t * depth,
+        (gsize) r->block * depth);
   for (guint p = 0; p < gemm_panels (conv); p++) {
     Output output = output_of (r, &h, p);
     const char *panel = h.panels + p * panel_size (conv);
     gsize point = depth * sizeof (Input) * output.vectors * YOLO_LANES;
 
     for (guint q = 0; q < POINTS; q++)
-      multiply (inputs + (gsize) q * r->block * depth, depth, elements, panel + q * point, output.vectors,
-          sums + (gsize) q * r->block * YOLO_PANEL, count);
+      multiply (inputs + (gsize) q * r->block * depth, depth, elements, panel + q * point,
+          output.vectors, sums + (gsize) q * r->block * YOLO_PANEL, count);
     for (guint t = 0; t < count; t++)
       output_tile (&output, &h, sums + t * YOLO_PANEL, (gsize) r->block * YOLO_PANEL, image,
           (first + t) / r->across * 4, (first + t) % r->across * 4);
@@ -430,11 +447,11 @@ run_block (gpointer data, guint index, guint thread)
 }
 
 static void
-run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor *in, const YoloTensor *residual,
-    const YoloTensor *out, guint n, char *memory)
+run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor *in,
+    const YoloTensor *residual, const YoloTensor *out, guint n, char *memory)
 {
-  Run r = { conv, packed, in, residual, out, .across = (out->width + 3) / 4, .scratch = scratch (conv, in),
-    .memory = memory };
+  Run r = { conv, packed, in, residual, out, .across = (out->width + 3) / 4,
+    .scratch = scratch (conv, in), .memory = memory };
 
   r.tiles = r.across * ((out->height + 3) / 4);
   r.block = block_tiles (conv, r.tiles, n, yolo_pool_threads (pool));

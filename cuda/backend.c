@@ -62,9 +62,11 @@ resolve (guint device, YoloPrecision precision, GError **error)
 {
   if (precision == YOLO_PRECISION_AUTO)
     return YOLO_PRECISION_FP16;
-  if (precision != YOLO_PRECISION_FP32 && precision != YOLO_PRECISION_FP16 && precision != YOLO_PRECISION_INT8)
+  if (precision != YOLO_PRECISION_FP32 && precision != YOLO_PRECISION_FP16
+      && precision != YOLO_PRECISION_INT8)
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION,
-        "CUDA devices cannot run in precision %s: use auto, fp32, fp16 or int8", yolo_precision_name (precision));
+        "CUDA devices cannot run in precision %s: use auto, fp32, fp16 or int8",
+        yolo_precision_name (precision));
   return precision;
 }
 
@@ -90,7 +92,8 @@ unload (YoloNet *base)
 }
 
 static YoloNet *
-load (YoloModel *model, guint device, gpointer context, YoloPrecision precision, guint threads, GError **error)
+load (YoloModel *model, guint device, gpointer context, YoloPrecision precision, guint threads,
+    GError **error)
 {
   CudaNet *net;
   gboolean uploaded;
@@ -174,7 +177,8 @@ yolo_cuda_exec_buffer (const YoloExec *base, guint buffer)
 {
   const CudaExec *exec = (const CudaExec *) base;
 
-  return buffer == base->plan->input ? exec->input : exec->arena + base->plan->buffers[buffer].offset;
+  return buffer == base->plan->input ? exec->input
+                                     : exec->arena + base->plan->buffers[buffer].offset;
 }
 
 /* Address of a view's first element. */
@@ -225,10 +229,14 @@ describe_conv (CudaExec *exec, Step *step)
   const float *out_scale = exec->base.plan->buffers[op->out.buffer].scale;
 
   yolo_conv_shape (&step->shape, exec->base.plan, op);
-  step->args = (YoloConvArgs) {
-    .in = view_address (exec, op->in), .out = view_address (exec, op->out),
-    .residual = view_address (exec, op->residual), .weights = weights->weights, .bias = weights->bias,
-    .scale = weights->scale, .residual_scale = view_scale (exec, op->residual),
+  step->args = (YoloConvArgs){
+    .in = view_address (exec, op->in),
+    .out = view_address (exec, op->out),
+    .residual = view_address (exec, op->residual),
+    .weights = weights->weights,
+    .bias = weights->bias,
+    .scale = weights->scale,
+    .residual_scale = view_scale (exec, op->residual),
     .out_scale = out_scale != NULL ? out_scale[op->out.channel] : 0,
   };
 }
@@ -240,14 +248,22 @@ describe_op (CudaExec *exec, Step *step)
   const YoloOp *op = step->op;
   const YoloBuffer *in = &plan->buffers[op->in.buffer], *out = &plan->buffers[op->out.buffer];
 
-  step->task = (YoloOpsTask) {
-    .op = op, .batch = plan->batch,
-    .in_dtype = in->dtype, .residual_dtype = plan->buffers[op->residual.buffer].dtype, .out_dtype = out->dtype,
-    .in_height = in->height, .in_width = in->width, .out_height = out->height, .out_width = out->width,
+  step->task = (YoloOpsTask){
+    .op = op,
+    .batch = plan->batch,
+    .in_dtype = in->dtype,
+    .residual_dtype = plan->buffers[op->residual.buffer].dtype,
+    .out_dtype = out->dtype,
+    .in_height = in->height,
+    .in_width = in->width,
+    .out_height = out->height,
+    .out_width = out->width,
     .channels = op->in.channels,
-    .in = view_address (exec, op->in), .out = view_address (exec, op->out),
+    .in = view_address (exec, op->in),
+    .out = view_address (exec, op->out),
     .residual = view_address (exec, op->residual),
-    .in_pitch = view_pitch (exec, op->in), .out_pitch = view_pitch (exec, op->out),
+    .in_pitch = view_pitch (exec, op->in),
+    .out_pitch = view_pitch (exec, op->out),
     .residual_pitch = view_pitch (exec, op->residual),
   };
   if (op->type != YOLO_OP_ADD && op->type != YOLO_OP_ACT && same_grids (plan, op))
@@ -279,7 +295,8 @@ choose (CudaExec *exec, GError **error)
   if (workspace > exec->workspace_size) {
     yolo_cuda_free (exec->net->device, exec->workspace);
     exec->workspace_size = 0;
-    exec->workspace = yolo_cuda_alloc (exec->net->device, workspace, "the convolutions' workspace", error);
+    exec->workspace =
+        yolo_cuda_alloc (exec->net->device, workspace, "the convolutions' workspace", error);
     if (exec->workspace == 0)
       return FALSE;
     exec->workspace_size = workspace;
@@ -295,7 +312,8 @@ enqueue_step (CudaExec *exec, const Step *step, GError **error)
   YoloCudaDevice *device = exec->net->device;
 
   if (step->op->type == YOLO_OP_CONV)
-    return step->candidate->launch (step->candidate, device, &step->shape, &step->args, exec->stream, error);
+    return step->candidate->launch (
+        step->candidate, device, &step->shape, &step->args, exec->stream, error);
   return yolo_ops_launch (device, &step->task, exec->stream, error);
 }
 
@@ -308,9 +326,11 @@ enqueue (CudaExec *exec, GError **error)
   const YoloBuffer *input = &plan->buffers[plan->input];
 
   if (!yolo_cuda_check (device->driver->cuMemcpyHtoDAsync (exec->device_frames, exec->frames,
-              plan->batch * sizeof (YoloCudaFrame), exec->stream), "upload the frames' descriptions", error)
-      || !yolo_cuda_preprocess_launch (device, exec->device_frames, plan->batch, plan->height, plan->width,
-          input->channels, input->dtype, input->scale != NULL ? input->scale[0] : 1, exec->input, exec->stream, error))
+                            plan->batch * sizeof (YoloCudaFrame), exec->stream),
+          "upload the frames' descriptions", error)
+      || !yolo_cuda_preprocess_launch (device, exec->device_frames, plan->batch, plan->height,
+          plan->width, input->channels, input->dtype, input->scale != NULL ? input->scale[0] : 1,
+          exec->input, exec->stream, error))
     return FALSE;
   for (guint i = 0; i < plan->n_ops; i++)
     if (!enqueue_step (exec, &exec->steps[i], error)) {
@@ -347,7 +367,8 @@ record (CudaExec *exec, GError **error)
   if (!choose (exec, error))
     return FALSE;
   /* Other threads measure on streams of their own meanwhile. */
-  if (!yolo_cuda_check (driver->cuStreamBeginCapture (exec->stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
+  if (!yolo_cuda_check (
+          driver->cuStreamBeginCapture (exec->stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
           "record the network", error))
     return FALSE;
   recorded = enqueue (exec, error);
@@ -358,7 +379,8 @@ record (CudaExec *exec, GError **error)
     driver->cuGraphExecDestroy (exec->graph);
   exec->graph = NULL;
   if (recorded)
-    recorded = yolo_cuda_check (driver->cuGraphInstantiateWithFlags (&exec->graph, graph, 0), "ready the network", error);
+    recorded = yolo_cuda_check (
+        driver->cuGraphInstantiateWithFlags (&exec->graph, graph, 0), "ready the network", error);
   if (graph != NULL)
     driver->cuGraphDestroy (graph);
   if (recorded)
@@ -394,7 +416,8 @@ warm_up (CudaExec *exec, GError **error)
 {
   describe_batch (exec, NULL, 0, NULL);
   return choose (exec, error) && enqueue (exec, error)
-      && yolo_cuda_check (exec->net->device->driver->cuStreamSynchronize (exec->stream), "run the network", error);
+      && yolo_cuda_check (
+          exec->net->device->driver->cuStreamSynchronize (exec->stream), "run the network", error);
 }
 
 static void
@@ -452,15 +475,21 @@ allocate (CudaExec *exec, GError **error)
 
   driver->cuCtxGetStreamPriorityRange (&least, &greatest);
   /* The host sleeps while the device works: cores are for decoders. */
-  return yolo_cuda_check (driver->cuStreamCreateWithPriority (&exec->stream, CU_STREAM_NON_BLOCKING, greatest),
-      "make a stream", error)
-      && yolo_cuda_check (driver->cuEventCreate (&exec->done, CU_EVENT_DISABLE_TIMING | CU_EVENT_BLOCKING_SYNC),
-      "make an event", error)
-      && yolo_cuda_check (driver->cuEventCreate (&exec->follow, CU_EVENT_DISABLE_TIMING), "make an event", error)
+  return yolo_cuda_check (
+             driver->cuStreamCreateWithPriority (&exec->stream, CU_STREAM_NON_BLOCKING, greatest),
+             "make a stream", error)
+      && yolo_cuda_check (
+          driver->cuEventCreate (&exec->done, CU_EVENT_DISABLE_TIMING | CU_EVENT_BLOCKING_SYNC),
+          "make an event", error)
+      && yolo_cuda_check (
+          driver->cuEventCreate (&exec->follow, CU_EVENT_DISABLE_TIMING), "make an event", error)
       && (exec->arena = yolo_cuda_alloc (device, plan->arena_size, "activations", error)) != 0
-      && (exec->input = yolo_cuda_alloc (device, plan->buffers[plan->input].size, "the network's input", error)) != 0
+      && (exec->input = yolo_cuda_alloc (
+              device, plan->buffers[plan->input].size, "the network's input", error))
+      != 0
       && (exec->device_frames = yolo_cuda_alloc (device, frames, "frame descriptions", error)) != 0
-      && (exec->frames = yolo_cuda_alloc_host (device, frames, "frame descriptions", error)) != NULL;
+      && (exec->frames = yolo_cuda_alloc_host (device, frames, "frame descriptions", error))
+      != NULL;
 }
 
 static gboolean
@@ -486,7 +515,8 @@ upload_grids (CudaExec *exec, GError **error)
   }
   exec->grids = yolo_cuda_alloc (exec->net->device, n * sizeof (float), "grids", error);
   return exec->grids != 0
-      && yolo_cuda_write (exec->net->device, exec->grids, staging, n * sizeof (float), "upload the grids", error);
+      && yolo_cuda_write (
+          exec->net->device, exec->grids, staging, n * sizeof (float), "upload the grids", error);
 }
 
 static gboolean
@@ -554,11 +584,14 @@ start (CudaExec *exec, guint n, const YoloFrame *frames, YoloDecode *decode, GEr
   if ((exec->graph == NULL || exec->generation != yolo_choices_generation (exec->net->choices))
       && !record (exec, error))
     return FALSE;
-  if (!yolo_upload_frames (&exec->upload, device, frames, n, exec->uploaded, exec->stream, exec->follow, error))
+  if (!yolo_upload_frames (
+          &exec->upload, device, frames, n, exec->uploaded, exec->stream, exec->follow, error))
     return FALSE;
   describe_batch (exec, exec->uploaded, n, decode);
-  return yolo_cuda_check (driver->cuGraphLaunch (exec->graph, exec->stream), "start the network", error)
-      && yolo_cuda_check (driver->cuEventRecord (exec->done, exec->stream), "start the network", error);
+  return yolo_cuda_check (
+             driver->cuGraphLaunch (exec->graph, exec->stream), "start the network", error)
+      && yolo_cuda_check (
+          driver->cuEventRecord (exec->done, exec->stream), "start the network", error);
 }
 
 static gboolean
@@ -587,7 +620,8 @@ wait (YoloExec *base, GError **error)
 
   if (!yolo_cuda_enter (exec->net->device, error))
     return FALSE;
-  done = yolo_cuda_check (exec->net->device->driver->cuEventSynchronize (exec->done), "run the network", error);
+  done = yolo_cuda_check (
+      exec->net->device->driver->cuEventSynchronize (exec->done), "run the network", error);
   yolo_cuda_leave (exec->net->device);
   for (guint i = 0; done && i < exec->n; i++)
     yolo_cuda_decoder_read (exec->decoder, i, &exec->decode[i]);

@@ -85,8 +85,10 @@ candidate_free (gpointer data)
 static char *
 make_header (const YoloCudaDevice *device, const char *model_sha256, const char *precision)
 {
-  return g_strdup_printf ("yolo convolutions 1\nplugin %s\ngpu %s, %d.%d, %d multiprocessors\ndriver %d\ncudnn %d\n"
-      "model %s in %s\n", YOLO_VERSION, device->name, device->capability / 10, device->capability % 10, device->n_sm,
+  return g_strdup_printf (
+      "yolo convolutions 1\nplugin %s\ngpu %s, %d.%d, %d multiprocessors\ndriver %d\ncudnn %d\n"
+      "model %s in %s\n",
+      YOLO_VERSION, device->name, device->capability / 10, device->capability % 10, device->n_sm,
       device->driver->version, yolo_cudnn_version (), model_sha256, precision);
 }
 
@@ -122,7 +124,8 @@ read_file (YoloChoices *choices)
   last = g_strrstr (text, "\nsum ");
   if (strlen (text) != length || !g_str_has_prefix (text, choices->header) || last == NULL)
     goto damaged;
-  sum = g_compute_checksum_for_data (G_CHECKSUM_SHA256, (const guchar *) text, (gsize) (last + 1 - text));
+  sum = g_compute_checksum_for_data (
+      G_CHECKSUM_SHA256, (const guchar *) text, (gsize) (last + 1 - text));
   if (!g_str_equal (g_strstrip (last + strlen ("\nsum ")), sum))
     goto damaged;
   *last = '\0';
@@ -172,14 +175,16 @@ write_file (YoloChoices *choices)
     const Known *known = g_hash_table_lookup (choices->known, keys[i]);
     char us[G_ASCII_DTOSTR_BUF_SIZE];
 
-    g_string_append_printf (text, "%s\t%s\t%s\n", g_ascii_formatd (us, sizeof (us), "%.2f", MAX (known->us, 0.01)),
-        known->name, (char *) keys[i]);
+    g_string_append_printf (text, "%s\t%s\t%s\n",
+        g_ascii_formatd (us, sizeof (us), "%.2f", MAX (known->us, 0.01)), known->name,
+        (char *) keys[i]);
   }
   sum = g_compute_checksum_for_string (G_CHECKSUM_SHA256, text->str, (gssize) text->len);
   g_string_append_printf (text, "sum %s\n", sum);
-  if (g_mkdir_with_parents (folder, 0777) != 0 || !g_file_set_contents (choices->path, text->str, (gssize) text->len, &error))
-    g_message ("%s cannot be written (%s); the next start measures convolutions again", choices->path,
-        error != NULL ? error->message : g_strerror (errno));
+  if (g_mkdir_with_parents (folder, 0777) != 0
+      || !g_file_set_contents (choices->path, text->str, (gssize) text->len, &error))
+    g_message ("%s cannot be written (%s); the next start measures convolutions again",
+        choices->path, error != NULL ? error->message : g_strerror (errno));
 }
 
 /* Candidates */
@@ -203,7 +208,8 @@ drop (YoloConvCandidate *list, guint n)
 
 /* Those of our own kernels, which are quick to list. */
 static guint
-list_kernels (YoloChoices *choices, const YoloConvShape *shape, YoloConvCandidate *list, guint max, GError **error)
+list_kernels (YoloChoices *choices, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
+    GError **error)
 {
   GError *failed = NULL;
   guint n = yolo_conv_mma_list (choices->device, shape, list, max, &failed);
@@ -220,8 +226,8 @@ list_kernels (YoloChoices *choices, const YoloConvShape *shape, YoloConvCandidat
 
 /* The candidate of a name that the file knows; FALSE if there is none any more. */
 static gboolean
-find_named (YoloChoices *choices, const YoloConvShape *shape, const char *name, YoloConvCandidate *found,
-    YoloConvCandidate *list, guint n)
+find_named (YoloChoices *choices, const YoloConvShape *shape, const char *name,
+    YoloConvCandidate *found, YoloConvCandidate *list, guint n)
 {
   for (guint i = 0; i < n; i++)
     if (g_str_equal (list[i].name, name)) {
@@ -229,7 +235,8 @@ find_named (YoloChoices *choices, const YoloConvShape *shape, const char *name, 
       list[i].free = NULL;
       return TRUE;
     }
-  return g_str_has_prefix (name, "cudnn") && yolo_conv_cudnn_named (choices->device, shape, name, found);
+  return g_str_has_prefix (name, "cudnn")
+      && yolo_conv_cudnn_named (choices->device, shape, name, found);
 }
 
 static gpointer measure_all (gpointer data);
@@ -293,7 +300,9 @@ grow_scratch (YoloChoices *choices, gsize size)
   choices->scratch_size = choices->scratch != 0 ? size : 0;
   /* Halves of .5 and 1.9: zeros would let the device clock higher than data does. */
   return choices->scratch != 0
-      && choices->device->driver->cuMemsetD32Async (choices->scratch, 0x38003f9a, size / 4, choices->stream) == CUDA_SUCCESS;
+      && choices->device->driver->cuMemsetD32Async (
+             choices->scratch, 0x38003f9a, size / 4, choices->stream)
+      == CUDA_SUCCESS;
 }
 
 /* Places of all operands in the scratch memory; FALSE if there is no room. */
@@ -314,9 +323,13 @@ make_args (YoloChoices *choices, const YoloConvShape *shape, gsize workspace, Yo
   }
   if (!grow_scratch (choices, offset))
     return FALSE;
-  *args = (YoloConvArgs) {
-    .in = choices->scratch + at[0], .out = choices->scratch + at[1], .residual = choices->scratch + at[2],
-    .weights = choices->scratch + at[3], .bias = choices->scratch + at[4], .workspace = choices->scratch + at[5],
+  *args = (YoloConvArgs){
+    .in = choices->scratch + at[0],
+    .out = choices->scratch + at[1],
+    .residual = choices->scratch + at[2],
+    .weights = choices->scratch + at[3],
+    .bias = choices->scratch + at[4],
+    .workspace = choices->scratch + at[5],
     .out_scale = 1,
   };
   if (shape->dtype == YOLO_S8)
@@ -349,8 +362,8 @@ time_launches (YoloChoices *choices, const YoloConvCandidate *candidate, const Y
 /* Whether it runs at all, then as part of a recorded graph, which is how
  * networks use it. */
 static gboolean
-can_be_recorded (YoloChoices *choices, const YoloConvCandidate *candidate, const YoloConvShape *shape,
-    const YoloConvArgs *args)
+can_be_recorded (YoloChoices *choices, const YoloConvCandidate *candidate,
+    const YoloConvShape *shape, const YoloConvArgs *args)
 {
   const YoloCudaDriver *driver = choices->device->driver;
   CUgraph graph = NULL;
@@ -360,7 +373,8 @@ can_be_recorded (YoloChoices *choices, const YoloConvCandidate *candidate, const
   /* The first launch loads code, which cannot be done while recording. */
   if (!candidate->launch (candidate, choices->device, shape, args, choices->stream, NULL)
       || driver->cuStreamSynchronize (choices->stream) != CUDA_SUCCESS
-      || driver->cuStreamBeginCapture (choices->stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL) != CUDA_SUCCESS)
+      || driver->cuStreamBeginCapture (choices->stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
+          != CUDA_SUCCESS)
     return FALSE;
   good = candidate->launch (candidate, choices->device, shape, args, choices->stream, NULL);
   good = driver->cuStreamEndCapture (choices->stream, &graph) == CUDA_SUCCESS && good
@@ -385,7 +399,8 @@ stopped (YoloChoices *choices)
 
 /* The fastest of the list and its time; -1: none could be run, or it was stopped. */
 static int
-find_fastest (YoloChoices *choices, const YoloConvShape *shape, const YoloConvCandidate *list, guint n, double *us)
+find_fastest (YoloChoices *choices, const YoloConvShape *shape, const YoloConvCandidate *list,
+    guint n, double *us)
 {
   double best[YOLO_CONV_MAX_CANDIDATES];
   gsize workspace = 0;
@@ -403,7 +418,9 @@ find_fastest (YoloChoices *choices, const YoloConvShape *shape, const YoloConvCa
   }
   for (guint round = 0; round < ROUNDS; round++)
     for (guint i = 0; i < n; i++) {
-      guint repeats = best[i] < G_MAXDOUBLE ? (guint) CLAMP (ROUND_US / MAX (best[i], 0.01), 1, MAX_REPEATS) : 1;
+      guint repeats = best[i] < G_MAXDOUBLE
+          ? (guint) CLAMP (ROUND_US / MAX (best[i], 0.01), 1, MAX_REPEATS)
+          : 1;
 
       if (stopped (choices))
         return -1;
@@ -425,7 +442,8 @@ measure (YoloChoices *choices, Choice *choice)
   guint n = list_kernels (choices, &choice->shape, list, G_N_ELEMENTS (list), NULL);
   double us = 0;
 
-  n += yolo_conv_cudnn_list (choices->device, &choice->shape, list + n, G_N_ELEMENTS (list) - n, NULL);
+  n += yolo_conv_cudnn_list (
+      choices->device, &choice->shape, list + n, G_N_ELEMENTS (list) - n, NULL);
   int fastest = find_fastest (choices, &choice->shape, list, n, &us);
 
   if (fastest >= 0)
@@ -456,7 +474,8 @@ start_measuring (YoloChoices *choices)
     return FALSE;
   /* Frames go first. */
   driver->cuCtxGetStreamPriorityRange (&least, &greatest);
-  return driver->cuStreamCreateWithPriority (&choices->stream, CU_STREAM_NON_BLOCKING, least) == CUDA_SUCCESS
+  return driver->cuStreamCreateWithPriority (&choices->stream, CU_STREAM_NON_BLOCKING, least)
+      == CUDA_SUCCESS
       && driver->cuEventCreate (&choices->begin, CU_EVENT_BLOCKING_SYNC) == CUDA_SUCCESS
       && driver->cuEventCreate (&choices->end, CU_EVENT_BLOCKING_SYNC) == CUDA_SUCCESS;
 }

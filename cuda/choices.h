@@ -21,7 +21,8 @@ typedef struct _YoloChoices YoloChoices;
  * first shape that has not been. The environment variable YOLO_CUDA_TUNE=0
  * keeps everything at the first guess.
  */
-YoloChoices *yolo_choices_new (YoloCudaDevice *device, const char *model_sha256, const char *precision);
+YoloChoices *yolo_choices_new (
+    YoloCudaDevice *device, const char *model_sha256, const char *precision);
 /* Stops measuring, writes the file if anything is new. */
 void yolo_choices_free (YoloChoices *choices);
 
@@ -34,7 +35,8 @@ void yolo_choices_free (YoloChoices *choices);
  *
  * Returns: (transfer none): the candidate, or NULL with @error
  */
-const YoloConvCandidate *yolo_choices_get (YoloChoices *choices, const YoloConvShape *shape, GError **error);
+const YoloConvCandidate *yolo_choices_get (
+    YoloChoices *choices, const YoloConvShape *shape, GError **error);
 
 /* Grows when all that was queued has been measured and something better was
  * found: a reason to record networks anew. Any thread. */

@@ -9,21 +9,22 @@ yolo_cudnn_version (void)
 }
 
 guint
-yolo_conv_cudnn_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
-    GError **error)
+yolo_conv_cudnn_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list,
+    guint max, GError **error)
 {
   return 0;
 }
 
 gboolean
-yolo_conv_cudnn_named (YoloCudaDevice *device, const YoloConvShape *shape, const char *name, YoloConvCandidate *found)
+yolo_conv_cudnn_named (
+    YoloCudaDevice *device, const YoloConvShape *shape, const char *name, YoloConvCandidate *found)
 {
   return FALSE;
 }
 
 guint
-yolo_cudnn_plans (const YoloConvShape *shape, const char *device_json, const char *only, YoloConvCandidate *list,
-    guint max, guint *engines)
+yolo_cudnn_plans (const YoloConvShape *shape, const char *device_json, const char *only,
+    YoloConvCandidate *list, guint max, guint *engines)
 {
   *engines = 0;
   return 0;

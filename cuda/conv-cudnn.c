@@ -28,9 +28,11 @@
 #define MAX_TENSORS 16
 
 #define CUDNN_ENTRIES(X) \
-  X (cudnnGetVersion) X (cudnnGetErrorString) X (cudnnGetLastErrorString) X (cudnnCreate) X (cudnnDestroy) X (cudnnSetStream) \
-  X (cudnnBackendCreateDescriptor) X (cudnnBackendDestroyDescriptor) X (cudnnBackendSetAttribute) \
-  X (cudnnBackendGetAttribute) X (cudnnBackendFinalize) X (cudnnBackendExecute)
+  X (cudnnGetVersion) \
+  X (cudnnGetErrorString) X (cudnnGetLastErrorString) X (cudnnCreate) X (cudnnDestroy) \
+      X (cudnnSetStream) X (cudnnBackendCreateDescriptor) X (cudnnBackendDestroyDescriptor) \
+          X (cudnnBackendSetAttribute) X (cudnnBackendGetAttribute) X (cudnnBackendFinalize) \
+              X (cudnnBackendExecute)
 
 static struct {
 #define MEMBER(name) __typeof__ (&name) name;
@@ -106,7 +108,8 @@ cudnn_of (YoloCudaDevice *device)
 
     g_mutex_init (&cudnn->lock);
     if (status != CUDNN_STATUS_SUCCESS) {
-      g_message ("cuDNN cannot be used on %s (status %d); convolutions run on our own kernels", device->name, (int) status);
+      g_message ("cuDNN cannot be used on %s (status %d); convolutions run on our own kernels",
+          device->name, (int) status);
       cudnn->handle = NULL;
     }
     device->cudnn = cudnn;
@@ -120,7 +123,17 @@ cudnn_of (YoloCudaDevice *device)
  * a shape that cuDNN refuses is no error. */
 
 /* What the graph's outer tensors are called in a variant pack. */
-enum { ID_IN = 1, ID_WEIGHTS, ID_BIAS, ID_SCALE, ID_RESIDUAL, ID_RESIDUAL_SCALE, ID_OUT_INVERSE, ID_OUT, ID_VIRTUAL };
+enum {
+  ID_IN = 1,
+  ID_WEIGHTS,
+  ID_BIAS,
+  ID_SCALE,
+  ID_RESIDUAL,
+  ID_RESIDUAL_SCALE,
+  ID_OUT_INVERSE,
+  ID_OUT,
+  ID_VIRTUAL
+};
 
 typedef struct {
   gboolean failed;
@@ -163,8 +176,8 @@ create (Graph *graph, cudnnBackendDescriptorType_t type)
 }
 
 static void
-set (Graph *graph, cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
-    gint64 n, const void *values)
+set (Graph *graph, cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name,
+    cudnnBackendAttributeType_t type, gint64 n, const void *values)
 {
   if (!graph->failed)
     check (graph, lib.cudnnBackendSetAttribute (descriptor, name, type, n, values), "an attribute");
@@ -180,12 +193,15 @@ finish (Graph *graph, cudnnBackendDescriptor_t descriptor)
 static cudnnDataType_t
 data_type (YoloDType dtype)
 {
-  return dtype == YOLO_F16 ? CUDNN_DATA_HALF : dtype == YOLO_S8 ? CUDNN_DATA_INT8 : CUDNN_DATA_FLOAT;
+  return dtype == YOLO_F16 ? CUDNN_DATA_HALF
+      : dtype == YOLO_S8   ? CUDNN_DATA_INT8
+                           : CUDNN_DATA_FLOAT;
 }
 
 /* NHWC, `pitch` elements from pixel to pixel. */
 static cudnnBackendDescriptor_t
-tensor (Graph *graph, gint64 id, const gint64 dims[4], gint64 pitch, cudnnDataType_t type, gint64 align, gboolean by_value)
+tensor (Graph *graph, gint64 id, const gint64 dims[4], gint64 pitch, cudnnDataType_t type,
+    gint64 align, gboolean by_value)
 {
   cudnnBackendDescriptor_t descriptor = create (graph, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   gint64 strides[4] = { dims[2] * dims[3] * pitch, 1, dims[3] * pitch, pitch };
@@ -207,13 +223,15 @@ tensor (Graph *graph, gint64 id, const gint64 dims[4], gint64 pitch, cudnnDataTy
 static cudnnBackendDescriptor_t
 between (Graph *graph, cudnnDataType_t type)
 {
-  return tensor (graph, ID_VIRTUAL + graph->next_virtual++, graph->dims, graph->dims[1], type, 16, FALSE);
+  return tensor (
+      graph, ID_VIRTUAL + graph->next_virtual++, graph->dims, graph->dims[1], type, 16, FALSE);
 }
 
 static cudnnBackendDescriptor_t
 per_channel (Graph *graph, gint64 id)
 {
-  return tensor (graph, id, (gint64[]) { 1, graph->dims[1], 1, 1 }, graph->dims[1], CUDNN_DATA_FLOAT, 16, FALSE);
+  return tensor (graph, id, (gint64[]){ 1, graph->dims[1], 1, 1 }, graph->dims[1], CUDNN_DATA_FLOAT,
+      16, FALSE);
 }
 
 static cudnnBackendDescriptor_t
@@ -224,8 +242,8 @@ scalar (Graph *graph, gint64 id)
 
 /* @b NULL: of one operand */
 static void
-pointwise (Graph *graph, cudnnPointwiseMode_t mode, cudnnBackendDescriptor_t x, cudnnBackendDescriptor_t b,
-    cudnnBackendDescriptor_t y)
+pointwise (Graph *graph, cudnnPointwiseMode_t mode, cudnnBackendDescriptor_t x,
+    cudnnBackendDescriptor_t b, cudnnBackendDescriptor_t y)
 {
   cudnnBackendDescriptor_t what = create (graph, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
   cudnnBackendDescriptor_t op = create (graph, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
@@ -237,7 +255,8 @@ pointwise (Graph *graph, cudnnPointwiseMode_t mode, cudnnBackendDescriptor_t x, 
   if (mode == CUDNN_POINTWISE_SWISH_FWD)
     set (graph, what, CUDNN_ATTR_POINTWISE_SWISH_BETA, CUDNN_TYPE_DOUBLE, 1, &beta);
   finish (graph, what);
-  set (graph, op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &what);
+  set (graph, op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+      &what);
   set (graph, op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &x);
   if (b != NULL)
     set (graph, op, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &b);
@@ -248,12 +267,13 @@ pointwise (Graph *graph, cudnnPointwiseMode_t mode, cudnnBackendDescriptor_t x, 
 }
 
 static void
-convolution (Graph *graph, const YoloConvShape *shape, cudnnBackendDescriptor_t x, cudnnBackendDescriptor_t w,
-    cudnnBackendDescriptor_t y)
+convolution (Graph *graph, const YoloConvShape *shape, cudnnBackendDescriptor_t x,
+    cudnnBackendDescriptor_t w, cudnnBackendDescriptor_t y)
 {
   const YoloConv *conv = shape->conv;
   cudnnBackendDescriptor_t what = create (graph, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
-  cudnnBackendDescriptor_t op = create (graph, CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR);
+  cudnnBackendDescriptor_t op =
+      create (graph, CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR);
   cudnnDataType_t type = shape->dtype == YOLO_S8 ? CUDNN_DATA_INT32 : CUDNN_DATA_FLOAT;
   cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
   gint64 n = 2, pad[2], dilation[2], stride[2];
@@ -275,7 +295,8 @@ convolution (Graph *graph, const YoloConvShape *shape, cudnnBackendDescriptor_t 
   set (graph, op, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &x);
   set (graph, op, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &w);
   set (graph, op, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &y);
-  set (graph, op, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &what);
+  set (graph, op, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+      1, &what);
   set (graph, op, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, CUDNN_TYPE_FLOAT, 1, &alpha);
   set (graph, op, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA, CUDNN_TYPE_FLOAT, 1, &beta);
   finish (graph, op);
@@ -291,14 +312,18 @@ add_ops (Graph *graph, const YoloConvShape *shape)
     [YOLO_ACT_SIGMOID] = CUDNN_POINTWISE_SIGMOID_FWD,
   };
   const YoloConv *conv = shape->conv;
-  gboolean s8 = shape->dtype == YOLO_S8, requantise = shape->out_dtype == YOLO_S8, add = shape->residual_pitch > 0;
+  gboolean s8 = shape->dtype == YOLO_S8, requantise = shape->out_dtype == YOLO_S8,
+           add = shape->residual_pitch > 0;
   gint64 in_dims[] = { shape->batch, shape->in_channels, shape->in_height, shape->in_width };
   /* fewer than are read: groups, as many as that takes */
-  gint64 w_dims[] = { conv->out_channels, shape->in_channels / conv->groups, conv->kernel[0], conv->kernel[1] };
-  cudnnBackendDescriptor_t in = tensor (graph, ID_IN, in_dims, shape->in_pitch, data_type (shape->dtype), shape->in_align, FALSE);
-  cudnnBackendDescriptor_t w = tensor (graph, ID_WEIGHTS, w_dims, w_dims[1], data_type (shape->dtype), 16, FALSE);
-  cudnnBackendDescriptor_t out = tensor (graph, ID_OUT, graph->dims, shape->out_pitch, data_type (shape->out_dtype),
-      shape->out_align, FALSE);
+  gint64 w_dims[] = { conv->out_channels, shape->in_channels / conv->groups, conv->kernel[0],
+    conv->kernel[1] };
+  cudnnBackendDescriptor_t in = tensor (
+      graph, ID_IN, in_dims, shape->in_pitch, data_type (shape->dtype), shape->in_align, FALSE);
+  cudnnBackendDescriptor_t w =
+      tensor (graph, ID_WEIGHTS, w_dims, w_dims[1], data_type (shape->dtype), 16, FALSE);
+  cudnnBackendDescriptor_t out = tensor (graph, ID_OUT, graph->dims, shape->out_pitch,
+      data_type (shape->out_dtype), shape->out_align, FALSE);
   cudnnBackendDescriptor_t x = between (graph, s8 ? CUDNN_DATA_INT32 : CUDNN_DATA_FLOAT), y;
 
   convolution (graph, shape, in, w, x);
@@ -316,8 +341,8 @@ add_ops (Graph *graph, const YoloConvShape *shape)
     x = y;
   }
   if (add) {
-    cudnnBackendDescriptor_t residual = tensor (graph, ID_RESIDUAL, graph->dims, shape->residual_pitch,
-        data_type (shape->residual_dtype), shape->residual_align, FALSE);
+    cudnnBackendDescriptor_t residual = tensor (graph, ID_RESIDUAL, graph->dims,
+        shape->residual_pitch, data_type (shape->residual_dtype), shape->residual_align, FALSE);
     if (shape->residual_dtype == YOLO_S8) {
       y = between (graph, CUDNN_DATA_FLOAT);
       pointwise (graph, CUDNN_POINTWISE_MUL, residual, per_channel (graph, ID_RESIDUAL_SCALE), y);
@@ -338,8 +363,8 @@ describe_device (Graph *graph, const char *json)
   if (json == NULL)
     return;
   graph->properties = create (graph, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
-  set (graph, graph->properties, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (gint64) strlen (json) + 1,
-      json);
+  set (graph, graph->properties, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
+      (gint64) strlen (json) + 1, json);
   finish (graph, graph->properties);
 }
 
@@ -352,7 +377,8 @@ graph_init (Graph *graph, const YoloConvShape *shape, cudnnHandle_t handle, cons
   describe_device (graph, json);
   add_ops (graph, shape);
   graph->graph = create (graph, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-  set (graph, graph->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, graph->n_ops, graph->ops);
+  set (graph, graph->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+      graph->n_ops, graph->ops);
   if (handle != NULL)
     set (graph, graph->graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
   finish (graph, graph->graph);
@@ -368,39 +394,45 @@ graph_clear (Graph *graph)
 
 /* Up to @max values of an attribute; 0 if there is none. */
 static guint
-get (cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, guint max,
-    void *values)
+get (cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name,
+    cudnnBackendAttributeType_t type, guint max, void *values)
 {
   gint64 n = 0;
 
-  if (lib.cudnnBackendGetAttribute (descriptor, name, type, max, &n, values) != CUDNN_STATUS_SUCCESS)
+  if (lib.cudnnBackendGetAttribute (descriptor, name, type, max, &n, values)
+      != CUDNN_STATUS_SUCCESS)
     return 0;
   return (guint) CLAMP (n, 0, (gint64) max);
 }
 
 /* The best engine configurations by one of the heuristics. */
 static guint
-ask_heuristics (Graph *graph, cudnnBackendHeurMode_t mode, cudnnBackendDescriptor_t configs[MAX_CONFIGS])
+ask_heuristics (
+    Graph *graph, cudnnBackendHeurMode_t mode, cudnnBackendDescriptor_t configs[MAX_CONFIGS])
 {
   cudnnBackendDescriptor_t heuristics = create (graph, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
 
-  set (graph, heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph->graph);
+  set (graph, heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+      &graph->graph);
   set (graph, heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
   if (graph->properties != NULL)
-    set (graph, heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph->properties);
+    set (graph, heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+        &graph->properties);
   finish (graph, heuristics);
   for (guint i = 0; i < MAX_CONFIGS; i++)
     configs[i] = create (graph, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
   if (graph->failed)
     return 0;
-  return get (heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, MAX_CONFIGS, configs);
+  return get (heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, MAX_CONFIGS,
+      configs);
 }
 
 /* Mode A has no engine for f32 out of half; those for the other cases do. */
 static guint
 get_configs (Graph *graph, cudnnBackendDescriptor_t configs[MAX_CONFIGS])
 {
-  static const cudnnBackendHeurMode_t modes[] = { CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B, CUDNN_HEUR_MODE_FALLBACK };
+  static const cudnnBackendHeurMode_t modes[] = { CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B,
+    CUDNN_HEUR_MODE_FALLBACK };
   guint n = 0;
 
   for (guint i = 0; n == 0 && i < G_N_ELEMENTS (modes); i++) {
@@ -418,13 +450,16 @@ is_suitable (cudnnBackendDescriptor_t engine)
 {
   cudnnBackendNumericalNote_t numerical[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
   cudnnBackendBehaviorNote_t behaviour[CUDNN_BEHAVIOR_NOTE_TYPE_COUNT];
-  guint n = get (engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, G_N_ELEMENTS (numerical), numerical);
+  guint n = get (engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
+      G_N_ELEMENTS (numerical), numerical);
 
   for (guint i = 0; i < n; i++)
-    if (numerical[i] == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC || numerical[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS
+    if (numerical[i] == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC
+        || numerical[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS
         || numerical[i] == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION)
       return FALSE;
-  n = get (engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE, G_N_ELEMENTS (behaviour), behaviour);
+  n = get (engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE,
+      G_N_ELEMENTS (behaviour), behaviour);
   for (guint i = 0; i < n; i++)
     if (behaviour[i] == CUDNN_BEHAVIOR_NOTE_REQUIRES_FILTER_INT8x32_REORDER
         || behaviour[i] == CUDNN_BEHAVIOR_NOTE_REQUIRES_BIAS_INT8x32_REORDER)
@@ -439,7 +474,8 @@ engine_index (Graph *graph, cudnnBackendDescriptor_t config)
   cudnnBackendDescriptor_t engine = create (graph, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
   gint64 index = -1;
 
-  if (!graph->failed && get (config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &engine) == 1
+  if (!graph->failed
+      && get (config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &engine) == 1
       && is_suitable (engine))
     get (engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &index);
   return index;
@@ -453,16 +489,22 @@ build_plan (Graph *graph, cudnnBackendDescriptor_t config, gsize *workspace)
   gint64 size = 0;
   gboolean good;
 
-  if (lib.cudnnBackendCreateDescriptor (CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &plan) != CUDNN_STATUS_SUCCESS)
+  if (lib.cudnnBackendCreateDescriptor (CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &plan)
+      != CUDNN_STATUS_SUCCESS)
     return NULL;
-  good = lib.cudnnBackendSetAttribute (plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
-      &config) == CUDNN_STATUS_SUCCESS;
+  good = lib.cudnnBackendSetAttribute (plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG,
+             CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &config)
+      == CUDNN_STATUS_SUCCESS;
   if (graph->handle != NULL)
-    good = good && lib.cudnnBackendSetAttribute (plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1,
-        &graph->handle) == CUDNN_STATUS_SUCCESS;
+    good = good
+        && lib.cudnnBackendSetAttribute (
+               plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &graph->handle)
+            == CUDNN_STATUS_SUCCESS;
   if (graph->properties != NULL)
-    good = good && lib.cudnnBackendSetAttribute (plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-        1, &graph->properties) == CUDNN_STATUS_SUCCESS;
+    good = good
+        && lib.cudnnBackendSetAttribute (plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP,
+               CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph->properties)
+            == CUDNN_STATUS_SUCCESS;
   if (good && lib.cudnnBackendFinalize (plan) == CUDNN_STATUS_SUCCESS) {
     get (plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &size);
     *workspace = (gsize) MAX (size, 0);
@@ -488,7 +530,8 @@ is_possible (const YoloConvShape *shape)
 }
 
 static gboolean
-fill_pack (cudnnBackendDescriptor_t pack, const YoloConvShape *shape, const YoloConvArgs *args, float *inverse)
+fill_pack (cudnnBackendDescriptor_t pack, const YoloConvShape *shape, const YoloConvArgs *args,
+    float *inverse)
 {
   const void *pointers[MAX_TENSORS], *workspace = (const void *) args->workspace;
   gint64 ids[MAX_TENSORS];
@@ -508,22 +551,29 @@ fill_pack (cudnnBackendDescriptor_t pack, const YoloConvShape *shape, const Yolo
   if (shape->out_dtype == YOLO_S8)
     ADD (ID_OUT_INVERSE, inverse);
 #undef ADD
-  return lib.cudnnBackendSetAttribute (pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, n, pointers) == 0
-      && lib.cudnnBackendSetAttribute (pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, n, ids) == 0
-      && lib.cudnnBackendSetAttribute (pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace) == 0
+  return lib.cudnnBackendSetAttribute (
+             pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, n, pointers)
+      == 0
+      && lib.cudnnBackendSetAttribute (
+             pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, n, ids)
+      == 0
+      && lib.cudnnBackendSetAttribute (
+             pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace)
+      == 0
       && lib.cudnnBackendFinalize (pack) == CUDNN_STATUS_SUCCESS;
 }
 
 /* Once when a network is recorded, and while measuring; never per frame. Without
  * a device, in tests, the addresses are taken and nothing is run. */
 static gboolean
-launch (const YoloConvCandidate *candidate, YoloCudaDevice *device, const YoloConvShape *shape, const YoloConvArgs *args,
-    CUstream stream, GError **error)
+launch (const YoloConvCandidate *candidate, YoloCudaDevice *device, const YoloConvShape *shape,
+    const YoloConvArgs *args, CUstream stream, GError **error)
 {
   Cudnn *cudnn = device != NULL ? cudnn_of (device) : NULL;
   float inverse = args->out_scale != 0 ? 1 / args->out_scale : 0;
   cudnnBackendDescriptor_t pack = NULL;
-  cudnnStatus_t status = lib.cudnnBackendCreateDescriptor (CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack);
+  cudnnStatus_t status =
+      lib.cudnnBackendCreateDescriptor (CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack);
 
   if (status == CUDNN_STATUS_SUCCESS && !fill_pack (pack, shape, args, &inverse))
     status = CUDNN_STATUS_BAD_PARAM;
@@ -537,8 +587,10 @@ launch (const YoloConvCandidate *candidate, YoloCudaDevice *device, const YoloCo
   if (pack != NULL)
     lib.cudnnBackendDestroyDescriptor (pack);
   if (status != CUDNN_STATUS_SUCCESS)
-    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "cuDNN cannot run a convolution (%s, status %d); "
-        "YOLO_CUDA_CUDNN=0 does without it", candidate->name, (int) status);
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE,
+        "cuDNN cannot run a convolution (%s, status %d); "
+        "YOLO_CUDA_CUDNN=0 does without it",
+        candidate->name, (int) status);
   return status == CUDNN_STATUS_SUCCESS;
 }
 
@@ -565,8 +617,8 @@ plan_path (const char *where, const YoloConvShape *shape, const char *name, char
 {
   g_autofree char *key = yolo_conv_shape_key (shape), *sum = NULL, *file = NULL;
 
-  *identity = g_strdup_printf ("yolo plan 1\n%s\ncudnn %d\n%s\n%s\n%s\n", YOLO_VERSION, yolo_cudnn_version (), where,
-      key, name);
+  *identity = g_strdup_printf ("yolo plan 1\n%s\ncudnn %d\n%s\n%s\n%s\n", YOLO_VERSION,
+      yolo_cudnn_version (), where, key, name);
   sum = g_compute_checksum_for_string (G_CHECKSUM_SHA256, *identity, -1);
   file = g_strdup_printf ("cudnn-%.32s.plan", sum);
   return g_build_filename (g_get_user_cache_dir (), "yolo", file, NULL);
@@ -586,17 +638,19 @@ plan_sum (const char *identity, const char *text, gsize length)
 static void
 write_plan (const char *where, const YoloConvShape *shape, const YoloConvCandidate *candidate)
 {
-  g_autofree char *identity = NULL, *path = plan_path (where, shape, candidate->name, &identity), *sum = NULL, *all = NULL;
+  g_autofree char *identity = NULL, *path = plan_path (where, shape, candidate->name, &identity),
+                  *sum = NULL, *all = NULL;
   g_autofree char *folder = g_path_get_dirname (path), *text = NULL;
   g_autoptr (GError) error = NULL;
   gint64 size = 0;
   gsize line;
 
-  lib.cudnnBackendGetAttribute (candidate->data, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 0, &size,
-      NULL);
+  lib.cudnnBackendGetAttribute (candidate->data, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION,
+      CUDNN_TYPE_CHAR, 0, &size, NULL);
   if (size <= 0 || size > MAX_PLAN_TEXT || (text = g_try_malloc ((gsize) size)) == NULL
-      || lib.cudnnBackendGetAttribute (candidate->data, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
-          size, &size, text) != CUDNN_STATUS_SUCCESS)
+      || lib.cudnnBackendGetAttribute (candidate->data,
+             CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, size, &size, text)
+          != CUDNN_STATUS_SUCCESS)
     return;
   sum = plan_sum (identity, text, (gsize) size);
   line = strlen (sum) + 1;
@@ -611,15 +665,18 @@ write_plan (const char *where, const YoloConvShape *shape, const YoloConvCandida
 
 /* NULL: there is none that can be used. */
 static cudnnBackendDescriptor_t
-read_plan (const char *where, const YoloConvShape *shape, const char *name, cudnnHandle_t handle, const char *json)
+read_plan (const char *where, const YoloConvShape *shape, const char *name, cudnnHandle_t handle,
+    const char *json)
 {
-  g_autofree char *identity = NULL, *path = plan_path (where, shape, name, &identity), *all = NULL, *sum = NULL;
+  g_autofree char *identity = NULL, *path = plan_path (where, shape, name, &identity), *all = NULL,
+                  *sum = NULL;
   char *text;
   gsize length;
   Graph graph = { .handle = handle };
   cudnnBackendDescriptor_t plan;
 
-  if (!g_file_get_contents (path, &all, &length, NULL) || (text = memchr (all, '\n', length)) == NULL)
+  if (!g_file_get_contents (path, &all, &length, NULL)
+      || (text = memchr (all, '\n', length)) == NULL)
     return NULL;
   *text++ = '\0';
   length -= (gsize) (text - all);
@@ -629,10 +686,12 @@ read_plan (const char *where, const YoloConvShape *shape, const char *name, cudn
   describe_device (&graph, json);
   plan = create (&graph, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
   if (graph.properties != NULL)
-    set (&graph, plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph.properties);
+    set (&graph, plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+        &graph.properties);
   else
     set (&graph, plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
-  set (&graph, plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (gint64) length, text);
+  set (&graph, plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
+      (gint64) length, text);
   finish (&graph, plan);
   if (!graph.failed)
     graph.n_all--;              /* the plan, which was the last, stays */
@@ -642,8 +701,8 @@ read_plan (const char *where, const YoloConvShape *shape, const char *name, cudn
 
 /* @only: a name, or NULL for all. */
 static guint
-build_plans (const char *where, const YoloConvShape *shape, cudnnHandle_t handle, const char *json, const char *only,
-    YoloConvCandidate *list, guint max, guint *n_configs)
+build_plans (const char *where, const YoloConvShape *shape, cudnnHandle_t handle, const char *json,
+    const char *only, YoloConvCandidate *list, guint max, guint *n_configs)
 {
   cudnnBackendDescriptor_t configs[MAX_CONFIGS], plan;
   Graph graph;
@@ -653,8 +712,11 @@ build_plans (const char *where, const YoloConvShape *shape, cudnnHandle_t handle
     gint64 size = 0;
 
     get (plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &size);
-    *list = (YoloConvCandidate) { .workspace = (gsize) MAX (size, 0), .launch = launch, .free = free_candidate,
-      .data = plan, .option = { [LOADED] = 1 } };
+    *list = (YoloConvCandidate){ .workspace = (gsize) MAX (size, 0),
+      .launch = launch,
+      .free = free_candidate,
+      .data = plan,
+      .option = { [LOADED] = 1 } };
     g_strlcpy (list->name, only, sizeof (list->name));
     *n_configs = 1;
     return 1;
@@ -671,7 +733,9 @@ build_plans (const char *where, const YoloConvShape *shape, cudnnHandle_t handle
     plan = build_plan (&graph, configs[i], &workspace);
     if (plan == NULL)
       continue;
-    list[n] = (YoloConvCandidate) { .workspace = workspace, .launch = launch, .free = free_candidate, .data = plan };
+    list[n] = (YoloConvCandidate){
+      .workspace = workspace, .launch = launch, .free = free_candidate, .data = plan
+    };
     memcpy (list[n++].name, name, sizeof (name));
   }
   graph_clear (&graph);
@@ -689,8 +753,13 @@ run_once (YoloCudaDevice *device, const YoloConvShape *shape, const YoloConvCand
   const YoloCudaDriver *driver = device->driver;
   gsize per_channel_size = shape->conv->out_channels * sizeof (float);
   gsize sizes[] = {
-    yolo_conv_in_size (shape), yolo_conv_out_size (shape), yolo_conv_residual_size (shape), yolo_conv_packed_size (shape),
-    per_channel_size, per_channel_size, candidate->workspace,
+    yolo_conv_in_size (shape),
+    yolo_conv_out_size (shape),
+    yolo_conv_residual_size (shape),
+    yolo_conv_packed_size (shape),
+    per_channel_size,
+    per_channel_size,
+    candidate->workspace,
   };
   CUdeviceptr at[G_N_ELEMENTS (sizes)], memory;
   CUstream stream = NULL;
@@ -704,9 +773,17 @@ run_once (YoloCudaDevice *device, const YoloConvShape *shape, const YoloConvCand
   memory = yolo_cuda_alloc (device, total, "a convolution's first run", NULL);
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
     at[i] += memory;
-  YoloConvArgs args = { .in = at[0], .out = at[1], .residual = at[2], .weights = at[3], .bias = at[4], .scale = at[5],
-    .residual_scale = shape->residual_dtype == YOLO_S8 ? at[5] : 0, .out_scale = 1, .workspace = at[6] };
-  good = memory != 0 && driver->cuStreamCreateWithPriority (&stream, CU_STREAM_NON_BLOCKING, 0) == CUDA_SUCCESS
+  YoloConvArgs args = { .in = at[0],
+    .out = at[1],
+    .residual = at[2],
+    .weights = at[3],
+    .bias = at[4],
+    .scale = at[5],
+    .residual_scale = shape->residual_dtype == YOLO_S8 ? at[5] : 0,
+    .out_scale = 1,
+    .workspace = at[6] };
+  good = memory != 0
+      && driver->cuStreamCreateWithPriority (&stream, CU_STREAM_NON_BLOCKING, 0) == CUDA_SUCCESS
       && driver->cuMemsetD8Async (memory, 0, total, stream) == CUDA_SUCCESS
       && candidate->launch (candidate, device, shape, &args, stream, NULL)
       && driver->cuStreamSynchronize (stream) == CUDA_SUCCESS;
@@ -720,12 +797,13 @@ run_once (YoloCudaDevice *device, const YoloConvShape *shape, const YoloConvCand
 static char *
 where_of (const YoloCudaDevice *device)
 {
-  return g_strdup_printf ("%s, %d.%d, %d multiprocessors, driver %d", device->name, device->capability / 10,
-      device->capability % 10, device->n_sm, device->driver->version);
+  return g_strdup_printf ("%s, %d.%d, %d multiprocessors, driver %d", device->name,
+      device->capability / 10, device->capability % 10, device->n_sm, device->driver->version);
 }
 
 static guint
-list_plans (YoloCudaDevice *device, const YoloConvShape *shape, const char *only, YoloConvCandidate *list, guint max)
+list_plans (YoloCudaDevice *device, const YoloConvShape *shape, const char *only,
+    YoloConvCandidate *list, guint max)
 {
   g_autofree char *where = where_of (device);
   guint n_configs;
@@ -733,18 +811,20 @@ list_plans (YoloCudaDevice *device, const YoloConvShape *shape, const char *only
 
   if (!have_library () || !is_possible (shape) || (cudnn = cudnn_of (device))->handle == NULL)
     return 0;
-  return build_plans (where, shape, cudnn->handle, NULL, only, list, MIN (max, MAX_ENGINES), &n_configs);
+  return build_plans (
+      where, shape, cudnn->handle, NULL, only, list, MIN (max, MAX_ENGINES), &n_configs);
 }
 
 guint
-yolo_conv_cudnn_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
-    GError **error)
+yolo_conv_cudnn_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list,
+    guint max, GError **error)
 {
   return list_plans (device, shape, NULL, list, max);
 }
 
 gboolean
-yolo_conv_cudnn_named (YoloCudaDevice *device, const YoloConvShape *shape, const char *name, YoloConvCandidate *found)
+yolo_conv_cudnn_named (
+    YoloCudaDevice *device, const YoloConvShape *shape, const char *name, YoloConvCandidate *found)
 {
   if (list_plans (device, shape, name, found, 1) == 0)
     return FALSE;
@@ -756,8 +836,8 @@ yolo_conv_cudnn_named (YoloCudaDevice *device, const YoloConvShape *shape, const
 }
 
 guint
-yolo_cudnn_plans (const YoloConvShape *shape, const char *device_json, const char *only, YoloConvCandidate *list,
-    guint max, guint *engines)
+yolo_cudnn_plans (const YoloConvShape *shape, const char *device_json, const char *only,
+    YoloConvCandidate *list, guint max, guint *engines)
 {
   *engines = 0;
   if (!have_library () || !is_possible (shape))

@@ -44,7 +44,8 @@ divide (guint64 a, guint b)
 static guint
 steps_of (const YoloConvShape *shape)
 {
-  guint64 k = (guint64) yolo_conv_packed_channels (shape) * shape->conv->kernel[0] * shape->conv->kernel[1];
+  guint64 k =
+      (guint64) yolo_conv_packed_channels (shape) * shape->conv->kernel[0] * shape->conv->kernel[1];
 
   return divide (k * yolo_dtype_size (shape->dtype), 64);
 }
@@ -52,7 +53,8 @@ steps_of (const YoloConvShape *shape)
 static guint
 blocks_of (const YoloConvShape *shape, guint tile)
 {
-  return divide (pixels_of (shape), tiles[tile].m) * divide (shape->conv->out_channels, tiles[tile].n);
+  return divide (pixels_of (shape), tiles[tile].m)
+      * divide (shape->conv->out_channels, tiles[tile].n);
 }
 
 /* Relative time, in what a multiprocessor takes to issue one instruction of a
@@ -67,15 +69,19 @@ expected_time (const YoloCudaDevice *device, const YoloConvShape *shape, guint t
    * what comes before and after the steps is worth about eight of them. */
   const double product = 2, alone = 200, around = 8;
   guint blocks = divide ((guint64) blocks_of (shape, tile) * splits, (guint) device->n_sm);
-  guint room = MAX (1, MIN (tiles[tile].blocks, (guint) ((gsize) device->shared_per_sm / (tiles[tile].shared + 1024))));
+  guint room = MAX (1,
+      MIN (tiles[tile].blocks,
+          (guint) ((gsize) device->shared_per_sm / (tiles[tile].shared + 1024))));
   guint steps = divide (steps_of (shape), splits);
   double products = tiles[tile].m * tiles[tile].n / (16. * 8) * 2;      /* of a step, all warps' */
-  double step = products * MAX (product, tiles[tile].overhead) / 4;     /* four schedulers share them */
+  /* four schedulers share them */
+  double step = products * MAX (product, tiles[tile].overhead) / 4;
   double time = MAX (blocks * step, divide (blocks, room) * (step + alone)) * (steps + around);
 
   /* a second kernel, and the partial sums written and read */
   if (splits > 1)
-    time += 3000 + (double) pixels_of (shape) * shape->conv->out_channels * splits * 8 / device->n_sm / 16;
+    time += 3000
+        + (double) pixels_of (shape) * shape->conv->out_channels * splits * 8 / device->n_sm / 16;
   return time;
 }
 
@@ -90,8 +96,8 @@ launch (const YoloConvCandidate *candidate, YoloCudaDevice *device, const YoloCo
   yolo_conv_params (&params, shape, args);
   params.splits = (int) splits;
   params.partial = splits > 1 ? (void *) args->workspace : NULL;
-  if (!yolo_cuda_launch (device, candidate->function, blocks_of (shape, tile), 1, splits, THREADS, 0, stream,
-          &params, error))
+  if (!yolo_cuda_launch (device, candidate->function, blocks_of (shape, tile), 1, splits, THREADS,
+          0, stream, &params, error))
     return FALSE;
   return splits == 1 || yolo_cuda_launch (device, candidate->data, divide (elements, REDUCE_BLOCK),
       1, 1, REDUCE_BLOCK, 0, stream, &params, error);
@@ -109,7 +115,8 @@ fits (const YoloConvShape *shape)
 
   return conv->kernel[0] <= 12 && conv->kernel[1] <= 16
       && row * MAX (shape->in_height, (guint64) conv->kernel[0] * conv->dilation[0]) < G_MAXINT32
-      && (guint64) shape->in_pitch * 4 * conv->kernel[1] * conv->dilation[1] < G_MAXINT32 && pixels < G_MAXINT32 / 2;
+      && (guint64) shape->in_pitch * 4 * conv->kernel[1] * conv->dilation[1] < G_MAXINT32
+      && pixels < G_MAXINT32 / 2;
 }
 
 typedef struct {
@@ -126,17 +133,19 @@ by_time (const void *a, const void *b)
 }
 
 static gboolean
-make_candidate (YoloCudaDevice *device, const YoloConvShape *shape, const Way *way, YoloConvCandidate *candidate,
-    GError **error)
+make_candidate (YoloCudaDevice *device, const YoloConvShape *shape, const Way *way,
+    YoloConvCandidate *candidate, GError **error)
 {
-  YoloCudaModule module = shape->dtype == YOLO_F16 ? YOLO_CUDA_MODULE_conv_mma_f16 : YOLO_CUDA_MODULE_conv_mma_s8;
+  YoloCudaModule module =
+      shape->dtype == YOLO_F16 ? YOLO_CUDA_MODULE_conv_mma_f16 : YOLO_CUDA_MODULE_conv_mma_s8;
   const char *type = yolo_dtype_name (shape->dtype);
   gboolean whole = shape->in_align == 16 && shape->in_channels == yolo_conv_packed_channels (shape);
   char name[48];
 
   *candidate = (YoloConvCandidate) { .launch = launch, .option = { way->tile, way->splits } };
   if (way->splits > 1) {
-    g_snprintf (candidate->name, sizeof (candidate->name), "mma %s split %u", tiles[way->tile].name, way->splits);
+    g_snprintf (candidate->name, sizeof (candidate->name), "mma %s split %u", tiles[way->tile].name,
+        way->splits);
     candidate->workspace = (gsize) way->splits * pixels_of (shape) * shape->conv->out_channels * 4;
     g_snprintf (name, sizeof (name), "conv_reduce_%s", type);
     candidate->data = yolo_cuda_function (device, module, name, error);
@@ -145,23 +154,26 @@ make_candidate (YoloCudaDevice *device, const YoloConvShape *shape, const Way *w
   } else {
     g_snprintf (candidate->name, sizeof (candidate->name), "mma %s", tiles[way->tile].name);
   }
-  g_snprintf (name, sizeof (name), "conv_mma_%s_%s%s", type, tiles[way->tile].name, whole ? "" : "_odd");
+  g_snprintf (
+      name, sizeof (name), "conv_mma_%s_%s%s", type, tiles[way->tile].name, whole ? "" : "_odd");
   candidate->function = yolo_cuda_function (device, module, name, error);
   return candidate->function != NULL;
 }
 
 guint
-yolo_conv_mma_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
-    GError **error)
+yolo_conv_mma_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list,
+    guint max, GError **error)
 {
   Way ways[4 * G_N_ELEMENTS (tiles)];
   guint n = 0;
 
-  if ((shape->dtype != YOLO_F16 && shape->dtype != YOLO_S8) || shape->conv->groups > 1 || !fits (shape))
+  if ((shape->dtype != YOLO_F16 && shape->dtype != YOLO_S8) || shape->conv->groups > 1
+      || !fits (shape))
     return 0;
   for (guint tile = 0; tile < G_N_ELEMENTS (tiles); tile++)
     for (guint splits = 1; splits <= MAX_SPLITS; splits *= 2) {
-      /* A part of fewer steps than the pipeline is deep, or of a grid that fills the device, gains nothing. */
+      /* A part of fewer steps than the pipeline is deep, or of a grid that fills the device, gains
+       * nothing. */
       if (splits > 1 && (steps_of (shape) / splits < 4
               || blocks_of (shape, tile) * splits / 2 >= (guint) device->n_sm * 2))
         continue;

@@ -6,6 +6,7 @@
 #include "cuda/conv.h"
 #include "cuda/kernels/conv.h"
 
-void yolo_conv_params (YoloConvParams *params, const YoloConvShape *shape, const YoloConvArgs *args);
+void yolo_conv_params (
+    YoloConvParams *params, const YoloConvShape *shape, const YoloConvArgs *args);
 
 #endif

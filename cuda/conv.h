@@ -18,8 +18,10 @@ typedef struct {
   /* Channels that are read: conv->in_channels, or more if the network's input
    * is padded with channels that hold zero (their weights are zero). */
   guint in_channels;
-  YoloDType dtype;              /* of in and weights: YOLO_F32, YOLO_F16, or YOLO_S8 if conv->int8 */
-  YoloDType out_dtype;          /* the same, YOLO_F32 (the head's last maps), or one of YOLO_F16 and YOLO_S8 for the other */
+  /* of in and weights: YOLO_F32, YOLO_F16, or YOLO_S8 if conv->int8 */
+  YoloDType dtype;
+  /* the same, YOLO_F32 (the head's last maps), or one of YOLO_F16 and YOLO_S8 for the other */
+  YoloDType out_dtype;
   YoloDType residual_dtype;     /* likewise */
   guint in_pitch, out_pitch, residual_pitch;    /* elements; residual_pitch 0: no residual */
   /* What the first element's address of each view, and the pitch in bytes, are
@@ -34,7 +36,8 @@ void yolo_conv_shape (YoloConvShape *shape, const YoloPlan *plan, const YoloOp *
  * measurements are kept under. Layers of the same shape share them. */
 char *yolo_conv_shape_key (const YoloConvShape *shape);
 double yolo_conv_macs (const YoloConvShape *shape);             /* multiply-adds */
-gsize yolo_conv_in_size (const YoloConvShape *shape);           /* bytes, from the first element's pixel on */
+/* bytes, from the first element's pixel on */
+gsize yolo_conv_in_size (const YoloConvShape *shape);
 gsize yolo_conv_out_size (const YoloConvShape *shape);
 gsize yolo_conv_residual_size (const YoloConvShape *shape);
 
@@ -43,8 +46,10 @@ typedef struct {
   CUdeviceptr in, out, residual;
   CUdeviceptr weights;          /* as yolo_conv_pack() lays them out */
   CUdeviceptr bias;             /* [out_channels] f32 */
-  CUdeviceptr scale;            /* [out_channels] f32, of YOLO_S8: out = act (sum * scale + bias); else 0 */
-  CUdeviceptr residual_scale;   /* [out_channels] f32, of a residual in YOLO_S8: what a step counts; else 0 */
+  /* [out_channels] f32, of YOLO_S8: out = act (sum * scale + bias); else 0 */
+  CUdeviceptr scale;
+  /* [out_channels] f32, of a residual in YOLO_S8: what a step counts; else 0 */
+  CUdeviceptr residual_scale;
   float out_scale;              /* of a result in YOLO_S8, which is divided by it */
   CUdeviceptr workspace;        /* of the candidate's size, 256-byte aligned, its content lost */
 } YoloConvArgs;
@@ -52,12 +57,14 @@ typedef struct {
 /* A way to compute a shape on a device. */
 typedef struct _YoloConvCandidate YoloConvCandidate;
 struct _YoloConvCandidate {
-  char name[48];                /* "mma 128x64 split 2": its key in the cache of choices, no line break */
+  /* "mma 128x64 split 2": its key in the cache of choices, no line break */
+  char name[48];
   gsize workspace;              /* bytes */
   /* Enqueues it, also into a stream that is captured. Allocates nothing, waits for nothing. */
-  gboolean (*launch) (const YoloConvCandidate *candidate, YoloCudaDevice *device, const YoloConvShape *shape,
-      const YoloConvArgs *args, CUstream stream, GError **error);
-  void (*free) (YoloConvCandidate *candidate);  /* what the members below hold, or NULL; in the device's context */
+  gboolean (*launch) (const YoloConvCandidate *candidate, YoloCudaDevice *device,
+      const YoloConvShape *shape, const YoloConvArgs *args, CUstream stream, GError **error);
+  /* what the members below hold, or NULL; in the device's context */
+  void (*free) (YoloConvCandidate *candidate);
   CUfunction function;          /* the rest is the implementation's own */
   guint option[6];
   gpointer data;
@@ -67,22 +74,22 @@ struct _YoloConvCandidate {
  * expected to be fastest first; @list has room for @max. 0 with @error set is
  * a failure, 0 without it means that there is none. Called in the device's
  * context. */
-typedef guint (*YoloConvList) (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
-    GError **error);
+typedef guint (*YoloConvList) (YoloCudaDevice *device, const YoloConvShape *shape,
+    YoloConvCandidate *list, guint max, GError **error);
 #define YOLO_CONV_MAX_CANDIDATES 32
 
 /* conv-simt.c: any shape, one way; the kernel that the others are compared with. */
-guint yolo_conv_simt_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
-    GError **error);
+guint yolo_conv_simt_list (YoloCudaDevice *device, const YoloConvShape *shape,
+    YoloConvCandidate *list, guint max, GError **error);
 /* conv-mma.c: tensor cores, YOLO_F16 and YOLO_S8. */
-guint yolo_conv_mma_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
-    GError **error);
+guint yolo_conv_mma_list (YoloCudaDevice *device, const YoloConvShape *shape,
+    YoloConvCandidate *list, guint max, GError **error);
 /* conv-cudnn.c: cuDNN's engines; slow to list, some 100 ms to seconds. */
-guint yolo_conv_cudnn_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
-    GError **error);
+guint yolo_conv_cudnn_list (YoloCudaDevice *device, const YoloConvShape *shape,
+    YoloConvCandidate *list, guint max, GError **error);
 /* The one of a name that the list gave before, run once. FALSE: there is none any more. */
-gboolean yolo_conv_cudnn_named (YoloCudaDevice *device, const YoloConvShape *shape, const char *name,
-    YoloConvCandidate *found);
+gboolean yolo_conv_cudnn_named (
+    YoloCudaDevice *device, const YoloConvShape *shape, const char *name, YoloConvCandidate *found);
 
 /* Weights of all implementations, in @dtype:
  * [out][kernel 0][kernel 1][in_channels / groups], the input channels (of a

@@ -12,7 +12,8 @@ int yolo_cudnn_version (void);
 
 /**
  * yolo_cudnn_plans:
- * @device_json: a device as CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION describes it (cuDNN 9.8 or newer)
+ * @device_json: a device as CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION describes it (cuDNN 9.8 or
+ *   newer)
  * @only: (nullable): the name of the only candidate to make
  * @max: 0: no plan is built, the heuristics are asked only
  * @engines: (out): how many engine configurations the heuristics offer; 0: the shape is refused
@@ -22,15 +23,15 @@ int yolo_cudnn_version (void);
  *
  * Returns: how many candidates are in @list
  */
-guint yolo_cudnn_plans (const YoloConvShape *shape, const char *device_json, const char *only, YoloConvCandidate *list,
-    guint max, guint *engines);
+guint yolo_cudnn_plans (const YoloConvShape *shape, const char *device_json, const char *only,
+    YoloConvCandidate *list, guint max, guint *engines);
 
 /* Writes the plan of a candidate that was chosen to XDG_CACHE_HOME/yolo, where
  * yolo_conv_cudnn_named() finds it: loading takes a millisecond, building up to
  * two seconds. Nothing for those of other implementations. @device_json: where
  * @device is NULL. Any thread; in the device's context. */
-void yolo_cudnn_keep (const YoloCudaDevice *device, const char *device_json, const YoloConvShape *shape,
-    const YoloConvCandidate *candidate);
+void yolo_cudnn_keep (const YoloCudaDevice *device, const char *device_json,
+    const YoloConvShape *shape, const YoloConvCandidate *candidate);
 
 G_END_DECLS
 

@@ -28,15 +28,20 @@ images_of (const YoloCudaDecoder *decoder)
 }
 
 static void
-describe_levels (YoloDecodeParams *params, const YoloPlan *plan, const CUdeviceptr *box, const CUdeviceptr *cls)
+describe_levels (
+    YoloDecodeParams *params, const YoloPlan *plan, const CUdeviceptr *box, const CUdeviceptr *cls)
 {
   for (guint i = 0; i < plan->model->n_levels; i++) {
     const YoloBuffer *map = &plan->buffers[plan->box[i].buffer];
 
-    params->levels[i] = (YoloDecodeLevel) {
-      .box = (const float *) box[i], .cls = (const float *) cls[i],
-      .box_pitch = (int) map->channels, .cls_pitch = (int) plan->buffers[plan->cls[i].buffer].channels,
-      .width = (int) map->width, .height = (int) map->height, .stride = (int) plan->model->levels[i].stride,
+    params->levels[i] = (YoloDecodeLevel){
+      .box = (const float *) box[i],
+      .cls = (const float *) cls[i],
+      .box_pitch = (int) map->channels,
+      .cls_pitch = (int) plan->buffers[plan->cls[i].buffer].channels,
+      .width = (int) map->width,
+      .height = (int) map->height,
+      .stride = (int) plan->model->levels[i].stride,
       .first = params->n_anchors,
     };
     params->n_anchors += (int) (map->width * map->height);
@@ -49,18 +54,25 @@ allocate (YoloCudaDecoder *decoder, GError **error)
 {
   YoloDecodeParams *params = &decoder->params;
   YoloCudaDevice *device = decoder->device;
-  gsize batch = (gsize) params->batch, masks = batch * sizeof (YoloDecodeImage), out = batch * sizeof (YoloDecodeCount);
+  gsize batch = (gsize) params->batch, masks = batch * sizeof (YoloDecodeImage),
+        out = batch * sizeof (YoloDecodeCount);
 
   decoder->description_size = masks + batch * (gsize) params->n_classes;
   decoder->result_size = out + batch * YOLO_DECODE_CAPACITY * sizeof (YoloDetection);
-  decoder->description = yolo_cuda_alloc_host (device, decoder->description_size, "class masks", error);
+  decoder->description =
+      yolo_cuda_alloc_host (device, decoder->description_size, "class masks", error);
   decoder->result = decoder->description != NULL
       ? yolo_cuda_alloc_host (device, decoder->result_size, "candidates", error) : NULL;
   if (decoder->result == NULL
-      || (decoder->device_description = yolo_cuda_alloc (device, decoder->description_size, "class masks", error)) == 0
-      || (decoder->device_result = yolo_cuda_alloc (device, decoder->result_size, "candidates", error)) == 0
-      || (decoder->found = yolo_cuda_alloc (device, batch * (gsize) params->n_anchors * sizeof (YoloDecodeFound),
-              "candidates", error)) == 0)
+      || (decoder->device_description =
+                 yolo_cuda_alloc (device, decoder->description_size, "class masks", error))
+          == 0
+      || (decoder->device_result =
+                 yolo_cuda_alloc (device, decoder->result_size, "candidates", error))
+          == 0
+      || (decoder->found = yolo_cuda_alloc (device,
+              batch * (gsize) params->n_anchors * sizeof (YoloDecodeFound), "candidates", error))
+          == 0)
     return FALSE;
   memset (decoder->description, 0, decoder->description_size);
   params->images = (const YoloDecodeImage *) decoder->device_description;
@@ -69,13 +81,14 @@ allocate (YoloCudaDecoder *decoder, GError **error)
   params->out = (YoloDetection *) (decoder->device_result + out);
   params->found = (YoloDecodeFound *) decoder->found;
   /* all of it is copied, whatever was written */
-  return yolo_cuda_check (device->driver->cuMemsetD8 (decoder->device_result, 0, decoder->result_size),
+  return yolo_cuda_check (
+      device->driver->cuMemsetD8 (decoder->device_result, 0, decoder->result_size),
       "clear the candidates", error);
 }
 
 YoloCudaDecoder *
-yolo_cuda_decoder_new (YoloCudaDevice *device, const YoloPlan *plan, const CUdeviceptr *box, const CUdeviceptr *cls,
-    GError **error)
+yolo_cuda_decoder_new (YoloCudaDevice *device, const YoloPlan *plan, const CUdeviceptr *box,
+    const CUdeviceptr *cls, GError **error)
 {
   YoloCudaDecoder *decoder = g_new0 (YoloCudaDecoder, 1);
 
@@ -84,8 +97,11 @@ yolo_cuda_decoder_new (YoloCudaDevice *device, const YoloPlan *plan, const CUdev
   decoder->params.n_classes = (int) plan->model->n_classes;
   decoder->params.reg_max = (int) plan->model->reg_max;
   describe_levels (&decoder->params, plan, box, cls);
-  if ((decoder->find = yolo_cuda_function (device, YOLO_CUDA_MODULE_decode, "decode_find", error)) != NULL
-      && (decoder->boxes = yolo_cuda_function (device, YOLO_CUDA_MODULE_decode, "decode_boxes", error)) != NULL
+  if ((decoder->find = yolo_cuda_function (device, YOLO_CUDA_MODULE_decode, "decode_find", error))
+          != NULL
+      && (decoder->boxes =
+                 yolo_cuda_function (device, YOLO_CUDA_MODULE_decode, "decode_boxes", error))
+          != NULL
       && allocate (decoder, error))
     return decoder;
   yolo_cuda_decoder_free (decoder);
@@ -109,13 +125,15 @@ void
 yolo_cuda_decoder_describe (YoloCudaDecoder *decoder, guint i, const YoloDecode *decode)
 {
   gsize n_classes = (gsize) decoder->params.n_classes;
-  guint8 *mask = decoder->description + (gsize) decoder->params.batch * sizeof (YoloDecodeImage) + i * n_classes;
+  guint8 *mask = decoder->description + (gsize) decoder->params.batch * sizeof (YoloDecodeImage)
+      + i * n_classes;
 
   if (decode == NULL) {
     images_of (decoder)[i] = (YoloDecodeImage) { .idle = 1 };
     return;
   }
-  images_of (decoder)[i] = (YoloDecodeImage) { .confidence = decode->confidence, .masked = decode->classes != NULL };
+  images_of (decoder)[i] =
+      (YoloDecodeImage){ .confidence = decode->confidence, .masked = decode->classes != NULL };
   if (decode->classes != NULL)
     memcpy (mask, decode->classes, n_classes);
 }
@@ -128,16 +146,20 @@ yolo_cuda_decoder_launch (YoloCudaDecoder *decoder, CUstream stream, GError **er
   const YoloDecodeParams *params = &decoder->params;
   guint batch = (guint) params->batch, per_block = YOLO_DECODE_BLOCK / YOLO_DECODE_LANES;
 
-  return yolo_cuda_check (driver->cuMemcpyHtoDAsync (decoder->device_description, decoder->description,
-              decoder->description_size, stream), "upload thresholds and classes", error)
-      && yolo_cuda_check (driver->cuMemsetD8Async (decoder->device_result, 0, batch * sizeof (YoloDecodeCount), stream),
+  return yolo_cuda_check (driver->cuMemcpyHtoDAsync (decoder->device_description,
+                              decoder->description, decoder->description_size, stream),
+             "upload thresholds and classes", error)
+      && yolo_cuda_check (driver->cuMemsetD8Async (
+                              decoder->device_result, 0, batch * sizeof (YoloDecodeCount), stream),
           "clear the candidates", error)
-      && yolo_cuda_launch (device, decoder->find, ((guint) params->n_anchors + per_block - 1) / per_block, batch, 1,
-          YOLO_DECODE_BLOCK, 0, stream, params, error)
-      && yolo_cuda_launch (device, decoder->boxes, YOLO_DECODE_BLOCKS, batch, 1, YOLO_DECODE_BLOCK, 0, stream, params,
-          error)
-      && yolo_cuda_check (driver->cuMemcpyDtoHAsync (decoder->result, decoder->device_result, decoder->result_size,
-              stream), "download the candidates", error);
+      && yolo_cuda_launch (device, decoder->find,
+          ((guint) params->n_anchors + per_block - 1) / per_block, batch, 1, YOLO_DECODE_BLOCK, 0,
+          stream, params, error)
+      && yolo_cuda_launch (device, decoder->boxes, YOLO_DECODE_BLOCKS, batch, 1, YOLO_DECODE_BLOCK,
+          0, stream, params, error)
+      && yolo_cuda_check (driver->cuMemcpyDtoHAsync (decoder->result, decoder->device_result,
+                              decoder->result_size, stream),
+          "download the candidates", error);
 }
 
 void
@@ -145,7 +167,8 @@ yolo_cuda_decoder_read (const YoloCudaDecoder *decoder, guint i, YoloDecode *dec
 {
   gsize batch = (gsize) decoder->params.batch;
   const YoloDecodeCount *count = (const YoloDecodeCount *) decoder->result + i;
-  const YoloDetection *out = (const YoloDetection *) (decoder->result + batch * sizeof (YoloDecodeCount))
+  const YoloDetection *out =
+      (const YoloDetection *) (decoder->result + batch * sizeof (YoloDecodeCount))
       + (gsize) i * YOLO_DECODE_CAPACITY;
 
   decode->n = MIN ((gsize) count->written, decode->capacity);

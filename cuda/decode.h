@@ -21,8 +21,8 @@ typedef struct _YoloCudaDecoder YoloCudaDecoder;
  * more, those of the highest confidence, of equal ones the first anchors: the
  * same ones in every run.
  */
-YoloCudaDecoder *yolo_cuda_decoder_new (YoloCudaDevice *device, const YoloPlan *plan, const CUdeviceptr *box,
-    const CUdeviceptr *cls, GError **error);
+YoloCudaDecoder *yolo_cuda_decoder_new (YoloCudaDevice *device, const YoloPlan *plan,
+    const CUdeviceptr *box, const CUdeviceptr *cls, GError **error);
 void yolo_cuda_decoder_free (YoloCudaDecoder *decoder);
 
 /* Of the next launch; @decode NULL: place @i of the batch is idle. No launch may be under way. */

@@ -42,8 +42,10 @@ read_facts (YoloCudaDevice *device)
   device->capability = 10 * attribute (device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)
       + attribute (device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
   device->n_sm = attribute (device, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
-  device->shared_per_block = attribute (device, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
-  device->shared_per_sm = attribute (device, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR);
+  device->shared_per_block =
+      attribute (device, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
+  device->shared_per_sm =
+      attribute (device, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR);
   device->clock_khz = attribute (device, CU_DEVICE_ATTRIBUTE_CLOCK_RATE);
   device->memory_clock_khz = attribute (device, CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE);
   device->memory_bus_bits = attribute (device, CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH);
@@ -62,8 +64,9 @@ check_context (YoloCudaDevice *device, GError **error)
   if (of == device->device)
     return TRUE;
   g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE,
-      "the CUDA context of the frames belongs to device %d, not to device %u; set cuda-device-id=%d", of, device->index,
-      of);
+      "the CUDA context of the frames belongs to device %d, not to device %u; set "
+      "cuda-device-id=%d",
+      of, device->index, of);
   return FALSE;
 }
 
@@ -94,11 +97,12 @@ device_find (YoloCudaDevice *device, GError **error)
   if (!yolo_cuda_check (driver->cuDeviceGetCount (&n), "count devices", error))
     return FALSE;
   if (device->index >= (guint) n) {
-    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "there %s %d CUDA device%s, counted from 0",
-        n == 1 ? "is" : "are", n, n == 1 ? "" : "s");
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE,
+        "there %s %d CUDA device%s, counted from 0", n == 1 ? "is" : "are", n, n == 1 ? "" : "s");
     return FALSE;
   }
-  if (!yolo_cuda_check (driver->cuDeviceGet (&device->device, (int) device->index), "open the device", error))
+  if (!yolo_cuda_check (
+          driver->cuDeviceGet (&device->device, (int) device->index), "open the device", error))
     return FALSE;
   read_facts (device);
   if (device->capability < 75) {
@@ -118,7 +122,8 @@ device_open (YoloCudaDevice *device, gpointer context, GError **error)
   if (context != NULL) {
     device->context = context;
   } else {
-    if (!yolo_cuda_check (device->driver->cuDevicePrimaryCtxRetain (&device->context, device->device),
+    if (!yolo_cuda_check (
+            device->driver->cuDevicePrimaryCtxRetain (&device->context, device->device),
             "make a context on the device", error))
       return FALSE;
     device->primary = TRUE;
@@ -161,7 +166,8 @@ yolo_cuda_device_get (guint index, gpointer context, GError **error)
   g_mutex_lock (&registry_lock);
   for (GList *l = registry; l != NULL; l = l->next) {
     device = l->data;
-    if (device->index == index && (context != NULL ? device->context == context : device->primary)) {
+    if (device->index == index
+        && (context != NULL ? device->context == context : device->primary)) {
       device->refs++;
       g_mutex_unlock (&registry_lock);
       return device;
@@ -202,7 +208,8 @@ yolo_cuda_device_unref (YoloCudaDevice *device)
 gboolean
 yolo_cuda_enter (YoloCudaDevice *device, GError **error)
 {
-  return yolo_cuda_check (device->driver->cuCtxPushCurrent (device->context), "use the device's context", error);
+  return yolo_cuda_check (
+      device->driver->cuCtxPushCurrent (device->context), "use the device's context", error);
 }
 
 void
@@ -223,10 +230,11 @@ load_module (YoloCudaDevice *device, YoloCudaModule module, GError **error)
   result = device->driver->cuModuleLoadData (&device->modules[module], modules[module].image);
   if (result == CUDA_ERROR_NO_BINARY_FOR_GPU || result == CUDA_ERROR_UNSUPPORTED_PTX_VERSION) {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE,
-        "this plugin's kernels (%s) do not run on %s (compute capability %d.%d) with this driver (CUDA %d.%d); "
-        "install a newer driver, or build the plugin with the driver's CUDA toolkit", modules[module].name, device->name,
-        device->capability / 10, device->capability % 10, device->driver->version / 1000,
-        device->driver->version % 1000 / 10);
+        "this plugin's kernels (%s) do not run on %s (compute capability %d.%d) with this driver "
+        "(CUDA %d.%d); "
+        "install a newer driver, or build the plugin with the driver's CUDA toolkit",
+        modules[module].name, device->name, device->capability / 10, device->capability % 10,
+        device->driver->version / 1000, device->driver->version % 1000 / 10);
     return FALSE;
   }
   return yolo_cuda_check (result, "load kernels", error);
@@ -239,19 +247,21 @@ yolo_cuda_function (YoloCudaDevice *device, YoloCudaModule module, const char *n
 
   g_mutex_lock (&device->lock);
   if (load_module (device, module, error))
-    yolo_cuda_check (device->driver->cuModuleGetFunction (&function, device->modules[module], name), name, error);
+    yolo_cuda_check (device->driver->cuModuleGetFunction (&function, device->modules[module], name),
+        name, error);
   g_mutex_unlock (&device->lock);
   return function;
 }
 
 gboolean
-yolo_cuda_launch (YoloCudaDevice *device, CUfunction function, guint grid_x, guint grid_y, guint grid_z, guint block,
-    guint shared, CUstream stream, const void *params, GError **error)
+yolo_cuda_launch (YoloCudaDevice *device, CUfunction function, guint grid_x, guint grid_y,
+    guint grid_z, guint block, guint shared, CUstream stream, const void *params, GError **error)
 {
   void *arguments[] = { (void *) params };
 
-  return yolo_cuda_check (device->driver->cuLaunchKernel (function, grid_x, grid_y, grid_z, block, 1, 1, shared, stream,
-          arguments, NULL), "launch a kernel", error);
+  return yolo_cuda_check (device->driver->cuLaunchKernel (function, grid_x, grid_y, grid_z, block,
+                              1, 1, shared, stream, arguments, NULL),
+      "launch a kernel", error);
 }
 
 static gboolean
@@ -268,7 +278,9 @@ yolo_cuda_alloc (YoloCudaDevice *device, gsize size, const char *what, GError **
 {
   CUdeviceptr memory = 0;
 
-  return check_memory (device->driver->cuMemAlloc (&memory, MAX (size, 1)), size, what, error) ? memory : 0;
+  return check_memory (device->driver->cuMemAlloc (&memory, MAX (size, 1)), size, what, error)
+      ? memory
+      : 0;
 }
 
 void
@@ -279,7 +291,8 @@ yolo_cuda_free (YoloCudaDevice *device, CUdeviceptr memory)
 }
 
 gboolean
-yolo_cuda_write (YoloCudaDevice *device, CUdeviceptr to, const void *from, gsize size, const char *what, GError **error)
+yolo_cuda_write (YoloCudaDevice *device, CUdeviceptr to, const void *from, gsize size,
+    const char *what, GError **error)
 {
   /* The copy returns when it has read what it is given, and streams of ours do
    * not wait for the default one, in which it may still be under way. */
@@ -292,7 +305,10 @@ yolo_cuda_alloc_host (YoloCudaDevice *device, gsize size, const char *what, GErr
 {
   void *memory = NULL;
 
-  return check_memory (device->driver->cuMemHostAlloc (&memory, MAX (size, 1), 0), size, what, error) ? memory : NULL;
+  return check_memory (
+             device->driver->cuMemHostAlloc (&memory, MAX (size, 1), 0), size, what, error)
+      ? memory
+      : NULL;
 }
 
 void

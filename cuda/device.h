@@ -66,19 +66,20 @@ gboolean yolo_cuda_enter (YoloCudaDevice *device, GError **error);
 void yolo_cuda_leave (YoloCudaDevice *device);
 
 /* A kernel by its name. Thread-safe; the caller keeps the result: a look-up takes microseconds. */
-CUfunction yolo_cuda_function (YoloCudaDevice *device, YoloCudaModule module, const char *name, GError **error);
+CUfunction yolo_cuda_function (
+    YoloCudaDevice *device, YoloCudaModule module, const char *name, GError **error);
 
 /* Enqueues a kernel whose only parameter is the struct at @params, copied.
  * @shared: bytes of dynamic shared memory; above 48 KiB the function must have been opted in. */
-gboolean yolo_cuda_launch (YoloCudaDevice *device, CUfunction function, guint grid_x, guint grid_y, guint grid_z,
-    guint block, guint shared, CUstream stream, const void *params, GError **error);
+gboolean yolo_cuda_launch (YoloCudaDevice *device, CUfunction function, guint grid_x, guint grid_y,
+    guint grid_z, guint block, guint shared, CUstream stream, const void *params, GError **error);
 
 /* Device memory; the error names @what and the size. Freed with 0 being allowed. */
 CUdeviceptr yolo_cuda_alloc (YoloCudaDevice *device, gsize size, const char *what, GError **error);
 void yolo_cuda_free (YoloCudaDevice *device, CUdeviceptr memory);
 /* Copies from the host; all streams find it there when the call returns. */
-gboolean yolo_cuda_write (YoloCudaDevice *device, CUdeviceptr to, const void *from, gsize size, const char *what,
-    GError **error);
+gboolean yolo_cuda_write (YoloCudaDevice *device, CUdeviceptr to, const void *from, gsize size,
+    const char *what, GError **error);
 /* Pinned memory of the host. */
 void *yolo_cuda_alloc_host (YoloCudaDevice *device, gsize size, const char *what, GError **error);
 void yolo_cuda_free_host (YoloCudaDevice *device, void *memory);

@@ -19,8 +19,10 @@ static gboolean
 init (YoloDrawer *drawer, GError **error)
 {
   drawer->function = yolo_cuda_function (drawer->device, YOLO_CUDA_MODULE_draw, "draw", error);
-  return drawer->function != NULL && yolo_cuda_check (drawer->device->driver->cuStreamCreateWithPriority (&drawer->stream,
-          CU_STREAM_DEFAULT, 0), "make a stream", error);
+  return drawer->function != NULL
+      && yolo_cuda_check (drawer->device->driver->cuStreamCreateWithPriority (
+                              &drawer->stream, CU_STREAM_DEFAULT, 0),
+          "make a stream", error);
 }
 
 static void
@@ -54,7 +56,8 @@ yolo_cuda_drawer_new (gpointer context, GError **error)
   YoloCudaDevice *device;
   gboolean done;
 
-  if (driver == NULL || !yolo_cuda_check (driver->cuCtxPushCurrent (context), "use the frames' context", error))
+  if (driver == NULL
+      || !yolo_cuda_check (driver->cuCtxPushCurrent (context), "use the frames' context", error))
     return NULL;
   driver->cuCtxGetDevice (&index);
   driver->cuCtxPopCurrent (&popped);
@@ -97,8 +100,8 @@ grow (YoloDrawer *drawer, gsize size, GError **error)
  * at 1080p is 5 KB), and one launch. Waited for: whoever has the frame next may
  * use another stream, and not know that it has to wait. */
 static gboolean
-draw (YoloDrawer *drawer, const YoloCanvas *canvas, CUstream stream, const YoloStroke *strokes, guint n,
-    const guint8 *masks, gsize masks_size, GError **error)
+draw (YoloDrawer *drawer, const YoloCanvas *canvas, CUstream stream, const YoloStroke *strokes,
+    guint n, const guint8 *masks, gsize masks_size, GError **error)
 {
   const YoloCudaDriver *driver = drawer->device->driver;
   gsize at = n * sizeof (YoloStroke);
@@ -115,8 +118,9 @@ draw (YoloDrawer *drawer, const YoloCanvas *canvas, CUstream stream, const YoloS
   params.masks = (const uint8_t *) (drawer->memory + at);
   for (guint i = 0; i < canvas->n_components; i++)
     rows = MAX (rows, canvas->component[i].rows);
-  return yolo_cuda_check (driver->cuMemcpyHtoDAsync (drawer->memory, drawer->pinned, at + masks_size, stream),
-      "upload what is drawn", error)
+  return yolo_cuda_check (
+             driver->cuMemcpyHtoDAsync (drawer->memory, drawer->pinned, at + masks_size, stream),
+             "upload what is drawn", error)
       && yolo_cuda_launch (drawer->device, drawer->function,
           ((guint) canvas->width + YOLO_DRAW_WIDTH - 1) / YOLO_DRAW_WIDTH,
           ((guint) rows + YOLO_DRAW_HEIGHT - 1) / YOLO_DRAW_HEIGHT, canvas->n_components,
@@ -125,8 +129,8 @@ draw (YoloDrawer *drawer, const YoloCanvas *canvas, CUstream stream, const YoloS
 }
 
 gboolean
-yolo_cuda_draw (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream, const YoloStroke *strokes, guint n,
-    const guint8 *masks, gsize masks_size, GError **error)
+yolo_cuda_draw (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream,
+    const YoloStroke *strokes, guint n, const guint8 *masks, gsize masks_size, GError **error)
 {
   gboolean done;
 
@@ -134,7 +138,8 @@ yolo_cuda_draw (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream, c
     return TRUE;
   if (!yolo_cuda_enter (drawer->device, error))
     return FALSE;
-  done = draw (drawer, canvas, stream != NULL ? stream : drawer->stream, strokes, n, masks, masks_size, error);
+  done = draw (drawer, canvas, stream != NULL ? stream : drawer->stream, strokes, n, masks,
+      masks_size, error);
   yolo_cuda_leave (drawer->device);
   return done;
 }

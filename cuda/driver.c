@@ -38,11 +38,13 @@ open_driver (void)
 #undef ENTRY
   if (missing != NULL)
     return g_error_new (YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE,
-        "the NVIDIA driver is too old: it has no %s; CUDA 12.0 (driver 525) or newer is needed", missing);
+        "the NVIDIA driver is too old: it has no %s; CUDA 12.0 (driver 525) or newer is needed",
+        missing);
 
   result = driver.cuInit (0);
   if (result == CUDA_ERROR_NO_DEVICE)
-    return g_error_new (YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "the NVIDIA driver finds no GPU");
+    return g_error_new (
+        YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "the NVIDIA driver finds no GPU");
   if (result != CUDA_SUCCESS) {
     const char *text = NULL;
 

@@ -31,15 +31,18 @@ check_conv (const YoloPlan *plan, const YoloOp *op, GError **error)
 }
 
 static YoloPlan *
-plan_with_input (const CudaNet *net, YoloDType input, guint batch, guint height, guint width, GError **error)
+plan_with_input (
+    const CudaNet *net, YoloDType input, guint batch, guint height, guint width, GError **error)
 {
-  return yolo_plan_new (net->model, batch, height, width, net->dtype, input, 16 / (guint) yolo_dtype_size (input), error);
+  return yolo_plan_new (net->model, batch, height, width, net->dtype, input,
+      16 / (guint) yolo_dtype_size (input), error);
 }
 
 YoloPlan *
 cuda_net_plan (const CudaNet *net, guint batch, guint height, guint width, GError **error)
 {
-  YoloPlan *plan = plan_with_input (net, net->model->int8 ? YOLO_S8 : net->dtype, batch, height, width, error);
+  YoloPlan *plan =
+      plan_with_input (net, net->model->int8 ? YOLO_S8 : net->dtype, batch, height, width, error);
 
   if (plan != NULL && net->model->int8 && !reads_input_in_int8 (plan)) {
     yolo_plan_free (plan);
@@ -69,7 +72,8 @@ static void
 place (CudaNet *net, const YoloConvShape *shape, guint8 *staging, gsize *offset)
 {
   const YoloConv *conv = shape->conv;
-  gsize bias = *offset + ALIGN (yolo_conv_packed_size (shape)), scale = bias + ALIGN (conv->out_channels * sizeof (float));
+  gsize bias = *offset + ALIGN (yolo_conv_packed_size (shape)),
+        scale = bias + ALIGN (conv->out_channels * sizeof (float));
   CudaWeights *weights;
 
   if (staging != NULL) {

@@ -23,7 +23,8 @@ typedef struct {
 typedef struct {
   YoloCudaDevice *device;
   YoloModel *model;
-  YoloDType dtype;              /* of activations and weights; of an int8 model of those in floats */
+  /* of activations and weights; of an int8 model of those in floats */
+  YoloDType dtype;
   CUdeviceptr memory;           /* all of CudaWeights */
   GHashTable *weights;          /* YoloConv -> CudaWeights */
   YoloChoices *choices;
@@ -32,7 +33,8 @@ typedef struct {
 
 /* A plan as this back end runs it: pixels of the input are whole vectors, and
  * lie on the grid if a convolution reads them in int8. */
-YoloPlan *cuda_net_plan (const CudaNet *net, guint batch, guint height, guint width, GError **error);
+YoloPlan *cuda_net_plan (
+    const CudaNet *net, guint batch, guint height, guint width, GError **error);
 
 /* NULL: no such batch was recorded. Valid until the next one is. */
 CudaTime *cuda_net_time (CudaNet *net, guint batch, guint height, guint width);

@@ -10,50 +10,57 @@ static gboolean
 is_wide (const YoloOpsTask *task)
 {
   gsize size = yolo_dtype_size (task->in_dtype);
-  gsize bits = (gsize) task->in | task->out | task->in_pitch * size | task->out_pitch * size | task->channels * size;
+  gsize bits = (gsize) task->in | task->out | task->in_pitch * size | task->out_pitch * size
+      | task->channels * size;
 
   return bits % 16 == 0;
 }
 
 static gboolean
-launch (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsParams *params, const char *operation,
-    guint64 blocks, guint shared, CUstream stream, GError **error)
+launch (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsParams *params,
+    const char *operation, guint64 blocks, guint shared, CUstream stream, GError **error)
 {
   char name[32];
   CUfunction function;
 
-  g_snprintf (name, sizeof (name), "%s_%s_%s", operation, yolo_dtype_name (task->in_dtype), is_wide (task) ? "wide" : "one");
+  g_snprintf (name, sizeof (name), "%s_%s_%s", operation, yolo_dtype_name (task->in_dtype),
+      is_wide (task) ? "wide" : "one");
   function = yolo_cuda_function (device, YOLO_CUDA_MODULE_ops, name, error);
   return function != NULL
-      && yolo_cuda_launch (device, function, (guint) blocks, 1, 1, BLOCK, shared, stream, params, error);
+      && yolo_cuda_launch (
+          device, function, (guint) blocks, 1, 1, BLOCK, shared, stream, params, error);
 }
 
 /* One thread a vector of the output. */
 static gboolean
-launch_vectors (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsParams *params, const char *operation,
-    CUstream stream, GError **error)
+launch_vectors (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsParams *params,
+    const char *operation, CUstream stream, GError **error)
 {
   guint64 pixels = (guint64) task->batch * task->out_height * task->out_width;
-  guint64 vectors = pixels * task->channels / (is_wide (task) ? 16 / yolo_dtype_size (task->in_dtype) : 1);
+  guint64 vectors =
+      pixels * task->channels / (is_wide (task) ? 16 / yolo_dtype_size (task->in_dtype) : 1);
 
   return launch (device, task, params, operation, (vectors + BLOCK - 1) / BLOCK, 0, stream, error);
 }
 
 /* One thread eight channels. */
 static gboolean
-launch_combine (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsParams *params, CUstream stream,
-    GError **error)
+launch_combine (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsParams *params,
+    CUstream stream, GError **error)
 {
-  guint64 vectors = (guint64) task->batch * task->out_height * task->out_width * ((task->channels + 7) / 8);
+  guint64 vectors =
+      (guint64) task->batch * task->out_height * task->out_width * ((task->channels + 7) / 8);
   CUfunction function = yolo_cuda_function (device, YOLO_CUDA_MODULE_ops, "combine", error);
 
   return function != NULL
-      && yolo_cuda_launch (device, function, (guint) ((vectors + BLOCK - 1) / BLOCK), 1, 1, BLOCK, 0, stream, params, error);
+      && yolo_cuda_launch (device, function, (guint) ((vectors + BLOCK - 1) / BLOCK), 1, 1, BLOCK,
+          0, stream, params, error);
 }
 
 /* In one pass where its tile fits, else one pooling after the other. */
 static gboolean
-launch_chain (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *params, CUstream stream, GError **error)
+launch_chain (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *params,
+    CUstream stream, GError **error)
 {
   gsize size = yolo_dtype_size (task->in_dtype), vector = is_wide (task) ? 16 : size;
   gsize shared = YOLO_CHAIN_SHARED ((gsize) task->op->kernel, task->op->repeat, vector);
@@ -61,8 +68,8 @@ launch_chain (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *pa
       * ((task->out_height + YOLO_CHAIN_TILE - 1) / YOLO_CHAIN_TILE);
 
   if (shared <= MAX_SHARED)
-    return launch (device, task, params, "chain", tiles * task->batch * (task->channels * size / vector), (guint) shared,
-        stream, error);
+    return launch (device, task, params, "chain",
+        tiles * task->batch * (task->channels * size / vector), (guint) shared, stream, error);
   for (guint i = 0; i < task->op->repeat; i++) {
     if (!launch_vectors (device, task, params, "pool", stream, error))
       return FALSE;
@@ -78,17 +85,33 @@ yolo_ops_launch (YoloCudaDevice *device, const YoloOpsTask *task, CUstream strea
 {
   const YoloOp *op = task->op;
   YoloOpsParams params = {
-    .in = (const void *) task->in, .residual = (const void *) task->residual, .out = (void *) task->out,
-    .batch = (int) task->batch, .in_height = (int) task->in_height, .in_width = (int) task->in_width,
-    .out_height = (int) task->out_height, .out_width = (int) task->out_width, .channels = (int) task->channels,
-    .in_pitch = (int) task->in_pitch, .residual_pitch = (int) task->residual_pitch, .out_pitch = (int) task->out_pitch,
-    .kernel = (int) op->kernel, .stride = (int) op->stride, .pad = (int) op->pad, .repeat = (int) op->repeat,
-    .scale = 1, .act = (int) op->act,
-    .in_type = (int) task->in_dtype, .residual_type = (int) task->residual_dtype, .out_type = (int) task->out_dtype,
-    .in_scale = (const float *) task->in_scale, .residual_scale = (const float *) task->residual_scale,
+    .in = (const void *) task->in,
+    .residual = (const void *) task->residual,
+    .out = (void *) task->out,
+    .batch = (int) task->batch,
+    .in_height = (int) task->in_height,
+    .in_width = (int) task->in_width,
+    .out_height = (int) task->out_height,
+    .out_width = (int) task->out_width,
+    .channels = (int) task->channels,
+    .in_pitch = (int) task->in_pitch,
+    .residual_pitch = (int) task->residual_pitch,
+    .out_pitch = (int) task->out_pitch,
+    .kernel = (int) op->kernel,
+    .stride = (int) op->stride,
+    .pad = (int) op->pad,
+    .repeat = (int) op->repeat,
+    .scale = 1,
+    .act = (int) op->act,
+    .in_type = (int) task->in_dtype,
+    .residual_type = (int) task->residual_dtype,
+    .out_type = (int) task->out_dtype,
+    .in_scale = (const float *) task->in_scale,
+    .residual_scale = (const float *) task->residual_scale,
     .out_scale = (const float *) task->out_scale,
   };
-  gboolean converts = task->in_dtype != task->out_dtype || task->in_scale != 0 || task->out_scale != 0;
+  gboolean converts =
+      task->in_dtype != task->out_dtype || task->in_scale != 0 || task->out_scale != 0;
 
   switch (op->type) {
     case YOLO_OP_ADD:
@@ -112,6 +135,7 @@ yolo_ops_launch (YoloCudaDevice *device, const YoloOpsTask *task, CUstream strea
       break;
   }
   g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED,
-      "%s (%s): no kernel here does this between two types or grids", op->name, yolo_op_name (op->type));
+      "%s (%s): no kernel here does this between two types or grids", op->name,
+      yolo_op_name (op->type));
   return FALSE;
 }

@@ -11,7 +11,8 @@ G_BEGIN_DECLS
 
 /* An operation on addresses; views as in cuda/conv.h. */
 typedef struct {
-  const YoloOp *op;             /* POOL, UPSAMPLE, ADD, ACT, COPY: kernel, stride, pad, repeat, scale, act */
+  /* POOL, UPSAMPLE, ADD, ACT, COPY: kernel, stride, pad, repeat, scale, act */
+  const YoloOp *op;
   /* YOLO_F32, YOLO_F16, YOLO_S8. Poolings and upsampling have one for all. */
   YoloDType in_dtype, residual_dtype, out_dtype;
   /* [channels] f32 of views in YOLO_S8: steps of the grids. 0: as the numbers are,
@@ -24,7 +25,8 @@ typedef struct {
 } YoloOpsTask;
 
 /* Enqueues it, also into a stream that is captured. In the device's context. */
-gboolean yolo_ops_launch (YoloCudaDevice *device, const YoloOpsTask *task, CUstream stream, GError **error);
+gboolean yolo_ops_launch (
+    YoloCudaDevice *device, const YoloOpsTask *task, CUstream stream, GError **error);
 
 G_END_DECLS
 

@@ -22,8 +22,10 @@ plane_sizes (const YoloFrame *frame, PlaneSize sizes[3])
     PlaneSize *size = &sizes[layout->component[i].plane];
     gsize last = (gsize) ((frame->width - 1) >> layout->component[i].x_shift);
 
-    size->bytes = MAX (size->bytes, last * layout->component[i].step + layout->component[i].offset + sample);
-    size->rows = MAX (size->rows, ((gsize) (frame->height - 1) >> layout->component[i].y_shift) + 1);
+    size->bytes =
+        MAX (size->bytes, last * layout->component[i].step + layout->component[i].offset + sample);
+    size->rows =
+        MAX (size->rows, ((gsize) (frame->height - 1) >> layout->component[i].y_shift) + 1);
   }
 }
 
@@ -48,7 +50,8 @@ context_of (YoloUpload *upload, YoloCudaDevice *device, const YoloFrame *frame, 
   if (device->primary)
     return device->context;
   if (upload->primary == NULL
-      && !yolo_cuda_check (device->driver->cuDevicePrimaryCtxRetain (&upload->primary, device->device),
+      && !yolo_cuda_check (
+          device->driver->cuDevicePrimaryCtxRetain (&upload->primary, device->device),
           "use the device's primary context", error))
     return NULL;
   return upload->primary;
@@ -89,8 +92,8 @@ copy_row (const YoloFrame *frame, guint plane, gsize y, gsize bytes, guint8 *to)
 /* A copy of the rows on the host is the price of pageable memory: the device
  * reads pinned memory by itself, at the bus's full speed and without a wait. */
 static gboolean
-from_host (YoloCudaDevice *device, const YoloFrame *frame, guint8 *pinned, CUdeviceptr memory, YoloFrame *ready,
-    CUstream stream, GError **error)
+from_host (YoloCudaDevice *device, const YoloFrame *frame, guint8 *pinned, CUdeviceptr memory,
+    YoloFrame *ready, CUstream stream, GError **error)
 {
   PlaneSize sizes[3];
   gsize offset = 0;
@@ -107,7 +110,8 @@ from_host (YoloCudaDevice *device, const YoloFrame *frame, guint8 *pinned, CUdev
     ready->stride[i] = (ptrdiff_t) stride;
     offset += stride * sizes[i].rows;
   }
-  return yolo_cuda_check (device->driver->cuMemcpyHtoDAsync (memory, pinned, offset, stream), "upload a frame", error);
+  return yolo_cuda_check (
+      device->driver->cuMemcpyHtoDAsync (memory, pinned, offset, stream), "upload a frame", error);
 }
 
 /* Once a frame, and only where two contexts meet: an event of one is not known to the other. */
@@ -119,16 +123,18 @@ wait_foreign (YoloCudaDevice *device, CUcontext context, const YoloFrame *frame,
 
   if (frame->cuda_stream == NULL)
     return TRUE;
-  if (!yolo_cuda_check (device->driver->cuCtxPushCurrent (context), "use the context of a frame", error))
+  if (!yolo_cuda_check (
+          device->driver->cuCtxPushCurrent (context), "use the context of a frame", error))
     return FALSE;
-  done = yolo_cuda_check (device->driver->cuStreamSynchronize (frame->cuda_stream), "wait for a frame", error);
+  done = yolo_cuda_check (
+      device->driver->cuStreamSynchronize (frame->cuda_stream), "wait for a frame", error);
   device->driver->cuCtxPopCurrent (&popped);
   return done;
 }
 
 static gboolean
-from_context (YoloCudaDevice *device, CUcontext context, const YoloFrame *frame, CUdeviceptr memory, YoloFrame *ready,
-    CUstream stream, GError **error)
+from_context (YoloCudaDevice *device, CUcontext context, const YoloFrame *frame, CUdeviceptr memory,
+    YoloFrame *ready, CUstream stream, GError **error)
 {
   PlaneSize sizes[3];
 
@@ -140,13 +146,22 @@ from_context (YoloCudaDevice *device, CUcontext context, const YoloFrame *frame,
       continue;
     gsize stride = ALIGN (sizes[i].bytes);
     CUDA_MEMCPY3D_PEER copy = {
-      .srcMemoryType = CU_MEMORYTYPE_DEVICE, .srcDevice = (CUdeviceptr) frame->plane[i], .srcContext = context,
-      .srcPitch = (gsize) frame->stride[i], .srcHeight = sizes[i].rows,
-      .dstMemoryType = CU_MEMORYTYPE_DEVICE, .dstDevice = memory, .dstContext = device->context,
-      .dstPitch = stride, .dstHeight = sizes[i].rows,
-      .WidthInBytes = sizes[i].bytes, .Height = sizes[i].rows, .Depth = 1,
+      .srcMemoryType = CU_MEMORYTYPE_DEVICE,
+      .srcDevice = (CUdeviceptr) frame->plane[i],
+      .srcContext = context,
+      .srcPitch = (gsize) frame->stride[i],
+      .srcHeight = sizes[i].rows,
+      .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+      .dstDevice = memory,
+      .dstContext = device->context,
+      .dstPitch = stride,
+      .dstHeight = sizes[i].rows,
+      .WidthInBytes = sizes[i].bytes,
+      .Height = sizes[i].rows,
+      .Depth = 1,
     };
-    if (!yolo_cuda_check (device->driver->cuMemcpy3DPeerAsync (&copy, stream), "copy a frame from another context", error))
+    if (!yolo_cuda_check (device->driver->cuMemcpy3DPeerAsync (&copy, stream),
+            "copy a frame from another context", error))
       return FALSE;
     ready->plane[i] = (const void *) memory;
     ready->stride[i] = (ptrdiff_t) stride;
@@ -156,27 +171,31 @@ from_context (YoloCudaDevice *device, CUcontext context, const YoloFrame *frame,
 }
 
 static gboolean
-wait_own (YoloCudaDevice *device, const YoloFrame *frame, CUstream stream, CUevent event, GError **error)
+wait_own (
+    YoloCudaDevice *device, const YoloFrame *frame, CUstream stream, CUevent event, GError **error)
 {
   const YoloCudaDriver *driver = device->driver;
 
   if (frame->cuda_stream == NULL)
     return TRUE;
   /* A wait takes the event's record as it is now: it may be recorded again at once. */
-  return yolo_cuda_check (driver->cuEventRecord (event, frame->cuda_stream), "follow the stream of a frame", error)
-      && yolo_cuda_check (driver->cuStreamWaitEvent (stream, event, 0), "follow the stream of a frame", error);
+  return yolo_cuda_check (driver->cuEventRecord (event, frame->cuda_stream),
+             "follow the stream of a frame", error)
+      && yolo_cuda_check (
+          driver->cuStreamWaitEvent (stream, event, 0), "follow the stream of a frame", error);
 }
 
 gboolean
-yolo_upload_frames (YoloUpload *upload, YoloCudaDevice *device, const YoloFrame *frames, guint n, YoloFrame *ready,
-    CUstream stream, CUevent event, GError **error)
+yolo_upload_frames (YoloUpload *upload, YoloCudaDevice *device, const YoloFrame *frames, guint n,
+    YoloFrame *ready, CUstream stream, CUevent event, GError **error)
 {
   gsize pinned = 0, memory = 0;
 
   for (guint i = 0; i < n; i++) {
     CUcontext context = device->context;
 
-    if (frames[i].memory == YOLO_MEMORY_CUDA && (context = context_of (upload, device, &frames[i], error)) == NULL)
+    if (frames[i].memory == YOLO_MEMORY_CUDA
+        && (context = context_of (upload, device, &frames[i], error)) == NULL)
       return FALSE;
     if (frames[i].memory == YOLO_MEMORY_HOST)
       pinned += frame_size (&frames[i]);
@@ -193,7 +212,8 @@ yolo_upload_frames (YoloUpload *upload, YoloCudaDevice *device, const YoloFrame 
 
     ready[i] = *frame;
     if (frame->memory == YOLO_MEMORY_HOST) {
-      done = from_host (device, frame, upload->pinned + pinned, upload->memory + memory, &ready[i], stream, error);
+      done = from_host (device, frame, upload->pinned + pinned, upload->memory + memory, &ready[i],
+          stream, error);
       pinned += frame_size (frame);
       memory += frame_size (frame);
     } else {
@@ -201,7 +221,8 @@ yolo_upload_frames (YoloUpload *upload, YoloCudaDevice *device, const YoloFrame 
       if (context == device->context) {
         done = wait_own (device, frame, stream, event, error);
       } else {
-        done = from_context (device, context, frame, upload->memory + memory, &ready[i], stream, error);
+        done = from_context (
+            device, context, frame, upload->memory + memory, &ready[i], stream, error);
         memory += frame_size (frame);
       }
     }
@@ -224,9 +245,12 @@ yolo_upload_unknown_plane (YoloCudaDevice *device, const YoloFrame *frame)
 
     if (sizes[i].rows == 0)
       continue;
-    CUdeviceptr last = first + (sizes[i].rows - 1) * (CUdeviceptr) frame->stride[i] + sizes[i].bytes - 1;
-    if (device->driver->cuPointerGetAttribute (&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, first) != CUDA_SUCCESS
-        || device->driver->cuPointerGetAttribute (&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, last) != CUDA_SUCCESS)
+    CUdeviceptr last =
+        first + (sizes[i].rows - 1) * (CUdeviceptr) frame->stride[i] + sizes[i].bytes - 1;
+    if (device->driver->cuPointerGetAttribute (&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, first)
+            != CUDA_SUCCESS
+        || device->driver->cuPointerGetAttribute (&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, last)
+            != CUDA_SUCCESS)
       return i;
   }
   return -1;

@@ -31,8 +31,8 @@ typedef struct {
  *
  * Returns: FALSE with @error; what was enqueued may still run
  */
-gboolean yolo_upload_frames (YoloUpload *upload, YoloCudaDevice *device, const YoloFrame *frames, guint n,
-    YoloFrame *ready, CUstream stream, CUevent event, GError **error);
+gboolean yolo_upload_frames (YoloUpload *upload, YoloCudaDevice *device, const YoloFrame *frames,
+    guint n, YoloFrame *ready, CUstream stream, CUevent event, GError **error);
 /* As YoloBackend.unknown_plane. In the device's context. */
 int yolo_upload_unknown_plane (YoloCudaDevice *device, const YoloFrame *frame);
 

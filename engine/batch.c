@@ -61,7 +61,8 @@ group_of (YoloEngine * engine, const YoloStream * stream)
 static YoloGroup *
 add_group (YoloEngine * engine, const YoloJob * job)
 {
-  YoloGroup group = { job->request.net_width, job->request.net_height, 0, job->submitted, FALSE, FALSE };
+  YoloGroup group = { job->request.net_width, job->request.net_height, 0, job->submitted, FALSE,
+    FALSE };
 
   g_array_append_val (engine->groups, group);
   return &g_array_index (engine->groups, YoloGroup, engine->groups->len - 1);
@@ -136,7 +137,8 @@ exec_size (const YoloReplica * replica, const YoloGroup * group, guint frames)
 }
 
 guint
-yolo_engine_take (YoloEngine * engine, const YoloReplica * replica, YoloJob ** jobs, guint * size, gint64 now, gint64 * until)
+yolo_engine_take (YoloEngine *engine, const YoloReplica *replica, YoloJob **jobs, guint *size,
+    gint64 now, gint64 *until)
 {
   guint batch_size = yolo_engine_batch_size (engine);
   gint64 timeout = MIN (engine->batch_timeout / 1000, G_MAXINT64 / 2);

@@ -87,7 +87,8 @@ yolo_calibrator_new (const YoloCalibratorConfig *config, GError **error)
   calibrator->model = yolo_model_load (config->model_file, error);
   if (calibrator->model == NULL)
     return NULL;
-  calibrator->net = yolo_cpu_backend.load (calibrator->model, 0, NULL, YOLO_PRECISION_FP32, config->threads, error);
+  calibrator->net = yolo_cpu_backend.load (
+      calibrator->model, 0, NULL, YOLO_PRECISION_FP32, config->threads, error);
   if (calibrator->net == NULL)
     return NULL;
   calibrator->preprocess = yolo_preprocess_new (NULL);
@@ -107,7 +108,8 @@ yolo_calibrator_free (YoloCalibrator *calibrator)
   yolo_cpu_backend.release (calibrator->exec);
   yolo_cpu_backend.unload (calibrator->net);
   yolo_preprocess_free (calibrator->preprocess);
-  for (guint i = 0; calibrator->histograms != NULL && i < yolo_model_n_layers (calibrator->model); i++)
+  for (guint i = 0; calibrator->histograms != NULL && i < yolo_model_n_layers (calibrator->model);
+       i++)
     g_free (calibrator->histograms[i]);
   g_free (calibrator->histograms);
   g_array_unref (calibrator->kept);
@@ -135,7 +137,8 @@ observe (gpointer data, guint index)
 static gboolean
 run (YoloExec *exec, GError **error)
 {
-  return yolo_cpu_backend.submit (exec, 1, NULL, NULL, error) && yolo_cpu_backend.wait (exec, error);
+  return yolo_cpu_backend.submit (exec, 1, NULL, NULL, error)
+      && yolo_cpu_backend.wait (exec, error);
 }
 
 static gsize
@@ -161,7 +164,8 @@ outcome_of (const YoloCalibrator *calibrator, const YoloExec *exec)
 {
   const YoloPlan *plan = exec->plan;
   guint n = n_anchors (plan);
-  g_autofree YoloDetection *scratch = g_new (YoloDetection, n), *candidates = g_new (YoloDetection, n);
+  g_autofree YoloDetection *scratch = g_new (YoloDetection, n),
+                           *candidates = g_new (YoloDetection, n);
   YoloDecode decode = {
     .confidence = MAX (calibrator->config.confidence - MATCH_MARGIN, 0),
     .candidates = candidates, .capacity = n,
@@ -170,7 +174,8 @@ outcome_of (const YoloCalibrator *calibrator, const YoloExec *exec)
   guint confident = 0;
 
   yolo_engine_levels (exec, 0, levels);
-  yolo_decode (levels, (int) plan->model->n_levels, (int) plan->model->reg_max, (int) plan->model->n_classes, &decode);
+  yolo_decode (levels, (int) plan->model->n_levels, (int) plan->model->reg_max,
+      (int) plan->model->n_classes, &decode);
   n = (guint) yolo_nms (candidates, decode.n, calibrator->config.iou, FALSE, n, scratch);
   while (confident < n && candidates[confident].confidence > calibrator->config.confidence)
     confident++;
@@ -207,8 +212,8 @@ keep_frame (YoloCalibrator *calibrator)
 }
 
 gboolean
-yolo_calibrator_add (YoloCalibrator *calibrator, const YoloFrame *frame, guint net_width, guint net_height,
-    GError **error)
+yolo_calibrator_add (YoloCalibrator *calibrator, const YoloFrame *frame, guint net_width,
+    guint net_height, GError **error)
 {
   YoloLetterbox letterbox;
 
@@ -222,8 +227,10 @@ yolo_calibrator_add (YoloCalibrator *calibrator, const YoloFrame *frame, guint n
     calibrator->exec->observe_data = calibrator;
   }
   yolo_letterbox_frame (&letterbox, frame, (int) net_width, (int) net_height);
-  if (!yolo_preprocess_run (calibrator->preprocess, frame, &letterbox, calibrator->exec->input, YOLO_U8, 3)) {
-    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY, "Out of memory for the preprocessing of a frame");
+  if (!yolo_preprocess_run (
+          calibrator->preprocess, frame, &letterbox, calibrator->exec->input, YOLO_U8, 3)) {
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY,
+        "Out of memory for the preprocessing of a frame");
     return FALSE;
   }
   if (!run (calibrator->exec, error))
@@ -246,15 +253,18 @@ choose_ranges (YoloCalibrator *calibrator, YoloCalibration *table, GError **erro
       continue;
     if (histogram->bad > 0) {
       yolo_network_set_error (error, YOLO_NETWORK_ERROR_FORMAT,
-          "The layer '%s' puts out NaN or infinity on this video, which no range holds: the model is damaged, or its training diverged",
+          "The layer '%s' puts out NaN or infinity on this video, which no range holds: the model "
+          "is damaged, or its training diverged",
           yolo_model_layer (calibrator->model, i).name);
       return FALSE;
     }
-    layer->known = yolo_histogram_range (histogram, calibrator->config.method, &layer->low, &layer->high);
+    layer->known =
+        yolo_histogram_range (histogram, calibrator->config.method, &layer->low, &layer->high);
     any |= layer->known;
   }
   if (!any)
-    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FORMAT, "All maps of the network were zero on this video: "
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FORMAT,
+        "All maps of the network were zero on this video: "
         "nothing to calibrate by");
   return any;
 }
@@ -282,16 +292,19 @@ trial_init (Trial *trial, YoloCalibrator *calibrator, const YoloCalibration *tab
 {
   trial->model = yolo_model_to_int8 (calibrator->model, table, YOLO_INT8_ASYMMETRIC, error);
   if (trial->model != NULL)
-    trial->net = yolo_cpu_backend.load (trial->model, 0, NULL, YOLO_PRECISION_INT8, calibrator->config.threads, error);
+    trial->net = yolo_cpu_backend.load (
+        trial->model, 0, NULL, YOLO_PRECISION_INT8, calibrator->config.threads, error);
   if (trial->net != NULL)
-    trial->exec = yolo_cpu_backend.prepare (trial->net, 1, calibrator->height, calibrator->width, error);
+    trial->exec =
+        yolo_cpu_backend.prepare (trial->net, 1, calibrator->height, calibrator->width, error);
   return trial->exec != NULL;
 }
 
 /* What part of the maps' signal another run's difference is. Anchors count by
  * how likely there is an object at all: the background's maps may be anything. */
 static void
-add_error (const YoloPlan *plan, const float *reference, const float *maps, double *signal, double *noise)
+add_error (
+    const YoloPlan *plan, const float *reference, const float *maps, double *signal, double *noise)
 {
   guint box = plan->box[0].channels, cls = plan->cls[0].channels;
 
@@ -350,7 +363,8 @@ static gboolean
 spend (Search *search, double runs, GError **error)
 {
   search->used += runs;
-  if (search->progress == NULL || search->progress (search->data, MIN (search->used / search->budget, 1)))
+  if (search->progress == NULL
+      || search->progress (search->data, MIN (search->used / search->budget, 1)))
     return TRUE;
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "The calibration was interrupted");
   return FALSE;
@@ -364,11 +378,13 @@ measure_loss (Search *search, float *loss, GError **error)
   g_auto (Trial) trial = { NULL };
   guint lost = 0, all = 0;      /* all: as if the frames to come lost nothing */
 
-  if (!trial_init (&trial, search->calibrator, search->table, error) || !spend (search, SETUP, error))
+  if (!trial_init (&trial, search->calibrator, search->table, error)
+      || !spend (search, SETUP, error))
     return FALSE;
   for (guint i = 0; i < search->n_frames; i++)
     all += 2 * kept_frame (search, i, search->n_frames)->outcome.n_confident;
-  for (guint i = 0; i < search->n_frames && !((float) lost / (float) all > search->table->max_loss); i++) {
+  for (guint i = 0; i < search->n_frames && !((float) lost / (float) all > search->table->max_loss);
+       i++) {
     const Kept *kept = kept_frame (search, i, search->n_frames);
     Outcome outcome;
 
@@ -393,8 +409,10 @@ saved_work (const YoloLayerInfo *info)
 {
   const YoloConv *conv = info->conv;
   double pixels = (double) info->height * info->width;
-  double macs = pixels * conv->out_channels * (conv->in_channels / conv->groups) * conv->kernel[0] * conv->kernel[1];
-  double elements = pixels * (conv->out_channels + (double) conv->in_channels * conv->stride[0] * conv->stride[1]);
+  double macs = pixels * conv->out_channels * (conv->in_channels / conv->groups) * conv->kernel[0]
+      * conv->kernel[1];
+  double elements = pixels
+      * (conv->out_channels + (double) conv->in_channels * conv->stride[0] * conv->stride[1]);
 
   return .75 * macs + 13 * 3 * elements;
 }
@@ -412,7 +430,8 @@ can_be_int8 (const YoloLayerInfo *info)
 typedef struct {
   YoloExec *fp32, *int8;
   guint *same;                  /* [int8's ops] fp32's operation of the same convolution, or NONE */
-  float **reference, **own;     /* [fp32's ops] [pixels][channels]: in fp32, alone in int8 or NULL */
+  /* [fp32's ops] [pixels][channels]: in fp32, alone in int8 or NULL */
+  float **reference, **own;
   guint8 *role;                 /* [fp32's ops] in the run that is next */
 } Probe;
 
@@ -449,9 +468,11 @@ copy_view (const YoloExec *exec, YoloView view, float *dense, gboolean to_dense)
   guint8 *pixel = yolo_exec_view (exec, view);
   gsize stride = buffer->channels * yolo_dtype_size (buffer->dtype);
 
-  for (gsize i = view_pixels (exec->plan, view); i > 0; i--, pixel += stride, dense += view.channels) {
+  for (gsize i = view_pixels (exec->plan, view); i > 0;
+       i--, pixel += stride, dense += view.channels) {
     if (buffer->dtype == YOLO_F32) {
-      memcpy (to_dense ? (void *) dense : pixel, to_dense ? pixel : (void *) dense, view.channels * sizeof (float));
+      memcpy (to_dense ? (void *) dense : pixel, to_dense ? pixel : (void *) dense,
+          view.channels * sizeof (float));
       continue;
     }
     for (guint c = 0; c < view.channels; c++) {
@@ -501,7 +522,8 @@ replace (gpointer data, guint op)
 static void
 probe_input (const YoloCalibrator *calibrator, const Kept *kept, YoloExec *exec)
 {
-  guint height = exec->plan->height, width = exec->plan->width, x = calibrator->width / 2, y = calibrator->height / 2;
+  guint height = exec->plan->height, width = exec->plan->width, x = calibrator->width / 2,
+        y = calibrator->height / 2;
   gsize pixel = input_size (exec) / ((gsize) height * width);
 
   if (kept->outcome.n > 0) {
@@ -520,7 +542,8 @@ static gboolean
 probe_init (Probe *probe, YoloCalibrator *calibrator, const Trial *trial, GError **error)
 {
   guint stride = calibrator->model->stride;
-  guint height = MAX (calibrator->height / 2 / stride, 1) * stride, width = MAX (calibrator->width / 2 / stride, 1) * stride;
+  guint height = MAX (calibrator->height / 2 / stride, 1) * stride,
+        width = MAX (calibrator->width / 2 / stride, 1) * stride;
   const YoloPlan *plan;
 
   probe->fp32 = yolo_cpu_backend.prepare (calibrator->net, 1, height, width, error);
@@ -557,8 +580,8 @@ probe_init (Probe *probe, YoloCalibrator *calibrator, const Trial *trial, GError
 static gboolean
 overlap (YoloView a, YoloView b)
 {
-  return a.channels > 0 && b.channels > 0 && a.buffer == b.buffer && a.channel < b.channel + b.channels
-      && b.channel < a.channel + a.channels;
+  return a.channels > 0 && b.channels > 0 && a.buffer == b.buffer
+      && a.channel < b.channel + b.channels && b.channel < a.channel + a.channels;
 }
 
 static gboolean
@@ -592,10 +615,13 @@ set_roles (Probe *probe, guint own, double *all)
   }
   for (guint i = 0; i < plan->n_ops; i++) {
     for (guint k = i + 1; k < plan->n_ops && probe->role[i] == IDLE; k++)
-      probe->role[i] = probe->role[k] == RUN && reads (&plan->ops[k], plan->ops[i].out) ? REFERENCE : IDLE;
+      probe->role[i] =
+          probe->role[k] == RUN && reads (&plan->ops[k], plan->ops[i].out) ? REFERENCE : IDLE;
     for (guint l = 0; l < plan->model->n_levels && probe->role[i] == IDLE; l++)
-      probe->role[i] = overlap (plan->box[l], plan->ops[i].out) || overlap (plan->cls[l], plan->ops[i].out)
-          ? REFERENCE : IDLE;
+      probe->role[i] =
+          overlap (plan->box[l], plan->ops[i].out) || overlap (plan->cls[l], plan->ops[i].out)
+          ? REFERENCE
+          : IDLE;
   }
   return work;
 }
@@ -609,8 +635,10 @@ copy_maps (const YoloExec *exec)
   float *maps = g_new (float, (gsize) n_anchors (plan) * (box + cls)), *to = maps;
 
   for (guint l = 0; l < plan->model->n_levels; l++) {
-    const YoloBuffer *b = &plan->buffers[plan->box[l].buffer], *c = &plan->buffers[plan->cls[l].buffer];
-    const float *from_box = yolo_exec_view (exec, plan->box[l]), *from_cls = yolo_exec_view (exec, plan->cls[l]);
+    const YoloBuffer *b = &plan->buffers[plan->box[l].buffer],
+                     *c = &plan->buffers[plan->cls[l].buffer];
+    const float *from_box = yolo_exec_view (exec, plan->box[l]),
+                *from_cls = yolo_exec_view (exec, plan->cls[l]);
 
     for (gsize i = (gsize) b->height * b->width; i > 0; i--, to += box + cls) {
       memcpy (to, from_box, box * sizeof (float));
@@ -624,11 +652,13 @@ copy_maps (const YoloExec *exec)
 
 /* Adds what each layer's error does to the head's maps of a frame. */
 static gboolean
-probe_frame (Search *search, Probe *probe, const Kept *kept, double *noise, double *signal, GError **error)
+probe_frame (
+    Search *search, Probe *probe, const Kept *kept, double *noise, double *signal, GError **error)
 {
   YoloCalibrator *calibrator = search->calibrator;
   const YoloPlan *plan = probe->fp32->plan;
-  double part = (double) plan->height * plan->width / ((double) calibrator->height * calibrator->width);
+  double part =
+      (double) plan->height * plan->width / ((double) calibrator->height * calibrator->width);
   g_autofree float *reference = NULL;
 
   probe_input (calibrator, kept, probe->fp32);
@@ -662,7 +692,8 @@ measure_layers (Search *search, GError **error)
   YoloCalibration *table = search->table;
   g_auto (Trial) trial = { NULL };
   g_auto (Probe) probe = { NULL };
-  g_autofree double *noise = g_new0 (double, table->n_layers), *signal = g_new0 (double, table->n_layers);
+  g_autofree double *noise = g_new0 (double, table->n_layers),
+                    *signal = g_new0 (double, table->n_layers);
   double before = search->used, each = 0;
   guint n = MIN (MEASURED, search->calibrator->kept->len);
 
@@ -750,9 +781,11 @@ decide (Search *search, GError **error)
 {
   YoloCalibration *table = search->table;
 
-  if (!spend (search, 0, error) || !measure_layers (search, error) || !measure_loss (search, &table->loss, error))
+  if (!spend (search, 0, error) || !measure_layers (search, error)
+      || !measure_loss (search, &table->loss, error))
     return FALSE;
-  g_qsort_with_data (search->ranked, (gint) search->n_ranked, sizeof (guint), compare_layers, search);
+  g_qsort_with_data (
+      search->ranked, (gint) search->n_ranked, sizeof (guint), compare_layers, search);
   return table->loss <= table->max_loss || search_decisions (search, error);
 }
 
@@ -775,12 +808,13 @@ make_report (const Search *search)
     name = yolo_text_printable (info.name, 200);
     n++;
     int8 += layer->int8;
-    g_string_append_printf (text, "%-6s %10.3g %9.3f %s\n", layer->int8 ? "int8" : "float", layer->error, layer->saved,
-        name);
+    g_string_append_printf (text, "%-6s %10.3g %9.3f %s\n", layer->int8 ? "int8" : "float",
+        layer->error, layer->saved, name);
   }
-  g_string_append_printf (text, "%u of %u convolutions in int8; %.2f %% of the detections change (at most %.2f %%), "
-      "on %u of %u frames", int8, n, 100 * table->loss, 100 * table->max_loss, search->n_frames,
-      table->frames);
+  g_string_append_printf (text,
+      "%u of %u convolutions in int8; %.2f %% of the detections change (at most %.2f %%), "
+      "on %u of %u frames",
+      int8, n, 100 * table->loss, 100 * table->max_loss, search->n_frames, table->frames);
   return g_string_free (text, FALSE);
 }
 
@@ -794,8 +828,8 @@ was_interrupted (Search *search, GError **error)
     return FALSE;
   if (table->frames < ENOUGH) {
     g_clear_error (error);
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "it was interrupted after %u frames, and a table takes %u",
-        table->frames, ENOUGH);
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED,
+        "it was interrupted after %u frames, and a table takes %u", table->frames, ENOUGH);
     return FALSE;
   }
   g_clear_error (error);
@@ -804,8 +838,8 @@ was_interrupted (Search *search, GError **error)
 }
 
 YoloCalibration *
-yolo_calibrator_finish (YoloCalibrator *calibrator, YoloCalibratorProgress progress, gpointer data, char **report,
-    GError **error)
+yolo_calibrator_finish (YoloCalibrator *calibrator, YoloCalibratorProgress progress, gpointer data,
+    char **report, GError **error)
 {
   g_autoptr (YoloCalibration) table = yolo_calibration_new (calibrator->model);
   g_autofree guint *ranked = g_new (guint, table->n_layers);
@@ -817,7 +851,8 @@ yolo_calibrator_finish (YoloCalibrator *calibrator, YoloCalibratorProgress progr
   };
 
   if (calibrator->frames == 0) {
-    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FORMAT, "There was no frame to calibrate by");
+    g_set_error (
+        error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FORMAT, "There was no frame to calibrate by");
     return NULL;
   }
   table->method = calibrator->config.method;

@@ -48,8 +48,8 @@ guint yolo_calibrator_frames (const YoloCalibrator *calibrator);
  * Returns: FALSE with @error: a size that the model does not run at
  * (YOLO_NETWORK_ERROR_SIZE), or no memory
  */
-gboolean yolo_calibrator_add (YoloCalibrator *calibrator, const YoloFrame *frame, guint net_width, guint net_height,
-    GError **error);
+gboolean yolo_calibrator_add (YoloCalibrator *calibrator, const YoloFrame *frame, guint net_width,
+    guint net_height, GError **error);
 
 /* @share: of the work that yolo_calibrator_finish() may do; it can end before 1.
  * FALSE: to be interrupted. */
@@ -76,8 +76,8 @@ typedef gboolean (*YoloCalibratorProgress) (gpointer data, double share);
  * added, the maps hold NaN, or nothing but zeros (YOLO_NETWORK_ERROR_FORMAT);
  * G_IO_ERROR_CANCELLED: interrupted with fewer frames
  */
-YoloCalibration *yolo_calibrator_finish (YoloCalibrator *calibrator, YoloCalibratorProgress progress,
-    gpointer data, char **report, GError **error);
+YoloCalibration *yolo_calibrator_finish (YoloCalibrator *calibrator,
+    YoloCalibratorProgress progress, gpointer data, char **report, GError **error);
 
 G_END_DECLS
 

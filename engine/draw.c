@@ -17,8 +17,8 @@ yolo_drawer_free (YoloDrawer *drawer)
 }
 
 gboolean
-yolo_drawer_draw (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream, const YoloStroke *strokes, guint n,
-    const guint8 *masks, gsize masks_size, GError **error)
+yolo_drawer_draw (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream,
+    const YoloStroke *strokes, guint n, const guint8 *masks, gsize masks_size, GError **error)
 {
   return yolo_cuda_backend.draw (drawer, canvas, stream, strokes, n, masks, masks_size, error);
 }

@@ -27,8 +27,8 @@ void yolo_drawer_free (YoloDrawer *drawer);
  * The pixels equal those of yolo_canvas_fill() and yolo_canvas_blend() on the
  * host; all is drawn when this returns. One thread at a time.
  */
-gboolean yolo_drawer_draw (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream, const YoloStroke *strokes,
-    guint n, const guint8 *masks, gsize masks_size, GError **error);
+gboolean yolo_drawer_draw (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream,
+    const YoloStroke *strokes, guint n, const guint8 *masks, gsize masks_size, GError **error);
 
 G_END_DECLS
 

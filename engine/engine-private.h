@@ -13,8 +13,8 @@
 G_BEGIN_DECLS
 
 /* Batches are powers of two up to this: five frames run as 4 + 1, or as 8 with
- * idle places where the back end says so. A network is prepared for every batch that occurs, which takes from milliseconds to
- * seconds and its own activations: six batches a size instead of 32. */
+ * idle places where the back end says so. A network is prepared for every batch that occurs, which
+ * takes from milliseconds to seconds and its own activations: six batches a size instead of 32. */
 #define YOLO_ENGINE_MAX_BATCH 32
 
 /* Networks kept ready, so that streams that keep changing their size do not
@@ -42,7 +42,8 @@ typedef struct {
   YoloModel *(*load_model) (const char *path, GError **error);
   void (*unref_model) (YoloModel *model);
   /* The same model in int8, another reference. @calibration_file: or NULL. */
-  YoloModel *(*to_int8) (YoloModel *model, const char *calibration_file, YoloInt8Kind kind, GError **error);
+  YoloModel *(*to_int8) (
+      YoloModel *model, const char *calibration_file, YoloInt8Kind kind, GError **error);
 } YoloEngineParts;
 
 YoloEngine *yolo_engine_get_from (const YoloEngineParts *parts, const YoloEngineConfig *config,
@@ -129,7 +130,8 @@ typedef struct {
   /* What a device is given, and gives back. */
   YoloFrame frames[YOLO_ENGINE_MAX_BATCH];
   YoloDecode decode[YOLO_ENGINE_MAX_BATCH];
-  YoloDetection *candidates;    /* [YOLO_ENGINE_MAX_BATCH][YOLO_ENGINE_DEVICE_CANDIDATES], or NULL */
+  /* [YOLO_ENGINE_MAX_BATCH][YOLO_ENGINE_DEVICE_CANDIDATES], or NULL */
+  YoloDetection *candidates;
 } YoloBatch;
 
 typedef enum { YOLO_ENGINE_LOADING, YOLO_ENGINE_READY, YOLO_ENGINE_FAILED } YoloEngineState;
@@ -210,10 +212,12 @@ YoloJob *yolo_engine_take_dropped (YoloEngine *engine, gint64 until);
  * many or more. Returns how many; 0: not before monotonic time @until, or
  * something changes. @replica: the idle one that will run it; NULL: one whose
  * batches are full. */
-guint yolo_engine_take (YoloEngine *engine, const YoloReplica *replica, YoloJob **jobs, guint *size, gint64 now, gint64 *until);
+guint yolo_engine_take (YoloEngine *engine, const YoloReplica *replica, YoloJob **jobs, guint *size,
+    gint64 now, gint64 *until);
 
 /* int8.c. Errors say how to make a table. */
-YoloModel *yolo_engine_to_int8 (YoloModel *model, const char *calibration_file, YoloInt8Kind kind, GError **error);
+YoloModel *yolo_engine_to_int8 (
+    YoloModel *model, const char *calibration_file, YoloInt8Kind kind, GError **error);
 
 /* replica.c. The head's maps of one image, @levels [plan->model->n_levels]. */
 void yolo_engine_levels (const YoloExec *exec, guint image, YoloLevel *levels);

@@ -6,7 +6,8 @@
 
 static GMutex registry_lock;
 static GCond registry_changed;  /* an engine has loaded, or failed */
-static GList *registry;         /* (element-type YoloEngine), borrowed: those that load or are ready */
+/* (element-type YoloEngine), borrowed: those that load or are ready */
+static GList *registry;
 
 /* The config, checked and with all that is `auto` decided. */
 typedef struct {
@@ -330,7 +331,8 @@ yolo_engine_remark (YoloEngine * engine)
 {
   const YoloReplica *replica = &engine->replicas[0];
 
-  return replica->place.backend->remark != NULL ? replica->place.backend->remark (replica->net) : NULL;
+  return replica->place.backend->remark != NULL ? replica->place.backend->remark (replica->net)
+                                                : NULL;
 }
 
 void

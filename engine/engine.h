@@ -76,7 +76,8 @@ char *yolo_engine_remark (YoloEngine *engine);
  *
  * Returns: FALSE with @error when the network cannot run at this size
  */
-gboolean yolo_engine_prepare (YoloEngine *engine, guint net_width, guint net_height, GError **error);
+gboolean yolo_engine_prepare (
+    YoloEngine *engine, guint net_width, guint net_height, GError **error);
 
 /* The batch former's settings, of the whole engine; can be set at any time,
  * the last one set counts; 0 and 0 at first. batch_size 0: the number of open

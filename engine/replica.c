@@ -1,4 +1,5 @@
-/* A replica's thread: loads the model onto its device, runs batches, hands back what came of them. */
+/* A replica's thread: loads the model onto its device, runs batches, hands back what came of
+ * them. */
 
 #include "engine/engine-private.h"
 
@@ -203,7 +204,8 @@ start_batch (YoloReplica * replica, YoloBatch * batch)
   for (guint i = 0; i < batch->n; i++) {
     const YoloRequest *request = &batch->jobs[i]->request;
 
-    yolo_letterbox_frame (&batch->letterbox[i], &request->frame, request->net_width, request->net_height);
+    yolo_letterbox_frame (
+        &batch->letterbox[i], &request->frame, request->net_width, request->net_height);
   }
   if (host)
     preprocess_batch (replica, batch);
@@ -369,8 +371,8 @@ run_once (YoloReplica * replica, gint64 * until)
   *until = G_MAXINT64;
   if (has_room (replica)) {
     batch = &replica->batches[(replica->first_batch + replica->n_batches) % YOLO_ENGINE_DEPTH];
-    batch->n = yolo_engine_take (engine, replica, batch->jobs, &batch->size, g_get_monotonic_time (),
-        until);
+    batch->n = yolo_engine_take (
+        engine, replica, batch->jobs, &batch->size, g_get_monotonic_time (), until);
     if (batch->n > 0) {
       g_mutex_unlock (&engine->lock);
       replica->n_batches++;
@@ -470,7 +472,8 @@ load (YoloReplica * replica, GError ** error)
   if (replica->net == NULL)
     return FALSE;
 
-  replica->preprocess = yolo_preprocess_new (backend->pool != NULL ? backend->pool (replica->net) : NULL);
+  replica->preprocess =
+      yolo_preprocess_new (backend->pool != NULL ? backend->pool (replica->net) : NULL);
   if (!backend->host_memory) {
     for (guint i = 0; i < YOLO_ENGINE_DEPTH; i++)
       replica->batches[i].candidates =

@@ -185,11 +185,13 @@ check_device_frame (const YoloReplica * replica, const YoloFrame * frame)
 
   if (backend->host_memory)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-        "A frame in CUDA memory, but the network runs on the CPU; use device=cuda, or cudadownload before");
+        "A frame in CUDA memory, but the network runs on the CPU; use device=cuda, or cudadownload "
+        "before");
   unknown = backend->unknown_plane != NULL ? backend->unknown_plane (replica->net, frame) : -1;
   if (unknown >= 0)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-        "A frame whose plane %d, at %p, is not in the memory of any CUDA device", unknown, frame->plane[unknown]);
+        "A frame whose plane %d, at %p, is not in the memory of any CUDA device", unknown,
+        frame->plane[unknown]);
   return NULL;
 }
 
@@ -241,7 +243,8 @@ yolo_stream_submit (YoloStream * stream, const YoloRequest * request, gpointer t
   YoloJob *job;
 
   g_mutex_lock (&engine->lock);
-  if (stream->unused == NULL)   /* more than was said, or cancelled at once and not yet called back */
+  /* more than was said, or cancelled at once and not yet called back */
+  if (stream->unused == NULL)
     add_unused (stream);
   job = stream->unused;
   stream->unused = job->next;

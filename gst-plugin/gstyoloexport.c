@@ -6,8 +6,10 @@
  * schema, COCO results, or label files in YOLO's format. Frames pass untouched.
  *
  * |[
- * gst-launch-1.0 -q filesrc location=video.mp4 ! decodebin ! yoloinfer model-file=yolov8n.onnx ! yoloexport ! fakesink
- * gst-launch-1.0 filesrc location=video.mp4 ! decodebin ! yoloinfer model-file=yolov8n.onnx ! yoloexport format=coco location=results.json ! fakesink
+ * gst-launch-1.0 -q filesrc location=video.mp4 ! decodebin ! yoloinfer model-file=yolov8n.onnx ! \
+ *     yoloexport ! fakesink
+ * gst-launch-1.0 filesrc location=video.mp4 ! decodebin ! yoloinfer model-file=yolov8n.onnx ! \
+ *     yoloexport format=coco location=results.json ! fakesink
  * ]|
  *
  * Each frame is written before it leaves the element. A COCO file is a whole
@@ -104,7 +106,8 @@ static GType
 format_get_type (void)
 {
   static const GEnumValue values[] = {
-    { FORMAT_JSON_LINES, "One JSON object a frame and line, in DL Streamer's schema", "json-lines" },
+    { FORMAT_JSON_LINES, "One JSON object a frame and line, in DL Streamer's schema",
+        "json-lines" },
     { FORMAT_COCO, "COCO results: a JSON array of all detections", "coco" },
     { FORMAT_YOLO, "YOLO labels: one text file a frame", "yolo" },
     { 0, NULL, NULL },
@@ -269,8 +272,9 @@ warn_of_left_out (GstYoloExport *self, guint n)
     return;
   self->warned = TRUE;
   GST_ELEMENT_WARNING (self, STREAM, FORMAT,
-      ("Objects without a class number that the format can name, or without the confidence that COCO "
-          "needs, are not exported: put yoloexport before the element that drops them."),
+      ("Objects without a class number that the format can name, or without the confidence that "
+       "COCO "
+       "needs, are not exported: put yoloexport before the element that drops them."),
       ("%u in frame %" G_GUINT64_FORMAT, n, self->frame));
 }
 
@@ -307,7 +311,8 @@ export (GstYoloExport *self, const YoloRecord *record, const Settings *settings,
       warn_of_left_out (self, record->n_objects - n);
       if (n == 0 && !settings->add_empty_results)
         return TRUE;
-      return yolo_labels_write (self->labels, record->frame, self->text->str, self->text->len, error);
+      return yolo_labels_write (
+          self->labels, record->frame, self->text->str, self->text->len, error);
   }
   if (self->text->len == 0)
     return TRUE;
@@ -333,8 +338,10 @@ gst_yolo_export_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   yolo_watch_buffer (&self->watch, GST_ELEMENT (self), buffer, self->objects->len);
   if (self->format != FORMAT_JSON_LINES && is_batch (self->objects)) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("A buffer holds several frames, and the format has a place for one: take format=json-lines, "
-            "or put nvstreamdemux before."), (NULL));
+        ("A buffer holds several frames, and the format has a place for one: take "
+         "format=json-lines, "
+         "or put nvstreamdemux before."),
+        (NULL));
     return GST_FLOW_ERROR;
   }
 
@@ -558,7 +565,8 @@ gst_yolo_export_class_init (GstYoloExportClass *klass)
           NULL, playing));
   g_object_class_install_property (object_class, PROP_STREAM,
       g_param_spec_string ("stream", "Stream",
-          "Name of the stream, written into JSON lines as \"stream\" (unset: GStreamer's stream id)",
+          "Name of the stream, written into JSON lines as \"stream\" (unset: GStreamer's stream "
+          "id)",
           NULL, playing));
   g_object_class_install_property (object_class, PROP_ADD_EMPTY_RESULTS,
       g_param_spec_boolean ("add-empty-results", "Add empty results",

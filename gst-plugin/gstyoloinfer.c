@@ -197,9 +197,11 @@ struct _GstYoloInfer {
 
   /* from start to stop */
   YoloEngine *engine;           /* object lock */
-  GstObject *engine_context;    /* GstCudaContext that it runs in; NULL: the device's primary one, or the CPU */
+  /* GstCudaContext that it runs in; NULL: the device's primary one, or the CPU */
+  GstObject *engine_context;
   guint engine_device;          /* as CUDA counts */
-  YoloStream *stream;           /* written with the object lock; by whom pads are flushed or streaming */
+  /* written with the object lock; by whom pads are flushed or streaming */
+  YoloStream *stream;
   YoloCalibrate *calibration;   /* NULL: not calibrating; by whom pads are flushed or streaming */
   const YoloModel *model;
   GQuark *labels;               /* [n_classes]; object lock, constant meanwhile */
@@ -471,9 +473,15 @@ on_result (gpointer user_data, gpointer tag, const YoloResult *result)
   for (i = 0; i < result->n_detections; i++) {
     const YoloDetection *d = &result->detections[i];
     YoloObject object = {
-      .x = d->x1 - frame->origin_x, .y = d->y1 - frame->origin_y, .w = d->x2 - d->x1, .h = d->y2 - d->y1,
-      .confidence = d->confidence, .label_id = d->class_id,
-      .label = self->labels[d->class_id], .object_id = -1, .slot = part->slot,
+      .x = d->x1 - frame->origin_x,
+      .y = d->y1 - frame->origin_y,
+      .w = d->x2 - d->x1,
+      .h = d->y2 - d->y1,
+      .confidence = d->confidence,
+      .label_id = d->class_id,
+      .label = self->labels[d->class_id],
+      .object_id = -1,
+      .slot = part->slot,
     };
 
     g_array_append_val (frame->objects, object);
@@ -533,7 +541,8 @@ finish_frame (GstYoloInfer *self, Frame *frame, GstFlowReturn *ret)
   if (frame->inferred) {
     g_array_set_size (self->last, 0);
     g_array_append_vals (self->last, objects->data, objects->len);
-  } else if (frame->repeat && !(self->last->len > 0 && g_array_index (self->last, YoloObject, 0).slot > 0)) {
+  } else if (frame->repeat
+      && !(self->last->len > 0 && g_array_index (self->last, YoloObject, 0).slot > 0)) {
     /* of a batch, the same place may be another camera's the next time */
     objects = self->last;
   }
@@ -549,7 +558,8 @@ finish_frame (GstYoloInfer *self, Frame *frame, GstFlowReturn *ret)
     announce (self, objects->len);
   }
   if (self->memory == MEMORY_NVMM && (frame->inferred || objects->len > 0))
-    yolo_ds_add (buffer, (const YoloObject *) objects->data, objects->len, self->unique_id, frame->inferred);
+    yolo_ds_add (
+        buffer, (const YoloObject *) objects->data, objects->len, self->unique_id, frame->inferred);
   return buffer;
 }
 
@@ -665,7 +675,8 @@ warn_of_roi (GstYoloInfer *self, const YoloRegion *roi, const YoloRegion *region
  * has lost its place since, as the video's size changed, must not end the
  * stream: then all of the frame is looked at. */
 static gboolean
-visible_region (GstYoloInfer *self, Frame *frame, gint width, gint height, const YoloRegion *roi, YoloRegion *region)
+visible_region (GstYoloInfer *self, Frame *frame, gint width, gint height, const YoloRegion *roi,
+    YoloRegion *region)
 {
   const GstVideoCropMeta *crop =
       self->memory == MEMORY_NVMM ? NULL : gst_buffer_get_video_crop_meta (frame->buffer);
@@ -702,13 +713,16 @@ visible_region (GstYoloInfer *self, Frame *frame, gint width, gint height, const
 static gboolean
 map_video (GstYoloInfer *self, Frame *frame, YoloFrame *described)
 {
-  const GstMapFlags flags = GST_MAP_READ | (self->memory == MEMORY_CUDA ? yolo_cuda_map_flags () : 0);
+  const GstMapFlags flags =
+      GST_MAP_READ | (self->memory == MEMORY_CUDA ? yolo_cuda_map_flags () : 0);
   GstVideoInfo info = self->info;
 
   if (self->memory == MEMORY_CUDA)
     yolo_cuda_layout (frame->buffer, &info);
   frame->mapped = gst_video_frame_map (&frame->video, &info, frame->buffer, flags);
-  if (!frame->mapped || !yolo_video_describe (&frame->video, &GST_VIDEO_INFO_COLORIMETRY (&self->info), described)) {
+  if (!frame->mapped
+      || !yolo_video_describe (
+          &frame->video, &GST_VIDEO_INFO_COLORIMETRY (&self->info), described)) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("a frame does not hold what its caps say"),
         ("%" G_GSIZE_FORMAT " bytes for %dx%d %s", gst_buffer_get_size (frame->buffer),
             GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info),
@@ -736,7 +750,8 @@ map_surface (GstYoloInfer *self, Frame *frame, guint *n)
     GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("an NVMM buffer cannot be mapped"), (NULL));
     return FALSE;
   }
-  if (!yolo_nvmm_read (frame->surface.data, frame->surface.size, self->engine_device, self->surfaces, n, &error)) {
+  if (!yolo_nvmm_read (frame->surface.data, frame->surface.size, self->engine_device,
+          self->surfaces, n, &error)) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("%s", error->message), (NULL));
     return FALSE;
   }
@@ -745,7 +760,8 @@ map_surface (GstYoloInfer *self, Frame *frame, guint *n)
 
 /* Describes what to do with a frame. */
 static gboolean
-add_part (GstYoloInfer *self, Frame *frame, const Settings *settings, const YoloFrame *described, guint slot)
+add_part (GstYoloInfer *self, Frame *frame, const Settings *settings, const YoloFrame *described,
+    guint slot)
 {
   YoloRegion region, roi = settings->roi;
   Part part = {
@@ -775,8 +791,9 @@ add_part (GstYoloInfer *self, Frame *frame, const Settings *settings, const Yolo
     const gboolean transposed = part.request.frame.turn & YOLO_TURN_TRANSPOSE;
     int width, height;
 
-    yolo_letterbox_auto (transposed ? region.height : region.width, transposed ? region.width : region.height,
-        MAX (self->model->width, self->model->height), self->model->stride, &width, &height);
+    yolo_letterbox_auto (transposed ? region.height : region.width,
+        transposed ? region.width : region.height, MAX (self->model->width, self->model->height),
+        self->model->stride, &width, &height);
     part.request.net_width = width;
     part.request.net_height = height;
   }
@@ -851,8 +868,8 @@ calibrate_by (GstYoloInfer *self, Frame *frame)
   for (i = 0; i < frame->parts->len; i++) {
     const YoloRequest *request = &g_array_index (frame->parts, Part, i).request;
 
-    if (!yolo_calibrate_frame (self->calibration, GST_BUFFER_PTS (frame->buffer), &request->frame, request->net_width,
-            request->net_height))
+    if (!yolo_calibrate_frame (self->calibration, GST_BUFFER_PTS (frame->buffer), &request->frame,
+            request->net_width, request->net_height))
       return FALSE;
   }
   return TRUE;
@@ -1046,7 +1063,8 @@ settle_context (GstYoloInfer *self)
     if (context == NULL)
       context = yolo_cuda_given_context (GST_ELEMENT (self), device_id);
     /* an old GPU may decode, but not run networks */
-    if (!yolo_engine_cuda_available (context ? yolo_cuda_context_device (context) : (guint) MAX (device_id, 0), NULL))
+    if (!yolo_engine_cuda_available (
+            context ? yolo_cuda_context_device (context) : (guint) MAX (device_id, 0), NULL))
       gst_clear_object (&context);
     else if (context == NULL)
       context = yolo_cuda_share_primary (GST_ELEMENT (self), MAX (device_id, 0));
@@ -1242,7 +1260,8 @@ features_known (GstYoloInfer *self, const GstCapsFeatures *features)
 static void
 append_device_caps (GstCaps *known, const GstStructure *structure, GstCapsFeatures *features)
 {
-  static GstStaticCaps readable = GST_STATIC_CAPS ("video/x-raw(ANY), format = { " YOLO_VIDEO_FORMATS " }");
+  static GstStaticCaps readable =
+      GST_STATIC_CAPS ("video/x-raw(ANY), format = { " YOLO_VIDEO_FORMATS " }");
   g_autoptr (GstCaps) caps = gst_caps_new_empty (), formats = gst_static_caps_get (&readable);
 
   gst_caps_append_structure_full (caps, gst_structure_copy (structure), features);
@@ -1274,7 +1293,8 @@ gst_yolo_infer_transform_caps (GstBaseTransform *trans, GstPadDirection directio
         || gst_caps_features_contains (features, YOLO_CAPS_FEATURE_NVMM)) {
       append_device_caps (known, structure, gst_caps_features_copy (features));
     } else {
-      gst_caps_append_structure_full (known, gst_structure_copy (structure), gst_caps_features_copy (features));
+      gst_caps_append_structure_full (
+          known, gst_structure_copy (structure), gst_caps_features_copy (features));
     }
   }
   if (filter) {
@@ -1415,7 +1435,9 @@ unload (GstYoloInfer *self)
 static gpointer
 engine_handle (GstObject *context)
 {
-  return context == NULL || yolo_cuda_context_is_primary (context) ? NULL : yolo_cuda_context_handle (context);
+  return context == NULL || yolo_cuda_context_is_primary (context)
+      ? NULL
+      : yolo_cuda_context_handle (context);
 }
 
 static guint
@@ -1450,7 +1472,8 @@ start_calibration (GstYoloInfer *self, GError **error)
     g_set_error_literal (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_WRITE, reason->message);
     return FALSE;
   }
-  self->calibration = yolo_calibrate_new (GST_BASE_TRANSFORM_SINK_PAD (self), &config, file, frames, error);
+  self->calibration =
+      yolo_calibrate_new (GST_BASE_TRANSFORM_SINK_PAD (self), &config, file, frames, error);
   return self->calibration != NULL;
 }
 
@@ -1522,7 +1545,8 @@ load (GstYoloInfer *self, GstObject *context, GError **error)
     return FALSE;
   GST_OBJECT_LOCK (self);
   self->labels = labels;
-  classes_ok = yolo_settings_parse_classes (self->class_ids, self->model, self->labels, &self->settings.classes, error);
+  classes_ok = yolo_settings_parse_classes (
+      self->class_ids, self->model, self->labels, &self->settings.classes, error);
   GST_OBJECT_UNLOCK (self);
   if (!classes_ok)
     return FALSE;
@@ -1745,7 +1769,8 @@ set_class_ids (GstYoloInfer *self, const gchar *string)
   GBytes *classes = NULL;
 
   GST_OBJECT_LOCK (self);
-  if (self->labels == NULL || yolo_settings_parse_classes (string, self->model, self->labels, &classes, &error)) {
+  if (self->labels == NULL
+      || yolo_settings_parse_classes (string, self->model, self->labels, &classes, &error)) {
     g_free (self->class_ids);
     self->class_ids = g_strdup (string);
     g_clear_pointer (&self->settings.classes, g_bytes_unref);
@@ -2043,9 +2068,12 @@ gst_yolo_infer_finalize (GObject *object)
 static void
 gst_yolo_infer_init (GstYoloInfer *self)
 {
-  self->settings = (Settings) {
-    .confidence = DEFAULT_CONFIDENCE, .iou = DEFAULT_IOU,
-    .max_detections = DEFAULT_MAX_DETECTIONS, .interval = 1, .orientation = GST_VIDEO_ORIENTATION_AUTO,
+  self->settings = (Settings){
+    .confidence = DEFAULT_CONFIDENCE,
+    .iou = DEFAULT_IOU,
+    .max_detections = DEFAULT_MAX_DETECTIONS,
+    .interval = 1,
+    .orientation = GST_VIDEO_ORIENTATION_AUTO,
   };
   self->max_in_flight = DEFAULT_MAX_IN_FLIGHT;
   self->batch_timeout = DEFAULT_BATCH_TIMEOUT;
@@ -2159,7 +2187,8 @@ install_properties (GObjectClass *klass)
           NULL, playing));
   g_object_class_install_property (klass, PROP_ORIENTATION,
       g_param_spec_enum ("orientation", "Orientation",
-          "How the network turns frames upright, as videoflip's video-direction (auto: as the stream's "
+          "How the network turns frames upright, as videoflip's video-direction (auto: as the "
+          "stream's "
           "tags say; detections are in the frame's own pixels)",
           GST_TYPE_VIDEO_ORIENTATION_METHOD, GST_VIDEO_ORIENTATION_AUTO, playing));
   g_object_class_install_property (klass, PROP_THREADS,
@@ -2199,8 +2228,10 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
       "Filter/Analyzer/Video", "Finds objects in video with a YOLOv8 network", "The yolo project");
   /* ANY: transform_caps() narrows it to the features that features_known() knows. */
   caps = yolo_unpack_caps ("video/x-raw(ANY)", YOLO_VIDEO_FORMATS);
-  gst_element_class_add_pad_template (element_class, gst_pad_template_new ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps));
-  gst_element_class_add_pad_template (element_class, gst_pad_template_new ("src", GST_PAD_SRC, GST_PAD_ALWAYS, caps));
+  gst_element_class_add_pad_template (
+      element_class, gst_pad_template_new ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps));
+  gst_element_class_add_pad_template (
+      element_class, gst_pad_template_new ("src", GST_PAD_SRC, GST_PAD_ALWAYS, caps));
   gst_caps_unref (caps);
   gst_type_mark_as_plugin_api (GST_TYPE_YOLO_INFER_DEVICE, 0);
   gst_type_mark_as_plugin_api (GST_TYPE_YOLO_INFER_PRECISION, 0);

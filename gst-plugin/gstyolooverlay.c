@@ -7,7 +7,8 @@
  * neither converted nor copied; one without detections passes untouched.
  *
  * |[
- * gst-launch-1.0 filesrc location=video.mp4 ! decodebin ! yoloinfer model-file=yolov8n.onnx ! yolooverlay ! videoconvert ! autovideosink
+ * gst-launch-1.0 filesrc location=video.mp4 ! decodebin ! yoloinfer model-file=yolov8n.onnx ! \
+ *     yolooverlay ! videoconvert ! autovideosink
  * ]|
  */
 
@@ -129,7 +130,8 @@ gst_yolo_overlay_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
   for (i = 0; i < N_COLORS; i++) {
     const guint32 rgb = class_color (i);
     /* luma of BT.601 */
-    const guint luma = (299 * (rgb >> 16 & 255) + 587 * (rgb >> 8 & 255) + 114 * (rgb & 255)) / 1000;
+    const guint luma =
+        (299 * (rgb >> 16 & 255) + 587 * (rgb >> 8 & 255) + 114 * (rgb & 255)) / 1000;
 
     yolo_color_init (&self->color[i], drawn, rgb);
     self->dark[i] = luma < 128;
@@ -190,12 +192,12 @@ get_words (GstYoloOverlay *self, const Settings *settings, const YoloObject *obj
 
 /* A word, whose mask is turned already, at its corner in the upright picture. */
 static void
-draw_word (GstYoloOverlay *self, YoloCanvas *canvas, const YoloMask *mask, gint x, gint y, const YoloColor *color)
+draw_word (GstYoloOverlay *self, YoloCanvas *canvas, const YoloMask *mask, gint x, gint y,
+    const YoloColor *color)
 {
   const gboolean transposed = self->turn & YOLO_TURN_TRANSPOSE;
-  const YoloRect upright = {
-    x, y, x + (transposed ? mask->height : mask->width), y + (transposed ? mask->width : mask->height)
-  };
+  const YoloRect upright = { x, y, x + (transposed ? mask->height : mask->width),
+    y + (transposed ? mask->width : mask->height) };
   const YoloRect rect = yolo_rect_to_frame (upright, self->turn, canvas->width, canvas->height);
 
   yolo_canvas_blend (canvas, mask, rect.x0, rect.y0, color);
@@ -207,7 +209,8 @@ static void
 draw_label (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings,
     const YoloObject *object, YoloRect box)
 {
-  const YoloRect visible = yolo_rect_to_upright (canvas->clip, self->turn, canvas->width, canvas->height);
+  const YoloRect visible =
+      yolo_rect_to_upright (canvas->clip, self->turn, canvas->width, canvas->height);
   const gint ascent = yolo_text_ascent (self->text), descent = yolo_text_descent (self->text);
   const gint space = yolo_text_space (self->text), margin = MAX (space / 2, 1);
   const guint color = color_of (object);
@@ -227,8 +230,8 @@ draw_label (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings,
   plate.y0 = MAX (box.y0 - ascent - descent, visible.y0);
   plate.x1 = plate.x0 + width;
   plate.y1 = plate.y0 + ascent + descent;
-  yolo_canvas_fill (canvas, yolo_rect_to_frame (plate, self->turn, canvas->width, canvas->height), (YoloRect) { 0 },
-      &self->color[color]);
+  yolo_canvas_fill (canvas, yolo_rect_to_frame (plate, self->turn, canvas->width, canvas->height),
+      (YoloRect){ 0 }, &self->color[color]);
 
   pen = plate.x0 + margin;
   for (i = 0; i < n; i++) {
@@ -249,9 +252,11 @@ is_visible (YoloRect box, const YoloRect *visible)
 static void
 draw (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings)
 {
-  const YoloRect visible = yolo_rect_to_upright (canvas->clip, self->turn, canvas->width, canvas->height);
+  const YoloRect visible =
+      yolo_rect_to_upright (canvas->clip, self->turn, canvas->width, canvas->height);
   const gint height = visible.y1 - visible.y0, width = visible.x1 - visible.x0;
-  const gint line = settings->line_width ? (gint) settings->line_width : MAX ((height + 135) / 270, 1);
+  const gint line =
+      settings->line_width ? (gint) settings->line_width : MAX ((height + 135) / 270, 1);
   guint i;
 
   yolo_text_set_turn (self->text, self->turn);
@@ -292,7 +297,8 @@ fit_unpacked (GstYoloOverlay *self, const GstVideoFrame *frame)
 
 /* Draws twice: what would be drawn says which rows are unpacked. */
 static void
-draw_unpacked (GstYoloOverlay *self, GstVideoFrame *frame, YoloCanvas *canvas, const Settings *settings)
+draw_unpacked (
+    GstYoloOverlay *self, GstVideoFrame *frame, YoloCanvas *canvas, const Settings *settings)
 {
   gint y0 = canvas->height, y1 = 0;
   guint i;
@@ -320,7 +326,8 @@ crop_rect (const GstVideoCropMeta *crop)
   const gint max = G_MAXINT / 2;
   const gint x = MIN (crop->x, (guint) max), y = MIN (crop->y, (guint) max);
 
-  return (YoloRect) { x, y, x + MIN (crop->width, (guint) max), y + MIN (crop->height, (guint) max) };
+  return (
+      YoloRect){ x, y, x + MIN (crop->width, (guint) max), y + MIN (crop->height, (guint) max) };
 }
 
 /* A buffer that nothing is drawn on need not be writable: no copy. */
@@ -355,7 +362,8 @@ draw_on_device (GstYoloOverlay *self, GstBuffer *buffer, const YoloCanvas *canva
   GstObject *context = yolo_cuda_buffer_context (buffer);
 
   if (context == NULL) {
-    g_set_error_literal (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "the buffer holds no CUDA memory");
+    g_set_error_literal (
+        error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "the buffer holds no CUDA memory");
     return FALSE;
   }
   if (context != self->cuda_context) {
@@ -363,9 +371,10 @@ draw_on_device (GstYoloOverlay *self, GstBuffer *buffer, const YoloCanvas *canva
     self->cuda_context = gst_object_ref (context);
     self->drawer = yolo_drawer_new (yolo_cuda_context_handle (context), error);
   }
-  return self->drawer != NULL && yolo_drawer_draw (self->drawer, canvas, yolo_cuda_buffer_stream (buffer),
-      (const YoloStroke *) self->drawing.strokes->data, self->drawing.strokes->len,
-      self->drawing.masks->data, self->drawing.masks->len, error);
+  return self->drawer != NULL
+      && yolo_drawer_draw (self->drawer, canvas, yolo_cuda_buffer_stream (buffer),
+          (const YoloStroke *) self->drawing.strokes->data, self->drawing.strokes->len,
+          self->drawing.masks->data, self->drawing.masks->len, error);
 }
 
 static GstFlowReturn
@@ -387,8 +396,10 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   if (self->cuda)
     yolo_cuda_layout (buffer, &info);
   mapped = gst_video_frame_map (&frame, &info, buffer,
-      GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF | (self->cuda ? yolo_cuda_map_flags () : 0));
-  if (!mapped || !yolo_video_planes_fit (&frame) || (self->unpacked && !fit_unpacked (self, &frame))) {
+      GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF
+          | (self->cuda ? yolo_cuda_map_flags () : 0));
+  if (!mapped || !yolo_video_planes_fit (&frame)
+      || (self->unpacked && !fit_unpacked (self, &frame))) {
     if (mapped)
       gst_video_frame_unmap (&frame);
     GST_ELEMENT_ERROR (self, RESOURCE, WRITE, ("A video frame cannot be drawn on."),
@@ -401,7 +412,8 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   yolo_meta_origin (buffer, &self->info, &self->origin_x, &self->origin_y);
   if (crop)
     visible = crop_rect (crop);
-  yolo_canvas_init (&canvas, self->unpacked ? yolo_unpacked_frame (self->unpacked) : &frame, crop ? &visible : NULL);
+  yolo_canvas_init (&canvas, self->unpacked ? yolo_unpacked_frame (self->unpacked) : &frame,
+      crop ? &visible : NULL);
 
   GST_OBJECT_LOCK (self);
   settings = self->settings;
@@ -422,7 +434,8 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 
   gst_video_frame_unmap (&frame);
   if (!drawn) {
-    GST_ELEMENT_ERROR (self, RESOURCE, WRITE, ("A video frame cannot be drawn on."), ("%s", error->message));
+    GST_ELEMENT_ERROR (
+        self, RESOURCE, WRITE, ("A video frame cannot be drawn on."), ("%s", error->message));
     return GST_FLOW_ERROR;
   }
   return GST_FLOW_OK;
@@ -591,7 +604,8 @@ gst_yolo_overlay_class_init (GstYoloOverlayClass *klass)
           DEFAULT_FONT, flags));
   g_object_class_install_property (object_class, PROP_ORIENTATION,
       g_param_spec_enum ("orientation", "Orientation",
-          "How frames become upright where they are shown, as videoflip's video-direction, so that labels "
+          "How frames become upright where they are shown, as videoflip's video-direction, so that "
+          "labels "
           "can be read there (auto: as the stream's tags say)",
           GST_TYPE_VIDEO_ORIENTATION_METHOD, GST_VIDEO_ORIENTATION_AUTO, flags));
 
@@ -600,10 +614,13 @@ gst_yolo_overlay_class_init (GstYoloOverlayClass *klass)
       "The yolo project");
   caps = yolo_unpack_caps ("video/x-raw", YOLO_DRAW_FORMATS);
   /* on a machine without CUDA nobody offers the second kind */
-  gst_caps_append (caps, gst_caps_from_string (GST_VIDEO_CAPS_MAKE_WITH_FEATURES (YOLO_CAPS_FEATURE_CUDA,
-              "{ " YOLO_DRAW_FORMATS " }")));
-  gst_element_class_add_pad_template (element_class, gst_pad_template_new ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps));
-  gst_element_class_add_pad_template (element_class, gst_pad_template_new ("src", GST_PAD_SRC, GST_PAD_ALWAYS, caps));
+  gst_caps_append (caps,
+      gst_caps_from_string (
+          GST_VIDEO_CAPS_MAKE_WITH_FEATURES (YOLO_CAPS_FEATURE_CUDA, "{ " YOLO_DRAW_FORMATS " }")));
+  gst_element_class_add_pad_template (
+      element_class, gst_pad_template_new ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps));
+  gst_element_class_add_pad_template (
+      element_class, gst_pad_template_new ("src", GST_PAD_SRC, GST_PAD_ALWAYS, caps));
   gst_caps_unref (caps);
 
   trans_class->set_caps = gst_yolo_overlay_set_caps;

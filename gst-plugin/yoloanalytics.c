@@ -45,8 +45,9 @@ regions_match (const YoloRegion *a, const YoloRegion *b)
 
   if (a->label != b->label)
     return FALSE;
-  return a->id == b->id || (ABS ((gint64) a->x - b->x) <= slack && ABS ((gint64) a->y - b->y) <= slack
-      && ABS ((gint64) a->w - b->w) <= slack && ABS ((gint64) a->h - b->h) <= slack);
+  return a->id == b->id
+      || (ABS ((gint64) a->x - b->x) <= slack && ABS ((gint64) a->y - b->y) <= slack
+          && ABS ((gint64) a->w - b->w) <= slack && ABS ((gint64) a->h - b->h) <= slack);
 }
 
 /* Which of the buffer's objects it is, -1 if none. */

@@ -6,7 +6,8 @@
 #define INTERVAL (GST_SECOND / 4)       /* between frames of a stream without a duration */
 #define QUIET G_USEC_PER_SEC    /* between messages of the progress, unless it was so much: */
 #define STEP .05
-#define FINISHING 2.75          /* runs a frame of yolo_calibrator_finish(), to one of looking at it */
+/* runs a frame of yolo_calibrator_finish(), to one of looking at it */
+#define FINISHING 2.75
 
 struct _YoloCalibrate {
   GstPad *pad;
@@ -31,7 +32,8 @@ struct _YoloCalibrate {
 };
 
 YoloCalibrate *
-yolo_calibrate_new (GstPad *pad, const YoloCalibratorConfig *config, const gchar *file, guint frames, GError **error)
+yolo_calibrate_new (GstPad *pad, const YoloCalibratorConfig *config, const gchar *file,
+    guint frames, GError **error)
 {
   YoloCalibrator *calibrator = yolo_calibrator_new (config, error);
   YoloCalibrate *calibrate;
@@ -57,12 +59,14 @@ show (YoloCalibrate *calibrate, GstProgressType type, const gchar *text)
 {
   GstElement *element = calibrate->element;
 
-  if (!calibrate->shown && (type != GST_PROGRESS_TYPE_CONTINUE || GST_STATE (element) != GST_STATE_PLAYING))
+  if (!calibrate->shown
+      && (type != GST_PROGRESS_TYPE_CONTINUE || GST_STATE (element) != GST_STATE_PLAYING))
     return;
   if (!calibrate->shown)
     type = GST_PROGRESS_TYPE_START;
   calibrate->shown = TRUE;
-  gst_element_post_message (element, gst_message_new_progress (GST_OBJECT (element), type, "calibration", text));
+  gst_element_post_message (
+      element, gst_message_new_progress (GST_OBJECT (element), type, "calibration", text));
 }
 
 /* @share: of all work. */
@@ -81,8 +85,8 @@ tell_progress (YoloCalibrate *calibrate, const gchar *phase, gdouble share)
   calibrate->told = now;
   calibrate->told_share = share;
   left = share > 0 ? (gdouble) (now - calibrate->began) / G_USEC_PER_SEC * (1 - share) / share : -1;
-  text = g_strdup_printf ("%s: %u of %u frames, %.0f %%, at most %.0f s left", phase, frames, calibrate->frames,
-      100 * share, MAX (left, 0));
+  text = g_strdup_printf ("%s: %u of %u frames, %.0f %%, at most %.0f s left", phase, frames,
+      calibrate->frames, 100 * share, MAX (left, 0));
   show (calibrate, GST_PROGRESS_TYPE_CONTINUE, text);
   gst_element_post_message (element, gst_message_new_element (GST_OBJECT (element),
           gst_structure_new ("yoloinfer-calibration-progress", "phase", G_TYPE_STRING, phase,
@@ -113,22 +117,34 @@ tell (YoloCalibrate *calibrate, const YoloCalibration *table, const gchar *repor
   g_autofree gchar *file = yolo_text_printable (calibrate->file, YOLO_TEXT_MAX_MESSAGE);
 
   if (table->interrupted)
-    GST_ELEMENT_WARNING (element, STREAM, FAILED, ("the calibration was interrupted after %u of %u frames: not all was "
-            "measured of the table %s", table->frames, calibrate->frames, calibrate->file), (NULL));
+    GST_ELEMENT_WARNING (element, STREAM, FAILED,
+        ("the calibration was interrupted after %u of %u frames: not all was "
+         "measured of the table %s",
+            table->frames, calibrate->frames, calibrate->file),
+        (NULL));
   else if (table->frames < calibrate->frames)
-    GST_ELEMENT_WARNING (element, STREAM, FAILED, ("the stream had %u frames to calibrate by, not %u "
-            "(calibration-frames): more frames make better ranges", table->frames, calibrate->frames), (NULL));
+    GST_ELEMENT_WARNING (element, STREAM, FAILED,
+        ("the stream had %u frames to calibrate by, not %u "
+         "(calibration-frames): more frames make better ranges",
+            table->frames, calibrate->frames),
+        (NULL));
   if (table->detections == 0)
-    GST_ELEMENT_WARNING (element, STREAM, FAILED, ("nothing was detected in the frames to calibrate by: ranges and loss "
-            "say little about other video; use some that shows what is to be found"), (NULL));
+    GST_ELEMENT_WARNING (element, STREAM, FAILED,
+        ("nothing was detected in the frames to calibrate by: ranges and loss "
+         "say little about other video; use some that shows what is to be found"),
+        (NULL));
   if (table->loss > table->max_loss)
-    GST_ELEMENT_WARNING (element, STREAM, FAILED, ("int8 changes %.2f %% of the detections, more than the %.2f %% that "
-            "max-loss allows, whichever layers stay in floats", 100 * table->loss, 100 * table->max_loss), (NULL));
+    GST_ELEMENT_WARNING (element, STREAM, FAILED,
+        ("int8 changes %.2f %% of the detections, more than the %.2f %% that "
+         "max-loss allows, whichever layers stay in floats",
+            100 * table->loss, 100 * table->max_loss),
+        (NULL));
   GST_ELEMENT_INFO (element, STREAM, FAILED, ("%s is written", file), ("%s", report));
-  gst_element_post_message (element, gst_message_new_element (GST_OBJECT (element),
+  gst_element_post_message (element,
+      gst_message_new_element (GST_OBJECT (element),
           gst_structure_new ("yoloinfer-calibration", "file", G_TYPE_STRING, calibrate->file,
-              "model", G_TYPE_STRING, model->path, "frames", G_TYPE_UINT, table->frames,
-              "loss", G_TYPE_DOUBLE, (gdouble) table->loss, "report", G_TYPE_STRING, report, NULL)));
+              "model", G_TYPE_STRING, model->path, "frames", G_TYPE_UINT, table->frames, "loss",
+              G_TYPE_DOUBLE, (gdouble) table->loss, "report", G_TYPE_STRING, report, NULL)));
 }
 
 static gpointer
@@ -146,10 +162,14 @@ finish (gpointer data)
   else if (table)
     GST_ELEMENT_ERROR (calibrate->element, RESOURCE, OPEN_WRITE, ("%s", error->message), (NULL));
   else
-    GST_ELEMENT_ERROR (calibrate->element, STREAM, FAILED, ("no calibration table was made: %s", error->message), (NULL));
+    GST_ELEMENT_ERROR (calibrate->element, STREAM, FAILED,
+        ("no calibration table was made: %s", error->message), (NULL));
 
-  show (calibrate, !table || error ? GST_PROGRESS_TYPE_ERROR : table->interrupted ? GST_PROGRESS_TYPE_CANCELED
-      : GST_PROGRESS_TYPE_COMPLETE, !table || error ? "no table was written" : calibrate->file);
+  show (calibrate,
+      !table || error          ? GST_PROGRESS_TYPE_ERROR
+          : table->interrupted ? GST_PROGRESS_TYPE_CANCELED
+                               : GST_PROGRESS_TYPE_COMPLETE,
+      !table || error ? "no table was written" : calibrate->file);
   g_mutex_lock (&calibrate->lock);
   calibrate->finished = TRUE;
   g_cond_broadcast (&calibrate->cond);
@@ -206,7 +226,8 @@ is_due (YoloCalibrate *calibrate, GstClockTime pts)
   if (!GST_CLOCK_TIME_IS_VALID (calibrate->interval))
     calibrate->interval = find_interval (calibrate);
   /* the first one, or the stream begins anew or jumps */
-  if (!GST_CLOCK_TIME_IS_VALID (calibrate->next) || pts < last || pts > calibrate->next + 2 * calibrate->interval)
+  if (!GST_CLOCK_TIME_IS_VALID (calibrate->next) || pts < last
+      || pts > calibrate->next + 2 * calibrate->interval)
     calibrate->next = pts;
   if (pts < calibrate->next)
     return FALSE;
@@ -215,8 +236,8 @@ is_due (YoloCalibrate *calibrate, GstClockTime pts)
 }
 
 gboolean
-yolo_calibrate_frame (YoloCalibrate *calibrate, GstClockTime pts, const YoloFrame *frame, guint net_width,
-    guint net_height)
+yolo_calibrate_frame (YoloCalibrate *calibrate, GstClockTime pts, const YoloFrame *frame,
+    guint net_width, guint net_height)
 {
   g_autoptr (GError) error = NULL;
 
@@ -225,13 +246,15 @@ yolo_calibrate_frame (YoloCalibrate *calibrate, GstClockTime pts, const YoloFram
   if (calibrate->began == 0)
     calibrate->began = g_get_monotonic_time ();
   if (!yolo_calibrator_add (calibrate->calibrator, frame, net_width, net_height, &error)) {
-    GST_ELEMENT_ERROR (calibrate->element, STREAM, FAILED, ("calibration: %s", error->message), (NULL));
+    GST_ELEMENT_ERROR (
+        calibrate->element, STREAM, FAILED, ("calibration: %s", error->message), (NULL));
     return FALSE;
   }
   GST_DEBUG_OBJECT (calibrate->element, "calibration frame %u of %u at %" GST_TIME_FORMAT,
       yolo_calibrator_frames (calibrate->calibrator), calibrate->frames, GST_TIME_ARGS (pts));
   tell_progress (calibrate, "frames",
-      (gdouble) yolo_calibrator_frames (calibrate->calibrator) / calibrate->frames / (1 + FINISHING));
+      (gdouble) yolo_calibrator_frames (calibrate->calibrator) / calibrate->frames
+          / (1 + FINISHING));
   if (yolo_calibrator_frames (calibrate->calibrator) >= calibrate->frames)
     start (calibrate);
   return TRUE;

@@ -21,8 +21,8 @@ typedef struct _YoloCalibrate YoloCalibrate;
  *
  * Returns: (transfer full): NULL with @error
  */
-YoloCalibrate *yolo_calibrate_new (GstPad *pad, const YoloCalibratorConfig *config, const gchar *file, guint frames,
-    GError **error);
+YoloCalibrate *yolo_calibrate_new (GstPad *pad, const YoloCalibratorConfig *config,
+    const gchar *file, guint frames, GError **error);
 /* Interrupts what is under way: within about a run of the network, the table of the
  * frames so far is written, or an error posted that there were too few. */
 void yolo_calibrate_free (YoloCalibrate *calibrate);
@@ -31,8 +31,8 @@ void yolo_calibrate_free (YoloCalibrate *calibrate);
  * a known duration they are spread over all of it, else four a second. Starts
  * the thread when there are enough. Posts the progress, once a second or at each 5 %.
  * FALSE: an error was posted. */
-gboolean yolo_calibrate_frame (YoloCalibrate *calibrate, GstClockTime pts, const YoloFrame *frame, guint net_width,
-    guint net_height);
+gboolean yolo_calibrate_frame (YoloCalibrate *calibrate, GstClockTime pts, const YoloFrame *frame,
+    guint net_width, guint net_height);
 
 /* Streaming thread, when no more frames come: makes the table of those there
  * were, and returns when it is written, has failed or flushing is set. */

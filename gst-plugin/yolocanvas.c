@@ -44,10 +44,12 @@ yolo_draw_is_direct (const GstVideoFormatInfo *format)
   if (yolo_unpack_is_grouped (format))
     return FALSE;
   for (i = 0; i < GST_VIDEO_FORMAT_INFO_N_COMPONENTS (format); i++) {
-    const guint depth = GST_VIDEO_FORMAT_INFO_DEPTH (format, i), plane = GST_VIDEO_FORMAT_INFO_PLANE (format, i);
+    const guint depth = GST_VIDEO_FORMAT_INFO_DEPTH (format, i),
+                plane = GST_VIDEO_FORMAT_INFO_PLANE (format, i);
 
     if (depth < 8 || (depth > 8 && !GST_VIDEO_FORMAT_INFO_IS_LE (format))
-        || GST_VIDEO_FORMAT_INFO_W_SUB (format, i) > 1 || GST_VIDEO_FORMAT_INFO_H_SUB (format, i) > 1)
+        || GST_VIDEO_FORMAT_INFO_W_SUB (format, i) > 1
+        || GST_VIDEO_FORMAT_INFO_H_SUB (format, i) > 1)
       return FALSE;
     /* of Y412 and Y212, GStreamer does not say where the components are */
     for (k = 0; k < i; k++)

@@ -64,7 +64,8 @@ yolo_cuda_given_context (GstElement *element, gint device_id)
   GstObject *found;
 
   /* Who answers does so by gst_element_set_context(), within the call. */
-  gst_element_post_message (element, gst_message_new_need_context (GST_OBJECT (element), GST_CUDA_CONTEXT_TYPE));
+  gst_element_post_message (
+      element, gst_message_new_need_context (GST_OBJECT (element), GST_CUDA_CONTEXT_TYPE));
   given = gst_element_get_context (element, GST_CUDA_CONTEXT_TYPE);
   found = context_in (element, given, device_id);
   if (given != NULL)
@@ -116,7 +117,8 @@ yolo_cuda_share_primary (GstElement *element, guint device_id)
   CUdevice device;
 
   if (!yolo_cuda_memory_supported () || !open_primary ()
-      || CuDeviceGet (&device, (int) device_id) != CUDA_SUCCESS || primary.retain (&handle, device) != CUDA_SUCCESS)
+      || CuDeviceGet (&device, (int) device_id) != CUDA_SUCCESS
+      || primary.retain (&handle, device) != CUDA_SUCCESS)
     return NULL;
   context = gst_cuda_context_new_wrapped (handle, device);
   if (context == NULL) {
@@ -124,7 +126,8 @@ yolo_cuda_share_primary (GstElement *element, guint device_id)
     return NULL;
   }
   /* released with the last memory that was allocated in it */
-  g_object_set_qdata_full (G_OBJECT (context), primary_quark (), GINT_TO_POINTER (device + 1), release_primary);
+  g_object_set_qdata_full (
+      G_OBJECT (context), primary_quark (), GINT_TO_POINTER (device + 1), release_primary);
 
   /* bins keep it for those that ask by message */
   known = gst_context_new_cuda_context (context);
@@ -135,7 +138,8 @@ yolo_cuda_share_primary (GstElement *element, guint device_id)
 gboolean
 yolo_cuda_context_query (GstElement *element, GstQuery *query, GstObject *context)
 {
-  return context != NULL && gst_cuda_handle_context_query (element, query, GST_CUDA_CONTEXT (context));
+  return context != NULL
+      && gst_cuda_handle_context_query (element, query, GST_CUDA_CONTEXT (context));
 }
 
 gpointer

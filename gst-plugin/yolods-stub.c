@@ -1,7 +1,8 @@
 #include "gst-plugin/yolods.h"
 
 gboolean
-yolo_ds_add (GstBuffer *buffer, const YoloObject *objects, guint n, guint unique_id, gboolean inferred)
+yolo_ds_add (
+    GstBuffer *buffer, const YoloObject *objects, guint n, guint unique_id, gboolean inferred)
 {
   return FALSE;
 }

@@ -19,7 +19,8 @@ static struct {
 static gboolean
 open_libraries (void)
 {
-  void *gst = dlopen ("libnvdsgst_meta.so", RTLD_NOW | RTLD_LOCAL), *meta = dlopen ("libnvds_meta.so", RTLD_NOW | RTLD_LOCAL);
+  void *gst = dlopen ("libnvdsgst_meta.so", RTLD_NOW | RTLD_LOCAL),
+       *meta = dlopen ("libnvds_meta.so", RTLD_NOW | RTLD_LOCAL);
 
 #define ENTRY(name) \
   *(void **) &lib.name = gst != NULL ? dlsym (gst, #name) : NULL; \
@@ -79,7 +80,8 @@ add_object (NvDsBatchMeta *batch, NvDsFrameMeta *frame, const YoloObject *object
 }
 
 gboolean
-yolo_ds_add (GstBuffer *buffer, const YoloObject *objects, guint n, guint unique_id, gboolean inferred)
+yolo_ds_add (
+    GstBuffer *buffer, const YoloObject *objects, guint n, guint unique_id, gboolean inferred)
 {
   static gsize opened = 0;
   NvDsBatchMeta *batch;

@@ -21,7 +21,8 @@ G_BEGIN_DECLS
  *
  * Returns: FALSE if there is no such meta, or no DeepStream
  */
-gboolean yolo_ds_add (GstBuffer *buffer, const YoloObject *objects, guint n, guint unique_id, gboolean inferred);
+gboolean yolo_ds_add (
+    GstBuffer *buffer, const YoloObject *objects, guint n, guint unique_id, gboolean inferred);
 
 G_END_DECLS
 

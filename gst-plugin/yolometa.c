@@ -213,7 +213,8 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *ob
         "y_min", G_TYPE_DOUBLE, edges[1] / height, "y_max", G_TYPE_DOUBLE, edges[3] / height,
         "label_id", G_TYPE_INT, object->label_id, "model_id", G_TYPE_INT, (gint) unique_id, NULL);
     if (object->confidence >= 0)
-      gst_structure_set (detection, "confidence", G_TYPE_DOUBLE, (gdouble) object->confidence, NULL);
+      gst_structure_set (
+          detection, "confidence", G_TYPE_DOUBLE, (gdouble) object->confidence, NULL);
     if (object->slot > 0)
       gst_structure_set (detection, "batch_id", G_TYPE_INT, (gint) object->slot - 1, NULL);
     gst_video_region_of_interest_meta_add_param (meta, detection);
@@ -295,7 +296,8 @@ read_region (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta, Saying
 }
 
 gboolean
-yolo_region_of_meta (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta, YoloRegion *region)
+yolo_region_of_meta (
+    GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta, YoloRegion *region)
 {
   Saying saying;
 

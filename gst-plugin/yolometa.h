@@ -14,12 +14,14 @@
 G_BEGIN_DECLS
 
 typedef struct {
-  gfloat x, y, w, h;            /* pixels of the frame that the caps describe, see yolo_meta_origin() */
+  /* pixels of the frame that the caps describe, see yolo_meta_origin() */
+  gfloat x, y, w, h;
   gfloat confidence;            /* negative: unknown */
   gint label_id;                /* class number, -1 if unknown */
   GQuark label;                 /* 0: none */
   gint object_id;               /* of a track, -1: none */
-  guint slot;                   /* 1 + the frame's place in a batch (batch_id); 0: the buffer is one frame */
+  /* 1 + the frame's place in a batch (batch_id); 0: the buffer is one frame */
+  guint slot;
 } YoloObject;
 
 /**

@@ -5,14 +5,25 @@
 #include "image/sample.h"
 
 /* Offsets in bytes, by offsetof() on the public headers. */
-enum
-{
-  SURFACE_GPU_ID = 0, SURFACE_BATCH_SIZE = 4, SURFACE_NUM_FILLED = 8, SURFACE_MEM_TYPE = 16, SURFACE_LIST = 24,
+enum {
+  SURFACE_GPU_ID = 0,
+  SURFACE_BATCH_SIZE = 4,
+  SURFACE_NUM_FILLED = 8,
+  SURFACE_MEM_TYPE = 16,
+  SURFACE_LIST = 24,
   SURFACE_LEAST_SIZE = 64,
 
-  PARAMS_WIDTH = 0, PARAMS_HEIGHT = 4, PARAMS_PITCH = 8, PARAMS_FORMAT = 12, PARAMS_LAYOUT = 16,
-  PARAMS_DATA_SIZE = 32, PARAMS_DATA = 40, PARAMS_PLANES = 48,
-  PLANES_NUMBER = 0, PLANES_PITCH = 36, PLANES_OFFSET = 52,
+  PARAMS_WIDTH = 0,
+  PARAMS_HEIGHT = 4,
+  PARAMS_PITCH = 8,
+  PARAMS_FORMAT = 12,
+  PARAMS_LAYOUT = 16,
+  PARAMS_DATA_SIZE = 32,
+  PARAMS_DATA = 40,
+  PARAMS_PLANES = 48,
+  PLANES_NUMBER = 0,
+  PLANES_PITCH = 36,
+  PLANES_OFFSET = 52,
 };
 
 /* sizeof of the surface, and of an element of its list: up to DeepStream 7.1
@@ -21,7 +32,15 @@ static const struct {
   gsize surface, params;
 } versions[] = { { 64, 384 }, { 72, 416 } };
 
-enum { MEM_DEFAULT, MEM_CUDA_PINNED, MEM_CUDA_DEVICE, MEM_CUDA_UNIFIED, MEM_SURFACE_ARRAY, MEM_HANDLE, MEM_SYSTEM };
+enum {
+  MEM_DEFAULT,
+  MEM_CUDA_PINNED,
+  MEM_CUDA_DEVICE,
+  MEM_CUDA_UNIFIED,
+  MEM_SURFACE_ARRAY,
+  MEM_HANDLE,
+  MEM_SYSTEM
+};
 
 static const struct {
   guint format;                 /* NvBufSurfaceColorFormat */
@@ -90,15 +109,20 @@ read_planes (const guint8 *params, YoloFrame *frame, GError **error)
 
   for (i = 0; i < layout->n_components; i++) {
     const guint plane = (guint) layout->component[i].plane;
-    const guint64 offset = u32 (planes, PLANES_OFFSET + 4 * plane), pitch = u32 (planes, PLANES_PITCH + 4 * plane);
+    const guint64 offset = u32 (planes, PLANES_OFFSET + 4 * plane),
+                  pitch = u32 (planes, PLANES_PITCH + 4 * plane);
     const guint64 rows = (guint64) ((frame->height - 1) >> layout->component[i].y_shift) + 1;
-    const guint64 row = (guint64) ((frame->width - 1) >> layout->component[i].x_shift) * (guint) layout->component[i].step
+    const guint64 row = (guint64) ((frame->width - 1) >> layout->component[i].x_shift)
+            * (guint) layout->component[i].step
         + (guint) layout->component[i].offset + (layout->bits > 8 ? 2 : 1);
 
-    if (plane >= n_planes || pitch < row || pitch > G_MAXINT32 || offset + pitch * (rows - 1) + row > size)
-      return refuse (error, "plane %u of an NVMM surface does not fit: %" G_GUINT64_FORMAT " rows of %" G_GUINT64_FORMAT
-          " bytes, pitch %" G_GUINT64_FORMAT ", at %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " bytes, %u planes", plane,
-          rows, row, pitch, offset, size, n_planes);
+    if (plane >= n_planes || pitch < row || pitch > G_MAXINT32
+        || offset + pitch * (rows - 1) + row > size)
+      return refuse (error,
+          "plane %u of an NVMM surface does not fit: %" G_GUINT64_FORMAT
+          " rows of %" G_GUINT64_FORMAT " bytes, pitch %" G_GUINT64_FORMAT ", at %" G_GUINT64_FORMAT
+          " of %" G_GUINT64_FORMAT " bytes, %u planes",
+          plane, rows, row, pitch, offset, size, n_planes);
     frame->plane[plane] = (guint8 *) pointer (params, PARAMS_DATA) + offset;
     frame->stride[plane] = (ptrdiff_t) pitch;
   }
@@ -116,7 +140,8 @@ read_params (const guint8 *params, YoloFrame *frame, GError **error)
   if (width < 1 || height < 1 || width > 32768 || height > 32768)
     return refuse (error, "an NVMM surface of %ux%u pixels", width, height);
   if (u32 (params, PARAMS_LAYOUT) != 0)
-    return refuse (error, "an NVMM surface with block-linear layout; put an nvvideoconvert before, which makes it "
+    return refuse (error,
+        "an NVMM surface with block-linear layout; put an nvvideoconvert before, which makes it "
         "pitch-linear");
   if (data == NULL)
     return refuse (error, "an NVMM surface without memory");
@@ -156,7 +181,8 @@ stride_of (const guint8 *list, gsize size, guint batch_size)
 }
 
 gboolean
-yolo_nvmm_read (const void *data, gsize size, guint device, YoloFrame *frames, guint *n, GError **error)
+yolo_nvmm_read (
+    const void *data, gsize size, guint device, YoloFrame *frames, guint *n, GError **error)
 {
   const guint8 *surface = data, *list;
   guint batch_size, i;
@@ -171,8 +197,8 @@ yolo_nvmm_read (const void *data, gsize size, guint device, YoloFrame *frames, g
   if (*n == 0 && batch_size == 1)
     *n = 1;
   if (*n > batch_size || batch_size > 1024 || *n > YOLO_NVMM_MAX_FRAMES || (*n > 0 && list == NULL))
-    return refuse (error, "an NVMM surface with %u of %u frames; at most %u are supported", *n, batch_size,
-        YOLO_NVMM_MAX_FRAMES);
+    return refuse (error, "an NVMM surface with %u of %u frames; at most %u are supported", *n,
+        batch_size, YOLO_NVMM_MAX_FRAMES);
   switch (u32 (surface, SURFACE_MEM_TYPE)) {
     case MEM_DEFAULT:
     case MEM_CUDA_PINNED:
@@ -181,19 +207,28 @@ yolo_nvmm_read (const void *data, gsize size, guint device, YoloFrame *frames, g
       break;
     case MEM_SURFACE_ARRAY:
     case MEM_HANDLE:
-      return refuse (error, "an NVMM surface in memory of type %u, a Jetson's surface array, which is not supported; put "
-          "nvvideoconvert ! video/x-raw,format=NV12 before, into system memory", u32 (surface, SURFACE_MEM_TYPE));
+      return refuse (error,
+          "an NVMM surface in memory of type %u, a Jetson's surface array, which is not supported; "
+          "put "
+          "nvvideoconvert ! video/x-raw,format=NV12 before, into system memory",
+          u32 (surface, SURFACE_MEM_TYPE));
     default:
-      return refuse (error, "an NVMM surface in memory of type %u, which CUDA kernels cannot read; put "
-          "nvvideoconvert ! video/x-raw,format=NV12 before, into system memory", u32 (surface, SURFACE_MEM_TYPE));
+      return refuse (error,
+          "an NVMM surface in memory of type %u, which CUDA kernels cannot read; put "
+          "nvvideoconvert ! video/x-raw,format=NV12 before, into system memory",
+          u32 (surface, SURFACE_MEM_TYPE));
   }
   if (u32 (surface, SURFACE_GPU_ID) != device)
-    return refuse (error, "an NVMM surface on GPU %u, but the network runs on %u; set cuda-device-id=%u",
+    return refuse (error,
+        "an NVMM surface on GPU %u, but the network runs on %u; set cuda-device-id=%u",
         u32 (surface, SURFACE_GPU_ID), device, u32 (surface, SURFACE_GPU_ID));
   stride = stride_of (list, size, batch_size);
   if (stride == 0 && *n > 1)
-    return refuse (error, "a batch of %u NVMM frames whose layout is not known (%" G_GSIZE_FORMAT " bytes: neither of "
-        "DeepStream up to 7.1 nor of 8.0 to 9.1); batches of one frame work", *n, size);
+    return refuse (error,
+        "a batch of %u NVMM frames whose layout is not known (%" G_GSIZE_FORMAT
+        " bytes: neither of "
+        "DeepStream up to 7.1 nor of 8.0 to 9.1); batches of one frame work",
+        *n, size);
   for (i = 0; i < *n; i++)
     if (!read_params (list + i * stride, &frames[i], error)) {
       g_prefix_error (error, "frame %u: ", i);

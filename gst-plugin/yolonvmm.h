@@ -27,7 +27,8 @@ G_BEGIN_DECLS
  *
  * Returns: FALSE with @error (GST_STREAM_ERROR) that says what is wrong with it
  */
-gboolean yolo_nvmm_read (const void *data, gsize size, guint device, YoloFrame *frames, guint *n, GError **error);
+gboolean yolo_nvmm_read (
+    const void *data, gsize size, guint device, YoloFrame *frames, guint *n, GError **error);
 
 G_END_DECLS
 

@@ -70,7 +70,8 @@ fail_to_wait (YoloOutput *output, GError **error)
 {
   if (output->timeout == 0)
     return fail (output, ETIMEDOUT, error);
-  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_AGAIN, "Cannot write to \"%s\": its reader has taken "
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_AGAIN,
+      "Cannot write to \"%s\": its reader has taken "
       "nothing for %.3g seconds; set \"write-timeout\" to 0 to wait for it without end",
       output->name, (gdouble) output->timeout / GST_SECOND);
   return FALSE;

@@ -42,7 +42,8 @@ yolo_region_intersect (YoloRegion *a, const YoloRegion *b)
 }
 
 gboolean
-yolo_settings_parse_size (const gchar *string, const YoloModel *model, guint *width, guint *height, GError **error)
+yolo_settings_parse_size (
+    const gchar *string, const YoloModel *model, guint *width, guint *height, GError **error)
 {
   g_auto (GStrv) parts = NULL;
   guint64 w = model->width, h = model->height;
@@ -127,8 +128,8 @@ quote_class (GQuark label)
 }
 
 gboolean
-yolo_settings_parse_classes (const gchar *string, const YoloModel *model, const GQuark *labels, GBytes **classes,
-    GError **error)
+yolo_settings_parse_classes (const gchar *string, const YoloModel *model, const GQuark *labels,
+    GBytes **classes, GError **error)
 {
   const guint n = model->n_classes;
   g_autoptr (GString) name = g_string_new (NULL);
@@ -176,15 +177,18 @@ split_labels (gchar *text, gsize size, const gchar *file, GError **error)
   if (memchr (text, '\0', size) != NULL || g_str_has_prefix (text, "\xff\xfe")
       || g_str_has_prefix (text, "\xfe\xff")) {
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,
-        "label-file %s is no text in UTF-8 (perhaps it is UTF-16): save it as UTF-8, with one name a "
-        "line", file);
+        "label-file %s is no text in UTF-8 (perhaps it is UTF-16): save it as UTF-8, with one name "
+        "a "
+        "line",
+        file);
     return NULL;
   }
   return g_strsplit (yolo_text_skip_bom (g_strchomp (text)), "\n", -1);
 }
 
 GQuark *
-yolo_settings_load_labels (GstElement *element, const gchar *file, const YoloModel *model, GError **error)
+yolo_settings_load_labels (
+    GstElement *element, const gchar *file, const YoloModel *model, GError **error)
 {
   g_autofree gchar *text = NULL;
   g_auto (GStrv) lines = NULL;
@@ -208,8 +212,9 @@ yolo_settings_load_labels (GstElement *element, const gchar *file, const YoloMod
 
   text = yolo_file_read (file, MAX_LABEL_FILE_SIZE, &size, &local);
   if (text == NULL) {
-    g_set_error (error, GST_RESOURCE_ERROR, g_error_matches (local, G_FILE_ERROR, G_FILE_ERROR_NOENT) ?
-        GST_RESOURCE_ERROR_NOT_FOUND : GST_RESOURCE_ERROR_OPEN_READ,
+    g_set_error (error, GST_RESOURCE_ERROR,
+        g_error_matches (local, G_FILE_ERROR, G_FILE_ERROR_NOENT) ? GST_RESOURCE_ERROR_NOT_FOUND
+                                                                  : GST_RESOURCE_ERROR_OPEN_READ,
         "label-file %s: %s; it is a text file with one name a line", file, local->message);
     return NULL;
   }

@@ -20,8 +20,8 @@ gboolean yolo_region_intersect (YoloRegion *a, const YoloRegion *b);
 
 /* Of "N" or "WxH", or the model's own of NULL or ""; a size that the model does
  * not run at is an error. */
-gboolean yolo_settings_parse_size (const gchar *string, const YoloModel *model, guint *width, guint *height,
-    GError **error);
+gboolean yolo_settings_parse_size (
+    const gchar *string, const YoloModel *model, guint *width, guint *height, GError **error);
 
 /**
  * yolo_settings_parse_classes:
@@ -33,8 +33,8 @@ gboolean yolo_settings_parse_size (const gchar *string, const YoloModel *model, 
  * @classes: (out) (transfer full): [n_classes] 0 or 1; NULL for all, of NULL or ""
  * @error: names the part that is no class
  */
-gboolean yolo_settings_parse_classes (const gchar *string, const YoloModel *model, const GQuark *labels,
-    GBytes **classes, GError **error);
+gboolean yolo_settings_parse_classes (const gchar *string, const YoloModel *model,
+    const GQuark *labels, GBytes **classes, GError **error);
 
 /**
  * yolo_settings_load_labels:
@@ -44,7 +44,8 @@ gboolean yolo_settings_parse_classes (const gchar *string, const YoloModel *mode
  *
  * Returns: (transfer full): [n_classes]; what the file lacks is named by its number
  */
-GQuark *yolo_settings_load_labels (GstElement *element, const gchar *file, const YoloModel *model, GError **error);
+GQuark *yolo_settings_load_labels (
+    GstElement *element, const gchar *file, const YoloModel *model, GError **error);
 
 G_END_DECLS
 

@@ -149,7 +149,8 @@ static void
 turn_mask (YoloMask *mask, guint turn)
 {
   const gboolean transposed = turn & YOLO_TURN_TRANSPOSE;
-  YoloMask turned = { .width = transposed ? mask->height : mask->width, .height = transposed ? mask->width : mask->height };
+  YoloMask turned = { .width = transposed ? mask->height : mask->width,
+    .height = transposed ? mask->width : mask->height };
   gint x, y;
 
   turned.stride = MAX (turned.width, 1);

@@ -7,8 +7,10 @@
 GstCaps *
 yolo_unpack_caps (const gchar *media, const gchar *first)
 {
-  g_autofree gchar *string = g_strconcat (media, ", width = " GST_VIDEO_SIZE_RANGE ", height = " GST_VIDEO_SIZE_RANGE
-      ", framerate = " GST_VIDEO_FPS_RANGE, NULL);
+  g_autofree gchar *string = g_strconcat (media,
+      ", width = " GST_VIDEO_SIZE_RANGE ", height = " GST_VIDEO_SIZE_RANGE
+      ", framerate = " GST_VIDEO_FPS_RANGE,
+      NULL);
   g_auto (GStrv) names = g_strsplit (first, ", ", -1);
   GValue formats = G_VALUE_INIT, name = G_VALUE_INIT;
   const GstVideoFormat *raw;
@@ -70,16 +72,18 @@ yolo_unpack_planes_fit (const GstVideoFrame *video)
   GstVideoInfo usual;
   guint p;
 
-  if (!gst_video_info_set_format (&usual, GST_VIDEO_FRAME_FORMAT (video), GST_VIDEO_FRAME_WIDTH (video),
-          GST_VIDEO_FRAME_HEIGHT (video)))
+  if (!gst_video_info_set_format (&usual, GST_VIDEO_FRAME_FORMAT (video),
+          GST_VIDEO_FRAME_WIDTH (video), GST_VIDEO_FRAME_HEIGHT (video)))
     return FALSE;
   for (p = 0; p < n; p++) {
     /* without meta, all of the buffer is mapped at once */
     const GstMapInfo *map = &video->map[video->meta ? p : 0];
     const guint8 *data = GST_VIDEO_FRAME_PLANE_DATA (video, p);
-    const gsize end = p + 1 < n ? GST_VIDEO_INFO_PLANE_OFFSET (&usual, p + 1) : GST_VIDEO_INFO_SIZE (&usual);
+    const gsize end =
+        p + 1 < n ? GST_VIDEO_INFO_PLANE_OFFSET (&usual, p + 1) : GST_VIDEO_INFO_SIZE (&usual);
     const gint64 bytes = plane_bytes (usual.finfo, GST_VIDEO_FRAME_PLANE_STRIDE (video, p),
-        GST_VIDEO_INFO_PLANE_STRIDE (&usual, p), (gint64) (end - GST_VIDEO_INFO_PLANE_OFFSET (&usual, p)));
+        GST_VIDEO_INFO_PLANE_STRIDE (&usual, p),
+        (gint64) (end - GST_VIDEO_INFO_PLANE_OFFSET (&usual, p)));
 
     if (bytes == 0 || data < map->data || (data - map->data) + bytes > (gint64) map->size)
       return FALSE;
@@ -100,7 +104,8 @@ left_out (const GstVideoFrame *video, gint y)
   if (g_str_has_prefix (GST_VIDEO_FORMAT_INFO_NAME (format), "MT2110"))
     return width % 16;
   /* two rows may share the last row of chroma */
-  return width % 2 == 1 && GST_VIDEO_FORMAT_INFO_IS_COMPLEX (format) && y >= GST_VIDEO_FRAME_HEIGHT (video) - 2;
+  return width % 2 == 1 && GST_VIDEO_FORMAT_INFO_IS_COMPLEX (format)
+      && y >= GST_VIDEO_FRAME_HEIGHT (video) - 2;
 }
 
 /* Pixels that are left out are made the one before them. */
@@ -109,12 +114,14 @@ yolo_unpack_row (const GstVideoFrame *video, GstVideoPackFlags flags, gint y, gp
 {
   const GstVideoFormatInfo *format = video->info.finfo;
   const gint width = GST_VIDEO_FRAME_WIDTH (video);
-  const gsize pixel = GST_VIDEO_FORMAT_INFO_BITS (gst_video_format_get_info (format->unpack_format)) > 8 ? 8 : 4;
+  const gsize pixel =
+      GST_VIDEO_FORMAT_INFO_BITS (gst_video_format_get_info (format->unpack_format)) > 8 ? 8 : 4;
   const gint whole = width - left_out (video, y);
   guint8 *pixels = row;
 
   if (whole > 0)
-    format->unpack_func (format, flags, row, (gpointer *) video->data, video->info.stride, 0, y, whole);
+    format->unpack_func (
+        format, flags, row, (gpointer *) video->data, video->info.stride, 0, y, whole);
   else
     memset (pixels, 0x80, pixel);
   for (gint x = MAX (whole, 1); x < width; x++)
@@ -145,12 +152,15 @@ unpack_row (const void *source, int y, void *row)
   const GstVideoFrame *video = source;
   const GstVideoFormatInfo *format = video->info.finfo;
   const gsize n = 4 * (gsize) GST_VIDEO_FRAME_WIDTH (video);
-  const gboolean rgb = GST_VIDEO_FORMAT_INFO_IS_RGB (format), deep = GST_VIDEO_FORMAT_INFO_DEPTH (format, 0) > 10;
+  const gboolean rgb = GST_VIDEO_FORMAT_INFO_IS_RGB (format),
+                 deep = GST_VIDEO_FORMAT_INFO_DEPTH (format, 0) > 10;
   const gboolean full = video->info.colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255;
 
   /* Ten bits are read as they are. More are shifted up if a video level is one
    * shifted up too, and stretched to all of 16 bits if it is a full range. */
-  yolo_unpack_row (video, rgb || (deep && full) ? GST_VIDEO_PACK_FLAG_NONE : GST_VIDEO_PACK_FLAG_TRUNCATE_RANGE, y, row);
+  yolo_unpack_row (video,
+      rgb || (deep && full) ? GST_VIDEO_PACK_FLAG_NONE : GST_VIDEO_PACK_FLAG_TRUNCATE_RANGE, y,
+      row);
   if (format->unpack_format == GST_VIDEO_FORMAT_ARGB64)
     round_full_range (row, n, 8);
   else if (deep && full)
@@ -257,6 +267,6 @@ yolo_unpacked_put (YoloUnpacked *unpacked, GstVideoFrame *video)
   gint y;
 
   for (y = unpacked->y0; y < unpacked->y1; y++)
-    format->pack_func (format, GST_VIDEO_PACK_FLAG_NONE, row_at (unpacked, y), 0, video->data, video->info.stride,
-        video->info.chroma_site, y, GST_VIDEO_FRAME_WIDTH (video));
+    format->pack_func (format, GST_VIDEO_PACK_FLAG_NONE, row_at (unpacked, y), 0, video->data,
+        video->info.stride, video->info.chroma_site, y, GST_VIDEO_FRAME_WIDTH (video));
 }

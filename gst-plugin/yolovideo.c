@@ -90,7 +90,8 @@ yolo_video_planes_fit (const GstVideoFrame *video)
 }
 
 gboolean
-yolo_video_describe (const GstVideoFrame *video, const GstVideoColorimetry *color, YoloFrame *described)
+yolo_video_describe (
+    const GstVideoFrame *video, const GstVideoColorimetry *color, YoloFrame *described)
 {
   guint i;
 
@@ -109,7 +110,8 @@ yolo_video_describe (const GstVideoFrame *video, const GstVideoColorimetry *colo
   }
   for (i = 0; i < GST_VIDEO_FRAME_N_PLANES (video); i++) {
     /* the planes of YV12 come in another order */
-    const guint plane = GST_VIDEO_FRAME_N_PLANES (video) == 3 ? GST_VIDEO_FRAME_COMP_PLANE (video, i) : i;
+    const guint plane =
+        GST_VIDEO_FRAME_N_PLANES (video) == 3 ? GST_VIDEO_FRAME_COMP_PLANE (video, i) : i;
 
     described->plane[i] = GST_VIDEO_FRAME_PLANE_DATA (video, plane);
     described->stride[i] = GST_VIDEO_FRAME_PLANE_STRIDE (video, plane);

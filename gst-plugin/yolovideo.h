@@ -14,8 +14,9 @@ G_BEGIN_DECLS
 gboolean yolo_video_planes_fit (const GstVideoFrame *video);
 
 /* The formats that are read where they lie, on the host and on a device, as in caps. */
-#define YOLO_VIDEO_FORMATS "NV12, NV21, I420, YUY2, P010_10LE, RGB, BGR, RGBA, BGRA, RGBx, BGRx, GRAY8, " \
-    "I420_10LE, YV12, UYVY, Y42B, Y444, AYUV, ARGB, xRGB"
+#define YOLO_VIDEO_FORMATS \
+    "NV12, NV21, I420, YUY2, P010_10LE, RGB, BGR, RGBA, BGRA, RGBx, BGRx, GRAY8, I420_10LE, " \
+    "YV12, UYVY, Y42B, Y444, AYUV, ARGB, xRGB"
 
 /**
  * yolo_video_describe:
@@ -25,7 +26,8 @@ gboolean yolo_video_planes_fit (const GstVideoFrame *video);
  *
  * Returns: FALSE if its planes do not fit
  */
-gboolean yolo_video_describe (const GstVideoFrame *video, const GstVideoColorimetry *color, YoloFrame *described);
+gboolean yolo_video_describe (
+    const GstVideoFrame *video, const GstVideoColorimetry *color, YoloFrame *described);
 
 G_END_DECLS
 

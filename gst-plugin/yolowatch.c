@@ -45,7 +45,8 @@ suspects (GstElement *element)
     if (upstream == NULL || GST_IS_YOLO_INFER (upstream))
       break;
     if (makes_buffers (upstream))
-      g_string_append_printf (names, "%s%s", names->len > 0 ? ", " : "", GST_ELEMENT_NAME (upstream));
+      g_string_append_printf (
+          names, "%s%s", names->len > 0 ? ", " : "", GST_ELEMENT_NAME (upstream));
     pad = gst_element_get_static_pad (upstream, "sink");
   }
   return g_strdup (names->len > 0 ? names->str : "unknown");
@@ -58,9 +59,11 @@ warn (YoloWatch *watch, GstElement *element)
 
   watch->warned = TRUE;
   GST_ELEMENT_WARNING (element, STREAM, FORMAT,
-      ("Objects that were found do not arrive at \"%s\": an element before it drops what is attached "
-          "to frames (%s). Put \"%s\" before that one.", GST_ELEMENT_NAME (element), names,
-          GST_ELEMENT_NAME (element)), (NULL));
+      ("Objects that were found do not arrive at \"%s\": an element before it drops what is "
+       "attached "
+       "to frames (%s). Put \"%s\" before that one.",
+          GST_ELEMENT_NAME (element), names, GST_ELEMENT_NAME (element)),
+      (NULL));
 }
 
 void

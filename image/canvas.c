@@ -138,7 +138,8 @@ fill_field (const YoloCanvas *canvas, const YoloComponent *c, guint field, YoloR
 
     if (row)
       fill_row (c, row, canvas->width, &outer, &inner, y1 - y0,
-          yolo_draw_overlap (y0, y1, outer.y0, outer.y1), yolo_draw_overlap (y0, y1, inner.y0, inner.y1), value);
+          yolo_draw_overlap (y0, y1, outer.y0, outer.y1),
+          yolo_draw_overlap (y0, y1, inner.y0, inner.y1), value);
   }
 }
 
@@ -282,7 +283,8 @@ yolo_canvas_blend (YoloCanvas *canvas, const YoloMask *mask, gint x, gint y,
   if (is_empty (rect))
     return;
   if (canvas->drawing) {
-    keep_mask (keep_stroke (canvas->drawing, rect, (YoloRect) { 0 }, color), canvas->drawing, mask, x, y);
+    keep_mask (
+        keep_stroke (canvas->drawing, rect, (YoloRect){ 0 }, color), canvas->drawing, mask, x, y);
     return;
   }
   for (i = 0; i < canvas->n_components; i++)

@@ -52,9 +52,11 @@ void
 yolo_letterbox_frame (YoloLetterbox *box, const YoloFrame *frame, int net_width, int net_height)
 {
   bool cropped = frame->crop.width > 0, transposed = frame->turn & YOLO_TURN_TRANSPOSE;
-  int width = cropped ? frame->crop.width : frame->width, height = cropped ? frame->crop.height : frame->height;
+  int width = cropped ? frame->crop.width : frame->width,
+      height = cropped ? frame->crop.height : frame->height;
 
-  yolo_letterbox_init (box, transposed ? height : width, transposed ? width : height, net_width, net_height);
+  yolo_letterbox_init (
+      box, transposed ? height : width, transposed ? width : height, net_width, net_height);
   box->turn = frame->turn;
   box->x = cropped ? frame->crop.x : 0;
   box->y = cropped ? frame->crop.y : 0;

@@ -22,7 +22,8 @@ void yolo_letterbox_init (YoloLetterbox *box, int src_width, int src_height,
     int net_width, int net_height);
 
 /* The same of a frame's crop, or of all of it where it has none, turned upright. */
-void yolo_letterbox_frame (YoloLetterbox *box, const YoloFrame *frame, int net_width, int net_height);
+void yolo_letterbox_frame (
+    YoloLetterbox *box, const YoloFrame *frame, int net_width, int net_height);
 
 /* The smallest rectangle of multiples of `stride` that holds an upright frame whose
  * longer side is scaled to `size`: 384x640 for 1920x1080 at 640 and 32.

@@ -22,7 +22,8 @@ _Static_assert (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are read as by
 typedef struct {
   YoloPixelFormat format;
   unsigned turn;                /* YOLO_TURN_* */
-  int start;                    /* of the visible part: the column where rows begin; of a transposed frame, the row */
+  /* of the visible part: the column where rows begin; of a transposed frame, the row */
+  int start;
   int src_width, src_height, width, height;     /* upright */
 } Geometry;
 
@@ -36,7 +37,7 @@ struct _YoloPreprocess {
   int n_taps;                   /* columns that are fetched */
   int32_t *first, *others;      /* [n_taps] bytes into the row: of component 0, of 1 and 2;
                                    of a transposed frame, `first` are rows of it */
-  int32_t *pick;                /* [width] if dense: the left tap of a column, its right one follows it;
+  int32_t *pick; /* [width] if dense: the left tap of a column, its right one follows it;
                                    else tap i and tap width + i belong to column i */
   int16_t *weight[2];           /* [4 * width] in 2048ths, the same for the four bytes of a word */
   void *tables;
@@ -191,7 +192,8 @@ make_tables (YoloPreprocess *pre, const Geometry *g)
     if (mirrored && !pre->reversed)
       column = g->src_width - 1 - column;
     column += g->start;
-    pre->first[i] = transposed ? column : (column >> layout->component[0].x_shift) * layout->component[0].step;
+    pre->first[i] =
+        transposed ? column : (column >> layout->component[0].x_shift) * layout->component[0].step;
     pre->others[i] = (column >> layout->component[1].x_shift) * layout->component[1].step;
   }
   pre->geometry = *g;
@@ -282,7 +284,8 @@ copy_word_pairs (int n, const uint8_t *c0, const uint8_t *c1, const uint8_t *c2,
     int chroma_step, int shift, uint32_t *restrict out)
 {
   for (int i = 0; i < n / 2; i++) {
-    uint32_t chroma = ten_bits (c1 + chroma_step * i, shift) << 10 | ten_bits (c2 + chroma_step * i, shift) << 20;
+    uint32_t chroma =
+        ten_bits (c1 + chroma_step * i, shift) << 10 | ten_bits (c2 + chroma_step * i, shift) << 20;
     out[2 * i] = ten_bits (c0 + 4 * i, shift) | chroma;
     out[2 * i + 1] = ten_bits (c0 + 4 * i + 2, shift) | chroma;
   }
@@ -385,17 +388,18 @@ gather (const Run *run, const uint8_t *const c[3], int from, int to, uint32_t *t
 
 /* The same down a column of a transposed frame: the samples of the needed rows. */
 static void
-gather_bytes_down (int n, const uint8_t *const c[3], const ptrdiff_t stride[3], const int y_shift[3],
-    const int32_t *restrict rows, uint32_t *restrict out)
+gather_bytes_down (int n, const uint8_t *const c[3], const ptrdiff_t stride[3],
+    const int y_shift[3], const int32_t *restrict rows, uint32_t *restrict out)
 {
   for (int i = 0; i < n; i++)
-    out[i] = c[0][(rows[i] >> y_shift[0]) * stride[0]] | (uint32_t) c[1][(rows[i] >> y_shift[1]) * stride[1]] << 8
+    out[i] = c[0][(rows[i] >> y_shift[0]) * stride[0]]
+        | (uint32_t) c[1][(rows[i] >> y_shift[1]) * stride[1]] << 8
         | (uint32_t) c[2][(rows[i] >> y_shift[2]) * stride[2]] << 16;
 }
 
 static void
-gather_words_down (int n, int shift, const uint8_t *const c[3], const ptrdiff_t stride[3], const int y_shift[3],
-    const int32_t *restrict rows, uint32_t *restrict out)
+gather_words_down (int n, int shift, const uint8_t *const c[3], const ptrdiff_t stride[3],
+    const int y_shift[3], const int32_t *restrict rows, uint32_t *restrict out)
 {
   for (int i = 0; i < n; i++)
     out[i] = ten_bits (c[0] + (rows[i] >> y_shift[0]) * stride[0], shift)
@@ -522,7 +526,8 @@ scale_row (const Run *run, int row, Scratch *s, int slot)
     convert (run, n, left);
     convert (run, n, right);
   }
-  weigh (4 * n, (const uint8_t *) left, (const uint8_t *) right, pre->weight[0], pre->weight[1], s->sums[slot]);
+  weigh (4 * n, (const uint8_t *) left, (const uint8_t *) right, pre->weight[0], pre->weight[1],
+      s->sums[slot]);
   s->row[slot] = row;
 }
 
@@ -530,7 +535,8 @@ scale_row (const Run *run, int row, Scratch *s, int slot)
 
 /* Two bytes of a word at a time: no sum of four passes into the next. */
 YOLO_SIMD static void
-mean_of_four (int n, const uint32_t *restrict top, const uint32_t *restrict bottom, uint32_t *restrict out)
+mean_of_four (
+    int n, const uint32_t *restrict top, const uint32_t *restrict bottom, uint32_t *restrict out)
 {
   const uint32_t mask = 0x00ff00ff, half = 0x00020002;
 
@@ -591,7 +597,8 @@ make_row (const Run *run, int y, Scratch *s, uint32_t *out)
     return;
   }
   need_rows (run, t.index, s, slot);
-  blend (4 * g->width, s->sums[slot[0]], s->sums[slot[1]], t.weight[0], t.weight[1], (uint8_t *) out);
+  blend (
+      4 * g->width, s->sums[slot[0]], s->sums[slot[1]], t.weight[0], t.weight[1], (uint8_t *) out);
 }
 
 /* -- into the tensor -- */
@@ -674,7 +681,8 @@ make_block (void *data, unsigned index, unsigned thread)
 {
   const Run *run = data;
   const YoloLetterbox *box = run->box;
-  int first = (int) index * BLOCK, end = first + BLOCK < box->net_height ? first + BLOCK : box->net_height;
+  int first = (int) index * BLOCK,
+      end = first + BLOCK < box->net_height ? first + BLOCK : box->net_height;
   Scratch s;
 
   place_scratch (run, (uint8_t *) run->pre->scratch + thread * run->scratch, &s);
@@ -700,7 +708,8 @@ static void
 unpack_block (void *data, unsigned index, unsigned thread)
 {
   const Unpacking *u = data;
-  int first = (int) index * BLOCK, end = first + BLOCK < u->frame->height ? first + BLOCK : u->frame->height;
+  int first = (int) index * BLOCK,
+      end = first + BLOCK < u->frame->height ? first + BLOCK : u->frame->height;
 
   for (int y = first; y < end; y++)
     u->frame->unpack (u->frame->source, y, u->pixels + (size_t) y * u->row);
@@ -747,14 +756,26 @@ yolo_preprocess_run (YoloPreprocess *pre, const YoloFrame *frame,
   }
 
   Run run = {
-    .pre = pre, .frame = frame, .layout = &yolo_layouts[frame->format], .box = box,
-    .x = box->x, .y = box->y,
-    .transposed = transposed, .flipped = box->turn & (transposed ? YOLO_TURN_MIRROR_X : YOLO_TURN_MIRROR_Y),
-    .dst = dst, .type = type, .channels = channels,
+    .pre = pre,
+    .frame = frame,
+    .layout = &yolo_layouts[frame->format],
+    .box = box,
+    .x = box->x,
+    .y = box->y,
+    .transposed = transposed,
+    .flipped = box->turn & (transposed ? YOLO_TURN_MIRROR_X : YOLO_TURN_MIRROR_Y),
+    .dst = dst,
+    .type = type,
+    .channels = channels,
   };
   Geometry g = {
-    .format = frame->format, .turn = box->turn, .start = transposed ? run.y : run.x,
-    .src_width = box->src_width, .src_height = box->src_height, .width = box->width, .height = box->height,
+    .format = frame->format,
+    .turn = box->turn,
+    .start = transposed ? run.y : run.x,
+    .src_width = box->src_width,
+    .src_height = box->src_height,
+    .width = box->width,
+    .height = box->height,
   };
   if (memcmp (&g, &pre->geometry, sizeof g) != 0 && !make_tables (pre, &g))
     return false;
@@ -762,7 +783,8 @@ yolo_preprocess_run (YoloPreprocess *pre, const YoloFrame *frame,
 
   Scratch unused;
   run.scratch = place_scratch (&run, NULL, &unused);
-  if (!grow (&pre->scratch, &pre->scratch_size, run.scratch * (pre->pool ? yolo_pool_threads (pre->pool) : 1)))
+  if (!grow (&pre->scratch, &pre->scratch_size,
+          run.scratch * (pre->pool ? yolo_pool_threads (pre->pool) : 1)))
     return false;
 
   share_out (pre, (unsigned) (box->net_height + BLOCK - 1) / BLOCK, make_block, &run);

@@ -50,7 +50,8 @@ rgb_at (const Source *src, int x, int y)
     v[1] = v[2] = 128;
   for (int i = 0; i < 3; i++) {
     rgb.c[i] = (uint8_t) (src->layout->yuv
-        ? yolo_colour_level (src->colour.factor[i], src->colour.offset[i], v[0], v[1], v[2]) : v[i]);
+            ? yolo_colour_level (src->colour.factor[i], src->colour.offset[i], v[0], v[1], v[2])
+            : v[i]);
   }
   return rgb;
 }

@@ -42,7 +42,8 @@ void yolo_colour_init (YoloColour *colour, YoloMatrix matrix, bool full_range, i
 /* How OpenCV's resize() with INTER_LINEAR scales one axis of 8-bit pixels. */
 typedef enum {
   YOLO_SCALE_NONE,              /* sizes are equal */
-  YOLO_SCALE_HALF,              /* both axes to exactly the half: the mean of four, a half rounded up */
+  /* both axes to exactly the half: the mean of four, a half rounded up */
+  YOLO_SCALE_HALF,
   YOLO_SCALE_LINEAR,
 } YoloScale;
 

@@ -95,8 +95,10 @@ yolo_stroke_opacity (const YoloCanvas *canvas, const YoloComponent *c, const Yol
     return 0;
   if (stroke->mask < 0) {
     const YoloRect inner = yolo_draw_to_field (stroke->inner, field, canvas->n_fields);
-    const int filled = yolo_draw_overlap (y0, y1, outer.y0, outer.y1) * yolo_draw_overlap (x0, x1, outer.x0, outer.x1)
-        - yolo_draw_overlap (y0, y1, inner.y0, inner.y1) * yolo_draw_overlap (x0, x1, inner.x0, inner.x1);
+    const int filled = yolo_draw_overlap (y0, y1, outer.y0, outer.y1)
+            * yolo_draw_overlap (x0, x1, outer.x0, outer.x1)
+        - yolo_draw_overlap (y0, y1, inner.y0, inner.y1)
+            * yolo_draw_overlap (x0, x1, inner.x0, inner.x1);
 
     return (unsigned) (YOLO_OPAQUE * filled / ((y1 - y0) * (x1 - x0)));
   }
@@ -104,7 +106,8 @@ yolo_stroke_opacity (const YoloCanvas *canvas, const YoloComponent *c, const Yol
   unsigned sum = 0;
   for (int py = y0 > outer.y0 ? y0 : outer.y0; py < (y1 < outer.y1 ? y1 : outer.y1); py++) {
     const uint8_t *alpha = masks + stroke->mask
-        + (ptrdiff_t) (py * n_fields + (int) field - stroke->mask_y) * stroke->mask_stride - stroke->mask_x;
+        + (ptrdiff_t) (py * n_fields + (int) field - stroke->mask_y) * stroke->mask_stride
+        - stroke->mask_x;
 
     for (int px = x0 > outer.x0 ? x0 : outer.x0; px < (x1 < outer.x1 ? x1 : outer.x1); px++)
       sum += alpha[px];

@@ -76,7 +76,8 @@ place (YoloBuffer **order, guint n)
     for (guint k = 0; k < i; k++) {
       if (!alive_together (buffer, placed[k]))
         continue;
-      if (placed[k]->offset > end && placed[k]->offset - end >= need && placed[k]->offset - end < best_gap) {
+      if (placed[k]->offset > end && placed[k]->offset - end >= need
+          && placed[k]->offset - end < best_gap) {
         best = end;
         best_gap = placed[k]->offset - end;
       }
@@ -101,7 +102,8 @@ arena_assign (YoloBuffer *buffers, guint n, guint input, gsize *size)
     if (i == input)
       continue;
     order[count++] = &buffers[i];
-    if (buffers[i].size > G_MAXSIZE / 2 || !g_size_checked_add (&sum, sum, aligned (buffers[i].size)))
+    if (buffers[i].size > G_MAXSIZE / 2
+        || !g_size_checked_add (&sum, sum, aligned (buffers[i].size)))
       return FALSE;
   }
   for (guint k = 0; k < G_N_ELEMENTS (orders); k++) {

@@ -83,18 +83,23 @@ to_text (const YoloCalibration *calibration, const YoloModel *model)
 {
   GString *text = g_string_new (VERSION "\n");
 
-  g_string_append_printf (text, "model %s\nmethod %s\nframes %u\ndetections %u\ninput %ux%u\nmax-loss",
-      calibration->sha256, methods[calibration->method], calibration->frames, calibration->detections,
+  g_string_append_printf (text,
+      "model %s\nmethod %s\nframes %u\ndetections %u\ninput %ux%u\nmax-loss", calibration->sha256,
+      methods[calibration->method], calibration->frames, calibration->detections,
       calibration->width, calibration->height);
   append_number (text, calibration->max_loss);
   g_string_append (text, "\nloss");
   append_number (text, calibration->loss);
   if (calibration->interrupted)
-    g_string_append (text, "\n# The calibration was interrupted: not all was measured, and the loss may be more.");
-  g_string_append_printf (text, "\nlayers %u\n"
+    g_string_append (text,
+        "\n# The calibration was interrupted: not all was measured, and the loss may be more.");
+  g_string_append_printf (text,
+      "\nlayers %u\n"
       "# range NUMBER LOWEST HIGHEST NAME: what the layer puts out\n"
-      "# conv NUMBER int8|float ERROR SAVED NAME: what it runs in; the error that it alone makes in int8, as a share\n"
-      "#   of the head's signal, and the work that int8 saves, in M multiply-adds of fp32. The precision can be edited.\n",
+      "# conv NUMBER int8|float ERROR SAVED NAME: what it runs in; the error that it alone makes "
+      "in int8, as a share\n"
+      "#   of the head's signal, and the work that int8 saves, in M multiply-adds of fp32. The "
+      "precision can be edited.\n",
       calibration->n_layers);
   for (guint i = 0; i < calibration->n_layers; i++) {
     const YoloLayerCalibration *layer = &calibration->layers[i];
@@ -124,16 +129,17 @@ yolo_calibration_check_path (const char *path, GError **error)
   struct stat info;
 
   if (stat (path, &info) == 0 && !S_ISREG (info.st_mode))
-    return yolo_network_fail (error, YOLO_NETWORK_ERROR_FILE, "cannot write the calibration table: %s is no regular file",
-        path);
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_FILE,
+        "cannot write the calibration table: %s is no regular file", path);
   if (access (folder, W_OK | X_OK) != 0)
-    return yolo_network_fail (error, YOLO_NETWORK_ERROR_FILE, "cannot write the calibration table %s: %s", path,
-        g_strerror (errno));
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_FILE,
+        "cannot write the calibration table %s: %s", path, g_strerror (errno));
   return TRUE;
 }
 
 gboolean
-yolo_calibration_save (const YoloCalibration *calibration, const YoloModel *model, const char *path, GError **error)
+yolo_calibration_save (
+    const YoloCalibration *calibration, const YoloModel *model, const char *path, GError **error)
 {
   g_autofree char *text = to_text (calibration, model);
   g_autoptr (GError) reason = NULL;
@@ -141,7 +147,8 @@ yolo_calibration_save (const YoloCalibration *calibration, const YoloModel *mode
   if (!yolo_calibration_check_path (path, error))
     return FALSE;
   if (!g_file_set_contents (path, text, -1, &reason))
-    return yolo_network_fail (error, YOLO_NETWORK_ERROR_FILE, "cannot write the calibration table: %s", reason->message);
+    return yolo_network_fail (
+        error, YOLO_NETWORK_ERROR_FILE, "cannot write the calibration table: %s", reason->message);
   return TRUE;
 }
 
@@ -153,7 +160,8 @@ typedef struct {
   gboolean model_seen, layers, ended;   /* such lines were seen */
 } Parser;
 
-static gboolean bad_line (const Parser *parser, GError **error, const char *format, ...) G_GNUC_PRINTF (3, 4);
+static gboolean bad_line (const Parser *parser, GError **error, const char *format, ...)
+    G_GNUC_PRINTF (3, 4);
 
 static gboolean
 bad_line (const Parser *parser, GError **error, const char *format, ...)
@@ -164,7 +172,8 @@ bad_line (const Parser *parser, GError **error, const char *format, ...)
   va_start (args, format);
   what = g_strdup_vprintf (format, args);
   va_end (args);
-  return yolo_network_fail (error, FORMAT, "%s:%u: %s; calibrate again", parser->name, parser->number, what);
+  return yolo_network_fail (
+      error, FORMAT, "%s:%u: %s; calibrate again", parser->name, parser->number, what);
 }
 
 static gboolean
@@ -197,7 +206,8 @@ read_count (const Parser *parser, const char *text, guint max, guint *number, GE
 }
 
 static gboolean
-read_layer (Parser *parser, char **words, YoloLayerCalibration **layer, YoloLayerInfo *info, GError **error)
+read_layer (
+    Parser *parser, char **words, YoloLayerCalibration **layer, YoloLayerInfo *info, GError **error)
 {
   guint index = 0;
 
@@ -234,15 +244,18 @@ read_range (Parser *parser, char **words, GError **error)
   YoloLayerCalibration *layer = NULL;
   YoloLayerInfo info;
 
-  if (!read_layer (parser, words, &layer, &info, error) || !read_number (parser, words[2], &layer->low, error)
+  if (!read_layer (parser, words, &layer, &info, error)
+      || !read_number (parser, words[2], &layer->low, error)
       || !read_number (parser, words[3], &layer->high, error))
     return FALSE;
   /* the width of the range is divided by 255 and divides: neither may vanish or overflow */
-  if (layer->low > 0 || layer->high < 0 || !(layer->high - layer->low > 1e-30f) || !isfinite (layer->high - layer->low))
+  if (layer->low > 0 || layer->high < 0 || !(layer->high - layer->low > 1e-30f)
+      || !isfinite (layer->high - layer->low))
     return bad_line (parser, error, "%s to %s is no range around 0", words[2], words[3]);
   warn_of_range (parser, layer, words);
   if (!info.ranged || layer->known)
-    return bad_line (parser, error, layer->known ? "a second range of layer %s" : "layer %s has no range", words[1]);
+    return bad_line (parser, error,
+        layer->known ? "a second range of layer %s" : "layer %s has no range", words[1]);
   layer->known = TRUE;
   return TRUE;
 }
@@ -253,7 +266,8 @@ read_conv (Parser *parser, char **words, GError **error)
   YoloLayerCalibration *layer = NULL;
   YoloLayerInfo info;
 
-  if (!read_layer (parser, words, &layer, &info, error) || !read_number (parser, words[3], &layer->error, error)
+  if (!read_layer (parser, words, &layer, &info, error)
+      || !read_number (parser, words[3], &layer->error, error)
       || !read_number (parser, words[4], &layer->saved, error))
     return FALSE;
   if (info.conv == NULL)
@@ -267,9 +281,10 @@ static gboolean
 read_model (Parser *parser, char **words, GError **error)
 {
   if (strcmp (words[1], parser->model->sha256) != 0)
-    return yolo_network_fail (error, FORMAT, "%s is the calibration of another model: %s (SHA-256), not %s, which is %s; "
-        "calibrate this one, or choose its table with calibration-file", parser->name, words[1],
-        parser->model->sha256, parser->model->path);
+    return yolo_network_fail (error, FORMAT,
+        "%s is the calibration of another model: %s (SHA-256), not %s, which is %s; "
+        "calibrate this one, or choose its table with calibration-file",
+        parser->name, words[1], parser->model->sha256, parser->model->path);
   parser->model_seen = TRUE;
   return TRUE;
 }
@@ -330,7 +345,8 @@ read_layers (Parser *parser, char **words, GError **error)
   if (!read_count (parser, words[1], G_MAXINT32, &n, error))
     return FALSE;
   if (n != parser->calibration->n_layers)
-    return bad_line (parser, error, "%u layers, but the model has %u", n, parser->calibration->n_layers);
+    return bad_line (
+        parser, error, "%u layers, but the model has %u", n, parser->calibration->n_layers);
   parser->layers = TRUE;
   return TRUE;
 }
@@ -377,7 +393,8 @@ read_line (Parser *parser, const char *line, GError **error)
 }
 
 YoloCalibration *
-yolo_calibration_parse (const char *text, gsize size, const char *name, const YoloModel *model, GError **error)
+yolo_calibration_parse (
+    const char *text, gsize size, const char *name, const YoloModel *model, GError **error)
 {
   g_autofree char *copy = g_strndup (text, size);
   g_autoptr (YoloCalibration) calibration = yolo_calibration_new (model);
@@ -386,8 +403,8 @@ yolo_calibration_parse (const char *text, gsize size, const char *name, const Yo
 
   all = g_strsplit (copy, "\n", -1);
   if (all[0] == NULL || strcmp (g_strchomp (all[0]), VERSION) != 0) {
-    yolo_network_set_error (error, FORMAT, "%s is no calibration table of this version: it does not begin with '%s'",
-        name, VERSION);
+    yolo_network_set_error (error, FORMAT,
+        "%s is no calibration table of this version: it does not begin with '%s'", name, VERSION);
     return NULL;
   }
   for (guint i = 1; all[i] != NULL; i++) {
@@ -396,11 +413,13 @@ yolo_calibration_parse (const char *text, gsize size, const char *name, const Yo
       return NULL;
   }
   if (strlen (copy) != size || !parser.ended) {
-    yolo_network_set_error (error, FORMAT, "%s: the calibration table ends too early; calibrate again", name);
+    yolo_network_set_error (
+        error, FORMAT, "%s: the calibration table ends too early; calibrate again", name);
     return NULL;
   }
   if (!parser.layers || !parser.model_seen) {
-    yolo_network_set_error (error, FORMAT, "%s: the calibration table does not say its %s; calibrate again", name,
+    yolo_network_set_error (error, FORMAT,
+        "%s: the calibration table does not say its %s; calibrate again", name,
         parser.layers ? "model" : "number of layers");
     return NULL;
   }
@@ -416,7 +435,8 @@ yolo_calibration_load (const char *path, const YoloModel *model, GError **error)
 
   text = yolo_file_read (path, MAX_SIZE, &size, &reason);
   if (text == NULL) {
-    yolo_network_set_error (error, YOLO_NETWORK_ERROR_FILE, "the calibration table %s: %s", path, reason->message);
+    yolo_network_set_error (
+        error, YOLO_NETWORK_ERROR_FILE, "the calibration table %s: %s", path, reason->message);
     return NULL;
   }
   return yolo_calibration_parse (text, size, path, model, error);

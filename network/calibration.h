@@ -56,8 +56,8 @@ gboolean yolo_calibration_check_path (const char *path, GError **error);
  *
  * Writes the table, whole or not at all. Errors are YOLO_NETWORK_ERROR_FILE.
  */
-gboolean yolo_calibration_save (const YoloCalibration *calibration, const YoloModel *model, const char *path,
-    GError **error);
+gboolean yolo_calibration_save (
+    const YoloCalibration *calibration, const YoloModel *model, const char *path, GError **error);
 
 /**
  * yolo_calibration_load:
@@ -71,8 +71,8 @@ gboolean yolo_calibration_save (const YoloCalibration *calibration, const YoloMo
 YoloCalibration *yolo_calibration_load (const char *path, const YoloModel *model, GError **error);
 
 /* The same from text of @size bytes; @name is for messages. */
-YoloCalibration *yolo_calibration_parse (const char *text, gsize size, const char *name, const YoloModel *model,
-    GError **error);
+YoloCalibration *yolo_calibration_parse (
+    const char *text, gsize size, const char *name, const YoloModel *model, GError **error);
 
 /* "yolov8n.int8" for "yolov8n.onnx". (transfer full) */
 char *yolo_calibration_path (const char *model_path);

@@ -46,7 +46,8 @@ yolo_histogram_add (YoloHistogram *h, const float *values, gsize n)
 {
   YoloHistogramSide *sides[2] = { &h->above, &h->below };
   float farthest[2] = { h->above.farthest, h->below.farthest };
-  float per_width[2] = { h->above.width > 0 ? 1 / h->above.width : 0, h->below.width > 0 ? 1 / h->below.width : 0 };
+  float per_width[2] = { h->above.width > 0 ? 1 / h->above.width : 0,
+    h->below.width > 0 ? 1 / h->below.width : 0 };
   gsize bad = 0;
 
   for (gsize i = 0; i < n; i++) {
@@ -104,7 +105,8 @@ side_error (const Sums *sums, double step, guint steps)
   guint begin = 0;
 
   for (guint q = 0; q <= steps && begin < sums->n_bins; q++) {
-    double at = q * step, edge = (at + step / 2) * per_width + .5;    /* bins whose middle is below it */
+    /* bins whose middle is below it */
+    double at = q * step, edge = (at + step / 2) * per_width + .5;
     guint end = q < steps && edge < sums->n_bins ? MAX ((guint) edge, begin) : sums->n_bins;
 
     error += sums->xx[end] - sums->xx[begin] - 2 * at * (sums->x[end] - sums->x[begin])
@@ -129,9 +131,11 @@ least_error (const YoloHistogram *h, float *low, float *high)
 
   for (guint b = 0; b < CANDIDATES_BELOW; b++) {
     for (guint a = 0; a < CANDIDATES; a++) {
-      float lowest = -candidate (&h->below, b, CANDIDATES_BELOW), highest = candidate (&h->above, a, CANDIDATES);
+      float lowest = -candidate (&h->below, b, CANDIDATES_BELOW),
+            highest = candidate (&h->above, a, CANDIDATES);
       float step = (highest - lowest) / 255, zero = rintf (-lowest / step);
-      double error = side_error (below, step, (guint) zero) + side_error (above, step, (guint) (255 - zero));
+      double error =
+          side_error (below, step, (guint) zero) + side_error (above, step, (guint) (255 - zero));
 
       if (error < best) {
         best = error;

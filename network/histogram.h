@@ -37,7 +37,8 @@ void yolo_histogram_add (YoloHistogram *histogram, const float *values, gsize n)
  *
  * Returns: FALSE if there is none: nothing but zeros, or no numbers
  */
-gboolean yolo_histogram_range (const YoloHistogram *histogram, YoloCalibrationMethod method, float *low, float *high);
+gboolean yolo_histogram_range (
+    const YoloHistogram *histogram, YoloCalibrationMethod method, float *low, float *high);
 
 G_END_DECLS
 

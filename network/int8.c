@@ -88,7 +88,8 @@ passes_on (const Layer *layer)
 static void
 find_natural (Builder *builder)
 {
-  g_autoptr (GHashTable) grids = g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
+  g_autoptr (GHashTable) grids =
+      g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
 
   for (guint i = 0; i < builder->model->layers->len; i++) {
     const Layer *layer = old_layer (builder, i);
@@ -138,7 +139,9 @@ canonical (const Builder *builder, guint layer, guint mode)
 
   if (mode == natural || (mode == FLOAT && natural == PLAIN))
     return PLAIN;
-  if (layer == 0 && (mode == OWN || (mode >= FILE_GRID && is_levels (old_layer (builder, mode - FILE_GRID)->grid))))
+  if (layer == 0
+      && (mode == OWN
+          || (mode >= FILE_GRID && is_levels (old_layer (builder, mode - FILE_GRID)->grid))))
     return PLAIN;
   return mode;
 }
@@ -175,7 +178,8 @@ conv_mode (const Builder *builder, guint i, gboolean *int8)
     *int8 = builder->calibration->layers[i].int8 && fits_int8 (&layer->conv);
     return *int8 ? OWN : PLAIN;
   }
-  *int8 = layer->conv.weight_scale != NULL && fits_int8 (&layer->conv) && builder->natural[layer->in[0]] != PLAIN;
+  *int8 = layer->conv.weight_scale != NULL && fits_int8 (&layer->conv)
+      && builder->natural[layer->in[0]] != PLAIN;
   return *int8 ? PLAIN : FLOAT;
 }
 
@@ -183,7 +187,8 @@ conv_mode (const Builder *builder, guint i, gboolean *int8)
 static void
 demand_either (Builder *builder, guint layer)
 {
-  gboolean own_grid = find_version (builder, layer, PLAIN) == NULL && find_version (builder, layer, OWN) != NULL;
+  gboolean own_grid =
+      find_version (builder, layer, PLAIN) == NULL && find_version (builder, layer, OWN) != NULL;
 
   builder->either[layer] = own_grid ? OWN : PLAIN;
   demand (builder, layer, builder->either[layer]);
@@ -211,7 +216,8 @@ input_mode (const Builder *builder, guint i, guint mode)
     return mode;
   if (old_layer (builder, i)->type == LAYER_QUANT)
     return builder->natural[i];
-  return builder->natural[i] == PLAIN ? FLOAT : PLAIN;  /* parts on different grids meet as floats */
+  /* parts on different grids meet as floats */
+  return builder->natural[i] == PLAIN ? FLOAT : PLAIN;
 }
 
 static void
@@ -258,7 +264,8 @@ demand_all (Builder *builder)
       continue;
     if (layer->residual != LAYER_NONE)
       wanted[layer->residual] = TRUE;
-    for (guint k = 0; (layer->type == LAYER_ADD || layer->type == LAYER_ACT) && k < layer->n_in; k++)
+    for (guint k = 0; (layer->type == LAYER_ADD || layer->type == LAYER_ACT) && k < layer->n_in;
+         k++)
       wanted[layer->in[k]] = TRUE;
   }
 }
@@ -377,7 +384,8 @@ balance (gint8 *weights, float *error, gsize n)
  * alike and most maps have a mean above 0: errors that add up over the taps of a
  * channel, or over all channels, do more harm than others. */
 static void
-round_weights (const YoloConv *conv, const float *weights, const float *scale, float step, gint8 *to)
+round_weights (
+    const YoloConv *conv, const float *weights, const float *scale, float step, gint8 *to)
 {
   gsize n = taps (conv), all = n * conv->in_channels;
   g_autofree float *error = g_new (float, all);
@@ -410,7 +418,8 @@ whole_bias (float bias, float step, gint32 *offset)
 /* The convolution in whole numbers, for input on these grids, and its bias; NULL
  * if a weight cannot be one. */
 static const YoloInt8Conv *
-quantize_conv (Builder *builder, const Layer *layer, const float *scale, const gint32 *zero, const float **bias)
+quantize_conv (Builder *builder, const Layer *layer, const float *scale, const gint32 *zero,
+    const float **bias)
 {
   const YoloConv *conv = &layer->conv;
   gsize n = taps (conv), per_channel = n * conv->in_channels;
@@ -470,13 +479,15 @@ make_plain (Builder *builder, guint i)
   if (old->residual != LAYER_NONE)
     layer->residual = version_layer (builder, old->residual, builder->either[old->residual]);
   if (old->type == LAYER_INPUT)
-    fill_grid (builder, layer, builder->kind == YOLO_INT8_SYMMETRIC ? (YoloGrid) { 255.f / 127, 0 } : (YoloGrid) { 1, 0 });
+    fill_grid (builder, layer,
+        builder->kind == YOLO_INT8_SYMMETRIC ? (YoloGrid){ 255.f / 127, 0 } : (YoloGrid){ 1, 0 });
   else if (passes_on (layer))
     inherit_grid (builder, layer);
   if (int8) {
     const Layer *in = layer_at (builder->layers, layer->in[0]);
     if (in->grid_scale != NULL)
-      layer->conv.int8 = quantize_conv (builder, old, in->grid_scale, in->grid_zero, &layer->conv.bias);
+      layer->conv.int8 =
+          quantize_conv (builder, old, in->grid_scale, in->grid_zero, &layer->conv.bias);
   }
   return index;
 }
@@ -499,7 +510,8 @@ static guint
 make_version (Builder *builder, guint i, guint mode)
 {
   const Layer *old = old_layer (builder, i);
-  const YoloLayerCalibration *range = builder->calibration != NULL ? &builder->calibration->layers[i] : NULL;
+  const YoloLayerCalibration *range =
+      builder->calibration != NULL ? &builder->calibration->layers[i] : NULL;
   YoloGrid grid = { 0 };
 
   if (old->type == LAYER_QUANT && !is_converted (old, mode))
@@ -542,7 +554,8 @@ static gboolean
 check_demands (const Builder *builder, GError **error)
 {
   if (too_many (builder))
-    return yolo_network_fail (error, YOLO_NETWORK_ERROR_PRECISION, "the model's quantisers read so many parts in so many "
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_PRECISION,
+        "the model's quantisers read so many parts in so many "
         "ways that it is too large in int8; choose another precision");
   if (builder->calibration == NULL)
     return TRUE;
@@ -550,9 +563,12 @@ check_demands (const Builder *builder, GError **error)
     const YoloLayerCalibration *layer = &builder->calibration->layers[i];
 
     if (find_version (builder, i, OWN) != NULL && !passes_on (old_layer (builder, i))
-        && old_layer (builder, i)->type != LAYER_QUANT && !(layer->known && layer->high > layer->low))
-      return yolo_network_fail (error, YOLO_NETWORK_ERROR_PRECISION, "the calibration table has no range for layer %u, "
-          "'%.100s', which it wants in int8: calibrate again", i, old_layer (builder, i)->name);
+        && old_layer (builder, i)->type != LAYER_QUANT
+        && !(layer->known && layer->high > layer->low))
+      return yolo_network_fail (error, YOLO_NETWORK_ERROR_PRECISION,
+          "the calibration table has no range for layer %u, "
+          "'%.100s', which it wants in int8: calibrate again",
+          i, old_layer (builder, i)->name);
   }
   return TRUE;
 }
@@ -570,14 +586,20 @@ builder_clear (Builder *builder)
 }
 
 YoloModel *
-yolo_model_to_int8 (YoloModel *public, const YoloCalibration *calibration, YoloInt8Kind kind, GError **error)
+yolo_model_to_int8 (
+    YoloModel *public, const YoloCalibration *calibration, YoloInt8Kind kind, GError **error)
 {
   const Model *base = (const Model *) public;
   guint n = base->layers->len;
   Builder builder = {
-    .model = base, .calibration = calibration, .kind = kind,
-    .versions = g_new (GArray *, n), .natural = g_new (guint, n), .either = g_new0 (guint, n),
-    .layers = g_array_new (FALSE, FALSE, sizeof (Layer)), .owned = g_ptr_array_new_with_free_func (g_free),
+    .model = base,
+    .calibration = calibration,
+    .kind = kind,
+    .versions = g_new (GArray *, n),
+    .natural = g_new (guint, n),
+    .either = g_new0 (guint, n),
+    .layers = g_array_new (FALSE, FALSE, sizeof (Layer)),
+    .owned = g_ptr_array_new_with_free_func (g_free),
   };
   Model *model;
 

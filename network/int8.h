@@ -10,7 +10,8 @@ G_BEGIN_DECLS
 /* How a back end holds activations. */
 typedef enum {
   YOLO_INT8_ASYMMETRIC,         /* uint8, any zero point */
-  YOLO_INT8_SYMMETRIC,          /* int8, zero point 0; that of a file that brings its own, moved by 128 */
+  /* int8, zero point 0; that of a file that brings its own, moved by 128 */
+  YOLO_INT8_SYMMETRIC,
 } YoloInt8Kind;
 
 /**
@@ -38,7 +39,8 @@ typedef enum {
  *
  * Returns: (transfer full): the model, or NULL with @error
  */
-YoloModel *yolo_model_to_int8 (YoloModel *model, const YoloCalibration *calibration, YoloInt8Kind kind, GError **error);
+YoloModel *yolo_model_to_int8 (
+    YoloModel *model, const YoloCalibration *calibration, YoloInt8Kind kind, GError **error);
 
 /* What an output of the network after the passes is, for calibration. */
 typedef struct {

@@ -29,9 +29,10 @@ yolo_model_check_size (const YoloModel *model, guint height, guint width, GError
 
   if (h == height && w == width)
     return TRUE;
-  return yolo_network_fail (error, YOLO_NETWORK_ERROR_SIZE, "the network cannot run at %ux%u (width x height): "
-      "sizes are multiples of %u up to %u; the nearest is %ux%u", width, height, model->stride,
-      MAX_SIZE / model->stride * model->stride, w, h);
+  return yolo_network_fail (error, YOLO_NETWORK_ERROR_SIZE,
+      "the network cannot run at %ux%u (width x height): "
+      "sizes are multiples of %u up to %u; the nearest is %ux%u",
+      width, height, model->stride, MAX_SIZE / model->stride * model->stride, w, h);
 }
 
 /* What the user should know of the names in the file's metadata, or NULL. */
@@ -41,7 +42,8 @@ names_problem (const YoloModel *model, GHashTable *names, guint n_found)
   GString *problem;
 
   if (names == NULL)
-    return g_strdup ("the names of classes in its metadata are not understood: classes are named by number; "
+    return g_strdup (
+        "the names of classes in its metadata are not understood: classes are named by number; "
         "give the names with label-file");
   if (n_found == model->n_classes && g_hash_table_size (names) == n_found)
     return NULL;
@@ -50,7 +52,8 @@ names_problem (const YoloModel *model, GHashTable *names, guint n_found)
   if (n_found < model->n_classes)
     g_string_append (problem, ", the rest is named by number");
   if (g_hash_table_size (names) > n_found)
-    g_string_append_printf (problem, ", and %u that are not in the network", g_hash_table_size (names) - n_found);
+    g_string_append_printf (
+        problem, ", and %u that are not in the network", g_hash_table_size (names) - n_found);
   g_string_append (problem, "; give the names with label-file if they are wrong");
   return g_string_free (problem, FALSE);
 }
@@ -102,11 +105,14 @@ probe_size (const OnnxFile *file, guint *height, guint *width, GError **error)
   const gint64 *dims = file->input_dims;
 
   if (dims[1] != 0 && dims[1] != 3)
-    return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, "the input has %" G_GINT64_FORMAT
-        " channels (dimensions N, C, height, width); models of 3 channels, R G B, are supported", dims[1]);
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED,
+        "the input has %" G_GINT64_FORMAT
+        " channels (dimensions N, C, height, width); models of 3 channels, R G B, are supported",
+        dims[1]);
   if (dims[2] > MAX_SIZE || dims[3] > MAX_SIZE)
-    return yolo_network_fail (error, YOLO_NETWORK_ERROR_SIZE, "the input is %" G_GINT64_FORMAT "x%" G_GINT64_FORMAT
-        " pixels; at most %d are supported", dims[3], dims[2], MAX_SIZE);
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_SIZE,
+        "the input is %" G_GINT64_FORMAT "x%" G_GINT64_FORMAT " pixels; at most %d are supported",
+        dims[3], dims[2], MAX_SIZE);
   *height = dims[2] > 0 ? (guint) dims[2] : dims[3] > 0 ? (guint) dims[3] : PROBE_HEIGHT;
   *width = dims[3] > 0 ? (guint) dims[3] : dims[2] > 0 ? (guint) dims[2] : PROBE_WIDTH;
   return TRUE;
@@ -144,8 +150,8 @@ count_macs (Model *model, GError **error)
     if (layer->type != LAYER_CONV)
       continue;
     public->n_convs++;
-    public->macs += (double) layer->height * layer->width * conv->out_channels * (conv->in_channels / conv->groups)
-        * conv->kernel[0] * conv->kernel[1];
+    public->macs += (double) layer->height * layer->width * conv->out_channels
+        * (conv->in_channels / conv->groups) * conv->kernel[0] * conv->kernel[1];
   }
   return TRUE;
 }
@@ -282,8 +288,8 @@ yolo_model_load (const char *path, GError **error)
   if (bytes == NULL) {
     gboolean memory = g_error_matches (reason, G_FILE_ERROR, G_FILE_ERROR_NOMEM);
     gboolean is_folder = g_error_matches (reason, G_FILE_ERROR, G_FILE_ERROR_ISDIR);
-    yolo_network_set_error (error, memory ? YOLO_NETWORK_ERROR_MEMORY : YOLO_NETWORK_ERROR_FILE, "%s: %s%s", path,
-        reason->message, is_folder ? "; give the .onnx file itself" : "");
+    yolo_network_set_error (error, memory ? YOLO_NETWORK_ERROR_MEMORY : YOLO_NETWORK_ERROR_FILE,
+        "%s: %s%s", path, reason->message, is_folder ? "; give the .onnx file itself" : "");
     return NULL;
   }
   folder = g_path_get_dirname (path);

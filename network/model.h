@@ -39,7 +39,8 @@ typedef struct {
  * point) before the activation, within it, and again before the residual is added. */
 typedef struct {
   gint8 *weights;               /* [out][in][kernel 0][kernel 1] */
-  float *multiplier;            /* [out]; of steps of `sum`, where there is one, as the layer's bias is */
+  /* [out]; of steps of `sum`, where there is one, as the layer's bias is */
+  float *multiplier;
   /* [out] what sum (weights * q) of all taps is too large by: sum (weights * zero),
    * less the part of the bias that a file has as a whole number */
   gint32 *offset;
@@ -56,8 +57,10 @@ typedef struct {
   YoloActivation act;
   const float *weights;         /* [out][in / groups][kernel 0][kernel 1] */
   const float *bias;            /* [out], never NULL */
-  const float *weight_scale;    /* [out]: the file has the weights as 8-bit multiples of it; or NULL */
-  const YoloInt8Conv *int8;     /* of an int8 model, where the layer runs in int8; or NULL. groups is 1 then */
+  /* [out]: the file has the weights as 8-bit multiples of it; or NULL */
+  const float *weight_scale;
+  /* of an int8 model, where the layer runs in int8; or NULL. groups is 1 then */
+  const YoloInt8Conv *int8;
 } YoloConv;
 
 /* Three levels (P3 to P5) in most files, four in the P6 models, two in P3-P4 ones. */
@@ -72,12 +75,15 @@ typedef struct {
 typedef struct _YoloModel YoloModel;
 struct _YoloModel {
   char *path;
-  char *sha256;                 /* of the file and, behind it, of other files that hold its weights; hexadecimal */
+  /* of the file and, behind it, of other files that hold its weights; hexadecimal */
+  char *sha256;
   char *task;                   /* "detect" */
   char *description;            /* of the metadata, or NULL */
   guint n_classes;
-  char **names;                 /* n_classes strings and NULL; numbers where the file has no names */
-  char *names_problem;          /* why some classes have no name of the file's, to warn with; NULL: all is well */
+  /* n_classes strings and NULL; numbers where the file has no names */
+  char **names;
+  /* why some classes have no name of the file's, to warn with; NULL: all is well */
+  char *names_problem;
   guint reg_max;                /* bins of the box distribution (DFL), 16 in all of Ultralytics' */
   guint n_levels;
   YoloHeadLevel levels[YOLO_MAX_LEVELS];        /* by increasing stride */
@@ -85,7 +91,8 @@ struct _YoloModel {
   guint height, width;          /* of the file (imgsz), in pixels */
   guint n_convs;
   double macs;                  /* multiply-adds per image at height x width */
-  gboolean quantized;           /* the file says itself what runs in 8 bits (QuantizeLinear around convolutions) */
+  /* the file says itself what runs in 8 bits (QuantizeLinear around convolutions) */
+  gboolean quantized;
   gboolean int8;                /* made by yolo_model_to_int8() */
   char *calibration_problem;    /* of its table, to warn with; NULL: all is well */
   /* Of an int8 model that runs as its file says, and decodes so; NULL elsewhere. */
@@ -97,11 +104,10 @@ struct _YoloModel {
  * @path: an .onnx file of the YOLOv8 detect family
  *
  * Reads and checks the file, and those in its folder or below that hold weights
- * of it (external data; symbolic links are not followed), folds constants and batch norms, recognises the
- * head and cuts the graph at its per-level maps. Weights are scaled so that
- * the network's input is grey levels, 0 to 255, in the order R G B: the
- * division by 255, or what else the file makes of its input (network/onnx/image.h),
- * is folded into the convolutions that read it.
+ * of it (external data; symbolic links are not followed), folds constants and batch norms,
+ * recognises the head and cuts the graph at its per-level maps. Weights are scaled so that the
+ * network's input is grey levels, 0 to 255, in the order R G B: the division by 255, or what else
+ * the file makes of its input (network/onnx/image.h), is folded into the convolutions that read it.
  *
  * Returns: (transfer full): a model with one reference, or NULL with @error
  * (domain YOLO_NETWORK_ERROR) naming the file, the node and what to do

@@ -46,13 +46,15 @@ count_uses (Passes *passes)
   }
 }
 
-/* The convolution that a layer follows, if nothing else reads it and nothing happened in between. */
+/* The convolution that a layer follows, if nothing else reads it and nothing happened in
+ * between. */
 static Layer *
 plain_conv_before (const Passes *passes, const Layer *layer, guint k)
 {
   Layer *before = layer_at (passes->layers, layer->in[k]);
 
-  return before->type == LAYER_CONV && before->uses == 1 && before->residual == LAYER_NONE ? before : NULL;
+  return before->type == LAYER_CONV && before->uses == 1 && before->residual == LAYER_NONE ? before
+                                                                                           : NULL;
 }
 
 /* Lets `by` stand for a layer, for all that read it. */
@@ -126,7 +128,8 @@ drop_quants (Passes *passes)
 static void
 merge_affine (Passes *passes, guint index)
 {
-  Layer *layer = layer_at (passes->layers, index), *before = layer_at (passes->layers, layer->in[0]);
+  Layer *layer = layer_at (passes->layers, index),
+        *before = layer_at (passes->layers, layer->in[0]);
 
   if (before->type != LAYER_AFFINE || before->uses != 1)
     return;
@@ -137,14 +140,16 @@ merge_affine (Passes *passes, guint index)
   layer->in[0] = before->in[0];
 }
 
-/* conv (x) * scale + shift as another convolution; one over each channel alone where none precedes. */
+/* conv (x) * scale + shift as another convolution; one over each channel alone where none
+ * precedes. */
 static void
 fold_affine (Passes *passes, guint index)
 {
   Layer *layer = layer_at (passes->layers, index), *conv = plain_conv_before (passes, layer, 0);
 
   if (conv != NULL && conv->conv.act == YOLO_ACT_NONE) {
-    gsize per_channel = (gsize) conv->conv.in_channels / conv->conv.groups * conv->conv.kernel[0] * conv->conv.kernel[1];
+    gsize per_channel = (gsize) conv->conv.in_channels / conv->conv.groups * conv->conv.kernel[0]
+        * conv->conv.kernel[1];
     for (guint c = 0; c < conv->channels; c++) {
       for (gsize k = 0; k < per_channel; k++)
         conv->weights[c * per_channel + k] *= layer->scale[c];
@@ -227,7 +232,8 @@ fold (Passes *passes, LayerType type, void (*function) (Passes *passes, guint in
 static gsize
 n_weights (const YoloConv *conv)
 {
-  return (gsize) conv->out_channels * (conv->in_channels / conv->groups) * conv->kernel[0] * conv->kernel[1];
+  return (gsize) conv->out_channels * (conv->in_channels / conv->groups) * conv->kernel[0]
+      * conv->kernel[1];
 }
 
 /* The file's numbers are finite, their products need not be. */
@@ -245,8 +251,10 @@ check_finite (const Passes *passes, GError **error)
     for (guint k = 0; k < layer->channels; k++)
       finite &= isfinite (layer->bias[k]) != 0;
     if (!finite)
-      return yolo_network_fail (error, YOLO_NETWORK_ERROR_FORMAT, "node '%.100s' has weights that are too large; "
-          "the training diverged or the file is damaged", layer->name);
+      return yolo_network_fail (error, YOLO_NETWORK_ERROR_FORMAT,
+          "node '%.100s' has weights that are too large; "
+          "the training diverged or the file is damaged",
+          layer->name);
   }
   return TRUE;
 }
@@ -260,9 +268,13 @@ check_maps (const Passes *passes, GError **error)
 
   for (guint l = 0; l < 2 * head->n_levels; l++) {
     const Layer *layer = layer_at (passes->layers, l % 2 ? head->cls[l / 2] : head->box[l / 2]);
-    if (layer->type != LAYER_CONV || layer->conv.act != YOLO_ACT_NONE || layer->residual != LAYER_NONE || layer->uses != 1)
-      return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, "node '%.100s' makes a map of the head, but is "
-          "no plain convolution that only the head reads; export a YOLOv8 detect model with Ultralytics", layer->name);
+    if (layer->type != LAYER_CONV || layer->conv.act != YOLO_ACT_NONE
+        || layer->residual != LAYER_NONE || layer->uses != 1)
+      return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED,
+          "node '%.100s' makes a map of the head, but is "
+          "no plain convolution that only the head reads; export a YOLOv8 detect model with "
+          "Ultralytics",
+          layer->name);
   }
   return TRUE;
 }
@@ -310,8 +322,9 @@ check_extent (const GArray *layers, GError **error)
   }
   if (layers->len <= MAX_LAYERS && inputs <= MAX_INPUTS && channels <= MAX_CHANNELS)
     return TRUE;
-  return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, "the network has %u layers with %" G_GUINT64_FORMAT
-      " inputs and %" G_GUINT64_FORMAT " channels, which no YOLO has: %d, %d and %" G_GUINT64_FORMAT " are supported",
+  return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED,
+      "the network has %u layers with %" G_GUINT64_FORMAT " inputs and %" G_GUINT64_FORMAT
+      " channels, which no YOLO has: %d, %d and %" G_GUINT64_FORMAT " are supported",
       layers->len, inputs, channels, MAX_LAYERS, MAX_INPUTS, MAX_CHANNELS);
 }
 

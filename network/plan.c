@@ -63,7 +63,7 @@ find_bases (Builder *builder)
     const Layer *layer = layer_at (builder->layers, i);
     const Base *in = is_part (layer) ? &builder->bases[layer->in[0]] : NULL;
 
-    builder->bases[i] = in != NULL ? (Base) { in->layer, in->begin + layer->begin } : (Base) { i, 0 };
+    builder->bases[i] = in != NULL ? (Base){ in->layer, in->begin + layer->begin } : (Base){ i, 0 };
   }
 }
 
@@ -77,7 +77,8 @@ whole_run (const Builder *builder, const Layer *concat, guint first)
   if (!undecided (builder, base))
     return 0;
   for (guint k = first; k < concat->n_in; k++) {
-    if (builder->bases[concat->in[k]].layer != base || builder->bases[concat->in[k]].begin != covered)
+    if (builder->bases[concat->in[k]].layer != base
+        || builder->bases[concat->in[k]].begin != covered)
       return 0;
     covered += layer_at (builder->layers, concat->in[k])->channels;
     if (covered == layer_at (builder->layers, base)->channels)
@@ -165,13 +166,17 @@ static gboolean
 extend_chain (Builder *builder, guint index, YoloView out, YoloView in)
 {
   const Layer *layer = layer_at (builder->layers, index);
-  YoloOp *last = builder->ops->len > 0 ? &g_array_index (builder->ops, YoloOp, builder->ops->len - 1) : NULL;
+  YoloOp *last =
+      builder->ops->len > 0 ? &g_array_index (builder->ops, YoloOp, builder->ops->len - 1) : NULL;
 
-  if (last == NULL || last->type != YOLO_OP_MAX_POOL || last->kernel != layer->kernel || layer->stride != 1
-      || last->stride != 1 || layer->pad != layer->kernel / 2 || last->pad != layer->pad || layer->kernel % 2 == 0)
+  if (last == NULL || last->type != YOLO_OP_MAX_POOL || last->kernel != layer->kernel
+      || layer->stride != 1 || last->stride != 1 || layer->pad != layer->kernel / 2
+      || last->pad != layer->pad || layer->kernel % 2 == 0)
     return FALSE;
-  if (in.buffer != last->out.buffer || out.buffer != last->out.buffer || in.channels != last->in.channels
-      || in.channel + in.channels != last->out.channel + last->out.channels || out.channel != in.channel + in.channels)
+  if (in.buffer != last->out.buffer || out.buffer != last->out.buffer
+      || in.channels != last->in.channels
+      || in.channel + in.channels != last->out.channel + last->out.channels
+      || out.channel != in.channel + in.channels)
     return FALSE;
   last->out.channels += out.channels;
   last->layer = index;
@@ -284,7 +289,8 @@ size_buffers (YoloPlan *plan, GError **error)
         || !g_size_checked_mul (&buffer->size, buffer->size, buffer->channels)
         || !g_size_checked_mul (&buffer->size, buffer->size, yolo_dtype_size (buffer->dtype)))
       return yolo_network_fail (error, YOLO_NETWORK_ERROR_MEMORY,
-          "a batch of %u images of %ux%u is more than can be addressed", plan->batch, plan->width, plan->height);
+          "a batch of %u images of %ux%u is more than can be addressed", plan->batch, plan->width,
+          plan->height);
     buffer->first = plan->n_ops;
     buffer->last = 0;
   }
@@ -300,7 +306,8 @@ size_buffers (YoloPlan *plan, GError **error)
   }
   if (!arena_assign (plan->buffers, plan->n_buffers, plan->input, &plan->arena_size))
     return yolo_network_fail (error, YOLO_NETWORK_ERROR_MEMORY,
-        "a batch of %u images of %ux%u is more than can be addressed", plan->batch, plan->width, plan->height);
+        "a batch of %u images of %ux%u is more than can be addressed", plan->batch, plan->width,
+        plan->height);
   return TRUE;
 }
 
@@ -327,9 +334,10 @@ check_input (const YoloPlan *plan, GError **error)
 {
   for (guint i = 0; i < plan->n_ops; i++) {
     const YoloOp *op = &plan->ops[i];
-    if (op->type == YOLO_OP_CONV && op->conv->int8 != NULL && plan->buffers[op->in.buffer].scale == NULL)
-      return yolo_network_fail (error, YOLO_NETWORK_ERROR_PRECISION, "'%.100s' runs in int8, but its input does not",
-          op->name);
+    if (op->type == YOLO_OP_CONV && op->conv->int8 != NULL
+        && plan->buffers[op->in.buffer].scale == NULL)
+      return yolo_network_fail (error, YOLO_NETWORK_ERROR_PRECISION,
+          "'%.100s' runs in int8, but its input does not", op->name);
   }
   return TRUE;
 }
@@ -346,7 +354,8 @@ yolo_plan_new (YoloModel *public, guint batch, guint height, guint width, YoloDT
   Builder builder;
 
   if (batch < 1 || input_channels < 3) {
-    yolo_network_set_error (error, YOLO_NETWORK_ERROR_SIZE, "a plan needs a batch of 1 or more and 3 or more channels");
+    yolo_network_set_error (
+        error, YOLO_NETWORK_ERROR_SIZE, "a plan needs a batch of 1 or more and 3 or more channels");
     return NULL;
   }
   if (!yolo_model_check_size (public, height, width, error))
@@ -358,8 +367,13 @@ yolo_plan_new (YoloModel *public, guint batch, guint height, guint width, YoloDT
   places = g_new (YoloView, layers->len);
   bases = g_new (Base, layers->len);
   copies = g_array_new (FALSE, FALSE, sizeof (Copy));
-  builder = (Builder) {
-    .model = model, .dtype = dtype, .layers = layers, .places = places, .bases = bases, .copies = copies,
+  builder = (Builder){
+    .model = model,
+    .dtype = dtype,
+    .layers = layers,
+    .places = places,
+    .bases = bases,
+    .copies = copies,
     .buffers = g_array_new (FALSE, FALSE, sizeof (YoloBuffer)),
     .ops = g_array_new (FALSE, FALSE, sizeof (YoloOp)),
   };
@@ -435,7 +449,8 @@ append_op (GString *text, const YoloPlan *plan, const YoloOp *op)
       g_string_append_printf (text, " groups %u", conv->groups);
     g_string_append (text, acts[conv->act]);
   } else if (op->type == YOLO_OP_MAX_POOL) {
-    g_string_append_printf (text, " %ux%u/%u repeat %u", op->kernel, op->kernel, op->stride, op->repeat);
+    g_string_append_printf (
+        text, " %ux%u/%u repeat %u", op->kernel, op->kernel, op->stride, op->repeat);
   } else if (op->type == YOLO_OP_UPSAMPLE) {
     g_string_append_printf (text, " x%u", op->scale);
   } else if (op->type == YOLO_OP_ACT) {
@@ -453,17 +468,21 @@ yolo_plan_to_string (const YoloPlan *plan)
 {
   GString *text = g_string_new (NULL);
 
-  g_string_append_printf (text, "batch %u, %ux%u (width x height), %s, %u operations, %u buffers, arena %" G_GSIZE_FORMAT
-      " bytes\n", plan->batch, plan->width, plan->height, yolo_dtype_name (plan->dtype), plan->n_ops, plan->n_buffers,
-      plan->arena_size);
+  g_string_append_printf (text,
+      "batch %u, %ux%u (width x height), %s, %u operations, %u buffers, arena %" G_GSIZE_FORMAT
+      " bytes\n",
+      plan->batch, plan->width, plan->height, yolo_dtype_name (plan->dtype), plan->n_ops,
+      plan->n_buffers, plan->arena_size);
   for (guint i = 0; i < plan->n_buffers; i++) {
     const YoloBuffer *buffer = &plan->buffers[i];
-    g_string_append_printf (text, "%%%-3u %4ux%ux%u %s, %" G_GSIZE_FORMAT " bytes", i, buffer->height, buffer->width,
-        buffer->channels, yolo_dtype_name (buffer->dtype), buffer->size);
+    g_string_append_printf (text, "%%%-3u %4ux%ux%u %s, %" G_GSIZE_FORMAT " bytes", i,
+        buffer->height, buffer->width, buffer->channels, yolo_dtype_name (buffer->dtype),
+        buffer->size);
     if (i == plan->input)
       g_string_append (text, ", the input\n");
     else
-      g_string_append_printf (text, " at %" G_GSIZE_FORMAT ", alive %u to %u\n", buffer->offset, buffer->first, buffer->last);
+      g_string_append_printf (text, " at %" G_GSIZE_FORMAT ", alive %u to %u\n", buffer->offset,
+          buffer->first, buffer->last);
   }
   for (guint i = 0; i < plan->n_ops; i++) {
     g_string_append_printf (text, "%3u ", i);

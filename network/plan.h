@@ -16,7 +16,8 @@ typedef struct {
   gsize size;                   /* bytes */
   guint height, width, channels;
   YoloDType dtype;
-  /* [channels] where 8 bits are on grids, real = (q - zero) * scale; NULL: the numbers as they are */
+  /* [channels] where 8 bits are on grids, real = (q - zero) * scale; NULL: the numbers as they
+   * are */
   float *scale;
   gint32 *zero;
   guint first, last;            /* operations that write it first and use it last */

@@ -215,8 +215,8 @@ on_message (GstBus *bus, GstMessage *message, gpointer user_data)
         /* which file it is about stands in the last line of what is for programmers */
         gst_message_parse_error (message, &error, &debug);
         last = debug != NULL ? strrchr (g_strchomp (debug), '\n') : NULL;
-        g_printerr ("%sdemo: %s%s%s%s\n", demo->terminal ? "\r\033[K" : "", error->message, last ? " (" : "",
-            last ? last + 1 : "", last ? ")" : "");
+        g_printerr ("%sdemo: %s%s%s%s\n", demo->terminal ? "\r\033[K" : "", error->message,
+            last ? " (" : "", last ? last + 1 : "", last ? ")" : "");
       }
       demo->failed = TRUE;
       g_main_loop_quit (demo->loop);
@@ -270,7 +270,8 @@ summarise (Demo *demo, const char *video)
     input = gst_structure_get_string (demo->model, "input-size");
   g_string_append_printf (text, "model       %s\n", gst_structure_get_string (demo->model, "file"));
   g_string_append_printf (text, "video       %s, %dx%d\n", video, demo->width, demo->height);
-  g_string_append_printf (text, "device      %s\n", gst_structure_get_string (demo->model, "device"));
+  g_string_append_printf (
+      text, "device      %s\n", gst_structure_get_string (demo->model, "device"));
   g_string_append_printf (text, "precision   %s\n",
       gst_structure_get_string (demo->model, "precision"));
   g_string_append_printf (text, "input size  %s\n", input);
@@ -314,10 +315,13 @@ make_pipeline (GError **error)
      * encoded as every player takes it. Fragments make what has been written
      * playable even after a crash; the end turns them into a plain file. */
     launch = g_strdup_printf ("uridecodebin name=source ! video/x-raw ! queue ! "
-        "videoconvert ! videoflip video-direction=auto ! yoloinfer name=infer input-size=auto ! queue ! "
-        "yoloexport name=export format=json-lines ! yolooverlay ! videoconvert ! video/x-raw,format=I420 ! queue ! "
-        "%s ! h264parse ! mp4mux fragment-duration=1000 "
-        "fragment-mode=first-moov-then-finalise ! filesink name=file", encoders[i].launch);
+                              "videoconvert ! videoflip video-direction=auto ! yoloinfer "
+                              "name=infer input-size=auto ! queue ! "
+                              "yoloexport name=export format=json-lines ! yolooverlay ! "
+                              "videoconvert ! video/x-raw,format=I420 ! queue ! "
+                              "%s ! h264parse ! mp4mux fragment-duration=1000 "
+                              "fragment-mode=first-moov-then-finalise ! filesink name=file",
+        encoders[i].launch);
     return gst_parse_launch_full (launch, NULL, GST_PARSE_FLAG_FATAL_ERRORS, error);
   }
   g_set_error (error, GST_CORE_ERROR, GST_CORE_ERROR_MISSING_PLUGIN,

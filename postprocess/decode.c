@@ -119,7 +119,8 @@ decode_anchor (const Head *head, size_t anchor, YoloDetection *out)
 
   float side[4];                /* distances to left, top, right, bottom in map pixels */
   for (int s = 0; s < 4; s++) {
-    side[s] = head->rounding ? rounded_expectation (box + s * head->reg_max, head->reg_max, head->rounding)
+    side[s] = head->rounding
+        ? rounded_expectation (box + s * head->reg_max, head->reg_max, head->rounding)
         : expectation (box + s * head->reg_max, head->reg_max);
     if (!isfinite (side[s]))
       return false;

@@ -34,7 +34,8 @@ typedef struct {
 typedef struct _YoloDecode YoloDecode;
 struct _YoloDecode {
   float confidence;             /* threshold: kept if above */
-  const uint8_t *classes;       /* [n_classes] 0 or 1, or NULL for all: applied to an anchor's best class */
+  /* [n_classes] 0 or 1, or NULL for all: applied to an anchor's best class */
+  const uint8_t *classes;
   const YoloSideRounding *rounding;     /* or NULL: none */
   YoloDetection *candidates;    /* [capacity], the caller's */
   size_t capacity;

@@ -15,7 +15,8 @@ typedef struct {
   int32_t anchor;               /* index of the anchor point that it came from; breaks ties */
 } YoloDetection;
 
-/* From pixels of the network's input, made by @box, to pixels of the frame, clipped to the visible part. */
+/* From pixels of the network's input, made by @box, to pixels of the frame, clipped to the visible
+ * part. */
 void yolo_objects_to_frame (YoloDetection *objects, size_t n, const YoloLetterbox *box);
 
 #endif

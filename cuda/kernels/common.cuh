@@ -12,7 +12,8 @@ enum { ACT_NONE, ACT_SILU, ACT_RELU, ACT_SIGMOID };
 /* As YoloDType. */
 enum { TYPE_F32 = 0, TYPE_F16 = 1, TYPE_S8 = 4 };
 
-/* The error of __expf, some 2e-7 relative in x's usual range, is below that of half and near that of float. */
+/* The error of __expf, some 2e-7 relative in x's usual range, is below that of half and near that
+ * of float. */
 static __device__ __forceinline__ float
 sigmoid (float x)
 {
@@ -138,7 +139,8 @@ store_floats (const float (&x)[8], void *view, int type, int pitch, long long m,
 
 /* What the elements stand for. @scale: [channels] of eight bits on grids, else NULL. */
 static __device__ __forceinline__ void
-load_reals (float (&x)[8], const void *view, int type, const float *scale, int pitch, long long m, int o, int channels)
+load_reals (float (&x)[8], const void *view, int type, const float *scale, int pitch, long long m,
+    int o, int channels)
 {
   load_floats (x, view, type, pitch, m, o, channels - o);
   if (scale != NULL) {

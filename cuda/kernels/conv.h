@@ -20,7 +20,8 @@ typedef struct {
   int act;                      /* YoloActivation */
   int residual_type, out_type;  /* YoloDType */
   float out_inverse;            /* of eight bits: one over the step of out's grid */
-  void *partial;                /* [splits][pixels][out_channels] sums where K is split, else NULL */
+  /* [splits][pixels][out_channels] sums where K is split, else NULL */
+  void *partial;
   int splits;
 } YoloConvParams;
 

@@ -53,14 +53,19 @@ static __device__ __forceinline__ void
 multiply (float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1)
 {
 #if ASYNC
-  asm volatile ("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-      : "+f" (c[0]), "+f" (c[1]), "+f" (c[2]), "+f" (c[3])
-      : "r" (a[0]), "r" (a[1]), "r" (a[2]), "r" (a[3]), "r" (b0), "r" (b1));
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
+               "{%8,%9}, {%0,%1,%2,%3};"
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 #else
-  asm volatile ("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
-      : "+f" (c[0]), "+f" (c[1]), "+f" (c[2]), "+f" (c[3]) : "r" (a[0]), "r" (a[1]), "r" (b0));
-  asm volatile ("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
-      : "+f" (c[0]), "+f" (c[1]), "+f" (c[2]), "+f" (c[3]) : "r" (a[2]), "r" (a[3]), "r" (b1));
+  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, "
+               "{%0,%1,%2,%3};"
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+               : "r"(a[0]), "r"(a[1]), "r"(b0));
+  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, "
+               "{%0,%1,%2,%3};"
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+               : "r"(a[2]), "r"(a[3]), "r"(b1));
 #endif
 }
 
@@ -77,9 +82,10 @@ static __device__ __forceinline__ void
 multiply (int (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1)
 {
 #if ASYNC
-  asm volatile ("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-      : "+r" (c[0]), "+r" (c[1]), "+r" (c[2]), "+r" (c[3])
-      : "r" (a[0]), "r" (a[1]), "r" (a[2]), "r" (a[3]), "r" (b0), "r" (b1));
+  asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
+               "{%8,%9}, {%0,%1,%2,%3};"
+               : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 #else
   multiply8 (c[0], c[1], a[0], b0);
   multiply8 (c[0], c[1], a[2], b1);
@@ -133,7 +139,9 @@ load_matrices (unsigned (&r)[4], unsigned from)
 static __device__ __forceinline__ void
 copy_async (unsigned to, const char *from, int bytes)
 {
-  asm volatile ("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" :: "r" (to), "l" (from), "r" (bytes) : "memory");
+  asm volatile(
+      "cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes)
+      : "memory");
 }
 
 static __device__ __forceinline__ void
@@ -206,7 +214,8 @@ load_factors (Factors &f, const YoloConvParams &p, int o)
 /* act (sum [* scale] + bias) [+ residual] in float, then as the output has it. */
 template <typename Type>
 static __device__ __forceinline__ void
-finish (const YoloConvParams &p, const typename Type::Sum (&sums)[8], const Factors &f, long long m, int o)
+finish (const YoloConvParams &p, const typename Type::Sum (&sums)[8], const Factors &f, long long m,
+    int o)
 {
   __align__ (16) float x[8];
 
@@ -224,7 +233,8 @@ finish (const YoloConvParams &p, const typename Type::Sum (&sums)[8], const Fact
   }
   if (p.residual_pitch != 0) {
     __align__ (16) float r[8];
-    load_reals (r, p.residual, p.residual_type, p.residual_scale, p.residual_pitch, m, o, p.out_channels);
+    load_reals (
+        r, p.residual, p.residual_type, p.residual_scale, p.residual_pitch, m, o, p.out_channels);
 #pragma unroll
     for (int e = 0; e < 8; e++)
       x[e] += r[e];
@@ -251,26 +261,33 @@ convolve (const YoloConvParams &p)
     MT = BM / WARPS_M / 16, NT = BN / WARPS_N / 8,      /* products of a warp */
     DEPTH = ASYNC ? STAGES : 2,
     STAGE = (BM + BN) * STEP,
-    SLICE = WARPS_M * 16, PER_ROW = BN / 8,     /* rows that are finished at once; threads for one */
+    /* rows that are finished at once; threads for one */
+    SLICE = WARPS_M * 16, PER_ROW = BN / 8,
   };
-  static_assert (ROWS % 8 == 0 && NT % 2 == 0, "rows of a thread are swapped alike; B comes in pairs of eight columns");
-  static_assert (THREADS % PER_ROW == 0 && SLICE * BN * 4 <= DEPTH * STAGE, "a thread keeps to its channels");
+  static_assert (ROWS % 8 == 0 && NT % 2 == 0,
+      "rows of a thread are swapped alike; B comes in pairs of eight columns");
+  static_assert (
+      THREADS % PER_ROW == 0 && SLICE * BN * 4 <= DEPTH * STAGE, "a thread keeps to its channels");
   __shared__ __align__ (128) char memory[DEPTH * STAGE];
   const int thread = threadIdx.x, v = thread % VECTORS, first_row = thread / VECTORS;
   const unsigned n_tiles = (p.out_channels + BN - 1u) / BN;
   const int m0 = blockIdx.x / n_tiles * BM, n0 = blockIdx.x % n_tiles * BN;
   const int m_end = p.batch * p.out_height * p.out_width;
-  const int vectors = p.packed_channels * (int) sizeof (T) / 16, all_vectors = vectors * p.kernel[0] * p.kernel[1];
-  const int steps = (all_vectors + VECTORS - 1) / VECTORS, per_split = (steps + gridDim.z - 1) / gridDim.z;
+  const int vectors = p.packed_channels * (int) sizeof (T) / 16,
+            all_vectors = vectors * p.kernel[0] * p.kernel[1];
+  const int steps = (all_vectors + VECTORS - 1) / VECTORS,
+            per_split = (steps + gridDim.z - 1) / gridDim.z;
   const int first = blockIdx.z * per_split, n_steps = min (per_split, steps - first);
   const int pixel = p.in_pitch * (int) sizeof (T);
   const int align = WHOLE ? 16 : alignment (p.in, pixel);
-  const bool async = ASYNC && (WHOLE || align == 16);   /* of pixels; weights always are from 8.0 on */
+  /* of pixels; weights always are from 8.0 on */
+  const bool async = ASYNC && (WHOLE || align == 16);
 
   /* The vector of K that this thread brings next: the tap and channels that it
    * is, its offset from a window's beginning, and the tap's bits in outside[]. */
   int k = first * VECTORS + v, c = k % (unsigned) vectors;
-  unsigned tap = k / (unsigned) vectors, ky = tap / p.kernel[1], kx = tap % p.kernel[1], bits = 1u << ky | 0x10000u << kx;
+  unsigned tap = k / (unsigned) vectors, ky = tap / p.kernel[1], kx = tap % p.kernel[1],
+           bits = 1u << ky | 0x10000u << kx;
   int offset = (int) (ky * p.dilation[0] * p.in_width + kx * p.dilation[1]) * pixel + c * 16;
   const int next_column = p.dilation[1] * pixel - vectors * 16;
   const int next_row = (p.dilation[0] * p.in_width - p.kernel[1] * p.dilation[1]) * pixel;
@@ -296,7 +313,8 @@ convolve (const YoloConvParams &p)
    * of the kernel is, and for the rows that follow the last. */
   const char *in[A_ROWS];
   unsigned outside[A_ROWS];
-  const bool pointwise = p.kernel[0] * p.kernel[1] == 1 && p.stride[0] * p.stride[1] == 1 && (p.pad[0] | p.pad[1]) == 0;
+  const bool pointwise = p.kernel[0] * p.kernel[1] == 1 && p.stride[0] * p.stride[1] == 1
+      && (p.pad[0] | p.pad[1]) == 0;
 #pragma unroll
   for (int i = 0; i < A_ROWS; i++) {
     int m = m0 + first_row + i * ROWS;
@@ -334,7 +352,8 @@ convolve (const YoloConvParams &p)
   /* Brings the next step to the stage at @to of the memory; with keep() later
    * on where it does not come by itself. */
   const unsigned base = shared_address (memory);
-  const int mine = place<VECTORS> (first_row, v), last_bytes = p.in_channels * (int) sizeof (T) - (vectors - 1) * 16;
+  const int mine = place<VECTORS> (first_row, v),
+            last_bytes = p.in_channels * (int) sizeof (T) - (vectors - 1) * 16;
   uint4 a_next[A_ROWS], b_next[B_ROWS];
   auto fetch = [&] (int to) {
     int bytes = WHOLE || c + 1 < vectors ? 16 : last_bytes;
@@ -383,7 +402,8 @@ convolve (const YoloConvParams &p)
   const int warp = thread / 32, lane = thread % 32;
   const int warp_m = warp / WARPS_N * MT * 16, warp_n = warp % WARPS_N * NT * 8;
   const unsigned a_from = base + place<VECTORS> (warp_m + lane % 16, lane / 16);
-  const unsigned b_from = base + BM * STEP + place<VECTORS> (warp_n + lane % 8 + lane / 16 * 8, lane / 8 % 2);
+  const unsigned b_from =
+      base + BM * STEP + place<VECTORS> (warp_n + lane % 8 + lane / 16 * 8, lane / 8 % 2);
   /* Of the first and of the second half of a step; one after the other where
    * registers are wanted for what is brought. */
   constexpr bool DOUBLE = ASYNC && WHOLE;
@@ -457,7 +477,9 @@ convolve (const YoloConvParams &p)
    * has put two neighbouring channels of row lane / 4 and of the eighth after it,
    * so that what is read and written from here on is whole and in order. */
   const int r = thread / PER_ROW, o = thread % PER_ROW * 8;
-  Sum *const partial = p.partial == NULL ? NULL : (Sum *) p.partial + (long long) blockIdx.z * m_end * p.out_channels;
+  Sum *const partial = p.partial == NULL
+      ? NULL
+      : (Sum *) p.partial + (long long) blockIdx.z * m_end * p.out_channels;
   Factors factors;
   load_factors<Type> (factors, p, n0 + o);
 #pragma unroll 1
@@ -470,7 +492,8 @@ convolve (const YoloConvParams &p)
         for (int j = 0; j < NT; j++)
 #pragma unroll
           for (int h = 0; h < 2; h++) {
-            int to = place_sums<BN / 4> (warp / WARPS_N * 16 + h * 8 + lane / 4, (warp_n + j * 8) / 4 + lane % 4 / 2);
+            int to = place_sums<BN / 4> (
+                warp / WARPS_N * 16 + h * 8 + lane / 4, (warp_n + j * 8) / 4 + lane % 4 / 2);
             *(uint2 *) (memory + to + lane % 2 * 8) =
                 make_uint2 (bits_of (sums[i][j][2 * h]), bits_of (sums[i][j][2 * h + 1]));
           }

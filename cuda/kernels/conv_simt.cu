@@ -8,7 +8,11 @@
 #include "cuda/kernels/conv.h"
 
 static __device__ __forceinline__ float product (float a, float b) { return a * b; }
-static __device__ __forceinline__ float product (__half a, __half b) { return __half2float (a) * __half2float (b); }
+static __device__ __forceinline__ float
+product (__half a, __half b)
+{
+  return __half2float (a) * __half2float (b);
+}
 static __device__ __forceinline__ int product (int8_t a, int8_t b) { return (int) a * (int) b; }
 
 template <typename T, typename Sum>
@@ -25,7 +29,8 @@ convolve (const YoloConvParams &p)
   if (n >= p.batch)
     return;
   int per_group = p.in_channels / p.groups, first = o / (p.out_channels / p.groups) * per_group;
-  const T *weights = (const T *) p.weights + (long long) o * p.kernel[0] * p.kernel[1] * p.packed_channels;
+  const T *weights =
+      (const T *) p.weights + (long long) o * p.kernel[0] * p.kernel[1] * p.packed_channels;
   Sum sum = 0;
 
   for (int ky = 0; ky < p.kernel[0]; ky++) {
@@ -36,7 +41,8 @@ convolve (const YoloConvParams &p)
       int ix = x * p.stride[1] + kx * p.dilation[1] - p.pad[1];
       if (ix < 0 || ix >= p.in_width)
         continue;
-      const T *in = (const T *) p.in + (((long long) n * p.in_height + iy) * p.in_width + ix) * p.in_pitch + first;
+      const T *in = (const T *) p.in
+          + (((long long) n * p.in_height + iy) * p.in_width + ix) * p.in_pitch + first;
       const T *tap = weights + (long long) (ky * p.kernel[1] + kx) * p.packed_channels;
       for (int i = 0; i < per_group; i++)
         sum += product (in[i], tap[i]);
@@ -45,7 +51,8 @@ convolve (const YoloConvParams &p)
   float v[8] = { activate (p.act, scaled (sum, sizeof (T) == 1 ? p.scale[o] : 1.0f, p.bias[o])) };
   if (p.residual_pitch != 0) {
     float r[8];
-    load_reals (r, p.residual, p.residual_type, p.residual_scale, p.residual_pitch, pixel, o, o + 1);
+    load_reals (
+        r, p.residual, p.residual_type, p.residual_scale, p.residual_pitch, pixel, o, o + 1);
     v[0] += r[0];
   }
   if (p.out_type == TYPE_S8)
@@ -70,7 +77,8 @@ load_four (const float *from, int n, bool whole)
 {
   if (whole)
     return *(const float4 *) from;
-  return make_float4 (n > 0 ? from[0] : 0, n > 1 ? from[1] : 0, n > 2 ? from[2] : 0, n > 3 ? from[3] : 0);
+  return make_float4 (
+      n > 0 ? from[0] : 0, n > 1 ? from[1] : 0, n > 2 ? from[2] : 0, n > 3 ? from[3] : 0);
 }
 
 extern "C" __global__ void __launch_bounds__ (256)
@@ -81,24 +89,32 @@ conv_simt_tile_f32 (const __grid_constant__ YoloConvParams p)
   const int t = threadIdx.x, row = t / 4, part = t % 4 * 4;
   const int n_tiles = (p.out_channels + TILE_N - 1) / TILE_N;
   const int m0 = blockIdx.x / n_tiles * TILE_M, n0 = blockIdx.x % n_tiles * TILE_N;
-  const int m_end = p.batch * p.out_height * p.out_width, all = p.packed_channels * p.kernel[0] * p.kernel[1];
-  const bool whole = p.in_channels % 4 == 0 && p.in_pitch % 4 == 0 && ((unsigned long long) p.in & 15) == 0;
+  const int m_end = p.batch * p.out_height * p.out_width,
+            all = p.packed_channels * p.kernel[0] * p.kernel[1];
+  const bool whole =
+      p.in_channels % 4 == 0 && p.in_pitch % 4 == 0 && ((unsigned long long) p.in & 15) == 0;
 
   /* The pixel and the channel whose rows this thread brings, and where in K it is. */
-  const int m = m0 + row, x = m % p.out_width, y = m / p.out_width % p.out_height, n = m / p.out_width / p.out_height;
-  const float *in = (const float *) p.in + (m < m_end ? (long long) n * p.in_height * p.in_width * p.in_pitch : 0);
-  const float *weights = (const float *) p.weights + (long long) min (n0 + row, p.out_channels - 1) * all;
+  const int m = m0 + row, x = m % p.out_width, y = m / p.out_width % p.out_height,
+            n = m / p.out_width / p.out_height;
+  const float *in = (const float *) p.in
+      + (m < m_end ? (long long) n * p.in_height * p.in_width * p.in_pitch : 0);
+  const float *weights =
+      (const float *) p.weights + (long long) min (n0 + row, p.out_channels - 1) * all;
   const int y0 = y * p.stride[0] - p.pad[0], x0 = x * p.stride[1] - p.pad[1];
-  int k = part, c = part % p.packed_channels, tap = part / p.packed_channels, ky = tap / p.kernel[1], kx = tap % p.kernel[1];
+  int k = part, c = part % p.packed_channels, tap = part / p.packed_channels,
+      ky = tap / p.kernel[1], kx = tap % p.kernel[1];
   float4 next_a, next_b;
 
   auto fetch = [&] () {
     int iy = y0 + ky * p.dilation[0], ix = x0 + kx * p.dilation[1];
-    bool valid = k < all && m < m_end && (unsigned) iy < (unsigned) p.in_height && (unsigned) ix < (unsigned) p.in_width;
+    bool valid = k < all && m < m_end && (unsigned) iy < (unsigned) p.in_height
+        && (unsigned) ix < (unsigned) p.in_width;
 
     next_a = next_b = make_float4 (0, 0, 0, 0);
     if (valid)
-      next_a = load_four (in + ((long long) iy * p.in_width + ix) * p.in_pitch + c, p.in_channels - c, whole);
+      next_a = load_four (
+          in + ((long long) iy * p.in_width + ix) * p.in_pitch + c, p.in_channels - c, whole);
     if (k < all)
       next_b = *(const float4 *) (weights + k);
     k += TILE_K;

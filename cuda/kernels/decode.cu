@@ -68,7 +68,8 @@ decode_find (const __grid_constant__ YoloDecodeParams p)
   if (lane != 0 || anchor >= p.n_anchors || nan || isinf (best))
     return;
   float confidence = sigmoid (best);
-  if (!(confidence > image.confidence) || (image.masked && !p.masks[(long long) n * p.n_classes + best_class]))
+  if (!(confidence > image.confidence)
+      || (image.masked && !p.masks[(long long) n * p.n_classes + best_class]))
     return;
   int at = atomicAdd (&p.counts[n].found, 1);
   p.found[(long long) n * p.n_anchors + at] = { confidence, anchor, best_class };
@@ -79,7 +80,8 @@ decode_find (const __grid_constant__ YoloDecodeParams p)
 static __device__ __forceinline__ unsigned long long
 rank_of (const YoloDecodeFound &found)
 {
-  return (unsigned long long) __float_as_uint (found.confidence) << 32 | (0xffffffffu - (unsigned) found.anchor);
+  return (unsigned long long) __float_as_uint (found.confidence) << 32
+      | (0xffffffffu - (unsigned) found.anchor);
 }
 
 /* The rank of the capacity-th best of n candidates, bit by bit from the top:
@@ -127,7 +129,8 @@ decode_boxes (const __grid_constant__ YoloDecodeParams p)
   const YoloDecodeFound *found = p.found + (long long) n * p.n_anchors;
   unsigned long long lowest = count > YOLO_DECODE_CAPACITY ? lowest_rank (found, count) : 0;
 
-  for (int start = blockIdx.x * (YOLO_DECODE_BLOCK / 4); start < count; start += YOLO_DECODE_BLOCKS * (YOLO_DECODE_BLOCK / 4)) {
+  for (int start = blockIdx.x * (YOLO_DECODE_BLOCK / 4); start < count;
+       start += YOLO_DECODE_BLOCKS * (YOLO_DECODE_BLOCK / 4)) {
     int i = start + threadIdx.x / 4;
     bool selected = i < count && rank_of (found[i]) >= lowest;
     float distance = 0, sides[4];
@@ -149,13 +152,13 @@ decode_boxes (const __grid_constant__ YoloDecodeParams p)
     if (!selected || side != 0)
       continue;
     atomicAdd (&p.counts[n].selected, 1);
-    if (!isfinite (sides[0]) || !isfinite (sides[1]) || !isfinite (sides[2]) || !isfinite (sides[3]))
+    if (!isfinite (sides[0]) || !isfinite (sides[1]) || !isfinite (sides[2])
+        || !isfinite (sides[3]))
       continue;
     float stride = (float) p.levels[l].stride, cx = (float) x + 0.5f, cy = (float) y + 0.5f;
     int slot = atomicAdd (&p.counts[n].written, 1);
-    p.out[(long long) n * YOLO_DECODE_CAPACITY + slot] = {
-      (cx - sides[0]) * stride, (cy - sides[1]) * stride, (cx + sides[2]) * stride, (cy + sides[3]) * stride,
-      found[i].confidence, found[i].class_id, found[i].anchor
-    };
+    p.out[(long long) n * YOLO_DECODE_CAPACITY + slot] = { (cx - sides[0]) * stride,
+      (cy - sides[1]) * stride, (cx + sides[2]) * stride, (cy + sides[3]) * stride,
+      found[i].confidence, found[i].class_id, found[i].anchor };
   }
 }

@@ -49,7 +49,8 @@ typedef struct {
   YoloDetection *out;           /* [batch][YOLO_DECODE_CAPACITY] */
 } YoloDecodeParams;
 
-/* Threads of both kernels; lanes that share an anchor in the first; blocks of an image in the second. */
+/* Threads of both kernels; lanes that share an anchor in the first; blocks of an image in the
+ * second. */
 #define YOLO_DECODE_BLOCK 256
 #define YOLO_DECODE_LANES 8
 #define YOLO_DECODE_BLOCKS 4

@@ -13,11 +13,21 @@ struct alignas (sizeof (T) * N) Pack {
 
 template <typename T> struct Lowest;
 template <> struct Lowest<float> { static __device__ float get () { return -INFINITY; } };
-template <> struct Lowest<__half> { static __device__ __half get () { return __ushort_as_half (0xfc00); } };
+template <> struct Lowest<__half> {
+  static __device__ __half
+  get ()
+  {
+    return __ushort_as_half (0xfc00);
+  }
+};
 template <> struct Lowest<int8_t> { static __device__ int8_t get () { return -128; } };
 
 static __device__ __forceinline__ float larger (float a, float b) { return fmaxf (a, b); }
-static __device__ __forceinline__ __half larger (__half a, __half b) { return __hgt (b, a) ? b : a; }
+static __device__ __forceinline__ __half
+larger (__half a, __half b)
+{
+  return __hgt (b, a) ? b : a;
+}
 static __device__ __forceinline__ int8_t larger (int8_t a, int8_t b) { return a > b ? a : b; }
 
 template <typename T, int N>
@@ -73,7 +83,8 @@ template <typename T, int N>
 static __device__ __forceinline__ const Pack<T, N> *
 in_at (const YoloOpsParams &p, int n, int y, int x, int c)
 {
-  return (const Pack<T, N> *) ((const T *) p.in + (((long long) n * p.in_height + y) * p.in_width + x) * p.in_pitch + c);
+  return (const Pack<T, N> *) ((const T *) p.in
+      + (((long long) n * p.in_height + y) * p.in_width + x) * p.in_pitch + c);
 }
 
 template <typename T, int N>
@@ -114,7 +125,8 @@ upsample (const YoloOpsParams &p)
   Place at = place_of<N> (p);
 
   if (at.inside)
-    *out_at<T, N> (p, at.pixel, at.c) = *in_at<T, N> (p, at.n, at.y / p.scale, at.x / p.scale, at.c);
+    *out_at<T, N> (p, at.pixel, at.c) =
+        *in_at<T, N> (p, at.n, at.y / p.scale, at.x / p.scale, at.c);
 }
 
 /* act (in [+ residual]) in any types and on any grids, eight channels a thread:
@@ -134,7 +146,8 @@ combine (const __grid_constant__ YoloOpsParams p)
   load_reals (x, p.in, p.in_type, p.in_scale, p.in_pitch, pixel, c, p.channels);
   if (p.residual_pitch != 0) {
     __align__ (16) float r[8];
-    load_reals (r, p.residual, p.residual_type, p.residual_scale, p.residual_pitch, pixel, c, p.channels);
+    load_reals (
+        r, p.residual, p.residual_type, p.residual_scale, p.residual_pitch, pixel, c, p.channels);
 #pragma unroll
     for (int e = 0; e < 8; e++)
       x[e] += r[e];
@@ -162,18 +175,22 @@ static __device__ void
 chain (const YoloOpsParams &p)
 {
   extern __shared__ uint4 memory[];
-  const int tile = YOLO_CHAIN_TILE, radius = p.kernel / 2, border = radius * p.repeat, side = tile + 2 * border;
-  Pack<T, N> *in = (Pack<T, N> *) memory, *rows = in + side * side;     /* rows [repeat][side][tile] */
+  const int tile = YOLO_CHAIN_TILE, radius = p.kernel / 2, border = radius * p.repeat,
+            side = tile + 2 * border;
+  /* rows [repeat][side][tile] */
+  Pack<T, N> *in = (Pack<T, N> *) memory, *rows = in + side * side;
   int tiles_x = (p.out_width + tile - 1) / tile, tiles_y = (p.out_height + tile - 1) / tile;
   int vectors = p.channels / N;
   /* neighbouring vectors of a tile in neighbouring blocks: they share cache lines */
   int c = blockIdx.x % vectors * N;
   long long rest = blockIdx.x / vectors;
-  int x0 = (int) (rest % tiles_x) * tile, y0 = (int) (rest / tiles_x % tiles_y) * tile, n = (int) (rest / tiles_x / tiles_y);
+  int x0 = (int) (rest % tiles_x) * tile, y0 = (int) (rest / tiles_x % tiles_y) * tile,
+      n = (int) (rest / tiles_x / tiles_y);
 
   for (int i = threadIdx.x; i < side * side; i += blockDim.x) {
     int y = y0 + i / side - border, x = x0 + i % side - border;
-    in[i] = y >= 0 && y < p.in_height && x >= 0 && x < p.in_width ? *in_at<T, N> (p, n, y, x, c) : lowest<T, N> ();
+    in[i] = y >= 0 && y < p.in_height && x >= 0 && x < p.in_width ? *in_at<T, N> (p, n, y, x, c)
+                                                                  : lowest<T, N> ();
   }
   __syncthreads ();
   for (int i = threadIdx.x; i < side * tile; i += blockDim.x) {
@@ -198,7 +215,8 @@ chain (const YoloOpsParams &p)
 
       for (int d = 1; d <= (r + 1) * radius; d++)
         max = larger (max, larger (middle[-d * tile], middle[d * tile]));
-      *out_at<T, N> (p, ((long long) n * p.out_height + y) * p.out_width + x, r * p.channels + c) = max;
+      *out_at<T, N> (p, ((long long) n * p.out_height + y) * p.out_width + x, r * p.channels + c) =
+          max;
     }
   }
 }
@@ -210,7 +228,8 @@ chain (const YoloOpsParams &p)
     operation<T, N> (p); \
   }
 #define MOVES(type, T, N, width) \
-  KERNEL (pool, type, T, N, width) KERNEL (upsample, type, T, N, width) KERNEL (chain, type, T, N, width)
+  KERNEL (pool, type, T, N, width) \
+  KERNEL (upsample, type, T, N, width) KERNEL (chain, type, T, N, width)
 
 MOVES (f32, float, 4, wide) MOVES (f32, float, 1, one)
 MOVES (f16, __half, 8, wide) MOVES (f16, __half, 1, one)

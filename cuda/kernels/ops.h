@@ -20,7 +20,8 @@ typedef struct {
 /* The chain of poolings works on tiles of so many pixels squared. */
 #define YOLO_CHAIN_TILE 16
 
-/* Bytes of shared memory: the tile with its border, and the row maxima of each of the `repeat` outputs. */
+/* Bytes of shared memory: the tile with its border, and the row maxima of each of the `repeat`
+ * outputs. */
 #define YOLO_CHAIN_SHARED(kernel, repeat, vector) \
   ((YOLO_CHAIN_TILE + 2 * (repeat) * ((kernel) / 2)) \
       * (YOLO_CHAIN_TILE + 2 * (repeat) * ((kernel) / 2) + (repeat) * YOLO_CHAIN_TILE) * (vector))

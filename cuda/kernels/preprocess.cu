@@ -38,7 +38,8 @@ rgb_at (const YoloCudaFrame &f, int x, int y)
 #pragma unroll
   for (int i = 0; i < 3; i++)
     if (i < f.n_components) {
-      const uint8_t *p = f.plane[f.component[i].plane] + (y >> f.component[i].y_shift) * f.stride[f.component[i].plane]
+      const uint8_t *p = f.plane[f.component[i].plane]
+          + (y >> f.component[i].y_shift) * f.stride[f.component[i].plane]
           + (long long) (x >> f.component[i].x_shift) * f.component[i].step + f.component[i].offset;
       v[i] = f.bits == 8 ? p[0] : (p[0] | p[1] << 8) >> f.shift & 1023;
     }
@@ -55,8 +56,10 @@ scaled_at (const YoloCudaFrame &f, int x, int y, const Tap &h, const Tap &v)
 
   if (f.scale == SCALE_NONE)
     return rgb_at (f, x, y);
-  int x0 = f.scale == SCALE_HALF ? 2 * x : h.index0, x1 = f.scale == SCALE_HALF ? 2 * x + 1 : h.index1;
-  int y0 = f.scale == SCALE_HALF ? 2 * y : v.index0, y1 = f.scale == SCALE_HALF ? 2 * y + 1 : v.index1;
+  int x0 = f.scale == SCALE_HALF ? 2 * x : h.index0,
+      x1 = f.scale == SCALE_HALF ? 2 * x + 1 : h.index1;
+  int y0 = f.scale == SCALE_HALF ? 2 * y : v.index0,
+      y1 = f.scale == SCALE_HALF ? 2 * y + 1 : v.index1;
 
   a = rgb_at (f, x0, y0);
   b = rgb_at (f, x1, y0);
@@ -65,7 +68,8 @@ scaled_at (const YoloCudaFrame &f, int x, int y, const Tap &h, const Tap &v)
 #pragma unroll
   for (int i = 0; i < 3; i++)
     out.c[i] = f.scale == SCALE_HALF ? yolo_scale_half (a.c[i], b.c[i], c.c[i], d.c[i])
-        : yolo_scale_linear (a.c[i], b.c[i], c.c[i], d.c[i], h.weight0, h.weight1, v.weight0, v.weight1);
+                                     : yolo_scale_linear (a.c[i], b.c[i], c.c[i], d.c[i], h.weight0,
+                                         h.weight1, v.weight0, v.weight1);
   return out;
 }
 
@@ -86,7 +90,11 @@ tap_of (int i, double ratio, int n, bool column)
 }
 
 static __device__ __forceinline__ void put (float *out, int level, float) { *out = (float) level; }
-static __device__ __forceinline__ void put (__half *out, int level, float) { *out = __int2half_rn (level); }
+static __device__ __forceinline__ void
+put (__half *out, int level, float)
+{
+  *out = __int2half_rn (level);
+}
 static __device__ __forceinline__ void
 put (int8_t *out, int level, float inverse_scale)
 {
@@ -109,8 +117,8 @@ preprocess (const YoloPreprocessParams &p)
   if (t < YOLO_PREPROCESS_WIDTH)
     columns[t] = tap_of (first_x + t - frame.left, frame.ratio_x, frame.width, true);
   else if (t < YOLO_PREPROCESS_WIDTH + YOLO_PREPROCESS_HEIGHT)
-    rows[t - YOLO_PREPROCESS_WIDTH] =
-        tap_of (first_y + t - YOLO_PREPROCESS_WIDTH - frame.top, frame.ratio_y, frame.height, false);
+    rows[t - YOLO_PREPROCESS_WIDTH] = tap_of (
+        first_y + t - YOLO_PREPROCESS_WIDTH - frame.top, frame.ratio_y, frame.height, false);
   __syncthreads ();
 
   int in_x = t % YOLO_PREPROCESS_WIDTH, in_y = t / YOLO_PREPROCESS_WIDTH;

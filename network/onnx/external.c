@@ -53,9 +53,10 @@ open_file (Reader *reader, const char *what, const char *location, GError **erro
   bytes = yolo_file_read_below (reader->folder, location, reader->left, &size, &reason);
   if (bytes == NULL) {
     gboolean memory = g_error_matches (reason, G_FILE_ERROR, G_FILE_ERROR_NOMEM);
-    yolo_network_set_error (error, memory ? YOLO_NETWORK_ERROR_MEMORY : YOLO_NETWORK_ERROR_FILE, "%s lies in another "
-        "file, '%.200s': %s; keep that file in the model's folder, or save the model as one file", what, location,
-        reason->message);
+    yolo_network_set_error (error, memory ? YOLO_NETWORK_ERROR_MEMORY : YOLO_NETWORK_ERROR_FILE,
+        "%s lies in another "
+        "file, '%.200s': %s; keep that file in the model's folder, or save the model as one file",
+        what, location, reason->message);
     return NULL;
   }
   reader->left -= size;
@@ -68,13 +69,15 @@ open_file (Reader *reader, const char *what, const char *location, GError **erro
 
 /* A number of the tensor's entries; `otherwise` where it has none. */
 static gboolean
-number (const Onnx__TensorProto *tensor, const char *key, const char *what, gsize otherwise, gsize *value, GError **error)
+number (const Onnx__TensorProto *tensor, const char *key, const char *what, gsize otherwise,
+    gsize *value, GError **error)
 {
   const char *text = entry (tensor, key);
   guint64 n = otherwise;
 
   if (text != NULL && !g_ascii_string_to_unsigned (text, 10, 0, G_MAXSSIZE, &n, NULL))
-    return yolo_network_fail (error, FORMAT, "%s lies in another file with %s '%.40s', which is impossible", what, key, text);
+    return yolo_network_fail (error, FORMAT,
+        "%s lies in another file with %s '%.40s', which is impossible", what, key, text);
   *value = (gsize) n;
   return TRUE;
 }
@@ -87,22 +90,28 @@ read_tensor (Reader *reader, Onnx__TensorProto *tensor, const char *what, GError
   DataFile *from;
 
   if (reader->folder == NULL)
-    return yolo_network_fail (error, UNSUPPORTED, "%s keeps its data in another file, but the model comes from memory and "
-        "has no folder; save it as one file (onnx.save_model with save_as_external_data=False)", what);
+    return yolo_network_fail (error, UNSUPPORTED,
+        "%s keeps its data in another file, but the model comes from memory and "
+        "has no folder; save it as one file (onnx.save_model with save_as_external_data=False)",
+        what);
   if (location == NULL || *location == '\0' || tensor->has_raw_data)
-    return yolo_network_fail (error, FORMAT, "%s %s", what, tensor->has_raw_data
-        ? "has its data in this file and in another one" : "keeps its data in another file, but does not name it");
+    return yolo_network_fail (error, FORMAT, "%s %s", what,
+        tensor->has_raw_data ? "has its data in this file and in another one"
+                             : "keeps its data in another file, but does not name it");
   from = open_file (reader, what, location, error);
   if (from == NULL || !number (tensor, "offset", what, 0, &offset, error)
-      || !number (tensor, "length", what, offset <= from->size ? from->size - offset : 0, &length, error))
+      || !number (
+          tensor, "length", what, offset <= from->size ? from->size - offset : 0, &length, error))
     return FALSE;
   if (offset > from->size || length > from->size - offset)
-    return yolo_network_fail (error, FORMAT, "%s should be %" G_GSIZE_FORMAT " bytes at %" G_GSIZE_FORMAT " of '%.200s', "
-        "which has only %" G_GSIZE_FORMAT "; it is cut short or belongs to another model", what, length, offset, location,
-        from->size);
+    return yolo_network_fail (error, FORMAT,
+        "%s should be %" G_GSIZE_FORMAT " bytes at %" G_GSIZE_FORMAT " of '%.200s', "
+        "which has only %" G_GSIZE_FORMAT "; it is cut short or belongs to another model",
+        what, length, offset, location, from->size);
   /* Or a small file could stand for any number of large tensors. */
   if (length > from->size - from->claimed)
-    return yolo_network_fail (error, FORMAT, "%s lies where other tensors lie, in '%.200s'", what, location);
+    return yolo_network_fail (
+        error, FORMAT, "%s lies where other tensors lie, in '%.200s'", what, location);
   from->claimed += length;
 
   tensor->has_raw_data = TRUE;
@@ -128,7 +137,8 @@ read_all (Reader *reader, GError **error)
   for (gsize i = 0; i < graph->n_initializer; i++) {
     Onnx__TensorProto *tensor = graph->initializer[i];
     if (is_external (tensor)) {
-      g_autofree char *what = g_strdup_printf ("initializer '%.80s'", tensor->name != NULL ? tensor->name : "");
+      g_autofree char *what =
+          g_strdup_printf ("initializer '%.80s'", tensor->name != NULL ? tensor->name : "");
       if (!read_tensor (reader, tensor, what, error))
         return FALSE;
     }
@@ -137,7 +147,8 @@ read_all (Reader *reader, GError **error)
     const Onnx__NodeProto *node = graph->node[i];
     for (gsize k = 0; k < node->n_attribute; k++) {
       if (is_external (node->attribute[k]->t)) {
-        g_autofree char *what = g_strdup_printf ("a constant of node '%.80s'", node->name != NULL ? node->name : "");
+        g_autofree char *what =
+            g_strdup_printf ("a constant of node '%.80s'", node->name != NULL ? node->name : "");
         if (!read_tensor (reader, node->attribute[k]->t, what, error))
           return FALSE;
       }

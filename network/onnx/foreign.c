@@ -14,16 +14,17 @@ static const struct {
   const char *bytes;
   const char *kind;
 } kinds[] = {
-  {0, "PK\003\004", "a ZIP archive, as PyTorch's .pt and .torchscript files are; " EXPORT},
-  {0, "\200\002", "a Python pickle, as old .pt files are; " EXPORT},
-  {0, "version https://git-lfs", "a Git LFS pointer, not the model that it stands for; fetch that with git lfs pull"},
-  {4, "TFL3", "a TensorFlow Lite model; " EXPORT},
-  {4, "ORTM", "a model in ONNX Runtime's own format; give the .onnx file that it was made of"},
-  {0, "ftrt", "a TensorRT engine; give the .onnx file that it was made of"},
-  {8, "{\"", "a safetensors file, weights without a network; " EXPORT},
-  {4, "{\"", "a TensorRT engine of Ultralytics; give the .onnx file that it was made of"},
-  {0, "\211HDF", "an HDF5 file, as Keras writes; " EXPORT},
-  {0, "\037\213", "compressed by gzip; unpack it"},
+  { 0, "PK\003\004", "a ZIP archive, as PyTorch's .pt and .torchscript files are; " EXPORT },
+  { 0, "\200\002", "a Python pickle, as old .pt files are; " EXPORT },
+  { 0, "version https://git-lfs",
+      "a Git LFS pointer, not the model that it stands for; fetch that with git lfs pull" },
+  { 4, "TFL3", "a TensorFlow Lite model; " EXPORT },
+  { 4, "ORTM", "a model in ONNX Runtime's own format; give the .onnx file that it was made of" },
+  { 0, "ftrt", "a TensorRT engine; give the .onnx file that it was made of" },
+  { 8, "{\"", "a safetensors file, weights without a network; " EXPORT },
+  { 4, "{\"", "a TensorRT engine of Ultralytics; give the .onnx file that it was made of" },
+  { 0, "\211HDF", "an HDF5 file, as Keras writes; " EXPORT },
+  { 0, "\037\213", "compressed by gzip; unpack it" },
 };
 
 /* Texts that may have space and a byte order mark in front of them. */

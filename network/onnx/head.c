@@ -10,7 +10,8 @@
 /* Largest head that is run to be checked: 144 channels at 3840x2160. */
 #define MAX_MAPS ((gsize) 1 << 25)
 #define MAX_REG YOLO_MAX_REG
-/* Nodes of a tail, which is run over and over: several times what there is of them with NMS and quantisers. */
+/* Nodes of a tail, which is run over and over: several times what there is of them with NMS and
+ * quantisers. */
 #define MAX_TAIL 1000
 /* Elements that may be computed to find which node is wrong, where one is: a dozen
  * runs of the tail at 640x640. A file must not make us compute for hours to refuse it. */
@@ -19,7 +20,8 @@
 #define MANY_ACTIVE 4096
 #define FEW_ACTIVE 16
 
-#define ADVICE "export a YOLOv8 detect model with Ultralytics, YOLO('best.pt').export(format='onnx')"
+#define ADVICE \
+  "export a YOLOv8 detect model with Ultralytics, YOLO('best.pt').export(format='onnx')"
 
 /* A map that leaves the body: a layer that the tail reads, or a part of one that joins several. */
 typedef struct {
@@ -39,11 +41,13 @@ typedef struct {
   gboolean has_nms;
   GArray *leaves;               /* Leaf, sorted by size of the map, the largest first */
   Tensor **maps;                /* random values of each boundary, by layer */
-  guint decoded;                /* value that is the decode of the maps, or ONNX_NONE until it is found */
+  /* value that is the decode of the maps, or ONNX_NONE until it is found */
+  guint decoded;
   TrialLayout layout;           /* of it */
   Tensor *trial;                /* what stands for it while a suppression is tried, or NULL */
   gsize spent;                  /* elements that all runs of the tail have computed */
-  guint left_out;               /* node whose input is taken for its output, or ONNX_NONE: to find a culprit */
+  /* node whose input is taken for its output, or ONNX_NONE: to find a culprit */
+  guint left_out;
 } Search;
 
 static gboolean
@@ -52,8 +56,9 @@ refuse (const Search *search, const OnnxNode *node, const char *what, GError **e
   const char *task = search->task;
 
   if (node != NULL)
-    yolo_network_set_error (error, UNSUPPORTED, ONNX_NODE_FORMAT " %s (task of the file: %.40s); " ADVICE,
-        ONNX_NODE_ARGS (node), what, task != NULL ? task : "not given");
+    yolo_network_set_error (error, UNSUPPORTED,
+        ONNX_NODE_FORMAT " %s (task of the file: %.40s); " ADVICE, ONNX_NODE_ARGS (node), what,
+        task != NULL ? task : "not given");
   else
     yolo_network_set_error (error, UNSUPPORTED, "%s (task of the file: %.40s); " ADVICE, what,
         task != NULL ? task : "not given");
@@ -67,10 +72,13 @@ refuse_foreign (const OnnxNode *node, GError **error)
   const char *domain = node->proto->domain;
 
   if (g_str_has_prefix (domain, "com.microsoft"))
-    return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT " is an operator of %.40s: ONNX Runtime has optimised "
-        "the file for itself; use the file that it was made of", ONNX_NODE_ARGS (node), domain);
-  return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT " is an operator of '%.40s', none of ONNX's own; "
-      ADVICE, ONNX_NODE_ARGS (node), domain);
+    return yolo_network_fail (error, UNSUPPORTED,
+        ONNX_NODE_FORMAT " is an operator of %.40s: ONNX Runtime has optimised "
+                         "the file for itself; use the file that it was made of",
+        ONNX_NODE_ARGS (node), domain);
+  return yolo_network_fail (error, UNSUPPORTED,
+      ONNX_NODE_FORMAT " is an operator of '%.40s', none of ONNX's own; " ADVICE,
+      ONNX_NODE_ARGS (node), domain);
 }
 
 /* Whether a node of the tail is a convolution of the body, behind something
@@ -190,7 +198,8 @@ find_leaves (Search *search, GError **error)
         return refuse (search, node, "uses the input as something else than an image", error);
       total += (gsize) layer->channels * layer->height * layer->width;
       if (total > MAX_MAPS)
-        return yolo_network_fail (error, UNSUPPORTED, "the file's input of %ux%u is too large to check its head; "
+        return yolo_network_fail (error, UNSUPPORTED,
+            "the file's input of %ux%u is too large to check its head; "
             "export it with a smaller imgsz or with dynamic=True, any size can be chosen later",
             lowered->width, lowered->height);
       add_leaves (search, boundary, node);
@@ -222,22 +231,29 @@ check_levels (Search *search, Head *levels, GError **error)
     while (i + n < search->leaves->len && same_level (layers, first, first + n))
       n++;
     if (n > 2)
-      return refuse (search, first[n - 1].reader, "takes a third map from a level of the head, beside boxes and classes: "
-          "segmentation, pose and oriented boxes are not supported", error);
+      return refuse (search, first[n - 1].reader,
+          "takes a third map from a level of the head, beside boxes and classes: "
+          "segmentation, pose and oriented boxes are not supported",
+          error);
     if (n < 2)
-      return refuse (search, first->reader, "reads a feature map that is no pair of boxes and classes", error);
+      return refuse (
+          search, first->reader, "reads a feature map that is no pair of boxes and classes", error);
     if (levels->n_levels == YOLO_MAX_LEVELS)
       return refuse (search, first->reader, "belongs to a head of too many levels", error);
-    if (stride * layer->height != search->lowered->height || stride * layer->width != search->lowered->width)
-      return refuse (search, first->reader, "reads a feature map whose size is no whole part of the input's", error);
+    if (stride * layer->height != search->lowered->height
+        || stride * layer->width != search->lowered->width)
+      return refuse (search, first->reader,
+          "reads a feature map whose size is no whole part of the input's", error);
     levels->box[levels->n_levels] = i;
     levels->cls[levels->n_levels] = i + 1;
     levels->stride[levels->n_levels++] = stride;
     i += n;
   }
   if (levels->n_levels == 0)
-    return refuse (search, NULL, "the model has no detect head: its outputs do not come from boxes and classes "
-        "at several scales", error);
+    return refuse (search, NULL,
+        "the model has no detect head: its outputs do not come from boxes and classes "
+        "at several scales",
+        error);
   return TRUE;
 }
 
@@ -276,7 +292,8 @@ static const float *
 leaf_plane (const Search *search, const Leaf *leaf, guint c)
 {
   const Layer *layer = layer_at (search->lowered->layers, leaf->layer);
-  return search->maps[leaf->boundary]->f + (gsize) (leaf->channel + c) * layer->height * layer->width;
+  return search->maps[leaf->boundary]->f
+      + (gsize) (leaf->channel + c) * layer->height * layer->width;
 }
 
 /* Distance to one side in map pixels: the expectation of the distribution.
@@ -311,8 +328,8 @@ typedef struct {
  * Source: Ultralytics nn/modules/head.py, Detect, and utils/tal.py, dist2bbox:
  * centre and size, or corners (in files with NMS), in input pixels. */
 static gboolean
-level_matches (const Search *search, const Decoded *decoded, gsize first_anchor, const Leaf *box, const Leaf *cls,
-    guint reg_max, guint stride)
+level_matches (const Search *search, const Decoded *decoded, gsize first_anchor, const Leaf *box,
+    const Leaf *cls, guint reg_max, guint stride)
 {
   const Layer *layer = layer_at (search->lowered->layers, box->layer);
   gboolean corners = decoded->corners;
@@ -325,8 +342,10 @@ level_matches (const Search *search, const Decoded *decoded, gsize first_anchor,
   for (gsize pixel = 0; pixel < (gsize) layer->height * layer->width; pixel++) {
     const float *at = decoded->values + (first_anchor + pixel) * decoded->anchor_step;
     float x = pixel % layer->width + 0.5f, y = pixel / layer->width + 0.5f, expected[4];
-    float left = distance (search, box, 0, reg_max, pixel), top = distance (search, box, 1, reg_max, pixel);
-    float right = distance (search, box, 2, reg_max, pixel), bottom = distance (search, box, 3, reg_max, pixel);
+    float left = distance (search, box, 0, reg_max, pixel),
+          top = distance (search, box, 1, reg_max, pixel);
+    float right = distance (search, box, 2, reg_max, pixel),
+          bottom = distance (search, box, 3, reg_max, pixel);
 
     expected[0] = corners ? x - left : x + (right - left) / 2;
     expected[1] = corners ? y - top : y + (bottom - top) / 2;
@@ -358,7 +377,8 @@ level_size (const Search *search, const Head *levels, guint l)
 
 /* Finds which of a level's two maps holds the boxes. */
 static gboolean
-match_level (const Search *search, const Decoded *decoded, gsize first_anchor, const Leaf *pair, guint l, Head *head)
+match_level (const Search *search, const Decoded *decoded, gsize first_anchor, const Leaf *pair,
+    guint l, Head *head)
 {
   const GArray *layers = search->lowered->layers;
 
@@ -406,7 +426,8 @@ decode_matches (Search *search, const Tensor *tensor, const Head *levels, Head *
     *head = *levels;
     head->n_classes = decoded.n_classes;
     for (l = 0; l < levels->n_levels; l++) {
-      if (!match_level (search, &decoded, first, &g_array_index (search->leaves, Leaf, levels->box[l]), l, head))
+      if (!match_level (search, &decoded, first,
+              &g_array_index (search->leaves, Leaf, levels->box[l]), l, head))
         break;
       first += level_size (search, levels, l);
     }
@@ -429,7 +450,8 @@ only_through (const Search *search, guint decoded)
 
   g_array_append_vals (stack, file->outputs, file->n_outputs);
   while (stack->len > 0) {
-    guint value = g_array_index (stack, guint, stack->len - 1), producer = onnx_value (file, value)->producer;
+    guint value = g_array_index (stack, guint, stack->len - 1),
+          producer = onnx_value (file, value)->producer;
     const OnnxNode *node;
 
     g_array_set_size (stack, stack->len - 1);
@@ -536,7 +558,8 @@ typedef gboolean (*VisitFunc) (Search *search, guint value, const Tensor *tensor
 /* Runs the tail until a value is what is sought. *last is the node that was run
  * last. FALSE without an error: there is none. */
 static gboolean
-run_tail (Search *search, TensorScope *scope, VisitFunc visit, gpointer data, const OnnxNode **last, GError **error)
+run_tail (Search *search, TensorScope *scope, VisitFunc visit, gpointer data, const OnnxNode **last,
+    GError **error)
 {
   const OnnxFile *file = search->lowered->file;
   g_autofree Tensor **tensors = g_new0 (Tensor *, file->values->len);
@@ -580,14 +603,16 @@ is_decode (Search *search, guint value, const Tensor *tensor, gpointer data)
   const Decode *decode = data;
 
   if ((!search->has_nms && value != search->lowered->file->outputs[0])
-      || !decode_matches (search, tensor, decode->levels, decode->head) || !only_through (search, value))
+      || !decode_matches (search, tensor, decode->levels, decode->head)
+      || !only_through (search, value))
     return FALSE;
   search->decoded = value;
   return TRUE;
 }
 
 static gboolean
-run_decode (Search *search, const TensorScope *limits, Decode *decode, const OnnxNode **last, GError **error)
+run_decode (Search *search, const TensorScope *limits, Decode *decode, const OnnxNode **last,
+    GError **error)
 {
   TensorScope scope = *limits;
   gboolean found;
@@ -623,13 +648,14 @@ is_explained (Search *search, guint value, const Tensor *tensor, gpointer data)
 
 /* Gives one batch of made-up boxes to what follows the decode. */
 static gboolean
-try_suppression (Search *search, TensorScope *scope, guint active, guint32 *state, gboolean *possible,
-    const OnnxNode **last, GError **error)
+try_suppression (Search *search, TensorScope *scope, guint active, guint32 *state,
+    gboolean *possible, const OnnxNode **last, GError **error)
 {
   const TrialLayout *layout = &search->layout;
   guint images = (guint) CLAMP (scope->batch, 1, 64);
   gint64 features = 4 + (gint64) layout->n_classes, anchors = (gint64) layout->anchors;
-  gint64 dims[3] = { images, layout->exchanged ? anchors : features, layout->exchanged ? features : anchors };
+  gint64 dims[3] = { images, layout->exchanged ? anchors : features,
+    layout->exchanged ? features : anchors };
   g_autoptr (GPtrArray) trials = g_ptr_array_new_with_free_func ((GDestroyNotify) trial_free);
   float size = (float) MAX (search->lowered->height, search->lowered->width);
   Attempt attempt = { NULL, images, possible };
@@ -663,7 +689,8 @@ run_suppression (Search *search, const TensorScope *limits, const OnnxNode **las
 
   for (guint r = 0; r < rounds; r++) {
     TensorScope scope = *limits;
-    gboolean tried = try_suppression (search, &scope, r % 2 ? FEW_ACTIVE : MANY_ACTIVE, &state, possible, last, error);
+    gboolean tried = try_suppression (
+        search, &scope, r % 2 ? FEW_ACTIVE : MANY_ACTIVE, &state, possible, last, error);
 
     search->spent += limits->left - scope.left;
     if (!tried)
@@ -673,7 +700,8 @@ run_suppression (Search *search, const TensorScope *limits, const OnnxNode **las
 }
 
 static gboolean
-run_all (Search *search, const TensorScope *limits, Decode *decode, const OnnxNode **last, GError **error)
+run_all (Search *search, const TensorScope *limits, Decode *decode, const OnnxNode **last,
+    GError **error)
 {
   return run_decode (search, limits, decode, last, error)
       && (!search->has_nms || run_suppression (search, limits, last, error));
@@ -684,7 +712,8 @@ run_all (Search *search, const TensorScope *limits, Decode *decode, const OnnxNo
 static const OnnxNode *
 find_culprit (Search *search, const TensorScope *limits, Decode *decode)
 {
-  static const char *const suspects[] = { "Add", "Div", "Max", "Min", "Mul", "Sigmoid", "Slice", "Sub", NULL };
+  static const char *const suspects[] = { "Add", "Div", "Max", "Min", "Mul", "Sigmoid", "Slice",
+    "Sub", NULL };
   const OnnxFile *file = search->lowered->file;
   const OnnxNode *last;
 
@@ -712,13 +741,16 @@ check_tail (Search *search, const TensorScope *limits, Decode *decode, GError **
     return TRUE;
   culprit = find_culprit (search, limits, decode);
   if (culprit != NULL)
-    return refuse (search, culprit, "changes what the head gives, which no head of a YOLOv8 detect model does", error);
+    return refuse (search, culprit,
+        "changes what the head gives, which no head of a YOLOv8 detect model does", error);
   if (reason != NULL) {
     g_propagate_error (error, g_steal_pointer (&reason));
     return FALSE;
   }
-  return refuse (search, last, "is where the head ends, but it does not compute what the head of a YOLOv8 detect "
-      "model does", error);
+  return refuse (search, last,
+      "is where the head ends, but it does not compute what the head of a YOLOv8 detect "
+      "model does",
+      error);
 }
 
 static gboolean
@@ -741,11 +773,14 @@ find (Search *search, Head *head, GError **error)
   if (!find_leaves (search, error) || !check_levels (search, &levels, error))
     return FALSE;
   if (search->task != NULL && strcmp (search->task, "detect") != 0)
-    return refuse (search, g_array_index (search->leaves, Leaf, 0).reader, "begins a head that is not supported", error);
+    return refuse (search, g_array_index (search->leaves, Leaf, 0).reader,
+        "begins a head that is not supported", error);
 
   if (file->n_outputs != 1)
-    return yolo_network_fail (error, UNSUPPORTED, "the model has several outputs ('%.80s' and '%.80s'), a detect model "
-        "has one; " ADVICE, onnx_value (file, file->outputs[0])->name, onnx_value (file, file->outputs[1])->name);
+    return yolo_network_fail (error, UNSUPPORTED,
+        "the model has several outputs ('%.80s' and '%.80s'), a detect model "
+        "has one; " ADVICE,
+        onnx_value (file, file->outputs[0])->name, onnx_value (file, file->outputs[1])->name);
 
   for (guint i = 0; i < search->leaves->len; i++) {
     const Layer *layer = layer_at (lowered->layers, g_array_index (search->leaves, Leaf, i).layer);
@@ -760,7 +795,9 @@ static const OnnxNode *
 producer_of (const Search *search, const OnnxNode *node, guint k)
 {
   const OnnxFile *file = search->lowered->file;
-  guint producer = k < node->n_in && node->in[k] != ONNX_NONE ? onnx_value (file, node->in[k])->producer : ONNX_NONE;
+  guint producer = k < node->n_in && node->in[k] != ONNX_NONE
+      ? onnx_value (file, node->in[k])->producer
+      : ONNX_NONE;
 
   return producer != ONNX_NONE ? onnx_node (file, producer) : NULL;
 }
@@ -781,8 +818,8 @@ find_rounding (Search *search, Head *head)
     if (!search->needed[i])
       continue;
     if (strcmp (node->op, "Conv") == 0 && node->n_in > 1
-        && (weights = lowered_constant (search->lowered, node->in[1], NULL)) != NULL && !weights->is_int
-        && weights->n == head->reg_max)
+        && (weights = lowered_constant (search->lowered, node->in[1], NULL)) != NULL
+        && !weights->is_int && weights->n == head->reg_max)
       memcpy (head->rounding.bins, weights->f, weights->n * sizeof (float));
     if (strcmp (node->op, "QuantizeLinear") != 0 || (from = producer_of (search, node, 0)) == NULL)
       continue;

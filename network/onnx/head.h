@@ -17,7 +17,8 @@ typedef struct {
  * follows computes from them what the decode of a YOLOv8 does: its operators
  * are run on random maps and the result is compared with the formula. What
  * follows the decode in a file with non-maximum suppression is run on made-up
- * boxes in the same manner. A file whose tail is anything else is refused. @task is for the error. */
+ * boxes in the same manner. A file whose tail is anything else is refused. @task is for the
+ * error. */
 gboolean head_find (Lowered *lowered, const char *task, Head *head, GError **error);
 
 #endif

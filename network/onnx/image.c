@@ -18,9 +18,12 @@
 static gboolean
 refuse (const OnnxNode *node, const char *what, GError **error)
 {
-  return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT " %s, which is not supported in front of the first "
-      "convolution; there may be a scale and an offset of each channel, their order reversed, a change of layout, "
-      "and casts", ONNX_NODE_ARGS (node), what);
+  return yolo_network_fail (error, UNSUPPORTED,
+      ONNX_NODE_FORMAT " %s, which is not supported in front of the first "
+                       "convolution; there may be a scale and an offset of each channel, their "
+                       "order reversed, a change of layout, "
+                       "and casts",
+      ONNX_NODE_ARGS (node), what);
 }
 
 static float
@@ -97,8 +100,10 @@ make_layer (Lowered *lowered, guint id, const OnnxNode *node, GError **error)
     return refuse (node, "reads the input's whole numbers, not cast to floats before", error);
   if (x->n_dims != 4 || x->dims[0] != 1 || x->dims[2] != HEIGHT || x->dims[3] != WIDTH)
     return refuse (node, "reads an image that is not [N, channels, height, width]", error);
-  layer = lowered_add_layer (lowered, LAYER_IMAGE, producer != ONNX_NONE
-      ? onnx_node (lowered->file, producer)->name : onnx_value (lowered->file, id)->name, 1, &input);
+  layer = lowered_add_layer (lowered, LAYER_IMAGE,
+      producer != ONNX_NONE ? onnx_node (lowered->file, producer)->name
+                            : onnx_value (lowered->file, id)->name,
+      1, &input);
   layer->channels = (guint) x->dims[1];
   layer->whole = lowered->file->input_type == ONNX_UINT8;
   layer->weights = g_new (float, 3 * (gsize) layer->channels);
@@ -125,9 +130,9 @@ make_layer (Lowered *lowered, guint id, const OnnxNode *node, GError **error)
 static gboolean
 is_front (const OnnxNode *node)
 {
-  static const char *const ops[] = { "Add", "BatchNormalization", "Cast", "Concat", "DequantizeLinear", "Div", "Dropout",
-    "Gather", "Identity", "Mul", "QuantizeLinear", "Reshape", "Slice", "Split", "Squeeze", "Sub", "Transpose",
-    "Unsqueeze", NULL };
+  static const char *const ops[] = { "Add", "BatchNormalization", "Cast", "Concat",
+    "DequantizeLinear", "Div", "Dropout", "Gather", "Identity", "Mul", "QuantizeLinear", "Reshape",
+    "Slice", "Split", "Squeeze", "Sub", "Transpose", "Unsqueeze", NULL };
 
   return node->standard && g_strv_contains (ops, node->op);
 }
@@ -148,7 +153,9 @@ image_shape (Lowered *lowered, const OnnxNode *node, GError **error)
   gint64 dims[TENSOR_MAX_DIMS];
 
   for (guint d = 0; d < x->n_dims; d++)
-    dims[d] = x->dims[d] == HEIGHT ? lowered->height : x->dims[d] == WIDTH ? lowered->width : x->dims[d];
+    dims[d] = x->dims[d] == HEIGHT ? lowered->height
+        : x->dims[d] == WIDTH      ? lowered->width
+                                   : x->dims[d];
   out->kind = VALUE_CONST;
   out->tensor = tensor_shape (&lowered->scope, node, x->n_dims, dims, error);
   return out->tensor != NULL;
@@ -254,14 +261,17 @@ settle (const Layer *layer, float *unit, GError **error)
 
     for (guint k = 0; k < 3; k++) {
       if (layer->channels != 3 || (layer->weights[3 * c + k] != 0) != (k == from))
-        return yolo_network_fail (error, UNSUPPORTED, "node '%.100s' makes %u channels of the input that are neither "
-            "R, G, B nor B, G, R; export a YOLOv8 detect model with Ultralytics", layer->name, layer->channels);
+        return yolo_network_fail (error, UNSUPPORTED,
+            "node '%.100s' makes %u channels of the input that are neither "
+            "R, G, B nor B, G, R; export a YOLOv8 detect model with Ultralytics",
+            layer->name, layer->channels);
     }
     own = layer->whole ? RANGE_GREY : channel_range (layer->weights[3 * c + from], layer->bias[c]);
     if (own == RANGE_OPEN || (c > 0 && own != range))
-      return yolo_network_fail (error, UNSUPPORTED, "node '%.100s' scales the input by %g in a way that does not tell "
-          "whether it is 0 to 1 or 0 to 255; divide by 255 there, or leave the input as it is", layer->name,
-          layer->weights[3 * c + from]);
+      return yolo_network_fail (error, UNSUPPORTED,
+          "node '%.100s' scales the input by %g in a way that does not tell "
+          "whether it is 0 to 1 or 0 to 255; divide by 255 there, or leave the input as it is",
+          layer->name, layer->weights[3 * c + from]);
     range = own;
   }
   *unit = range == RANGE_GREY ? 1 : 1 / 255.f;
@@ -317,8 +327,10 @@ can_fold (const GArray *layers, guint index, const Affine *affine)
     if (layer->type == LAYER_QUANT) {
       if (!affine->plain || affine->divisor[0] < 0 || !can_fold (layers, i, affine))
         return FALSE;
-    } else if (layer->type != LAYER_CONV || layer->residual == index || (!affine->plain
-            && (conv->groups != 1 || conv->weight_scale != NULL || layer_at (layers, index)->type == LAYER_QUANT))) {
+    } else if (layer->type != LAYER_CONV || layer->residual == index
+        || (!affine->plain
+            && (conv->groups != 1 || conv->weight_scale != NULL
+                || layer_at (layers, index)->type == LAYER_QUANT))) {
       return FALSE;
     }
     for (guint c = 0; layer->type == LAYER_CONV && c < 3; c++) {
@@ -379,9 +391,15 @@ make_conv (Layer *layer, const Affine *affine)
   for (guint c = 0; c < 3; c++)
     layer->weights[c] = 1 / affine->divisor[c];
   layer->type = LAYER_CONV;
-  layer->conv = (YoloConv) {
-    .in_channels = 3, .out_channels = 3, .groups = 3, .kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1},
-    .weights = layer->weights, .bias = layer->bias,
+  layer->conv = (YoloConv){
+    .in_channels = 3,
+    .out_channels = 3,
+    .groups = 3,
+    .kernel = { 1, 1 },
+    .stride = { 1, 1 },
+    .dilation = { 1, 1 },
+    .weights = layer->weights,
+    .bias = layer->bias,
   };
 }
 
@@ -397,8 +415,10 @@ image_fold (GArray *layers, GError **error)
     if (layer->uses == 0 || layer->type != LAYER_IMAGE)
       continue;
     if (++n > MAX_IMAGES)
-      return yolo_network_fail (error, UNSUPPORTED, "node '%.100s' makes something else of the input once more, which no "
-          "YOLO does %d times", layer->name, MAX_IMAGES);
+      return yolo_network_fail (error, UNSUPPORTED,
+          "node '%.100s' makes something else of the input once more, which no "
+          "YOLO does %d times",
+          layer->name, MAX_IMAGES);
     if (!affine_of (layer, &affine, error))
       return FALSE;
     if (can_fold (layers, i, &affine))

@@ -69,8 +69,8 @@ read_unicode_escape (const char **at, GString *string)
   if (!read_hex (at, 4, &high))
     return FALSE;
   behind = *at + 2;
-  if (high >= 0xd800 && high < 0xdc00 && g_str_has_prefix (*at, "\\u") && read_hex (&behind, 4, &low)
-      && low >= 0xdc00 && low < 0xe000) {
+  if (high >= 0xd800 && high < 0xdc00 && g_str_has_prefix (*at, "\\u")
+      && read_hex (&behind, 4, &low) && low >= 0xdc00 && low < 0xe000) {
     high = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
     *at = behind;
   }
@@ -247,7 +247,8 @@ class_of (const Item *item)
 
   if (item->kind == INT)
     return item->number >= 0 && item->number <= MAX_CLASS ? item->number : -1;
-  if (item->kind == STRING && g_ascii_string_to_unsigned (item->string, 10, 0, MAX_CLASS, &number, NULL))
+  if (item->kind == STRING
+      && g_ascii_string_to_unsigned (item->string, 10, 0, MAX_CLASS, &number, NULL))
     return (gint64) number;
   return -1;
 }
@@ -274,7 +275,8 @@ keep_pair (gpointer data, gint64 index, const Item *key, const Item *value)
 }
 
 static gboolean
-read_part (const char **at, guint depth, gboolean is_dict, gint64 index, EachFunc each, gpointer data)
+read_part (
+    const char **at, guint depth, gboolean is_dict, gint64 index, EachFunc each, gpointer data)
 {
   Item key = { NOTHING, 0, NULL, 0 }, value = { NOTHING, 0, NULL, 0 };
   gboolean done = (!is_dict || (read_item (at, depth + 1, &key, NULL, NULL) && take (at, ':')))
@@ -389,7 +391,8 @@ read_names (const char *text, GHashTable *names, Item *item)
   return done;
 }
 
-/* Names with nothing around them, one a line or with commas between; "0: a" gives the number too. */
+/* Names with nothing around them, one a line or with commas between; "0: a" gives the number
+ * too. */
 static void
 split_names (const char *text, GHashTable *names)
 {
@@ -412,7 +415,8 @@ literal_names (const char *text)
 {
   g_autoptr (GHashTable) names = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   g_autofree char *bare = g_strstrip (g_strdup (yolo_text_skip_bom (text)));
-  g_autofree char *list = g_strconcat ("[", bare, "]", NULL), *dict = g_strconcat ("{", bare, "}", NULL);
+  g_autofree char *list = g_strconcat ("[", bare, "]", NULL),
+                  *dict = g_strconcat ("{", bare, "}", NULL);
   Item item;
 
   if (read_names (bare, names, &item) && item.kind != STRING)

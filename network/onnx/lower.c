@@ -9,7 +9,8 @@
 #define UNSUPPORTED YOLO_NETWORK_ERROR_UNSUPPORTED
 
 #define MAX_KERNEL 255
-#define MAX_CONST ((gsize) 1 << 22)     /* elements of a folded constant: anchors of a large image */
+/* elements of a folded constant: anchors of a large image */
+#define MAX_CONST ((gsize) 1 << 22)
 
 static void
 layer_clear (gpointer data)
@@ -69,8 +70,10 @@ layer_size (const GArray *layers, guint index, GError **error)
     case LAYER_INPUT:
       return TRUE;
     case LAYER_CONV:
-      fits = window_size (in->height, conv->kernel[0], conv->stride[0], conv->pad[0], conv->dilation[0], &layer->height)
-          && window_size (in->width, conv->kernel[1], conv->stride[1], conv->pad[1], conv->dilation[1], &layer->width);
+      fits = window_size (in->height, conv->kernel[0], conv->stride[0], conv->pad[0],
+                 conv->dilation[0], &layer->height)
+          && window_size (in->width, conv->kernel[1], conv->stride[1], conv->pad[1],
+              conv->dilation[1], &layer->width);
       break;
     case LAYER_MAX_POOL:
       fits = window_size (in->height, layer->kernel, layer->stride, layer->pad, 1, &layer->height)
@@ -96,9 +99,11 @@ layer_size (const GArray *layers, guint index, GError **error)
     fits = fits && other->height == layer->height && other->width == layer->width;
   }
   if (!fits)
-    return yolo_network_fail (error, YOLO_NETWORK_ERROR_SIZE, "node '%.100s' does not fit an input of %ux%u "
-        "(width x height): its own inputs are %ux%u", layer->name, layer_at (layers, 0)->width,
-        layer_at (layers, 0)->height, in->width, in->height);
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_SIZE,
+        "node '%.100s' does not fit an input of %ux%u "
+        "(width x height): its own inputs are %ux%u",
+        layer->name, layer_at (layers, 0)->width, layer_at (layers, 0)->height, in->width,
+        in->height);
   return TRUE;
 }
 
@@ -113,7 +118,8 @@ lowered_add_layer (Lowered *lowered, LayerType type, const char *name, guint n_i
   layer->name = g_strdup_printf ("%.200s", name);
   layer->n_in = n_in;
   layer->in = g_memdup2 (in, n_in * sizeof *in);
-  layer->below = type == LAYER_QUANT ? layer_at (lowered->layers, in[0])->below : lowered->layers->len - 1;
+  layer->below =
+      type == LAYER_QUANT ? layer_at (lowered->layers, in[0])->below : lowered->layers->len - 1;
   layer->residual = LAYER_NONE;
   layer->channels = layer_at (lowered->layers, in[0])->channels;
   return layer;
@@ -208,7 +214,9 @@ constant_type (const Lowered *lowered, guint id)
 
   if (value->initializer != NULL)
     return value->initializer->data_type;
-  attr = value->producer != ONNX_NONE ? onnx_attr (onnx_node (lowered->file, value->producer), "value") : NULL;
+  attr = value->producer != ONNX_NONE
+      ? onnx_attr (onnx_node (lowered->file, value->producer), "value")
+      : NULL;
   return attr != NULL && attr->t != NULL ? attr->t->data_type : 0;
 }
 
@@ -224,14 +232,17 @@ check_types (const Lowered *lowered, const OnnxNode *node, guint a, guint b, GEr
   y = constant_type (lowered, node->in[b]);
   if (x == 0 || y == 0 || x == y)
     return TRUE;
-  return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT " has inputs '%.80s' of type %s and '%.80s' of type %s, which "
-      "must be the same", ONNX_NODE_ARGS (node), onnx_value (lowered->file, node->in[a])->name, onnx_type_name (x),
+  return yolo_network_fail (error, FORMAT,
+      ONNX_NODE_FORMAT " has inputs '%.80s' of type %s and '%.80s' of type %s, which "
+                       "must be the same",
+      ONNX_NODE_ARGS (node), onnx_value (lowered->file, node->in[a])->name, onnx_type_name (x),
       onnx_value (lowered->file, node->in[b])->name, onnx_type_name (y));
 }
 
 /* Two numbers, or the default for both. */
 static gboolean
-attr_pair (const OnnxNode *node, const char *name, gint64 otherwise, gint64 min, gint64 max, guint *pair, GError **error)
+attr_pair (const OnnxNode *node, const char *name, gint64 otherwise, gint64 min, gint64 max,
+    guint *pair, GError **error)
 {
   gsize n;
   const gint64 *values = onnx_attr_ints (node, name, &n);
@@ -241,8 +252,9 @@ attr_pair (const OnnxNode *node, const char *name, gint64 otherwise, gint64 min,
   for (int d = 0; d < 2; d++) {
     gint64 value = values != NULL ? values[d] : otherwise;
     if (value < min || value > max)
-      return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT ": %s of %" G_GINT64_FORMAT " is impossible",
-          ONNX_NODE_ARGS (node), name, value);
+      return yolo_network_fail (error, FORMAT,
+          ONNX_NODE_FORMAT ": %s of %" G_GINT64_FORMAT " is impossible", ONNX_NODE_ARGS (node),
+          name, value);
     pair[d] = (guint) value;
   }
   return TRUE;
@@ -261,14 +273,16 @@ take_numbers (Lowered *lowered, const OnnxNode *node, gsize n, GError **error)
 
 /* Symmetric padding of a window. */
 static gboolean
-attr_pads (const OnnxNode *node, const guint *kernel, const guint *stride, const guint *dilation, guint *pad, GError **error)
+attr_pads (const OnnxNode *node, const guint *kernel, const guint *stride, const guint *dilation,
+    guint *pad, GError **error)
 {
   gsize n;
   const gint64 *pads = onnx_attr_ints (node, "pads", &n);
 
   if (pads != NULL && !onnx_attr_is (node, "auto_pad", "NOTSET", "NOTSET"))
     return bad (node, "has both pads and auto_pad, which exclude each other", error);
-  if (onnx_attr_is (node, "auto_pad", "SAME_UPPER", "NOTSET") || onnx_attr_is (node, "auto_pad", "SAME_LOWER", "NOTSET")) {
+  if (onnx_attr_is (node, "auto_pad", "SAME_UPPER", "NOTSET")
+      || onnx_attr_is (node, "auto_pad", "SAME_LOWER", "NOTSET")) {
     for (int d = 0; d < 2; d++) {
       if (stride[d] != 1 || kernel[d] % 2 == 0)
         return refuse (node, "pads its two sides differently", error);
@@ -276,7 +290,8 @@ attr_pads (const OnnxNode *node, const guint *kernel, const guint *stride, const
     }
     return TRUE;
   }
-  if (!onnx_attr_is (node, "auto_pad", "VALID", "NOTSET") && !onnx_attr_is (node, "auto_pad", "NOTSET", "NOTSET"))
+  if (!onnx_attr_is (node, "auto_pad", "VALID", "NOTSET")
+      && !onnx_attr_is (node, "auto_pad", "NOTSET", "NOTSET"))
     return refuse (node, "has an unknown auto_pad", error);
   if (pads != NULL && n != 4)
     return refuse (node, "does not work on two dimensions", error);
@@ -307,7 +322,8 @@ copy_weights (const OnnxNode *node, const Tensor *weights, const Tensor *zero, G
     if (!weights->is_int)
       copy[i] = weights->f[i];
     else
-      copy[i] = (float) (weights->i[i] - (zero != NULL ? zero->i[zero->n == 1 ? 0 : i / per_channel] : 0));
+      copy[i] = (float) (weights->i[i]
+          - (zero != NULL ? zero->i[zero->n == 1 ? 0 : i / per_channel] : 0));
   }
   return copy;
 }
@@ -318,14 +334,16 @@ static float *
 weight_scale (Lowered *lowered, const OnnxNode *node, const Tensor *weights)
 {
   const OnnxValue *value = onnx_value (lowered->file, node->in[1]);
-  const OnnxNode *from = value->producer != ONNX_NONE ? onnx_node (lowered->file, value->producer) : NULL;
+  const OnnxNode *from =
+      value->producer != ONNX_NONE ? onnx_node (lowered->file, value->producer) : NULL;
   gsize channels = (gsize) weights->dims[0], per_channel = weights->n / channels;
   g_autofree float *scales = NULL;
   Tensor *scale;
 
   if (from == NULL || strcmp (from->op, "DequantizeLinear") != 0)
     return NULL;
-  if (!constant (lowered, from, 1, &scale, NULL) || scale == NULL || (scale->n != 1 && scale->n != channels))
+  if (!constant (lowered, from, 1, &scale, NULL) || scale == NULL
+      || (scale->n != 1 && scale->n != channels))
     return NULL;
   scales = g_new (float, channels);
   for (gsize c = 0; c < channels; c++) {
@@ -333,7 +351,8 @@ weight_scale (Lowered *lowered, const OnnxNode *node, const Tensor *weights)
     for (gsize i = c * per_channel; i < (c + 1) * per_channel; i++) {
       float q = rintf (weights->f[i] / scales[c]);
       /* also where the scale belongs to another axis */
-      if (!(q >= -128 && q <= 127) || fabsf (q * scales[c] - weights->f[i]) > 1e-3f * fabsf (scales[c]))
+      if (!(q >= -128 && q <= 127)
+          || fabsf (q * scales[c] - weights->f[i]) > 1e-3f * fabsf (scales[c]))
         return NULL;
     }
   }
@@ -351,13 +370,16 @@ lower_conv (Lowered *lowered, const OnnxNode *node, GError **error)
   YoloConv conv;
   Layer *layer;
 
-  if (!constant (lowered, node, 1, &weights, error) || !constant (lowered, node, integer ? 3 : 2, integer ? &zero : &bias, error))
+  if (!constant (lowered, node, 1, &weights, error)
+      || !constant (lowered, node, integer ? 3 : 2, integer ? &zero : &bias, error))
     return FALSE;
   if (weights == NULL || weights->is_int != integer || weights->n_dims != 4 || weights->n == 0)
-    return refuse (node, "has weights that are no [out, in, rows, columns] of the right type", error);
+    return refuse (
+        node, "has weights that are no [out, in, rows, columns] of the right type", error);
   if (integer) {
     const OnnxValue *from = onnx_value (lowered->file, node->in[0]);
-    if (from->producer == ONNX_NONE || strcmp (onnx_node (lowered->file, from->producer)->op, "DynamicQuantizeLinear") != 0)
+    if (from->producer == ONNX_NONE
+        || strcmp (onnx_node (lowered->file, from->producer)->op, "DynamicQuantizeLinear") != 0)
       return refuse (node, "reads integers that no DynamicQuantizeLinear made", error);
     lowered->quantized = TRUE;
   }
@@ -392,7 +414,8 @@ lower_conv (Lowered *lowered, const OnnxNode *node, GError **error)
   layer->weights = copy_weights (node, weights, zero, error);
   if (layer->weights == NULL)
     return FALSE;
-  layer->bias = bias != NULL ? g_memdup2 (bias->f, bias->n * sizeof (float)) : g_new0 (float, conv.out_channels);
+  layer->bias = bias != NULL ? g_memdup2 (bias->f, bias->n * sizeof (float))
+                             : g_new0 (float, conv.out_channels);
   layer->conv = conv;
   layer->conv.weights = layer->weights;
   layer->conv.bias = layer->bias;
@@ -413,13 +436,17 @@ lower_act (Lowered *lowered, const OnnxNode *node, GError **error)
 
 /* One number a channel out of a constant that is broadcast to [N, C, H, W]. */
 static gboolean
-channel_constant (const OnnxNode *node, const Tensor *constant, guint channels, float *values, GError **error)
+channel_constant (
+    const OnnxNode *node, const Tensor *constant, guint channels, float *values, GError **error)
 {
-  gboolean fits = !constant->is_int && (constant->n == 1 || (constant->n == channels && constant->n_dims >= 3
-          && constant->n_dims <= 4 && constant->dims[constant->n_dims - 3] == channels));
+  gboolean fits = !constant->is_int
+      && (constant->n == 1
+          || (constant->n == channels && constant->n_dims >= 3 && constant->n_dims <= 4
+              && constant->dims[constant->n_dims - 3] == channels));
 
   if (!fits)
-    return refuse (node, "combines a feature map with a constant that is not one number a channel", error);
+    return refuse (
+        node, "combines a feature map with a constant that is not one number a channel", error);
   for (guint c = 0; c < channels; c++)
     values[c] = constant->f[constant->n == 1 ? 0 : c];
   return TRUE;
@@ -452,7 +479,10 @@ lower_affine (Lowered *lowered, const OnnxNode *node, guint which, GError **erro
   layer->scale = g_new (float, channels);
   layer->shift = g_new (float, channels);
   for (guint c = 0; c < channels; c++) {
-    layer->scale[c] = op == '*' ? values[c] : op == '/' ? 1 / values[c] : op == '-' && which == 1 ? -1 : 1;
+    layer->scale[c] = op == '*'   ? values[c]
+        : op == '/'               ? 1 / values[c]
+        : op == '-' && which == 1 ? -1
+                                  : 1;
     layer->shift[c] = op == '+' ? values[c] : op == '-' ? (which == 1 ? values[c] : -values[c]) : 0;
     if (!isfinite (layer->scale[c]))
       return bad (node, "divides by zero", error);
@@ -484,7 +514,8 @@ lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
       /* SiLU is one operation, also with a quantiser inside. */
       const Layer *sigmoid = layer_at (lowered->layers, layer_at (lowered->layers, in[k])->below);
       if (sigmoid->type == LAYER_ACT && sigmoid->act == YOLO_ACT_SIGMOID
-          && layer_at (lowered->layers, sigmoid->in[0])->below == layer_at (lowered->layers, in[1 - k])->below) {
+          && layer_at (lowered->layers, sigmoid->in[0])->below
+              == layer_at (lowered->layers, in[1 - k])->below) {
         const Layer *factor = layer_at (lowered->layers, in[k]);
         YoloGrid grid = factor->grid;   /* none if it is the sigmoid itself */
         Layer *layer;
@@ -503,7 +534,8 @@ lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
 static gboolean
 lower_batch_norm (Lowered *lowered, const OnnxNode *node, GError **error)
 {
-  guint in = value_of (lowered, node, 0)->layer, channels = layer_at (lowered->layers, in)->channels;
+  guint in = value_of (lowered, node, 0)->layer,
+        channels = layer_at (lowered->layers, in)->channels;
   float epsilon = onnx_attr_float (node, "epsilon", 1e-5f);
   Tensor *parts[4];             /* scale, bias, mean, variance */
   Layer *layer;
@@ -546,7 +578,8 @@ lower_max_pool (Lowered *lowered, const OnnxNode *node, GError **error)
       || !attr_pads (node, kernel, stride, dilation, pad, error))
     return FALSE;
   if (kernel[0] != kernel[1] || stride[0] != stride[1] || pad[0] != pad[1] || pad[0] >= kernel[0]
-      || dilation[0] != 1 || dilation[1] != 1 || node->n_out != 1 || onnx_attr_int (node, "ceil_mode", 0) != 0)
+      || dilation[0] != 1 || dilation[1] != 1 || node->n_out != 1
+      || onnx_attr_int (node, "ceil_mode", 0) != 0)
     return refuse (node, "pools in an unusual way", error);
   layer = add_layer (lowered, LAYER_MAX_POOL, node, 1, &in);
   layer->kernel = kernel[0];
@@ -566,7 +599,8 @@ nearest_source (const OnnxNode *node, int x, int scale)
   else if (onnx_attr_is (node, "coordinate_transformation_mode", "half_pixel", "half_pixel")
       || onnx_attr_is (node, "coordinate_transformation_mode", "pytorch_half_pixel", "half_pixel"))
     at = (x + 0.5) / scale - 0.5;
-  else if (onnx_attr_is (node, "coordinate_transformation_mode", "tf_half_pixel_for_nn", "half_pixel"))
+  else if (onnx_attr_is (
+               node, "coordinate_transformation_mode", "tf_half_pixel_for_nn", "half_pixel"))
     at = (x + 0.5) / scale;
   else
     return -1;
@@ -638,7 +672,8 @@ lower_concat (Lowered *lowered, const OnnxNode *node, GError **error)
 }
 
 static void
-add_slice (Lowered *lowered, const OnnxNode *node, guint in, guint out, gint64 begin, gint64 channels)
+add_slice (
+    Lowered *lowered, const OnnxNode *node, guint in, guint out, gint64 begin, gint64 channels)
 {
   Layer *layer = add_layer (lowered, LAYER_SLICE, node, 1, &in);
 
@@ -724,10 +759,11 @@ lowered_grid (Lowered *lowered, const OnnxNode *node, YoloGrid *grid)
   Tensor *scale, *zero;
 
   if ((type != ONNX_UINT8 && type != ONNX_INT8) || !constant (lowered, node, 1, &scale, NULL)
-      || !constant (lowered, node, 2, &zero, NULL) || scale == NULL || scale->is_int || scale->n != 1
-      || !(scale->f[0] > 0) || (zero != NULL && (!zero->is_int || zero->n != 1)))
+      || !constant (lowered, node, 2, &zero, NULL) || scale == NULL || scale->is_int
+      || scale->n != 1 || !(scale->f[0] > 0) || (zero != NULL && (!zero->is_int || zero->n != 1)))
     return FALSE;
-  *grid = (YoloGrid) { scale->f[0], (gint32) ((zero != NULL ? zero->i[0] : 0) - (type == ONNX_INT8 ? G_MININT8 : 0)) };
+  *grid = (YoloGrid){ scale->f[0],
+    (gint32) ((zero != NULL ? zero->i[0] : 0) - (type == ONNX_INT8 ? G_MININT8 : 0)) };
   return TRUE;
 }
 
@@ -777,7 +813,9 @@ same_parameter (Lowered *lowered, const OnnxNode *a, const OnnxNode *b, guint k)
     return TRUE;
   }
   return x->n == y->n && x->is_int == y->is_int
-      && (x->is_int ? memcmp (x->i, y->i, x->n * sizeof *x->i) : memcmp (x->f, y->f, x->n * sizeof *x->f)) == 0;
+      && (x->is_int ? memcmp (x->i, y->i, x->n * sizeof *x->i)
+                    : memcmp (x->f, y->f, x->n * sizeof *x->f))
+      == 0;
 }
 
 static gboolean
@@ -800,15 +838,16 @@ is_whole_image (const Lowered *lowered, const OnnxNode *node)
 static gboolean
 follow_quantizers (Lowered *lowered, const OnnxNode *node, GError **error)
 {
-  static const char *const movers[] = { "Concat", "Flatten", "Gather", "Identity", "MaxPool", "Reshape", "Resize", "Shape",
-    "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze", NULL };
+  static const char *const movers[] = { "Concat", "Flatten", "Gather", "Identity", "MaxPool",
+    "Reshape", "Resize", "Shape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze", NULL };
   const OnnxNode *quantizer = NULL;
 
   for (guint k = 0; k < node->n_in; k++) {
     const Value *value = value_of (lowered, node, k);
     if (value == NULL || value->quantizer == NULL)
       continue;
-    if (quantizer != NULL && quantizer != value->quantizer && !same_grid (lowered, quantizer, value->quantizer))
+    if (quantizer != NULL && quantizer != value->quantizer
+        && !same_grid (lowered, quantizer, value->quantizer))
       return refuse (node, "joins whole numbers of different scales", error);
     quantizer = value->quantizer;
   }
@@ -884,16 +923,27 @@ static const struct {
     gboolean (*applies) (const OnnxNode *node);
   guint min_in, max_in;
 } body[] = {
-  {"Add", lower_arithmetic, NULL, 2, 2}, {"BatchNormalization", lower_batch_norm, NULL, 5, 5},
-  {"Cast", lower_same, casts_to_float, 1, 1}, {"Concat", lower_concat, axis_is_channels, 1, G_MAXUINT},
-  {"Conv", lower_conv, NULL, 2, 3}, {"ConvInteger", lower_conv, NULL, 2, 4},
-  {"DequantizeLinear", lower_same, NULL, 2, 3}, {"Div", lower_arithmetic, NULL, 2, 2},
-  {"Dropout", lower_same, NULL, 1, 3}, {"DynamicQuantizeLinear", lower_dynamic_quantize, NULL, 1, 1},
-  {"Identity", lower_same, NULL, 1, 1}, {"MaxPool", lower_max_pool, NULL, 1, 1},
-  {"Mul", lower_arithmetic, NULL, 2, 2}, {"QuantizeLinear", lower_quantize, NULL, 2, 3},
-  {"Relu", lower_act, NULL, 1, 1}, {"Resize", lower_resize, NULL, 1, 4}, {"Shape", lower_shape, NULL, 1, 1},
-  {"Sigmoid", lower_act, NULL, 1, 1}, {"Slice", lower_slice, NULL, 3, 5},
-  {"Split", lower_split, axis_is_channels, 1, 2}, {"Sub", lower_arithmetic, NULL, 2, 2},
+  { "Add", lower_arithmetic, NULL, 2, 2 },
+  { "BatchNormalization", lower_batch_norm, NULL, 5, 5 },
+  { "Cast", lower_same, casts_to_float, 1, 1 },
+  { "Concat", lower_concat, axis_is_channels, 1, G_MAXUINT },
+  { "Conv", lower_conv, NULL, 2, 3 },
+  { "ConvInteger", lower_conv, NULL, 2, 4 },
+  { "DequantizeLinear", lower_same, NULL, 2, 3 },
+  { "Div", lower_arithmetic, NULL, 2, 2 },
+  { "Dropout", lower_same, NULL, 1, 3 },
+  { "DynamicQuantizeLinear", lower_dynamic_quantize, NULL, 1, 1 },
+  { "Identity", lower_same, NULL, 1, 1 },
+  { "MaxPool", lower_max_pool, NULL, 1, 1 },
+  { "Mul", lower_arithmetic, NULL, 2, 2 },
+  { "QuantizeLinear", lower_quantize, NULL, 2, 3 },
+  { "Relu", lower_act, NULL, 1, 1 },
+  { "Resize", lower_resize, NULL, 1, 4 },
+  { "Shape", lower_shape, NULL, 1, 1 },
+  { "Sigmoid", lower_act, NULL, 1, 1 },
+  { "Slice", lower_slice, NULL, 3, 5 },
+  { "Split", lower_split, axis_is_channels, 1, 2 },
+  { "Sub", lower_arithmetic, NULL, 2, 2 },
 };
 
 static gboolean
@@ -902,10 +952,12 @@ check_inputs (const OnnxNode *node, guint min, guint max, GError **error)
   if (node->n_in >= min && node->n_in <= max)
     return TRUE;
   if (min == max)
-    return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT " has %u inputs, its operator takes %u",
-        ONNX_NODE_ARGS (node), node->n_in, min);
-  return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT " has %u inputs, its operator takes %u to %u",
-      ONNX_NODE_ARGS (node), node->n_in, min, max);
+    return yolo_network_fail (error, FORMAT,
+        ONNX_NODE_FORMAT " has %u inputs, its operator takes %u", ONNX_NODE_ARGS (node), node->n_in,
+        min);
+  return yolo_network_fail (error, FORMAT,
+      ONNX_NODE_FORMAT " has %u inputs, its operator takes %u to %u", ONNX_NODE_ARGS (node),
+      node->n_in, min, max);
 }
 
 static void
@@ -983,7 +1035,8 @@ lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
       continue;
     if (!is_feature (lowered, node, 0) && body[i].lower != lower_arithmetic)
       break;
-    if (!check_inputs (node, body[i].min_in, body[i].max_in, error) || !body[i].lower (lowered, node, error))
+    if (!check_inputs (node, body[i].min_in, body[i].max_in, error)
+        || !body[i].lower (lowered, node, error))
       return FALSE;
     /* a mask, statistics: nothing that is understood */
     for (guint k = 1; k < node->n_out; k++) {

@@ -9,7 +9,8 @@
 
 typedef enum {
   LAYER_INPUT,                  /* grey levels, 0 to 255, R G B */
-  LAYER_IMAGE,                  /* what the file makes of its own input, whatever that is; gone after the passes */
+  /* what the file makes of its own input, whatever that is; gone after the passes */
+  LAYER_IMAGE,
   LAYER_CONV,                   /* act (conv (in) + bias) [+ residual] */
   LAYER_AFFINE,                 /* in * scale[c] + shift[c]; gone after the passes */
   LAYER_ACT,
@@ -28,12 +29,14 @@ typedef struct {
   char *name;                   /* of the node */
   guint n_in;
   guint *in;                    /* layers, all of smaller number */
-  guint below;                  /* as lowered: the layer that was quantised, itself if this is none of LAYER_QUANT */
+  /* as lowered: the layer that was quantised, itself if this is none of LAYER_QUANT */
+  guint below;
   guint residual;               /* of LAYER_CONV, or LAYER_NONE */
   guint channels;
   guint height, width;          /* at the size that was lowered */
   YoloConv conv;                /* LAYER_CONV */
-  float *weights, *bias;        /* what conv points to; of LAYER_IMAGE [channels][3] and [channels]; owned */
+  /* what conv points to; of LAYER_IMAGE [channels][3] and [channels]; owned */
+  float *weights, *bias;
   float *weight_scale;          /* what conv points to, or NULL; owned */
   gboolean from_zero;           /* its output was quantised to a range that begins at 0 */
   float *scale, *shift;         /* LAYER_AFFINE; owned */
@@ -61,9 +64,11 @@ gboolean layer_size (const GArray *layers, guint layer, GError **error);
 typedef enum {
   VALUE_UNKNOWN,
   VALUE_CONST,                  /* tensor */
-  VALUE_IMAGE,                  /* made of the input only: tensor is what a small picture becomes, see image.c */
+  /* made of the input only: tensor is what a small picture becomes, see image.c */
+  VALUE_IMAGE,
   VALUE_FEATURE,                /* layer */
-  VALUE_TAIL,                   /* depends on features, but is no feature map: the head's tail, or not understood */
+  /* depends on features, but is no feature map: the head's tail, or not understood */
+  VALUE_TAIL,
 } ValueKind;
 
 typedef struct {
@@ -72,7 +77,8 @@ typedef struct {
   gboolean broken;              /* the file's tensor was read and refused before */
   guint layer;
   YoloGrid grid;                /* VALUE_IMAGE: that it was rounded to last; scale 0: to none */
-  const OnnxNode *quantizer;    /* QuantizeLinear whose whole numbers it holds; or NULL: it holds real ones */
+  /* QuantizeLinear whose whole numbers it holds; or NULL: it holds real ones */
+  const OnnxNode *quantizer;
 } Value;
 
 typedef struct {
@@ -90,9 +96,11 @@ void lowered_free (Lowered *lowered);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Lowered, lowered_free)
 
 /* Appends a layer with these inputs; the caller fills in the rest. */
-Layer *lowered_add_layer (Lowered *lowered, LayerType type, const char *name, guint n_in, const guint *in);
+Layer *lowered_add_layer (
+    Lowered *lowered, LayerType type, const char *name, guint n_in, const guint *in);
 
-/* The grid of a QuantizeLinear with constant parameters; FALSE: one of other than 8 bits, or not one for all. */
+/* The grid of a QuantizeLinear with constant parameters; FALSE: one of other than 8 bits, or not
+ * one for all. */
 gboolean lowered_grid (Lowered *lowered, const OnnxNode *node, YoloGrid *grid);
 
 /* The value's constant, read on first use; NULL if it is none (without error) or cannot be read. */

@@ -9,22 +9,56 @@
 #define UNSUPPORTED YOLO_NETWORK_ERROR_UNSUPPORTED
 
 /* AttributeProto.AttributeType */
-enum { ATTR_FLOAT = 1, ATTR_INT, ATTR_STRING, ATTR_TENSOR, ATTR_GRAPH, ATTR_FLOATS, ATTR_INTS, ATTR_GRAPHS = 10 };
+enum {
+  ATTR_FLOAT = 1,
+  ATTR_INT,
+  ATTR_STRING,
+  ATTR_TENSOR,
+  ATTR_GRAPH,
+  ATTR_FLOATS,
+  ATTR_INTS,
+  ATTR_GRAPHS = 10
+};
 
 /* Attributes that some part of the reader uses, and what they must be. */
 static const struct {
   const char *name;
   gint32 type;
 } attribute_types[] = {
-  {"allowzero", ATTR_INT}, {"auto_pad", ATTR_STRING}, {"axes", ATTR_INTS}, {"axis", ATTR_INT}, {"batch_dims", ATTR_INT},
-  {"block_size", ATTR_INT}, {"ceil_mode", ATTR_INT}, {"center_point_box", ATTR_INT},
-  {"coordinate_transformation_mode", ATTR_STRING}, {"dilations", ATTR_INTS}, {"end", ATTR_INT}, {"epsilon", ATTR_FLOAT}, {"group", ATTR_INT},
-  {"keepdims", ATTR_INT}, {"kernel_shape", ATTR_INTS}, {"mode", ATTR_STRING}, {"nearest_mode", ATTR_STRING},
-  {"noop_with_empty_axes", ATTR_INT}, {"num_outputs", ATTR_INT}, {"pads", ATTR_INTS}, {"perm", ATTR_INTS},
-  {"reduction", ATTR_STRING}, {"select_last_index", ATTR_INT}, {"split", ATTR_INTS}, {"start", ATTR_INT},
-  {"storage_order", ATTR_INT}, {"strides", ATTR_INTS}, {"to", ATTR_INT}, {"training_mode", ATTR_INT},
-  {"value", ATTR_TENSOR}, {"value_float", ATTR_FLOAT}, {"value_floats", ATTR_FLOATS},
-  {"value_int", ATTR_INT}, {"value_ints", ATTR_INTS},
+  { "allowzero", ATTR_INT },
+  { "auto_pad", ATTR_STRING },
+  { "axes", ATTR_INTS },
+  { "axis", ATTR_INT },
+  { "batch_dims", ATTR_INT },
+  { "block_size", ATTR_INT },
+  { "ceil_mode", ATTR_INT },
+  { "center_point_box", ATTR_INT },
+  { "coordinate_transformation_mode", ATTR_STRING },
+  { "dilations", ATTR_INTS },
+  { "end", ATTR_INT },
+  { "epsilon", ATTR_FLOAT },
+  { "group", ATTR_INT },
+  { "keepdims", ATTR_INT },
+  { "kernel_shape", ATTR_INTS },
+  { "mode", ATTR_STRING },
+  { "nearest_mode", ATTR_STRING },
+  { "noop_with_empty_axes", ATTR_INT },
+  { "num_outputs", ATTR_INT },
+  { "pads", ATTR_INTS },
+  { "perm", ATTR_INTS },
+  { "reduction", ATTR_STRING },
+  { "select_last_index", ATTR_INT },
+  { "split", ATTR_INTS },
+  { "start", ATTR_INT },
+  { "storage_order", ATTR_INT },
+  { "strides", ATTR_INTS },
+  { "to", ATTR_INT },
+  { "training_mode", ATTR_INT },
+  { "value", ATTR_TENSOR },
+  { "value_float", ATTR_FLOAT },
+  { "value_floats", ATTR_FLOATS },
+  { "value_int", ATTR_INT },
+  { "value_ints", ATTR_INTS },
 };
 
 /* protobuf-c allocates a struct for every message that the file holds, however
@@ -61,9 +95,10 @@ allowance_free (void *data, void *pointer)
 const char *
 onnx_type_name (gint32 type)
 {
-  static const char *const names[] = { "undefined", "float32", "uint8", "int8", "uint16", "int16", "int32", "int64",
-    "string", "bool", "float16", "float64 (double)", "uint32", "uint64", "complex64", "complex128", "bfloat16",
-    "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "uint4", "int4", "float4e2m1" };
+  static const char *const names[] = { "undefined", "float32", "uint8", "int8", "uint16", "int16",
+    "int32", "int64", "string", "bool", "float16", "float64 (double)", "uint32", "uint64",
+    "complex64", "complex128", "bfloat16", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2",
+    "float8e5m2fnuz", "uint4", "int4", "float4e2m1" };
 
   return type >= 0 && type < (gint32) G_N_ELEMENTS (names) ? names[type] : "unknown";
 }
@@ -114,16 +149,19 @@ typed_length (const Onnx__TensorProto *tensor)
 }
 
 gboolean
-onnx_tensor_check (const Onnx__TensorProto *tensor, const char *what, gsize *n_elements, GError **error)
+onnx_tensor_check (
+    const Onnx__TensorProto *tensor, const char *what, gsize *n_elements, GError **error)
 {
   gsize size = onnx_type_size (tensor->data_type), n = 1, bytes;
 
   if (tensor->has_data_location && tensor->data_location != 0)
-    return yolo_network_fail (error, UNSUPPORTED, "%.100s keeps its data in a place that is not supported (%d)", what,
-        tensor->data_location);
+    return yolo_network_fail (error, UNSUPPORTED,
+        "%.100s keeps its data in a place that is not supported (%d)", what, tensor->data_location);
   if (size == 0)
-    return yolo_network_fail (error, UNSUPPORTED, "%.100s has element type %s, which is not supported; "
-        "export the model as float32 or float16", what, onnx_type_name (tensor->data_type));
+    return yolo_network_fail (error, UNSUPPORTED,
+        "%.100s has element type %s, which is not supported; "
+        "export the model as float32 or float16",
+        what, onnx_type_name (tensor->data_type));
 
   for (gsize i = 0; i < tensor->n_dims; i++) {
     if (tensor->dims[i] < 0 || (guint64) tensor->dims[i] > G_MAXSIZE
@@ -135,8 +173,10 @@ onnx_tensor_check (const Onnx__TensorProto *tensor, const char *what, gsize *n_e
 
   if (tensor->has_raw_data) {
     if (tensor->raw_data.len != bytes)
-      return yolo_network_fail (error, FORMAT, "%.100s should hold %" G_GSIZE_FORMAT
-          " bytes by its dimensions, but holds %" G_GSIZE_FORMAT, what, bytes, tensor->raw_data.len);
+      return yolo_network_fail (error, FORMAT,
+          "%.100s should hold %" G_GSIZE_FORMAT
+          " bytes by its dimensions, but holds %" G_GSIZE_FORMAT,
+          what, bytes, tensor->raw_data.len);
   } else if (typed_length (tensor) != n) {
     return yolo_network_fail (error, FORMAT, "%.100s should hold %" G_GSIZE_FORMAT
         " elements by its dimensions, but holds %" G_GSIZE_FORMAT, what, n, typed_length (tensor));
@@ -212,18 +252,21 @@ sort_attributes (OnnxNode *node, GError **error)
     Onnx__AttributeProto *attr = attributes[i];
 
     if (attr->has_g || attr->n_graphs > 0 || attr->type == ATTR_GRAPH || attr->type == ATTR_GRAPHS)
-      return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT " holds a graph of its own "
-          "(a loop or a condition), which is not supported; export the model again with Ultralytics",
+      return yolo_network_fail (error, UNSUPPORTED,
+          ONNX_NODE_FORMAT " holds a graph of its own "
+                           "(a loop or a condition), which is not supported; export the model "
+                           "again with Ultralytics",
           ONNX_NODE_ARGS (node));
     for (gsize k = 0; k < G_N_ELEMENTS (attribute_types); k++) {
       if (g_strcmp0 (attr->name, attribute_types[k].name) != 0)
         continue;
       if (attr->type != attribute_types[k].type || (attr->type == ATTR_TENSOR && attr->t == NULL))
-        return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT " has an attribute '%s' of the wrong type",
-            ONNX_NODE_ARGS (node), attr->name);
-      if (seen[k])
-        return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT " has two attributes '%s'", ONNX_NODE_ARGS (node),
+        return yolo_network_fail (error, FORMAT,
+            ONNX_NODE_FORMAT " has an attribute '%s' of the wrong type", ONNX_NODE_ARGS (node),
             attr->name);
+      if (seen[k])
+        return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT " has two attributes '%s'",
+            ONNX_NODE_ARGS (node), attr->name);
       seen[k] = TRUE;
       attributes[i] = attributes[node->n_attributes];
       attributes[node->n_attributes++] = attr;
@@ -279,7 +322,8 @@ read_initializers (OnnxFile *file, GTree *names, GError **error)
     value->initializer = tensor;
   }
   if (graph->n_sparse_initializer > 0)
-    return yolo_network_fail (error, UNSUPPORTED, "the file holds sparse initializers, which are not supported");
+    return yolo_network_fail (
+        error, UNSUPPORTED, "the file holds sparse initializers, which are not supported");
   return TRUE;
 }
 
@@ -325,7 +369,8 @@ read_nodes (OnnxFile *file, GTree *names, GError **error)
       guint id = *operand++ = intern (file, names, proto->output[k]);
       OnnxValue *value = onnx_value (file, id);
       if (value->producer != ONNX_NONE || value->initializer != NULL)
-        return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT " writes '%.80s', which something else writes too",
+        return yolo_network_fail (error, FORMAT,
+            ONNX_NODE_FORMAT " writes '%.80s', which something else writes too",
             ONNX_NODE_ARGS (&node), value->name);
       value->producer = i;
     }
@@ -344,9 +389,12 @@ read_input_type (OnnxFile *file, const Onnx__ValueInfoProto *input, GError **err
   if (type == NULL || (type->shape != NULL && type->shape->n_dim != 0 && type->shape->n_dim != 4))
     return yolo_network_fail (error, UNSUPPORTED, "the input '%.80s' is no batch of images "
         "[N, 3, height, width]; export the model again with Ultralytics", input->name);
-  if (type->elem_type != ONNX_FLOAT && type->elem_type != ONNX_FLOAT16 && type->elem_type != ONNX_UINT8)
-    return yolo_network_fail (error, UNSUPPORTED, "the input '%.80s' has element type %s; float32, float16 and uint8 "
-        "are supported: export the model again with one of them", input->name, onnx_type_name (type->elem_type));
+  if (type->elem_type != ONNX_FLOAT && type->elem_type != ONNX_FLOAT16
+      && type->elem_type != ONNX_UINT8)
+    return yolo_network_fail (error, UNSUPPORTED,
+        "the input '%.80s' has element type %s; float32, float16 and uint8 "
+        "are supported: export the model again with one of them",
+        input->name, onnx_type_name (type->elem_type));
   file->input_type = type->elem_type;
   for (gsize i = 0; type->shape != NULL && i < type->shape->n_dim; i++)
     dims[i] = MAX (type->shape->dim[i]->dim_value, 0);
@@ -377,10 +425,13 @@ read_input (OnnxFile *file, GTree *names, GError **error)
     if (value->initializer != NULL)
       continue;                 /* files of IR version 3 list them as inputs too */
     if (value->producer != ONNX_NONE)
-      return yolo_network_fail (error, FORMAT, "the graph's input '%.80s' is written by a node", name);
+      return yolo_network_fail (
+          error, FORMAT, "the graph's input '%.80s' is written by a node", name);
     if (input != NULL)
-      return yolo_network_fail (error, UNSUPPORTED, "the graph has several inputs ('%.80s', '%.80s'); "
-          "a YOLOv8 detect model has one", input->name, name);
+      return yolo_network_fail (error, UNSUPPORTED,
+          "the graph has several inputs ('%.80s', '%.80s'); "
+          "a YOLOv8 detect model has one",
+          input->name, name);
     input = graph->input[i];
     file->input = id;
   }
@@ -401,7 +452,8 @@ read_outputs (OnnxFile *file, GTree *names, GError **error)
   for (gsize i = 0; i < graph->n_output; i++) {
     const char *name = graph->output[i]->name;
     if (name == NULL || !g_tree_lookup_extended (names, name, NULL, NULL))
-      return yolo_network_fail (error, FORMAT, "nothing writes the output '%.80s'", name != NULL ? name : "");
+      return yolo_network_fail (
+          error, FORMAT, "nothing writes the output '%.80s'", name != NULL ? name : "");
     file->outputs[file->n_outputs++] = intern (file, names, name);
   }
   return TRUE;
@@ -448,10 +500,12 @@ sort_nodes (OnnxFile *file, GError **error)
       producer = onnx_value (file, id)->producer;
       if (producer == ONNX_NONE) {
         if (onnx_value (file, id)->initializer == NULL && id != file->input)
-          return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT " reads '%.80s', which nothing writes",
-              ONNX_NODE_ARGS (node), onnx_value (file, id)->name);
+          return yolo_network_fail (error, FORMAT,
+              ONNX_NODE_FORMAT " reads '%.80s', which nothing writes", ONNX_NODE_ARGS (node),
+              onnx_value (file, id)->name);
       } else if (state[producer] == OPEN) {
-        return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT " lies on a cycle", ONNX_NODE_ARGS (node));
+        return yolo_network_fail (
+            error, FORMAT, ONNX_NODE_FORMAT " lies on a cycle", ONNX_NODE_ARGS (node));
       } else if (state[producer] == UNSEEN) {
         Frame deeper = { producer, 0 };
         state[producer] = OPEN;
@@ -479,7 +533,8 @@ read_opset (OnnxFile *file, GError **error)
       file->opset = opset->version;
   }
   if (file->opset <= 0)
-    return yolo_network_fail (error, FORMAT, "the file does not say which operator set it uses; is it ONNX?");
+    return yolo_network_fail (
+        error, FORMAT, "the file does not say which operator set it uses; is it ONNX?");
   if (file->opset < 11)
     return yolo_network_fail (error, UNSUPPORTED, "operator set %" G_GINT64_FORMAT " is too old; "
         "export the model with opset=11 or newer", file->opset);
@@ -488,17 +543,19 @@ read_opset (OnnxFile *file, GError **error)
 
 /* Tells why protobuf-c made nothing of a file, or nothing that is a model. */
 static gboolean
-refuse_file (const void *data, gsize size, const Allowance *allowance, const char *otherwise, GError **error)
+refuse_file (
+    const void *data, gsize size, const Allowance *allowance, const char *otherwise, GError **error)
 {
   const char *kind = foreign_kind (data, size);
 
   if (allowance->no_memory)
-    return yolo_network_fail (error, YOLO_NETWORK_ERROR_MEMORY, "there is not enough memory for a model of %"
-        G_GSIZE_FORMAT " MiB", size >> 20);
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_MEMORY,
+        "there is not enough memory for a model of %" G_GSIZE_FORMAT " MiB", size >> 20);
   if (kind != NULL)
     return yolo_network_fail (error, FORMAT, "no ONNX file: it is %s", kind);
   if (allowance->exceeded)
-    return yolo_network_fail (error, FORMAT, "the file consists of more and smaller parts than any model; it is damaged");
+    return yolo_network_fail (
+        error, FORMAT, "the file consists of more and smaller parts than any model; it is damaged");
   return yolo_network_fail (error, FORMAT, "%s", otherwise);
 }
 
@@ -512,10 +569,12 @@ unpack (OnnxFile *file, const void *data, gsize size, GError **error)
   if (size == 0)
     return yolo_network_fail (error, FORMAT, "the file is empty");
   if (size > ONNX_MAX_FILE)
-    return yolo_network_fail (error, UNSUPPORTED, "the file is larger than 2 GiB, which no ONNX file can be");
+    return yolo_network_fail (
+        error, UNSUPPORTED, "the file is larger than 2 GiB, which no ONNX file can be");
   file->proto = onnx__model_proto__unpack (&allocator, size, data);
   if (file->proto == NULL)
-    return refuse_file (data, size, &allowance, "no ONNX file, or a truncated or damaged one", error);
+    return refuse_file (
+        data, size, &allowance, "no ONNX file, or a truncated or damaged one", error);
   if (file->proto->graph == NULL)
     return refuse_file (data, size, &allowance, "no ONNX file: it holds no graph", error);
   return TRUE;
@@ -532,8 +591,9 @@ onnx_file_parse (const void *data, gsize size, const char *folder, GError **erro
   file->data_files = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
   file->external = g_ptr_array_new ();
 
-  if (!unpack (file, data, size, error) || !read_opset (file, error) || !external_read (file, folder, error)
-      || !read_initializers (file, names, error) || !read_nodes (file, names, error) || !read_input (file, names, error)
+  if (!unpack (file, data, size, error) || !read_opset (file, error)
+      || !external_read (file, folder, error) || !read_initializers (file, names, error)
+      || !read_nodes (file, names, error) || !read_input (file, names, error)
       || !read_outputs (file, names, error) || !sort_nodes (file, error))
     return NULL;
   return g_steal_pointer (&file);

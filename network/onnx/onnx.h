@@ -27,10 +27,12 @@ typedef struct {
 typedef struct {
   const char *op;
   const char *name;             /* of its first output if it has none */
-  gboolean standard;            /* of ONNX's own domain, or a quantiser's copy of such an operator */
+  /* of ONNX's own domain, or a quantiser's copy of such an operator */
+  gboolean standard;
   guint n_in, n_out;
   guint *in, *out;              /* values */
-  guint n_attributes;           /* of proto's attributes, the first ones are those that the reader knows */
+  /* of proto's attributes, the first ones are those that the reader knows */
+  guint n_attributes;
   const Onnx__NodeProto *proto;
 } OnnxNode;
 
@@ -46,7 +48,8 @@ typedef struct {
   gboolean channels_last;       /* the input is N, H, W, C */
   guint n_outputs;
   guint *outputs;               /* values */
-  GPtrArray *data_files;        /* GBytes: other files that hold its weights, in the order in which it names them */
+  /* GBytes: other files that hold its weights, in the order in which it names them */
+  GPtrArray *data_files;
   GPtrArray *external;          /* Onnx__TensorProto whose raw_data lies in these */
 } OnnxFile;
 
@@ -65,7 +68,8 @@ const char *onnx_metadata (const OnnxFile *file, const char *key);
 gint64 onnx_attr_int (const OnnxNode *node, const char *name, gint64 otherwise);
 float onnx_attr_float (const OnnxNode *node, const char *name, float otherwise);
 /* Whether the string attribute, or what it is by default, equals value. */
-gboolean onnx_attr_is (const OnnxNode *node, const char *name, const char *value, const char *otherwise);
+gboolean onnx_attr_is (
+    const OnnxNode *node, const char *name, const char *value, const char *otherwise);
 const gint64 *onnx_attr_ints (const OnnxNode *node, const char *name, gsize *n);
 const Onnx__AttributeProto *onnx_attr (const OnnxNode *node, const char *name);
 
@@ -74,7 +78,8 @@ const char *onnx_type_name (gint32 type);
 /* Bytes of one element as stored in raw_data, 0 for types that are not read. */
 gsize onnx_type_size (gint32 type);
 /* Checks type, dims and length of what a tensor holds; gives the number of elements. */
-gboolean onnx_tensor_check (const Onnx__TensorProto *tensor, const char *what, gsize *n, GError **error);
+gboolean onnx_tensor_check (
+    const Onnx__TensorProto *tensor, const char *what, gsize *n, GError **error);
 
 /* As printf's arguments for "node '%.100s' (%.40s)". */
 #define ONNX_NODE_FORMAT "node '%.100s' (%.40s)"

@@ -7,19 +7,21 @@
 static gboolean
 bad (const OnnxNode *node, const char *what, GError **error)
 {
-  return yolo_network_fail (error, YOLO_NETWORK_ERROR_FORMAT, ONNX_NODE_FORMAT ": %s", ONNX_NODE_ARGS (node), what);
+  return yolo_network_fail (
+      error, YOLO_NETWORK_ERROR_FORMAT, ONNX_NODE_FORMAT ": %s", ONNX_NODE_ARGS (node), what);
 }
 
 static gboolean
 refuse (const OnnxNode *node, const char *what, GError **error)
 {
-  return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, ONNX_NODE_FORMAT " %s, which is not supported",
-      ONNX_NODE_ARGS (node), what);
+  return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED,
+      ONNX_NODE_FORMAT " %s, which is not supported", ONNX_NODE_ARGS (node), what);
 }
 
 /* The result of reducing one axis, its numbers still to be filled in. */
 static Tensor *
-reduced (TensorScope *scope, const OnnxNode *node, const Tensor *in, guint axis, gboolean is_int, GError **error)
+reduced (TensorScope *scope, const OnnxNode *node, const Tensor *in, guint axis, gboolean is_int,
+    GError **error)
 {
   gboolean keep = onnx_attr_int (node, "keepdims", 1) != 0;
   gint64 dims[TENSOR_MAX_DIMS];
@@ -46,7 +48,8 @@ largest (const Tensor *in, gsize first, gsize n, gsize step)
 }
 
 static gboolean
-reduce (TensorScope *scope, const OnnxNode *node, const Tensor *in, gint64 at, Tensor **out, GError **error)
+reduce (TensorScope *scope, const OnnxNode *node, const Tensor *in, gint64 at, Tensor **out,
+    GError **error)
 {
   gboolean index = strcmp (node->op, "ArgMax") == 0;
   gsize outer, inner, n;
@@ -74,7 +77,8 @@ reduce (TensorScope *scope, const OnnxNode *node, const Tensor *in, gint64 at, T
 }
 
 gboolean
-eval_arg_max (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_arg_max (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   if (onnx_attr_int (node, "select_last_index", 0) != 0)
     return refuse (node, "takes the last of equal numbers", error);
@@ -82,7 +86,8 @@ eval_arg_max (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tenso
 }
 
 gboolean
-eval_reduce_max (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_reduce_max (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const gint64 *axes;
   gsize n;
@@ -97,7 +102,8 @@ eval_reduce_max (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Te
 }
 
 gboolean
-eval_non_zero (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_non_zero (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const Tensor *x = in[0];
   gint64 dims[2] = { x->n_dims, 0 };
@@ -123,8 +129,8 @@ eval_non_zero (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tens
 /* Of indices [...][depth] into data: how many there are, and how many elements
  * each of them stands for. */
 static gboolean
-measure_indices (const OnnxNode *node, const Tensor *data, const Tensor *indices, guint *depth, gsize *n, gsize *size,
-    GError **error)
+measure_indices (const OnnxNode *node, const Tensor *data, const Tensor *indices, guint *depth,
+    gsize *n, gsize *size, GError **error)
 {
   if (!indices->is_int || indices->n_dims < 1 || indices->dims[indices->n_dims - 1] < 1
       || indices->dims[indices->n_dims - 1] > data->n_dims)
@@ -139,7 +145,8 @@ measure_indices (const OnnxNode *node, const Tensor *data, const Tensor *indices
 
 /* Where the elements of an index begin. */
 static gboolean
-find_index (const OnnxNode *node, const Tensor *data, const gint64 *index, guint depth, gsize size, gsize *at, GError **error)
+find_index (const OnnxNode *node, const Tensor *data, const gint64 *index, guint depth, gsize size,
+    gsize *at, GError **error)
 {
   *at = 0;
   for (guint d = 0; d < depth; d++) {
@@ -153,7 +160,8 @@ find_index (const OnnxNode *node, const Tensor *data, const gint64 *index, guint
 }
 
 gboolean
-eval_gather_nd (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_gather_nd (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const Tensor *data = in[0], *indices = in[1];
   gint64 dims[2 * TENSOR_MAX_DIMS];
@@ -180,7 +188,8 @@ eval_gather_nd (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Ten
 }
 
 gboolean
-eval_scatter_nd (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_scatter_nd (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const Tensor *data = in[0], *indices = in[1], *updates = in[2];
   guint depth;
@@ -213,7 +222,8 @@ eval_pad (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **
   gsize row;
 
   if (!onnx_attr_is (node, "mode", "constant", "constant") || (node->n_in > 3 && in[3] != NULL)
-      || (value != NULL && (value->n != 1 || (value->is_int ? value->i[0] != 0 : value->f[0] != 0))))
+      || (value != NULL
+          && (value->n != 1 || (value->is_int ? value->i[0] != 0 : value->f[0] != 0))))
     return refuse (node, "pads with something else than zeros", error);
   if (!pads->is_int || pads->n != 2 * x->n_dims || x->n_dims == 0)
     return bad (node, "its pads do not fit its input", error);
@@ -316,7 +326,8 @@ suppress_class (const Suppression *job, gint64 batch, gint64 class_id, GArray *c
 
 /* Source: ONNX, docs/Operators.md, NonMaxSuppression. */
 gboolean
-eval_suppression (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_suppression (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   Suppression job = { scope, in[0], in[1], 0, 0, -INFINITY };
   g_autoptr (GArray) chosen = g_array_new (FALSE, FALSE, sizeof (gint64));
@@ -324,8 +335,9 @@ eval_suppression (TensorScope *scope, const OnnxNode *node, Tensor *const *in, T
 
   if (onnx_attr_int (node, "center_point_box", 0) != 0)
     return refuse (node, "suppresses boxes by centre and size", error);
-  if (in[0]->is_int || in[1]->is_int || in[0]->n_dims != 3 || in[1]->n_dims != 3 || in[0]->dims[2] != 4
-      || in[0]->dims[0] != in[1]->dims[0] || in[0]->dims[1] != in[1]->dims[2])
+  if (in[0]->is_int || in[1]->is_int || in[0]->n_dims != 3 || in[1]->n_dims != 3
+      || in[0]->dims[2] != 4 || in[0]->dims[0] != in[1]->dims[0]
+      || in[0]->dims[1] != in[1]->dims[2])
     return bad (node, "its boxes and scores do not fit each other", error);
   for (guint k = 2; k < node->n_in; k++) {
     if (in[k] != NULL && (in[k]->n != 1 || in[k]->is_int != (k == 2)))

@@ -29,8 +29,10 @@ tensor_new (TensorScope *scope, gboolean is_int, guint n_dims, const gint64 *dim
     }
   }
   if (n_dims > TENSOR_MAX_DIMS || extent > scope->max_elements || extent > scope->left) {
-    yolo_network_set_error (error, UNSUPPORTED, "node '%.100s': a tensor of %" G_GSIZE_FORMAT " elements in %u "
-        "dimensions is more than the reader evaluates; export the model with a smaller imgsz or with dynamic=True",
+    yolo_network_set_error (error, UNSUPPORTED,
+        "node '%.100s': a tensor of %" G_GSIZE_FORMAT " elements in %u "
+        "dimensions is more than the reader evaluates; export the model with a smaller imgsz or "
+        "with dynamic=True",
         scope->node != NULL ? scope->node->name : "", extent, n_dims);
     return NULL;
   }
@@ -78,7 +80,8 @@ tensor_unref (Tensor *tensor)
 static float
 half_to_float (guint16 half)
 {
-  guint32 sign = (guint32) (half & 0x8000) << 16, exponent = (half >> 10) & 31, mantissa = half & 1023;
+  guint32 sign = (guint32) (half & 0x8000) << 16, exponent = (half >> 10) & 31,
+          mantissa = half & 1023;
   guint32 bits;
   float value;
 
@@ -134,7 +137,8 @@ float_element (const Onnx__TensorProto *proto, gsize i)
 static gint64
 int_element (const Onnx__TensorProto *proto, gsize i)
 {
-  const guint8 *raw = proto->has_raw_data ? proto->raw_data.data + i * onnx_type_size (proto->data_type) : NULL;
+  const guint8 *raw =
+      proto->has_raw_data ? proto->raw_data.data + i * onnx_type_size (proto->data_type) : NULL;
   guint16 h;
   guint32 w;
   guint64 d;
@@ -143,13 +147,15 @@ int_element (const Onnx__TensorProto *proto, gsize i)
     case ONNX_INT64:
     case ONNX_UINT64:
       if (raw == NULL)
-        return proto->data_type == ONNX_INT64 ? proto->int64_data[i] : (gint64) proto->uint64_data[i];
+        return proto->data_type == ONNX_INT64 ? proto->int64_data[i]
+                                              : (gint64) proto->uint64_data[i];
       memcpy (&d, raw, 8);
       return (gint64) GUINT64_FROM_LE (d);
     case ONNX_INT32:
     case ONNX_UINT32:
       if (raw == NULL)
-        return proto->data_type == ONNX_INT32 ? proto->int32_data[i] : (gint64) (guint32) proto->uint64_data[i];
+        return proto->data_type == ONNX_INT32 ? proto->int32_data[i]
+                                              : (gint64) (guint32) proto->uint64_data[i];
       memcpy (&w, raw, 4);
       w = GUINT32_FROM_LE (w);
       return proto->data_type == ONNX_INT32 ? (gint64) (gint32) w : (gint64) w;
@@ -179,7 +185,8 @@ tensor_from_proto (const Onnx__TensorProto *proto, const char *what, GError **er
   if (!onnx_tensor_check (proto, what, &n, error))
     return NULL;
   if (proto->n_dims > TENSOR_MAX_DIMS) {
-    yolo_network_set_error (error, UNSUPPORTED, "%.100s has more than %d dimensions", what, TENSOR_MAX_DIMS);
+    yolo_network_set_error (
+        error, UNSUPPORTED, "%.100s has more than %d dimensions", what, TENSOR_MAX_DIMS);
     return NULL;
   }
   /* The data is in memory already, so its size is no claim any more. */
@@ -194,8 +201,10 @@ tensor_from_proto (const Onnx__TensorProto *proto, const char *what, GError **er
     }
     tensor->f[i] = float_element (proto, i);
     if (!isfinite (tensor->f[i])) {
-      yolo_network_set_error (error, FORMAT, "%.100s holds a NaN or an infinity at element %" G_GSIZE_FORMAT
-          "; the training diverged or the file is damaged", what, i);
+      yolo_network_set_error (error, FORMAT,
+          "%.100s holds a NaN or an infinity at element %" G_GSIZE_FORMAT
+          "; the training diverged or the file is damaged",
+          what, i);
       return NULL;
     }
   }
@@ -224,7 +233,8 @@ tensor_axis (const OnnxNode *node, gint64 axis, guint n_dims, guint *resolved, G
 }
 
 gboolean
-tensor_ints (const OnnxNode *node, const Tensor *input, const char *attribute, const gint64 **values, gsize *n, GError **error)
+tensor_ints (const OnnxNode *node, const Tensor *input, const char *attribute,
+    const gint64 **values, gsize *n, GError **error)
 {
   if (input != NULL) {
     if (!input->is_int)
@@ -258,8 +268,9 @@ with_dims (TensorScope *scope, const Tensor *in, guint n_dims, const gint64 *dim
   if (out == NULL)
     return NULL;
   if (out->n != in->n) {
-    yolo_network_set_error (error, FORMAT, "node '%.100s': its shape has %" G_GSIZE_FORMAT " elements, its input %"
-        G_GSIZE_FORMAT "; is the file made for another size than its input or its metadata (imgsz) say?",
+    yolo_network_set_error (error, FORMAT,
+        "node '%.100s': its shape has %" G_GSIZE_FORMAT " elements, its input %" G_GSIZE_FORMAT
+        "; is the file made for another size than its input or its metadata (imgsz) say?",
         scope->node != NULL ? scope->node->name : "", out->n, in->n);
     return NULL;
   }
@@ -269,7 +280,8 @@ with_dims (TensorScope *scope, const Tensor *in, guint n_dims, const gint64 *dim
 
 /* Broadcast dims of two tensors. Source: ONNX, docs/Broadcasting.md. */
 static gboolean
-broadcast (const OnnxNode *node, const Tensor *a, guint n_b, const gint64 *b, guint *n_dims, gint64 *dims, GError **error)
+broadcast (const OnnxNode *node, const Tensor *a, guint n_b, const gint64 *b, guint *n_dims,
+    gint64 *dims, GError **error)
 {
   *n_dims = MAX (a->n_dims, n_b);
   for (guint d = 0; d < *n_dims; d++) {
@@ -324,12 +336,22 @@ walk_next (Walk *walk)
 }
 
 /* What an operator of two numbers does. */
-typedef enum { BINARY_ADD, BINARY_SUB, BINARY_MUL, BINARY_DIV, BINARY_MAX, BINARY_MIN, BINARY_EQUAL, BINARY_GREATER } Binary;
+typedef enum {
+  BINARY_ADD,
+  BINARY_SUB,
+  BINARY_MUL,
+  BINARY_DIV,
+  BINARY_MAX,
+  BINARY_MIN,
+  BINARY_EQUAL,
+  BINARY_GREATER
+} Binary;
 
 static Binary
 binary_of (const OnnxNode *node)
 {
-  static const char *const names[] = { "Add", "Sub", "Mul", "Div", "Max", "Min", "Equal", "Greater" };
+  static const char *const names[] = { "Add", "Sub", "Mul", "Div", "Max", "Min", "Equal",
+    "Greater" };
   guint op = 0;
 
   while (op < BINARY_GREATER && strcmp (node->op, names[op]) != 0)
@@ -381,7 +403,8 @@ binary_int (Binary op, gint64 p, gint64 q)
 }
 
 static gboolean
-eval_binary (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_binary (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const Tensor *a = in[0], *b = in[1];
   gint64 dims[TENSOR_MAX_DIMS];
@@ -417,7 +440,8 @@ eval_binary (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor
 }
 
 static gboolean
-eval_where (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_where (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gint64 dims[TENSOR_MAX_DIMS];
   guint n_dims;
@@ -444,7 +468,8 @@ eval_where (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor 
 }
 
 static gboolean
-eval_expand (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_expand (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gint64 dims[TENSOR_MAX_DIMS];
   guint n_dims;
@@ -464,17 +489,20 @@ eval_expand (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor
 }
 
 static gboolean
-eval_identity (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_identity (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   *out = tensor_ref (in[0]);
   return TRUE;
 }
 
 static gboolean
-eval_cast (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_cast (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gint64 to = onnx_attr_int (node, "to", 0);
-  gboolean is_int = to != ONNX_FLOAT && to != ONNX_FLOAT16 && to != ONNX_BFLOAT16 && to != ONNX_DOUBLE;
+  gboolean is_int =
+      to != ONNX_FLOAT && to != ONNX_FLOAT16 && to != ONNX_BFLOAT16 && to != ONNX_DOUBLE;
 
   if (onnx_type_size ((gint32) to) == 0)
     return bad (node, "casts to an unknown type", error);
@@ -499,7 +527,8 @@ eval_cast (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor *
 }
 
 static gboolean
-eval_sigmoid (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_sigmoid (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   if (in[0]->is_int)
     return bad (node, "its input is no float", error);
@@ -512,7 +541,8 @@ eval_sigmoid (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tenso
 }
 
 static gboolean
-eval_floor (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_floor (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gboolean up = strcmp (node->op, "Ceil") == 0;
 
@@ -527,7 +557,8 @@ eval_floor (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor 
 }
 
 Tensor *
-tensor_shape (TensorScope *scope, const OnnxNode *node, guint n_dims, const gint64 *dims, GError **error)
+tensor_shape (
+    TensorScope *scope, const OnnxNode *node, guint n_dims, const gint64 *dims, GError **error)
 {
   gint64 start = onnx_attr_int (node, "start", 0), end = onnx_attr_int (node, "end", n_dims), n;
   Tensor *out;
@@ -542,14 +573,16 @@ tensor_shape (TensorScope *scope, const OnnxNode *node, guint n_dims, const gint
 }
 
 static gboolean
-eval_shape (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_shape (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   *out = tensor_shape (scope, node, in[0]->n_dims, in[0]->dims, error);
   return *out != NULL;
 }
 
 static gboolean
-eval_constant (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_constant (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const Onnx__AttributeProto *attr;
   g_autofree char *what = g_strdup_printf ("the constant '%.80s'", node->name);
@@ -578,7 +611,8 @@ eval_constant (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tens
 }
 
 static gboolean
-eval_constant_of_shape (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_constant_of_shape (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const Onnx__AttributeProto *attr = onnx_attr (node, "value");
   g_autoptr (Tensor) value = NULL;
@@ -601,7 +635,8 @@ eval_constant_of_shape (TensorScope *scope, const OnnxNode *node, Tensor *const 
 }
 
 static gboolean
-eval_range (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_range (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   double start, limit, delta, count;
   gint64 n;
@@ -630,7 +665,8 @@ eval_range (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor 
 }
 
 static gboolean
-eval_gather (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_gather (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gint64 dims[2 * TENSOR_MAX_DIMS];
   guint axis, n_dims = 0;
@@ -655,7 +691,8 @@ eval_gather (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor
       gint64 index = in[1]->i[k] < 0 ? in[1]->i[k] + in[0]->dims[axis] : in[1]->i[k];
       if (index < 0 || index >= in[0]->dims[axis])
         return bad (node, "an index is out of range", error);
-      tensor_copy (*out, (o * in[1]->n + k) * inner, in[0], (o * in[0]->dims[axis] + index) * inner, inner);
+      tensor_copy (
+          *out, (o * in[1]->n + k) * inner, in[0], (o * in[0]->dims[axis] + index) * inner, inner);
     }
   }
   return TRUE;
@@ -663,7 +700,8 @@ eval_gather (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor
 
 /* Marks the axes that the second input or the attribute names. */
 static gboolean
-marked_axes (const OnnxNode *node, Tensor *const *in, guint n_dims, gboolean *marked, gboolean *any, GError **error)
+marked_axes (const OnnxNode *node, Tensor *const *in, guint n_dims, gboolean *marked, gboolean *any,
+    GError **error)
 {
   const gint64 *axes;
   gsize n;
@@ -682,7 +720,8 @@ marked_axes (const OnnxNode *node, Tensor *const *in, guint n_dims, gboolean *ma
 }
 
 static gboolean
-eval_unsqueeze (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_unsqueeze (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gboolean marked[TENSOR_MAX_DIMS], any;
   gint64 dims[TENSOR_MAX_DIMS];
@@ -707,7 +746,8 @@ eval_unsqueeze (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Ten
 }
 
 static gboolean
-eval_squeeze (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_squeeze (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gboolean marked[TENSOR_MAX_DIMS], any;
   gint64 dims[TENSOR_MAX_DIMS];
@@ -726,7 +766,8 @@ eval_squeeze (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tenso
 }
 
 static gboolean
-eval_reshape (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_reshape (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gboolean allow_zero = onnx_attr_int (node, "allowzero", 0) != 0;
   gint64 dims[TENSOR_MAX_DIMS];
@@ -745,7 +786,8 @@ eval_reshape (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tenso
       dims[d] = in[0]->dims[d];
     }
     /* The file may have its batch written into shapes, while one image is evaluated. */
-    if (d == 0 && scope->batch > 1 && dims[0] == scope->batch && in[0]->n_dims > 0 && in[0]->dims[0] == 1)
+    if (d == 0 && scope->batch > 1 && dims[0] == scope->batch && in[0]->n_dims > 0
+        && in[0]->dims[0] == 1)
       dims[0] = 1;
     if (dims[d] == -1) {
       if (inferred >= 0)
@@ -765,7 +807,8 @@ eval_reshape (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tenso
 }
 
 static gboolean
-eval_flatten (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_flatten (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gint64 axis = onnx_attr_int (node, "axis", 1), dims[2] = { 1, 1 };
 
@@ -777,7 +820,8 @@ eval_flatten (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tenso
 }
 
 static gboolean
-eval_transpose (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_transpose (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gsize n, strides[TENSOR_MAX_DIMS], stride = 1;
   const gint64 *perm = onnx_attr_ints (node, "perm", &n);
@@ -811,7 +855,8 @@ eval_transpose (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Ten
 }
 
 static gboolean
-eval_concat (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_concat (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gint64 dims[TENSOR_MAX_DIMS];
   guint axis;
@@ -846,7 +891,8 @@ eval_concat (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor
 }
 
 static gboolean
-eval_split (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_split (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const gint64 *sizes;
   gint64 dims[TENSOR_MAX_DIMS], start = 0, total;
@@ -870,25 +916,29 @@ eval_split (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor 
     if (out[k] == NULL)
       return FALSE;
     for (gsize o = 0; o < outer; o++)
-      tensor_copy (out[k], o * dims[axis] * inner, in[0], (o * total + start) * inner, dims[axis] * inner);
+      tensor_copy (
+          out[k], o * dims[axis] * inner, in[0], (o * total + start) * inner, dims[axis] * inner);
     start += dims[axis];
   }
   return start == total || bad (node, "its sizes do not fit its input", error);
 }
 
 static gboolean
-eval_slice (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_slice (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gint64 begin[TENSOR_MAX_DIMS] = { 0 }, step[TENSOR_MAX_DIMS], dims[TENSOR_MAX_DIMS];
   const gint64 *starts, *ends, *axes, *steps;
   gsize n, n_ends, n_axes, n_steps, base = 0, stride = 1;
   Walk walk;
 
-  if (!tensor_ints (node, in[1], NULL, &starts, &n, error) || !tensor_ints (node, in[2], NULL, &ends, &n_ends, error)
+  if (!tensor_ints (node, in[1], NULL, &starts, &n, error)
+      || !tensor_ints (node, in[2], NULL, &ends, &n_ends, error)
       || !tensor_ints (node, node->n_in > 3 ? in[3] : NULL, NULL, &axes, &n_axes, error)
       || !tensor_ints (node, node->n_in > 4 ? in[4] : NULL, NULL, &steps, &n_steps, error))
     return FALSE;
-  if (n_ends != n || (axes != NULL && n_axes != n) || (steps != NULL && n_steps != n) || n > in[0]->n_dims)
+  if (n_ends != n || (axes != NULL && n_axes != n) || (steps != NULL && n_steps != n)
+      || n > in[0]->n_dims)
     return bad (node, "its bounds do not fit each other", error);
   for (guint d = 0; d < in[0]->n_dims; d++) {
     dims[d] = in[0]->dims[d];
@@ -930,7 +980,8 @@ eval_slice (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor 
 
 /* By fixed statistics: scale, bias, mean and variance of each channel. */
 static gboolean
-eval_batch_norm (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_batch_norm (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   float epsilon = onnx_attr_float (node, "epsilon", 1e-5f);
   gsize outer, inner, channels;
@@ -957,7 +1008,8 @@ eval_batch_norm (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Te
 }
 
 static gboolean
-eval_softmax (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_softmax (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gboolean flattens = scope->file->opset < 13;  /* all behind the axis is one vector */
   gsize outer, inner, n;
@@ -965,7 +1017,8 @@ eval_softmax (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tenso
 
   if (in[0]->is_int)
     return bad (node, "its input is no float", error);
-  if (!tensor_axis (node, onnx_attr_int (node, "axis", flattens ? 1 : -1), in[0]->n_dims, &axis, error))
+  if (!tensor_axis (
+          node, onnx_attr_int (node, "axis", flattens ? 1 : -1), in[0]->n_dims, &axis, error))
     return FALSE;
   *out = tensor_new (scope, FALSE, in[0]->n_dims, in[0]->dims, error);
   if (*out == NULL)
@@ -996,17 +1049,20 @@ eval_softmax (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tenso
 /* The one convolution behind a YOLO's maps: the expectation of the box
  * distribution, 1x1 with one output and the weights 0, 1, 2, ... */
 static gboolean
-eval_conv (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_conv (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const Tensor *x = in[0], *w = in[1];
   gint64 dims[4];
   gsize inner;
 
-  if (x->is_int || x->n_dims != 4 || w->n_dims != 4 || w->dims[0] != 1 || w->dims[2] != 1 || w->dims[3] != 1
-      || w->dims[1] != x->dims[1] || (node->n_in > 2 && in[2] != NULL && strcmp (node->op, "Conv") == 0))
+  if (x->is_int || x->n_dims != 4 || w->n_dims != 4 || w->dims[0] != 1 || w->dims[2] != 1
+      || w->dims[3] != 1 || w->dims[1] != x->dims[1]
+      || (node->n_in > 2 && in[2] != NULL && strcmp (node->op, "Conv") == 0))
     return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT
         " convolves something that is no feature map", ONNX_NODE_ARGS (node));
-  if (x->n > scope->left)       /* the output, which counts itself, is much smaller than what is read */
+  /* the output, which counts itself, is much smaller than what is read */
+  if (x->n > scope->left)
     return bad (node, "reads more than the reader evaluates", error);
   scope->left -= x->n;
   memcpy (dims, x->dims, sizeof dims);
@@ -1028,7 +1084,8 @@ eval_conv (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor *
 }
 
 static gboolean
-eval_conv_integer (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_conv_integer (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   if (node->n_in > 3 && in[3] != NULL && (in[3]->n != 1 || !in[3]->is_int || in[3]->i[0] != 0))
     return bad (node, "its weights have a zero point", error);
@@ -1038,7 +1095,8 @@ eval_conv_integer (TensorScope *scope, const OnnxNode *node, Tensor *const *in, 
 /* y = (x - zero_point) * scale, per tensor or along an axis. Activations come
  * as floats that were never quantised and pass as they are. */
 static gboolean
-eval_dequantize (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_dequantize (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const Tensor *x = in[0], *scale = in[1], *zero = node->n_in > 2 ? in[2] : NULL;
   gsize outer = 1, inner = x->n, n = 1;
@@ -1051,7 +1109,8 @@ eval_dequantize (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Te
   if (onnx_attr_int (node, "block_size", 0) != 0)
     return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT
         " is quantised in blocks, which is not supported", ONNX_NODE_ARGS (node));
-  if (scale == NULL || scale->is_int || (zero != NULL && (!zero->is_int || (zero->n != 1 && zero->n != scale->n))))
+  if (scale == NULL || scale->is_int
+      || (zero != NULL && (!zero->is_int || (zero->n != 1 && zero->n != scale->n))))
     return bad (node, "its scale or zero point has the wrong type or length", error);
   if (scale->n != 1) {
     if (!tensor_axis (node, onnx_attr_int (node, "axis", 1), x->n_dims, &axis, error))
@@ -1076,7 +1135,8 @@ eval_dequantize (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Te
 
 /* As if nothing were quantised: the value itself, scale 1, zero point 0. */
 static gboolean
-eval_dynamic_quantize (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+eval_dynamic_quantize (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   out[0] = tensor_ref (in[0]);
   if (node->n_out > 1) {
@@ -1092,24 +1152,52 @@ eval_dynamic_quantize (TensorScope *scope, const OnnxNode *node, Tensor *const *
 static const struct {
   const char *op;
   guint min_in, max_in, max_out;
-    gboolean (*eval) (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error);
+  gboolean (*eval) (
+      TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error);
 } operators[] = {
-  {"Add", 2, 2, 1, eval_binary}, {"ArgMax", 1, 1, 1, eval_arg_max},
-  {"BatchNormalization", 5, 5, 1, eval_batch_norm}, {"Cast", 1, 1, 1, eval_cast}, {"Ceil", 1, 1, 1, eval_floor}, {"Concat", 1, G_MAXUINT, 1, eval_concat}, {"Constant", 0, 0, 1, eval_constant},
-  {"ConstantOfShape", 1, 1, 1, eval_constant_of_shape}, {"Conv", 2, 3, 1, eval_conv},
-  {"ConvInteger", 2, 4, 1, eval_conv_integer}, {"DequantizeLinear", 2, 3, 1, eval_dequantize},
-  {"Div", 2, 2, 1, eval_binary}, {"Dropout", 1, 1, 1, eval_identity},
-  {"DynamicQuantizeLinear", 1, 1, 3, eval_dynamic_quantize}, {"Equal", 2, 2, 1, eval_binary},
-  {"Expand", 2, 2, 1, eval_expand}, {"Flatten", 1, 1, 1, eval_flatten}, {"Floor", 1, 1, 1, eval_floor},
-  {"Gather", 2, 2, 1, eval_gather}, {"GatherND", 2, 2, 1, eval_gather_nd}, {"Greater", 2, 2, 1, eval_binary},
-  {"Identity", 1, 1, 1, eval_identity}, {"Max", 2, 2, 1, eval_binary}, {"Min", 2, 2, 1, eval_binary},
-  {"Mul", 2, 2, 1, eval_binary}, {"NonMaxSuppression", 2, 5, 1, eval_suppression}, {"NonZero", 1, 1, 1, eval_non_zero},
-  {"Pad", 2, 4, 1, eval_pad}, {"QuantizeLinear", 2, 3, 1, eval_identity}, {"Range", 3, 3, 1, eval_range},
-  {"ReduceMax", 1, 2, 1, eval_reduce_max}, {"Reshape", 2, 2, 1, eval_reshape},
-  {"ScatterND", 3, 3, 1, eval_scatter_nd}, {"Shape", 1, 1, 1, eval_shape}, {"Sigmoid", 1, 1, 1, eval_sigmoid},
-  {"Slice", 3, 5, 1, eval_slice}, {"Softmax", 1, 1, 1, eval_softmax},
-  {"Split", 1, 2, G_MAXUINT, eval_split}, {"Squeeze", 1, 2, 1, eval_squeeze}, {"Sub", 2, 2, 1, eval_binary},
-  {"Transpose", 1, 1, 1, eval_transpose}, {"Unsqueeze", 1, 2, 1, eval_unsqueeze}, {"Where", 3, 3, 1, eval_where},
+  { "Add", 2, 2, 1, eval_binary },
+  { "ArgMax", 1, 1, 1, eval_arg_max },
+  { "BatchNormalization", 5, 5, 1, eval_batch_norm },
+  { "Cast", 1, 1, 1, eval_cast },
+  { "Ceil", 1, 1, 1, eval_floor },
+  { "Concat", 1, G_MAXUINT, 1, eval_concat },
+  { "Constant", 0, 0, 1, eval_constant },
+  { "ConstantOfShape", 1, 1, 1, eval_constant_of_shape },
+  { "Conv", 2, 3, 1, eval_conv },
+  { "ConvInteger", 2, 4, 1, eval_conv_integer },
+  { "DequantizeLinear", 2, 3, 1, eval_dequantize },
+  { "Div", 2, 2, 1, eval_binary },
+  { "Dropout", 1, 1, 1, eval_identity },
+  { "DynamicQuantizeLinear", 1, 1, 3, eval_dynamic_quantize },
+  { "Equal", 2, 2, 1, eval_binary },
+  { "Expand", 2, 2, 1, eval_expand },
+  { "Flatten", 1, 1, 1, eval_flatten },
+  { "Floor", 1, 1, 1, eval_floor },
+  { "Gather", 2, 2, 1, eval_gather },
+  { "GatherND", 2, 2, 1, eval_gather_nd },
+  { "Greater", 2, 2, 1, eval_binary },
+  { "Identity", 1, 1, 1, eval_identity },
+  { "Max", 2, 2, 1, eval_binary },
+  { "Min", 2, 2, 1, eval_binary },
+  { "Mul", 2, 2, 1, eval_binary },
+  { "NonMaxSuppression", 2, 5, 1, eval_suppression },
+  { "NonZero", 1, 1, 1, eval_non_zero },
+  { "Pad", 2, 4, 1, eval_pad },
+  { "QuantizeLinear", 2, 3, 1, eval_identity },
+  { "Range", 3, 3, 1, eval_range },
+  { "ReduceMax", 1, 2, 1, eval_reduce_max },
+  { "Reshape", 2, 2, 1, eval_reshape },
+  { "ScatterND", 3, 3, 1, eval_scatter_nd },
+  { "Shape", 1, 1, 1, eval_shape },
+  { "Sigmoid", 1, 1, 1, eval_sigmoid },
+  { "Slice", 3, 5, 1, eval_slice },
+  { "Softmax", 1, 1, 1, eval_softmax },
+  { "Split", 1, 2, G_MAXUINT, eval_split },
+  { "Squeeze", 1, 2, 1, eval_squeeze },
+  { "Sub", 2, 2, 1, eval_binary },
+  { "Transpose", 1, 1, 1, eval_transpose },
+  { "Unsqueeze", 1, 2, 1, eval_unsqueeze },
+  { "Where", 3, 3, 1, eval_where },
 };
 
 gboolean
@@ -1123,15 +1211,18 @@ tensor_can_eval (const OnnxNode *node)
 }
 
 gboolean
-tensor_eval (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+tensor_eval (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   for (guint i = 0; node->standard && i < G_N_ELEMENTS (operators); i++) {
     if (strcmp (node->op, operators[i].op) != 0)
       continue;
     if (node->n_in < operators[i].min_in || node->n_in > operators[i].max_in
         || node->n_out < 1 || node->n_out > operators[i].max_out)
-      return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT " has %u inputs and %u outputs, which its operator does "
-          "not take", ONNX_NODE_ARGS (node), node->n_in, node->n_out);
+      return yolo_network_fail (error, FORMAT,
+          ONNX_NODE_FORMAT " has %u inputs and %u outputs, which its operator does "
+                           "not take",
+          ONNX_NODE_ARGS (node), node->n_in, node->n_out);
     for (guint k = 0; k < node->n_in; k++) {
       /* behind the required ones only operators that look for NULL have more */
       if (in[k] == NULL && (k < operators[i].min_in || operators[i].max_in == G_MAXUINT))
@@ -1140,5 +1231,6 @@ tensor_eval (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor
     scope->node = node;
     return operators[i].eval (scope, node, in, out, error);
   }
-  return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT " is not supported", ONNX_NODE_ARGS (node));
+  return yolo_network_fail (
+      error, UNSUPPORTED, ONNX_NODE_FORMAT " is not supported", ONNX_NODE_ARGS (node));
 }

@@ -29,7 +29,8 @@ typedef struct {
 } TensorScope;
 
 /* NULL with @error if that is more than the scope allows. */
-Tensor *tensor_new (TensorScope *scope, gboolean is_int, guint n_dims, const gint64 *dims, GError **error);
+Tensor *tensor_new (
+    TensorScope *scope, gboolean is_int, guint n_dims, const gint64 *dims, GError **error);
 Tensor *tensor_ref (Tensor *tensor);
 void tensor_unref (Tensor *tensor);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Tensor, tensor_unref)
@@ -38,15 +39,18 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Tensor, tensor_unref)
 Tensor *tensor_from_proto (const Onnx__TensorProto *proto, const char *what, GError **error);
 
 /* [1][n_dims] what Shape gives of a value of these dims. */
-Tensor *tensor_shape (TensorScope *scope, const OnnxNode *node, guint n_dims, const gint64 *dims, GError **error);
+Tensor *tensor_shape (
+    TensorScope *scope, const OnnxNode *node, guint n_dims, const gint64 *dims, GError **error);
 
 /* Elements before an axis and behind it. */
 void tensor_split (const Tensor *tensor, guint axis, gsize *outer, gsize *inner);
 /* Of an axis that may be counted from the end. */
-gboolean tensor_axis (const OnnxNode *node, gint64 axis, guint n_dims, guint *resolved, GError **error);
-/* The integers of an input, or of an attribute in older operator sets; NULL where there are none. */
-gboolean tensor_ints (const OnnxNode *node, const Tensor *input, const char *attribute, const gint64 **values, gsize *n,
-    GError **error);
+gboolean tensor_axis (
+    const OnnxNode *node, gint64 axis, guint n_dims, guint *resolved, GError **error);
+/* The integers of an input, or of an attribute in older operator sets; NULL where there are
+ * none. */
+gboolean tensor_ints (const OnnxNode *node, const Tensor *input, const char *attribute,
+    const gint64 **values, gsize *n, GError **error);
 void tensor_copy (Tensor *to, gsize at, const Tensor *from, gsize start, gsize n);
 
 /* Whether node is of a kind that tensor_eval() knows. */
@@ -54,6 +58,7 @@ gboolean tensor_can_eval (const OnnxNode *node);
 /* Runs a node: in[] may hold NULL for inputs left out, out[] is filled with
  * references of the caller's. Quantising and dequantising activations is the
  * identity here. */
-gboolean tensor_eval (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error);
+gboolean tensor_eval (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error);
 
 #endif

@@ -31,7 +31,8 @@ fill_scores (Trial *trial, guint active, guint32 *state)
     trial->scores[other] = score;
   }
   for (guint i = 0; i < n; i++)
-    trial->scores[i] = trial->scores[i] > low ? (trial->scores[i] - low) / (1 - low) : 1e-6f * trial->scores[i];
+    trial->scores[i] =
+        trial->scores[i] > low ? (trial->scores[i] - low) / (1 - low) : 1e-6f * trial->scores[i];
   trial->scores[0] = 1 - .25f / n;
   trial->scores[n - 1] = 1 - .125f / n;
 }
@@ -88,7 +89,8 @@ trial_write (const Trial *trial, const TrialLayout *layout, guint image, guint32
       at[(k + 2) * feature_step] = layout->corners ? box[k + 2] : box[k + 2] - box[k];
     }
     for (guint c = 0; c < layout->n_classes; c++)
-      at[(4 + c) * feature_step] = trial->scores[i] * (c == trial->classes[i] ? 1 : uniform (state, 0, .9f));
+      at[(4 + c) * feature_step] =
+          trial->scores[i] * (c == trial->classes[i] ? 1 : uniform (state, 0, .9f));
   }
 }
 
@@ -144,8 +146,10 @@ covered (const Outcome *outcome, guint anchor, gboolean across)
 
   for (guint k = 0; k < outcome->kept->len; k++) {
     guint other = g_array_index (outcome->kept, guint, k);
-    if (trial->scores[other] > trial->scores[anchor] && (across || trial->classes[other] == trial->classes[anchor]))
-      most = MAX (most, select_overlap (trial->boxes + 4 * (gsize) other, trial->boxes + 4 * (gsize) anchor));
+    if (trial->scores[other] > trial->scores[anchor]
+        && (across || trial->classes[other] == trial->classes[anchor]))
+      most = MAX (most,
+          select_overlap (trial->boxes + 4 * (gsize) other, trial->boxes + 4 * (gsize) anchor));
   }
   return most;
 }

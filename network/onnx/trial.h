@@ -29,7 +29,8 @@ void trial_free (Trial *trial);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Trial, trial_free)
 
 /* Writes a trial as image @image of a tensor of that layout. */
-void trial_write (const Trial *trial, const TrialLayout *layout, guint image, guint32 *state, Tensor *to);
+void trial_write (
+    const Trial *trial, const TrialLayout *layout, guint image, guint32 *state, Tensor *to);
 
 /* Whether these rows [n_rows][6] (x1 y1 x2 y2 score class, zeros behind the
  * last) are what a suppression gives of the trial by some threshold of the

@@ -59,7 +59,8 @@ test_read (void)
 static void
 test_refused (void)
 {
-  g_autofree char *path = in_folder ("file"), *pipe = in_folder ("pipe"), *secret = in_folder ("secret");
+  g_autofree char *path = in_folder ("file"), *pipe = in_folder ("pipe"),
+                  *secret = in_folder ("secret");
 
   g_assert_true (g_file_set_contents (path, "abcd", 4, NULL));
   check_refused (path, 3, G_FILE_ERROR_NOSPC, "larger than 3");

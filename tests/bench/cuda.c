@@ -2,11 +2,11 @@
  * bytes allow. Prints Markdown.
  *
  * usage: bench-cuda plan MODEL [BATCH [HEIGHT WIDTH]]     counts only, no GPU
- *        bench-cuda shapes MODEL [BATCH [HEIGHT WIDTH]]   the convolutions, a line each, for other frameworks
+ *        bench-cuda shapes MODEL [BATCH [HEIGHT WIDTH]]  convolutions, a line each, for others
  *        bench-cuda layers MODEL [BATCH [HEIGHT WIDTH]]   every way to compute each convolution
  *        bench-cuda layers-int8 MODEL [BATCH [HEIGHT WIDTH]]   the same of the model in int8
  *        bench-cuda network MODEL [BATCH [HEIGHT WIDTH]]  the whole of a batch, in fp16 and int8
- *        bench-cuda precision MODEL [BATCH [HEIGHT WIDTH]] fp16 and int8 against fp32, anchor by anchor
+ *        bench-cuda precision MODEL [BATCH [HEIGHT WIDTH]] fp16, int8 against fp32, by anchor
  *
  * In int8 runs what the file says, or the table beside it; where there is neither,
  * every convolution, with ranges that are good for times alone. */
@@ -24,8 +24,8 @@
 #define ROUNDS 20
 
 /* Dense half-precision operations of a multiprocessor and clock, sums in
- * float; in eight bits there are twice as many. NVIDIA's data sheets divided by multiprocessors and boost clock
- * (T4 65 TFLOP/s, A100 312, L4 121, Orin 43 (GPU alone), H100 SXM 989, B200 2250). */
+ * float; in eight bits there are twice as many. NVIDIA's data sheets divided by multiprocessors and
+ * boost clock (T4 65 TFLOP/s, A100 312, L4 121, Orin 43 (GPU alone), H100 SXM 989, B200 2250). */
 static double
 operations_per_clock (int capability)
 {
@@ -52,7 +52,10 @@ typedef struct {
 
 /* From the data sheets: dense half precision, memory bandwidth. */
 static const Card cards[] = {
-  { "H100 SXM", 989e12, 3.35e12 }, { "L4", 121e12, 300e9 }, { "T4", 65e12, 320e9 }, { "Orin AGX 64", 43e12, 204.8e9 },
+  { "H100 SXM", 989e12, 3.35e12 },
+  { "L4", 121e12, 300e9 },
+  { "T4", 65e12, 320e9 },
+  { "Orin AGX 64", 43e12, 204.8e9 },
 };
 
 typedef struct {
@@ -100,13 +103,16 @@ op_bytes (const YoloPlan *plan, const YoloOp *op)
 {
   const YoloBuffer *in = &plan->buffers[op->in.buffer], *out = &plan->buffers[op->out.buffer];
   const YoloBuffer *residual = &plan->buffers[op->residual.buffer];
-  double bytes = (double) plan->batch * in->height * in->width * op->in.channels * yolo_dtype_size (in->dtype)
-      + (double) plan->batch * out->height * out->width * op->out.channels * yolo_dtype_size (out->dtype)
-      + (double) plan->batch * out->height * out->width * op->residual.channels * yolo_dtype_size (residual->dtype);
+  double bytes =
+      (double) plan->batch * in->height * in->width * op->in.channels * yolo_dtype_size (in->dtype)
+      + (double) plan->batch * out->height * out->width * op->out.channels
+          * yolo_dtype_size (out->dtype)
+      + (double) plan->batch * out->height * out->width * op->residual.channels
+          * yolo_dtype_size (residual->dtype);
 
   if (op->conv != NULL)
-    bytes += (double) op->conv->out_channels * op->conv->in_channels / op->conv->groups * op->conv->kernel[0]
-        * op->conv->kernel[1] * yolo_dtype_size (in->dtype);
+    bytes += (double) op->conv->out_channels * op->conv->in_channels / op->conv->groups
+        * op->conv->kernel[0] * op->conv->kernel[1] * yolo_dtype_size (in->dtype);
   return bytes;
 }
 
@@ -136,8 +142,8 @@ op_text (char *text, gsize size, const YoloPlan *plan, const YoloOp *op)
   const YoloBuffer *out = &plan->buffers[op->out.buffer];
 
   if (op->type == YOLO_OP_CONV)
-    g_snprintf (text, size, "%ux%u/%u %u>%u", op->conv->kernel[0], op->conv->kernel[1], op->conv->stride[0],
-        op->conv->in_channels, op->conv->out_channels);
+    g_snprintf (text, size, "%ux%u/%u %u>%u", op->conv->kernel[0], op->conv->kernel[1],
+        op->conv->stride[0], op->conv->in_channels, op->conv->out_channels);
   else
     g_snprintf (text, size, "%s %u", yolo_op_name (op->type), op->in.channels);
   g_snprintf (text + strlen (text), size - strlen (text), ", %ux%u%s", out->height, out->width,
@@ -199,9 +205,10 @@ print_shapes (const Size *size)
     if (plan->ops[i].type != YOLO_OP_CONV)
       continue;
     yolo_conv_shape (&shape, plan, &plan->ops[i]);
-    printf ("%s\t%u\t%u\t%u\t%u\t%u\t%u\t%u\t%u\t%u\t%u\t%u\t%u\t%d\t%d\n", plan->ops[i].name, shape.batch,
-        shape.in_height, shape.in_width, shape.in_channels, c->out_channels, c->groups, c->kernel[0], c->kernel[1],
-        c->stride[0], c->stride[1], c->pad[0], c->pad[1], c->act == YOLO_ACT_SILU, shape.residual_pitch > 0);
+    printf ("%s\t%u\t%u\t%u\t%u\t%u\t%u\t%u\t%u\t%u\t%u\t%u\t%u\t%d\t%d\n", plan->ops[i].name,
+        shape.batch, shape.in_height, shape.in_width, shape.in_channels, c->out_channels, c->groups,
+        c->kernel[0], c->kernel[1], c->stride[0], c->stride[1], c->pad[0], c->pad[1],
+        c->act == YOLO_ACT_SILU, shape.residual_pitch > 0);
   }
 }
 
@@ -217,8 +224,8 @@ compare_doubles (const void *a, const void *b)
 
 /* Median microseconds of a launch, by events, after two that are not counted. */
 static double
-time_candidate (YoloCudaDevice *device, const YoloConvCandidate *candidate, const YoloConvShape *shape,
-    const YoloConvArgs *args, CUstream stream)
+time_candidate (YoloCudaDevice *device, const YoloConvCandidate *candidate,
+    const YoloConvShape *shape, const YoloConvArgs *args, CUstream stream)
 {
   const YoloCudaDriver *driver = device->driver;
   double us[ROUNDS];
@@ -257,12 +264,15 @@ open_device (Card *card)
 
   if (device == NULL || !yolo_cuda_enter (device, &error))
     g_error ("%s", error->message);
-  *card = (Card) { device->name, operations_per_clock (device->capability) * device->n_sm * device->clock_khz * 1e3,
+  *card = (Card){ device->name,
+    operations_per_clock (device->capability) * device->n_sm * device->clock_khz * 1e3,
     2.0 * device->memory_clock_khz * 1e3 * device->memory_bus_bits / 8 };
-  printf ("%s: compute capability %d.%d, %d multiprocessors at %.2f GHz, driver %d.%d; roofline %.0f TFLOP/s in half "
-      "precision, %.0f GB/s\n\n", device->name, device->capability / 10, device->capability % 10, device->n_sm,
-      device->clock_khz / 1e6, device->driver->version / 1000, device->driver->version % 1000 / 10, card->flops / 1e12,
-      card->bytes / 1e9);
+  printf ("%s: compute capability %d.%d, %d multiprocessors at %.2f GHz, driver %d.%d; roofline "
+          "%.0f TFLOP/s in half "
+          "precision, %.0f GB/s\n\n",
+      device->name, device->capability / 10, device->capability % 10, device->n_sm,
+      device->clock_khz / 1e6, device->driver->version / 1000, device->driver->version % 1000 / 10,
+      card->flops / 1e12, card->bytes / 1e9);
   return device;
 }
 
@@ -303,11 +313,19 @@ print_layers_in (const Size *size, YoloPrecision precision)
       n = yolo_conv_simt_list (device, &shape, list, G_N_ELEMENTS (list), &error);
     for (guint c = 0; c < n; c++) {
       YoloConvArgs args = {
-        .in = memory, .out = memory + buffer, .residual = memory + 2 * buffer, .weights = memory + 3 * buffer,
-        .bias = memory + 3 * buffer, .scale = shape.dtype == YOLO_S8 ? memory + 3 * buffer : 0,
-        .residual_scale = shape.residual_dtype == YOLO_S8 ? memory + 3 * buffer : 0, .workspace = memory + 4 * buffer + (16 << 20), .out_scale = 1,
+        .in = memory,
+        .out = memory + buffer,
+        .residual = memory + 2 * buffer,
+        .weights = memory + 3 * buffer,
+        .bias = memory + 3 * buffer,
+        .scale = shape.dtype == YOLO_S8 ? memory + 3 * buffer : 0,
+        .residual_scale = shape.residual_dtype == YOLO_S8 ? memory + 3 * buffer : 0,
+        .workspace = memory + 4 * buffer + (16 << 20),
+        .out_scale = 1,
       };
-      double us = list[c].workspace <= buffer ? time_candidate (device, &list[c], &shape, &args, stream) : 0;
+      double us = list[c].workspace <= buffer
+          ? time_candidate (device, &list[c], &shape, &args, stream)
+          : 0;
 
       if (us > 0) {
         g_string_append_printf (others, "%s%s %.1f", others->len ? ", " : "", list[c].name, us);
@@ -320,7 +338,8 @@ print_layers_in (const Size *size, YoloPrecision precision)
         list[c].free (&list[c]);
     }
     op_text (text, sizeof (text), plan, op);
-    printf ("| %s | %s | %.1f | %.0f %% | %s | %s |\n", op->name, text, best, best > 0 ? 100 * floor / best : 0, way, others->str);
+    printf ("| %s | %s | %.1f | %.0f %% | %s | %s |\n", op->name, text, best,
+        best > 0 ? 100 * floor / best : 0, way, others->str);
     fflush (stdout);
     all += best;
     all_floor += floor;
@@ -346,7 +365,8 @@ print_layers_int8 (const Size *size)
 
 /* Frames of 1920x1080 NV12 on the device, from their planes to their candidates. */
 static void
-time_network (const Size *size, YoloPrecision precision, YoloCudaDevice *device, const Card *card, CUdeviceptr pixels)
+time_network (const Size *size, YoloPrecision precision, YoloCudaDevice *device, const Card *card,
+    CUdeviceptr pixels)
 {
   const YoloBackend *cuda = &yolo_cuda_backend;
   g_autoptr (GError) error = NULL;
@@ -361,8 +381,12 @@ time_network (const Size *size, YoloPrecision precision, YoloCudaDevice *device,
   if (exec == NULL)
     g_error ("%s", error->message);
   for (guint i = 0; i < size->batch; i++) {
-    frames[i] = (YoloFrame) { .format = YOLO_FORMAT_NV12, .width = 1920, .height = 1080, .memory = YOLO_MEMORY_CUDA,
-      .plane = { (void *) pixels, (void *) (pixels + 2048 * 1080) }, .stride = { 2048, 2048 } };
+    frames[i] = (YoloFrame){ .format = YOLO_FORMAT_NV12,
+      .width = 1920,
+      .height = 1080,
+      .memory = YOLO_MEMORY_CUDA,
+      .plane = { (void *) pixels, (void *) (pixels + 2048 * 1080) },
+      .stride = { 2048, 2048 } };
     decode[i] = (YoloDecode) { .confidence = .25f, .candidates = found, .capacity = 1024 };
   }
   while (!yolo_choices_settled (((CudaNet *) net)->choices, G_USEC_PER_SEC)) {
@@ -377,9 +401,9 @@ time_network (const Size *size, YoloPrecision precision, YoloCudaDevice *device,
   qsort (us, ROUNDS, sizeof (double), compare_doubles);
   for (guint i = 0; i < plan->n_ops; i++)
     floor += floor_us (card, plan, &plan->ops[i]);
-  printf ("| %s | %u | %ux%u | %.0f | %.0f | %.0f | %.0f %% |\n", yolo_precision_name (precision), size->batch, size->height,
-      size->width, us[ROUNDS / 2], us[ROUNDS / 2] / size->batch, 1e6 * size->batch / us[ROUNDS / 2],
-      100 * floor / us[ROUNDS / 2]);
+  printf ("| %s | %u | %ux%u | %.0f | %.0f | %.0f | %.0f %% |\n", yolo_precision_name (precision),
+      size->batch, size->height, size->width, us[ROUNDS / 2], us[ROUNDS / 2] / size->batch,
+      1e6 * size->batch / us[ROUNDS / 2], 100 * floor / us[ROUNDS / 2]);
   fflush (stdout);
   cuda->release (exec);
   cuda->unload (net);
@@ -406,14 +430,16 @@ print_network (const Size *size)
 
 /* All anchors of a batch in one precision, 1024 an image at most. */
 static void
-run_precision (const Size *size, YoloPrecision precision, const YoloFrame *frames, YoloDecode *decode)
+run_precision (
+    const Size *size, YoloPrecision precision, const YoloFrame *frames, YoloDecode *decode)
 {
   const YoloBackend *cuda = &yolo_cuda_backend;
   g_autoptr (GError) error = NULL;
   YoloNet *net = cuda->load (model_in (size, precision), 0, NULL, precision, 0, &error);
   YoloExec *exec = net ? cuda->prepare (net, size->batch, size->height, size->width, &error) : NULL;
 
-  if (exec == NULL || !cuda->submit (exec, size->batch, frames, decode, &error) || !cuda->wait (exec, &error))
+  if (exec == NULL || !cuda->submit (exec, size->batch, frames, decode, &error)
+      || !cuda->wait (exec, &error))
     g_error ("%s", error->message);
   cuda->release (exec);
   cuda->unload (net);
@@ -421,7 +447,8 @@ run_precision (const Size *size, YoloPrecision precision, const YoloFrame *frame
 
 /* What the anchors of a batch in another precision are off by from fp32's. */
 static void
-compare_anchors (const Size *size, YoloPrecision precision, const YoloDecode *exact, const YoloDecode *decode)
+compare_anchors (
+    const Size *size, YoloPrecision precision, const YoloDecode *exact, const YoloDecode *decode)
 {
   double worst_confidence = 0, worst_box = 0, sum_confidence = 0;
   guint both = 0, classes = 0;
@@ -440,16 +467,19 @@ compare_anchors (const Size *size, YoloPrecision precision, const YoloDecode *ex
         worst_box = MAX (worst_box, MAX (MAX (fabs (x->x1 - y->x1), fabs (x->y1 - y->y1)),
                 MAX (fabs (x->x2 - y->x2), fabs (x->y2 - y->y2))));
       }
-  printf ("%s against fp32: %u anchors compared, %u of another best class; confidence differs by %.5f on average, %.4f at "
-      "most; an edge by %.2f pixels at most\n\n", yolo_precision_name (precision), both, classes,
-      both ? sum_confidence / both : 0, worst_confidence, worst_box);
+  printf ("%s against fp32: %u anchors compared, %u of another best class; confidence differs by "
+          "%.5f on average, %.4f at "
+          "most; an edge by %.2f pixels at most\n\n",
+      yolo_precision_name (precision), both, classes, both ? sum_confidence / both : 0,
+      worst_confidence, worst_box);
 }
 
 /* Pictures of smooth noise: as much structure as makes every layer work. */
 static void
 print_precision (const Size *size)
 {
-  const YoloPrecision precisions[] = { YOLO_PRECISION_FP32, YOLO_PRECISION_FP16, YOLO_PRECISION_INT8 };
+  const YoloPrecision precisions[] = { YOLO_PRECISION_FP32, YOLO_PRECISION_FP16,
+    YOLO_PRECISION_INT8 };
   const guint n = size->calibrated ? 3 : 2;
   g_autofree guint8 *pixels = g_malloc ((gsize) size->batch * 640 * 360 * 3);
   g_autofree YoloFrame *frames = g_new0 (YoloFrame, size->batch);
@@ -461,12 +491,16 @@ print_precision (const Size *size)
 
     for (guint y = 0; y < 360; y++)
       for (guint x = 0; x < 640 * 3; x++)
-        p[y * 640 * 3 + x] = (guint8) (127 + 60 * sin (x / (30. + 7 * i) + y / 50.) + 60 * cos (y / (20. + 3 * i) - x / 90.));
-    frames[i] = (YoloFrame) { .format = YOLO_FORMAT_RGB, .width = 640, .height = 360, .plane = { p }, .stride = { 640 * 3 } };
+        p[y * 640 * 3 + x] = (guint8) (127 + 60 * sin (x / (30. + 7 * i) + y / 50.)
+            + 60 * cos (y / (20. + 3 * i) - x / 90.));
+    frames[i] = (YoloFrame){
+      .format = YOLO_FORMAT_RGB, .width = 640, .height = 360, .plane = { p }, .stride = { 640 * 3 }
+    };
   }
   for (guint k = 0; k < n; k++) {
     for (guint i = 0; i < size->batch; i++)
-      decode[k * size->batch + i] = (YoloDecode) { .candidates = found + (k * size->batch + i) * 1024, .capacity = 1024 };
+      decode[k * size->batch + i] =
+          (YoloDecode){ .candidates = found + (k * size->batch + i) * 1024, .capacity = 1024 };
     run_precision (size, precisions[k], frames, decode + k * size->batch);
     if (k > 0)
       compare_anchors (size, precisions[k], decode, decode + k * size->batch);
@@ -485,7 +519,9 @@ main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
 
   if (argc < 3) {
-    fprintf (stderr, "usage: bench-cuda plan|shapes|layers|layers-int8|network|precision MODEL [BATCH [HEIGHT WIDTH]]\n");
+    fprintf (stderr,
+        "usage: bench-cuda plan|shapes|layers|layers-int8|network|precision MODEL [BATCH [HEIGHT "
+        "WIDTH]]\n");
     return 2;
   }
   g_autoptr (YoloModel) model = yolo_model_load (argv[2], &error);
@@ -493,8 +529,10 @@ main (int argc, char **argv)
     fprintf (stderr, "%s\n", error->message);
     return 1;
   }
-  Size size = { .model = model, .batch = argc > 3 ? (guint) atoi (argv[3]) : 1,
-    .height = argc > 5 ? (guint) atoi (argv[4]) : model->height, .width = argc > 5 ? (guint) atoi (argv[5]) : model->width };
+  Size size = { .model = model,
+    .batch = argc > 3 ? (guint) atoi (argv[3]) : 1,
+    .height = argc > 5 ? (guint) atoi (argv[4]) : model->height,
+    .width = argc > 5 ? (guint) atoi (argv[5]) : model->width };
   make_int8 (&size);
   for (guint i = 0; i < G_N_ELEMENTS (modes); i++)
     if (g_str_equal (argv[1], modes[i].name)) {

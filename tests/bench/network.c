@@ -42,9 +42,14 @@ main (int argc, char **argv)
   model = yolo_model_load (argv[1], &error);
   if (model && g_str_equal (argv[2], "int8"))
     model = to_int8 (g_steal_pointer (&model), &error);
-  net = model ? cpu->load (model, 0, NULL, g_str_equal (argv[2], "bf16") ? YOLO_PRECISION_BF16
-      : g_str_equal (argv[2], "int8") ? YOLO_PRECISION_INT8 : YOLO_PRECISION_FP32, (guint) atoi (argv[6]), &error) : NULL;
-  exec = net ? cpu->prepare (net, batch, (guint) atoi (argv[4]), (guint) atoi (argv[5]), &error) : NULL;
+  net = model ? cpu->load (model, 0, NULL,
+            g_str_equal (argv[2], "bf16")       ? YOLO_PRECISION_BF16
+                : g_str_equal (argv[2], "int8") ? YOLO_PRECISION_INT8
+                                                : YOLO_PRECISION_FP32,
+            (guint) atoi (argv[6]), &error)
+              : NULL;
+  exec = net ? cpu->prepare (net, batch, (guint) atoi (argv[4]), (guint) atoi (argv[5]), &error)
+             : NULL;
   if (!exec) {
     fprintf (stderr, "%s\n", error->message);
     return 1;

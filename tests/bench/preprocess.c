@@ -71,8 +71,8 @@ measure (const char *name, Func func, void *data, size_t bytes)
   }
   for (int k = 0; k < 3; k++)
     qsort (ms[k], RUNS, sizeof (double), compare_doubles);
-  g_print ("%-36s %7.3f (%.3f)   %7.3f (%.3f)   %6.2f MB %7.3f (%.3f)\n", name,
-      ms[0][RUNS / 2], ms[0][0], ms[2][RUNS / 2], ms[2][0], (double) bytes / 1e6, ms[1][RUNS / 2], ms[1][0]);
+  g_print ("%-36s %7.3f (%.3f)   %7.3f (%.3f)   %6.2f MB %7.3f (%.3f)\n", name, ms[0][RUNS / 2],
+      ms[0][0], ms[2][RUNS / 2], ms[2][0], (double) bytes / 1e6, ms[1][RUNS / 2], ms[1][0]);
   g_free (c.from);
   g_free (c.to);
 }
@@ -149,10 +149,14 @@ measure_preprocess (void)
     TestFrame t = test_frame_new (&r, cases[i].format, cases[i].width, cases[i].height, 0, false);
     int net_width = cases[i].net_width, net_height = cases[i].net_height;
     size_t size = 3 * (size_t) net_width * net_height * yolo_dtype_size (cases[i].type);
-    Preprocess p = { { yolo_preprocess_new (NULL), yolo_preprocess_new (pool) }, t.frame, .dst = g_malloc (size), .type = cases[i].type };
-    g_autofree char *name = g_strdup_printf ("%s %dx%d to %dx%d %s%s", format_names[cases[i].format],
-        cases[i].width, cases[i].height, net_width, net_height, type_names[cases[i].type],
-        cases[i].turn & YOLO_TURN_TRANSPOSE ? " 90r" : cases[i].turn ? " 180" : "");
+    Preprocess p = { { yolo_preprocess_new (NULL), yolo_preprocess_new (pool) }, t.frame,
+      .dst = g_malloc (size), .type = cases[i].type };
+    g_autofree char *name =
+        g_strdup_printf ("%s %dx%d to %dx%d %s%s", format_names[cases[i].format], cases[i].width,
+            cases[i].height, net_width, net_height, type_names[cases[i].type],
+            cases[i].turn & YOLO_TURN_TRANSPOSE ? " 90r"
+                : cases[i].turn                 ? " 180"
+                                                : "");
 
     p.frame.turn = cases[i].turn;
     yolo_letterbox_frame (&p.box, &p.frame, net_width, net_height);
@@ -221,7 +225,8 @@ measure_postprocess (float confidence)
 int
 main (void)
 {
-  g_print ("median (least), ms                 one thread        %d threads        memcpy of as many bytes\n",
+  g_print ("median (least), ms                 one thread        %d threads        memcpy of as "
+           "many bytes\n",
       g_get_num_processors ());
   measure_postprocess (0.03f);
   measure_postprocess (0.001f);

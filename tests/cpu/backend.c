@@ -8,7 +8,8 @@
 #include <string.h>
 
 static YoloExec *
-prepare (YoloNet **net, const char *path, YoloPrecision precision, guint batch, guint height, guint width)
+prepare (YoloNet **net, const char *path, YoloPrecision precision, guint batch, guint height,
+    guint width)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (YoloModel) model = yolo_model_load (path, &error);
@@ -17,7 +18,8 @@ prepare (YoloNet **net, const char *path, YoloPrecision precision, guint batch, 
   g_assert_no_error (error);
   *net = yolo_cpu_backend.load (model, 0, NULL, precision, 0, &error);
   g_assert_no_error (error);
-  exec = yolo_cpu_backend.prepare (*net, batch, height ? height : model->height, width ? width : model->width, &error);
+  exec = yolo_cpu_backend.prepare (
+      *net, batch, height ? height : model->height, width ? width : model->width, &error);
   g_assert_no_error (error);
   memset (exec->input, 114, exec->plan->buffers[exec->plan->input].size);
   return exec;
@@ -53,7 +55,8 @@ check_implementations (const char *path, guint height, guint width)
     for (guint i = 0; i < exec->plan->n_ops; i++) {
       const char *name = yolo_cpu_exec_implementation (exec, i);
       if (g_str_has_prefix (name, "ref"))
-        g_error ("%s, %s: %s runs as %s", path, yolo_precision_name (p), exec->plan->ops[i].name, name);
+        g_error (
+            "%s, %s: %s runs as %s", path, yolo_precision_name (p), exec->plan->ops[i].name, name);
     }
     yolo_cpu_backend.release (exec);
     yolo_cpu_backend.unload (net);
@@ -65,7 +68,8 @@ static void
 test_no_ref (void)
 {
   g_autofree char *folder = g_build_filename (SOURCE_ROOT, "tests", "data", NULL);
-  g_autofree char *shared = g_build_filename (SOURCE_ROOT, "..", "shared", "models", "yolov8n.onnx", NULL);
+  g_autofree char *shared =
+      g_build_filename (SOURCE_ROOT, "..", "shared", "models", "yolov8n.onnx", NULL);
   g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
   const char *name;
   guint n = 0;
@@ -132,7 +136,8 @@ test_precision (void)
 
   g_assert_no_error (error);
   g_assert_true (best == YOLO_PRECISION_FP32 || best == YOLO_PRECISION_BF16);
-  g_assert_cmpint (yolo_cpu_backend.resolve (0, YOLO_PRECISION_FP32, &error), ==, YOLO_PRECISION_FP32);
+  g_assert_cmpint (
+      yolo_cpu_backend.resolve (0, YOLO_PRECISION_FP32, &error), ==, YOLO_PRECISION_FP32);
   g_assert_no_error (error);
   yolo_cpu_backend.resolve (0, YOLO_PRECISION_FP16, &error);
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION);
@@ -226,7 +231,8 @@ test_replace (void)
     if (victim == 0)
       g_assert_true (memcmp (map->data, plain->data, plain->len * sizeof (float)) != 0);
     if (victim == n)
-      g_assert_cmpmem (map->data, map->len * sizeof (float), plain->data, plain->len * sizeof (float));
+      g_assert_cmpmem (
+          map->data, map->len * sizeof (float), plain->data, plain->len * sizeof (float));
   }
   yolo_cpu_backend.release (exec);
   yolo_cpu_backend.unload (net);

@@ -6,7 +6,8 @@
 #include "cpu/onednn.h"
 #include "tests/cpu/maps.h"
 
-#define SHARE .004              /* of the numbers that may be one step off: edges, and a SiLU of 14 bits */
+/* of the numbers that may be one step off: edges, and a SiLU of 14 bits */
+#define SHARE .004
 
 static YoloPool *pool;
 
@@ -18,7 +19,8 @@ typedef struct {
 } GridMap;
 
 static GridMap
-grid_map (Random *random, guint n, guint height, guint width, guint channels, guint more, YoloDType dtype, gboolean one)
+grid_map (Random *random, guint n, guint height, guint width, guint channels, guint more,
+    YoloDType dtype, gboolean one)
 {
   GridMap m = { map_new (n, height, width, channels, channels + more, dtype), NULL, NULL };
 
@@ -50,12 +52,14 @@ typedef struct {
   guint n, off;
 } Count;
 
-/* @edge: what a number on the other side of two steps of an earlier grid changes; 0: there is none */
+/* @edge: what a number on the other side of two steps of an earlier grid changes; 0: there is
+ * none */
 static void
-check_value (const YoloTensor *t, guint n, guint y, guint x, guint c, double want, double tolerance, double edge,
-    Count *count)
+check_value (const YoloTensor *t, guint n, guint y, guint x, guint c, double want, double tolerance,
+    double edge, Count *count)
 {
-  double got = get (t, n, y, x, c), bound = tolerance + fabs (want) * (t->dtype == YOLO_BF16 ? 1. / 250 : 2e-4);
+  double got = get (t, n, y, x, c),
+         bound = tolerance + fabs (want) * (t->dtype == YOLO_BF16 ? 1. / 250 : 2e-4);
 
   count->n++;
   if (t->dtype == YOLO_U8) {
@@ -86,8 +90,10 @@ int8_new (Random *random, const YoloConv *conv, const YoloTensor *in)
 {
   gsize taps = conv->kernel[0] * conv->kernel[1], each = taps * conv->in_channels;
   YoloInt8Conv q = {
-    .weights = random_weights (random, each * conv->out_channels), .multiplier = g_new (float, conv->out_channels),
-    .offset = g_new0 (gint32, conv->out_channels), .zero = g_memdup2 (in->zero, conv->in_channels * sizeof (gint32)),
+    .weights = random_weights (random, each * conv->out_channels),
+    .multiplier = g_new (float, conv->out_channels),
+    .offset = g_new0 (gint32, conv->out_channels),
+    .zero = g_memdup2 (in->zero, conv->in_channels * sizeof (gint32)),
   };
 
   /* as files have it, or as tables do */
@@ -117,7 +123,9 @@ int8_clear (YoloInt8Conv *q)
 static double
 round_to (YoloGrid grid, double x)
 {
-  return grid.scale == 0 ? x : CLAMP (rintf ((float) x / grid.scale), -grid.zero, 255 - grid.zero) * grid.scale;
+  return grid.scale == 0
+      ? x
+      : CLAMP (rintf ((float) x / grid.scale), -grid.zero, 255 - grid.zero) * grid.scale;
 }
 
 static double
@@ -155,8 +163,8 @@ typedef struct {
 
 /* Packs and runs, in guarded buffers. @residual: data NULL for none */
 static void
-run_kernel (const YoloConvKernel *kernel, const YoloConv *conv, const YoloTensor *in, const YoloTensor *residual,
-    const YoloTensor *out, guint n)
+run_kernel (const YoloConvKernel *kernel, const YoloConv *conv, const YoloTensor *in,
+    const YoloTensor *residual, const YoloTensor *out, guint n)
 {
   Guarded packed = guarded_new (kernel->packed_size (conv));
   Guarded scratch = guarded_new (MAX (kernel->scratch (conv, in), 1) * yolo_pool_threads (pool));
@@ -169,8 +177,8 @@ run_kernel (const YoloConvKernel *kernel, const YoloConv *conv, const YoloTensor
 
 /* Whole numbers by Winograd's algorithm are the same to the last bit. */
 static void
-check_winograd (const YoloKernels *set, const YoloConv *conv, const YoloTensor *in, const YoloTensor *residual,
-    const Map *out, const guint8 *before, guint n)
+check_winograd (const YoloKernels *set, const YoloConv *conv, const YoloTensor *in,
+    const YoloTensor *residual, const Map *out, const guint8 *before, guint n)
 {
   g_autofree guint8 *direct = g_memdup2 (out->memory.data, out->memory.size);
 
@@ -184,14 +192,21 @@ check_winograd (const YoloKernels *set, const YoloConv *conv, const YoloTensor *
 static void
 run_conv (const YoloKernels *set, const Case *t, Random *random, Count *count)
 {
-  static const YoloActivation acts[] = { YOLO_ACT_SILU, YOLO_ACT_NONE, YOLO_ACT_RELU, YOLO_ACT_SIGMOID };
+  static const YoloActivation acts[] = { YOLO_ACT_SILU, YOLO_ACT_NONE, YOLO_ACT_RELU,
+    YOLO_ACT_SIGMOID };
   guint n = random_int (random, 1, 2), h = random_int (random, t->kernel * t->dilation, 15);
   guint w = random_int (random, t->kernel * t->dilation, 30), more = t->view ? 5 : 0;
   g_autofree float *bias = g_new (float, t->out);
   YoloConv conv = {
-    .in_channels = t->in, .out_channels = t->out, .groups = 1, .kernel = { t->kernel, t->kernel },
-    .stride = { t->stride, t->stride }, .pad = { t->kernel / 2, t->kernel / 2 },
-    .dilation = { t->dilation, t->dilation }, .act = acts[random_int (random, 0, 5) % 4], .bias = bias,
+    .in_channels = t->in,
+    .out_channels = t->out,
+    .groups = 1,
+    .kernel = { t->kernel, t->kernel },
+    .stride = { t->stride, t->stride },
+    .pad = { t->kernel / 2, t->kernel / 2 },
+    .dilation = { t->dilation, t->dilation },
+    .act = acts[random_int (random, 0, 5) % 4],
+    .bias = bias,
   };
   guint oh = (h + 2 * conv.pad[0] - t->dilation * (t->kernel - 1) - 1) / t->stride + 1;
   guint ow = (w + 2 * conv.pad[1] - t->dilation * (t->kernel - 1) - 1) / t->stride + 1;
@@ -228,19 +243,28 @@ run_conv (const YoloKernels *set, const Case *t, Random *random, Count *count)
 
 /* oneDNN, on dense tensors and one grid each. */
 static void
-run_dnnl (guint size, guint stride, guint in_channels, guint out_channels, Random *random, Count *count)
+run_dnnl (
+    guint size, guint stride, guint in_channels, guint out_channels, Random *random, Count *count)
 {
-  static const YoloActivation acts[] = { YOLO_ACT_SILU, YOLO_ACT_NONE, YOLO_ACT_RELU, YOLO_ACT_SIGMOID };
+  static const YoloActivation acts[] = { YOLO_ACT_SILU, YOLO_ACT_NONE, YOLO_ACT_RELU,
+    YOLO_ACT_SIGMOID };
   guint h = random_int (random, size, 15), w = random_int (random, size, 30), pad = size / 2;
   guint oh = (h + 2 * pad - size) / stride + 1, ow = (w + 2 * pad - size) / stride + 1;
   g_autofree float *bias = g_new (float, out_channels);
   YoloConv conv = {
-    .in_channels = in_channels, .out_channels = out_channels, .groups = 1, .kernel = { size, size },
-    .stride = { stride, stride }, .pad = { pad, pad }, .dilation = { 1, 1 }, .act = acts[random_int (random, 0, 3)],
+    .in_channels = in_channels,
+    .out_channels = out_channels,
+    .groups = 1,
+    .kernel = { size, size },
+    .stride = { stride, stride },
+    .pad = { pad, pad },
+    .dilation = { 1, 1 },
+    .act = acts[random_int (random, 0, 3)],
     .bias = bias,
   };
   GridMap in = grid_map (random, 1, h, w, in_channels, 0, YOLO_U8, pad > 0);
-  GridMap out = grid_map (random, 1, oh, ow, out_channels, 0, random_int (random, 0, 1) ? YOLO_U8 : YOLO_F32, TRUE);
+  GridMap out = grid_map (
+      random, 1, oh, ow, out_channels, 0, random_int (random, 0, 1) ? YOLO_U8 : YOLO_F32, TRUE);
   g_autofree guint8 *before = g_memdup2 (out.map.memory.data, out.map.memory.size);
   YoloInt8Conv int8 = int8_new (random, &conv, &in.map.t);
   g_autoptr (GError) error = NULL;
@@ -283,9 +307,19 @@ run_dnnl (guint size, guint stride, guint in_channels, guint out_channels, Rando
 static void
 test_dnnl (void)
 {
-  static const struct { guint kernel, stride, in, out; } shapes[] = {
-    { 1, 1, 1, 1 }, { 1, 1, 7, 3 }, { 1, 1, 16, 32 }, { 1, 1, 24, 80 }, { 3, 1, 3, 16 }, { 3, 1, 16, 16 }, { 3, 1, 18, 33 },
-    { 3, 1, 64, 64 }, { 3, 2, 3, 16 }, { 3, 2, 32, 64 }, { 6, 2, 3, 8 },
+  static const struct { guint kernel, stride, in, out;
+  } shapes[] = {
+    { 1, 1, 1, 1 },
+    { 1, 1, 7, 3 },
+    { 1, 1, 16, 32 },
+    { 1, 1, 24, 80 },
+    { 3, 1, 3, 16 },
+    { 3, 1, 16, 16 },
+    { 3, 1, 18, 33 },
+    { 3, 1, 64, 64 },
+    { 3, 2, 3, 16 },
+    { 3, 2, 32, 64 },
+    { 6, 2, 3, 8 },
   };
   Random random = random_new (11);
   Count count = { 0, 0 };
@@ -304,13 +338,25 @@ test_dnnl (void)
 static void
 test_convolutions (gconstpointer data)
 {
-  static const struct { guint kernel, stride, in, out, dilation; } shapes[] = {
-    { 1, 1, 1, 1, 1 }, { 1, 1, 7, 3, 1 }, { 1, 1, 16, 32, 1 }, { 1, 1, 24, 80, 1 }, { 1, 2, 8, 17, 1 }, { 3, 1, 3, 16, 1 },
-    { 3, 1, 16, 16, 1 }, { 3, 1, 18, 33, 1 }, { 3, 1, 40, 48, 1 }, { 3, 2, 3, 16, 1 }, { 3, 2, 31, 18, 1 },
-    { 5, 1, 6, 10, 1 }, { 6, 2, 3, 8, 1 }, { 3, 1, 5, 9, 2 },
+  static const struct { guint kernel, stride, in, out, dilation;
+  } shapes[] = {
+    { 1, 1, 1, 1, 1 },
+    { 1, 1, 7, 3, 1 },
+    { 1, 1, 16, 32, 1 },
+    { 1, 1, 24, 80, 1 },
+    { 1, 2, 8, 17, 1 },
+    { 3, 1, 3, 16, 1 },
+    { 3, 1, 16, 16, 1 },
+    { 3, 1, 18, 33, 1 },
+    { 3, 1, 40, 48, 1 },
+    { 3, 2, 3, 16, 1 },
+    { 3, 2, 31, 18, 1 },
+    { 5, 1, 6, 10, 1 },
+    { 6, 2, 3, 8, 1 },
+    { 3, 1, 5, 9, 2 },
   };
-  static const YoloDType types[][2] = { { YOLO_U8, YOLO_U8 }, { YOLO_U8, YOLO_F32 }, { YOLO_F32, YOLO_U8 },
-    { YOLO_BF16, YOLO_BF16 }, { YOLO_F32, YOLO_F32 } };
+  static const YoloDType types[][2] = { { YOLO_U8, YOLO_U8 }, { YOLO_U8, YOLO_F32 },
+    { YOLO_F32, YOLO_U8 }, { YOLO_BF16, YOLO_BF16 }, { YOLO_F32, YOLO_F32 } };
   Random random = random_new (GPOINTER_TO_UINT (data));
   const YoloKernels *set;
 
@@ -319,8 +365,9 @@ test_convolutions (gconstpointer data)
 
     for (guint s = 0; s < G_N_ELEMENTS (shapes); s++)
       for (guint k = 0; k < G_N_ELEMENTS (types); k++) {
-        Case t = { shapes[s].kernel, shapes[s].stride, shapes[s].in, shapes[s].out, shapes[s].dilation, types[k][0],
-          types[k][1], random_int (&random, 0, 1), random_int (&random, 0, 1) };
+        Case t = { shapes[s].kernel, shapes[s].stride, shapes[s].in, shapes[s].out,
+          shapes[s].dilation, types[k][0], types[k][1], random_int (&random, 0, 1),
+          random_int (&random, 0, 1) };
         run_conv (set, &t, &random, &count);
       }
     g_test_message ("%s: %u of %u numbers are one step off", set->name, count.off, count.n);
@@ -340,20 +387,34 @@ run_extremes (const YoloKernels *set, Random *random, guint in_channels, guint p
   float multiplier[5] = { 1, 1, 1, 1, 1 }, bias[5] = { 0 };
   gint32 offset[5] = { 0 };
   YoloConv conv = {
-    .in_channels = in_channels, .out_channels = out_channels, .groups = 1, .kernel = { 3, 3 }, .stride = { 1, 1 },
-    .pad = { 1, 1 }, .dilation = { 1, 1 }, .act = YOLO_ACT_NONE, .bias = bias,
+    .in_channels = in_channels,
+    .out_channels = out_channels,
+    .groups = 1,
+    .kernel = { 3, 3 },
+    .stride = { 1, 1 },
+    .pad = { 1, 1 },
+    .dilation = { 1, 1 },
+    .act = YOLO_ACT_NONE,
+    .bias = bias,
   };
   GridMap in = grid_map (random, 1, 9, 11, in_channels, 0, YOLO_U8, TRUE);
   GridMap out = grid_map (random, 1, 9, 11, out_channels, 0, YOLO_F32, TRUE);
   g_autofree guint8 *before = g_memdup2 (out.map.memory.data, out.map.memory.size);
-  YoloInt8Conv int8 = { .weights = random_weights (random, each * out_channels), .multiplier = multiplier,
-    .offset = offset, .zero = in.zero };
+  YoloInt8Conv int8 = { .weights = random_weights (random, each * out_channels),
+    .multiplier = multiplier,
+    .offset = offset,
+    .zero = in.zero };
   YoloTensor residual = { 0 };
 
   for (gsize i = 0; i < in.map.memory.size; i++)
-    in.map.memory.data[i] = bytes[pattern < 2 ? pattern : pattern == 2 ? i / in_channels % 2 : random_u32 (random) % 2];
+    in.map.memory.data[i] = bytes[pattern < 2 ? pattern
+            : pattern == 2                    ? i / in_channels % 2
+                                              : random_u32 (random) % 2];
   for (gsize k = 0; k < each * out_channels; k++) {
-    guint which = k / each == 0 ? 0 : k / each == 1 ? 1 : k / each == 2 ? k % 2 : random_u32 (random) % 2;
+    guint which = k / each == 0 ? 0
+        : k / each == 1         ? 1
+        : k / each == 2         ? k % 2
+                                : random_u32 (random) % 2;
     int8.weights[k] = ends[which];
     offset[k / each] += ends[which] * in.zero[k % each / 9];
   }
@@ -362,7 +423,8 @@ run_extremes (const YoloKernels *set, Random *random, guint in_channels, guint p
   for (guint y = 0; y < 9; y++)
     for (guint x = 0; x < 11; x++)
       for (guint o = 0; o < out_channels; o++)
-        g_assert_cmpfloat (get (&out.map.t, 0, y, x, o), ==, (float) conv_at (&conv, &in.map.t, 0, y, x, o));
+        g_assert_cmpfloat (
+            get (&out.map.t, 0, y, x, o), ==, (float) conv_at (&conv, &in.map.t, 0, y, x, o));
   if (set->winograd_int8 != NULL)
     g_assert_true (set->winograd_int8->supports (&conv) == (in_channels * 9 * 128 * 255 < 1 << 25));
   check_winograd (set, &conv, &in.map.t, &residual, &out.map, before, 1);
@@ -386,14 +448,23 @@ test_extremes (void)
 
 /* A convolution in floats that writes bytes, and adds them. */
 static void
-run_float_conv (const YoloConvKernel *kernel, Random *random, guint size, guint in_channels, guint out_channels,
-    YoloDType residual_type, Count *count)
+run_float_conv (const YoloConvKernel *kernel, Random *random, guint size, guint in_channels,
+    guint out_channels, YoloDType residual_type, Count *count)
 {
   gsize each = size * size * in_channels;
-  g_autofree float *weights = g_new (float, each * out_channels), *bias = g_new (float, out_channels);
+  g_autofree float *weights = g_new (float, each *out_channels),
+                   *bias = g_new (float, out_channels);
   YoloConv conv = {
-    .in_channels = in_channels, .out_channels = out_channels, .groups = 1, .kernel = { size, size }, .stride = { 1, 1 },
-    .pad = { size / 2, size / 2 }, .dilation = { 1, 1 }, .act = YOLO_ACT_SILU, .weights = weights, .bias = bias,
+    .in_channels = in_channels,
+    .out_channels = out_channels,
+    .groups = 1,
+    .kernel = { size, size },
+    .stride = { 1, 1 },
+    .pad = { size / 2, size / 2 },
+    .dilation = { 1, 1 },
+    .act = YOLO_ACT_SILU,
+    .weights = weights,
+    .bias = bias,
   };
   GridMap in = grid_map (random, 1, 9, 13, in_channels, 2, YOLO_F32, FALSE);
   GridMap out = grid_map (random, 1, 9, 13, out_channels, 4, YOLO_U8, TRUE);
@@ -407,7 +478,8 @@ run_float_conv (const YoloConvKernel *kernel, Random *random, guint size, guint 
   packed = guarded_new (kernel->packed_size (&conv));
   scratch = guarded_new (MAX (kernel->scratch (&conv, &in.map.t), 1) * yolo_pool_threads (pool));
   kernel->pack (&conv, packed.data);
-  kernel->run (pool, &conv, packed.data, &in.map.t, &residual.map.t, &out.map.t, 1, (char *) scratch.data);
+  kernel->run (
+      pool, &conv, packed.data, &in.map.t, &residual.map.t, &out.map.t, 1, (char *) scratch.data);
   for (guint y = 0; y < 9; y++)
     for (guint x = 0; x < 13; x++)
       for (guint o = 0; o < out_channels; o++) {
@@ -416,10 +488,11 @@ run_float_conv (const YoloConvKernel *kernel, Random *random, guint size, guint 
           for (guint kx = 0; kx < size; kx++) {
             gint iy = (gint) (y + ky) - (gint) (size / 2), ix = (gint) (x + kx) - (gint) (size / 2);
             for (guint i = 0; iy >= 0 && ix >= 0 && iy < 9 && ix < 13 && i < in_channels; i++)
-              sum += weights[((o * in_channels + i) * size + ky) * size + kx] * get (&in.map.t, 0, iy, ix, i);
+              sum += weights[((o * in_channels + i) * size + ky) * size + kx]
+                  * get (&in.map.t, 0, iy, ix, i);
           }
-        check_value (&out.map.t, 0, y, x, o, activate (sum, YOLO_ACT_SILU) + get (&residual.map.t, 0, y, x, o), 0, 0,
-            count);
+        check_value (&out.map.t, 0, y, x, o,
+            activate (sum, YOLO_ACT_SILU) + get (&residual.map.t, 0, y, x, o), 0, 0, count);
       }
   guarded_free (&packed);
   guarded_free (&scratch);
@@ -452,8 +525,10 @@ test_pool (void)
 
   for (guint i = 0; (set = yolo_cpu_kernels (i)) != NULL; i++)
     for (guint round = 0; round < 12; round++) {
-      guint c = random_int (&random, 1, 300), repeat = round % 3 + 1, h = random_int (&random, 5, 12), w = random_int (&random, 5, 12);
-      Map in = map_new (2, h, w, c, c + 3, YOLO_U8), out = map_new (2, h, w, c * repeat, c * repeat + 2, YOLO_U8);
+      guint c = random_int (&random, 1, 300), repeat = round % 3 + 1,
+            h = random_int (&random, 5, 12), w = random_int (&random, 5, 12);
+      Map in = map_new (2, h, w, c, c + 3, YOLO_U8),
+          out = map_new (2, h, w, c * repeat, c * repeat + 2, YOLO_U8);
 
       map_fill (&in, &random);
       set->ops->max_pool (pool, &in.t, &out.t, 2, 5, 1, 2, repeat);
@@ -464,7 +539,8 @@ test_pool (void)
               float max = 0;
               for (guint yy = MAX (y, 2) - 2; yy < MIN (y + 3, h); yy++)
                 for (guint xx = MAX (x, 2) - 2; xx < MIN (x + 3, w); xx++)
-                  max = MAX (max, k < c ? get (&in.t, n, yy, xx, k) : get (&out.t, n, yy, xx, k - c));
+                  max =
+                      MAX (max, k < c ? get (&in.t, n, yy, xx, k) : get (&out.t, n, yy, xx, k - c));
               g_assert_cmpfloat (get (&out.t, n, y, x, k), ==, max);
             }
       guarded_free (&in.memory);
@@ -482,7 +558,8 @@ test_conversions (void)
 
   for (guint i = 0; (set = yolo_cpu_kernels (i)) != NULL; i++)
     for (guint round = 0; round < 27; round++) {
-      guint h = random_int (&random, 1, 7), w = random_int (&random, 1, 9), c = random_int (&random, 1, 300), scale = round / 9 + 1;
+      guint h = random_int (&random, 1, 7), w = random_int (&random, 1, 9),
+            c = random_int (&random, 1, 300), scale = round / 9 + 1;
       GridMap a = grid_map (&random, 1, h, w, c, 2, types[round % 3], FALSE);
       GridMap b = grid_map (&random, 1, h, w, c, 1, types[round / 3 % 3], FALSE);
       GridMap up = grid_map (&random, 1, h * scale, w * scale, c, 3, types[round / 3 % 3], FALSE);
@@ -499,9 +576,11 @@ test_conversions (void)
       for (guint y = 0; y < h * scale; y++)
         for (guint x = 0; x < w * scale; x++)
           for (guint k = 0; k < c; k++) {
-            check_value (&up.map.t, 0, y, x, k, get (&a.map.t, 0, y / scale, x / scale, k), 0, 0, &count);
+            check_value (
+                &up.map.t, 0, y, x, k, get (&a.map.t, 0, y / scale, x / scale, k), 0, 0, &count);
             if (y < h && x < w)
-              check_value (&sum.map.t, 0, y, x, k, (double) get (&a.map.t, 0, y, x, k) + get (&b.map.t, 0, y, x, k), 1e-6, 0,
+              check_value (&sum.map.t, 0, y, x, k,
+                  (double) get (&a.map.t, 0, y, x, k) + get (&b.map.t, 0, y, x, k), 1e-6, 0,
                   &count);
           }
       g_assert_cmpfloat (count.off, <=, same ? 0 : 1 + SHARE * count.n);

@@ -11,7 +11,8 @@
 static YoloPool *pool;
 
 static double
-conv_at (const YoloConv *c, const float *weights, const YoloTensor *in, guint n, guint y, guint x, guint o)
+conv_at (const YoloConv *c, const float *weights, const YoloTensor *in, guint n, guint y, guint x,
+    guint o)
 {
   guint ins = c->in_channels / c->groups, group = o / (c->out_channels / c->groups);
   double sum = c->bias[o];
@@ -95,21 +96,27 @@ check (const Case *t, const Maps *m, const float *weights, double tolerance, con
 
           if (m->residual.t.data)
             want += get (&m->residual.t, n, y, x, o);
-          bound = tolerance * sqrt (depth) * scale + fabs (want) * (t->out_type == YOLO_BF16 ? 1. / 255 : 1e-6);
+          bound = tolerance * sqrt (depth) * scale
+              + fabs (want) * (t->out_type == YOLO_BF16 ? 1. / 255 : 1e-6);
           if (!(fabs (got - want) <= bound))
-            g_error ("%s: %ux%u kernel, stride %u, %u to %u channels, %u groups, %ux%ux%u, %s to %s%s%s, "
-                "at %u %u %u %u: %g, should be %g", what, c->kernel[0], c->kernel[1], c->stride[0], c->in_channels,
-                c->out_channels, c->groups, t->n, t->height, t->width, yolo_dtype_name (t->in_type),
-                yolo_dtype_name (t->out_type), t->residual ? ", residual" : "", t->view ? ", view" : "", n, y, x, o, got, want);
+            g_error ("%s: %ux%u kernel, stride %u, %u to %u channels, %u groups, %ux%ux%u, %s to "
+                     "%s%s%s, "
+                     "at %u %u %u %u: %g, should be %g",
+                what, c->kernel[0], c->kernel[1], c->stride[0], c->in_channels, c->out_channels,
+                c->groups, t->n, t->height, t->width, yolo_dtype_name (t->in_type),
+                yolo_dtype_name (t->out_type), t->residual ? ", residual" : "",
+                t->view ? ", view" : "", n, y, x, o, got, want);
         }
   check_between (&m->out, m->before, t->n);
 }
 
 static void
-run_kernel (const YoloConvKernel *kernel, const char *set, const Case *t, Random *random, gboolean dots)
+run_kernel (
+    const YoloConvKernel *kernel, const char *set, const Case *t, Random *random, gboolean dots)
 {
   const YoloConv *c = &t->conv;
-  gsize n_weights = (gsize) c->out_channels * c->in_channels / c->groups * c->kernel[0] * c->kernel[1];
+  gsize n_weights =
+      (gsize) c->out_channels * c->in_channels / c->groups * c->kernel[0] * c->kernel[1];
   g_autofree float *weights = g_memdup2 (t->weights, n_weights * sizeof (float));
   g_autofree char *what = g_strdup_printf ("%s, %s", kernel->name, set);
   Guarded packed, scratch;
@@ -127,7 +134,11 @@ run_kernel (const YoloConvKernel *kernel, const char *set, const Case *t, Random
   kernel->run (pool, c, packed.data, &m.in.t, &m.residual.t, &m.out.t, t->n, (char *) scratch.data);
   /* Winograd's transforms amplify rounding: about 20 times at F(4x4, 3x3), half as
    * much again on a CPU that rounds between a product and its sum */
-  check (t, &m, weights, dots && t->in_type == YOLO_F32 ? 2e-2 : strstr (kernel->name, "winograd") ? 5e-5 : 4e-6, what);
+  check (t, &m, weights,
+      dots && t->in_type == YOLO_F32          ? 2e-2
+          : strstr (kernel->name, "winograd") ? 5e-5
+                                              : 4e-6,
+      what);
   guarded_free (&packed);
   guarded_free (&scratch);
   maps_free (&m);
@@ -169,13 +180,22 @@ run_dnnl (const Case *t, Random *random)
 static Case
 case_new (Random *random, guint kernel, guint stride, guint in, guint out, guint groups)
 {
-  static const YoloActivation acts[] = { YOLO_ACT_NONE, YOLO_ACT_SILU, YOLO_ACT_RELU, YOLO_ACT_SIGMOID };
+  static const YoloActivation acts[] = { YOLO_ACT_NONE, YOLO_ACT_SILU, YOLO_ACT_RELU,
+    YOLO_ACT_SIGMOID };
   Case t = {
-    .conv = { .in_channels = in * groups, .out_channels = out * groups, .groups = groups,
-      .kernel = { kernel, kernel }, .stride = { stride, stride }, .pad = { kernel / 2, kernel / 2 },
-      .dilation = { 1, 1 }, .act = acts[random_int (random, 0, 3)] },
-    .n = random_int (random, 1, 3), .height = random_int (random, 1, 14), .width = random_int (random, 1, 30),
-    .residual = random_int (random, 0, 1), .view = random_int (random, 0, 1),
+    .conv = { .in_channels = in * groups,
+        .out_channels = out * groups,
+        .groups = groups,
+        .kernel = { kernel, kernel },
+        .stride = { stride, stride },
+        .pad = { kernel / 2, kernel / 2 },
+        .dilation = { 1, 1 },
+        .act = acts[random_int (random, 0, 3)] },
+    .n = random_int (random, 1, 3),
+    .height = random_int (random, 1, 14),
+    .width = random_int (random, 1, 30),
+    .residual = random_int (random, 0, 1),
+    .view = random_int (random, 0, 1),
   };
   gsize n = (gsize) t.conv.out_channels * in * kernel * kernel;
 
@@ -193,19 +213,35 @@ case_new (Random *random, guint kernel, guint stride, guint in, guint out, guint
 static void
 test_convolutions (gconstpointer data)
 {
-  static const struct { guint kernel, stride, in, out, groups; } shapes[] = {
-    { 1, 1, 1, 1, 1 }, { 1, 1, 7, 3, 1 }, { 1, 1, 16, 32, 1 }, { 1, 1, 24, 80, 1 }, { 1, 2, 8, 17, 1 },
-    { 3, 1, 1, 1, 1 }, { 3, 1, 3, 16, 1 }, { 3, 1, 16, 16, 1 }, { 3, 1, 17, 33, 1 }, { 3, 1, 40, 48, 1 },
-    { 3, 2, 3, 16, 1 }, { 3, 2, 16, 32, 1 }, { 3, 2, 31, 18, 1 }, { 5, 1, 6, 10, 1 }, { 6, 2, 3, 8, 1 },
-    { 3, 1, 2, 3, 4 }, { 3, 1, 1, 1, 16 },
+  static const struct { guint kernel, stride, in, out, groups;
+  } shapes[] = {
+    { 1, 1, 1, 1, 1 },
+    { 1, 1, 7, 3, 1 },
+    { 1, 1, 16, 32, 1 },
+    { 1, 1, 24, 80, 1 },
+    { 1, 2, 8, 17, 1 },
+    { 3, 1, 1, 1, 1 },
+    { 3, 1, 3, 16, 1 },
+    { 3, 1, 16, 16, 1 },
+    { 3, 1, 17, 33, 1 },
+    { 3, 1, 40, 48, 1 },
+    { 3, 2, 3, 16, 1 },
+    { 3, 2, 16, 32, 1 },
+    { 3, 2, 31, 18, 1 },
+    { 5, 1, 6, 10, 1 },
+    { 6, 2, 3, 8, 1 },
+    { 3, 1, 2, 3, 4 },
+    { 3, 1, 1, 1, 16 },
   };
-  static const YoloDType types[][2] = { { YOLO_F32, YOLO_F32 }, { YOLO_U8, YOLO_F32 }, { YOLO_U8, YOLO_BF16 },
-    { YOLO_BF16, YOLO_BF16 }, { YOLO_BF16, YOLO_F32 }, { YOLO_F32, YOLO_BF16 } };
+  static const YoloDType types[][2] = { { YOLO_F32, YOLO_F32 }, { YOLO_U8, YOLO_F32 },
+    { YOLO_U8, YOLO_BF16 }, { YOLO_BF16, YOLO_BF16 }, { YOLO_BF16, YOLO_F32 },
+    { YOLO_F32, YOLO_BF16 } };
   Random random = random_new (GPOINTER_TO_UINT (data));
 
   for (guint s = 0; s < G_N_ELEMENTS (shapes); s++)
     for (guint k = 0; k < G_N_ELEMENTS (types); k++) {
-      Case t = case_new (&random, shapes[s].kernel, shapes[s].stride, shapes[s].in, shapes[s].out, shapes[s].groups);
+      Case t = case_new (&random, shapes[s].kernel, shapes[s].stride, shapes[s].in, shapes[s].out,
+          shapes[s].groups);
       const YoloKernels *set;
 
       /* a kernel that is larger than the padded map has no output */
@@ -252,7 +288,8 @@ static void
 test_activations (void)
 {
   const YoloKernels *set;
-  float values[] = { 0, -0.f, 1, -1, 20, -20, 87, -87, 88.5, -88.5, 200, -200, 3e38, -3e38, 1e-30, INFINITY, -INFINITY };
+  float values[] = { 0, -0.f, 1, -1, 20, -20, 87, -87, 88.5, -88.5, 200, -200, 3e38, -3e38, 1e-30,
+    INFINITY, -INFINITY };
   guint n = G_N_ELEMENTS (values);
 
   for (guint i = 0; (set = yolo_cpu_kernels (i)) != NULL; i++)
@@ -262,12 +299,14 @@ test_activations (void)
       memcpy (in.t.data, values, sizeof values);
       set->ops->act (pool, &in.t, &out.t, 1, act);
       for (guint k = 0; k < n; k++) {
-        double want = values[k] == -INFINITY && act == YOLO_ACT_SILU ? NAN : activate (values[k], act);
+        double want =
+            values[k] == -INFINITY && act == YOLO_ACT_SILU ? NAN : activate (values[k], act);
         double got = get (&out.t, 0, 0, 0, k);
 
         /* SiLU of minus infinity is 0 times infinity */
         if (!isnan (want) && got != want && !(fabs (got - want) <= 1e-6 * fabs (want) + 1e-30))
-          g_error ("%s, activation %d of %g: %g, should be %g", set->name, act, values[k], got, want);
+          g_error (
+              "%s, activation %d of %g: %g, should be %g", set->name, act, values[k], got, want);
       }
       guarded_free (&in.memory);
       guarded_free (&out.memory);
@@ -275,7 +314,8 @@ test_activations (void)
 }
 
 static double
-pooled (const YoloTensor *in, guint n, guint y, guint x, guint c, guint kernel, guint stride, guint pad)
+pooled (
+    const YoloTensor *in, guint n, guint y, guint x, guint c, guint kernel, guint stride, guint pad)
 {
   double max = -INFINITY;
 
@@ -299,7 +339,8 @@ test_pool (void)
       YoloDType type = round % 2 ? YOLO_BF16 : YOLO_F32;
       guint repeat = round % 3 == 0 ? 3 : 1, kernel = (guint[]) { 2, 3, 5, 9, 13 }[round % 5];
       guint stride = repeat == 1 && kernel < 4 ? 2 : 1, pad = kernel / 2;
-      guint h = random_int (&random, kernel, 21), w = random_int (&random, kernel, 21), c = random_int (&random, 1, 40);
+      guint h = random_int (&random, kernel, 21), w = random_int (&random, kernel, 21),
+            c = random_int (&random, 1, 40);
       guint oh, ow;
       Map in, out;
 
@@ -334,7 +375,8 @@ test_others (void)
   for (guint i = 0; (set = yolo_cpu_kernels (i)) != NULL; i++)
     for (guint round = 0; round < 16; round++) {
       YoloDType from = round % 2 ? YOLO_BF16 : YOLO_F32, to = round % 4 < 2 ? YOLO_BF16 : YOLO_F32;
-      guint h = random_int (&random, 1, 7), w = random_int (&random, 1, 9), c = random_int (&random, 1, 70), scale = random_int (&random, 1, 3);
+      guint h = random_int (&random, 1, 7), w = random_int (&random, 1, 9),
+            c = random_int (&random, 1, 70), scale = random_int (&random, 1, 3);
       Map a = map_new (2, h, w, c, c + 2, from), b = map_new (2, h, w, c, c + 1, from);
       Map up = map_new (2, h * scale, w * scale, c, c + 3, to), sum = map_new (2, h, w, c, c, to);
 

@@ -36,7 +36,8 @@ get (const YoloTensor *t, guint n, guint y, guint x, guint c)
   if (t->dtype == YOLO_F32)
     return ((const float *) p)[c];
   if (t->dtype == YOLO_U8)
-    return t->scale ? ((float) ((const guint8 *) p)[c] - (float) t->zero[c]) * t->scale[c] : ((const guint8 *) p)[c];
+    return t->scale ? ((float) ((const guint8 *) p)[c] - (float) t->zero[c]) * t->scale[c]
+                    : ((const guint8 *) p)[c];
   bits = (guint32) ((const guint16 *) p)[c] << 16;
   memcpy (&f, &bits, 4);
   return f;

@@ -105,10 +105,12 @@ letterbox_of (const YoloFrame *frame, const YoloPlan *plan)
 
 /* Candidates of all frames by the definitions: preprocess, plan, decode. */
 static void
-run_reference (YoloModel *model, guint height, guint width, const Picture *pictures, guint n, YoloDecode *decode)
+run_reference (YoloModel *model, guint height, guint width, const Picture *pictures, guint n,
+    YoloDecode *decode)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (YoloPlan) plan = yolo_plan_new (model, n, height, width, YOLO_F32, YOLO_F32, 3, &error);
+  g_autoptr (YoloPlan) plan =
+      yolo_plan_new (model, n, height, width, YOLO_F32, YOLO_F32, 3, &error);
   g_autofree float *input = NULL;
   g_autofree void *arena = NULL;
 
@@ -117,7 +119,8 @@ run_reference (YoloModel *model, guint height, guint width, const Picture *pictu
   arena = g_malloc (plan->arena_size);
   for (guint i = 0; i < n; i++) {
     YoloLetterbox box = letterbox_of (&pictures[i].frame, plan);
-    yolo_preprocess_reference (&pictures[i].frame, &box, input + (gsize) i * height * width * 3, YOLO_F32, 3);
+    yolo_preprocess_reference (
+        &pictures[i].frame, &box, input + (gsize) i * height * width * 3, YOLO_F32, 3);
   }
   plan_reference_run (plan, input, arena);
   for (guint i = 0; i < n; i++) {
@@ -125,14 +128,18 @@ run_reference (YoloModel *model, guint height, guint width, const Picture *pictu
 
     for (guint l = 0; l < model->n_levels; l++) {
       const YoloBuffer *map = &plan->buffers[plan->box[l].buffer];
-      levels[l] = (YoloLevel) {
+      levels[l] = (YoloLevel){
         .box = plan_reference_at (plan, arena, plan->box[l], i, 0, 0, 0),
         .cls = plan_reference_at (plan, arena, plan->cls[l], i, 0, 0, 0),
-        .box_stride = map->channels, .cls_stride = plan->buffers[plan->cls[l].buffer].channels,
-        .width = (int) map->width, .height = (int) map->height, .stride = (int) model->levels[l].stride,
+        .box_stride = map->channels,
+        .cls_stride = plan->buffers[plan->cls[l].buffer].channels,
+        .width = (int) map->width,
+        .height = (int) map->height,
+        .stride = (int) model->levels[l].stride,
       };
     }
-    yolo_decode (levels, (int) model->n_levels, (int) model->reg_max, (int) model->n_classes, &decode[i]);
+    yolo_decode (
+        levels, (int) model->n_levels, (int) model->reg_max, (int) model->n_classes, &decode[i]);
   }
 }
 
@@ -144,8 +151,10 @@ make_decode (guint n, float confidence)
   YoloDecode *decode = g_new0 (YoloDecode, n);
 
   for (guint i = 0; i < n; i++)
-    decode[i] = (YoloDecode) {
-      .confidence = confidence, .candidates = g_new (YoloDetection, MAX_CANDIDATES), .capacity = MAX_CANDIDATES,
+    decode[i] = (YoloDecode){
+      .confidence = confidence,
+      .candidates = g_new (YoloDetection, MAX_CANDIDATES),
+      .capacity = MAX_CANDIDATES,
     };
   return decode;
 }
@@ -194,7 +203,8 @@ compare (const YoloDecode *ours, const YoloDecode *expected, float box, float co
     worst_box = MAX (worst_box, fmaxf (fmaxf (fabsf (a->x1 - b->x1), fabsf (a->y1 - b->y1)),
             fmaxf (fabsf (a->x2 - b->x2), fabsf (a->y2 - b->y2))));
     worst_confidence = MAX (worst_confidence, fabsf (a->confidence - b->confidence));
-    g_assert_true (a->class_id == b->class_id || fabsf (a->confidence - b->confidence) <= confidence);
+    g_assert_true (
+        a->class_id == b->class_id || fabsf (a->confidence - b->confidence) <= confidence);
   }
   g_test_message ("box %g, confidence %g", worst_box, worst_confidence);
   g_assert_cmpfloat (worst_box, <=, box);
@@ -272,13 +282,16 @@ to_device (const YoloCudaDriver *driver, const Picture *picture, CUdeviceptr *me
   for (int i = 0; i < layout->n_components; i++) {
     gsize rows = (gsize) ((frame.height - 1) >> layout->component[i].y_shift) + 1;
     int p = layout->component[i].plane;
-    size = MAX (size, (gsize) ((const guint8 *) frame.plane[p] - picture->pixels) + (gsize) frame.stride[p] * rows);
+    size = MAX (size,
+        (gsize) ((const guint8 *) frame.plane[p] - picture->pixels)
+            + (gsize) frame.stride[p] * rows);
   }
   g_assert_cmpint (driver->cuMemAlloc (memory, size), ==, CUDA_SUCCESS);
   g_assert_cmpint (driver->cuMemcpyHtoD (*memory, picture->pixels, size), ==, CUDA_SUCCESS);
   for (guint p = 0; p < 3; p++)
     if (frame.plane[p] != NULL)
-      frame.plane[p] = (const void *) (*memory + (gsize) ((const guint8 *) frame.plane[p] - picture->pixels));
+      frame.plane[p] =
+          (const void *) (*memory + (gsize) ((const guint8 *) frame.plane[p] - picture->pixels));
   frame.memory = YOLO_MEMORY_CUDA;
   return frame;
 }
@@ -328,7 +341,8 @@ test_memory (gconstpointer data)
   own->driver->cuMemcpyHtoD (late, pictures[2].pixels, size);
   own->driver->cuMemsetD8 (memory[2], 0, size);
   own->driver->cuStreamSynchronize (NULL);
-  g_assert_cmpint (own->driver->cuStreamCreateWithPriority (&stream, CU_STREAM_NON_BLOCKING, 0), ==, CUDA_SUCCESS);
+  g_assert_cmpint (own->driver->cuStreamCreateWithPriority (&stream, CU_STREAM_NON_BLOCKING, 0), ==,
+      CUDA_SUCCESS);
   own->driver->cuMemcpyDtoDAsync (memory[2], late, size, stream);
   frames[2].cuda_stream = stream;
   if (other != NULL)
@@ -459,7 +473,8 @@ child (const char *variable, guint value, const char *mode)
 
   environment = g_environ_setenv (environment, variable, number, TRUE);
   /* A lost context takes its memory with it: freeing fails like all else. */
-  environment = g_environ_setenv (environment, "GPUSIM_LEAKS", g_str_has_suffix (variable, "DEVICE") ? "0" : "1", TRUE);
+  environment = g_environ_setenv (
+      environment, "GPUSIM_LEAKS", g_str_has_suffix (variable, "DEVICE") ? "0" : "1", TRUE);
   g_spawn_sync (NULL, argv, environment, 0, NULL, NULL, &output, &errors, &status, &error);
   g_assert_no_error (error);
   if (!g_spawn_check_wait_status (status, &error))
@@ -473,7 +488,8 @@ child (const char *variable, guint value, const char *mode)
 static void
 test_failures (gconstpointer data)
 {
-  const char *variable = data, *kind = g_str_has_suffix (variable, "ALLOC") ? ": memory: " : ": device: ";
+  const char *variable = data,
+             *kind = g_str_has_suffix (variable, "ALLOC") ? ": memory: " : ": device: ";
   guint step = g_str_has_suffix (variable, "ALLOC") ? 1 : 9, n;
 
   if (g_getenv ("GPUSIM_CACHE") == NULL) {
@@ -555,7 +571,8 @@ main (int argc, char **argv)
   }
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autofree char *path = g_strdup_printf ("/cuda/backend/%s-%s-%u-%ux%u-%u", cases[i].model,
-        yolo_precision_name (cases[i].precision), cases[i].batch, cases[i].height, cases[i].width, cases[i].n);
+        yolo_precision_name (cases[i].precision), cases[i].batch, cases[i].height, cases[i].width,
+        cases[i].n);
     g_test_add_data_func (path, &cases[i], test_case);
   }
   g_test_add_data_func ("/cuda/backend/memory", GINT_TO_POINTER (FALSE), test_memory);

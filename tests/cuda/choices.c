@@ -140,7 +140,8 @@ test_damaged (void)
         g_assert_nonnull (name);
         name[1] = 'X';
         char *last = g_strrstr (bad, "\nsum ");
-        g_autofree char *sum = g_compute_checksum_for_data (G_CHECKSUM_SHA256, (guchar *) bad, (gsize) (last + 1 - bad));
+        g_autofree char *sum = g_compute_checksum_for_data (
+            G_CHECKSUM_SHA256, (guchar *) bad, (gsize) (last + 1 - bad));
         memcpy (last + strlen ("\nsum "), sum, strlen (sum));
         break;
     }

@@ -30,28 +30,37 @@ static const Case cases[] = {
   { "1x1 odd views", 1, 6, 5, 13, 7, 1, K1, .act = YOLO_ACT_RELU, 20, 3, 11, 1 },
   { "1x1 part of a vector", 2, 5, 9, 91, 40, 1, K1, .act = YOLO_ACT_SILU, 96, 0 },
   { "1x1 by words", 1, 7, 9, 21, 36, 1, K1, .act = YOLO_ACT_SILU, 28, 4, 44, 4, .residual = TRUE },
-  { "1x1 stride 2", 2, 7, 6, 32, 16, 1, { 1, 1 }, { 2, 2 }, { 0, 0 }, { 1, 1 }, .act = YOLO_ACT_NONE },
-  { "1x1 padded", 1, 3, 4, 16, 8, 1, { 1, 1 }, { 1, 1 }, { 1, 2 }, { 1, 1 }, .act = YOLO_ACT_SIGMOID },
+  { "1x1 stride 2", 2, 7, 6, 32, 16, 1, { 1, 1 }, { 2, 2 }, { 0, 0 }, { 1, 1 },
+      .act = YOLO_ACT_NONE },
+  { "1x1 padded", 1, 3, 4, 16, 8, 1, { 1, 1 }, { 1, 1 }, { 1, 2 }, { 1, 1 },
+      .act = YOLO_ACT_SIGMOID },
   { "1x1 deep", 1, 9, 3, 384, 40, 1, K1, .act = YOLO_ACT_SILU },
   { "3x3", 1, 9, 11, 16, 16, 1, K3, .act = YOLO_ACT_SILU },
-  { "3x3 residual", 2, 6, 5, 32, 32, 1, K3, .act = YOLO_ACT_SILU, 64, 32, 96, 32, .residual = TRUE },
+  { "3x3 residual", 2, 6, 5, 32, 32, 1, K3, .act = YOLO_ACT_SILU, 64, 32, 96, 32,
+      .residual = TRUE },
   { "3x3 wide", 1, 12, 12, 40, 144, 1, K3, .act = YOLO_ACT_SILU },
   { "3x3 many pixels", 3, 13, 17, 8, 136, 1, K3, .act = YOLO_ACT_SIGMOID },
   { "3x3 odd classes", 1, 7, 9, 91, 91, 1, K3, .act = YOLO_ACT_SILU },
-  { "3x3 part of a vector", 1, 5, 6, 83, 91, 1, K3, .act = YOLO_ACT_RELU, 112, 16, .out_f32 = TRUE },
-  { "3x3 residual to f32", 1, 6, 5, 144, 72, 1, K3, .act = YOLO_ACT_SILU, .residual = TRUE, .out_f32 = TRUE },
+  { "3x3 part of a vector", 1, 5, 6, 83, 91, 1, K3, .act = YOLO_ACT_RELU, 112, 16,
+      .out_f32 = TRUE },
+  { "3x3 residual to f32", 1, 6, 5, 144, 72, 1, K3, .act = YOLO_ACT_SILU, .residual = TRUE,
+      .out_f32 = TRUE },
   { "3x3 one pixel", 3, 1, 1, 80, 64, 1, K3, .act = YOLO_ACT_SILU },
   { "3x3 stride 2 stem", 2, 16, 15, 3, 16, 1, K3S2, .act = YOLO_ACT_SILU, 8, 0 },
   { "3x3 stride 2", 1, 11, 8, 24, 48, 1, K3S2, .act = YOLO_ACT_SILU },
   { "3x3 odd residual", 1, 5, 6, 19, 21, 1, K3, .act = YOLO_ACT_SILU, .residual = TRUE },
-  { "6x6 stride 2", 1, 12, 14, 3, 16, 1, { 6, 6 }, { 2, 2 }, { 2, 2 }, { 1, 1 }, .act = YOLO_ACT_SILU, 8, 0 },
+  { "6x6 stride 2", 1, 12, 14, 3, 16, 1, { 6, 6 }, { 2, 2 }, { 2, 2 }, { 1, 1 },
+      .act = YOLO_ACT_SILU, 8, 0 },
   { "5x5", 1, 6, 7, 24, 40, 1, { 5, 5 }, { 1, 1 }, { 2, 2 }, { 1, 1 }, .act = YOLO_ACT_SILU },
-  { "12x16 stride 3", 1, 14, 19, 8, 8, 1, { 12, 16 }, { 3, 3 }, { 5, 7 }, { 1, 1 }, .act = YOLO_ACT_NONE },
+  { "12x16 stride 3", 1, 14, 19, 8, 8, 1, { 12, 16 }, { 3, 3 }, { 5, 7 }, { 1, 1 },
+      .act = YOLO_ACT_NONE },
   { "13x1", 1, 14, 5, 8, 8, 1, { 13, 1 }, { 1, 1 }, { 6, 0 }, { 1, 1 }, .act = YOLO_ACT_NONE },
   { "3x1", 1, 6, 7, 16, 24, 1, { 3, 1 }, { 1, 1 }, { 1, 0 }, { 1, 1 }, .act = YOLO_ACT_RELU },
   { "1x3", 1, 7, 6, 16, 8, 1, { 1, 3 }, { 1, 1 }, { 0, 1 }, { 1, 1 }, .act = YOLO_ACT_NONE },
-  { "5x3 dilated", 1, 10, 9, 16, 24, 1, { 5, 3 }, { 1, 2 }, { 4, 2 }, { 2, 2 }, .act = YOLO_ACT_RELU },
-  { "3x3 no padding", 1, 5, 5, 8, 8, 1, { 3, 3 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, .act = YOLO_ACT_NONE },
+  { "5x3 dilated", 1, 10, 9, 16, 24, 1, { 5, 3 }, { 1, 2 }, { 4, 2 }, { 2, 2 },
+      .act = YOLO_ACT_RELU },
+  { "3x3 no padding", 1, 5, 5, 8, 8, 1, { 3, 3 }, { 1, 1 }, { 0, 0 }, { 1, 1 },
+      .act = YOLO_ACT_NONE },
   { "depthwise", 1, 7, 5, 24, 24, 24, K3, .act = YOLO_ACT_SILU },
   { "groups", 1, 4, 6, 32, 48, 4, K3, .act = YOLO_ACT_SILU, 40, 8, 48, 0 },
 };
@@ -74,9 +83,13 @@ make_conv (const Case *c, YoloConv *conv, guint32 seed)
     weights[i] = (float) (test_random (&seed) * scale);
   for (guint o = 0; o < c->out_channels; o++)
     bias[o] = (float) test_random (&seed);
-  *conv = (YoloConv) {
-    .in_channels = c->in_channels, .out_channels = c->out_channels, .groups = c->groups, .act = c->act,
-    .weights = weights, .bias = bias,
+  *conv = (YoloConv){
+    .in_channels = c->in_channels,
+    .out_channels = c->out_channels,
+    .groups = c->groups,
+    .act = c->act,
+    .weights = weights,
+    .bias = bias,
   };
   memcpy (conv->kernel, c->kernel, sizeof (conv->kernel));
   memcpy (conv->stride, c->stride, sizeof (conv->stride));
@@ -111,7 +124,8 @@ make_int8 (const YoloConv *conv, guint32 seed)
   for (guint o = 0; o < conv->out_channels; o++) {
     int8->multiplier[o] = (float) (.002 + .001 * fabs (test_random (&seed)));
     for (gsize i = 0; i < n; i++)
-      int8->weights[o * n + i] = (gint8) CLAMP (lrintf (conv->weights[o * n + i] / int8->multiplier[o]), -128, 127);
+      int8->weights[o * n + i] =
+          (gint8) CLAMP (lrintf (conv->weights[o * n + i] / int8->multiplier[o]), -128, 127);
   }
   return int8;
 }
@@ -122,7 +136,8 @@ rounded_weight (const YoloConvShape *shape, gsize i)
 {
   if (shape->dtype == YOLO_S8)
     return shape->conv->int8->weights[i];
-  return shape->dtype == YOLO_F16 ? yolo_half_to_float (yolo_half_from_float (shape->conv->weights[i]))
+  return shape->dtype == YOLO_F16
+      ? yolo_half_to_float (yolo_half_from_float (shape->conv->weights[i]))
       : shape->conv->weights[i];
 }
 
@@ -167,7 +182,8 @@ expect (Fixture *f)
                 continue;
               for (guint k = 0; k < per_group; k++) {
                 double product = tensor_get (&f->in, n, (guint) iy, (guint) ix, first + k)
-                    * rounded_weight (s, ((o * per_group + k) * conv->kernel[0] + ky) * conv->kernel[1] + kx);
+                    * rounded_weight (s, ((o * per_group + k) * conv->kernel[0] + ky) *
+                    * conv->kernel[1] + kx);
                 sum += product;
                 magnitude += fabs (product);
               }
@@ -176,7 +192,8 @@ expect (Fixture *f)
             sum *= f->int8->multiplier[o];
           sum = activate (conv->act, sum + conv->bias[o]);
           if (f->c->residual)
-            sum += tensor_get (&f->residual, n, y, x, o) * (s->residual_dtype == YOLO_S8 ? f->residual_scales[o] : 1);
+            sum += tensor_get (&f->residual, n, y, x, o)
+                * (s->residual_dtype == YOLO_S8 ? f->residual_scales[o] : 1);
           f->expected[i] = sum;
           f->magnitude[i] = magnitude;
         }
@@ -208,8 +225,10 @@ fixture_init (Fixture *f, const Case *c, Types types)
     .out_dtype = c->out_f32 ? YOLO_F32 : types.out, .residual_dtype = types.residual,
   };
   YoloConvShape *s = &f->shape;
-  s->out_height = (c->height + 2 * c->pad[0] - c->dilation[0] * (c->kernel[0] - 1) - 1) / c->stride[0] + 1;
-  s->out_width = (c->width + 2 * c->pad[1] - c->dilation[1] * (c->kernel[1] - 1) - 1) / c->stride[1] + 1;
+  s->out_height =
+      (c->height + 2 * c->pad[0] - c->dilation[0] * (c->kernel[0] - 1) - 1) / c->stride[0] + 1;
+  s->out_width =
+      (c->width + 2 * c->pad[1] - c->dilation[1] * (c->kernel[1] - 1) - 1) / c->stride[1] + 1;
 
   tensor_init (&f->in, dtype, c->batch, c->height, c->width, s->in_channels, in_pitch, c->in_first);
   tensor_randomise (&f->in, 1, dtype == YOLO_S8 ? 127 : 2);
@@ -217,9 +236,11 @@ fixture_init (Fixture *f, const Case *c, Types types)
     for (guint k = 3; k < padded; k++)
       tensor_set (&f->in, 0, 0, i, k, 0);
   tensor_upload (&f->in);
-  tensor_init (&f->out, s->out_dtype, c->batch, s->out_height, s->out_width, c->out_channels, out_pitch, c->out_first);
+  tensor_init (&f->out, s->out_dtype, c->batch, s->out_height, s->out_width, c->out_channels,
+      out_pitch, c->out_first);
   if (c->residual) {
-    tensor_init (&f->residual, types.residual, c->batch, s->out_height, s->out_width, c->out_channels, out_pitch, c->out_first);
+    tensor_init (&f->residual, types.residual, c->batch, s->out_height, s->out_width,
+        c->out_channels, out_pitch, c->out_first);
     tensor_randomise (&f->residual, 2, types.residual == YOLO_S8 ? 127 : 2);
     s->residual_pitch = f->residual.pitch;
     s->residual_align = tensor_align (&f->residual);
@@ -239,7 +260,8 @@ fixture_init (Fixture *f, const Case *c, Types types)
   f->weights = upload (packed, yolo_conv_packed_size (s));
   f->bias = upload (f->conv.bias, c->out_channels * sizeof (float));
   f->scale = dtype == YOLO_S8 ? upload (f->int8->multiplier, c->out_channels * sizeof (float)) : 0;
-  f->residual_scale = types.residual == YOLO_S8 ? upload (f->residual_scales, c->out_channels * sizeof (float)) : 0;
+  f->residual_scale =
+      types.residual == YOLO_S8 ? upload (f->residual_scales, c->out_channels * sizeof (float)) : 0;
   gsize n = (gsize) c->batch * s->out_height * s->out_width * c->out_channels;
   f->expected = g_new (double, n);
   f->magnitude = g_new (double, n);
@@ -282,7 +304,8 @@ compare (const Fixture *f, const char *way)
       for (guint x = 0; x < s->out_width; x++)
         for (guint o = 0; o < f->conv.out_channels; o++, i++) {
           double got = tensor_get (&f->out, n, y, x, o), expected = f->expected[i];
-          double allowed = 1e-5 + 3e-6 * (s->dtype == YOLO_S8 ? 1 : f->magnitude[i]) + 1e-6 * fabs (expected);
+          double allowed =
+              1e-5 + 3e-6 * (s->dtype == YOLO_S8 ? 1 : f->magnitude[i]) + 1e-6 * fabs (expected);
 
           if (s->out_dtype == YOLO_F16)
             allowed += fabs (expected) * 0x1p-11 + 1e-6;
@@ -292,8 +315,9 @@ compare (const Fixture *f, const char *way)
             allowed = fabs (fabs (steps - floor (steps)) - .5) < allowed / OUT_SCALE ? 1 : 0;
           }
           if (!(fabs (got - expected) <= allowed))
-            g_error ("%s, %s > %s: %s at image %u, %u,%u channel %u: %g, expected %g (+- %g)", f->c->name,
-                yolo_dtype_name (s->dtype), yolo_dtype_name (s->out_dtype), way, n, x, y, o, got, expected, allowed);
+            g_error ("%s, %s > %s: %s at image %u, %u,%u channel %u: %g, expected %g (+- %g)",
+                f->c->name, yolo_dtype_name (s->dtype), yolo_dtype_name (s->out_dtype), way, n, x,
+                y, o, got, expected, allowed);
         }
 }
 
@@ -307,14 +331,20 @@ run_all (Fixture *f, YoloConvList make_list)
   g_assert_no_error (error);
   for (guint i = 0; i < n; i++) {
     YoloConvArgs args = {
-      .in = f->in.view, .out = f->out.view, .residual = f->c->residual ? f->residual.view : 0,
-      .weights = f->weights, .bias = f->bias, .scale = f->scale, .residual_scale = f->residual_scale,
+      .in = f->in.view,
+      .out = f->out.view,
+      .residual = f->c->residual ? f->residual.view : 0,
+      .weights = f->weights,
+      .bias = f->bias,
+      .scale = f->scale,
+      .residual_scale = f->residual_scale,
       .out_scale = f->shape.out_dtype == YOLO_S8 ? OUT_SCALE : 0,
     };
 
     memset (f->out.host, 0xff, f->out.size);
     tensor_upload (&f->out);
-    args.workspace = list[i].workspace ? yolo_cuda_alloc (test_device, list[i].workspace, "a test", &error) : 0;
+    args.workspace =
+        list[i].workspace ? yolo_cuda_alloc (test_device, list[i].workspace, "a test", &error) : 0;
     g_assert_no_error (error);
     list[i].launch (&list[i], test_device, &f->shape, &args, NULL, &error);
     g_assert_no_error (error);
@@ -401,7 +431,8 @@ test_half (void)
       g_assert_cmphex (back, ==, i);
   }
   for (guint i = 0; i < 0x7bff; i++) {
-    float a = yolo_half_to_float ((guint16) i), b = yolo_half_to_float ((guint16) (i + 1)), middle = (a + b) / 2;
+    float a = yolo_half_to_float ((guint16) i), b = yolo_half_to_float ((guint16) (i + 1)),
+          middle = (a + b) / 2;
 
     g_assert_cmphex (yolo_half_from_float (middle), ==, i + (i & 1));
     g_assert_cmphex (yolo_half_from_float (nextafterf (middle, 0)), ==, i);

@@ -7,13 +7,31 @@
 #include "tests/cuda/harness.h"
 
 static const YoloConv conv = {
-  .in_channels = 16, .out_channels = 32, .groups = 1, .kernel = { 3, 3 }, .stride = { 1, 1 }, .pad = { 1, 1 },
-  .dilation = { 1, 1 }, .act = YOLO_ACT_SILU,
+  .in_channels = 16,
+  .out_channels = 32,
+  .groups = 1,
+  .kernel = { 3, 3 },
+  .stride = { 1, 1 },
+  .pad = { 1, 1 },
+  .dilation = { 1, 1 },
+  .act = YOLO_ACT_SILU,
 };
 static const YoloConvShape shape = {
-  .conv = &conv, .batch = 1, .in_height = 4, .in_width = 4, .out_height = 4, .out_width = 4, .in_channels = 16,
-  .dtype = YOLO_S8, .out_dtype = YOLO_S8, .in_pitch = 16, .out_pitch = 32, .residual_pitch = 32, .in_align = 16,
-  .out_align = 16, .residual_align = 16,
+  .conv = &conv,
+  .batch = 1,
+  .in_height = 4,
+  .in_width = 4,
+  .out_height = 4,
+  .out_width = 4,
+  .in_channels = 16,
+  .dtype = YOLO_S8,
+  .out_dtype = YOLO_S8,
+  .in_pitch = 16,
+  .out_pitch = 32,
+  .residual_pitch = 32,
+  .in_align = 16,
+  .out_align = 16,
+  .residual_align = 16,
 };
 
 /* Operands in one allocation, and a stream. */
@@ -31,12 +49,19 @@ place_init (Place *place)
   place->memory = yolo_cuda_alloc (test_device, 8 * 8192, "a test", &error);
   g_assert_no_error (error);
   g_assert_cmpint (test_device->driver->cuMemsetD8 (place->memory, 0, 8 * 8192), ==, CUDA_SUCCESS);
-  g_assert_cmpint (test_device->driver->cuStreamCreateWithPriority (&place->stream, CU_STREAM_NON_BLOCKING, 0), ==,
-      CUDA_SUCCESS);
-  place->args = (YoloConvArgs) {
-    .in = place->memory, .out = place->memory + 8192, .residual = place->memory + 2 * 8192,
-    .weights = place->memory + 3 * 8192, .bias = place->memory + 4 * 8192, .scale = place->memory + 5 * 8192,
-    .residual_scale = place->memory + 5 * 8192, .out_scale = 1, .workspace = place->memory + 6 * 8192,
+  g_assert_cmpint (
+      test_device->driver->cuStreamCreateWithPriority (&place->stream, CU_STREAM_NON_BLOCKING, 0),
+      ==, CUDA_SUCCESS);
+  place->args = (YoloConvArgs){
+    .in = place->memory,
+    .out = place->memory + 8192,
+    .residual = place->memory + 2 * 8192,
+    .weights = place->memory + 3 * 8192,
+    .bias = place->memory + 4 * 8192,
+    .scale = place->memory + 5 * 8192,
+    .residual_scale = place->memory + 5 * 8192,
+    .out_scale = 1,
+    .workspace = place->memory + 6 * 8192,
   };
 }
 
@@ -54,7 +79,8 @@ check_out (const Place *place, guint8 expected)
   guint8 out[65];
 
   g_assert_cmpint (test_device->driver->cuStreamSynchronize (place->stream), ==, CUDA_SUCCESS);
-  g_assert_cmpint (test_device->driver->cuMemcpyDtoH (out, place->args.out, sizeof (out)), ==, CUDA_SUCCESS);
+  g_assert_cmpint (
+      test_device->driver->cuMemcpyDtoH (out, place->args.out, sizeof (out)), ==, CUDA_SUCCESS);
   g_assert_cmphex (out[0], ==, expected);
   g_assert_cmphex (out[63], ==, expected);
   g_assert_cmphex (out[64], ==, 0);
@@ -101,7 +127,8 @@ test_launch (void)
 
   /* recorded, and run later */
   place_init (&place);
-  g_assert_cmpint (driver->cuStreamBeginCapture (place.stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL), ==, CUDA_SUCCESS);
+  g_assert_cmpint (driver->cuStreamBeginCapture (place.stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
+      ==, CUDA_SUCCESS);
   g_assert_true (list[1].launch (&list[1], test_device, &shape, &place.args, place.stream, &error));
   g_assert_cmpint (driver->cuStreamEndCapture (place.stream, &graph), ==, CUDA_SUCCESS);
   g_assert_cmpint (driver->cuGraphInstantiateWithFlags (&exec, graph, 0), ==, CUDA_SUCCESS);
@@ -112,7 +139,8 @@ test_launch (void)
   driver->cuGraphDestroy (graph);
 
   g_setenv ("FAKE_CUDNN_FAILS", "1", TRUE);
-  g_assert_false (list[0].launch (&list[0], test_device, &shape, &place.args, place.stream, &error));
+  g_assert_false (
+      list[0].launch (&list[0], test_device, &shape, &place.args, place.stream, &error));
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE);
   g_unsetenv ("FAKE_CUDNN_FAILS");
   place_clear (&place);
@@ -150,7 +178,8 @@ launch_often (gpointer data)
   g_assert_true (yolo_cuda_enter (test_device, NULL));
   place_init (&place);
   for (guint i = 0; i < 200; i++)
-    g_assert_true (candidate->launch (candidate, test_device, &shape, &place.args, place.stream, NULL));
+    g_assert_true (
+        candidate->launch (candidate, test_device, &shape, &place.args, place.stream, NULL));
   check_out (&place, 0x5a);
   place_clear (&place);
   yolo_cuda_leave (test_device);

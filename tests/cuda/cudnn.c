@@ -47,12 +47,17 @@ parse (const char *key, YoloConvShape *shape, YoloConv *conv)
 
   *conv = (YoloConv) { 0 };
   *shape = (YoloConvShape) { .conv = conv };
-  g_assert_cmpint (sscanf (key, "%7[^>]>%7s b%u %ux%u>%ux%u c%u>%u g%u k%ux%u s%u,%u p%u,%u d%u,%u a%d pitch%u,%u,%u "
-          "align%u,%u,%u", in, out, &shape->batch, &shape->in_height, &shape->in_width, &shape->out_height,
-          &shape->out_width, &shape->in_channels, &conv->out_channels, &conv->groups, &conv->kernel[0],
-          &conv->kernel[1], &conv->stride[0], &conv->stride[1], &conv->pad[0], &conv->pad[1], &conv->dilation[0],
-          &conv->dilation[1], &act, &shape->in_pitch, &shape->out_pitch, &shape->residual_pitch, &shape->in_align,
-          &shape->out_align, &shape->residual_align), ==, 25);
+  g_assert_cmpint (
+      sscanf (key,
+          "%7[^>]>%7s b%u %ux%u>%ux%u c%u>%u g%u k%ux%u s%u,%u p%u,%u d%u,%u a%d pitch%u,%u,%u "
+          "align%u,%u,%u",
+          in, out, &shape->batch, &shape->in_height, &shape->in_width, &shape->out_height,
+          &shape->out_width, &shape->in_channels, &conv->out_channels, &conv->groups,
+          &conv->kernel[0], &conv->kernel[1], &conv->stride[0], &conv->stride[1], &conv->pad[0],
+          &conv->pad[1], &conv->dilation[0], &conv->dilation[1], &act, &shape->in_pitch,
+          &shape->out_pitch, &shape->residual_pitch, &shape->in_align, &shape->out_align,
+          &shape->residual_align),
+      ==, 25);
   shape->dtype = shape->residual_dtype = dtype_of (in);
   if (strstr (key, " residual ") != NULL)
     shape->residual_dtype = dtype_of (strstr (key, " residual ") + strlen (" residual "));
@@ -67,7 +72,8 @@ parse (const char *key, YoloConvShape *shape, YoloConv *conv)
 static gboolean
 must_take (const char *cc, const YoloConvShape *shape)
 {
-  gboolean view = shape->in_pitch != shape->in_channels || shape->out_pitch != shape->conv->out_channels;
+  gboolean view =
+      shape->in_pitch != shape->in_channels || shape->out_pitch != shape->conv->out_channels;
 
   if (!g_str_equal (cc, "75"))
     return TRUE;
@@ -99,7 +105,8 @@ free_all (YoloConvCandidate *list, guint n)
 static void
 test_shapes (void)
 {
-  g_autofree char *path = g_build_filename (g_getenv ("YOLO_SHARED") ? g_getenv ("YOLO_SHARED") : SOURCE_ROOT "/../shared",
+  g_autofree char *path = g_build_filename (
+      g_getenv ("YOLO_SHARED") ? g_getenv ("YOLO_SHARED") : SOURCE_ROOT "/../shared",
       "models/yolov8n.onnx", NULL);
   g_autoptr (GError) error = NULL;
   g_autoptr (GHashTable) found = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
@@ -113,7 +120,8 @@ test_shapes (void)
   g_assert_no_error (error);
   for (guint i = 0; i < 2; i++) {
     YoloDType dtype = i == 0 ? YOLO_F16 : YOLO_S8;
-    g_autoptr (YoloPlan) plan = yolo_plan_new (model, 1, 640, 640, dtype, dtype, 16 / (guint) yolo_dtype_size (dtype), &error);
+    g_autoptr (YoloPlan) plan = yolo_plan_new (
+        model, 1, 640, 640, dtype, dtype, 16 / (guint) yolo_dtype_size (dtype), &error);
 
     g_assert_no_error (error);
     for (guint op = 0; op < plan->n_ops; op++) {
@@ -148,7 +156,8 @@ test_graphs (void)
       g_test_fail_printf ("%s: no engine", keys[i]);
     refused += engines == 0;
   }
-  g_test_message ("sm_%s: %u of %u shapes have no engine", capability, refused, g_strv_length (keys));
+  g_test_message (
+      "sm_%s: %u of %u shapes have no engine", capability, refused, g_strv_length (keys));
 }
 
 /* Plans are built, and take the addresses of a launch. */
@@ -173,8 +182,15 @@ test_plans (void)
       g_test_fail_printf ("%s: no plan of %u engines", keys[i], engines);
       continue;
     }
-    YoloConvArgs args = { .in = 256, .out = 512, .residual = 1024, .weights = 2048, .bias = 4096, .scale = 8192,
-      .residual_scale = 8192, .out_scale = 1, .workspace = candidate.workspace > 0 ? 16384 : 0 };
+    YoloConvArgs args = { .in = 256,
+      .out = 512,
+      .residual = 1024,
+      .weights = 2048,
+      .bias = 4096,
+      .scale = 8192,
+      .residual_scale = 8192,
+      .out_scale = 1,
+      .workspace = candidate.workspace > 0 ? 16384 : 0 };
     g_assert_true (candidate.launch (&candidate, NULL, &shape, &args, NULL, &error));
     g_assert_no_error (error);
     candidate.free (&candidate);
@@ -225,10 +241,13 @@ test_others (void)
     "f16>f32 b1 20x24>20x24 c64>91 g1 k1x1 s1,1 p0,0 d1,1 a0 pitch64,91,0 align16,4,16",
     "s8>f16 b1 20x24>20x24 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,0 align16,16,16",
     "s8>s8 b2 20x24>20x24 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,64 align16,16,16",
-    "s8>s8 b2 20x24>20x24 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,64 align16,16,16 residual f16",
-    "s8>f16 b1 20x24>20x24 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,64 align16,16,16 residual f16",
+    "s8>s8 b2 20x24>20x24 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,64 align16,16,16 residual "
+    "f16",
+    "s8>f16 b1 20x24>20x24 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,64 align16,16,16 residual "
+    "f16",
     "f16>s8 b1 20x24>20x24 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,0 align16,16,16",
-    "f16>f16 b1 20x24>20x24 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,64 align16,16,16 residual s8",
+    "f16>f16 b1 20x24>20x24 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,64 align16,16,16 residual "
+    "s8",
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (others); i++) {
@@ -287,7 +306,8 @@ test_named (void)
   YoloConv conv;
   guint engines, n;
 
-  parse ("f16>f16 b1 80x80>80x80 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,0 align16,16,16", &shape, &conv);
+  parse ("f16>f16 b1 80x80>80x80 c64>64 g1 k3x3 s1,1 p1,1 d1,1 a1 pitch64,64,0 align16,16,16",
+      &shape, &conv);
   n = yolo_cudnn_plans (&shape, card, NULL, list, G_N_ELEMENTS (list), &engines);
   g_assert_cmpuint (n, ==, G_N_ELEMENTS (list));
   g_assert_cmpstr (list[0].name, !=, list[1].name);

@@ -41,7 +41,8 @@ by_rank (const void *a, const void *b)
 {
   const YoloDetection *x = a, *y = b;
 
-  return x->confidence != y->confidence ? (x->confidence < y->confidence ? 1 : -1) : x->anchor - y->anchor;
+  return x->confidence != y->confidence ? (x->confidence < y->confidence ? 1 : -1)
+                                        : x->anchor - y->anchor;
 }
 
 typedef struct {
@@ -59,18 +60,22 @@ fixture_init (Fixture *f, const Case *c)
   *f = (Fixture) { .c = c };
   while (f->n_levels < 3 && c->sizes[f->n_levels][0] > 0)
     f->n_levels++;
-  f->model = (YoloModel) { .n_classes = c->n_classes, .reg_max = c->reg_max, .n_levels = f->n_levels };
+  f->model =
+      (YoloModel){ .n_classes = c->n_classes, .reg_max = c->reg_max, .n_levels = f->n_levels };
   f->plan = (YoloPlan) { .model = &f->model, .batch = c->batch + c->idle, .buffers = f->buffers };
   for (guint l = 0; l < f->n_levels; l++) {
     guint height = c->sizes[l][0], width = c->sizes[l][1];
     guint32 seed = l + 1;
 
     f->model.levels[l].stride = 8u << l;
-    f->buffers[2 * l] = (YoloBuffer) { .height = height, .width = width, .channels = 4 * c->reg_max };
-    f->buffers[2 * l + 1] = (YoloBuffer) { .height = height, .width = width, .channels = c->n_classes };
+    f->buffers[2 * l] =
+        (YoloBuffer){ .height = height, .width = width, .channels = 4 * c->reg_max };
+    f->buffers[2 * l + 1] =
+        (YoloBuffer){ .height = height, .width = width, .channels = c->n_classes };
     f->plan.box[l] = (YoloView) { 2 * l, 0, 4 * c->reg_max };
     f->plan.cls[l] = (YoloView) { 2 * l + 1, 0, c->n_classes };
-    tensor_init (&f->box[l], YOLO_F32, f->plan.batch, height, width, 4 * c->reg_max, 4 * c->reg_max, 0);
+    tensor_init (
+        &f->box[l], YOLO_F32, f->plan.batch, height, width, 4 * c->reg_max, 4 * c->reg_max, 0);
     tensor_init (&f->cls[l], YOLO_F32, f->plan.batch, height, width, c->n_classes, c->n_classes, 0);
     tensor_randomise (&f->box[l], l + 9, 5);
     for (guint n = 0; n < f->plan.batch; n++)
@@ -101,10 +106,14 @@ expect (const Fixture *f, guint n, const YoloDecode *like, gsize *found)
     const Tensor *box = &f->box[l], *cls = &f->cls[l];
     gsize pixels = (gsize) box->height * box->width;
 
-    levels[l] = (YoloLevel) {
-      .box = (const float *) box->host + n * pixels * box->pitch, .cls = (const float *) cls->host + n * pixels * cls->pitch,
-      .box_stride = box->pitch, .cls_stride = cls->pitch,
-      .width = (int) box->width, .height = (int) box->height, .stride = (int) f->model.levels[l].stride,
+    levels[l] = (YoloLevel){
+      .box = (const float *) box->host + n * pixels * box->pitch,
+      .cls = (const float *) cls->host + n * pixels * cls->pitch,
+      .box_stride = box->pitch,
+      .cls_stride = cls->pitch,
+      .width = (int) box->width,
+      .height = (int) box->height,
+      .stride = (int) f->model.levels[l].stride,
     };
     anchors += pixels;
   }

@@ -14,10 +14,16 @@ typedef struct {
 } Case;
 
 static const Case cases[] = {
-  { "format=NV12,width=130,height=70", FALSE }, { "format=NV12,width=131,height=71", TRUE },
-  { "format=I420,width=65,height=33", FALSE }, { "format=P010_10LE,width=66,height=34", FALSE }, { "format=RGBA,width=40,height=40", FALSE },
-  { "format=BGR,width=37,height=41", TRUE }, { "format=GRAY8,width=50,height=20", FALSE }, { "format=YUY2,width=47,height=20", FALSE },
-  { "format=Y444,width=33,height=17", FALSE }, { "format=xBGR,width=33,height=17", FALSE },
+  { "format=NV12,width=130,height=70", FALSE },
+  { "format=NV12,width=131,height=71", TRUE },
+  { "format=I420,width=65,height=33", FALSE },
+  { "format=P010_10LE,width=66,height=34", FALSE },
+  { "format=RGBA,width=40,height=40", FALSE },
+  { "format=BGR,width=37,height=41", TRUE },
+  { "format=GRAY8,width=50,height=20", FALSE },
+  { "format=YUY2,width=47,height=20", FALSE },
+  { "format=Y444,width=33,height=17", FALSE },
+  { "format=xBGR,width=33,height=17", FALSE },
   { "format=NV12,width=64,height=38,interlace-mode=interleaved", FALSE },
   { "format=I420,width=61,height=46,interlace-mode=interleaved", TRUE },
 };
@@ -89,8 +95,8 @@ test_case (gconstpointer data)
     draw (&canvas, &info, n, 99);
     for (guint i = 0; i < canvas.n_components; i++)
       canvas.component[i].data = (guint8 *) memory + (canvas.component[i].data - pixels);
-    yolo_drawer_draw (drawer, &canvas, NULL, (const YoloStroke *) drawing.strokes->data, drawing.strokes->len,
-        drawing.masks->data, drawing.masks->len, &error);
+    yolo_drawer_draw (drawer, &canvas, NULL, (const YoloStroke *) drawing.strokes->data,
+        drawing.strokes->len, drawing.masks->data, drawing.masks->len, &error);
     g_assert_no_error (error);
     test_device->driver->cuMemcpyDtoH (result, memory, info.size);
 

@@ -12,8 +12,17 @@
 #include <unistd.h>
 
 enum { BAD_PARAM = 2000, EXECUTION_FAILED = 5000 };
-enum { HEUR_RESULTS = 202, CONFIG_ENGINE = 300, PLAN_WORKSPACE = 402, PLAN_JSON = 405, PACK_IDS = 1000,
-  PACK_POINTERS = 1001, PACK_WORKSPACE = 1003, ENGINE_INDEX = 1301, ENGINE_BEHAVIOUR = 1305 };
+enum {
+  HEUR_RESULTS = 202,
+  CONFIG_ENGINE = 300,
+  PLAN_WORKSPACE = 402,
+  PLAN_JSON = 405,
+  PACK_IDS = 1000,
+  PACK_POINTERS = 1001,
+  PACK_WORKSPACE = 1003,
+  ENGINE_INDEX = 1301,
+  ENGINE_BEHAVIOUR = 1305
+};
 enum { ID_OUT = 8 };
 
 typedef struct {
@@ -113,7 +122,8 @@ cudnnBackendFinalize (Descriptor *descriptor)
 
 /* Three configurations; the second one's engine wants weights in another order. */
 EXPORT int
-cudnnBackendGetAttribute (Descriptor *descriptor, int name, int type, int64_t max, int64_t *n, void *values)
+cudnnBackendGetAttribute (
+    Descriptor *descriptor, int name, int type, int64_t max, int64_t *n, void *values)
 {
   static const char plan[] = "{\"plan\": 1}";
   Descriptor **others = values;
@@ -150,12 +160,14 @@ cudnnBackendGetAttribute (Descriptor *descriptor, int name, int type, int64_t ma
 EXPORT int
 cudnnBackendExecute (Handle *handle, Descriptor *plan, Descriptor *pack)
 {
-  if (!plan->finished || !pack->finished || pack->workspace == NULL || !pthread_equal (handle->thread, pthread_self ()))
+  if (!plan->finished || !pack->finished || pack->workspace == NULL
+      || !pthread_equal (handle->thread, pthread_self ()))
     return BAD_PARAM;
   if (getenv ("FAKE_CUDNN_FAILS") != NULL)
     return EXECUTION_FAILED;
   for (int64_t i = 0; i < pack->n; i++)
     if (pack->ids[i] == ID_OUT)
-      return fill ((uintptr_t) pack->pointers[i], 0x5a, 64, handle->stream) == 0 ? 0 : EXECUTION_FAILED;
+      return fill ((uintptr_t) pack->pointers[i], 0x5a, 64, handle->stream) == 0 ? 0
+                                                                                 : EXECUTION_FAILED;
   return BAD_PARAM;
 }

@@ -19,10 +19,23 @@ static int
 run_kernel (const char *path)
 {
   g_autofree char *text = NULL;
-  YoloConv conv = { .in_channels = IN, .out_channels = OUT, .groups = 1, .kernel = { 1, 1 }, .stride = { 1, 1 },
+  YoloConv conv = { .in_channels = IN,
+    .out_channels = OUT,
+    .groups = 1,
+    .kernel = { 1, 1 },
+    .stride = { 1, 1 },
     .dilation = { 1, 1 } };
-  YoloConvShape shape = { .conv = &conv, .batch = 1, .in_height = 1, .in_width = PIXELS, .out_height = 1,
-    .out_width = PIXELS, .in_channels = IN, .dtype = YOLO_F16, .out_dtype = YOLO_F16, .in_pitch = IN, .out_pitch = OUT };
+  YoloConvShape shape = { .conv = &conv,
+    .batch = 1,
+    .in_height = 1,
+    .in_width = PIXELS,
+    .out_height = 1,
+    .out_width = PIXELS,
+    .in_channels = IN,
+    .dtype = YOLO_F16,
+    .out_dtype = YOLO_F16,
+    .in_pitch = IN,
+    .out_pitch = OUT };
   float zeros[OUT] = { 0 };
   YoloConvParams params;
   CUmodule module;
@@ -47,7 +60,8 @@ run_kernel (const char *path)
   yolo_conv_params (&params, &shape, &args);
   params.splits = 1;
   if (test_device->driver->cuModuleLoadData (&module, text) != CUDA_SUCCESS
-      || test_device->driver->cuModuleGetFunction (&function, module, "conv_mma_f16_64x64") != CUDA_SUCCESS
+      || test_device->driver->cuModuleGetFunction (&function, module, "conv_mma_f16_64x64")
+          != CUDA_SUCCESS
       || !yolo_cuda_launch (test_device, function, 2, 1, 1, 128, 0, NULL, &params, NULL)
       || test_device->driver->cuStreamSynchronize (NULL) != CUDA_SUCCESS)
     return 3;
@@ -69,7 +83,8 @@ ends_well (const char *path)
   int status;
 
   environment = g_environ_setenv (environment, "GPUSIM_INIT", "1", TRUE);
-  g_assert_true (g_spawn_sync (NULL, argv, environment, 0, NULL, NULL, &output, &errors, &status, &error));
+  g_assert_true (
+      g_spawn_sync (NULL, argv, environment, 0, NULL, NULL, &output, &errors, &status, &error));
   g_test_message ("%s%.200s", output, errors);
   return g_spawn_check_wait_status (status, NULL);
 }
@@ -96,7 +111,8 @@ main (int argc, char **argv)
   images = argv + 1;
   g_test_add_func ("/cuda/faults/none", test_good);
   for (int i = 2; i < argc; i++) {
-    g_autofree char *path = g_strdup_printf ("/cuda/faults/%.*s", (int) strcspn (argv[i], "="), argv[i]);
+    g_autofree char *path =
+        g_strdup_printf ("/cuda/faults/%.*s", (int) strcspn (argv[i], "="), argv[i]);
     g_test_add_data_func (path, argv[i], test_bad);
   }
   return g_test_run ();

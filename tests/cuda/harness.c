@@ -68,8 +68,8 @@ test_random (guint32 *state)
 }
 
 void
-tensor_init (Tensor *tensor, YoloDType dtype, guint n, guint height, guint width, guint channels, guint pitch,
-    guint first)
+tensor_init (Tensor *tensor, YoloDType dtype, guint n, guint height, guint width, guint channels,
+    guint pitch, guint first)
 {
   g_autoptr (GError) error = NULL;
 
@@ -94,7 +94,8 @@ tensor_clear (Tensor *tensor)
 static guint8 *
 element (const Tensor *tensor, guint n, guint y, guint x, guint c)
 {
-  gsize i = (((gsize) n * tensor->height + y) * tensor->width + x) * tensor->pitch + tensor->first + c;
+  gsize i =
+      (((gsize) n * tensor->height + y) * tensor->width + x) * tensor->pitch + tensor->first + c;
 
   return tensor->host + i * yolo_dtype_size (tensor->dtype);
 }
@@ -153,7 +154,8 @@ tensor_randomise (Tensor *tensor, guint32 seed, double scale)
 void
 tensor_upload (Tensor *tensor)
 {
-  g_assert_cmpint (test_device->driver->cuMemcpyHtoD (tensor->memory, tensor->host, tensor->size), ==, CUDA_SUCCESS);
+  g_assert_cmpint (test_device->driver->cuMemcpyHtoD (tensor->memory, tensor->host, tensor->size),
+      ==, CUDA_SUCCESS);
 }
 
 void
@@ -161,11 +163,13 @@ tensor_download (Tensor *tensor)
 {
   gsize size = yolo_dtype_size (tensor->dtype), pixel = tensor->pitch * size;
 
-  g_assert_cmpint (test_device->driver->cuMemcpyDtoH (tensor->host, tensor->memory, tensor->size), ==, CUDA_SUCCESS);
+  g_assert_cmpint (test_device->driver->cuMemcpyDtoH (tensor->host, tensor->memory, tensor->size),
+      ==, CUDA_SUCCESS);
   for (gsize i = 0; i < tensor->size; i++) {
     gsize c = i % pixel / size;
     if ((c < tensor->first || c >= tensor->first + tensor->channels) && tensor->host[i] != 0xff)
-      g_error ("channel %d of pixel %d, outside of the view, was changed", (int) c, (int) (i / pixel));
+      g_error (
+          "channel %d of pixel %d, outside of the view, was changed", (int) c, (int) (i / pixel));
   }
 }
 

@@ -28,8 +28,8 @@ typedef struct {
   CUdeviceptr memory, view;     /* view: of the first element that kernels see */
 } Tensor;
 
-void tensor_init (Tensor *tensor, YoloDType dtype, guint n, guint height, guint width, guint channels, guint pitch,
-    guint first);
+void tensor_init (Tensor *tensor, YoloDType dtype, guint n, guint height, guint width,
+    guint channels, guint pitch, guint first);
 void tensor_clear (Tensor *tensor);
 /* Fills the view with numbers of [-scale, scale], as the type rounds them, and uploads. */
 void tensor_randomise (Tensor *tensor, guint32 seed, double scale);

@@ -35,13 +35,15 @@ static YoloCudaDevice *device;
 
 /* What a test has covered: kinds of operations by the types they go between. */
 static struct {
-  guint s8_to_s8, s8_to_f16, f16_to_s8, s8_to_f32, float_residual, s8_residual, requantised, to_s8, to_f16, moved;
+  guint s8_to_s8, s8_to_f16, f16_to_s8, s8_to_f32, float_residual, s8_residual, requantised, to_s8,
+      to_f16, moved;
   guint s8_input, f16_input;    /* networks */
 } seen;
 
 typedef struct {
   const char *model;            /* of tests/data */
-  int some;                     /* eighths of the layers that a table wants in int8; -1: as the file says */
+  /* eighths of the layers that a table wants in int8; -1: as the file says */
+  int some;
   guint height, width, batch;
 } Case;
 
@@ -60,7 +62,10 @@ make_frames (YoloFrame *frames, guint n)
       x = x * 1664525u + 1013904223u;
       pixels[k] = (guint8) (k / 70 + k % 97 + (x >> 24) % 90);
     }
-    frames[i] = (YoloFrame) { .format = YOLO_FORMAT_RGB, .width = width, .height = height, .plane = { pixels },
+    frames[i] = (YoloFrame){ .format = YOLO_FORMAT_RGB,
+      .width = width,
+      .height = height,
+      .plane = { pixels },
       .stride = { 3 * width } };
   }
 }
@@ -108,7 +113,8 @@ layer_of (YoloCalibration *calibration, const YoloModel *model, const YoloOp *op
 
 /* What an operation of a spread plan has put out. */
 static void
-note_range (YoloLayerCalibration *layer, const YoloPlan *plan, const YoloOp *op, const guint8 *arena)
+note_range (
+    YoloLayerCalibration *layer, const YoloPlan *plan, const YoloOp *op, const guint8 *arena)
 {
   const YoloBuffer *out = &plan->buffers[op->out.buffer];
   const float *values = (const float *) (arena + out->offset) + op->out.channel;
@@ -127,7 +133,8 @@ static YoloCalibration *
 calibrate (YoloModel *model, const YoloFrame *frame, guint height, guint width, guint some)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (YoloPlan) plan = yolo_plan_new (model, 1, height, width, YOLO_F32, YOLO_F32, 3, &error);
+  g_autoptr (YoloPlan) plan =
+      yolo_plan_new (model, 1, height, width, YOLO_F32, YOLO_F32, 3, &error);
   YoloCalibration *calibration = yolo_calibration_new (model);
   g_autofree float *levels = g_new (float, (gsize) height * width * 3);
   g_autofree guint8 *arena = NULL;
@@ -193,7 +200,8 @@ download (const Run *run, guint i, void *to)
   gsize n = buffer_elements (plan, buffer), size = n * yolo_dtype_size (buffer->dtype);
   g_autofree guint8 *bytes = g_malloc (size);
 
-  g_assert_cmpint (device->driver->cuMemcpyDtoH (bytes, yolo_cuda_exec_buffer (run->exec, i), size), ==, CUDA_SUCCESS);
+  g_assert_cmpint (device->driver->cuMemcpyDtoH (bytes, yolo_cuda_exec_buffer (run->exec, i), size),
+      ==, CUDA_SUCCESS);
   if (buffer->dtype != YOLO_F16) {
     memcpy (to, bytes, size);
     return;
@@ -223,7 +231,8 @@ download_all (Run *run)
 }
 
 static void
-run_init (Run *run, YoloModel *int8, guint batch, guint height, guint width, const YoloFrame *frames)
+run_init (
+    Run *run, YoloModel *int8, guint batch, guint height, guint width, const YoloFrame *frames)
 {
   g_autoptr (GError) error = NULL;
   g_autofree YoloDecode *decode = g_new0 (YoloDecode, batch);
@@ -234,8 +243,8 @@ run_init (Run *run, YoloModel *int8, guint batch, guint height, guint width, con
   YoloPlan *plan = cuda_net_plan ((CudaNet *) run->net, batch, height, width, &error);
   g_assert_no_error (error);
   const YoloBuffer *input = &plan->buffers[plan->input];
-  run->reference = yolo_plan_new (int8, batch, height, width, YOLO_F32, input->dtype == YOLO_S8 ? YOLO_S8 : YOLO_F32,
-      input->channels, &error);
+  run->reference = yolo_plan_new (int8, batch, height, width, YOLO_F32,
+      input->dtype == YOLO_S8 ? YOLO_S8 : YOLO_F32, input->channels, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (run->reference->n_buffers, ==, plan->n_buffers);
   g_assert_cmpuint (run->reference->n_ops, ==, plan->n_ops);
@@ -354,20 +363,22 @@ check_op (Run *run, guint i)
   YoloDType in = plan->buffers[op->in.buffer].dtype, to = plan->buffers[op->out.buffer].dtype;
   void *place = run->arena + out->offset;
   g_autofree void *device_has = g_memdup2 (place, out->size);
-  gboolean computes = op->type == YOLO_OP_CONV || op->type == YOLO_OP_ADD || op->type == YOLO_OP_ACT;
+  gboolean computes =
+      op->type == YOLO_OP_CONV || op->type == YOLO_OP_ADD || op->type == YOLO_OP_ACT;
 
   note (plan, op);
   plan_reference_run_op (run->reference, run->input, run->arena, i);
   Difference d = compare_op (run, op, place, device_has);
   memcpy (place, device_has, out->size);
-  g_test_message ("%u %s: %s > %s, %.3g %% others, %.3g of %.3g", i, op->name, yolo_dtype_name (in), yolo_dtype_name (to),
-      100. * (double) d.other / (double) d.n, d.difference, d.largest);
+  g_test_message ("%u %s: %s > %s, %.3g %% others, %.3g of %.3g", i, op->name, yolo_dtype_name (in),
+      yolo_dtype_name (to), 100. * (double) d.other / (double) d.n, d.difference, d.largest);
   if (to == YOLO_S8) {
     g_assert_cmpfloat (d.difference, <=, computes ? 1 : 0);
     run->steps += in == YOLO_S8 ? d.n : 0;
     run->others += in == YOLO_S8 ? d.other : 0;
   } else {
-    g_assert_cmpfloat (d.difference, <=, d.largest * (to == YOLO_F16 || in == YOLO_F16 ? HALF_TOLERANCE : FLOAT_TOLERANCE));
+    g_assert_cmpfloat (d.difference, <=,
+        d.largest * (to == YOLO_F16 || in == YOLO_F16 ? HALF_TOLERANCE : FLOAT_TOLERANCE));
   }
 }
 
@@ -382,7 +393,8 @@ check_maps (const Run *run)
   plan_reference_run (plan, run->input, arena);
   for (guint m = 0; m < 2 * plan->model->n_levels; m++) {
     const YoloBuffer *buffer = &plan->buffers[(m % 2 ? plan->cls : plan->box)[m / 2].buffer];
-    const float *ours = (const float *) (run->arena + buffer->offset), *want = (const float *) (arena + buffer->offset);
+    const float *ours = (const float *) (run->arena + buffer->offset),
+                *want = (const float *) (arena + buffer->offset);
     gsize n = buffer_elements (plan, buffer);
     double largest = 0, worst = 0, sum = 0;
 
@@ -423,7 +435,8 @@ test_case (gconstpointer data)
   seen.f16_input += input == YOLO_F16;
   for (guint i = 0; i < run.exec->plan->n_ops && !shares_memory (); i++)
     check_op (&run, i);
-  g_test_message ("%" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT " on another step", run.others, run.steps);
+  g_test_message (
+      "%" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT " on another step", run.others, run.steps);
   g_assert_cmpfloat ((double) run.others, <=, 2 + (1 - SAME_STEPS) * (double) run.steps);
   check_maps (&run);
   run_clear (&run);
@@ -438,18 +451,22 @@ test_seen (void)
     g_test_skip ("needs each operation's result");
     return;
   }
-  g_test_message ("convolutions: %u s8, %u s8 > f16, %u s8 > f32, %u f16 > s8, %u with a residual in floats, %u in 8 bits; "
-      "copies: %u s8, %u to s8, %u to f16; %u other; %u and %u inputs", seen.s8_to_s8, seen.s8_to_f16, seen.s8_to_f32, seen.f16_to_s8,
-      seen.float_residual, seen.s8_residual, seen.requantised, seen.to_s8, seen.to_f16, seen.moved,
-      seen.s8_input, seen.f16_input);
-  g_assert_true (seen.s8_to_s8 && seen.s8_to_f16 && seen.s8_to_f32 && seen.f16_to_s8 && seen.float_residual
-      && seen.s8_residual && seen.requantised && seen.to_s8 && seen.to_f16 && seen.moved && seen.s8_input && seen.f16_input);
+  g_test_message ("convolutions: %u s8, %u s8 > f16, %u s8 > f32, %u f16 > s8, %u with a residual "
+                  "in floats, %u in 8 bits; "
+                  "copies: %u s8, %u to s8, %u to f16; %u other; %u and %u inputs",
+      seen.s8_to_s8, seen.s8_to_f16, seen.s8_to_f32, seen.f16_to_s8, seen.float_residual,
+      seen.s8_residual, seen.requantised, seen.to_s8, seen.to_f16, seen.moved, seen.s8_input,
+      seen.f16_input);
+  g_assert_true (seen.s8_to_s8 && seen.s8_to_f16 && seen.s8_to_f32 && seen.f16_to_s8
+      && seen.float_residual && seen.s8_residual && seen.requantised && seen.to_s8 && seen.to_f16
+      && seen.moved && seen.s8_input && seen.f16_input);
 }
 
 /* A photograph */
 
 static void
-detect_on_cuda (YoloModel *int8, const YoloFrame *frame, guint height, guint width, YoloDecode *decode)
+detect_on_cuda (
+    YoloModel *int8, const YoloFrame *frame, guint height, guint width, YoloDecode *decode)
 {
   g_autoptr (GError) error = NULL;
   YoloNet *net = cuda->load (int8, 0, NULL, YOLO_PRECISION_INT8, 0, &error);
@@ -466,7 +483,8 @@ detect_on_cuda (YoloModel *int8, const YoloFrame *frame, guint height, guint wid
 }
 
 static void
-detect_on_cpu (YoloModel *int8, const YoloFrame *frame, guint height, guint width, YoloDecode *decode)
+detect_on_cpu (
+    YoloModel *int8, const YoloFrame *frame, guint height, guint width, YoloDecode *decode)
 {
   const YoloBackend *cpu = &yolo_cpu_backend;
   g_autoptr (GError) error = NULL;
@@ -484,10 +502,13 @@ detect_on_cpu (YoloModel *int8, const YoloFrame *frame, guint height, guint widt
     ((guint8 *) exec->input)[i] = (guint8) levels[i];
   g_assert_true (cpu->submit (exec, 1, NULL, NULL, &error) && cpu->wait (exec, &error));
   for (guint l = 0; l < int8->n_levels; l++)
-    maps[l] = (YoloLevel) {
-      .box = yolo_exec_view (exec, plan->box[l]), .cls = yolo_exec_view (exec, plan->cls[l]),
-      .box_stride = plan->buffers[plan->box[l].buffer].channels, .cls_stride = plan->buffers[plan->cls[l].buffer].channels,
-      .width = (int) plan->buffers[plan->box[l].buffer].width, .height = (int) plan->buffers[plan->box[l].buffer].height,
+    maps[l] = (YoloLevel){
+      .box = yolo_exec_view (exec, plan->box[l]),
+      .cls = yolo_exec_view (exec, plan->cls[l]),
+      .box_stride = plan->buffers[plan->box[l].buffer].channels,
+      .cls_stride = plan->buffers[plan->cls[l].buffer].channels,
+      .width = (int) plan->buffers[plan->box[l].buffer].width,
+      .height = (int) plan->buffers[plan->box[l].buffer].height,
       .stride = (int) int8->levels[l].stride,
     };
   yolo_decode (maps, (int) int8->n_levels, (int) int8->reg_max, (int) int8->n_classes, decode);
@@ -500,7 +521,8 @@ detect_on_cpu (YoloModel *int8, const YoloFrame *frame, guint height, guint widt
 static void
 compare_found (const YoloDecode *found, const YoloDecode *other)
 {
-  g_autofree YoloDetection *objects = g_memdup2 (found->candidates, found->n * sizeof (YoloDetection));
+  g_autofree YoloDetection *objects =
+      g_memdup2 (found->candidates, found->n * sizeof (YoloDetection));
   g_autofree YoloDetection *scratch = g_new (YoloDetection, found->n);
   size_t n = yolo_nms (objects, found->n, .7f, FALSE, 300, scratch);
 
@@ -513,13 +535,15 @@ compare_found (const YoloDecode *found, const YoloDecode *other)
 
     for (size_t k = 0; k < other->n; k++) {
       const YoloDetection *candidate = &other->candidates[k];
-      float iou = candidate->class_id == objects[i].class_id ? yolo_iou (candidate, &objects[i]) : 0;
+      float iou =
+          candidate->class_id == objects[i].class_id ? yolo_iou (candidate, &objects[i]) : 0;
 
       nearest = iou > best ? candidate : nearest;
       best = MAX (best, iou);
     }
     g_assert_nonnull (nearest);
-    g_test_message ("confidence %.3f and %.3f, IoU %.3f", objects[i].confidence, nearest->confidence, best);
+    g_test_message (
+        "confidence %.3f and %.3f, IoU %.3f", objects[i].confidence, nearest->confidence, best);
     g_assert_cmpfloat (best, >=, .97);
     g_assert_cmpfloat (fabsf (objects[i].confidence - nearest->confidence), <=, .05f);
   }
@@ -530,7 +554,8 @@ compare_found (const YoloDecode *found, const YoloDecode *other)
 static void
 test_photograph (void)
 {
-  const char *path = SOURCE_ROOT "/.cache/best_fp16.onnx", *photograph = SOURCE_ROOT "/.cache/bus.jpg";
+  const char *path = SOURCE_ROOT "/.cache/best_fp16.onnx",
+             *photograph = SOURCE_ROOT "/.cache/bus.jpg";
   const char *const elements[] = { "filesrc", "jpegdec", "appsink", NULL };
   const guint height = 256, width = 192;
   YoloDetection found[2][CANDIDATES];
@@ -575,15 +600,27 @@ int
 main (int argc, char **argv)
 {
   static const Case cases[] = {
-    { "v8n-83.onnx", 0, 64, 64, 1 }, { "v8n-83.onnx", 2, 64, 64, 1 }, { "v8n-83.onnx", 4, 32, 96, 3 },
-    { "v8n-83.onnx", 6, 96, 32, 2 }, { "v8n-83.onnx", 8, 64, 64, 1 },
-    { "v8m-opset12.onnx", 5, 64, 64, 1 }, { "v5u-l.onnx", 2, 64, 32, 1 }, { "v8-p2.onnx", 7, 32, 32, 2 },
-    { "v5u.onnx", 5, 64, 64, 1 }, { "v8-p6.onnx", 4, 64, 64, 1 }, { "v8n-relu.onnx", 5, 64, 64, 1 },
-    { "v8n-depthwise.onnx", 3, 64, 64, 2 }, { "v8n-depthwise.onnx", 8, 32, 64, 1 },
-    { "v8n-qdq-u8.onnx", -1, 64, 64, 1 }, { "v8n-qdq-s8.onnx", -1, 32, 64, 2 },
-    { "micro-qdq-depthwise.onnx", -1, 32, 32, 1 }, { "micro-qdq-relu.onnx", -1, 32, 32, 2 },
-    { "micro-qdq-s8-all.onnx", -1, 32, 96, 1 }, { "micro-qdq-s8-dfl.onnx", -1, 32, 32, 1 },
-    { "micro-qdq-u8-conv.onnx", -1, 64, 32, 1 }, { "micro-qdq-u8-readers.onnx", -1, 32, 32, 1 },
+    { "v8n-83.onnx", 0, 64, 64, 1 },
+    { "v8n-83.onnx", 2, 64, 64, 1 },
+    { "v8n-83.onnx", 4, 32, 96, 3 },
+    { "v8n-83.onnx", 6, 96, 32, 2 },
+    { "v8n-83.onnx", 8, 64, 64, 1 },
+    { "v8m-opset12.onnx", 5, 64, 64, 1 },
+    { "v5u-l.onnx", 2, 64, 32, 1 },
+    { "v8-p2.onnx", 7, 32, 32, 2 },
+    { "v5u.onnx", 5, 64, 64, 1 },
+    { "v8-p6.onnx", 4, 64, 64, 1 },
+    { "v8n-relu.onnx", 5, 64, 64, 1 },
+    { "v8n-depthwise.onnx", 3, 64, 64, 2 },
+    { "v8n-depthwise.onnx", 8, 32, 64, 1 },
+    { "v8n-qdq-u8.onnx", -1, 64, 64, 1 },
+    { "v8n-qdq-s8.onnx", -1, 32, 64, 2 },
+    { "micro-qdq-depthwise.onnx", -1, 32, 32, 1 },
+    { "micro-qdq-relu.onnx", -1, 32, 32, 2 },
+    { "micro-qdq-s8-all.onnx", -1, 32, 96, 1 },
+    { "micro-qdq-s8-dfl.onnx", -1, 32, 32, 1 },
+    { "micro-qdq-u8-conv.onnx", -1, 64, 32, 1 },
+    { "micro-qdq-u8-readers.onnx", -1, 32, 32, 1 },
     { "micro-qdq-apart.onnx", -1, 32, 32, 1 },
   };
   g_autoptr (GError) error = NULL;
@@ -597,8 +634,8 @@ main (int argc, char **argv)
     return 0;
   }
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    g_autofree char *path = g_strdup_printf ("/cuda/int8/%s-%d-%u-%ux%u", cases[i].model, cases[i].some, cases[i].batch,
-        cases[i].height, cases[i].width);
+    g_autofree char *path = g_strdup_printf ("/cuda/int8/%s-%d-%u-%ux%u", cases[i].model,
+        cases[i].some, cases[i].batch, cases[i].height, cases[i].width);
     g_test_add_data_func (path, &cases[i], test_case);
   }
   g_test_add_func ("/cuda/int8/seen", test_seen);

@@ -1,4 +1,5 @@
-/* What moves more than it computes: every operation on odd sizes and views, against straight loops. */
+/* What moves more than it computes: every operation on odd sizes and views, against straight
+ * loops. */
 
 #include <math.h>
 #include <string.h>
@@ -16,22 +17,144 @@ typedef struct {
 } Case;
 
 static const Case cases[] = {
-  { .name = "pool", .type = YOLO_OP_MAX_POOL, .batch = 2, .height = 7, .width = 5, .channels = 16, .kernel = 3, .stride = 2, .pad = 1, .repeat = 1, .pitch = 40, .first = 8 },
-  { .name = "pool one", .type = YOLO_OP_MAX_POOL, .batch = 1, .height = 9, .width = 9, .channels = 13, .kernel = 2, .stride = 2, .pad = 0, .repeat = 1 },
-  { .name = "chain", .type = YOLO_OP_MAX_POOL, .batch = 2, .height = 12, .width = 20, .channels = 32, .kernel = 5, .stride = 1, .pad = 2, .repeat = 3 },
-  { .name = "chain odd", .type = YOLO_OP_MAX_POOL, .batch = 1, .height = 17, .width = 33, .channels = 7, .kernel = 5, .stride = 1, .pad = 2, .repeat = 3, .pitch = 31, .first = 3 },
-  { .name = "chain small", .type = YOLO_OP_MAX_POOL, .batch = 1, .height = 2, .width = 3, .channels = 16, .kernel = 5, .stride = 1, .pad = 2, .repeat = 3 },
-  { .name = "chain 9", .type = YOLO_OP_MAX_POOL, .batch = 1, .height = 20, .width = 18, .channels = 16, .kernel = 9, .stride = 1, .pad = 4, .repeat = 2 },
-  { .name = "chain large", .type = YOLO_OP_MAX_POOL, .batch = 1, .height = 19, .width = 21, .channels = 16, .kernel = 13, .stride = 1, .pad = 6, .repeat = 3 },
-  { .name = "upsample", .type = YOLO_OP_UPSAMPLE, .batch = 2, .height = 5, .width = 3, .channels = 24, .scale = 2, .pitch = 64, .first = 16 },
-  { .name = "upsample 3 odd", .type = YOLO_OP_UPSAMPLE, .batch = 1, .height = 3, .width = 4, .channels = 5, .scale = 3, .pitch = 9, .first = 1 },
-  { .name = "add", .type = YOLO_OP_ADD, .batch = 2, .height = 3, .width = 7, .channels = 16, .pitch = 32, .first = 16 },
+  { .name = "pool",
+      .type = YOLO_OP_MAX_POOL,
+      .batch = 2,
+      .height = 7,
+      .width = 5,
+      .channels = 16,
+      .kernel = 3,
+      .stride = 2,
+      .pad = 1,
+      .repeat = 1,
+      .pitch = 40,
+      .first = 8 },
+  { .name = "pool one",
+      .type = YOLO_OP_MAX_POOL,
+      .batch = 1,
+      .height = 9,
+      .width = 9,
+      .channels = 13,
+      .kernel = 2,
+      .stride = 2,
+      .pad = 0,
+      .repeat = 1 },
+  { .name = "chain",
+      .type = YOLO_OP_MAX_POOL,
+      .batch = 2,
+      .height = 12,
+      .width = 20,
+      .channels = 32,
+      .kernel = 5,
+      .stride = 1,
+      .pad = 2,
+      .repeat = 3 },
+  { .name = "chain odd",
+      .type = YOLO_OP_MAX_POOL,
+      .batch = 1,
+      .height = 17,
+      .width = 33,
+      .channels = 7,
+      .kernel = 5,
+      .stride = 1,
+      .pad = 2,
+      .repeat = 3,
+      .pitch = 31,
+      .first = 3 },
+  { .name = "chain small",
+      .type = YOLO_OP_MAX_POOL,
+      .batch = 1,
+      .height = 2,
+      .width = 3,
+      .channels = 16,
+      .kernel = 5,
+      .stride = 1,
+      .pad = 2,
+      .repeat = 3 },
+  { .name = "chain 9",
+      .type = YOLO_OP_MAX_POOL,
+      .batch = 1,
+      .height = 20,
+      .width = 18,
+      .channels = 16,
+      .kernel = 9,
+      .stride = 1,
+      .pad = 4,
+      .repeat = 2 },
+  { .name = "chain large",
+      .type = YOLO_OP_MAX_POOL,
+      .batch = 1,
+      .height = 19,
+      .width = 21,
+      .channels = 16,
+      .kernel = 13,
+      .stride = 1,
+      .pad = 6,
+      .repeat = 3 },
+  { .name = "upsample",
+      .type = YOLO_OP_UPSAMPLE,
+      .batch = 2,
+      .height = 5,
+      .width = 3,
+      .channels = 24,
+      .scale = 2,
+      .pitch = 64,
+      .first = 16 },
+  { .name = "upsample 3 odd",
+      .type = YOLO_OP_UPSAMPLE,
+      .batch = 1,
+      .height = 3,
+      .width = 4,
+      .channels = 5,
+      .scale = 3,
+      .pitch = 9,
+      .first = 1 },
+  { .name = "add",
+      .type = YOLO_OP_ADD,
+      .batch = 2,
+      .height = 3,
+      .width = 7,
+      .channels = 16,
+      .pitch = 32,
+      .first = 16 },
   { .name = "add odd", .type = YOLO_OP_ADD, .batch = 1, .height = 3, .width = 7, .channels = 11 },
-  { .name = "silu", .type = YOLO_OP_ACT, .batch = 1, .height = 6, .width = 5, .channels = 32, .act = YOLO_ACT_SILU },
-  { .name = "sigmoid odd", .type = YOLO_OP_ACT, .batch = 1, .height = 6, .width = 5, .channels = 3, .act = YOLO_ACT_SIGMOID },
-  { .name = "relu", .type = YOLO_OP_ACT, .batch = 1, .height = 6, .width = 5, .channels = 8, .act = YOLO_ACT_RELU },
-  { .name = "copy odd", .type = YOLO_OP_COPY, .batch = 2, .height = 3, .width = 5, .channels = 13, .pitch = 20, .first = 3 },
-  { .name = "copy", .type = YOLO_OP_COPY, .batch = 2, .height = 4, .width = 4, .channels = 16, .pitch = 48, .first = 32 },
+  { .name = "silu",
+      .type = YOLO_OP_ACT,
+      .batch = 1,
+      .height = 6,
+      .width = 5,
+      .channels = 32,
+      .act = YOLO_ACT_SILU },
+  { .name = "sigmoid odd",
+      .type = YOLO_OP_ACT,
+      .batch = 1,
+      .height = 6,
+      .width = 5,
+      .channels = 3,
+      .act = YOLO_ACT_SIGMOID },
+  { .name = "relu",
+      .type = YOLO_OP_ACT,
+      .batch = 1,
+      .height = 6,
+      .width = 5,
+      .channels = 8,
+      .act = YOLO_ACT_RELU },
+  { .name = "copy odd",
+      .type = YOLO_OP_COPY,
+      .batch = 2,
+      .height = 3,
+      .width = 5,
+      .channels = 13,
+      .pitch = 20,
+      .first = 3 },
+  { .name = "copy",
+      .type = YOLO_OP_COPY,
+      .batch = 2,
+      .height = 4,
+      .width = 4,
+      .channels = 16,
+      .pitch = 48,
+      .first = 32 },
 };
 
 typedef struct {
@@ -57,7 +180,9 @@ grid_init (Grid *grid, const Tensor *tensor, gboolean grids, guint32 seed)
   for (guint c = 0; c < n; c++)
     grid->scale[c] = (float) (.05 + .03 * test_random (&seed));
   grid->memory = yolo_cuda_alloc (test_device, n * sizeof (float), "a test", NULL);
-  g_assert_cmpint (test_device->driver->cuMemcpyHtoD (grid->memory, grid->scale, n * sizeof (float)), ==, CUDA_SUCCESS);
+  g_assert_cmpint (
+      test_device->driver->cuMemcpyHtoD (grid->memory, grid->scale, n * sizeof (float)), ==,
+      CUDA_SUCCESS);
 }
 
 static void
@@ -107,10 +232,12 @@ expected (const Fixture *f, guint n, guint y, guint x, guint channel)
     case YOLO_OP_UPSAMPLE:
       return tensor_get (&f->in, n, y / c->scale, x / c->scale, channel);
     case YOLO_OP_ADD:
-      return get (&f->in, &f->in_grid, n, y, x, channel) + get (&f->residual, &f->residual_grid, n, y, x, channel);
+      return get (&f->in, &f->in_grid, n, y, x, channel)
+          + get (&f->residual, &f->residual_grid, n, y, x, channel);
     case YOLO_OP_ACT:
       v = get (&f->in, &f->in_grid, n, y, x, channel);
-      return c->act == YOLO_ACT_RELU ? MAX (v, 0) : 1 / (1 + exp (-v)) * (c->act == YOLO_ACT_SILU ? v : 1);
+      return c->act == YOLO_ACT_RELU ? MAX (v, 0)
+                                     : 1 / (1 + exp (-v)) * (c->act == YOLO_ACT_SILU ? v : 1);
     default:
       return get (&f->in, &f->in_grid, n, y, x, channel);
   }
@@ -127,7 +254,8 @@ compare (const Fixture *f, gboolean exact)
       for (guint x = 0; x < out->width; x++)
         for (guint i = 0; i < out->channels; i++) {
           double got = tensor_get (out, n, y, x, i), want = expected (f, n, y, x, i);
-          double allowed = exact ? 0 : fabs (want) * (out->dtype == YOLO_F16 ? 0x1p-11 : 1e-6) + 1e-6;
+          double allowed =
+              exact ? 0 : fabs (want) * (out->dtype == YOLO_F16 ? 0x1p-11 : 1e-6) + 1e-6;
 
           if (f->out_grid.scale != NULL) {
             double steps = CLAMP (want / f->out_grid.scale[i], -128, 127);
@@ -146,16 +274,24 @@ run_case (const Case *c, Types types)
   g_autoptr (GError) error = NULL;
   guint repeat = MAX (c->repeat, 1), scale = MAX (c->scale, 1);
   guint height = c->height * scale, width = c->width * scale;
-  gboolean computes = c->type == YOLO_OP_ADD || c->type == YOLO_OP_ACT || types.in != types.out || types.grids;
-  YoloOp op = { .type = c->type, .kernel = c->kernel, .stride = c->stride, .pad = c->pad, .repeat = c->repeat,
-    .scale = c->scale, .act = c->act, .name = c->name };
+  gboolean computes =
+      c->type == YOLO_OP_ADD || c->type == YOLO_OP_ACT || types.in != types.out || types.grids;
+  YoloOp op = { .type = c->type,
+    .kernel = c->kernel,
+    .stride = c->stride,
+    .pad = c->pad,
+    .repeat = c->repeat,
+    .scale = c->scale,
+    .act = c->act,
+    .name = c->name };
   Fixture f = { .c = c };
 
   if (c->type == YOLO_OP_MAX_POOL && repeat == 1) {
     height = (c->height + 2 * c->pad - c->kernel) / c->stride + 1;
     width = (c->width + 2 * c->pad - c->kernel) / c->stride + 1;
   }
-  tensor_init (&f.in, types.in, c->batch, c->height, c->width, c->channels, c->pitch ? c->pitch : c->channels, c->first);
+  tensor_init (&f.in, types.in, c->batch, c->height, c->width, c->channels,
+      c->pitch ? c->pitch : c->channels, c->first);
   tensor_randomise (&f.in, 3, types.in == YOLO_S8 ? 127 : 6);
   tensor_init (&f.out, types.out, c->batch, height, width, c->channels * repeat,
       (c->pitch ? c->pitch - c->channels : 0) + c->channels * repeat, c->first);
@@ -167,11 +303,24 @@ run_case (const Case *c, Types types)
   grid_init (&f.residual_grid, &f.residual, types.grids, 6);
   grid_init (&f.out_grid, &f.out, types.grids, 7);
   YoloOpsTask task = {
-    .op = &op, .in_dtype = types.in, .residual_dtype = types.residual, .out_dtype = types.out, .batch = c->batch,
-    .in_height = c->height, .in_width = c->width, .out_height = height, .out_width = width, .channels = c->channels,
-    .in = f.in.view, .residual = f.residual.view, .out = f.out.view,
-    .in_pitch = f.in.pitch, .residual_pitch = f.residual.pitch, .out_pitch = f.out.pitch,
-    .in_scale = f.in_grid.memory, .residual_scale = f.residual_grid.memory,
+    .op = &op,
+    .in_dtype = types.in,
+    .residual_dtype = types.residual,
+    .out_dtype = types.out,
+    .batch = c->batch,
+    .in_height = c->height,
+    .in_width = c->width,
+    .out_height = height,
+    .out_width = width,
+    .channels = c->channels,
+    .in = f.in.view,
+    .residual = f.residual.view,
+    .out = f.out.view,
+    .in_pitch = f.in.pitch,
+    .residual_pitch = f.residual.pitch,
+    .out_pitch = f.out.pitch,
+    .in_scale = f.in_grid.memory,
+    .residual_scale = f.residual_grid.memory,
     .out_scale = f.out_grid.memory,
   };
   if (yolo_ops_launch (test_device, &task, NULL, &error)) {
@@ -196,16 +345,22 @@ static void
 test_case (gconstpointer data)
 {
   static const Types types[] = {
-    { YOLO_F32, YOLO_F32, YOLO_F32, FALSE }, { YOLO_F16, YOLO_F16, YOLO_F16, FALSE }, { YOLO_S8, YOLO_S8, YOLO_S8, FALSE },
+    { YOLO_F32, YOLO_F32, YOLO_F32, FALSE },
+    { YOLO_F16, YOLO_F16, YOLO_F16, FALSE },
+    { YOLO_S8, YOLO_S8, YOLO_S8, FALSE },
     /* of networks in int8 */
-    { YOLO_S8, YOLO_S8, YOLO_S8, TRUE }, { YOLO_S8, YOLO_F16, YOLO_F16, TRUE }, { YOLO_F16, YOLO_S8, YOLO_S8, TRUE },
-    { YOLO_S8, YOLO_F16, YOLO_S8, TRUE }, { YOLO_F16, YOLO_F32, YOLO_F32, FALSE },
+    { YOLO_S8, YOLO_S8, YOLO_S8, TRUE },
+    { YOLO_S8, YOLO_F16, YOLO_F16, TRUE },
+    { YOLO_F16, YOLO_S8, YOLO_S8, TRUE },
+    { YOLO_S8, YOLO_F16, YOLO_S8, TRUE },
+    { YOLO_F16, YOLO_F32, YOLO_F32, FALSE },
   };
   const Case *c = data;
 
   for (guint i = 0; i < G_N_ELEMENTS (types); i++) {
     /* whole numbers by themselves are only moved */
-    if (types[i].in == YOLO_S8 && !types[i].grids && (c->type == YOLO_OP_ADD || c->type == YOLO_OP_ACT))
+    if (types[i].in == YOLO_S8 && !types[i].grids
+        && (c->type == YOLO_OP_ADD || c->type == YOLO_OP_ACT))
       continue;
     run_case (c, types[i]);
   }

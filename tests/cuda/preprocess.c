@@ -69,12 +69,14 @@ letterbox (const YoloFrame *frame, int width, int height)
 
 /* A batch of the pictures and an idle place, in one type. */
 static void
-check_batch (Picture *pictures, guint n, guint height, guint width, guint channels, YoloDType dtype, float scale)
+check_batch (Picture *pictures, guint n, guint height, guint width, guint channels, YoloDType dtype,
+    float scale)
 {
   g_autoptr (GError) error = NULL;
   g_autofree YoloCudaFrame *frames = g_new0 (YoloCudaFrame, n + 1);
   g_autofree float *expected = g_new (float, (gsize) height * width * channels);
-  CUdeviceptr memory = yolo_cuda_alloc (test_device, (n + 1) * sizeof (YoloCudaFrame), "a test", &error);
+  CUdeviceptr memory =
+      yolo_cuda_alloc (test_device, (n + 1) * sizeof (YoloCudaFrame), "a test", &error);
   Tensor out;
 
   tensor_init (&out, dtype, n + 1, height, width, channels, channels, 0);
@@ -84,7 +86,8 @@ check_batch (Picture *pictures, guint n, guint height, guint width, guint channe
   }
   yolo_cuda_preprocess_idle (&frames[n]);
   test_device->driver->cuMemcpyHtoD (memory, frames, (n + 1) * sizeof (YoloCudaFrame));
-  yolo_cuda_preprocess_launch (test_device, memory, n + 1, height, width, channels, dtype, scale, out.view, NULL, &error);
+  yolo_cuda_preprocess_launch (
+      test_device, memory, n + 1, height, width, channels, dtype, scale, out.view, NULL, &error);
   g_assert_no_error (error);
   g_assert_cmpint (test_device->driver->cuStreamSynchronize (NULL), ==, CUDA_SUCCESS);
   tensor_download (&out);
@@ -131,7 +134,8 @@ test_formats (void)
   Picture pictures[YOLO_N_FORMATS];
 
   for (int f = 0; f < YOLO_N_FORMATS; f++)
-    picture_init (&pictures[f], (YoloPixelFormat) f, 50 + 13 * f, 40 + 7 * (f % 3), (guint32) f + 1);
+    picture_init (
+        &pictures[f], (YoloPixelFormat) f, 50 + 13 * f, 40 + 7 * (f % 3), (guint32) f + 1);
   check_all (pictures, YOLO_N_FORMATS, 64, 96);
 }
 
@@ -140,12 +144,21 @@ static void
 test_sizes (void)
 {
   static const int sizes[][2] = {
-    { 64, 32 }, { 128, 64 }, { 127, 64 }, { 7, 5 }, { 1, 1 }, { 2, 300 }, { 600, 3 }, { 64, 31 }, { 200, 150 },
+    { 64, 32 },
+    { 128, 64 },
+    { 127, 64 },
+    { 7, 5 },
+    { 1, 1 },
+    { 2, 300 },
+    { 600, 3 },
+    { 64, 31 },
+    { 200, 150 },
   };
   Picture pictures[G_N_ELEMENTS (sizes)];
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
-    picture_init (&pictures[i], i % 2 ? YOLO_FORMAT_NV12 : YOLO_FORMAT_RGB, sizes[i][0], sizes[i][1], i + 20);
+    picture_init (
+        &pictures[i], i % 2 ? YOLO_FORMAT_NV12 : YOLO_FORMAT_RGB, sizes[i][0], sizes[i][1], i + 20);
   check_all (pictures, G_N_ELEMENTS (sizes), 32, 64);
 }
 
@@ -175,7 +188,8 @@ test_turns (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (pictures); i++) {
     guint turn = i / 4 + 1;
-    int width = sizes[i % 4][turn & YOLO_TURN_TRANSPOSE], height = sizes[i % 4][!(turn & YOLO_TURN_TRANSPOSE)];
+    int width = sizes[i % 4][turn & YOLO_TURN_TRANSPOSE],
+        height = sizes[i % 4][!(turn & YOLO_TURN_TRANSPOSE)];
 
     picture_init (&pictures[i], (YoloPixelFormat) (i % YOLO_N_FORMATS), width, height, i + 40);
     pictures[i].host.turn = pictures[i].device.turn = turn;

@@ -30,15 +30,21 @@ make_frame (gint n)
   for (guint y = 0; y < HEIGHT; y++)
     for (guint x = 0; x < WIDTH; x++)
       for (guint c = 0; c < 3; c++)
-        pixels[y][x][c] = n < 0 ? 0 : (guint8) ((((x + (guint) n) / 9 * 53) ^ (y / 7 * 91) ^ (c * 111)) + n);
-  return (YoloFrame) { .format = YOLO_FORMAT_RGB, .width = WIDTH, .height = HEIGHT, .plane = { &pixels[0][0][0] },
+        pixels[y][x][c] =
+            n < 0 ? 0 : (guint8) ((((x + (guint) n) / 9 * 53) ^ (y / 7 * 91) ^ (c * 111)) + n);
+  return (YoloFrame){ .format = YOLO_FORMAT_RGB,
+    .width = WIDTH,
+    .height = HEIGHT,
+    .plane = { &pixels[0][0][0] },
     .stride = { WIDTH * 3 } };
 }
 
 static YoloCalibrator *
 calibrator_new (const char *path, float max_loss)
 {
-  YoloCalibratorConfig config = { .model_file = path, .max_loss = max_loss, .confidence = .25f, .iou = .7f, .threads = 1 };
+  YoloCalibratorConfig config = {
+    .model_file = path, .max_loss = max_loss, .confidence = .25f, .iou = .7f, .threads = 1
+  };
   g_autoptr (GError) error = NULL;
   YoloCalibrator *calibrator = yolo_calibrator_new (&config, &error);
 
@@ -91,7 +97,8 @@ test_table (void)
       YoloLayerInfo info = yolo_model_layer (model, i);
       g_assert_cmpint (table->layers[i].known, ==, info.ranged);
       if (info.ranged)
-        g_assert_true (table->layers[i].low <= 0 && table->layers[i].high >= 0 && table->layers[i].high > table->layers[i].low);
+        g_assert_true (table->layers[i].low <= 0 && table->layers[i].high >= 0
+            && table->layers[i].high > table->layers[i].low);
       if (info.ranged && info.conv != NULL && info.conv->act == YOLO_ACT_SILU)
         g_assert_cmpfloat (table->layers[i].low, >=, -.8);      /* with a residual or two */
       measured += table->layers[i].error > 0;
@@ -99,7 +106,8 @@ test_table (void)
     g_assert_cmpuint (measured, ==, model->n_convs);
     g_assert_nonnull (strstr (report, "convolutions in int8"));
     /* all may change, or none */
-    g_assert_true (k == 0 ? count_int8 (table) == model->n_convs : count_int8 (table) <= model->n_convs);
+    g_assert_true (
+        k == 0 ? count_int8 (table) == model->n_convs : count_int8 (table) <= model->n_convs);
     g_assert_cmpfloat (table->loss, <=, table->max_loss);
   }
 }
@@ -143,7 +151,8 @@ test_repeatable (void)
   }
   for (guint i = 0; i < tables[0]->n_layers; i++) {
     const YoloLayerCalibration *a = &tables[0]->layers[i], *b = &tables[1]->layers[i];
-    g_assert_true (a->low == b->low && a->high == b->high && a->int8 == b->int8 && a->error == b->error);
+    g_assert_true (
+        a->low == b->low && a->high == b->high && a->int8 == b->int8 && a->error == b->error);
   }
   yolo_calibration_free (tables[0]);
   yolo_calibration_free (tables[1]);
@@ -189,8 +198,8 @@ test_budget (void)
     table = yolo_calibrator_finish (calibrator, until, NULL, NULL, &error);
     g_assert_no_error (error);
     runs = counted_work / run - frames + 2 * counted_int8_nets; /* one is worth two runs */
-    g_test_message ("%u frames, %u harmless: %g runs, %u networks, %u in int8", frames, counted_harmless, runs,
-        counted_int8_nets, count_int8 (table));
+    g_test_message ("%u frames, %u harmless: %g runs, %u networks, %u in int8", frames,
+        counted_harmless, runs, counted_int8_nets, count_int8 (table));
     g_assert_cmpfloat (runs, <=, 2.75 * frames);
     g_assert_cmpfloat_with_epsilon (last_share, runs / (2.75 * frames), 1e-6);
     g_assert_cmpfloat (table->loss, <=, table->max_loss);
@@ -228,7 +237,8 @@ test_interrupted (void)
     if (i == 0)
       g_assert_cmpuint (count_int8 (table), ==, yolo_calibrator_model (calibrator)->n_convs);
     for (guint k = 0; k < table->n_layers; k++)
-      g_assert_cmpint (table->layers[k].known, ==, yolo_model_layer (yolo_calibrator_model (calibrator), k).ranged);
+      g_assert_cmpint (table->layers[k].known, ==,
+          yolo_model_layer (yolo_calibrator_model (calibrator), k).ranged);
   }
 }
 
@@ -272,8 +282,11 @@ test_black (void)
 static YoloEngine *
 get (const char *model, YoloPrecision precision, const char *table, GError **error)
 {
-  YoloEngineConfig config = { .model_file = model, .device = YOLO_DEVICE_CPU, .precision = precision,
-    .calibration_file = table, .threads = 1 };
+  YoloEngineConfig config = { .model_file = model,
+    .device = YOLO_DEVICE_CPU,
+    .precision = precision,
+    .calibration_file = table,
+    .threads = 1 };
   return yolo_engine_get (&config, error);
 }
 
@@ -293,7 +306,8 @@ copy_model (const char *name, const char *as)
 static void
 test_engine (void)
 {
-  g_autofree char *path = copy_model ("v8n.onnx", "model.onnx"), *beside = g_build_filename (folder, "model.int8", NULL);
+  g_autofree char *path = copy_model ("v8n.onnx", "model.onnx"),
+                  *beside = g_build_filename (folder, "model.int8", NULL);
   g_autofree char *elsewhere = g_build_filename (folder, "other.int8", NULL);
   g_autoptr (YoloCalibrator) calibrator = calibrator_new (path, 1);
   g_autoptr (YoloCalibration) table = NULL;
@@ -309,7 +323,8 @@ test_engine (void)
   table = yolo_calibrator_finish (calibrator, NULL, NULL, NULL, &error);
   g_assert_no_error (error);
   g_assert_true (yolo_calibration_save (table, yolo_calibrator_model (calibrator), beside, &error));
-  g_assert_true (yolo_calibration_save (table, yolo_calibrator_model (calibrator), elsewhere, &error));
+  g_assert_true (
+      yolo_calibration_save (table, yolo_calibrator_model (calibrator), elsewhere, &error));
   a = get (path, YOLO_PRECISION_INT8, NULL, &error);
   g_assert_no_error (error);
   g_assert_cmpint (yolo_engine_precision (a), ==, YOLO_PRECISION_INT8);
@@ -335,8 +350,10 @@ test_quantised_file (void)
 {
   g_autofree char *path = data_file ("v8n-qdq-u8.onnx"), *plain = data_file ("v8n.onnx");
   g_autoptr (GError) error = NULL;
-  g_autoptr (YoloEngine) a = get (path, YOLO_PRECISION_AUTO, NULL, &error), b = get (path, YOLO_PRECISION_INT8, NULL, &error);
-  g_autoptr (YoloEngine) c = get (path, YOLO_PRECISION_FP32, NULL, &error), d = get (plain, YOLO_PRECISION_AUTO, NULL, &error);
+  g_autoptr (YoloEngine) a = get (path, YOLO_PRECISION_AUTO, NULL, &error),
+                         b = get (path, YOLO_PRECISION_INT8, NULL, &error);
+  g_autoptr (YoloEngine) c = get (path, YOLO_PRECISION_FP32, NULL, &error),
+                         d = get (plain, YOLO_PRECISION_AUTO, NULL, &error);
   g_autoptr (YoloEngine) e = get (path, YOLO_PRECISION_AUTO, NULL, &error);
 
   g_assert_no_error (error);
@@ -369,12 +386,15 @@ test_at_once (void)
     GThread *threads[6];
 
     for (guint i = 0; i < 6; i++) {
-      asks[i].precision = i % 3 == 0 ? YOLO_PRECISION_AUTO : i % 3 == 1 ? YOLO_PRECISION_INT8 : YOLO_PRECISION_FP32;
+      asks[i].precision = i % 3 == 0 ? YOLO_PRECISION_AUTO
+          : i % 3 == 1               ? YOLO_PRECISION_INT8
+                                     : YOLO_PRECISION_FP32;
       threads[i] = g_thread_new (NULL, ask, &asks[i]);
     }
     for (guint i = 0; i < 6; i++)
       g_thread_join (threads[i]);
-    g_assert_true (asks[0].engine == asks[1].engine && asks[1].engine == asks[3].engine && asks[3].engine == asks[4].engine);
+    g_assert_true (asks[0].engine == asks[1].engine && asks[1].engine == asks[3].engine
+        && asks[3].engine == asks[4].engine);
     g_assert_true (asks[2].engine == asks[5].engine && asks[2].engine != asks[0].engine);
     for (guint i = 0; i < 6; i++)
       yolo_engine_unref (asks[i].engine);

@@ -76,7 +76,8 @@ submit (YoloExec *exec, guint n, const YoloFrame *frames, YoloDecode *decode, GE
 }
 
 static YoloNet *
-load (YoloModel *model, guint device, gpointer context, YoloPrecision precision, guint threads, GError **error)
+load (YoloModel *model, guint device, gpointer context, YoloPrecision precision, guint threads,
+    GError **error)
 {
   counted_int8_nets += precision == YOLO_PRECISION_INT8;
   return yolo_cpu_backend.load (model, device, context, precision, threads, error);
@@ -113,6 +114,13 @@ wait (YoloExec *exec, GError **error)
 }
 
 const YoloBackend counted_backend = {
-  .name = "cpu", .host_memory = TRUE, .available = available, .load = load, .unload = unload, .prepare = prepare,
-  .release = release, .submit = submit, .wait = wait,
+  .name = "cpu",
+  .host_memory = TRUE,
+  .available = available,
+  .load = load,
+  .unload = unload,
+  .prepare = prepare,
+  .release = release,
+  .submit = submit,
+  .wait = wait,
 };

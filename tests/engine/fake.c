@@ -97,7 +97,8 @@ available (guint device, GError ** error)
 {
   if (device < FAKE_DEVICES)
     return TRUE;
-  g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "there is no device %u", device);
+  g_set_error (
+      error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "there is no device %u", device);
   return FALSE;
 }
 
@@ -280,9 +281,8 @@ find_objects (FakeExec * e)
       continue;
     }
     for (guint c = 0; c <= fake.candidates; c++)
-      e->decode[i].candidates[c] = (YoloDetection) {
-        8 + STRIDE * c, 8, 24 + STRIDE * c, 24, 1 / (1 + expf (-level_logit (e->batch.level[i]))), 0, c
-      };
+      e->decode[i].candidates[c] = (YoloDetection){ 8 + STRIDE * c, 8, 24 + STRIDE * c, 24,
+        1 / (1 + expf (-level_logit (e->batch.level[i]))), 0, c };
     e->decode[i].n = 1 + fake.candidates;
     e->decode[i].missed = fake.missed;
   }
@@ -313,13 +313,29 @@ finish (YoloExec * exec, GError ** error)
 }
 
 static const YoloBackend host = {
-  .name = "host", .host_memory = TRUE, .available = available, .resolve = resolve, .load = load, .unload = unload,
-  .prepare = prepare_host, .release = release, .submit = submit, .wait = finish,
+  .name = "host",
+  .host_memory = TRUE,
+  .available = available,
+  .resolve = resolve,
+  .load = load,
+  .unload = unload,
+  .prepare = prepare_host,
+  .release = release,
+  .submit = submit,
+  .wait = finish,
 };
 
 static const YoloBackend device = {
-  .name = "device", .available = available, .resolve = resolve, .load = load, .unload = unload,
-  .batch_size = batch_size, .prepare = prepare_device, .release = release, .submit = submit, .wait = finish,
+  .name = "device",
+  .available = available,
+  .resolve = resolve,
+  .load = load,
+  .unload = unload,
+  .batch_size = batch_size,
+  .prepare = prepare_device,
+  .release = release,
+  .submit = submit,
+  .wait = finish,
 };
 
 static const YoloBackend missing = {.name = "missing",.available = not_available };

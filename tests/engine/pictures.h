@@ -96,7 +96,8 @@ decode_pictures (const char *path, const char *elements,
     gboolean (*func) (guint index, GstSample *sample, gpointer user_data), gpointer user_data)
 {
   g_autoptr (GError) error = NULL;
-  g_autofree char *line = g_strdup_printf ("filesrc name=source ! %s ! appsink name=sink sync=false", elements);
+  g_autofree char *line =
+      g_strdup_printf ("filesrc name=source ! %s ! appsink name=sink sync=false", elements);
   g_autoptr (GstElement) pipeline = gst_parse_launch (line, &error);
   g_assert_no_error (error);
   g_autoptr (GstElement) source = gst_bin_get_by_name (GST_BIN (pipeline), "source");
@@ -152,13 +153,15 @@ rgb_from_jpeg_planes (const Picture *yuv)
 
     for (int i = 0; i < 2; i++) {
       const guint8 *plane = yuv->frame.plane[1 + i];
-      double_chroma (chroma + 2 * (gsize) w2 * i, plane + (gsize) near * w2, plane + (gsize) far * w2, w2);
+      double_chroma (
+          chroma + 2 * (gsize) w2 * i, plane + (gsize) near * w2, plane + (gsize) far * w2, w2);
     }
     for (int x = 0; x < w; x++) {
       int cb = chroma[x] - 128, cr = chroma[2 * w2 + x] - 128;
       guint8 *rgb = p.pixels + 3 * ((gsize) y * w + x);
       rgb[0] = clamp_u8 (luma[x] + ((91881 * cr + 32768) >> 16));       /* 1.40200 */
-      rgb[1] = clamp_u8 (luma[x] + ((-22554 * cb - 46802 * cr + 32768) >> 16));     /* .34414, .71414 */
+      /* .34414, .71414 */
+      rgb[1] = clamp_u8 (luma[x] + ((-22554 * cb - 46802 * cr + 32768) >> 16));
       rgb[2] = clamp_u8 (luma[x] + ((116130 * cb + 32768) >> 16));      /* 1.77200 */
     }
   }
@@ -177,7 +180,8 @@ picture_read (const char *path)
     decode_pictures (path, "pngdec ! video/x-raw,format=RGB", first_picture, &p);
   } else {
     Picture yuv = { 0 };
-    decode_pictures (path, "jpegdec idct-method=islow ! video/x-raw,format=I420", first_picture, &yuv);
+    decode_pictures (
+        path, "jpegdec idct-method=islow ! video/x-raw,format=I420", first_picture, &yuv);
     g_assert_nonnull (yuv.pixels);
     p = rgb_from_jpeg_planes (&yuv);
     picture_clear (&yuv);

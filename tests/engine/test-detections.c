@@ -70,12 +70,12 @@ read_detections (JsonObject *image)
 
   for (guint i = 0; i < json_array_get_length (list); i++) {
     JsonObject *o = json_array_get_object_element (list, i);
-    YoloDetection d = {
-      (float) json_object_get_double_member (o, "x1"), (float) json_object_get_double_member (o, "y1"),
-      (float) json_object_get_double_member (o, "x2"), (float) json_object_get_double_member (o, "y2"),
+    YoloDetection d = { (float) json_object_get_double_member (o, "x1"),
+      (float) json_object_get_double_member (o, "y1"),
+      (float) json_object_get_double_member (o, "x2"),
+      (float) json_object_get_double_member (o, "y2"),
       (float) json_object_get_double_member (o, "confidence"),
-      (int) json_object_get_int_member (o, "class_id"), 0
-    };
+      (int) json_object_get_int_member (o, "class_id"), 0 };
     g_array_append_val (out, d);
   }
   return out;
@@ -97,7 +97,8 @@ agreement (const YoloDetection *a, const YoloDetection *b)
   if (a->class_id != b->class_id)
     return 0;
   if (flat)
-    return ABS (a->x1 - b->x1) < 1 && ABS (a->y1 - b->y1) < 1 && ABS (a->x2 - b->x2) < 1 && ABS (a->y2 - b->y2) < 1;
+    return ABS (a->x1 - b->x1) < 1 && ABS (a->y1 - b->y1) < 1 && ABS (a->x2 - b->x2) < 1
+        && ABS (a->y2 - b->y2) < 1;
   return yolo_iou (a, b);
 }
 
@@ -138,8 +139,8 @@ nearest (const YoloDetection *box, const Found *ours, const gboolean *used, doub
 }
 
 static gboolean
-matches (const YoloDetection *box, const YoloDetection *reference, const Found *ours, gboolean *used,
-    const Tolerance *t, double *iou, double *difference)
+matches (const YoloDetection *box, const YoloDetection *reference, const Found *ours,
+    gboolean *used, const Tolerance *t, double *iou, double *difference)
 {
   int best = nearest (box, ours, used, iou);
 
@@ -154,14 +155,15 @@ matches (const YoloDetection *box, const YoloDetection *reference, const Found *
  * object whose confidences are equal to within the tolerance, rounding decides
  * which one survives: any of them will do. */
 static gboolean
-matches_tie (const YoloDetection *reference, const Found *candidates, const Found *ours, gboolean *used,
-    const Tolerance *t)
+matches_tie (const YoloDetection *reference, const Found *candidates, const Found *ours,
+    gboolean *used, const Tolerance *t)
 {
   double iou, difference;
 
   for (guint i = 0; candidates && i < candidates->len; i++) {
     const YoloDetection *c = at (candidates, i);
-    if (ABS (c->confidence - reference->confidence) <= t->confidence && agreement (c, reference) > IOU
+    if (ABS (c->confidence - reference->confidence) <= t->confidence
+        && agreement (c, reference) > IOU
         && matches (c, reference, ours, used, t, &iou, &difference))
       return TRUE;
   }
@@ -169,8 +171,8 @@ matches_tie (const YoloDetection *reference, const Found *candidates, const Foun
 }
 
 static void
-compare (const char *name, const Found *ours, const Found *theirs, const Found *candidates, const Tolerance *t,
-    const Tolerance *near, Score *score)
+compare (const char *name, const Found *ours, const Found *theirs, const Found *candidates,
+    const Tolerance *t, const Tolerance *near, Score *score)
 {
   g_autofree gboolean *used = g_new0 (gboolean, ours->len + 1);
 
@@ -182,15 +184,17 @@ compare (const char *name, const Found *ours, const Found *theirs, const Found *
       score->matched++;
       score->iou = MIN (score->iou, iou);
       score->confidence = MAX (score->confidence, difference);
-    } else if (matches_tie (d, candidates, ours, used, t) || (near && matches (d, d, ours, used, near, &iou, &difference))) {
+    } else if (matches_tie (d, candidates, ours, used, t)
+        || (near && matches (d, d, ours, used, near, &iou, &difference))) {
       score->ties++;
     } else if (borderline (d, theirs, t)) {
       score->lost++;
     } else {
       score->wrong++;
-      g_test_message ("%s: class %d, %.4f at %.1f %.1f %.1f %.1f of the reference is missing (nearest: "
-          "IoU %.4f, confidence %.4f away)", name, d->class_id, d->confidence, d->x1, d->y1, d->x2, d->y2,
-          iou, difference);
+      g_test_message (
+          "%s: class %d, %.4f at %.1f %.1f %.1f %.1f of the reference is missing (nearest: "
+          "IoU %.4f, confidence %.4f away)",
+          name, d->class_id, d->confidence, d->x1, d->y1, d->x2, d->y2, iou, difference);
     }
   }
   for (guint j = 0; j < ours->len; j++) {
@@ -211,7 +215,8 @@ static void
 check_pixels (JsonObject *image, const Picture *picture)
 {
   const char *sum = json_object_get_string_member_with_default (image, "sha256", NULL);
-  g_autofree char *ours = g_compute_checksum_for_data (G_CHECKSUM_SHA256, picture->pixels, picture->size);
+  g_autofree char *ours =
+      g_compute_checksum_for_data (G_CHECKSUM_SHA256, picture->pixels, picture->size);
 
   if (sum && !g_str_equal (sum, ours))
     g_test_message ("%s is decoded to other pixels than the reference's",
@@ -257,7 +262,8 @@ read_pictures (const Case *c)
       path = c->data ? g_build_filename (c->data, file, NULL) : cached (file);
       pictures[i] = picture_read (path);
     } else if (c->data) {
-      g_autofree char *still = g_strdup_printf ("vtest_%03d.png", (int) json_object_get_int_member (image, "frame"));
+      g_autofree char *still =
+          g_strdup_printf ("vtest_%03d.png", (int) json_object_get_int_member (image, "frame"));
       path = g_build_filename (c->data, still, NULL);
       pictures[i] = picture_read (path);
     } else {
@@ -279,7 +285,9 @@ read_pictures (const Case *c)
 static Found **
 detect (const Case *c, YoloPrecision precision, const Picture *pictures, float iou, GError **error)
 {
-  YoloEngineConfig config = { .model_file = c->model, .device = YOLO_DEVICE_CPU, .precision = precision };
+  YoloEngineConfig config = {
+    .model_file = c->model, .device = YOLO_DEVICE_CPU, .precision = precision
+  };
   guint n = json_array_get_length (c->images);
   g_autoptr (YoloEngine) engine = yolo_engine_get (&config, error);
 
@@ -294,8 +302,11 @@ detect (const Case *c, YoloPrecision precision, const Picture *pictures, float i
   for (guint i = 0; i < n; i++) {
     YoloRequest request = {
       .frame = pictures[i].frame,
-      .net_width = c->width ? c->width : model->width, .net_height = c->height ? c->height : model->height,
-      .confidence = CONFIDENCE, .iou = iou, .max_detections = iou < 1 ? 300 : 3000,
+      .net_width = c->width ? c->width : model->width,
+      .net_height = c->height ? c->height : model->height,
+      .confidence = CONFIDENCE,
+      .iou = iou,
+      .max_detections = iou < 1 ? 300 : 3000,
     };
     found[i] = g_array_new (FALSE, FALSE, sizeof (YoloDetection));
     yolo_stream_submit (stream, &request, found[i]);
@@ -314,7 +325,8 @@ test_case (gconstpointer data)
   Score score = { .iou = 1 };
 
   if (!files_present (c)) {
-    g_test_skip ("the model or a picture is not here (tests/scripts/fetch.sh model bus zidane vtest)");
+    g_test_skip (
+        "the model or a picture is not here (tests/scripts/fetch.sh model bus zidane vtest)");
     return;
   }
   g_autofree Picture *pictures = read_pictures (c);
@@ -337,13 +349,15 @@ test_case (gconstpointer data)
     g_autoptr (GArray) theirs = read_detections (image);
 
     check_pixels (image, &pictures[i]);
-    compare (name, found[i], theirs, candidates ? candidates[i] : NULL, &c->tolerance, c->near, &score);
+    compare (
+        name, found[i], theirs, candidates ? candidates[i] : NULL, &c->tolerance, c->near, &score);
     g_array_unref (found[i]);
     if (candidates)
       g_array_unref (candidates[i]);
     picture_clear (&pictures[i]);
   }
-  g_test_message ("%u agree (IoU %.5f or more, confidence within %.5f), %u with a tie; borderline: %u lost, %u gained",
+  g_test_message ("%u agree (IoU %.5f or more, confidence within %.5f), %u with a tie; borderline: "
+                  "%u lost, %u gained",
       score.matched, score.iou, score.confidence, score.ties, score.lost, score.gained);
   if (score.wrong > 0 || score.matched == 0
       || (c->near ? 6 : 10) * (score.ties + score.lost + score.gained) > MAX (score.matched, 10))
@@ -361,13 +375,14 @@ case_free (gpointer data)
 }
 
 static void
-add (const char *name, const char *model, const char *data, JsonArray *images, guint height, guint width,
-    YoloPrecision precision, Tolerance tolerance)
+add (const char *name, const char *model, const char *data, JsonArray *images, guint height,
+    guint width, YoloPrecision precision, Tolerance tolerance)
 {
-  g_autofree char *path = g_strdup_printf ("/detections/%s/%s", name, yolo_precision_name (precision));
+  g_autofree char *path =
+      g_strdup_printf ("/detections/%s/%s", name, yolo_precision_name (precision));
   Case *c = g_new0 (Case, 1);
 
-  *c = (Case) { g_strdup (model), data, json_array_ref (images), height, width, precision, tolerance,
+  *c = (Case){ g_strdup (model), data, json_array_ref (images), height, width, precision, tolerance,
     precision == YOLO_PRECISION_INT8 ? &near_file : NULL };
   g_test_add_data_func_full (path, c, test_case, case_free);
 }
@@ -380,8 +395,8 @@ shared_model (const char *folder, const char *name)
   if (g_str_has_suffix (name, "best_fp16.onnx"))
     return cached ("best_fp16.onnx");
   /* Other tasks, and attention. */
-  if (strstr (name, "-seg") || strstr (name, "-pose") || strstr (name, "-obb") || strstr (name, "-cls")
-      || strstr (name, "yolo11"))
+  if (strstr (name, "-seg") || strstr (name, "-pose") || strstr (name, "-obb")
+      || strstr (name, "-cls") || strstr (name, "yolo11"))
     return NULL;
   /* The same numbers as yolov8n.onnx, again. */
   if (g_str_equal (name, "yolov8n.pt") || g_str_equal (name, "yolov8n_nms.onnx"))
@@ -395,7 +410,8 @@ static void
 add_shared (const char *folder)
 {
   g_autofree char *path = g_build_filename (folder, "reference", "detections.json", NULL);
-  g_autoptr (GHashTable) lists = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) json_array_unref);
+  g_autoptr (GHashTable) lists =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) json_array_unref);
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
 
   shared = json_parser_new ();
@@ -404,12 +420,14 @@ add_shared (const char *folder)
   images_folder = g_build_filename (folder, "images", NULL);
   JsonArray *entries = json_node_get_array (json_parser_get_root (shared));
   for (guint i = 0; i < json_array_get_length (entries); i++) {
-    const char *name = json_object_get_string_member (json_array_get_object_element (entries, i), "model");
+    const char *name =
+        json_object_get_string_member (json_array_get_object_element (entries, i), "model");
     if (!g_hash_table_contains (lists, name)) {
       g_hash_table_insert (lists, g_strdup (name), json_array_new ());
       g_ptr_array_add (names, (gpointer) name);
     }
-    json_array_add_element (g_hash_table_lookup (lists, name), json_node_copy (json_array_get_element (entries, i)));
+    json_array_add_element (
+        g_hash_table_lookup (lists, name), json_node_copy (json_array_get_element (entries, i)));
   }
   for (guint i = 0; i < names->len; i++) {
     const char *name = g_ptr_array_index (names, i);
@@ -443,7 +461,8 @@ add_shared (const char *folder)
 int
 main (int argc, char **argv)
 {
-  static const char *const needed[] = { "jpegdec", "pngdec", "avidemux", "avdec_msmpeg4", "appsink", NULL };
+  static const char *const needed[] = { "jpegdec", "pngdec", "avidemux", "avdec_msmpeg4", "appsink",
+    NULL };
   g_autoptr (GError) error = NULL;
 
   g_test_init (&argc, &argv, NULL);
@@ -454,7 +473,8 @@ main (int argc, char **argv)
     return 0;
   }
 
-  g_autofree char *path = g_build_filename (source_root, "tests", "data", "reference-detections.json", NULL);
+  g_autofree char *path =
+      g_build_filename (source_root, "tests", "data", "reference-detections.json", NULL);
   g_autofree char *model = cached ("best_fp16.onnx");
   demo = json_parser_new ();
   json_parser_load_from_file (demo, path, &error);

@@ -28,7 +28,8 @@ try_plan (YoloModel *model, guint batch, guint height, guint width, YoloDType dt
   g_assert_true (fits == (error == NULL));
   g_clear_error (&error);
 
-  g_autoptr (YoloPlan) plan = yolo_plan_new (model, batch, height, width, dtype, YOLO_F32, 3, &error);
+  g_autoptr (YoloPlan) plan =
+      yolo_plan_new (model, batch, height, width, dtype, YOLO_F32, 3, &error);
   g_assert_true ((plan != NULL) == (error == NULL));
   g_assert_true (fits || plan == NULL);
   if (plan) {
@@ -127,12 +128,12 @@ set_string (char **to, const char *from)
 static void
 mutate_place (guint *state, Onnx__StringStringEntryProto *entry)
 {
-  static const char *const values[] = {
-    "", "0", "64", "-1", "8192", "8193", "9223372036854775807", "18446744073709551615", "1e3", "../" WEIGHTS,
-    "/etc/passwd", ".", "./" WEIGHTS, WEIGHTS, WEIGHTS "/x"
-  };
+  static const char *const values[] = { "", "0", "64", "-1", "8192", "8193", "9223372036854775807",
+    "18446744073709551615", "1e3", "../" WEIGHTS, "/etc/passwd", ".", "./" WEIGHTS, WEIGHTS,
+    WEIGHTS "/x" };
 
-  set_string (below (state, 8) ? &entry->value : &entry->key, values[below (state, G_N_ELEMENTS (values))]);
+  set_string (
+      below (state, 8) ? &entry->value : &entry->key, values[below (state, G_N_ELEMENTS (values))]);
 }
 
 static void
@@ -184,12 +185,11 @@ any_name (guint *state, const Onnx__GraphProto *graph)
 static void
 mutate_graph (guint *state, Onnx__GraphProto *graph)
 {
-  static const char *ops[] = {
-    "Conv", "Concat", "Split", "Add", "Mul", "Sigmoid", "MaxPool", "Resize", "Reshape", "Transpose",
-    "Slice", "Gather", "Shape", "Cast", "Identity", "BatchNormalization", "QuantizeLinear",
-    "DequantizeLinear", "ConvInteger", "DynamicQuantizeLinear", "Range", "Expand", "Unsqueeze", "Squeeze",
-    "ConstantOfShape", "Constant", "Softmax", "Relu", "Sub", "Div", "Where", "Equal", "Pad"
-  };
+  static const char *ops[] = { "Conv", "Concat", "Split", "Add", "Mul", "Sigmoid", "MaxPool",
+    "Resize", "Reshape", "Transpose", "Slice", "Gather", "Shape", "Cast", "Identity",
+    "BatchNormalization", "QuantizeLinear", "DequantizeLinear", "ConvInteger",
+    "DynamicQuantizeLinear", "Range", "Expand", "Unsqueeze", "Squeeze", "ConstantOfShape",
+    "Constant", "Softmax", "Relu", "Sub", "Div", "Where", "Equal", "Pad" };
   Onnx__NodeProto *node = graph->n_node ? graph->node[below (state, graph->n_node)] : NULL;
   guint kind = below (state, 9);
 
@@ -240,7 +240,8 @@ LLVMFuzzerCustomMutator (uint8_t *data, size_t size, size_t max_size, unsigned i
   }
   if (model->n_metadata_props && below (&state, 16) == 0) {
     ProtobufCBinaryData text;
-    Onnx__StringStringEntryProto *entry = model->metadata_props[below (&state, model->n_metadata_props)];
+    Onnx__StringStringEntryProto *entry =
+        model->metadata_props[below (&state, model->n_metadata_props)];
     text.data = (uint8_t *) g_malloc0 (256);
     text.len = entry->value ? MIN (strlen (entry->value), 200) : 0;
     if (text.len)

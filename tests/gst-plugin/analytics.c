@@ -86,7 +86,8 @@ test_read (void)
   g_assert_true (gst_analytics_relation_meta_add_tracking_mtd (meta, 33, 0, &track));
   g_assert_true (gst_analytics_relation_meta_add_od_mtd (meta, g_quark_from_string ("cat"),
           10, 20, 30, 40, 0.75, &mtd));
-  gst_analytics_relation_meta_set_relation (meta, GST_ANALYTICS_REL_TYPE_RELATE_TO, mtd.id, track.id);
+  gst_analytics_relation_meta_set_relation (
+      meta, GST_ANALYTICS_REL_TYPE_RELATE_TO, mtd.id, track.id);
   yolo_meta_add (buffer, &info, &ours, 1, 0);
 
   found = read_objects (buffer, &info);
@@ -117,8 +118,10 @@ test_twins (void)
   gst_video_info_set_format (&info, GST_VIDEO_FORMAT_RGB, 200, 100);
   region->id = 4711;
   gst_video_region_of_interest_meta_add_param (region, gst_structure_new_empty ("detection"));
-  gst_analytics_relation_meta_add_od_mtd (meta, g_quark_from_string ("cat"), 10, 20, 30, 40, 0.75, NULL);
-  gst_analytics_relation_meta_add_od_mtd (meta, g_quark_from_string ("dog"), 10, 20, 30, 40, 0.75, NULL);
+  gst_analytics_relation_meta_add_od_mtd (
+      meta, g_quark_from_string ("cat"), 10, 20, 30, 40, 0.75, NULL);
+  gst_analytics_relation_meta_add_od_mtd (
+      meta, g_quark_from_string ("dog"), 10, 20, 30, 40, 0.75, NULL);
   found = read_objects (buffer, &info);
   g_assert_cmpint (found->len, ==, 2);
   /* which the region did not say */

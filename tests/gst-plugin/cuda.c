@@ -36,9 +36,11 @@ copy_pixels (GstBuffer *buffer, const GstVideoInfo *info)
 
     gst_video_format_info_component (frame.info.finfo, p, components);
     for (gint y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT (&frame, components[0]); y++)
-      g_byte_array_append (pixels, (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (&frame, p)
-          + y * GST_VIDEO_FRAME_PLANE_STRIDE (&frame, p),
-          GST_VIDEO_FRAME_COMP_WIDTH (&frame, components[0]) * GST_VIDEO_FRAME_COMP_PSTRIDE (&frame, components[0]));
+      g_byte_array_append (pixels,
+          (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (&frame, p)
+              + y * GST_VIDEO_FRAME_PLANE_STRIDE (&frame, p),
+          GST_VIDEO_FRAME_COMP_WIDTH (&frame, components[0])
+              * GST_VIDEO_FRAME_COMP_PSTRIDE (&frame, components[0]));
   }
   gst_video_frame_unmap (&frame);
   return g_byte_array_free_to_bytes (pixels);
@@ -86,9 +88,13 @@ add_objects (GstPad *pad, GstPadProbeInfo *probe, guint *n)
   g_assert_true (gst_video_info_from_caps (&info, caps));
   for (guint i = 0; i < 100; i++) {
     YoloObject object = {
-      .x = g_rand_double_range (random, -20, info.width), .y = g_rand_double_range (random, -20, info.height),
-      .w = g_rand_double_range (random, 1, 90), .h = g_rand_double_range (random, 1, 90),
-      .confidence = g_rand_double (random), .label_id = i % 7, .label = g_quark_from_static_string ("thing"),
+      .x = g_rand_double_range (random, -20, info.width),
+      .y = g_rand_double_range (random, -20, info.height),
+      .w = g_rand_double_range (random, 1, 90),
+      .h = g_rand_double_range (random, 1, 90),
+      .confidence = g_rand_double (random),
+      .label_id = i % 7,
+      .label = g_quark_from_static_string ("thing"),
       .object_id = i % 3 ? -1 : (gint) i,
     };
 
@@ -173,7 +179,8 @@ run_pipeline (const gchar *format, ...)
   if (objects) {
     GstPad *pad = gst_element_get_static_pad (objects, "sink");
 
-    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, (GstPadProbeCallback) add_objects, &n_objects, NULL);
+    gst_pad_add_probe (
+        pad, GST_PAD_PROBE_TYPE_BUFFER, (GstPadProbeCallback) add_objects, &n_objects, NULL);
     gst_object_unref (pad);
     gst_object_unref (objects);
   }
@@ -236,8 +243,8 @@ compare_runs (const Run *a, const Run *b, gfloat threshold, gfloat least_iou, gf
           best = MAX (best, iou (x, y));
       }
       if (best < least_iou)
-        g_error ("frame %u: an object at %g,%g of %gx%g, confidence %g, has no partner (IoU %g)", f / 2,
-            x->x, x->y, x->w, x->h, x->confidence, best);
+        g_error ("frame %u: an object at %g,%g of %gx%g, confidence %g, has no partner (IoU %g)",
+            f / 2, x->x, x->y, x->w, x->h, x->confidence, best);
       n++;
     }
   }
@@ -253,18 +260,26 @@ test_detections (void)
     const gchar *element, *tail;
     gfloat iou, slack;
   } rows[] = {
-    { "cudaupload ! " CUDA_CAPS " ! yoloinfer name=y device=cuda precision=fp32", "! fakesink name=sink", .999, 1e-4 },
-    { "cudaupload ! " CUDA_CAPS " ! yoloinfer name=y precision=fp16", "! cudadownload ! fakesink name=sink", .97, .02 },
+    { "cudaupload ! " CUDA_CAPS " ! yoloinfer name=y device=cuda precision=fp32",
+        "! fakesink name=sink", .999, 1e-4 },
+    { "cudaupload ! " CUDA_CAPS " ! yoloinfer name=y precision=fp16",
+        "! cudadownload ! fakesink name=sink", .97, .02 },
     { "yoloinfer name=y device=cuda precision=fp32", "! fakesink name=sink", .999, 1e-4 },
-    { "cudaupload ! " CUDA_CAPS " ! yoloinfer name=y device=cuda precision=fp32 max-in-flight=5 batch-size=4",
+    { "cudaupload ! " CUDA_CAPS
+      " ! yoloinfer name=y device=cuda precision=fp32 max-in-flight=5 batch-size=4",
         "! fakesink name=sink", .999, 1e-4 },
   };
-  Run cpu = run_pipeline ("videotestsrc num-buffers=6 pattern=ball ! " TEST_CAPS " ! yoloinfer device=cpu precision=fp32 "
-      "confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink name=sink", model);
+  Run cpu =
+      run_pipeline ("videotestsrc num-buffers=6 pattern=ball ! " TEST_CAPS
+                    " ! yoloinfer device=cpu precision=fp32 "
+                    "confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink name=sink",
+          model);
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
-    Run run = run_pipeline ("videotestsrc num-buffers=6 pattern=ball ! " TEST_CAPS " ! %s confidence-threshold=.3 "
-        "iou-threshold=1 model-file=%s %s", rows[i].element, model, rows[i].tail);
+    Run run = run_pipeline ("videotestsrc num-buffers=6 pattern=ball ! " TEST_CAPS
+                            " ! %s confidence-threshold=.3 "
+                            "iou-threshold=1 model-file=%s %s",
+        rows[i].element, model, rows[i].tail);
 
     g_assert_cmpuint (compare_runs (&cpu, &run, .3, rows[i].iou, rows[i].slack), >, 20);
     run_clear (&run);
@@ -277,10 +292,13 @@ static void
 test_no_meta (void)
 {
   g_autofree gchar *model = data_path (MODEL);
-  const gchar *tail = "yoloinfer device=%s precision=fp32 confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink name=sink";
-  g_autofree gchar *on_cpu = g_strdup_printf (tail, "cpu", model), *on_cuda = g_strdup_printf (tail, "cuda", model);
+  const gchar *tail = "yoloinfer device=%s precision=fp32 confidence-threshold=.3 iou-threshold=1 "
+                      "model-file=%s ! fakesink name=sink";
+  g_autofree gchar *on_cpu = g_strdup_printf (tail, "cpu", model),
+                   *on_cuda = g_strdup_printf (tail, "cuda", model);
   Run cpu = run_pipeline ("videotestsrc num-buffers=1 ! " TEST_CAPS " ! %s", on_cpu);
-  Run run = run_pipeline ("videotestsrc num-buffers=1 ! " TEST_CAPS " ! cudaupload ! " CUDA_CAPS " ! identity name=no-meta ! %s",
+  Run run = run_pipeline ("videotestsrc num-buffers=1 ! " TEST_CAPS " ! cudaupload ! " CUDA_CAPS
+                          " ! identity name=no-meta ! %s",
       on_cuda);
 
   g_assert_true (run.cuda);
@@ -298,19 +316,30 @@ test_formats (void)
   static const struct {
     const gchar *format, *upload, *orientation;
   } rows[] = {
-    { "NV12", upload, "identity" }, { "I420", upload, "identity" }, { "P010_10LE", upload, "identity" },
-    { "RGBA", upload, "identity" }, { "BGRA", upload, "identity" }, { "RGBx", upload, "identity" },
-    { "BGRx", upload, "identity" }, { "I420_10LE", upload, "90r" }, { "Y444", upload, "identity" },
-    { "I422_10LE", "identity", "identity" }, { "v210", "identity", "90l" },
+    { "NV12", upload, "identity" },
+    { "I420", upload, "identity" },
+    { "P010_10LE", upload, "identity" },
+    { "RGBA", upload, "identity" },
+    { "BGRA", upload, "identity" },
+    { "RGBx", upload, "identity" },
+    { "BGRx", upload, "identity" },
+    { "I420_10LE", upload, "90r" },
+    { "Y444", upload, "identity" },
+    { "I422_10LE", "identity", "identity" },
+    { "v210", "identity", "90l" },
   };
   g_autofree gchar *model = data_path (MODEL);
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
-    Run cpu = run_pipeline ("videotestsrc num-buffers=1 ! video/x-raw,format=%s,width=90,height=66 ! yoloinfer device=cpu "
-        "precision=fp32 confidence-threshold=.3 iou-threshold=1 orientation=%s model-file=%s ! fakesink name=sink",
+    Run cpu = run_pipeline ("videotestsrc num-buffers=1 ! video/x-raw,format=%s,width=90,height=66 "
+                            "! yoloinfer device=cpu "
+                            "precision=fp32 confidence-threshold=.3 iou-threshold=1 orientation=%s "
+                            "model-file=%s ! fakesink name=sink",
         rows[i].format, rows[i].orientation, model);
-    Run run = run_pipeline ("videotestsrc num-buffers=1 ! video/x-raw,format=%s,width=90,height=66 ! %s ! yoloinfer "
-        "device=cuda precision=fp32 confidence-threshold=.3 iou-threshold=1 orientation=%s model-file=%s ! fakesink name=sink",
+    Run run = run_pipeline (
+        "videotestsrc num-buffers=1 ! video/x-raw,format=%s,width=90,height=66 ! %s ! yoloinfer "
+        "device=cuda precision=fp32 confidence-threshold=.3 iou-threshold=1 orientation=%s "
+        "model-file=%s ! fakesink name=sink",
         rows[i].format, rows[i].upload, rows[i].orientation, model);
 
     g_assert_cmpuint (compare_runs (&cpu, &run, .3, .999, 1e-4), >, 2);
@@ -323,7 +352,8 @@ test_formats (void)
 static void
 test_video (void)
 {
-  const gchar *model = SOURCE_ROOT "/.cache/best_fp16.onnx", *video = SOURCE_ROOT "/.cache/vtest.avi";
+  const gchar *model = SOURCE_ROOT "/.cache/best_fp16.onnx",
+              *video = SOURCE_ROOT "/.cache/vtest.avi";
   static const struct {
     const gchar *precision;
     gfloat iou, slack;
@@ -337,11 +367,16 @@ test_video (void)
     g_test_skip ("done once, with YOLO_TEST_ONCE=1");
     return;
   }
-  Run cpu = run_pipeline ("filesrc location=%s ! avidemux ! avdec_msmpeg4 ! identity eos-after=3 ! yoloinfer device=cpu "
-      "precision=fp32 confidence-threshold=.1 input-size=256x192 model-file=%s ! fakesink name=sink", video, model);
+  Run cpu = run_pipeline ("filesrc location=%s ! avidemux ! avdec_msmpeg4 ! identity eos-after=3 ! "
+                          "yoloinfer device=cpu "
+                          "precision=fp32 confidence-threshold=.1 input-size=256x192 model-file=%s "
+                          "! fakesink name=sink",
+      video, model);
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
-    Run run = run_pipeline ("filesrc location=%s ! avidemux ! avdec_msmpeg4 ! identity eos-after=3 ! cudaupload ! "
-        CUDA_CAPS " ! yoloinfer device=cuda precision=%s confidence-threshold=.1 input-size=256x192 model-file=%s ! fakesink name=sink",
+    Run run = run_pipeline ("filesrc location=%s ! avidemux ! avdec_msmpeg4 ! identity eos-after=3 "
+                            "! cudaupload ! " CUDA_CAPS
+                            " ! yoloinfer device=cuda precision=%s confidence-threshold=.1 "
+                            "input-size=256x192 model-file=%s ! fakesink name=sink",
         video, rows[i].precision, model);
 
     g_assert_true (run.cuda);
@@ -356,18 +391,27 @@ static void
 test_overlay (void)
 {
   static const gchar *const caps[] = {
-    "format=NV12,width=320,height=240", "format=I420,width=161,height=99", "format=P010_10LE,width=98,height=67",
-    "format=RGBA,width=161,height=99", "format=BGRx,width=64,height=50",
+    "format=NV12,width=320,height=240",
+    "format=I420,width=161,height=99",
+    "format=P010_10LE,width=98,height=67",
+    "format=RGBA,width=161,height=99",
+    "format=BGRx,width=64,height=50",
     "format=NV12,width=128,height=96,interlace-mode=interleaved",
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (caps); i++) {
-    Run host = run_pipeline ("videotestsrc num-buffers=2 pattern=ball ! video/x-raw,%s ! yolooverlay name=objects ! "
-        "fakesink name=sink", caps[i]);
-    Run run = run_pipeline ("videotestsrc num-buffers=2 pattern=ball ! video/x-raw,%s ! cudaupload ! " CUDA_CAPS
-        " ! %s ! yolooverlay name=objects ! %s ! " CUDA_CAPS " ! cudadownload ! video/x-raw ! fakesink name=sink", caps[i],
-        i == 0 ? "identity name=no-meta" : "identity", i == 0 ? "identity name=meta" : "identity");
-    Run plain = run_pipeline ("videotestsrc num-buffers=2 pattern=ball ! video/x-raw,%s ! fakesink name=sink", caps[i]);
+    Run host = run_pipeline (
+        "videotestsrc num-buffers=2 pattern=ball ! video/x-raw,%s ! yolooverlay name=objects ! "
+        "fakesink name=sink",
+        caps[i]);
+    Run run = run_pipeline (
+        "videotestsrc num-buffers=2 pattern=ball ! video/x-raw,%s ! cudaupload ! " CUDA_CAPS
+        " ! %s ! yolooverlay name=objects ! %s ! " CUDA_CAPS
+        " ! cudadownload ! video/x-raw ! fakesink name=sink",
+        caps[i], i == 0 ? "identity name=no-meta" : "identity",
+        i == 0 ? "identity name=meta" : "identity");
+    Run plain = run_pipeline (
+        "videotestsrc num-buffers=2 pattern=ball ! video/x-raw,%s ! fakesink name=sink", caps[i]);
 
     g_assert_null (run.error);
     g_assert_cmpuint (host.pixels->len, ==, 2);
@@ -376,7 +420,8 @@ test_overlay (void)
       GBytes *a = g_ptr_array_index (host.pixels, f), *b = g_ptr_array_index (run.pixels, f);
 
       g_assert_false (g_bytes_equal (a, g_ptr_array_index (plain.pixels, f)));
-      g_assert_cmpmem (g_bytes_get_data (a, NULL), g_bytes_get_size (a), g_bytes_get_data (b, NULL), g_bytes_get_size (b));
+      g_assert_cmpmem (g_bytes_get_data (a, NULL), g_bytes_get_size (a), g_bytes_get_data (b, NULL),
+          g_bytes_get_size (b));
     }
     run_clear (&host);
     run_clear (&run);
@@ -389,14 +434,18 @@ static void
 test_chain (void)
 {
   g_autofree gchar *model = data_path (MODEL);
-  Run run = run_pipeline ("videotestsrc num-buffers=3 ! " TEST_CAPS " ! cudaupload ! " CUDA_CAPS " ! yoloinfer model-file=%s "
-      "confidence-threshold=.3 ! yolooverlay ! cudadownload ! video/x-raw ! fakesink name=sink", model);
+  Run run = run_pipeline (
+      "videotestsrc num-buffers=3 ! " TEST_CAPS " ! cudaupload ! " CUDA_CAPS
+      " ! yoloinfer model-file=%s "
+      "confidence-threshold=.3 ! yolooverlay ! cudadownload ! video/x-raw ! fakesink name=sink",
+      model);
   Run plain = run_pipeline ("videotestsrc num-buffers=3 ! " TEST_CAPS " ! fakesink name=sink");
 
   g_assert_null (run.error);
   g_assert_cmpuint (run.pixels->len, ==, 3);
   for (guint f = 0; f < 3; f++)
-    g_assert_false (g_bytes_equal (g_ptr_array_index (run.pixels, f), g_ptr_array_index (plain.pixels, f)));
+    g_assert_false (
+        g_bytes_equal (g_ptr_array_index (run.pixels, f), g_ptr_array_index (plain.pixels, f)));
   run_clear (&run);
   run_clear (&plain);
 }
@@ -407,7 +456,8 @@ give_context (GstElement *element, GstObject *given)
 {
   GstContext *context = gst_context_new ("gst.cuda.context", TRUE);
 
-  gst_structure_set (gst_context_writable_structure (context), "gst.cuda.context", G_OBJECT_TYPE (given), given, NULL);
+  gst_structure_set (gst_context_writable_structure (context), "gst.cuda.context",
+      G_OBJECT_TYPE (given), given, NULL);
   gst_element_set_context (element, context);
   gst_context_unref (context);
 }
@@ -442,7 +492,9 @@ test_nvmm (void)
   put (batch.surface, 8, N);
   put (batch.surface, 16, 2);
   memcpy (batch.surface + 24, &list, sizeof list);
-  h = infer_harness (infer_new ("device", "cpu", "precision", "fp32", "confidence-threshold", "0.3", NULL), TEST_CAPS);
+  h = infer_harness (
+      infer_new ("device", "cpu", "precision", "fp32", "confidence-threshold", "0.3", NULL),
+      TEST_CAPS);
   for (guint i = 0; i < N; i++) {
     GstVideoFrame frame;
     guint8 *pixels = g_malloc0 (SIZE), *p = batch.list[i];
@@ -474,13 +526,15 @@ test_nvmm (void)
   infer_teardown (h);
 
   /* Whatever context it was given: DeepStream's is the primary one, to which it moves. */
-  GstElement *element = infer_new ("device", "cuda", "precision", "fp32", "confidence-threshold", "0.3", NULL);
+  GstElement *element =
+      infer_new ("device", "cuda", "precision", "fp32", "confidence-threshold", "0.3", NULL);
   g_assert_true (yolo_cuda_memory_supported ());
   GstObject *own = GST_OBJECT (gst_cuda_context_new (0));
   give_context (element, own);
   h = infer_harness (element, NVMM_CAPS);
   for (guint round = 0; round < 2; round++) {
-    buffer = gst_buffer_new_wrapped_full (0, &batch, sizeof batch.surface, 0, sizeof batch.surface, NULL, NULL);
+    buffer = gst_buffer_new_wrapped_full (
+        0, &batch, sizeof batch.surface, 0, sizeof batch.surface, NULL, NULL);
     g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_OK);
     found = take_detections (gst_harness_pull (h), &info);
     for (guint i = 0; i < N; i++) {
@@ -496,7 +550,8 @@ test_nvmm (void)
   }
   /* One alone is a frame like any other, without a place in a batch. */
   put (batch.surface, 8, 1);
-  buffer = gst_buffer_new_wrapped_full (0, &batch, sizeof batch.surface, 0, sizeof batch.surface, NULL, NULL);
+  buffer = gst_buffer_new_wrapped_full (
+      0, &batch, sizeof batch.surface, 0, sizeof batch.surface, NULL, NULL);
   g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_OK);
   found = take_detections (gst_harness_pull (h), &info);
   g_assert_cmpuint (assert_same_detections (found, expected[0], 0, 0, .05, 1e-4), >, 0);
@@ -506,21 +561,29 @@ test_nvmm (void)
 
   /* One that lies about its size is an error, and nothing is read. */
   put (batch.list[1], 4, 5000);
-  gst_harness_push (h, gst_buffer_new_wrapped_full (0, &batch, sizeof batch.surface, 0, sizeof batch.surface, NULL, NULL));
-  check_message (h->element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "does not fit");
+  gst_harness_push (h,
+      gst_buffer_new_wrapped_full (
+          0, &batch, sizeof batch.surface, 0, sizeof batch.surface, NULL, NULL));
+  check_message (
+      h->element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "does not fit");
   infer_teardown (h);
   put (batch.list[1], 4, HEIGHT);
 
   /* Nor is memory that CUDA does not know, or less of it than there should be;
    * others in the same engine do not notice. */
-  GstHarness *other = infer_harness (infer_new ("device", "cuda", "precision", "fp32", "confidence-threshold", "0.3", NULL),
+  GstHarness *other = infer_harness (
+      infer_new ("device", "cuda", "precision", "fp32", "confidence-threshold", "0.3", NULL),
       TEST_CAPS);
   const gpointer wrong[] = { &info, (gpointer) (memory[1] + (1 << 14)) };
   /* a card gives memory in larger pieces than were asked for */
   for (guint i = 0; i < (g_getenv ("GPUSIM_CACHE") != NULL ? 2 : 1); i++) {
-    h = infer_harness (infer_new ("device", "cuda", "precision", "fp32", "confidence-threshold", "0.3", NULL), NVMM_CAPS);
+    h = infer_harness (
+        infer_new ("device", "cuda", "precision", "fp32", "confidence-threshold", "0.3", NULL),
+        NVMM_CAPS);
     memcpy (batch.list[1] + 40, &wrong[i], 8);
-    gst_harness_push (h, gst_buffer_new_wrapped_full (0, &batch, sizeof batch.surface, 0, sizeof batch.surface, NULL, NULL));
+    gst_harness_push (h,
+        gst_buffer_new_wrapped_full (
+            0, &batch, sizeof batch.surface, 0, sizeof batch.surface, NULL, NULL));
     check_message (h->element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
         "is not in the memory of any CUDA device");
     g_assert_cmpint (gst_harness_push (other, make_picture (&info)), ==, GST_FLOW_OK);
@@ -571,8 +634,10 @@ test_negotiation (void)
   }
 
   /* The uploader passes frames on as they are where they can be taken so. */
-  Run run = run_pipeline ("videotestsrc num-buffers=2 ! " TEST_CAPS " ! cudaupload ! yoloinfer device=cpu model-file=%s ! "
-      "fakesink name=sink", model);
+  Run run = run_pipeline ("videotestsrc num-buffers=2 ! " TEST_CAPS
+                          " ! cudaupload ! yoloinfer device=cpu model-file=%s ! "
+                          "fakesink name=sink",
+      model);
   g_assert_null (run.error);
   g_assert_false (run.cuda);
   g_assert_cmpuint (run.frames->len, ==, 2);
@@ -580,7 +645,8 @@ test_negotiation (void)
 }
 
 typedef struct {
-  GstObject *frames, *element;  /* GstCudaContext of the buffers, and what the element says it shares */
+  /* GstCudaContext of the buffers, and what the element says it shares */
+  GstObject *frames, *element;
 } Contexts;
 
 static GstObject *
@@ -593,7 +659,8 @@ ask_context (GstPad *pad)
   if (gst_pad_query (pad, query)) {
     gst_query_parse_context (query, &context);
     g_assert_nonnull (context);
-    shared = g_value_dup_object (gst_structure_get_value (gst_context_get_structure (context), "gst.cuda.context"));
+    shared = g_value_dup_object (
+        gst_structure_get_value (gst_context_get_structure (context), "gst.cuda.context"));
   }
   gst_query_unref (query);
   return shared;
@@ -629,7 +696,8 @@ run_contexts (const gchar *text, GstObject *given)
   element = gst_bin_get_by_name (GST_BIN (pipeline), "y");
   g_object_set (element, "model-file", model, NULL);
   pad = gst_element_get_static_pad (element, "sink");
-  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, (GstPadProbeCallback) see_contexts, &seen, NULL);
+  gst_pad_add_probe (
+      pad, GST_PAD_PROBE_TYPE_BUFFER, (GstPadProbeCallback) see_contexts, &seen, NULL);
   bus = gst_element_get_bus (pipeline);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   message = gst_bus_timed_pop_filtered (bus, 300 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
@@ -660,12 +728,15 @@ static void
 test_contexts (void)
 {
   g_autofree gchar *model = data_path (MODEL);
-  g_autofree gchar *two = g_strdup_printf (UPLOAD "tee name=t ! queue ! yoloinfer name=y ! fakesink async=false "
-      "t. ! queue ! yoloinfer model-file=%s ! fakesink async=false", model);
+  g_autofree gchar *two =
+      g_strdup_printf (UPLOAD "tee name=t ! queue ! yoloinfer name=y ! fakesink async=false "
+                              "t. ! queue ! yoloinfer model-file=%s ! fakesink async=false",
+          model);
   g_assert_true (yolo_cuda_memory_supported ());
   GstObject *own = GST_OBJECT (gst_cuda_context_new (0));
   Contexts first = run_contexts (UPLOAD "yoloinfer name=y ! fakesink", NULL);
-  Contexts other = run_contexts (UPLOAD "yoloinfer name=y device=cuda ! yolooverlay ! cudadownload ! fakesink", NULL);
+  Contexts other = run_contexts (
+      UPLOAD "yoloinfer name=y device=cuda ! yolooverlay ! cudadownload ! fakesink", NULL);
   Contexts third = run_contexts (two, NULL);
   Contexts given = run_contexts (UPLOAD "yoloinfer name=y ! fakesink", own);
 
@@ -680,7 +751,8 @@ test_contexts (void)
   g_assert_true (yolo_cuda_context_is_primary (other.frames));
   g_assert_true (yolo_cuda_context_is_primary (third.frames));
   g_assert_false (yolo_cuda_context_is_primary (own));
-  g_assert_true (yolo_cuda_context_handle (first.frames) == yolo_cuda_context_handle (third.frames));
+  g_assert_true (
+      yolo_cuda_context_handle (first.frames) == yolo_cuda_context_handle (third.frames));
 
   contexts_clear (&first);
   contexts_clear (&other);
@@ -700,34 +772,46 @@ test_two_devices (void)
     g_test_skip ("there is one device");
     return;
   }
-  cpu = run_pipeline ("videotestsrc num-buffers=3 ! " TEST_CAPS " ! yoloinfer device=cpu precision=fp32 "
-      "confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink name=sink", model);
+  cpu = run_pipeline ("videotestsrc num-buffers=3 ! " TEST_CAPS
+                      " ! yoloinfer device=cpu precision=fp32 "
+                      "confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink name=sink",
+      model);
   for (guint i = 0; i < 2; i++) {
     /* both at once: the tee's other branch runs on the other device */
-    runs[i] = run_pipeline ("videotestsrc num-buffers=3 ! " TEST_CAPS " ! tee name=t "
-        "t. ! queue ! cudaupload cuda-device-id=0 ! " CUDA_CAPS " ! yoloinfer device=cuda cuda-device-id=0 precision=fp32 "
+    runs[i] = run_pipeline (
+        "videotestsrc num-buffers=3 ! " TEST_CAPS " ! tee name=t "
+        "t. ! queue ! cudaupload cuda-device-id=0 ! " CUDA_CAPS
+        " ! yoloinfer device=cuda cuda-device-id=0 precision=fp32 "
         "confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink async=false name=%s "
-        "t. ! queue ! cudaupload cuda-device-id=1 ! " CUDA_CAPS " ! yoloinfer device=cuda cuda-device-id=1 precision=fp32 "
-        "confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink async=false name=%s", model,
-        i == 0 ? "sink" : "other", model, i == 0 ? "other" : "sink");
+        "t. ! queue ! cudaupload cuda-device-id=1 ! " CUDA_CAPS
+        " ! yoloinfer device=cuda cuda-device-id=1 precision=fp32 "
+        "confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink async=false name=%s",
+        model, i == 0 ? "sink" : "other", model, i == 0 ? "other" : "sink");
     g_assert_cmpuint (compare_runs (&cpu, &runs[i], .3, .999, 1e-4), >, 2);
     run_clear (&runs[i]);
   }
   /* Frames of the other device are copied, not read. */
-  runs[0] = run_pipeline ("videotestsrc num-buffers=3 ! " TEST_CAPS " ! cudaupload cuda-device-id=0 ! " CUDA_CAPS " ! yoloinfer device=cuda "
-      "cuda-device-id=1 precision=fp32 confidence-threshold=.3 iou-threshold=1 model-file=%s ! fakesink name=sink", model);
+  runs[0] = run_pipeline ("videotestsrc num-buffers=3 ! " TEST_CAPS
+                          " ! cudaupload cuda-device-id=0 ! " CUDA_CAPS " ! yoloinfer device=cuda "
+                          "cuda-device-id=1 precision=fp32 confidence-threshold=.3 iou-threshold=1 "
+                          "model-file=%s ! fakesink name=sink",
+      model);
   g_assert_cmpuint (compare_runs (&cpu, &runs[0], .3, .999, 1e-4), >, 2);
   run_clear (&runs[0]);
   run_clear (&cpu);
 
   /* Who was not told a device follows the frames. */
-  Contexts seen = run_contexts ("videotestsrc num-buffers=2 ! " TEST_CAPS " ! cudaupload cuda-device-id=1 ! " CUDA_CAPS
-      " ! yoloinfer name=y ! fakesink", NULL);
+  Contexts seen =
+      run_contexts ("videotestsrc num-buffers=2 ! " TEST_CAPS
+                    " ! cudaupload cuda-device-id=1 ! " CUDA_CAPS " ! yoloinfer name=y ! fakesink",
+          NULL);
   g_assert_true (seen.frames == seen.element);
   g_assert_cmpuint (yolo_cuda_context_device (seen.element), ==, 1);
   contexts_clear (&seen);
-  seen = run_contexts ("videotestsrc num-buffers=2 ! " TEST_CAPS " ! cudaupload cuda-device-id=1 ! " CUDA_CAPS
-      " ! yoloinfer name=y cuda-device-id=0 ! fakesink", NULL);
+  seen = run_contexts ("videotestsrc num-buffers=2 ! " TEST_CAPS
+                       " ! cudaupload cuda-device-id=1 ! " CUDA_CAPS
+                       " ! yoloinfer name=y cuda-device-id=0 ! fakesink",
+      NULL);
   g_assert_cmpuint (yolo_cuda_context_device (seen.frames), ==, 1);
   g_assert_cmpuint (yolo_cuda_context_device (seen.element), ==, 0);
   contexts_clear (&seen);
@@ -741,9 +825,12 @@ test_lost_device (void)
 {
   g_autofree gchar *model = data_path (MODEL);
   g_autoptr (GError) error = NULL;
-  g_autofree gchar *text = g_strdup_printf ("videotestsrc num-buffers=400 ! " TEST_CAPS " ! yoloinfer name=lost "
-      "device=cuda precision=fp32 input-size=auto model-file=%s ! fakesink async=false videotestsrc num-buffers=60 ! " TEST_CAPS " ! yoloinfer name=cpu "
-      "device=cpu model-file=%s ! fakesink async=false name=sink", model, model);
+  g_autofree gchar *text = g_strdup_printf (
+      "videotestsrc num-buffers=400 ! " TEST_CAPS " ! yoloinfer name=lost "
+      "device=cuda precision=fp32 input-size=auto model-file=%s ! fakesink async=false "
+      "videotestsrc num-buffers=60 ! " TEST_CAPS " ! yoloinfer name=cpu "
+      "device=cpu model-file=%s ! fakesink async=false name=sink",
+      model, model);
   GstElement *pipeline, *sink;
   GstMessage *message;
   GstBus *bus;
@@ -769,8 +856,8 @@ test_lost_device (void)
   g_assert_cmpstr (GST_OBJECT_NAME (message->src), ==, "lost");
   gst_message_parse_error (message, &error, NULL);
   g_test_message ("%s", error->message);
-  const gint code =
-      g_getenv ("GPUSIM_FAIL_ALLOC") ? GST_RESOURCE_ERROR_NO_SPACE_LEFT : GST_RESOURCE_ERROR_NOT_FOUND;
+  const gint code = g_getenv ("GPUSIM_FAIL_ALLOC") ? GST_RESOURCE_ERROR_NO_SPACE_LEFT
+                                                   : GST_RESOURCE_ERROR_NOT_FOUND;
   g_assert_error (error, GST_RESOURCE_ERROR, code);
   gst_message_unref (message);
   for (guint i = 0; i < 1000 && g_atomic_int_get ((gint *) &run.frames->len) < 60; i++)
@@ -791,7 +878,8 @@ test_child (gconstpointer data)
   g_autoptr (GError) error = NULL;
   g_auto (GStrv) environment = g_environ_setenv (g_get_environ (), how[0], how[1], TRUE);
   g_autofree gchar *output = NULL, *errors = NULL;
-  gchar *argv[] = { g_file_read_link ("/proc/self/exe", NULL), (gchar *) "-p", (gchar *) how[2], NULL };
+  gchar *argv[] = { g_file_read_link ("/proc/self/exe", NULL), (gchar *) "-p", (gchar *) how[2],
+    NULL };
   int status;
 
   if (g_getenv ("GPUSIM_CACHE") == NULL) {
@@ -826,7 +914,8 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   if (!element_exists ("cudaupload")) {
-    printf ("1..0 # SKIP GStreamer has no CUDA elements here (gstreamer1.0-plugins-bad, a driver)\n");
+    printf (
+        "1..0 # SKIP GStreamer has no CUDA elements here (gstreamer1.0-plugins-bad, a driver)\n");
     return 0;
   }
   /* for the children only */

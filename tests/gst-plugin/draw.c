@@ -14,9 +14,36 @@ typedef struct {
 } TestFrame;
 
 static const gchar *formats[] = {
-  "NV12", "NV21", "I420", "YV12", "YUY2", "UYVY", "Y42B", "Y444", "P010_10LE", "RGB", "BGR",
-  "RGBA", "BGRA", "ARGB", "ABGR", "RGBx", "BGRx", "xRGB", "xBGR", "GRAY8",
-  "I420_10LE", "I422_12LE", "Y444_16LE", "P016_LE", "A420", "AYUV", "NV16", "NV61", "GBR_10LE", "GRAY16_LE",
+  "NV12",
+  "NV21",
+  "I420",
+  "YV12",
+  "YUY2",
+  "UYVY",
+  "Y42B",
+  "Y444",
+  "P010_10LE",
+  "RGB",
+  "BGR",
+  "RGBA",
+  "BGRA",
+  "ARGB",
+  "ABGR",
+  "RGBx",
+  "BGRx",
+  "xRGB",
+  "xBGR",
+  "GRAY8",
+  "I420_10LE",
+  "I422_12LE",
+  "Y444_16LE",
+  "P016_LE",
+  "A420",
+  "AYUV",
+  "NV16",
+  "NV61",
+  "GBR_10LE",
+  "GRAY16_LE",
 };
 
 static const struct {
@@ -35,7 +62,8 @@ static guint8 *
 component_data (const GstVideoFrame *frame, guint component)
 {
   const GstVideoInfo *info = &frame->info;
-  const gboolean is_v = GST_VIDEO_INFO_COMP_DEPTH (info, 2) > 8 && GST_VIDEO_INFO_N_PLANES (info) == 2 && component == 2;
+  const gboolean is_v = GST_VIDEO_INFO_COMP_DEPTH (info, 2) > 8
+      && GST_VIDEO_INFO_N_PLANES (info) == 2 && component == 2;
 
   return (guint8 *) frame->data[GST_VIDEO_INFO_COMP_PLANE (info, component)]
       + (is_v ? 2 : GST_VIDEO_INFO_COMP_POFFSET (info, component));
@@ -271,7 +299,8 @@ test_color (void)
 
           p = component_data (&out, c);
           value = wide ? GST_READ_UINT16_LE (p) >> GST_VIDEO_FORMAT_INFO_SHIFT (to.finfo, c) : *p;
-          if (ABS (value - color.value[c]) > (wide ? (5 << GST_VIDEO_INFO_COMP_DEPTH (&to, c)) >> 10 : 2))
+          if (ABS (value - color.value[c])
+              > (wide ? (5 << GST_VIDEO_INFO_COMP_DEPTH (&to, c)) >> 10 : 2))
             g_error ("%s %s %06x component %u: %d, GStreamer %d", formats[f], colorimetries[m],
                 colors[i], c, color.value[c], value);
         }

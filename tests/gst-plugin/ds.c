@@ -32,7 +32,8 @@ test_batch (void)
   g_assert_false (yolo_ds_add (buffer, objects, G_N_ELEMENTS (objects), 4, TRUE));
   for (guint i = 0; i < 3; i++)
     batch.frame_meta_list = g_list_append (batch.frame_meta_list, &frames[i]);
-  gst_mini_object_set_qdata (GST_MINI_OBJECT (buffer), g_quark_from_static_string ("batch"), &batch, NULL);
+  gst_mini_object_set_qdata (
+      GST_MINI_OBJECT (buffer), g_quark_from_static_string ("batch"), &batch, NULL);
   /* repeated, if there were any */
   g_assert_true (yolo_ds_add (buffer, objects, 0, 4, FALSE));
   g_assert_false (frames[0].bInferDone);

@@ -153,7 +153,7 @@ assert_error (Fixture *f, gint code, const gchar *text)
 static YoloObject
 object (gfloat x, gint label_id, const gchar *label, gint object_id)
 {
-  return (YoloObject) { x, 10, 50.5, 20.25, 0.875, label_id, label ? g_quark_from_string (label) : 0,
+  return (YoloObject){ x, 10, 50.5, 20.25, 0.875, label_id, label ? g_quark_from_string (label) : 0,
     object_id, 0 };
 }
 
@@ -205,11 +205,14 @@ test_json_lines (void)
     g_assert_cmpint (json_object_get_int_member (o, "w"), ==, 50);
     g_assert_cmpint (json_object_get_int_member (o, "h"), ==, 20);
     g_assert_cmpint (json_object_get_int_member_with_default (o, "id", -1), ==, i == 2 ? 7 : -1);
-    g_assert_cmpint (json_object_get_int_member_with_default (o, "batch_id", -1), ==, i == 1 ? 4 : -1);
+    g_assert_cmpint (
+        json_object_get_int_member_with_default (o, "batch_id", -1), ==, i == 1 ? 4 : -1);
     g_assert_cmpstr (json_object_get_string_member_with_default (o, "roi_type", NULL), ==, valid);
     detection = json_object_get_object_member (o, "detection");
-    g_assert_cmpstr (json_object_get_string_member_with_default (detection, "label", NULL), ==, valid);
-    g_assert_cmpint (json_object_get_int_member_with_default (detection, "label_id", -1), ==, (gint) i - 1);
+    g_assert_cmpstr (
+        json_object_get_string_member_with_default (detection, "label", NULL), ==, valid);
+    g_assert_cmpint (
+        json_object_get_int_member_with_default (detection, "label_id", -1), ==, (gint) i - 1);
     g_assert_cmpfloat (json_object_get_double_member (detection, "confidence"), ==, 0.875);
     box = json_object_get_object_member (detection, "bounding_box");
     g_assert_cmpfloat_with_epsilon (json_object_get_double_member (box, "x_min"),
@@ -439,7 +442,8 @@ test_clipped (void)
 {
   const YoloObject one = { -20, 90, 1000, 40, 0.5, 3, g_quark_from_string ("car"), -1, 0 };
   const YoloRecord record = { WIDTH, HEIGHT, &one, 1, 0, 0, NULL, NULL };
-  g_autoptr (GString) line = g_string_new (NULL), coco = g_string_new (NULL), labels = g_string_new (NULL);
+  g_autoptr (GString) line = g_string_new (NULL), coco = g_string_new (NULL),
+                      labels = g_string_new (NULL);
   g_autoptr (JsonNode) frame = NULL, result = NULL;
   JsonObject *box;
   JsonArray *bbox;
@@ -863,7 +867,8 @@ test_other_process (void)
   g_assert_true (g_file_set_contents (path, "theirs", -1, NULL));
   fd = open (path, O_RDWR);
   g_assert_cmpint (flock (fd, LOCK_EX | LOCK_NB), ==, 0);
-  g_assert_cmpint (gst_element_set_state (f.element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
+  g_assert_cmpint (
+      gst_element_set_state (f.element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
   assert_error (&f, GST_RESOURCE_ERROR_OPEN_WRITE, "another process writes it already");
   text = read_file (&f, "out");
   g_assert_cmpstr (text, ==, "theirs");

@@ -18,7 +18,8 @@ expected_row (const GstVideoFrame *video, gint y, gdouble *rgb)
 {
   const GstVideoFormatInfo *format = video->info.finfo;
   const gint width = GST_VIDEO_FRAME_WIDTH (video);
-  const gboolean wide = format->unpack_format == GST_VIDEO_FORMAT_AYUV64 || format->unpack_format == GST_VIDEO_FORMAT_ARGB64;
+  const gboolean wide = format->unpack_format == GST_VIDEO_FORMAT_AYUV64
+      || format->unpack_format == GST_VIDEO_FORMAT_ARGB64;
   const gboolean is_rgb = GST_VIDEO_FORMAT_INFO_IS_RGB (format);
   const gboolean full = video->info.colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255;
   const gint depth = GST_VIDEO_FORMAT_INFO_DEPTH (format, 0);
@@ -30,7 +31,8 @@ expected_row (const GstVideoFrame *video, gint y, gdouble *rgb)
 
   if (video->info.colorimetry.matrix != GST_VIDEO_COLOR_MATRIX_UNKNOWN)
     gst_video_color_matrix_get_Kr_Kb (video->info.colorimetry.matrix, &kr, &kb);
-  format->unpack_func (format, is_rgb ? GST_VIDEO_PACK_FLAG_NONE : GST_VIDEO_PACK_FLAG_TRUNCATE_RANGE, row,
+  format->unpack_func (format,
+      is_rgb ? GST_VIDEO_PACK_FLAG_NONE : GST_VIDEO_PACK_FLAG_TRUNCATE_RANGE, row,
       (gpointer *) video->data, video->info.stride, 0, y, width);
   for (x = 0; x < width; x++) {
     gdouble v[3], *out = rgb + 3 * x;
@@ -65,7 +67,8 @@ is_cut (const GstVideoFrame *video, gint x, gint y)
 
   if (g_str_has_prefix (GST_VIDEO_INFO_NAME (&video->info), "MT2110"))
     return x >= width / 16 * 16;
-  return GST_VIDEO_FORMAT_INFO_IS_COMPLEX (video->info.finfo) && width % 2 == 1 && x == width - 1 && y >= height - 2;
+  return GST_VIDEO_FORMAT_INFO_IS_COMPLEX (video->info.finfo) && width % 2 == 1 && x == width - 1
+      && y >= height - 2;
 }
 
 static void
@@ -75,7 +78,8 @@ check_pixels (const GstVideoFrame *video, const YoloFrame *frame)
   const gint depth = GST_VIDEO_FORMAT_INFO_DEPTH (video->info.finfo, 0);
   /* half a level; where bits beyond ten are rounded away theirs too: an eighth of
    * the luma and of the chroma, which counts twice, and what stands below twelve bits */
-  const gdouble limit = depth > 10 && !GST_VIDEO_FORMAT_INFO_IS_RGB (video->info.finfo) ? 1.2 : 0.53;
+  const gdouble limit =
+      depth > 10 && !GST_VIDEO_FORMAT_INFO_IS_RGB (video->info.finfo) ? 1.2 : 0.53;
   g_autofree gfloat *levels = g_new (gfloat, width * height * 3);
   g_autofree gdouble *row = g_new (gdouble, 3 * width);
   YoloLetterbox box;
@@ -89,8 +93,8 @@ check_pixels (const GstVideoFrame *video, const YoloFrame *frame)
       const gdouble got = levels[3 * width * y + x];
 
       if (fabs (got - row[x]) > limit && !is_cut (video, x / 3, y))
-        g_error ("%s %dx%d, component %d of the pixel %d,%d: %g, expected %g", GST_VIDEO_INFO_NAME (&video->info), width,
-            height, x % 3, x / 3, y, got, row[x]);
+        g_error ("%s %dx%d, component %d of the pixel %d,%d: %g, expected %g",
+            GST_VIDEO_INFO_NAME (&video->info), width, height, x % 3, x / 3, y, got, row[x]);
     }
   }
 }
@@ -170,7 +174,8 @@ test_caps (void)
   gst_video_formats_raw (&n);
   g_assert_cmpuint (gst_value_list_get_size (list), ==, n);
   for (i = 0; i < n; i++)
-    g_assert_true (g_hash_table_add (seen, (gpointer) g_value_get_string (gst_value_list_get_value (list, i))));
+    g_assert_true (g_hash_table_add (
+        seen, (gpointer) g_value_get_string (gst_value_list_get_value (list, i))));
   g_assert_cmpstr (g_value_get_string (gst_value_list_get_value (list, 0)), ==, "NV12");
 }
 
@@ -196,7 +201,8 @@ test_short (void)
     buffer = gst_buffer_new_allocate (NULL, GST_VIDEO_INFO_SIZE (&lower), NULL);
     for (guint p = 0; p < GST_VIDEO_INFO_N_PLANES (&info); p++)
       offset[p] = lower.offset[p];
-    gst_buffer_add_video_meta_full (buffer, 0, formats[i], 128, 1024, GST_VIDEO_INFO_N_PLANES (&info), offset, stride);
+    gst_buffer_add_video_meta_full (
+        buffer, 0, formats[i], 128, 1024, GST_VIDEO_INFO_N_PLANES (&info), offset, stride);
     if (gst_video_frame_map (&video, &info, buffer, GST_MAP_READ)) {
       g_test_message ("%s", GST_VIDEO_INFO_NAME (&info));
       g_assert_false (yolo_video_describe (&video, &info.colorimetry, &frame));

@@ -42,7 +42,8 @@ static gchar *
 calibrate (const gchar *name)
 {
   gchar *path = in_folder (name);
-  GstHarness *h = infer_harness (infer_new ("calibrate", path, "calibration-frames", "6", "max-loss", "1", NULL), CAPS);
+  GstHarness *h = infer_harness (
+      infer_new ("calibrate", path, "calibration-frames", "6", "max-loss", "1", NULL), CAPS);
 
   push_stream (h, 6);
   infer_teardown (h);
@@ -67,7 +68,8 @@ static void
 test_calibrate (void)
 {
   g_autofree gchar *path = in_folder ("made.int8"), *report = NULL;
-  GstHarness *h = infer_harness (infer_new ("calibrate", path, "calibration-frames", "6", "max-loss", "1", NULL), CAPS);
+  GstHarness *h = infer_harness (
+      infer_new ("calibrate", path, "calibration-frames", "6", "max-loss", "1", NULL), CAPS);
   const gchar *file;
   GstMessage *message;
   gdouble loss;
@@ -75,8 +77,8 @@ test_calibrate (void)
 
   push_stream (h, 6);
   message = pop_named (h->element, "yoloinfer-calibration");
-  g_assert_true (gst_structure_get (gst_message_get_structure (message), "frames", G_TYPE_UINT, &frames, "loss",
-          G_TYPE_DOUBLE, &loss, "report", G_TYPE_STRING, &report, NULL));
+  g_assert_true (gst_structure_get (gst_message_get_structure (message), "frames", G_TYPE_UINT,
+      &frames, "loss", G_TYPE_DOUBLE, &loss, "report", G_TYPE_STRING, &report, NULL));
   file = gst_structure_get_string (gst_message_get_structure (message), "file");
   g_assert_cmpstr (file, ==, path);
   g_assert_cmpuint (frames, ==, 6);
@@ -93,7 +95,8 @@ test_run (void)
 {
   g_autofree gchar *path = calibrate ("run.int8");
   GstHarness *fp32 = infer_harness (infer_new ("precision", "fp32", NULL), CAPS);
-  GstHarness *int8 = infer_harness (infer_new ("precision", "int8", "calibration-file", path, NULL), CAPS);
+  GstHarness *int8 =
+      infer_harness (infer_new ("precision", "int8", "calibration-file", path, NULL), CAPS);
   GstMessage *message = pop_message (int8->element, GST_MESSAGE_INFO);
   g_autoptr (GError) remark = NULL;
   GArray *a, *b;
@@ -103,7 +106,8 @@ test_run (void)
   gst_message_unref (message);
   assert_no_message (fp32->element, GST_MESSAGE_INFO);
   message = pop_message (int8->element, GST_MESSAGE_ELEMENT);
-  g_assert_cmpstr (gst_structure_get_string (gst_message_get_structure (message), "precision"), ==, "int8");
+  g_assert_cmpstr (
+      gst_structure_get_string (gst_message_get_structure (message), "precision"), ==, "int8");
   gst_message_unref (message);
   a = infer_picture (fp32, CAPS);
   b = infer_picture (int8, CAPS);
@@ -121,23 +125,29 @@ static void
 test_warnings (void)
 {
   g_autofree gchar *path = in_folder ("warned.int8");
-  GstHarness *h = infer_harness (infer_new ("calibrate", path, "calibration-frames", "50", NULL), CAPS);
+  GstHarness *h =
+      infer_harness (infer_new ("calibrate", path, "calibration-frames", "50", NULL), CAPS);
 
   push_stream (h, 3);
-  check_message (h->element, GST_MESSAGE_WARNING, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "had 3 frames");
+  check_message (
+      h->element, GST_MESSAGE_WARNING, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "had 3 frames");
   g_assert_true (g_file_test (path, G_FILE_TEST_IS_REGULAR));
   infer_teardown (h);
 
-  h = infer_harness (infer_new ("calibrate", path, "calibration-frames", "3", "confidence-threshold", "1", NULL), CAPS);
+  h = infer_harness (
+      infer_new ("calibrate", path, "calibration-frames", "3", "confidence-threshold", "1", NULL),
+      CAPS);
   push_stream (h, 3);
-  check_message (h->element, GST_MESSAGE_WARNING, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "nothing was detected");
+  check_message (h->element, GST_MESSAGE_WARNING, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+      "nothing was detected");
   infer_teardown (h);
 }
 
 static void
 test_errors (void)
 {
-  g_autofree gchar *missing = g_build_filename (folder, "missing", "deep.int8", NULL), *path = in_folder ("none.int8");
+  g_autofree gchar *missing = g_build_filename (folder, "missing", "deep.int8", NULL),
+                   *path = in_folder ("none.int8");
   g_autofree gchar *pipe = in_folder ("pipe.int8");
   const gchar *wrong[] = { missing, folder, pipe };
   GstHarness *h;
@@ -148,8 +158,10 @@ test_errors (void)
   for (i = 0; i < G_N_ELEMENTS (wrong); i++) {
     GstElement *element = gst_object_ref_sink (infer_new ("calibrate", wrong[i], NULL));
 
-    g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
-    check_message (element, GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_WRITE, wrong[i]);
+    g_assert_cmpint (
+        gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
+    check_message (
+        element, GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_WRITE, wrong[i]);
     infer_free (element);
   }
   g_unlink (pipe);
@@ -157,16 +169,19 @@ test_errors (void)
   /* a stream that ends before it begins */
   h = infer_harness (infer_new ("calibrate", path, NULL), CAPS);
   push_stream (h, 0);
-  check_message (h->element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "no frame");
+  check_message (
+      h->element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "no frame");
   infer_teardown (h);
 }
 
 static void
 check_refused (const gchar *table, GQuark domain, gint code, const gchar *part)
 {
-  GstElement *element = gst_object_ref_sink (infer_new ("precision", "int8", "calibration-file", table, NULL));
+  GstElement *element =
+      gst_object_ref_sink (infer_new ("precision", "int8", "calibration-file", table, NULL));
 
-  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PLAYING), ==, GST_STATE_CHANGE_FAILURE);
+  g_assert_cmpint (
+      gst_element_set_state (element, GST_STATE_PLAYING), ==, GST_STATE_CHANGE_FAILURE);
   check_message (element, GST_MESSAGE_ERROR, domain, code, part);
   assert_no_message (element, GST_MESSAGE_ERROR);
   infer_free (element);
@@ -175,14 +190,16 @@ check_refused (const gchar *table, GQuark domain, gint code, const gchar *part)
 static void
 test_tables (void)
 {
-  g_autofree gchar *path = calibrate ("good.int8"), *bad = in_folder ("bad.int8"), *text = NULL, *other = NULL;
+  g_autofree gchar *path = calibrate ("good.int8"), *bad = in_folder ("bad.int8"), *text = NULL,
+                   *other = NULL;
   g_autofree gchar *edited = NULL;
   const gchar *range;
   GstHarness *h;
   gsize size;
 
   check_refused ("", GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS, "calibrate=");
-  check_refused ("/nowhere/at/all.int8", GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ, "/nowhere/at/all.int8");
+  check_refused ("/nowhere/at/all.int8", GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ,
+      "/nowhere/at/all.int8");
   check_refused (folder, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ, "is a directory");
   g_assert_true (g_file_get_contents (path, &text, &size, NULL));
   g_assert_true (g_file_set_contents (bad, text, size / 2, NULL));
@@ -212,7 +229,8 @@ static void
 test_progress (void)
 {
   g_autofree gchar *path = in_folder ("progress.int8");
-  GstHarness *h = infer_harness (infer_new ("calibrate", path, "calibration-frames", "12", NULL), CAPS);
+  GstHarness *h =
+      infer_harness (infer_new ("calibrate", path, "calibration-frames", "12", NULL), CAPS);
   GstBus *bus = gst_element_get_bus (h->element);
   GstMessage *message;
   gdouble last = 0;
@@ -234,8 +252,8 @@ test_progress (void)
       gdouble share, left;
       guint frames, of;
 
-      g_assert_true (gst_structure_get (s, "frames", G_TYPE_UINT, &frames, "of", G_TYPE_UINT, &of, "share",
-              G_TYPE_DOUBLE, &share, "seconds-left", G_TYPE_DOUBLE, &left, NULL));
+      g_assert_true (gst_structure_get (s, "frames", G_TYPE_UINT, &frames, "of", G_TYPE_UINT, &of,
+          "share", G_TYPE_DOUBLE, &share, "seconds-left", G_TYPE_DOUBLE, &left, NULL));
       g_assert_cmpuint (of, ==, 12);
       g_assert_true (frames >= last_frames && frames <= 12 && share >= last && share <= 1);
       in_layers |= g_strcmp0 (gst_structure_get_string (s, "phase"), "layers") == 0;
@@ -246,7 +264,8 @@ test_progress (void)
     gst_message_unref (message);
   }
   g_assert_cmpuint (n, >, 3);
-  g_assert_cmpuint (n, <=, 24);         /* at each 5 %, however many layers there are, unless it takes seconds */
+  /* at each 5 %, however many layers there are, unless it takes seconds */
+  g_assert_cmpuint (n, <=, 24);
   g_assert_true (ended && in_layers);
   g_assert_cmpuint (last_frames, ==, 12);
   gst_object_unref (bus);
@@ -277,8 +296,10 @@ test_stopped (void)
   guint i;
 
   for (i = 0; i < G_N_ELEMENTS (cases); i++) {
-    g_autofree gchar *path = in_folder ("stopped.int8"), *wanted = g_strdup_printf ("%u", cases[i].wanted), *text = NULL;
-    GstHarness *h = infer_harness (infer_new ("calibrate", path, "calibration-frames", wanted, "max-loss", "0", NULL), CAPS);
+    g_autofree gchar *path = in_folder ("stopped.int8"),
+                     *wanted = g_strdup_printf ("%u", cases[i].wanted), *text = NULL;
+    GstHarness *h = infer_harness (
+        infer_new ("calibrate", path, "calibration-frames", wanted, "max-loss", "0", NULL), CAPS);
     GstElement *element = h->element;
     GstVideoInfo info;
     guint k;
@@ -295,13 +316,15 @@ test_stopped (void)
     if (cases[i].table) {
       /* the one that had all frames may have ended before it was stopped */
       if (cases[i].pushed < cases[i].wanted)
-        check_message (element, GST_MESSAGE_WARNING, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "interrupted after 12 of 20");
+        check_message (element, GST_MESSAGE_WARNING, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+            "interrupted after 12 of 20");
       g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
       g_assert_true (g_str_has_suffix (text, "\nend\n"));
       if (cases[i].pushed < cases[i].wanted)
         g_assert_nonnull (strstr (text, "\n# The calibration was interrupted"));
     } else if (cases[i].pushed > 0 && cases[i].pushed < cases[i].wanted) {
-      check_message (element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "no calibration table");
+      check_message (element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+          "no calibration table");
       g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
     }
     g_unlink (path);

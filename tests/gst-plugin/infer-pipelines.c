@@ -138,9 +138,11 @@ test_lost (void)
   guint i;
 
   for (i = 0; i < G_N_ELEMENTS (thresholds); i++) {
-    g_autofree gchar *text = g_strdup_printf ("videotestsrc num-buffers=3 ! " CAPS
+    g_autofree gchar *text = g_strdup_printf (
+        "videotestsrc num-buffers=3 ! " CAPS
         " ! YOLOINFER confidence-threshold=%s ! queue ! videoconvert name=converter "
-        "! video/x-raw,format=RGB ! identity name=dropper ! yolooverlay name=overlay ! fakesink", thresholds[i]);
+        "! video/x-raw,format=RGB ! identity name=dropper ! yolooverlay name=overlay ! fakesink",
+        thresholds[i]);
     GstElement *pipeline = parse (text);
     GstElement *dropper = gst_bin_get_by_name (GST_BIN (pipeline), "dropper");
     GstPad *pad = gst_element_get_static_pad (dropper, "src");
@@ -152,7 +154,8 @@ test_lost (void)
     warning = gst_bus_timed_pop_filtered (bus, 100 * GST_SECOND,
         GST_MESSAGE_WARNING | GST_MESSAGE_ERROR | GST_MESSAGE_EOS);
     g_assert_nonnull (warning);
-    g_assert_cmpint (GST_MESSAGE_TYPE (warning), ==, i == 0 ? GST_MESSAGE_WARNING : GST_MESSAGE_EOS);
+    g_assert_cmpint (
+        GST_MESSAGE_TYPE (warning), ==, i == 0 ? GST_MESSAGE_WARNING : GST_MESSAGE_EOS);
     if (i == 0) {
       g_autoptr (GError) error = NULL;
 
@@ -414,8 +417,10 @@ typedef GstPushSrcClass TestSrcClass;
 GType test_src_get_type (void);
 G_DEFINE_TYPE (TestSrc, test_src, GST_TYPE_PUSH_SRC)
 
-static GstStaticPadTemplate test_src_template = GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS ("video/x-raw(memory:GLMemory),format=RGBA,width=64,height=64,framerate=30/1; "
+static GstStaticPadTemplate test_src_template = GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC,
+    GST_PAD_ALWAYS,
+    GST_STATIC_CAPS (
+        "video/x-raw(memory:GLMemory),format=RGBA,width=64,height=64,framerate=30/1; "
         "video/x-raw(memory:DMABuf),format=NV12,width=64,height=64,framerate=30/1; " PLAIN_CAPS));
 
 static GstFlowReturn
@@ -431,7 +436,8 @@ test_src_class_init (TestSrcClass *klass)
 {
   klass->create = test_src_create;
   gst_element_class_add_static_pad_template (GST_ELEMENT_CLASS (klass), &test_src_template);
-  gst_element_class_set_static_metadata (GST_ELEMENT_CLASS (klass), "source", "Source", "memory to choose", "tests");
+  gst_element_class_set_static_metadata (
+      GST_ELEMENT_CLASS (klass), "source", "Source", "memory to choose", "tests");
 }
 
 static void
@@ -442,7 +448,8 @@ test_src_init (TestSrc *self)
 static void
 test_other_memory (void)
 {
-  GstElement *pipeline = parse ("YOLOINFER name=y ! fakesink"), *y = gst_bin_get_by_name (GST_BIN (pipeline), "y");
+  GstElement *pipeline = parse ("YOLOINFER name=y ! fakesink"),
+             *y = gst_bin_get_by_name (GST_BIN (pipeline), "y");
   GstElement *src = g_object_new (test_src_get_type (), "num-buffers", 2, NULL);
   g_autoptr (GstCaps) expected = gst_caps_from_string (PLAIN_CAPS);
   GstCaps *caps;

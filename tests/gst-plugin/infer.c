@@ -34,17 +34,43 @@ push_frame (GstHarness *h, const GstVideoInfo *info, guint number)
 static void
 test_formats (void)
 {
-  static const struct { const gchar *format; gfloat pixels, slack; } formats[] = {
+  static const struct { const gchar *format; gfloat pixels, slack;
+  } formats[] = {
     /* exactly the same pixels */
-    {"BGR", 0, 0}, {"RGBA", 0, 0}, {"BGRA", 0, 0}, {"RGBx", 0, 0}, {"BGRx", 0, 0}, {"ARGB", 0, 0}, {"xRGB", 0, 0},
+    { "BGR", 0, 0 },
+    { "RGBA", 0, 0 },
+    { "BGRA", 0, 0 },
+    { "RGBx", 0, 0 },
+    { "BGRx", 0, 0 },
+    { "ARGB", 0, 0 },
+    { "xRGB", 0, 0 },
     /* their rows unpacked */
-    {"ABGR", 0, 0}, {"GBR", 0, 0}, {"ARGB64", 0, 0}, {"GBR_12LE", 0, 0}, {"r210", 0, 0},
+    { "ABGR", 0, 0 },
+    { "GBR", 0, 0 },
+    { "ARGB64", 0, 0 },
+    { "GBR_12LE", 0, 0 },
+    { "r210", 0, 0 },
     /* rounding and chroma of every second pixel */
-    {"NV12", 4, 0.05}, {"NV21", 4, 0.05}, {"I420", 4, 0.05}, {"YUY2", 4, 0.05},
-    {"P010_10LE", 4, 0.05}, {"I420_10LE", 4, 0.05}, {"Y42B", 4, 0.05}, {"Y444", 4, 0.05}, {"UYVY", 4, 0.05},
-    {"YV12", 4, 0.05}, {"AYUV", 4, 0.05}, {"I422_10LE", 4, 0.05}, {"Y444_12LE", 4, 0.05}, {"v210", 4, 0.05},
-    {"NV16", 4, 0.05}, {"AYUV64", 4, 0.05}, {"NV12_64Z32", 4, 0.05}, {"Y444_16BE, colorimetry=(string)1:4:0:0", 4, 0.05},
-    {"NV12, colorimetry=bt709", 4, 0.05}, {"NV12, colorimetry=(string)1:1:0:0", 4, 0.05},
+    { "NV12", 4, 0.05 },
+    { "NV21", 4, 0.05 },
+    { "I420", 4, 0.05 },
+    { "YUY2", 4, 0.05 },
+    { "P010_10LE", 4, 0.05 },
+    { "I420_10LE", 4, 0.05 },
+    { "Y42B", 4, 0.05 },
+    { "Y444", 4, 0.05 },
+    { "UYVY", 4, 0.05 },
+    { "YV12", 4, 0.05 },
+    { "AYUV", 4, 0.05 },
+    { "I422_10LE", 4, 0.05 },
+    { "Y444_12LE", 4, 0.05 },
+    { "v210", 4, 0.05 },
+    { "NV16", 4, 0.05 },
+    { "AYUV64", 4, 0.05 },
+    { "NV12_64Z32", 4, 0.05 },
+    { "Y444_16BE, colorimetry=(string)1:4:0:0", 4, 0.05 },
+    { "NV12, colorimetry=bt709", 4, 0.05 },
+    { "NV12, colorimetry=(string)1:1:0:0", 4, 0.05 },
   };
   GstHarness *h = infer_harness (infer_new (LOW, NULL), SMALL);
   g_autoptr (GArray) expected = infer_picture (h, SMALL);
@@ -177,9 +203,8 @@ with_padding (GstBuffer *packed, const GstVideoInfo *info)
 static void
 test_strides (void)
 {
-  static const gchar *const formats[] = {
-    "NV12", "I420", "YUY2", "P010_10LE", "RGB", "BGRx", "GRAY8", "I420_10LE", "Y42B", "UYVY", "I422_10LE", "v210"
-  };
+  static const gchar *const formats[] = { "NV12", "I420", "YUY2", "P010_10LE", "RGB", "BGRx",
+    "GRAY8", "I420_10LE", "Y42B", "UYVY", "I422_10LE", "v210" };
   guint i;
 
   for (i = 0; i < G_N_ELEMENTS (formats); i++) {
@@ -555,7 +580,8 @@ test_order (void)
   gst_harness_push_event (h, gst_event_new_eos ());
 
   /* all of it has left by now: EOS has waited for the frames */
-  g_assert_cmpstr (log->str, ==, " stream-start RGB segment custom-downstream-sticky 0 1 2 tag 3 4 NV12 segment 5 6 gap 8 "
+  g_assert_cmpstr (log->str, ==,
+      " stream-start RGB segment custom-downstream-sticky 0 1 2 tag 3 4 NV12 segment 5 6 gap 8 "
       "custom-downstream 9 10 11 12 13 eos");
   g_assert_cmpuint (n_frames_in (h->element, "frames"), ==, 13);
   infer_teardown (h);

@@ -64,7 +64,8 @@ check_element (GstElementFactory *factory)
 
   g_assert_cmpint (gst_element_factory_get_num_pad_templates (factory), ==, 2);
   for (l = gst_element_factory_get_static_pad_templates (factory); l; l = l->next)
-    g_assert_true (strstr (((GstStaticPadTemplate *) l->data)->static_caps.string, "video/x-raw") != NULL);
+    g_assert_true (
+        strstr (((GstStaticPadTemplate *) l->data)->static_caps.string, "video/x-raw") != NULL);
 
   pspecs = g_object_class_list_properties (G_OBJECT_GET_CLASS (element), &n);
   for (i = 0; i < n; i++)

@@ -122,22 +122,25 @@ test_foreign (void)
     const gchar *label;
   } cases[] = {
     /* as gvadetect writes it */
-    {"car", "detection, x_min=0.101, x_max=0.3005, y_min=0.1, y_max=0.202, confidence=0.5, label_id=2",
-        TRUE, {20.2, 10, 39.9, 10.2, 0.5, 2, 0, -1, 0}, "car"},
+    { "car",
+        "detection, x_min=0.101, x_max=0.3005, y_min=0.1, y_max=0.202, confidence=0.5, label_id=2",
+        TRUE, { 20.2, 10, 39.9, 10.2, 0.5, 2, 0, -1, 0 }, "car" },
     /* moved since (a crop): the pixels count */
-    {"car", "detection, x_min=0.5, x_max=0.7, y_min=0.1, y_max=0.2, confidence=0.5, label_id=2",
-        TRUE, {20, 10, 40, 10, 0.5, 2, 0, -1, 0}, "car"},
-    {NULL, "detection, label=bus, confidence=0.25", TRUE, {20, 10, 40, 10, 0.25, -1, 0, -1, 0}, "bus"},
+    { "car", "detection, x_min=0.5, x_max=0.7, y_min=0.1, y_max=0.2, confidence=0.5, label_id=2",
+        TRUE, { 20, 10, 40, 10, 0.5, 2, 0, -1, 0 }, "car" },
+    { NULL, "detection, label=bus, confidence=0.25", TRUE, { 20, 10, 40, 10, 0.25, -1, 0, -1, 0 },
+        "bus" },
     /* a confidence that is not there is not 0 */
-    {NULL, "detection", TRUE, {20, 10, 40, 10, -1, -1, 0, -1, 0}, NULL},
-    {"odd", "detection, x_min=(string)0.1, confidence=(string)half, label_id=(double)1.5", TRUE,
-        {20, 10, 40, 10, -1, -1, 0, -1, 0}, "odd"},
+    { NULL, "detection", TRUE, { 20, 10, 40, 10, -1, -1, 0, -1, 0 }, NULL },
+    { "odd", "detection, x_min=(string)0.1, confidence=(string)half, label_id=(double)1.5", TRUE,
+        { 20, 10, 40, 10, -1, -1, 0, -1, 0 }, "odd" },
     /* of handdetect, a classifier, or an element that lost the rest */
-    {"hand", NULL, TRUE, {20, 10, 40, 10, -1, -1, 0, -1, 0}, "hand"},
-    {"face", "age, label=(string)33, confidence=0.9", TRUE, {20, 10, 40, 10, -1, -1, 0, -1, 0}, "face"},
+    { "hand", NULL, TRUE, { 20, 10, 40, 10, -1, -1, 0, -1, 0 }, "hand" },
+    { "face", "age, label=(string)33, confidence=0.9", TRUE, { 20, 10, 40, 10, -1, -1, 0, -1, 0 },
+        "face" },
     /* for an encoder */
-    {"roi", "roi/x264enc, delta-qp=-5", FALSE, {0, 0, 0, 0, 0, 0, 0, 0, 0}, NULL},
-    {NULL, NULL, FALSE, {0, 0, 0, 0, 0, 0, 0, 0, 0}, NULL},
+    { "roi", "roi/x264enc, delta-qp=-5", FALSE, { 0, 0, 0, 0, 0, 0, 0, 0, 0 }, NULL },
+    { NULL, NULL, FALSE, { 0, 0, 0, 0, 0, 0, 0, 0, 0 }, NULL },
   };
   GstVideoInfo info;
   guint i;
@@ -233,14 +236,16 @@ test_outside (void)
     const gchar *detection;
     gfloat read[4], clipped[4];
   } cases[] = {
-    {-10, -20, 40, 30, "detection", {-10, -20, 40, 30}, {0, 0, 30, 10}},
-    {-10, 10, 40, 10, "detection, x_min=-0.052, x_max=0.148, y_min=0.1, y_max=0.2",
-        {-10.4, 10, 40, 10}, {0, 10, 29.6, 10}},
-    {180, 90, 40, 30, "detection", {180, 90, 40, 30}, {180, 90, 20, 10}},
-    {20, 10, -5, 10, "detection", {20, 10, 0, 10}, {20, 10, 0, 10}},
-    {300, -50, 10, 20, "detection", {300, -50, 10, 20}, {200, 0, 0, 0}},
-    {50, 50, G_MAXINT, G_MAXINT, "detection", {50, 50, 2147483648.f, 2147483648.f}, {50, 50, 150, 50}},
-    {G_MAXINT, G_MININT, G_MAXINT, 1, "detection", {2147483648.f, -2147483648.f, 2147483648.f, 1}, {200, 0, 0, 0}},
+    { -10, -20, 40, 30, "detection", { -10, -20, 40, 30 }, { 0, 0, 30, 10 } },
+    { -10, 10, 40, 10, "detection, x_min=-0.052, x_max=0.148, y_min=0.1, y_max=0.2",
+        { -10.4, 10, 40, 10 }, { 0, 10, 29.6, 10 } },
+    { 180, 90, 40, 30, "detection", { 180, 90, 40, 30 }, { 180, 90, 20, 10 } },
+    { 20, 10, -5, 10, "detection", { 20, 10, 0, 10 }, { 20, 10, 0, 10 } },
+    { 300, -50, 10, 20, "detection", { 300, -50, 10, 20 }, { 200, 0, 0, 0 } },
+    { 50, 50, G_MAXINT, G_MAXINT, "detection", { 50, 50, 2147483648.f, 2147483648.f },
+        { 50, 50, 150, 50 } },
+    { G_MAXINT, G_MININT, G_MAXINT, 1, "detection",
+        { 2147483648.f, -2147483648.f, 2147483648.f, 1 }, { 200, 0, 0, 0 } },
   };
   GstVideoInfo info;
   guint i;
@@ -425,8 +430,8 @@ region_of (GstBuffer *buffer, GQuark label)
   gpointer state = NULL;
   GstVideoRegionOfInterestMeta *region;
 
-  while ((region = (GstVideoRegionOfInterestMeta *) gst_buffer_iterate_meta_filtered (buffer, &state,
-              GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)))
+  while ((region = (GstVideoRegionOfInterestMeta *) gst_buffer_iterate_meta_filtered (
+              buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)))
     if (region->roi_type == label)
       return region;
   g_assert_not_reached ();
@@ -441,7 +446,8 @@ test_notes (void)
     {10.25, 20.75, 50.5, 50.125, 0.875, 3, g_quark_from_string ("person"), 5, 0},
     {10.25, 20.75, 50.5, 50.125, 0.75, 1, g_quark_from_string ("car"), -1, 0},
   };
-  const YoloObject second = { 60.25, 20.75, 50.5, 50.125, 0.5, 2, g_quark_from_string ("cat"), -1, 0 };
+  const YoloObject second = { 60.25, 20.75, 50.5, 50.125, 0.5, 2, g_quark_from_string ("cat"), -1,
+    0 };
   GstBuffer *buffer = gst_buffer_new ();
   GstVideoInfo info;
   GArray *found;
@@ -490,7 +496,8 @@ test_clear (void)
   yolo_meta_clear (buffer);
   found = read_objects (buffer, &info);
   g_assert_cmpint (found->len, ==, 0);
-  g_assert_cmpint (gst_buffer_get_n_meta (buffer, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE), ==, 1);
+  g_assert_cmpint (
+      gst_buffer_get_n_meta (buffer, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE), ==, 1);
   g_assert_nonnull (gst_buffer_get_video_meta (buffer));
   g_array_unref (found);
   gst_buffer_unref (buffer);
@@ -500,7 +507,9 @@ test_clear (void)
 static void
 test_others_notes (void)
 {
-  YoloObject object = { .label = g_quark_from_string ("person"), .w = 10, .h = 10, .confidence = .5f };
+  YoloObject object = {
+    .label = g_quark_from_string ("person"), .w = 10, .h = 10, .confidence = .5f
+  };
   GstBuffer *buffer = gst_buffer_new ();
   GstVideoInfo info;
   GArray *found;
@@ -509,7 +518,8 @@ test_others_notes (void)
   yolo_meta_add (buffer, &info, &object, 1, 0);         /* registers the name */
   yolo_meta_clear (buffer);
   for (guint i = 0; i < 3; i++) {
-    GstStructure *s = gst_custom_meta_get_structure (gst_buffer_add_custom_meta (buffer, "YoloObjectNotes"));
+    GstStructure *s =
+        gst_custom_meta_get_structure (gst_buffer_add_custom_meta (buffer, "YoloObjectNotes"));
 
     if (i == 1)
       gst_structure_set (s, "objects", G_TYPE_INT, 7, NULL);

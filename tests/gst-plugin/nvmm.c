@@ -116,10 +116,14 @@ test_formats (void)
     gboolean full;
     guint planes, pitch;
   } rows[] = {
-    { 1, YOLO_FORMAT_GRAY8, YOLO_MATRIX_BT601, FALSE, 1, 64 }, { 2, YOLO_FORMAT_I420, YOLO_MATRIX_BT601, FALSE, 3, 64 },
-    { 7, YOLO_FORMAT_NV12, YOLO_MATRIX_BT601, TRUE, 2, 64 }, { 19, YOLO_FORMAT_RGBA, YOLO_MATRIX_BT601, FALSE, 1, 256 },
-    { 28, YOLO_FORMAT_BGR, YOLO_MATRIX_BT601, FALSE, 1, 192 }, { 29, YOLO_FORMAT_P010, YOLO_MATRIX_BT601, FALSE, 2, 128 },
-    { 33, YOLO_FORMAT_NV12, YOLO_MATRIX_BT709, FALSE, 2, 64 }, { 34, YOLO_FORMAT_NV12, YOLO_MATRIX_BT709, TRUE, 2, 64 },
+    { 1, YOLO_FORMAT_GRAY8, YOLO_MATRIX_BT601, FALSE, 1, 64 },
+    { 2, YOLO_FORMAT_I420, YOLO_MATRIX_BT601, FALSE, 3, 64 },
+    { 7, YOLO_FORMAT_NV12, YOLO_MATRIX_BT601, TRUE, 2, 64 },
+    { 19, YOLO_FORMAT_RGBA, YOLO_MATRIX_BT601, FALSE, 1, 256 },
+    { 28, YOLO_FORMAT_BGR, YOLO_MATRIX_BT601, FALSE, 1, 192 },
+    { 29, YOLO_FORMAT_P010, YOLO_MATRIX_BT601, FALSE, 2, 128 },
+    { 33, YOLO_FORMAT_NV12, YOLO_MATRIX_BT709, FALSE, 2, 64 },
+    { 34, YOLO_FORMAT_NV12, YOLO_MATRIX_BT709, TRUE, 2, 64 },
     { 36, YOLO_FORMAT_NV12, YOLO_MATRIX_BT2020, FALSE, 2, 64 },
   };
 
@@ -156,11 +160,22 @@ test_wrong (void)
     guint32 value;
     const gchar *part;          /* of the error */
   } rows[] = {
-    { -1, 0, 3, "cuda-device-id=3" }, { -1, 4, 5000, "frames" }, { -1, 8, 5, "5 of 4" }, { -1, 8, 0xffffffff, "frames" },
-    { -1, 16, 4, "a Jetson's surface array" }, { -1, 16, 6, "memory of type 6" }, { -1, 16, 99, "memory of type 99" },
-    { 1, 0, 0, "frame 1: an NVMM surface of 0x48" }, { 2, 4, 100000, "64x100000" }, { 3, 12, 1000, "color format 1000" },
-    { 0, 16, 1, "block-linear" }, { 0, 32, 256 * 71, "does not fit" }, { 0, 32, 0, "does not fit" },
-    { 1, 48, 1, "does not fit" }, { 1, 48 + 56, 0xffffff00, "does not fit" }, { 1, 48 + 36, 63, "does not fit" },
+    { -1, 0, 3, "cuda-device-id=3" },
+    { -1, 4, 5000, "frames" },
+    { -1, 8, 5, "5 of 4" },
+    { -1, 8, 0xffffffff, "frames" },
+    { -1, 16, 4, "a Jetson's surface array" },
+    { -1, 16, 6, "memory of type 6" },
+    { -1, 16, 99, "memory of type 99" },
+    { 1, 0, 0, "frame 1: an NVMM surface of 0x48" },
+    { 2, 4, 100000, "64x100000" },
+    { 3, 12, 1000, "color format 1000" },
+    { 0, 16, 1, "block-linear" },
+    { 0, 32, 256 * 71, "does not fit" },
+    { 0, 32, 0, "does not fit" },
+    { 1, 48, 1, "does not fit" },
+    { 1, 48 + 56, 0xffffff00, "does not fit" },
+    { 1, 48 + 36, 63, "does not fit" },
     { 1, 48 + 36, 0x80000000, "does not fit" },
   };
   g_autoptr (GError) error = NULL;

@@ -16,9 +16,14 @@ static const struct {
   gboolean flip;
   guint quarters;
 } orientations[] = {
-  {"rotate-0", "identity", FALSE, 0}, {"rotate-90", "90r", FALSE, 1}, {"rotate-180", "180", FALSE, 2},
-  {"rotate-270", "90l", FALSE, 3}, {"flip-rotate-0", "horiz", TRUE, 0}, {"flip-rotate-90", "ur-ll", TRUE, 1},
-  {"flip-rotate-180", "vert", TRUE, 2}, {"flip-rotate-270", "ul-lr", TRUE, 3},
+  { "rotate-0", "identity", FALSE, 0 },
+  { "rotate-90", "90r", FALSE, 1 },
+  { "rotate-180", "180", FALSE, 2 },
+  { "rotate-270", "90l", FALSE, 3 },
+  { "flip-rotate-0", "horiz", TRUE, 0 },
+  { "flip-rotate-90", "ur-ll", TRUE, 1 },
+  { "flip-rotate-180", "vert", TRUE, 2 },
+  { "flip-rotate-270", "ul-lr", TRUE, 3 },
 };
 
 /* A rectangle of a frame of width x height, where it lies in the upright picture. */
@@ -47,8 +52,8 @@ caps_of (guint i)
 {
   const gboolean turned = orientations[i].quarters % 2;
 
-  return g_strdup_printf ("video/x-raw,format=RGB,width=%d,height=%d,framerate=30/1", turned ? HEIGHT : WIDTH,
-      turned ? WIDTH : HEIGHT);
+  return g_strdup_printf ("video/x-raw,format=RGB,width=%d,height=%d,framerate=30/1",
+      turned ? HEIGHT : WIDTH, turned ? WIDTH : HEIGHT);
 }
 
 /* The picture that is upright when the orientation is followed. */
@@ -73,7 +78,8 @@ make_turned (guint i)
       gfloat ux = x, uy = y, w = 1, h = 1;
 
       upright_rect (i, info.width, info.height, &ux, &uy, &w, &h);
-      memcpy (to.data + y * info.stride[0] + 3 * x, from.data + (gint) uy * upright_info.stride[0] + 3 * (gint) ux, 3);
+      memcpy (to.data + y * info.stride[0] + 3 * x,
+          from.data + (gint) uy * upright_info.stride[0] + 3 * (gint) ux, 3);
     }
   gst_buffer_unmap (upright, &from);
   gst_buffer_unmap (turned, &to);
@@ -139,7 +145,8 @@ test_all (void)
   for (i = 0; i < G_N_ELEMENTS (orientations); i++)
     for (by_tag = 0; by_tag < 2; by_tag++) {
       g_autofree gchar *caps = caps_of (i);
-      GstHarness *h = infer_harness (infer_new (LOW, "orientation", by_tag ? "auto" : orientations[i].nick, NULL), caps);
+      GstHarness *h = infer_harness (
+          infer_new (LOW, "orientation", by_tag ? "auto" : orientations[i].nick, NULL), caps);
       g_autoptr (GArray) found = NULL;
       GstStructure *stats;
 
@@ -166,7 +173,8 @@ test_roi (void)
 
   for (i = 0; i < G_N_ELEMENTS (orientations); i++) {
     g_autofree gchar *caps = caps_of (i), *roi = NULL;
-    GstHarness *h = infer_harness (infer_new (LOW, "orientation", orientations[i].nick, NULL), caps);
+    GstHarness *h =
+        infer_harness (infer_new (LOW, "orientation", orientations[i].nick, NULL), caps);
     g_autoptr (GArray) found = NULL;
     GstVideoInfo info;
     gint x, y;
@@ -179,7 +187,8 @@ test_roi (void)
 
         upright_rect (i, info.width, info.height, &v[0], &v[1], &v[2], &v[3]);
         if (v[0] == part[0] && v[1] == part[1])
-          roi = g_strdup_printf ("%d,%d,%d,%d", x, y, turned ? part[3] : part[2], turned ? part[2] : part[3]);
+          roi = g_strdup_printf (
+              "%d,%d,%d,%d", x, y, turned ? part[3] : part[2], turned ? part[2] : part[3]);
       }
     g_assert_nonnull (roi);
     g_object_set (h->element, "roi", roi, NULL);
@@ -246,9 +255,14 @@ keep_detections (GstElement *sink, GstBuffer *buffer, GstPad *pad, gpointer user
 static GArray *
 run_pipeline (const gchar *before)
 {
-  g_autofree gchar *model = data_path (MODEL), *text = g_strdup_printf ("videotestsrc num-buffers=1 ! "
-      "video/x-raw,format=RGB,width=128,height=64 ! %s ! yoloinfer model-file=\"%s\" input-size=auto "
-      "confidence-threshold=0.01 max-detections=50 ! fakesink name=sink signal-handoffs=true", before, model);
+  g_autofree gchar
+      *model = data_path (MODEL),
+      *text = g_strdup_printf (
+          "videotestsrc num-buffers=1 ! "
+          "video/x-raw,format=RGB,width=128,height=64 ! %s ! yoloinfer model-file=\"%s\" "
+          "input-size=auto "
+          "confidence-threshold=0.01 max-detections=50 ! fakesink name=sink signal-handoffs=true",
+          before, model);
   g_autoptr (GError) error = NULL;
   GstElement *pipeline = gst_parse_launch (text, &error), *sink;
   GstMessage *message;
@@ -258,7 +272,8 @@ run_pipeline (const gchar *before)
   sink = gst_bin_get_by_name (GST_BIN (pipeline), "sink");
   g_signal_connect (sink, "handoff", G_CALLBACK (keep_detections), &found);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  message = gst_bus_timed_pop_filtered (GST_ELEMENT_BUS (pipeline), 60 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+  message = gst_bus_timed_pop_filtered (
+      GST_ELEMENT_BUS (pipeline), 60 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
   g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_EOS);
   gst_message_unref (message);
   gst_element_set_state (pipeline, GST_STATE_NULL);
@@ -285,7 +300,8 @@ test_turned_before (void)
     }
   }
   expected = run_pipeline ("videoflip video-direction=90r");
-  found = run_pipeline ("taginject tags=\"image-orientation=rotate-90\" ! ( videoflip video-direction=auto ! queue )");
+  found = run_pipeline ("taginject tags=\"image-orientation=rotate-90\" ! ( videoflip "
+                        "video-direction=auto ! queue )");
   g_assert_cmpuint (assert_same_detections (expected, found, 0, 0, 0.02, 1e-4), >, 3);
   /* one that does not turn leaves the tag what it is */
   g_array_unref (found);

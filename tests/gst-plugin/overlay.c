@@ -53,14 +53,16 @@ converted_grey_frame (const GstVideoInfo *info)
   GstVideoInfo rgb;
   GstVideoFrame in, out;
 
-  gst_video_info_set_format (&rgb, GST_VIDEO_FORMAT_ARGB, GST_VIDEO_INFO_WIDTH (info), GST_VIDEO_INFO_HEIGHT (info));
+  gst_video_info_set_format (
+      &rgb, GST_VIDEO_FORMAT_ARGB, GST_VIDEO_INFO_WIDTH (info), GST_VIDEO_INFO_HEIGHT (info));
   rgb.fps_n = info->fps_n;
   rgb.fps_d = info->fps_d;
   from = grey_frame (&rgb);
   gst_buffer_memset (to, 0, 0, GST_VIDEO_INFO_SIZE (info));
   g_assert_true (gst_video_frame_map (&in, &rgb, from, GST_MAP_READ));
   g_assert_true (gst_video_frame_map (&out, info, to, GST_MAP_WRITE));
-  converter = gst_video_converter_new (&rgb, info, gst_structure_new ("options", GST_VIDEO_CONVERTER_OPT_DITHER_METHOD,
+  converter = gst_video_converter_new (&rgb, info,
+      gst_structure_new ("options", GST_VIDEO_CONVERTER_OPT_DITHER_METHOD,
           GST_TYPE_VIDEO_DITHER_METHOD, GST_VIDEO_DITHER_NONE, NULL));
   gst_video_converter_frame (converter, &in, &out);
   gst_video_converter_free (converter);
@@ -144,7 +146,9 @@ test_formats (void)
 
     g_test_message ("%s", format);
     set_caps (h, &info, format, WIDTH, HEIGHT, "");
-    buffer = yolo_draw_is_direct (info.finfo) && GST_VIDEO_INFO_COMP_DEPTH (&info, 0) == 8 ? grey_frame (&info) : converted_grey_frame (&info);
+    buffer = yolo_draw_is_direct (info.finfo) && GST_VIDEO_INFO_COMP_DEPTH (&info, 0) == 8
+        ? grey_frame (&info)
+        : converted_grey_frame (&info);
     yolo_meta_add (buffer, &info, &box, 1, 0);
     buffer = gst_harness_push_and_pull (h, buffer);
     rgb = to_rgb (buffer, &info);
@@ -181,10 +185,13 @@ test_orientation (void)
     const gchar *tag;
     guint turn;
   } orientations[] = {
-    {"rotate-90", YOLO_TURN_TRANSPOSE | YOLO_TURN_MIRROR_Y}, {"rotate-180", YOLO_TURN_MIRROR_X | YOLO_TURN_MIRROR_Y},
-    {"rotate-270", YOLO_TURN_TRANSPOSE | YOLO_TURN_MIRROR_X}, {"flip-rotate-0", YOLO_TURN_MIRROR_X},
-    {"flip-rotate-90", YOLO_TURN_TRANSPOSE | YOLO_TURN_MIRROR_X | YOLO_TURN_MIRROR_Y},
-    {"flip-rotate-180", YOLO_TURN_MIRROR_Y}, {"flip-rotate-270", YOLO_TURN_TRANSPOSE},
+    { "rotate-90", YOLO_TURN_TRANSPOSE | YOLO_TURN_MIRROR_Y },
+    { "rotate-180", YOLO_TURN_MIRROR_X | YOLO_TURN_MIRROR_Y },
+    { "rotate-270", YOLO_TURN_TRANSPOSE | YOLO_TURN_MIRROR_X },
+    { "flip-rotate-0", YOLO_TURN_MIRROR_X },
+    { "flip-rotate-90", YOLO_TURN_TRANSPOSE | YOLO_TURN_MIRROR_X | YOLO_TURN_MIRROR_Y },
+    { "flip-rotate-180", YOLO_TURN_MIRROR_Y },
+    { "flip-rotate-270", YOLO_TURN_TRANSPOSE },
   };
   const YoloObject upright_boxes[] = { object (100, 80, 90, 101), object (290, 2, 25, 30) };
   g_autofree guint8 *upright = NULL;
@@ -207,7 +214,8 @@ test_orientation (void)
                   orientations[i - 1].tag, NULL)));
     for (k = 0; k < 2; k++) {
       const YoloObject *o = &upright_boxes[k];
-      const YoloRect rect = yolo_rect_to_frame ((YoloRect) { o->x, o->y, o->x + o->w, o->y + o->h }, turn, width, height);
+      const YoloRect rect = yolo_rect_to_frame (
+          (YoloRect){ o->x, o->y, o->x + o->w, o->y + o->h }, turn, width, height);
 
       boxes[k] = object (rect.x0, rect.y0, rect.x1 - rect.x0, rect.y1 - rect.y0);
     }
@@ -224,7 +232,8 @@ test_orientation (void)
     }
     for (y = 0; y < HEIGHT; y++)
       for (x = 0; x < WIDTH; x++) {
-        const YoloRect at = yolo_rect_to_frame ((YoloRect) { x, y, x + 1, y + 1 }, turn, width, height);
+        const YoloRect at =
+            yolo_rect_to_frame ((YoloRect){ x, y, x + 1, y + 1 }, turn, width, height);
 
         g_assert_cmpmem (upright + 3 * (y * WIDTH + x), 3, rgb + 3 * (at.y0 * width + at.x0), 3);
       }
@@ -306,9 +315,15 @@ test_odd_boxes (void)
       for (m = 0; m < G_N_ELEMENTS (modes); m++) {
         const gint w = sizes[s].width, h = sizes[s].height;
         const YoloObject objects[] = {
-          object (0, 0, w, h), object (w - 1, h - 1, 1, 1), object (-50, -50, 20, 20),
-          object (w + 50, h + 50, 20, 20), object (w / 2, h / 2, 0, 0), object (-1e30, -1e30, 2e30, 2e30),
-          object (NAN, 0, 10, 10), object (0, 0, INFINITY, 10), object (w / 2, 0, -7, h),
+          object (0, 0, w, h),
+          object (w - 1, h - 1, 1, 1),
+          object (-50, -50, 20, 20),
+          object (w + 50, h + 50, 20, 20),
+          object (w / 2, h / 2, 0, 0),
+          object (-1e30, -1e30, 2e30, 2e30),
+          object (NAN, 0, 10, 10),
+          object (0, 0, INFINITY, 10),
+          object (w / 2, 0, -7, h),
         };
         GstVideoRegionOfInterestMeta *roi;
         GstVideoInfo info;
@@ -430,7 +445,8 @@ test_interlaced (void)
     GstBuffer *buffer;
     gint y;
 
-    g_object_set (h->element, "show-labels", FALSE, "show-confidence", FALSE, "line-width", 1, NULL);
+    g_object_set (
+        h->element, "show-labels", FALSE, "show-confidence", FALSE, "line-width", 1, NULL);
     set_caps (h, &info, "I420", WIDTH, HEIGHT, mode);
     buffer = grey_frame (&info);
     yolo_meta_add (buffer, &info, &box, 1, 0);

@@ -23,7 +23,8 @@ plane_size (YoloPixelFormat format, int width, int height, int plane, int *rows)
 {
   int half_width = (width + 1) / 2, half_height = (height + 1) / 2;
 
-  *rows = plane == 0 || format == YOLO_FORMAT_Y42B || format == YOLO_FORMAT_Y444 ? height : half_height;
+  *rows =
+      plane == 0 || format == YOLO_FORMAT_Y42B || format == YOLO_FORMAT_Y444 ? height : half_height;
   switch (format) {
     case YOLO_FORMAT_RGB:
     case YOLO_FORMAT_BGR:

@@ -56,7 +56,10 @@ static void
 test_crop (void)
 {
   const YoloFrame frame = {
-    .width = 400, .height = 300, .crop = { 100, 50, 200, 120 }, .turn = YOLO_TURN_TRANSPOSE | YOLO_TURN_MIRROR_Y,
+    .width = 400,
+    .height = 300,
+    .crop = { 100, 50, 200, 120 },
+    .turn = YOLO_TURN_TRANSPOSE | YOLO_TURN_MIRROR_Y,
   };
   float corner[4] = { 10, 20, 60, 100 }, all[4] = { -1e9f, -1e9f, 1e9f, 1e9f };
   YoloLetterbox box;
@@ -64,7 +67,8 @@ test_crop (void)
   yolo_letterbox_frame (&box, &frame, 120, 200);
   g_assert_cmpint (box.x, ==, 100);
   g_assert_cmpint (box.y, ==, 50);
-  yolo_letterbox_to_frame (&box, corner);       /* upright (x, y) is column y, row 119 - x of the part */
+  /* upright (x, y) is column y, row 119 - x of the part */
+  yolo_letterbox_to_frame (&box, corner);
   g_assert_cmpfloat (corner[0], ==, 120);
   g_assert_cmpfloat (corner[1], ==, 110);
   g_assert_cmpfloat (corner[2], ==, 200);
@@ -101,8 +105,9 @@ test_inside (void)
   for (int i = 0; i < 100000; i++) {
     YoloLetterbox box;
     int bits = random_int (&r, 1, 14);
-    yolo_letterbox_init (&box, random_int (&r, 1, 1 << bits), random_int (&r, 1, 1 << random_int (&r, 1, 14)),
-        random_int (&r, 1, 2048), random_int (&r, 1, 2048));
+    yolo_letterbox_init (&box, random_int (&r, 1, 1 << bits),
+        random_int (&r, 1, 1 << random_int (&r, 1, 14)), random_int (&r, 1, 2048),
+        random_int (&r, 1, 2048));
     g_assert_cmpint (box.width, >=, 1);
     g_assert_cmpint (box.height, >=, 1);
     g_assert_cmpint (box.left, >=, 0);

@@ -31,9 +31,9 @@ compare (YoloPreprocess *pre, const YoloFrame *frame, int net_width, int net_hei
   for (size_t i = 0; i < size; i++)
     if (fast.data[i] != plain.data[i])
       g_error ("%s %dx%d turn %u crop %d,%d %dx%d to %dx%d %s*%d: byte %zu is %d, not %d",
-          format_names[frame->format], frame->width, frame->height, frame->turn, frame->crop.x, frame->crop.y,
-          frame->crop.width, frame->crop.height, net_width, net_height, type_names[type], channels, i,
-          fast.data[i], plain.data[i]);
+          format_names[frame->format], frame->width, frame->height, frame->turn, frame->crop.x,
+          frame->crop.y, frame->crop.width, frame->crop.height, net_width, net_height,
+          type_names[type], channels, i, fast.data[i], plain.data[i]);
   guarded_free (&fast);
   guarded_free (&plain);
 }
@@ -108,7 +108,8 @@ test_formats (void)
         height = 3 * net_height;
         break;
     }
-    TestFrame t = test_frame_new (&r, format, width, height, random_int (&r, 0, 9), random_int (&r, 0, 1));
+    TestFrame t =
+        test_frame_new (&r, format, width, height, random_int (&r, 0, 9), random_int (&r, 0, 1));
     random_colour (&r, &t.frame);
     t.frame.turn = (unsigned) MAX (random_int (&r, -4, 7), 0);
     if (t.frame.turn & YOLO_TURN_TRANSPOSE && random_int (&r, 0, 1)) {
@@ -147,10 +148,12 @@ test_opencv (void)
     size_t size = (size_t) net_width * net_height * 3;
     g_autofree uint8_t *out = g_malloc (size);
     Random r = random_new (picture_cases[i].seed);
-    TestFrame t = test_frame_new (&r, YOLO_FORMAT_BGR, picture_cases[i].width, picture_cases[i].height, 0, false);
+    TestFrame t = test_frame_new (
+        &r, YOLO_FORMAT_BGR, picture_cases[i].width, picture_cases[i].height, 0, false);
     YoloLetterbox box;
 
-    yolo_letterbox_init (&box, picture_cases[i].width, picture_cases[i].height, net_width, net_height);
+    yolo_letterbox_init (
+        &box, picture_cases[i].width, picture_cases[i].height, net_width, net_height);
     yolo_preprocess_reference (&t.frame, &box, out, YOLO_U8, 3);
     g_assert_cmphex (fnv1a (out, size), ==, picture_cases[i].hash);
     memset (out, 0, size);
@@ -256,7 +259,8 @@ test_colours (void)
   for (int format = YOLO_FORMAT_GRAY8; format < YOLO_N_FORMATS; format++) {
     for (int k = 0; k < 10 && yolo_layouts[format].yuv; k++) {
       int width = 75, height = 51, x0 = 3, y0 = 1;
-      TestFrame t = test_frame_new (&r, (YoloPixelFormat) format, width + x0, height + y0, 3, false);
+      TestFrame t =
+          test_frame_new (&r, (YoloPixelFormat) format, width + x0, height + y0, 3, false);
       t.frame.crop.x = x0;
       t.frame.crop.y = y0;
       t.frame.crop.width = width;
@@ -341,7 +345,8 @@ test_turns (void)
         int fx = transpose ? y : x, fy = transpose ? x : y;
         fx = turn & 2 ? width - 1 - fx : fx;
         fy = turn & 4 ? height - 1 - fy : fy;
-        memcpy (turned.memory[0].data + 3 * (fy * width + fx), upright.memory[0].data + 3 * (y * WIDTH + x), 3);
+        memcpy (turned.memory[0].data + 3 * (fy * width + fx),
+            upright.memory[0].data + 3 * (y * WIDTH + x), 3);
       }
     turned.frame.turn = turn;
     yolo_letterbox_frame (&box, &turned.frame, SIDE, SIDE);
@@ -352,7 +357,8 @@ test_turns (void)
     float gain_x = (float) box.width / WIDTH, gain_y = (float) box.height / HEIGHT;
     float corner[4] = { 10 * gain_x + box.pad_x, 20 * gain_y + box.pad_y,
       30 * gain_x + box.pad_x, 31 * gain_y + box.pad_y };
-    float x1 = transpose ? 20 : 10, x2 = transpose ? 31 : 30, y1 = transpose ? 10 : 20, y2 = transpose ? 30 : 31;
+    float x1 = transpose ? 20 : 10, x2 = transpose ? 31 : 30, y1 = transpose ? 10 : 20,
+          y2 = transpose ? 30 : 31;
     yolo_letterbox_to_frame (&box, corner);
     g_assert_cmpfloat_with_epsilon (corner[0], turn & 2 ? width - x2 : x1, 1e-4f);
     g_assert_cmpfloat_with_epsilon (corner[2], turn & 2 ? width - x1 : x2, 1e-4f);
@@ -373,7 +379,8 @@ test_types (void)
     double mantissa = half & 1023, exponent = half >> 10;
 
     g_assert_cmpfloat (x.f, ==, v);
-    g_assert_cmpfloat (exponent ? ldexp (1 + mantissa / 1024, (int) exponent - 15) : mantissa, ==, v);
+    g_assert_cmpfloat (
+        exponent ? ldexp (1 + mantissa / 1024, (int) exponent - 15) : mantissa, ==, v);
   }
 }
 
@@ -383,7 +390,8 @@ test_threads (void)
   Random r = random_new (4);
   int net_width = 96, net_height = 64;
   size_t size = (size_t) net_width * net_height * 3;
-  static const int sizes[][2] = { { 192, 128 }, { 300, 200 }, { 50, 20 }, { 20, 150 }, { 288, 192 } };
+  static const int sizes[][2] = { { 192, 128 }, { 300, 200 }, { 50, 20 }, { 20, 150 },
+    { 288, 192 } };
 
   for (size_t i = 0; i < G_N_ELEMENTS (sizes); i++) {
     TestFrame t = test_frame_new (&r, YOLO_FORMAT_NV12, sizes[i][0], sizes[i][1], 0, false);
@@ -411,7 +419,15 @@ static void
 test_extremes (void)
 {
   static const int sizes[][2] = {
-    { 1, 1 }, { 2, 1 }, { 1, 2 }, { 16384, 2 }, { 16384, 1 }, { 2, 16384 }, { 1, 16383 }, { 7680, 4320 }, { 8191, 4321 },
+    { 1, 1 },
+    { 2, 1 },
+    { 1, 2 },
+    { 16384, 2 },
+    { 16384, 1 },
+    { 2, 16384 },
+    { 1, 16383 },
+    { 7680, 4320 },
+    { 8191, 4321 },
   };
   YoloPreprocess *pre = yolo_preprocess_new (NULL);
   Random r = random_new (5);
@@ -421,7 +437,8 @@ test_extremes (void)
     for (int format = 0; format < YOLO_N_FORMATS; format++) {
       if (large && format != YOLO_FORMAT_NV12 && format != YOLO_FORMAT_RGB)
         continue;
-      TestFrame t = test_frame_new (&r, (YoloPixelFormat) format, sizes[i][0], sizes[i][1], 0, false);
+      TestFrame t =
+          test_frame_new (&r, (YoloPixelFormat) format, sizes[i][0], sizes[i][1], 0, false);
       compare (pre, &t.frame, 320, 192, YOLO_F32, 3);
       test_frame_free (&t);
     }
@@ -468,7 +485,8 @@ test_photograph (void)
   g_autofree char *bytes = NULL;
   gsize size;
 
-  if (!g_file_test (image, G_FILE_TEST_EXISTS) || !g_file_get_contents (tensor, &bytes, &size, NULL)) {
+  if (!g_file_test (image, G_FILE_TEST_EXISTS)
+      || !g_file_get_contents (tensor, &bytes, &size, NULL)) {
     g_test_skip ("needs ../shared");
     return;
   }

@@ -100,7 +100,8 @@ edit_string (char **string, const char *value)
   *string = strdup (value);
 }
 
-/* Appends a node with these inputs (NULL behind the last), one output of its own name, and no attributes. */
+/* Appends a node with these inputs (NULL behind the last), one output of its own name, and no
+ * attributes. */
 static inline Onnx__NodeProto *
 edit_add_node (Onnx__ModelProto *proto, const char *op, const char *name, const char *const *inputs)
 {
@@ -124,8 +125,8 @@ edit_add_node (Onnx__ModelProto *proto, const char *op, const char *name, const 
 
 /* Adds a constant; floats or int64 by @type, a scalar if n_dims is 0. */
 static inline void
-edit_add_constant (Onnx__ModelProto *proto, const char *name, gint32 type, gsize n_dims, const gint64 *dims,
-    const void *data)
+edit_add_constant (Onnx__ModelProto *proto, const char *name, gint32 type, gsize n_dims,
+    const gint64 *dims, const void *data)
 {
   Onnx__GraphProto *graph = proto->graph;
   Onnx__TensorProto *tensor = malloc (sizeof *tensor);
@@ -152,7 +153,8 @@ edit_metadata (Onnx__ModelProto *proto, const char *key, const char *value)
 {
   for (gsize i = 0; i < proto->n_metadata_props; i++) {
     if (strcmp (proto->metadata_props[i]->key, key) == 0)
-      edit_string (value != NULL ? &proto->metadata_props[i]->value : &proto->metadata_props[i]->key,
+      edit_string (
+          value != NULL ? &proto->metadata_props[i]->value : &proto->metadata_props[i]->key,
           value != NULL ? value : "nothing");
   }
 }

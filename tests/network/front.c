@@ -113,12 +113,16 @@ static const struct {
   void (*edit) (Onnx__ModelProto *proto);
   const char *says[2];
 } edits[] = {
-  {"quarter", quarter, {"'front'", "0 to 1 or 0 to 255"}}, {"zero", zero, {"'front'", "neither"}},
-  {"by-zero", by_zero, {"'front' (Div)", "no scale and offset"}},
-  {"not-affine", not_affine, {"'front' (Mul)", "no scale and offset"}},
-  {"other-order", other_order, {"'front'", "neither"}}, {"transposed", transposed, {"(Conv)", "[N, channels"}},
-  {"not-cast", not_cast, {"(Conv)", "cast"}}, {"rooted", rooted, {"'front' (Sqrt)", NULL}},
-  {"of-doubles", of_doubles, {"float64 (double)", "uint8"}}, {"mean-image", mean_image, {"'front' (Sub)", NULL}},
+  { "quarter", quarter, { "'front'", "0 to 1 or 0 to 255" } },
+  { "zero", zero, { "'front'", "neither" } },
+  { "by-zero", by_zero, { "'front' (Div)", "no scale and offset" } },
+  { "not-affine", not_affine, { "'front' (Mul)", "no scale and offset" } },
+  { "other-order", other_order, { "'front'", "neither" } },
+  { "transposed", transposed, { "(Conv)", "[N, channels" } },
+  { "not-cast", not_cast, { "(Conv)", "cast" } },
+  { "rooted", rooted, { "'front' (Sqrt)", NULL } },
+  { "of-doubles", of_doubles, { "float64 (double)", "uint8" } },
+  { "mean-image", mean_image, { "'front' (Sub)", NULL } },
 };
 
 static void
@@ -142,7 +146,8 @@ test_folded (void)
   static const struct {
     const char *file;
     guint more;                 /* convolutions than micro.onnx has */
-  } files[] = { {"micro-front-div.onnx", 0}, {"micro-front-half.onnx", 0}, {"micro-front-last.onnx", 1} };
+  } files[] = { { "micro-front-div.onnx", 0 }, { "micro-front-half.onnx", 0 },
+    { "micro-front-last.onnx", 1 } };
   g_autofree char *plain_path = data_file ("micro.onnx");
   g_autoptr (YoloModel) plain = yolo_model_load (plain_path, NULL);
 

@@ -76,7 +76,8 @@ test_round_trip (void)
   g_assert_cmpuint (again->width, ==, 96);
   g_assert_cmpfloat (again->max_loss, ==, table->max_loss);
   g_assert_cmpfloat (again->loss, ==, table->loss);
-  g_assert_cmpmem (again->layers, again->n_layers * sizeof *again->layers, table->layers, table->n_layers * sizeof *table->layers);
+  g_assert_cmpmem (again->layers, again->n_layers * sizeof *again->layers, table->layers,
+      table->n_layers * sizeof *table->layers);
 }
 
 static void
@@ -215,7 +216,8 @@ test_files (void)
   g_autoptr (YoloModel) model = load ("v8n.onnx");
   g_autoptr (YoloCalibration) table = make_table (model);
   g_autoptr (GError) error = NULL;
-  g_autofree char *path = yolo_calibration_path ("/some/where/best.ONNX"), *bare = yolo_calibration_path ("best");
+  g_autofree char *path = yolo_calibration_path ("/some/where/best.ONNX"),
+                  *bare = yolo_calibration_path ("best");
   g_autofree char *pipe = NULL;
 
   g_assert_cmpstr (path, ==, "/some/where/best.int8");
@@ -273,7 +275,8 @@ plan_of (YoloModel *model, YoloInt8Kind kind, const YoloCalibration *table)
   YoloPlan *plan;
 
   g_assert_no_error (error);
-  plan = yolo_plan_new (int8, 1, 64, 64, YOLO_F32, kind == YOLO_INT8_SYMMETRIC ? YOLO_S8 : YOLO_U8, 3, &error);
+  plan = yolo_plan_new (
+      int8, 1, 64, 64, YOLO_F32, kind == YOLO_INT8_SYMMETRIC ? YOLO_S8 : YOLO_U8, 3, &error);
   g_assert_no_error (error);
   return plan;
 }
@@ -282,7 +285,8 @@ plan_of (YoloModel *model, YoloInt8Kind kind, const YoloCalibration *table)
 static void
 check_grid (YoloInt8Kind kind, float scale, gint32 zero)
 {
-  float low = kind == YOLO_INT8_SYMMETRIC ? 0 : -.25f, high = (kind == YOLO_INT8_SYMMETRIC ? 127 : 255) * scale + low;
+  float low = kind == YOLO_INT8_SYMMETRIC ? 0 : -.25f,
+        high = (kind == YOLO_INT8_SYMMETRIC ? 127 : 255) * scale + low;
 
   g_assert_cmpfloat_with_epsilon (high - 1.f / 3, rintf (high - 1.f / 3), 1e-3);
   g_assert_cmpfloat (fabsf (-(float) zero * scale - low), <=, .501f * scale);
@@ -386,7 +390,8 @@ test_weights (void)
         double sum = 0;
         for (gsize k = 0; k < taps; k++) {
           gsize at = (o * conv->in_channels + c) * taps + k;
-          double exact = conv->weights[at] * scale[c] / conv->int8->multiplier[o], e = conv->int8->weights[at] - exact;
+          double exact = conv->weights[at] * scale[c] / conv->int8->multiplier[o],
+                 e = conv->int8->weights[at] - exact;
           g_assert_cmpfloat (fabs (e), <=, 2);
           sum += e;
           offset += conv->int8->weights[at] * conv->int8->zero[c];
@@ -417,7 +422,8 @@ test_ranges (void)
   for (guint i = 0; i < 100000; i++)
     values[i] = (float) i / 100000 - .25f;
   yolo_histogram_add (h, values, 100000);
-  for (YoloCalibrationMethod method = YOLO_CALIBRATION_MSE; method <= YOLO_CALIBRATION_MIN_MAX; method++) {
+  for (YoloCalibrationMethod method = YOLO_CALIBRATION_MSE; method <= YOLO_CALIBRATION_MIN_MAX;
+       method++) {
     g_assert_true (yolo_histogram_range (h, method, &low, &high));
     g_assert_cmpfloat_with_epsilon (low, -.25f, method == YOLO_CALIBRATION_MIN_MAX ? 1e-6 : .01);
     g_assert_cmpfloat_with_epsilon (high, .75f, method == YOLO_CALIBRATION_MIN_MAX ? 1e-4 : .02);
@@ -445,7 +451,8 @@ test_least_error (void)
   float low, high;
 
   for (guint i = 0; i < 20000; i++) {
-    double u = (i + .5) / 20000, x = -log (1 - u);     /* quantiles of an exponential distribution's square */
+    /* quantiles of an exponential distribution's square */
+    double u = (i + .5) / 20000, x = -log (1 - u);
     values[i] = (float) (x * x - .2);
   }
   yolo_histogram_add (h, values, 20000);

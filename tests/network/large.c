@@ -28,7 +28,8 @@ grow (void *pointer_to_array, gsize n, gsize by)
   g_assert_nonnull (*array);
 }
 
-/* The ith of many names that have one hash in GLib's g_str_hash(): 'A' * 33 + 'z' is 'B' * 33 + 'Y'. */
+/* The ith of many names that have one hash in GLib's g_str_hash(): 'A' * 33 + 'z' is 'B' * 33 +
+ * 'Y'. */
 static char *
 colliding_name (guint i)
 {
@@ -170,7 +171,8 @@ cut_behind (Onnx__NodeProto *node)
 /* Puts n nodes of a kind behind one another between a node and what reads it.
  * Those of two inputs have `second` as the other one. */
 static void
-add_chain_behind (Onnx__ModelProto *proto, Onnx__NodeProto *first, const char *op, const char *second, guint n)
+add_chain_behind (
+    Onnx__ModelProto *proto, Onnx__NodeProto *first, const char *op, const char *second, guint n)
 {
   char *end = cut_behind (first), *last = strdup ("cut");
 
@@ -228,7 +230,8 @@ colliding_nodes (Onnx__ModelProto *proto, guint n)
   grow (&graph->node, graph->n_node, n);
   for (guint i = 0; i < n; i++) {
     char *out = colliding_name (i);
-    graph->node[graph->n_node++] = new_node ("Relu", 1, &edit_node (proto, "Mul", 0)->output[0], 1, &out);
+    graph->node[graph->n_node++] =
+        new_node ("Relu", 1, &edit_node (proto, "Mul", 0)->output[0], 1, &out);
     free (out);
   }
 }
@@ -255,7 +258,8 @@ static void
 many_metadata (Onnx__ModelProto *proto, guint n)
 {
   grow (&proto->metadata_props, proto->n_metadata_props, n);
-  memmove (proto->metadata_props + n, proto->metadata_props, proto->n_metadata_props * sizeof (void *));
+  memmove (
+      proto->metadata_props + n, proto->metadata_props, proto->n_metadata_props * sizeof (void *));
   for (guint i = 0; i < n; i++) {
     Onnx__StringStringEntryProto *entry = malloc (sizeof *entry);
     onnx__string_string_entry_proto__init (entry);
@@ -499,7 +503,8 @@ add_slice_bounds (Onnx__ModelProto *proto, guint channels)
 static void
 slice_tower (Onnx__ModelProto *proto, guint n)
 {
-  guint channels = (guint) edit_initializer (proto, edit_node (proto, "Conv", 0)->input[1])->dims[0];
+  guint channels =
+      (guint) edit_initializer (proto, edit_node (proto, "Conv", 0)->input[1])->dims[0];
   char *end = cut_behind (edit_node (proto, "Mul", 0)), *last = strdup ("cut"), *tower;
 
   add_slice_bounds (proto, channels);
@@ -527,7 +532,9 @@ slice_tower (Onnx__ModelProto *proto, guint n)
 static void
 quantizer_fan (Onnx__ModelProto *proto, guint n)
 {
-  guint channels = (guint) edit_initializer (proto, edit_node (proto, "Conv", 0)->input[1])->dims[0], side = n / 4;
+  guint channels =
+            (guint) edit_initializer (proto, edit_node (proto, "Conv", 0)->input[1])->dims[0],
+        side = n / 4;
   char *end = cut_behind (edit_node (proto, "Mul", 0)), *last = strdup ("cut");
   Onnx__NodeProto *wide;
 
@@ -581,14 +588,29 @@ static const struct {
   const char *name;
   void (*edit) (Onnx__ModelProto *proto, guint n);
 } cases[] = {
-  {"colliding-initializers", colliding_initializers}, {"colliding-nodes", colliding_nodes},
-  {"many-attributes", many_attributes}, {"many-metadata", many_metadata}, {"many-outputs", many_outputs},
-  {"many-inputs", many_inputs}, {"wide-concat", wide_concat}, {"relu-chain", relu_chain},
-  {"identity-chain", identity_chain}, {"sigmoid-chain", sigmoid_chain}, {"scale-chain", scale_chain}, {"affine-chain", affine_chain},
-  {"quantizer-chain", quantizer_chain}, {"quantizers-below", quantizers_below},
-  {"add-chain", add_chain_of_itself}, {"tail-chain", tail_chain}, {"parallel", parallel},
-  {"slice-tower", slice_tower}, {"shared-weights", shared_weights}, {"doubled-channels", doubled_channels},
-  {"summed-constant", summed_constant}, {"bad-constant", bad_constant}, {"quantizer-fan", quantizer_fan},
+  { "colliding-initializers", colliding_initializers },
+  { "colliding-nodes", colliding_nodes },
+  { "many-attributes", many_attributes },
+  { "many-metadata", many_metadata },
+  { "many-outputs", many_outputs },
+  { "many-inputs", many_inputs },
+  { "wide-concat", wide_concat },
+  { "relu-chain", relu_chain },
+  { "identity-chain", identity_chain },
+  { "sigmoid-chain", sigmoid_chain },
+  { "scale-chain", scale_chain },
+  { "affine-chain", affine_chain },
+  { "quantizer-chain", quantizer_chain },
+  { "quantizers-below", quantizers_below },
+  { "add-chain", add_chain_of_itself },
+  { "tail-chain", tail_chain },
+  { "parallel", parallel },
+  { "slice-tower", slice_tower },
+  { "shared-weights", shared_weights },
+  { "doubled-channels", doubled_channels },
+  { "summed-constant", summed_constant },
+  { "bad-constant", bad_constant },
+  { "quantizer-fan", quantizer_fan },
 };
 
 static double

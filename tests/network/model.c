@@ -53,7 +53,8 @@ test_detect (gconstpointer data)
   g_assert_cmpuint (model->n_convs, ==, detect[i].n_convs);
   /* Ultralytics states 8.7 GFLOPs for yolov8n at 640x640, two for each multiply-add. */
   if (detect[i].n_classes == 80)
-    g_assert_cmpfloat_with_epsilon (model->macs, 4.37e9 * model->height * model->width / (640 * 640), 1e8);
+    g_assert_cmpfloat_with_epsilon (
+        model->macs, 4.37e9 * model->height * model->width / (640 * 640), 1e8);
 }
 
 static const struct {
@@ -106,9 +107,17 @@ test_check_size (void)
     guint height, width;
     const char *nearest;        /* NULL: valid */
   } sizes[] = {
-    {8, 8, NULL}, {16, 24, NULL}, {8192, 8192, NULL}, {8, 8192, NULL},
-    {0, 0, "nearest is 8x8"}, {1, 8, "nearest is 8x8"}, {11, 13, "nearest is 16x8"}, {12, 12, "nearest is 16x16"},
-    {100000, 8, "nearest is 8x8192"}, {8, G_MAXUINT, "nearest is 8192x8"}, {8193, 8193, "nearest is 8192x8192"},
+    { 8, 8, NULL },
+    { 16, 24, NULL },
+    { 8192, 8192, NULL },
+    { 8, 8192, NULL },
+    { 0, 0, "nearest is 8x8" },
+    { 1, 8, "nearest is 8x8" },
+    { 11, 13, "nearest is 16x8" },
+    { 12, 12, "nearest is 16x16" },
+    { 100000, 8, "nearest is 8x8192" },
+    { 8, G_MAXUINT, "nearest is 8192x8" },
+    { 8193, 8193, "nearest is 8192x8192" },
   };
   g_autoptr (YoloModel) model = load_micro (NULL, NULL);
 
@@ -141,9 +150,12 @@ test_metadata (void)
   g_assert_cmpstr (good->names[1], ==, "b");
   g_assert_null (good->names_problem);
   g_assert_null (none->names_problem);
-  g_assert_nonnull (strstr (few->names_problem, "name 1 of the 2 classes, the rest is named by number;"));
-  g_assert_nonnull (strstr (many->names_problem, "name 2 of the 2 classes, and 2 that are not in the network;"));
-  g_assert_nonnull (strstr (beyond->names_problem, "1 of the 2 classes, the rest is named by number, and 1 that"));
+  g_assert_nonnull (
+      strstr (few->names_problem, "name 1 of the 2 classes, the rest is named by number;"));
+  g_assert_nonnull (
+      strstr (many->names_problem, "name 2 of the 2 classes, and 2 that are not in the network;"));
+  g_assert_nonnull (strstr (
+      beyond->names_problem, "1 of the 2 classes, the rest is named by number, and 1 that"));
   g_assert_nonnull (strstr (broken->names_problem, "not understood"));
   g_assert_cmpstr (beyond->names[0], ==, "a");
   g_assert_cmpstr (beyond->names[1], ==, "1");

@@ -11,11 +11,13 @@ typedef struct {
 static gsize
 view_index (const YoloBuffer *buffer, YoloView view, guint n, guint y, guint x, guint c)
 {
-  return (((gsize) n * buffer->height + y) * buffer->width + x) * buffer->channels + view.channel + c;
+  return (((gsize) n * buffer->height + y) * buffer->width + x) * buffer->channels + view.channel
+      + c;
 }
 
 float *
-plan_reference_at (const YoloPlan *plan, void *arena, YoloView view, guint n, guint y, guint x, guint c)
+plan_reference_at (
+    const YoloPlan *plan, void *arena, YoloView view, guint n, guint y, guint x, guint c)
 {
   const YoloBuffer *buffer = &plan->buffers[view.buffer];
   return (float *) ((char *) arena + buffer->offset) + view_index (buffer, view, n, y, x, c);
@@ -38,7 +40,8 @@ get_raw (const Run *run, YoloView view, guint n, guint y, guint x, guint c)
     return run->input[view_index (buffer, view, n, y, x, c)];
   if (buffer->dtype == YOLO_F32)
     return *plan_reference_at (run->plan, run->arena, view, n, y, x, c);
-  return buffer->dtype == YOLO_U8 ? *byte_at (run, view, n, y, x, c) : *(gint8 *) byte_at (run, view, n, y, x, c);
+  return buffer->dtype == YOLO_U8 ? *byte_at (run, view, n, y, x, c)
+                                  : *(gint8 *) byte_at (run, view, n, y, x, c);
 }
 
 static float
@@ -86,7 +89,8 @@ convolve (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint o)
 {
   const YoloConv *conv = op->conv;
   const YoloBuffer *in = &run->plan->buffers[op->in.buffer];
-  guint per_group = conv->in_channels / conv->groups, first = o / (conv->out_channels / conv->groups) * per_group;
+  guint per_group = conv->in_channels / conv->groups,
+        first = o / (conv->out_channels / conv->groups) * per_group;
   double sum = conv->bias[o];
 
   for (guint ky = 0; ky < conv->kernel[0]; ky++) {
@@ -96,7 +100,9 @@ convolve (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint o)
       if (iy < 0 || iy >= in->height || ix < 0 || ix >= in->width)
         continue;
       for (guint i = 0; i < per_group; i++) {
-        double weight = conv->weights[(((gsize) o * per_group + i) * conv->kernel[0] + ky) * conv->kernel[1] + kx];
+        double weight =
+            conv->weights[(((gsize) o * per_group + i) * conv->kernel[0] + ky) * conv->kernel[1]
+                + kx];
         sum += weight * get (run, op->in, n, (guint) iy, (guint) ix, first + i);
       }
     }
@@ -107,7 +113,9 @@ convolve (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint o)
 static double
 round_to (YoloGrid grid, double x)
 {
-  return grid.scale == 0 ? x : CLAMP (rintf ((float) x / grid.scale), -grid.zero, 255 - grid.zero) * grid.scale;
+  return grid.scale == 0
+      ? x
+      : CLAMP (rintf ((float) x / grid.scale), -grid.zero, 255 - grid.zero) * grid.scale;
 }
 
 /* The same in whole numbers, up to the activation. */
@@ -122,7 +130,8 @@ convolve_int8 (const Run *run, const YoloOp *op, guint n, guint y, guint x, guin
 
   /* the offset, less what is taken off each number below */
   for (gsize k = 0; k < n_weights; k++)
-    sum += conv->int8->weights[o * n_weights + k] * conv->int8->zero[k / (n_weights / conv->in_channels)];
+    sum += conv->int8->weights[o * n_weights + k]
+        * conv->int8->zero[k / (n_weights / conv->in_channels)];
 
   for (guint ky = 0; ky < conv->kernel[0]; ky++) {
     for (guint kx = 0; kx < conv->kernel[1]; kx++) {
@@ -131,7 +140,8 @@ convolve_int8 (const Run *run, const YoloOp *op, guint n, guint y, guint x, guin
       if (iy < 0 || iy >= in->height || ix < 0 || ix >= in->width)
         continue;
       for (guint i = 0; i < conv->in_channels; i++) {
-        gsize at = (((gsize) o * conv->in_channels + i) * conv->kernel[0] + ky) * conv->kernel[1] + kx;
+        gsize at =
+            (((gsize) o * conv->in_channels + i) * conv->kernel[0] + ky) * conv->kernel[1] + kx;
         sum += conv->int8->weights[at]
             * ((gint32) get_raw (run, op->in, n, (guint) iy, (guint) ix, i) - conv->int8->zero[i]);
       }
@@ -156,7 +166,8 @@ pool (const Run *run, const YoloOp *op, YoloView in, guint n, guint y, guint x, 
 
   for (guint ky = 0; ky < op->kernel; ky++) {
     for (guint kx = 0; kx < op->kernel; kx++) {
-      gint64 iy = (gint64) y * op->stride + ky - op->pad, ix = (gint64) x * op->stride + kx - op->pad;
+      gint64 iy = (gint64) y * op->stride + ky - op->pad,
+             ix = (gint64) x * op->stride + kx - op->pad;
       if (iy >= 0 && iy < buffer->height && ix >= 0 && ix < buffer->width)
         max = MAX (max, get (run, in, n, (guint) iy, (guint) ix, c));
     }
@@ -171,7 +182,8 @@ element (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint c)
 
   switch (op->type) {
     case YOLO_OP_CONV:
-      return op->conv->int8 != NULL ? convolve_int8 (run, op, n, y, x, c) : convolve (run, op, n, y, x, c);
+      return op->conv->int8 != NULL ? convolve_int8 (run, op, n, y, x, c)
+                                    : convolve (run, op, n, y, x, c);
     case YOLO_OP_MAX_POOL:
       /* the second part of the chain is pooled from the first, and so on */
       if (c >= op->in.channels) {

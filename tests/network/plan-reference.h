@@ -20,6 +20,7 @@ void plan_reference_run_op (const YoloPlan *plan, const float *input, void *aren
 void plan_reference_spread (YoloPlan *plan);
 
 /* Element (n, y, x, c) of a view in f32. */
-float *plan_reference_at (const YoloPlan *plan, void *arena, YoloView view, guint n, guint y, guint x, guint c);
+float *plan_reference_at (
+    const YoloPlan *plan, void *arena, YoloView view, guint n, guint y, guint x, guint c);
 
 #endif

@@ -8,7 +8,8 @@ static const char *
 view_text (const YoloView *view)
 {
   static char text[64];
-  g_snprintf (text, sizeof text, "buffer %u, channels %u to %u", view->buffer, view->channel, view->channel + view->channels);
+  g_snprintf (text, sizeof text, "buffer %u, channels %u to %u", view->buffer, view->channel,
+      view->channel + view->channels);
   return text;
 }
 
@@ -24,7 +25,8 @@ check_buffers (const YoloPlan *plan)
 {
   for (guint i = 0; i < plan->n_buffers; i++) {
     const YoloBuffer *b = &plan->buffers[i];
-    long double size = (long double) plan->batch * b->height * b->width * b->channels * yolo_dtype_size (b->dtype);
+    long double size =
+        (long double) plan->batch * b->height * b->width * b->channels * yolo_dtype_size (b->dtype);
 
     g_assert_true (size == (long double) b->size);
     g_assert_cmpuint (b->first, <=, b->last);
@@ -118,8 +120,10 @@ check_shapes (const YoloPlan *plan, const YoloOp *op)
       g_assert_cmpuint (op->out.channels, ==, conv->out_channels);
       g_assert_nonnull (conv->weights);
       g_assert_nonnull (conv->bias);
-      g_assert_cmpuint (out->height, ==, window (in->height, conv->kernel[0], conv->stride[0], conv->pad[0], conv->dilation[0]));
-      g_assert_cmpuint (out->width, ==, window (in->width, conv->kernel[1], conv->stride[1], conv->pad[1], conv->dilation[1]));
+      g_assert_cmpuint (out->height, ==,
+          window (in->height, conv->kernel[0], conv->stride[0], conv->pad[0], conv->dilation[0]));
+      g_assert_cmpuint (out->width, ==,
+          window (in->width, conv->kernel[1], conv->stride[1], conv->pad[1], conv->dilation[1]));
       break;
     case YOLO_OP_MAX_POOL:
       g_assert_cmpuint (op->repeat, >=, 1);
@@ -170,7 +174,8 @@ check_ops (const YoloPlan *plan)
     for (guint k = 0; k < 2; k++) {
       const YoloBuffer *b = &plan->buffers[maps[k].buffer];
       check_read (&state, maps[k], plan->n_ops - 1);
-      g_assert_cmpuint (maps[k].channels, ==, k ? plan->model->n_classes : 4 * plan->model->reg_max);
+      g_assert_cmpuint (
+          maps[k].channels, ==, k ? plan->model->n_classes : 4 * plan->model->reg_max);
       g_assert_cmpint (b->dtype, ==, YOLO_F32);
       g_assert_cmpuint (b->height * plan->model->levels[l].stride, ==, plan->height);
       g_assert_cmpuint (b->width * plan->model->levels[l].stride, ==, plan->width);
@@ -193,7 +198,8 @@ static void
 check_plan (YoloModel *model, guint batch, guint height, guint width, YoloDType dtype)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (YoloPlan) plan = yolo_plan_new (model, batch, height, width, dtype, YOLO_U8, 4, &error);
+  g_autoptr (YoloPlan) plan =
+      yolo_plan_new (model, batch, height, width, dtype, YOLO_U8, 4, &error);
   g_autoptr (YoloPlan) again = yolo_plan_new (model, batch, height, width, dtype, YOLO_U8, 4, NULL);
   g_autofree char *text = NULL, *again_text = NULL;
   const YoloBuffer *input;
@@ -254,7 +260,8 @@ test_data (void)
 static void
 test_shared (void)
 {
-  static const char *const files[] = { "models/yolov8n.onnx", "models/tiny-yolov5u.onnx", "models/tiny-yolov8_dynamic_nms.onnx" };
+  static const char *const files[] = { "models/yolov8n.onnx", "models/tiny-yolov5u.onnx",
+    "models/tiny-yolov8_dynamic_nms.onnx" };
 
   for (guint i = 0; i < G_N_ELEMENTS (files); i++) {
     g_autofree char *path = shared_file (files[i]);
@@ -273,7 +280,8 @@ test_overflow (void)
   g_autofree char *path = data_file ("v8x-opset20.onnx");
   g_autoptr (YoloModel) model = yolo_model_load (path, NULL);
   g_autoptr (GError) error = NULL;
-  YoloPlan *plan = yolo_plan_new (model, G_MAXUINT, 8192, 8192, YOLO_F32, YOLO_F32, G_MAXINT32, &error);
+  YoloPlan *plan =
+      yolo_plan_new (model, G_MAXUINT, 8192, 8192, YOLO_F32, YOLO_F32, G_MAXINT32, &error);
 
   g_assert_null (plan);
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY);
@@ -296,14 +304,15 @@ test_bad_size (void)
 static void
 test_nothing_left (void)
 {
-  static const char *const files[] = { "v8n.onnx", "v8x-opset20.onnx", "v8n-unfused.onnx", "v5u-l.onnx",
-    "v8n-83-plain-opset12.onnx", "v8n-dynquant.onnx", "v8n-qdq-u8.onnx", "v8n-relu.onnx", "v8-p6.onnx"
-  };
+  static const char *const files[] = { "v8n.onnx", "v8x-opset20.onnx", "v8n-unfused.onnx",
+    "v5u-l.onnx", "v8n-83-plain-opset12.onnx", "v8n-dynquant.onnx", "v8n-qdq-u8.onnx",
+    "v8n-relu.onnx", "v8-p6.onnx" };
 
   for (guint i = 0; i < G_N_ELEMENTS (files); i++) {
     g_autofree char *path = data_file (files[i]);
     g_autoptr (YoloModel) model = yolo_model_load (path, NULL);
-    g_autoptr (YoloPlan) plan = yolo_plan_new (model, 1, model->height, model->width, YOLO_F32, YOLO_F32, 3, NULL);
+    g_autoptr (YoloPlan) plan =
+        yolo_plan_new (model, 1, model->height, model->width, YOLO_F32, YOLO_F32, 3, NULL);
     guint n_upsample = count_ops (plan, YOLO_OP_UPSAMPLE);
 
     g_test_message ("%s", files[i]);
@@ -322,7 +331,8 @@ test_nothing_left (void)
 static GArray *
 run_maps (YoloModel *model, guint *n_copies)
 {
-  g_autoptr (YoloPlan) plan = yolo_plan_new (model, 2, model->height, model->width, YOLO_F32, YOLO_F32, 4, NULL);
+  g_autoptr (YoloPlan) plan =
+      yolo_plan_new (model, 2, model->height, model->width, YOLO_F32, YOLO_F32, 4, NULL);
   const YoloBuffer *in = &plan->buffers[plan->input];
   g_autofree float *input = g_malloc (in->size);
   g_autofree char *arena = g_malloc (plan->arena_size);
@@ -337,7 +347,8 @@ run_maps (YoloModel *model, guint *n_copies)
   memset (arena, 0xff, plan->arena_size);
   plan_reference_run (plan, input, arena);
   for (guint l = 0; l < model->n_levels; l++) {
-    const YoloBuffer *box = &plan->buffers[plan->box[l].buffer], *cls = &plan->buffers[plan->cls[l].buffer];
+    const YoloBuffer *box = &plan->buffers[plan->box[l].buffer],
+                     *cls = &plan->buffers[plan->cls[l].buffer];
     g_array_append_vals (maps, arena + box->offset, (guint) (box->size / sizeof (float)));
     g_array_append_vals (maps, arena + cls->offset, (guint) (cls->size / sizeof (float)));
   }
@@ -375,7 +386,8 @@ check_same_maps (Onnx__ModelProto *a, Onnx__ModelProto *b, guint copies)
 /* Exchanges two inputs of a concat of single channels and, so that the network
  * stays the same, the weights of the 1x1 convolution behind it. */
 static void
-exchange (Onnx__ModelProto *proto, int concat, const char *weights, guint a, guint b, guint channels)
+exchange (
+    Onnx__ModelProto *proto, int concat, const char *weights, guint a, guint b, guint channels)
 {
   Onnx__NodeProto *node = edit_node (proto, "Concat", concat);
   Onnx__TensorProto *tensor = edit_initializer (proto, weights);
@@ -435,7 +447,8 @@ test_twice_in_a_concat (void)
 {
   Onnx__ModelProto *a = edit_open ("micro.onnx"), *b = edit_open ("micro.onnx");
   Onnx__NodeProto *concat = edit_node (b, "Concat", 1);
-  Onnx__TensorProto *before = edit_initializer (a, "4.cv2.conv.weight"), *after = edit_initializer (b, "4.cv2.conv.weight");
+  Onnx__TensorProto *before = edit_initializer (a, "4.cv2.conv.weight"),
+                    *after = edit_initializer (b, "4.cv2.conv.weight");
 
   /* x, p1, p2, p3 with no weight on p2 equals x, p1, x, p3 with none on the second x */
   for (gint64 o = 0; o < before->dims[0]; o++) {
@@ -447,7 +460,15 @@ test_twice_in_a_concat (void)
 }
 
 /* The same numbers, stored in another way. */
-typedef enum { FLOAT_DATA, DOUBLE_DATA, RAW_DOUBLE, RAW_BFLOAT16, INT32_DATA_FLOAT16, INT64_DATA, N_STORAGES } Storage;
+typedef enum {
+  FLOAT_DATA,
+  DOUBLE_DATA,
+  RAW_DOUBLE,
+  RAW_BFLOAT16,
+  INT32_DATA_FLOAT16,
+  INT64_DATA,
+  N_STORAGES
+} Storage;
 
 /* Drops the bits that float16 and bfloat16 have no place for; what is too
  * small for float16 becomes 0. */
@@ -520,7 +541,9 @@ store (Onnx__TensorProto *tensor, Storage storage, gboolean only_shorten)
     default:
       tensor->data_type = 10;
       for (gsize i = 0; i < n; i++)
-        words[i] = words[i] == 0 ? 0 : (words[i] >> 16 & 0x8000) | (((words[i] >> 23 & 255) - 112) << 10) | (words[i] >> 13 & 1023);
+        words[i] = words[i] == 0 ? 0
+                                 : (words[i] >> 16 & 0x8000)
+                | (((words[i] >> 23 & 255) - 112) << 10) | (words[i] >> 13 & 1023);
       tensor->n_int32_data = n;
       tensor->int32_data = (gint32 *) words;
       tensor->has_raw_data = FALSE;

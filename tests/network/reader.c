@@ -207,7 +207,8 @@ reads_nothing (Onnx__ModelProto *proto)
 static void
 written_twice (Onnx__ModelProto *proto)
 {
-  edit_string (&edit_node (proto, "Sigmoid", 1)->output[0], edit_node (proto, "Sigmoid", 0)->output[0]);
+  edit_string (
+      &edit_node (proto, "Sigmoid", 1)->output[0], edit_node (proto, "Sigmoid", 0)->output[0]);
 }
 
 static void
@@ -259,7 +260,8 @@ input_shape (Onnx__ModelProto *proto)
 static void
 flat_input (Onnx__ModelProto *proto)
 {
-  protobuf_c_message_free_unpacked (&input_shape (proto)->dim[--input_shape (proto)->n_dim]->base, NULL);
+  protobuf_c_message_free_unpacked (
+      &input_shape (proto)->dim[--input_shape (proto)->n_dim]->base, NULL);
 }
 
 static void
@@ -572,70 +574,71 @@ static const struct {
 #define FORMAT YOLO_NETWORK_ERROR_FORMAT
 #define UNSUPPORTED YOLO_NETWORK_ERROR_UNSUPPORTED
 #define SIZE YOLO_NETWORK_ERROR_SIZE
-  {"four-gib", four_gib, FORMAT, {"0.conv.weight", "bytes"}},
-  {"overflowing-dims", overflowing_dims, FORMAT, {"0.conv.weight", "impossible"}},
-  {"negative-dims", negative_dims, FORMAT, {"0.conv.weight", "impossible"}},
-  {"short-weights", short_weights, FORMAT, {"0.conv.weight", "212"}},
-  {"weights-of-other-shape", weights_of_other_shape, FORMAT, {"'c1' (Conv)", "channels"}},
-  {"string-weights", string_weights, UNSUPPORTED, {"0.conv.weight", "type string"}},
-  {"unknown-type", unknown_type, UNSUPPORTED, {"0.conv.weight", "type unknown"}},
-  {"integer-weights", integer_weights, UNSUPPORTED, {"'c1' (Conv)", "right type"}},
-  {"external-weights", external_weights, UNSUPPORTED, {"0.conv.weight", "another file", "save_as_external_data"}},
-  {"nan-weight", nan_weight, FORMAT, {"0.conv.weight", "NaN", "element 2"}},
-  {"infinite-weight", infinite_weight, FORMAT, {"0.conv.weight", "infinity"}},
-  {"same-initializer", same_initializer, FORMAT, {"0.conv.weight", "twice"}},
-  {"nameless-initializer", nameless_initializer, FORMAT, {"no name"}},
-  {"cycle", cycle, FORMAT, {"cycle"}},
-  {"reads-itself", reads_itself, FORMAT, {"'s2' (Sigmoid)", "cycle"}},
-  {"reads-nothing", reads_nothing, FORMAT, {"'s2' (Sigmoid)", "'nowhere'"}},
-  {"written-twice", written_twice, FORMAT, {"'s2'"}},
-  {"overwrites-weights", overwrites_weights, FORMAT, {"0.conv.weight"}},
-  {"wrong-attribute", wrong_attribute, FORMAT, {"'c1' (Conv)", "kernel_shape"}},
-  {"subgraph", subgraph, UNSUPPORTED, {"'c1' (Conv)", "graph of its own"}},
-  {"old-opset", old_opset, UNSUPPORTED, {"operator set 9", "opset=11"}},
-  {"no-opset", no_opset, FORMAT, {"operator set"}},
-  {"two-inputs", two_inputs, UNSUPPORTED, {"several inputs"}},
-  {"flat-input", flat_input, UNSUPPORTED, {"'images'", "[N, 3, height, width]"}},
-  {"grey-input", grey_input, UNSUPPORTED, {"1 channels"}},
-  {"integer-input", integer_input, UNSUPPORTED, {"'images'", "type int64", "uint8"}},
-  {"huge-input", huge_input, SIZE, {"1073741824", "8192"}},
-  {"large-input", large_input, UNSUPPORTED, {"8192x8192", "imgsz"}},
-  {"tiny-input", tiny_input, SIZE, {"1x1"}},
-  {"uneven-input", uneven_input, UNSUPPORTED, {"whole part"}},
-  {"no-output", no_output, FORMAT, {"'nowhere'"}},
-  {"other-output", other_output, UNSUPPORTED, {"no detect head"}},
-  {"unknown-op", unknown_op, UNSUPPORTED, {"'s2' (Tanh)", "detect", "export"}},
-  {"own-domain", own_domain, UNSUPPORTED, {"'s2' (Sigmoid)"}},
-  {"surplus-conv", surplus_conv, FORMAT, {"'c1' (Conv)", "4 inputs", "2 to 3"}},
-  {"surplus-sigmoid", surplus_sigmoid, FORMAT, {"'s2' (Sigmoid)", "2 inputs"}},
-  {"surplus-pool", surplus_pool, FORMAT, {"(MaxPool)", "2 inputs"}},
-  {"surplus-mul", surplus_mul, FORMAT, {"(Mul)", "3 inputs"}},
-  {"surplus-softmax", surplus_softmax, FORMAT, {"(Softmax)", "2 inputs"}},
-  {"no-weights", no_weights, FORMAT, {"'c1' (Conv)", "1 inputs"}},
-  {"half-bias", half_bias, FORMAT, {"'c1' (Conv)", "float32", "float16"}},
-  {"pads-and-auto-pad", pads_and_auto_pad, FORMAT, {"'c1' (Conv)", "auto_pad"}},
-  {"microsoft-op", microsoft_op, UNSUPPORTED, {"(FusedConv)", "ONNX Runtime"}},
-  {"uneven-pads", uneven_pads, UNSUPPORTED, {"'c1' (Conv)", "pads"}},
-  {"negative-stride", negative_stride, FORMAT, {"'c1' (Conv)", "strides of -1"}},
-  {"huge-dilation", huge_dilation, FORMAT, {"'c1' (Conv)", "dilations"}},
-  {"no-groups", no_groups, FORMAT, {"'c1' (Conv)"}},
-  {"pool-ceil", pool_ceil, UNSUPPORTED, {"(MaxPool)"}},
-  {"linear-resize", linear_resize, UNSUPPORTED, {"(Resize)", "nearest"}},
-  {"rounded-resize", rounded_resize, UNSUPPORTED, {"(Resize)", "repeat"}},
-  {"split-elsewhere", split_elsewhere, UNSUPPORTED, {NULL}},
-  {"multiplied-maps", multiplied_maps, UNSUPPORTED, {"(Mul)", "SiLU"}},
-  {"segment-task", segment_task, UNSUPPORTED, {"segment", "export"}},
-  {"reversed-bins", reversed_bins, UNSUPPORTED, {"does not compute"}},
-  {"shifted-bins", shifted_bins, UNSUPPORTED, {"does not compute"}},
-  {"moved-anchors", moved_anchors, UNSUPPORTED, {"does not compute"}},
-  {"other-strides", other_strides, UNSUPPORTED, {"does not compute"}},
-  {"other-centre", other_centre, UNSUPPORTED, {"does not compute"}},
-  {"raw-scores", raw_scores, UNSUPPORTED, {"does not compute"}},
-  {"scores-first", scores_first, UNSUPPORTED, {"does not compute"}},
-  {"softmax-over-sides", softmax_over_sides, UNSUPPORTED, {"does not compute"}},
-  {"size-of-centre", size_of_centre, UNSUPPORTED, {"does not compute"}},
-  {"levels-exchanged", levels_exchanged, UNSUPPORTED, {"does not compute"}},
-  {"third-map", third_map, UNSUPPORTED, {NULL}},
+  { "four-gib", four_gib, FORMAT, { "0.conv.weight", "bytes" } },
+  { "overflowing-dims", overflowing_dims, FORMAT, { "0.conv.weight", "impossible" } },
+  { "negative-dims", negative_dims, FORMAT, { "0.conv.weight", "impossible" } },
+  { "short-weights", short_weights, FORMAT, { "0.conv.weight", "212" } },
+  { "weights-of-other-shape", weights_of_other_shape, FORMAT, { "'c1' (Conv)", "channels" } },
+  { "string-weights", string_weights, UNSUPPORTED, { "0.conv.weight", "type string" } },
+  { "unknown-type", unknown_type, UNSUPPORTED, { "0.conv.weight", "type unknown" } },
+  { "integer-weights", integer_weights, UNSUPPORTED, { "'c1' (Conv)", "right type" } },
+  { "external-weights", external_weights, UNSUPPORTED,
+      { "0.conv.weight", "another file", "save_as_external_data" } },
+  { "nan-weight", nan_weight, FORMAT, { "0.conv.weight", "NaN", "element 2" } },
+  { "infinite-weight", infinite_weight, FORMAT, { "0.conv.weight", "infinity" } },
+  { "same-initializer", same_initializer, FORMAT, { "0.conv.weight", "twice" } },
+  { "nameless-initializer", nameless_initializer, FORMAT, { "no name" } },
+  { "cycle", cycle, FORMAT, { "cycle" } },
+  { "reads-itself", reads_itself, FORMAT, { "'s2' (Sigmoid)", "cycle" } },
+  { "reads-nothing", reads_nothing, FORMAT, { "'s2' (Sigmoid)", "'nowhere'" } },
+  { "written-twice", written_twice, FORMAT, { "'s2'" } },
+  { "overwrites-weights", overwrites_weights, FORMAT, { "0.conv.weight" } },
+  { "wrong-attribute", wrong_attribute, FORMAT, { "'c1' (Conv)", "kernel_shape" } },
+  { "subgraph", subgraph, UNSUPPORTED, { "'c1' (Conv)", "graph of its own" } },
+  { "old-opset", old_opset, UNSUPPORTED, { "operator set 9", "opset=11" } },
+  { "no-opset", no_opset, FORMAT, { "operator set" } },
+  { "two-inputs", two_inputs, UNSUPPORTED, { "several inputs" } },
+  { "flat-input", flat_input, UNSUPPORTED, { "'images'", "[N, 3, height, width]" } },
+  { "grey-input", grey_input, UNSUPPORTED, { "1 channels" } },
+  { "integer-input", integer_input, UNSUPPORTED, { "'images'", "type int64", "uint8" } },
+  { "huge-input", huge_input, SIZE, { "1073741824", "8192" } },
+  { "large-input", large_input, UNSUPPORTED, { "8192x8192", "imgsz" } },
+  { "tiny-input", tiny_input, SIZE, { "1x1" } },
+  { "uneven-input", uneven_input, UNSUPPORTED, { "whole part" } },
+  { "no-output", no_output, FORMAT, { "'nowhere'" } },
+  { "other-output", other_output, UNSUPPORTED, { "no detect head" } },
+  { "unknown-op", unknown_op, UNSUPPORTED, { "'s2' (Tanh)", "detect", "export" } },
+  { "own-domain", own_domain, UNSUPPORTED, { "'s2' (Sigmoid)" } },
+  { "surplus-conv", surplus_conv, FORMAT, { "'c1' (Conv)", "4 inputs", "2 to 3" } },
+  { "surplus-sigmoid", surplus_sigmoid, FORMAT, { "'s2' (Sigmoid)", "2 inputs" } },
+  { "surplus-pool", surplus_pool, FORMAT, { "(MaxPool)", "2 inputs" } },
+  { "surplus-mul", surplus_mul, FORMAT, { "(Mul)", "3 inputs" } },
+  { "surplus-softmax", surplus_softmax, FORMAT, { "(Softmax)", "2 inputs" } },
+  { "no-weights", no_weights, FORMAT, { "'c1' (Conv)", "1 inputs" } },
+  { "half-bias", half_bias, FORMAT, { "'c1' (Conv)", "float32", "float16" } },
+  { "pads-and-auto-pad", pads_and_auto_pad, FORMAT, { "'c1' (Conv)", "auto_pad" } },
+  { "microsoft-op", microsoft_op, UNSUPPORTED, { "(FusedConv)", "ONNX Runtime" } },
+  { "uneven-pads", uneven_pads, UNSUPPORTED, { "'c1' (Conv)", "pads" } },
+  { "negative-stride", negative_stride, FORMAT, { "'c1' (Conv)", "strides of -1" } },
+  { "huge-dilation", huge_dilation, FORMAT, { "'c1' (Conv)", "dilations" } },
+  { "no-groups", no_groups, FORMAT, { "'c1' (Conv)" } },
+  { "pool-ceil", pool_ceil, UNSUPPORTED, { "(MaxPool)" } },
+  { "linear-resize", linear_resize, UNSUPPORTED, { "(Resize)", "nearest" } },
+  { "rounded-resize", rounded_resize, UNSUPPORTED, { "(Resize)", "repeat" } },
+  { "split-elsewhere", split_elsewhere, UNSUPPORTED, { NULL } },
+  { "multiplied-maps", multiplied_maps, UNSUPPORTED, { "(Mul)", "SiLU" } },
+  { "segment-task", segment_task, UNSUPPORTED, { "segment", "export" } },
+  { "reversed-bins", reversed_bins, UNSUPPORTED, { "does not compute" } },
+  { "shifted-bins", shifted_bins, UNSUPPORTED, { "does not compute" } },
+  { "moved-anchors", moved_anchors, UNSUPPORTED, { "does not compute" } },
+  { "other-strides", other_strides, UNSUPPORTED, { "does not compute" } },
+  { "other-centre", other_centre, UNSUPPORTED, { "does not compute" } },
+  { "raw-scores", raw_scores, UNSUPPORTED, { "does not compute" } },
+  { "scores-first", scores_first, UNSUPPORTED, { "does not compute" } },
+  { "softmax-over-sides", softmax_over_sides, UNSUPPORTED, { "does not compute" } },
+  { "size-of-centre", size_of_centre, UNSUPPORTED, { "does not compute" } },
+  { "levels-exchanged", levels_exchanged, UNSUPPORTED, { "does not compute" } },
+  { "third-map", third_map, UNSUPPORTED, { NULL } },
 };
 
 static void
@@ -908,9 +911,11 @@ outside_entry (Onnx__ModelProto *proto, const char *key)
 static void
 test_outside (void)
 {
-  g_autofree char *path = data_file ("micro-external.onnx"), *inside_path = data_file (MICRO), *bytes = NULL;
+  g_autofree char *path = data_file ("micro-external.onnx"), *inside_path = data_file (MICRO),
+                  *bytes = NULL;
   g_autoptr (GError) error = NULL;
-  g_autoptr (YoloModel) model = yolo_model_load (path, &error), inside = NULL, before = NULL, after = NULL;
+  g_autoptr (YoloModel) model = yolo_model_load (path, &error), inside = NULL, before = NULL,
+                        after = NULL;
   Outside outside;
   Onnx__ModelProto *proto;
   gsize size;
@@ -959,22 +964,24 @@ static const struct {
   YoloNetworkError code;
   const char *says[2];
 } outsides[] = {
-  {"location", "/etc/passwd", YOLO_NETWORK_ERROR_FILE, {"'/etc/passwd'", "out of the folder"}},
-  {"location", "../m.onnx.data", YOLO_NETWORK_ERROR_FILE, {"'../m.onnx.data'", "out of the folder"}},
-  {"location", "a/../../b", YOLO_NETWORK_ERROR_FILE, {"'a/../../b'", "out of the folder"}},
-  {"location", "nowhere.bin", YOLO_NETWORK_ERROR_FILE, {"'nowhere.bin'", "No such file"}},
-  {"location", ".", YOLO_NETWORK_ERROR_FILE, {"'.'", "is a directory"}},
-  {"location", "link", YOLO_NETWORK_ERROR_FILE, {"'link'", "symbolic link"}},
-  {"location", "folder-link/passwd", YOLO_NETWORK_ERROR_FILE, {"'folder-link/passwd'", "symbolic link"}},
-  {"location", "pipe", YOLO_NETWORK_ERROR_FILE, {"'pipe'", "no regular file"}},
-  {"location", "", YOLO_NETWORK_ERROR_FORMAT, {"0.conv.weight", "does not name it"}},
-  {"offset", "-64", YOLO_NETWORK_ERROR_FORMAT, {"0.conv.weight", "offset '-64'"}},
-  {"offset", "99999999999999999999", YOLO_NETWORK_ERROR_FORMAT, {"0.conv.weight", "offset"}},
-  {"offset", "9223372036854775807", YOLO_NETWORK_ERROR_FORMAT, {"0.conv.weight", "cut short"}},
-  {"offset", "1e3", YOLO_NETWORK_ERROR_FORMAT, {"0.conv.weight", "offset '1e3'"}},
-  {"length", "-1", YOLO_NETWORK_ERROR_FORMAT, {"0.conv.weight", "length '-1'"}},
-  {"length", "9223372036854775807", YOLO_NETWORK_ERROR_FORMAT, {"0.conv.weight", "cut short"}},
-  {"length", "212", YOLO_NETWORK_ERROR_FORMAT, {"0.conv.weight", "holds 212"}},
+  { "location", "/etc/passwd", YOLO_NETWORK_ERROR_FILE, { "'/etc/passwd'", "out of the folder" } },
+  { "location", "../m.onnx.data", YOLO_NETWORK_ERROR_FILE,
+      { "'../m.onnx.data'", "out of the folder" } },
+  { "location", "a/../../b", YOLO_NETWORK_ERROR_FILE, { "'a/../../b'", "out of the folder" } },
+  { "location", "nowhere.bin", YOLO_NETWORK_ERROR_FILE, { "'nowhere.bin'", "No such file" } },
+  { "location", ".", YOLO_NETWORK_ERROR_FILE, { "'.'", "is a directory" } },
+  { "location", "link", YOLO_NETWORK_ERROR_FILE, { "'link'", "symbolic link" } },
+  { "location", "folder-link/passwd", YOLO_NETWORK_ERROR_FILE,
+      { "'folder-link/passwd'", "symbolic link" } },
+  { "location", "pipe", YOLO_NETWORK_ERROR_FILE, { "'pipe'", "no regular file" } },
+  { "location", "", YOLO_NETWORK_ERROR_FORMAT, { "0.conv.weight", "does not name it" } },
+  { "offset", "-64", YOLO_NETWORK_ERROR_FORMAT, { "0.conv.weight", "offset '-64'" } },
+  { "offset", "99999999999999999999", YOLO_NETWORK_ERROR_FORMAT, { "0.conv.weight", "offset" } },
+  { "offset", "9223372036854775807", YOLO_NETWORK_ERROR_FORMAT, { "0.conv.weight", "cut short" } },
+  { "offset", "1e3", YOLO_NETWORK_ERROR_FORMAT, { "0.conv.weight", "offset '1e3'" } },
+  { "length", "-1", YOLO_NETWORK_ERROR_FORMAT, { "0.conv.weight", "length '-1'" } },
+  { "length", "9223372036854775807", YOLO_NETWORK_ERROR_FORMAT, { "0.conv.weight", "cut short" } },
+  { "length", "212", YOLO_NETWORK_ERROR_FORMAT, { "0.conv.weight", "holds 212" } },
 };
 
 static void
@@ -1052,7 +1059,8 @@ rewrite (gpointer data)
 static void
 test_changing_file (void)
 {
-  static const guint8 padding[] = { 0xa2, 0x06, 0x80, 0x80, 0x80, 0x01 };        /* a field that no ONNX has, of 2 MiB */
+  /* a field that no ONNX has, of 2 MiB */
+  static const guint8 padding[] = { 0xa2, 0x06, 0x80, 0x80, 0x80, 0x01 };
   g_autofree char *bytes = NULL, *path = NULL;
   Writer writer = { 0 };
   guint loaded = 0;

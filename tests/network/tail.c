@@ -84,7 +84,8 @@ try_edge (const char *file, gsize i, gsize k, gint32 type, gboolean must_fail, C
   float half = .5f;
   gint64 two = GINT64_TO_LE (2);
   g_autoptr (GError) error = NULL;
-  g_autofree char *edge = g_strdup_printf ("%s: input %u of %s", file, (guint) k, proto->graph->node[i]->output[0]);
+  g_autofree char *edge =
+      g_strdup_printf ("%s: input %u of %s", file, (guint) k, proto->graph->node[i]->output[0]);
   YoloModel *model;
 
   edit_add_constant (proto, "factor", type, 0, NULL, type == 1 ? (void *) &half : (void *) &two);
@@ -114,7 +115,8 @@ test_edges (gconstpointer data)
 {
   /* what reaches the output through these only decides what is kept: by a threshold, by
    * overlaps, by the largest, by what is not 0, by shapes: a factor leaves these as they are */
-  static const char *const deciding[] = { "ArgMax", "Greater", "NonMaxSuppression", "NonZero", "Shape", NULL };
+  static const char *const deciding[] = { "ArgMax", "Greater", "NonMaxSuppression", "NonZero",
+    "Shape", NULL };
   const char *file = data;
   Onnx__ModelProto *proto = edit_open (file);
   g_autofree gboolean *tail = find_tail (proto);
@@ -136,8 +138,8 @@ test_edges (gconstpointer data)
       try_edge (file, i, k, 7, must_fail, &counts);
     }
   }
-  g_test_message ("%s: %u refused, %u by the node's name, %u make no difference", file, counts.refused, counts.named,
-      counts.accepted);
+  g_test_message ("%s: %u refused, %u by the node's name, %u make no difference", file,
+      counts.refused, counts.named, counts.accepted);
   onnx__model_proto__free_unpacked (proto, NULL);
   g_assert_cmpuint (counts.refused, >, 10);
   g_assert_cmpuint (counts.named, >, counts.refused * 3 / 4);
@@ -147,7 +149,8 @@ typedef void (*EditFunc) (Onnx__ModelProto *proto);
 
 /* Lets all that read a value read what this node makes of it. */
 static void
-insert_behind (Onnx__ModelProto *proto, const Onnx__NodeProto *from, const char *op, const char *other)
+insert_behind (
+    Onnx__ModelProto *proto, const Onnx__NodeProto *from, const char *op, const char *other)
 {
   const char *inputs[] = { from->output[0], other, NULL };
   Onnx__NodeProto *added = edit_add_node (proto, op, INSERTED, inputs);
@@ -233,10 +236,13 @@ static const struct {
   EditFunc edit;
   const char *says;             /* NULL: loads */
 } edits[] = {
-  {"clip-boxes", clip_boxes, "'" INSERTED "' (Min)"}, {"unknown-operator", unknown_operator, "'" INSERTED "' (Sqrt)"},
-  {"drop-class", drop_class, "node '"}, {"drop-best", drop_best, "node '"},
-  {"other-thresholds", other_thresholds, NULL}, {"across-classes", across_classes, NULL},
-  {"second-output", second_output, "several outputs"},
+  { "clip-boxes", clip_boxes, "'" INSERTED "' (Min)" },
+  { "unknown-operator", unknown_operator, "'" INSERTED "' (Sqrt)" },
+  { "drop-class", drop_class, "node '" },
+  { "drop-best", drop_best, "node '" },
+  { "other-thresholds", other_thresholds, NULL },
+  { "across-classes", across_classes, NULL },
+  { "second-output", second_output, "several outputs" },
 };
 
 static void
@@ -259,7 +265,8 @@ test_edit (gconstpointer data)
   g_assert_nonnull (strstr (error->message, edits[i].says));
 }
 
-/* Numbers that come back from whole ones by another scale are others, in the body and in the tail. */
+/* Numbers that come back from whole ones by another scale are others, in the body and in the
+ * tail. */
 static void
 test_other_scale (void)
 {
@@ -272,7 +279,8 @@ test_other_scale (void)
     g_autoptr (GError) error = NULL;
     float scale = .125f;
 
-    if (strcmp (node->op_type, "DequantizeLinear") != 0 || writer (proto, node->input[0]) == proto->graph->n_node) {
+    if (strcmp (node->op_type, "DequantizeLinear") != 0
+        || writer (proto, node->input[0]) == proto->graph->n_node) {
       onnx__model_proto__free_unpacked (proto, NULL);
       continue;
     }
@@ -289,8 +297,9 @@ test_other_scale (void)
 int
 main (int argc, char **argv)
 {
-  static const char *const files[] = { "micro.onnx", "v8n.onnx", "v8n-83.onnx", "v8n-nms.onnx", "v8n-nms-half.onnx",
-    "v8n-nms-dynamic.onnx", "v8n-dynamic.onnx", "v8n-qdq-u8.onnx", "micro-qdq-s8-dfl.onnx" };
+  static const char *const files[] = { "micro.onnx", "v8n.onnx", "v8n-83.onnx", "v8n-nms.onnx",
+    "v8n-nms-half.onnx", "v8n-nms-dynamic.onnx", "v8n-dynamic.onnx", "v8n-qdq-u8.onnx",
+    "micro-qdq-s8-dfl.onnx" };
 
   g_test_init (&argc, &argv, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (files); i++) {

@@ -139,7 +139,8 @@ typedef struct {
 } Runner;
 
 static Maps
-run (const Runner *runner, YoloModel *model, guint batch, guint height, guint width, const guint8 *grey)
+run (const Runner *runner, YoloModel *model, guint batch, guint height, guint width,
+    const guint8 *grey)
 {
   g_autoptr (GError) error = NULL;
   Maps maps;
@@ -159,8 +160,10 @@ run (const Runner *runner, YoloModel *model, guint batch, guint height, guint wi
     maps = maps_new (plan, batch);
     float *to = maps.values;
     for (guint l = 0; l < model->n_levels; l++) {
-      to = append_view (to, plan, plan->box[l], plan_reference_at (plan, arena, plan->box[l], 0, 0, 0, 0), batch);
-      to = append_view (to, plan, plan->cls[l], plan_reference_at (plan, arena, plan->cls[l], 0, 0, 0, 0), batch);
+      to = append_view (
+          to, plan, plan->box[l], plan_reference_at (plan, arena, plan->box[l], 0, 0, 0, 0), batch);
+      to = append_view (
+          to, plan, plan->cls[l], plan_reference_at (plan, arena, plan->cls[l], 0, 0, 0, 0), batch);
     }
     return maps;
   }
@@ -186,8 +189,8 @@ run (const Runner *runner, YoloModel *model, guint batch, guint height, guint wi
  * @batch images of `a` is compared with the only one of `b`; -1: all.
  * @rms: the largest root mean square of any map, relative to the same, or NULL. */
 static double
-worst_difference (const YoloModel *model, guint batch, guint height, guint width, const Maps *a, const Maps *b,
-    int image, double *rms)
+worst_difference (const YoloModel *model, guint batch, guint height, guint width, const Maps *a,
+    const Maps *b, int image, double *rms)
 {
   const float *x = a->values, *y = b->values;
   double worst = 0, worst_rms = 0;
@@ -236,7 +239,8 @@ load_net (YoloModel *model, YoloPrecision precision)
 
   if (!yolo_cpu_backend.available (0, &error)
       || yolo_cpu_backend.resolve (0, precision, &error) != precision || error) {
-    g_test_message ("no %s on this CPU: %s", yolo_precision_name (precision), error ? error->message : "");
+    g_test_message (
+        "no %s on this CPU: %s", yolo_precision_name (precision), error ? error->message : "");
     return NULL;
   }
   YoloNet *net = yolo_cpu_backend.load (model, 0, NULL, precision, 1, &error);
@@ -267,7 +271,8 @@ test_facts (gconstpointer data)
 }
 
 static void
-compare_with_file (const Runner *runner, YoloModel *model, const Reference *r, double tolerance, double rms_tolerance)
+compare_with_file (const Runner *runner, YoloModel *model, const Reference *r, double tolerance,
+    double rms_tolerance)
 {
   g_autofree char *path = data_path (r->maps);
   g_autofree guint8 *grey = noise (0, r->batch, r->height, r->width);
@@ -283,8 +288,11 @@ compare_with_file (const Runner *runner, YoloModel *model, const Reference *r, d
   for (gsize i = 0; i < theirs.n; i++)
     ((guint32 *) bytes)[i] = GUINT32_FROM_LE (((guint32 *) bytes)[i]);
 #endif
-  double rms, difference = worst_difference (model, r->batch, r->height, r->width, &ours, &theirs, -1, &rms);
-  g_test_message ("%s: %.2g of the largest value, root mean square %.2g", runner->name, difference, rms);
+  double rms,
+      difference =
+          worst_difference (model, r->batch, r->height, r->width, &ours, &theirs, -1, &rms);
+  g_test_message (
+      "%s: %.2g of the largest value, root mean square %.2g", runner->name, difference, rms);
   g_assert_cmpfloat (difference, <=, tolerance);
   g_assert_cmpfloat (rms, <=, rms_tolerance);
 }
@@ -347,15 +355,18 @@ compare_view (Comparison *c, YoloView view)
   const YoloPlan *plan = c->exec->plan;
   const YoloBuffer *buffer = &plan->buffers[view.buffer];
   gsize pixels = (gsize) plan->batch * buffer->height * buffer->width;
-  const guint8 *a = (const guint8 *) c->exec->arena + buffer->offset, *b = c->arena + buffer->offset;
+  const guint8 *a = (const guint8 *) c->exec->arena + buffer->offset,
+               *b = c->arena + buffer->offset;
   float scale = 0;
 
   for (gsize i = 0; i < pixels * buffer->channels && buffer->dtype == YOLO_F32; i++)
     scale = MAX (scale, fabsf (((const float *) b)[i]));
   for (gsize i = 0; i < pixels; i++)
-    for (gsize at = i * buffer->channels + view.channel; at < i * buffer->channels + view.channel + view.channels; at++) {
+    for (gsize at = i * buffer->channels + view.channel;
+         at < i * buffer->channels + view.channel + view.channels; at++) {
       if (buffer->dtype == YOLO_F32) {
-        g_assert_cmpfloat (fabsf (((const float *) a)[at] - ((const float *) b)[at]), <=, FLOAT_TOLERANCE * scale);
+        g_assert_cmpfloat (
+            fabsf (((const float *) a)[at] - ((const float *) b)[at]), <=, FLOAT_TOLERANCE * scale);
         continue;
       }
       g_assert_cmpint (ABS (a[at] - b[at]), <=, 1);
@@ -400,7 +411,8 @@ compare_int8 (YoloModel *int8, const Reference *r)
   exec->observe_data = &c;
   g_assert_true (yolo_cpu_backend.submit (exec, r->batch, NULL, NULL, &error));
   g_assert_no_error (error);
-  g_test_message ("%" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT " numbers are one step off", c.edges, c.elements);
+  g_test_message (
+      "%" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT " numbers are one step off", c.edges, c.elements);
   g_assert_cmpfloat ((double) c.edges, <=, EDGE_SHARE * (double) c.elements);
   g_free (c.arena);
   yolo_cpu_backend.release (exec);
@@ -422,7 +434,8 @@ test_as_file (gconstpointer data)
   g_autoptr (YoloModel) int8 = yolo_model_to_int8 (model, NULL, YOLO_INT8_ASYMMETRIC, &error);
   g_assert_no_error (error);
   if (r->int8)
-    compare_with_file (&(Runner) { "plain C, int8", NULL }, int8, r, AS_FILE_TOLERANCE, AS_FILE_RMS_TOLERANCE);
+    compare_with_file (
+        &(Runner){ "plain C, int8", NULL }, int8, r, AS_FILE_TOLERANCE, AS_FILE_RMS_TOLERANCE);
   compare_int8 (int8, r);
 }
 
@@ -451,7 +464,8 @@ test_calibrated (gconstpointer data)
   for (guint32 some = 0; some <= 8; some += 2) {
     g_autoptr (GError) error = NULL;
     g_autoptr (YoloCalibration) calibration = make_calibration (model, some);
-    g_autoptr (YoloModel) int8 = yolo_model_to_int8 (model, calibration, YOLO_INT8_ASYMMETRIC, &error);
+    g_autoptr (YoloModel) int8 =
+        yolo_model_to_int8 (model, calibration, YOLO_INT8_ASYMMETRIC, &error);
     g_assert_no_error (error);
     compare_int8 (int8, r);
   }
@@ -467,8 +481,9 @@ check_batches (const Runner *runner, YoloModel *model, guint height, guint width
     for (guint i = 0; i < batch; i++) {
       g_autofree guint8 *grey = noise (i, 1, height, width);
       g_auto (Maps) alone = run (runner, model, 1, height, width, grey);
-      g_assert_cmpfloat (worst_difference (model, batch, height, width, &together, &alone, (int) i, NULL),
-          <=, SAME_TOLERANCE);
+      g_assert_cmpfloat (
+          worst_difference (model, batch, height, width, &together, &alone, (int) i, NULL), <=,
+          SAME_TOLERANCE);
     }
   }
 }
@@ -506,7 +521,8 @@ test_sizes (gconstpointer data)
     g_autofree guint8 *grey = noise (0, 1, height, width);
     g_auto (Maps) a = run (&plain, model, 1, height, width, grey);
     g_auto (Maps) b = run (&cpu, model, 1, height, width, grey);
-    g_assert_cmpfloat (worst_difference (model, 1, height, width, &a, &b, -1, NULL), <=, FP32_TOLERANCE);
+    g_assert_cmpfloat (
+        worst_difference (model, 1, height, width, &a, &b, -1, NULL), <=, FP32_TOLERANCE);
   }
   yolo_cpu_backend.unload (cpu.net);
 }

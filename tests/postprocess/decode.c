@@ -101,7 +101,8 @@ plain_decode (const Maps *m, double confidence, const uint8_t *classes)
     for (int y = 0; y < level->height; y++) {
       for (int x = 0; x < level->width; x++, anchor++) {
         size_t i = (size_t) y * level->width + x;
-        const float *cls = level->cls + i * level->cls_stride, *box = level->box + i * level->box_stride;
+        const float *cls = level->cls + i * level->cls_stride,
+                    *box = level->box + i * level->box_stride;
         int best = 0;
         for (int c = 1; c < m->n_classes; c++)
           if (cls[c] > cls[best])
@@ -138,14 +139,16 @@ test_random (void)
 
   for (int round = 0; round < 200; round++) {
     int n_classes = random_int (&r, 1, round % 4 ? 100 : 3);
-    Maps m = maps_new (&r, random_int (&r, 1, MAX_LEVELS), random_int (&r, 1, round % 4 ? 20 : 64), n_classes, 20);
+    Maps m = maps_new (
+        &r, random_int (&r, 1, MAX_LEVELS), random_int (&r, 1, round % 4 ? 20 : 64), n_classes, 20);
     double confidence = confidences[round % G_N_ELEMENTS (confidences)];
     g_autofree uint8_t *classes = g_new (uint8_t, n_classes);
     for (int c = 0; c < n_classes; c++)
       classes[c] = (uint8_t) random_int (&r, 0, 1);
     const uint8_t *filter = random_int (&r, 0, 1) ? classes : NULL;
     g_autoptr (GArray) want = plain_decode (&m, confidence, filter);
-    size_t capacity = random_int (&r, 0, 2) ? m.n_anchors : (size_t) random_int (&r, 0, (int) m.n_anchors);
+    size_t capacity =
+        random_int (&r, 0, 2) ? m.n_anchors : (size_t) random_int (&r, 0, (int) m.n_anchors);
     Guarded out = guarded_new (capacity * sizeof (YoloDetection));
     YoloDecode d = {
       .confidence = (float) confidence, .classes = filter,
@@ -206,13 +209,21 @@ test_rounding (void)
     bins[i] = (float) i * 1.01f;
   for (int round = 0; round < 2000; round++) {
     const YoloSideRounding rounding = {
-      .softmax = { 1 / 256.f, 0, round % 3 ? 255 : 100 }, .distance = { round % 2 ? .06f : 0, -20, 180 }, .bins = bins,
+      .softmax = { 1 / 256.f, 0, round % 3 ? 255 : 100 },
+      .distance = { round % 2 ? .06f : 0, -20, 180 },
+      .bins = bins,
     };
     const float cls = 2, step = rounding.distance.step;
     float box[64];
     double side[4], near = 0;
     YoloDetection out;
-    const YoloLevel level = { .box = box, .cls = &cls, .box_stride = 64, .cls_stride = 1, .width = 1, .height = 1, .stride = 8 };
+    const YoloLevel level = { .box = box,
+      .cls = &cls,
+      .box_stride = 64,
+      .cls_stride = 1,
+      .width = 1,
+      .height = 1,
+      .stride = 8 };
     YoloDecode d = { .confidence = .25f, .rounding = &rounding, .candidates = &out, .capacity = 1 };
 
     for (int i = 0; i < 64; i++)
@@ -223,7 +234,8 @@ test_rounding (void)
       for (int i = 0; i < 16; i++)
         sum += exp ((double) box[s * 16 + i]);
       for (int i = 0; i < 16; i++) {
-        double p = exp ((double) box[s * 16 + i]) / sum, part = fabs (p * 256 - floor (p * 256) - .5);
+        double p = exp ((double) box[s * 16 + i]) / sum,
+               part = fabs (p * 256 - floor (p * 256) - .5);
         near = part < 1e-3 ? 1 : near;
         side[s] += plain_steps (rounding.softmax, p) * (double) bins[i];
       }

@@ -95,9 +95,11 @@ test_random (void)
   Random r = random_new (1);
 
   for (int round = 0; round < 400; round++) {
-    size_t n = (size_t) random_int (&r, 0, 300), max = (size_t) random_int (&r, 0, round % 2 ? 300 : 40);
+    size_t n = (size_t) random_int (&r, 0, 300),
+           max = (size_t) random_int (&r, 0, round % 2 ? 300 : 40);
     bool agnostic = random_int (&r, 0, 1);
-    Guarded data = guarded_new (n * sizeof (YoloDetection)), scratch = guarded_new (n * sizeof (YoloDetection));
+    Guarded data = guarded_new (n * sizeof (YoloDetection)),
+            scratch = guarded_new (n * sizeof (YoloDetection));
     YoloDetection *d = (YoloDetection *) (void *) data.data;
 
     random_candidates (&r, d, n, random_int (&r, 1, 5), random_int (&r, 10, 200));
@@ -132,8 +134,10 @@ test_many (void)
 static void
 test_iou (void)
 {
-  YoloDetection a = { .x1 = 0, .y1 = 0, .x2 = 10, .y2 = 10 }, b = { .x1 = 5, .y1 = 5, .x2 = 15, .y2 = 15 };
-  YoloDetection touching = { .x1 = 10, .y1 = 0, .x2 = 20, .y2 = 10 }, empty = { .x1 = 3, .y1 = 3, .x2 = 3, .y2 = 3 };
+  YoloDetection a = { .x1 = 0, .y1 = 0, .x2 = 10, .y2 = 10 },
+                b = { .x1 = 5, .y1 = 5, .x2 = 15, .y2 = 15 };
+  YoloDetection touching = { .x1 = 10, .y1 = 0, .x2 = 20, .y2 = 10 },
+                empty = { .x1 = 3, .y1 = 3, .x2 = 3, .y2 = 3 };
 
   g_assert_cmpfloat_with_epsilon (yolo_iou (&a, &b), 25.0f / 175, 1e-7f);
   g_assert_cmpfloat (yolo_iou (&a, &a), ==, 1);
@@ -165,7 +169,12 @@ test_degenerate (void)
   YoloDetection d[4] = {
     { .confidence = 0.5f, .anchor = 3 },
     { .confidence = 0.5f, .anchor = 1 },
-    { .x1 = -INFINITY, .y1 = -INFINITY, .x2 = INFINITY, .y2 = INFINITY, .confidence = 0.9f, .anchor = 2 },
+    { .x1 = -INFINITY,
+        .y1 = -INFINITY,
+        .x2 = INFINITY,
+        .y2 = INFINITY,
+        .confidence = 0.9f,
+        .anchor = 2 },
     { .x1 = NAN, .y1 = NAN, .x2 = NAN, .y2 = NAN, .confidence = 0.8f, .anchor = 0 },
   };
   YoloDetection scratch[4];

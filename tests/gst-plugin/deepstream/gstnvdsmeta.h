@@ -10,8 +10,16 @@
 #define MAX_LABEL_SIZE 128
 
 typedef struct { double red, green, blue, alpha; } NvOSD_ColorParams;
-typedef struct { float left, top, width, height; unsigned int border_width; NvOSD_ColorParams border_color; } NvOSD_RectParams;
-typedef struct { char *font_name; unsigned int font_size; NvOSD_ColorParams font_color; } NvOSD_FontParams;
+typedef struct {
+  float left, top, width, height;
+  unsigned int border_width;
+  NvOSD_ColorParams border_color;
+} NvOSD_RectParams;
+typedef struct {
+  char *font_name;
+  unsigned int font_size;
+  NvOSD_ColorParams font_color;
+} NvOSD_FontParams;
 typedef struct {
   char *display_text;
   unsigned int x_offset, y_offset;
@@ -47,6 +55,7 @@ NvDsBatchMeta *gst_buffer_get_nvds_batch_meta (GstBuffer *buffer);
 void nvds_acquire_meta_lock (NvDsBatchMeta *batch);
 void nvds_release_meta_lock (NvDsBatchMeta *batch);
 NvDsObjectMeta *nvds_acquire_obj_meta_from_pool (NvDsBatchMeta *batch);
-void nvds_add_obj_meta_to_frame (NvDsFrameMeta *frame, NvDsObjectMeta *object, NvDsObjectMeta *parent);
+void nvds_add_obj_meta_to_frame (
+    NvDsFrameMeta *frame, NvDsObjectMeta *object, NvDsObjectMeta *parent);
 
 #endif
