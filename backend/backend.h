@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What runs a plan: one vtable a back end. */
 
 #ifndef YOLO_BACKEND_BACKEND_H
@@ -8,7 +9,7 @@
 #include "image/stroke.h"
 #include "network/int8.h"
 #include "network/plan.h"
-#include "postprocess/decode.h"
+#include "postprocess/detect.h"
 
 G_BEGIN_DECLS
 

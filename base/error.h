@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What can go wrong with a network: codes, and text that may hold a file's bytes. */
 
 #ifndef YOLO_BASE_ERROR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files of others, read whole into memory. */
 
 #ifndef YOLO_BASE_FILE_H

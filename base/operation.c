@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "base/operation.h"
 
 #include <glib.h>

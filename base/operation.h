@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The operations that plans are made of: one list, from which each room that
  * runs, names or counts them takes its own. A switch over them has no `default:`,
  * so that the compiler names every place that lacks a new one. */

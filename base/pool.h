@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Threads that share out the work of a network.
  *
  * Why not OpenMP: its parallel regions end when every thread has come to the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Loops that the compiler vectorises, compiled for several x86 levels of
  * which the loader picks one. Elsewhere they are compiled once. */
 

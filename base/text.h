@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Text out of files, made fit to be shown: in messages, logs and terminals. */
 
 #ifndef YOLO_BASE_TEXT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "base/type.h"
 
 #include <glib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The types of numbers that tensors hold. */
 
 #ifndef YOLO_BASE_TYPE_H

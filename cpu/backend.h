@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Of the CPU back end, for tests and benchmarks. */
 
 #ifndef YOLO_CPU_BACKEND_H

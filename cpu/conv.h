@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Our own convolutions: what they share. */
 
 #ifndef YOLO_CPU_CONV_H

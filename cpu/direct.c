@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Convolution as a matrix product whose rows are read where they lie
  * (implicit GEMM). What needs padding or another type is first copied, some
  * rows at a time, into scratch that stays in the second-level cache. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Bias, activation, residual and store of a tile that gemm_tile() summed, or
  * of anything else that is vectors of output channels. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What becomes of sums that are kept in registers, in the type that a file is compiled
  * for: floats, or whole numbers with YOLO_INT8. */
 

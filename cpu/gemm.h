@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The inner kernel of our convolutions: a tile of rows times a panel of
  * packed weights, sums kept in registers. Included by files that are
  * compiled once per instruction set.

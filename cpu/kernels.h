@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the back end runs besides oneDNN. The same C is compiled once per
  * instruction set; the best that the CPU has is taken at run time. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "cpu/onednn.h"
 
 #include <dnnl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Convolutions by oneDNN, of one image, on dense tensors. The one place that
  * knows oneDNN's API, in its second (2.6) and third generation. */
 

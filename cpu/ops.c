@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The operations around the convolutions. They are bound by memory, so they
  * are plain loops over channels that the compiler vectorises. */
 

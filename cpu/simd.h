@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* For the files that are compiled once per instruction set. */
 
 #ifndef YOLO_CPU_SIMD_H

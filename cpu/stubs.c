@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* In place of the back end where oneDNN is missing or -Dcpu=disabled. */
 
 #include "backend/backend.h"

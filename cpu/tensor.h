@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A view with its address: what the back end's kernels work on. */
 
 #ifndef YOLO_CPU_TENSOR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Vectors of the width that a file is compiled for, in GCC's and Clang's
  * extension: the same source for AVX-512, AVX2, SSE and Arm. */
 

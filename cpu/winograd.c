@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* 3x3 convolution at stride 1 with a quarter of the multiplications:
  * F(4x4, 3x3) of A. Lavin and S. Gray, "Fast Algorithms for Convolutional
  * Neural Networks", arXiv:1509.09308. A tile of 4x4 outputs comes of 6x6

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Runs a plan on the device: everything from the frames' planes to the
  * candidates is one CUDA graph, launched once a batch and waited for once. */
 
@@ -11,7 +12,7 @@
 #include "cuda/ops.h"
 #include "cuda/preprocess.h"
 #include "cuda/upload.h"
-#include "postprocess/decode.h"
+#include "postprocess/detect.h"
 #include "image/letterbox.h"
 
 /* Of the batches that batch_size() proposes. */

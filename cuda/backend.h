@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Of the CUDA back end, for tests: a plan whose buffers they have laid out
  * themselves, and where those lie. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which way each convolution is computed: a first guess at once, the fastest
  * when it has been measured, from a file when it was measured before. */
 

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # compile.sh NVCC CC SOURCE NAME TOP OUTPUT DEPFILE FLAG...: compiles one .cu into an
 # object that holds its fat binary as yolo_cuda_image_NAME.
 

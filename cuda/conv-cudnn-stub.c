@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Of a build without cuDNN's headers: there are no such ways. */
 
 #include "cuda/cudnn.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Convolution, bias, activation and residual as one graph of cuDNN's, in as
  * many engines as its heuristics offer. */
 

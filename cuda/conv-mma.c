@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which tensor-core kernels can compute a shape, and which are likely fast. */
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* From a shape to what kernels are given. */
 
 #ifndef YOLO_CUDA_CONV_PARAMS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "cuda/conv.h"
 #include "cuda/conv-params.h"
 

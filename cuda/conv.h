@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Convolutions on the device: what there is to compute, and the ways to do it.
  * The plain definition is tests/network/plan-reference.c. */
 

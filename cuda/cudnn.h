@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cuDNN 9, opened at run time if it is there. */
 
 #ifndef YOLO_CUDA_CUDNN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "cuda/decode.h"
 
 #include <string.h>
@@ -58,7 +59,7 @@ allocate (YoloCudaDecoder *decoder, GError **error)
         out = batch * sizeof (YoloDecodeCount);
 
   decoder->description_size = masks + batch * (gsize) params->n_classes;
-  decoder->result_size = out + batch * YOLO_DECODE_CAPACITY * sizeof (YoloDetection);
+  decoder->result_size = out + batch * YOLO_DECODE_CAPACITY * sizeof (YoloObject);
   decoder->description =
       yolo_cuda_alloc_host (device, decoder->description_size, "class masks", error);
   decoder->result = decoder->description != NULL
@@ -78,7 +79,7 @@ allocate (YoloCudaDecoder *decoder, GError **error)
   params->images = (const YoloDecodeImage *) decoder->device_description;
   params->masks = (const uint8_t *) (decoder->device_description + masks);
   params->counts = (YoloDecodeCount *) decoder->device_result;
-  params->out = (YoloDetection *) (decoder->device_result + out);
+  params->out = (YoloObject *) (decoder->device_result + out);
   params->found = (YoloDecodeFound *) decoder->found;
   /* all of it is copied, whatever was written */
   return yolo_cuda_check (
@@ -167,11 +168,11 @@ yolo_cuda_decoder_read (const YoloCudaDecoder *decoder, guint i, YoloDecode *dec
 {
   gsize batch = (gsize) decoder->params.batch;
   const YoloDecodeCount *count = (const YoloDecodeCount *) decoder->result + i;
-  const YoloDetection *out =
-      (const YoloDetection *) (decoder->result + batch * sizeof (YoloDecodeCount))
+  const YoloObject *out =
+      (const YoloObject *) (decoder->result + batch * sizeof (YoloDecodeCount))
       + (gsize) i * YOLO_DECODE_CAPACITY;
 
   decode->n = MIN ((gsize) count->written, decode->capacity);
   decode->missed = (gsize) (count->found - count->selected) + ((gsize) count->written - decode->n);
-  memcpy (decode->candidates, out, decode->n * sizeof (YoloDetection));
+  memcpy (decode->candidates, out, decode->n * sizeof (YoloObject));
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Candidates out of the head's maps on the device: only they come back. */
 
 #ifndef YOLO_CUDA_DECODE_H
@@ -5,7 +6,7 @@
 
 #include "cuda/device.h"
 #include "network/plan.h"
-#include "postprocess/decode.h"
+#include "postprocess/detect.h"
 
 G_BEGIN_DECLS
 

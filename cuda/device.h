@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A context of a device, its kernels and its facts. */
 
 #ifndef YOLO_CUDA_DEVICE_H

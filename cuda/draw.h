@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Drawing on frames in device memory: the functions of the back end's table. */
 
 #ifndef YOLO_CUDA_DRAW_H

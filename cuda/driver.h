@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The driver, opened at run time: the plugin loads, and says so, where there is none. */
 
 #ifndef YOLO_CUDA_DRIVER_H

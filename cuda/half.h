@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* IEEE 754 binary16 on the host. */
 
 #ifndef YOLO_CUDA_HALF_H

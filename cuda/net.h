@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A model's weights on a device, and what its convolutions are computed with. */
 
 #ifndef YOLO_CUDA_NET_H

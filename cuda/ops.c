@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "cuda/ops.h"
 
 #include "cuda/kernels/ops.h"

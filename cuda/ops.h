@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The operations of a plan that are no convolution, and hardly compute: they
  * cost the bytes that they move. Definition: tests/network/plan-reference.c. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "cuda/preprocess.h"
 
 #include "image/pixel.h"

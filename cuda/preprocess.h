@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Frames on the device, letterboxed, into the network's input: one launch a batch. */
 
 #ifndef YOLO_CUDA_PREPROCESS_H

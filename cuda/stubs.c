@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The CUDA back end of a build without CUDA: says so. */
 
 #include "backend/backend.h"

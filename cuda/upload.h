@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Frames that kernels cannot read where they lie: brought to the device. */
 
 #ifndef YOLO_CUDA_UPLOAD_H

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes docs/elements.md, the reference of the elements, out of the plugin itself.
 
     GST_PLUGIN_PATH=build/gst-plugin docs/make-elements.py > docs/elements.md

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The batch former: which frames run next, and when. All of it is a function
  * of the streams' state and the time, under the engine's lock. */
 

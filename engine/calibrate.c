@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "engine/calibrate.h"
 #include "engine/engine-private.h"
 #include "base/text.h"
@@ -25,7 +26,7 @@
 
 /* What the network made of a frame. */
 typedef struct {
-  YoloDetection *detections;    /* most confident first, with those within the margin */
+  YoloObject *detections;    /* most confident first, with those within the margin */
   guint n, n_confident;
 } Outcome;
 
@@ -164,8 +165,8 @@ outcome_of (const YoloCalibrator *calibrator, const YoloExec *exec)
 {
   const YoloPlan *plan = exec->plan;
   guint n = n_anchors (plan);
-  g_autofree YoloDetection *scratch = g_new (YoloDetection, n),
-                           *candidates = g_new (YoloDetection, n);
+  g_autofree YoloObject *scratch = g_new (YoloObject, n),
+                           *candidates = g_new (YoloObject, n);
   YoloDecode decode = {
     .confidence = MAX (calibrator->config.confidence - MATCH_MARGIN, 0),
     .candidates = candidates, .capacity = n,
@@ -527,7 +528,7 @@ probe_input (const YoloCalibrator *calibrator, const Kept *kept, YoloExec *exec)
   gsize pixel = input_size (exec) / ((gsize) height * width);
 
   if (kept->outcome.n > 0) {
-    const YoloDetection *best = &kept->outcome.detections[0];
+    const YoloObject *best = &kept->outcome.detections[0];
     x = (guint) CLAMP ((best->x1 + best->x2) / 2, 0, calibrator->width);
     y = (guint) CLAMP ((best->y1 + best->y2) / 2, 0, calibrator->height);
   }

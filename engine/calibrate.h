@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* int8 calibration: from frames to a table. Runs on the CPU whatever the
  * network will run on: the table holds ranges, not a device's scales. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Drawing on frames in CUDA memory: the elements' way to the back end. */
 
 #ifndef YOLO_ENGINE_DRAW_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Of this room and its tests. */
 
 #ifndef YOLO_ENGINE_PRIVATE_H
@@ -6,7 +7,7 @@
 #include <gio/gio.h>
 
 #include "engine/engine.h"
-#include "postprocess/decode.h"
+#include "postprocess/detect.h"
 #include "image/letterbox.h"
 #include "image/preprocess.h"
 
@@ -67,7 +68,7 @@ struct _YoloJob {
    * for the next such frame. */
   YoloResult result;
   GError *result_error;         /* owned */
-  YoloDetection *kept;          /* [kept_room] */
+  YoloObject *kept;          /* [kept_room] */
   guint kept_room;
 };
 
@@ -131,7 +132,7 @@ typedef struct {
   YoloFrame frames[YOLO_ENGINE_MAX_BATCH];
   YoloDecode decode[YOLO_ENGINE_MAX_BATCH];
   /* [YOLO_ENGINE_MAX_BATCH][YOLO_ENGINE_DEVICE_CANDIDATES], or NULL */
-  YoloDetection *candidates;
+  YoloObject *candidates;
 } YoloBatch;
 
 typedef enum { YOLO_ENGINE_LOADING, YOLO_ENGINE_READY, YOLO_ENGINE_FAILED } YoloEngineState;
@@ -163,7 +164,7 @@ struct _YoloReplica {
   guint first_batch, n_batches; /* under way, oldest first */
   YoloPreprocess *preprocess;
   YoloSideRounding rounding;    /* of model->box_rounding, if there is one */
-  YoloDetection *candidates, *scratch;
+  YoloObject *candidates, *scratch;
   gsize capacity;               /* of both */
   GError *cancelled, *memory;   /* what such frames are given */
 };

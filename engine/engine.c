@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The engines of the process: who asks for the same gets the same one. */
 
 #include "engine/engine-private.h"

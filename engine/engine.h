@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One model on one device for the whole process: forms batches out of the
  * frames of all streams, runs them, hands back detections in order. */
 
@@ -108,7 +109,7 @@ typedef struct {
 typedef struct {
   /* NULL and 0 when error is set. In pixels of the whole frame, sorted by
    * confidence; valid during the callback. */
-  const YoloDetection *detections;
+  const YoloObject *detections;
   guint n_detections;
   guint missed;                 /* candidates for which a device had no room; 0 on the CPU */
   /* This frame failed (YOLO_NETWORK_ERROR; G_IO_ERROR_INVALID_ARGUMENT: the

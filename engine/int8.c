@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where an engine's int8 model comes from. */
 
 #include "engine/engine-private.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What engines are made of outside of tests. */
 
 #include "engine/engine-private.h"

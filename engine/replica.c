@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A replica's thread: loads the model onto its device, runs batches, hands back what came of
  * them. */
 
@@ -75,7 +76,7 @@ static gboolean
 grow_candidates (YoloReplica * replica, const YoloPlan * plan, GError ** error)
 {
   gsize anchors = 0;
-  YoloDetection *grown;
+  YoloObject *grown;
 
   if (!replica->place.backend->host_memory)
     return TRUE;
@@ -87,10 +88,10 @@ grow_candidates (YoloReplica * replica, const YoloPlan * plan, GError ** error)
   if (anchors <= replica->capacity)
     return TRUE;
 
-  grown = g_try_renew (YoloDetection, replica->candidates, anchors);
+  grown = g_try_renew (YoloObject, replica->candidates, anchors);
   if (grown != NULL) {
     replica->candidates = grown;
-    grown = g_try_renew (YoloDetection, replica->scratch, anchors);
+    grown = g_try_renew (YoloObject, replica->scratch, anchors);
   }
   if (grown == NULL) {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY,
@@ -477,8 +478,8 @@ load (YoloReplica * replica, GError ** error)
   if (!backend->host_memory) {
     for (guint i = 0; i < YOLO_ENGINE_DEPTH; i++)
       replica->batches[i].candidates =
-          g_new (YoloDetection, YOLO_ENGINE_MAX_BATCH * YOLO_ENGINE_DEVICE_CANDIDATES);
-    replica->scratch = g_new (YoloDetection, YOLO_ENGINE_DEVICE_CANDIDATES);
+          g_new (YoloObject, YOLO_ENGINE_MAX_BATCH * YOLO_ENGINE_DEVICE_CANDIDATES);
+    replica->scratch = g_new (YoloObject, YOLO_ENGINE_DEVICE_CANDIDATES);
   }
   if (engine->model->box_rounding != NULL)
     replica->rounding = (YoloSideRounding) {

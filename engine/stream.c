@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a stream's user sees: frames in, callbacks out. */
 
 #include "engine/engine-private.h"
@@ -77,7 +78,7 @@ keep_result (YoloStream * stream, YoloJob * job, const YoloResult * result)
 
   if (job->kept_room < result->n_detections) {
     job->kept_room = result->n_detections;
-    job->kept = g_renew (YoloDetection, job->kept, job->kept_room);
+    job->kept = g_renew (YoloObject, job->kept, job->kept_room);
   }
   if (result->n_detections > 0)
     memcpy (job->kept, result->detections, result->n_detections * sizeof *job->kept);

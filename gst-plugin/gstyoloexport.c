@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /**
  * SECTION:element-yoloexport
  * @title: yoloexport
@@ -86,7 +87,7 @@ struct _GstYoloExport {
 
   /* of the streaming thread */
   GstVideoInfo info;
-  GArray *objects;              /* YoloObject: of the frame in hand */
+  GArray *objects;              /* YoloMetaObject: of the frame in hand */
   GString *text;
   guint64 frame;
   GRefString *stream_id;
@@ -285,7 +286,7 @@ is_batch (const GArray *objects)
   guint i;
 
   for (i = 0; i < objects->len; i++)
-    if (g_array_index (objects, YoloObject, i).slot > 0)
+    if (g_array_index (objects, YoloMetaObject, i).slot > 0)
       return TRUE;
   return FALSE;
 }
@@ -353,7 +354,7 @@ gst_yolo_export_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 
   record = (YoloRecord) {
     .width = GST_VIDEO_INFO_WIDTH (&self->info), .height = GST_VIDEO_INFO_HEIGHT (&self->info),
-    .objects = (const YoloObject *) self->objects->data, .n_objects = self->objects->len,
+    .objects = (const YoloMetaObject *) self->objects->data, .n_objects = self->objects->len,
     .frame = self->frame,
     .timestamp = gst_segment_to_stream_time (&trans->segment, GST_FORMAT_TIME,
         GST_BUFFER_PTS (buffer)),
@@ -518,7 +519,7 @@ gst_yolo_export_init (GstYoloExport *self)
     .first_image_id = DEFAULT_FIRST_IMAGE_ID, .categories = DEFAULT_CATEGORIES,
     .write_timeout = DEFAULT_WRITE_TIMEOUT,
   };
-  self->objects = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+  self->objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
   self->text = g_string_new (NULL);
   gst_base_transform_set_passthrough (GST_BASE_TRANSFORM (self), TRUE);
 }

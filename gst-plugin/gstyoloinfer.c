@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /**
  * SECTION:element-yoloinfer
  * @title: yoloinfer
@@ -148,7 +149,7 @@ typedef struct _Frame Frame;
 /* What the engine is given at once: a frame, or one of a batch. */
 typedef struct {
   Frame *frame;
-  guint slot;                   /* as in YoloObject */
+  guint slot;                   /* as in YoloMetaObject */
   YoloRequest request;
 } Part;
 
@@ -169,7 +170,7 @@ struct _Frame {
   gboolean discont;
   GBytes *classes;              /* of the request */
   GError *error;
-  GArray *objects;              /* YoloObject; kept between frames */
+  GArray *objects;              /* YoloMetaObject; kept between frames */
   GstClockTime since;           /* monotonic */
 };
 
@@ -218,7 +219,7 @@ struct _GstYoloInfer {
   gboolean discont;
 
   /* task */
-  GArray *last;                 /* YoloObject, for repeat-detections */
+  GArray *last;                 /* YoloMetaObject, for repeat-detections */
   gboolean announced;           /* downstream knows that there are objects */
 
   GMutex lock;
@@ -370,7 +371,7 @@ take_spare (GstYoloInfer *self)
     return link->data;
   frame = g_new0 (Frame, 1);
   frame->link.data = frame;
-  frame->objects = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+  frame->objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
   frame->parts = g_array_new (FALSE, FALSE, sizeof (Part));
   return frame;
 }
@@ -471,8 +472,8 @@ on_result (gpointer user_data, gpointer tag, const YoloResult *result)
   guint i;
 
   for (i = 0; i < result->n_detections; i++) {
-    const YoloDetection *d = &result->detections[i];
-    YoloObject object = {
+    const YoloObject *d = &result->detections[i];
+    YoloMetaObject object = {
       .x = d->x1 - frame->origin_x,
       .y = d->y1 - frame->origin_y,
       .w = d->x2 - d->x1,
@@ -542,7 +543,7 @@ finish_frame (GstYoloInfer *self, Frame *frame, GstFlowReturn *ret)
     g_array_set_size (self->last, 0);
     g_array_append_vals (self->last, objects->data, objects->len);
   } else if (frame->repeat
-      && !(self->last->len > 0 && g_array_index (self->last, YoloObject, 0).slot > 0)) {
+      && !(self->last->len > 0 && g_array_index (self->last, YoloMetaObject, 0).slot > 0)) {
     /* of a batch, the same place may be another camera's the next time */
     objects = self->last;
   }
@@ -553,13 +554,13 @@ finish_frame (GstYoloInfer *self, Frame *frame, GstFlowReturn *ret)
     buffer = gst_buffer_make_writable (buffer);
     if (frame->discont)
       GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
-    yolo_meta_add (buffer, &self->info, (const YoloObject *) objects->data, objects->len,
+    yolo_meta_add (buffer, &self->info, (const YoloMetaObject *) objects->data, objects->len,
         self->unique_id);
     announce (self, objects->len);
   }
   if (self->memory == MEMORY_NVMM && (frame->inferred || objects->len > 0))
     yolo_ds_add (
-        buffer, (const YoloObject *) objects->data, objects->len, self->unique_id, frame->inferred);
+        buffer, (const YoloMetaObject *) objects->data, objects->len, self->unique_id, frame->inferred);
   return buffer;
 }
 
@@ -2080,7 +2081,7 @@ gst_yolo_infer_init (GstYoloInfer *self)
   self->calibration_frames = DEFAULT_CALIBRATION_FRAMES;
   self->max_loss = DEFAULT_MAX_LOSS;
   self->flushing = TRUE;
-  self->last = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+  self->last = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
   g_mutex_init (&self->lock);
   g_cond_init (&self->cond);
   g_queue_init (&self->queue);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #ifndef GST_YOLO_INFER_H
 #define GST_YOLO_INFER_H
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /**
  * SECTION:element-yolooverlay
  * @title: yolooverlay
@@ -61,7 +62,7 @@ struct _GstYoloOverlay {
 
   /* of the streaming thread */
   GstVideoInfo info;
-  GArray *objects;              /* YoloObject: of the frame in hand */
+  GArray *objects;              /* YoloMetaObject: of the frame in hand */
   YoloWatch watch;
   gint origin_x, origin_y;      /* of its pixels in memory */
   YoloOrientation orientation;  /* of the stream's tags */
@@ -103,7 +104,7 @@ class_color (guint class)
 }
 
 static guint
-color_of (const YoloObject *object)
+color_of (const YoloMetaObject *object)
 {
   if (object->label_id >= 0)
     return object->label_id % N_COLORS;
@@ -155,7 +156,7 @@ grow (YoloRect r, gint by)
 }
 
 static YoloRect
-box_of (GstYoloOverlay *self, const YoloObject *object)
+box_of (GstYoloOverlay *self, const YoloMetaObject *object)
 {
   return (YoloRect) {
     self->origin_x + round_edge (object->x), self->origin_y + round_edge (object->y),
@@ -167,7 +168,7 @@ box_of (GstYoloOverlay *self, const YoloObject *object)
 /* The words of a label: track, class, confidence. Each is a string of its own
  * so that few are ever rendered. */
 static guint
-get_words (GstYoloOverlay *self, const Settings *settings, const YoloObject *object,
+get_words (GstYoloOverlay *self, const Settings *settings, const YoloMetaObject *object,
     const YoloGlyphs *words[3])
 {
   char buffer[32];
@@ -207,7 +208,7 @@ draw_word (GstYoloOverlay *self, YoloCanvas *canvas, const YoloMask *mask, gint 
  * that it can be read where that is shown. */
 static void
 draw_label (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings,
-    const YoloObject *object, YoloRect box)
+    const YoloMetaObject *object, YoloRect box)
 {
   const YoloRect visible =
       yolo_rect_to_upright (canvas->clip, self->turn, canvas->width, canvas->height);
@@ -264,13 +265,13 @@ draw (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings)
 
   /* The best come first in the metadata, and last, on top, here. */
   for (i = self->objects->len; i-- > 0;) {
-    const YoloObject *object = &g_array_index (self->objects, YoloObject, i);
+    const YoloMetaObject *object = &g_array_index (self->objects, YoloMetaObject, i);
     const YoloRect outer = grow (box_of (self, object), (line + 1) / 2);
 
     yolo_canvas_fill (canvas, outer, grow (outer, -line), &self->color[color_of (object)]);
   }
   for (i = self->objects->len; i-- > 0;) {
-    const YoloObject *object = &g_array_index (self->objects, YoloObject, i);
+    const YoloMetaObject *object = &g_array_index (self->objects, YoloMetaObject, i);
     const YoloRect outer = grow (box_of (self, object), (line + 1) / 2);
 
     if (is_visible (outer, &canvas->clip))
@@ -549,7 +550,7 @@ gst_yolo_overlay_init (GstYoloOverlay *self)
     DEFAULT_LINE_WIDTH, DEFAULT_SHOW_LABELS, DEFAULT_SHOW_CONFIDENCE, DEFAULT_SHOW_IDS,
     g_strdup (DEFAULT_FONT), GST_VIDEO_ORIENTATION_AUTO
   };
-  self->objects = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+  self->objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
   self->text = yolo_text_new ();
   yolo_drawing_init (&self->drawing);
   gst_base_transform_set_in_place (GST_BASE_TRANSFORM (self), TRUE);

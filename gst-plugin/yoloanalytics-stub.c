@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Built against GStreamer before 1.24: there is no such meta. */
 
 #include "gst-plugin/yoloanalytics.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Source: GStreamer's gst-libs/gst/analytics reference. An object is a
  * GstAnalyticsODMtd; its track, if any, a GstAnalyticsTrackingMtd that it
  * relates to. */
@@ -102,7 +103,7 @@ yolo_analytics_read (GstBuffer *buffer, GArray *objects)
   while (gst_analytics_relation_meta_iterate (meta, &state, gst_analytics_od_mtd_get_mtd_type (),
           &mtd)) {
     YoloRegion region;
-    YoloObject object, *known;
+    YoloMetaObject object, *known;
     gint twin;
 
     if (!gst_analytics_od_mtd_get_location (&mtd, &region.x, &region.y, &region.w, &region.h,
@@ -110,7 +111,7 @@ yolo_analytics_read (GstBuffer *buffer, GArray *objects)
       continue;
     region.id = mtd.id;
     region.label = gst_analytics_od_mtd_get_obj_type (&mtd);
-    object = (YoloObject) {
+    object = (YoloMetaObject) {
       .x = region.x, .y = region.y, .w = region.w, .h = region.h,
       .confidence = region.confidence, .label_id = -1, .label = region.label,
       .object_id = track_of (meta, mtd.id),
@@ -121,7 +122,7 @@ yolo_analytics_read (GstBuffer *buffer, GArray *objects)
       g_array_append_val (objects, object);
       continue;
     }
-    known = &g_array_index (objects, YoloObject, twin);
+    known = &g_array_index (objects, YoloMetaObject, twin);
     if (known->confidence < 0)
       known->confidence = object.confidence;
     if (known->object_id < 0)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* GstAnalyticsRelationMeta (GStreamer 1.24), or nothing where GStreamer is
  * older: meson chooses yoloanalytics.c or yoloanalytics-stub.c. Only for
  * yolometa.c. */
@@ -30,7 +31,7 @@ gint yolo_analytics_add (GstBuffer *buffer, const YoloRegion *region, guint n);
 void yolo_analytics_add_track (GstBuffer *buffer, gint id, gint track_id);
 
 /* Appends the objects that have no region on the buffer, and fills in what the
- * regions that are there do not say. objects: (element-type YoloObject): one for
+ * regions that are there do not say. objects: (element-type YoloMetaObject): one for
  * each region that yolo_region_of_meta() knows, in their order. */
 void yolo_analytics_read (GstBuffer *buffer, GArray *objects);
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "gst-plugin/yolocalibrate.h"
 #include "base/text.h"
 

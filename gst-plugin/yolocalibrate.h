@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Calibration of a network by the frames of a stream: which of them are looked
  * at, the thread that makes the table of them, and what is told about it. */
 

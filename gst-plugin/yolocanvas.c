@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "gst-plugin/yolocanvas.h"
 #include "gst-plugin/yolounpack.h"
 

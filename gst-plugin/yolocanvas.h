@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The canvas and the colours of a GStreamer video frame. */
 
 #ifndef YOLO_GST_CANVAS_H

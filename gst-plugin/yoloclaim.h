@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A file has one writer: who writes where, in this process and in others. */
 
 #ifndef YOLO_CLAIM_H

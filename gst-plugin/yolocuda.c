@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "gst-plugin/yolocuda.h"
 
 #define GST_USE_UNSTABLE_API

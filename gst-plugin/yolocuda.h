@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Frames in CUDA memory, as libgstcuda hands them on. Built without it, a stub
  * knows no such memory. */
 

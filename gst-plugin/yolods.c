@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "gst-plugin/yolods.h"
 
 #include <dlfcn.h>
@@ -37,7 +38,7 @@ static const NvOSD_ColorParams red = { 1, 0, 0, 1 }, white = { 1, 1, 1, 1 }, bla
 
 /* What nvdsosd draws: a box, and the label on its upper edge. */
 static void
-set_look (NvDsObjectMeta *meta, const YoloObject *object, const char *label)
+set_look (NvDsObjectMeta *meta, const YoloMetaObject *object, const char *label)
 {
   const gfloat text_height = 20;        /* pixels, of the font with its border */
 
@@ -59,7 +60,7 @@ set_look (NvDsObjectMeta *meta, const YoloObject *object, const char *label)
 }
 
 static void
-add_object (NvDsBatchMeta *batch, NvDsFrameMeta *frame, const YoloObject *object, guint unique_id)
+add_object (NvDsBatchMeta *batch, NvDsFrameMeta *frame, const YoloMetaObject *object, guint unique_id)
 {
   NvDsObjectMeta *meta = lib.nvds_acquire_obj_meta_from_pool (batch);
   const char *label = object->label ? g_quark_to_string (object->label) : "";
@@ -81,7 +82,7 @@ add_object (NvDsBatchMeta *batch, NvDsFrameMeta *frame, const YoloObject *object
 
 gboolean
 yolo_ds_add (
-    GstBuffer *buffer, const YoloObject *objects, guint n, guint unique_id, gboolean inferred)
+    GstBuffer *buffer, const YoloMetaObject *objects, guint n, guint unique_id, gboolean inferred)
 {
   static gsize opened = 0;
   NvDsBatchMeta *batch;

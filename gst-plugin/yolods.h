@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Detections as DeepStream's object metadata, for its elements downstream
  * (nvtracker, nvdsosd, nvmsgconv). Built against the headers of the installed
  * DeepStream (meson option `deepstream`), whose structures change from version
@@ -22,7 +23,7 @@ G_BEGIN_DECLS
  * Returns: FALSE if there is no such meta, or no DeepStream
  */
 gboolean yolo_ds_add (
-    GstBuffer *buffer, const YoloObject *objects, guint n, guint unique_id, gboolean inferred);
+    GstBuffer *buffer, const YoloMetaObject *objects, guint n, guint unique_id, gboolean inferred);
 
 G_END_DECLS
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A file is written under a hidden name beside its own and renamed: whoever
  * looks at the folder, and whenever the process ends, finds whole files. The
  * hidden name is one for all frames, so that the next run knows it. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A label file for each frame, which is there whole or not at all. */
 
 #ifndef YOLO_LABELS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The layout is DL Streamer's: its documentation, dev_guide/metadata, and the
  * names that its gvadetect and gvatrack give the params and their fields.
  *
@@ -107,7 +108,7 @@ yolo_meta_has_notes (GstBuffer *buffer)
 }
 
 static gboolean
-object_is_finite (const YoloObject *object)
+object_is_finite (const YoloMetaObject *object)
 {
   return isfinite (object->x) && isfinite (object->y)
       && isfinite (object->w) && isfinite (object->h);
@@ -127,7 +128,7 @@ round_range (gdouble min, gdouble max, gint size, gint *start, gint *length)
 
 /* The edges of what the frame shows of a box: x1, y1, x2, y2, with x1 <= x2 and y1 <= y2. */
 static void
-clip_edges (const YoloObject *object, gint width, gint height, gdouble edges[4])
+clip_edges (const YoloMetaObject *object, gint width, gint height, gdouble edges[4])
 {
   edges[0] = CLAMP (object->x, 0, width);
   edges[1] = CLAMP (object->y, 0, height);
@@ -136,7 +137,7 @@ clip_edges (const YoloObject *object, gint width, gint height, gdouble edges[4])
 }
 
 void
-yolo_object_clip (YoloObject *object, gint width, gint height)
+yolo_object_clip (YoloMetaObject *object, gint width, gint height)
 {
   gdouble edges[4];
 
@@ -161,14 +162,14 @@ yolo_meta_origin (GstBuffer *buffer, const GstVideoInfo *info, gint *x, gint *y)
 }
 
 void
-yolo_object_round (const YoloObject *object, gint width, gint height, gint box[4])
+yolo_object_round (const YoloMetaObject *object, gint width, gint height, gint box[4])
 {
   round_range (object->x, (gdouble) object->x + object->w, width, &box[0], &box[2]);
   round_range (object->y, (gdouble) object->y + object->h, height, &box[1], &box[3]);
 }
 
 void
-yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *objects,
+yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject *objects,
     guint n, guint unique_id)
 {
   const gint width = GST_VIDEO_INFO_WIDTH (info), height = GST_VIDEO_INFO_HEIGHT (info);
@@ -183,7 +184,7 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloObject *ob
   notes = g_array_sized_new (FALSE, FALSE, sizeof (Note), n);
 
   for (i = 0; i < n; i++) {
-    const YoloObject *object = &objects[i];
+    const YoloMetaObject *object = &objects[i];
     GstVideoRegionOfInterestMeta *meta;
     GstStructure *detection;
     YoloRegion region = { .label = object->label, .confidence = object->confidence };
@@ -309,7 +310,7 @@ yolo_region_of_meta (
  * the two agree; one that scales rounds, hence the slack. */
 static void
 refine_box (gdouble x1, gdouble y1, gdouble x2, gdouble y2, const GstVideoInfo *info,
-    YoloObject *object)
+    YoloMetaObject *object)
 {
   const gint width = GST_VIDEO_INFO_WIDTH (info), height = GST_VIDEO_INFO_HEIGHT (info);
   const gdouble slack_x = 2 + width / 200., slack_y = 2 + height / 200.;
@@ -331,7 +332,7 @@ refine_box (gdouble x1, gdouble y1, gdouble x2, gdouble y2, const GstVideoInfo *
 }
 
 static void
-read_detection (const GstStructure *detection, const GstVideoInfo *info, YoloObject *object)
+read_detection (const GstStructure *detection, const GstVideoInfo *info, YoloMetaObject *object)
 {
   gdouble confidence, x1, x2, y1, y2;
   gint batch_id;
@@ -350,7 +351,7 @@ read_detection (const GstStructure *detection, const GstVideoInfo *info, YoloObj
 }
 
 static void
-read_note (const Note *note, const GstVideoInfo *info, YoloObject *object)
+read_note (const Note *note, const GstVideoInfo *info, YoloMetaObject *object)
 {
   object->confidence = note->confidence;
   object->label_id = note->label_id;
@@ -370,12 +371,12 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
               GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))) {
     const GstVideoRegionOfInterestMeta *roi = (GstVideoRegionOfInterestMeta *) meta;
     YoloRegion region;
-    YoloObject object;
+    YoloMetaObject object;
     Saying saying;
 
     if (!read_region (buffer, roi, &saying, &region))
       continue;
-    object = (YoloObject) {
+    object = (YoloMetaObject) {
       .x = region.x, .y = region.y, .w = region.w, .h = region.h,
       .confidence = -1, .label_id = -1, .label = region.label, .object_id = -1,
     };

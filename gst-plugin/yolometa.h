@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Detections on buffers: the one place that writes and reads them.
  * GstVideoRegionOfInterestMeta in DL Streamer's layout (roi_type = label,
  * param structure "detection" with x_min x_max y_min y_max normalised,
@@ -22,7 +23,7 @@ typedef struct {
   gint object_id;               /* of a track, -1: none */
   /* 1 + the frame's place in a batch (batch_id); 0: the buffer is one frame */
   guint slot;
-} YoloObject;
+} YoloMetaObject;
 
 /**
  * yolo_meta_add:
@@ -33,11 +34,11 @@ typedef struct {
  * Attaches @n objects to @buffer.
  */
 void yolo_meta_add (GstBuffer * buffer, const GstVideoInfo * info,
-    const YoloObject * objects, guint n, guint unique_id);
+    const YoloMetaObject * objects, guint n, guint unique_id);
 
 /**
  * yolo_meta_read:
- * @objects: (element-type YoloObject): cleared, then filled in the order they were attached
+ * @objects: (element-type YoloMetaObject): cleared, then filled in the order they were attached
  *
  * Reads what yolo_meta_add() or another element of DL Streamer's layout
  * attached, and regions with a label only; an object present as both kinds of
@@ -64,7 +65,7 @@ void yolo_meta_origin (GstBuffer * buffer, const GstVideoInfo * info, gint * x, 
  * @box: (out): x, y, w, h in whole pixels: the edges rounded, clipped to the
  * frame, at least one pixel wide and high
  */
-void yolo_object_round (const YoloObject * object, gint width, gint height, gint box[4]);
+void yolo_object_round (const YoloMetaObject * object, gint width, gint height, gint box[4]);
 
 /**
  * yolo_object_clip:
@@ -73,7 +74,7 @@ void yolo_object_round (const YoloObject * object, gint width, gint height, gint
  * yolo_meta_add() does; a box outside of the frame becomes one of no size on
  * the border.
  */
-void yolo_object_clip (YoloObject * object, gint width, gint height);
+void yolo_object_clip (YoloMetaObject * object, gint width, gint height);
 
 /* Whether yolo_meta_add() attached objects, be their regions there or not. */
 gboolean yolo_meta_has_notes (GstBuffer * buffer);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* DeepStream's surfaces (caps with memory:NVMM), read without its SDK: the
  * layout is that of NvBufSurface in nvbufsurface.h, DeepStream 6.2 to 9.1. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How the pictures of a stream become upright. */
 
 #ifndef YOLO_ORIENTATION_H

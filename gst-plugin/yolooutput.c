@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One write(2) a record: what was seen is in the file when the frame leaves,
  * so that somebody who reads along gets it at once and nothing is lost if the
  * process dies. It costs some microseconds a frame. */

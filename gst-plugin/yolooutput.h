@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A file, FIFO, device or stdout that records are appended to. */
 
 #ifndef YOLO_OUTPUT_H

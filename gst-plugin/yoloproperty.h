@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the elements' properties have in common. */
 
 #ifndef YOLO_PROPERTY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Costs of a frame: json-glib's tree of it, some hundred bytes an object,
  * built and freed; the text is what the frame is exported for. */
 
@@ -76,10 +77,10 @@ append_json (JsonBuilder *builder, GString *out)
 }
 
 /* Other elements' boxes may reach out of the frame. */
-static YoloObject
+static YoloMetaObject
 clipped_object (const YoloRecord *record, guint i)
 {
-  YoloObject object = record->objects[i];
+  YoloMetaObject object = record->objects[i];
 
   yolo_object_clip (&object, record->width, record->height);
   return object;
@@ -87,7 +88,7 @@ clipped_object (const YoloRecord *record, guint i)
 
 /* Source of the names: DL Streamer's gvametaconvert, jsonconverter.cpp. */
 static void
-add_json_object (JsonBuilder *builder, const YoloRecord *record, const YoloObject *object)
+add_json_object (JsonBuilder *builder, const YoloRecord *record, const YoloMetaObject *object)
 {
   const gdouble w = record->width, h = record->height;
   g_autofree char *label = object->label
@@ -147,7 +148,7 @@ yolo_record_json_line (const YoloRecord *record, GString *out)
   json_builder_set_member_name (builder, "objects");
   json_builder_begin_array (builder);
   for (i = 0; i < record->n_objects; i++) {
-    const YoloObject object = clipped_object (record, i);
+    const YoloMetaObject object = clipped_object (record, i);
 
     add_json_object (builder, record, &object);
   }
@@ -189,7 +190,7 @@ yolo_record_coco (const YoloRecord *record, gint64 image_id, YoloCategories cate
   guint i, n = 0;
 
   for (i = 0; i < record->n_objects; i++) {
-    const YoloObject object = clipped_object (record, i);
+    const YoloMetaObject object = clipped_object (record, i);
     const gint category = category_of (object.label_id, categories);
     JsonBuilder *builder;
 
@@ -232,7 +233,7 @@ yolo_record_labels (const YoloRecord *record, GString *out)
   guint i, n = 0;
 
   for (i = 0; i < record->n_objects; i++) {
-    const YoloObject object = clipped_object (record, i);
+    const YoloMetaObject object = clipped_object (record, i);
 
     if (object.label_id < 0)
       continue;

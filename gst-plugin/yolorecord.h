@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What was seen in a frame, as text. All append to `out`; numbers are written
  * the same in every locale. */
 
@@ -10,7 +11,7 @@ G_BEGIN_DECLS
 
 typedef struct {
   gint width, height;           /* pixels */
-  const YoloObject *objects;
+  const YoloMetaObject *objects;
   guint n_objects;
   guint64 frame;                /* number in its stream, from 0 */
   GstClockTime timestamp;       /* stream time in nanoseconds, or GST_CLOCK_TIME_NONE */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "gst-plugin/yolosettings.h"
 #include "base/file.h"
 #include "base/text.h"

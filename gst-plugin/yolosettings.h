@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Properties of yoloinfer that are strings, and what they mean for a model. */
 
 #ifndef YOLO_SETTINGS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Text as masks: each string is rendered once and kept. */
 
 #ifndef YOLO_TEXT_H

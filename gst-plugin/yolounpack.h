@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Video formats beyond those that are read and drawn on where they lie: GStreamer
  * unpacks their rows. */
 

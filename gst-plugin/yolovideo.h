@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A video frame in GStreamer's words and in ours. */
 
 #ifndef YOLO_VIDEO_H

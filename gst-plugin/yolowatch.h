@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Notices that what was found upstream does not arrive: some elements drop the
  * metadata of a frame, and an empty frame looks the same. Of an element's
  * streaming thread. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* All formats are the same here: up to four components, each a grid of
  * samples that cover one or more pixels. Costs nothing per frame but the
  * pixels that are drawn. */

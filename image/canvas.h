@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Drawing into a frame in memory where it lies, in its own format. */
 
 #ifndef YOLO_IMAGE_CANVAS_H

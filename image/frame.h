@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A video frame where it lies: planes, strides, format, colour. */
 
 #ifndef YOLO_IMAGE_FRAME_H

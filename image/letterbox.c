@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "image/letterbox.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where a frame lies in the network's input. Source: Ultralytics
  * data/augment.py, LetterBox (auto=False, scaleup=True, center=True,
  * padding 114), and utils/ops.py, scale_boxes. */

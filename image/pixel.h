@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The arithmetic of preprocess, one value at a time: what the C definition and
  * the CUDA kernel are both made of. */
 

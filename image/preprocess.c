@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Preprocess, a row at a time.
  *
  * For each row of the source that an output row needs: the samples of the

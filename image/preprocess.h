@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A frame, letterboxed, into the network's input. */
 
 #ifndef YOLO_IMAGE_PREPROCESS_H

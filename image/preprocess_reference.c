@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The definition of preprocess: one pixel after the other. */
 
 #include "image/pixel.h"

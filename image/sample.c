@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "image/sample.h"
 #include "image/pixel.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What one pixel of the network's input is made of, in integers: the formulas
  * that every implementation of preprocess shares, on any device. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Boxes and text on a frame, as data: what is drawn on the host or on a device. */
 
 #ifndef YOLO_IMAGE_STROKE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Grey levels as elements of a tensor: exact in every type. */
 
 #ifndef YOLO_IMAGE_TENSOR_H

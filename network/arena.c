@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "network/arena.h"
 
 #include <stdlib.h>

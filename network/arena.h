@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Places for buffers that are alive at different times. */
 
 #ifndef YOLO_NETWORK_ARENA_H

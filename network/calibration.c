@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "network/calibration.h"
 #include "base/file.h"
 #include "base/text.h"

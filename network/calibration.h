@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The calibration table: what a model's numbers range over, and which of its
  * layers bear 8 bits. A text beside the model that every device can use. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What numbers a map takes, and which range of them is worth 8 bits. */
 
 #ifndef YOLO_NETWORK_HISTOGRAM_H

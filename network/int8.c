@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "network/int8.h"
 #include "base/error.h"
 #include "network/private.h"

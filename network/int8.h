@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* From a model in floats to one in whole numbers. */
 
 #ifndef YOLO_NETWORK_INT8_H

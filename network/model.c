@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "network/private.h"
 #include "base/file.h"
 #include "base/error.h"

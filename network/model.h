@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A YOLO model as data: what the file says of itself, and its graph after the passes. */
 
 #ifndef YOLO_NETWORK_MODEL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "network/passes.h"
 #include "base/error.h"
 #include "network/onnx/image.h"

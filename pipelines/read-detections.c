@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reads detections in a pad probe: what an application needs, and no more.
  *
  *   GST_PLUGIN_PATH=build/gst-plugin build/pipelines/read-detections MODEL VIDEO

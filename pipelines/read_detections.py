@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Reads detections in a pad probe, with GStreamer's Python bindings
 (Debian: python3-gst-1.0).
 

@@ -1,11 +1,12 @@
-#include "postprocess/decode.h"
+/* SPDX-License-Identifier: MIT */
+#include "postprocess/detect.h"
 
 #include <stdbool.h>
 #include <string.h>
 
 /* Best first. A total order: no result depends on the order of the input. */
 static bool
-better (const YoloDetection *a, const YoloDetection *b)
+better (const YoloObject *a, const YoloObject *b)
 {
   return a->confidence > b->confidence
       || (a->confidence == b->confidence && a->anchor < b->anchor);
@@ -13,9 +14,9 @@ better (const YoloDetection *a, const YoloDetection *b)
 
 /* Merge sort between two arrays of n elements: qsort() may allocate. */
 static void
-sort (YoloDetection *a, size_t n, YoloDetection *scratch)
+sort (YoloObject *a, size_t n, YoloObject *scratch)
 {
-  YoloDetection *from = a, *to = scratch;
+  YoloObject *from = a, *to = scratch;
 
   for (size_t run = 1; run < n; run *= 2) {
     for (size_t start = 0; start < n; start += 2 * run) {
@@ -27,7 +28,7 @@ sort (YoloDetection *a, size_t n, YoloDetection *scratch)
         to[k] = from[left ? i++ : j++];
       }
     }
-    YoloDetection *t = from;
+    YoloObject *t = from;
     from = to;
     to = t;
   }
@@ -36,7 +37,7 @@ sort (YoloDetection *a, size_t n, YoloDetection *scratch)
 }
 
 static inline float
-area (const YoloDetection *d)
+area (const YoloObject *d)
 {
   return (d->x2 - d->x1) * (d->y2 - d->y1);
 }
@@ -48,7 +49,7 @@ area (const YoloDetection *d)
  * never suppresses
  */
 float
-yolo_iou (const YoloDetection *a, const YoloDetection *b)
+yolo_iou (const YoloObject *a, const YoloObject *b)
 {
   float x1 = a->x1 > b->x1 ? a->x1 : b->x1;
   float y1 = a->y1 > b->y1 ? a->y1 : b->y1;
@@ -75,14 +76,14 @@ yolo_iou (const YoloDetection *a, const YoloDetection *b)
  * Returns: how many are kept
  */
 size_t
-yolo_nms (YoloDetection *candidates, size_t n, float iou, int agnostic, size_t max,
-    YoloDetection *scratch)
+yolo_nms (YoloObject *candidates, size_t n, float iou, int agnostic, size_t max,
+    YoloObject *scratch)
 {
   size_t kept = 0;
 
   sort (candidates, n, scratch);
   for (size_t i = 0; i < n && kept < max; i++) {
-    YoloDetection d = candidates[i];
+    YoloObject d = candidates[i];
     bool suppressed = false;
     for (size_t k = 0; k < kept && !suppressed; k++)
       suppressed = (agnostic || candidates[k].class_id == d.class_id)

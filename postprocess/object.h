@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #ifndef YOLO_POSTPROCESS_OBJECT_H
 #define YOLO_POSTPROCESS_OBJECT_H
 
@@ -13,10 +14,10 @@ typedef struct {
   float confidence;             /* sigmoid of the best class's logit */
   int32_t class_id;
   int32_t anchor;               /* index of the anchor point that it came from; breaks ties */
-} YoloDetection;
+} YoloObject;
 
 /* From pixels of the network's input, made by @box, to pixels of the frame, clipped to the visible
  * part. */
-void yolo_objects_to_frame (YoloDetection *objects, size_t n, const YoloLetterbox *box);
+void yolo_objects_to_frame (YoloObject *objects, size_t n, const YoloLetterbox *box);
 
 #endif

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Builds for 64-bit Arm with Debian's cross compiler and runs tests there in
 # QEMU, on CPUs with and without dot products. Arm's libraries are unpacked into
 # .cache/arm64, nothing of them is installed; remove that folder to fetch them

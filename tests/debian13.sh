@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Runs tests/run.sh in a Debian 13 root: GStreamer 1.26, oneDNN 3, another
 # compiler. The sanitizers, which look at the same code, are left to this machine.
 # Makes the root with debootstrap in .cache/debian13 and keeps it

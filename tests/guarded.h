@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* For all tests: buffers that end where memory ends, and random numbers that
  * are the same everywhere. */
 

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # on-gpu.sh: everything that only a graphics card can tell, as one Markdown report.
 #
 #   tests/on-gpu.sh                 on a machine with a card: builds, tests, measures

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # run.sh [--all] [--no-sanitizers]: installs what is missing, builds into build/,
 # runs the tests; then builds with AddressSanitizer and UBSan into build-asan/ and
 # runs the unit tests there. The last line is "N passed, N failed[, N skipped]".

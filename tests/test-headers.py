@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Every header compiles alone, without a warning: it includes what it needs.
 
     test-headers.py BUILD CC...

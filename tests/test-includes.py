@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Every #include keeps to the table in docs/design.md.
 
 Prints TAP. Headers of our own are named from the top folder

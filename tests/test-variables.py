@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """docs/environment.md names every variable YOLO_... that the code reads, and no other one. Prints TAP."""
 
 import os

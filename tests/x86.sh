@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Runs tests of build/, which tests/run.sh makes, as on CPUs that lack what this
 # one has, in QEMU: a Haswell (AVX2, no AVX-512, VNNI or bf16) and a Nehalem
 # (x86-64-v2, no AVX). The last line is "N passed, N failed[, N skipped]".

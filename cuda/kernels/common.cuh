@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What all kernels share. */
 
 #ifndef YOLO_KERNELS_COMMON_CUH

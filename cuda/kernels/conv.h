@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the convolution kernels are given; read by C and by CUDA. */
 
 #ifndef YOLO_KERNELS_CONV_H

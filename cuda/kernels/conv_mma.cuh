@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Convolution as a matrix product on tensor cores: pixels by output channels,
  * over K = kernel taps times input channels. NHWC views in and out.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Half precision: sums in float. */
 
 #include "cuda/kernels/conv_mma.cuh"

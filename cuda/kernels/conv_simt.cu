@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Convolution without tensor cores, for what the others do not take: groups,
  * any kernel, stride and dilation. One thread computes one element of the output;
  * sums are in float, of eight bits in whole numbers, in order of rows, columns

@@ -1,4 +1,5 @@
-/* From the head's maps to candidates, as postprocess/decode.c. The first kernel
+/* SPDX-License-Identifier: MIT */
+/* From the head's maps to candidates, as postprocess/detect.c. The first kernel
  * reads every class logit once and lists the anchors above the threshold; the
  * second works out the boxes of those alone, four times reg_max logits each.
  * Bytes: 4 * n_anchors * n_classes, and little more. */

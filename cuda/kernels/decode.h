@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the decode kernels are given; read by C and by CUDA. */
 
 #ifndef YOLO_KERNELS_DECODE_H
@@ -46,7 +47,7 @@ typedef struct {
   const uint8_t *masks;         /* [batch][n_classes] */
   YoloDecodeFound *found;       /* [batch][n_anchors] */
   YoloDecodeCount *counts;      /* [batch] */
-  YoloDetection *out;           /* [batch][YOLO_DECODE_CAPACITY] */
+  YoloObject *out;           /* [batch][YOLO_DECODE_CAPACITY] */
 } YoloDecodeParams;
 
 /* Threads of both kernels; lanes that share an anchor in the first; blocks of an image in the

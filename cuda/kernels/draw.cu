@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Boxes and text onto a frame in place, in its own format. A thread owns one
  * sample and applies the strokes to it in their order, so the result does not
  * depend on timing and equals the host's. A block first looks which strokes

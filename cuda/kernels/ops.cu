@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Operations that move more than they compute. A thread handles one vector of
  * a pixel's channels: 16 bytes, or one element where addresses allow no more. What
  * only moves numbers leaves them on the grids that they are on. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the kernels of ops.cu are given; read by C and by CUDA. */
 
 #ifndef YOLO_KERNELS_OPS_H

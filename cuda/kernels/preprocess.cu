@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Frames, letterboxed, into the network's input. The arithmetic is that of
  * image/preprocess_reference.c, from the same inline functions, and the
  * result equals it. A thread writes one pixel, 16 bytes in the usual layouts,

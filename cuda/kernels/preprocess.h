@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the preprocess kernel is given; read by C and by CUDA. */
 
 #ifndef YOLO_KERNELS_PREPROCESS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "network/onnx/external.h"
 #include "base/file.h"
 #include "base/error.h"

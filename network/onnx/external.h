@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tensors whose numbers lie in other files beside the model's. */
 
 #ifndef YOLO_ONNX_EXTERNAL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "network/onnx/foreign.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files of other kinds that are given as models. */
 
 #ifndef YOLO_ONNX_FOREIGN_H

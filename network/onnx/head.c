@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "network/onnx/head.h"
 #include "base/error.h"
 #include "network/onnx/trial.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The detect head: found by its structure, checked by running it. */
 
 #ifndef YOLO_ONNX_HEAD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a file does with its input before the first convolution: a scale and an
  * offset of each channel, their order, the layout, the type. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Python literals, as Ultralytics and others write them into a file's metadata. */
 
 #ifndef YOLO_ONNX_LITERAL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* From ONNX nodes to layers: what a network is made of before the plan. */
 
 #ifndef YOLO_ONNX_LOWER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* An ONNX file as a checked graph: values and nodes by number, nodes in an
  * order in which every value is made before it is used. */
 

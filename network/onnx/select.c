@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "network/onnx/select.h"
 #include "base/error.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The operators that choose among numbers, by which a file with
  * non-maximum suppression (nms=True) goes from boxes and scores to detections. */
 

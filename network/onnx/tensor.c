@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "network/onnx/tensor.h"
 #include "base/error.h"
 #include "network/onnx/select.h"

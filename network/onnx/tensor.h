@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Small concrete tensors and the operators that work on them: for constants,
  * for the arithmetic on shapes, and for the check of the head. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "network/onnx/trial.h"
 #include "network/onnx/select.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Boxes and scores that are made up to see what a file's own non-maximum
  * suppression does with them: whether it is ours, but for the thresholds. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files are read whole or refused, whatever they are and whoever writes to them. */
 
 #include "base/file.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The pool: every index once, no two calls with one thread's number at a time,
  * and all done when it returns. */
 

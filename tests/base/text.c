@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Names that would command a terminal or forge a line are shown escaped. */
 
 #include "base/text.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a network costs on a GPU, layer by layer, against what arithmetic and
  * bytes allow. Prints Markdown.
  *
@@ -18,7 +19,7 @@
 
 #include "cuda/net.h"
 #include "network/int8.h"
-#include "postprocess/decode.h"
+#include "postprocess/detect.h"
 #include "image/frame.h"
 
 #define ROUNDS 20
@@ -373,7 +374,7 @@ time_network (const Size *size, YoloPrecision precision, YoloCudaDevice *device,
   g_autoptr (YoloPlan) plan = make_plan (size, precision);
   g_autofree YoloFrame *frames = g_new0 (YoloFrame, size->batch);
   g_autofree YoloDecode *decode = g_new0 (YoloDecode, size->batch);
-  g_autofree YoloDetection *found = g_new (YoloDetection, 1024);
+  g_autofree YoloObject *found = g_new (YoloObject, 1024);
   double us[ROUNDS], floor = 0;
   YoloNet *net = cuda->load (model_in (size, precision), 0, NULL, precision, 0, &error);
   YoloExec *exec = net ? cuda->prepare (net, size->batch, size->height, size->width, &error) : NULL;
@@ -456,7 +457,7 @@ compare_anchors (
   for (guint i = 0; i < size->batch; i++)
     for (gsize a = 0; a < exact[i].n; a++)
       for (gsize b = 0; b < decode[i].n; b++) {
-        const YoloDetection *x = &exact[i].candidates[a], *y = &decode[i].candidates[b];
+        const YoloObject *x = &exact[i].candidates[a], *y = &decode[i].candidates[b];
 
         if (x->anchor != y->anchor)
           continue;
@@ -483,7 +484,7 @@ print_precision (const Size *size)
   const guint n = size->calibrated ? 3 : 2;
   g_autofree guint8 *pixels = g_malloc ((gsize) size->batch * 640 * 360 * 3);
   g_autofree YoloFrame *frames = g_new0 (YoloFrame, size->batch);
-  g_autofree YoloDetection *found = g_new (YoloDetection, n * size->batch * 1024);
+  g_autofree YoloObject *found = g_new (YoloObject, n * size->batch * 1024);
   g_autofree YoloDecode *decode = g_new0 (YoloDecode, n * size->batch);
 
   for (guint i = 0; i < size->batch; i++) {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Frame to metadata through yoloinfer: raw frames out of memory, timed.
  *
  *   frames FILE WIDTH HEIGHT PROPERTIES

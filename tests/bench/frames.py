@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Frame to metadata: 1080p NV12 frames of vtest.avi through yoloinfer against
 a loop on OpenVINO, in the same minutes, on the same threads and precision.
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Runs a network on the CPU back end when told to: a line with a number on
  * stdin is answered by a line with the milliseconds of each of that many runs.
  * network.py gives it its turns between its peers'. */

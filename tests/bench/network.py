@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Network time: the CPU back end against OpenVINO and ONNX Runtime on the same
 file, size and threads, taking turns in one run.
 

@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: MIT */
 /* Times preprocess per format and size, and decode with NMS, on one thread
  * (its CPU time, which other load hardly touches) and on all (the clock's).
  * Prints medians in milliseconds and, in brackets, the smallest. "memcpy" is
  * what it takes to move as many bytes as the case has to read and write,
  * measured in between, on one thread. */
 
-#include "postprocess/decode.h"
+#include "postprocess/detect.h"
 #include "base/pool.h"
 #include "image/preprocess.h"
 #include "image/tensor.h"
@@ -176,7 +177,7 @@ measure_preprocess (void)
 typedef struct {
   YoloLevel levels[3];
   YoloDecode decode;
-  YoloDetection scratch[N_ANCHORS];
+  YoloObject scratch[N_ANCHORS];
   size_t kept;
 } Postprocess;
 
@@ -196,7 +197,7 @@ measure_postprocess (float confidence)
   Random r = random_new (2);
   g_autofree float *box = g_new (float, N_ANCHORS * 4 * REG_MAX);
   g_autofree float *cls = g_new (float, N_ANCHORS * N_CLASSES);
-  g_autofree YoloDetection *candidates = g_new (YoloDetection, N_ANCHORS);
+  g_autofree YoloObject *candidates = g_new (YoloObject, N_ANCHORS);
   g_autofree Postprocess *p = g_new0 (Postprocess, 1);
   size_t anchor = 0;
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Makes the 8-bit file that the peers run out of a float one, in .cache/, and
 prints its path: QuantizeLinear and DequantizeLinear pairs by ONNX Runtime's
 own quantiser, activations uint8, weights int8 per channel.

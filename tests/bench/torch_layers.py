@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Times the convolutions that bench-cuda lists (stdin) in PyTorch: half precision,
 channels last, cuDNN's fastest algorithm, bias and SiLU eager and compiled."""
 

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Prints the Python that the benchmarks' peers live in: a virtual environment
 # in .cache/bench-venv, made on first use out of PyPI's packages; or
 # $BENCH_PYTHON, where somebody has one already.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The back end as a whole: precisions, implementations, memory. What it
  * computes is held to the plan's definition by tests/network. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the CPU's kernels do with 8 bits, in every instruction set that this
  * machine has, against the definition in network/int8.h: random data, odd sizes,
  * views in guarded buffers. */

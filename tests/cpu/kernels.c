@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Every kernel of cpu/, in every instruction set that this machine has,
  * against its definition in double: random data, odd sizes, views in guarded
  * buffers, float and bf16. oneDNN's convolutions too. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Views in guarded memory, for the tests of kernels. */
 
 #ifndef TEST_CPU_MAPS_H

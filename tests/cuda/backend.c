@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The back end as a whole: what a batch of frames gives is what the plan's
  * definition gives, whatever memory the frames come from; and what happens
  * when the device has no memory, refuses a launch, or is lost. */
@@ -12,7 +13,7 @@
 #include "cuda/device.h"
 #include "backend/backend.h"
 #include "network/int8.h"
-#include "postprocess/decode.h"
+#include "postprocess/detect.h"
 #include "image/letterbox.h"
 #include "image/preprocess.h"
 #include "image/sample.h"
@@ -153,7 +154,7 @@ make_decode (guint n, float confidence)
   for (guint i = 0; i < n; i++)
     decode[i] = (YoloDecode){
       .confidence = confidence,
-      .candidates = g_new (YoloDetection, MAX_CANDIDATES),
+      .candidates = g_new (YoloObject, MAX_CANDIDATES),
       .capacity = MAX_CANDIDATES,
     };
   return decode;
@@ -170,7 +171,7 @@ free_decode (YoloDecode *decode, guint n)
 static int
 by_anchor (const void *a, const void *b)
 {
-  return ((const YoloDetection *) a)->anchor - ((const YoloDetection *) b)->anchor;
+  return ((const YoloObject *) a)->anchor - ((const YoloObject *) b)->anchor;
 }
 
 static void
@@ -183,7 +184,7 @@ run_batch (YoloExec *exec, const YoloFrame *frames, guint n, YoloDecode *decode)
   cuda->wait (exec, &error);
   g_assert_no_error (error);
   for (guint i = 0; i < n; i++)
-    qsort (decode[i].candidates, decode[i].n, sizeof (YoloDetection), by_anchor);
+    qsort (decode[i].candidates, decode[i].n, sizeof (YoloObject), by_anchor);
 }
 
 /* Every anchor is a candidate: box and confidence of each are compared.
@@ -197,7 +198,7 @@ compare (const YoloDecode *ours, const YoloDecode *expected, float box, float co
   g_assert_cmpuint (ours->n, ==, expected->n);
   g_assert_cmpuint (ours->missed, ==, 0);
   for (size_t i = 0; i < ours->n; i++) {
-    const YoloDetection *a = &ours->candidates[i], *b = &expected->candidates[i];
+    const YoloObject *a = &ours->candidates[i], *b = &expected->candidates[i];
 
     g_assert_cmpint (a->anchor, ==, b->anchor);
     worst_box = MAX (worst_box, fmaxf (fmaxf (fabsf (a->x1 - b->x1), fabsf (a->y1 - b->y1)),
@@ -403,7 +404,7 @@ test_overlap (void)
   for (guint i = 0; i < 2; i++) {
     g_assert_true (cuda->wait (exec[i], &error));
     for (guint k = 0; k < 2; k++) {
-      qsort (ours[i][k].candidates, ours[i][k].n, sizeof (YoloDetection), by_anchor);
+      qsort (ours[i][k].candidates, ours[i][k].n, sizeof (YoloObject), by_anchor);
       compare (&ours[i][k], &expected[2 * i + k], 1e-2f, 1e-4f);
     }
     cuda->release (exec[i]);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Choices: a first guess at once, the measured one later, from the file the
  * next time; a damaged or foreign file counts for nothing. */
 

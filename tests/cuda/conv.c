@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Every way to compute a convolution, on odd sizes and views, against straight loops. */
 
 #include <math.h>
@@ -182,8 +183,8 @@ expect (Fixture *f)
                 continue;
               for (guint k = 0; k < per_group; k++) {
                 double product = tensor_get (&f->in, n, (guint) iy, (guint) ix, first + k)
-                    * rounded_weight (s, ((o * per_group + k) * conv->kernel[0] + ky) *
-                    * conv->kernel[1] + kx);
+                    * rounded_weight (s,
+                        ((o * per_group + k) * conv->kernel[0] + ky) * conv->kernel[1] + kx);
                 sum += product;
                 magnitude += fabs (product);
               }

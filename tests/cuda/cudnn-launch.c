@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The way of a launch through cuDNN's interface, with a library that computes
  * nothing in its place (fake-cudnn.c), on any driver. */
 

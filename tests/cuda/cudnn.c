@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The real cuDNN, for cards that are not there: every convolution of YOLOv8n
  * is described to it, engines are found and plans are built, for a description
  * of a card of the device's capability. Its kernels are not run. "-m slow", or a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Candidates of random maps: the same anchors, boxes and confidences as the
  * definition's, also where there are more than come back. */
 
@@ -33,13 +34,13 @@ static const Case cases[] = {
 static int
 by_anchor (const void *a, const void *b)
 {
-  return ((const YoloDetection *) a)->anchor - ((const YoloDetection *) b)->anchor;
+  return ((const YoloObject *) a)->anchor - ((const YoloObject *) b)->anchor;
 }
 
 static int
 by_rank (const void *a, const void *b)
 {
-  const YoloDetection *x = a, *y = b;
+  const YoloObject *x = a, *y = b;
 
   return x->confidence != y->confidence ? (x->confidence < y->confidence ? 1 : -1)
                                         : x->anchor - y->anchor;
@@ -96,7 +97,7 @@ fixture_init (Fixture *f, const Case *c)
 }
 
 /* By the definition, all that there are, sorted; the caller's. */
-static YoloDetection *
+static YoloObject *
 expect (const Fixture *f, guint n, const YoloDecode *like, gsize *found)
 {
   YoloLevel levels[3];
@@ -118,7 +119,7 @@ expect (const Fixture *f, guint n, const YoloDecode *like, gsize *found)
     anchors += pixels;
   }
   YoloDecode decode = *like;
-  decode.candidates = g_new (YoloDetection, anchors);
+  decode.candidates = g_new (YoloObject, anchors);
   decode.capacity = anchors;
   yolo_decode (levels, (int) f->n_levels, (int) f->c->reg_max, (int) f->c->n_classes, &decode);
   *found = decode.n;
@@ -129,26 +130,26 @@ static void
 compare (const Fixture *f, guint n, YoloDecode *decode)
 {
   gsize found;
-  g_autofree YoloDetection *expected = expect (f, n, decode, &found);
+  g_autofree YoloObject *expected = expect (f, n, decode, &found);
   gsize kept = MIN (found, YOLO_DECODE_CAPACITY);
 
   g_test_message ("%" G_GSIZE_FORMAT " candidates", found);
   g_assert_cmpuint (decode->n, ==, kept);
   g_assert_cmpuint (decode->missed, ==, found - kept);
   /* The best ones; where two are as good to a float's last bits, either. */
-  qsort (expected, found, sizeof (YoloDetection), by_rank);
+  qsort (expected, found, sizeof (YoloObject), by_rank);
   float worst = kept > 0 ? expected[kept - 1].confidence : 0;
-  qsort (expected, found, sizeof (YoloDetection), by_anchor);
-  qsort (decode->candidates, decode->n, sizeof (YoloDetection), by_anchor);
+  qsort (expected, found, sizeof (YoloObject), by_anchor);
+  qsort (decode->candidates, decode->n, sizeof (YoloObject), by_anchor);
   for (gsize i = 0, k = 0; i < decode->n; i++) {
-    const YoloDetection *a = &decode->candidates[i];
+    const YoloObject *a = &decode->candidates[i];
 
     while (k < found && expected[k].anchor < a->anchor) {
       g_assert_cmpfloat (expected[k].confidence, <=, worst + 1e-6f);
       k++;
     }
     g_assert_cmpuint (k, <, found);
-    const YoloDetection *b = &expected[k++];
+    const YoloObject *b = &expected[k++];
     g_assert_cmpint (a->anchor, ==, b->anchor);
     g_assert_cmpint (a->class_id, ==, b->class_id);
     g_assert_cmpfloat (a->confidence, >=, worst - 1e-6f);
@@ -189,7 +190,7 @@ test_case (gconstpointer data)
     g_assert_no_error (error);
     g_assert_cmpint (test_device->driver->cuStreamSynchronize (NULL), ==, CUDA_SUCCESS);
     for (guint n = 0; n < f.plan.batch; n++) {
-      g_autofree YoloDetection *candidates = g_new (YoloDetection, YOLO_DECODE_CAPACITY);
+      g_autofree YoloObject *candidates = g_new (YoloObject, YOLO_DECODE_CAPACITY);
       YoloDecode decode = {
         .confidence = c->confidence, .classes = c->masked ? classes : NULL,
         .candidates = candidates, .capacity = YOLO_DECODE_CAPACITY,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Random strokes on frames of every format: the kernel's pixels are those of
  * the host, to the byte, and nothing else is touched. */
 

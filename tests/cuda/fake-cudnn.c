@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A libcudnn.so.9 that computes nothing: it takes what the real one takes, and
  * its "convolution" fills the first 64 bytes of the output with 0x5a in the
  * stream of the handle. With it the calls around a launch are tested where the

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # fault.sh NVCC TOP OUTPUT EXPRESSION: the PTX of the convolution kernels with a
 # fault put in by sed; an expression that changes nothing is an error.
 

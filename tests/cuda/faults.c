@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the tests: kernels with a fault put in are found out by what they
  * run on, or by their result; the same kernel without one is not.
  * usage: faults GOOD.ptx NAME=BAD.ptx... */

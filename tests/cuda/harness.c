@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "tests/cuda/harness.h"
 
 #include <glib/gstdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What tests of kernels share: a device, and tensors of which a kernel sees a part. */
 
 #ifndef TEST_CUDA_HARNESS_H

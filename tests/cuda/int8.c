@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Networks in int8: each operation, on what the device itself has put before it,
  * against the plan's definition; the head's maps against those of the whole
  * definition; and detections on a photograph against the CPU's. */
@@ -9,7 +10,7 @@
 #include "cuda/backend.h"
 #include "cuda/half.h"
 #include "network/int8.h"
-#include "postprocess/decode.h"
+#include "postprocess/detect.h"
 #include "image/letterbox.h"
 #include "image/preprocess.h"
 #include "tests/engine/pictures.h"
@@ -236,7 +237,7 @@ run_init (
 {
   g_autoptr (GError) error = NULL;
   g_autofree YoloDecode *decode = g_new0 (YoloDecode, batch);
-  YoloDetection none;
+  YoloObject none;
 
   run->net = cuda->load (int8, 0, NULL, YOLO_PRECISION_INT8, 0, &error);
   g_assert_no_error (error);
@@ -521,20 +522,20 @@ detect_on_cpu (
 static void
 compare_found (const YoloDecode *found, const YoloDecode *other)
 {
-  g_autofree YoloDetection *objects =
-      g_memdup2 (found->candidates, found->n * sizeof (YoloDetection));
-  g_autofree YoloDetection *scratch = g_new (YoloDetection, found->n);
+  g_autofree YoloObject *objects =
+      g_memdup2 (found->candidates, found->n * sizeof (YoloObject));
+  g_autofree YoloObject *scratch = g_new (YoloObject, found->n);
   size_t n = yolo_nms (objects, found->n, .7f, FALSE, 300, scratch);
 
   g_assert_cmpuint (found->missed, ==, 0);
   g_assert_cmpuint (n, >, 1);
   g_assert_cmpfloat (objects[1].confidence, >, CLEAR);
   for (size_t i = 0; i < n && objects[i].confidence > CLEAR; i++) {
-    const YoloDetection *nearest = NULL;
+    const YoloObject *nearest = NULL;
     float best = 0;
 
     for (size_t k = 0; k < other->n; k++) {
-      const YoloDetection *candidate = &other->candidates[k];
+      const YoloObject *candidate = &other->candidates[k];
       float iou =
           candidate->class_id == objects[i].class_id ? yolo_iou (candidate, &objects[i]) : 0;
 
@@ -558,7 +559,7 @@ test_photograph (void)
              *photograph = SOURCE_ROOT "/.cache/bus.jpg";
   const char *const elements[] = { "filesrc", "jpegdec", "appsink", NULL };
   const guint height = 256, width = 192;
-  YoloDetection found[2][CANDIDATES];
+  YoloObject found[2][CANDIDATES];
   YoloDecode ours = { .confidence = .4f, .candidates = found[0], .capacity = CANDIDATES };
   YoloDecode theirs = { .confidence = .4f, .candidates = found[1], .capacity = CANDIDATES };
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What moves more than it computes: every operation on odd sizes and views, against straight
  * loops. */
 

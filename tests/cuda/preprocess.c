@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Frames of every format, size and crop, several in a batch: the kernel gives
  * what the definition gives, to the last grey level. */
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """What the objects of the kernels hold is what meson asked nvcc for, and no
 device from compute capability 8.0 on is left with kernels of 7.5.
 

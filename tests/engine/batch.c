@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The batch former alone, without a thread: streams, frames and a time in,
  * batches out. */
 

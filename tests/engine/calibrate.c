@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Calibration by frames, and the engines that run by its tables, on the CPU. */
 
 #include "engine/calibrate.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "tests/engine/counted.h"
 
 #undef yolo_cpu_backend

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The CPU back end, with its work counted: calibrate.c is built with it in the place
  * of yolo_cpu_backend, which this header has to be included before. */
 

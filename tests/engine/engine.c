@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Engines and streams with their thread, on a back end that computes nothing. */
 
 #include "tests/engine/fake.h"
@@ -9,7 +10,7 @@
 typedef struct {
   guint tag;
   guint n;                      /* detections */
-  YoloDetection first;
+  YoloObject first;
   guint level;                  /* of the frame that the first one was found in */
   guint batch, missed;
   guint64 times;                /* their sum */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "tests/engine/fake.h"
 
 #include <math.h>
@@ -40,7 +41,7 @@ level_logit (guint8 level)
 }
 
 guint
-fake_level (const YoloDetection * detection)
+fake_level (const YoloObject * detection)
 {
   float p = detection->confidence;
 
@@ -281,7 +282,7 @@ find_objects (FakeExec * e)
       continue;
     }
     for (guint c = 0; c <= fake.candidates; c++)
-      e->decode[i].candidates[c] = (YoloDetection){ 8 + STRIDE * c, 8, 24 + STRIDE * c, 24,
+      e->decode[i].candidates[c] = (YoloObject){ 8 + STRIDE * c, 8, 24 + STRIDE * c, 24,
         1 / (1 + expf (-level_logit (e->batch.level[i]))), 0, c };
     e->decode[i].n = 1 + fake.candidates;
     e->decode[i].missed = fake.missed;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A back end that computes nothing: it records what it is given, can be held
  * up and can fail, and finds in each frame one object whose confidence tells
  * the frame's grey level. With host memory or, like a GPU, without. */
@@ -53,7 +54,7 @@ void fake_set_hold_device (guint device, gboolean hold);
 /* Until so many calls wait for `hold` to end. */
 void fake_wait_held (guint held);
 /* Of a detection: the grey level of its frame. */
-guint fake_level (const YoloDetection *detection);
+guint fake_level (const YoloObject *detection);
 
 /* A frame of width x height pixels, all of one grey level up to 200; its
  * memory is static. The request is for a network input of the same size. */

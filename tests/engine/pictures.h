@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pixels for tests, the same whatever decodes them.
  *
  * Photographs are decoded to their YCbCr planes by jpegdec and made RGB here,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* GLib's mutexes and conditions by pthread's, for programs checked by
  * ThreadSanitizer or helgrind: GLib builds its own on futexes, where these see
  * no lock and report every access. Linked into the program, these come first. */

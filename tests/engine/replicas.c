@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Engines with two replicas, of different speed: each stream gets its results
  * in its order, whichever replica ran a frame. */
 

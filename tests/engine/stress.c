@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Streams that do all that they may, from a thread each, in random order that
  * is the same in every run; how the threads interleave is not. Every frame is
  * called back once, in order, with its own result, whatever the others do.

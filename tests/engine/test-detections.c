@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The whole against references: pictures through the engine, detections
  * compared with what ONNX Runtime and Ultralytics' pre- and postprocess gave.
  *
@@ -6,7 +7,7 @@
 
 #include "engine/engine.h"
 #include "tests/engine/pictures.h"
-#include "postprocess/decode.h"
+#include "postprocess/detect.h"
 
 #include <json-glib/json-glib.h>
 #include <stdio.h>
@@ -66,11 +67,11 @@ static GArray *
 read_detections (JsonObject *image)
 {
   JsonArray *list = json_object_get_array_member (image, "detections");
-  GArray *out = g_array_new (FALSE, FALSE, sizeof (YoloDetection));
+  GArray *out = g_array_new (FALSE, FALSE, sizeof (YoloObject));
 
   for (guint i = 0; i < json_array_get_length (list); i++) {
     JsonObject *o = json_array_get_object_element (list, i);
-    YoloDetection d = { (float) json_object_get_double_member (o, "x1"),
+    YoloObject d = { (float) json_object_get_double_member (o, "x1"),
       (float) json_object_get_double_member (o, "y1"),
       (float) json_object_get_double_member (o, "x2"),
       (float) json_object_get_double_member (o, "y2"),
@@ -81,16 +82,16 @@ read_detections (JsonObject *image)
   return out;
 }
 
-static const YoloDetection *
+static const YoloObject *
 at (const Found *found, guint i)
 {
-  return &g_array_index (found, YoloDetection, i);
+  return &g_array_index (found, YoloObject, i);
 }
 
 /* Intersection over union; of boxes that clipping left without an area,
  * whether they lie at the same place. */
 static double
-agreement (const YoloDetection *a, const YoloDetection *b)
+agreement (const YoloObject *a, const YoloObject *b)
 {
   gboolean flat = (a->x2 - a->x1) * (a->y2 - a->y1) <= 0 || (b->x2 - b->x1) * (b->y2 - b->y1) <= 0;
 
@@ -104,12 +105,12 @@ agreement (const YoloDetection *a, const YoloDetection *b)
 
 /* Whether the threshold of confidence or of NMS decides over it. */
 static gboolean
-borderline (const YoloDetection *d, const Found *others, const Tolerance *t)
+borderline (const YoloObject *d, const Found *others, const Tolerance *t)
 {
   if (d->confidence <= CONFIDENCE + t->threshold)
     return TRUE;
   for (guint i = 0; i < others->len; i++) {
-    const YoloDetection *o = at (others, i);
+    const YoloObject *o = at (others, i);
     if (o->class_id == d->class_id && ABS (yolo_iou (o, d) - IOU) <= t->overlap)
       return TRUE;
   }
@@ -123,7 +124,7 @@ typedef struct {
 
 /* The unused one of ours that agrees best with a box, and how well. */
 static int
-nearest (const YoloDetection *box, const Found *ours, const gboolean *used, double *iou)
+nearest (const YoloObject *box, const Found *ours, const gboolean *used, double *iou)
 {
   int best = -1;
 
@@ -139,7 +140,7 @@ nearest (const YoloDetection *box, const Found *ours, const gboolean *used, doub
 }
 
 static gboolean
-matches (const YoloDetection *box, const YoloDetection *reference, const Found *ours,
+matches (const YoloObject *box, const YoloObject *reference, const Found *ours,
     gboolean *used, const Tolerance *t, double *iou, double *difference)
 {
   int best = nearest (box, ours, used, iou);
@@ -155,13 +156,13 @@ matches (const YoloDetection *box, const YoloDetection *reference, const Found *
  * object whose confidences are equal to within the tolerance, rounding decides
  * which one survives: any of them will do. */
 static gboolean
-matches_tie (const YoloDetection *reference, const Found *candidates, const Found *ours,
+matches_tie (const YoloObject *reference, const Found *candidates, const Found *ours,
     gboolean *used, const Tolerance *t)
 {
   double iou, difference;
 
   for (guint i = 0; candidates && i < candidates->len; i++) {
-    const YoloDetection *c = at (candidates, i);
+    const YoloObject *c = at (candidates, i);
     if (ABS (c->confidence - reference->confidence) <= t->confidence
         && agreement (c, reference) > IOU
         && matches (c, reference, ours, used, t, &iou, &difference))
@@ -177,7 +178,7 @@ compare (const char *name, const Found *ours, const Found *theirs, const Found *
   g_autofree gboolean *used = g_new0 (gboolean, ours->len + 1);
 
   for (guint i = 0; i < theirs->len; i++) {
-    const YoloDetection *d = at (theirs, i);
+    const YoloObject *d = at (theirs, i);
     double iou, difference;
 
     if (matches (d, d, ours, used, t, &iou, &difference)) {
@@ -198,7 +199,7 @@ compare (const char *name, const Found *ours, const Found *theirs, const Found *
     }
   }
   for (guint j = 0; j < ours->len; j++) {
-    const YoloDetection *d = at (ours, j);
+    const YoloObject *d = at (ours, j);
     if (used[j])
       continue;
     if (borderline (d, ours, t)) {
@@ -308,7 +309,7 @@ detect (const Case *c, YoloPrecision precision, const Picture *pictures, float i
       .iou = iou,
       .max_detections = iou < 1 ? 300 : 3000,
     };
-    found[i] = g_array_new (FALSE, FALSE, sizeof (YoloDetection));
+    found[i] = g_array_new (FALSE, FALSE, sizeof (YoloObject));
     yolo_stream_submit (stream, &request, found[i]);
   }
   yolo_stream_drain (stream);

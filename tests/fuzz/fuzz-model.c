@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* libFuzzer target: a model's bytes, through the reader and the plan. Nothing
  * may crash, leak, take long or much memory, whatever the bytes are.
  *

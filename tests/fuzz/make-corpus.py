@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """make-corpus.py DATA FOLDER: the fuzzer's first inputs, out of the small
 models of DATA: themselves, cut short, and with what bad files are known for.
 Needs nothing but Python.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # run.sh FUZZER SOURCE FOLDER [SECONDS]: makes the first inputs in FOLDER, runs
 # the fuzzer over them and over all that once failed (regressions/), then lets
 # it look for more. What it finds is left in FOLDER/found.

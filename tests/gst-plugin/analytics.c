@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Detections as GstAnalyticsRelationMeta; built where GStreamer has it. */
 
 #include "gst-plugin/yolometa.h"
@@ -7,7 +8,7 @@
 static GArray *
 read_objects (GstBuffer *buffer, const GstVideoInfo *info)
 {
-  GArray *objects = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+  GArray *objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
 
   yolo_meta_read (buffer, info, objects);
   return objects;
@@ -17,7 +18,7 @@ read_objects (GstBuffer *buffer, const GstVideoInfo *info)
 static void
 test_written (void)
 {
-  const YoloObject objects[] = {
+  const YoloMetaObject objects[] = {
     {10.4, 19.6, 30.2, 40.3, 0.5, 2, g_quark_from_string ("car"), 5, 0},
     {1, 2, 3, 4, 0.25, 0, g_quark_from_string ("dog"), -1, 0},
   };
@@ -59,7 +60,7 @@ test_written (void)
   /* once, not twice */
   found = read_objects (buffer, &info);
   g_assert_cmpint (found->len, ==, 2);
-  g_assert_cmpint (g_array_index (found, YoloObject, 0).object_id, ==, 5);
+  g_assert_cmpint (g_array_index (found, YoloMetaObject, 0).object_id, ==, 5);
   g_array_unref (found);
 
   yolo_meta_clear (buffer);
@@ -73,14 +74,14 @@ test_written (void)
 static void
 test_read (void)
 {
-  const YoloObject ours = { 50, 50, 20, 20, 0.5, 1, g_quark_from_string ("dog"), -1, 0 };
+  const YoloMetaObject ours = { 50, 50, 20, 20, 0.5, 1, g_quark_from_string ("dog"), -1, 0 };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
   GstAnalyticsRelationMeta *meta = gst_buffer_add_analytics_relation_meta (buffer);
   GstAnalyticsODMtd mtd;
   GstAnalyticsTrackingMtd track;
   GArray *found;
-  const YoloObject *o;
+  const YoloMetaObject *o;
 
   gst_video_info_set_format (&info, GST_VIDEO_FORMAT_RGB, 200, 100);
   g_assert_true (gst_analytics_relation_meta_add_tracking_mtd (meta, 33, 0, &track));
@@ -92,8 +93,8 @@ test_read (void)
 
   found = read_objects (buffer, &info);
   g_assert_cmpint (found->len, ==, 2);
-  g_assert_cmpint (g_array_index (found, YoloObject, 0).label, ==, ours.label);
-  o = &g_array_index (found, YoloObject, 1);
+  g_assert_cmpint (g_array_index (found, YoloMetaObject, 0).label, ==, ours.label);
+  o = &g_array_index (found, YoloMetaObject, 1);
   g_assert_cmpstr (g_quark_to_string (o->label), ==, "cat");
   g_assert_cmpfloat (o->x, ==, 10);
   g_assert_cmpfloat (o->h, ==, 40);
@@ -125,7 +126,7 @@ test_twins (void)
   found = read_objects (buffer, &info);
   g_assert_cmpint (found->len, ==, 2);
   /* which the region did not say */
-  g_assert_cmpfloat (g_array_index (found, YoloObject, 0).confidence, ==, 0.75);
+  g_assert_cmpfloat (g_array_index (found, YoloMetaObject, 0).confidence, ==, 0.75);
   g_array_unref (found);
 
   /* nor does one that has no params at all */
@@ -133,8 +134,8 @@ test_twins (void)
   gst_buffer_add_video_region_of_interest_meta (buffer, "dog", 11, 20, 29, 41)->id = 4711;
   found = read_objects (buffer, &info);
   g_assert_cmpint (found->len, ==, 2);
-  g_assert_cmpfloat (g_array_index (found, YoloObject, 0).confidence, ==, 0.75);
-  g_assert_cmpint (g_array_index (found, YoloObject, 0).w, ==, 29);
+  g_assert_cmpfloat (g_array_index (found, YoloMetaObject, 0).confidence, ==, 0.75);
+  g_assert_cmpint (g_array_index (found, YoloMetaObject, 0).w, ==, 29);
   g_array_unref (found);
   gst_buffer_unref (buffer);
 }

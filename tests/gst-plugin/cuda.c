@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The elements on frames in CUDA memory, in real pipelines: what they find and
  * draw is what they find and draw on the CPU. */
 
@@ -17,7 +18,7 @@
 #define NVMM_CAPS "video/x-raw(memory:NVMM),format=NV12,width=160,height=120,framerate=30/1"
 
 typedef struct {
-  GPtrArray *frames;            /* GArray of YoloObject */
+  GPtrArray *frames;            /* GArray of YoloMetaObject */
   GPtrArray *pixels;            /* GBytes, of system memory */
   gchar *error;                 /* of a message, with the element's name before it; or NULL */
   gboolean cuda;                /* buffers at the sink were in CUDA memory */
@@ -50,7 +51,7 @@ static void
 keep_frame (GstElement *sink, GstBuffer *buffer, GstPad *pad, Run *run)
 {
   g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
-  GArray *objects = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+  GArray *objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
   GstVideoInfo info;
 
   g_assert_true (gst_video_info_from_caps (&info, caps));
@@ -87,7 +88,7 @@ add_objects (GstPad *pad, GstPadProbeInfo *probe, guint *n)
 
   g_assert_true (gst_video_info_from_caps (&info, caps));
   for (guint i = 0; i < 100; i++) {
-    YoloObject object = {
+    YoloMetaObject object = {
       .x = g_rand_double_range (random, -20, info.width),
       .y = g_rand_double_range (random, -20, info.height),
       .w = g_rand_double_range (random, 1, 90),
@@ -207,7 +208,7 @@ run_pipeline (const gchar *format, ...)
 }
 
 static gfloat
-iou (const YoloObject *a, const YoloObject *b)
+iou (const YoloMetaObject *a, const YoloMetaObject *b)
 {
   const gfloat x0 = MAX (a->x, b->x), y0 = MAX (a->y, b->y);
   const gfloat x1 = MIN (a->x + a->w, b->x + b->w), y1 = MIN (a->y + a->h, b->y + b->h);
@@ -231,13 +232,13 @@ compare_runs (const Run *a, const Run *b, gfloat threshold, gfloat least_iou, gf
     const GArray *other = g_ptr_array_index ((f % 2 ? a : b)->frames, f / 2);
 
     for (guint i = 0; i < one->len; i++) {
-      const YoloObject *x = &g_array_index (one, YoloObject, i);
+      const YoloMetaObject *x = &g_array_index (one, YoloMetaObject, i);
       gfloat best = 0;
 
       if (x->confidence < threshold + slack)
         continue;
       for (guint k = 0; k < other->len; k++) {
-        const YoloObject *y = &g_array_index (other, YoloObject, k);
+        const YoloMetaObject *y = &g_array_index (other, YoloMetaObject, k);
 
         if (y->label == x->label && ABS (y->confidence - x->confidence) <= slack)
           best = MAX (best, iou (x, y));
@@ -538,11 +539,11 @@ test_nvmm (void)
     g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_OK);
     found = take_detections (gst_harness_pull (h), &info);
     for (guint i = 0; i < N; i++) {
-      g_autoptr (GArray) own = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+      g_autoptr (GArray) own = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
 
       for (guint k = 0; k < found->len; k++)
-        if (g_array_index (found, YoloObject, k).slot == i + 1)
-          g_array_append_val (own, g_array_index (found, YoloObject, k));
+        if (g_array_index (found, YoloMetaObject, k).slot == i + 1)
+          g_array_append_val (own, g_array_index (found, YoloMetaObject, k));
       g_assert_cmpuint (own->len, ==, expected[i]->len);
       g_assert_cmpuint (assert_same_detections (own, expected[i], 0, 0, .05, 1e-4), >, 0);
     }
@@ -555,7 +556,7 @@ test_nvmm (void)
   g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_OK);
   found = take_detections (gst_harness_pull (h), &info);
   g_assert_cmpuint (assert_same_detections (found, expected[0], 0, 0, .05, 1e-4), >, 0);
-  g_assert_cmpuint (g_array_index (found, YoloObject, 0).slot, ==, 0);
+  g_assert_cmpuint (g_array_index (found, YoloMetaObject, 0).slot, ==, 0);
   g_array_unref (found);
   put (batch.surface, 8, N);
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Drawing in every format, against a reference that goes pixel by pixel. */
 
 #include "gst-plugin/yolocanvas.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* DeepStream's object metadata, on a stand-in for its libraries. */
 
 #include "gst-plugin/yolods.h"
@@ -20,7 +21,7 @@ test_batch (void)
   NvDsFrameMeta frames[3] = { { .batch_id = 2 }, { .batch_id = 0 }, { .batch_id = 1 } };
   NvDsBatchMeta batch = { .pool = 3 };
   g_autofree gchar *long_label = g_strnfill (300, 'x');
-  const YoloObject objects[] = {
+  const YoloMetaObject objects[] = {
     { 1, 2, 3, 4, .5, 7, g_quark_from_static_string ("cat"), -1, 1 },
     { 5, 6, 7, 8, .6, 8, g_quark_from_string (long_label), -1, 3 },
     { 9, 10, 11, 12, .7, 9, 0, 5, 1 },

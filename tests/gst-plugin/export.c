@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* yoloexport: what is written, and what is said when it cannot be. */
 
 #include "gst-plugin/yolometa.h"
@@ -97,7 +98,7 @@ teardown (Fixture *f)
 }
 
 static GstFlowReturn
-push (Fixture *f, const YoloObject *objects, guint n)
+push (Fixture *f, const YoloMetaObject *objects, guint n)
 {
   GstBuffer *buffer = gst_buffer_new_and_alloc (16);
 
@@ -150,10 +151,10 @@ assert_error (Fixture *f, gint code, const gchar *text)
   g_assert_nonnull (strstr (error->message, text));
 }
 
-static YoloObject
+static YoloMetaObject
 object (gfloat x, gint label_id, const gchar *label, gint object_id)
 {
-  return (YoloObject){ x, 10, 50.5, 20.25, 0.875, label_id, label ? g_quark_from_string (label) : 0,
+  return (YoloMetaObject){ x, 10, 50.5, 20.25, 0.875, label_id, label ? g_quark_from_string (label) : 0,
     object_id, 0 };
 }
 
@@ -165,7 +166,7 @@ test_json_lines (void)
   Fixture f;
   g_autofree gchar *text = NULL;
   g_auto (GStrv) lines = NULL;
-  YoloObject objects[G_N_ELEMENTS (labels)];
+  YoloMetaObject objects[G_N_ELEMENTS (labels)];
   g_autoptr (JsonNode) node = NULL;
   JsonObject *frame, *o, *detection, *box;
   JsonArray *array;
@@ -237,7 +238,7 @@ test_batch (void)
   static const gchar *const formats[] = { "coco", "yolo" };
 
   for (guint i = 0; i < G_N_ELEMENTS (formats); i++) {
-    YoloObject one = object (20, 1, "cat", -1);
+    YoloMetaObject one = object (20, 1, "cat", -1);
     g_autoptr (GError) error = NULL;
     g_autofree gchar *before = NULL, *after = NULL;
     const gchar *file = i == 0 ? "out" : "out/000000.txt";
@@ -289,7 +290,7 @@ assert_fixed (Fixture *f, const gchar *property, const gchar *value)
 static void
 test_changes (void)
 {
-  const YoloObject one = object (20, 1, "cat", -1);
+  const YoloMetaObject one = object (20, 1, "cat", -1);
   Fixture f;
   g_autofree gchar *text = NULL;
   g_auto (GStrv) lines = NULL;
@@ -353,7 +354,7 @@ static void
 test_coco (void)
 {
   GstMessage *warning;
-  const YoloObject objects[] = {
+  const YoloMetaObject objects[] = {
     object (20.5, 0, "person", -1), object (30, 79, "toothbrush", -1), object (30, -1, "?", -1),
   };
   Fixture f;
@@ -413,7 +414,7 @@ test_controls (void)
 {
   g_autoptr (GString) name = g_string_new (NULL), line = g_string_new (NULL);
   g_autoptr (JsonNode) node = NULL;
-  YoloObject one = object (20, 1, "", -1);
+  YoloMetaObject one = object (20, 1, "", -1);
   const YoloRecord record = { WIDTH, HEIGHT, &one, 1, 0, 0, "\x1f", "\xc2\x9b" };
   JsonObject *o;
   guint i;
@@ -440,7 +441,7 @@ test_controls (void)
 static void
 test_clipped (void)
 {
-  const YoloObject one = { -20, 90, 1000, 40, 0.5, 3, g_quark_from_string ("car"), -1, 0 };
+  const YoloMetaObject one = { -20, 90, 1000, 40, 0.5, 3, g_quark_from_string ("car"), -1, 0 };
   const YoloRecord record = { WIDTH, HEIGHT, &one, 1, 0, 0, NULL, NULL };
   g_autoptr (GString) line = g_string_new (NULL), coco = g_string_new (NULL),
                       labels = g_string_new (NULL);
@@ -481,7 +482,7 @@ test_categories (void)
   guint i;
 
   for (i = 0; i < G_N_ELEMENTS (coco); i++) {
-    const YoloObject one = object (20, coco[i][0], "x", -1);
+    const YoloMetaObject one = object (20, coco[i][0], "x", -1);
     const YoloRecord record = { WIDTH, HEIGHT, &one, 1, 0, 0, NULL, NULL };
     const gint expected[] = { coco[i][0], coco[i][0] + 1, coco[i][1] };
     guint c;
@@ -501,7 +502,7 @@ test_categories (void)
 static void
 test_labels (void)
 {
-  const YoloObject objects[] = { object (20, 3, "car", -1), object (20, -1, "car", -1) };
+  const YoloMetaObject objects[] = { object (20, 3, "car", -1), object (20, -1, "car", -1) };
   Fixture f;
   g_autofree gchar *first = NULL, *second = NULL, *path = NULL;
 
@@ -619,7 +620,7 @@ drop_all (GstBuffer *buffer, GstMeta **meta, gpointer user_data)
 static void
 push_stripped (Fixture *f, GstBufferForeachMetaFunc drop)
 {
-  const YoloObject one = object (20, 1, "cat", -1);
+  const YoloMetaObject one = object (20, 1, "cat", -1);
   GstBuffer *buffer = gst_buffer_new ();
 
   yolo_meta_add (buffer, &f->info, &one, 1, 0);
@@ -639,7 +640,7 @@ static void
 test_lost (void)
 {
   static const gchar lost[] = "do not arrive at \"exporter\"";
-  const YoloObject one = object (20, 1, "cat", -1);
+  const YoloMetaObject one = object (20, 1, "cat", -1);
   Fixture f;
   guint i;
 
@@ -717,7 +718,7 @@ list (const gchar *folder)
 static void
 test_labels_whole (void)
 {
-  const YoloObject objects[] = { object (20, 3, "car", -1), object (20, 4, "cat", -1) };
+  const YoloMetaObject objects[] = { object (20, 3, "car", -1), object (20, 4, "cat", -1) };
   Fixture f;
   g_autofree gchar *folder = NULL, *path = NULL, *names = NULL, *left = NULL, *after = NULL;
   gchar text[200];
@@ -758,7 +759,7 @@ test_labels_full (void)
 {
   const struct rlimit small = { 1000, RLIM_INFINITY };
   struct rlimit before;
-  YoloObject objects[50];
+  YoloMetaObject objects[50];
   Fixture f;
   g_autofree gchar *folder = NULL, *names = NULL;
 
@@ -784,7 +785,7 @@ test_labels_full (void)
 static void
 try_two (const gchar *format, const gchar *first, const gchar *second, gboolean good)
 {
-  const YoloObject one = object (20, 1, "cat", -1);
+  const YoloMetaObject one = object (20, 1, "cat", -1);
   g_autofree gchar *path = NULL, *target = NULL, *fifo = NULL, *alias = NULL;
   g_autofree gchar *link = NULL, *soft_folder = NULL, *before = NULL, *after = NULL;
   const gboolean is_file = g_str_equal (first, "out");
@@ -940,7 +941,7 @@ static void
 test_disk_full (void)
 {
   static const gchar *formats[] = { "json-lines", "coco" };
-  const YoloObject one = object (20, 1, "cat", -1);
+  const YoloMetaObject one = object (20, 1, "cat", -1);
   guint i;
 
   for (i = 0; i < G_N_ELEMENTS (formats); i++) {
@@ -972,7 +973,7 @@ test_disk_full (void)
 static void
 test_file_too_large (void)
 {
-  const YoloObject one = object (20, 1, "cat", -1);
+  const YoloMetaObject one = object (20, 1, "cat", -1);
   const struct rlimit small = { 1000, RLIM_INFINITY };
   struct rlimit before;
   Fixture f;
@@ -1001,7 +1002,7 @@ test_file_too_large (void)
 static void
 test_removed (void)
 {
-  const YoloObject one = object (20, 1, "cat", -1);
+  const YoloMetaObject one = object (20, 1, "cat", -1);
   Fixture f;
   g_autofree gchar *path = NULL;
 
@@ -1040,7 +1041,7 @@ static void
 test_stdout (void)
 {
   static const gchar *locations[] = { NULL, "-" };
-  const YoloObject one = object (20, 1, "cat", -1);
+  const YoloMetaObject one = object (20, 1, "cat", -1);
   guint i;
 
   for (i = 0; i < G_N_ELEMENTS (locations); i++) {
@@ -1074,7 +1075,7 @@ test_stdout (void)
 static void
 test_broken_pipe (void)
 {
-  const YoloObject one = object (20, 1, "cat", -1);
+  const YoloMetaObject one = object (20, 1, "cat", -1);
   Fixture f;
   sigset_t pending;
   int saved, end;
@@ -1097,7 +1098,7 @@ static gpointer
 push_until_stopped (gpointer data)
 {
   Fixture *f = data;
-  const YoloObject one = object (20, 1, "cat", -1);
+  const YoloMetaObject one = object (20, 1, "cat", -1);
   GstFlowReturn flow;
 
   while ((flow = push (f, &one, 1)) == GST_FLOW_OK);
@@ -1184,7 +1185,7 @@ static void
 test_states (void)
 {
   static const gchar *formats[] = { "json-lines", "coco", "yolo" };
-  const YoloObject one = object (20, 1, "cat", -1);
+  const YoloMetaObject one = object (20, 1, "cat", -1);
   Fixture f;
   gint i;
 
@@ -1218,7 +1219,7 @@ change_properties (gpointer data)
 static void
 test_threads (void)
 {
-  const YoloObject one = object (20, 1, "cat", -1);
+  const YoloMetaObject one = object (20, 1, "cat", -1);
   Fixture f;
   GThread *thread;
   gint i;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Frames of every format that GStreamer knows, as yoloinfer reads them: against
  * what GStreamer unpacks, by the formulas in real numbers. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "infer-common.h"
 
 #include <glib/gstdio.h>
@@ -199,7 +200,7 @@ make_picture (const GstVideoInfo *info)
 GArray *
 take_detections (GstBuffer *buffer, const GstVideoInfo *info)
 {
-  GArray *objects = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+  GArray *objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
 
   g_assert_nonnull (buffer);
   yolo_meta_read (buffer, info, objects);
@@ -218,13 +219,13 @@ infer_picture (GstHarness *h, const gchar *caps)
 }
 
 static gboolean
-has_partner (const YoloObject *object, GArray *others, gfloat dx, gfloat dy, gfloat pixels,
+has_partner (const YoloMetaObject *object, GArray *others, gfloat dx, gfloat dy, gfloat pixels,
     gfloat slack)
 {
   guint i;
 
   for (i = 0; i < others->len; i++) {
-    const YoloObject *o = &g_array_index (others, YoloObject, i);
+    const YoloMetaObject *o = &g_array_index (others, YoloMetaObject, i);
 
     if (o->label_id == object->label_id && fabsf (o->confidence - object->confidence) <= slack
         && fabsf (o->x + dx - object->x) <= pixels && fabsf (o->y + dy - object->y) <= pixels
@@ -242,7 +243,7 @@ lowest_confidence (GArray *objects)
   guint i;
 
   for (i = 0; i < objects->len; i++)
-    lowest = MIN (lowest, g_array_index (objects, YoloObject, i).confidence);
+    lowest = MIN (lowest, g_array_index (objects, YoloMetaObject, i).confidence);
   return lowest;
 }
 
@@ -252,7 +253,7 @@ print_objects (const gchar *what, GArray *objects)
   guint i;
 
   for (i = 0; i < objects->len; i++) {
-    const YoloObject *o = &g_array_index (objects, YoloObject, i);
+    const YoloMetaObject *o = &g_array_index (objects, YoloMetaObject, i);
 
     g_test_message ("%s: %d at %.3f,%.3f %.3fx%.3f, %.4f", what, o->label_id, o->x, o->y, o->w,
         o->h, o->confidence);
@@ -267,7 +268,7 @@ assert_contained (GArray *a, GArray *b, gfloat dx, gfloat dy, gfloat pixels, gfl
   guint i, n = 0;
 
   for (i = 0; i < a->len; i++) {
-    const YoloObject *o = &g_array_index (a, YoloObject, i);
+    const YoloMetaObject *o = &g_array_index (a, YoloMetaObject, i);
 
     if (o->confidence < floor)
       continue;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the tests of yoloinfer share: an element in a harness, a picture in any
  * format, detections compared. */
 
@@ -42,7 +43,7 @@ void make_info (const gchar *caps, GstVideoInfo *info);
 /* The same coloured blocks in every format and size. */
 GstBuffer *make_picture (const GstVideoInfo *info);
 
-/* Takes the buffer. Array of YoloObject. */
+/* Takes the buffer. Array of YoloMetaObject. */
 GArray *take_detections (GstBuffer *buffer, const GstVideoInfo *info);
 /* What the harness gives for one more picture. */
 GArray *infer_picture (GstHarness *h, const gchar *caps);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is wrong is told on the bus, and nothing else happens. */
 
 #include "infer-common.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* int8: calibrated by a stream, run by the table, refused with a reason. */
 
 #include "infer-common.h"

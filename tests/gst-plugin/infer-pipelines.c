@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* yoloinfer in real pipelines: states, seeks, several streams, failures beside it. */
 
 #include "infer-common.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* yoloinfer, fed by a harness: frames of every kind, settings, order. */
 
 #include "infer-common.h"
@@ -150,7 +151,7 @@ test_sizes (void)
         gst_harness_set_src_caps_str (h, caps);
         found = infer_picture (h, caps);
         for (o = 0; o < found->len; o++) {
-          const YoloObject *object = &g_array_index (found, YoloObject, o);
+          const YoloMetaObject *object = &g_array_index (found, YoloMetaObject, o);
 
           g_assert_cmpfloat (object->x, >=, 0);
           g_assert_cmpfloat (object->y, >=, 0);
@@ -733,7 +734,7 @@ test_class_ids (void)
     g_object_set (element, "class-ids", table[i].ids, NULL);
     found = infer_picture (h, SMALL);
     for (k = 0; k < found->len; k++)
-      n[g_array_index (found, YoloObject, k).label_id]++;
+      n[g_array_index (found, YoloMetaObject, k).label_id]++;
     for (k = 0; k < MODEL_CLASSES; k++) {
       if (!table[i].wanted[k])
         g_assert_cmpuint (n[k], ==, 0);
@@ -750,7 +751,7 @@ test_class_ids (void)
     g_autoptr (GArray) found = infer_picture (h, SMALL);
 
     for (k = 0; k < found->len; k++)
-      g_assert_cmpint (g_array_index (found, YoloObject, k).label_id, ==, 1);
+      g_assert_cmpint (g_array_index (found, YoloMetaObject, k).label_id, ==, 1);
   }
   infer_teardown (h);
 }
@@ -797,7 +798,7 @@ test_class_ids_quoted (void)
           table[i].ids);
     found = infer_picture (h, SMALL);
     for (k = 0; k < found->len; k++)
-      n[g_array_index (found, YoloObject, k).label_id]++;
+      n[g_array_index (found, YoloMetaObject, k).label_id]++;
     for (k = 0; k < MODEL_CLASSES; k++)
       g_assert_true ((n[k] > 0) == (is_good ? good[k] : k == 1));
     assert_no_message (element, GST_MESSAGE_WARNING);
@@ -833,12 +834,12 @@ test_thresholds (void)
   guint i;
 
   g_assert_cmpuint (many->len, >, 2);
-  middle = g_array_index (many, YoloObject, many->len / 2).confidence;
+  middle = g_array_index (many, YoloMetaObject, many->len / 2).confidence;
   g_object_set (h->element, "confidence-threshold", (gdouble) middle, NULL);
   some = infer_picture (h, SMALL);
   g_assert_cmpuint (some->len, <, many->len);
   for (i = 0; i < some->len; i++)
-    g_assert_cmpfloat (g_array_index (some, YoloObject, i).confidence, >=, middle);
+    g_assert_cmpfloat (g_array_index (some, YoloMetaObject, i).confidence, >=, middle);
 
   g_object_set (h->element, "confidence-threshold", 1., NULL);
   none = infer_picture (h, SMALL);
@@ -847,8 +848,8 @@ test_thresholds (void)
   g_object_set (h->element, "confidence-threshold", 0.01, "max-detections", 1, NULL);
   one = infer_picture (h, SMALL);
   g_assert_cmpuint (one->len, ==, 1);
-  g_assert_cmpfloat (g_array_index (one, YoloObject, 0).confidence, ==,
-      g_array_index (many, YoloObject, 0).confidence);
+  g_assert_cmpfloat (g_array_index (one, YoloMetaObject, 0).confidence, ==,
+      g_array_index (many, YoloMetaObject, 0).confidence);
 
   g_object_set (h->element, "max-detections", 300, "iou-threshold", 1., NULL);
   overlapping = infer_picture (h, SMALL);
@@ -902,7 +903,7 @@ test_labels (void)
     found = infer_picture (h, SMALL);
     g_assert_cmpuint (found->len, >, 0);
     for (k = 0; k < found->len; k++) {
-      const YoloObject *o = &g_array_index (found, YoloObject, k);
+      const YoloMetaObject *o = &g_array_index (found, YoloMetaObject, k);
 
       g_assert_cmpstr (g_quark_to_string (o->label), ==, table[i].names[o->label_id]);
     }

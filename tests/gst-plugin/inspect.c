@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What gst-inspect-1.0 shows of each element. */
 
 #include <gst/gst.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Detections as metadata: what is written, and what is read of other elements'. */
 
 #include "gst-plugin/yolometa.h"
@@ -8,7 +9,7 @@
 static GArray *
 read_objects (GstBuffer *buffer, const GstVideoInfo *info)
 {
-  GArray *objects = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+  GArray *objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
 
   yolo_meta_read (buffer, info, objects);
   return objects;
@@ -23,7 +24,7 @@ assert_near (gfloat a, gfloat b, gfloat slack)
 static void
 test_round_trip (void)
 {
-  const YoloObject objects[] = {
+  const YoloMetaObject objects[] = {
     {10.25, 20.75, 100.5, 50.125, 0.875, 3, g_quark_from_string ("a \"cat\""), -1, 0},
     {0, 0, 1920, 1080, 0.5, 0, g_quark_from_string ("Löwe"), 17, 0},
     {1919.5, 1079.5, 0.5, 0.5, 1, 79, 0, 0, 0},
@@ -42,7 +43,7 @@ test_round_trip (void)
   found = read_objects (copy, &info);
   g_assert_cmpint (found->len, ==, G_N_ELEMENTS (objects));
   for (i = 0; i < found->len; i++) {
-    const YoloObject *o = &g_array_index (found, YoloObject, i);
+    const YoloMetaObject *o = &g_array_index (found, YoloMetaObject, i);
 
     assert_near (o->x, objects[i].x, 1e-3);
     assert_near (o->y, objects[i].y, 1e-3);
@@ -61,7 +62,7 @@ test_round_trip (void)
 static void
 test_layout (void)
 {
-  const YoloObject object = { 10.4, 19.6, 30.2, 40.3, 0.5, 2, g_quark_from_string ("car"), 5, 0 };
+  const YoloMetaObject object = { 10.4, 19.6, 30.2, 40.3, 0.5, 2, g_quark_from_string ("car"), 5, 0 };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
   GstVideoRegionOfInterestMeta *meta;
@@ -118,7 +119,7 @@ test_foreign (void)
   static const struct {
     const gchar *type, *detection;
     gboolean is_object;
-    YoloObject expected;
+    YoloMetaObject expected;
     const gchar *label;
   } cases[] = {
     /* as gvadetect writes it */
@@ -148,14 +149,14 @@ test_foreign (void)
   gst_video_info_set_format (&info, GST_VIDEO_FORMAT_RGB, 200, 100);
   for (i = 0; i < G_N_ELEMENTS (cases); i++) {
     GstBuffer *buffer = gst_buffer_new ();
-    const YoloObject *expected = &cases[i].expected, *o;
+    const YoloMetaObject *expected = &cases[i].expected, *o;
     GArray *found;
 
     add_region (buffer, cases[i].type, 20, 10, 40, 10, cases[i].detection);
     found = read_objects (buffer, &info);
     g_assert_cmpint (found->len, ==, cases[i].is_object);
     if (cases[i].is_object) {
-      o = &g_array_index (found, YoloObject, 0);
+      o = &g_array_index (found, YoloMetaObject, 0);
       assert_near (o->x, expected->x, 1e-4);
       assert_near (o->y, expected->y, 1e-4);
       assert_near (o->w, expected->w, 1e-4);
@@ -184,7 +185,7 @@ test_hostile (void)
     GstVideoRegionOfInterestMeta *meta = add_region (buffer, "x", i % 2 ? G_MAXUINT : 0, 0,
         G_MAXUINT, i % 3 ? 0 : G_MAXUINT, NULL);
     GArray *found;
-    const YoloObject *o;
+    const YoloMetaObject *o;
 
     gst_video_region_of_interest_meta_add_param (meta, gst_structure_new ("detection",
             "x_min", G_TYPE_DOUBLE, values[i % 6], "x_max", G_TYPE_DOUBLE, values[i / 6],
@@ -192,7 +193,7 @@ test_hostile (void)
             "confidence", G_TYPE_DOUBLE, values[i % 6], NULL));
     found = read_objects (buffer, &info);
     g_assert_cmpint (found->len, ==, 1);
-    o = &g_array_index (found, YoloObject, 0);
+    o = &g_array_index (found, YoloMetaObject, 0);
     g_assert_true (isfinite (o->x) && isfinite (o->y) && isfinite (o->w) && isfinite (o->h));
     g_assert_true (isfinite (o->confidence));
     g_array_unref (found);
@@ -204,7 +205,7 @@ static void
 test_rounding (void)
 {
   static const struct {
-    YoloObject object;
+    YoloMetaObject object;
     gint box[4];
   } cases[] = {
     {{.x = 0, .y = 0, .w = 100, .h = 50}, {0, 0, 100, 50}},
@@ -254,12 +255,12 @@ test_outside (void)
   for (i = 0; i < G_N_ELEMENTS (cases); i++) {
     GstBuffer *buffer = gst_buffer_new ();
     GArray *found;
-    YoloObject *o;
+    YoloMetaObject *o;
 
     add_region (buffer, "car", cases[i].x, cases[i].y, cases[i].w, cases[i].h, cases[i].detection);
     found = read_objects (buffer, &info);
     g_assert_cmpint (found->len, ==, 1);
-    o = &g_array_index (found, YoloObject, 0);
+    o = &g_array_index (found, YoloMetaObject, 0);
     assert_near (o->x, cases[i].read[0], 1e-4);
     assert_near (o->y, cases[i].read[1], 1e-4);
     assert_near (o->w, cases[i].read[2], 1e-4);
@@ -278,7 +279,7 @@ test_outside (void)
 static void
 test_add_clips (void)
 {
-  const YoloObject objects[] = {
+  const YoloMetaObject objects[] = {
     {NAN, 0, 1, 1, 1, 0, 0, -1, 0}, {0, 0, INFINITY, 1, 1, 0, 0, -1, 0},
     {-10, -20, 1000, 1000, 1, 4, 0, 3, 0}, {0, -INFINITY, 1, 1, 1, 0, 0, -1, 0},
     {20, 20, 10, 10, 1, 5, 0, -1, 0},
@@ -286,19 +287,19 @@ test_add_clips (void)
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
   GArray *found;
-  const YoloObject *o;
+  const YoloMetaObject *o;
 
   gst_video_info_set_format (&info, GST_VIDEO_FORMAT_RGB, 100, 50);
   yolo_meta_add (buffer, &info, objects, G_N_ELEMENTS (objects), 0);
   found = read_objects (buffer, &info);
   g_assert_cmpint (found->len, ==, 2);
-  o = &g_array_index (found, YoloObject, 0);
+  o = &g_array_index (found, YoloMetaObject, 0);
   g_assert_cmpfloat (o->x, ==, 0);
   g_assert_cmpfloat (o->y, ==, 0);
   g_assert_cmpfloat (o->w, ==, 100);
   g_assert_cmpfloat (o->h, ==, 50);
   g_assert_cmpint (o->object_id, ==, 3);
-  g_assert_cmpint (g_array_index (found, YoloObject, 1).label_id, ==, 5);
+  g_assert_cmpint (g_array_index (found, YoloMetaObject, 1).label_id, ==, 5);
   /* numbered without gaps */
   g_assert_nonnull (gst_buffer_get_video_region_of_interest_meta_id (buffer, 0));
   g_assert_nonnull (gst_buffer_get_video_region_of_interest_meta_id (buffer, 1));
@@ -317,12 +318,12 @@ test_add_clips (void)
 static void
 test_scaled (void)
 {
-  const YoloObject object = { 33.3, 44.4, 101.7, 20.2, 0.5, 2, g_quark_from_string ("car"), 5, 0 };
+  const YoloMetaObject object = { 33.3, 44.4, 101.7, 20.2, 0.5, 2, g_quark_from_string ("car"), 5, 0 };
   GstVideoRegionOfInterestMeta *meta;
   GstVideoInfo small, big;
   GstBuffer *buffer = gst_buffer_new ();
   GArray *found;
-  const YoloObject *o;
+  const YoloMetaObject *o;
 
   gst_video_info_set_format (&small, GST_VIDEO_FORMAT_RGB, 320, 240);
   gst_video_info_set_format (&big, GST_VIDEO_FORMAT_RGB, 1280, 960);
@@ -334,7 +335,7 @@ test_scaled (void)
   meta->h *= 4;
   found = read_objects (buffer, &big);
   g_assert_cmpint (found->len, ==, 1);
-  o = &g_array_index (found, YoloObject, 0);
+  o = &g_array_index (found, YoloMetaObject, 0);
   assert_near (o->x, 4 * object.x, 1e-2);
   assert_near (o->y, 4 * object.y, 1e-2);
   assert_near (o->w, 4 * object.w, 1e-2);
@@ -346,7 +347,7 @@ test_scaled (void)
 
 /* What the elements of GStreamer make of a frame with these objects. */
 static GArray *
-through (const gchar *elements, const YoloObject *objects, guint n, GstVideoInfo *info)
+through (const gchar *elements, const YoloMetaObject *objects, guint n, GstVideoInfo *info)
 {
   GstHarness *h = gst_harness_new_parse (elements);
   GstBuffer *buffer;
@@ -381,7 +382,7 @@ test_elements (void)
         "! capsfilter caps=video/x-raw,format=GRAY8",
     "queue ! videoscale ! capsfilter caps=video/x-raw,width=640,height=480",
   };
-  const YoloObject objects[] = {
+  const YoloMetaObject objects[] = {
     {10.25, 20.75, 100.5, 50.125, 0.875, 3, g_quark_from_string ("person"), -1, 0},
     {150.3, 60.2, 20, 30, 0.5, 1, g_quark_from_string ("car"), 17, 0},
     {150.3, 60.2, 20, 30, 0.25, 7, 0, -1, 3},
@@ -394,9 +395,9 @@ test_elements (void)
     const gdouble sx = info.width / 200., sy = info.height / 100.;
 
     g_assert_cmpint (found->len, ==, 1 + G_N_ELEMENTS (objects));
-    g_assert_cmpfloat (g_array_index (found, YoloObject, 0).confidence, <, 0);
+    g_assert_cmpfloat (g_array_index (found, YoloMetaObject, 0).confidence, <, 0);
     for (j = 0; j < G_N_ELEMENTS (objects); j++) {
-      const YoloObject *o = &g_array_index (found, YoloObject, j + 1), *expected = &objects[j];
+      const YoloMetaObject *o = &g_array_index (found, YoloMetaObject, j + 1), *expected = &objects[j];
 
       assert_near (o->x, expected->x * sx, 1e-3);
       assert_near (o->y, expected->y * sy, 1e-3);
@@ -442,16 +443,16 @@ region_of (GstBuffer *buffer, GQuark label)
 static void
 test_notes (void)
 {
-  const YoloObject first[] = {
+  const YoloMetaObject first[] = {
     {10.25, 20.75, 50.5, 50.125, 0.875, 3, g_quark_from_string ("person"), 5, 0},
     {10.25, 20.75, 50.5, 50.125, 0.75, 1, g_quark_from_string ("car"), -1, 0},
   };
-  const YoloObject second = { 60.25, 20.75, 50.5, 50.125, 0.5, 2, g_quark_from_string ("cat"), -1,
+  const YoloMetaObject second = { 60.25, 20.75, 50.5, 50.125, 0.5, 2, g_quark_from_string ("cat"), -1,
     0 };
   GstBuffer *buffer = gst_buffer_new ();
   GstVideoInfo info;
   GArray *found;
-  const YoloObject *o;
+  const YoloMetaObject *o;
 
   gst_video_info_set_format (&info, GST_VIDEO_FORMAT_RGB, 200, 100);
   yolo_meta_add (buffer, &info, first, 2, 0);
@@ -462,15 +463,15 @@ test_notes (void)
   region_of (buffer, first[1].label)->id = region_of (buffer, second.label)->id;
   found = read_objects (buffer, &info);
   g_assert_cmpint (found->len, ==, 3);
-  o = &g_array_index (found, YoloObject, 0);
+  o = &g_array_index (found, YoloMetaObject, 0);
   g_assert_cmpfloat (o->confidence, ==, 0.875);
   g_assert_cmpint (o->object_id, ==, 5);
   g_assert_cmpfloat (o->x, ==, 110);
   g_assert_cmpfloat (o->w, ==, 51);
-  o = &g_array_index (found, YoloObject, 1);
+  o = &g_array_index (found, YoloMetaObject, 1);
   g_assert_cmpint (o->label, ==, first[1].label);
   g_assert_cmpint (o->label_id, ==, -1);
-  o = &g_array_index (found, YoloObject, 2);
+  o = &g_array_index (found, YoloMetaObject, 2);
   g_assert_cmpfloat (o->confidence, ==, 0.5);
   assert_near (o->x, 60.25, 1e-3);
   g_assert_true (yolo_meta_has_notes (buffer));
@@ -483,7 +484,7 @@ test_notes (void)
 static void
 test_clear (void)
 {
-  const YoloObject object = { 10, 10, 10, 10, 0.5, 2, 0, -1, 0 };
+  const YoloMetaObject object = { 10, 10, 10, 10, 0.5, 2, 0, -1, 0 };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
   GArray *found;
@@ -507,7 +508,7 @@ test_clear (void)
 static void
 test_others_notes (void)
 {
-  YoloObject object = {
+  YoloMetaObject object = {
     .label = g_quark_from_string ("person"), .w = 10, .h = 10, .confidence = .5f
   };
   GstBuffer *buffer = gst_buffer_new ();
@@ -529,7 +530,7 @@ test_others_notes (void)
   gst_buffer_add_video_region_of_interest_meta (buffer, "person", 1, 2, 3, 4);
   found = read_objects (buffer, &info);
   g_assert_cmpuint (found->len, ==, 1);
-  g_assert_cmpfloat (g_array_index (found, YoloObject, 0).x, ==, 1);
+  g_assert_cmpfloat (g_array_index (found, YoloMetaObject, 0).x, ==, 1);
   g_array_unref (found);
   gst_buffer_unref (buffer);
 }

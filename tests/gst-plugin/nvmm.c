@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* DeepStream's surfaces as bytes: both layouts, and everything that one can get wrong. */
 
 #include "gst-plugin/yolonvmm.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pictures that lie on their side or are mirrored, by the tag that says so. */
 
 #include "infer-common.h"
@@ -109,7 +110,7 @@ infer_turned (GstHarness *h, guint i, gboolean upright)
   g_assert_cmpint (gst_harness_push (h, make_turned (i)), ==, GST_FLOW_OK);
   found = take_detections (gst_harness_pull (h), &info);
   for (k = 0; upright && k < found->len; k++) {
-    YoloObject *o = &g_array_index (found, YoloObject, k);
+    YoloMetaObject *o = &g_array_index (found, YoloMetaObject, k);
 
     upright_rect (i, info.width, info.height, &o->x, &o->y, &o->w, &o->h);
   }
@@ -131,8 +132,8 @@ infer_upright (void)
 static gboolean
 are_same (GArray *a, GArray *b)
 {
-  return a->len == b->len && fabsf (g_array_index (a, YoloObject, 0).confidence
-      - g_array_index (b, YoloObject, 0).confidence) < 1e-4;
+  return a->len == b->len && fabsf (g_array_index (a, YoloMetaObject, 0).confidence
+      - g_array_index (b, YoloMetaObject, 0).confidence) < 1e-4;
 }
 
 /* By the tag, and without one by the property. */

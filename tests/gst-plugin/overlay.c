@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* yolooverlay as an element. What a pixel gets is the business of draw.c. */
 
 #include "gst-plugin/yolocanvas.h"
@@ -28,10 +29,10 @@ set_caps (GstHarness *h, GstVideoInfo *info, const gchar *format, gint width, gi
   gst_harness_set_src_caps (h, caps);
 }
 
-static YoloObject
+static YoloMetaObject
 object (gfloat x, gfloat y, gfloat w, gfloat h)
 {
-  return (YoloObject) { x, y, w, h, 0.875, 1, g_quark_from_string ("person"), -1, 0 };
+  return (YoloMetaObject) { x, y, w, h, 0.875, 1, g_quark_from_string ("person"), -1, 0 };
 }
 
 /* A frame of one mid grey, opaque. */
@@ -138,7 +139,7 @@ test_formats (void)
   for (f = 0; f < n; f++) {
     const gchar *format = gst_video_format_to_string (formats[f]);
     GstHarness *h = gst_harness_new ("yolooverlay");
-    const YoloObject box = object (100, 80, 90, 101);
+    const YoloMetaObject box = object (100, 80, 90, 101);
     g_autofree guint8 *rgb = NULL;
     GstVideoInfo info;
     GstBuffer *buffer;
@@ -193,7 +194,7 @@ test_orientation (void)
     { "flip-rotate-180", YOLO_TURN_MIRROR_Y },
     { "flip-rotate-270", YOLO_TURN_TRANSPOSE },
   };
-  const YoloObject upright_boxes[] = { object (100, 80, 90, 101), object (290, 2, 25, 30) };
+  const YoloMetaObject upright_boxes[] = { object (100, 80, 90, 101), object (290, 2, 25, 30) };
   g_autofree guint8 *upright = NULL;
   GstVideoInfo info;
   GstBuffer *buffer;
@@ -206,14 +207,14 @@ test_orientation (void)
     const gint width = transposed ? HEIGHT : WIDTH, height = transposed ? WIDTH : HEIGHT;
     GstHarness *h = gst_harness_new ("yolooverlay");
     g_autofree guint8 *rgb = NULL;
-    YoloObject boxes[2];
+    YoloMetaObject boxes[2];
 
     set_caps (h, &info, "RGB", width, height, "");
     if (i > 0)
       gst_harness_push_event (h, gst_event_new_tag (gst_tag_list_new (GST_TAG_IMAGE_ORIENTATION,
                   orientations[i - 1].tag, NULL)));
     for (k = 0; k < 2; k++) {
-      const YoloObject *o = &upright_boxes[k];
+      const YoloMetaObject *o = &upright_boxes[k];
       const YoloRect rect = yolo_rect_to_frame (
           (YoloRect){ o->x, o->y, o->x + o->w, o->y + o->h }, turn, width, height);
 
@@ -245,7 +246,7 @@ static void
 test_no_copy (void)
 {
   GstHarness *h = gst_harness_new ("yolooverlay");
-  const YoloObject box = object (10, 10, 50, 50);
+  const YoloMetaObject box = object (10, 10, 50, 50);
   GstVideoInfo info;
   GstBuffer *in, *out;
   GstMapInfo map;
@@ -314,7 +315,7 @@ test_odd_boxes (void)
     for (s = 0; s < G_N_ELEMENTS (sizes); s++)
       for (m = 0; m < G_N_ELEMENTS (modes); m++) {
         const gint w = sizes[s].width, h = sizes[s].height;
-        const YoloObject objects[] = {
+        const YoloMetaObject objects[] = {
           object (0, 0, w, h),
           object (w - 1, h - 1, 1, 1),
           object (-50, -50, 20, 20),
@@ -354,7 +355,7 @@ test_odd_boxes (void)
 static void
 test_layouts (void)
 {
-  const YoloObject box = object (20.4, 30.2, 101, 77.7);
+  const YoloMetaObject box = object (20.4, 30.2, 101, 77.7);
   GstHarness *h = gst_harness_new ("yolooverlay");
   g_autofree guint8 *plain = NULL, *padded = NULL, *cropped = NULL;
   GstVideoInfo info, big;
@@ -410,7 +411,7 @@ test_layouts (void)
 static void
 test_stale_meta (void)
 {
-  const YoloObject box = object (10, 10, 100, 100);
+  const YoloMetaObject box = object (10, 10, 100, 100);
   GstHarness *h = gst_harness_new ("yolooverlay");
   gsize offset[GST_VIDEO_MAX_PLANES] = { 0, 200000, 250000 };
   gint stride[GST_VIDEO_MAX_PLANES] = { 4096, 2048, 2048 };
@@ -434,7 +435,7 @@ test_interlaced (void)
     const gchar *mode;
     gint chroma_row;
   } cases[] = { {"progressive", 40}, {"interleaved", 41} };
-  const YoloObject box = object (100, 82, 80, 80);
+  const YoloMetaObject box = object (100, 82, 80, 80);
   guint i;
 
   for (i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -462,7 +463,7 @@ test_interlaced (void)
 }
 
 static gsize
-draw_with (const gchar *property, const gchar *value, const YoloObject *objects, guint n)
+draw_with (const gchar *property, const gchar *value, const YoloMetaObject *objects, guint n)
 {
   GstHarness *h = gst_harness_new ("yolooverlay");
   GstVideoInfo info;
@@ -484,7 +485,7 @@ draw_with (const gchar *property, const gchar *value, const YoloObject *objects,
 static void
 test_properties (void)
 {
-  YoloObject box = object (60, 60, 200, 150);
+  YoloMetaObject box = object (60, 60, 200, 150);
   const gsize plain = draw_with (NULL, NULL, &box, 1);
 
   g_assert_cmpint (draw_with ("line-width", "0", &box, 1), ==, plain);
@@ -529,7 +530,7 @@ static void
 test_scaled (void)
 {
   GstHarness *h = gst_harness_new ("yolooverlay");
-  const YoloObject box = object (600, 500, 600, 400);
+  const YoloMetaObject box = object (600, 500, 600, 400);
   GstVideoInfo info;
   GstVideoFrame frame;
   GstBuffer *buffer;
@@ -552,7 +553,7 @@ static void
 test_states (void)
 {
   GstHarness *h = gst_harness_new ("yolooverlay");
-  const YoloObject box = object (10, 10, 50, 50);
+  const YoloMetaObject box = object (10, 10, 50, 50);
   gint i;
 
   for (i = 0; i < 100; i++) {
@@ -587,7 +588,7 @@ static void
 test_threads (void)
 {
   GstHarness *h = gst_harness_new ("yolooverlay");
-  const YoloObject box = object (10, 10, 50, 50);
+  const YoloMetaObject box = object (10, 10, 50, 50);
   GstVideoInfo info;
   GThread *thread;
   gint i;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Made by expected.py. */
 
 #include <stdint.h>

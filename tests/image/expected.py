@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Prints expected.h: what OpenCV and Python's arithmetic give for letterboxes.
 
     python3 -m venv venv && venv/bin/pip install opencv-python-headless

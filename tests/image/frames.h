@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Random frames of every format in guarded memory. */
 
 #ifndef YOLO_TESTS_FRAMES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Letterbox geometry against what Python's arithmetic gives. */
 
 #include "image/letterbox.h"

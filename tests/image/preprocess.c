@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The fast preprocess against its definition, and the definition against the
  * formulas in real numbers. */
 

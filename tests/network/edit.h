@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Model files for tests: from tests/data, from the folder of shared material,
  * and changed in one place. */
 

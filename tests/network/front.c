@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a file does with its input before the first convolution. That it is run
  * as it says is for test-reference-maps; here is what cannot be, and its errors. */
 

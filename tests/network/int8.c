@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* int8 models: tables, ranges, and the plans that come of them. */
 
 #include "network/histogram.h"

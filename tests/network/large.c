@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files of many small parts load, or are refused, in time that grows with their
  * size: none takes the square of it, however its names and nodes were chosen. */
 

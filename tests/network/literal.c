@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Python literals of the metadata. */
 
 #include "network/onnx/literal.h"

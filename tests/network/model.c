@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is read from the files that there are. */
 
 #include "tests/network/edit.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "tests/network/plan-reference.h"
 
 #include <math.h>

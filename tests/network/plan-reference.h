@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A plan, run by straight loops: what back ends are held to. */
 
 #ifndef TEST_PLAN_REFERENCE_H

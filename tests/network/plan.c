@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What every plan must keep, for every model at hand, at several sizes and batches. */
 
 #include "backend/backend.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Bad files: an error that says what is wrong, quickly, and nothing else. */
 
 #include "tests/network/edit.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a file computes behind the network's maps is replaced, so it must be
  * what replaces it: a factor put into any edge of it is refused, or changes nothing. */
 

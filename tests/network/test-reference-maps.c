@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Plans against ONNX Runtime: each small model of tests/data, its maps
  * compared with those that tests/scripts/make-models.py wrote. See
  * tests/data/README.md for the files.

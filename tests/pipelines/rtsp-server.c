@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A camera to test against: an RTSP server on a free port of the loopback.
  *
  *   rtsp-server LAUNCH

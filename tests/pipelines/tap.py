@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the pipeline tests share: TAP, programs to run, pictures to run them on.
 
 No process outlives its case. What a test starts stays in its process group,

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """The demo: its three files agree, it can be ended, its errors are a line."""
 
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """yolo-eval counts what it should, by numbers that are known."""
 
 import copy

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Every command of pipelines/README.md, and every gst-launch-1.0 line of the
 README and docs/, runs as it stands there, but for what this machine lacks: a
 window, a webcam, a camera on the network, a GPU."""

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """RTSP cameras on the loopback: detections come, a dead camera is reported,
 and the others go on. One pipeline a camera; all share one engine."""
 

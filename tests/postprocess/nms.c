@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: MIT */
 /* NMS against a plain one that looks at every pair. */
 
-#include "postprocess/decode.h"
+#include "postprocess/detect.h"
 #include "tests/guarded.h"
 
 #include <math.h>
@@ -9,7 +10,7 @@
 static int
 compare_rank (const void *a, const void *b)
 {
-  const YoloDetection *x = a, *y = b;
+  const YoloObject *x = a, *y = b;
 
   if (x->confidence != y->confidence)
     return x->confidence > y->confidence ? -1 : 1;
@@ -19,7 +20,7 @@ compare_rank (const void *a, const void *b)
 /* In double, and with Ultralytics' way to keep classes apart: each lies in a
  * plane of its own, far from the others. */
 static double
-plain_iou (const YoloDetection *a, const YoloDetection *b, double apart)
+plain_iou (const YoloObject *a, const YoloObject *b, double apart)
 {
   double shift = apart * (a->class_id - b->class_id);
   double w = fmin (a->x2 + shift, b->x2) - fmax (a->x1 + shift, b->x1);
@@ -31,15 +32,15 @@ plain_iou (const YoloDetection *a, const YoloDetection *b, double apart)
 }
 
 static GArray *
-plain_nms (const YoloDetection *candidates, size_t n, double iou, bool agnostic, size_t max)
+plain_nms (const YoloObject *candidates, size_t n, double iou, bool agnostic, size_t max)
 {
-  GArray *sorted = g_array_new (FALSE, FALSE, sizeof (YoloDetection));
-  GArray *kept = g_array_new (FALSE, FALSE, sizeof (YoloDetection));
+  GArray *sorted = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+  GArray *kept = g_array_new (FALSE, FALSE, sizeof (YoloObject));
   g_autofree bool *gone = g_new0 (bool, n + 1);
 
   g_array_append_vals (sorted, candidates, (guint) n);
   g_array_sort (sorted, compare_rank);
-  YoloDetection *d = (YoloDetection *) (void *) sorted->data;
+  YoloObject *d = (YoloObject *) (void *) sorted->data;
   for (size_t i = 0; i < n && kept->len < max; i++) {
     if (gone[i])
       continue;
@@ -56,11 +57,11 @@ plain_nms (const YoloDetection *candidates, size_t n, double iou, bool agnostic,
 #define IOU 0.70001f
 
 static void
-random_candidates (Random *r, YoloDetection *d, size_t n, int n_classes, int side)
+random_candidates (Random *r, YoloObject *d, size_t n, int n_classes, int side)
 {
   for (size_t i = 0; i < n; i++) {
     float x = (float) random_int (r, 0, side), y = (float) random_int (r, 0, side);
-    d[i] = (YoloDetection) {
+    d[i] = (YoloObject) {
       .x1 = x, .y1 = y,
       .x2 = x + (float) random_int (r, 20, 40), .y2 = y + (float) random_int (r, 20, 40),
       .confidence = (float) random_int (r, 1, 400) / 400,       /* many are equal */
@@ -70,18 +71,18 @@ random_candidates (Random *r, YoloDetection *d, size_t n, int n_classes, int sid
 }
 
 static void
-shuffle (Random *r, YoloDetection *d, size_t n)
+shuffle (Random *r, YoloObject *d, size_t n)
 {
   for (size_t i = n; i > 1; i--) {
     size_t j = (size_t) random_int (r, 0, (int) i - 1);
-    YoloDetection t = d[i - 1];
+    YoloObject t = d[i - 1];
     d[i - 1] = d[j];
     d[j] = t;
   }
 }
 
 static void
-assert_same (const YoloDetection *a, const YoloDetection *b, size_t n)
+assert_same (const YoloObject *a, const YoloObject *b, size_t n)
 {
   for (size_t i = 0; i < n; i++) {
     g_assert_cmpint (a[i].anchor, ==, b[i].anchor);
@@ -98,16 +99,16 @@ test_random (void)
     size_t n = (size_t) random_int (&r, 0, 300),
            max = (size_t) random_int (&r, 0, round % 2 ? 300 : 40);
     bool agnostic = random_int (&r, 0, 1);
-    Guarded data = guarded_new (n * sizeof (YoloDetection)),
-            scratch = guarded_new (n * sizeof (YoloDetection));
-    YoloDetection *d = (YoloDetection *) (void *) data.data;
+    Guarded data = guarded_new (n * sizeof (YoloObject)),
+            scratch = guarded_new (n * sizeof (YoloObject));
+    YoloObject *d = (YoloObject *) (void *) data.data;
 
     random_candidates (&r, d, n, random_int (&r, 1, 5), random_int (&r, 10, 200));
     g_autoptr (GArray) want = plain_nms (d, n, IOU, agnostic, max);
     shuffle (&r, d, n);
-    size_t got = yolo_nms (d, n, IOU, agnostic, max, (YoloDetection *) (void *) scratch.data);
+    size_t got = yolo_nms (d, n, IOU, agnostic, max, (YoloObject *) (void *) scratch.data);
     g_assert_cmpuint (got, ==, want->len);
-    assert_same (d, (YoloDetection *) (void *) want->data, got);
+    assert_same (d, (YoloObject *) (void *) want->data, got);
     guarded_free (&data);
     guarded_free (&scratch);
   }
@@ -119,7 +120,7 @@ test_many (void)
 {
   Random r = random_new (2);
   size_t n = 8400;
-  g_autofree YoloDetection *d = g_new (YoloDetection, n), *scratch = g_new (YoloDetection, n);
+  g_autofree YoloObject *d = g_new (YoloObject, n), *scratch = g_new (YoloObject, n);
 
   random_candidates (&r, d, n, 80, 600);
   g_autoptr (GArray) want = plain_nms (d, n, IOU, false, 300);
@@ -128,15 +129,15 @@ test_many (void)
   size_t got = yolo_nms (d, n, IOU, false, 300, scratch);
   g_test_message ("%g ms", g_test_timer_elapsed () * 1000);
   g_assert_cmpuint (got, ==, want->len);
-  assert_same (d, (YoloDetection *) (void *) want->data, got);
+  assert_same (d, (YoloObject *) (void *) want->data, got);
 }
 
 static void
 test_iou (void)
 {
-  YoloDetection a = { .x1 = 0, .y1 = 0, .x2 = 10, .y2 = 10 },
+  YoloObject a = { .x1 = 0, .y1 = 0, .x2 = 10, .y2 = 10 },
                 b = { .x1 = 5, .y1 = 5, .x2 = 15, .y2 = 15 };
-  YoloDetection touching = { .x1 = 10, .y1 = 0, .x2 = 20, .y2 = 10 },
+  YoloObject touching = { .x1 = 10, .y1 = 0, .x2 = 20, .y2 = 10 },
                 empty = { .x1 = 3, .y1 = 3, .x2 = 3, .y2 = 3 };
 
   g_assert_cmpfloat_with_epsilon (yolo_iou (&a, &b), 25.0f / 175, 1e-7f);
@@ -150,11 +151,11 @@ test_iou (void)
 static void
 test_threshold (void)
 {
-  const YoloDetection pair[2] = {
+  const YoloObject pair[2] = {
     { .x2 = 10, .y2 = 10, .confidence = 0.9f, .anchor = 0 },
     { .x2 = 10, .y2 = 5, .confidence = 0.8f, .anchor = 1 },
   };
-  YoloDetection d[2], scratch[2];
+  YoloObject d[2], scratch[2];
 
   memcpy (d, pair, sizeof d);
   g_assert_cmpuint (yolo_nms (d, 2, 0.5f, false, 10, scratch), ==, 2);
@@ -166,7 +167,7 @@ test_threshold (void)
 static void
 test_degenerate (void)
 {
-  YoloDetection d[4] = {
+  YoloObject d[4] = {
     { .confidence = 0.5f, .anchor = 3 },
     { .confidence = 0.5f, .anchor = 1 },
     { .x1 = -INFINITY,
@@ -177,7 +178,7 @@ test_degenerate (void)
         .anchor = 2 },
     { .x1 = NAN, .y1 = NAN, .x2 = NAN, .y2 = NAN, .confidence = 0.8f, .anchor = 0 },
   };
-  YoloDetection scratch[4];
+  YoloObject scratch[4];
 
   g_assert_cmpuint (yolo_nms (d, 4, 0.5f, false, 10, scratch), ==, 4);
   g_assert_cmpint (d[0].anchor, ==, 2);

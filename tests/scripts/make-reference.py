@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes tests/data/reference-detections.json: what the demo's model finds in
 two photographs and eight frames of a video, by ONNX Runtime in float32 and the
 pre- and postprocess of Ultralytics, written anew out of its formulas.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=sh disable=SC2034 # read by those that source it
 # The packages that this project needs, under the names that Debian and Ubuntu
 # share, and the installing of what is missing. To be sourced.

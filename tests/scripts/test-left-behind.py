@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """left-behind.py finds a process that outlives its run, ends it, and leaves others alone."""
 
 import json

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # gst.sh - GStreamer's own CUDA elements on the stand-in driver: what goes up comes down.
 # usage: gst.sh <folder with libcuda.so.1 and libnvcuvid.so.1>
 set -u

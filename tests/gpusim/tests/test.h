@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test.h - what the test programs share: a context, loading, and the running count. */
 #ifndef GPUSIM_TEST_H
 #define GPUSIM_TEST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_broken.c - mistakes in kernels and host code, and what gpusim says about them.
  * Each runs in a process of its own, since the environment is read once.
  * usage: test_broken broken_80.ptx broken_90a.ptx */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_conv.c - kernels/conv.cu against a direct convolution in plain C, on odd sizes.
  * usage: test_conv conv_CC.ptx */
 #include "test.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_driver.c - the driver API itself.
  * usage: test_driver small_80.ptx small.fatbin small_compressed.fatbin */
 #include "test.h"

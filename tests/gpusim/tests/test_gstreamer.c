@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_gstreamer.c - a kernel on frames that GStreamer's cudaupload made.
  * usage: test_gstreamer scalar_80.ptx */
 #define GST_USE_UNSTABLE_API

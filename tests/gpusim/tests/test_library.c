@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_library.c - kernels/library.cu against plain C.
  * usage: test_library library_CC.ptx */
 #include "test.h"

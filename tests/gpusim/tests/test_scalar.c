@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_scalar.c - kernels/scalar.cu against the same arithmetic in plain C.
  * usage: test_scalar scalar_CC.ptx */
 #include "test.h"

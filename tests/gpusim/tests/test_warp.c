@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_warp.c - kernels/warp.cu against plain C.
  * usage: test_warp warp_CC.ptx */
 #include "test.h"

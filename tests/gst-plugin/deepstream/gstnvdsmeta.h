@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Stands in for DeepStream's header: the names that gst-plugin/yolods.c uses, in
  * structures of our own, so that it is compiled and run where DeepStream is not. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* libnvdsgst_meta.so's stand-in: the batch is the buffer's qdata "batch". */
 
 #include <gstnvdsmeta.h>

@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: MIT */
 /* Decode against the formulas, anchor by anchor, in double. */
 
-#include "postprocess/decode.h"
+#include "postprocess/detect.h"
 #include "tests/guarded.h"
 
 #include <math.h>
@@ -149,17 +150,17 @@ test_random (void)
     g_autoptr (GArray) want = plain_decode (&m, confidence, filter);
     size_t capacity =
         random_int (&r, 0, 2) ? m.n_anchors : (size_t) random_int (&r, 0, (int) m.n_anchors);
-    Guarded out = guarded_new (capacity * sizeof (YoloDetection));
+    Guarded out = guarded_new (capacity * sizeof (YoloObject));
     YoloDecode d = {
       .confidence = (float) confidence, .classes = filter,
-      .candidates = (YoloDetection *) (void *) out.data, .capacity = capacity,
+      .candidates = (YoloObject *) (void *) out.data, .capacity = capacity,
     };
 
     decode (&m, &d);
     g_assert_cmpuint (d.n, ==, MIN (want->len, capacity));
     g_assert_cmpuint (d.n + d.missed, ==, want->len);
     for (size_t i = 0; i < d.n; i++) {
-      const YoloDetection *got = &d.candidates[i];
+      const YoloObject *got = &d.candidates[i];
       const Plain *p = &g_array_index (want, Plain, i);
       g_assert_cmpint (got->anchor, ==, p->anchor);
       g_assert_cmpint (got->class_id, ==, p->class_id);
@@ -176,7 +177,7 @@ test_random (void)
 
 /* One pixel with the given logits. */
 static YoloDecode
-decode_one (const float *cls, int n_classes, const float *box, float confidence, YoloDetection *out)
+decode_one (const float *cls, int n_classes, const float *box, float confidence, YoloObject *out)
 {
   static const float flat[4 * 16];
   const YoloLevel level = {
@@ -216,7 +217,7 @@ test_rounding (void)
     const float cls = 2, step = rounding.distance.step;
     float box[64];
     double side[4], near = 0;
-    YoloDetection out;
+    YoloObject out;
     const YoloLevel level = { .box = box,
       .cls = &cls,
       .box_stride = 64,
@@ -260,7 +261,7 @@ test_rounding (void)
 static void
 test_boundary (void)
 {
-  YoloDetection out;
+  YoloObject out;
   Random r = random_new (3);
 
   for (int i = 0; i < 20000; i++) {
@@ -276,7 +277,7 @@ test_boundary (void)
 static void
 test_ties (void)
 {
-  YoloDetection out;
+  YoloObject out;
   const float cls[5] = { -1, 2, 0, 2, 2 };
 
   g_assert_cmpuint (decode_one (cls, 5, NULL, 0.25f, &out).n, ==, 1);
@@ -289,7 +290,7 @@ test_not_finite (void)
 {
   static const float bad[] = { NAN, -NAN, INFINITY };
   Random r = random_new (4);
-  YoloDetection out;
+  YoloObject out;
 
   for (int i = 0; i < 300; i++) {
     int n_classes = random_int (&r, 1, 100);
@@ -313,7 +314,7 @@ test_not_finite (void)
   size_t middle = m.n_anchors / 2;
   cls_of (&m, 0, middle)[7] = 5;
   g_autoptr (GArray) want = plain_decode (&m, 0.25, NULL);
-  g_autofree YoloDetection *found = g_new (YoloDetection, m.n_anchors);
+  g_autofree YoloObject *found = g_new (YoloObject, m.n_anchors);
   YoloDecode d = { .confidence = 0.25f, .candidates = found, .capacity = m.n_anchors };
   decode (&m, &d);
   g_assert_cmpuint (d.n, ==, want->len);
@@ -327,7 +328,7 @@ test_not_finite (void)
 static void
 test_thresholds (void)
 {
-  YoloDetection out;
+  YoloObject out;
   const float cls[1] = { 30 };
 
   g_assert_cmpuint (decode_one (cls, 1, NULL, -1, &out).n, ==, 1);

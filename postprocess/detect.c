@@ -1,4 +1,5 @@
-#include "postprocess/decode.h"
+/* SPDX-License-Identifier: MIT */
+#include "postprocess/detect.h"
 #include "base/simd.h"
 
 #include <math.h>
@@ -98,7 +99,7 @@ level_of (const Head *head, size_t *anchor)
 
 /* Whether the anchor is a candidate, and which. */
 static bool
-decode_anchor (const Head *head, size_t anchor, YoloDetection *out)
+decode_anchor (const Head *head, size_t anchor, YoloObject *out)
 {
   size_t i = anchor;
   const YoloLevel *level = level_of (head, &i);
@@ -127,7 +128,7 @@ decode_anchor (const Head *head, size_t anchor, YoloDetection *out)
   }
   float x = (float) (i % level->width) + 0.5f, y = (float) (i / level->width) + 0.5f;
   float stride = (float) level->stride;
-  *out = (YoloDetection) {
+  *out = (YoloObject) {
     .x1 = (x - side[0]) * stride, .y1 = (y - side[1]) * stride,
     .x2 = (x + side[2]) * stride, .y2 = (y + side[3]) * stride,
     .confidence = confidence, .class_id = best, .anchor = (int32_t) anchor,
@@ -140,7 +141,7 @@ static uint64_t
 mark (const Head *head, size_t first, size_t n_anchors)
 {
   uint64_t bits = 0;
-  YoloDetection unused;
+  YoloObject unused;
   size_t i = first, left = 0;
   const YoloLevel *level = NULL;
 

@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: MIT */
 /* From the head's maps to candidates, and from candidates to detections.
  * Source: Ultralytics nn/modules/head.py (Detect), nn/modules/block.py (DFL),
  * utils/nms.py (non_max_suppression, not multi_label). */
 
-#ifndef YOLO_POSTPROCESS_DECODE_H
-#define YOLO_POSTPROCESS_DECODE_H
+#ifndef YOLO_POSTPROCESS_DETECT_H
+#define YOLO_POSTPROCESS_DETECT_H
 
 #include "postprocess/object.h"
 
@@ -37,7 +38,7 @@ struct _YoloDecode {
   /* [n_classes] 0 or 1, or NULL for all: applied to an anchor's best class */
   const uint8_t *classes;
   const YoloSideRounding *rounding;     /* or NULL: none */
-  YoloDetection *candidates;    /* [capacity], the caller's */
+  YoloObject *candidates;    /* [capacity], the caller's */
   size_t capacity;
   size_t n;                     /* written */
   size_t missed;                /* candidates beyond the capacity */
@@ -52,9 +53,9 @@ void yolo_decode (const YoloLevel *levels, int n_levels, int reg_max, int n_clas
  * what overlaps a better one of its class (of any class if agnostic) by more
  * than iou; keeps at most `max`. Returns how many are left. Allocates
  * nothing; `scratch` is n elements of the caller's. */
-size_t yolo_nms (YoloDetection *candidates, size_t n, float iou, int agnostic, size_t max,
-    YoloDetection *scratch);
+size_t yolo_nms (YoloObject *candidates, size_t n, float iou, int agnostic, size_t max,
+    YoloObject *scratch);
 
-float yolo_iou (const YoloDetection *a, const YoloDetection *b);
+float yolo_iou (const YoloObject *a, const YoloObject *b);
 
 #endif
