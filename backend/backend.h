@@ -9,7 +9,7 @@
 #include "image/stroke.h"
 #include "network/int8.h"
 #include "network/plan.h"
-#include "postprocess/detect.h"
+#include "postprocess/task.h"
 
 G_BEGIN_DECLS
 
@@ -83,7 +83,7 @@ typedef struct {
   /* Starts the first @n images of a batch; wait() ends it. One batch per exec
    * at a time, all calls for one net from one thread. With host_memory the
    * caller has written exec->input, @frames and @decode are NULL, and the
-   * maps (plan->box, plan->cls) can be read from the arena after wait(). */
+   * maps (yolo_plan_maps()) can be read from the arena after wait(). */
   gboolean (*submit) (YoloExec *exec, guint n, const YoloFrame *frames,
       YoloDecode *decode, GError **error);
   gboolean (*wait) (YoloExec *exec, GError **error);
@@ -110,6 +110,10 @@ extern const YoloBackend yolo_cuda_backend;
 
 /* Host address of a view's element (0, 0, 0, 0), for execs in host memory. */
 void *yolo_exec_view (const YoloExec *exec, YoloView view);
+
+/* The head's maps of one image of the batch, @maps [plan->model->n_outputs].
+ * @arena: host address; NULL: only the sizes are wanted, the maps have no data. */
+void yolo_plan_maps (const YoloPlan *plan, const void *arena, guint image, YoloMap *maps);
 
 G_END_DECLS
 

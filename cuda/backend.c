@@ -12,7 +12,7 @@
 #include "cuda/ops.h"
 #include "cuda/preprocess.h"
 #include "cuda/upload.h"
-#include "postprocess/detect.h"
+#include "postprocess/task.h"
 #include "image/letterbox.h"
 
 /* Of the batches that batch_size() proposes. */
@@ -524,15 +524,13 @@ static gboolean
 ready (CudaExec *exec, GError **error)
 {
   const YoloPlan *plan = exec->base.plan;
-  CUdeviceptr box[YOLO_MAX_LEVELS], cls[YOLO_MAX_LEVELS];
+  CUdeviceptr maps[YOLO_MAX_OUTPUTS];
 
   if (!allocate (exec, error) || !upload_grids (exec, error))
     return FALSE;
-  for (guint i = 0; i < plan->model->n_levels; i++) {
-    box[i] = view_address (exec, plan->box[i]);
-    cls[i] = view_address (exec, plan->cls[i]);
-  }
-  exec->decoder = yolo_cuda_decoder_new (exec->net->device, plan, box, cls, error);
+  for (guint k = 0; k < plan->model->n_outputs; k++)
+    maps[k] = view_address (exec, plan->outputs[k]);
+  exec->decoder = yolo_cuda_decoder_new (exec->net->device, plan, maps, error);
   if (exec->decoder == NULL)
     return FALSE;
   exec->uploaded = g_new (YoloFrame, plan->batch);

@@ -28,26 +28,34 @@ images_of (const YoloCudaDecoder *decoder)
   return (YoloDecodeImage *) decoder->description;
 }
 
+/* The outputs are in the order of levels. */
 static void
-describe_levels (
-    YoloDecodeParams *params, const YoloPlan *plan, const CUdeviceptr *box, const CUdeviceptr *cls)
+describe_levels (YoloDecodeParams *params, const YoloPlan *plan, const CUdeviceptr *maps)
 {
-  for (guint i = 0; i < plan->model->n_levels; i++) {
-    const YoloBuffer *map = &plan->buffers[plan->box[i].buffer];
+  for (guint k = 0; k < plan->model->n_outputs; k++) {
+    const YoloOutput *output = &plan->model->outputs[k];
+    const YoloBuffer *map = &plan->buffers[plan->outputs[k].buffer];
+    YoloDecodeLevel *level = &params->levels[output->level];
 
-    params->levels[i] = (YoloDecodeLevel){
-      .box = (const float *) box[i],
-      .cls = (const float *) cls[i],
-      .box_pitch = (int) map->channels,
-      .cls_pitch = (int) plan->buffers[plan->cls[i].buffer].channels,
-      .width = (int) map->width,
-      .height = (int) map->height,
-      .stride = (int) plan->model->levels[i].stride,
-      .first = params->n_anchors,
-    };
-    params->n_anchors += (int) (map->width * map->height);
+    switch (output->role) {
+      case YOLO_MAP_BOX:
+        level->box = (const float *) maps[k];
+        level->box_pitch = (int) map->channels;
+        params->reg_max = (int) plan->outputs[k].channels / 4;
+        break;
+      case YOLO_MAP_CLASS:
+        level->cls = (const float *) maps[k];
+        level->cls_pitch = (int) map->channels;
+        params->n_classes = (int) plan->outputs[k].channels;
+        level->width = (int) map->width;
+        level->height = (int) map->height;
+        level->stride = (int) output->stride;
+        level->first = params->n_anchors;
+        params->n_anchors += (int) (map->width * map->height);
+        params->n_levels = (int) output->level + 1;
+        break;
+    }
   }
-  params->n_levels = (int) plan->model->n_levels;
 }
 
 static gboolean
@@ -88,16 +96,14 @@ allocate (YoloCudaDecoder *decoder, GError **error)
 }
 
 YoloCudaDecoder *
-yolo_cuda_decoder_new (YoloCudaDevice *device, const YoloPlan *plan, const CUdeviceptr *box,
-    const CUdeviceptr *cls, GError **error)
+yolo_cuda_decoder_new (
+    YoloCudaDevice *device, const YoloPlan *plan, const CUdeviceptr *maps, GError **error)
 {
   YoloCudaDecoder *decoder = g_new0 (YoloCudaDecoder, 1);
 
   decoder->device = device;
   decoder->params.batch = (int) plan->batch;
-  decoder->params.n_classes = (int) plan->model->n_classes;
-  decoder->params.reg_max = (int) plan->model->reg_max;
-  describe_levels (&decoder->params, plan, box, cls);
+  describe_levels (&decoder->params, plan, maps);
   if ((decoder->find = yolo_cuda_function (device, YOLO_CUDA_MODULE_decode, "decode_find", error))
           != NULL
       && (decoder->boxes =

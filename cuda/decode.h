@@ -6,7 +6,7 @@
 
 #include "cuda/device.h"
 #include "network/plan.h"
-#include "postprocess/detect.h"
+#include "postprocess/task.h"
 
 G_BEGIN_DECLS
 
@@ -15,15 +15,15 @@ typedef struct _YoloCudaDecoder YoloCudaDecoder;
 
 /**
  * yolo_cuda_decoder_new:
- * @box: addresses of the first elements of plan->box, [n_levels]
- * @cls: of plan->cls
+ * @plan: of a detect model; the decoder does not keep it
+ * @maps: [plan->model->n_outputs] device addresses of the first elements of plan->outputs
  *
  * Brings at most 1024 candidates of an image back, 28 KiB; where there are
  * more, those of the highest confidence, of equal ones the first anchors: the
  * same ones in every run.
  */
 YoloCudaDecoder *yolo_cuda_decoder_new (YoloCudaDevice *device, const YoloPlan *plan,
-    const CUdeviceptr *box, const CUdeviceptr *cls, GError **error);
+    const CUdeviceptr *maps, GError **error);
 void yolo_cuda_decoder_free (YoloCudaDecoder *decoder);
 
 /* Of the next launch; @decode NULL: place @i of the batch is idle. No launch may be under way. */

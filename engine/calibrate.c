@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "base/error.h"
 #include "network/histogram.h"
+#include "postprocess/nms.h"
 
 #include <math.h>
 #include <string.h>
@@ -148,36 +149,36 @@ input_size (const YoloExec *exec)
   return exec->plan->buffers[exec->plan->input].size;
 }
 
+/* Of one image. */
 static guint
-n_anchors (const YoloPlan *plan)
+n_anchors (const YoloExec *exec)
 {
-  guint n = 0;
+  const YoloModel *model = exec->plan->model;
+  YoloMap maps[YOLO_MAX_OUTPUTS];
 
-  for (guint l = 0; l < plan->model->n_levels; l++) {
-    const YoloBuffer *map = &plan->buffers[plan->cls[l].buffer];
-    n += map->height * map->width;
-  }
-  return n;
+  yolo_plan_maps (exec->plan, exec->arena, 0, maps);
+  return (guint) yolo_task_find (model->task)->anchors (maps, (int) model->n_outputs);
 }
 
 static Outcome
 outcome_of (const YoloCalibrator *calibrator, const YoloExec *exec)
 {
   const YoloPlan *plan = exec->plan;
-  guint n = n_anchors (plan);
+  const YoloTask *task = yolo_task_find (plan->model->task);
+  guint n = n_anchors (exec);
   g_autofree YoloObject *scratch = g_new (YoloObject, n),
                            *candidates = g_new (YoloObject, n);
   YoloDecode decode = {
     .confidence = MAX (calibrator->config.confidence - MATCH_MARGIN, 0),
     .candidates = candidates, .capacity = n,
   };
-  YoloLevel levels[YOLO_MAX_LEVELS];
+  YoloSuppression how = { calibrator->config.iou, FALSE, n };
+  YoloMap maps[YOLO_MAX_OUTPUTS];
   guint confident = 0;
 
-  yolo_engine_levels (exec, 0, levels);
-  yolo_decode (levels, (int) plan->model->n_levels, (int) plan->model->reg_max,
-      (int) plan->model->n_classes, &decode);
-  n = (guint) yolo_nms (candidates, decode.n, calibrator->config.iou, FALSE, n, scratch);
+  yolo_plan_maps (exec->plan, exec->arena, 0, maps);
+  task->decode (maps, (int) plan->model->n_outputs, &decode);
+  n = (guint) task->finish (&decode, &how, scratch);
   while (confident < n && candidates[confident].confidence > calibrator->config.confidence)
     confident++;
   return (Outcome) { g_memdup2 (candidates, n * sizeof *candidates), n, confident };
@@ -301,22 +302,51 @@ trial_init (Trial *trial, YoloCalibrator *calibrator, const YoloCalibration *tab
   return trial->exec != NULL;
 }
 
+/* Where the numbers of a role lie among all that the maps have of an anchor, one
+ * output after the other; the levels are alike. */
+static void
+find_role (const YoloPlan *plan, YoloMapRole role, guint *begin, guint *end)
+{
+  *begin = *end = 0;
+  for (guint k = 0, at = 0; k < plan->model->n_outputs; k++) {
+    if (plan->model->outputs[k].level != 0)
+      continue;
+    if (plan->model->outputs[k].role == role) {
+      *begin = at;
+      *end = at + plan->outputs[k].channels;
+    }
+    at += plan->outputs[k].channels;
+  }
+}
+
+/* How many numbers that are. */
+static guint
+anchor_size (const YoloPlan *plan)
+{
+  guint size = 0;
+
+  for (guint k = 0; k < plan->model->n_outputs; k++)
+    size += plan->model->outputs[k].level == 0 ? plan->outputs[k].channels : 0;
+  return size;
+}
+
 /* What part of the maps' signal another run's difference is. Anchors count by
  * how likely there is an object at all: the background's maps may be anything. */
 static void
 add_error (
-    const YoloPlan *plan, const float *reference, const float *maps, double *signal, double *noise)
+    const YoloExec *exec, const float *reference, const float *maps, double *signal, double *noise)
 {
-  guint box = plan->box[0].channels, cls = plan->cls[0].channels;
+  guint size = anchor_size (exec->plan), cls, cls_end;
 
-  for (guint i = n_anchors (plan); i > 0; i--, reference += box + cls, maps += box + cls) {
+  find_role (exec->plan, YOLO_MAP_CLASS, &cls, &cls_end);
+  for (guint i = n_anchors (exec); i > 0; i--, reference += size, maps += size) {
     double s = 0, d = 0, weight;
     float best = -INFINITY;
 
-    for (guint c = 0; c < box + cls; c++) {
+    for (guint c = 0; c < size; c++) {
       s += reference[c] * reference[c];
       d += (maps[c] - reference[c]) * (maps[c] - reference[c]);
-      best = c >= box && reference[c] > best ? reference[c] : best;
+      best = c >= cls && c < cls_end && reference[c] > best ? reference[c] : best;
     }
     weight = 1 / (1 + exp (-best));
     *signal += weight * s;
@@ -618,37 +648,34 @@ set_roles (Probe *probe, guint own, double *all)
     for (guint k = i + 1; k < plan->n_ops && probe->role[i] == IDLE; k++)
       probe->role[i] =
           probe->role[k] == RUN && reads (&plan->ops[k], plan->ops[i].out) ? REFERENCE : IDLE;
-    for (guint l = 0; l < plan->model->n_levels && probe->role[i] == IDLE; l++)
-      probe->role[i] =
-          overlap (plan->box[l], plan->ops[i].out) || overlap (plan->cls[l], plan->ops[i].out)
-          ? REFERENCE
-          : IDLE;
+    for (guint k = 0; k < plan->model->n_outputs && probe->role[i] == IDLE; k++)
+      probe->role[i] = overlap (plan->outputs[k], plan->ops[i].out) ? REFERENCE : IDLE;
   }
   return work;
 }
 
-/* [anchor][4 * reg_max + n_classes] */
+/* [anchor][anchor_size()] */
 static float *
 copy_maps (const YoloExec *exec)
 {
-  const YoloPlan *plan = exec->plan;
-  guint box = plan->box[0].channels, cls = plan->cls[0].channels;
-  float *maps = g_new (float, (gsize) n_anchors (plan) * (box + cls)), *to = maps;
+  guint n = exec->plan->model->n_outputs, size = anchor_size (exec->plan), at = 0;
+  float *copy = g_new (float, (gsize) n_anchors (exec) * size), *level = copy;
+  YoloMap maps[YOLO_MAX_OUTPUTS];
 
-  for (guint l = 0; l < plan->model->n_levels; l++) {
-    const YoloBuffer *b = &plan->buffers[plan->box[l].buffer],
-                     *c = &plan->buffers[plan->cls[l].buffer];
-    const float *from_box = yolo_exec_view (exec, plan->box[l]),
-                *from_cls = yolo_exec_view (exec, plan->cls[l]);
+  yolo_plan_maps (exec->plan, exec->arena, 0, maps);
+  for (guint k = 0; k < n; k++) {
+    const YoloMap *map = &maps[k];
+    gsize pixels = (gsize) map->height * map->width;
 
-    for (gsize i = (gsize) b->height * b->width; i > 0; i--, to += box + cls) {
-      memcpy (to, from_box, box * sizeof (float));
-      memcpy (to + box, from_cls, cls * sizeof (float));
-      from_box += b->channels;
-      from_cls += c->channels;
+    for (gsize i = 0; i < pixels; i++)
+      memcpy (level + i * size + at, map->data + i * map->pitch, map->channels * sizeof (float));
+    at += (guint) map->channels;
+    if (k + 1 < n && maps[k + 1].output.level != map->output.level) {
+      level += pixels * size;
+      at = 0;
     }
   }
-  return maps;
+  return copy;
 }
 
 /* Adds what each layer's error does to the head's maps of a frame. */
@@ -681,7 +708,7 @@ probe_frame (
     if (!run (probe->fp32, error) || !spend (search, part * work / all, error))
       return FALSE;
     maps = copy_maps (probe->fp32);
-    add_error (plan, reference, maps, &signal[plan->ops[i].layer], &noise[plan->ops[i].layer]);
+    add_error (probe->fp32, reference, maps, &signal[plan->ops[i].layer], &noise[plan->ops[i].layer]);
   }
   return TRUE;
 }

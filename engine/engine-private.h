@@ -7,9 +7,9 @@
 #include <gio/gio.h>
 
 #include "engine/engine.h"
-#include "postprocess/detect.h"
 #include "image/letterbox.h"
 #include "image/preprocess.h"
+#include "postprocess/task.h"
 
 G_BEGIN_DECLS
 
@@ -184,6 +184,7 @@ struct _YoloEngine {
   GError *error;                /* why it is FAILED: of the first replica that failed */
 
   YoloModel *model;             /* the replicas' own; constant once READY */
+  const YoloTask *task;         /* of the model; constant once READY */
   YoloReplica *replicas;        /* [n_replicas] */
   guint n_replicas;
 
@@ -219,9 +220,6 @@ guint yolo_engine_take (YoloEngine *engine, const YoloReplica *replica, YoloJob 
 /* int8.c. Errors say how to make a table. */
 YoloModel *yolo_engine_to_int8 (
     YoloModel *model, const char *calibration_file, YoloInt8Kind kind, GError **error);
-
-/* replica.c. The head's maps of one image, @levels [plan->model->n_levels]. */
-void yolo_engine_levels (const YoloExec *exec, guint image, YoloLevel *levels);
 
 /* replica.c. Its thread: loads, runs until engine->stop, frees. The first
  * replica's loads the model too, and starts the other ones. */

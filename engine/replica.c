@@ -73,18 +73,17 @@ empty_slot (YoloReplica * replica)
 /* On the host every anchor may be a candidate: as many as a frame of the
  * largest size so far has. */
 static gboolean
-grow_candidates (YoloReplica * replica, const YoloPlan * plan, GError ** error)
+grow_candidates (YoloReplica * replica, const YoloExec * exec, GError ** error)
 {
-  gsize anchors = 0;
+  const YoloPlan *plan = exec->plan;
+  YoloMap maps[YOLO_MAX_OUTPUTS];
   YoloObject *grown;
+  gsize anchors;
 
   if (!replica->place.backend->host_memory)
     return TRUE;
-  for (guint i = 0; i < plan->model->n_levels; i++) {
-    const YoloBuffer *map = &plan->buffers[plan->cls[i].buffer];
-
-    anchors += (gsize) map->height * map->width;
-  }
+  yolo_plan_maps (exec->plan, exec->arena, 0, maps);
+  anchors = replica->engine->task->anchors (maps, (int) plan->model->n_outputs);
   if (anchors <= replica->capacity)
     return TRUE;
 
@@ -109,7 +108,7 @@ prepare_exec (YoloReplica * replica, guint batch, guint height, guint width, GEr
 {
   YoloExec *exec = replica->place.backend->prepare (replica->net, batch, height, width, error);
 
-  if (exec != NULL && !grow_candidates (replica, exec->plan, error)) {
+  if (exec != NULL && !grow_candidates (replica, exec, error)) {
     replica->place.backend->release (exec);
     return NULL;
   }
@@ -218,38 +217,15 @@ start_batch (YoloReplica * replica, YoloBatch * batch)
       host ? NULL : batch->decode, &batch->error);
 }
 
-void
-yolo_engine_levels (const YoloExec * exec, guint image, YoloLevel * levels)
-{
-  const YoloPlan *plan = exec->plan;
-
-  for (guint l = 0; l < plan->model->n_levels; l++) {
-    const YoloBuffer *box = &plan->buffers[plan->box[l].buffer];
-    const YoloBuffer *cls = &plan->buffers[plan->cls[l].buffer];
-
-    levels[l] = (YoloLevel) {
-      .box = (const float *) yolo_exec_view (exec, plan->box[l])
-          + (gsize) image * box->height * box->width * box->channels,
-      .cls = (const float *) yolo_exec_view (exec, plan->cls[l])
-          + (gsize) image * cls->height * cls->width * cls->channels,
-      .box_stride = box->channels,
-      .cls_stride = cls->channels,
-      .width = cls->width,
-      .height = cls->height,
-      .stride = plan->model->levels[l].stride,
-    };
-  }
-}
-
 /* Candidates of image @i, from the maps on the host. */
 static void
 decode_image (YoloReplica * replica, const YoloExec * exec, guint i, const YoloRequest * request,
     YoloDecode * decode)
 {
   const YoloModel *model = replica->engine->model;
-  YoloLevel levels[YOLO_MAX_LEVELS];
+  YoloMap maps[YOLO_MAX_OUTPUTS];
 
-  yolo_engine_levels (exec, i, levels);
+  yolo_plan_maps (exec->plan, exec->arena, i, maps);
   *decode = (YoloDecode) {
     .confidence = request->confidence,
     .classes = request->classes,
@@ -257,7 +233,7 @@ decode_image (YoloReplica * replica, const YoloExec * exec, guint i, const YoloR
     .candidates = replica->candidates,
     .capacity = replica->capacity,
   };
-  yolo_decode (levels, model->n_levels, model->reg_max, model->n_classes, decode);
+  replica->engine->task->decode (maps, (int) model->n_outputs, decode);
 }
 
 /* Candidates in pixels of the network to detections in pixels of the frame. */
@@ -265,13 +241,13 @@ static void
 postprocess_image (YoloReplica * replica, YoloBatch * batch, guint i, YoloResult * result)
 {
   const YoloRequest *request = &batch->jobs[i]->request;
+  YoloSuppression how = { request->iou, request->agnostic, request->max_detections };
   YoloDecode *decode = &batch->decode[i];
   size_t n;
 
   if (replica->place.backend->host_memory)
     decode_image (replica, batch->slot->exec, i, request, decode);
-  n = yolo_nms (decode->candidates, decode->n, request->iou, request->agnostic,
-      request->max_detections, replica->scratch);
+  n = replica->engine->task->finish (decode, &how, replica->scratch);
   yolo_objects_to_frame (decode->candidates, n, &batch->letterbox[i]);
   result->detections = decode->candidates;
   result->n_detections = n;
@@ -436,7 +412,13 @@ load_model (YoloReplica * replica, GError ** error)
   } else {
     engine->model = model;
   }
-  return engine->model != NULL;
+  if (engine->model == NULL)
+    return FALSE;
+  engine->task = yolo_task_find (engine->model->task);
+  return engine->task != NULL
+      || yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED,
+          "%s: models of the task '%.40s' are not supported", engine->model_file,
+          engine->model->task);
 }
 
 /* The first replica's part: the model, and the threads of the other replicas. */

@@ -67,10 +67,10 @@ fits_int8 (const YoloConv *conv)
 }
 
 static gboolean
-is_map (const Head *head, guint layer)
+is_map (const YoloModel *model, guint layer)
 {
-  for (guint l = 0; l < head->n_levels; l++) {
-    if (head->box[l] == layer || head->cls[l] == layer)
+  for (guint k = 0; k < model->n_outputs; k++) {
+    if (model->outputs[k].layer == layer)
       return TRUE;
   }
   return FALSE;
@@ -248,13 +248,11 @@ demand_inputs (Builder *builder, guint i)
 static void
 demand_all (Builder *builder)
 {
-  const Head *head = &builder->model->head;
+  const YoloModel *public = &builder->model->public;
   g_autofree gboolean *wanted = g_new0 (gboolean, builder->model->layers->len);
 
-  for (guint l = 0; l < head->n_levels; l++) {
-    demand (builder, head->box[l], PLAIN);
-    demand (builder, head->cls[l], PLAIN);
-  }
+  for (guint k = 0; k < public->n_outputs; k++)
+    demand (builder, public->outputs[k].layer, PLAIN);
   for (guint i = builder->model->layers->len; i-- > 0 && !too_many (builder);) {
     const Layer *layer = old_layer (builder, i);
 
@@ -545,10 +543,8 @@ count_uses (Model *model)
     if (layer->residual != LAYER_NONE)
       layer_at (model->layers, layer->residual)->uses++;
   }
-  for (guint l = 0; l < model->head.n_levels; l++) {
-    layer_at (model->layers, model->head.box[l])->uses++;
-    layer_at (model->layers, model->head.cls[l])->uses++;
-  }
+  for (guint k = 0; k < model->public.n_outputs; k++)
+    layer_at (model->layers, model->public.outputs[k].layer)->uses++;
 }
 
 static gboolean
@@ -627,14 +623,12 @@ yolo_model_to_int8 (
   model->public.calibration_problem = calibration != NULL ? g_strdup (calibration->problem) : NULL;
   model->ref = 1;
   model->base = (Model *) yolo_model_ref (public);
-  model->head = base->head;
+  model->rounding = base->rounding;
   if (calibration == NULL && kind == YOLO_INT8_ASYMMETRIC
-      && (base->head.rounding.softmax.scale != 0 || base->head.rounding.distance.scale != 0))
-    model->public.box_rounding = &model->head.rounding;
-  for (guint l = 0; l < model->head.n_levels; l++) {
-    model->head.box[l] = version_layer (&builder, base->head.box[l], PLAIN);
-    model->head.cls[l] = version_layer (&builder, base->head.cls[l], PLAIN);
-  }
+      && (base->rounding.softmax.scale != 0 || base->rounding.distance.scale != 0))
+    model->public.box_rounding = &model->rounding;
+  for (guint k = 0; k < public->n_outputs; k++)
+    model->public.outputs[k].layer = version_layer (&builder, public->outputs[k].layer, PLAIN);
   model->grid_dtype = kind == YOLO_INT8_SYMMETRIC ? YOLO_S8 : YOLO_U8;
   model->layers = g_steal_pointer (&builder.layers);
   model->owned = g_steal_pointer (&builder.owned);
@@ -659,8 +653,8 @@ yolo_model_layer (const YoloModel *public, guint index)
     .name = layer->name,
     .conv = layer->type == LAYER_CONV ? &layer->conv : NULL,
     .ranged = (layer->type == LAYER_CONV || layer->type == LAYER_ADD || layer->type == LAYER_ACT)
-        && !is_map (&model->head, index),
-    .map = is_map (&model->head, index),
+        && !is_map (public, index),
+    .map = is_map (public, index),
     .height = layer->height, .width = layer->width, .channels = layer->channels,
   };
 }

@@ -236,8 +236,10 @@ load (const void *data, gsize size, const char *name, const char *folder, GError
   model = g_new0 (Model, 1);
   model->ref = 1;
   public = &model->public;
-  model->head = head;
-  if (!passes_run (lowered->layers, &model->head, error))
+  model->rounding = head.rounding;
+  public->n_outputs = head.n_outputs;
+  memcpy (public->outputs, head.outputs, sizeof public->outputs);
+  if (!passes_run (lowered->layers, public->outputs, public->n_outputs, error))
     return NULL;
   model->layers = g_steal_pointer (&lowered->layers);
 
@@ -245,11 +247,8 @@ load (const void *data, gsize size, const char *name, const char *folder, GError
   public->task = g_strdup ("detect");
   description = onnx_metadata (file, "description");
   public->description = description != NULL ? g_utf8_make_valid (description, -1) : NULL;
-  public->n_classes = model->head.n_classes;
-  public->reg_max = model->head.reg_max;
-  public->n_levels = model->head.n_levels;
-  for (guint l = 0; l < public->n_levels; l++)
-    public->levels[l].stride = model->head.stride[l];
+  public->n_classes = head.n_classes;
+  public->reg_max = head.reg_max;
   public->quantized = has_int8 (model);
   read_stride (model, height, width);
   read_names (public, file);

@@ -7,6 +7,7 @@
 #include <glib.h>
 
 #include "base/error.h"
+#include "base/output.h"
 #include "base/type.h"
 
 G_BEGIN_DECLS
@@ -64,14 +65,6 @@ typedef struct {
   const YoloInt8Conv *int8;
 } YoloConv;
 
-/* Three levels (P3 to P5) in most files, four in the P6 models, two in P3-P4 ones. */
-#define YOLO_MAX_LEVELS 8
-
-/* One level of the detect head: [N][H][W][C] maps before decode. */
-typedef struct {
-  guint stride;                 /* input pixels per map pixel */
-} YoloHeadLevel;
-
 /* Immutable once loaded; safe to share between threads. */
 typedef struct _YoloModel YoloModel;
 struct _YoloModel {
@@ -86,8 +79,9 @@ struct _YoloModel {
   /* why some classes have no name of the file's, to warn with; NULL: all is well */
   char *names_problem;
   guint reg_max;                /* bins of the box distribution (DFL), 16 in all of Ultralytics' */
-  guint n_levels;
-  YoloHeadLevel levels[YOLO_MAX_LEVELS];        /* by increasing stride */
+  /* The maps that the network ends in, by level and, within a level, by role. */
+  guint n_outputs;
+  YoloOutput outputs[YOLO_MAX_OUTPUTS];
   guint stride;                 /* the largest: input sizes are its multiples */
   guint height, width;          /* of the file (imgsz), in pixels */
   guint n_convs;

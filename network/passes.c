@@ -14,7 +14,8 @@
 
 typedef struct {
   GArray *layers;
-  Head *head;
+  YoloOutput *outputs;
+  guint n_outputs;
   guint *replaced;              /* what stands for a layer now, itself if nothing does */
 } Passes;
 
@@ -31,10 +32,8 @@ count_uses (Passes *passes)
 {
   for (guint i = 0; i < passes->layers->len; i++)
     layer_at (passes->layers, i)->uses = 0;
-  for (guint l = 0; l < passes->head->n_levels; l++) {
-    use (passes, &passes->head->box[l], 1);
-    use (passes, &passes->head->cls[l], 1);
-  }
+  for (guint k = 0; k < passes->n_outputs; k++)
+    use (passes, &passes->outputs[k].layer, 1);
   for (guint i = passes->layers->len; i-- > 0;) {
     Layer *layer = layer_at (passes->layers, i);
 
@@ -88,13 +87,12 @@ static void
 drop_quants (Passes *passes)
 {
   g_autofree gboolean *keep = g_new0 (gboolean, passes->layers->len);
-  Head *head = passes->head;
 
   /* what the head found is what it reads without its quantisers */
   for (guint i = 0; i < passes->layers->len; i++) {
     const Layer *layer = layer_at (passes->layers, i);
-    for (guint l = 0; layer->type == LAYER_QUANT && l < head->n_levels; l++) {
-      if (layer->in[0] == head->box[l] || layer->in[0] == head->cls[l])
+    for (guint k = 0; layer->type == LAYER_QUANT && k < passes->n_outputs; k++) {
+      if (layer->in[0] == passes->outputs[k].layer)
         layer_at (passes->layers, layer->in[0])->sum_grid = layer->grid;
     }
   }
@@ -190,10 +188,9 @@ static void
 restore_relu (Passes *passes, guint index)
 {
   Layer *layer = layer_at (passes->layers, index);
-  const Head *head = passes->head;
 
-  for (guint l = 0; l < head->n_levels; l++) {
-    if (passes->replaced[head->box[l]] == index || passes->replaced[head->cls[l]] == index)
+  for (guint k = 0; k < passes->n_outputs; k++) {
+    if (passes->replaced[passes->outputs[k].layer] == index)
       return;
   }
   if (layer->from_zero && layer->conv.act == YOLO_ACT_NONE)
@@ -265,10 +262,8 @@ check_finite (const Passes *passes, GError **error)
 static gboolean
 check_maps (const Passes *passes, GError **error)
 {
-  const Head *head = passes->head;
-
-  for (guint l = 0; l < 2 * head->n_levels; l++) {
-    const Layer *layer = layer_at (passes->layers, l % 2 ? head->cls[l / 2] : head->box[l / 2]);
+  for (guint k = 0; k < passes->n_outputs; k++) {
+    const Layer *layer = layer_at (passes->layers, passes->outputs[k].layer);
     if (layer->type != LAYER_CONV || layer->conv.act != YOLO_ACT_NONE
         || layer->residual != LAYER_NONE || layer->uses != 1)
       return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED,
@@ -306,10 +301,8 @@ compact (Passes *passes)
     n++;
   }
   g_array_set_size (layers, n);
-  for (guint l = 0; l < passes->head->n_levels; l++) {
-    passes->head->box[l] = number[passes->head->box[l]];
-    passes->head->cls[l] = number[passes->head->cls[l]];
-  }
+  for (guint k = 0; k < passes->n_outputs; k++)
+    passes->outputs[k].layer = number[passes->outputs[k].layer];
 }
 
 static gboolean
@@ -330,10 +323,10 @@ check_extent (const GArray *layers, GError **error)
 }
 
 gboolean
-passes_run (GArray *layers, Head *head, GError **error)
+passes_run (GArray *layers, YoloOutput *outputs, guint n_outputs, GError **error)
 {
   g_autofree guint *replaced = g_new (guint, layers->len);
-  Passes passes = { layers, head, replaced };
+  Passes passes = { layers, outputs, n_outputs, replaced };
 
   for (guint i = 0; i < layers->len; i++)
     replaced[i] = i;

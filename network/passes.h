@@ -10,8 +10,9 @@
  * scales of quantised files) and activations into the convolutions before
  * them, additions into the convolutions' residuals; what is made of the input
  * into the convolutions that read it; takes out quantisers that stand between what is folded.
- * Changes the layers, and the head's numbers of them. Afterwards the kinds of
+ * Changes the layers, and the outputs' numbers of them. Afterwards the kinds of
  * layer left are INPUT, CONV, ACT, ADD, MAX_POOL, UPSAMPLE, CONCAT, SLICE and QUANT. */
-gboolean passes_run (GArray *layers, Head *head, GError **error);
+gboolean passes_run (
+    GArray *layers, YoloOutput *outputs, guint n_outputs, GError **error);
 
 #endif

@@ -301,10 +301,8 @@ size_buffers (YoloPlan *plan, GError **error)
     touch (plan, plan->ops[i].residual, i);
   }
   /* The maps are read when all is done. */
-  for (guint l = 0; l < plan->model->n_levels; l++) {
-    touch (plan, plan->box[l], plan->n_ops - 1);
-    touch (plan, plan->cls[l], plan->n_ops - 1);
-  }
+  for (guint k = 0; k < plan->model->n_outputs; k++)
+    touch (plan, plan->outputs[k], plan->n_ops - 1);
   if (!arena_assign (plan->buffers, plan->n_buffers, plan->input, &plan->arena_size))
     return yolo_network_fail (error, YOLO_NETWORK_ERROR_MEMORY,
         "a batch of %u images of %ux%u is more than can be addressed", plan->batch, plan->width,
@@ -394,16 +392,26 @@ yolo_plan_new (YoloModel *public, guint batch, guint height, guint width, YoloDT
   plan->input = places[0].buffer;
   plan->buffers[plan->input].dtype = input_dtype;
   plan->buffers[plan->input].channels = input_channels;
-  for (guint l = 0; l < public->n_levels; l++) {
-    plan->box[l] = places[model->head.box[l]];
-    plan->cls[l] = places[model->head.cls[l]];
-    plan->buffers[plan->box[l].buffer].dtype = YOLO_F32;
-    plan->buffers[plan->cls[l].buffer].dtype = YOLO_F32;
+  for (guint k = 0; k < public->n_outputs; k++) {
+    plan->outputs[k] = places[public->outputs[k].layer];
+    plan->buffers[plan->outputs[k].buffer].dtype = YOLO_F32;
   }
   set_grids (plan, &builder);
   if (!size_buffers (plan, error) || !check_input (plan, error))
     return NULL;
   return g_steal_pointer (&plan);
+}
+
+YoloView
+yolo_plan_output (const YoloPlan *plan, YoloMapRole role, guint level)
+{
+  const YoloModel *model = plan->model;
+
+  for (guint k = 0; k < model->n_outputs; k++) {
+    if (model->outputs[k].role == role && model->outputs[k].level == level)
+      return plan->outputs[k];
+  }
+  return (YoloView) { 0 };
 }
 
 void

@@ -54,8 +54,7 @@ typedef struct {
   YoloBuffer *buffers;
   YoloOp *ops;
   guint input;                  /* buffer [batch][height][width][3 or more, the rest zero] */
-  YoloView box[YOLO_MAX_LEVELS];        /* [N][H][W][4 * reg_max] distribution logits, f32 */
-  YoloView cls[YOLO_MAX_LEVELS];        /* [N][H][W][n_classes] logits, f32 */
+  YoloView outputs[YOLO_MAX_OUTPUTS];   /* f32, one for each of model->outputs */
   gsize arena_size;             /* bytes */
 } YoloPlan;
 
@@ -73,6 +72,8 @@ typedef struct {
  */
 YoloPlan *yolo_plan_new (YoloModel *model, guint batch, guint height, guint width,
     YoloDType dtype, YoloDType input_dtype, guint input_channels, GError **error);
+/* The map of a role at a level; channels 0: the model has none. */
+YoloView yolo_plan_output (const YoloPlan *plan, YoloMapRole role, guint level);
 void yolo_plan_free (YoloPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloPlan, yolo_plan_free)
 

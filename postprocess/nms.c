@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "postprocess/detect.h"
+#include "postprocess/nms.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -217,13 +217,19 @@ same_level (const GArray *layers, const Leaf *a, const Leaf *b)
   return p->height == q->height && p->width == q->width;
 }
 
-/* Two maps a level; levels->box and cls are numbers of leaves here. */
+/* Levels of the head, each two leaves one behind the other, by increasing stride. */
+typedef struct {
+  guint n;
+  guint first[YOLO_MAX_LEVELS]; /* leaves */
+  guint stride[YOLO_MAX_LEVELS];
+} Levels;
+
 static gboolean
-check_levels (Search *search, Head *levels, GError **error)
+check_levels (Search *search, Levels *levels, GError **error)
 {
   const GArray *layers = search->lowered->layers;
 
-  levels->n_levels = 0;
+  levels->n = 0;
   for (guint i = 0; i < search->leaves->len;) {
     const Leaf *first = &g_array_index (search->leaves, Leaf, i);
     const Layer *layer = layer_at (layers, first->layer);
@@ -239,18 +245,17 @@ check_levels (Search *search, Head *levels, GError **error)
     if (n < 2)
       return refuse (
           search, first->reader, "reads a feature map that is no pair of boxes and classes", error);
-    if (levels->n_levels == YOLO_MAX_LEVELS)
+    if (levels->n == YOLO_MAX_LEVELS)
       return refuse (search, first->reader, "belongs to a head of too many levels", error);
     if (stride * layer->height != search->lowered->height
         || stride * layer->width != search->lowered->width)
       return refuse (search, first->reader,
           "reads a feature map whose size is no whole part of the input's", error);
-    levels->box[levels->n_levels] = i;
-    levels->cls[levels->n_levels] = i + 1;
-    levels->stride[levels->n_levels++] = stride;
+    levels->first[levels->n] = i;
+    levels->stride[levels->n++] = stride;
     i += n;
   }
-  if (levels->n_levels == 0)
+  if (levels->n == 0)
     return refuse (search, NULL,
         "the model has no detect head: its outputs do not come from boxes and classes "
         "at several scales",
@@ -366,11 +371,11 @@ level_matches (const Search *search, const Decoded *decoded, gsize first_anchor,
   return TRUE;
 }
 
-/* Anchors of a level, while levels holds numbers of leaves. */
+/* Anchors of a level. */
 static gsize
-level_size (const Search *search, const Head *levels, guint l)
+level_size (const Search *search, const Levels *levels, guint l)
 {
-  const Leaf *leaf = &g_array_index (search->leaves, Leaf, levels->box[l]);
+  const Leaf *leaf = &g_array_index (search->leaves, Leaf, levels->first[l]);
   const Layer *layer = layer_at (search->lowered->layers, leaf->layer);
 
   return (gsize) layer->height * layer->width;
@@ -378,10 +383,12 @@ level_size (const Search *search, const Head *levels, guint l)
 
 /* Finds which of a level's two maps holds the boxes. */
 static gboolean
-match_level (const Search *search, const Decoded *decoded, gsize first_anchor, const Leaf *pair,
-    guint l, Head *head)
+match_level (const Search *search, const Decoded *decoded, gsize first_anchor,
+    const Levels *levels, guint l, Head *head)
 {
   const GArray *layers = search->lowered->layers;
+  const Leaf *pair = &g_array_index (search->leaves, Leaf, levels->first[l]);
+  guint stride = levels->stride[l];
 
   for (guint which = 0; which < 2; which++) {
     const Leaf *box = &pair[which], *cls = &pair[1 - which];
@@ -389,24 +396,24 @@ match_level (const Search *search, const Decoded *decoded, gsize first_anchor, c
 
     if (layer_at (layers, cls->layer)->channels != decoded->n_classes || channels % 4 != 0
         || channels < 8 || channels > 4 * MAX_REG || (l > 0 && channels != 4 * head->reg_max)
-        || !level_matches (search, decoded, first_anchor, box, cls, channels / 4, head->stride[l]))
+        || !level_matches (search, decoded, first_anchor, box, cls, channels / 4, stride))
       continue;
     head->reg_max = channels / 4;
-    head->box[l] = box->layer;
-    head->cls[l] = cls->layer;
+    head->outputs[head->n_outputs++] = (YoloOutput) { YOLO_MAP_BOX, l, stride, box->layer };
+    head->outputs[head->n_outputs++] = (YoloOutput) { YOLO_MAP_CLASS, l, stride, cls->layer };
     return TRUE;
   }
   return FALSE;
 }
 
 /* Whether tensor [1][4 + classes][anchors], or with the last two exchanged, is
- * the decode of the maps. levels holds numbers of leaves, *head gets layers. */
+ * the decode of the maps. */
 static gboolean
-decode_matches (Search *search, const Tensor *tensor, const Head *levels, Head *head)
+decode_matches (Search *search, const Tensor *tensor, const Levels *levels, Head *head)
 {
   gsize anchors = 0;
 
-  for (guint l = 0; l < levels->n_levels; l++)
+  for (guint l = 0; l < levels->n; l++)
     anchors += level_size (search, levels, l);
   if (tensor->is_int || tensor->n_dims != 3 || tensor->dims[0] != 1)
     return FALSE;
@@ -424,15 +431,13 @@ decode_matches (Search *search, const Tensor *tensor, const Head *levels, Head *
 
     if ((gsize) tensor->dims[exchanged ? 1 : 2] != anchors || features < 5)
       continue;
-    *head = *levels;
-    head->n_classes = decoded.n_classes;
-    for (l = 0; l < levels->n_levels; l++) {
-      if (!match_level (search, &decoded, first,
-              &g_array_index (search->leaves, Leaf, levels->box[l]), l, head))
+    *head = (Head) { .n_classes = decoded.n_classes };
+    for (l = 0; l < levels->n; l++) {
+      if (!match_level (search, &decoded, first, levels, l, head))
         break;
       first += level_size (search, levels, l);
     }
-    if (l == levels->n_levels) {
+    if (l == levels->n) {
       search->layout = (TrialLayout) { exchanged, decoded.corners, decoded.n_classes, anchors };
       return TRUE;
     }
@@ -593,7 +598,7 @@ run_tail (Search *search, TensorScope *scope, VisitFunc visit, gpointer data, co
 }
 
 typedef struct {
-  const Head *levels;           /* numbers of leaves */
+  const Levels *levels;
   Head *head;
 } Decode;
 
@@ -760,7 +765,7 @@ find (Search *search, Head *head, GError **error)
   Lowered *lowered = search->lowered;
   const OnnxFile *file = lowered->file;
   TensorScope scope = lowered->scope;
-  Head levels = { 0 };
+  Levels levels = { 0 };
   Decode decode = { &levels, head };
   gsize maps = 0;
 

@@ -8,9 +8,8 @@
 
 typedef struct {
   guint n_classes, reg_max;
-  guint n_levels;
-  guint box[YOLO_MAX_LEVELS], cls[YOLO_MAX_LEVELS];     /* layers, by increasing stride */
-  guint stride[YOLO_MAX_LEVELS];
+  guint n_outputs;
+  YoloOutput outputs[YOLO_MAX_OUTPUTS]; /* as in YoloModel */
   YoloBoxRounding rounding;     /* by quantisers in the tail */
 } Head;
 

@@ -19,7 +19,7 @@
 
 #include "cuda/net.h"
 #include "network/int8.h"
-#include "postprocess/detect.h"
+#include "postprocess/task.h"
 #include "image/frame.h"
 
 #define ROUNDS 20

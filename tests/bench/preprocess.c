@@ -5,11 +5,13 @@
  * what it takes to move as many bytes as the case has to read and write,
  * measured in between, on one thread. */
 
-#include "postprocess/detect.h"
+#include "postprocess/nms.h"
+#include "postprocess/task.h"
 #include "base/pool.h"
 #include "image/preprocess.h"
 #include "image/tensor.h"
 #include "tests/image/frames.h"
+#include "tests/postprocess/levels.h"
 
 #include <time.h>
 
@@ -175,7 +177,7 @@ measure_preprocess (void)
 #define N_ANCHORS 8400
 
 typedef struct {
-  YoloLevel levels[3];
+  TestLevel levels[3];
   YoloDecode decode;
   YoloObject scratch[N_ANCHORS];
   size_t kept;
@@ -185,7 +187,7 @@ static void
 postprocess (void *data)
 {
   Postprocess *p = data;
-  yolo_decode (p->levels, 3, REG_MAX, N_CLASSES, &p->decode);
+  test_decode_levels (p->levels, 3, REG_MAX, N_CLASSES, &p->decode);
   p->kept = yolo_nms (p->decode.candidates, p->decode.n, 0.7f, 0, 300, p->scratch);
 }
 
@@ -207,7 +209,7 @@ measure_postprocess (float confidence)
     cls[i] = (float) random_normal (&r) - (i % N_CLASSES ? 12 : 6);
   for (int l = 0; l < 3; l++) {
     int side = 80 >> l;
-    p->levels[l] = (YoloLevel) {
+    p->levels[l] = (TestLevel) {
       .box = box + anchor * 4 * REG_MAX, .cls = cls + anchor * N_CLASSES,
       .box_stride = 4 * REG_MAX, .cls_stride = N_CLASSES,
       .width = side, .height = side, .stride = 8 << l,

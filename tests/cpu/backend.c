@@ -197,7 +197,7 @@ observe (gpointer data, guint op)
 static GArray *
 first_map (const YoloExec *exec)
 {
-  YoloView view = exec->plan->cls[0];
+  YoloView view = yolo_plan_output (exec->plan, YOLO_MAP_CLASS, 0);
   const YoloBuffer *buffer = &exec->plan->buffers[view.buffer];
   const float *pixel = yolo_exec_view (exec, view);
   GArray *map = g_array_new (FALSE, FALSE, sizeof (float));

@@ -13,7 +13,7 @@
 #include "cuda/device.h"
 #include "backend/backend.h"
 #include "network/int8.h"
-#include "postprocess/detect.h"
+#include "postprocess/task.h"
 #include "image/letterbox.h"
 #include "image/preprocess.h"
 #include "image/sample.h"
@@ -125,22 +125,10 @@ run_reference (YoloModel *model, guint height, guint width, const Picture *pictu
   }
   plan_reference_run (plan, input, arena);
   for (guint i = 0; i < n; i++) {
-    YoloLevel levels[YOLO_MAX_LEVELS];
+    YoloMap maps[YOLO_MAX_OUTPUTS];
 
-    for (guint l = 0; l < model->n_levels; l++) {
-      const YoloBuffer *map = &plan->buffers[plan->box[l].buffer];
-      levels[l] = (YoloLevel){
-        .box = plan_reference_at (plan, arena, plan->box[l], i, 0, 0, 0),
-        .cls = plan_reference_at (plan, arena, plan->cls[l], i, 0, 0, 0),
-        .box_stride = map->channels,
-        .cls_stride = plan->buffers[plan->cls[l].buffer].channels,
-        .width = (int) map->width,
-        .height = (int) map->height,
-        .stride = (int) model->levels[l].stride,
-      };
-    }
-    yolo_decode (
-        levels, (int) model->n_levels, (int) model->reg_max, (int) model->n_classes, &decode[i]);
+    yolo_plan_maps (plan, arena, i, maps);
+    yolo_task_detect.decode (maps, (int) model->n_outputs, &decode[i]);
   }
 }
 

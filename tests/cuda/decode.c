@@ -9,6 +9,7 @@
 #include "cuda/decode.h"
 #include "cuda/kernels/decode.h"
 #include "tests/cuda/harness.h"
+#include "tests/postprocess/levels.h"
 
 typedef struct {
   const char *name;
@@ -61,20 +62,20 @@ fixture_init (Fixture *f, const Case *c)
   *f = (Fixture) { .c = c };
   while (f->n_levels < 3 && c->sizes[f->n_levels][0] > 0)
     f->n_levels++;
-  f->model =
-      (YoloModel){ .n_classes = c->n_classes, .reg_max = c->reg_max, .n_levels = f->n_levels };
+  f->model = (YoloModel) { .n_outputs = 2 * f->n_levels };
   f->plan = (YoloPlan) { .model = &f->model, .batch = c->batch + c->idle, .buffers = f->buffers };
   for (guint l = 0; l < f->n_levels; l++) {
     guint height = c->sizes[l][0], width = c->sizes[l][1];
     guint32 seed = l + 1;
 
-    f->model.levels[l].stride = 8u << l;
+    f->model.outputs[2 * l] = (YoloOutput) { YOLO_MAP_BOX, l, 8u << l, 0 };
+    f->model.outputs[2 * l + 1] = (YoloOutput) { YOLO_MAP_CLASS, l, 8u << l, 0 };
     f->buffers[2 * l] =
         (YoloBuffer){ .height = height, .width = width, .channels = 4 * c->reg_max };
     f->buffers[2 * l + 1] =
         (YoloBuffer){ .height = height, .width = width, .channels = c->n_classes };
-    f->plan.box[l] = (YoloView) { 2 * l, 0, 4 * c->reg_max };
-    f->plan.cls[l] = (YoloView) { 2 * l + 1, 0, c->n_classes };
+    f->plan.outputs[2 * l] = (YoloView) { 2 * l, 0, 4 * c->reg_max };
+    f->plan.outputs[2 * l + 1] = (YoloView) { 2 * l + 1, 0, c->n_classes };
     tensor_init (
         &f->box[l], YOLO_F32, f->plan.batch, height, width, 4 * c->reg_max, 4 * c->reg_max, 0);
     tensor_init (&f->cls[l], YOLO_F32, f->plan.batch, height, width, c->n_classes, c->n_classes, 0);
@@ -100,28 +101,28 @@ fixture_init (Fixture *f, const Case *c)
 static YoloObject *
 expect (const Fixture *f, guint n, const YoloDecode *like, gsize *found)
 {
-  YoloLevel levels[3];
+  TestLevel levels[3];
   gsize anchors = 0;
 
   for (guint l = 0; l < f->n_levels; l++) {
     const Tensor *box = &f->box[l], *cls = &f->cls[l];
     gsize pixels = (gsize) box->height * box->width;
 
-    levels[l] = (YoloLevel){
+    levels[l] = (TestLevel){
       .box = (const float *) box->host + n * pixels * box->pitch,
       .cls = (const float *) cls->host + n * pixels * cls->pitch,
       .box_stride = box->pitch,
       .cls_stride = cls->pitch,
       .width = (int) box->width,
       .height = (int) box->height,
-      .stride = (int) f->model.levels[l].stride,
+      .stride = 8 << l,
     };
     anchors += pixels;
   }
   YoloDecode decode = *like;
   decode.candidates = g_new (YoloObject, anchors);
   decode.capacity = anchors;
-  yolo_decode (levels, (int) f->n_levels, (int) f->c->reg_max, (int) f->c->n_classes, &decode);
+  test_decode_levels (levels, (int) f->n_levels, (int) f->c->reg_max, (int) f->c->n_classes, &decode);
   *found = decode.n;
   return decode.candidates;
 }
@@ -167,17 +168,17 @@ test_case (gconstpointer data)
   const Case *c = data;
   g_autoptr (GError) error = NULL;
   g_autofree guint8 *classes = g_malloc0 (c->n_classes);
-  CUdeviceptr box[3], cls[3];
+  CUdeviceptr maps[6];
   Fixture f;
 
   fixture_init (&f, c);
   for (guint l = 0; l < f.n_levels; l++) {
-    box[l] = f.box[l].view;
-    cls[l] = f.cls[l].view;
+    maps[2 * l] = f.box[l].view;
+    maps[2 * l + 1] = f.cls[l].view;
   }
   for (guint i = 0; i < c->n_classes; i += 3)
     classes[i] = 1;
-  YoloCudaDecoder *decoder = yolo_cuda_decoder_new (test_device, &f.plan, box, cls, &error);
+  YoloCudaDecoder *decoder = yolo_cuda_decoder_new (test_device, &f.plan, maps, &error);
   g_assert_no_error (error);
 
   /* Twice: counters begin anew. */

@@ -10,7 +10,8 @@
 #include "cuda/backend.h"
 #include "cuda/half.h"
 #include "network/int8.h"
-#include "postprocess/detect.h"
+#include "postprocess/nms.h"
+#include "postprocess/task.h"
 #include "image/letterbox.h"
 #include "image/preprocess.h"
 #include "tests/engine/pictures.h"
@@ -392,8 +393,8 @@ check_maps (const Run *run)
 
   memset (arena, 0xff, plan->arena_size);
   plan_reference_run (plan, run->input, arena);
-  for (guint m = 0; m < 2 * plan->model->n_levels; m++) {
-    const YoloBuffer *buffer = &plan->buffers[(m % 2 ? plan->cls : plan->box)[m / 2].buffer];
+  for (guint m = 0; m < plan->model->n_outputs; m++) {
+    const YoloBuffer *buffer = &plan->buffers[plan->outputs[m].buffer];
     const float *ours = (const float *) (run->arena + buffer->offset),
                 *want = (const float *) (arena + buffer->offset);
     gsize n = buffer_elements (plan, buffer);
@@ -490,7 +491,7 @@ detect_on_cpu (
   const YoloBackend *cpu = &yolo_cpu_backend;
   g_autoptr (GError) error = NULL;
   g_autofree float *levels = g_new (float, (gsize) height * width * 3);
-  YoloLevel maps[YOLO_MAX_LEVELS];
+  YoloMap maps[YOLO_MAX_OUTPUTS];
   YoloNet *net = cpu->load (int8, 0, NULL, YOLO_PRECISION_INT8, 0, &error);
   g_assert_no_error (error);
   YoloExec *exec = cpu->prepare (net, 1, height, width, &error);
@@ -502,17 +503,8 @@ detect_on_cpu (
   for (gsize i = 0; i < (gsize) height * width * 3; i++)
     ((guint8 *) exec->input)[i] = (guint8) levels[i];
   g_assert_true (cpu->submit (exec, 1, NULL, NULL, &error) && cpu->wait (exec, &error));
-  for (guint l = 0; l < int8->n_levels; l++)
-    maps[l] = (YoloLevel){
-      .box = yolo_exec_view (exec, plan->box[l]),
-      .cls = yolo_exec_view (exec, plan->cls[l]),
-      .box_stride = plan->buffers[plan->box[l].buffer].channels,
-      .cls_stride = plan->buffers[plan->cls[l].buffer].channels,
-      .width = (int) plan->buffers[plan->box[l].buffer].width,
-      .height = (int) plan->buffers[plan->box[l].buffer].height,
-      .stride = (int) int8->levels[l].stride,
-    };
-  yolo_decode (maps, (int) int8->n_levels, (int) int8->reg_max, (int) int8->n_classes, decode);
+  yolo_plan_maps (plan, exec->arena, 0, maps);
+  yolo_task_detect.decode (maps, (int) int8->n_outputs, decode);
   cpu->release (exec);
   cpu->unload (net);
 }

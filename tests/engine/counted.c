@@ -49,12 +49,15 @@ harm (YoloExec *exec)
 
   for (guint i = 0; i < plan->n_ops; i++)
     int8 += plan->ops[i].conv != NULL && plan->ops[i].conv->int8 != NULL;
-  for (guint l = 0; int8 > counted_harmless && l < plan->model->n_levels; l++) {
-    const YoloBuffer *map = &plan->buffers[plan->cls[l].buffer];
-    float *pixel = yolo_exec_view (exec, plan->cls[l]);
+  for (guint k = 0; int8 > counted_harmless && k < plan->model->n_outputs; k++) {
+    YoloView view = plan->outputs[k];
+    const YoloBuffer *map = &plan->buffers[view.buffer];
+    float *pixel = yolo_exec_view (exec, view);
 
+    if (plan->model->outputs[k].role != YOLO_MAP_CLASS)
+      continue;
     for (gsize i = (gsize) map->height * map->width; i > 0; i--, pixel += map->channels)
-      for (guint c = 0; c < plan->cls[l].channels; c++)
+      for (guint c = 0; c < view.channels; c++)
         pixel[c] = -20;
   }
 }

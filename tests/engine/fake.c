@@ -14,7 +14,8 @@ static char *names[] = { "thing", NULL };
 
 static YoloModel model = {
   .path = "fake.onnx", .task = "detect", .n_classes = 1, .names = names,
-  .reg_max = 2, .n_levels = 1, .levels = { { STRIDE } }, .stride = STRIDE,
+  .reg_max = 2, .n_outputs = 2, .stride = STRIDE,
+  .outputs = { { YOLO_MAP_BOX, 0, STRIDE, 0 }, { YOLO_MAP_CLASS, 0, STRIDE, 0 } },
   .height = 64, .width = 64,
 };
 
@@ -183,7 +184,7 @@ prepare (YoloNet * net, gboolean host, guint batch, guint height, guint width, G
   e->buffers[2].offset = e->buffers[1].size;
   e->plan = (YoloPlan) {
     .model = &model, .batch = batch, .height = height, .width = width, .n_buffers = 3,
-    .buffers = e->buffers, .box[0] = { 1, 0, 8 }, .cls[0] = { 2, 0, 1 },
+    .buffers = e->buffers, .outputs = { { 1, 0, 8 }, { 2, 0, 1 } },
     .arena_size = e->buffers[1].size + e->buffers[2].size,
   };
   e->exec.plan = &e->plan;

@@ -7,7 +7,7 @@
 
 #include "engine/engine.h"
 #include "tests/engine/pictures.h"
-#include "postprocess/detect.h"
+#include "postprocess/nms.h"
 
 #include <json-glib/json-glib.h>
 #include <stdio.h>

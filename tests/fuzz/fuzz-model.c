@@ -85,7 +85,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   }
   /* What the other rooms rely on. */
   g_assert_cmpuint (g_strv_length (model->names), ==, model->n_classes);
-  g_assert_true (model->n_levels >= 1 && model->n_levels <= YOLO_MAX_LEVELS);
+  g_assert_true (model->n_outputs >= 2 && model->n_outputs <= YOLO_MAX_OUTPUTS);
   try_plan (model, 1, model->height, model->width, YOLO_F32);
   try_plan (model, 2, model->stride, 3 * model->stride, YOLO_BF16);
   try_plan (model, 1, 0, 100000, YOLO_F32);

@@ -326,7 +326,7 @@ test_all_int8 (void)
           check_grid (kind, b->scale[c], b->zero[c]);
       }
     }
-    g_assert_cmpuint (floats, ==, 2 * model->n_levels);
+    g_assert_cmpuint (floats, ==, model->n_outputs);
   }
 }
 

@@ -45,9 +45,12 @@ test_detect (gconstpointer data)
   g_assert_cmpstr (model->names[0], ==, detect[i].first);
   g_assert_cmpstr (model->names[model->n_classes - 1], ==, detect[i].last);
   g_assert_cmpuint (model->reg_max, ==, detect[i].reg_max);
-  g_assert_cmpuint (model->n_levels, ==, detect[i].n_levels);
-  for (guint l = 0; l < model->n_levels; l++)
-    g_assert_cmpuint (model->levels[l].stride, ==, 8u << l);
+  g_assert_cmpuint (model->n_outputs, ==, 2 * detect[i].n_levels);
+  for (guint k = 0; k < model->n_outputs; k++) {
+    g_assert_cmpint (model->outputs[k].role, ==, k % 2 ? YOLO_MAP_CLASS : YOLO_MAP_BOX);
+    g_assert_cmpuint (model->outputs[k].level, ==, k / 2);
+    g_assert_cmpuint (model->outputs[k].stride, ==, 8u << k / 2);
+  }
   g_assert_cmpuint (model->stride, ==, detect[i].stride);
   g_assert_cmpuint (model->height, ==, detect[i].height);
   g_assert_cmpuint (model->width, ==, detect[i].width);

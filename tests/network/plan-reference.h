@@ -10,7 +10,7 @@
  * in double, or in int32.
  * @input: [batch][height][width][channels of the input buffer], grey levels, or
  * what stands for them where the input buffer is on a grid
- * @arena: plan->arena_size bytes; the maps lie in plan->box and plan->cls afterwards */
+ * @arena: plan->arena_size bytes; the maps lie in plan->outputs afterwards */
 void plan_reference_run (const YoloPlan *plan, const float *input, void *arena);
 
 /* One operation alone, on the arena as it is. */

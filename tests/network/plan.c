@@ -170,17 +170,17 @@ check_ops (const YoloPlan *plan)
       check_read (&state, op->residual, i);
     check_write (&state, op->out, i);
   }
-  for (guint l = 0; l < plan->model->n_levels; l++) {
-    YoloView maps[2] = { plan->box[l], plan->cls[l] };
-    for (guint k = 0; k < 2; k++) {
-      const YoloBuffer *b = &plan->buffers[maps[k].buffer];
-      check_read (&state, maps[k], plan->n_ops - 1);
-      g_assert_cmpuint (
-          maps[k].channels, ==, k ? plan->model->n_classes : 4 * plan->model->reg_max);
-      g_assert_cmpint (b->dtype, ==, YOLO_F32);
-      g_assert_cmpuint (b->height * plan->model->levels[l].stride, ==, plan->height);
-      g_assert_cmpuint (b->width * plan->model->levels[l].stride, ==, plan->width);
-    }
+  for (guint k = 0; k < plan->model->n_outputs; k++) {
+    const YoloOutput *output = &plan->model->outputs[k];
+    YoloView map = plan->outputs[k];
+    const YoloBuffer *b = &plan->buffers[map.buffer];
+
+    check_read (&state, map, plan->n_ops - 1);
+    g_assert_cmpuint (map.channels, ==,
+        output->role == YOLO_MAP_CLASS ? plan->model->n_classes : 4 * plan->model->reg_max);
+    g_assert_cmpint (b->dtype, ==, YOLO_F32);
+    g_assert_cmpuint (b->height * output->stride, ==, plan->height);
+    g_assert_cmpuint (b->width * output->stride, ==, plan->width);
   }
   g_ptr_array_unref (state.written);
 }
@@ -321,7 +321,7 @@ test_nothing_left (void)
     g_assert_cmpuint (count_ops (plan, YOLO_OP_ADD), ==, 0);
     g_assert_cmpuint (count_ops (plan, YOLO_OP_ACT), ==, 0);
     g_assert_cmpuint (count_ops (plan, YOLO_OP_MAX_POOL), ==, 1);
-    g_assert_cmpuint (n_upsample, ==, model->n_levels - 1);
+    g_assert_cmpuint (n_upsample, ==, model->n_outputs / 2 - 1);
     g_assert_cmpuint (count_ops (plan, YOLO_OP_CONV), ==, model->n_convs);
     for (guint k = 0; k < plan->n_ops; k++)
       g_assert_true (plan->ops[k].type != YOLO_OP_MAX_POOL || plan->ops[k].repeat == 3);
@@ -347,11 +347,9 @@ run_maps (YoloModel *model, guint *n_copies)
   /* NaN everywhere: what is read before it is written shows */
   memset (arena, 0xff, plan->arena_size);
   plan_reference_run (plan, input, arena);
-  for (guint l = 0; l < model->n_levels; l++) {
-    const YoloBuffer *box = &plan->buffers[plan->box[l].buffer],
-                     *cls = &plan->buffers[plan->cls[l].buffer];
-    g_array_append_vals (maps, arena + box->offset, (guint) (box->size / sizeof (float)));
-    g_array_append_vals (maps, arena + cls->offset, (guint) (cls->size / sizeof (float)));
+  for (guint k = 0; k < model->n_outputs; k++) {
+    const YoloBuffer *map = &plan->buffers[plan->outputs[k].buffer];
+    g_array_append_vals (maps, arena + map->offset, (guint) (map->size / sizeof (float)));
   }
   *n_copies = count_ops (plan, YOLO_OP_COPY);
   return maps;

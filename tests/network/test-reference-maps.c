@@ -115,19 +115,27 @@ append_view (float *to, const YoloPlan *plan, YoloView view, const float *from, 
   return to;
 }
 
+static guint
+channels_of (const YoloModel *model, guint output)
+{
+  return model->outputs[output].role == YOLO_MAP_BOX ? 4 * model->reg_max : model->n_classes;
+}
+
 static Maps
 maps_new (const YoloPlan *plan, guint n)
 {
   Maps maps = { NULL, 0 };
 
-  for (guint l = 0; l < plan->model->n_levels; l++) {
-    guint stride = plan->model->levels[l].stride;
-    maps.n += (gsize) n * (plan->height / stride) * (plan->width / stride)
-        * (plan->box[l].channels + plan->cls[l].channels);
-    g_assert_cmpuint (plan->box[l].channels, ==, 4 * plan->model->reg_max);
-    g_assert_cmpuint (plan->cls[l].channels, ==, plan->model->n_classes);
-    g_assert_cmpuint (plan->buffers[plan->box[l].buffer].height, ==, plan->height / stride);
-    g_assert_cmpuint (plan->buffers[plan->cls[l].buffer].width, ==, plan->width / stride);
+  for (guint k = 0; k < plan->model->n_outputs; k++) {
+    const YoloOutput *output = &plan->model->outputs[k];
+    const YoloBuffer *map = &plan->buffers[plan->outputs[k].buffer];
+
+    maps.n += (gsize) n * (plan->height / output->stride) * (plan->width / output->stride)
+        * plan->outputs[k].channels;
+    g_assert_cmpint (output->role, ==, k % 2 ? YOLO_MAP_CLASS : YOLO_MAP_BOX);
+    g_assert_cmpuint (plan->outputs[k].channels, ==, channels_of (plan->model, k));
+    g_assert_cmpuint (map->height, ==, plan->height / output->stride);
+    g_assert_cmpuint (map->width, ==, plan->width / output->stride);
   }
   maps.values = g_new (float, maps.n);
   return maps;
@@ -160,12 +168,9 @@ run (const Runner *runner, YoloModel *model, guint batch, guint height, guint wi
     plan_reference_run (plan, input, arena);
     maps = maps_new (plan, batch);
     float *to = maps.values;
-    for (guint l = 0; l < model->n_levels; l++) {
-      to = append_view (
-          to, plan, plan->box[l], plan_reference_at (plan, arena, plan->box[l], 0, 0, 0, 0), batch);
-      to = append_view (
-          to, plan, plan->cls[l], plan_reference_at (plan, arena, plan->cls[l], 0, 0, 0, 0), batch);
-    }
+    for (guint k = 0; k < model->n_outputs; k++)
+      to = append_view (to, plan, plan->outputs[k],
+          plan_reference_at (plan, arena, plan->outputs[k], 0, 0, 0, 0), batch);
     return maps;
   }
 
@@ -178,10 +183,8 @@ run (const Runner *runner, YoloModel *model, guint batch, guint height, guint wi
   g_assert_true (yolo_cpu_backend.wait (exec, &error));
   maps = maps_new (plan, batch);
   float *to = maps.values;
-  for (guint l = 0; l < model->n_levels; l++) {
-    to = append_view (to, plan, plan->box[l], yolo_exec_view (exec, plan->box[l]), batch);
-    to = append_view (to, plan, plan->cls[l], yolo_exec_view (exec, plan->cls[l]), batch);
-  }
+  for (guint k = 0; k < model->n_outputs; k++)
+    to = append_view (to, plan, plan->outputs[k], yolo_exec_view (exec, plan->outputs[k]), batch);
   yolo_cpu_backend.release (exec);
   return maps;
 }
@@ -196,9 +199,8 @@ worst_difference (const YoloModel *model, guint batch, guint height, guint width
   const float *x = a->values, *y = b->values;
   double worst = 0, worst_rms = 0;
 
-  for (guint m = 0; m < 2 * model->n_levels; m++) {
-    guint stride = model->levels[m / 2].stride;
-    guint channels = m % 2 ? model->n_classes : 4 * model->reg_max;
+  for (guint m = 0; m < model->n_outputs; m++) {
+    guint stride = model->outputs[m].stride, channels = channels_of (model, m);
     gsize one = (gsize) (height / stride) * (width / stride) * channels;
     gsize n = image < 0 ? batch * one : one;
     const float *from = image < 0 ? x : x + (gsize) image * one;
@@ -261,9 +263,9 @@ test_facts (gconstpointer data)
   g_assert_cmpuint (model->n_classes, ==, r->n_classes);
   g_assert_cmpstr (names, ==, r->names);
   g_assert_cmpuint (model->reg_max, ==, r->reg_max);
-  g_assert_cmpuint (model->n_levels, ==, r->n_levels);
-  for (guint i = 0; i < r->n_levels; i++)
-    g_assert_cmpuint (model->levels[i].stride, ==, r->strides[i]);
+  g_assert_cmpuint (model->n_outputs, ==, 2 * r->n_levels);
+  for (guint i = 0; i < model->n_outputs; i++)
+    g_assert_cmpuint (model->outputs[i].stride, ==, r->strides[i / 2]);
   g_assert_cmpuint (model->stride, ==, r->strides[r->n_levels - 1]);
   if (!open) {
     g_assert_cmpuint (model->height, ==, r->height);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Decode against the formulas, anchor by anchor, in double. */
 
-#include "postprocess/detect.h"
+#include "postprocess/task.h"
 #include "tests/guarded.h"
+#include "tests/postprocess/levels.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -11,7 +12,7 @@
 
 /* Random maps in guarded memory: nothing behind the last logit of the last pixel. */
 typedef struct {
-  YoloLevel levels[MAX_LEVELS];
+  TestLevel levels[MAX_LEVELS];
   Guarded box[MAX_LEVELS], cls[MAX_LEVELS];
   int n_levels, reg_max, n_classes;
   size_t n_anchors;
@@ -35,7 +36,7 @@ maps_new (Random *r, int n_levels, int reg_max, int n_classes, int max_side)
   Maps m = { .n_levels = n_levels, .reg_max = reg_max, .n_classes = n_classes };
 
   for (int l = 0; l < n_levels; l++) {
-    YoloLevel *level = &m.levels[l];
+    TestLevel *level = &m.levels[l];
     level->width = random_int (r, 1, max_side);
     level->height = random_int (r, 1, max_side);
     level->stride = 8 << l;
@@ -98,7 +99,7 @@ plain_decode (const Maps *m, double confidence, const uint8_t *classes)
   int anchor = 0;
 
   for (int l = 0; l < m->n_levels; l++) {
-    const YoloLevel *level = &m->levels[l];
+    const TestLevel *level = &m->levels[l];
     for (int y = 0; y < level->height; y++) {
       for (int x = 0; x < level->width; x++, anchor++) {
         size_t i = (size_t) y * level->width + x;
@@ -129,7 +130,7 @@ plain_decode (const Maps *m, double confidence, const uint8_t *classes)
 static void
 decode (const Maps *m, YoloDecode *d)
 {
-  yolo_decode (m->levels, m->n_levels, m->reg_max, m->n_classes, d);
+  test_decode_levels (m->levels, m->n_levels, m->reg_max, m->n_classes, d);
 }
 
 static void
@@ -180,13 +181,13 @@ static YoloDecode
 decode_one (const float *cls, int n_classes, const float *box, float confidence, YoloObject *out)
 {
   static const float flat[4 * 16];
-  const YoloLevel level = {
+  const TestLevel level = {
     .box = box ? box : flat, .cls = cls, .box_stride = 64, .cls_stride = (size_t) n_classes,
     .width = 1, .height = 1, .stride = 8,
   };
   YoloDecode d = { .confidence = confidence, .candidates = out, .capacity = 1 };
 
-  yolo_decode (&level, 1, 16, n_classes, &d);
+  test_decode_levels (&level, 1, 16, n_classes, &d);
   return d;
 }
 
@@ -218,7 +219,7 @@ test_rounding (void)
     float box[64];
     double side[4], near = 0;
     YoloObject out;
-    const YoloLevel level = { .box = box,
+    const TestLevel level = { .box = box,
       .cls = &cls,
       .box_stride = 64,
       .cls_stride = 1,
@@ -248,7 +249,7 @@ test_rounding (void)
     }
     if (near != 0)
       continue;
-    yolo_decode (&level, 1, 16, 1, &d);
+    test_decode_levels (&level, 1, 16, 1, &d);
     g_assert_cmpuint (d.n, ==, 1);
     g_assert_cmpfloat_with_epsilon (out.x1, (.5 - side[0]) * 8, 1e-3);
     g_assert_cmpfloat_with_epsilon (out.y1, (.5 - side[1]) * 8, 1e-3);
@@ -337,6 +338,53 @@ test_thresholds (void)
   g_assert_cmpuint (decode_one (cls, 1, NULL, NAN, &out).n, ==, 0);
 }
 
+/* Maps of another head are not taken, and give no candidates. */
+static void
+test_other_heads (void)
+{
+  static const float zeros[4 * 16];
+  const YoloMap good[4] = {
+    { { YOLO_MAP_BOX, 0, 8, 0 }, zeros, 64, 4, 3, 64 },
+    { { YOLO_MAP_CLASS, 0, 8, 0 }, zeros, 5, 4, 3, 5 },
+    { { YOLO_MAP_BOX, 1, 16, 0 }, zeros, 64, 2, 2, 64 },
+    { { YOLO_MAP_CLASS, 1, 16, 0 }, zeros, 5, 2, 2, 5 },
+  };
+
+  g_assert_cmpuint (yolo_task_detect.anchors (good, 4), ==, 16);
+  g_assert_cmpuint (yolo_task_detect.anchors (good, 2), ==, 12);
+  for (int change = 0; change < 8; change++) {
+    YoloObject found;
+    YoloDecode d = { .candidates = &found, .capacity = 1, .n = 7, .missed = 7 };
+    YoloMap maps[4];
+    int n = change == 0 ? 0 : change == 1 ? 3 : 4;
+
+    memcpy (maps, good, sizeof maps);
+    if (change == 2)
+      maps[0].output.role = YOLO_MAP_CLASS;
+    else if (change == 3)
+      maps[3].output.role = YOLO_MAP_BOX;
+    else if (change == 4)
+      maps[1].width = 3;
+    else if (change == 5)
+      maps[2].channels = 32;
+    else if (change == 6)
+      maps[3].channels = 4;
+    else if (change == 7)
+      maps[0].channels = maps[2].channels = 63;
+    g_assert_cmpuint (yolo_task_detect.anchors (maps, n), ==, 0);
+    yolo_task_detect.decode (maps, n, &d);
+    g_assert_cmpuint (d.n + d.missed, ==, 0);
+  }
+}
+
+static void
+test_find (void)
+{
+  g_assert_true (yolo_task_find ("detect") == &yolo_task_detect);
+  g_assert_null (yolo_task_find ("detective"));
+  g_assert_null (yolo_task_find (""));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -347,5 +395,7 @@ main (int argc, char **argv)
   g_test_add_func ("/decode/ties", test_ties);
   g_test_add_func ("/decode/not-finite", test_not_finite);
   g_test_add_func ("/decode/thresholds", test_thresholds);
+  g_test_add_func ("/detect/other-heads", test_other_heads);
+  g_test_add_func ("/detect/find", test_find);
   return g_test_run ();
 }

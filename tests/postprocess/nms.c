@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* NMS against a plain one that looks at every pair. */
 
-#include "postprocess/detect.h"
+#include "postprocess/nms.h"
 #include "tests/guarded.h"
 
 #include <math.h>
