@@ -9,7 +9,8 @@
 #
 # Where on-gpu/ is there it is used and nothing is built; no network access.
 # MODELS="a.onnx b.onnx" are measured (default: the fetched demo's model, or the
-# small ones of tests/data); BATCHES="1 8 32"; REPORT=file (default on-gpu-report.md).
+# small ones of tests/data) at SIZE="HEIGHT WIDTH" (default: each model's own);
+# BATCHES="1 8 32"; REPORT=file (default on-gpu-report.md).
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -118,7 +119,8 @@ compare () {
     for model in $models; do
       printf '\n## PyTorch, %s\n\n' "$(basename "$model")"
       for batch in $batches; do
-        "$(tool bench-cuda)" shapes "$model" "$batch" | python3 tests/bench/torch_layers.py "$batch"
+        # shellcheck disable=SC2086
+        "$(tool bench-cuda)" shapes "$model" "$batch" $size | python3 tests/bench/torch_layers.py "$batch"
       done
     done
   else
@@ -144,7 +146,7 @@ case $mode in
     exit
     ;;
   run)
-    size=
+    size=${SIZE-}
     batches=${BATCHES:-1 8 32}
     models=${MODELS:-$(ls .cache/best_fp16.onnx 2>/dev/null || echo tests/data/v8n.onnx)}
     if [ -d "$bundle" ]; then
