@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "cuda/cudnn.h"
 
 /* Headers before 9.8 cannot describe a device; the numbers are the library's interface. */
@@ -24,7 +25,10 @@
 #define MAX_CONFIGS 8
 /* An engine that wants more workspace copies its operands about. */
 #define MAX_WORKSPACE (64 << 20)
-#define MAX_PLAN_TEXT (64 << 20)
+/* Bytes of the line in front of a plan's text: SHA-256 in hexadecimal, and its end. */
+#define SUM_LINE 65
+/* Bytes of a plan's text, written or read: none had more than 250 kB. */
+#define MAX_PLAN_TEXT (16 << 20)
 #define MAX_OPS 8
 #define MAX_TENSORS 16
 
@@ -671,13 +675,19 @@ read_plan (const char *where, const YoloConvShape *shape, const char *name, cudn
 {
   g_autofree char *identity = NULL, *path = plan_path (where, shape, name, &identity), *all = NULL,
                   *sum = NULL;
+  g_autoptr (GError) error = NULL;
   char *text;
   gsize length;
   Graph graph = { .handle = handle };
   cudnnBackendDescriptor_t plan;
 
-  if (!g_file_get_contents (path, &all, &length, NULL)
-      || (text = memchr (all, '\n', length)) == NULL)
+  all = yolo_file_read (path, MAX_PLAN_TEXT + SUM_LINE, &length, &error);
+  if (all == NULL) {
+    g_debug ("%s: %s", path, error->message);
+    return NULL;
+  }
+  text = memchr (all, '\n', length);
+  if (text == NULL)
     return NULL;
   *text++ = '\0';
   length -= (gsize) (text - all);

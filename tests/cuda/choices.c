@@ -2,7 +2,6 @@
 /* Choices: a first guess at once, the measured one later, from the file the
  * next time; a damaged or foreign file counts for nothing. */
 
-#include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,7 +9,8 @@
 #include "network/model.h"
 #include "tests/cuda/harness.h"
 
-static char *folder;
+/* Where the choices of "model" in fp16 are kept. */
+static char *kept_file;
 
 static YoloPlan *
 make_plan (void)
@@ -43,28 +43,12 @@ get_all (YoloChoices *choices, const YoloPlan *plan)
   return g_string_free (names, FALSE);
 }
 
-/* The only file there; free with g_free(). */
-static char *
-cache_file (void)
-{
-  g_autofree char *yolo = g_build_filename (folder, "yolo", NULL);
-  GDir *dir = g_dir_open (yolo, 0, NULL);
-  char *path = NULL;
-
-  if (dir != NULL) {
-    const char *name = g_dir_read_name (dir);
-    path = name != NULL ? g_build_filename (yolo, name, NULL) : NULL;
-    g_dir_close (dir);
-  }
-  return path;
-}
-
 static void
 test_measure_and_keep (void)
 {
   YoloPlan *plan = make_plan ();
   YoloChoices *choices = yolo_choices_new (test_device, "model", "fp16");
-  g_autofree char *first = get_all (choices, plan), *measured = NULL, *kept = NULL, *path = NULL;
+  g_autofree char *first = get_all (choices, plan), *measured = NULL, *kept = NULL;
 
   /* a guess is there before anything has been measured */
   g_assert_cmpuint (strlen (first), >, 0);
@@ -74,8 +58,8 @@ test_measure_and_keep (void)
   measured = get_all (choices, plan);
   g_assert_true ((yolo_choices_generation (choices) > 0) == !g_str_equal (first, measured));
   yolo_choices_free (choices);
-  path = cache_file ();
-  g_assert_nonnull (path);
+  kept_file = test_cache_file ();
+  g_assert_nonnull (kept_file);
 
   /* The second start knows them: nothing is queued. */
   choices = yolo_choices_new (test_device, "model", "fp16");
@@ -104,11 +88,10 @@ static void
 test_damaged (void)
 {
   YoloPlan *plan = make_plan ();
-  g_autofree char *path = cache_file (), *good = NULL;
+  g_autofree char *good = NULL;
   gsize length;
 
-  g_assert_nonnull (path);
-  g_assert_true (g_file_get_contents (path, &good, &length, NULL));
+  g_assert_true (g_file_get_contents (kept_file, &good, &length, NULL));
   for (guint i = 0; i < 7; i++) {
     g_autofree char *bad = g_memdup2 (good, length + 1);
     gsize size = length;
@@ -146,7 +129,7 @@ test_damaged (void)
         memcpy (last + strlen ("\nsum "), sum, strlen (sum));
         break;
     }
-    g_assert_true (g_file_set_contents (path, bad, (gssize) size, NULL));
+    g_assert_true (g_file_set_contents (kept_file, bad, (gssize) size, NULL));
     YoloChoices *choices = yolo_choices_new (test_device, "model", "fp16");
     g_free (get_all (choices, plan));
     /* something has to be measured again */
@@ -156,29 +139,36 @@ test_damaged (void)
   yolo_plan_free (plan);
 }
 
+/* What is no file, or larger than any that is written, is refused at once. */
+static void
+test_refused (void)
+{
+  for (guint i = 0; i < TEST_UNREADABLE; i++) {
+    g_autofree char *why = g_strdup_printf ("%s: %s*; convolutions are measured anew", kept_file,
+        test_unreadable (i, kept_file, (goffset) 5 << 20));
+
+    g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, why);
+    yolo_choices_free (yolo_choices_new (test_device, "model", "fp16"));
+    g_test_assert_expected_messages ();
+  }
+}
+
 int
 main (int argc, char **argv)
 {
   int result;
 
-  /* before GLib looks at it */
-  folder = g_dir_make_tmp ("yolo-choices-XXXXXX", NULL);
-  g_setenv ("XDG_CACHE_HOME", folder, TRUE);
+  test_cache_new ();
   g_unsetenv ("YOLO_CUDA_TUNE");
   g_test_init (&argc, &argv, NULL);
   if (!test_device_open ())
     return 0;
   g_test_add_func ("/cuda/choices/measure-and-keep", test_measure_and_keep);
   g_test_add_func ("/cuda/choices/damaged", test_damaged);
+  g_test_add_func ("/cuda/choices/refused", test_refused);
   result = g_test_run ();
   test_device_close ();
-  g_autofree char *path = NULL, *yolo = g_build_filename (folder, "yolo", NULL);
-  while ((path = cache_file ()) != NULL) {
-    g_remove (path);
-    g_clear_pointer (&path, g_free);
-  }
-  g_rmdir (yolo);
-  g_rmdir (folder);
-  g_free (folder);
+  test_cache_remove ();
+  g_free (kept_file);
   return result;
 }

@@ -2,6 +2,7 @@
 /* The way of a launch through cuDNN's interface, with a library that computes
  * nothing in its place (fake-cudnn.c), on any driver. */
 
+#include <glib/gstdio.h>
 #include <stdio.h>
 
 #include "cuda/cudnn.h"
@@ -170,6 +171,38 @@ test_named (void)
   free_all (list, n);
 }
 
+/* A plan is not read out of what is no file, or is larger than any plan: it is
+ * built anew, and kept where that is possible. */
+static void
+test_refused (void)
+{
+  YoloConvCandidate list[4], found;
+  guint n = make_list (list);
+  g_autofree char *path = NULL;
+
+  while ((path = test_cache_file ()) != NULL) {
+    g_remove (path);
+    g_free (path);
+  }
+  yolo_cudnn_keep (test_device, NULL, &shape, &list[1]);
+  free_all (list, n);
+  path = test_cache_file ();
+  g_assert_nonnull (path);
+  for (guint i = 0; i < TEST_UNREADABLE; i++) {
+    g_autofree char *why =
+        g_strdup_printf ("%s: %s*", path, test_unreadable (i, path, (goffset) 17 << 20));
+
+    g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_DEBUG, why);
+    g_assert_true (yolo_conv_cudnn_named (test_device, &shape, "cudnn 2 engine 42", &found));
+    g_test_assert_expected_messages ();
+    g_assert_cmpuint (found.option[0], ==, 0);
+    found.free (&found);
+    g_assert_true (yolo_conv_cudnn_named (test_device, &shape, "cudnn 2 engine 42", &found));
+    g_assert_cmpuint (found.option[0], ==, g_file_test (path, G_FILE_TEST_IS_REGULAR));
+    found.free (&found);
+  }
+}
+
 static gpointer
 launch_often (gpointer data)
 {
@@ -217,6 +250,7 @@ main (int argc, char **argv)
   test_cache_new ();
   g_test_add_func ("/cuda/cudnn-launch/launch", test_launch);
   g_test_add_func ("/cuda/cudnn-launch/named", test_named);
+  g_test_add_func ("/cuda/cudnn-launch/refused", test_refused);
   g_test_add_func ("/cuda/cudnn-launch/threads", test_threads);
   result = g_test_run ();
   test_device_close ();

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cuda/half.h"
 
@@ -57,6 +59,34 @@ test_cache_remove (void)
   g_rmdir (folder);
   g_rmdir (cache);
   g_clear_pointer (&cache, g_free);
+}
+
+char *
+test_cache_file (void)
+{
+  g_autofree char *folder = g_build_filename (g_get_user_cache_dir (), "yolo", NULL);
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const char *name = dir != NULL ? g_dir_read_name (dir) : NULL;
+
+  return name != NULL ? g_build_filename (folder, name, NULL) : NULL;
+}
+
+const char *
+test_unreadable (guint which, const char *path, goffset size)
+{
+  g_remove (path);
+  switch (which) {
+    case 0:
+      g_assert_cmpint (g_mkdir (path, 0700), ==, 0);
+      return "is a directory";
+    case 1:
+      g_assert_cmpint (mkfifo (path, 0600), ==, 0);
+      return "is no regular file";
+    default:
+      g_assert_true (g_file_set_contents (path, "", 0, NULL));
+      g_assert_cmpint (truncate (path, size), ==, 0);
+      return "is larger than";
+  }
 }
 
 double

@@ -17,6 +17,12 @@ void test_device_close (void);
  * user's; removed with what the back end wrote to it. */
 void test_cache_new (void);
 void test_cache_remove (void);
+/* The path of the only file in it; NULL: there is none. Free with g_free(). */
+char *test_cache_file (void);
+/* Puts into the place of a file what is not to be read: a folder, a pipe that nobody
+ * writes to, and @size bytes that take no room; returns what yolo_file_read() says of it. */
+#define TEST_UNREADABLE 3
+const char *test_unreadable (guint which, const char *path, goffset size);
 
 /* Channels [first, first + channels) of a buffer [n][height][width][pitch]. All
  * else holds 0xff bytes, NaN as floats, which no kernel may read a result out
