@@ -708,7 +708,8 @@ probe_frame (
     if (!run (probe->fp32, error) || !spend (search, part * work / all, error))
       return FALSE;
     maps = copy_maps (probe->fp32);
-    add_error (probe->fp32, reference, maps, &signal[plan->ops[i].layer], &noise[plan->ops[i].layer]);
+    add_error (
+        probe->fp32, reference, maps, &signal[plan->ops[i].layer], &noise[plan->ops[i].layer]);
   }
   return TRUE;
 }
