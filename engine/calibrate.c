@@ -11,27 +11,28 @@
 
 #define KEPT 32u                /* frames on which the loss is measured, at most */
 #define MEASURED 6u             /* frames on which each layer is measured alone, at most */
-/* All that is done with the frames once they were run in fp32, in runs of the network
- * for each of them; what the runs do not count, the histograms for one, has the rest of 3. */
+/* What yolo_calibrator_finish() may cost, in runs of the network for each frame that was
+ * added. With the work that is no run, such as filling the histograms, it stays below 3. */
 #define BUDGET 2.75
-#define FEWEST 12u              /* fewer frames have the budget of so many */
-#define SETUP 2                 /* runs that making and packing an int8 network counts as */
-#define ERRORS_SHARE .25        /* of the budget, for the layers alone */
+#define FEWEST 12u              /* a calibration of fewer frames has the budget of so many */
+#define SETUP 2                 /* making and packing an int8 network counts as so many runs */
+#define ERRORS_SHARE .25        /* share of the budget for measuring each layer alone */
 #define ENOUGH 10u              /* frames of an interrupted calibration that make a table */
-/* A detection counts as changed when there is nothing of its class in its place,
- * by so much overlap, that is at most so much less confident than asked for:
- * what wavers around the threshold is not lost. */
+/* A detection counts as changed when the other run has nothing of the same class
+ * that overlaps it by MATCH_IOU. The other run's detections may be less confident
+ * than the threshold by MATCH_MARGIN, so that one which wavers around the threshold
+ * is not counted as lost. */
 #define MATCH_IOU .5f
 #define MATCH_MARGIN .05f
 #define NONE G_MAXUINT
 
-/* What the network made of a frame. */
+/* What the network found in a frame. */
 typedef struct {
-  YoloObject *detections;    /* most confident first, with those within the margin */
+  YoloObject *detections;       /* most confident first, MATCH_MARGIN below the threshold too */
   guint n, n_confident;
 } Outcome;
 
-/* A frame that the loss is measured on: the network's input, and what fp32 made of it. */
+/* A frame that the loss is measured on: the network's input, and what it finds in fp32. */
 typedef struct {
   guint8 *input;
   Outcome outcome;
@@ -41,14 +42,15 @@ struct _YoloCalibrator {
   YoloCalibratorConfig config;
   YoloModel *model;
   YoloNet *net;                 /* fp32 */
-  YoloExec *exec;               /* of the size of the last frame */
+  YoloExec *exec;               /* prepared for the size of the last frame */
   YoloPreprocess *preprocess;
   YoloHistogram **histograms;   /* [layers], NULL where no range is needed */
   guint frames;
-  /* Of every `spacing`-th frame, all of one size: when there are too many, every
-   * other one goes. */
+  /* Every `spacing`-th frame among those of the first frame's size. When there are
+   * too many, every other one is dropped and the spacing doubles. */
   GArray *kept;                 /* Kept */
-  guint height, width, spacing, of_size;        /* of_size: frames of that size */
+  guint height, width;          /* pixels of the first frame's network input */
+  guint spacing, of_size;       /* of_size: frames of that size so far */
 };
 
 static void
@@ -119,7 +121,7 @@ yolo_calibrator_free (YoloCalibrator *calibrator)
   g_free (calibrator);
 }
 
-/* After each operation, when its output is where it wrote it. */
+/* Called after each operation, while its output is still where it was written. */
 static void
 observe (gpointer data, guint index)
 {
@@ -149,7 +151,7 @@ input_size (const YoloExec *exec)
   return exec->plan->buffers[exec->plan->input].size;
 }
 
-/* Of one image. */
+/* How many anchors one image has. */
 static guint
 n_anchors (const YoloExec *exec)
 {
@@ -302,8 +304,9 @@ trial_init (Trial *trial, YoloCalibrator *calibrator, const YoloCalibration *tab
   return trial->exec != NULL;
 }
 
-/* Where the numbers of a role lie among all that the maps have of an anchor, one
- * output after the other; the levels are alike. */
+/* All maps together have a row of numbers for an anchor: those of its level's outputs,
+ * one output after the other. This is where the numbers of a role lie in the row,
+ * which looks the same at every level. */
 static void
 find_role (const YoloPlan *plan, YoloMapRole role, guint *begin, guint *end)
 {
@@ -319,7 +322,7 @@ find_role (const YoloPlan *plan, YoloMapRole role, guint *begin, guint *end)
   }
 }
 
-/* How many numbers that are. */
+/* How many numbers the row of an anchor has. */
 static guint
 anchor_size (const YoloPlan *plan)
 {
@@ -330,8 +333,9 @@ anchor_size (const YoloPlan *plan)
   return size;
 }
 
-/* What part of the maps' signal another run's difference is. Anchors count by
- * how likely there is an object at all: the background's maps may be anything. */
+/* Adds the squares of the maps and of their difference from another run's. Anchors
+ * count by how likely they hold an object at all, since what the maps say of the
+ * background does not matter. @reference, @maps: [anchor][anchor_size()]. */
 static void
 add_error (
     const YoloExec *exec, const float *reference, const float *maps, double *signal, double *noise)
@@ -374,9 +378,10 @@ count_lost (const Outcome *a, const Outcome *b)
 typedef struct {
   YoloCalibrator *calibrator;
   YoloCalibration *table;
-  guint n_frames;               /* kept ones that the loss is measured on */
-  guint n_ranked, *ranked;      /* layers that can be in int8, those first that leave first */
-  double used, budget;          /* runs of the network */
+  guint n_frames;               /* kept frames that the loss is measured on */
+  /* Layers that can run in int8, in the order in which they are put back into floats. */
+  guint n_ranked, *ranked;
+  double used, budget;          /* in runs of the network */
   YoloCalibratorProgress progress;
   gpointer data;
 } Search;
@@ -389,7 +394,7 @@ kept_frame (const Search *search, guint i, guint n)
   return &g_array_index (all, Kept, i * all->len / n);
 }
 
-/* Counts work that is done; FALSE: to be ended. */
+/* Counts work that was done. FALSE with @error: the user has interrupted. */
 static gboolean
 spend (Search *search, double runs, GError **error)
 {
@@ -401,13 +406,14 @@ spend (Search *search, double runs, GError **error)
   return FALSE;
 }
 
-/* The table's decisions on the kept frames: the share of detections that they
- * change, or as soon as it is above max_loss whatever comes, a share that it exceeds. */
+/* The share of detections that the table's decisions change on the kept frames. It
+ * ends early as soon as no frame to come can bring the share below max_loss; *loss
+ * is then some share above max_loss. */
 static gboolean
 measure_loss (Search *search, float *loss, GError **error)
 {
   g_auto (Trial) trial = { NULL };
-  guint lost = 0, all = 0;      /* all: as if the frames to come lost nothing */
+  guint lost = 0, all = 0;      /* all: what it will be if the frames to come lose nothing */
 
   if (!trial_init (&trial, search->calibrator, search->table, error)
       || !spend (search, SETUP, error))
@@ -454,19 +460,23 @@ can_be_int8 (const YoloLayerInfo *info)
   return info->conv != NULL && info->conv->groups == 1;
 }
 
-/* Each layer alone in int8, on a part of a frame. The network runs in fp32, and
- * all its outputs are kept; it runs in int8, where each convolution reads what fp32
- * has put out, so that its error is its own; then, for each of these errors, what
- * depends on that output runs again in fp32. */
+/* Measures what each layer alone does in int8, on a part of a frame. The network runs
+ * in fp32, and the outputs of all layers are kept. It runs in int8, where each
+ * convolution reads what fp32 has put out, so that no layer inherits the error of
+ * another. Then, for each layer in turn, its int8 output takes the place of the fp32
+ * one, and what depends on it runs again in fp32. */
 typedef struct {
   YoloExec *fp32, *int8;
-  guint *same;                  /* [int8's ops] fp32's operation of the same convolution, or NONE */
-  /* [fp32's ops] [pixels][channels]: in fp32, alone in int8 or NULL */
+  /* [int8's operations]: the operation of fp32 with the same convolution, or NONE */
+  guint *same;
+  /* [fp32's operations] [pixels][channels]: the output in fp32; and in int8 from
+   * inputs in fp32, or NULL where the operation has no counterpart in int8 */
   float **reference, **own;
-  guint8 *role;                 /* [fp32's ops] in the run that is next */
+  guint8 *role;                 /* [fp32's operations]: what to do in the next run */
 } Probe;
 
-enum { IDLE, RUN, REFERENCE, OWN };     /* unread, run again, one of the kept outputs */
+/* Roles: nobody reads the output; it is computed; a kept output is put there. */
+enum { IDLE, RUN, REFERENCE, OWN };
 
 static void
 probe_clear (Probe *probe)
@@ -491,7 +501,8 @@ view_pixels (const YoloPlan *plan, YoloView view)
   return (gsize) plan->buffers[view.buffer].height * plan->buffers[view.buffer].width;
 }
 
-/* A view in floats, or on a grid, to dense floats, or from them. */
+/* Copies a view, which holds floats or 8 bits on a grid, to dense floats
+ * [pixels][channels], or the other way. */
 static void
 copy_view (const YoloExec *exec, YoloView view, float *dense, gboolean to_dense)
 {
@@ -549,7 +560,8 @@ replace (gpointer data, guint op)
   return role != RUN;
 }
 
-/* A part of the frame of half its height and width, around what is surest in it. */
+/* Writes a part of a kept frame, of half its height and width, into the input: the
+ * part around the most confident detection. */
 static void
 probe_input (const YoloCalibrator *calibrator, const Kept *kept, YoloExec *exec)
 {
@@ -714,7 +726,7 @@ probe_frame (
   return TRUE;
 }
 
-/* On as many frames as a share of the budget pays for, one at least. */
+/* Measures on as many frames as ERRORS_SHARE of the budget pays for, at least on one. */
 static gboolean
 measure_layers (Search *search, GError **error)
 {
@@ -741,7 +753,7 @@ measure_layers (Search *search, GError **error)
   return TRUE;
 }
 
-/* Those first that lose most for the work that they save. */
+/* The layers that lose most for the work that they save come first. */
 static gint
 compare_layers (gconstpointer a, gconstpointer b, gpointer data)
 {
@@ -760,8 +772,9 @@ leave_int8 (Search *search, guint n)
     search->table->layers[search->ranked[i]].int8 = i >= n;
 }
 
-/* How many leave: between a number that is too small and one that will do, of the
- * same ratio to both, so that few trials find small numbers. */
+/* How many of the ranked layers have to be put back into floats. Between a number that
+ * is too small and one that will do, the next trial is their geometric mean, so that
+ * few trials find small numbers. */
 static gboolean
 search_decisions (Search *search, GError **error)
 {
@@ -847,7 +860,7 @@ make_report (const Search *search)
   return g_string_free (text, FALSE);
 }
 
-/* An interrupted search leaves what it has decided so far, if there were frames enough. */
+/* An interrupted search gives the table as it is, if there were frames enough. */
 static gboolean
 was_interrupted (Search *search, GError **error)
 {
