@@ -66,8 +66,7 @@ GST_DEBUG_CATEGORY_STATIC (gst_yolo_infer_debug);
 
 enum
 {
-  PROP_0,
-  PROP_MODEL_FILE,
+  PROP_MODEL_FILE = 1,
   PROP_LABEL_FILE,
   PROP_DEVICE,
   PROP_CUDA_DEVICE_ID,
@@ -93,23 +92,113 @@ enum
   PROP_THREADS,
   PROP_ENGINE_ID,
   PROP_UNIQUE_ID,
-  PROP_STATS,
+  N_PROPERTIES,                 /* of the table */
+  PROP_STATS = N_PROPERTIES,
 };
 
-#define DEFAULT_CONFIDENCE 0.25
-#define DEFAULT_IOU 0.7
-#define DEFAULT_MAX_DETECTIONS 300
-/* One frame that runs and one that is ready when it ends: the engine never
- * idles, and more would only add latency. */
-#define DEFAULT_MAX_IN_FLIGHT 2
-#define MAX_IN_FLIGHT 64
-#define MAX_BATCH 32
-/* Never wait for other streams: what arrives while a batch runs is the next batch. */
-#define DEFAULT_BATCH_TIMEOUT 0
-#define DEFAULT_CALIBRATION_FRAMES 200
-#define DEFAULT_MAX_LOSS 0.01
+#define READY GST_PARAM_MUTABLE_READY
+#define PLAYING GST_PARAM_MUTABLE_PLAYING
 
-/* Far beyond any list of classes; keeps a wrong file out of memory. */
+/* What a property is set to is kept in YoloSettings. `stats` is not in the table, for it is
+ * made when it is asked for. */
+static const YoloProperty properties[N_PROPERTIES] = {
+  [PROP_MODEL_FILE] = { "model-file", "Model file",
+      "ONNX file of a YOLOv8 detect model", READY,
+      YOLO_STRING (YoloSettings, model_file, NULL) },
+  [PROP_LABEL_FILE] = { "label-file", "Label file",
+      "Text file, UTF-8, with the name of a class on each line (NULL: the model's own names)",
+      READY, YOLO_STRING (YoloSettings, label_file, NULL) },
+  [PROP_DEVICE] = { "device", "Device",
+      "What the network runs on", READY,
+      YOLO_ENUM (YoloSettings, device, yolo_settings_device_type, YOLO_DEVICE_AUTO) },
+  [PROP_CUDA_DEVICE_ID] = { "cuda-device-id", "CUDA device",
+      "Which GPU, as CUDA counts them (unset: that of the frames' CUDA memory, else 0)", READY,
+      YOLO_UINT (YoloSettings, cuda_device_id, 0, G_MAXINT, 0) },
+  [PROP_PRECISION] = { "precision", "Precision",
+      "What the network computes in", READY,
+      YOLO_ENUM (YoloSettings, precision, yolo_settings_precision_type, YOLO_PRECISION_AUTO) },
+  [PROP_CALIBRATION_FILE] = { "calibration-file", "Calibration file",
+      "Table that precision=int8 goes by (NULL: what a quantised model says itself, else the "
+      "table beside the model, model.int8 for model.onnx)", READY,
+      YOLO_STRING (YoloSettings, calibration_file, NULL) },
+  [PROP_CALIBRATE] = { "calibrate", "Calibrate",
+      "Table to make out of this stream for precision=int8; meanwhile the network runs in fp32 "
+      "on the CPU (NULL: none)", READY,
+      YOLO_STRING (YoloSettings, calibrate, NULL) },
+  [PROP_CALIBRATION_FRAMES] = { "calibration-frames", "Calibration frames",
+      "How many frames to calibrate by, spread over the stream, four a second where its length "
+      "is not known", READY,
+      YOLO_UINT (YoloSettings, calibration_frames, 1, 1000000, 200) },
+  [PROP_CALIBRATION_METHOD] = { "calibration-method", "Calibration method",
+      "How ranges are chosen", READY,
+      YOLO_ENUM (YoloSettings, calibration_method, yolo_settings_calibration_method_type,
+          YOLO_CALIBRATION_MSE) },
+  [PROP_MAX_LOSS] = { "max-loss", "Maximum loss",
+      "Share of the detections that int8 may change: layers stay in floats until it is less",
+      READY, YOLO_DOUBLE (YoloSettings, max_loss, 0, 1, 0.01) },
+  [PROP_INPUT_SIZE] = { "input-size", "Input size",
+      "Size that frames are scaled to for the network: N, WIDTHxHEIGHT, or auto for the "
+      "smallest rectangle of the frame's shape (NULL: the size the model was exported for)", READY,
+      YOLO_STRING (YoloSettings, input_size, NULL) },
+  [PROP_CONFIDENCE_THRESHOLD] = { "confidence-threshold", "Confidence threshold",
+      "Detections of less confidence are dropped", PLAYING,
+      YOLO_DOUBLE (YoloSettings, live.confidence, 0, 1, 0.25) },
+  [PROP_IOU_THRESHOLD] = { "iou-threshold", "IoU threshold",
+      "Of two detections of a class that overlap by more than this (intersection over "
+      "union), the less confident one is dropped", PLAYING,
+      YOLO_DOUBLE (YoloSettings, live.iou, 0, 1, 0.7) },
+  [PROP_MAX_DETECTIONS] = { "max-detections", "Maximum detections",
+      "How many detections of a frame are kept, by confidence", PLAYING,
+      YOLO_UINT (YoloSettings, live.max_detections, 1, 30000, 300) },
+  [PROP_CLASS_IDS] = { "class-ids", "Class ids",
+      "Classes to find, numbers or names, for instance \"0,2\" or \"person,car\"; as in CSV, a "
+      "name that has a comma or is a number stands in double quotes, with its own quotes "
+      "doubled (NULL: all)", PLAYING,
+      YOLO_STRING (YoloSettings, class_ids, NULL) },
+  [PROP_AGNOSTIC_NMS] = { "agnostic-nms", "Agnostic NMS",
+      "Whether overlapping detections of different classes are dropped too", PLAYING,
+      YOLO_BOOLEAN (YoloSettings, live.agnostic, FALSE) },
+  [PROP_BATCH_SIZE] = { "batch-size", "Batch size",
+      "Most frames that run together, of all elements that share the engine "
+      "(0: as many as there are streams)", PLAYING,
+      YOLO_UINT (YoloSettings, batch_size, 0, 32, 0) },
+  /* initially a frame never waits for other streams: what arrives while a batch
+   * runs is the next batch */
+  [PROP_BATCH_TIMEOUT] = { "batch-timeout", "Batch timeout",
+      "How long a frame waits for others to fill its batch, in ns (0: never; what comes "
+      "while one batch runs is the next)", PLAYING,
+      YOLO_UINT64 (YoloSettings, batch_timeout, 0, 10 * GST_SECOND, 0) },
+  /* initially one frame that runs and one that is ready when it ends: the engine
+   * never idles, and more would only add latency */
+  [PROP_MAX_IN_FLIGHT] = { "max-in-flight", "Maximum in flight",
+      "How many frames of this stream can be under way; more fill larger batches and add "
+      "latency", READY,
+      YOLO_UINT (YoloSettings, max_in_flight, 1, 64, 2) },
+  [PROP_INFERENCE_INTERVAL] = { "inference-interval", "Inference interval",
+      "Run the network on every n-th frame", PLAYING,
+      YOLO_UINT (YoloSettings, live.interval, 1, G_MAXUINT, 1) },
+  [PROP_REPEAT_DETECTIONS] = { "repeat-detections", "Repeat detections",
+      "Whether frames skipped by inference-interval get the last detections again", PLAYING,
+      YOLO_BOOLEAN (YoloSettings, live.repeat, FALSE) },
+  [PROP_ROI] = { "roi", "Region of interest",
+      "Part of the frame to look at, \"x,y,width,height\" in pixels (NULL: all of it)", PLAYING,
+      YOLO_STRING (YoloSettings, roi, NULL) },
+  [PROP_ORIENTATION] = { "orientation", "Orientation",
+      "How the network turns frames upright, as videoflip's video-direction (auto: as the "
+      "stream's tags say; detections are in the frame's own pixels)", PLAYING,
+      YOLO_ENUM (YoloSettings, live.orientation, gst_video_orientation_method_get_type,
+          GST_VIDEO_ORIENTATION_AUTO) },
+  [PROP_THREADS] = { "threads", "Threads",
+      "CPU threads (0: one per core)", READY,
+      YOLO_UINT (YoloSettings, threads, 0, 1024, 0) },
+  [PROP_ENGINE_ID] = { "engine-id", "Engine id",
+      "Elements of the same id share an engine; the first one's model, device and precision "
+      "count (NULL: those share one that agree in all three)", READY,
+      YOLO_STRING (YoloSettings, engine_id, NULL) },
+  [PROP_UNIQUE_ID] = { "unique-id", "Unique id",
+      "Tells the detections of several inference elements apart (model_id of the metadata)", READY,
+      YOLO_UINT (YoloSettings, unique_id, 0, G_MAXINT, 0) },
+};
 
 /* Names in the stats structure. */
 enum
@@ -127,18 +216,6 @@ static const gchar *const stage_names[N_STAGES] = {
 
 /* Percentiles are those of the last frames. */
 #define STATS_WINDOW 1024
-
-/* What may change while playing. */
-typedef struct {
-  gdouble confidence, iou;
-  guint max_detections;
-  gboolean agnostic;
-  GBytes *classes;              /* [n_classes] 0 or 1, or NULL for all */
-  guint interval;
-  gboolean repeat;
-  YoloRegion roi;
-  GstVideoOrientationMethod orientation;
-} Settings;
 
 /* Where a buffer's pixels are: in system memory, in CUDA memory, or in as many
  * frames in CUDA memory as a DeepStream surface holds. */
@@ -177,18 +254,7 @@ struct _Frame {
 struct _GstYoloInfer {
   GstBaseTransform parent;
 
-  /* properties; object lock */
-  gchar *model_file, *label_file, *input_size, *class_ids, *roi, *engine_id;
-  gchar *calibration_file, *calibrate;
-  YoloDevice device;
-  YoloPrecision precision;
-  YoloCalibrationMethod calibration_method;
-  guint calibration_frames;
-  gdouble max_loss;
-  guint cuda_device_id, threads, unique_id, batch_size, max_in_flight;
-  guint64 batch_timeout;
-  gboolean batching_set, cuda_device_set;       /* by the user, rather than the default */
-  Settings settings;
+  YoloSettings settings;        /* object lock */
   gboolean roi_warned;          /* that it does not lie within the frame */
   gboolean started;             /* from start to stop, with an engine or not */
 
@@ -245,60 +311,6 @@ G_DEFINE_FINAL_TYPE (GstYoloInfer, gst_yolo_infer, GST_TYPE_BASE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (yoloinfer, "yoloinfer", GST_RANK_NONE,
     GST_TYPE_YOLO_INFER, GST_DEBUG_CATEGORY_INIT (gst_yolo_infer_debug, "yoloinfer", 0,
         "object detection"))
-
-#define GST_TYPE_YOLO_INFER_DEVICE (gst_yolo_infer_device_get_type ())
-static GType
-gst_yolo_infer_device_get_type (void)
-{
-  static gsize type = 0;
-  static const GEnumValue values[] = {
-    {YOLO_DEVICE_AUTO, "CUDA where it is available, else the CPU", "auto"},
-    {YOLO_DEVICE_CPU, "CPU", "cpu"},
-    {YOLO_DEVICE_CUDA, "NVIDIA GPU", "cuda"},
-    {0, NULL, NULL}
-  };
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type, g_enum_register_static ("GstYoloInferDevice", values));
-  return type;
-}
-
-#define GST_TYPE_YOLO_INFER_PRECISION (gst_yolo_infer_precision_get_type ())
-static GType
-gst_yolo_infer_precision_get_type (void)
-{
-  static gsize type = 0;
-  static const GEnumValue values[] = {
-    {YOLO_PRECISION_AUTO, "the fastest that the device runs natively and that keeps the detections",
-        "auto"},
-    {YOLO_PRECISION_FP32, "32 bit floating point", "fp32"},
-    {YOLO_PRECISION_FP16, "16 bit floating point", "fp16"},
-    {YOLO_PRECISION_BF16, "16 bit floating point of fp32's range", "bf16"},
-    {YOLO_PRECISION_INT8, "8 bit integers", "int8"},
-    {0, NULL, NULL}
-  };
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type, g_enum_register_static ("GstYoloInferPrecision", values));
-  return type;
-}
-
-#define GST_TYPE_YOLO_INFER_CALIBRATION_METHOD (gst_yolo_infer_calibration_method_get_type ())
-static GType
-gst_yolo_infer_calibration_method_get_type (void)
-{
-  static gsize type = 0;
-  static const GEnumValue values[] = {
-    {YOLO_CALIBRATION_MSE, "the range with the least squared error", "mse"},
-    {YOLO_CALIBRATION_PERCENTILE, "without one number in ten thousand at each end", "percentile"},
-    {YOLO_CALIBRATION_MIN_MAX, "all that was seen", "min-max"},
-    {0, NULL, NULL}
-  };
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type, g_enum_register_static ("GstYoloInferCalibrationMethod", values));
-  return type;
-}
 
 /* Errors */
 
@@ -555,12 +567,12 @@ finish_frame (GstYoloInfer *self, Frame *frame, GstFlowReturn *ret)
     if (frame->discont)
       GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
     yolo_meta_add (buffer, &self->info, (const YoloMetaObject *) objects->data, objects->len,
-        self->unique_id);
+        self->settings.unique_id);
     announce (self, objects->len);
   }
   if (self->memory == MEMORY_NVMM && (frame->inferred || objects->len > 0))
     yolo_ds_add (
-        buffer, (const YoloMetaObject *) objects->data, objects->len, self->unique_id, frame->inferred);
+        buffer, (const YoloMetaObject *) objects->data, objects->len, self->settings.unique_id, frame->inferred);
   return buffer;
 }
 
@@ -761,7 +773,7 @@ map_surface (GstYoloInfer *self, Frame *frame, guint *n)
 
 /* Describes what to do with a frame. */
 static gboolean
-add_part (GstYoloInfer *self, Frame *frame, const Settings *settings, const YoloFrame *described,
+add_part (GstYoloInfer *self, Frame *frame, const YoloLiveSettings *settings, const YoloFrame *described,
     guint slot)
 {
   YoloRegion region, roi = settings->roi;
@@ -804,7 +816,7 @@ add_part (GstYoloInfer *self, Frame *frame, const Settings *settings, const Yolo
 
 /* Maps the buffer and describes what to do with each of its frames. */
 static gboolean
-make_parts (GstYoloInfer *self, Frame *frame, const Settings *settings)
+make_parts (GstYoloInfer *self, Frame *frame, const YoloLiveSettings *settings)
 {
   YoloFrame described;
   guint n, i;
@@ -829,7 +841,7 @@ wait_for_room (GstYoloInfer *self, GstFlowReturn *ret)
 
   g_mutex_lock (&self->lock);
   while (!self->flushing && self->flow == GST_FLOW_OK
-      && self->queue.length >= self->max_in_flight)
+      && self->queue.length >= self->settings.max_in_flight)
     g_cond_wait (&self->cond, &self->lock);
   if (self->flushing) {
     *ret = GST_FLOW_FLUSHING;
@@ -881,11 +893,11 @@ static GstFlowReturn
 take_buffer (GstYoloInfer *self, Frame *frame, GstBuffer *buffer)
 {
   GstFlowReturn ret = GST_FLOW_OK;
-  Settings settings;
+  YoloLiveSettings settings;
   guint n = 0, i;
 
   GST_OBJECT_LOCK (self);
-  settings = self->settings;
+  settings = self->settings.live;
   if (settings.classes)
     g_bytes_ref (settings.classes);
   GST_OBJECT_UNLOCK (self);
@@ -907,7 +919,7 @@ take_buffer (GstYoloInfer *self, Frame *frame, GstBuffer *buffer)
   n = frame->parts->len;
   /* of a batch, all frames are under way at once */
   if (n > 1)
-    yolo_stream_set_max_pending (self->stream, self->max_in_flight * n);
+    yolo_stream_set_max_pending (self->stream, self->settings.max_in_flight * n);
   g_clear_pointer (&settings.classes, g_bytes_unref);
 
   g_mutex_lock (&self->lock);
@@ -993,14 +1005,14 @@ gst_yolo_infer_generate_output (GstBaseTransform *trans, GstBuffer **outbuf)
 static gboolean
 is_calibrating (GstYoloInfer *self)
 {
-  return self->calibrate != NULL && *self->calibrate != '\0';
+  return self->settings.calibrate != NULL && *self->settings.calibrate != '\0';
 }
 
 /* With the object lock. Calibration looks at frames in host memory. */
 static YoloDevice
 device_to_use (GstYoloInfer *self)
 {
-  return is_calibrating (self) ? YOLO_DEVICE_CPU : self->device;
+  return is_calibrating (self) ? YOLO_DEVICE_CPU : self->settings.device;
 }
 
 /* The device that the user wants; -1: that of the neighbours, or the first. */
@@ -1010,7 +1022,7 @@ wanted_device (GstYoloInfer *self)
   gint device_id;
 
   GST_OBJECT_LOCK (self);
-  device_id = self->cuda_device_set ? (gint) self->cuda_device_id : -1;
+  device_id = self->settings.cuda_device_set ? (gint) self->settings.cuda_device_id : -1;
   GST_OBJECT_UNLOCK (self);
   return device_id;
 }
@@ -1135,9 +1147,9 @@ current_latency (GstYoloInfer *self)
   GstClockTime latency;
 
   GST_OBJECT_LOCK (self);
-  latency = self->batch_timeout;
+  latency = self->settings.batch_timeout;
   if (self->info.fps_n > 0)
-    latency += gst_util_uint64_scale (self->max_in_flight * GST_SECOND, self->info.fps_d,
+    latency += gst_util_uint64_scale (self->settings.max_in_flight * GST_SECOND, self->info.fps_d,
         self->info.fps_n);
   GST_OBJECT_UNLOCK (self);
   return latency;
@@ -1207,7 +1219,7 @@ gst_yolo_infer_propose_allocation (GstBaseTransform *trans, GstQuery *decide_que
     guint size, min, max;
 
     gst_query_parse_nth_allocation_pool (query, i, &pool, &size, &min, &max);
-    min += self->max_in_flight;
+    min += self->settings.max_in_flight;
     if (max > 0)
       min = MIN (min, max);
     gst_query_set_nth_allocation_pool (query, i, pool, size, min, max);
@@ -1356,7 +1368,7 @@ gst_yolo_infer_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *outc
     g_autofree gchar *file = NULL;
 
     GST_OBJECT_LOCK (self);
-    file = g_strdup (self->model_file);
+    file = g_strdup (self->settings.model_file);
     GST_OBJECT_UNLOCK (self);
     post_error (self, error, file);
     return FALSE;
@@ -1424,7 +1436,7 @@ unload (GstYoloInfer *self)
   context = g_steal_pointer (&self->engine_context);
   self->model = NULL;
   g_clear_pointer (&self->labels, g_free);
-  g_clear_pointer (&self->settings.classes, g_bytes_unref);
+  g_clear_pointer (&self->settings.live.classes, g_bytes_unref);
   GST_OBJECT_UNLOCK (self);
   if (engine)
     yolo_engine_unref (engine);
@@ -1458,13 +1470,13 @@ start_calibration (GstYoloInfer *self, GError **error)
 
   GST_OBJECT_LOCK (self);
   if (is_calibrating (self))
-    file = g_strdup (self->calibrate);
-  frames = self->calibration_frames;
-  config.method = self->calibration_method;
-  config.max_loss = self->max_loss;
-  config.confidence = self->settings.confidence;
-  config.iou = self->settings.iou;
-  config.threads = self->threads;
+    file = g_strdup (self->settings.calibrate);
+  frames = self->settings.calibration_frames;
+  config.method = self->settings.calibration_method;
+  config.max_loss = self->settings.max_loss;
+  config.confidence = self->settings.live.confidence;
+  config.iou = self->settings.live.iou;
+  config.threads = self->settings.threads;
   GST_OBJECT_UNLOCK (self);
   if (file == NULL)
     return TRUE;
@@ -1494,22 +1506,22 @@ load (GstYoloInfer *self, GstObject *context, GError **error)
 
   self->engine_device = engine_device (self, context);
   GST_OBJECT_LOCK (self);
-  model_file = g_strdup (self->model_file);
-  label_file = g_strdup (self->label_file);
-  input_size = g_strdup (self->input_size);
-  roi = g_strdup (self->roi);
-  engine_id = g_strdup (self->engine_id);
-  if (self->calibration_file != NULL && *self->calibration_file != '\0')
-    calibration_file = g_strdup (self->calibration_file);
-  roi_ok = yolo_region_parse (self->roi, &self->settings.roi);
-  batching_set = self->batching_set;
-  batch_size = self->batch_size;
-  batch_timeout = self->batch_timeout;
+  model_file = g_strdup (self->settings.model_file);
+  label_file = g_strdup (self->settings.label_file);
+  input_size = g_strdup (self->settings.input_size);
+  roi = g_strdup (self->settings.roi);
+  engine_id = g_strdup (self->settings.engine_id);
+  if (self->settings.calibration_file != NULL && *self->settings.calibration_file != '\0')
+    calibration_file = g_strdup (self->settings.calibration_file);
+  roi_ok = yolo_region_parse (self->settings.roi, &self->settings.live.roi);
+  batching_set = self->settings.batching_set;
+  batch_size = self->settings.batch_size;
+  batch_timeout = self->settings.batch_timeout;
   config = (YoloEngineConfig) {
     .model_file = model_file, .id = engine_id, .device = device_to_use (self),
     .cuda_device_id = self->engine_device, .cuda_context = engine_handle (context),
-    .precision = is_calibrating (self) ? YOLO_PRECISION_FP32 : self->precision,
-    .calibration_file = calibration_file, .threads = self->threads,
+    .precision = is_calibrating (self) ? YOLO_PRECISION_FP32 : self->settings.precision,
+    .calibration_file = calibration_file, .threads = self->settings.threads,
   };
   GST_OBJECT_UNLOCK (self);
 
@@ -1547,7 +1559,7 @@ load (GstYoloInfer *self, GstObject *context, GError **error)
   GST_OBJECT_LOCK (self);
   self->labels = labels;
   classes_ok = yolo_settings_parse_classes (
-      self->class_ids, self->model, self->labels, &self->settings.classes, error);
+      self->settings.class_ids, self->model, self->labels, &self->settings.live.classes, error);
   GST_OBJECT_UNLOCK (self);
   if (!classes_ok)
     return FALSE;
@@ -1557,7 +1569,7 @@ load (GstYoloInfer *self, GstObject *context, GError **error)
   /* a default does not overrule what another element of the engine has set */
   if (batching_set)
     yolo_engine_set_batching (engine, batch_size, batch_timeout);
-  stream = yolo_engine_open_stream (engine, self->max_in_flight, on_result, self);
+  stream = yolo_engine_open_stream (engine, self->settings.max_in_flight, on_result, self);
   GST_OBJECT_LOCK (self);
   self->stream = stream;
   GST_OBJECT_UNLOCK (self);
@@ -1620,7 +1632,7 @@ gst_yolo_infer_start (GstBaseTransform *trans)
 
     GST_OBJECT_LOCK (self);
     self->started = FALSE;
-    file = g_strdup (self->model_file);
+    file = g_strdup (self->settings.model_file);
     GST_OBJECT_UNLOCK (self);
     post_error (self, error, file);
     return FALSE;
@@ -1772,10 +1784,10 @@ set_class_ids (GstYoloInfer *self, const gchar *string)
   GST_OBJECT_LOCK (self);
   if (self->labels == NULL
       || yolo_settings_parse_classes (string, self->model, self->labels, &classes, &error)) {
-    g_free (self->class_ids);
-    self->class_ids = g_strdup (string);
-    g_clear_pointer (&self->settings.classes, g_bytes_unref);
-    self->settings.classes = classes;
+    g_free (self->settings.class_ids);
+    self->settings.class_ids = g_strdup (string);
+    g_clear_pointer (&self->settings.live.classes, g_bytes_unref);
+    self->settings.live.classes = classes;
   }
   GST_OBJECT_UNLOCK (self);
   if (error) {
@@ -1801,9 +1813,9 @@ set_roi (GstYoloInfer *self, const gchar *string)
   outside = self->started && frame.width > 0 && roi.width > 0
       && !yolo_region_intersect (&(YoloRegion) { roi.x, roi.y, roi.width, roi.height }, &frame);
   if (!self->started || (parsed && !outside)) {
-    g_free (self->roi);
-    self->roi = g_strdup (string);
-    self->settings.roi = roi;
+    g_free (self->settings.roi);
+    self->settings.roi = g_strdup (string);
+    self->settings.live.roi = roi;
     self->roi_warned = FALSE;
     parsed = TRUE;
   }
@@ -1824,9 +1836,9 @@ apply_batching (GstYoloInfer *self)
   guint64 batch_timeout;
 
   GST_OBJECT_LOCK (self);
-  self->batching_set = TRUE;
-  batch_size = self->batch_size;
-  batch_timeout = self->batch_timeout;
+  self->settings.batching_set = TRUE;
+  batch_size = self->settings.batch_size;
+  batch_timeout = self->settings.batch_timeout;
   if (self->engine)
     engine = yolo_engine_ref (self->engine);
   GST_OBJECT_UNLOCK (self);
@@ -1858,90 +1870,8 @@ gst_yolo_infer_set_property (GObject *object, guint id, const GValue *value, GPa
   }
 
   GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_MODEL_FILE:
-      g_free (self->model_file);
-      self->model_file = g_value_dup_string (value);
-      break;
-    case PROP_LABEL_FILE:
-      g_free (self->label_file);
-      self->label_file = g_value_dup_string (value);
-      break;
-    case PROP_DEVICE:
-      self->device = g_value_get_enum (value);
-      break;
-    case PROP_CUDA_DEVICE_ID:
-      self->cuda_device_id = g_value_get_uint (value);
-      self->cuda_device_set = TRUE;
-      break;
-    case PROP_PRECISION:
-      self->precision = g_value_get_enum (value);
-      break;
-    case PROP_CALIBRATION_FILE:
-      g_free (self->calibration_file);
-      self->calibration_file = g_value_dup_string (value);
-      break;
-    case PROP_CALIBRATE:
-      g_free (self->calibrate);
-      self->calibrate = g_value_dup_string (value);
-      break;
-    case PROP_CALIBRATION_FRAMES:
-      self->calibration_frames = g_value_get_uint (value);
-      break;
-    case PROP_CALIBRATION_METHOD:
-      self->calibration_method = g_value_get_enum (value);
-      break;
-    case PROP_MAX_LOSS:
-      self->max_loss = g_value_get_double (value);
-      break;
-    case PROP_INPUT_SIZE:
-      g_free (self->input_size);
-      self->input_size = g_value_dup_string (value);
-      break;
-    case PROP_CONFIDENCE_THRESHOLD:
-      self->settings.confidence = g_value_get_double (value);
-      break;
-    case PROP_IOU_THRESHOLD:
-      self->settings.iou = g_value_get_double (value);
-      break;
-    case PROP_MAX_DETECTIONS:
-      self->settings.max_detections = g_value_get_uint (value);
-      break;
-    case PROP_AGNOSTIC_NMS:
-      self->settings.agnostic = g_value_get_boolean (value);
-      break;
-    case PROP_BATCH_SIZE:
-      self->batch_size = g_value_get_uint (value);
-      break;
-    case PROP_BATCH_TIMEOUT:
-      self->batch_timeout = g_value_get_uint64 (value);
-      break;
-    case PROP_MAX_IN_FLIGHT:
-      self->max_in_flight = g_value_get_uint (value);
-      break;
-    case PROP_INFERENCE_INTERVAL:
-      self->settings.interval = g_value_get_uint (value);
-      break;
-    case PROP_REPEAT_DETECTIONS:
-      self->settings.repeat = g_value_get_boolean (value);
-      break;
-    case PROP_ORIENTATION:
-      self->settings.orientation = g_value_get_enum (value);
-      break;
-    case PROP_THREADS:
-      self->threads = g_value_get_uint (value);
-      break;
-    case PROP_ENGINE_ID:
-      g_free (self->engine_id);
-      self->engine_id = g_value_dup_string (value);
-      break;
-    case PROP_UNIQUE_ID:
-      self->unique_id = g_value_get_uint (value);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
+  yolo_property_set (&properties[id], &self->settings, value);
+  self->settings.cuda_device_set |= id == PROP_CUDA_DEVICE_ID;
   GST_OBJECT_UNLOCK (self);
 
   if (id == PROP_BATCH_SIZE || id == PROP_BATCH_TIMEOUT)
@@ -1959,89 +1889,7 @@ gst_yolo_infer_get_property (GObject *object, guint id, GValue *value, GParamSpe
   }
 
   GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_MODEL_FILE:
-      g_value_set_string (value, self->model_file);
-      break;
-    case PROP_LABEL_FILE:
-      g_value_set_string (value, self->label_file);
-      break;
-    case PROP_DEVICE:
-      g_value_set_enum (value, self->device);
-      break;
-    case PROP_CUDA_DEVICE_ID:
-      g_value_set_uint (value, self->cuda_device_id);
-      break;
-    case PROP_PRECISION:
-      g_value_set_enum (value, self->precision);
-      break;
-    case PROP_CALIBRATION_FILE:
-      g_value_set_string (value, self->calibration_file);
-      break;
-    case PROP_CALIBRATE:
-      g_value_set_string (value, self->calibrate);
-      break;
-    case PROP_CALIBRATION_FRAMES:
-      g_value_set_uint (value, self->calibration_frames);
-      break;
-    case PROP_CALIBRATION_METHOD:
-      g_value_set_enum (value, self->calibration_method);
-      break;
-    case PROP_MAX_LOSS:
-      g_value_set_double (value, self->max_loss);
-      break;
-    case PROP_INPUT_SIZE:
-      g_value_set_string (value, self->input_size);
-      break;
-    case PROP_CONFIDENCE_THRESHOLD:
-      g_value_set_double (value, self->settings.confidence);
-      break;
-    case PROP_IOU_THRESHOLD:
-      g_value_set_double (value, self->settings.iou);
-      break;
-    case PROP_MAX_DETECTIONS:
-      g_value_set_uint (value, self->settings.max_detections);
-      break;
-    case PROP_CLASS_IDS:
-      g_value_set_string (value, self->class_ids);
-      break;
-    case PROP_AGNOSTIC_NMS:
-      g_value_set_boolean (value, self->settings.agnostic);
-      break;
-    case PROP_BATCH_SIZE:
-      g_value_set_uint (value, self->batch_size);
-      break;
-    case PROP_BATCH_TIMEOUT:
-      g_value_set_uint64 (value, self->batch_timeout);
-      break;
-    case PROP_MAX_IN_FLIGHT:
-      g_value_set_uint (value, self->max_in_flight);
-      break;
-    case PROP_INFERENCE_INTERVAL:
-      g_value_set_uint (value, self->settings.interval);
-      break;
-    case PROP_REPEAT_DETECTIONS:
-      g_value_set_boolean (value, self->settings.repeat);
-      break;
-    case PROP_ROI:
-      g_value_set_string (value, self->roi);
-      break;
-    case PROP_ORIENTATION:
-      g_value_set_enum (value, self->settings.orientation);
-      break;
-    case PROP_THREADS:
-      g_value_set_uint (value, self->threads);
-      break;
-    case PROP_ENGINE_ID:
-      g_value_set_string (value, self->engine_id);
-      break;
-    case PROP_UNIQUE_ID:
-      g_value_set_uint (value, self->unique_id);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
+  yolo_property_get (&properties[id], &self->settings, value);
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -2050,14 +1898,7 @@ gst_yolo_infer_finalize (GObject *object)
 {
   GstYoloInfer *self = GST_YOLO_INFER (object);
 
-  g_free (self->model_file);
-  g_free (self->label_file);
-  g_free (self->input_size);
-  g_free (self->class_ids);
-  g_free (self->roi);
-  g_free (self->engine_id);
-  g_free (self->calibration_file);
-  g_free (self->calibrate);
+  yolo_properties_clear (properties, N_PROPERTIES, &self->settings);
   gst_clear_object (&self->cuda_context);
   g_array_unref (self->last);
   g_free (self->surfaces);
@@ -2069,17 +1910,7 @@ gst_yolo_infer_finalize (GObject *object)
 static void
 gst_yolo_infer_init (GstYoloInfer *self)
 {
-  self->settings = (Settings){
-    .confidence = DEFAULT_CONFIDENCE,
-    .iou = DEFAULT_IOU,
-    .max_detections = DEFAULT_MAX_DETECTIONS,
-    .interval = 1,
-    .orientation = GST_VIDEO_ORIENTATION_AUTO,
-  };
-  self->max_in_flight = DEFAULT_MAX_IN_FLIGHT;
-  self->batch_timeout = DEFAULT_BATCH_TIMEOUT;
-  self->calibration_frames = DEFAULT_CALIBRATION_FRAMES;
-  self->max_loss = DEFAULT_MAX_LOSS;
+  yolo_properties_init (properties, N_PROPERTIES, &self->settings);
   self->flushing = TRUE;
   self->last = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
   g_mutex_init (&self->lock);
@@ -2095,122 +1926,6 @@ gst_yolo_infer_init (GstYoloInfer *self)
 }
 
 static void
-install_properties (GObjectClass *klass)
-{
-  const GParamFlags ready = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
-  const GParamFlags playing =
-      G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
-
-  g_object_class_install_property (klass, PROP_MODEL_FILE,
-      g_param_spec_string ("model-file", "Model file",
-          "ONNX file of a YOLOv8 detect model", NULL, ready));
-  g_object_class_install_property (klass, PROP_LABEL_FILE,
-      g_param_spec_string ("label-file", "Label file",
-          "Text file, UTF-8, with the name of a class on each line (NULL: the model's own names)",
-          NULL, ready));
-  g_object_class_install_property (klass, PROP_DEVICE,
-      g_param_spec_enum ("device", "Device", "What the network runs on",
-          GST_TYPE_YOLO_INFER_DEVICE, YOLO_DEVICE_AUTO, ready));
-  g_object_class_install_property (klass, PROP_CUDA_DEVICE_ID,
-      g_param_spec_uint ("cuda-device-id", "CUDA device",
-          "Which GPU, as CUDA counts them (unset: that of the frames' CUDA memory, else 0)",
-          0, G_MAXINT, 0, ready));
-  g_object_class_install_property (klass, PROP_PRECISION,
-      g_param_spec_enum ("precision", "Precision", "What the network computes in",
-          GST_TYPE_YOLO_INFER_PRECISION, YOLO_PRECISION_AUTO, ready));
-  g_object_class_install_property (klass, PROP_CALIBRATION_FILE,
-      g_param_spec_string ("calibration-file", "Calibration file",
-          "Table that precision=int8 goes by (NULL: what a quantised model says itself, else the "
-          "table beside the model, model.int8 for model.onnx)", NULL, ready));
-  g_object_class_install_property (klass, PROP_CALIBRATE,
-      g_param_spec_string ("calibrate", "Calibrate",
-          "Table to make out of this stream for precision=int8; meanwhile the network runs in fp32 "
-          "on the CPU (NULL: none)", NULL, ready));
-  g_object_class_install_property (klass, PROP_CALIBRATION_FRAMES,
-      g_param_spec_uint ("calibration-frames", "Calibration frames",
-          "How many frames to calibrate by, spread over the stream, four a second where its length "
-          "is not known", 1, 1000000, DEFAULT_CALIBRATION_FRAMES, ready));
-  g_object_class_install_property (klass, PROP_CALIBRATION_METHOD,
-      g_param_spec_enum ("calibration-method", "Calibration method", "How ranges are chosen",
-          GST_TYPE_YOLO_INFER_CALIBRATION_METHOD, YOLO_CALIBRATION_MSE, ready));
-  g_object_class_install_property (klass, PROP_MAX_LOSS,
-      g_param_spec_double ("max-loss", "Maximum loss",
-          "Share of the detections that int8 may change: layers stay in floats until it is less",
-          0, 1, DEFAULT_MAX_LOSS, ready));
-  g_object_class_install_property (klass, PROP_INPUT_SIZE,
-      g_param_spec_string ("input-size", "Input size",
-          "Size that frames are scaled to for the network: N, WIDTHxHEIGHT, or auto for the "
-          "smallest rectangle of the frame's shape (NULL: the size the model was exported for)",
-          NULL, ready));
-  g_object_class_install_property (klass, PROP_CONFIDENCE_THRESHOLD,
-      g_param_spec_double ("confidence-threshold", "Confidence threshold",
-          "Detections of less confidence are dropped", 0, 1, DEFAULT_CONFIDENCE, playing));
-  g_object_class_install_property (klass, PROP_IOU_THRESHOLD,
-      g_param_spec_double ("iou-threshold", "IoU threshold",
-          "Of two detections of a class that overlap by more than this (intersection over "
-          "union), the less confident one is dropped", 0, 1, DEFAULT_IOU, playing));
-  g_object_class_install_property (klass, PROP_MAX_DETECTIONS,
-      g_param_spec_uint ("max-detections", "Maximum detections",
-          "How many detections of a frame are kept, by confidence", 1, 30000,
-          DEFAULT_MAX_DETECTIONS, playing));
-  g_object_class_install_property (klass, PROP_CLASS_IDS,
-      g_param_spec_string ("class-ids", "Class ids",
-          "Classes to find, numbers or names, for instance \"0,2\" or \"person,car\"; as in CSV, a "
-          "name that has a comma or is a number stands in double quotes, with its own quotes "
-          "doubled (NULL: all)",
-          NULL, playing));
-  g_object_class_install_property (klass, PROP_AGNOSTIC_NMS,
-      g_param_spec_boolean ("agnostic-nms", "Agnostic NMS",
-          "Whether overlapping detections of different classes are dropped too", FALSE, playing));
-  g_object_class_install_property (klass, PROP_BATCH_SIZE,
-      g_param_spec_uint ("batch-size", "Batch size",
-          "Most frames that run together, of all elements that share the engine "
-          "(0: as many as there are streams)", 0, MAX_BATCH, 0, playing));
-  g_object_class_install_property (klass, PROP_BATCH_TIMEOUT,
-      g_param_spec_uint64 ("batch-timeout", "Batch timeout",
-          "How long a frame waits for others to fill its batch, in ns (0: never; what comes "
-          "while one batch runs is the next)", 0, 10 * GST_SECOND, DEFAULT_BATCH_TIMEOUT,
-          playing));
-  g_object_class_install_property (klass, PROP_MAX_IN_FLIGHT,
-      g_param_spec_uint ("max-in-flight", "Maximum in flight",
-          "How many frames of this stream can be under way; more fill larger batches and add "
-          "latency", 1, MAX_IN_FLIGHT, DEFAULT_MAX_IN_FLIGHT, ready));
-  g_object_class_install_property (klass, PROP_INFERENCE_INTERVAL,
-      g_param_spec_uint ("inference-interval", "Inference interval",
-          "Run the network on every n-th frame", 1, G_MAXUINT, 1, playing));
-  g_object_class_install_property (klass, PROP_REPEAT_DETECTIONS,
-      g_param_spec_boolean ("repeat-detections", "Repeat detections",
-          "Whether frames skipped by inference-interval get the last detections again", FALSE,
-          playing));
-  g_object_class_install_property (klass, PROP_ROI,
-      g_param_spec_string ("roi", "Region of interest",
-          "Part of the frame to look at, \"x,y,width,height\" in pixels (NULL: all of it)",
-          NULL, playing));
-  g_object_class_install_property (klass, PROP_ORIENTATION,
-      g_param_spec_enum ("orientation", "Orientation",
-          "How the network turns frames upright, as videoflip's video-direction (auto: as the "
-          "stream's "
-          "tags say; detections are in the frame's own pixels)",
-          GST_TYPE_VIDEO_ORIENTATION_METHOD, GST_VIDEO_ORIENTATION_AUTO, playing));
-  g_object_class_install_property (klass, PROP_THREADS,
-      g_param_spec_uint ("threads", "Threads", "CPU threads (0: one per core)", 0, 1024, 0,
-          ready));
-  g_object_class_install_property (klass, PROP_ENGINE_ID,
-      g_param_spec_string ("engine-id", "Engine id",
-          "Elements of the same id share an engine; the first one's model, device and precision "
-          "count (NULL: those share one that agree in all three)", NULL, ready));
-  g_object_class_install_property (klass, PROP_UNIQUE_ID,
-      g_param_spec_uint ("unique-id", "Unique id",
-          "Tells the detections of several inference elements apart (model_id of the metadata)",
-          0, G_MAXINT, 0, ready));
-  g_object_class_install_property (klass, PROP_STATS,
-      g_param_spec_boxed ("stats", "Statistics",
-          "Frames handed on, inferred, skipped and dropped; batches and their mean size; the last "
-          "frame's input-size; percentiles of the last frames' times by stage, in ns",
-          GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
-}
-
-static void
 gst_yolo_infer_class_init (GstYoloInferClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
@@ -2221,7 +1936,12 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
   object_class->set_property = gst_yolo_infer_set_property;
   object_class->get_property = gst_yolo_infer_get_property;
   object_class->finalize = gst_yolo_infer_finalize;
-  install_properties (object_class);
+  yolo_properties_install (object_class, properties, N_PROPERTIES);
+  g_object_class_install_property (object_class, PROP_STATS,
+      g_param_spec_boxed ("stats", "Statistics",
+          "Frames handed on, inferred, skipped and dropped; batches and their mean size; the last "
+          "frame's input-size; percentiles of the last frames' times by stage, in ns",
+          GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 
   element_class->change_state = gst_yolo_infer_change_state;
   element_class->post_message = gst_yolo_infer_post_message;
@@ -2234,9 +1954,9 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
   gst_element_class_add_pad_template (
       element_class, gst_pad_template_new ("src", GST_PAD_SRC, GST_PAD_ALWAYS, caps));
   gst_caps_unref (caps);
-  gst_type_mark_as_plugin_api (GST_TYPE_YOLO_INFER_DEVICE, 0);
-  gst_type_mark_as_plugin_api (GST_TYPE_YOLO_INFER_PRECISION, 0);
-  gst_type_mark_as_plugin_api (GST_TYPE_YOLO_INFER_CALIBRATION_METHOD, 0);
+  gst_type_mark_as_plugin_api (yolo_settings_device_type (), 0);
+  gst_type_mark_as_plugin_api (yolo_settings_precision_type (), 0);
+  gst_type_mark_as_plugin_api (yolo_settings_calibration_method_type (), 0);
 
   /* Neither transform nor transform_ip: the base class passes buffers through
    * and forwards allocation queries, so that upstream writes into the buffers

@@ -7,6 +7,57 @@
 
 #define MAX_LABEL_FILE_SIZE (1 << 20)
 
+GType
+yolo_settings_device_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    {YOLO_DEVICE_AUTO, "CUDA where it is available, else the CPU", "auto"},
+    {YOLO_DEVICE_CPU, "CPU", "cpu"},
+    {YOLO_DEVICE_CUDA, "NVIDIA GPU", "cuda"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstYoloInferDevice", values));
+  return type;
+}
+
+GType
+yolo_settings_precision_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    {YOLO_PRECISION_AUTO, "the fastest that the device runs natively and that keeps the detections",
+        "auto"},
+    {YOLO_PRECISION_FP32, "32 bit floating point", "fp32"},
+    {YOLO_PRECISION_FP16, "16 bit floating point", "fp16"},
+    {YOLO_PRECISION_BF16, "16 bit floating point of fp32's range", "bf16"},
+    {YOLO_PRECISION_INT8, "8 bit integers", "int8"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstYoloInferPrecision", values));
+  return type;
+}
+
+GType
+yolo_settings_calibration_method_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    {YOLO_CALIBRATION_MSE, "the range with the least squared error", "mse"},
+    {YOLO_CALIBRATION_PERCENTILE, "without one number in ten thousand at each end", "percentile"},
+    {YOLO_CALIBRATION_MIN_MAX, "all that was seen", "min-max"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstYoloInferCalibrationMethod", values));
+  return type;
+}
+
 gboolean
 yolo_region_parse (const gchar *string, YoloRegion *roi)
 {

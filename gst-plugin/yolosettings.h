@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Properties of yoloinfer that are strings, and what they mean for a model. */
+/* What the properties of yoloinfer say, and what those that are strings mean for a model. */
 
 #ifndef YOLO_SETTINGS_H
 #define YOLO_SETTINGS_H
 
-#include <gst/gst.h>
+#include <gst/video/video.h>
 
+#include "engine/calibrate.h"
 #include "engine/engine.h"
 
 G_BEGIN_DECLS
@@ -13,6 +14,39 @@ G_BEGIN_DECLS
 typedef struct {
   gint x, y, width, height;     /* pixels; width 0: none */
 } YoloRegion;
+
+/* What may change while playing; copied for each frame. */
+typedef struct {
+  gdouble confidence, iou;
+  guint max_detections;
+  gboolean agnostic;
+  GBytes *classes;              /* owned; [n_classes] 0 or 1, or NULL for all */
+  guint interval;
+  gboolean repeat;
+  YoloRegion roi;
+  GstVideoOrientationMethod orientation;
+} YoloLiveSettings;
+
+/* What the properties say. The strings are owned. */
+typedef struct {
+  gchar *model_file, *label_file, *input_size, *class_ids, *roi, *engine_id;
+  gchar *calibration_file, *calibrate;
+  YoloDevice device;
+  YoloPrecision precision;
+  YoloCalibrationMethod calibration_method;
+  guint calibration_frames;
+  gdouble max_loss;
+  guint cuda_device_id, threads, unique_id, batch_size, max_in_flight;
+  guint64 batch_timeout;        /* ns */
+  gboolean batching_set, cuda_device_set;       /* by the user, rather than the default */
+  YoloLiveSettings live;        /* classes and roi as class_ids and roi were parsed */
+} YoloSettings;
+
+/* The enumerations among them: GstYoloInferDevice, GstYoloInferPrecision,
+ * GstYoloInferCalibrationMethod. */
+GType yolo_settings_device_type (void);
+GType yolo_settings_precision_type (void);
+GType yolo_settings_calibration_method_type (void);
 
 /* Of "x,y,width,height"; none of NULL or "". */
 gboolean yolo_region_parse (const gchar *string, YoloRegion *region);
