@@ -41,12 +41,6 @@ typedef enum {
   FORMAT_YOLO,
 } Format;
 
-#define DEFAULT_FORMAT FORMAT_JSON_LINES
-#define DEFAULT_ADD_EMPTY_RESULTS TRUE
-#define DEFAULT_FIRST_IMAGE_ID 0
-#define DEFAULT_CATEGORIES YOLO_CATEGORIES_CLASS
-#define DEFAULT_WRITE_TIMEOUT (30 * GST_SECOND)
-
 /* Of the file that is one for all frames. */
 static const YoloFraming framings[] = {
   [FORMAT_JSON_LINES] = { "", "", "" },
@@ -63,6 +57,7 @@ enum
   PROP_FIRST_IMAGE_ID,
   PROP_CATEGORIES,
   PROP_WRITE_TIMEOUT,
+  N_PROPERTIES
 };
 
 /* What the properties say; the object lock guards the element's. */
@@ -135,6 +130,38 @@ categories_get_type (void)
     g_once_init_leave (&type, g_enum_register_static ("GstYoloExportCategories", values));
   return type;
 }
+
+#define READY GST_PARAM_MUTABLE_READY
+#define PLAYING GST_PARAM_MUTABLE_PLAYING
+
+static const YoloProperty properties[N_PROPERTIES] = {
+  [PROP_FORMAT] = { "format", "Format",
+      "What to write", READY,
+      YOLO_ENUM (Settings, format, format_get_type, FORMAT_JSON_LINES) },
+  [PROP_LOCATION] = { "location", "Location",
+      "File to write, begun anew at each start; unset or \"-\": standard output. For "
+      "format=yolo a folder, or a pattern with a %d for the number of the frame", READY,
+      YOLO_STRING (Settings, location, NULL) },
+  [PROP_SOURCE] = { "source", "Source",
+      "Name or URI of the video, written into JSON lines as \"source\" (unset: left out)", PLAYING,
+      YOLO_SHARED_STRING (Settings, source) },
+  [PROP_STREAM] = { "stream", "Stream",
+      "Name of the stream, written into JSON lines as \"stream\" (unset: GStreamer's stream id)",
+      PLAYING, YOLO_SHARED_STRING (Settings, stream) },
+  [PROP_ADD_EMPTY_RESULTS] = { "add-empty-results", "Add empty results",
+      "Whether a frame without detections gets a JSON line or a label file", PLAYING,
+      YOLO_BOOLEAN (Settings, add_empty_results, TRUE) },
+  [PROP_FIRST_IMAGE_ID] = { "first-image-id", "First image id",
+      "image_id of the first frame in COCO results; each frame counts one up", PLAYING,
+      YOLO_INT64 (Settings, first_image_id, 0, G_MAXINT64 / 2, 0) },
+  [PROP_CATEGORIES] = { "categories", "Categories",
+      "What category_id is in COCO results", PLAYING,
+      YOLO_ENUM (Settings, categories, categories_get_type, YOLO_CATEGORIES_CLASS) },
+  [PROP_WRITE_TIMEOUT] = { "write-timeout", "Write timeout",
+      "How long a frame waits for the reader of a FIFO or of standard output that takes "
+      "nothing, in ns, before it is an error (0: without end, for a pager)", READY,
+      YOLO_UINT64 (Settings, write_timeout, 0, G_MAXINT64, 30 * GST_SECOND) },
+};
 
 /* Posts the error unless it is only that the element is to stop. Takes it. */
 static GstFlowReturn
@@ -416,20 +443,10 @@ gst_yolo_export_change_state (GstElement *element, GstStateChange transition)
   return GST_ELEMENT_CLASS (gst_yolo_export_parent_class)->change_state (element, transition);
 }
 
-static GRefString *
-new_string (const GValue *value)
-{
-  const char *string = g_value_get_string (value);
-  g_autofree char *valid = string ? g_utf8_make_valid (string, -1) : NULL;
-
-  return valid ? g_ref_string_new (valid) : NULL;
-}
-
 static void
 gst_yolo_export_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   GstYoloExport *self = GST_YOLO_EXPORT (object);
-  Settings *settings = &self->settings;
   gboolean running;
 
   GST_OBJECT_LOCK (self);
@@ -439,37 +456,7 @@ gst_yolo_export_set_property (GObject *object, guint id, const GValue *value, GP
     return;
 
   GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_FORMAT:
-      settings->format = g_value_get_enum (value);
-      break;
-    case PROP_LOCATION:
-      g_free (settings->location);
-      settings->location = g_value_dup_string (value);
-      break;
-    case PROP_SOURCE:
-      g_clear_pointer (&settings->source, g_ref_string_release);
-      settings->source = new_string (value);
-      break;
-    case PROP_STREAM:
-      g_clear_pointer (&settings->stream, g_ref_string_release);
-      settings->stream = new_string (value);
-      break;
-    case PROP_ADD_EMPTY_RESULTS:
-      settings->add_empty_results = g_value_get_boolean (value);
-      break;
-    case PROP_FIRST_IMAGE_ID:
-      settings->first_image_id = g_value_get_int64 (value);
-      break;
-    case PROP_CATEGORIES:
-      settings->categories = g_value_get_enum (value);
-      break;
-    case PROP_WRITE_TIMEOUT:
-      settings->write_timeout = g_value_get_uint64 (value);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  }
+  yolo_property_set (&properties[id], &self->settings, value);
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -477,48 +464,16 @@ static void
 gst_yolo_export_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
 {
   GstYoloExport *self = GST_YOLO_EXPORT (object);
-  const Settings *settings = &self->settings;
 
   GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_FORMAT:
-      g_value_set_enum (value, settings->format);
-      break;
-    case PROP_LOCATION:
-      g_value_set_string (value, settings->location);
-      break;
-    case PROP_SOURCE:
-      g_value_set_string (value, settings->source);
-      break;
-    case PROP_STREAM:
-      g_value_set_string (value, settings->stream);
-      break;
-    case PROP_ADD_EMPTY_RESULTS:
-      g_value_set_boolean (value, settings->add_empty_results);
-      break;
-    case PROP_FIRST_IMAGE_ID:
-      g_value_set_int64 (value, settings->first_image_id);
-      break;
-    case PROP_CATEGORIES:
-      g_value_set_enum (value, settings->categories);
-      break;
-    case PROP_WRITE_TIMEOUT:
-      g_value_set_uint64 (value, settings->write_timeout);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  }
+  yolo_property_get (&properties[id], &self->settings, value);
   GST_OBJECT_UNLOCK (self);
 }
 
 static void
 gst_yolo_export_init (GstYoloExport *self)
 {
-  self->settings = (Settings) {
-    .format = DEFAULT_FORMAT, .add_empty_results = DEFAULT_ADD_EMPTY_RESULTS,
-    .first_image_id = DEFAULT_FIRST_IMAGE_ID, .categories = DEFAULT_CATEGORIES,
-    .write_timeout = DEFAULT_WRITE_TIMEOUT,
-  };
+  yolo_properties_init (properties, N_PROPERTIES, &self->settings);
   self->objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
   self->text = g_string_new (NULL);
   gst_base_transform_set_passthrough (GST_BASE_TRANSFORM (self), TRUE);
@@ -529,9 +484,7 @@ gst_yolo_export_finalize (GObject *object)
 {
   GstYoloExport *self = GST_YOLO_EXPORT (object);
 
-  g_free (self->settings.location);
-  g_clear_pointer (&self->settings.source, g_ref_string_release);
-  g_clear_pointer (&self->settings.stream, g_ref_string_release);
+  yolo_properties_clear (properties, N_PROPERTIES, &self->settings);
   g_array_unref (self->objects);
   g_string_free (self->text, TRUE);
   G_OBJECT_CLASS (gst_yolo_export_parent_class)->finalize (object);
@@ -540,9 +493,6 @@ gst_yolo_export_finalize (GObject *object)
 static void
 gst_yolo_export_class_init (GstYoloExportClass *klass)
 {
-  const GParamFlags ready = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
-  const GParamFlags playing = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS
-      | GST_PARAM_MUTABLE_PLAYING;
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
   GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
@@ -552,40 +502,7 @@ gst_yolo_export_class_init (GstYoloExportClass *klass)
   object_class->set_property = gst_yolo_export_set_property;
   object_class->get_property = gst_yolo_export_get_property;
   object_class->finalize = gst_yolo_export_finalize;
-
-  g_object_class_install_property (object_class, PROP_FORMAT,
-      g_param_spec_enum ("format", "Format", "What to write", format_get_type (),
-          DEFAULT_FORMAT, ready));
-  g_object_class_install_property (object_class, PROP_LOCATION,
-      g_param_spec_string ("location", "Location",
-          "File to write, begun anew at each start; unset or \"-\": standard output. For "
-          "format=yolo a folder, or a pattern with a %d for the number of the frame", NULL, ready));
-  g_object_class_install_property (object_class, PROP_SOURCE,
-      g_param_spec_string ("source", "Source",
-          "Name or URI of the video, written into JSON lines as \"source\" (unset: left out)",
-          NULL, playing));
-  g_object_class_install_property (object_class, PROP_STREAM,
-      g_param_spec_string ("stream", "Stream",
-          "Name of the stream, written into JSON lines as \"stream\" (unset: GStreamer's stream "
-          "id)",
-          NULL, playing));
-  g_object_class_install_property (object_class, PROP_ADD_EMPTY_RESULTS,
-      g_param_spec_boolean ("add-empty-results", "Add empty results",
-          "Whether a frame without detections gets a JSON line or a label file",
-          DEFAULT_ADD_EMPTY_RESULTS, playing));
-  g_object_class_install_property (object_class, PROP_FIRST_IMAGE_ID,
-      g_param_spec_int64 ("first-image-id", "First image id",
-          "image_id of the first frame in COCO results; each frame counts one up",
-          0, G_MAXINT64 / 2, DEFAULT_FIRST_IMAGE_ID, playing));
-  g_object_class_install_property (object_class, PROP_CATEGORIES,
-      g_param_spec_enum ("categories", "Categories",
-          "What category_id is in COCO results", categories_get_type (), DEFAULT_CATEGORIES,
-          playing));
-  g_object_class_install_property (object_class, PROP_WRITE_TIMEOUT,
-      g_param_spec_uint64 ("write-timeout", "Write timeout",
-          "How long a frame waits for the reader of a FIFO or of standard output that takes "
-          "nothing, in ns, before it is an error (0: without end, for a pager)",
-          0, G_MAXINT64, DEFAULT_WRITE_TIMEOUT, ready));
+  yolo_properties_install (object_class, properties, N_PROPERTIES);
 
   gst_element_class_set_static_metadata (element_class, "YOLO export", "Filter/Metadata/Video",
       "Writes detected objects as JSON lines, COCO results or YOLO labels", "The yolo project");

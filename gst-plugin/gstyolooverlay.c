@@ -20,6 +20,7 @@
 #include "gst-plugin/yolocanvas.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yoloorientation.h"
+#include "gst-plugin/yoloproperty.h"
 #include "gst-plugin/yolotext.h"
 #include "gst-plugin/yolounpack.h"
 #include "gst-plugin/yolovideo.h"
@@ -30,12 +31,6 @@
 GST_DEBUG_CATEGORY_STATIC (yolooverlay_debug);
 #define GST_CAT_DEFAULT yolooverlay_debug
 
-#define DEFAULT_LINE_WIDTH 0
-#define DEFAULT_SHOW_LABELS TRUE
-#define DEFAULT_SHOW_CONFIDENCE TRUE
-#define DEFAULT_SHOW_IDS TRUE
-#define DEFAULT_FONT "Sans Bold"
-
 enum
 {
   PROP_LINE_WIDTH = 1,
@@ -44,6 +39,7 @@ enum
   PROP_SHOW_IDS,
   PROP_FONT,
   PROP_ORIENTATION,
+  N_PROPERTIES
 };
 
 /* What the properties say; the object lock guards the element's. */
@@ -53,6 +49,33 @@ typedef struct {
   char *font;
   GstVideoOrientationMethod orientation;
 } Settings;
+
+#define PLAYING GST_PARAM_MUTABLE_PLAYING
+
+static const YoloProperty properties[N_PROPERTIES] = {
+  [PROP_LINE_WIDTH] = { "line-width", "Line width",
+      "Width of the boxes' lines in pixels (0 = by the height of the frame: "
+      "1 up to 404 rows, 4 at 1080)", PLAYING,
+      YOLO_UINT (Settings, line_width, 0, 1000, 0) },
+  [PROP_SHOW_LABELS] = { "show-labels", "Show labels",
+      "Whether to write the class of an object on its box", PLAYING,
+      YOLO_BOOLEAN (Settings, show_labels, TRUE) },
+  [PROP_SHOW_CONFIDENCE] = { "show-confidence", "Show confidence",
+      "Whether to write the confidence of a detection on its box", PLAYING,
+      YOLO_BOOLEAN (Settings, show_confidence, TRUE) },
+  [PROP_SHOW_IDS] = { "show-ids", "Show track ids",
+      "Whether to write the number of an object's track, if it has one, on its box", PLAYING,
+      YOLO_BOOLEAN (Settings, show_ids, TRUE) },
+  [PROP_FONT] = { "font", "Font",
+      "Pango font description, for example \"Sans Bold\" or \"Monospace 18\" "
+      "(without a size: 1/45 of the height of the frame, at least 10 pixels)", PLAYING,
+      YOLO_STRING (Settings, font, "Sans Bold") },
+  [PROP_ORIENTATION] = { "orientation", "Orientation",
+      "How frames become upright where they are shown, as videoflip's video-direction, so that "
+      "labels can be read there (auto: as the stream's tags say)", PLAYING,
+      YOLO_ENUM (Settings, orientation, gst_video_orientation_method_get_type,
+          GST_VIDEO_ORIENTATION_AUTO) },
+};
 
 #define N_COLORS 64
 
@@ -485,30 +508,7 @@ gst_yolo_overlay_set_property (GObject *object, guint id, const GValue *value, G
   GstYoloOverlay *self = GST_YOLO_OVERLAY (object);
 
   GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_LINE_WIDTH:
-      self->settings.line_width = g_value_get_uint (value);
-      break;
-    case PROP_SHOW_LABELS:
-      self->settings.show_labels = g_value_get_boolean (value);
-      break;
-    case PROP_SHOW_CONFIDENCE:
-      self->settings.show_confidence = g_value_get_boolean (value);
-      break;
-    case PROP_SHOW_IDS:
-      self->settings.show_ids = g_value_get_boolean (value);
-      break;
-    case PROP_FONT:
-      g_free (self->settings.font);
-      self->settings.font = g_strdup (g_value_get_string (value)
-          ? g_value_get_string (value) : DEFAULT_FONT);
-      break;
-    case PROP_ORIENTATION:
-      self->settings.orientation = g_value_get_enum (value);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  }
+  yolo_property_set (&properties[id], &self->settings, value);
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -518,38 +518,14 @@ gst_yolo_overlay_get_property (GObject *object, guint id, GValue *value, GParamS
   GstYoloOverlay *self = GST_YOLO_OVERLAY (object);
 
   GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_LINE_WIDTH:
-      g_value_set_uint (value, self->settings.line_width);
-      break;
-    case PROP_SHOW_LABELS:
-      g_value_set_boolean (value, self->settings.show_labels);
-      break;
-    case PROP_SHOW_CONFIDENCE:
-      g_value_set_boolean (value, self->settings.show_confidence);
-      break;
-    case PROP_SHOW_IDS:
-      g_value_set_boolean (value, self->settings.show_ids);
-      break;
-    case PROP_FONT:
-      g_value_set_string (value, self->settings.font);
-      break;
-    case PROP_ORIENTATION:
-      g_value_set_enum (value, self->settings.orientation);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  }
+  yolo_property_get (&properties[id], &self->settings, value);
   GST_OBJECT_UNLOCK (self);
 }
 
 static void
 gst_yolo_overlay_init (GstYoloOverlay *self)
 {
-  self->settings = (Settings) {
-    DEFAULT_LINE_WIDTH, DEFAULT_SHOW_LABELS, DEFAULT_SHOW_CONFIDENCE, DEFAULT_SHOW_IDS,
-    g_strdup (DEFAULT_FONT), GST_VIDEO_ORIENTATION_AUTO
-  };
+  yolo_properties_init (properties, N_PROPERTIES, &self->settings);
   self->objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
   self->text = yolo_text_new ();
   yolo_drawing_init (&self->drawing);
@@ -561,7 +537,7 @@ gst_yolo_overlay_finalize (GObject *object)
 {
   GstYoloOverlay *self = GST_YOLO_OVERLAY (object);
 
-  g_free (self->settings.font);
+  yolo_properties_clear (properties, N_PROPERTIES, &self->settings);
   g_array_unref (self->objects);
   yolo_text_free (self->text);
   yolo_drawing_clear (&self->drawing);
@@ -571,7 +547,6 @@ gst_yolo_overlay_finalize (GObject *object)
 static void
 gst_yolo_overlay_class_init (GstYoloOverlayClass *klass)
 {
-  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
   GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
@@ -582,33 +557,7 @@ gst_yolo_overlay_class_init (GstYoloOverlayClass *klass)
   object_class->set_property = gst_yolo_overlay_set_property;
   object_class->get_property = gst_yolo_overlay_get_property;
   object_class->finalize = gst_yolo_overlay_finalize;
-
-  g_object_class_install_property (object_class, PROP_LINE_WIDTH,
-      g_param_spec_uint ("line-width", "Line width",
-          "Width of the boxes' lines in pixels (0 = by the height of the frame: "
-          "1 up to 404 rows, 4 at 1080)", 0, 1000, DEFAULT_LINE_WIDTH, flags));
-  g_object_class_install_property (object_class, PROP_SHOW_LABELS,
-      g_param_spec_boolean ("show-labels", "Show labels",
-          "Whether to write the class of an object on its box", DEFAULT_SHOW_LABELS, flags));
-  g_object_class_install_property (object_class, PROP_SHOW_CONFIDENCE,
-      g_param_spec_boolean ("show-confidence", "Show confidence",
-          "Whether to write the confidence of a detection on its box",
-          DEFAULT_SHOW_CONFIDENCE, flags));
-  g_object_class_install_property (object_class, PROP_SHOW_IDS,
-      g_param_spec_boolean ("show-ids", "Show track ids",
-          "Whether to write the number of an object's track, if it has one, on its box",
-          DEFAULT_SHOW_IDS, flags));
-  g_object_class_install_property (object_class, PROP_FONT,
-      g_param_spec_string ("font", "Font",
-          "Pango font description, for example \"Sans Bold\" or \"Monospace 18\" "
-          "(without a size: 1/45 of the height of the frame, at least 10 pixels)",
-          DEFAULT_FONT, flags));
-  g_object_class_install_property (object_class, PROP_ORIENTATION,
-      g_param_spec_enum ("orientation", "Orientation",
-          "How frames become upright where they are shown, as videoflip's video-direction, so that "
-          "labels "
-          "can be read there (auto: as the stream's tags say)",
-          GST_TYPE_VIDEO_ORIENTATION_METHOD, GST_VIDEO_ORIENTATION_AUTO, flags));
+  yolo_properties_install (object_class, properties, N_PROPERTIES);
 
   gst_element_class_set_static_metadata (element_class, "YOLO overlay", "Filter/Editor/Video",
       "Draws boxes and labels of detected objects into video frames, without converting them",
