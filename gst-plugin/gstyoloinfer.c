@@ -50,6 +50,7 @@
 #include "gst-plugin/yoloorientation.h"
 #include "gst-plugin/yoloproperty.h"
 #include "gst-plugin/yolosettings.h"
+#include "gst-plugin/yolostats.h"
 #include "gst-plugin/yolounpack.h"
 #include "gst-plugin/yolovideo.h"
 #include "gst-plugin/yolowatch.h"
@@ -200,23 +201,6 @@ static const YoloProperty properties[N_PROPERTIES] = {
       YOLO_UINT (YoloSettings, unique_id, 0, G_MAXINT, 0) },
 };
 
-/* Names in the stats structure. */
-enum
-{
-  STAGE_QUEUED,
-  STAGE_PREPROCESS,
-  STAGE_NETWORK,
-  STAGE_POSTPROCESS,
-  STAGE_TOTAL,                  /* from the buffer's arrival until its detections are there */
-  N_STAGES
-};
-static const gchar *const stage_names[N_STAGES] = {
-  "queued", "preprocess", "network", "postprocess", "total",
-};
-
-/* Percentiles are those of the last frames. */
-#define STATS_WINDOW 1024
-
 /* Where a buffer's pixels are: in system memory, in CUDA memory, or in as many
  * frames in CUDA memory as a DeepStream surface holds. */
 typedef enum { MEMORY_SYSTEM, MEMORY_CUDA, MEMORY_NVMM } Memory;
@@ -255,6 +239,7 @@ struct _GstYoloInfer {
   GstBaseTransform parent;
 
   YoloSettings settings;        /* object lock */
+  YoloStats *stats;
   gboolean roi_warned;          /* that it does not lie within the frame */
   gboolean started;             /* from start to stop, with an engine or not */
 
@@ -298,13 +283,6 @@ struct _GstYoloInfer {
   GstFlowReturn flow;           /* of a push, not yet returned upstream */
   guint flushes;                /* so far */
   GstClockTime latency;         /* as last reported */
-
-  /* statistics; lock */
-  guint64 n_frames, n_inferred, n_skipped, n_dropped;
-  gdouble n_batches;            /* sum of this stream's shares in them */
-  guint last_width, last_height;        /* what the network saw last; 0: nothing yet */
-  guint n_samples;              /* of STATS_WINDOW */
-  guint64 samples[N_STAGES][STATS_WINDOW];      /* ns */
 };
 
 G_DEFINE_FINAL_TYPE (GstYoloInfer, gst_yolo_infer, GST_TYPE_BASE_TRANSFORM)
@@ -437,6 +415,7 @@ static void
 drop_frames (GstYoloInfer *self)
 {
   GList *link;
+  guint n = 0;
 
   if (self->stream)
     yolo_stream_cancel (self->stream);
@@ -444,9 +423,10 @@ drop_frames (GstYoloInfer *self)
   while ((link = g_queue_pop_head_link (&self->queue))) {
     frame_clear (link->data);
     g_queue_push_tail_link (&self->spare, link);
-    self->n_dropped++;
+    n++;
   }
   g_mutex_unlock (&self->lock);
+  yolo_stats_count (self->stats, YOLO_STATS_DROPPED, n);
   g_array_set_size (self->last, 0);
   self->since_inferred = 0;
 }
@@ -500,21 +480,12 @@ on_result (gpointer user_data, gpointer tag, const YoloResult *result)
     g_array_append_val (frame->objects, object);
   }
 
+  /* counted before the frame is done, so that whoever sees the frame sees it counted */
+  if (result->error == NULL)
+    yolo_stats_add_result (self->stats, result, frame->since);
   g_mutex_lock (&self->lock);
-  if (result->error) {
-    if (frame->error == NULL)
-      frame->error = g_error_copy (result->error);
-  } else {
-    const guint at = self->n_inferred++ % STATS_WINDOW;
-
-    self->n_batches += 1. / MAX (result->batch, 1);
-    self->samples[STAGE_QUEUED][at] = result->queued;
-    self->samples[STAGE_PREPROCESS][at] = result->preprocess;
-    self->samples[STAGE_NETWORK][at] = result->network;
-    self->samples[STAGE_POSTPROCESS][at] = result->postprocess;
-    self->samples[STAGE_TOTAL][at] = gst_util_get_timestamp () - frame->since;
-    self->n_samples = MIN (self->n_samples + 1, STATS_WINDOW);
-  }
+  if (result->error && frame->error == NULL)
+    frame->error = g_error_copy (result->error);
   frame->done = --frame->pending == 0;
   if (frame->done)
     g_cond_broadcast (&self->cond);
@@ -599,14 +570,12 @@ gst_yolo_infer_loop (gpointer data)
   frame = g_queue_pop_head_link (&self->queue)->data;
   ret = self->flow;
   flushes = self->flushes;
-  if (ret == GST_FLOW_OK && frame->error == NULL)
-    self->n_frames++;
-  else
-    self->n_dropped++;
   self->pushing = TRUE;
   g_cond_broadcast (&self->cond);       /* there is room for another one */
   g_mutex_unlock (&self->lock);
 
+  yolo_stats_count (self->stats,
+      ret == GST_FLOW_OK && frame->error == NULL ? YOLO_STATS_FRAMES : YOLO_STATS_DROPPED, 1);
   if (ret == GST_FLOW_OK)
     buffer = finish_frame (self, frame, &ret);
   if (buffer) {
@@ -922,23 +891,27 @@ take_buffer (GstYoloInfer *self, Frame *frame, GstBuffer *buffer)
     yolo_stream_set_max_pending (self->stream, self->settings.max_in_flight * n);
   g_clear_pointer (&settings.classes, g_bytes_unref);
 
+  /* counted before the frame is queued, from where on it may leave */
+  if (ret == GST_FLOW_OK && n > 0) {
+    const YoloRequest *last = &g_array_index (frame->parts, Part, n - 1).request;
+
+    yolo_stats_set_size (self->stats, last->net_width, last->net_height);
+  } else if (ret == GST_FLOW_OK && !frame->inferred) {
+    yolo_stats_count (self->stats, YOLO_STATS_SKIPPED, 1);
+  }
+
   g_mutex_lock (&self->lock);
   if (ret != GST_FLOW_OK) {
     frame_clear (frame);
     g_queue_push_tail_link (&self->spare, &frame->link);
     n = 0;
   } else if (n > 0) {
-    const Part *last = &g_array_index (frame->parts, Part, n - 1);
-
     frame->pending = n;
     frame->done = FALSE;
     g_queue_push_tail_link (&self->queue, &frame->link);
-    self->last_width = last->request.net_width;
-    self->last_height = last->request.net_height;
   } else {
     frame->done = TRUE;
     g_queue_push_tail_link (&self->queue, &frame->link);
-    self->n_skipped += !frame->inferred;
     g_cond_broadcast (&self->cond);
   }
   g_mutex_unlock (&self->lock);
@@ -970,9 +943,7 @@ gst_yolo_infer_submit_input_buffer (GstBaseTransform *trans, gboolean is_discont
   if (buffer == NULL || ret != GST_FLOW_OK) {
     gst_clear_buffer (&buffer);
     if (ret == GST_BASE_TRANSFORM_FLOW_DROPPED) {
-      g_mutex_lock (&self->lock);
-      self->n_dropped++;
-      g_mutex_unlock (&self->lock);
+      yolo_stats_count (self->stats, YOLO_STATS_DROPPED, 1);
       self->discont = TRUE;
     }
     return ret;
@@ -1602,12 +1573,7 @@ gst_yolo_infer_start (GstBaseTransform *trans)
   g_autoptr (GstObject) context = NULL;
   gboolean ok;
 
-  g_mutex_lock (&self->lock);
-  self->n_frames = self->n_inferred = self->n_skipped = self->n_dropped = 0;
-  self->n_batches = 0;
-  self->n_samples = 0;
-  self->last_width = self->last_height = 0;
-  g_mutex_unlock (&self->lock);
+  yolo_stats_reset (self->stats);
   GST_OBJECT_LOCK (self);
   self->started = TRUE;
   GST_OBJECT_UNLOCK (self);
@@ -1711,65 +1677,12 @@ gst_yolo_infer_post_message (GstElement *element, GstMessage *message)
 {
   GstYoloInfer *self = GST_YOLO_INFER (element);
 
-  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_QOS) {
-    guint64 frames, dropped;
-
-    g_mutex_lock (&self->lock);
-    frames = self->n_frames;
-    dropped = self->n_dropped + 1;      /* the one that it is about */
-    g_mutex_unlock (&self->lock);
-    gst_message_set_qos_stats (message, GST_FORMAT_BUFFERS, frames, dropped);
-  }
+  /* the frame that the message is about has yet to be counted as dropped */
+  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_QOS)
+    gst_message_set_qos_stats (message, GST_FORMAT_BUFFERS,
+        yolo_stats_get (self->stats, YOLO_STATS_FRAMES),
+        yolo_stats_get (self->stats, YOLO_STATS_DROPPED) + 1);
   return GST_ELEMENT_CLASS (gst_yolo_infer_parent_class)->post_message (element, message);
-}
-
-/* Statistics */
-
-static gint
-compare_uint64 (gconstpointer a, gconstpointer b)
-{
-  const guint64 x = *(const guint64 *) a, y = *(const guint64 *) b;
-
-  return x < y ? -1 : x > y;
-}
-
-static GstStructure *
-make_stats (GstYoloInfer *self)
-{
-  static const guint percents[] = { 50, 95, 99 };
-  g_autofree guint64 *sorted = g_new (guint64, N_STAGES * STATS_WINDOW);
-  g_autofree gchar *size = NULL;
-  GstStructure *s;
-  guint stage, i, n;
-
-  g_mutex_lock (&self->lock);
-  n = self->n_samples;
-  size = g_strdup_printf ("%ux%u", self->last_width, self->last_height);
-  memcpy (sorted, self->samples, sizeof self->samples);
-  s = gst_structure_new ("yoloinfer-stats",
-      "frames", G_TYPE_UINT64, self->n_frames,
-      "inferred", G_TYPE_UINT64, self->n_inferred,
-      "skipped", G_TYPE_UINT64, self->n_skipped,
-      "dropped", G_TYPE_UINT64, self->n_dropped,
-      "batches", G_TYPE_UINT64, (guint64) (self->n_batches + 0.5),
-      "mean-batch", G_TYPE_DOUBLE,
-      self->n_batches > 0 ? self->n_inferred / self->n_batches : 0.,
-      "input-size", G_TYPE_STRING, size, NULL);
-  g_mutex_unlock (&self->lock);
-
-  for (stage = 0; stage < N_STAGES; stage++) {
-    guint64 *v = sorted + stage * STATS_WINDOW;
-
-    qsort (v, n, sizeof *v, compare_uint64);
-    for (i = 0; i < G_N_ELEMENTS (percents); i++) {
-      g_autofree gchar *name = g_strdup_printf ("%s-p%u", stage_names[stage], percents[i]);
-
-      /* nearest rank */
-      gst_structure_set (s, name, G_TYPE_UINT64,
-          n > 0 ? v[(n * percents[i] + 99) / 100 - 1] : (guint64) 0, NULL);
-    }
-  }
-  return s;
 }
 
 /* Properties */
@@ -1884,7 +1797,7 @@ gst_yolo_infer_get_property (GObject *object, guint id, GValue *value, GParamSpe
   GstYoloInfer *self = GST_YOLO_INFER (object);
 
   if (id == PROP_STATS) {
-    g_value_take_boxed (value, make_stats (self));
+    g_value_take_boxed (value, yolo_stats_structure (self->stats));
     return;
   }
 
@@ -1902,6 +1815,7 @@ gst_yolo_infer_finalize (GObject *object)
   gst_clear_object (&self->cuda_context);
   g_array_unref (self->last);
   g_free (self->surfaces);
+  yolo_stats_free (self->stats);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->cond);
   G_OBJECT_CLASS (gst_yolo_infer_parent_class)->finalize (object);
@@ -1911,6 +1825,7 @@ static void
 gst_yolo_infer_init (GstYoloInfer *self)
 {
   yolo_properties_init (properties, N_PROPERTIES, &self->settings);
+  self->stats = yolo_stats_new ();
   self->flushing = TRUE;
   self->last = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
   g_mutex_init (&self->lock);
