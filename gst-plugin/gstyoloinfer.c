@@ -45,10 +45,12 @@
 #include "gst-plugin/yolocalibrate.h"
 #include "gst-plugin/yolocuda.h"
 #include "gst-plugin/yolods.h"
+#include "gst-plugin/yoloflight.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolonvmm.h"
 #include "gst-plugin/yoloorientation.h"
 #include "gst-plugin/yoloproperty.h"
+#include "gst-plugin/yoloqueue.h"
 #include "gst-plugin/yolosettings.h"
 #include "gst-plugin/yolostats.h"
 #include "gst-plugin/yolounpack.h"
@@ -205,41 +207,13 @@ static const YoloProperty properties[N_PROPERTIES] = {
  * frames in CUDA memory as a DeepStream surface holds. */
 typedef enum { MEMORY_SYSTEM, MEMORY_CUDA, MEMORY_NVMM } Memory;
 
-typedef struct _Frame Frame;
-
-/* What the engine is given at once: a frame, or one of a batch. */
-typedef struct {
-  Frame *frame;
-  guint slot;                   /* as in YoloMetaObject */
-  YoloRequest request;
-} Part;
-
-/* A buffer under way. */
-struct _Frame {
-  GList link;                   /* in queue or spare */
-  GstBuffer *buffer;
-  GstVideoFrame video;          /* mapped until the engine is done with it */
-  gboolean mapped;
-  GstMapInfo surface;           /* of NVMM, likewise */
-  gboolean surface_mapped;
-  GArray *parts;                /* Part; kept between frames, as long as the longest batch */
-  guint pending;                /* parts that the engine has; lock */
-  gint origin_x, origin_y;      /* in memory, of the frame that the caps describe */
-  gboolean done;
-  gboolean inferred;            /* FALSE: skipped by inference-interval */
-  gboolean repeat;              /* skipped: takes the last detections */
-  gboolean discont;
-  GBytes *classes;              /* of the request */
-  GError *error;
-  GArray *objects;              /* YoloMetaObject; kept between frames */
-  GstClockTime since;           /* monotonic */
-};
-
 struct _GstYoloInfer {
   GstBaseTransform parent;
 
   YoloSettings settings;        /* object lock */
   YoloStats *stats;
+  YoloQueue *queue;
+  GstClockTime latency;         /* as last reported; object lock */
   gboolean roi_warned;          /* that it does not lie within the frame */
   gboolean started;             /* from start to stop, with an engine or not */
 
@@ -272,17 +246,6 @@ struct _GstYoloInfer {
   /* task */
   GArray *last;                 /* YoloMetaObject, for repeat-detections */
   gboolean announced;           /* downstream knows that there are objects */
-
-  GMutex lock;
-  GCond cond;                   /* any of the following changed */
-  GQueue queue;                 /* Frame: under way, in order */
-  GQueue spare;                 /* Frame */
-  gboolean active;              /* source pad */
-  gboolean flushing;
-  gboolean pushing;             /* the task is downstream with a frame */
-  GstFlowReturn flow;           /* of a push, not yet returned upstream */
-  guint flushes;                /* so far */
-  GstClockTime latency;         /* as last reported */
 };
 
 G_DEFINE_FINAL_TYPE (GstYoloInfer, gst_yolo_infer, GST_TYPE_BASE_TRANSFORM)
@@ -350,83 +313,13 @@ post_error (GstYoloInfer *self, const GError *error, const gchar *file)
 
 /* Frames under way */
 
-/* With the lock. */
-static Frame *
-take_spare (GstYoloInfer *self)
-{
-  GList *link = g_queue_pop_head_link (&self->spare);
-  Frame *frame;
-
-  if (link)
-    return link->data;
-  frame = g_new0 (Frame, 1);
-  frame->link.data = frame;
-  frame->objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
-  frame->parts = g_array_new (FALSE, FALSE, sizeof (Part));
-  return frame;
-}
-
-/* The engine is done with it. */
-static void
-frame_release (Frame *frame)
-{
-  if (frame->mapped)
-    gst_video_frame_unmap (&frame->video);
-  frame->mapped = FALSE;
-  if (frame->surface_mapped)
-    gst_buffer_unmap (frame->buffer, &frame->surface);
-  frame->surface_mapped = FALSE;
-  g_clear_pointer (&frame->classes, g_bytes_unref);
-}
-
-static void
-frame_clear (Frame *frame)
-{
-  frame_release (frame);
-  gst_clear_buffer (&frame->buffer);
-  g_clear_error (&frame->error);
-  g_array_set_size (frame->objects, 0);
-  g_array_set_size (frame->parts, 0);
-  frame->done = frame->inferred = frame->repeat = frame->discont = FALSE;
-}
-
-static void
-frame_free (gpointer data)
-{
-  Frame *frame = data;
-
-  frame_clear (frame);
-  g_array_unref (frame->objects);
-  g_array_unref (frame->parts);
-  g_free (frame);
-}
-
-static void
-free_spare (GstYoloInfer *self)
-{
-  GList *link;
-
-  while ((link = g_queue_pop_head_link (&self->spare)))
-    frame_free (link->data);
-}
-
 /* Drops all frames under way. No submit and no task may run. */
 static void
 drop_frames (GstYoloInfer *self)
 {
-  GList *link;
-  guint n = 0;
-
   if (self->stream)
     yolo_stream_cancel (self->stream);
-  g_mutex_lock (&self->lock);
-  while ((link = g_queue_pop_head_link (&self->queue))) {
-    frame_clear (link->data);
-    g_queue_push_tail_link (&self->spare, link);
-    n++;
-  }
-  g_mutex_unlock (&self->lock);
-  yolo_stats_count (self->stats, YOLO_STATS_DROPPED, n);
+  yolo_stats_count (self->stats, YOLO_STATS_DROPPED, yolo_queue_clear (self->queue));
   g_array_set_size (self->last, 0);
   self->since_inferred = 0;
 }
@@ -436,10 +329,7 @@ set_flushing (GstYoloInfer *self)
 {
   if (self->calibration)
     yolo_calibrate_set_flushing (self->calibration, TRUE);
-  g_mutex_lock (&self->lock);
-  self->flushing = TRUE;
-  g_cond_broadcast (&self->cond);
-  g_mutex_unlock (&self->lock);
+  yolo_queue_set_flushing (self->queue);
 }
 
 /* Waits until the task has pushed all frames. */
@@ -448,10 +338,7 @@ drain (GstYoloInfer *self)
 {
   if (self->stream)
     yolo_stream_drain (self->stream);
-  g_mutex_lock (&self->lock);
-  while (!self->flushing && (self->queue.length > 0 || self->pushing))
-    g_cond_wait (&self->cond, &self->lock);
-  g_mutex_unlock (&self->lock);
+  yolo_queue_drain (self->queue);
 }
 
 /* Called by the engine's thread. */
@@ -459,37 +346,13 @@ static void
 on_result (gpointer user_data, gpointer tag, const YoloResult *result)
 {
   GstYoloInfer *self = user_data;
-  const Part *part = tag;
-  Frame *frame = part->frame;
-  guint i;
+  const YoloPart *part = tag;
 
-  for (i = 0; i < result->n_detections; i++) {
-    const YoloObject *d = &result->detections[i];
-    YoloMetaObject object = {
-      .x = d->x1 - frame->origin_x,
-      .y = d->y1 - frame->origin_y,
-      .w = d->x2 - d->x1,
-      .h = d->y2 - d->y1,
-      .confidence = d->confidence,
-      .label_id = d->class_id,
-      .label = self->labels[d->class_id],
-      .object_id = -1,
-      .slot = part->slot,
-    };
-
-    g_array_append_val (frame->objects, object);
-  }
-
+  yolo_part_add_objects (part, result, self->labels);
   /* counted before the frame is done, so that whoever sees the frame sees it counted */
   if (result->error == NULL)
-    yolo_stats_add_result (self->stats, result, frame->since);
-  g_mutex_lock (&self->lock);
-  if (result->error && frame->error == NULL)
-    frame->error = g_error_copy (result->error);
-  frame->done = --frame->pending == 0;
-  if (frame->done)
-    g_cond_broadcast (&self->cond);
-  g_mutex_unlock (&self->lock);
+    yolo_stats_add_result (self->stats, result, part->flight->since);
+  yolo_queue_finish_part (self->queue, part->flight, result->error);
 }
 
 /* Tells the elements behind, before the first frame with objects, that there are
@@ -506,44 +369,44 @@ announce (GstYoloInfer *self, guint n_objects)
 /* Attaches what was found and gives the buffer, or NULL with a flow return.
  * Called by the source pad's task. */
 static GstBuffer *
-finish_frame (GstYoloInfer *self, Frame *frame, GstFlowReturn *ret)
+finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
 {
-  GArray *objects = frame->objects;
+  GArray *objects = flight->objects;
   GstBuffer *buffer;
 
-  frame_release (frame);
-  if (frame->error) {
-    if (g_error_matches (frame->error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
+  yolo_flight_unmap (flight);
+  if (flight->error) {
+    if (g_error_matches (flight->error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
       *ret = GST_FLOW_OK;
     } else {
-      post_error (self, frame->error, self->model->path);
+      post_error (self, flight->error, self->model->path);
       *ret = GST_FLOW_ERROR;
     }
     return NULL;
   }
 
-  if (frame->inferred) {
+  if (flight->inferred) {
     g_array_set_size (self->last, 0);
     g_array_append_vals (self->last, objects->data, objects->len);
-  } else if (frame->repeat
+  } else if (flight->repeat
       && !(self->last->len > 0 && g_array_index (self->last, YoloMetaObject, 0).slot > 0)) {
     /* of a batch, the same place may be another camera's the next time */
     objects = self->last;
   }
 
-  buffer = g_steal_pointer (&frame->buffer);
-  if (objects->len > 0 || frame->discont) {
+  buffer = g_steal_pointer (&flight->buffer);
+  if (objects->len > 0 || flight->discont) {
     /* of a shared buffer, the metadata are copied and the pixels stay shared */
     buffer = gst_buffer_make_writable (buffer);
-    if (frame->discont)
+    if (flight->discont)
       GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
     yolo_meta_add (buffer, &self->info, (const YoloMetaObject *) objects->data, objects->len,
         self->settings.unique_id);
     announce (self, objects->len);
   }
-  if (self->memory == MEMORY_NVMM && (frame->inferred || objects->len > 0))
+  if (self->memory == MEMORY_NVMM && (flight->inferred || objects->len > 0))
     yolo_ds_add (
-        buffer, (const YoloMetaObject *) objects->data, objects->len, self->settings.unique_id, frame->inferred);
+        buffer, (const YoloMetaObject *) objects->data, objects->len, self->settings.unique_id, flight->inferred);
   return buffer;
 }
 
@@ -553,45 +416,25 @@ gst_yolo_infer_loop (gpointer data)
 {
   GstYoloInfer *self = data;
   GstPad *srcpad = GST_BASE_TRANSFORM_SRC_PAD (self);
+  YoloFlight *flight;
   GstBuffer *buffer = NULL;
   GstFlowReturn ret;
-  Frame *frame;
-  guint flushes;
 
-  g_mutex_lock (&self->lock);
-  while (!self->flushing
-      && (self->queue.length == 0 || !((Frame *) self->queue.head->data)->done))
-    g_cond_wait (&self->cond, &self->lock);
-  if (self->flushing) {
-    g_mutex_unlock (&self->lock);
+  flight = yolo_queue_pop (self->queue, &ret);
+  if (flight == NULL) {
     gst_pad_pause_task (srcpad);
     return;
   }
-  frame = g_queue_pop_head_link (&self->queue)->data;
-  ret = self->flow;
-  flushes = self->flushes;
-  self->pushing = TRUE;
-  g_cond_broadcast (&self->cond);       /* there is room for another one */
-  g_mutex_unlock (&self->lock);
-
   yolo_stats_count (self->stats,
-      ret == GST_FLOW_OK && frame->error == NULL ? YOLO_STATS_FRAMES : YOLO_STATS_DROPPED, 1);
+      ret == GST_FLOW_OK && flight->error == NULL ? YOLO_STATS_FRAMES : YOLO_STATS_DROPPED, 1);
   if (ret == GST_FLOW_OK)
-    buffer = finish_frame (self, frame, &ret);
+    buffer = finish_frame (self, flight, &ret);
   if (buffer) {
     GST_LOG_OBJECT (self, "pushing %" GST_PTR_FORMAT, buffer);
     ret = gst_pad_push (srcpad, buffer);
     GST_LOG_OBJECT (self, "pushed: %s", gst_flow_get_name (ret));
   }
-
-  g_mutex_lock (&self->lock);
-  self->pushing = FALSE;
-  if (flushes == self->flushes) /* none from within the push, by a seek in this thread */
-    self->flow = ret;
-  frame_clear (frame);
-  g_queue_push_tail_link (&self->spare, &frame->link);
-  g_cond_broadcast (&self->cond);
-  g_mutex_unlock (&self->lock);
+  yolo_queue_popped (self->queue, flight, ret);
 }
 
 /* Undoes set_flushing(), unless the pad has been deactivated. */
@@ -599,27 +442,14 @@ static void
 start_task (GstYoloInfer *self)
 {
   GstPad *srcpad = GST_BASE_TRANSFORM_SRC_PAD (self);
-  gboolean active;
 
-  g_mutex_lock (&self->lock);
-  active = self->active;
-  if (active) {
-    self->flushing = FALSE;
-    self->flushes++;
-    self->flow = GST_FLOW_OK;
-  }
-  g_mutex_unlock (&self->lock);
-  if (!active)
+  if (!yolo_queue_start (self->queue))
     return;
-
   if (self->calibration)
     yolo_calibrate_set_flushing (self->calibration, FALSE);
   gst_pad_start_task (srcpad, gst_yolo_infer_loop, self, NULL);
   /* deactivated meanwhile, it may have come too late to be stopped there */
-  g_mutex_lock (&self->lock);
-  active = self->active;
-  g_mutex_unlock (&self->lock);
-  if (!active)
+  if (!yolo_queue_is_active (self->queue))
     gst_pad_stop_task (srcpad);
 }
 
@@ -657,11 +487,11 @@ warn_of_roi (GstYoloInfer *self, const YoloRegion *roi, const YoloRegion *region
  * has lost its place since, as the video's size changed, must not end the
  * stream: then all of the frame is looked at. */
 static gboolean
-visible_region (GstYoloInfer *self, Frame *frame, gint width, gint height, const YoloRegion *roi,
+visible_region (GstYoloInfer *self, YoloFlight *flight, gint width, gint height, const YoloRegion *roi,
     YoloRegion *region)
 {
   const GstVideoCropMeta *crop =
-      self->memory == MEMORY_NVMM ? NULL : gst_buffer_get_video_crop_meta (frame->buffer);
+      self->memory == MEMORY_NVMM ? NULL : gst_buffer_get_video_crop_meta (flight->buffer);
   YoloRegion part;
 
   *region = (YoloRegion) { 0, 0, width, height };
@@ -693,26 +523,26 @@ visible_region (GstYoloInfer *self, Frame *frame, gint width, gint height, const
 /* Maps a frame that is one in memory, and describes it. The GstVideoFrame has
  * the strides and the size of the buffer's GstVideoMeta, where there is one. */
 static gboolean
-map_video (GstYoloInfer *self, Frame *frame, YoloFrame *described)
+map_video (GstYoloInfer *self, YoloFlight *flight, YoloFrame *described)
 {
   const GstMapFlags flags =
       GST_MAP_READ | (self->memory == MEMORY_CUDA ? yolo_cuda_map_flags () : 0);
   GstVideoInfo info = self->info;
 
   if (self->memory == MEMORY_CUDA)
-    yolo_cuda_layout (frame->buffer, &info);
-  frame->mapped = gst_video_frame_map (&frame->video, &info, frame->buffer, flags);
-  if (!frame->mapped
+    yolo_cuda_layout (flight->buffer, &info);
+  flight->mapped = gst_video_frame_map (&flight->video, &info, flight->buffer, flags);
+  if (!flight->mapped
       || !yolo_video_describe (
-          &frame->video, &GST_VIDEO_INFO_COLORIMETRY (&self->info), described)) {
+          &flight->video, &GST_VIDEO_INFO_COLORIMETRY (&self->info), described)) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("a frame does not hold what its caps say"),
-        ("%" G_GSIZE_FORMAT " bytes for %dx%d %s", gst_buffer_get_size (frame->buffer),
+        ("%" G_GSIZE_FORMAT " bytes for %dx%d %s", gst_buffer_get_size (flight->buffer),
             GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info),
             GST_VIDEO_INFO_NAME (&self->info)));
     return FALSE;
   }
-  yolo_meta_origin (frame->buffer, &self->info, &frame->origin_x, &frame->origin_y);
-  if (self->memory == MEMORY_CUDA && !yolo_cuda_describe (frame->buffer, described)) {
+  yolo_meta_origin (flight->buffer, &self->info, &flight->origin_x, &flight->origin_y);
+  if (self->memory == MEMORY_CUDA && !yolo_cuda_describe (flight->buffer, described)) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("a frame does not hold what its caps say"),
         ("caps with " YOLO_CAPS_FEATURE_CUDA ", a buffer in other memory"));
     return FALSE;
@@ -722,17 +552,17 @@ map_video (GstYoloInfer *self, Frame *frame, YoloFrame *described)
 
 /* The frames of a surface. */
 static gboolean
-map_surface (GstYoloInfer *self, Frame *frame, guint *n)
+map_surface (GstYoloInfer *self, YoloFlight *flight, guint *n)
 {
   g_autoptr (GError) error = NULL;
 
-  frame->origin_x = frame->origin_y = 0;
-  frame->surface_mapped = gst_buffer_map (frame->buffer, &frame->surface, GST_MAP_READ);
-  if (!frame->surface_mapped) {
+  flight->origin_x = flight->origin_y = 0;
+  flight->surface_mapped = gst_buffer_map (flight->buffer, &flight->surface, GST_MAP_READ);
+  if (!flight->surface_mapped) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("an NVMM buffer cannot be mapped"), (NULL));
     return FALSE;
   }
-  if (!yolo_nvmm_read (frame->surface.data, frame->surface.size, self->engine_device,
+  if (!yolo_nvmm_read (flight->surface.data, flight->surface.size, self->engine_device,
           self->surfaces, n, &error)) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("%s", error->message), (NULL));
     return FALSE;
@@ -742,12 +572,12 @@ map_surface (GstYoloInfer *self, Frame *frame, guint *n)
 
 /* Describes what to do with a frame. */
 static gboolean
-add_part (GstYoloInfer *self, Frame *frame, const YoloLiveSettings *settings, const YoloFrame *described,
+add_part (GstYoloInfer *self, YoloFlight *flight, const YoloLiveSettings *settings, const YoloFrame *described,
     guint slot)
 {
   YoloRegion region, roi = settings->roi;
-  Part part = {
-    .frame = frame, .slot = slot,
+  YoloPart part = {
+    .flight = flight, .slot = slot,
     .request = {
       .frame = *described,
       .net_width = self->net_width,
@@ -756,13 +586,13 @@ add_part (GstYoloInfer *self, Frame *frame, const YoloLiveSettings *settings, co
       .iou = settings->iou,
       .max_detections = settings->max_detections,
       .agnostic = settings->agnostic,
-      .classes = frame->classes ? g_bytes_get_data (frame->classes, NULL) : NULL,
+      .classes = flight->classes ? g_bytes_get_data (flight->classes, NULL) : NULL,
     },
   };
 
-  roi.x = MIN ((gint64) roi.x + frame->origin_x, G_MAXINT);
-  roi.y = MIN ((gint64) roi.y + frame->origin_y, G_MAXINT);
-  if (!visible_region (self, frame, described->width, described->height, &roi, &region))
+  roi.x = MIN ((gint64) roi.x + flight->origin_x, G_MAXINT);
+  roi.y = MIN ((gint64) roi.y + flight->origin_y, G_MAXINT);
+  if (!visible_region (self, flight, described->width, described->height, &roi, &region))
     return FALSE;
   part.request.frame.crop.x = region.x;
   part.request.frame.crop.y = region.y;
@@ -779,54 +609,27 @@ add_part (GstYoloInfer *self, Frame *frame, const YoloLiveSettings *settings, co
     part.request.net_width = width;
     part.request.net_height = height;
   }
-  g_array_append_val (frame->parts, part);
+  g_array_append_val (flight->parts, part);
   return TRUE;
 }
 
 /* Maps the buffer and describes what to do with each of its frames. */
 static gboolean
-make_parts (GstYoloInfer *self, Frame *frame, const YoloLiveSettings *settings)
+make_parts (GstYoloInfer *self, YoloFlight *flight, const YoloLiveSettings *settings)
 {
   YoloFrame described;
   guint n, i;
 
   if (settings->classes)
-    frame->classes = g_bytes_ref (settings->classes);
+    flight->classes = g_bytes_ref (settings->classes);
   if (self->memory != MEMORY_NVMM)
-    return map_video (self, frame, &described) && add_part (self, frame, settings, &described, 0);
-  if (!map_surface (self, frame, &n))
+    return map_video (self, flight, &described) && add_part (self, flight, settings, &described, 0);
+  if (!map_surface (self, flight, &n))
     return FALSE;
   for (i = 0; i < n; i++)
-    if (!add_part (self, frame, settings, &self->surfaces[i], n > 1 ? i + 1 : 0))
+    if (!add_part (self, flight, settings, &self->surfaces[i], n > 1 ? i + 1 : 0))
       return FALSE;
   return TRUE;
-}
-
-/* Waits while max-in-flight frames are under way. */
-static Frame *
-wait_for_room (GstYoloInfer *self, GstFlowReturn *ret)
-{
-  Frame *frame = NULL;
-
-  g_mutex_lock (&self->lock);
-  while (!self->flushing && self->flow == GST_FLOW_OK
-      && self->queue.length >= self->settings.max_in_flight)
-    g_cond_wait (&self->cond, &self->lock);
-  if (self->flushing) {
-    *ret = GST_FLOW_FLUSHING;
-  } else if (self->flow != GST_FLOW_OK) {
-    /* what is queued behind the push that failed goes with it; from here on
-     * pushing is tried again, as after a pad was linked or a segment begun */
-    while ((self->queue.length > 0 || self->pushing) && !self->flushing)
-      g_cond_wait (&self->cond, &self->lock);
-    *ret = self->flow;
-    self->flow = GST_FLOW_OK;
-  } else {
-    *ret = GST_FLOW_OK;
-    frame = take_spare (self);
-  }
-  g_mutex_unlock (&self->lock);
-  return frame;
 }
 
 /* Whether the network runs on this frame. */
@@ -843,14 +646,14 @@ is_inferred (GstYoloInfer *self, GstBuffer *buffer, guint interval)
 }
 
 static gboolean
-calibrate_by (GstYoloInfer *self, Frame *frame)
+calibrate_by (GstYoloInfer *self, YoloFlight *flight)
 {
   guint i;
 
-  for (i = 0; i < frame->parts->len; i++) {
-    const YoloRequest *request = &g_array_index (frame->parts, Part, i).request;
+  for (i = 0; i < flight->parts->len; i++) {
+    const YoloRequest *request = &g_array_index (flight->parts, YoloPart, i).request;
 
-    if (!yolo_calibrate_frame (self->calibration, GST_BUFFER_PTS (frame->buffer), &request->frame,
+    if (!yolo_calibrate_frame (self->calibration, GST_BUFFER_PTS (flight->buffer), &request->frame,
             request->net_width, request->net_height))
       return FALSE;
   }
@@ -859,7 +662,7 @@ calibrate_by (GstYoloInfer *self, Frame *frame)
 
 /* Queues the frame of a buffer, which it takes, and submits it. */
 static GstFlowReturn
-take_buffer (GstYoloInfer *self, Frame *frame, GstBuffer *buffer)
+take_buffer (GstYoloInfer *self, YoloFlight *flight, GstBuffer *buffer)
 {
   GstFlowReturn ret = GST_FLOW_OK;
   YoloLiveSettings settings;
@@ -871,21 +674,21 @@ take_buffer (GstYoloInfer *self, Frame *frame, GstBuffer *buffer)
     g_bytes_ref (settings.classes);
   GST_OBJECT_UNLOCK (self);
 
-  frame->buffer = buffer;
-  frame->since = gst_util_get_timestamp ();
-  frame->discont = self->discont;
-  frame->inferred = is_inferred (self, buffer, settings.interval);
-  frame->repeat = settings.repeat;
-  if (frame->inferred && !make_parts (self, frame, &settings))
+  flight->buffer = buffer;
+  flight->since = gst_util_get_timestamp ();
+  flight->discont = self->discont;
+  flight->inferred = is_inferred (self, buffer, settings.interval);
+  flight->repeat = settings.repeat;
+  if (flight->inferred && !make_parts (self, flight, &settings))
     ret = GST_FLOW_ERROR;
-  self->had_frame |= frame->inferred && ret == GST_FLOW_OK;
+  self->had_frame |= flight->inferred && ret == GST_FLOW_OK;
   if (self->calibration && ret == GST_FLOW_OK) {
-    if (!calibrate_by (self, frame))
+    if (!calibrate_by (self, flight))
       ret = GST_FLOW_ERROR;
     /* the network runs for the table alone: the frame passes */
-    g_array_set_size (frame->parts, 0);
+    g_array_set_size (flight->parts, 0);
   }
-  n = frame->parts->len;
+  n = flight->parts->len;
   /* of a batch, all frames are under way at once */
   if (n > 1)
     yolo_stream_set_max_pending (self->stream, self->settings.max_in_flight * n);
@@ -893,39 +696,27 @@ take_buffer (GstYoloInfer *self, Frame *frame, GstBuffer *buffer)
 
   /* counted before the frame is queued, from where on it may leave */
   if (ret == GST_FLOW_OK && n > 0) {
-    const YoloRequest *last = &g_array_index (frame->parts, Part, n - 1).request;
+    const YoloRequest *last = &g_array_index (flight->parts, YoloPart, n - 1).request;
 
     yolo_stats_set_size (self->stats, last->net_width, last->net_height);
-  } else if (ret == GST_FLOW_OK && !frame->inferred) {
+  } else if (ret == GST_FLOW_OK && !flight->inferred) {
     yolo_stats_count (self->stats, YOLO_STATS_SKIPPED, 1);
   }
 
-  g_mutex_lock (&self->lock);
   if (ret != GST_FLOW_OK) {
-    frame_clear (frame);
-    g_queue_push_tail_link (&self->spare, &frame->link);
-    n = 0;
-  } else if (n > 0) {
-    frame->pending = n;
-    frame->done = FALSE;
-    g_queue_push_tail_link (&self->queue, &frame->link);
-  } else {
-    frame->done = TRUE;
-    g_queue_push_tail_link (&self->queue, &frame->link);
-    g_cond_broadcast (&self->cond);
+    yolo_queue_give_back (self->queue, flight);
+    return ret;
   }
-  g_mutex_unlock (&self->lock);
-
-  if (ret == GST_FLOW_OK)
-    self->discont = FALSE;
+  self->discont = FALSE;
+  yolo_queue_push (self->queue, flight);
   /* only now, for its callback may come at once; a skipped frame may be gone,
    * and this one after its last part */
   for (i = 0; i < n; i++) {
-    Part *part = &g_array_index (frame->parts, Part, i);
+    YoloPart *part = &g_array_index (flight->parts, YoloPart, i);
 
     yolo_stream_submit (self->stream, &part->request, part);
   }
-  return ret;
+  return GST_FLOW_OK;
 }
 
 static GstFlowReturn
@@ -934,7 +725,7 @@ gst_yolo_infer_submit_input_buffer (GstBaseTransform *trans, gboolean is_discont
 {
   GstYoloInfer *self = GST_YOLO_INFER (trans);
   GstBuffer *buffer;
-  Frame *frame;
+  YoloFlight *flight;
   GstFlowReturn ret;
 
   ret = GST_BASE_TRANSFORM_CLASS (gst_yolo_infer_parent_class)->submit_input_buffer (trans,
@@ -953,13 +744,13 @@ gst_yolo_infer_submit_input_buffer (GstBaseTransform *trans, gboolean is_discont
     return GST_FLOW_FLUSHING;
   }
 
-  frame = wait_for_room (self, &ret);
-  if (frame == NULL) {
+  flight = yolo_queue_wait_for_room (self->queue, self->settings.max_in_flight, &ret);
+  if (flight == NULL) {
     gst_buffer_unref (buffer);
     self->discont = TRUE;
     return ret;
   }
-  return take_buffer (self, frame, buffer);
+  return take_buffer (self, flight, buffer);
 }
 
 /* The task pushes. */
@@ -1089,9 +880,7 @@ gst_yolo_infer_sink_event (GstBaseTransform *trans, GstEvent *event)
       if (self->calibration)
         yolo_calibrate_end (self->calibration);
       /* no buffer comes any more that it could be returned to */
-      g_mutex_lock (&self->lock);
-      flow = self->flow;
-      g_mutex_unlock (&self->lock);
+      flow = yolo_queue_flow (self->queue);
       if (flow == GST_FLOW_NOT_LINKED || flow < GST_FLOW_EOS)
         GST_ELEMENT_FLOW_ERROR (self, flow);
       return parent->sink_event (trans, event);
@@ -1112,30 +901,20 @@ gst_yolo_infer_sink_event (GstBaseTransform *trans, GstEvent *event)
 
 /* What a frame may take from its arrival until it leaves: waiting for the
  * batch, then until max-in-flight others have come. */
-static GstClockTime
-current_latency (GstYoloInfer *self)
+static void
+update_latency (GstYoloInfer *self)
 {
   GstClockTime latency;
+  gboolean changed;
 
   GST_OBJECT_LOCK (self);
   latency = self->settings.batch_timeout;
   if (self->info.fps_n > 0)
-    latency += gst_util_uint64_scale (self->settings.max_in_flight * GST_SECOND, self->info.fps_d,
-        self->info.fps_n);
-  GST_OBJECT_UNLOCK (self);
-  return latency;
-}
-
-static void
-update_latency (GstYoloInfer *self)
-{
-  const GstClockTime latency = current_latency (self);
-  gboolean changed;
-
-  g_mutex_lock (&self->lock);
+    latency += gst_util_uint64_scale (
+        self->settings.max_in_flight * GST_SECOND, self->info.fps_d, self->info.fps_n);
   changed = self->latency != latency;
   self->latency = latency;
-  g_mutex_unlock (&self->lock);
+  GST_OBJECT_UNLOCK (self);
   if (changed) {
     GST_DEBUG_OBJECT (self, "latency is now %" GST_TIME_FORMAT, GST_TIME_ARGS (latency));
     gst_element_post_message (GST_ELEMENT (self), gst_message_new_latency (GST_OBJECT (self)));
@@ -1162,9 +941,9 @@ gst_yolo_infer_query (GstBaseTransform *trans, GstPadDirection direction, GstQue
     GstClockTime min, max, latency;
     gboolean live;
 
-    g_mutex_lock (&self->lock);
+    GST_OBJECT_LOCK (self);
     latency = self->latency;
-    g_mutex_unlock (&self->lock);
+    GST_OBJECT_UNLOCK (self);
     gst_query_parse_latency (query, &live, &min, &max);
     min += latency;
     if (GST_CLOCK_TIME_IS_VALID (max))
@@ -1615,7 +1394,7 @@ gst_yolo_infer_stop (GstBaseTransform *trans)
   GstYoloInfer *self = GST_YOLO_INFER (trans);
 
   drop_frames (self);
-  free_spare (self);
+  yolo_queue_free_spare (self->queue);
   unload (self);
   GST_OBJECT_LOCK (self);
   self->started = FALSE;
@@ -1635,16 +1414,12 @@ gst_yolo_infer_src_activate_mode (GstPad *pad, GstObject *parent, GstPadMode mod
 
   if (active) {
     self->announced = FALSE;
-    g_mutex_lock (&self->lock);
-    self->active = TRUE;
-    g_mutex_unlock (&self->lock);
+    yolo_queue_set_active (self->queue, TRUE);
     start_task (self);
     return TRUE;
   }
 
-  g_mutex_lock (&self->lock);
-  self->active = FALSE;
-  g_mutex_unlock (&self->lock);
+  yolo_queue_set_active (self->queue, FALSE);
   set_flushing (self);
   return gst_pad_stop_task (pad);
 }
@@ -1816,8 +1591,7 @@ gst_yolo_infer_finalize (GObject *object)
   g_array_unref (self->last);
   g_free (self->surfaces);
   yolo_stats_free (self->stats);
-  g_mutex_clear (&self->lock);
-  g_cond_clear (&self->cond);
+  yolo_queue_free (self->queue);
   G_OBJECT_CLASS (gst_yolo_infer_parent_class)->finalize (object);
 }
 
@@ -1826,12 +1600,8 @@ gst_yolo_infer_init (GstYoloInfer *self)
 {
   yolo_properties_init (properties, N_PROPERTIES, &self->settings);
   self->stats = yolo_stats_new ();
-  self->flushing = TRUE;
+  self->queue = yolo_queue_new ();
   self->last = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
-  g_mutex_init (&self->lock);
-  g_cond_init (&self->cond);
-  g_queue_init (&self->queue);
-  g_queue_init (&self->spare);
   gst_video_info_init (&self->info);
 
   gst_pad_set_activatemode_function (GST_BASE_TRANSFORM_SRC_PAD (self),

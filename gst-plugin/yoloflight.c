@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include "gst-plugin/yoloflight.h"
+
+#include "gst-plugin/yolometa.h"
+
+YoloFlight *
+yolo_flight_new (void)
+{
+  YoloFlight *flight = g_new0 (YoloFlight, 1);
+
+  flight->link.data = flight;
+  flight->objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
+  flight->parts = g_array_new (FALSE, FALSE, sizeof (YoloPart));
+  return flight;
+}
+
+void
+yolo_flight_unmap (YoloFlight *flight)
+{
+  if (flight->mapped)
+    gst_video_frame_unmap (&flight->video);
+  flight->mapped = FALSE;
+  if (flight->surface_mapped)
+    gst_buffer_unmap (flight->buffer, &flight->surface);
+  flight->surface_mapped = FALSE;
+  g_clear_pointer (&flight->classes, g_bytes_unref);
+}
+
+void
+yolo_flight_clear (YoloFlight *flight)
+{
+  yolo_flight_unmap (flight);
+  gst_clear_buffer (&flight->buffer);
+  g_clear_error (&flight->error);
+  g_array_set_size (flight->objects, 0);
+  g_array_set_size (flight->parts, 0);
+  flight->done = flight->inferred = flight->repeat = flight->discont = FALSE;
+}
+
+void
+yolo_flight_free (YoloFlight *flight)
+{
+  if (flight == NULL)
+    return;
+  yolo_flight_clear (flight);
+  g_array_unref (flight->objects);
+  g_array_unref (flight->parts);
+  g_free (flight);
+}
+
+void
+yolo_part_add_objects (const YoloPart *part, const YoloResult *result, const GQuark *labels)
+{
+  YoloFlight *flight = part->flight;
+  guint i;
+
+  for (i = 0; i < result->n_detections; i++) {
+    const YoloObject *d = &result->detections[i];
+    YoloMetaObject object = {
+      .x = d->x1 - flight->origin_x,
+      .y = d->y1 - flight->origin_y,
+      .w = d->x2 - d->x1,
+      .h = d->y2 - d->y1,
+      .confidence = d->confidence,
+      .label_id = d->class_id,
+      .label = labels[d->class_id],
+      .object_id = -1,
+      .slot = part->slot,
+    };
+
+    g_array_append_val (flight->objects, object);
+  }
+}

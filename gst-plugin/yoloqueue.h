@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* The buffers in flight through yoloinfer, in the order they came.
+ *
+ *   streaming thread          engine's threads    task of the source pad
+ *   wait_for_room, push  -->  finish_part    -->  pop, popped
+ *
+ * A finished buffer leaves as soon as those before it have, and never waits for
+ * the next one to come. The result of a push downstream is kept for the next
+ * buffer that comes; what was queued behind a failed push is dropped.
+ *
+ * Serialised events and queries keep their place between the buffers, for the
+ * streaming thread drains the queue before it hands them on. */
+
+#ifndef YOLO_QUEUE_H
+#define YOLO_QUEUE_H
+
+#include "gst-plugin/yoloflight.h"
+
+G_BEGIN_DECLS
+
+/* All functions can be called from any thread, but there is one at a time that
+ * adds and one that takes. They wait only where it is said. Callers hold no lock
+ * that a callback of the engine takes. */
+typedef struct _YoloQueue YoloQueue;
+
+/* It is not active and flushing. */
+YoloQueue *yolo_queue_new (void);
+/* Nothing may be under way. */
+void yolo_queue_free (YoloQueue *queue);
+
+/* The streaming thread: */
+
+/**
+ * yolo_queue_wait_for_room:
+ * @max: how many may be under way
+ * @ret: (out): GST_FLOW_FLUSHING, or how a push downstream has ended, each of
+ * which is said once
+ *
+ * Waits while @max are under way, and, after a push that has failed, until all
+ * that is behind it is dropped.
+ *
+ * Returns: one to fill, for yolo_queue_push() or yolo_queue_give_back(); NULL if
+ * @ret is not GST_FLOW_OK
+ */
+YoloFlight *yolo_queue_wait_for_room (YoloQueue *queue, guint max, GstFlowReturn *ret);
+
+/* Appends the flight, which waits for its parts to be answered; without parts it
+ * is done. From here on it can be gone at any time: with parts, once the last
+ * one is submitted. */
+void yolo_queue_push (YoloQueue *queue, YoloFlight *flight);
+
+/* Takes one back that is not pushed. */
+void yolo_queue_give_back (YoloQueue *queue, YoloFlight *flight);
+
+/* Waits until all have left downstream, or the queue is flushing. */
+void yolo_queue_drain (YoloQueue *queue);
+
+/* How the last push downstream has ended, if nobody has been told yet. */
+GstFlowReturn yolo_queue_flow (YoloQueue *queue);
+
+/* The engine: a part is answered. @error: (nullable): copied */
+void yolo_queue_finish_part (YoloQueue *queue, YoloFlight *flight, const GError *error);
+
+/* The task of the source pad: */
+
+/**
+ * yolo_queue_pop:
+ * @ret: (out): if it is not GST_FLOW_OK, a push before has failed, and the buffer
+ * is to be dropped
+ *
+ * Waits until the oldest flight is done.
+ *
+ * Returns: it, for yolo_queue_popped(); NULL if the queue is flushing
+ */
+YoloFlight *yolo_queue_pop (YoloQueue *queue, GstFlowReturn *ret);
+
+/* @ret: how its push has ended. A flush from within the push, by a seek in the
+ * same thread, has made a new start, to which the result does not belong. */
+void yolo_queue_popped (YoloQueue *queue, YoloFlight *flight, GstFlowReturn ret);
+
+/* Start, flush, stop: */
+
+/* Whether the source pad is active. */
+void yolo_queue_set_active (YoloQueue *queue, gboolean active);
+gboolean yolo_queue_is_active (YoloQueue *queue);
+
+/* Whoever waits returns, and nobody waits until yolo_queue_start(). */
+void yolo_queue_set_flushing (YoloQueue *queue);
+
+/* Ends flushing, if the source pad is active; FALSE: it is not. */
+gboolean yolo_queue_start (YoloQueue *queue);
+
+/* Drops all that is under way, whose number it returns. Neither the streaming
+ * thread nor the task may be in the queue, and the engine has answered. */
+guint yolo_queue_clear (YoloQueue *queue);
+
+/* Frees what is kept for the next buffers. */
+void yolo_queue_free_spare (YoloQueue *queue);
+
+G_END_DECLS
+
+#endif
