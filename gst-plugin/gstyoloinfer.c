@@ -43,6 +43,8 @@
 
 #include "gst-plugin/gstyoloinfer.h"
 #include "gst-plugin/yolocalibrate.h"
+#include "gst-plugin/yolocaps.h"
+#include "gst-plugin/yolocontext.h"
 #include "gst-plugin/yolocuda.h"
 #include "gst-plugin/yolods.h"
 #include "gst-plugin/yoloflight.h"
@@ -64,8 +66,8 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-GST_DEBUG_CATEGORY_STATIC (gst_yolo_infer_debug);
-#define GST_CAT_DEFAULT gst_yolo_infer_debug
+GST_DEBUG_CATEGORY (yolo_infer_debug);
+#define GST_CAT_DEFAULT yolo_infer_debug
 
 enum
 {
@@ -203,10 +205,6 @@ static const YoloProperty properties[N_PROPERTIES] = {
       YOLO_UINT (YoloSettings, unique_id, 0, G_MAXINT, 0) },
 };
 
-/* Where a buffer's pixels are: in system memory, in CUDA memory, or in as many
- * frames in CUDA memory as a DeepStream surface holds. */
-typedef enum { MEMORY_SYSTEM, MEMORY_CUDA, MEMORY_NVMM } Memory;
-
 struct _GstYoloInfer {
   GstBaseTransform parent;
 
@@ -217,9 +215,7 @@ struct _GstYoloInfer {
   gboolean roi_warned;          /* that it does not lie within the frame */
   gboolean started;             /* from start to stop, with an engine or not */
 
-  /* GstCudaContext that is shared with the neighbours, from READY on; NULL: none
-   * is to be had, or the CPU is wanted; object lock */
-  GstObject *cuda_context;
+  YoloContext context;          /* from READY on */
 
   /* from start to stop */
   YoloEngine *engine;           /* object lock */
@@ -235,7 +231,7 @@ struct _GstYoloInfer {
   guint net_width, net_height;  /* unless auto_size */
 
   /* streaming thread of the sink pad */
-  Memory memory;                /* of the frames */
+  YoloCapsMemory memory;        /* of the frames */
   YoloOrientation orientation;  /* of the stream's tags */
   YoloFrame *surfaces;          /* [YOLO_NVMM_MAX_FRAMES], once there was NVMM */
   GstVideoInfo info;            /* written with the object lock */
@@ -250,7 +246,7 @@ struct _GstYoloInfer {
 
 G_DEFINE_FINAL_TYPE (GstYoloInfer, gst_yolo_infer, GST_TYPE_BASE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (yoloinfer, "yoloinfer", GST_RANK_NONE,
-    GST_TYPE_YOLO_INFER, GST_DEBUG_CATEGORY_INIT (gst_yolo_infer_debug, "yoloinfer", 0,
+    GST_TYPE_YOLO_INFER, GST_DEBUG_CATEGORY_INIT (yolo_infer_debug, "yoloinfer", 0,
         "object detection"))
 
 /* Errors */
@@ -404,7 +400,7 @@ finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
         self->settings.unique_id);
     announce (self, objects->len);
   }
-  if (self->memory == MEMORY_NVMM && (flight->inferred || objects->len > 0))
+  if (self->memory == YOLO_CAPS_NVMM && (flight->inferred || objects->len > 0))
     yolo_ds_add (
         buffer, (const YoloMetaObject *) objects->data, objects->len, self->settings.unique_id, flight->inferred);
   return buffer;
@@ -491,7 +487,7 @@ visible_region (GstYoloInfer *self, YoloFlight *flight, gint width, gint height,
     YoloRegion *region)
 {
   const GstVideoCropMeta *crop =
-      self->memory == MEMORY_NVMM ? NULL : gst_buffer_get_video_crop_meta (flight->buffer);
+      self->memory == YOLO_CAPS_NVMM ? NULL : gst_buffer_get_video_crop_meta (flight->buffer);
   YoloRegion part;
 
   *region = (YoloRegion) { 0, 0, width, height };
@@ -526,10 +522,10 @@ static gboolean
 map_video (GstYoloInfer *self, YoloFlight *flight, YoloFrame *described)
 {
   const GstMapFlags flags =
-      GST_MAP_READ | (self->memory == MEMORY_CUDA ? yolo_cuda_map_flags () : 0);
+      GST_MAP_READ | (self->memory == YOLO_CAPS_CUDA ? yolo_cuda_map_flags () : 0);
   GstVideoInfo info = self->info;
 
-  if (self->memory == MEMORY_CUDA)
+  if (self->memory == YOLO_CAPS_CUDA)
     yolo_cuda_layout (flight->buffer, &info);
   flight->mapped = gst_video_frame_map (&flight->video, &info, flight->buffer, flags);
   if (!flight->mapped
@@ -542,7 +538,7 @@ map_video (GstYoloInfer *self, YoloFlight *flight, YoloFrame *described)
     return FALSE;
   }
   yolo_meta_origin (flight->buffer, &self->info, &flight->origin_x, &flight->origin_y);
-  if (self->memory == MEMORY_CUDA && !yolo_cuda_describe (flight->buffer, described)) {
+  if (self->memory == YOLO_CAPS_CUDA && !yolo_cuda_describe (flight->buffer, described)) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("a frame does not hold what its caps say"),
         ("caps with " YOLO_CAPS_FEATURE_CUDA ", a buffer in other memory"));
     return FALSE;
@@ -622,7 +618,7 @@ make_parts (GstYoloInfer *self, YoloFlight *flight, const YoloLiveSettings *sett
 
   if (settings->classes)
     flight->classes = g_bytes_ref (settings->classes);
-  if (self->memory != MEMORY_NVMM)
+  if (self->memory != YOLO_CAPS_NVMM)
     return map_video (self, flight, &described) && add_part (self, flight, settings, &described, 0);
   if (!map_surface (self, flight, &n))
     return FALSE;
@@ -789,63 +785,15 @@ wanted_device (GstYoloInfer *self)
   return device_id;
 }
 
-/* @context: (transfer full) (nullable) */
-static void
-take_context (GstYoloInfer *self, GstObject *context)
-{
-  GstObject *old;
-
-  GST_OBJECT_LOCK (self);
-  old = self->cuda_context;
-  self->cuda_context = context;
-  GST_OBJECT_UNLOCK (self);
-  gst_clear_object (&old);
-}
-
-static GstObject *
-get_context (GstYoloInfer *self)
-{
-  GstObject *context = NULL;
-
-  GST_OBJECT_LOCK (self);
-  gst_object_replace (&context, self->cuda_context);
-  GST_OBJECT_UNLOCK (self);
-  return context;
-}
-
-/* Settles on a context before those upstream make one, for frames are read
- * without a copy only in their own: that of a neighbour or of the application,
- * else the device's primary one, which is offered to them. */
 static void
 settle_context (GstYoloInfer *self)
 {
-  GstBaseTransform *trans = GST_BASE_TRANSFORM (self);
-  const gint device_id = wanted_device (self);
-  GstObject *context = NULL;
-  YoloDevice device;
+  gboolean wanted;
 
   GST_OBJECT_LOCK (self);
-  device = device_to_use (self);
+  wanted = device_to_use (self) != YOLO_DEVICE_CPU;
   GST_OBJECT_UNLOCK (self);
-  if (device != YOLO_DEVICE_CPU && yolo_cuda_memory_supported ()) {
-    context = get_context (self);
-    if (context && device_id >= 0 && yolo_cuda_context_device (context) != (guint) device_id)
-      gst_clear_object (&context);
-    if (context == NULL)
-      context = yolo_cuda_peer_context (trans->sinkpad, device_id);
-    if (context == NULL)
-      context = yolo_cuda_peer_context (trans->srcpad, device_id);
-    if (context == NULL)
-      context = yolo_cuda_given_context (GST_ELEMENT (self), device_id);
-    /* an old GPU may decode, but not run networks */
-    if (!yolo_engine_cuda_available (
-            context ? yolo_cuda_context_device (context) : (guint) MAX (device_id, 0), NULL))
-      gst_clear_object (&context);
-    else if (context == NULL)
-      context = yolo_cuda_share_primary (GST_ELEMENT (self), MAX (device_id, 0));
-  }
-  GST_DEBUG_OBJECT (self, "CUDA context %" GST_PTR_FORMAT, context);
-  take_context (self, context);
+  yolo_context_settle (&self->context, wanted, wanted_device (self));
 }
 
 /* Events, queries, caps */
@@ -928,12 +876,8 @@ gst_yolo_infer_query (GstBaseTransform *trans, GstPadDirection direction, GstQue
 
   if (direction == GST_PAD_SINK && GST_QUERY_IS_SERIALIZED (query))
     drain (self);
-  if (GST_QUERY_TYPE (query) == GST_QUERY_CONTEXT) {
-    g_autoptr (GstObject) context = get_context (self);
-
-    if (yolo_cuda_context_query (GST_ELEMENT (self), query, context))
-      return TRUE;
-  }
+  if (GST_QUERY_TYPE (query) == GST_QUERY_CONTEXT && yolo_context_answer (&self->context, query))
+    return TRUE;
   if (!GST_BASE_TRANSFORM_CLASS (gst_yolo_infer_parent_class)->query (trans, direction, query))
     return FALSE;
 
@@ -991,82 +935,13 @@ runs_on_cuda (GstYoloInfer *self)
   return cuda;
 }
 
-static gboolean
-takes_cuda_memory (GstYoloInfer *self)
-{
-  return runs_on_cuda (self) && yolo_cuda_memory_supported ();
-}
-
-/* Whether buffers of these caps lie in memory that frames can be read from:
- * any meta may come along. GLMemory, DMABuf and the like are not: whoever is
- * upstream then picks another one. */
-static gboolean
-features_known (GstYoloInfer *self, const GstCapsFeatures *features)
-{
-  guint i;
-
-  if (gst_caps_features_is_any (features))
-    return FALSE;
-  for (i = 0; i < gst_caps_features_get_size (features); i++) {
-    const gchar *feature = gst_caps_features_get_nth (features, i);
-
-    if (strcmp (feature, GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY) != 0
-        && !g_str_has_prefix (feature, "meta:")
-        && !(strcmp (feature, YOLO_CAPS_FEATURE_CUDA) == 0 && takes_cuda_memory (self))
-        && !(strcmp (feature, YOLO_CAPS_FEATURE_NVMM) == 0 && runs_on_cuda (self)))
-      return FALSE;
-  }
-  return TRUE;
-}
-
-/* A device reads fewer formats than the host unpacks. */
-static void
-append_device_caps (GstCaps *known, const GstStructure *structure, GstCapsFeatures *features)
-{
-  static GstStaticCaps readable =
-      GST_STATIC_CAPS ("video/x-raw(ANY), format = { " YOLO_VIDEO_FORMATS " }");
-  g_autoptr (GstCaps) caps = gst_caps_new_empty (), formats = gst_static_caps_get (&readable);
-
-  gst_caps_append_structure_full (caps, gst_structure_copy (structure), features);
-  gst_caps_append (known, gst_caps_intersect (caps, formats));
-}
-
 static GstCaps *
 gst_yolo_infer_transform_caps (GstBaseTransform *trans, GstPadDirection direction,
     GstCaps *caps, GstCaps *filter)
 {
-  GstYoloInfer *self = GST_YOLO_INFER (trans);
-  GstCaps *known = gst_caps_new_empty ();
-  guint i;
+  const gboolean on_cuda = runs_on_cuda (GST_YOLO_INFER (trans));
 
-  for (i = 0; i < gst_caps_get_size (caps); i++) {
-    const GstStructure *structure = gst_caps_get_structure (caps, i);
-    const GstCapsFeatures *features = gst_caps_get_features (caps, i);
-
-    if (gst_caps_features_is_any (features)) {
-      /* nobody has said which: what needs no upload, and the plain one */
-      if (takes_cuda_memory (self))
-        append_device_caps (known, structure, gst_caps_features_new (YOLO_CAPS_FEATURE_CUDA, NULL));
-      if (runs_on_cuda (self))
-        append_device_caps (known, structure, gst_caps_features_new (YOLO_CAPS_FEATURE_NVMM, NULL));
-      gst_caps_append_structure (known, gst_structure_copy (structure));
-    } else if (!features_known (self, features)) {
-      continue;
-    } else if (gst_caps_features_contains (features, YOLO_CAPS_FEATURE_CUDA)
-        || gst_caps_features_contains (features, YOLO_CAPS_FEATURE_NVMM)) {
-      append_device_caps (known, structure, gst_caps_features_copy (features));
-    } else {
-      gst_caps_append_structure_full (
-          known, gst_structure_copy (structure), gst_caps_features_copy (features));
-    }
-  }
-  if (filter) {
-    GstCaps *both = gst_caps_intersect_full (filter, known, GST_CAPS_INTERSECT_FIRST);
-
-    gst_caps_unref (known);
-    known = both;
-  }
-  return known;
+  return yolo_caps_readable (caps, filter, on_cuda && yolo_cuda_memory_supported (), on_cuda);
 }
 
 static gboolean use_context (GstYoloInfer *self, GstObject *context, GError **error);
@@ -1076,30 +951,22 @@ static gboolean use_context (GstYoloInfer *self, GstObject *context, GError **er
 static gboolean
 set_memory (GstYoloInfer *self, GstCaps *caps, GError **error)
 {
-  const GstCapsFeatures *features = gst_caps_get_features (caps, 0);
-  GstObject *context;
-  gboolean ok;
+  g_autoptr (GstObject) context = NULL;
 
-  if (gst_caps_features_contains (features, YOLO_CAPS_FEATURE_NVMM)) {
-    self->memory = MEMORY_NVMM;
-    if (self->surfaces == NULL)
-      self->surfaces = g_new (YoloFrame, YOLO_NVMM_MAX_FRAMES);
-    /* DeepStream uses the primary context */
-    return use_context (self, NULL, error);
+  self->memory = yolo_caps_memory (caps);
+  switch (self->memory) {
+    case YOLO_CAPS_SYSTEM:
+      return TRUE;
+    case YOLO_CAPS_NVMM:
+      if (self->surfaces == NULL)
+        self->surfaces = g_new (YoloFrame, YOLO_NVMM_MAX_FRAMES);
+      /* DeepStream uses the primary context */
+      return use_context (self, NULL, error);
+    case YOLO_CAPS_CUDA:
+      context = yolo_context_follow (&self->context, wanted_device (self));
+      return use_context (self, context, error);
   }
-  if (!gst_caps_features_contains (features, YOLO_CAPS_FEATURE_CUDA)) {
-    self->memory = MEMORY_SYSTEM;
-    return TRUE;
-  }
-  self->memory = MEMORY_CUDA;
-  /* upstream need not have taken what it was offered */
-  context = yolo_cuda_peer_context (GST_BASE_TRANSFORM_SINK_PAD (self), wanted_device (self));
-  if (context)
-    take_context (self, context);
-  context = get_context (self);
-  ok = use_context (self, context, error);
-  gst_clear_object (&context);
-  return ok;
+  g_return_val_if_reached (FALSE);
 }
 
 /* The queue is empty: caps are a serialised event. */
@@ -1363,7 +1230,7 @@ gst_yolo_infer_start (GstBaseTransform *trans)
   self->orientation = (YoloOrientation) { 0 };
 
   settle_context (self);        /* properties may have changed since READY */
-  context = get_context (self);
+  context = yolo_context_get (&self->context);
 
   /* a buffer that comes while the model loads waits */
   GST_PAD_STREAM_LOCK (trans->sinkpad);
@@ -1442,7 +1309,7 @@ gst_yolo_infer_change_state (GstElement *element, GstStateChange transition)
   }
   ret = GST_ELEMENT_CLASS (gst_yolo_infer_parent_class)->change_state (element, transition);
   if (transition == GST_STATE_CHANGE_READY_TO_NULL)
-    take_context (self, NULL);
+    yolo_context_clear (&self->context);
   return ret;
 }
 
@@ -1587,7 +1454,7 @@ gst_yolo_infer_finalize (GObject *object)
   GstYoloInfer *self = GST_YOLO_INFER (object);
 
   yolo_properties_clear (properties, N_PROPERTIES, &self->settings);
-  gst_clear_object (&self->cuda_context);
+  yolo_context_clear (&self->context);
   g_array_unref (self->last);
   g_free (self->surfaces);
   yolo_stats_free (self->stats);
@@ -1599,6 +1466,7 @@ static void
 gst_yolo_infer_init (GstYoloInfer *self)
 {
   yolo_properties_init (properties, N_PROPERTIES, &self->settings);
+  yolo_context_init (&self->context, GST_BASE_TRANSFORM (self));
   self->stats = yolo_stats_new ();
   self->queue = yolo_queue_new ();
   self->last = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
@@ -1632,7 +1500,7 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
   element_class->post_message = gst_yolo_infer_post_message;
   gst_element_class_set_static_metadata (element_class, "YOLO object detection",
       "Filter/Analyzer/Video", "Finds objects in video with a YOLOv8 network", "The yolo project");
-  /* ANY: transform_caps() narrows it to the features that features_known() knows. */
+  /* ANY: transform_caps() narrows it to what yolo_caps_readable() leaves. */
   caps = yolo_unpack_caps ("video/x-raw(ANY)", YOLO_VIDEO_FORMATS);
   gst_element_class_add_pad_template (
       element_class, gst_pad_template_new ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps));

@@ -11,6 +11,9 @@ G_DECLARE_FINAL_TYPE (GstYoloInfer, gst_yolo_infer, GST, YOLO_INFER, GstBaseTran
 
 GST_ELEMENT_REGISTER_DECLARE (yoloinfer);
 
+/* The debug category `yoloinfer`, of the files that the element is made of. */
+GST_DEBUG_CATEGORY_EXTERN (yolo_infer_debug);
+
 G_END_DECLS
 
 #endif
