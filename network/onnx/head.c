@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "network/onnx/head.h"
 #include "base/error.h"
+#include "network/onnx/eval.h"
 #include "network/onnx/trial.h"
 
 #include <math.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "network/onnx/image.h"
 #include "base/error.h"
+#include "network/onnx/eval.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "network/onnx/lower.h"
 #include "base/error.h"
+#include "network/onnx/eval.h"
 #include "network/onnx/image.h"
 
 #include <math.h>
@@ -40,12 +41,6 @@ refuse (const OnnxNode *node, const char *what, GError **error)
 {
   return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT " %s, which is not supported; "
       "export a YOLOv8 detect model with Ultralytics", ONNX_NODE_ARGS (node), what);
-}
-
-static gboolean
-bad (const OnnxNode *node, const char *what, GError **error)
-{
-  return yolo_network_fail (error, FORMAT, ONNX_NODE_FORMAT ": %s", ONNX_NODE_ARGS (node), what);
 }
 
 static gboolean
@@ -281,7 +276,7 @@ attr_pads (const OnnxNode *node, const guint *kernel, const guint *stride, const
   const gint64 *pads = onnx_attr_ints (node, "pads", &n);
 
   if (pads != NULL && !onnx_attr_is (node, "auto_pad", "NOTSET", "NOTSET"))
-    return bad (node, "has both pads and auto_pad, which exclude each other", error);
+    return onnx_bad (node, "has both pads and auto_pad, which exclude each other", error);
   if (onnx_attr_is (node, "auto_pad", "SAME_UPPER", "NOTSET")
       || onnx_attr_is (node, "auto_pad", "SAME_LOWER", "NOTSET")) {
     for (int d = 0; d < 2; d++) {
@@ -301,7 +296,7 @@ attr_pads (const OnnxNode *node, const guint *kernel, const guint *stride, const
     if (pads != NULL && pads[d + 2] != value)
       return refuse (node, "pads its two sides differently", error);
     if (value < 0 || value > MAX_KERNEL)
-      return bad (node, "its padding is impossible", error);
+      return onnx_bad (node, "its padding is impossible", error);
     pad[d] = (guint) value;
   }
   return TRUE;
@@ -309,16 +304,11 @@ attr_pads (const OnnxNode *node, const guint *kernel, const guint *stride, const
 
 /* Weights as floats: a copy of the layer's own, with ConvInteger's zero points taken off. */
 static float *
-copy_weights (const OnnxNode *node, const Tensor *weights, const Tensor *zero, GError **error)
+copy_weights (const Tensor *weights, const Tensor *zero)
 {
   gsize per_channel = weights->n / (gsize) weights->dims[0];
   float *copy = g_new (float, weights->n);
 
-  if (zero != NULL && (!zero->is_int || (zero->n != 1 && zero->n != (gsize) weights->dims[0]))) {
-    g_free (copy);
-    bad (node, "its weights' zero point has the wrong type or length", error);
-    return NULL;
-  }
   for (gsize i = 0; i < weights->n; i++) {
     if (!weights->is_int)
       copy[i] = weights->f[i];
@@ -386,7 +376,7 @@ lower_conv (Lowered *lowered, const OnnxNode *node, GError **error)
   }
   if (groups < 1 || groups > weights->dims[0] || weights->dims[0] % groups != 0
       || weights->dims[1] * groups != in->channels)
-    return bad (node, "its weights do not fit its input's channels", error);
+    return onnx_bad (node, "its weights do not fit its input's channels", error);
   if (weights->dims[2] > MAX_KERNEL || weights->dims[3] > MAX_KERNEL)
     return refuse (node, "has a kernel that is too large", error);
   conv = (YoloConv) {
@@ -398,23 +388,23 @@ lower_conv (Lowered *lowered, const OnnxNode *node, GError **error)
     if (!attr_pair (node, "kernel_shape", own[d], 1, MAX_KERNEL, kernel, error))
       return FALSE;
     if (kernel[d] != conv.kernel[d])
-      return bad (node, "its kernel_shape is not its weights'", error);
+      return onnx_bad (node, "its kernel_shape is not its weights'", error);
   }
   if (!attr_pair (node, "strides", 1, 1, MAX_KERNEL, conv.stride, error)
       || !attr_pair (node, "dilations", 1, 1, MAX_KERNEL, conv.dilation, error)
       || !attr_pads (node, conv.kernel, conv.stride, conv.dilation, conv.pad, error))
     return FALSE;
   if (bias != NULL && (bias->is_int || bias->n != conv.out_channels))
-    return bad (node, "its bias has the wrong type or length", error);
+    return onnx_bad (node, "its bias has the wrong type or length", error);
   if ((bias != NULL && !check_types (lowered, node, 1, 2, error))
       || !take_numbers (lowered, node, weights->n + 2 * (gsize) conv.out_channels, error))
     return FALSE;
+  if (zero != NULL && (!zero->is_int || (zero->n != 1 && zero->n != conv.out_channels)))
+    return onnx_bad (node, "its weights' zero point has the wrong type or length", error);
 
   layer = add_layer (lowered, LAYER_CONV, node, 1, &in_layer);
   layer->channels = conv.out_channels;
-  layer->weights = copy_weights (node, weights, zero, error);
-  if (layer->weights == NULL)
-    return FALSE;
+  layer->weights = copy_weights (weights, zero);
   layer->bias = bias != NULL ? g_memdup2 (bias->f, bias->n * sizeof (float))
                              : g_new0 (float, conv.out_channels);
   layer->conv = conv;
@@ -470,7 +460,7 @@ lower_affine (Lowered *lowered, const OnnxNode *node, guint which, GError **erro
   if (!constant (lowered, node, 1 - which, &tensor, error))
     return FALSE;
   if (tensor == NULL)
-    return bad (node, "lacks an input", error);
+    return onnx_bad (node, "lacks an input", error);
   if (!take_numbers (lowered, node, 3 * (gsize) channels, error))
     return FALSE;
   values = g_new (float, channels);
@@ -486,7 +476,7 @@ lower_affine (Lowered *lowered, const OnnxNode *node, guint which, GError **erro
                                   : 1;
     layer->shift[c] = op == '+' ? values[c] : op == '-' ? (which == 1 ? values[c] : -values[c]) : 0;
     if (!isfinite (layer->scale[c]))
-      return bad (node, "divides by zero", error);
+      return onnx_bad (node, "divides by zero", error);
   }
   return finish_layer (lowered, node, error);
 }
@@ -547,7 +537,7 @@ lower_batch_norm (Lowered *lowered, const OnnxNode *node, GError **error)
     if (!constant (lowered, node, k + 1, &parts[k], error))
       return FALSE;
     if (parts[k] == NULL || parts[k]->is_int || parts[k]->n != channels)
-      return bad (node, "its parameters have the wrong type or length", error);
+      return onnx_bad (node, "its parameters have the wrong type or length", error);
   }
   if (!check_types (lowered, node, 1, 2, error) || !check_types (lowered, node, 3, 4, error)
       || !take_numbers (lowered, node, 2 * (gsize) channels, error))
@@ -558,7 +548,7 @@ lower_batch_norm (Lowered *lowered, const OnnxNode *node, GError **error)
   for (guint c = 0; c < channels; c++) {
     double scale = parts[0]->f[c] / sqrt ((double) parts[3]->f[c] + epsilon);
     if (!isfinite (scale))
-      return bad (node, "its variance is negative", error);
+      return onnx_bad (node, "its variance is negative", error);
     layer->scale[c] = (float) scale;
     layer->shift[c] = (float) (parts[1]->f[c] - parts[2]->f[c] * scale);
   }
@@ -572,7 +562,7 @@ lower_max_pool (Lowered *lowered, const OnnxNode *node, GError **error)
   Layer *layer;
 
   if (onnx_attr (node, "kernel_shape") == NULL)
-    return bad (node, "has no kernel_shape", error);
+    return onnx_bad (node, "has no kernel_shape", error);
   if (!attr_pair (node, "kernel_shape", 1, 1, MAX_KERNEL, kernel, error)
       || !attr_pair (node, "strides", 1, 1, MAX_KERNEL, stride, error)
       || !attr_pair (node, "dilations", 1, 1, MAX_KERNEL, dilation, error)
@@ -640,7 +630,7 @@ lower_resize (Lowered *lowered, const OnnxNode *node, GError **error)
     if (scales->f[0] != 1 || scales->f[1] != 1)
       return refuse (node, "resizes the channels", error);
   } else {
-    return bad (node, "has neither scales nor sizes", error);
+    return onnx_bad (node, "has neither scales nor sizes", error);
   }
   if (by[0] != by[1] || by[0] < 1 || by[0] > 16 || by[0] != floor (by[0]))
     return refuse (node, "does not enlarge by a whole number", error);
@@ -667,7 +657,7 @@ lower_concat (Lowered *lowered, const OnnxNode *node, GError **error)
     channels += feature (lowered, node, k)->channels;
   }
   if (channels > G_MAXINT32)
-    return bad (node, "has too many channels", error);
+    return onnx_bad (node, "has too many channels", error);
   add_layer (lowered, LAYER_CONCAT, node, node->n_in, in)->channels = (guint) channels;
   return finish_layer (lowered, node, error);
 }
@@ -694,22 +684,22 @@ lower_split (Lowered *lowered, const OnnxNode *node, GError **error)
   gsize n;
 
   if (node->n_out == 0 || !constant (lowered, node, 1, &tensor, error))
-    return node->n_out == 0 ? bad (node, "has no output", error) : FALSE;
+    return node->n_out == 0 ? onnx_bad (node, "has no output", error) : FALSE;
   if (tensor != NULL && !tensor->is_int)
-    return bad (node, "its sizes are no integers", error);
+    return onnx_bad (node, "its sizes are no integers", error);
   sizes = tensor != NULL ? tensor->i : onnx_attr_ints (node, "split", &n);
   n = tensor != NULL ? tensor->n : sizes != NULL ? n : node->n_out;
   if (n != node->n_out)
-    return bad (node, "it has not one size for each output", error);
+    return onnx_bad (node, "it has not one size for each output", error);
   chunk = (total + node->n_out - 1) / node->n_out;
   for (guint k = 0; k < node->n_out; k++) {
     gint64 size = sizes != NULL ? sizes[k] : MIN (chunk, total - begin);
     if (size < 1 || size > total - begin)
-      return bad (node, "its sizes do not fit its input's channels", error);
+      return onnx_bad (node, "its sizes do not fit its input's channels", error);
     add_slice (lowered, node, in, k, begin, size);
     begin += size;
   }
-  return begin == total || bad (node, "its sizes do not fit its input's channels", error);
+  return begin == total || onnx_bad (node, "its sizes do not fit its input's channels", error);
 }
 
 static gboolean
@@ -732,7 +722,7 @@ lower_slice (Lowered *lowered, const OnnxNode *node, GError **error)
     bound[k] = CLAMP (value < 0 ? value + total : value, 0, total);
   }
   if (bound[0] >= bound[1])
-    return bad (node, "cuts out nothing", error);
+    return onnx_bad (node, "cuts out nothing", error);
   add_slice (lowered, node, in, 0, bound[0], bound[1] - bound[0]);
   return TRUE;
 }
@@ -787,7 +777,7 @@ lower_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
   at = zero != NULL ? zero->i[0] : 0;
   layer->from_zero = layer->type == LAYER_CONV && at == lowest;
   if (scale != NULL && !scale->is_int && scale->n == 1 && !(scale->f[0] > 0))
-    return bad (node, "its scale is not above 0", error);
+    return onnx_bad (node, "its scale is not above 0", error);
   if (!lowered_grid (lowered, node, &grid))
     return lower_same (lowered, node, error);
   add_layer (lowered, LAYER_QUANT, node, 1, &in)->grid = grid;

@@ -85,5 +85,9 @@ gboolean onnx_tensor_check (
 /* As printf's arguments for "node '%.100s' (%.40s)". */
 #define ONNX_NODE_FORMAT "node '%.100s' (%.40s)"
 #define ONNX_NODE_ARGS(node) (node)->name, (node)->op
+/* An expression that sets the error "node 'NAME' (OPERATOR): WHAT" and is FALSE. */
+#define onnx_bad(node, what, error) \
+  yolo_network_fail (error, YOLO_NETWORK_ERROR_FORMAT, ONNX_NODE_FORMAT ": %s", \
+      ONNX_NODE_ARGS (node), what)
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Small concrete tensors and the operators that work on them: for constants,
- * for the arithmetic on shapes, and for the check of the head. */
+/* Small concrete tensors: constants, shapes, and what the head's check computes. */
 
 #ifndef YOLO_ONNX_TENSOR_H
 #define YOLO_ONNX_TENSOR_H
@@ -54,12 +53,32 @@ gboolean tensor_ints (const OnnxNode *node, const Tensor *input, const char *att
     const gint64 **values, gsize *n, GError **error);
 void tensor_copy (Tensor *to, gsize at, const Tensor *from, gsize start, gsize n);
 
-/* Whether node is of a kind that tensor_eval() knows. */
-gboolean tensor_can_eval (const OnnxNode *node);
-/* Runs a node: in[] may hold NULL for inputs left out, out[] is filled with
- * references of the caller's. Quantising and dequantising activations is the
- * identity here. */
-gboolean tensor_eval (
-    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error);
+/* Dimensions of two tensors that are broadcast to each other, the second given by its own.
+ * Source: ONNX, docs/Broadcasting.md. */
+gboolean tensor_broadcast (const OnnxNode *node, const Tensor *a, guint n_b, const gint64 *b,
+    guint *n_dims, gint64 *dims, GError **error);
+
+/* Goes through out's elements in order; offset is where the matching element of an input is. */
+typedef struct {
+  const Tensor *out;
+  gsize strides[TENSOR_MAX_DIMS];
+  gint64 at[TENSOR_MAX_DIMS];
+  gsize offset;
+} TensorWalk;
+
+/* in is broadcast to out. */
+void tensor_walk_init (TensorWalk *walk, const Tensor *in, const Tensor *out);
+
+static inline void
+tensor_walk_next (TensorWalk *walk)
+{
+  for (guint d = walk->out->n_dims; d-- > 0;) {
+    walk->offset += walk->strides[d];
+    if (++walk->at[d] < walk->out->dims[d])
+      return;
+    walk->offset -= walk->strides[d] * walk->out->dims[d];
+    walk->at[d] = 0;
+  }
+}
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "network/onnx/trial.h"
-#include "network/onnx/select.h"
+#include "network/onnx/eval.h"
 
 #include <math.h>
 

@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "network/onnx/select.h"
+#include "network/onnx/eval.h"
 #include "base/error.h"
 
 #include <math.h>
 #include <string.h>
-
-static gboolean
-bad (const OnnxNode *node, const char *what, GError **error)
-{
-  return yolo_network_fail (
-      error, YOLO_NETWORK_ERROR_FORMAT, ONNX_NODE_FORMAT ": %s", ONNX_NODE_ARGS (node), what);
-}
 
 static gboolean
 refuse (const OnnxNode *node, const char *what, GError **error)
@@ -60,7 +53,7 @@ reduce (TensorScope *scope, const OnnxNode *node, const Tensor *in, gint64 at, T
     return FALSE;
   n = (gsize) in->dims[axis];
   if (n == 0)
-    return bad (node, "reduces a dimension of 0", error);
+    return onnx_bad (node, "reduces a dimension of 0", error);
   *out = reduced (scope, node, in, axis, index || in->is_int, error);
   if (*out == NULL)
     return FALSE;
@@ -135,7 +128,7 @@ measure_indices (const OnnxNode *node, const Tensor *data, const Tensor *indices
 {
   if (!indices->is_int || indices->n_dims < 1 || indices->dims[indices->n_dims - 1] < 1
       || indices->dims[indices->n_dims - 1] > data->n_dims)
-    return bad (node, "its indices do not fit its data", error);
+    return onnx_bad (node, "its indices do not fit its data", error);
   *depth = (guint) indices->dims[indices->n_dims - 1];
   *n = indices->n / *depth;
   *size = 1;
@@ -153,7 +146,7 @@ find_index (const OnnxNode *node, const Tensor *data, const gint64 *index, guint
   for (guint d = 0; d < depth; d++) {
     gint64 k = index[d] < 0 ? index[d] + data->dims[d] : index[d];
     if (k < 0 || k >= data->dims[d])
-      return bad (node, "an index is out of range", error);
+      return onnx_bad (node, "an index is out of range", error);
     *at = *at * (gsize) data->dims[d] + (gsize) k;
   }
   *at *= size;
@@ -201,7 +194,7 @@ eval_scatter_nd (
   if (!measure_indices (node, data, indices, &depth, &n, &size, error))
     return FALSE;
   if (updates->is_int != data->is_int || updates->n != n * size)
-    return bad (node, "its updates do not fit its data", error);
+    return onnx_bad (node, "its updates do not fit its data", error);
   *out = tensor_new (scope, data->is_int, data->n_dims, data->dims, error);
   if (*out == NULL)
     return FALSE;
@@ -227,13 +220,13 @@ eval_pad (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **
           && (value->n != 1 || (value->is_int ? value->i[0] != 0 : value->f[0] != 0))))
     return refuse (node, "pads with something else than zeros", error);
   if (!pads->is_int || pads->n != 2 * x->n_dims || x->n_dims == 0)
-    return bad (node, "its pads do not fit its input", error);
+    return onnx_bad (node, "its pads do not fit its input", error);
   for (guint d = 0; d < x->n_dims; d++) {
     gint64 before = pads->i[d], behind = pads->i[x->n_dims + d];
     if (before < 0 || behind < 0)
       return refuse (node, "cuts where it should pad", error);
     if (before > G_MAXINT32 || behind > G_MAXINT32)
-      return bad (node, "its pads are impossible", error);
+      return onnx_bad (node, "its pads are impossible", error);
     dims[d] = x->dims[d] + before + behind;
   }
   *out = tensor_new (scope, x->is_int, x->n_dims, dims, error);
@@ -339,10 +332,10 @@ eval_suppression (
   if (in[0]->is_int || in[1]->is_int || in[0]->n_dims != 3 || in[1]->n_dims != 3
       || in[0]->dims[2] != 4 || in[0]->dims[0] != in[1]->dims[0]
       || in[0]->dims[1] != in[1]->dims[2])
-    return bad (node, "its boxes and scores do not fit each other", error);
+    return onnx_bad (node, "its boxes and scores do not fit each other", error);
   for (guint k = 2; k < node->n_in; k++) {
     if (in[k] != NULL && (in[k]->n != 1 || in[k]->is_int != (k == 2)))
-      return bad (node, "a limit is not one number of the right type", error);
+      return onnx_bad (node, "a limit is not one number of the right type", error);
   }
   if (node->n_in > 2 && in[2] != NULL)
     job.limit = CLAMP (in[2]->i[0], 0, G_MAXINT32);

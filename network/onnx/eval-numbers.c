@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+#include "network/onnx/eval.h"
+#include "base/error.h"
+
+#include <math.h>
+#include <string.h>
+
+#define UNSUPPORTED YOLO_NETWORK_ERROR_UNSUPPORTED
+
+/* What an operator of two numbers does. */
+typedef enum {
+  BINARY_ADD,
+  BINARY_SUB,
+  BINARY_MUL,
+  BINARY_DIV,
+  BINARY_MAX,
+  BINARY_MIN,
+  BINARY_EQUAL,
+  BINARY_GREATER
+} Binary;
+
+static Binary
+binary_of (const OnnxNode *node)
+{
+  static const char *const names[] = { "Add", "Sub", "Mul", "Div", "Max", "Min", "Equal",
+    "Greater" };
+  guint op = 0;
+
+  while (op < BINARY_GREATER && strcmp (node->op, names[op]) != 0)
+    op++;
+  return op;
+}
+
+static float
+binary_float (Binary op, float p, float q)
+{
+  switch (op) {
+    case BINARY_SUB:
+      return p - q;
+    case BINARY_MUL:
+      return p * q;
+    case BINARY_DIV:
+      return p / q;
+    case BINARY_MAX:
+      return MAX (p, q);
+    case BINARY_MIN:
+      return MIN (p, q);
+    default:
+      return p + q;
+  }
+}
+
+/* Sums and products are unsigned, so that a file's numbers may wrap. */
+static gint64
+binary_int (Binary op, gint64 p, gint64 q)
+{
+  switch (op) {
+    case BINARY_SUB:
+      return (gint64) ((guint64) p - (guint64) q);
+    case BINARY_MUL:
+      return (gint64) ((guint64) p * (guint64) q);
+    case BINARY_DIV:
+      return p / q;
+    case BINARY_MAX:
+      return MAX (p, q);
+    case BINARY_MIN:
+      return MIN (p, q);
+    case BINARY_EQUAL:
+      return p == q;
+    case BINARY_GREATER:
+      return p > q;
+    default:
+      return (gint64) ((guint64) p + (guint64) q);
+  }
+}
+
+gboolean
+eval_binary (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  const Tensor *a = in[0], *b = in[1];
+  gint64 dims[TENSOR_MAX_DIMS];
+  Binary op = binary_of (node);
+  gboolean compares = op == BINARY_EQUAL || op == BINARY_GREATER;
+  guint n_dims;
+  TensorWalk x, y;
+
+  if (a->is_int != b->is_int)
+    return onnx_bad (node, "its inputs have different types", error);
+  if (!tensor_broadcast (node, a, b->n_dims, b->dims, &n_dims, dims, error))
+    return FALSE;
+  *out = tensor_new (scope, a->is_int || compares, n_dims, dims, error);
+  if (*out == NULL)
+    return FALSE;
+  tensor_walk_init (&x, a, *out);
+  tensor_walk_init (&y, b, *out);
+  for (gsize i = 0; i < (*out)->n; i++, tensor_walk_next (&x), tensor_walk_next (&y)) {
+    if (a->is_int) {
+      gint64 p = a->i[x.offset], q = b->i[y.offset];
+      if (op == BINARY_DIV && (q == 0 || (p == G_MININT64 && q == -1)))
+        return onnx_bad (node, "division by zero", error);
+      (*out)->i[i] = binary_int (op, p, q);
+    } else {
+      float p = a->f[x.offset], q = b->f[y.offset];
+      if (compares)
+        (*out)->i[i] = op == BINARY_EQUAL ? p == q : p > q;
+      else
+        (*out)->f[i] = binary_float (op, p, q);
+    }
+  }
+  return TRUE;
+}
+
+gboolean
+eval_where (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  gint64 dims[TENSOR_MAX_DIMS];
+  guint n_dims;
+  TensorWalk walk[3];
+
+  if (!in[0]->is_int || in[1]->is_int != in[2]->is_int)
+    return onnx_bad (node, "its inputs have different types", error);
+  if (!tensor_broadcast (node, in[0], in[1]->n_dims, in[1]->dims, &n_dims, dims, error))
+    return FALSE;
+  if (!tensor_broadcast (node, in[2], n_dims, dims, &n_dims, dims, error))
+    return FALSE;
+  *out = tensor_new (scope, in[1]->is_int, n_dims, dims, error);
+  if (*out == NULL)
+    return FALSE;
+  for (int k = 0; k < 3; k++)
+    tensor_walk_init (&walk[k], in[k], *out);
+  for (gsize i = 0; i < (*out)->n; i++) {
+    int chosen = in[0]->i[walk[0].offset] ? 1 : 2;
+    tensor_copy (*out, i, in[chosen], walk[chosen].offset, 1);
+    for (int k = 0; k < 3; k++)
+      tensor_walk_next (&walk[k]);
+  }
+  return TRUE;
+}
+
+gboolean
+eval_cast (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  gint64 to = onnx_attr_int (node, "to", 0);
+  gboolean is_int =
+      to != ONNX_FLOAT && to != ONNX_FLOAT16 && to != ONNX_BFLOAT16 && to != ONNX_DOUBLE;
+
+  if (onnx_type_size ((gint32) to) == 0)
+    return onnx_bad (node, "casts to an unknown type", error);
+  if (is_int == in[0]->is_int && to != ONNX_BOOL) {
+    *out = tensor_ref (in[0]);
+    return TRUE;
+  }
+  *out = tensor_new (scope, is_int, in[0]->n_dims, in[0]->dims, error);
+  if (*out == NULL)
+    return FALSE;
+  for (gsize i = 0; i < in[0]->n; i++) {
+    if (!is_int)
+      (*out)->f[i] = (float) in[0]->i[i];
+    else if (to == ONNX_BOOL)
+      (*out)->i[i] = in[0]->is_int ? in[0]->i[i] != 0 : in[0]->f[i] != 0;
+    else if (fabsf (in[0]->f[i]) < 9e18f)
+      (*out)->i[i] = (gint64) in[0]->f[i];
+    else
+      return onnx_bad (node, "casts a number that no integer can hold", error);
+  }
+  return TRUE;
+}
+
+gboolean
+eval_sigmoid (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  if (in[0]->is_int)
+    return onnx_bad (node, "its input is no float", error);
+  *out = tensor_new (scope, FALSE, in[0]->n_dims, in[0]->dims, error);
+  if (*out == NULL)
+    return FALSE;
+  for (gsize i = 0; i < in[0]->n; i++)
+    (*out)->f[i] = 1 / (1 + expf (-in[0]->f[i]));
+  return TRUE;
+}
+
+gboolean
+eval_floor (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  gboolean up = strcmp (node->op, "Ceil") == 0;
+
+  if (in[0]->is_int)
+    return onnx_bad (node, "its input is no float", error);
+  *out = tensor_new (scope, FALSE, in[0]->n_dims, in[0]->dims, error);
+  if (*out == NULL)
+    return FALSE;
+  for (gsize i = 0; i < in[0]->n; i++)
+    (*out)->f[i] = up ? ceilf (in[0]->f[i]) : floorf (in[0]->f[i]);
+  return TRUE;
+}
+
+/* By fixed statistics: scale, bias, mean and variance of each channel. */
+gboolean
+eval_batch_norm (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  float epsilon = onnx_attr_float (node, "epsilon", 1e-5f);
+  gsize outer, inner, channels;
+
+  if (onnx_attr_int (node, "training_mode", 0) != 0 || in[0]->is_int || in[0]->n_dims < 2)
+    return onnx_bad (
+        node, "it normalises in another way than by fixed statistics of channels", error);
+  channels = (gsize) in[0]->dims[1];
+  for (guint k = 1; k < 5; k++) {
+    if (in[k]->is_int || in[k]->n != channels)
+      return onnx_bad (node, "its parameters have the wrong type or length", error);
+  }
+  *out = tensor_new (scope, FALSE, in[0]->n_dims, in[0]->dims, error);
+  if (*out == NULL)
+    return FALSE;
+  tensor_split (in[0], 1, &outer, &inner);
+  for (gsize o = 0, i = 0; o < outer; o++) {
+    for (gsize c = 0; c < channels; c++) {
+      double scale = in[1]->f[c] / sqrt ((double) in[4]->f[c] + epsilon);
+      for (gsize end = i + inner; i < end; i++)
+        (*out)->f[i] = (float) ((in[0]->f[i] - in[3]->f[c]) * scale + in[2]->f[c]);
+    }
+  }
+  return TRUE;
+}
+
+gboolean
+eval_softmax (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  gboolean flattens = scope->file->opset < 13;  /* all behind the axis is one vector */
+  gsize outer, inner, n;
+  guint axis;
+
+  if (in[0]->is_int)
+    return onnx_bad (node, "its input is no float", error);
+  if (!tensor_axis (
+          node, onnx_attr_int (node, "axis", flattens ? 1 : -1), in[0]->n_dims, &axis, error))
+    return FALSE;
+  *out = tensor_new (scope, FALSE, in[0]->n_dims, in[0]->dims, error);
+  if (*out == NULL)
+    return FALSE;
+  tensor_split (in[0], axis, &outer, &inner);
+  n = (gsize) in[0]->dims[axis];
+  if (flattens) {
+    n *= inner;
+    inner = 1;
+  }
+  for (gsize o = 0; o < outer; o++) {
+    for (gsize i = 0; i < inner; i++) {
+      const float *x = in[0]->f + o * n * inner + i;
+      float *y = (*out)->f + o * n * inner + i;
+      float max = -INFINITY, sum = 0;
+
+      for (gsize k = 0; k < n; k++)
+        max = MAX (max, x[k * inner]);
+      for (gsize k = 0; k < n; k++)
+        sum += y[k * inner] = expf (x[k * inner] - max);
+      for (gsize k = 0; k < n; k++)
+        y[k * inner] /= sum;
+    }
+  }
+  return TRUE;
+}
+
+/* The one convolution behind a YOLO's maps: the expectation of the box
+ * distribution, 1x1 with one output and the weights 0, 1, 2, ... */
+gboolean
+eval_conv (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  const Tensor *x = in[0], *w = in[1];
+  gint64 dims[4];
+  gsize inner;
+
+  if (x->is_int || x->n_dims != 4 || w->n_dims != 4 || w->dims[0] != 1 || w->dims[2] != 1
+      || w->dims[3] != 1 || w->dims[1] != x->dims[1]
+      || (node->n_in > 2 && in[2] != NULL && strcmp (node->op, "Conv") == 0))
+    return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT
+        " convolves something that is no feature map", ONNX_NODE_ARGS (node));
+  /* the output, which counts itself, is much smaller than what is read */
+  if (x->n > scope->left)
+    return onnx_bad (node, "reads more than the reader evaluates", error);
+  scope->left -= x->n;
+  memcpy (dims, x->dims, sizeof dims);
+  dims[1] = 1;
+  *out = tensor_new (scope, FALSE, 4, dims, error);
+  if (*out == NULL)
+    return FALSE;
+  inner = (gsize) (x->dims[2] * x->dims[3]);
+  for (gint64 b = 0; b < x->dims[0]; b++) {
+    float *y = (*out)->f + b * inner;
+    for (gint64 c = 0; c < x->dims[1]; c++) {
+      float weight = w->is_int ? (float) w->i[c] : w->f[c];
+      const float *from = x->f + (b * x->dims[1] + c) * inner;
+      for (gsize i = 0; i < inner; i++)
+        y[i] += weight * from[i];
+    }
+  }
+  return TRUE;
+}
+
+gboolean
+eval_conv_integer (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  if (node->n_in > 3 && in[3] != NULL && (in[3]->n != 1 || !in[3]->is_int || in[3]->i[0] != 0))
+    return onnx_bad (node, "its weights have a zero point", error);
+  return eval_conv (scope, node, in, out, error);
+}
+
+/* y = (x - zero_point) * scale, per tensor or along an axis. Activations come
+ * as floats that were never quantised and pass as they are. */
+gboolean
+eval_dequantize (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  const Tensor *x = in[0], *scale = in[1], *zero = node->n_in > 2 ? in[2] : NULL;
+  gsize outer = 1, inner = x->n, n = 1;
+  guint axis;
+
+  if (!x->is_int) {
+    *out = tensor_ref (in[0]);
+    return TRUE;
+  }
+  if (onnx_attr_int (node, "block_size", 0) != 0)
+    return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT
+        " is quantised in blocks, which is not supported", ONNX_NODE_ARGS (node));
+  if (scale == NULL || scale->is_int
+      || (zero != NULL && (!zero->is_int || (zero->n != 1 && zero->n != scale->n))))
+    return onnx_bad (node, "its scale or zero point has the wrong type or length", error);
+  if (scale->n != 1) {
+    if (!tensor_axis (node, onnx_attr_int (node, "axis", 1), x->n_dims, &axis, error))
+      return FALSE;
+    n = (gsize) x->dims[axis];
+    if (scale->n != n)
+      return onnx_bad (node, "its scale has the wrong length", error);
+    tensor_split (x, axis, &outer, &inner);
+  }
+  *out = tensor_new (scope, FALSE, x->n_dims, x->dims, error);
+  if (*out == NULL)
+    return FALSE;
+  for (gsize o = 0, i = 0; o < outer; o++) {
+    for (gsize k = 0; k < n; k++) {
+      gint64 z = zero == NULL ? 0 : zero->i[zero->n == 1 ? 0 : k];
+      for (gsize end = i + inner; i < end; i++)
+        (*out)->f[i] = (float) ((double) x->i[i] - (double) z) * scale->f[scale->n == 1 ? 0 : k];
+    }
+  }
+  return TRUE;
+}
+
+/* As if nothing were quantised: the value itself, scale 1, zero point 0. */
+gboolean
+eval_dynamic_quantize (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  out[0] = tensor_ref (in[0]);
+  if (node->n_out > 1) {
+    if ((out[1] = tensor_new (scope, FALSE, 0, NULL, error)) == NULL)
+      return FALSE;
+    out[1]->f[0] = 1;
+  }
+  if (node->n_out > 2)
+    out[2] = tensor_new (scope, TRUE, 0, NULL, error);
+  return node->n_out < 3 || out[2] != NULL;
+}

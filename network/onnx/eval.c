@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#include "network/onnx/eval.h"
+#include "base/error.h"
+
+#include <string.h>
+
+#define FORMAT YOLO_NETWORK_ERROR_FORMAT
+#define UNSUPPORTED YOLO_NETWORK_ERROR_UNSUPPORTED
+
+static const struct {
+  const char *op;
+  guint min_in, max_in, max_out;
+  EvalFunc *eval;
+} operators[] = {
+  { "Add", 2, 2, 1, eval_binary },
+  { "ArgMax", 1, 1, 1, eval_arg_max },
+  { "BatchNormalization", 5, 5, 1, eval_batch_norm },
+  { "Cast", 1, 1, 1, eval_cast },
+  { "Ceil", 1, 1, 1, eval_floor },
+  { "Concat", 1, G_MAXUINT, 1, eval_concat },
+  { "Constant", 0, 0, 1, eval_constant },
+  { "ConstantOfShape", 1, 1, 1, eval_constant_of_shape },
+  { "Conv", 2, 3, 1, eval_conv },
+  { "ConvInteger", 2, 4, 1, eval_conv_integer },
+  { "DequantizeLinear", 2, 3, 1, eval_dequantize },
+  { "Div", 2, 2, 1, eval_binary },
+  { "Dropout", 1, 1, 1, eval_identity },
+  { "DynamicQuantizeLinear", 1, 1, 3, eval_dynamic_quantize },
+  { "Equal", 2, 2, 1, eval_binary },
+  { "Expand", 2, 2, 1, eval_expand },
+  { "Flatten", 1, 1, 1, eval_flatten },
+  { "Floor", 1, 1, 1, eval_floor },
+  { "Gather", 2, 2, 1, eval_gather },
+  { "GatherND", 2, 2, 1, eval_gather_nd },
+  { "Greater", 2, 2, 1, eval_binary },
+  { "Identity", 1, 1, 1, eval_identity },
+  { "Max", 2, 2, 1, eval_binary },
+  { "Min", 2, 2, 1, eval_binary },
+  { "Mul", 2, 2, 1, eval_binary },
+  { "NonMaxSuppression", 2, 5, 1, eval_suppression },
+  { "NonZero", 1, 1, 1, eval_non_zero },
+  { "Pad", 2, 4, 1, eval_pad },
+  { "QuantizeLinear", 2, 3, 1, eval_identity },
+  { "Range", 3, 3, 1, eval_range },
+  { "ReduceMax", 1, 2, 1, eval_reduce_max },
+  { "Reshape", 2, 2, 1, eval_reshape },
+  { "ScatterND", 3, 3, 1, eval_scatter_nd },
+  { "Shape", 1, 1, 1, eval_shape },
+  { "Sigmoid", 1, 1, 1, eval_sigmoid },
+  { "Slice", 3, 5, 1, eval_slice },
+  { "Softmax", 1, 1, 1, eval_softmax },
+  { "Split", 1, 2, G_MAXUINT, eval_split },
+  { "Squeeze", 1, 2, 1, eval_squeeze },
+  { "Sub", 2, 2, 1, eval_binary },
+  { "Transpose", 1, 1, 1, eval_transpose },
+  { "Unsqueeze", 1, 2, 1, eval_unsqueeze },
+  { "Where", 3, 3, 1, eval_where },
+};
+
+gboolean
+tensor_can_eval (const OnnxNode *node)
+{
+  for (guint i = 0; node->standard && i < G_N_ELEMENTS (operators); i++) {
+    if (strcmp (node->op, operators[i].op) == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+gboolean
+tensor_eval (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  for (guint i = 0; node->standard && i < G_N_ELEMENTS (operators); i++) {
+    if (strcmp (node->op, operators[i].op) != 0)
+      continue;
+    if (node->n_in < operators[i].min_in || node->n_in > operators[i].max_in
+        || node->n_out < 1 || node->n_out > operators[i].max_out)
+      return yolo_network_fail (error, FORMAT,
+          ONNX_NODE_FORMAT " has %u inputs and %u outputs, which its operator does "
+                           "not take",
+          ONNX_NODE_ARGS (node), node->n_in, node->n_out);
+    for (guint k = 0; k < node->n_in; k++) {
+      /* behind the required ones only operators that look for NULL have more */
+      if (in[k] == NULL && (k < operators[i].min_in || operators[i].max_in == G_MAXUINT))
+        return onnx_bad (node, "lacks an input", error);
+    }
+    scope->node = node;
+    return operators[i].eval (scope, node, in, out, error);
+  }
+  return yolo_network_fail (
+      error, UNSUPPORTED, ONNX_NODE_FORMAT " is not supported", ONNX_NODE_ARGS (node));
+}
