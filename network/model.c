@@ -241,7 +241,7 @@ load (const void *data, gsize size, const char *name, const char *folder, GError
   memcpy (public->outputs, head.outputs, sizeof public->outputs);
   if (!passes_run (lowered->layers, public->outputs, public->n_outputs, error))
     return NULL;
-  model->layers = g_steal_pointer (&lowered->layers);
+  model->layers = g_array_ref (lowered->layers);
 
   public->path = g_strdup (name);
   public->task = g_strdup ("detect");

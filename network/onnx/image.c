@@ -94,38 +94,28 @@ make_layer (Lowered *lowered, guint id, const OnnxNode *node, GError **error)
 {
   Value *value = &lowered->values[id];
   const Tensor *x = value->tensor;
-  guint producer = onnx_value (lowered->file, id)->producer;
-  guint input = 0;
-  Layer *layer;
+  guint producer = onnx_value (lowered->file, id)->producer, layer;
+  const char *name = producer != ONNX_NONE ? onnx_node (lowered->file, producer)->name
+                                           : onnx_value (lowered->file, id)->name;
+  g_autofree float *factors = NULL, *offsets = NULL;
 
   if (x->is_int)
     return refuse (node, "reads the input's whole numbers, not cast to floats before", error);
   if (x->n_dims != 4 || x->dims[0] != 1 || x->dims[2] != HEIGHT || x->dims[3] != WIDTH)
     return refuse (node, "reads an image that is not [N, channels, height, width]", error);
-  layer = lowered_add_layer (lowered, LAYER_IMAGE,
-      producer != ONNX_NONE ? onnx_node (lowered->file, producer)->name
-                            : onnx_value (lowered->file, id)->name,
-      1, &input);
-  layer->channels = (guint) x->dims[1];
-  layer->whole = lowered->file->input_type == ONNX_UINT8;
-  layer->weights = g_new (float, 3 * (gsize) layer->channels);
-  layer->bias = g_new (float, layer->channels);
-  layer->height = lowered->height;
-  layer->width = lowered->width;
-  if (!fit (x, layer->weights, layer->bias))
+  factors = g_new (float, 3 * (gsize) x->dims[1]);
+  offsets = g_new (float, (gsize) x->dims[1]);
+  if (!fit (x, factors, offsets))
     return refuse (producer != ONNX_NONE ? onnx_node (lowered->file, producer) : node,
         "makes of the input something that is no scale and offset of its channels", error);
+  layer = yolo_graph_image (lowered->graph, name, (guint) x->dims[1],
+      lowered->file->input_type == ONNX_UINT8, g_steal_pointer (&factors),
+      g_steal_pointer (&offsets), error);
+  if (layer != LAYER_NONE && value->grid.scale != 0)
+    layer = yolo_graph_quant (lowered->graph, name, layer, value->grid, error);
   value->kind = VALUE_FEATURE;
-  value->layer = lowered->layers->len - 1;
-  if (value->grid.scale != 0) {
-    guint below = value->layer;
-    layer = lowered_add_layer (lowered, LAYER_QUANT, layer->name, 1, &below);
-    layer->grid = value->grid;
-    layer->height = lowered->height;
-    layer->width = lowered->width;
-    value->layer = lowered->layers->len - 1;
-  }
-  return TRUE;
+  value->layer = layer;
+  return layer != LAYER_NONE;
 }
 
 /* Operators that compute pixel by pixel, or move pixels. */

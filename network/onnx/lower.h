@@ -4,62 +4,8 @@
 #ifndef YOLO_ONNX_LOWER_H
 #define YOLO_ONNX_LOWER_H
 
+#include "network/graph.h"
 #include "network/onnx/tensor.h"
-
-#define LAYER_NONE G_MAXUINT
-
-typedef enum {
-  LAYER_INPUT,                  /* grey levels, 0 to 255, R G B */
-  /* what the file makes of its own input, whatever that is; gone after the passes */
-  LAYER_IMAGE,
-  LAYER_CONV,                   /* act (conv (in) + bias) [+ residual] */
-  LAYER_AFFINE,                 /* in * scale[c] + shift[c]; gone after the passes */
-  LAYER_ACT,
-  LAYER_ADD,                    /* in[0] + in[1] */
-  LAYER_MAX_POOL,
-  LAYER_UPSAMPLE,
-  LAYER_CONCAT,                 /* of channels */
-  LAYER_SLICE,                  /* channels [begin, begin + channels) */
-  LAYER_QUANT,                  /* rounded to `grid`; the identity but in an int8 model */
-  LAYER_DEQUANT,                /* the same numbers as floats again; in int8 models only */
-} LayerType;
-
-/* One feature map [channels][height][width] and how it is made. */
-typedef struct {
-  LayerType type;
-  char *name;                   /* of the node */
-  guint n_in;
-  guint *in;                    /* layers, all of smaller number */
-  /* as lowered: the layer that was quantised, itself if this is none of LAYER_QUANT */
-  guint below;
-  guint residual;               /* of LAYER_CONV, or LAYER_NONE */
-  guint channels;
-  guint height, width;          /* at the size that was lowered */
-  YoloConv conv;                /* LAYER_CONV */
-  /* what conv points to; of LAYER_IMAGE [channels][3] and [channels]; owned */
-  float *weights, *bias;
-  float *weight_scale;          /* what conv points to, or NULL; owned */
-  gboolean from_zero;           /* its output was quantised to a range that begins at 0 */
-  float *scale, *shift;         /* LAYER_AFFINE; owned */
-  YoloActivation act;           /* LAYER_ACT */
-  guint kernel, stride, pad;    /* LAYER_MAX_POOL */
-  guint factor;                 /* LAYER_UPSAMPLE */
-  guint begin;                  /* LAYER_SLICE */
-  gboolean whole;               /* LAYER_IMAGE: the file's input is uint8 */
-  /* LAYER_CONV and LAYER_ACT: of quantisers that were taken out, as in YoloInt8Conv */
-  YoloGrid sum_grid, sigmoid_grid, act_grid;
-  YoloGrid grid;                /* LAYER_QUANT, with the zero point of uint8 */
-  float *grid_scale;            /* [channels] of what lies on grids in an int8 model, or NULL */
-  gint32 *grid_zero;
-  guint uses;                   /* by live layers and the head; set by the passes */
-} Layer;
-
-#define layer_at(layers, i) (&g_array_index ((layers), Layer, i))
-
-GArray *layers_new (void);      /* of Layer, frees what they own */
-
-/* Size of a layer from its inputs' sizes; FALSE if it cannot be. */
-gboolean layer_size (const GArray *layers, guint layer, GError **error);
 
 /* What is known of an ONNX value after lowering. */
 typedef enum {
@@ -85,7 +31,8 @@ typedef struct {
 typedef struct {
   const OnnxFile *file;
   TensorScope scope;
-  GArray *layers;               /* 0 is the input */
+  YoloGraph *graph;             /* of as many layers as were made so far */
+  GArray *layers;               /* the graph's */
   Value *values;                /* one for each of file->values */
   guint height, width;          /* input size that was lowered: the file's, or a probe's */
   gboolean quantized;           /* some weights or constants were */
@@ -96,15 +43,56 @@ Lowered *lower (const OnnxFile *file, guint height, guint width, GError **error)
 void lowered_free (Lowered *lowered);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Lowered, lowered_free)
 
-/* Appends a layer with these inputs; the caller fills in the rest. */
-Layer *lowered_add_layer (
-    Lowered *lowered, LayerType type, const char *name, guint n_in, const guint *in);
-
-/* The grid of a QuantizeLinear with constant parameters; FALSE: one of other than 8 bits, or not
- * one for all. */
-gboolean lowered_grid (Lowered *lowered, const OnnxNode *node, YoloGrid *grid);
-
 /* The value's constant, read on first use; NULL if it is none (without error) or cannot be read. */
 Tensor *lowered_constant (Lowered *lowered, guint value, GError **error);
+
+/* The grid of a QuantizeLinear with constant parameters; FALSE where that has other than 8 bits,
+ * or more than one scale. */
+gboolean lowered_grid (Lowered *lowered, const OnnxNode *node, YoloGrid *grid);
+
+/* From here on: what the files lower-*.c share. */
+
+/* Turns a node whose first input is a feature map into layers. */
+typedef gboolean LowerFunc (Lowered *lowered, const OnnxNode *node, GError **error);
+
+/* lower-arithmetic.c */
+LowerFunc lower_act, lower_arithmetic, lower_batch_norm;
+/* lower-conv.c */
+LowerFunc lower_conv, lower_max_pool;
+/* lower-quantize.c */
+LowerFunc lower_quantize, lower_dynamic_quantize;
+/* lower-shape.c */
+LowerFunc lower_concat, lower_resize, lower_same, lower_shape, lower_slice, lower_split;
+
+/* Quantising counts as the identity here, which it is if the whole numbers come
+ * back by the scale that made them, and nothing computes with them before. FALSE
+ * with @error where it is not; else the node's outputs know their quantiser. */
+gboolean lower_follow_quantizers (Lowered *lowered, const OnnxNode *node, GError **error);
+
+/* An expression that sets the error that a node "WHAT, which is not supported", and is FALSE. */
+#define lower_refuse(node, what, error) \
+  yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, \
+      ONNX_NODE_FORMAT \
+      " %s, which is not supported; export a YOLOv8 detect model with Ultralytics", \
+      ONNX_NODE_ARGS (node), what)
+
+/* Input k of a node; NULL where it is left out. */
+const Value *lowered_value (const Lowered *lowered, const OnnxNode *node, guint k);
+gboolean lowered_is_feature (const Lowered *lowered, const OnnxNode *node, guint k);
+/* The layer of an input that is a feature map. */
+Layer *lowered_feature (const Lowered *lowered, const OnnxNode *node, guint k);
+/* Lets output k of a node be a layer; FALSE if there is none, since adding it has failed. */
+gboolean lowered_set_layer (Lowered *lowered, const OnnxNode *node, guint k, guint layer);
+/* The constant that input k is; *tensor is NULL where the input is left out. */
+gboolean lowered_parameter (
+    Lowered *lowered, const OnnxNode *node, guint k, Tensor **tensor, GError **error);
+/* The element type of a constant, 0 where that takes more than a look. */
+gint32 lowered_constant_type (const Lowered *lowered, guint value);
+/* Whether inputs a and b, which are constants, may be of one type, as the standard wants. */
+gboolean lowered_check_types (
+    const Lowered *lowered, const OnnxNode *node, guint a, guint b, GError **error);
+/* Allows a layer n numbers of its own: many layers may share the file's, or have
+ * as many as channels were joined. */
+gboolean lowered_take_numbers (Lowered *lowered, const OnnxNode *node, gsize n, GError **error);
 
 #endif

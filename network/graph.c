@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+#include "network/graph.h"
+#include "base/error.h"
+
+#define MAX_WINDOW 255          /* pixels of a kernel, a stride or a dilation */
+#define MAX_PAD (MAX_WINDOW * MAX_WINDOW / 2)
+#define MAX_FACTOR 16
+
+static void
+layer_clear (gpointer data)
+{
+  Layer *layer = data;
+
+  g_free (layer->name);
+  g_free (layer->in);
+  g_free (layer->weights);
+  g_free (layer->bias);
+  g_free (layer->weight_scale);
+  g_free (layer->scale);
+  g_free (layer->shift);
+}
+
+static gboolean
+window_size (guint in, guint kernel, guint stride, guint pad, guint dilation, guint *out)
+{
+  guint64 padded = (guint64) in + 2 * (guint64) pad, extent = (guint64) dilation * (kernel - 1) + 1;
+
+  if (padded < extent)
+    return FALSE;
+  *out = (guint) ((padded - extent) / stride + 1);
+  return TRUE;
+}
+
+gboolean
+layer_size (const GArray *layers, guint index, GError **error)
+{
+  Layer *layer = layer_at (layers, index);
+  const Layer *in = layer->n_in > 0 ? layer_at (layers, layer->in[0]) : NULL;
+  const YoloConv *conv = &layer->conv;
+  gboolean fits = TRUE;
+
+  switch (layer->type) {
+    case LAYER_INPUT:
+      return TRUE;
+    case LAYER_CONV:
+      fits = window_size (in->height, conv->kernel[0], conv->stride[0], conv->pad[0],
+                 conv->dilation[0], &layer->height)
+          && window_size (in->width, conv->kernel[1], conv->stride[1], conv->pad[1],
+              conv->dilation[1], &layer->width);
+      break;
+    case LAYER_MAX_POOL:
+      fits = window_size (in->height, layer->kernel, layer->stride, layer->pad, 1, &layer->height)
+          && window_size (in->width, layer->kernel, layer->stride, layer->pad, 1, &layer->width);
+      break;
+    case LAYER_UPSAMPLE:
+      layer->height = in->height * layer->factor;
+      layer->width = in->width * layer->factor;
+      /* inputs are at most 8192, so more is no network of ours, and less keeps numbers small */
+      fits = layer->height <= 65536 && layer->width <= 65536;
+      break;
+    case LAYER_IMAGE:
+    case LAYER_AFFINE:
+    case LAYER_ACT:
+    case LAYER_ADD:
+    case LAYER_CONCAT:
+    case LAYER_SLICE:
+    case LAYER_QUANT:
+    case LAYER_DEQUANT:
+      layer->height = in->height;
+      layer->width = in->width;
+      for (guint k = 1; k < layer->n_in; k++) {
+        const Layer *other = layer_at (layers, layer->in[k]);
+        fits = fits && other->height == in->height && other->width == in->width;
+      }
+      break;
+  }
+  if (layer->residual != LAYER_NONE) {
+    const Layer *other = layer_at (layers, layer->residual);
+    fits = fits && other->height == layer->height && other->width == layer->width;
+  }
+  if (!fits)
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_SIZE,
+        "node '%.100s' does not fit an input of %ux%u "
+        "(width x height): its own inputs are %ux%u",
+        layer->name, layer_at (layers, 0)->width, layer_at (layers, 0)->height, in->width,
+        in->height);
+  return TRUE;
+}
+
+YoloGraph *
+yolo_graph_new (const char *input, guint height, guint width)
+{
+  YoloGraph *graph = g_new0 (YoloGraph, 1);
+  Layer *layer;
+
+  graph->layers = g_array_new (FALSE, TRUE, sizeof (Layer));
+  g_array_set_clear_func (graph->layers, layer_clear);
+  g_array_set_size (graph->layers, 1);
+  layer = layer_at (graph->layers, 0);
+  layer->type = LAYER_INPUT;
+  layer->name = g_strdup_printf ("%.200s", input);
+  layer->residual = LAYER_NONE;
+  layer->channels = 3;
+  layer->height = height;
+  layer->width = width;
+  return graph;
+}
+
+void
+yolo_graph_free (YoloGraph *graph)
+{
+  if (graph == NULL)
+    return;
+  g_array_unref (graph->layers);
+  g_free (graph);
+}
+
+/* Appends a layer of the first input's channels, which settle() finishes. */
+static Layer *
+append (YoloGraph *graph, LayerType type, const char *name, guint n_in, const guint *in)
+{
+  GArray *layers = graph->layers;
+  guint index = layers->len;
+  Layer *layer;
+
+  for (guint k = 0; k < n_in; k++)
+    g_assert (in[k] < index);
+  g_array_set_size (layers, index + 1);
+  layer = layer_at (layers, index);
+  layer->type = type;
+  layer->name = g_strdup_printf ("%.200s", name);
+  layer->n_in = n_in;
+  layer->in = g_memdup2 (in, n_in * sizeof *in);
+  layer->below = type == LAYER_QUANT ? layer_at (layers, in[0])->below : index;
+  layer->residual = LAYER_NONE;
+  layer->channels = layer_at (layers, in[0])->channels;
+  return layer;
+}
+
+/* The number of the layer that was appended last, once its size is known. @problem: what is wrong
+ * with the layer, or NULL. */
+static guint
+settle (YoloGraph *graph, const char *problem, GError **error)
+{
+  guint index = graph->layers->len - 1;
+
+  if (problem != NULL) {
+    yolo_network_set_error (error, YOLO_NETWORK_ERROR_FORMAT, "node '%.100s' %s",
+        layer_at (graph->layers, index)->name, problem);
+    return LAYER_NONE;
+  }
+  return layer_size (graph->layers, index, error) ? index : LAYER_NONE;
+}
+
+static gboolean
+in_window (guint value)
+{
+  return value >= 1 && value <= MAX_WINDOW;
+}
+
+guint
+yolo_graph_image (YoloGraph *graph, const char *name, guint channels, gboolean whole,
+    float *factors, float *offsets, GError **error)
+{
+  guint input = 0;
+  Layer *layer = append (graph, LAYER_IMAGE, name, 1, &input);
+
+  layer->channels = channels;
+  layer->whole = whole;
+  layer->weights = factors;
+  layer->bias = offsets;
+  return settle (graph, channels == 0 ? "makes no channels of the input" : NULL, error);
+}
+
+guint
+yolo_graph_conv (YoloGraph *graph, const char *name, guint in, const YoloConv *shape,
+    float *weights, float *bias, float *weight_scale, GError **error)
+{
+  Layer *layer = append (graph, LAYER_CONV, name, 1, &in);
+  const char *problem = NULL;
+
+  if (shape->groups < 1 || shape->in_channels != layer->channels || shape->out_channels < 1
+      || shape->in_channels % shape->groups != 0 || shape->out_channels % shape->groups != 0)
+    problem = "has weights that do not fit its input's channels";
+  for (guint d = 0; d < 2; d++) {
+    if (!in_window (shape->kernel[d]) || !in_window (shape->stride[d])
+        || !in_window (shape->dilation[d]) || shape->pad[d] > MAX_PAD)
+      problem = "has an impossible window";
+  }
+  layer->channels = shape->out_channels;
+  layer->weights = weights;
+  layer->bias = bias;
+  layer->weight_scale = weight_scale;
+  layer->conv = *shape;
+  layer->conv.weights = weights;
+  layer->conv.bias = bias;
+  layer->conv.weight_scale = weight_scale;
+  layer->conv.int8 = NULL;
+  return settle (graph, problem, error);
+}
+
+guint
+yolo_graph_affine (
+    YoloGraph *graph, const char *name, guint in, float *scale, float *shift, GError **error)
+{
+  Layer *layer = append (graph, LAYER_AFFINE, name, 1, &in);
+
+  layer->scale = scale;
+  layer->shift = shift;
+  return settle (graph, NULL, error);
+}
+
+guint
+yolo_graph_act (YoloGraph *graph, const char *name, guint in, YoloActivation act, GError **error)
+{
+  append (graph, LAYER_ACT, name, 1, &in)->act = act;
+  return settle (graph, NULL, error);
+}
+
+guint
+yolo_graph_add (YoloGraph *graph, const char *name, guint a, guint b, GError **error)
+{
+  guint in[2] = { a, b };
+  const Layer *layer = append (graph, LAYER_ADD, name, 2, in);
+
+  return settle (graph,
+      layer->channels != layer_at (graph->layers, b)->channels
+          ? "adds feature maps of different channels"
+          : NULL,
+      error);
+}
+
+guint
+yolo_graph_max_pool (YoloGraph *graph, const char *name, guint in, guint kernel, guint stride,
+    guint pad, GError **error)
+{
+  Layer *layer = append (graph, LAYER_MAX_POOL, name, 1, &in);
+
+  layer->kernel = kernel;
+  layer->stride = stride;
+  layer->pad = pad;
+  return settle (graph,
+      in_window (kernel) && in_window (stride) && pad < kernel ? NULL : "has an impossible window",
+      error);
+}
+
+guint
+yolo_graph_upsample (YoloGraph *graph, const char *name, guint in, guint factor, GError **error)
+{
+  append (graph, LAYER_UPSAMPLE, name, 1, &in)->factor = factor;
+  return settle (
+      graph, factor < 1 || factor > MAX_FACTOR ? "enlarges by an impossible factor" : NULL, error);
+}
+
+guint
+yolo_graph_concat (YoloGraph *graph, const char *name, guint n_in, const guint *in, GError **error)
+{
+  guint64 channels = 0;
+  Layer *layer;
+
+  g_assert (n_in > 0);
+  layer = append (graph, LAYER_CONCAT, name, n_in, in);
+  for (guint k = 0; k < n_in; k++)
+    channels += layer_at (graph->layers, in[k])->channels;
+  layer->channels = (guint) MIN (channels, G_MAXINT32);
+  return settle (graph, channels > G_MAXINT32 ? "has too many channels" : NULL, error);
+}
+
+guint
+yolo_graph_slice (
+    YoloGraph *graph, const char *name, guint in, guint begin, guint channels, GError **error)
+{
+  Layer *layer = append (graph, LAYER_SLICE, name, 1, &in);
+  gboolean fits = channels > 0 && begin < layer->channels && channels <= layer->channels - begin;
+
+  layer->begin = begin;
+  layer->channels = channels;
+  return settle (graph, fits ? NULL : "cuts out channels that its input does not have", error);
+}
+
+guint
+yolo_graph_quant (YoloGraph *graph, const char *name, guint in, YoloGrid grid, GError **error)
+{
+  append (graph, LAYER_QUANT, name, 1, &in)->grid = grid;
+  return settle (graph, grid.scale > 0 ? NULL : "rounds to a scale that is not above 0", error);
+}
