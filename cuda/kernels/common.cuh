@@ -36,7 +36,8 @@ activate (int act, float x)
   }
 }
 
-/* What a sum of products counts, before the activation. */
+/* What a sum of products is worth before the activation: sum + bias in float, sum *
+ * scale + bias where the sum is of whole numbers. */
 static __device__ __forceinline__ float scaled (float sum, float, float bias) { return sum + bias; }
 static __device__ __forceinline__ float
 scaled (int sum, float scale, float bias)
@@ -44,7 +45,8 @@ scaled (int sum, float scale, float bias)
   return fmaf ((float) sum, scale, bias);
 }
 
-/* What all of the addresses are multiples of: bytes, at most 16. */
+/* The largest power of two, at most 16, of which the address of every pixel of a view
+ * is a multiple. */
 static __device__ __forceinline__ int
 alignment (const void *first, int pitch_bytes)
 {
@@ -53,8 +55,9 @@ alignment (const void *first, int pitch_bytes)
   return bits & -bits;
 }
 
-/* Eight channels of a pixel, or n < 8 of them at the last channels' end: whole
- * words where the view lies on such. */
+/* load_eight() and store_eight() move eight channels of pixel m of a view, the first of
+ * them o, or n < 8 where the view has no more: the rest is loaded as zero and not
+ * stored. They move whole words where the view's pixels lie on multiples of a word. */
 
 template <int SIZE> struct Words { typedef uint4 Word; };
 template <> struct Words<1> { typedef uint2 Word; };
@@ -96,7 +99,8 @@ store_eight (const T (&x)[8], void *view, int pitch, long long m, int o, int n)
   }
 }
 
-/* The same in any type; eight bits are the whole numbers that they are. */
+/* The same for a view of any type, to and from floats. Bytes are taken as whole
+ * numbers, without the step of their grid. */
 
 static __device__ __forceinline__ void
 load_floats (float (&x)[8], const void *view, int type, int pitch, long long m, int o, int n)
@@ -138,7 +142,8 @@ store_floats (const float (&x)[8], void *view, int type, int pitch, long long m,
   }
 }
 
-/* What the elements stand for. @scale: [channels] of eight bits on grids, else NULL. */
+/* Eight channels as the real numbers that they stand for. @scale: [channels], the steps
+ * of the grids that a view of bytes is on; NULL: it is on none. */
 static __device__ __forceinline__ void
 load_reals (float (&x)[8], const void *view, int type, const float *scale, int pitch, long long m,
     int o, int channels)

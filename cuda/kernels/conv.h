@@ -10,8 +10,8 @@
 typedef struct {
   const void *in, *weights, *residual;  /* weights: yolo_conv_pack() */
   const float *bias;            /* [out_channels] */
-  const float *scale;           /* [out_channels], of eight bits: what a sum counts */
-  const float *residual_scale;  /* [out_channels], of a residual on grids: its steps; else NULL */
+  const float *scale;           /* [out_channels], int8 only: what 1 in a sum is worth */
+  const float *residual_scale;  /* [out_channels], steps of the residual's grids, or NULL */
   void *out;
   int batch, in_height, in_width, out_height, out_width;
   int in_channels, out_channels, packed_channels;
@@ -20,7 +20,7 @@ typedef struct {
   int groups;
   int act;                      /* YoloActivation */
   int residual_type, out_type;  /* YoloDType */
-  float out_inverse;            /* of eight bits: one over the step of out's grid */
+  float out_inverse;            /* of an output in int8: 1 / the step of its grid */
   /* [splits][pixels][out_channels] sums where K is split, else NULL */
   void *partial;
   int splits;

@@ -3,23 +3,24 @@
  * over K = kernel taps times input channels. NHWC views in and out.
  *
  * A block computes BM pixels of BN channels. K goes by in steps of 64 bytes (32
- * halves or 64 int8), a pixel's and a channel's row of each step being 64 bytes
- * of shared memory: four vectors of 16 bytes, of which a thread always brings
- * the same one, for rows THREADS / 4 apart. A vector lies within one tap, since
- * weights have their input channels padded to whole vectors. What there is to
- * know of a row is worked out before the loop: where its window begins, and
- * which of the kernel's rows and columns fall outside of the image.
- * From compute capability 8.0 on, cp.async keeps up to STAGES steps on their
- * way; before, and for input that lies on no multiple of 16 bytes, one step
- * waits in registers. Half a step's products hide the next half's loads.
+ * halves or 64 int8). In shared memory a step has a row for each pixel and for
+ * each channel: 64 bytes, four vectors of 16 bytes, of which a thread always
+ * loads the same one, for rows that are THREADS / 4 apart. A vector lies within
+ * one tap, since weights have their input channels padded to whole vectors. What
+ * there is to know of a pixel's row is worked out before the loop: where its
+ * window begins, and which of the kernel's rows and columns fall outside of the
+ * image. From compute capability 8.0 on, cp.async keeps up to STAGES steps under
+ * way; on older devices, and where the input's vectors do not lie on multiples of
+ * 16 bytes, one step waits in registers. While one half of a step is multiplied,
+ * the other half is loaded from shared memory.
  *
  * Bytes and operations of a block and step: 64 * (BM + BN) bytes from L2 or
- * beyond for 64 * BM * BN operations in half, twice that in eight bits; in half
- * 128x128 does 32 operations a byte, 128x64 21, 64x64 16, 64x32 11. Blocks of
+ * memory for 64 * BM * BN operations in half, for twice as many in int8. In half
+ * a tile of 128x128 does 32 operations a byte, 128x64 21, 64x64 16, 64x32 11. Blocks of
  * the same pixels follow one another in the grid, so pixels are read from memory
- * once, and weights stay in L2. Out of shared memory a warp of 64x64 reads 8
- * times 512 bytes for 32 products of 16x8x16: 32 operations a byte; one of 64x32
- * does 21, 32x32 16, 32x16 11. */
+ * once, and weights stay in L2. A warp whose part is 64x64 reads 8 times 512 bytes
+ * of shared memory for 32 products of 16x8x16: 32 operations a byte; one whose part
+ * is 64x32 does 21, 32x32 16, 32x16 11. */
 
 #ifndef YOLO_KERNELS_CONV_MMA_CUH
 #define YOLO_KERNELS_CONV_MMA_CUH
@@ -48,8 +49,9 @@ struct Byte {
   typedef int Sum;
 };
 
-/* One tensor-core product: 16 rows of A by 8 columns of B over 32 bytes of K.
- * a: rows 0-7 and 8-15 of the first 16 bytes, then of the second; b likewise. */
+/* One tensor-core product: c += 16 rows of A by 8 columns of B over 32 bytes of K.
+ * a: rows 0-7 and rows 8-15 of the first 16 bytes of K, then both of the second 16
+ * bytes; b0, b1: the columns' first and second 16 bytes. */
 static __device__ __forceinline__ void
 multiply (float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1)
 {
@@ -97,9 +99,10 @@ multiply (int (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1)
 
 /* Memory */
 
-/* Where vector v of a row of V vectors lies, in bytes. What is accessed
- * together, eight rows at the same v, lies in eight different groups of banks.
- * Rows whose distance is a multiple of eight have their vectors swapped alike. */
+/* The offset in bytes of vector v of a row of V vectors in shared memory. Vectors of
+ * a row are swapped so that those which are accessed together, of eight rows at the
+ * same v, lie in eight different groups of banks. Rows whose distance is a multiple
+ * of eight have their vectors swapped alike. */
 template <int V>
 static __device__ __forceinline__ int
 place (unsigned row, unsigned v)
@@ -109,9 +112,9 @@ place (unsigned row, unsigned v)
   return (int) (row * V + (v ^ row / (8 / SWAPPED) % SWAPPED)) * 16;
 }
 
-/* The same for sums of four bytes, V vectors a row. Eight lanes that read every
- * other vector, and sixteen that write the 32 bytes of two vectors in four rows,
- * use all banks once. */
+/* The same for sums of four bytes each, V vectors a row. Eight lanes that read every
+ * other vector use each bank once, and so do sixteen lanes that write the 32 bytes of
+ * two vectors in four rows. */
 template <int V>
 static __device__ __forceinline__ int
 place_sums (unsigned row, unsigned v)
@@ -136,7 +139,8 @@ load_matrices (unsigned (&r)[4], unsigned from)
 }
 
 #if ASYNC
-/* The first @bytes of a vector, then zeros: of 0 bytes the address need not exist. */
+/* Begins to copy the first @bytes of a vector, followed by zeros. Where @bytes is 0,
+ * @from need not be a valid address. */
 static __device__ __forceinline__ void
 copy_async (unsigned to, const char *from, int bytes)
 {
@@ -159,7 +163,7 @@ wait_all_but ()
 }
 #endif
 
-/* As copy_async(), into registers, from multiples of @align. */
+/* A vector as copy_async() makes it, in registers; @from is a multiple of @align bytes. */
 template <typename T>
 static __device__ __forceinline__ uint4
 gather (const char *from, int bytes, int align)
@@ -184,7 +188,7 @@ gather (const char *from, int bytes, int align)
       if (i * 4 < bytes)
         r.words[i] = ((const unsigned *) from)[i];
   }
-  /* other tensors' channels: whole words were read */
+  /* Whole words were read: what they have beyond @bytes, of another tensor, becomes 0. */
 #pragma unroll
   for (int i = 0; i < 4; i++)
     if (bytes < i * 4 + 4)
@@ -194,7 +198,7 @@ gather (const char *from, int bytes, int align)
 
 /* Epilogue */
 
-/* Of eight channels. */
+/* What the epilogue multiplies and adds for eight channels. */
 struct Factors {
   float bias[8], scale[8];
 };
@@ -212,7 +216,8 @@ load_factors (Factors &f, const YoloConvParams &p, int o)
   }
 }
 
-/* act (sum [* scale] + bias) [+ residual] in float, then as the output has it. */
+/* act (sum [* scale] + bias) [+ residual] in float, stored in the output's type: eight
+ * channels of pixel m, the first of them o. */
 template <typename Type>
 static __device__ __forceinline__ void
 finish (const YoloConvParams &p, const typename Type::Sum (&sums)[8], const Factors &f, long long m,
@@ -248,8 +253,8 @@ finish (const YoloConvParams &p, const typename Type::Sum (&sums)[8], const Fact
   store_floats (x, p.out, p.out_type, p.out_pitch, m, o, p.out_channels - o);
 }
 
-/* BM x BN by WARPS_M x WARPS_N warps. WHOLE: the input's vectors lie on
- * multiples of 16 bytes and hold nothing beyond its channels. */
+/* A block's BM pixels of BN channels, by WARPS_M x WARPS_N warps. WHOLE: all vectors of
+ * the input lie on multiples of 16 bytes and hold no channels of another tensor. */
 template <typename Type, int BM, int BN, int WARPS_M, int WARPS_N, int STAGES, bool WHOLE>
 static __device__ __forceinline__ void
 convolve (const YoloConvParams &p)
@@ -258,11 +263,11 @@ convolve (const YoloConvParams &p)
   typedef typename Type::Sum Sum;
   enum {
     THREADS = 32 * WARPS_M * WARPS_N, ROWS = THREADS / VECTORS,
-    A_ROWS = BM / ROWS, B_ROWS = BN / ROWS,     /* that a thread brings */
-    MT = BM / WARPS_M / 16, NT = BN / WARPS_N / 8,      /* products of a warp */
+    A_ROWS = BM / ROWS, B_ROWS = BN / ROWS,     /* that a thread loads */
+    MT = BM / WARPS_M / 16, NT = BN / WARPS_N / 8,      /* products of a warp in a half step */
     DEPTH = ASYNC ? STAGES : 2,
     STAGE = (BM + BN) * STEP,
-    /* rows that are finished at once; threads for one */
+    /* rows that go through the epilogue at once, and threads that share a row */
     SLICE = WARPS_M * 16, PER_ROW = BN / 8,
   };
   static_assert (ROWS % 8 == 0 && NT % 2 == 0,
@@ -281,11 +286,12 @@ convolve (const YoloConvParams &p)
   const int first = blockIdx.z * per_split, n_steps = min (per_split, steps - first);
   const int pixel = p.in_pitch * (int) sizeof (T);
   const int align = WHOLE ? 16 : alignment (p.in, pixel);
-  /* of pixels; weights always are from 8.0 on */
+  /* whether cp.async copies pixels; weights it always copies from 8.0 on */
   const bool async = ASYNC && (WHOLE || align == 16);
 
-  /* The vector of K that this thread brings next: the tap and channels that it
-   * is, its offset from a window's beginning, and the tap's bits in outside[]. */
+  /* The vector of K that this thread loads next, counted in k: its tap (ky, kx), its
+   * place c in the tap, its offset in bytes from a window's beginning, and the tap's
+   * bits in outside[]. */
   int k = first * VECTORS + v, c = k % (unsigned) vectors;
   unsigned tap = k / (unsigned) vectors, ky = tap / p.kernel[1], kx = tap % p.kernel[1],
            bits = 1u << ky | 0x10000u << kx;
@@ -309,9 +315,9 @@ convolve (const YoloConvParams &p)
     }
   };
 
-  /* Rows of A: where the window of each pixel begins, be it outside of the
-   * image; in outside[] bit ky and bit 16 + kx are set where that row or column
-   * of the kernel is, and for the rows that follow the last. */
+  /* Rows of A: where the window of each pixel begins, which may be outside of the
+   * image. In outside[] bit ky, or bit 16 + kx, is set if that row, or column, of the
+   * kernel falls outside of the image; all bits are set behind the last pixel. */
   const char *in[A_ROWS];
   unsigned outside[A_ROWS];
   const bool pointwise = p.kernel[0] * p.kernel[1] == 1 && p.stride[0] * p.stride[1] == 1
@@ -342,16 +348,16 @@ convolve (const YoloConvParams &p)
       if ((unsigned) (x + t * p.dilation[1]) < (unsigned) p.in_width)
         outside[i] &= ~(0x10000u << t);
   }
-  /* Rows of B: one channel's weights follow one another. Beyond the last
-   * channel it is brought again, for sums that are not kept. */
+  /* Rows of B: each is the weights of a channel, which follow one another. Rows beyond
+   * the last channel load that channel again, for sums that nobody stores. */
   const char *weights[B_ROWS];
 #pragma unroll
   for (int i = 0; i < B_ROWS; i++)
     weights[i] = (const char *) p.weights
         + ((long long) min (n0 + first_row + i * ROWS, p.out_channels - 1) * all_vectors + k) * 16;
 
-  /* Brings the next step to the stage at @to of the memory; with keep() later
-   * on where it does not come by itself. */
+  /* fetch() begins to load the next step into the stage at byte @to of the memory.
+   * What cp.async does not copy is in registers then, until keep() stores it. */
   const unsigned base = shared_address (memory);
   const int mine = place<VECTORS> (first_row, v),
             last_bytes = p.in_channels * (int) sizeof (T) - (vectors - 1) * 16;
@@ -405,8 +411,8 @@ convolve (const YoloConvParams &p)
   const unsigned a_from = base + place<VECTORS> (warp_m + lane % 16, lane / 16);
   const unsigned b_from =
       base + BM * STEP + place<VECTORS> (warp_n + lane % 8 + lane / 16 * 8, lane / 8 % 2);
-  /* Of the first and of the second half of a step; one after the other where
-   * registers are wanted for what is brought. */
+  /* The operands of the first and of the second half of a step. Both halves take turns
+   * in the same registers where others hold what is being loaded. */
   constexpr bool DOUBLE = ASYNC && WHOLE;
   unsigned a[1 + DOUBLE][MT][4], b[1 + DOUBLE][NT / 2][4];
   auto load = [&] (int half, int from) {
@@ -442,7 +448,7 @@ convolve (const YoloConvParams &p)
   __syncthreads ();
   if (n_steps > 0)
     load (0, 0);
-  int stage = 0, before = -1;   /* before: whose place is to be filled from registers, or -1 */
+  int stage = 0, before = -1;   /* before: the stage that keep() must still fill, or -1 */
 #pragma unroll 1
   for (int step = 0; step < n_steps; step++) {
     if (DOUBLE)
@@ -456,7 +462,7 @@ convolve (const YoloConvParams &p)
 #if ASYNC
     wait_all_but<DEPTH - 2> ();
 #endif
-    /* the next step's data are there for all, and all have loaded this one's */
+    /* all threads can read the next step now, and have loaded what they need of this one */
     __syncthreads ();
     int next = stage + STAGE == DEPTH * STAGE ? 0 : stage + STAGE;
     if (DOUBLE && step + 1 < n_steps)
@@ -474,9 +480,9 @@ convolve (const YoloConvParams &p)
     stage = next;
   }
 
-  /* Slices of 16 rows of each warp pass through shared memory, where each lane
-   * has put two neighbouring channels of row lane / 4 and of the eighth after it,
-   * so that what is read and written from here on is whole and in order. */
+  /* The sums go through shared memory, 16 rows of each warp at a time. A lane holds two
+   * neighbouring channels of row lane / 4 and of row lane / 4 + 8; what it reads back
+   * are eight neighbouring channels of one row, so that it can store whole vectors. */
   const int r = thread / PER_ROW, o = thread % PER_ROW * 8;
   Sum *const partial = p.partial == NULL
       ? NULL

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Convolution without tensor cores, for what the others do not take: groups,
- * any kernel, stride and dilation. One thread computes one element of the output;
- * sums are in float, of eight bits in whole numbers, in order of rows, columns
- * and channels of the kernel. Reads 2 * K elements for K multiply-adds,
+/* Convolution without tensor cores, for what the other kernels do not take: groups,
+ * any kernel, stride and dilation. One thread computes one element of the output.
+ * Sums are in float, those of int8 in whole numbers, in the order of the kernel's
+ * rows, columns and channels. A thread reads 2 * K elements for K multiply-adds,
  * most of them from the caches. */
 
 #include "cuda/kernels/common.cuh"
@@ -61,18 +61,19 @@ convolve (const YoloConvParams &p)
   store_floats (v, p.out, p.out_type, p.out_pitch, pixel, o, 1);
 }
 
-/* The same in tiles, in float, for groups of one: a block computes TILE_M pixels
- * of TILE_N channels, a thread 4 by 4 of them. K = taps times channels goes by
- * in steps of TILE_K, whose rows lie transposed in shared memory; the next step
- * waits in registers. Of a step 128 floats of K's 16 are brought for 64 * 64 * 16
- * multiply-adds: 16 operations a byte from the caches, and two vector loads from
- * shared memory for 16 multiply-adds. The order of a sum is that of K. */
+/* The same in tiles, in float, without groups: a block computes TILE_M pixels of
+ * TILE_N channels, a thread 4 by 4 of them. K = taps times channels goes by in steps
+ * of TILE_K, whose rows lie transposed in shared memory; the next step waits in
+ * registers. A step loads 16 floats for each of 128 rows for its 64 * 64 * 16
+ * multiply-adds: 16 operations a byte from the caches. A thread makes two vector
+ * loads from shared memory for 16 multiply-adds. A sum is added up in the order of K. */
 
 #define TILE_M 64
 #define TILE_N 64
 #define TILE_K 16
 
-/* Four channels of a pixel from c on, zero beyond the last. */
+/* Four channels, of which n are there; the others are zero. @whole: all are, and @from is
+ * a multiple of 16 bytes. */
 static __device__ __forceinline__ float4
 load_four (const float *from, int n, bool whole)
 {
@@ -85,7 +86,7 @@ load_four (const float *from, int n, bool whole)
 extern "C" __global__ void __launch_bounds__ (256)
 conv_simt_tile_f32 (const __grid_constant__ YoloConvParams p)
 {
-  /* a vector more a row: transposed stores to other banks */
+  /* rows are four floats longer than a tile, so that transposed stores use different banks */
   __shared__ __align__ (16) float a[2][TILE_K][TILE_M + 4], b[2][TILE_K][TILE_N + 4];
   const int t = threadIdx.x, row = t / 4, part = t % 4 * 4;
   const int n_tiles = (p.out_channels + TILE_N - 1) / TILE_N;
@@ -95,7 +96,7 @@ conv_simt_tile_f32 (const __grid_constant__ YoloConvParams p)
   const bool whole =
       p.in_channels % 4 == 0 && p.in_pitch % 4 == 0 && ((unsigned long long) p.in & 15) == 0;
 
-  /* The pixel and the channel whose rows this thread brings, and where in K it is. */
+  /* The pixel and the channel whose rows this thread loads, and where in K it is. */
   const int m = m0 + row, x = m % p.out_width, y = m / p.out_width % p.out_height,
             n = m / p.out_width / p.out_height;
   const float *in = (const float *) p.in

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* From the head's maps to candidates, as postprocess/detect.c. The first kernel
- * reads every class logit once and lists the anchors above the threshold; the
- * second works out the boxes of those alone, four times reg_max logits each.
- * Bytes: 4 * n_anchors * n_classes, and little more. */
+/* From the head's maps to candidates, as postprocess/detect.c defines it. The first
+ * kernel reads every class logit once and lists the anchors above the threshold; the
+ * second works out the boxes of those anchors alone, from 4 * reg_max logits each.
+ * Bytes read: 4 * n_anchors * n_classes, and little more. */
 
 #include <math.h>
 
@@ -26,8 +26,8 @@ level_of (const YoloDecodeParams &p, int anchor)
   return l;
 }
 
-/* Some lanes of a warp read an anchor's logits side by side: whole sectors, and
- * the anchors of a warp follow one another in memory. */
+/* YOLO_DECODE_LANES lanes share an anchor and read its logits side by side, which makes
+ * whole sectors; the anchors of a warp follow one another in memory. */
 extern "C" __global__ void __launch_bounds__ (YOLO_DECODE_BLOCK)
 decode_find (const __grid_constant__ YoloDecodeParams p)
 {
@@ -60,7 +60,7 @@ decode_find (const __grid_constant__ YoloDecodeParams p)
     float other = __shfl_xor_sync (FULL, best, d);
     int other_class = __shfl_xor_sync (FULL, best_class, d);
     nan |= __shfl_xor_sync (FULL, (int) nan, d) != 0;
-    /* of equal ones the lowest class */
+    /* of equal logits the lowest class counts */
     if (other > best || (other == best && other_class < best_class)) {
       best = other;
       best_class = other_class;
@@ -85,8 +85,9 @@ rank_of (const YoloDecodeFound &found)
       | (0xffffffffu - (unsigned) found.anchor);
 }
 
-/* The rank of the capacity-th best of n candidates, bit by bit from the top:
- * only when there are more than fit, 64 passes over the list. By a whole block. */
+/* The rank of the candidate that is number YOLO_DECODE_CAPACITY of n, from the best
+ * down. It is found bit by bit from the top, in 64 passes over the list, and only asked
+ * for when there are more candidates than fit. All threads of a block call this. */
 static __device__ unsigned long long
 lowest_rank (const YoloDecodeFound *found, int n)
 {
@@ -122,7 +123,7 @@ expectation (const float *logits, int n)
   return mean / sum;
 }
 
-/* Four lanes a candidate, one a side of its box. */
+/* Four lanes work out the box of a candidate, each one of its sides. */
 extern "C" __global__ void __launch_bounds__ (YOLO_DECODE_BLOCK)
 decode_boxes (const __grid_constant__ YoloDecodeParams p)
 {

@@ -16,14 +16,14 @@ typedef struct {
   const float *box, *cls;
   int box_pitch, cls_pitch;     /* floats from pixel to pixel */
   int width, height, stride;
-  int first;                    /* anchor */
+  int first;                    /* number of the level's first anchor */
 } YoloDecodeLevel;
 
 /* What to keep of an image. */
 typedef struct {
   float confidence;
-  int masked;                   /* its row of the masks counts */
-  int idle;
+  int masked;                   /* only classes that its row of the masks has are kept */
+  int idle;                     /* the place of the batch has no image */
 } YoloDecodeImage;
 
 /* A candidate before its box is known. */
@@ -32,11 +32,11 @@ typedef struct {
   int anchor, class_id;
 } YoloDecodeFound;
 
-/* Zero before the first kernel. */
+/* Counts of one image, which are zero before the first kernel. */
 typedef struct {
-  int found;                    /* candidates in all */
-  int written;                  /* of them, with a finite box, in no order */
-  int selected;                 /* of them, whose boxes were worked out */
+  int found;                    /* candidates above the threshold */
+  int written;                  /* candidates in `out`, in no order: those with a finite box */
+  int selected;                 /* candidates whose boxes were worked out */
   int unused;
 } YoloDecodeCount;
 
@@ -50,8 +50,8 @@ typedef struct {
   YoloObject *out;           /* [batch][YOLO_DECODE_CAPACITY] */
 } YoloDecodeParams;
 
-/* Threads of both kernels; lanes that share an anchor in the first; blocks of an image in the
- * second. */
+/* Threads of a block of both kernels; lanes that share an anchor in the first kernel;
+ * blocks for each image in the second. */
 #define YOLO_DECODE_BLOCK 256
 #define YOLO_DECODE_LANES 8
 #define YOLO_DECODE_BLOCKS 4

@@ -37,7 +37,7 @@ draw (const __grid_constant__ YoloDrawParams p)
       const YoloRect &r = p.strokes[start + t].outer;
       reaches = r.x0 < area.x1 && r.x1 > area.x0 && r.y0 < area.y1 && r.y1 > area.y0;
     }
-    /* their numbers, in order */
+    /* the numbers of the strokes that reach this block, in order */
     unsigned ballot = __ballot_sync (0xffffffffu, reaches);
     if (t % 32 == 0)
       before[t / 32 + 1] = __popc (ballot);

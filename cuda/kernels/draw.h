@@ -8,12 +8,12 @@
 
 typedef struct {
   YoloCanvas canvas;            /* device addresses */
-  const YoloStroke *strokes;    /* [n_strokes], device */
-  const uint8_t *masks;
+  const YoloStroke *strokes;    /* [n_strokes], in device memory */
+  const uint8_t *masks;         /* of the strokes that are text, in device memory */
   int n_strokes;
 } YoloDrawParams;
 
-/* Samples of a block. */
+/* Columns and rows of samples that a block draws. */
 #define YOLO_DRAW_WIDTH 32
 #define YOLO_DRAW_HEIGHT 8
 

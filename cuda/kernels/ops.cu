@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Operations that move more than they compute. A thread handles one vector of
- * a pixel's channels: 16 bytes, or one element where addresses allow no more. What
- * only moves numbers leaves them on the grids that they are on. */
+ * a pixel's channels: 16 bytes, or one element where addresses allow no more.
+ * Operations that only move bytes leave them on the grids that they are on. */
 
 #include "cuda/kernels/common.cuh"
 #include "cuda/kernels/ops.h"
@@ -55,7 +55,7 @@ lowest ()
   return r;
 }
 
-/* Which vector of which pixel of the output a thread has. */
+/* Which vector of which pixel of the output a thread computes. */
 struct Place {
   bool inside;
   int c, x, y, n;               /* c: first channel */
@@ -95,7 +95,7 @@ out_at (const YoloOpsParams &p, long long pixel, int c)
   return (Pack<T, N> *) ((T *) p.out + pixel * p.out_pitch + c);
 }
 
-/* Max pooling. Reads kernel^2 elements, nearly all from the caches, and writes one. */
+/* Max pooling. A thread reads kernel^2 vectors, nearly all from the caches, and writes one. */
 template <typename T, int N>
 static __device__ void
 pool (const YoloOpsParams &p)
@@ -118,7 +118,8 @@ pool (const YoloOpsParams &p)
   *out_at<T, N> (p, at.pixel, at.c) = max;
 }
 
-/* Nearest neighbours; at scale 1 a copy. Writes every element once, reads it once from memory. */
+/* Upsampling by nearest neighbours, at scale 1 a copy. Every element is written once, and
+ * read from memory once. */
 template <typename T, int N>
 static __device__ void
 upsample (const YoloOpsParams &p)
@@ -130,9 +131,9 @@ upsample (const YoloOpsParams &p)
         *in_at<T, N> (p, at.n, at.y / p.scale, at.x / p.scale, at.c);
 }
 
-/* act (in [+ residual]) in any types and on any grids, eight channels a thread:
- * additions, activations, and what only converts. One or two elements read, one
- * written. */
+/* act (in [+ residual]) in any types and on any grids, eight channels a thread: this
+ * runs additions, activations, and copies that convert. For an element that is written
+ * one or two are read. */
 extern "C" __global__ void __launch_bounds__ (256)
 combine (const __grid_constant__ YoloOpsParams p)
 {
@@ -168,9 +169,9 @@ combine (const __grid_constant__ YoloOpsParams p)
  * side. The i-th is the maximum over a window of i * (kernel / 2) pixels to each
  * side, so all come from one read of the input: a block loads a tile of one
  * vector with its border, takes the maxima along rows for every i, each from the
- * one before, and then along columns. Per element: 1 + border read, `repeat`
- * written, about 2 * repeat * (kernel / 2) maxima along rows and half of
- * repeat * (repeat + 1) * kernel along columns. */
+ * one before, and then along columns. For each element of the input one is read, and
+ * those of the border; `repeat` are written; some 2 * repeat * (kernel / 2) maxima are
+ * taken along rows, and repeat * (repeat + 1) / 2 * kernel along columns. */
 template <typename T, int N>
 static __device__ void
 chain (const YoloOpsParams &p)
@@ -178,11 +179,11 @@ chain (const YoloOpsParams &p)
   extern __shared__ uint4 memory[];
   const int tile = YOLO_CHAIN_TILE, radius = p.kernel / 2, border = radius * p.repeat,
             side = tile + 2 * border;
-  /* rows [repeat][side][tile] */
+  /* in [side][side], rows [repeat][side][tile] */
   Pack<T, N> *in = (Pack<T, N> *) memory, *rows = in + side * side;
   int tiles_x = (p.out_width + tile - 1) / tile, tiles_y = (p.out_height + tile - 1) / tile;
   int vectors = p.channels / N;
-  /* neighbouring vectors of a tile in neighbouring blocks: they share cache lines */
+  /* neighbouring blocks have neighbouring vectors of the same tile, which share cache lines */
   int c = blockIdx.x % vectors * N;
   long long rest = blockIdx.x / vectors;
   int x0 = (int) (rest % tiles_x) * tile, y0 = (int) (rest / tiles_x % tiles_y) * tile,

@@ -13,12 +13,13 @@ typedef struct {
   int kernel, stride, pad, repeat;      /* pooling */
   int scale;                    /* upsampling; 1: a copy */
   int act;                      /* YoloActivation */
-  /* What computes: YoloDType, and of eight bits on grids [channels] their steps; else NULL. */
+  /* For what computes or converts: types (YoloDType), and [channels] the steps of the grids
+   * that int8 is on; NULL: it is on none. */
   int in_type, residual_type, out_type;
   const float *in_scale, *residual_scale, *out_scale;
 } YoloOpsParams;
 
-/* The chain of poolings works on tiles of so many pixels squared. */
+/* Pixels of a side of the square tiles that the chain of poolings works on. */
 #define YOLO_CHAIN_TILE 16
 
 /* Bytes of shared memory: the tile with its border, and the row maxima of each of the `repeat`

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Frames, letterboxed, into the network's input. The arithmetic is that of
  * image/preprocess_reference.c, from the same inline functions, and the
- * result equals it. A thread writes one pixel, 16 bytes in the usual layouts,
- * out of up to four pixels of three components, byte by byte: neighbours read
- * the same lines, so a frame is read from memory once. */
+ * result equals it. A thread writes one pixel, 16 bytes in the usual layouts. It
+ * reads up to four pixels of three components byte by byte; since its neighbours
+ * read the same cache lines, a frame is read from memory once. */
 
 #include "cuda/kernels/common.cuh"
 #include "cuda/kernels/preprocess.h"
@@ -26,7 +26,7 @@ clamp_index (int i, int n)
   return i < 0 ? 0 : i < n ? i : n - 1;
 }
 
-/* Of a pixel (x, y) of the visible part, upright. */
+/* The colour of pixel (x, y) of the visible part, counted as the picture stands upright. */
 static __device__ __forceinline__ Rgb
 rgb_at (const YoloCudaFrame &f, int x, int y)
 {
@@ -74,7 +74,7 @@ scaled_at (const YoloCudaFrame &f, int x, int y, const Tap &h, const Tap &v)
   return out;
 }
 
-/* yolo_tap_column() and yolo_tap_row() of sample.h. */
+/* The same as yolo_tap_column() and yolo_tap_row() of image/sample.h. */
 static __device__ Tap
 tap_of (int i, double ratio, int n, bool column)
 {
