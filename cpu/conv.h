@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Our own convolutions: what they share. */
+/* What our own ways to compute a convolution have in common. */
 
 #ifndef YOLO_CPU_CONV_H
 #define YOLO_CPU_CONV_H
@@ -9,18 +9,20 @@
 
 G_BEGIN_DECLS
 
-/* One way to compute a convolution, compiled for one instruction set. All of
- * it reads and writes views, float or bf16, and computes the first n images:
- * out = act (conv (in) + bias) [+ residual]. */
+/* One way to compute a convolution, compiled for one instruction set:
+ * out = act (conv (in) + bias) [+ residual] for the first n images, on views whose
+ * channels are in floats, in bf16, or in bytes on grids. */
 typedef struct {
   const char *name;
   gboolean (*supports) (const YoloConv *conv);
-  /* Bytes of packed weights with bias, and the packing. */
+  /* bytes of the packed weights, bias included */
   gsize (*packed_size) (const YoloConv *conv);
+  /* writes the packed weights */
   void (*pack) (const YoloConv *conv, void *packed);
-  /* Bytes that a thread needs beside them, a multiple of 64. */
+  /* bytes of scratch memory that each thread needs, a multiple of 64 */
   gsize (*scratch) (const YoloConv *conv, const YoloTensor *in);
-  /* @residual: data NULL for none; @scratch: of all the pool's threads, one after the other */
+  /* @residual: its data is NULL where there is none; @scratch: memory for all threads of the
+   * pool, one after the other */
   void (*run) (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor *in,
       const YoloTensor *residual, const YoloTensor *out, guint n, char *scratch);
 } YoloConvKernel;

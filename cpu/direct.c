@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Convolution as a matrix product whose rows are read where they lie
- * (implicit GEMM). What needs padding or another type is first copied, some
- * rows at a time, into scratch that stays in the second-level cache. */
+/* Convolution as a matrix product (implicit GEMM): a row of the left matrix, A, is the
+ * window of one output pixel, and is read where it lies in the input. Where the input
+ * needs padding or another type, some of its rows at a time are first copied into
+ * scratch memory that stays in the second-level cache. */
 
 #include "cpu/conv.h"
 #include "cpu/finish.h"
 
-/* an input of TYPE has them as they are multiplied */
+/* whether the channels of an input of TYPE are multiplied as they lie in memory */
 #define IN_ELEMENTS (ELEMENT != ELEMENT_S16)
 
 #define MAX_TAPS 49u
-/* bytes of copied rows that a thread works on, of a 512 KiB or larger cache */
+/* bytes of copied rows that a thread works on; second-level caches have 512 KiB or more */
 #define SCRATCH (192u << 10)
-#define CHUNK 8u                /* tiles of a flat image that are worked on at a time */
+#define CHUNK 8u                /* tiles that a thread works on at a time where A is the image */
 
-/* Elements of a tap: channels, or some of them together. */
+/* Elements of a tap. An element is PER channels (gemm.h). */
 static guint
 depth (const YoloConv *conv)
 {
@@ -39,11 +40,12 @@ supports (const YoloConv *conv)
   return conv->groups == 1 && n_taps (conv) <= MAX_TAPS;
 }
 
-/* What lies before the panels: for all output channels bias and, of int8,
- * multiplier and what the sums begin with; then a pixel of padding. */
+/* What lies before the panels of packed weights: for each output channel the bias and, used
+ * in int8 alone, the multiplier and the number that the sum begins with; then a pixel of
+ * padding. */
 typedef struct {
   float *bias, *multiplier;     /* [panels][YOLO_PANEL] */
-  gint32 *start;                /* less the offset */
+  gint32 *start;                /* [panels][YOLO_PANEL] what sums begin with: minus the offset */
   char *padding;                /* [depth] elements */
   char *panels;
 } Header;
@@ -96,7 +98,7 @@ pack_header (const YoloConv *conv, Header h)
   }
 }
 
-/* Channel i of an element's place. */
+/* Writes weight number @weight into an element as its channel @i. */
 static void
 pack_weight (const YoloConv *conv, char *element, guint i, gsize weight)
 {
@@ -121,7 +123,7 @@ pack_weight (const YoloConv *conv, char *element, guint i, gsize weight)
 }
 #endif
 
-/* The header, then [panel][tap][depth][vectors * lanes] elements of weights. */
+/* Packed weights are the header, then elements [panel][tap][depth][vectors * lanes]. */
 static void
 pack (const YoloConv *conv, void *packed)
 {
@@ -143,7 +145,7 @@ pack (const YoloConv *conv, void *packed)
   }
 }
 
-/* Whether the rows of A can be pixels of the input. */
+/* Whether the rows of A are pixels of the input as they lie in memory. */
 static gboolean
 in_place (const YoloConv *conv, const YoloTensor *in)
 {
@@ -157,14 +159,14 @@ padded_row (const YoloConv *conv, const YoloTensor *in)
   return (in->width + 2 * conv->pad[1]) * (gsize) depth (conv) * 4;
 }
 
-/* Input rows that `rows` output rows need. */
+/* How many input rows are needed for @rows output rows. */
 static guint
 rows_in (const YoloConv *conv, guint rows)
 {
   return (rows - 1) * conv->stride[0] + (conv->kernel[0] - 1) * conv->dilation[0] + 1;
 }
 
-/* Output rows that are worked on at a time. */
+/* How many output rows a thread works on at a time. */
 static guint
 block_rows (const YoloConv *conv, const YoloTensor *in)
 {
@@ -184,7 +186,7 @@ scratch (const YoloConv *conv, const YoloTensor *in)
       : (rows_in (conv, block_rows (conv, in)) * padded_row (conv, in) + 63) & ~(gsize) 63;
 }
 
-/* n bytes as int16; sixteen at a time, since a pixel has few. */
+/* Widens @n bytes to int16, by 16 at a time and no more, since a pixel has few channels. */
 static ALWAYS_INLINE void
 widen (gint16 *restrict to, const guint8 *restrict from, guint n)
 {
@@ -202,7 +204,7 @@ widen (gint16 *restrict to, const guint8 *restrict from, guint n)
     to[i] = from[i];
 }
 
-/* One pixel's channels as elements, the last one filled up with zeros. */
+/* Copies the channels of a pixel as elements; the last element is filled up with zeros. */
 static inline void
 copy_pixel (char *to, const char *from, YoloDType type, guint channels)
 {
@@ -229,7 +231,7 @@ copy_pixel (char *to, const char *from, YoloDType type, guint channels)
     memset (to + channels * (4 / PER), 0, (PER - channels % PER) * (4 / PER));
 }
 
-/* A row of the image, whose three channels become four. */
+/* Copies @n pixels of the network's input, whose three channels become four. */
 static inline void
 copy_image_row (char *to, const char *from, guint n)
 {
@@ -246,7 +248,7 @@ copy_image_row (char *to, const char *from, guint n)
     }
     return;
   }
-  /* a load, a mask and a store a pixel */
+  /* each pixel takes a load, a mask and a store */
   for (guint x = 0; x + 1 < n; x++) {
     guint32 pixel;
 
@@ -257,7 +259,7 @@ copy_image_row (char *to, const char *from, guint n)
   copy_pixel (to + 4 * (n - 1), from + 3 * (n - 1), YOLO_U8, 3);
 }
 
-/* n pixels of padding */
+/* Writes @n pixels of padding. */
 static inline void
 pad_pixels (char *to, guint n, const char *padding, gsize pixel)
 {
@@ -268,7 +270,8 @@ pad_pixels (char *to, guint n, const char *padding, gsize pixel)
       memcpy (to + x * pixel, padding, pixel);
 }
 
-/* Input rows y0 and on, with padding around. */
+/* Copies @rows input rows from row @y0 on, which may be outside of the image, with the padding
+ * around them. */
 static void
 copy_rows (const YoloConv *conv, const char *padding, const YoloTensor *in, guint image, gint y0,
     guint rows, char *to)
@@ -309,7 +312,8 @@ tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, guint rows, guint vectors)
 #undef BODY
 }
 
-/* `count` pixels that lie side by side in the output, the rows of A `row` bytes apart. */
+/* Computes @count pixels that lie side by side in the output, for the channels of one panel.
+ * @s: where their rows of A are; the rest of it is set here. */
 static void
 line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint count,
     const char *residual, const YoloTensor *residual_tensor, char *out,
@@ -346,22 +350,22 @@ line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint c
   }
 }
 
-/* One run: what all blocks share. */
+/* What all blocks of one run share. */
 typedef struct {
   const YoloConv *conv;
   const char *packed;
   const YoloTensor *in, *residual, *out;
-  guint blocks;                 /* of an image */
-  /* Rows of A: where they are, or are copied to. */
-  gboolean direct;
-  guint block;                  /* output rows, or pixels of a flat image */
-  gsize pixel, row, scratch;    /* bytes */
+  guint blocks;                 /* that an image is cut into */
+  gboolean direct;              /* A is the input; else copied rows of it */
+  guint block;                  /* output rows of a block; pixels where A is the image */
+  gsize pixel, row;             /* bytes from one pixel or row of A's memory to the next */
+  gsize scratch;                /* bytes of a thread */
   char *memory;
   guint n_taps, k;              /* as in YoloSum */
   gsize taps[MAX_TAPS];
 } Run;
 
-/* Some pixels of an image whose pixels are the rows of one matrix. */
+/* Computes a block of an image whose pixels are the rows of A. Runs on the pool's threads. */
 static void
 flat_block (gpointer data, guint index, G_GNUC_UNUSED guint thread)
 {
@@ -379,6 +383,7 @@ flat_block (gpointer data, guint index, G_GNUC_UNUSED guint thread)
   }
 }
 
+/* Computes a block of whole output rows. Runs on the pool's threads. */
 static void
 row_block (gpointer data, guint index, guint thread)
 {
@@ -404,8 +409,8 @@ row_block (gpointer data, guint index, guint thread)
     }
 }
 
-/* Parts of an image, of at most `block` out of `total`, that come out even for the
- * threads where there are few of them. */
+/* How large the blocks are that @total rows or pixels of an image are cut into: at most @block,
+ * and where there are few blocks, so that each thread gets as many as the others. */
 static guint
 even_block (guint total, guint block, guint images, guint threads)
 {
@@ -432,7 +437,7 @@ run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor 
   r.pixel = r.direct ? in->pixel : (gsize) depth (conv) * 4;
   r.row = r.direct ? in->row : padded_row (conv, in);
   r.scratch = scratch (conv, in);
-  /* taps side by side are one, of so many more elements */
+  /* taps that lie side by side in memory are taken as one tap of all their elements */
   guint side = conv->dilation[1] == 1 ? conv->kernel[1] : 1;
   r.k = side * depth (conv);
   for (guint ky = 0; ky < conv->kernel[0]; ky++)

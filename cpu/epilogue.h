@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* Bias, activation, residual and store of a tile that gemm_tile() summed, or
- * of anything else that is vectors of output channels. */
+/* Activation, residual and store of vectors of output channels, such as gemm_tile() sums. */
 
 #ifndef YOLO_CPU_EPILOGUE_H
 #define YOLO_CPU_EPILOGUE_H
 
 #include "cpu/vector.h"
 
-/* Some output channels, the same ones of many pixels: @lanes of them, more than
- * the vector's are cut. */
+/* Some neighbouring channels of a tensor, which are loaded or stored for many pixels. */
 typedef struct {
   const YoloTensor *t;
-  guint c, lanes;
-  YoloVec step;                 /* of a grid */
-  YoloVec scale;                /* the same, or for stores its inverse */
-  YoloVec zero;
+  guint c, lanes;               /* the first channel; how many, at most YOLO_LANES */
+  YoloVec step;                 /* steps of their grids */
+  YoloVec scale;                /* the same for loads, 1 / step for stores */
+  YoloVec zero;                 /* zero points of their grids */
 } YoloLanes;
 
+/* The channels of @t from @c on, @lanes of them, cut to the width of a vector. @inverse: they
+ * are stored, not loaded. */
 static ALWAYS_INLINE YoloLanes
 lanes_of (const YoloTensor *t, guint c, guint lanes, gboolean inverse)
 {
@@ -35,7 +35,7 @@ lanes_of (const YoloTensor *t, guint c, guint lanes, gboolean inverse)
   return l;
 }
 
-/* @p: the pixel's channel c */
+/* Loads the channels of the pixel whose channel l->c is at @p, as real numbers. */
 static ALWAYS_INLINE YoloVec
 load_lanes (const YoloLanes *l, const char *p)
 {
@@ -53,6 +53,8 @@ load_lanes (const YoloLanes *l, const char *p)
   return vec_load (part);
 }
 
+/* Stores real numbers. @divide: by the step of the grid, as network/int8.h defines it; FALSE:
+ * multiplies by its inverse, which is faster and may round to a neighbour. */
 static ALWAYS_INLINE void
 store_lanes (const YoloLanes *l, char *p, YoloVec v, gboolean divide)
 {
@@ -72,7 +74,7 @@ store_lanes (const YoloLanes *l, char *p, YoloVec v, gboolean divide)
   }
 }
 
-/* Steps of a grid to its nearest number. */
+/* The real number of a grid that is nearest to a number, which is given in the grid's steps. */
 static ALWAYS_INLINE YoloVec
 round_steps (YoloVec steps, YoloGrid grid)
 {
@@ -81,14 +83,15 @@ round_steps (YoloVec steps, YoloGrid grid)
   return (steps + 12582912.f - 12582912.f) * grid.scale;
 }
 
-/* The same of a number; of scale 0, as it is. */
+/* The same for a number that is given as it is. It stays so where the grid's scale is 0. */
 static ALWAYS_INLINE YoloVec
 round_lanes (YoloVec v, YoloGrid grid)
 {
   return grid.scale == 0 ? v : round_steps (v / grid.scale, grid);
 }
 
-/* act (sum) [+ residual]; @rounds: of the sum and of what it becomes, or NULL */
+/* Stores act (sum) [+ residual]. @rounds: has the grids that the sum, and what becomes of it,
+ * are rounded to on the way; NULL: nothing is rounded. */
 static ALWAYS_INLINE void
 finish_lanes (YoloVec sum, const YoloActivation act, const YoloInt8Conv *rounds,
     const YoloLanes *residual, const char *residual_at, const YoloLanes *out, char *out_at)

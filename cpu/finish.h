@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What becomes of sums that are kept in registers, in the type that a file is compiled
- * for: floats, or whole numbers with YOLO_INT8. */
+/* From sums in registers to the output: bias, activation, residual and store. The sums are
+ * floats, or whole numbers in files that are compiled with YOLO_INT8. */
 
 #ifndef YOLO_CPU_FINISH_H
 #define YOLO_CPU_FINISH_H
@@ -8,7 +8,7 @@
 #include "cpu/epilogue.h"
 #include "cpu/gemm.h"
 
-/* Of what is multiplied. */
+/* The type that the convolutions of this file multiply. */
 #if defined (YOLO_INT8)
 # define TYPE YOLO_U8
 #elif defined (__AVX512BF16__)
@@ -17,20 +17,20 @@
 # define TYPE YOLO_F32
 #endif
 
-/* Where a tile's sums go: pixels side by side, some lanes of them. */
+/* Where the sums of a tile go: a vector of output channels of pixels that lie side by side. */
 typedef struct {
 #ifdef YOLO_INT8
   YoloVec multiplier, bias;
 #endif
-  const YoloInt8Conv *rounds;   /* NULL: nothing in between */
+  const YoloInt8Conv *rounds;   /* has grids to round to on the way; NULL: there are none */
   YoloLanes plus, to;           /* residual, output */
-  const char *plus_at;          /* NULL: none */
-  char *to_at;
-  gsize plus_pixel, to_pixel;   /* bytes */
+  const char *plus_at;          /* the first pixel of the residual; NULL: there is none */
+  char *to_at;                  /* the first pixel of the output */
+  gsize plus_pixel, to_pixel;   /* bytes from one pixel to the next */
 } Finish;
 
-/* Of output channels @c and on; the addresses are the caller's to set. @multiplier is
- * int8's, [out_channels] as @bias, filled up to whole vectors. */
+/* For the vector of output channels that begins with @c. The caller sets plus_at and to_at.
+ * @bias, and in int8 @multiplier: [out_channels], filled up to whole vectors. */
 static ALWAYS_INLINE Finish
 finish_of (const YoloConv *conv, G_GNUC_UNUSED const float *multiplier,
     G_GNUC_UNUSED const float *bias, guint c, const YoloTensor *residual, const YoloTensor *out)
@@ -52,6 +52,7 @@ finish_of (const YoloConv *conv, G_GNUC_UNUSED const float *multiplier,
   };
 }
 
+/* A sum as a real number, with its bias, which sums of floats begin with. */
 static ALWAYS_INLINE YoloVec
 whole_sum (G_GNUC_UNUSED const Finish *f, YoloVec acc)
 {
@@ -62,6 +63,7 @@ whole_sum (G_GNUC_UNUSED const Finish *f, YoloVec acc)
 #endif
 }
 
+/* Finishes @rows pixels in any types: their sums are vector @v of each row of @acc. */
 static ALWAYS_INLINE void
 finish_rows (Finish f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, const YoloActivation act)
 {
@@ -74,7 +76,8 @@ finish_rows (Finish f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, const Yol
 }
 
 #ifdef YOLO_INT8
-/* What nearly all layers are, SiLU of bytes as bytes: all in steps of the output. */
+/* The same for what nearly all layers are: SiLU, bytes out, and a residual in bytes if there is
+ * one (@plus). It computes in steps of the output's grid. */
 static ALWAYS_INLINE void
 finish_bytes (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, const gboolean plus)
 {
@@ -98,6 +101,7 @@ finish_bytes (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, c
   }
 }
 
+/* Finishes @rows pixels; addresses of the next ones are the caller's to set. */
 static void
 finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, YoloActivation act)
 {
@@ -112,8 +116,8 @@ finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, YoloAct
     finish_rows (*f, acc, v, rows, act);
 }
 #else
-/* What nearly all layers are: the compiler then knows types and all, and keeps
- * what does not change in registers. */
+/* The same, faster for what nearly all layers are: SiLU, and output and residual in TYPE. The
+ * compiler knows types and activation there, and keeps in registers what does not change. */
 static void
 finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, YoloActivation act)
 {

@@ -1,34 +1,35 @@
 /* SPDX-License-Identifier: MIT */
-/* The inner kernel of our convolutions: a tile of rows times a panel of
- * packed weights, sums kept in registers. Included by files that are
+/* The inner kernel of our convolutions: a tile of rows of the left matrix, A, times a
+ * panel of packed weights, with the sums kept in registers. Files include this that are
  * compiled once per instruction set.
  *
- * An element of A is a float, or neighbouring channels that are multiplied and
- * added in one instruction: a pair of bf16 (AVX512_BF16), twice the arithmetic,
- * four bytes (VNNI; Arm's dot products), four times of it, or a pair of int16. */
+ * An element of A has four bytes. It is a float, or neighbouring channels that one
+ * instruction multiplies and adds: a pair of bf16 (AVX512_BF16), which is twice the
+ * arithmetic of floats; four bytes (VNNI, Arm's dot products), four times of it; or a
+ * pair of int16. */
 
 #ifndef YOLO_CPU_GEMM_H
 #define YOLO_CPU_GEMM_H
 
 #include "cpu/vector.h"
 
-/* Registers: 24 of 32 sums with AVX-512, 12 of 16 otherwise. */
+/* Rows of a tile. With two vectors each, sums take 24 of the 32 registers of AVX-512, and 12
+ * of 16 elsewhere. */
 #if YOLO_LANES == 16
 # define YOLO_ROWS 12u
 #else
 # define YOLO_ROWS 6u
 #endif
-#define YOLO_PANEL (2u * YOLO_LANES)    /* columns of a panel */
+#define YOLO_PANEL (2u * YOLO_LANES)    /* output channels of a panel */
 
-/* Of the packed weights: panels of output channels, the last one of one vector
- * if that is enough. */
+/* How many panels the output channels make. The last one has one vector where that is enough. */
 static inline guint
 gemm_panels (const YoloConv *conv)
 {
   return (conv->out_channels + YOLO_PANEL - 1) / YOLO_PANEL;
 }
 
-/* Vectors of the panel that begins at output channel @c. */
+/* How many vectors the panel has that begins at output channel @c. */
 static inline guint
 gemm_panel_vectors (const YoloConv *conv, guint c)
 {
@@ -37,12 +38,12 @@ gemm_panel_vectors (const YoloConv *conv, guint c)
 
 typedef enum {
   ELEMENT_F32,
-  ELEMENT_BF16,                 /* pairs; sums are f32 */
-  ELEMENT_U8,                   /* four, times four int8; sums are int32 */
-  ELEMENT_S16,                  /* pairs; sums are int32 */
+  ELEMENT_BF16,                 /* pairs of bf16; sums are f32 */
+  ELEMENT_U8,                   /* four bytes, times four int8; sums are int32 */
+  ELEMENT_S16,                  /* pairs of int16; sums are int32 */
 } YoloElement;
 
-/* What this file is compiled for. */
+/* The element that the including file is compiled for. */
 #if defined (YOLO_INT8) \
     && (defined (__AVX512VNNI__) || defined (__AVXVNNI__) || defined (__ARM_FEATURE_DOTPROD))
 # define ELEMENT ELEMENT_U8
@@ -58,14 +59,14 @@ typedef enum {
 # define PER 1u
 #endif
 
-/* What is taken off every byte of A: Arm's first dot products have no unsigned ones. */
+/* What is taken off every byte of A, since Arm's dot products of 8.2 multiply signed bytes only. */
 #if defined (__ARM_FEATURE_DOTPROD) && !defined (__ARM_FEATURE_MATMUL_INT8)
 # define BYTE_BIAS 128
 #else
 # define BYTE_BIAS 0
 #endif
 
-/* sum + x * w, x the same element for all lanes. */
+/* sum + x * w, where all lanes have the same element x. */
 static ALWAYS_INLINE YoloVec
 multiply_add (YoloVec sum, const char *x, YoloVec w, const YoloElement element)
 {
@@ -94,7 +95,7 @@ multiply_add (YoloVec sum, const char *x, YoloVec w, const YoloElement element)
       return (YoloVec) vdotq_lane_s32 ((int32x4_t) sum, (int8x16_t) w,
           veor_s8 (vcreate_s8 ((guint32) i), vdup_n_s8 (-BYTE_BIAS)), 0);
 #endif
-    case ELEMENT_S16: {           /* sums may run over, as winograd.c has them do */
+    case ELEMENT_S16: {           /* sums may overflow, which winograd.c counts on */
 #if defined (__AVX512BW__)
       return (YoloVec) ((YoloUintVec) sum
           + (YoloUintVec) _mm512_madd_epi16 (_mm512_set1_epi32 (i), (__m512i) w));
@@ -106,7 +107,7 @@ multiply_add (YoloVec sum, const char *x, YoloVec w, const YoloElement element)
           + (YoloUintVec) _mm_madd_epi16 (_mm_set1_epi32 (i), (__m128i) w));
 #else
       YoloIntVec pair = (YoloIntVec) w;
-      /* the first of a pair is the lower half on every machine that pairs were packed on */
+      /* the machine that packed the pairs runs this: their first ones are the lower halves */
       YoloIntVec first = (pair << 16) >> 16, second = pair >> 16;
       return (YoloVec) ((YoloUintVec) sum + (YoloUintVec) (first * (gint32) (gint16) i)
           + (YoloUintVec) (second * (i >> 16)));
@@ -117,17 +118,19 @@ multiply_add (YoloVec sum, const char *x, YoloVec w, const YoloElement element)
   }
 }
 
-/* A sum over `n_taps` runs of `k` elements: run t of row m begins at
- * a + m * row + taps[t] bytes. The panel has [n_taps][k][vectors * lanes]. */
+/* A product of some rows of A and a panel. A row is `n_taps` runs of `k` elements: run t of
+ * row m begins at a + m * row + taps[t] bytes. The panel is elements
+ * [n_taps][k][vectors * lanes]. */
 typedef struct {
   const char *a;
   gsize row;                    /* bytes */
   const gsize *taps;
   guint n_taps, k;
   const char *panel;
-  const void *start;            /* [vectors * lanes] what the columns' sums begin with */
+  const void *start;            /* [vectors * lanes] what the sums of each column begin with */
 } YoloSum;
 
+/* Computes a tile: acc[row][vector]. The compiler must know @rows and @vectors. */
 static ALWAYS_INLINE void
 gemm_tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, const guint rows, const guint vectors,
     const YoloElement element)
@@ -157,7 +160,7 @@ gemm_tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, const guint rows, const 
   }
 }
 
-/* Calls body (rows, vectors) with both constant. */
+/* Calls body (rows, vectors) with both of them constants for the compiler. */
 #if YOLO_LANES == 16
 # define GEMM_ROWS(body, vectors, rows) switch (rows) { \
     case 1: body (1, vectors); break; case 2: body (2, vectors); break; \
@@ -175,7 +178,7 @@ gemm_tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, const guint rows, const 
 #define GEMM_DISPATCH(body, rows, vectors) do { \
     if ((vectors) == 1) GEMM_ROWS (body, 1, rows) else GEMM_ROWS (body, 2, rows) } while (0)
 
-/* How to cut n rows: as few tiles as can be, as equal as can be. */
+/* The rows of a tile where @n rows are cut into as few and as equal tiles as possible. */
 static inline guint
 gemm_tile_rows (guint n)
 {

@@ -26,8 +26,8 @@ extern const YoloConvKernel yolo_direct_int8_i8mm, yolo_direct_int8_dotprod;
 #endif
 
 #ifdef YOLO_X86_VARIANTS
-/* Source: Intel's Software Developer's Manual, CPUID leaf 7: EDX bit 22 is AMX-BF16, 25 AMX-
- * INT8. */
+/* Whether the CPU has AMX for a type. Source: Intel's Software Developer's Manual, CPUID leaf
+ * 7: EDX bit 22 is AMX-BF16, bit 25 is AMX-INT8. */
 static gboolean
 has_amx (guint bit)
 {
@@ -35,7 +35,7 @@ has_amx (guint bit)
   return __get_cpuid_count (7, 0, &a, &b, &c, &d) && (d >> bit & 1);
 }
 
-/* Leaf 7, subleaf 1: EAX bit 4. */
+/* Source: the same, leaf 7, subleaf 1: EAX bit 4. */
 static gboolean
 has_avx_vnni (void)
 {
@@ -44,8 +44,8 @@ has_avx_vnni (void)
 }
 #endif
 
-/* Leaves out what is better than the set that YOLO_CPU_ISA names, so that tests and
- * measurements run as on a CPU that has no more. Returns how many sets are left. */
+/* Leaves out the instruction sets that are better than the one that YOLO_CPU_ISA names, so
+ * that tests and measurements run as on a CPU that lacks them. Returns how many are left. */
 static guint
 keep_from (YoloKernels *sets, guint n)
 {
@@ -94,8 +94,9 @@ yolo_cpu_kernels (guint i)
         && __builtin_cpu_supports ("avx512dq") && __builtin_cpu_supports ("avx512vl");
     gboolean bf16 = v4 && __builtin_cpu_supports ("avx512bf16"),
              vnni = v4 && __builtin_cpu_supports ("avx512vnni");
-    /* For tests: what is oneDNN's with AMX is so with what it has instead. (Without
-     * VNNI it adds pairs of bytes' products in 16 bits, which run over.) */
+    /* For tests: YOLO_CPU_AS_AMX gives oneDNN the layers that it gets on a CPU with AMX, and it
+     * runs them by other instructions. In int8 these must be VNNI's: without them oneDNN adds
+     * products of bytes by pairs in 16 bits, which overflow. */
     gboolean as_amx = g_getenv ("YOLO_CPU_AS_AMX") != NULL;
     gboolean amx = (v4 && has_amx (22)) || (as_amx && bf16),
              amx_int8 = (v4 && has_amx (25)) || (as_amx && vnni);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the back end runs besides oneDNN. The same C is compiled once per
- * instruction set; the best that the CPU has is taken at run time. */
+/* What the back end runs without oneDNN. The same C is compiled once per instruction set;
+ * at run time the best that the CPU has is taken. */
 
 #ifndef YOLO_CPU_KERNELS_H
 #define YOLO_CPU_KERNELS_H
@@ -9,11 +9,12 @@
 
 G_BEGIN_DECLS
 
-/* All work on the first n images of their tensors, on all the pool's threads, on
- * any mix of float types and bytes on grids; shapes must agree. */
+/* The operations besides convolutions. Each works on the first n images of its tensors, which
+ * may be floats, bf16 or bytes on grids in any mix, with all of the pool's threads. Shapes
+ * must agree. */
 typedef struct {
-  /* repeat > 1: out holds in pooled once, twice, ... side by side; stride is 1
-   * then. Bytes must be on the same grid in both. */
+  /* Where repeat is above 1, out holds in pooled once, twice, ... side by side, and stride
+   * is 1. Bytes must be on the same grids in both. */
   void (*max_pool) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n,
       guint kernel, guint stride, guint pad, guint repeat);
   void (*upsample) (
@@ -22,24 +23,25 @@ typedef struct {
       YoloPool *pool, const YoloTensor *a, const YoloTensor *b, const YoloTensor *out, guint n);
   void (*act) (
       YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, YoloActivation act);
-  /* converts between types too; from U8 as well */
+  /* also converts, from any of the types to any of them */
   void (*copy) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n);
 } YoloOps;
 
 typedef struct {
   const char *name;             /* "baseline", "x86-64-v3", "x86-64-v4, VNNI", "Armv8, dotprod" */
   gboolean bf16;                /* the CPU multiplies bf16 */
-  gboolean amx;                 /* and in tiles, many times faster than anything else */
-  gboolean amx_int8;            /* bytes too */
+  gboolean amx;                 /* it has AMX for bf16, many times faster than all else */
+  gboolean amx_int8;            /* it has AMX for bytes */
   const YoloOps *ops;
   const YoloConvKernel *direct, *winograd;
-  const YoloConvKernel *direct_bf16;    /* multiplies in bf16, or NULL */
+  const YoloConvKernel *direct_bf16;    /* multiplies in bf16; NULL where the CPU does not */
   const YoloConvKernel *direct_int8;
-  /* the same numbers to the last bit; NULL where direct_int8 is faster */
+  /* gives the same numbers to the last bit; NULL where direct_int8 is faster */
   const YoloConvKernel *winograd_int8;
 } YoloKernels;
 
-/* The @i-th set that this CPU can run, best first; NULL behind the last. */
+/* The @i-th instruction set that this CPU can run, counted from the best, 0; NULL: there are no
+ * more. Thread-safe. */
 const YoloKernels *yolo_cpu_kernels (guint i);
 
 G_END_DECLS

@@ -105,7 +105,8 @@ append_eltwise (dnnl_post_ops_t ops, dnnl_alg_kind_t alg, float alpha, float bet
   return dnnl_post_ops_append_eltwise (ops, 1, alg, alpha, beta) == dnnl_success;
 }
 
-/* They are fixed before, where 3 has names for them only; biases are scaled with the sums. */
+/* Scales and zero points are part of the primitive, and biases are added before scaling. The
+ * third generation's name for their arguments is defined for the code that is not run. */
 #define RUN_TIME_SCALES FALSE
 #define DNNL_ARG_ATTR_SCALES 0
 
@@ -148,11 +149,11 @@ struct _YoloDnnlConv {
   YoloDnnlWeights *weights;
   dnnl_primitive_desc_t pd;
   dnnl_primitive_t primitive;
-  dnnl_exec_arg_t args[N_ARGS]; /* all memories but the weights are ours */
+  dnnl_exec_arg_t args[N_ARGS]; /* all memories but the weights' are owned */
   int n_args;
-  /* of int8: [out_channels], and the input's zero point, of the padding */
+  /* in int8, as oneDNN wants them: [out_channels] */
   float *scale, *bias;
-  gint32 zero;
+  gint32 zero;                  /* the input's zero point where it is padded, else 0 */
 };
 
 static gboolean
@@ -200,7 +201,8 @@ dnnl_type (YoloDType t)
   return t == YOLO_U8 ? dnnl_u8 : t == YOLO_BF16 ? dnnl_bf16 : dnnl_f32;
 }
 
-/* Dimensions of the weights as the model has them, [groups][out][in][h][w]; returns how many. */
+/* The dimensions of the weights in the model, [groups][out][in][rows][columns], the first only
+ * where there are groups. Returns how many dimensions there are. */
 static int
 weight_dims (const YoloConv *conv, dnnl_dims_t d)
 {
@@ -214,7 +216,8 @@ weight_dims (const YoloConv *conv, dnnl_dims_t d)
   return n;
 }
 
-/* The weights of @conv in layout @want, reordered unless that was done before. */
+/* The weights of @conv in the layout @want. They are reordered the first time. NULL: oneDNN
+ * failed. */
 static dnnl_memory_t
 pack (YoloDnnlWeights *w, const YoloConv *conv, Desc *want)
 {
@@ -292,8 +295,8 @@ set_attr (dnnl_primitive_attr_t attr, YoloActivation act, const YoloTensor *out)
   return ok;
 }
 
-/* Scales and biases as oneDNN adds them. The zero point it only has to know
- * where it pads; else it is in the offsets. */
+/* Works out scales and biases in oneDNN's terms. It is told the zero point only where it pads;
+ * elsewhere the offsets make up for it. */
 static void
 make_scales (YoloDnnlConv *c, const YoloConv *conv)
 {
@@ -308,7 +311,7 @@ make_scales (YoloDnnlConv *c, const YoloConv *conv)
 
     for (gsize k = 0; k < each; k++)
       offset -= int8->weights[o * each + k] * c->zero;
-    /* of weights that are all 0 it is 0, and would be so of the bias */
+    /* the multiplier is 0 where all weights are 0, but the bias must not be scaled by 0 */
     c->scale[o] = int8->multiplier[o] != 0 ? int8->multiplier[o] : 1;
     c->bias[o] = conv->bias[o] - (float) offset * int8->multiplier[o];
     if (!RUN_TIME_SCALES)

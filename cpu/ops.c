@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The operations around the convolutions. They are bound by memory, so they
- * are plain loops over channels that the compiler vectorises. */
+/* The operations besides convolutions. Their time is that of memory, so they are plain loops
+ * over channels, which the compiler vectorises. */
 
 #include "cpu/kernels.h"
 #include "cpu/epilogue.h"
@@ -8,8 +8,8 @@
 
 #define CHUNK 256u              /* channels that are worked on at a time, on the stack */
 
-/* Bytes on grids are in the order of what they stand for, and pooling leaves
- * them on the grid. */
+/* Pools bytes: those on a grid are in the same order as the real numbers that they stand for,
+ * so that the largest byte is taken and stays on its grid. */
 static void
 pool_bytes (const YoloTensor *in, char *to, guint n, guint y0, guint y1, guint x0, guint x1)
 {
@@ -49,12 +49,12 @@ pool_floats (const YoloTensor *in, char *to, YoloDType to_type, guint n, guint y
   }
 }
 
-/* One operation: what all rows share. */
+/* What all rows of one operation share. */
 typedef struct {
-  const YoloTensor *in, *in2, *out;     /* in2: of additions, or NULL */
+  const YoloTensor *in, *in2, *out;     /* in2: what an addition adds; else NULL */
   guint kernel, stride, pad;
   guint scale;
-  gboolean same;                /* in and out hold the same bytes */
+  gboolean same;                /* bytes can be copied: in and out agree in type and grids */
   YoloActivation act;
 } Run;
 
@@ -89,7 +89,7 @@ max_pool (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, 
     Run r = { .in = &from, .out = &to, .kernel = kernel, .stride = stride, .pad = pad };
 
     yolo_pool_run (pool, n * out->height, pool_row, &r);
-    /* the next of the chain pools what this one wrote */
+    /* the next pooling of the chain reads what this one wrote */
     from = to;
     from.channels = in->channels;
     to.data += part;
@@ -118,7 +118,7 @@ upsample_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
           yolo_tensor_at (r->in, image, y / r->scale, x / r->scale), channels * size);
     return;
   }
-  /* pixels innermost: the grids of some channels stay in registers */
+  /* the loop over pixels is the inner one, so that the channels' grids stay in registers */
   for (guint c = 0; c < channels; c += YOLO_LANES) {
     YoloLanes from = lanes_of (r->in, c, channels - c, FALSE),
               to = lanes_of (r->out, c, channels - c, TRUE);

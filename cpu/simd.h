@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* For the files that are compiled once per instruction set. */
+/* Names, and loads and stores of single numbers, for the files that are compiled once per
+ * instruction set. */
 
 #ifndef YOLO_CPU_SIMD_H
 #define YOLO_CPU_SIMD_H
@@ -8,7 +9,8 @@
 #include <string.h>
 #include "cpu/tensor.h"
 
-/* YOLO_ISA is the suffix of the set that a file is compiled for. */
+/* YOLO_ISA names the instruction set that a file is compiled for; YOLO_NAME (x) is x with that
+ * as its suffix, so that all variants can be linked together. */
 #define YOLO_JOIN_(a, b) a##_##b
 #define YOLO_JOIN(a, b) YOLO_JOIN_ (a, b)
 #define YOLO_NAME(name) YOLO_JOIN (name, YOLO_ISA)
@@ -32,7 +34,7 @@ f32_to_bf16 (float f)
   return f != f ? u >> 16 | 0x40 : r;
 }
 
-/* Elements without their grid. */
+/* Numbers to and from floats; bytes are the whole numbers that they are, without their grid. */
 static inline void
 load_f32 (float *restrict to, const void *restrict from, guint n, YoloDType dtype)
 {
@@ -61,7 +63,7 @@ store_f32 (void *restrict to, const float *restrict from, guint n, YoloDType dty
   }
 }
 
-/* Channels c to c + n of a pixel, whose channel c is at @from, as real numbers. */
+/* Loads @n channels of a pixel from channel @c on, which is at @from, as real numbers. */
 static inline void
 load_real (float *restrict to, const YoloTensor *t, const char *restrict from, guint c, guint n)
 {
@@ -71,8 +73,8 @@ load_real (float *restrict to, const YoloTensor *t, const char *restrict from, g
       to[i] = (to[i] - (float) t->zero[c + i]) * t->scale[c + i];
 }
 
-/* The other way: to the nearest of the grid, ties to even, as network/int8.h
- * says. Adding 1.5 * 2^23 rounds a float to a whole number. */
+/* Stores real numbers as channels from @c on: bytes as the nearest of their grid, ties to even,
+ * as network/int8.h says. Adding 1.5 * 2^23 rounds a float to a whole number. */
 static inline void
 store_real (char *restrict to, const YoloTensor *t, guint c, const float *restrict from, guint n)
 {

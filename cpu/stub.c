@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* In place of the back end where oneDNN is missing or -Dcpu=disabled. */
+/* Stands for the CPU back end in a build without oneDNN, or with -Dcpu=disabled. */
 
 #include "backend/backend.h"
 

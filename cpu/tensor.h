@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* A view with its address: what the back end's kernels work on. */
+/* What the CPU's kernels work on: a plan's view with its address. */
 
 #ifndef YOLO_CPU_TENSOR_H
 #define YOLO_CPU_TENSOR_H
 
 #include "network/plan.h"
 
-/* Element (n, y, x, c) is at data + n * image + y * row + x * pixel + c *
- * (size of dtype). Channels are neighbours; pixels may have others' channels
- * between them. */
+/* Element (n, y, x, c) is at data + n * image + y * row + x * pixel + c * (size of dtype). A
+ * pixel's channels are neighbours; between two pixels there may be channels of other views. */
 typedef struct {
   char *data;                   /* NULL: no tensor */
   guint height, width, channels;
   gsize pixel, row, image;      /* bytes from one to the next */
   YoloDType dtype;
-  /* [channels] of uint8 on grids, real = (q - zero) * scale; NULL: the numbers as they are */
+  /* [channels] the grids that bytes are on, real = (q - zero) * scale; NULL: numbers stand for
+   * themselves */
   const float *scale;
   const gint32 *zero;
 } YoloTensor;
@@ -25,13 +25,14 @@ yolo_tensor_at (const YoloTensor *t, gsize n, gsize y, gsize x)
   return t->data + n * t->image + y * t->row + x * t->pixel;
 }
 
+/* Whether no other channels lie between the pixels. */
 static inline gboolean
 yolo_tensor_dense (const YoloTensor *t)
 {
   return t->pixel == t->channels * yolo_dtype_size (t->dtype);
 }
 
-/* A dense tensor of that shape at @data. */
+/* A dense tensor of this shape at @data, on no grids. */
 static inline YoloTensor
 yolo_tensor_make (void *data, guint height, guint width, guint channels, YoloDType dtype)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Vectors of the width that a file is compiled for, in GCC's and Clang's
- * extension: the same source for AVX-512, AVX2, SSE and Arm. */
+/* Vectors of the width that a file is compiled for, by GCC's and Clang's extension of C: the
+ * source is the same for AVX-512, AVX2, SSE and Arm. */
 
 #ifndef YOLO_CPU_VECTOR_H
 #define YOLO_CPU_VECTOR_H
@@ -57,7 +57,7 @@ vec_load_bf16 (const void *p)
   return (YoloVec) (__builtin_convertvector (h, YoloUintVec) << 16);
 }
 
-/* To nearest even, as f32_to_bf16(). */
+/* Rounds to nearest, ties to even, as f32_to_bf16() does. */
 static inline void
 vec_store_bf16 (void *p, YoloVec v)
 {
@@ -79,7 +79,7 @@ vec_select (YoloIntVec mask, YoloVec yes, YoloVec no)
   return (YoloVec) ((mask & (YoloIntVec) yes) | (~mask & (YoloIntVec) no));
 }
 
-/* The larger and the smaller one; a NaN in `a` stays. */
+/* The larger and the smaller of two, lane by lane; where `a` is a NaN, the result is NaN. */
 static inline YoloVec
 vec_max (YoloVec a, YoloVec b)
 {
@@ -118,7 +118,8 @@ vec_load_u8 (const void *p)
 #endif
 }
 
-/* v rounded to the nearest, ties to even, plus a whole zero, both within a byte. */
+/* Stores v, rounded to the nearest whole number, ties to even, plus zero, a whole number. The
+ * sums must be within a byte. */
 static inline void
 vec_store_u8 (void *p, YoloVec v, YoloVec zero)
 {
@@ -132,9 +133,9 @@ vec_store_u8 (void *p, YoloVec v, YoloVec zero)
   memcpy (p, &b, YOLO_LANES);
 }
 
-/* 1 / (1 + e^-x) to 2e-7, by the quotient of polynomials that Eigen and ONNX Runtime
- * (MlasComputeLogistic) take, to the last bit: what a quantised file rounds behind it
- * falls to the same side. */
+/* 1 / (1 + e^-x), off by 2e-7 at most, by the quotient of polynomials that Eigen and ONNX
+ * Runtime (MlasComputeLogistic) use. The last bit is theirs too, so that what a quantised
+ * file rounds afterwards is rounded to the same side. */
 static inline YoloVec
 vec_sigmoid (YoloVec x)
 {
@@ -153,9 +154,10 @@ vec_sigmoid (YoloVec x)
   return vec_max (p * c / q + .5f, vec_set (0));
 }
 
-/* x / (1 + 2^(x * slope)), SiLU where slope is -1 / ln 2, to a part in 8000, a
- * thirtieth of the largest number's step in 8 bits: 2^r by the cubic polynomial of
- * least relative error on [-.5, .5] (Remez: 7.5e-5), and a quotient of 14 bits. */
+/* x / (1 + 2^(x * slope)), which is SiLU where slope is -1 / ln 2, to one part in 8000. That
+ * is a thirtieth of a step for the largest number in 8 bits. 2^r comes from the cubic
+ * polynomial of least relative error on [-.5, .5] (7.5e-5, by Remez's algorithm), and the
+ * quotient has 14 bits. */
 static inline YoloVec
 vec_silu_rough (YoloVec x, YoloVec slope)
 {
@@ -167,12 +169,12 @@ vec_silu_rough (YoloVec x, YoloVec slope)
   p = p * r + .24261112f;
   p = p * r + .69326099f;
   p = p * r + .99992807f;
-  /* beyond the exponents there are, infinity and 0 give what they should */
+  /* where 2^n is beyond the range of floats, infinity and 0 give the right result */
   return x * (YoloVec) _mm512_rcp14_ps (_mm512_scalef_ps ((__m512) p, (__m512) n) + 1);
 #else
-  /* Adding 1.5 * 2^23 leaves the nearest integer in the low bits. Beyond 60 the quotient
-   * is 0 or x in 8 bits, and would be slow where it has no normal exponent. It is of full
-   * precision, since approximate ones differ between makers of CPUs. */
+  /* Adding 1.5 * 2^23 leaves the nearest integer in the low bits. Beyond +-60 the result is 0
+   * or x in 8 bits; it is cut off there because arithmetic on denormal numbers is slow. The
+   * division has full precision, since approximate ones differ between makers of CPUs. */
   YoloVec z = vec_min (vec_max (x * slope, vec_set (-60)), vec_set (60)), n = z + 12582912.f;
   YoloVec r = z - (n - 12582912.f), p = vec_set (.05517167f);
   p = p * r + .24261112f;

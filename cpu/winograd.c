@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* 3x3 convolution at stride 1 with a quarter of the multiplications:
  * F(4x4, 3x3) of A. Lavin and S. Gray, "Fast Algorithms for Convolutional
- * Neural Networks", arXiv:1509.09308. A tile of 4x4 outputs comes of 6x6
- * inputs: both are transformed, and between them lie 36 matrix products over
- * the channels. A block of tiles runs through all three steps while it is in
- * the second-level cache.
+ * Neural Networks", arXiv:1509.09308. A tile of 4x4 outputs is computed from 6x6
+ * inputs in three steps: the inputs are transformed to 36 points, each point is a
+ * matrix product over the channels with the transformed weights, and the products are
+ * transformed back. A block of tiles goes through all three steps while it is in the
+ * second-level cache.
  *
- * With YOLO_INT8 all of it is whole numbers and the sums are exactly those of the
- * definition. Bytes become int16 by the transform, 17340 at most. The rows of the
- * weights' transform are multiplied by 4, 6, 6, 24, 24 and 1, which makes them whole:
- * 49 * 128 is the largest. The way back multiplies by what is missing to 24, twice, so
- * that it ends at 576 times the sum, modulo 2^32: a sum may run over on its way. The
- * inverse of 9, modulo 2^32, makes 64 times the sum of that, and a shift the sum, if
- * it has 26 bits; supports() takes no layer that could have more. */
+ * With YOLO_INT8 all numbers are whole, and the sums are exactly those of the
+ * definition. Transformed bytes fit into int16, being 17340 at most. The rows of the
+ * weights' transform are multiplied by 4, 6, 6, 24, 24 and 1, which makes them whole;
+ * transformed weights are 49 * 128 at most. The transform back multiplies each row, and
+ * then each column, by what its factor lacks to 24, so that its result is 576 times the
+ * sum, modulo 2^32: numbers may overflow on the way. Times the inverse of 9 modulo 2^32
+ * that is 64 times the sum, and shifted by 6 bits the sum, provided that the sum has at
+ * most 26 bits. supports() refuses layers whose sums could have more. */
 
 #include "cpu/conv.h"
 #include "cpu/finish.h"
@@ -21,12 +23,12 @@
 #define CACHE (576u << 10)      /* bytes of a block's transformed inputs and sums */
 
 #ifdef YOLO_INT8
-typedef gint16 Input;           /* transformed; two are an element of the products */
+typedef gint16 Input;           /* a transformed input; two of them are an element of a product */
 typedef gint16 InputVec __attribute__ ((vector_size (YOLO_LANES * 4)));
 typedef guint8 InputBytes __attribute__ ((vector_size (YOLO_LANES * 2)));
 typedef YoloUintVec SumVec;
 # define PRODUCT ELEMENT_S16
-# define MOST_SUM (1u << 25)    /* exclusive */
+# define MOST_SUM (1u << 25)    /* sums must be smaller */
 # define INVERSE_OF_9 954437177u /* modulo 2^32 */
 #else
 typedef float Input;
@@ -36,7 +38,7 @@ typedef YoloVec InputVec, SumVec;
 #define VECTOR_CHANNELS (sizeof (InputVec) / sizeof (Input))
 #define ELEMENT_CHANNELS (sizeof (float) / sizeof (Input))
 
-/* Input channels, filled up to whole vectors. */
+/* How many input channels there are when they are filled up to whole vectors. */
 static guint
 channels_in (const YoloConv *conv)
 {
@@ -49,7 +51,7 @@ panel_size (const YoloConv *conv)
   return (gsize) POINTS * channels_in (conv) * YOLO_PANEL * sizeof (Input);
 }
 
-/* Whether no channel's sum can have more bits than the way back leaves. */
+/* Whether the sums of all output channels fit into the 26 bits that the transform back leaves. */
 static gboolean
 sums_fit (G_GNUC_UNUSED const YoloConv *conv)
 {
@@ -76,8 +78,8 @@ supports (const YoloConv *conv)
   return conv->groups == 1 && sums_fit (conv);
 }
 
-/* What lies before the panels: for all output channels bias and, of int8, multiplier
- * and what the sums begin with; then a pixel of padding. */
+/* What lies before the panels of packed weights: for each output channel the bias and, in int8,
+ * the multiplier and the number that the sum begins with; then a pixel of padding. */
 typedef struct {
   float *bias;                  /* [panels][YOLO_PANEL] */
 #ifdef YOLO_INT8
@@ -119,7 +121,7 @@ packed_size (const YoloConv *conv)
   return header_size (conv) + gemm_panels (conv) * panel_size (conv);
 }
 
-/* G g G' of one 3x3 kernel, in int8 times whole numbers. */
+/* Transforms one 3x3 kernel g, by G g G'; in int8 the rows of G are multiplied to be whole. */
 static void
 transform_weights (const YoloConv *conv, gsize kernel, Input u[POINTS])
 {
@@ -158,7 +160,7 @@ pack_header (const YoloConv *conv, Header h)
 #endif
 }
 
-/* The header, then [panel][point][input element][vectors * lanes]. */
+/* Packed weights are the header, then elements [panel][point][input element][vectors * lanes]. */
 static void
 pack (const YoloConv *conv, void *packed)
 {
@@ -181,7 +183,7 @@ pack (const YoloConv *conv, void *packed)
   }
 }
 
-/* Bytes of a tile. */
+/* Bytes of scratch memory that a tile takes: its transformed inputs, and a panel's sums. */
 static gsize
 tile_size (const YoloConv *conv)
 {
@@ -194,7 +196,8 @@ most_tiles (const YoloConv *conv)
   return MAX (CACHE / tile_size (conv), YOLO_ROWS);
 }
 
-/* Tiles of a block: what fits the cache, shared out evenly over the threads. */
+/* How many tiles a block has: what fits into the cache, or less, so that the blocks of @n images
+ * come out even for the threads. */
 static guint
 block_tiles (const YoloConv *conv, guint tiles, guint n, guint threads)
 {
@@ -211,7 +214,7 @@ scratch (const YoloConv *conv, G_GNUC_UNUSED const YoloTensor *in)
   return most_tiles (conv) * tile_size (conv);
 }
 
-/* B' d of six vectors, stride apart. */
+/* Transforms six vectors of inputs, by B' d; results are @stride vectors apart. */
 static ALWAYS_INLINE void
 transform6 (const InputVec d[6], InputVec *t, const guint stride)
 {
@@ -225,7 +228,7 @@ transform6 (const InputVec d[6], InputVec *t, const guint stride)
   t[5 * stride] = 4 * d[1] - 5 * d[3] + d[5];
 }
 
-/* A' m of six vectors, in int8 24 times that. */
+/* Transforms six vectors of products back, by A' m; in int8 the result is 24 times that. */
 static ALWAYS_INLINE void
 transform4 (const SumVec m[6], SumVec *t, const guint stride)
 {
@@ -244,7 +247,7 @@ transform4 (const SumVec m[6], SumVec *t, const guint stride)
 #endif
 }
 
-/* Some channels of a pixel, those of @lanes, as they are transformed. */
+/* Loads the channels of a pixel that @lanes describes, in the type that is transformed. */
 static ALWAYS_INLINE InputVec
 load_input (const YoloLanes *lanes, const char *p)
 {
@@ -261,7 +264,8 @@ load_input (const YoloLanes *lanes, const char *p)
 #endif
 }
 
-/* The transformed inputs of a tile, all channels: point q at to + q * step. */
+/* Transforms the inputs of a tile, whose first pixel is (y0, x0) and may be outside of the
+ * image. Point q of all channels goes to to + q * step. */
 static void
 input_tile (const YoloTensor *in, const Header *h, guint image, gint y0, gint x0, guint depth,
     Input *to, gsize step)
@@ -297,7 +301,7 @@ input_tile (const YoloTensor *in, const Header *h, guint image, gint y0, gint x0
   }
 }
 
-/* Where the outputs of one panel go. */
+/* Where the outputs of one panel's channels go. */
 typedef struct {
   const YoloConv *conv;
   const YoloTensor *residual, *out;
@@ -305,7 +309,8 @@ typedef struct {
   Finish finish[2];
 } Output;
 
-/* What the way back ends at, as finish.h takes it. */
+/* The sum out of what the transform back gives, as finish.h takes it. @start: what sums begin
+ * with. */
 static ALWAYS_INLINE YoloVec
 sum_of (SumVec o, const void *start)
 {
@@ -316,7 +321,7 @@ sum_of (SumVec o, const void *start)
 #endif
 }
 
-/* The 4x4 outputs of a tile, the channels of one panel. */
+/* Transforms the products of a tile back and stores its 4x4 outputs, for one panel's channels. */
 static void
 output_tile (const Output *output, const Header *h, const float *from, gsize step, guint image,
     guint y0, guint x0)
@@ -383,14 +388,14 @@ multiply (const Input *inputs, guint depth, guint elements, const char *panel, g
   }
 }
 
-/* One run: what all blocks share. */
+/* What all blocks of one run share. */
 typedef struct {
   const YoloConv *conv;
   const char *packed;
   const YoloTensor *in, *residual, *out;
-  guint across, tiles;          /* of an image: in a row of tiles, in all */
+  guint across, tiles;          /* tiles in a row of an image, and in all of it */
   guint block, blocks;          /* tiles of a block, blocks of an image */
-  gsize scratch;                /* bytes */
+  gsize scratch;                /* bytes of a thread */
   char *memory;
 } Run;
 
@@ -416,6 +421,7 @@ output_of (const Run *r, const Header *h, guint panel)
   return output;
 }
 
+/* Computes a block of tiles. Runs on the pool's threads. */
 static void
 run_block (gpointer data, guint index, guint thread)
 {

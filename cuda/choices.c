@@ -15,12 +15,13 @@
 /* Long enough for the events' resolution of half a microsecond to be below a hundredth. */
 #define ROUND_US 200.0
 #define MAX_REPEATS 64
-/* Bytes of a file: some 25,000 lines, where a network of one size and batch has about 60. */
+/* Bytes that a file may have: some 25,000 lines, where a network needs about 60 for each
+ * size and batch. */
 #define MAX_FILE (4 << 20)
 
 typedef struct {
   char *key;
-  YoloConvShape shape;          /* of the first layer that asked */
+  YoloConvShape shape;          /* that of the first layer that asked for the key */
   YoloConvCandidate *candidate; /* in use now */
   double us;                    /* measured; 0: not yet */
 } Choice;
@@ -39,15 +40,15 @@ struct _YoloChoices {
   GMutex lock;
   GCond changed;
   GHashTable *choices;          /* key -> Choice */
-  GHashTable *known;            /* key -> Known: of the file */
-  GPtrArray *candidates;        /* all that were ever handed out */
-  GQueue pending;               /* Choice, to be measured */
+  GHashTable *known;            /* key -> Known: what the file says */
+  GPtrArray *candidates;        /* every candidate that was ever handed out; owned */
+  GQueue pending;               /* choices that are to be measured */
   gboolean measuring, stop, failed, dirty;
-  gboolean improved;            /* since the last generation */
+  gboolean improved;            /* a candidate was replaced since the last generation */
   guint generation;
   GThread *thread;
 
-  /* The thread's own. */
+  /* used by the measuring thread alone */
   CUstream stream;
   CUevent begin, end;
   CUdeviceptr scratch;
@@ -84,7 +85,7 @@ candidate_free (gpointer data)
 
 /* The file */
 
-/* What a measurement is good for; the file's first lines. */
+/* The file's first lines: all that its measurements depend on. */
 static char *
 make_header (const YoloCudaDevice *device, const char *model_sha256, const char *precision)
 {
@@ -156,7 +157,8 @@ compare_keys (gconstpointer a, gconstpointer b)
   return strcmp (*(const char *const *) a, *(const char *const *) b);
 }
 
-/* What was known and not asked for this time stays in it. */
+/* Writes what was measured. What the file knew before stays in it, even if no network asked
+ * for it this time. */
 static void
 write_file (YoloChoices *choices)
 {
@@ -214,7 +216,7 @@ drop (YoloConvCandidate *list, guint n)
       list[i].free (&list[i]);
 }
 
-/* Those of our own kernels, which are quick to list. */
+/* Lists the candidates of our own kernels, which takes no time, unlike cuDNN's. */
 static guint
 list_kernels (YoloChoices *choices, const YoloConvShape *shape, YoloConvCandidate *list, guint max,
     GError **error)
@@ -232,7 +234,8 @@ list_kernels (YoloChoices *choices, const YoloConvShape *shape, YoloConvCandidat
   return n;
 }
 
-/* The candidate of a name that the file knows; FALSE if there is none any more. */
+/* Finds the candidate whose name the file has: in @list, out of which it is taken, or among
+ * cuDNN's. FALSE: there is none of that name any more. */
 static gboolean
 find_named (YoloChoices *choices, const YoloConvShape *shape, const char *name,
     YoloConvCandidate *found, YoloConvCandidate *list, guint n)
@@ -249,7 +252,7 @@ find_named (YoloChoices *choices, const YoloConvShape *shape, const char *name,
 
 static gpointer measure_all (gpointer data);
 
-/* With the lock. */
+/* Queues a choice to be measured and starts the thread for that. The caller has the lock. */
 static void
 queue (YoloChoices *choices, Choice *choice)
 {
@@ -263,7 +266,8 @@ queue (YoloChoices *choices, Choice *choice)
   g_cond_broadcast (&choices->changed);
 }
 
-/* With the lock. */
+/* Makes the choice for a shape that is asked for the first time; takes @key. The caller has
+ * the lock. */
 static Choice *
 add_choice (YoloChoices *choices, char *key, const YoloConvShape *shape, GError **error)
 {
@@ -306,14 +310,15 @@ grow_scratch (YoloChoices *choices, gsize size)
   yolo_cuda_free (choices->device, choices->scratch);
   choices->scratch = yolo_cuda_alloc (choices->device, size, "measuring convolutions", NULL);
   choices->scratch_size = choices->scratch != 0 ? size : 0;
-  /* Halves of .5 and 1.9: zeros would let the device clock higher than data does. */
+  /* Half-precision numbers of .5 and 1.9: of zeros alone the device would use less power and
+   * clock higher than it does with real data. */
   return choices->scratch != 0
       && choices->device->driver->cuMemsetD32Async (
              choices->scratch, 0x38003f9a, size / 4, choices->stream)
       == CUDA_SUCCESS;
 }
 
-/* Places of all operands in the scratch memory; FALSE if there is no room. */
+/* Gives all operands a place in the scratch memory; FALSE if there is no room for them. */
 static gboolean
 make_args (YoloChoices *choices, const YoloConvShape *shape, gsize workspace, YoloConvArgs *args)
 {
@@ -326,7 +331,7 @@ make_args (YoloChoices *choices, const YoloConvShape *shape, gsize workspace, Yo
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
     at[i] = offset;
-    /* a view begins up to a pixel after its buffer: one more is enough for both ends */
+    /* the view may begin up to one pixel into its buffer, which 4096 bytes make room for */
     offset += (sizes[i] + 4096 + 255) & ~(gsize) 255;
   }
   if (!grow_scratch (choices, offset))
@@ -347,7 +352,8 @@ make_args (YoloChoices *choices, const YoloConvShape *shape, gsize workspace, Yo
   return TRUE;
 }
 
-/* Microseconds a launch of @repeats in a row; 0 when it fails. */
+/* Launches a candidate @repeats times in a row. Returns the microseconds of one launch, or 0
+ * if it fails. */
 static double
 time_launches (YoloChoices *choices, const YoloConvCandidate *candidate, const YoloConvShape *shape,
     const YoloConvArgs *args, guint repeats)
@@ -367,7 +373,7 @@ time_launches (YoloChoices *choices, const YoloConvCandidate *candidate, const Y
   return MAX (ms * 1000.0 / repeats, 0.01);
 }
 
-/* Whether it runs at all, then as part of a recorded graph, which is how
+/* Whether a candidate runs, first alone and then as part of a recorded graph, which is how
  * networks use it. */
 static gboolean
 can_be_recorded (YoloChoices *choices, const YoloConvCandidate *candidate,
@@ -405,7 +411,8 @@ stopped (YoloChoices *choices)
   return stop;
 }
 
-/* The fastest of the list and its time; -1: none could be run, or it was stopped. */
+/* The index of the fastest candidate in the list, and its time; -1: none could be run, or
+ * measuring was stopped. */
 static int
 find_fastest (YoloChoices *choices, const YoloConvShape *shape, const YoloConvCandidate *list,
     guint n, double *us)
@@ -480,7 +487,7 @@ start_measuring (YoloChoices *choices)
 
   if (!yolo_cuda_enter (choices->device, NULL))
     return FALSE;
-  /* Frames go first. */
+  /* Streams that work on frames have a higher priority. */
   driver->cuCtxGetStreamPriorityRange (&least, &greatest);
   return driver->cuStreamCreateWithPriority (&choices->stream, CU_STREAM_NON_BLOCKING, least)
       == CUDA_SUCCESS
@@ -531,7 +538,8 @@ measure_all (gpointer data)
       g_mutex_lock (&choices->lock);
       choices->measuring = FALSE;
     } else if (choice == NULL) {
-      /* Once for all: networks are recorded anew after it. */
+      /* The generation grows once for all that was queued, since networks are recorded anew
+       * each time that it does. */
       choices->generation += choices->improved;
       choices->improved = FALSE;
       g_cond_broadcast (&choices->changed);
@@ -552,7 +560,7 @@ measure_all (gpointer data)
   return NULL;
 }
 
-/* For those who use it */
+/* Public functions */
 
 YoloChoices *
 yolo_choices_new (YoloCudaDevice *device, const char *model_sha256, const char *precision)

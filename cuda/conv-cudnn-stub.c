@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Of a build without cuDNN's headers: there are no such ways. */
+/* Stands for conv-cudnn.c in a build without cuDNN's headers: cuDNN offers no way to
+ * compute a convolution then. */
 
 #include "cuda/cudnn.h"
 

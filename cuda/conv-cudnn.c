@@ -19,11 +19,11 @@
 #define CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION ((cudnnBackendAttributeName_t) 2702)
 #endif
 
-/* Of the heuristics' list, best first: each plan takes 0.2 to 3 s to build. */
+/* Plans that are built, of the heuristics' list, best first: each takes 0.2 to 3 s. */
 #define MAX_ENGINES 4
-/* Configurations that are looked at. */
+/* Engine configurations that a heuristic is asked for. */
 #define MAX_CONFIGS 8
-/* An engine that wants more workspace copies its operands about. */
+/* Bytes. An engine that wants more workspace spends its time on copies of its operands. */
 #define MAX_WORKSPACE (64 << 20)
 /* Bytes of the line in front of a plan's text: SHA-256 in hexadecimal, and its end. */
 #define SUM_LINE 65
@@ -48,7 +48,7 @@ static struct {
 static gboolean
 open_library (void)
 {
-  /* As the loader finds it, then where the toolkit's packages put it. */
+  /* first where the dynamic loader looks, then where the toolkit's packages put it */
   static const char *const names[] = {
     "libcudnn.so.9", "/usr/local/cuda/lib64/libcudnn.so.9", "/usr/local/cuda/lib/libcudnn.so.9",
   };
@@ -86,9 +86,10 @@ yolo_cudnn_version (void)
   return have_library ()? (int) lib.cudnnGetVersion () : 0;
 }
 
-/* One a device; its stream is set for each call, so calls take turns. */
+/* A device has one handle. The stream is set in it for each call, so that calls must take
+ * turns, which the lock sees to. */
 typedef struct {
-  cudnnHandle_t handle;         /* NULL: could not be made, which is not tried again */
+  cudnnHandle_t handle;         /* NULL: it could not be made, and is not tried again */
   GMutex lock;
 } Cudnn;
 
@@ -124,10 +125,11 @@ cudnn_of (YoloCudaDevice *device)
   return device->cudnn;
 }
 
-/* Graphs. Whatever fails leaves `failed` set, and all later calls do nothing:
+/* Graphs. A call that fails sets `failed`, and all later calls for the graph do nothing:
  * a shape that cuDNN refuses is no error. */
 
-/* What the graph's outer tensors are called in a variant pack. */
+/* Numbers by which a variant pack names the tensors that lie in memory. Those from
+ * ID_VIRTUAL on lie between two operations of the graph. */
 enum {
   ID_IN = 1,
   ID_WEIGHTS,
@@ -148,8 +150,9 @@ typedef struct {
   cudnnBackendDescriptor_t ops[MAX_OPS];
   guint n_ops;
   gint64 next_virtual;
-  gint64 dims[4];               /* of the output: N C H W */
-  cudnnBackendDescriptor_t properties;  /* of a device that is not there, or NULL */
+  gint64 dims[4];               /* of the output: N, C, H, W */
+  /* of the device to build for, where it is only described; NULL: it is the handle's */
+  cudnnBackendDescriptor_t properties;
   cudnnBackendDescriptor_t graph;
 } Graph;
 
@@ -203,7 +206,7 @@ data_type (YoloDType dtype)
                            : CUDNN_DATA_FLOAT;
 }
 
-/* NHWC, `pitch` elements from pixel to pixel. */
+/* Describes a tensor [N][H][W][C] with @pitch elements from pixel to pixel. */
 static cudnnBackendDescriptor_t
 tensor (Graph *graph, gint64 id, const gint64 dims[4], gint64 pitch, cudnnDataType_t type,
     gint64 align, gboolean by_value)
@@ -224,7 +227,7 @@ tensor (Graph *graph, gint64 id, const gint64 dims[4], gint64 pitch, cudnnDataTy
   return descriptor;
 }
 
-/* Between two operations: never in memory. */
+/* A tensor between two operations, which is never in memory. */
 static cudnnBackendDescriptor_t
 between (Graph *graph, cudnnDataType_t type)
 {
@@ -245,7 +248,7 @@ scalar (Graph *graph, gint64 id)
   return tensor (graph, id, (gint64[]) { 1, 1, 1, 1 }, 1, CUDNN_DATA_FLOAT, 4, TRUE);
 }
 
-/* @b NULL: of one operand */
+/* Adds y = mode (x, b), element by element; @b is NULL where the mode has one operand. */
 static void
 pointwise (Graph *graph, cudnnPointwiseMode_t mode, cudnnBackendDescriptor_t x,
     cudnnBackendDescriptor_t b, cudnnBackendDescriptor_t y)
@@ -320,7 +323,7 @@ add_ops (Graph *graph, const YoloConvShape *shape)
   gboolean s8 = shape->dtype == YOLO_S8, requantise = shape->out_dtype == YOLO_S8,
            add = shape->residual_pitch > 0;
   gint64 in_dims[] = { shape->batch, shape->in_channels, shape->in_height, shape->in_width };
-  /* fewer than are read: groups, as many as that takes */
+  /* cuDNN takes a filter of fewer channels than the input has for a grouped one */
   gint64 w_dims[] = { conv->out_channels, shape->in_channels / conv->groups, conv->kernel[0],
     conv->kernel[1] };
   cudnnBackendDescriptor_t in = tensor (
@@ -361,7 +364,8 @@ add_ops (Graph *graph, const YoloConvShape *shape)
     pointwise (graph, CUDNN_POINTWISE_MUL, x, scalar (graph, ID_OUT_INVERSE), out);
 }
 
-/* Of a device that is not there; NULL: of one that is. */
+/* Has the graph built for a device that need not be there. @json: NULL: it is built for the
+ * device of the handle. */
 static void
 describe_device (Graph *graph, const char *json)
 {
@@ -373,7 +377,8 @@ describe_device (Graph *graph, const char *json)
   finish (graph, graph->properties);
 }
 
-/* @handle or @json, the device to build for. */
+/* Makes the graph of a shape. @handle or @json, the other being NULL, is the device that it
+ * is built for. FALSE: cuDNN refuses it. */
 static gboolean
 graph_init (Graph *graph, const YoloConvShape *shape, cudnnHandle_t handle, const char *json)
 {
@@ -397,7 +402,7 @@ graph_clear (Graph *graph)
     lib.cudnnBackendDestroyDescriptor (graph->all[--graph->n_all]);
 }
 
-/* Up to @max values of an attribute; 0 if there is none. */
+/* Reads up to @max values of an attribute. Returns how many there are; 0: there is none. */
 static guint
 get (cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name,
     cudnnBackendAttributeType_t type, guint max, void *values)
@@ -410,7 +415,7 @@ get (cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name,
   return (guint) CLAMP (n, 0, (gint64) max);
 }
 
-/* The best engine configurations by one of the heuristics. */
+/* Asks one of the heuristics for its best engine configurations. Returns how many it has. */
 static guint
 ask_heuristics (
     Graph *graph, cudnnBackendHeurMode_t mode, cudnnBackendDescriptor_t configs[MAX_CONFIGS])
@@ -432,7 +437,7 @@ ask_heuristics (
       configs);
 }
 
-/* Mode A has no engine for f32 out of half; those for the other cases do. */
+/* Mode A offers no engine for an output in f32 of an input in half; the other modes do. */
 static guint
 get_configs (Graph *graph, cudnnBackendDescriptor_t configs[MAX_CONFIGS])
 {
@@ -441,15 +446,15 @@ get_configs (Graph *graph, cudnnBackendDescriptor_t configs[MAX_CONFIGS])
   guint n = 0;
 
   for (guint i = 0; n == 0 && i < G_N_ELEMENTS (modes); i++) {
-    graph->failed = FALSE;      /* what one refuses another may take */
+    graph->failed = FALSE;      /* a mode may take what the one before refused */
     n = ask_heuristics (graph, modes[i], configs);
   }
   return n;
 }
 
-/* Not those whose results change from run to run, that add or multiply in less
- * than was asked for, or that want weights in another order than ours: nobody
- * looks at what a candidate computes before it is chosen. */
+/* Whether an engine may be offered. Refused are engines whose results change from run to
+ * run, that add or multiply in less precision than was asked for, or that want weights in
+ * another order than ours: nobody checks what a candidate computes before it is chosen. */
 static gboolean
 is_suitable (cudnnBackendDescriptor_t engine)
 {
@@ -472,7 +477,7 @@ is_suitable (cudnnBackendDescriptor_t engine)
   return TRUE;
 }
 
-/* The engine's number; -1 if it is none for us. */
+/* The number of a configuration's engine; -1: the engine is not suitable. */
 static gint64
 engine_index (Graph *graph, cudnnBackendDescriptor_t config)
 {
@@ -486,7 +491,8 @@ engine_index (Graph *graph, cudnnBackendDescriptor_t config)
   return index;
 }
 
-/* NULL: refused. The caller's to destroy. */
+/* Builds the plan of a configuration. Returns NULL if cuDNN refuses it or it wants too much
+ * workspace; else the caller destroys the plan. */
 static cudnnBackendDescriptor_t
 build_plan (Graph *graph, cudnnBackendDescriptor_t config, gsize *workspace)
 {
@@ -522,11 +528,12 @@ build_plan (Graph *graph, cudnnBackendDescriptor_t config, gsize *workspace)
 
 /* Candidates */
 
-/* option[]: whether its plan came out of a file. */
+/* Indices of a candidate's option[]. LOADED: whether its plan came out of a file. */
 enum { LOADED };
 
-/* The weights' channels must be those that are read: a filter has no pitch.
- * f32 is left to our kernels: cuDNN's engines round it to TF32. */
+/* Whether cuDNN can be asked for a shape. Packed weights may have no padding channels, since
+ * cuDNN's filters have no pitch. Convolutions in f32 are left to our kernels, because
+ * cuDNN's engines round their factors to TF32. */
 static gboolean
 is_possible (const YoloConvShape *shape)
 {
@@ -568,8 +575,8 @@ fill_pack (cudnnBackendDescriptor_t pack, const YoloConvShape *shape, const Yolo
       && lib.cudnnBackendFinalize (pack) == CUDNN_STATUS_SUCCESS;
 }
 
-/* Once when a network is recorded, and while measuring; never per frame. Without
- * a device, in tests, the addresses are taken and nothing is run. */
+/* Runs a plan. This is called when a network is recorded and while ways are measured, never
+ * once a frame. Without a device, in tests, the plan takes its addresses and is not run. */
 static gboolean
 launch (const YoloConvCandidate *candidate, YoloCudaDevice *device, const YoloConvShape *shape,
     const YoloConvArgs *args, CUstream stream, GError **error)
@@ -605,7 +612,8 @@ free_candidate (YoloConvCandidate *candidate)
   lib.cudnnBackendDestroyDescriptor (candidate->data);
 }
 
-/* The names hold for one version of the library, which is part of the cache's key. */
+/* Names a candidate. Engines' numbers mean something in one version of cuDNN only, which is
+ * why the files that hold names depend on the version. */
 static void
 name_of (char *name, gsize size, guint rank, gint64 engine)
 {
@@ -639,7 +647,7 @@ plan_sum (const char *identity, const char *text, gsize length)
   return g_strdup (g_checksum_get_string (sum));
 }
 
-/* That it cannot be written costs time at the next start, no more. */
+/* Writes a candidate's plan. If that fails, the plan is built again at the next start. */
 static void
 write_plan (const char *where, const YoloConvShape *shape, const YoloConvCandidate *candidate)
 {
@@ -668,7 +676,8 @@ write_plan (const char *where, const YoloConvShape *shape, const YoloConvCandida
     g_debug ("%s cannot be written: %s", path, error != NULL ? error->message : folder);
 }
 
-/* NULL: there is none that can be used. */
+/* Loads the plan of a candidate's name out of its file. NULL: there is no file, or none that
+ * can be used. */
 static cudnnBackendDescriptor_t
 read_plan (const char *where, const YoloConvShape *shape, const char *name, cudnnHandle_t handle,
     const char *json)
@@ -705,12 +714,14 @@ read_plan (const char *where, const YoloConvShape *shape, const char *name, cudn
       (gint64) length, text);
   finish (&graph, plan);
   if (!graph.failed)
-    graph.n_all--;              /* the plan, which was the last, stays */
+    graph.n_all--;              /* graph_clear() must not destroy the plan, the last one */
   graph_clear (&graph);
   return graph.failed ? NULL : plan;
 }
 
-/* @only: a name, or NULL for all. */
+/* Fills @list with candidates and returns how many there are. @where: the device, as part of
+ * files' names; @only: the name of the one candidate that is wanted, or NULL;
+ * @n_configs: how many engine configurations the heuristics offered. */
 static guint
 build_plans (const char *where, const YoloConvShape *shape, cudnnHandle_t handle, const char *json,
     const char *only, YoloConvCandidate *list, guint max, guint *n_configs)
@@ -755,9 +766,9 @@ build_plans (const char *where, const YoloConvShape *shape, cudnnHandle_t handle
   return n;
 }
 
-/* The first launch of a plan may load code and allocate, which must not happen
- * while a stream is captured; and what a file says is tried before it is used.
- * FALSE: it does not run. */
+/* Runs a candidate once on memory of its own. Its first launch may load code and allocate,
+ * which must not happen while a stream is captured; and a plan out of a file is tried
+ * before it is used. FALSE: the candidate does not run. */
 static gboolean
 run_once (YoloCudaDevice *device, const YoloConvShape *shape, const YoloConvCandidate *candidate)
 {
@@ -804,7 +815,7 @@ run_once (YoloCudaDevice *device, const YoloConvShape *shape, const YoloConvCand
   return good;
 }
 
-/* What a plan for the device depends on. */
+/* The text of all that a plan depends on in a device; for g_free(). */
 static char *
 where_of (const YoloCudaDevice *device)
 {

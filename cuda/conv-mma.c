@@ -9,15 +9,14 @@
 #define REDUCE_BLOCK 256
 #define MAX_SPLITS 8
 
-/* As CONVOLUTIONS of kernels/conv_mma.cuh. */
+/* Threads of a block, and the tiles: the same as CONVOLUTIONS of kernels/conv_mma.cuh. */
 #define THREADS 128
 static const struct {
   const char *name;
   guint m, n;                   /* pixels and channels of a block */
-  guint blocks;                 /* that registers leave room for on a multiprocessor */
+  guint blocks;                 /* that a multiprocessor's registers have room for */
   gsize shared;                 /* bytes of shared memory, from compute capability 8.0 on */
-  /* Instructions of the inner loop by those of them that are products: what a
-   * step costs beyond its products. */
+  /* all instructions of the inner loop divided by those of them that are products */
   double overhead;
 } tiles[] = {
   { "128x128", 128, 128, 2, 3 * 256 * 64, 156. / 64 },
@@ -26,7 +25,7 @@ static const struct {
   { "64x32", 64, 32, 5, 5 * 96 * 64, 72. / 8 },
 };
 
-/* option[]: which tile, into how many parts K is split. */
+/* Indices of a candidate's option[]: the tile, and into how many parts K is split. */
 enum { TILE, SPLITS };
 
 static guint
@@ -41,7 +40,7 @@ divide (guint64 a, guint b)
   return (guint) ((a + b - 1) / b);
 }
 
-/* Steps of 64 bytes of K. */
+/* Steps that K is worked off in, 64 bytes each. */
 static guint
 steps_of (const YoloConvShape *shape)
 {
@@ -58,28 +57,28 @@ blocks_of (const YoloConvShape *shape, guint tile)
       * divide (shape->conv->out_channels, tiles[tile].n);
 }
 
-/* Relative time, in what a multiprocessor takes to issue one instruction of a
- * warp: it is the blocks of the busiest multiprocessor, one after the other where
- * there are many, and the latency of one where there are few. Only for an order
- * to begin with; the choice is made by measuring. */
+/* The time of a launch, in units of what one of a multiprocessor's schedulers takes to
+ * issue an instruction. It is that of the busiest multiprocessor: where that has many
+ * blocks, the work of all of them; where it has few, the latency of each. The result
+ * serves to put ways in order for the first guess; the choice is made by measuring. */
 static double
 expected_time (const YoloCudaDevice *device, const YoloConvShape *shape, guint tile, guint splits)
 {
-  /* A product takes the tensor cores about two instructions' time; a step that
-   * waits for its barrier and its matrices alone on its multiprocessor some 200;
-   * what comes before and after the steps is worth about eight of them. */
+  /* A product takes the tensor cores about the time of two instructions. A block that is
+   * alone on its multiprocessor waits some 200 in each step, for its barrier and its
+   * matrices. What a block does before and after its steps takes as long as eight steps. */
   const double product = 2, alone = 200, around = 8;
   guint blocks = divide ((guint64) blocks_of (shape, tile) * splits, (guint) device->n_sm);
   guint room = MAX (1,
       MIN (tiles[tile].blocks,
           (guint) ((gsize) device->shared_per_sm / (tiles[tile].shared + 1024))));
   guint steps = divide (steps_of (shape), splits);
-  double products = tiles[tile].m * tiles[tile].n / (16. * 8) * 2;      /* of a step, all warps' */
-  /* four schedulers share them */
+  /* of all warps in a step, which four schedulers share */
+  double products = tiles[tile].m * tiles[tile].n / (16. * 8) * 2;
   double step = products * MAX (product, tiles[tile].overhead) / 4;
   double time = MAX (blocks * step, divide (blocks, room) * (step + alone)) * (steps + around);
 
-  /* a second kernel, and the partial sums written and read */
+  /* a second kernel runs, and partial sums are written and read */
   if (splits > 1)
     time += 3000
         + (double) pixels_of (shape) * shape->conv->out_channels * splits * 8 / device->n_sm / 16;
@@ -104,9 +103,9 @@ launch (const YoloConvCandidate *candidate, YoloCudaDevice *device, const YoloCo
       1, 1, REDUCE_BLOCK, 0, stream, &params, error);
 }
 
-/* Offsets inside an image and a window, and numbers of pixels, are 32 bits wide;
- * of outside[] in kernels/conv_mma.cuh, 16 bits are for a kernel's rows, and up
- * to three beyond them, and 16 for its columns. */
+/* Whether the kernels can count a shape. Offsets inside an image and a window, and numbers
+ * of pixels, are 32 bits wide. In outside[] of kernels/conv_mma.cuh 16 bits are for the
+ * kernel's rows, up to three of which are beyond its last, and 16 for its columns. */
 static gboolean
 fits (const YoloConvShape *shape)
 {
@@ -173,8 +172,8 @@ yolo_conv_mma_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloConv
     return 0;
   for (guint tile = 0; tile < G_N_ELEMENTS (tiles); tile++)
     for (guint splits = 1; splits <= MAX_SPLITS; splits *= 2) {
-      /* A part of fewer steps than the pipeline is deep, or of a grid that fills the device, gains
-       * nothing. */
+      /* Splitting gains nothing if a part has fewer steps than the pipeline is deep, or if
+       * half as many parts fill the device already. */
       if (splits > 1 && (steps_of (shape) / splits < 4
               || blocks_of (shape, tile) * splits / 2 >= (guint) device->n_sm * 2))
         continue;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From a shape to what kernels are given. */
+/* The parameters of our own convolution kernels. */
 
 #ifndef YOLO_CUDA_CONV_PARAMS_H
 #define YOLO_CUDA_CONV_PARAMS_H
@@ -7,6 +7,7 @@
 #include "cuda/conv.h"
 #include "cuda/kernels/conv.h"
 
+/* Fills in what a kernel is given to compute a shape at these addresses. */
 void yolo_conv_params (
     YoloConvParams *params, const YoloConvShape *shape, const YoloConvArgs *args);
 

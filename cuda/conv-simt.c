@@ -2,7 +2,7 @@
 #include "cuda/conv.h"
 #include "cuda/conv-params.h"
 
-#define BLOCK 256
+#define BLOCK 256               /* threads */
 
 static gboolean
 launch (const YoloConvCandidate *candidate, YoloCudaDevice *device, const YoloConvShape *shape,
@@ -17,7 +17,7 @@ launch (const YoloConvCandidate *candidate, YoloCudaDevice *device, const YoloCo
       1, BLOCK, 0, stream, &params, error);
 }
 
-/* As in kernels/conv_simt.cu. */
+/* Pixels and channels of a block, as in kernels/conv_simt.cu. */
 #define TILE 64
 
 static gboolean
@@ -57,7 +57,7 @@ yolo_conv_simt_list (YoloCudaDevice *device, const YoloConvShape *shape, YoloCon
 
   if (max < 2 || shape->dtype >= G_N_ELEMENTS (functions) || functions[shape->dtype] == NULL)
     return 0;
-  /* of tiles, numbers of pixels are 32 bits wide */
+  /* the kernel that works in tiles counts pixels in 32 bits */
   if (f32 && shape->conv->groups == 1 && pixels < G_MAXINT32 / 2
       && !add (device, "simt 64x64", "conv_simt_tile_f32", launch_tiles, &list[n++], error))
     return 0;

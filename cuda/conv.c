@@ -117,7 +117,7 @@ yolo_conv_packed_size (const YoloConvShape *shape)
       * yolo_conv_packed_channels (shape) * yolo_dtype_size (shape->dtype);
 }
 
-/* @from: where the weight is in the convolution's own order. */
+/* Writes one weight, of index @from in the convolution's own order, to element @at. */
 static void
 put (const YoloConvShape *shape, void *packed, gsize at, gsize from)
 {

@@ -11,15 +11,17 @@ struct _YoloCudaDecoder {
   YoloCudaDevice *device;
   CUfunction find, boxes;
   YoloDecodeParams params;
-  /* Images' descriptions and class masks, one copy: [batch], [batch][n_classes]. */
+  /* Descriptions of the images and their class masks, which one copy takes to the device:
+   * YoloDecodeImage [batch], then bytes [batch][n_classes]. */
   guint8 *description;          /* pinned */
   CUdeviceptr device_description;
   gsize description_size;
-  /* Counts and candidates, one copy: [batch], [batch][YOLO_DECODE_CAPACITY]. */
+  /* Counts and candidates, which one copy brings back: YoloDecodeCount [batch], then
+   * YoloObject [batch][YOLO_DECODE_CAPACITY]. */
   guint8 *result;               /* pinned */
   CUdeviceptr device_result;
   gsize result_size;
-  CUdeviceptr found;
+  CUdeviceptr found;            /* YoloDecodeFound [batch][n_anchors] */
 };
 
 static YoloDecodeImage *
@@ -28,7 +30,8 @@ images_of (const YoloCudaDecoder *decoder)
   return (YoloDecodeImage *) decoder->description;
 }
 
-/* The outputs are in the order of levels. */
+/* Tells the kernels where each level's maps are. A model's outputs are in the order of levels,
+ * so that anchors are numbered level by level. */
 static void
 describe_levels (YoloDecodeParams *params, const YoloPlan *plan, const CUdeviceptr *maps)
 {
@@ -89,7 +92,7 @@ allocate (YoloCudaDecoder *decoder, GError **error)
   params->counts = (YoloDecodeCount *) decoder->device_result;
   params->out = (YoloObject *) (decoder->device_result + out);
   params->found = (YoloDecodeFound *) decoder->found;
-  /* all of it is copied, whatever was written */
+  /* a batch copies the whole result, also the parts that no kernel has written */
   return yolo_cuda_check (
       device->driver->cuMemsetD8 (decoder->device_result, 0, decoder->result_size),
       "clear the candidates", error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Candidates out of the head's maps on the device: only they come back. */
+/* Finds candidates in the head's maps on the device, so that only candidates are copied back. */
 
 #ifndef YOLO_CUDA_DECODE_H
 #define YOLO_CUDA_DECODE_H
@@ -10,30 +10,35 @@
 
 G_BEGIN_DECLS
 
-/* What decode of one exec's batches needs. Not thread-safe; all calls in the device's context. */
+/* All that decoding the batches of one exec needs. Not thread-safe; all functions are called
+ * in the device's context. */
 typedef struct _YoloCudaDecoder YoloCudaDecoder;
 
 /**
  * yolo_cuda_decoder_new:
- * @plan: of a detect model; the decoder does not keep it
+ * @plan: a plan of a detect model; the decoder does not keep it
  * @maps: [plan->model->n_outputs] device addresses of the first elements of plan->outputs
  *
- * Brings at most 1024 candidates of an image back, 28 KiB; where there are
- * more, those of the highest confidence, of equal ones the first anchors: the
- * same ones in every run.
+ * The decoder brings back at most 1024 candidates of an image, 28 KiB. Where there are
+ * more, it takes those of the highest confidence and, of equal ones, those of the first
+ * anchors, so that every run gives the same candidates.
+ *
+ * Returns: (transfer full): the decoder, or NULL with @error
  */
 YoloCudaDecoder *yolo_cuda_decoder_new (YoloCudaDevice *device, const YoloPlan *plan,
     const CUdeviceptr *maps, GError **error);
 void yolo_cuda_decoder_free (YoloCudaDecoder *decoder);
 
-/* Of the next launch; @decode NULL: place @i of the batch is idle. No launch may be under way. */
+/* Says what the next launch is to keep of image @i of the batch; @decode NULL: that place has
+ * no image. No launch may be under way. */
 void yolo_cuda_decoder_describe (YoloCudaDecoder *decoder, guint i, const YoloDecode *decode);
 
-/* Enqueues everything from the descriptions' upload to the candidates' download,
- * also into a stream that is captured. */
+/* Enqueues everything from the upload of the descriptions to the download of the candidates.
+ * The stream may be one that is captured. */
 gboolean yolo_cuda_decoder_launch (YoloCudaDecoder *decoder, CUstream stream, GError **error);
 
-/* When the launch is over: fills candidates (in no order), n and missed of image @i. */
+/* Fills in candidates, which are in no order, n and missed of image @i. The launch must be
+ * over. */
 void yolo_cuda_decoder_read (const YoloCudaDecoder *decoder, guint i, YoloDecode *decode);
 
 G_END_DECLS

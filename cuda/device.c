@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Begin and end of each module's fat binary, from compile.sh. */
+/* Each module's fat binary, as compile.sh names it. */
 #define IMAGE(name) extern const guint8 yolo_cuda_image_##name[];
 YOLO_CUDA_MODULES (IMAGE)
 #undef IMAGE
@@ -18,7 +18,7 @@ static const struct {
 };
 
 static GMutex registry_lock;
-static GList *registry;         /* (element-type YoloCudaDevice), borrowed */
+static GList *registry;         /* (element-type YoloCudaDevice): all there are, not owned */
 
 static int
 attribute (const YoloCudaDevice *device, CUdevice_attribute which)
@@ -52,7 +52,8 @@ read_facts (YoloCudaDevice *device)
   device->memory_bus_bits = attribute (device, CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH);
 }
 
-/* Whether the context is the device's; kernels of one must never see the other's memory. */
+/* Whether the context belongs to the device: kernels must never be given addresses of
+ * another device's memory. */
 static gboolean
 check_context (YoloCudaDevice *device, GError **error)
 {
@@ -88,7 +89,7 @@ device_free (YoloCudaDevice *device)
   g_free (device);
 }
 
-/* Finds the device and reads its facts, which takes no context. */
+/* Finds the device and reads its facts, for which no context is needed. */
 static gboolean
 device_find (YoloCudaDevice *device, GError **error)
 {
@@ -295,8 +296,8 @@ gboolean
 yolo_cuda_write (YoloCudaDevice *device, CUdeviceptr to, const void *from, gsize size,
     const char *what, GError **error)
 {
-  /* The copy returns when it has read what it is given, and streams of ours do
-   * not wait for the default one, in which it may still be under way. */
+  /* The copy returns as soon as it has read the host's bytes. It may still be under way in
+   * the default stream then, for which our streams do not wait. */
   return yolo_cuda_check (device->driver->cuMemcpyHtoD (to, from, size), what, error)
       && yolo_cuda_check (device->driver->cuStreamSynchronize (NULL), what, error);
 }

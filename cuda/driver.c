@@ -6,12 +6,13 @@
 static YoloCudaDriver driver;
 static GError *unusable;
 
-/* Expands the name first: "cuMemAlloc_v2". */
+/* A function's name as a string, after cuda.h has renamed it: "cuMemAlloc_v2". */
 #define SYMBOL(name) SYMBOL_OF (name)
 #define SYMBOL_OF(name) #name
 
-/* A header newer than the driver names a version that the driver lacks. Only
- * this function is the same without it: the newer one has other errors. */
+/* Finds a function. A header that is newer than the driver may name a version of it that the
+ * driver lacks. The one function whose first version does as well is cuEventElapsedTime: its
+ * versions differ in their errors alone. */
 static void *
 symbol (void *library, const char *name)
 {
@@ -62,7 +63,7 @@ yolo_cuda_driver (GError **error)
 {
   static gsize tried = 0;
 
-  /* The library stays open to the end: it has threads of its own. */
+  /* The library is never closed, because it has threads of its own. */
   if (g_once_init_enter (&tried)) {
     unusable = open_driver ();
     g_once_init_leave (&tried, 1);

@@ -11,9 +11,9 @@
 
 G_BEGIN_DECLS
 
-/* All entry points that we call. cuda.h renames some to a version ("_v2"):
- * member and symbol follow, so that driver->cuMemAlloc means the same function
- * as cuMemAlloc of the header we are built with. */
+/* All functions of the driver that we call. cuda.h renames some of them to a version
+ * ("_v2"). Member and symbol follow, so that driver->cuMemAlloc means the same function
+ * as cuMemAlloc in the header that we are built with. */
 #define YOLO_CUDA_ENTRIES(X) \
   X (cuInit) \
   X (cuDriverGetVersion) X (cuGetErrorName) X (cuGetErrorString) X (cuDeviceGet) X ( \
@@ -46,8 +46,8 @@ typedef struct {
 /**
  * yolo_cuda_driver:
  *
- * Opens libcuda.so.1 and initialises it at the first call. Thread-safe; what
- * failed once fails the same way again.
+ * Opens libcuda.so.1 and initialises it at the first call. If that fails, all later calls
+ * fail in the same way. Thread-safe.
  *
  * Returns: (transfer none): the table, or NULL with @error
  * (YOLO_NETWORK_ERROR_DEVICE) that says what is missing
@@ -56,10 +56,11 @@ const YoloCudaDriver *yolo_cuda_driver (GError **error);
 
 /**
  * yolo_cuda_check:
- * @result: of a driver's call
- * @what: what was tried, as in "cannot ...: out of memory"
+ * @result: what a function of the driver returned
+ * @what: what was tried, to stand in "cannot ...: out of memory"
  *
- * Out of memory is YOLO_NETWORK_ERROR_MEMORY, all else YOLO_NETWORK_ERROR_DEVICE.
+ * The error's code is YOLO_NETWORK_ERROR_MEMORY where memory ran out, else
+ * YOLO_NETWORK_ERROR_DEVICE.
  *
  * Returns: whether it succeeded
  */

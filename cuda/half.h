@@ -7,7 +7,8 @@
 #include <glib.h>
 #include <string.h>
 
-/* To nearest, ties to even; beyond 65504 infinity; NaN stays NaN. */
+/* Rounds to the nearest half, ties to even. What rounds beyond 65504 becomes infinity; a NaN
+ * stays one. */
 static inline guint16
 yolo_half_from_float (float value)
 {
@@ -21,7 +22,8 @@ yolo_half_from_float (float value)
   if (magnitude >= 0x477ff000)  /* rounds to 65536 or more */
     return (guint16) (sign | 0x7c00);
   if (magnitude < 0x38800000) {
-    /* Subnormal, in steps of 2^-24: adding half a 1 whose last bit is that step rounds. */
+    /* The result is subnormal, a multiple of 2^-24. That is also the value of the last bit of
+     * a float between .5 and 1, so that adding .5 rounds to it. */
     float step = 0.5f;
     guint32 rounded;
 

@@ -4,7 +4,7 @@
 #include "cuda/kernels/ops.h"
 
 #define BLOCK 256
-#define MAX_SHARED (48 * 1024)  /* without opting in */
+#define MAX_SHARED (48 * 1024)  /* bytes that a kernel can have without opting in */
 
 /* Whether every vector of the views lies on a multiple of 16 bytes. */
 static gboolean
@@ -32,7 +32,7 @@ launch (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsParams *pa
           device, function, (guint) blocks, 1, 1, BLOCK, shared, stream, params, error);
 }
 
-/* One thread a vector of the output. */
+/* Launches a kernel whose threads each compute one vector of the output. */
 static gboolean
 launch_vectors (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsParams *params,
     const char *operation, CUstream stream, GError **error)
@@ -44,7 +44,7 @@ launch_vectors (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsPa
   return launch (device, task, params, operation, (vectors + BLOCK - 1) / BLOCK, 0, stream, error);
 }
 
-/* One thread eight channels. */
+/* Launches the kernel that computes in any types, eight channels a thread. */
 static gboolean
 launch_combine (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsParams *params,
     CUstream stream, GError **error)
@@ -58,7 +58,8 @@ launch_combine (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsPa
           0, stream, params, error);
 }
 
-/* In one pass where its tile fits, else one pooling after the other. */
+/* Launches a chain of poolings: in one pass where a tile with its border fits into shared
+ * memory, else one pooling after the other. */
 static gboolean
 launch_chain (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *params,
     CUstream stream, GError **error)
@@ -119,7 +120,7 @@ yolo_ops_launch (YoloCudaDevice *device, const YoloOpsTask *task, CUstream strea
     case YOLO_OP_ACT:
       return launch_combine (device, task, &params, stream, error);
     case YOLO_OP_COPY:
-      /* without a change of numbers it is an upsampling by one */
+      /* a copy that converts nothing is an upsampling by one */
       return converts ? launch_combine (device, task, &params, stream, error)
           : launch_vectors (device, task, &params, "upsample", stream, error);
     case YOLO_OP_MAX_POOL:
@@ -132,7 +133,7 @@ yolo_ops_launch (YoloCudaDevice *device, const YoloOpsTask *task, CUstream strea
         break;
       params.scale = (int) op->scale;
       return launch_vectors (device, task, &params, "upsample", stream, error);
-    case YOLO_OP_CONV:         /* has kernels, and a file, of its own */
+    case YOLO_OP_CONV:          /* is run by conv.h */
       break;
   }
   g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED,

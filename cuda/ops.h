@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The operations of a plan that are no convolution, and hardly compute: they
- * cost the bytes that they move. Definition: tests/network/plan-reference.c. */
+/* The operations of a plan that are no convolutions. They hardly compute: their time is
+ * that of the bytes that they move. Definition: tests/network/plan-reference.c. */
 
 #ifndef YOLO_CUDA_OPS_H
 #define YOLO_CUDA_OPS_H
@@ -10,14 +10,13 @@
 
 G_BEGIN_DECLS
 
-/* An operation on addresses; views as in cuda/conv.h. */
+/* An operation with the addresses of its views, which are described in cuda/conv.h. */
 typedef struct {
-  /* POOL, UPSAMPLE, ADD, ACT, COPY: kernel, stride, pad, repeat, scale, act */
-  const YoloOp *op;
-  /* YOLO_F32, YOLO_F16, YOLO_S8. Poolings and upsampling have one for all. */
+  const YoloOp *op;             /* any but a convolution */
+  /* YOLO_F32, YOLO_F16 or YOLO_S8. Poolings and upsampling have the same type in and out. */
   YoloDType in_dtype, residual_dtype, out_dtype;
-  /* [channels] f32 of views in YOLO_S8: steps of the grids. 0: as the numbers are,
-   * where in and out are on the same. */
+  /* [channels] f32, the steps of the grids of views in YOLO_S8. All are 0 where bytes are
+   * moved as they are, since in and out are on the same grids. */
   CUdeviceptr in_scale, residual_scale, out_scale;
   guint batch, in_height, in_width, out_height, out_width;
   guint channels;               /* of in; a chain of poolings writes `repeat` times as many */
@@ -25,7 +24,8 @@ typedef struct {
   guint in_pitch, residual_pitch, out_pitch;    /* elements from pixel to pixel */
 } YoloOpsTask;
 
-/* Enqueues it, also into a stream that is captured. In the device's context. */
+/* Enqueues an operation; the stream may be one that is captured. Called in the device's
+ * context. */
 gboolean yolo_ops_launch (
     YoloCudaDevice *device, const YoloOpsTask *task, CUstream stream, GError **error);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames on the device, letterboxed, into the network's input: one launch a batch. */
+/* Letterboxes frames on the device into the network's input, all of a batch in one launch. */
 
 #ifndef YOLO_CUDA_PREPROCESS_H
 #define YOLO_CUDA_PREPROCESS_H
@@ -11,22 +11,23 @@
 
 G_BEGIN_DECLS
 
-/* @frame: in device memory, any format, pitch-linear; checked as engine/stream.c does it */
+/* Describes a frame to the kernel. @frame: in pitch-linear device memory, of any format, and
+ * checked as engine/stream.c does it; @box: its place in the network's input. */
 void yolo_cuda_preprocess_describe (
     YoloCudaFrame *description, const YoloFrame *frame, const YoloLetterbox *box);
-/* A place of the batch without a frame. */
+/* Describes a place of the batch that has no frame: all of it becomes border. */
 void yolo_cuda_preprocess_idle (YoloCudaFrame *description);
 
 /**
  * yolo_cuda_preprocess_launch:
  * @frames: [batch] descriptions on the device
- * @channels: of @out, 3 or more; those beyond R G B are written as zero
- * @dtype: of @out: YOLO_F32 and YOLO_F16 hold levels 0 to 255, YOLO_S8 rint (level / scale), at
- *   most 127
+ * @channels: channels of @out, 3 or more; those behind R G B are written as zero
+ * @dtype: type of @out: YOLO_F32 and YOLO_F16 hold levels 0 to 255, YOLO_S8 holds
+ *   rint (level / scale), at most 127
  * @out: [batch][height][width][channels], 16-byte aligned
  *
- * Enqueues it, also into a stream that is captured. The result equals
- * yolo_preprocess_reference(). In the device's context.
+ * Enqueues the preprocessing of a batch; the stream may be one that is captured. The result
+ * equals yolo_preprocess_reference(). Called in the device's context.
  */
 gboolean yolo_cuda_preprocess_launch (YoloCudaDevice *device, CUdeviceptr frames, guint batch,
     guint height, guint width, guint channels, YoloDType dtype, float scale, CUdeviceptr out,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The CUDA back end of a build without CUDA: says so. */
+/* Stands for the CUDA back end in a build without CUDA. */
 
 #include "backend/backend.h"
 
@@ -11,7 +11,7 @@ available (guint device, GError ** error)
   return FALSE;
 }
 
-/* Nothing else is called on a device that is not available. */
+/* The other functions are never called for a device that is not available. */
 const YoloBackend yolo_cuda_backend = {
   .name = "cuda",
   .available = available,

@@ -5,7 +5,7 @@
 
 #include "image/sample.h"
 
-/* Of planes and their rows on the device: whole 16-byte loads, whole cache lines. */
+/* Planes and their rows begin on the device at multiples of a cache line, 128 bytes. */
 #define ALIGN(x) (((x) + 127) & ~(gsize) 127)
 
 typedef struct {
@@ -42,7 +42,8 @@ frame_size (const YoloFrame *frame)
   return size;
 }
 
-/* The context of the frame's planes. */
+/* The context that a frame's planes belong to: where the frame names none, the device's
+ * primary one. NULL with @error if that cannot be had. */
 static CUcontext
 context_of (YoloUpload *upload, YoloCudaDevice *device, const YoloFrame *frame, GError **error)
 {
@@ -80,7 +81,7 @@ grow (YoloUpload *upload, YoloCudaDevice *device, gsize pinned, gsize memory, GE
   return TRUE;
 }
 
-/* A row of a frame on the host, of a plane that has rows, to where it is uploaded from. */
+/* Copies a row of a plane of a frame on the host to @to, from where it is uploaded. */
 static void
 copy_row (const YoloFrame *frame, guint plane, gsize y, gsize bytes, guint8 *to)
 {
@@ -90,8 +91,9 @@ copy_row (const YoloFrame *frame, guint plane, gsize y, gsize bytes, guint8 *to)
     memcpy (to, (const guint8 *) frame->plane[plane] + (gssize) y * frame->stride[plane], bytes);
 }
 
-/* A copy of the rows on the host is the price of pageable memory: the device
- * reads pinned memory by itself, at the bus's full speed and without a wait. */
+/* Enqueues the upload of a frame on the host. Its rows are copied to pinned memory first: the
+ * device reads that by itself, at the bus's full speed, while pageable memory would make
+ * the calling thread wait. */
 static gboolean
 from_host (YoloCudaDevice *device, const YoloFrame *frame, guint8 *pinned, CUdeviceptr memory,
     YoloFrame *ready, CUstream stream, GError **error)
@@ -115,7 +117,8 @@ from_host (YoloCudaDevice *device, const YoloFrame *frame, guint8 *pinned, CUdev
       device->driver->cuMemcpyHtoDAsync (memory, pinned, offset, stream), "upload a frame", error);
 }
 
-/* Once a frame, and only where two contexts meet: an event of one is not known to the other. */
+/* Waits on the host until a frame of another context is written. Events cannot do that: they
+ * are known in their own context only. */
 static gboolean
 wait_foreign (YoloCudaDevice *device, CUcontext context, const YoloFrame *frame, GError **error)
 {
@@ -133,6 +136,7 @@ wait_foreign (YoloCudaDevice *device, CUcontext context, const YoloFrame *frame,
   return done;
 }
 
+/* Enqueues the copy of a frame that lies in another context. */
 static gboolean
 from_context (YoloCudaDevice *device, CUcontext context, const YoloFrame *frame, CUdeviceptr memory,
     YoloFrame *ready, CUstream stream, GError **error)
@@ -171,6 +175,7 @@ from_context (YoloCudaDevice *device, CUcontext context, const YoloFrame *frame,
   return TRUE;
 }
 
+/* Has @stream wait for the stream that writes a frame of the device's own context. */
 static gboolean
 wait_own (
     YoloCudaDevice *device, const YoloFrame *frame, CUstream stream, CUevent event, GError **error)
@@ -179,7 +184,7 @@ wait_own (
 
   if (frame->cuda_stream == NULL)
     return TRUE;
-  /* A wait takes the event's record as it is now: it may be recorded again at once. */
+  /* The wait is for the event as it is recorded now, so the next frame may record it again. */
   return yolo_cuda_check (driver->cuEventRecord (event, frame->cuda_stream),
              "follow the stream of a frame", error)
       && yolo_cuda_check (
@@ -233,7 +238,8 @@ yolo_upload_frames (YoloUpload *upload, YoloCudaDevice *device, const YoloFrame 
   return TRUE;
 }
 
-/* Both ends of what is read: two questions a plane, each well under a microsecond. */
+/* Asks the driver for the first and the last byte that is read of each plane, which takes well
+ * under a microsecond each. */
 int
 yolo_upload_unknown_plane (YoloCudaDevice *device, const YoloFrame *frame)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames that kernels cannot read where they lie: brought to the device. */
+/* Brings frames to the device which kernels cannot read where they lie. */
 
 #ifndef YOLO_CUDA_UPLOAD_H
 #define YOLO_CUDA_UPLOAD_H
@@ -9,34 +9,35 @@
 
 G_BEGIN_DECLS
 
-/* Space for the frames of one batch, pinned on the host and on the device;
- * grows with the frames and is kept. Zeroed: empty. */
+/* Memory for the frames of one batch, on the device and, pinned, on the host. It grows with
+ * the frames and is kept. All zero: there is none yet. */
 typedef struct {
   guint8 *pinned;
   CUdeviceptr memory;
   gsize pinned_size, memory_size;
-  CUcontext primary;            /* of the device, retained once it was needed */
+  CUcontext primary;            /* the device's primary context, retained; NULL: not needed yet */
 } YoloUpload;
 
 /**
  * yolo_upload_frames:
- * @frames: n frames, checked as engine/stream.c does it
- * @ready: set to the same frames with planes that kernels in the device's context can read
+ * @frames: [n] frames, checked as engine/stream.c does it
+ * @ready: (out): [n] the same frames, with planes that kernels in the device's context can read
  *
- * Enqueues the copies of what lies on the host (through pinned memory, one
- * copy a frame) or in another context; frames in the device's own context are
- * used in place. @stream waits for the streams that write the frames. The copies
- * of the batch before on the same @upload must be over. In the device's context.
+ * @event: an event of the caller's that may be recorded anew
  *
- * @event: of the caller, free to be recorded anew
+ * Enqueues copies of the frames that lie on the host, one copy a frame through pinned
+ * memory, and of those that lie in another context; frames in the device's own context are
+ * used in place. @stream waits for the streams that write the frames. The copies of an
+ * earlier batch with the same @upload must be over. Called in the device's context.
  *
  * Returns: FALSE with @error; what was enqueued may still run
  */
 gboolean yolo_upload_frames (YoloUpload *upload, YoloCudaDevice *device, const YoloFrame *frames,
     guint n, YoloFrame *ready, CUstream stream, CUevent event, GError **error);
-/* As YoloBackend.unknown_plane. In the device's context. */
+/* What YoloBackend.unknown_plane promises. Called in the device's context. */
 int yolo_upload_unknown_plane (YoloCudaDevice *device, const YoloFrame *frame);
 
+/* Frees the memory, in the device's context. */
 void yolo_upload_clear (YoloUpload *upload, YoloCudaDevice *device);
 
 G_END_DECLS
