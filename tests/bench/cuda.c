@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* What a network costs on a GPU, layer by layer, against what arithmetic and
- * bytes allow. Prints Markdown.
+/* What a network costs on a GPU, layer by layer, and the least that its arithmetic and
+ * bytes must cost. Prints Markdown.
  *
- * usage: bench-cuda plan MODEL [BATCH [HEIGHT WIDTH]]     counts only, no GPU
- *        bench-cuda shapes MODEL [BATCH [HEIGHT WIDTH]]  convolutions, a line each, for others
- *        bench-cuda layers MODEL [BATCH [HEIGHT WIDTH]]   every way to compute each convolution
- *        bench-cuda layers-int8 MODEL [BATCH [HEIGHT WIDTH]]   the same of the model in int8
- *        bench-cuda network MODEL [BATCH [HEIGHT WIDTH]]  the whole of a batch, in fp16 and int8
- *        bench-cuda precision MODEL [BATCH [HEIGHT WIDTH]] fp16, int8 against fp32, by anchor
+ * usage: bench-cuda MODE MODEL [BATCH [HEIGHT WIDTH]]
+ *   plan         counts what each layer needs; takes no GPU
+ *   shapes       lists the convolutions, one a line, for torch_layers.py; takes no GPU
+ *   layers       times every way to compute each convolution
+ *   layers-int8  does so for the model in int8
+ *   network      times a whole batch, in fp16 and int8
+ *   precision    compares fp16 and int8 with fp32, anchor by anchor
  *
- * In int8 runs what the file says, or the table beside it; where there is neither,
- * every convolution, with ranges that are good for times alone. */
+ * In int8 those convolutions run that the file, or the table beside it, says. Where there
+ * is neither, all of them do, with ranges that are good for measuring times only. */
 
 #include <math.h>
 #include <stdio.h>
@@ -24,9 +25,10 @@
 
 #define ROUNDS 20
 
-/* Dense half-precision operations of a multiprocessor and clock, sums in
- * float; in eight bits there are twice as many. NVIDIA's data sheets divided by multiprocessors and
- * boost clock (T4 65 TFLOP/s, A100 312, L4 121, Orin 43 (GPU alone), H100 SXM 989, B200 2250). */
+/* Operations in half precision, dense, with sums in float, that a multiprocessor makes in one
+ * clock; in int8 it makes twice as many. The numbers are those of NVIDIA's data sheets, divided
+ * by multiprocessors and boost clock: T4 65 TFLOP/s, A100 312, L4 121, Orin 43 (the GPU alone),
+ * H100 SXM 989, B200 2250. */
 static double
 operations_per_clock (int capability)
 {
@@ -48,10 +50,10 @@ operations_per_clock (int capability)
 
 typedef struct {
   const char *name;
-  double flops, bytes;          /* half precision with float sums, and memory, per second */
+  double flops, bytes;          /* a second: in half precision with float sums; of memory */
 } Card;
 
-/* From the data sheets: dense half precision, memory bandwidth. */
+/* Dense half precision and memory bandwidth, from NVIDIA's data sheets. */
 static const Card cards[] = {
   { "H100 SXM", 989e12, 3.35e12 },
   { "L4", 121e12, 300e9 },
@@ -62,11 +64,11 @@ static const Card cards[] = {
 typedef struct {
   YoloModel *model;
   YoloModel *int8;              /* the same in int8 */
-  gboolean calibrated;          /* int8's numbers are right, not its times alone */
+  gboolean calibrated;          /* int8 gives right results; else only its times are right */
   guint batch, height, width;
 } Size;
 
-/* What the file or the table beside it wants in int8, or everything. */
+/* Makes the int8 model, by the file or the table beside it, or with every convolution in int8. */
 static void
 make_int8 (Size *size)
 {
@@ -98,7 +100,7 @@ model_in (const Size *size, YoloPrecision precision)
   return precision == YOLO_PRECISION_INT8 ? size->int8 : size->model;
 }
 
-/* Bytes that have to move: everything once. */
+/* Bytes that have to move where everything is read or written once. */
 static double
 op_bytes (const YoloPlan *plan, const YoloOp *op)
 {
@@ -125,10 +127,11 @@ op_macs (const YoloPlan *plan, const YoloOp *op)
   if (op->type != YOLO_OP_CONV)
     return 0;
   yolo_conv_shape (&shape, plan, op);
-  /* of the padded input only what is in the file */
+  /* the network's input may have padding channels, which are not counted */
   return yolo_conv_macs (&shape) * op->conv->in_channels / shape.in_channels;
 }
 
+/* The least time that an operation can take on a card, in microseconds. */
 static double
 floor_us (const Card *card, const YoloPlan *plan, const YoloOp *op)
 {
@@ -223,7 +226,8 @@ compare_doubles (const void *a, const void *b)
   return (x > y) - (x < y);
 }
 
-/* Median microseconds of a launch, by events, after two that are not counted. */
+/* The median time of a launch in microseconds, between two events, after two rounds that are
+ * not counted. */
 static double
 time_candidate (YoloCudaDevice *device, const YoloConvCandidate *candidate,
     const YoloConvShape *shape, const YoloConvArgs *args, CUstream stream)
@@ -364,7 +368,7 @@ print_layers_int8 (const Size *size)
   print_layers_in (size, YOLO_PRECISION_INT8);
 }
 
-/* Frames of 1920x1080 NV12 on the device, from their planes to their candidates. */
+/* Times a batch of 1920x1080 NV12 frames on the device, from planes to candidates. */
 static void
 time_network (const Size *size, YoloPrecision precision, YoloCudaDevice *device, const Card *card,
     CUdeviceptr pixels)
@@ -429,7 +433,7 @@ print_network (const Size *size)
   yolo_cuda_device_unref (device);
 }
 
-/* All anchors of a batch in one precision, 1024 an image at most. */
+/* Runs a batch in one precision and decodes all anchors of each image, 1024 at most. */
 static void
 run_precision (
     const Size *size, YoloPrecision precision, const YoloFrame *frames, YoloDecode *decode)
@@ -446,7 +450,7 @@ run_precision (
   cuda->unload (net);
 }
 
-/* What the anchors of a batch in another precision are off by from fp32's. */
+/* Prints by how much the anchors of a batch in another precision differ from those in fp32. */
 static void
 compare_anchors (
     const Size *size, YoloPrecision precision, const YoloDecode *exact, const YoloDecode *decode)
@@ -475,7 +479,7 @@ compare_anchors (
       worst_confidence, worst_box);
 }
 
-/* Pictures of smooth noise: as much structure as makes every layer work. */
+/* Runs pictures of smooth waves, which have enough structure to make every layer respond. */
 static void
 print_precision (const Size *size)
 {

@@ -3,9 +3,9 @@
  *
  *   frames FILE WIDTH HEIGHT PROPERTIES
  *
- * FILE holds NV12 frames, PROPERTIES are yoloinfer's as gst-launch takes them.
- * For every line "N" on the standard input, N frames go through (the file's,
- * over and over) and "SECONDS DETECTIONS" is printed. frames.py calls it. */
+ * FILE holds NV12 frames; PROPERTIES are those of yoloinfer, written as for gst-launch-1.0.
+ * For every line "N" on the standard input, N frames go through, those of the file over and
+ * over, and "SECONDS DETECTIONS" is printed. frames.py runs this program. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 typedef struct {
   GMutex lock;
   GCond changed;
-  guint frames, detections;     /* come out so far */
+  guint frames, detections;     /* that have come out so far */
   gboolean failed;
 } Counter;
 
@@ -65,7 +65,7 @@ run (GstElement *source, Counter *counter, GPtrArray *frames, guint n)
   g_mutex_unlock (&counter->lock);
 
   for (i = 0; i < n; i++) {
-    /* a header of its own, the pixels shared */
+    /* each push has a buffer of its own, whose pixels are shared */
     GstBuffer *buffer = gst_buffer_copy (g_ptr_array_index (frames, i % frames->len));
     GstFlowReturn flow;
 

@@ -32,7 +32,7 @@ def fetch(name):
 
 
 def make_frames(count, path):
-    """Every 20th frame of vtest.avi, scaled, as NV12; also into a file."""
+    """Every 20th frame of vtest.avi, scaled, as NV12. Writes them into a file as well."""
     video = cv2.VideoCapture(fetch('vtest'))
     frames = []
     while len(frames) < count:

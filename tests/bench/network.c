@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a network on the CPU back end when told to: a line with a number on
- * stdin is answered by a line with the milliseconds of each of that many runs.
- * network.py gives it its turns between its peers'. */
+/* Runs a network on the CPU back end when told to: a line with a number on the standard
+ * input is answered by a line with the milliseconds of each of that many runs. network.py
+ * runs this program and its peers in turns. */
 
 #include "backend/backend.h"
 #include "network/int8.h"
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* By the table beside it, or as the file says. */
+/* Makes the int8 model, as the file says or else by the table beside it; takes @model. */
 static YoloModel *
 to_int8 (YoloModel *model, GError **error)
 {

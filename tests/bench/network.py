@@ -8,10 +8,10 @@ file, size and threads, taking turns in one run.
 Prints medians in milliseconds per image and the ratio of ours to each peer's:
 the median over rounds of one round's medians. Below 1 ours is faster.
 
-In int8 each peer has the file that it is fastest on, which quantise.py makes
-of the float one. Ours runs the float file with the table beside it, and
-OpenVINO's file as that says. OpenVINO runs twice: what is left of floats in
-f32, and in bf16, its own choice on CPUs that have it.
+In int8 each peer runs the file that it is fastest on, which quantise.py makes
+out of the float one. Ours runs twice: the float file by the table beside it,
+and OpenVINO's file as that file says. OpenVINO runs twice as well: with f32
+for what stays in floats, and with bf16, its own choice on CPUs that have it.
 """
 
 import argparse
@@ -31,7 +31,7 @@ PROGRAM = os.path.join(TOP, 'build', 'tests', 'bench', 'bench-network')
 
 
 class Ours:
-    """A process of its own that waits for its turn."""
+    """bench-network in a process of its own, which waits for its turn."""
 
     def __init__(self, model, precision, batch, size, threads):
         self.process = subprocess.Popen(

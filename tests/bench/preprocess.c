@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Times preprocess per format and size, and decode with NMS, on one thread
- * (its CPU time, which other load hardly touches) and on all (the clock's).
- * Prints medians in milliseconds and, in brackets, the smallest. "memcpy" is
- * what it takes to move as many bytes as the case has to read and write,
- * measured in between, on one thread. */
+/* Times preprocess for each format and size, and decode with NMS: on one thread by CPU time,
+ * which other programs hardly change, and on all threads by the clock. Prints medians in
+ * milliseconds and, in brackets, the least. "memcpy" is the time to copy as many bytes as
+ * the case has to read and write, on one thread, measured in turns with the case. */
 
 #include "postprocess/nms.h"
 #include "postprocess/task.h"
@@ -56,7 +55,7 @@ copy (void *data)
   memcpy (c->to, c->from, c->bytes / 2);
 }
 
-/* Which of a pair runs: the one in one thread, or the one in all. */
+/* 0: what runs uses one thread; 1: all threads. */
 static int all;
 
 static void
@@ -81,7 +80,7 @@ measure (const char *name, Func func, void *data, size_t bytes)
 }
 
 typedef struct {
-  YoloPreprocess *pre[2];       /* in one thread, in all */
+  YoloPreprocess *pre[2];       /* [0] of one thread, [1] of all */
   YoloFrame frame;
   YoloLetterbox box;
   void *dst;
@@ -95,7 +94,7 @@ preprocess (void *data)
   yolo_preprocess_run (p->pre[all], &p->frame, &p->box, p->dst, p->type, 3);
 }
 
-/* Rows that are read, whole. */
+/* Bytes of the rows that preprocess reads, each taken as read whole. */
 static size_t
 bytes_read (const YoloFrame *f, const YoloLetterbox *box)
 {
@@ -145,7 +144,6 @@ measure_preprocess (void)
     { YOLO_FORMAT_NV12, 1920, 1080, 384, 640, YOLO_F32, YOLO_TURN_TRANSPOSE | YOLO_TURN_MIRROR_Y },
     { YOLO_FORMAT_NV12, 1280, 720, 384, 640, YOLO_F32, YOLO_TURN_TRANSPOSE | YOLO_TURN_MIRROR_Y },
   };
-  static const char *const type_names[] = { "u8", "f32", "f16", "bf16" };
   Random r = random_new (1);
 
   for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -156,7 +154,7 @@ measure_preprocess (void)
       .dst = g_malloc (size), .type = cases[i].type };
     g_autofree char *name =
         g_strdup_printf ("%s %dx%d to %dx%d %s%s", format_names[cases[i].format], cases[i].width,
-            cases[i].height, net_width, net_height, type_names[cases[i].type],
+            cases[i].height, net_width, net_height, yolo_dtype_name (cases[i].type),
             cases[i].turn & YOLO_TURN_TRANSPOSE ? " 90r"
                 : cases[i].turn                 ? " 180"
                                                 : "");
@@ -191,8 +189,8 @@ postprocess (void *data)
   p->kept = yolo_nms (p->decode.candidates, p->decode.n, 0.7f, 0, 300, p->scratch);
 }
 
-/* Every anchor has one class that stands out, so that a share of the anchors
- * passes whatever the threshold. */
+/* Times decode and NMS on maps in which every anchor has one class that stands out, so that some
+ * of the anchors pass whatever the threshold is. */
 static void
 measure_postprocess (float confidence)
 {
