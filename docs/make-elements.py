@@ -20,13 +20,16 @@ except (ImportError, ValueError) as error:
 
 HEAD = """# The elements
 
-Written by `docs/make-elements.py` out of the plugin; `gst-inspect-1.0 NAME` has the same, and the formats that a build takes. [gst-plugin/README.md](../gst-plugin/README.md) explains.
+Written by `docs/make-elements.py` out of the plugin; `gst-inspect-1.0 NAME` has the same, \
+and the formats that a build takes. [gst-plugin/README.md](../gst-plugin/README.md) explains.
 
-"When" says when a property can be set: at any time; *paused*, up to PAUSED; *ready*, before the element starts. Properties that GStreamer gives to every element (`name`, `parent`, `qos`) are left out.
+"When" says when a property can be set: at any time; *paused*, up to PAUSED; *ready*, before the \
+element starts. Properties that GStreamer gives to every element (`name`, `parent`, `qos`) are \
+left out.
 """
 INHERITED = ('GstBaseTransform', 'GstElement', 'GstObject', 'GObject')
-NUMBERS = {'gint': 'int', 'guint': 'uint', 'gint64': 'int64', 'guint64': 'uint64', 'gfloat': 'float',
-           'gdouble': 'double'}
+NUMBERS = {'gint': 'int', 'guint': 'uint', 'gint64': 'int64', 'guint64': 'uint64',
+           'gfloat': 'float', 'gdouble': 'double'}
 
 
 def number(value):
@@ -48,7 +51,8 @@ def type_of(element, pspec):
         return ', '.join(f'`{nick}`' for nick in nicks(element.get_property(pspec.name)))
     if name in NUMBERS:
         return f'{NUMBERS[name]}, {number(pspec.minimum)} to {number(pspec.maximum)}'
-    return {'gchararray': 'string', 'gboolean': 'true, false', 'GstStructure': 'structure'}.get(name, name)
+    return {'gchararray': 'string', 'gboolean': 'true, false',
+            'GstStructure': 'structure'}.get(name, name)
 
 
 def default_of(element, pspec):
@@ -83,10 +87,12 @@ def element_text(name):
     element = Gst.ElementFactory.make(name)
     factory = element.get_factory()
     properties = [p for p in element.list_properties() if p.owner_type.name not in INHERITED]
-    lines = [f'\n## {name}\n', f'{factory.get_metadata("description")}. Class: {factory.get_metadata("klass")}.\n',
+    lines = [f'\n## {name}\n',
+             f'{factory.get_metadata("description")}. Class: {factory.get_metadata("klass")}.\n',
              '| property | takes | default | when | |', '|---|---|---|---|---|']
     for p in sorted(properties, key=lambda p: p.name):
-        lines.append(f'| `{p.name}` | {cell(type_of(element, p))} | {cell(default_of(element, p))} | {when_of(p)} | {cell(p.blurb)} |')
+        lines.append(f'| `{p.name}` | {cell(type_of(element, p))} | {cell(default_of(element, p))} '
+                     f'| {when_of(p)} | {cell(p.blurb)} |')
     signals = []
     for number_ in GObject.signal_list_ids(element):
         query = GObject.signal_query(number_)
@@ -102,7 +108,8 @@ def main():
     Gst.init(None)
     features = sorted(f.get_name() for f in Gst.Registry.get().get_feature_list_by_plugin('yolo'))
     if not features:
-        sys.exit('make-elements.py: the plugin is not found; set GST_PLUGIN_PATH to build/gst-plugin')
+        sys.exit(
+            'make-elements.py: the plugin is not found; set GST_PLUGIN_PATH to build/gst-plugin')
     text = HEAD + ''.join(element_text(name) for name in features)
     if sys.argv[1:2] != ['--check']:
         sys.stdout.write(text)
@@ -113,7 +120,8 @@ def main():
     print('1..1')
     print(f'{"ok" if good else "not ok"} 1 - {sys.argv[2]} is what the plugin says')
     if not good:
-        print('# make it anew: GST_PLUGIN_PATH=build/gst-plugin docs/make-elements.py > docs/elements.md')
+        print('# make it anew: '
+              'GST_PLUGIN_PATH=build/gst-plugin docs/make-elements.py > docs/elements.md')
         for a in text.splitlines():
             if a not in there:
                 print('# the plugin has: ' + a)

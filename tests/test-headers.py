@@ -13,33 +13,41 @@ import subprocess
 import sys
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
-ROOMS = ('base', 'network', 'image', 'postprocess', 'backend', 'cpu', 'cuda', 'engine', 'export', 'gst-plugin',
-         'tests')
-PACKAGES = ('glib-2.0', 'gstreamer-base-1.0', 'gstreamer-video-1.0', 'json-glib-1.0', 'pangocairo', 'libprotobuf-c')
-FLAGS = ('-std=gnu11', '-fsyntax-only', '-Wall', '-Wextra', '-Wno-unused-parameter', '-Werror', '-x', 'c', '-')
+ROOMS = ('base', 'network', 'image', 'postprocess', 'backend', 'cpu', 'cuda', 'engine', 'export',
+         'gst-plugin', 'tests')
+PACKAGES = ('glib-2.0', 'gstreamer-base-1.0', 'gstreamer-video-1.0', 'json-glib-1.0', 'pangocairo',
+            'libprotobuf-c')
+FLAGS = ('-std=gnu11', '-fsyntax-only', '-Wall', '-Wextra', '-Wno-unused-parameter', '-Werror',
+         '-x', 'c', '-')
 
 
 def headers_of(room):
-    """Paths from the top folder. A driver in its own right, and stand-ins for others' headers, are left out."""
+    """Paths from the top folder. Neither the stand-in driver's headers are among them, which is a
+    project in its own right, nor stand-ins for headers of others.
+    """
     found = []
     for folder, folders, files in os.walk(os.path.join(TOP, room)):
         folders[:] = sorted(f for f in folders if f not in ('gpusim', 'deepstream'))
-        found += [os.path.relpath(os.path.join(folder, f), TOP) for f in sorted(files) if f.endswith('.h')]
+        found += [os.path.relpath(os.path.join(folder, f), TOP)
+                  for f in sorted(files) if f.endswith('.h')]
     return found
 
 
 def main():
     build, compiler = sys.argv[1], sys.argv[2:]
-    cuda = [f'-I{path}' for path in ('/usr/local/cuda/include', '/usr/include') if os.path.exists(f'{path}/cuda.h')]
-    flags = subprocess.run(['pkg-config', '--cflags', *PACKAGES], stdout=subprocess.PIPE, check=True, text=True).stdout.split()
+    cuda = [f'-I{path}' for path in ('/usr/local/cuda/include', '/usr/include')
+            if os.path.exists(f'{path}/cuda.h')]
+    flags = subprocess.run(['pkg-config', '--cflags', *PACKAGES], stdout=subprocess.PIPE,
+                           check=True, text=True).stdout.split()
     flags += [f'-I{TOP}', f'-I{build}', f'-I{build}/network/onnx', *cuda]
 
     def problem(path):
         """What the compiler says of a header, or nothing."""
         if path.startswith(('cuda/', 'tests/cuda/')) and not cuda:
             return None
-        result = subprocess.run([*compiler, *flags, *FLAGS], input=f'#include "{path}"\n', stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, text=True, check=False)
+        result = subprocess.run([*compiler, *flags, *FLAGS], input=f'#include "{path}"\n',
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                check=False)
         return result.stdout if result.returncode != 0 else ''
 
     headers = [path for room in ROOMS for path in headers_of(room)]
@@ -53,7 +61,8 @@ def main():
         print(f'{"not ok" if said else "ok"} {i} - {path}')
         for line in said.splitlines():
             print('# ' + line)
-    print(f'{"ok" if len(headers) > 10 else "not ok"} {len(headers) + 1} - {len(headers)} headers read')
+    good = 'ok' if len(headers) > 10 else 'not ok'
+    print(f'{good} {len(headers) + 1} - {len(headers)} headers read')
 
 
 if __name__ == '__main__':

@@ -21,7 +21,8 @@ LIBRARIES = (
     ('cairo', re.compile(r'(cairo|pango)')),
     ('protobuf-c', re.compile(r'protobuf-c/')),
     ('dnnl', re.compile(r'(oneapi/|dnnl)')),
-    ('cuda', re.compile(r'(cuda|cudnn|cublas|nvml|nvrtc|driver_types|vector_types|mma\.h|cooperative_groups)')),
+    ('cuda', re.compile(
+        r'(cuda|cudnn|cublas|nvml|nvrtc|driver_types|vector_types|mma\.h|cooperative_groups)')),
 )
 
 
@@ -31,7 +32,8 @@ def read_table(path):
     with open(path, encoding='utf-8') as lines:
         for line in lines:
             cells = [cell.strip() for cell in line.strip().strip('|').split('|')]
-            if len(cells) == 4 and line.startswith('|') and cells[0] != 'room' and '---' not in cells[0]:
+            if (len(cells) == 4 and line.startswith('|') and cells[0] != 'room'
+                    and '---' not in cells[0]):
                 names = [set(filter(None, re.split(r'[,\s]+', cell))) for cell in cells[2:]]
                 table[cells[0]] = (names[0], names[1])
     return table
@@ -92,19 +94,25 @@ def main():
             print('\n'.join('# ' + line for line in why.splitlines()))
 
     case('the table names the rooms',
-         set(table) == {'base', 'network', 'image', 'postprocess', 'backend', 'cpu', 'cuda', 'engine', 'gst-plugin', 'pipelines', 'tests'},
+         set(table) == {'base', 'network', 'image', 'postprocess', 'backend', 'cpu', 'cuda',
+                        'engine', 'gst-plugin', 'pipelines', 'tests'},
          'rooms: ' + ' '.join(sorted(table)))
     if results[-1]:
         # Those that must be refused, so that the check is known to bite.
-        for room, name in (('network', 'cpu/cpu.h'), ('base', 'network/model.h'), ('network', 'gst/gst.h'), ('postprocess', 'glib.h'), ('base', 'image/frame.h'), ('image', 'postprocess/object.h'), ('network', 'backend/backend.h'),
-                          
-                           ('cpu', 'engine/engine.h'), ('engine', 'cpu/cpu.h'), ('engine', 'dnnl.h'),
-                           ('gst-plugin', 'cuda/cuda.h'), ('gst-plugin', 'oneapi/dnnl/dnnl.h'),
-                           ('pipelines', 'engine/engine.h'), ('cpu', 'cuda.h'), ('tests', 'dnnl.h'),
-                           ('engine', 'gst/video/video.h'), ('cuda', '../engine/engine.h')):
+        for room, name in (('network', 'cpu/cpu.h'), ('base', 'network/model.h'),
+                           ('network', 'gst/gst.h'), ('postprocess', 'glib.h'),
+                           ('base', 'image/frame.h'), ('image', 'postprocess/object.h'),
+                           ('network', 'backend/backend.h'),
+
+                           ('cpu', 'engine/engine.h'), ('engine', 'cpu/cpu.h'),
+                           ('engine', 'dnnl.h'), ('gst-plugin', 'cuda/cuda.h'),
+                           ('gst-plugin', 'oneapi/dnnl/dnnl.h'), ('pipelines', 'engine/engine.h'),
+                           ('cpu', 'cuda.h'), ('tests', 'dnnl.h'), ('engine', 'gst/video/video.h'),
+                           ('cuda', '../engine/engine.h')):
             case(f'refuses {name} in {room}', problem(table, room, name, False) is not None)
-        for room, name in (('cpu', 'network/plan.h'), ('cpu', 'dnnl.h'), ('engine', 'backend/backend.h'),
-                           ('gst-plugin', 'engine/engine.h'), ('postprocess', 'math.h'), ('tests', 'cpu/cpu.h')):
+        for room, name in (('cpu', 'network/plan.h'), ('cpu', 'dnnl.h'),
+                           ('engine', 'backend/backend.h'), ('gst-plugin', 'engine/engine.h'),
+                           ('postprocess', 'math.h'), ('tests', 'cpu/cpu.h')):
             case(f'allows {name} in {room}', problem(table, room, name, False) is None)
         found = check_tree(table)
         bad = [f'{path}: {name}: {why}' for path, name, why in found if why]

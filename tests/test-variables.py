@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""docs/environment.md names every variable YOLO_... that the code reads, and no other one. Prints TAP."""
+"""docs/environment.md names every variable YOLO_... that the code reads, and no other one.
+
+Prints TAP.
+"""
 
 import os
 import re
@@ -15,7 +18,8 @@ READS = (re.compile(r'getenv \("(YOLO_[A-Z0-9_]+)"'),
 def sources():
     """All texts of the tree but the documents."""
     for folder, folders, files in os.walk(TOP):
-        folders[:] = [f for f in folders if not f.startswith(('.', 'build')) and f not in ('data', 'docs', 'regressions')]
+        folders[:] = [f for f in folders if not f.startswith(('.', 'build'))
+                      and f not in ('data', 'docs', 'regressions')]
         for file in files:
             if file.endswith(('.c', '.h', '.py', '.sh', '.build')) or '.' not in file:
                 yield os.path.join(folder, file)
@@ -33,10 +37,12 @@ def main():
         told = set(re.findall(r'^\| `(YOLO_[A-Z0-9_]+)`', document.read(), re.M))
     print('1..2')
     missing, surplus = sorted(set(read) - told), sorted(told - set(read))
-    print(f'{"not ok" if missing or not read else "ok"} 1 - every variable is in docs/environment.md')
+    good = 'not ok' if missing or not read else 'ok'
+    print(f'{good} 1 - every variable is in docs/environment.md')
     for name in missing:
         print(f'# {name}, read in {read[name]}, is not there')
-    print(f'{"not ok" if surplus else "ok"} 2 - docs/environment.md names no variable that nothing reads')
+    good = 'not ok' if surplus else 'ok'
+    print(f'{good} 2 - docs/environment.md names no variable that nothing reads')
     for name in surplus:
         print(f'# nothing reads {name}')
     return bool(missing or surplus)

@@ -54,7 +54,8 @@ class Ours:
     def __init__(self, raw, properties):
         environment = {**os.environ, 'GST_PLUGIN_PATH': os.path.join(TOP, 'build/gst-plugin')}
         self.process = subprocess.Popen(
-            [os.path.join(TOP, 'build/tests/bench/frames'), raw, str(WIDTH), str(HEIGHT), properties],
+            [os.path.join(TOP, 'build/tests/bench/frames'), raw, str(WIDTH), str(HEIGHT),
+             properties],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
     def run(self, frames):
@@ -86,7 +87,8 @@ class OpenVINO:
         left, top = (self.width - width) // 2, (self.height - height) // 2
         picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
         picture = cv2.copyMakeBorder(picture, top, self.height - height - top, left,
-                                     self.width - width - left, cv2.BORDER_CONSTANT, value=(114,) * 3)
+                                     self.width - width - left, cv2.BORDER_CONSTANT,
+                                     value=(114,) * 3)
         self.request.infer({0: cv2.dnn.blobFromImage(picture, 1 / 255)})
         output = self.request.get_output_tensor(0).data[0]
         scores = output[4:]
@@ -139,7 +141,8 @@ def main():
                   f'{WIDTH}x{HEIGHT} NV12, frame to metadata:')
             for name, values in fps.items():
                 ratio = statistics.median(a / b for a, b in zip(values, fps['OpenVINO']))
-                print(f'  {name:<16} {statistics.median(values):7.1f} frames/s  {ratio:5.2f} x OpenVINO'
+                print(f'  {name:<16} {statistics.median(values):7.1f} frames/s  '
+                      f'{ratio:5.2f} x OpenVINO'
                       f'  {found[name]} detections in {len(frames)} frames')
             for side in sides.values():
                 side.end()

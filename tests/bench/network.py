@@ -3,7 +3,8 @@
 """Network time: the CPU back end against OpenVINO and ONNX Runtime on the same
 file, size and threads, taking turns in one run.
 
-    $(tests/bench/venv.sh) tests/bench/network.py [--model FILE]... [--size HxW] [--threads N] [--rounds N]
+    $(tests/bench/venv.sh) tests/bench/network.py [--model FILE]... [--size HxW] [--threads N]
+                                                  [--rounds N]
 
 Prints medians in milliseconds per image and the ratio of ours to each peer's:
 the median over rounds of one round's medians. Below 1 ours is faster.
@@ -87,7 +88,8 @@ class OnnxRuntime:
         # Threads that wait in a loop would take the others' turns.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         self.session = ort.InferenceSession(model, options, providers=['CPUExecutionProvider'])
-        self.input = {self.session.get_inputs()[0].name: np.random.rand(batch, 3, *size).astype(np.float32)}
+        self.input = {self.session.get_inputs()[0].name:
+                      np.random.rand(batch, 3, *size).astype(np.float32)}
         self.run(1)
 
     def run(self, count):
@@ -103,8 +105,9 @@ def choose_sides(model, precision, size):
         return [('ours', Ours, model, precision), ('OpenVINO', OpenVino, model, precision),
                 ('ONNX Runtime', OnnxRuntime, model, precision)]
     readers, everything = (quantise.quantise(model, form, size) for form in ('readers', 'all'))
-    return [('ours', Ours, model, 'int8'), ('ours of QDQ', Ours, readers, 'int8'), ('ours fp32', Ours, model, 'fp32'),
-            ('OpenVINO', OpenVino, readers, 'fp32'), ('OpenVINO and bf16', OpenVino, readers, 'bf16'),
+    return [('ours', Ours, model, 'int8'), ('ours of QDQ', Ours, readers, 'int8'),
+            ('ours fp32', Ours, model, 'fp32'), ('OpenVINO', OpenVino, readers, 'fp32'),
+            ('OpenVINO and bf16', OpenVino, readers, 'bf16'),
             ('ONNX Runtime', OnnxRuntime, everything, 'int8')]
 
 
@@ -143,13 +146,15 @@ def measure(model, precision, batch, size, threads, rounds, runs):
     for side in sides.values():
         side.close()
     for base in [name for name in ('ours', 'ours of QDQ') if name in sides]:
-        print(f'{os.path.basename(model):24} {precision} batch {batch} {size[0]}x{size[1]}{describe(medians, base)}',
+        print(f'{os.path.basename(model):24} {precision} batch {batch} '
+              f'{size[0]}x{size[1]}{describe(medians, base)}',
               flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--model', action='append', help='an .onnx file; default: the demo\'s, a YOLOv8s')
+    parser.add_argument('--model', action='append',
+                        help='an .onnx file; default: the demo\'s, a YOLOv8s')
     parser.add_argument('--size', default='640x640')
     parser.add_argument('--threads', type=int, default=os.cpu_count())
     parser.add_argument('--rounds', type=int, default=15)
@@ -158,12 +163,14 @@ def main():
     parser.add_argument('--precision', action='append', choices=['fp32', 'bf16', 'int8'])
     arguments = parser.parse_args()
     models = arguments.model or [subprocess.run(
-        [os.path.join(TOP, 'tests/scripts/fetch.sh'), 'model'], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()]
+        [os.path.join(TOP, 'tests/scripts/fetch.sh'), 'model'], stdout=subprocess.PIPE, text=True,
+        check=True).stdout.strip()]
     size = tuple(int(n) for n in arguments.size.split('x'))
     for model in models:
         for precision in arguments.precision or ['fp32', 'bf16', 'int8']:
             for batch in arguments.batch or [1, 8]:
-                measure(model, precision, batch, size, arguments.threads, arguments.rounds, max(1, arguments.runs // batch))
+                measure(model, precision, batch, size, arguments.threads, arguments.rounds,
+                        max(1, arguments.runs // batch))
 
 
 if __name__ == '__main__':

@@ -4,7 +4,8 @@
 prints its path: QuantizeLinear and DequantizeLinear pairs by ONNX Runtime's
 own quantiser, activations uint8, weights int8 per channel.
 
-    $(tests/bench/venv.sh) tests/bench/quantise.py MODEL [--form FORM] [--size HxW] [--pictures FOLDER]
+    $(tests/bench/venv.sh) tests/bench/quantise.py MODEL [--form FORM] [--size HxW]
+                                                   [--pictures FOLDER]
 
 Forms: `conv`, convolutions as Ultralytics' exporter does it; `all`, all
 operators, ONNX Runtime's fastest; `readers`, what convolutions read and not
@@ -40,7 +41,8 @@ def video_pictures(count):
 
 
 def folder_pictures(folder, count):
-    paths = sorted(path for kind in ('jpg', 'png') for path in glob.glob(os.path.join(folder, '*.' + kind)))
+    paths = sorted(path for kind in ('jpg', 'png')
+                   for path in glob.glob(os.path.join(folder, '*.' + kind)))
     return (cv2.imread(path) for path in paths[:count])
 
 
@@ -71,7 +73,8 @@ def behind_maps(graph):
             readers.setdefault(name, []).append(node)
     def activated(node):
         return any(reader.op_type in ('Sigmoid', 'Relu') for reader in readers[node.output[0]])
-    behind = {node.output[0] for node in graph.node if node.op_type == 'Conv' and not activated(node)}
+    behind = {node.output[0] for node in graph.node
+              if node.op_type == 'Conv' and not activated(node)}
     names = []
     for node in graph.node:                     # topological
         if any(name in behind for name in node.input):
@@ -87,17 +90,20 @@ def quantise(model, form='conv', size=(640, 640), pictures=None):
         return model
     with open(model, 'rb') as file:
         digest = hashlib.sha256(file.read() + repr((size, pictures)).encode()).hexdigest()[:8]
-    path = os.path.join(TOP, '.cache', f'{os.path.splitext(os.path.basename(model))[0]}-{form}-{digest}.onnx')
+    path = os.path.join(TOP, '.cache',
+                        f'{os.path.splitext(os.path.basename(model))[0]}-{form}-{digest}.onnx')
     if os.path.exists(path):
         return path
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    logging.getLogger().setLevel(logging.ERROR)         # that it would rather have the file preprocessed
+    # not its warning that it would rather have the file preprocessed
+    logging.getLogger().setLevel(logging.ERROR)
     source = folder_pictures(pictures, PICTURES) if pictures else video_pictures(PICTURES)
     quantization.quantize_static(
         model, path + '.part', Pictures(graph.input[0].name, source, *size),
         quant_format=quantization.QuantFormat.QDQ, per_channel=True,
         activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
-        op_types_to_quantize=None if form == 'all' else ['Conv'], nodes_to_exclude=behind_maps(graph),
+        op_types_to_quantize=None if form == 'all' else ['Conv'],
+        nodes_to_exclude=behind_maps(graph),
         extra_options={'OpTypesToExcludeOutputQuantization': ['Conv']} if form == 'readers' else {})
     os.replace(path + '.part', path)
     return path
@@ -108,7 +114,8 @@ def main():
     parser.add_argument('model')
     parser.add_argument('--form', choices=FORMS, default='conv')
     parser.add_argument('--size', default='640x640')
-    parser.add_argument('--pictures', help='a folder of .jpg and .png; default: frames of vtest.avi')
+    parser.add_argument('--pictures',
+                        help='a folder of .jpg and .png; default: frames of vtest.avi')
     arguments = parser.parse_args()
     size = tuple(int(n) for n in arguments.size.split('x'))
     print(quantise(arguments.model, arguments.form, size, arguments.pictures))

@@ -28,12 +28,16 @@ def main():
     total = {'eager': 0.0, 'compiled': 0.0}
     for line in sys.stdin:
         fields = line.rstrip('\n').split('\t')
-        n, h, w, c, o, groups, kh, kw, sh, sw, ph, pw, silu, _ = (int(field) for field in fields[1:])
-        x = torch.randn(n, c, h, w, device='cuda', dtype=torch.half).to(memory_format=torch.channels_last)
-        weight = torch.randn(o, c // groups, kh, kw, device='cuda', dtype=torch.half).to(memory_format=torch.channels_last)
+        n, h, w, c, o, groups, kh, kw, sh, sw, ph, pw, silu, _ = (int(field)
+                                                                  for field in fields[1:])
+        x = torch.randn(n, c, h, w, device='cuda',
+                        dtype=torch.half).to(memory_format=torch.channels_last)
+        weight = torch.randn(o, c // groups, kh, kw, device='cuda',
+                             dtype=torch.half).to(memory_format=torch.channels_last)
         bias = torch.randn(o, device='cuda', dtype=torch.half)
 
-        def layer(x=x, weight=weight, bias=bias, stride=(sh, sw), pad=(ph, pw), groups=groups, silu=silu):
+        def layer(x=x, weight=weight, bias=bias, stride=(sh, sw), pad=(ph, pw), groups=groups,
+                  silu=silu):
             y = functional.conv2d(x, weight, bias, stride, pad, 1, groups)
             return functional.silu(y) if silu else y
 

@@ -9,7 +9,8 @@ import argparse
 import os
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'gpusim', 'translate'))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'gpusim',
+                                'translate'))
 import fatbin
 
 # Chips on a board: they take machine code of no other chip, and none takes theirs.

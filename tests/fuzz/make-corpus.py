@@ -103,13 +103,16 @@ def bad(data):
     for i in (0, 1, 5):
         tensor = graph + [(INITIALIZER, i)]
         for name, edit in (
-                ('dims-4g', put(DIMS, [huge])), ('dims-product', put(DIMS, [1 << 31, 1 << 31, 1 << 31])),
+                ('dims-4g', put(DIMS, [huge])),
+                ('dims-product', put(DIMS, [1 << 31, 1 << 31, 1 << 31])),
                 ('dims-negative', put(DIMS, [-1, 4])), ('dims-zero', put(DIMS, [0])),
                 ('dims-many', put(DIMS, [1] * 1000)), ('dims-none', put(DIMS, None)),
-                ('type-string', put(TYPE, 8)), ('type-double', put(TYPE, 11)), ('type-bad', put(TYPE, 77)),
-                ('raw-none', put(RAW, None)), ('raw-short', put(RAW, b'abc')), ('raw-long', put(RAW, bytes(5000))),
+                ('type-string', put(TYPE, 8)), ('type-double', put(TYPE, 11)),
+                ('type-bad', put(TYPE, 77)), ('raw-none', put(RAW, None)),
+                ('raw-short', put(RAW, b'abc')), ('raw-long', put(RAW, bytes(5000))),
                 ('raw-nan', put(RAW, struct.pack('<f', float('nan')) * 64)),
-                ('external', put(EXTERNAL, b'\n\x08location\x12\x0b/etc/passwd')), ('location', put(LOCATION, 1))):
+                ('external', put(EXTERNAL, b'\n\x08location\x12\x0b/etc/passwd')),
+                ('location', put(LOCATION, 1))):
             yield '%s-%d' % (name, i), change(data, tensor, edit)
     for i, node in enumerate(nodes(data)):
         op = bytes(next(f[2] for f in node if f[0] == OP)).decode()
@@ -126,23 +129,26 @@ def bad(data):
             count = sum(f[0] == INTEGERS for f in fields)
             for value in (0, -1, huge, (1 << 63) - 1):
                 edit = put(INTEGERS, [value] * count) if count else put(INTEGER, value)
-                yield 'attribute%d=%d-%s' % (j, value, tag), change(data, at + [(ATTRIBUTE, j)], edit)
+                yield ('attribute%d=%d-%s' % (j, value, tag),
+                       change(data, at + [(ATTRIBUTE, j)], edit))
     yield 'graphless', change(data, [], put(GRAPH, None))
     yield 'outputless', change(data, graph, put(OUTPUT, None))
     yield 'nodeless', change(data, graph, put(NODE, None))
     yield 'nodes-twice', change(data, graph, repeat(NODE, 3))
     yield 'graph-twice', change(data, [], repeat(GRAPH, 1))
     for key, value in (
-            ('names', '{0: '), ('names', '{' * 5000), ('names', "{0: 'a', 4294967296: 'b'}"), ('names', "[]"),
-            ('names', "{-1: 'a'}"), ('names', "'''"), ('names', "{0: '\\x"), ('stride', '0'), ('stride', '-32'),
-            ('stride', '99999999999999999999'), ('imgsz', '[0, 0]'), ('imgsz', '[100000, 100000]'),
+            ('names', '{0: '), ('names', '{' * 5000), ('names', "{0: 'a', 4294967296: 'b'}"),
+            ('names', "[]"), ('names', "{-1: 'a'}"), ('names', "'''"), ('names', "{0: '\\x"),
+            ('stride', '0'), ('stride', '-32'), ('stride', '99999999999999999999'),
+            ('imgsz', '[0, 0]'), ('imgsz', '[100000, 100000]'),
             ('imgsz', '[64'), ('task', 'segment'), ('task', '')):
         entry = encode([[1, 2, key.encode()], [2, 2, value.encode()]])
 
         def edit(fields):
             fields[:] = [f for f in fields if f[0] != METADATA or not f[2].startswith(
                 b'\n' + varint(len(key)) + key.encode())] + [[METADATA, 2, entry]]
-        yield 'meta-%s-%s' % (key, ''.join(c if c.isalnum() else '_' for c in value[:24])), change(data, [], edit)
+        tag = ''.join(c if c.isalnum() else '_' for c in value[:24])
+        yield 'meta-%s-%s' % (key, tag), change(data, [], edit)
     # lengths that claim what is not there
     at = data.index(varint(len(next(f[2] for f in decode(data) if f[0] == GRAPH))))
     assert data[at - 1] == GRAPH << 3 | 2 and data[at + 1] < 128
@@ -175,13 +181,16 @@ def many(data):
         end = next(f[2] for f in nodes(data)[at] if f[0] == RESULT)
         between = [b'cut'] + names[:n - 1] + [end]
         cut = change(data, graph + [(NODE, at)], put(RESULT, b'cut'))
-        cut = change(cut, graph, add(INITIALIZER, [scalar + [[TENSOR_NAME, 2, name]] for name in (b'odd', b'even')]))
-        return change(cut, graph, add(NODE, [node(op, between[i + 1], between[i], *(more[i % 2:i % 2 + 1]))
+        cut = change(cut, graph, add(INITIALIZER, [scalar + [[TENSOR_NAME, 2, name]]
+                                                   for name in (b'odd', b'even')]))
+        return change(cut, graph,
+                      add(NODE, [node(op, between[i + 1], between[i], *(more[i % 2:i % 2 + 1]))
                                              for i in range(n)]))
     yield 'colliding-initializers', change(data, graph, add(
         INITIALIZER, [scalar + [[TENSOR_NAME, 2, name]] for name in names]))
     first = next(f[2] for f in nodes(data)[0] if f[0] == RESULT)
-    yield 'colliding-nodes', change(data, graph, add(NODE, [node(b'Relu', name, first) for name in names]))
+    yield ('colliding-nodes',
+           change(data, graph, add(NODE, [node(b'Relu', name, first) for name in names])))
     for op in (b'Relu', b'Identity', b'Sigmoid', b'MaxPool'):
         yield 'chain-' + op.decode(), chain(op, 500)
     for op in (b'Mul', b'QuantizeLinear', b'Add'):
@@ -197,7 +206,8 @@ def outside(data):
     def place(offset, length, location=b'weights.bin'):
         def edit(fields):
             fields[:] = [f for f in fields if f[0] != RAW]
-            for key, value in ((b'location', location), (b'offset', b'%d' % offset), (b'length', b'%d' % length)):
+            for key, value in ((b'location', location), (b'offset', b'%d' % offset),
+                               (b'length', b'%d' % length)):
                 fields.append([EXTERNAL, 2, encode([[1, 2, key], [2, 2, value]])])
             fields.append([LOCATION, 0, 1])
         return edit
@@ -208,9 +218,11 @@ def outside(data):
     yield 'outside-all', all_out
     at = [(GRAPH, 0), (INITIALIZER, 0)]
     for name, edit in (
-            ('first', place(0, lengths[0])), ('negative', place(-1, lengths[0])), ('beyond', place(8192, lengths[0])),
-            ('long', place(0, 1 << 62)), ('up', place(0, lengths[0], b'../weights.bin')),
-            ('folder', place(0, lengths[0], b'.')), ('absolute', place(0, lengths[0], b'/tmp/weights.bin'))):
+            ('first', place(0, lengths[0])), ('negative', place(-1, lengths[0])),
+            ('beyond', place(8192, lengths[0])), ('long', place(0, 1 << 62)),
+            ('up', place(0, lengths[0], b'../weights.bin')),
+            ('folder', place(0, lengths[0], b'.')),
+            ('absolute', place(0, lengths[0], b'/tmp/weights.bin'))):
         yield 'outside-' + name, change(data, at, edit)
 
 

@@ -67,16 +67,19 @@ def letterbox(img, net_w, net_h):
     return cv2.copyMakeBorder(img, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(114,) * 3)
 
 
-FRAMES = [(1920, 1080), (1280, 720), (810, 1080), (768, 576), (640, 480), (640, 640), (641, 479), (1, 1),
-          (16384, 2), (2, 16384), (7680, 4320), (3, 5), (1001, 601), (500, 333), (333, 500), (101, 1000),
-          (1280, 601)]  # 300.5 rows: to the even neighbour
+FRAMES = [(1920, 1080), (1280, 720), (810, 1080), (768, 576), (640, 480), (640, 640), (641, 479),
+          (1, 1), (16384, 2), (2, 16384), (7680, 4320), (3, 5), (1001, 601), (500, 333), (333, 500),
+          (101, 1000), (1280, 601)]  # 300.5 rows: to the even neighbour
 NETS = [(640, 640), (640, 384), (320, 320), (96, 160)]
-PICTURES = [(40, 30, 64, 64), (64, 48, 32, 32), (64, 64, 32, 32), (96, 64, 32, 32), (33, 57, 64, 64), (32, 32, 32, 32),
-            (7, 5, 64, 32), (1, 1, 32, 32), (1, 40, 32, 32), (40, 1, 32, 32), (200, 3, 64, 32), (3, 200, 64, 32),
-            (81, 108, 64, 64), (77, 58, 64, 48), (100, 60, 64, 64), (31, 31, 32, 32), (65, 63, 64, 64), (2, 2, 64, 64),
-            (128, 72, 64, 40), (129, 73, 64, 40), (63, 127, 32, 64), (90, 50, 96, 160), (45, 87, 32, 32), (19, 88, 64, 64),
-            (88, 19, 64, 64), (50, 50, 33, 47), (13, 17, 53, 29), (111, 37, 37, 111), (60, 40, 20, 20), (64, 36, 32, 18),
-            (1254, 16, 333, 8), (16, 1254, 8, 333)]  # positions that float rounds otherwise than double
+PICTURES = [(40, 30, 64, 64), (64, 48, 32, 32), (64, 64, 32, 32), (96, 64, 32, 32),
+            (33, 57, 64, 64), (32, 32, 32, 32), (7, 5, 64, 32), (1, 1, 32, 32), (1, 40, 32, 32),
+            (40, 1, 32, 32), (200, 3, 64, 32), (3, 200, 64, 32),
+            (81, 108, 64, 64), (77, 58, 64, 48), (100, 60, 64, 64), (31, 31, 32, 32),
+            (65, 63, 64, 64), (2, 2, 64, 64), (128, 72, 64, 40), (129, 73, 64, 40),
+            (63, 127, 32, 64), (90, 50, 96, 160), (45, 87, 32, 32), (19, 88, 64, 64),
+            (88, 19, 64, 64), (50, 50, 33, 47), (13, 17, 53, 29), (111, 37, 37, 111),
+            (60, 40, 20, 20), (64, 36, 32, 18), (1254, 16, 333, 8),
+            (16, 1254, 8, 333)]  # positions that float rounds otherwise than double
 
 
 def main():
@@ -88,19 +91,24 @@ def main():
             sw, sh, left, _, top, _ = geometry(w, h, nw, nh)
             box = [0.3 * nw, 0.45 * nh, nw - 3.25, nh - 10.5]
             print("  { %d, %d, %d, %d, %d, %d, %d, %d," % (w, h, nw, nh, sw, sh, left, top))
-            print("    { %s }, { %s } }," % (", ".join("%.9gf" % v if v % 1 else "%d.0f" % v for v in box), ", ".join(
-                "%.9gf" % v if "." in "%.9g" % v else "%.9g.0f" % v for v in to_frame(box, w, h, nw, nh))))
-    print("};\n\nstatic const struct {\n  int src_width, src_height, size, stride, net_width, net_height;\n"
+            print("    { %s }, { %s } }," % (
+                ", ".join("%.9gf" % v if v % 1 else "%d.0f" % v for v in box),
+                ", ".join("%.9gf" % v if "." in "%.9g" % v else "%.9g.0f" % v
+                          for v in to_frame(box, w, h, nw, nh))))
+    print("};\n\nstatic const struct {\n"
+          "  int src_width, src_height, size, stride, net_width, net_height;\n"
           "} auto_cases[] = {")
     for w, h in FRAMES:
         for size, stride in (640, 32), (1280, 64), (320, 32):
             print("  { %d, %d, %d, %d, %d, %d }," % (w, h, size, stride, *auto(w, h, size, stride)))
-    print("};\n\n/* BGR in, RGB out. */\nstatic const struct {\n  int width, height, net_width, net_height;\n"
+    print("};\n\n/* BGR in, RGB out. */\nstatic const struct {\n"
+          "  int width, height, net_width, net_height;\n"
           "  uint64_t seed, hash;\n} picture_cases[] = {")
     for seed, (w, h, nw, nh) in enumerate(PICTURES):
         img = np.frombuffer(random_bytes(seed, w * h * 3), np.uint8).reshape(h, w, 3)
         out = np.ascontiguousarray(letterbox(img, nw, nh)[..., ::-1])
-        print("  { %d, %d, %d, %d, %d, UINT64_C (0x%016x) }," % (w, h, nw, nh, seed, fnv1a(out.tobytes())))
+        print("  { %d, %d, %d, %d, %d, UINT64_C (0x%016x) },"
+              % (w, h, nw, nh, seed, fnv1a(out.tobytes())))
     print("};")
 
 

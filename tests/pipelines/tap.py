@@ -126,7 +126,8 @@ def clip(frames=12):
     if not os.path.exists(path):
         video = fetch('vtest')
         result = shell(f'gst-launch-1.0 -q filesrc location="{video}" ! decodebin ! videoconvert ! '
-                       f'identity eos-after={frames + 1} ! x264enc speed-preset=ultrafast ! mp4mux ! '
+                       f'identity eos-after={frames + 1} ! '
+                       'x264enc speed-preset=ultrafast ! mp4mux ! '
                        f'filesink location="{path}"')
         assert result.returncode == 0, result.stdout
     return path
@@ -139,7 +140,8 @@ CUT = 2
 def count_frames(path):
     """How many pictures a video file holds, by decoding it."""
     pixels = path + '.pixels'
-    result = shell(f'gst-launch-1.0 -q filesrc location="{path}" ! decodebin ! videoconvert ! videoscale ! '
+    result = shell(f'gst-launch-1.0 -q filesrc location="{path}" ! '
+                   'decodebin ! videoconvert ! videoscale ! '
                    f'video/x-raw,format=GRAY8,width=16,height=16 ! filesink location="{pixels}"')
     assert result.returncode == 0, result.stdout
     size = os.path.getsize(pixels)
@@ -166,7 +168,8 @@ class Camera:
         self.process = subprocess.Popen(
             [os.path.join(BUILD, 'tests/pipelines/rtsp-server'), launch],
             stdout=subprocess.PIPE, text=True)
-        assert select.select([self.process.stdout], [], [], PATIENCE)[0], 'the RTSP server does not start'
+        ready = select.select([self.process.stdout], [], [], PATIENCE)[0]
+        assert ready, 'the RTSP server does not start'
         self.url = self.process.stdout.readline().strip()
 
     def __enter__(self):

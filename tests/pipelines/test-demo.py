@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tap import (BUILD, CUT, PATIENCE, TOP, clip, count_frames, fetch, folder, read_lines, run_cases, shell,
-                 wait_until)
+from tap import (BUILD, CUT, PATIENCE, TOP, clip, count_frames, fetch, folder, read_lines,
+                 run_cases, shell, wait_until)
 
 DEMO = os.path.join(BUILD, 'pipelines/demo')
 
@@ -72,7 +72,8 @@ def a_turned_video_comes_out_upright():
     line = read_lines(os.path.join(folder(), 'turned', 'detections.jsonl'))[0]
     assert line['resolution'] == {'width': 576, 'height': 768}, line
     movie = os.path.join(folder(), 'turned', 'annotated.mp4')
-    result = shell(f'gst-launch-1.0 -v filesrc location="{movie}" ! qtdemux ! fakesink silent=false')
+    result = shell(
+        f'gst-launch-1.0 -v filesrc location="{movie}" ! qtdemux ! fakesink silent=false')
     assert 'width=(int)576, height=(int)768' in result.stdout, result.stdout
     assert 'rotate-90' not in result.stdout, result.stdout
 
@@ -164,10 +165,11 @@ def the_script_names_a_file_that_is_not_there():
 
 def main():
     os.environ['GST_PLUGIN_PATH'] = os.path.join(BUILD, 'gst-plugin')
-    run_cases([a_clip_to_its_end, a_turned_video_comes_out_upright, ctrl_c_ends_it_with_complete_files,
-               a_killed_demo_leaves_a_playable_video, a_missing_video, a_missing_model,
-               a_model_that_is_none, a_video_that_is_none, a_truncated_video, a_full_disk,
-               a_folder_that_cannot_be, the_script_names_a_file_that_is_not_there])
+    run_cases([a_clip_to_its_end, a_turned_video_comes_out_upright,
+               ctrl_c_ends_it_with_complete_files, a_killed_demo_leaves_a_playable_video,
+               a_missing_video, a_missing_model, a_model_that_is_none, a_video_that_is_none,
+               a_truncated_video, a_full_disk, a_folder_that_cannot_be,
+               the_script_names_a_file_that_is_not_there])
 
 
 if __name__ == '__main__':

@@ -14,8 +14,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tap import (BUILD, CUT, PATIENCE, TOP, Camera, clip, count_frames, fetch, folder, read_lines, run_cases,
-                 shell, wait_until)
+from tap import (BUILD, CUT, PATIENCE, TOP, Camera, clip, count_frames, fetch, folder, read_lines,
+                 run_cases, shell, wait_until)
 
 FRAMES = 12
 
@@ -31,7 +31,8 @@ def commands():
 def lines():
     """Those of the other documents, each once, in their order: some need what one before leaves."""
     found = []
-    for path in [os.path.join(TOP, 'README.md')] + sorted(glob.glob(os.path.join(TOP, 'docs/*.md'))):
+    documents = sorted(glob.glob(os.path.join(TOP, 'docs/*.md')))
+    for path in [os.path.join(TOP, 'README.md')] + documents:
         with open(path, encoding='utf-8') as document:
             found += re.findall(r'^    (gst-launch-1\.0 .*)$', document.read(), re.M)
     assert len(found) > 4, 'the documents have changed their shape'
@@ -44,7 +45,8 @@ def run_line(line):
     for name, kind in re.findall(r'(?:location|model-file)=(\w+\.(mp4|onnx))', line):
         path = os.path.join(folder(), name)
         if not os.path.exists(path):
-            os.symlink(clip(FRAMES) if kind == 'mp4' else os.path.join(TOP, 'tests/data/v8n.onnx'), path)
+            os.symlink(clip(FRAMES) if kind == 'mp4' else os.path.join(TOP, 'tests/data/v8n.onnx'),
+                       path)
     result = shell(substitute(line))
     assert result.returncode == 0 and 'ERROR' not in result.stdout, result.stdout
     for table in re.findall(r'calibrate=(\S+)', line):
@@ -55,7 +57,8 @@ def substitute(command):
     """For what is not here: fakes that take and give the same."""
     # A sink that keeps time waits twenty seconds for the end of the clip.
     command = command.replace('autovideosink', 'fakevideosink sync=false')
-    command = command.replace('v4l2src', f'videotestsrc num-buffers={FRAMES} is-live=true ! video/x-raw,format=YUY2')
+    command = command.replace(
+        'v4l2src', f'videotestsrc num-buffers={FRAMES} is-live=true ! video/x-raw,format=YUY2')
     command = command.replace('build/', BUILD + '/')
     for program in 'pipelines/read_detections.py', 'pipelines/yolo-eval':
         command = command.replace(program, os.path.join(TOP, program))
@@ -122,7 +125,8 @@ def run_command(command):
     if 'yolo-eval' in command:
         assert re.search(r'matched [1-9]', result.stdout), result.stdout
     if 'read' in command:
-        assert re.search(r'^\S+ Normal 0\.\d\d at \d+,\d+ \d+x\d+$', result.stdout, re.M), result.stdout
+        found = re.search(r'^\S+ Normal 0\.\d\d at \d+,\d+ \d+x\d+$', result.stdout, re.M)
+        assert found, result.stdout
     if command.startswith('gst-launch-1.0 -q'):
         assert result.stdout.count('"objects"') == frames, result.stdout
 
@@ -134,7 +138,8 @@ def applications_agree():
     for command in (f'{BUILD}/pipelines/read-detections', f'{TOP}/pipelines/read_detections.py'):
         result = shell(f'{command} "$model" "$video"', **variables)
         assert result.returncode == 0, result.stdout
-        printed.append([line.split(maxsplit=1)[1] for line in result.stdout.splitlines() if ' at ' in line])
+        printed.append([line.split(maxsplit=1)[1]
+                        for line in result.stdout.splitlines() if ' at ' in line])
     assert printed[0] and printed[0] == printed[1], printed
 
 

@@ -26,9 +26,11 @@ class Viewer:
     def __init__(self, url, protocols):
         self.frames = self.objects = 0
         self.pipeline = Gst.parse_launch(
-            f'rtspsrc location={url} protocols={protocols} latency=100 timeout=2000000 ! decodebin ! '
+            f'rtspsrc location={url} protocols={protocols} latency=100 timeout=2000000 ! '
+            'decodebin ! '
             'queue leaky=downstream max-size-buffers=1 ! '
-            f'yoloinfer name=infer model-file="{fetch("model")}" input-size=320 ! fakesink sync=false')
+            f'yoloinfer name=infer model-file="{fetch("model")}" input-size=320 ! '
+            'fakesink sync=false')
         infer = self.pipeline.get_by_name('infer')
         infer.get_static_pad('src').add_probe(Gst.PadProbeType.BUFFER, self.count)
         self.bus = self.pipeline.get_bus()
@@ -55,7 +57,8 @@ class Viewer:
         end = time.monotonic() + seconds
         while self.frames < target:
             message = self.end(0.05)
-            assert message is None, message.parse_error() if message.type == Gst.MessageType.ERROR else 'EOS'
+            assert message is None, (
+                message.parse_error() if message.type == Gst.MessageType.ERROR else 'EOS')
             assert time.monotonic() < end, f'{self.frames} frames in {seconds} s'
 
 

@@ -28,8 +28,10 @@ def read(pid, name):
 
 def left(run):
     """{pid: command} of what still runs; a zombie has no environment any more."""
-    pids = [int(name) for name in os.listdir('/proc') if name.isdigit() and int(name) != os.getpid()]
-    return {pid: ' '.join(read(pid, 'cmdline')) for pid in pids if f'YOLO_TEST_RUN={run}' in read(pid, 'environ')}
+    pids = [int(name) for name in os.listdir('/proc')
+            if name.isdigit() and int(name) != os.getpid()]
+    return {pid: ' '.join(read(pid, 'cmdline'))
+            for pid in pids if f'YOLO_TEST_RUN={run}' in read(pid, 'environ')}
 
 
 def main():

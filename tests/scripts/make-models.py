@@ -35,17 +35,18 @@ def noise(batch, height, width):
 
 # What is in front of the first convolution (Graph.front_*): whether its input is 0 to 1,
 # the order of the channels, whether they come last, whether it is uint8.
-FRONTS = {None: (True, 'RGB', False, False), 'div': (False, 'RGB', False, False), 'last': (False, 'RGB', True, True),
-          'bgr': (False, 'BGR', True, False), 'norm': (True, 'RGB', False, False),
-          'split': (False, 'BGR', False, True), 'half': (False, 'BGR', False, False)}
+FRONTS = {None: (True, 'RGB', False, False), 'div': (False, 'RGB', False, False),
+          'last': (False, 'RGB', True, True), 'bgr': (False, 'BGR', True, False),
+          'norm': (True, 'RGB', False, False), 'split': (False, 'BGR', False, True),
+          'half': (False, 'BGR', False, False)}
 
 
 class Graph:
     """One model while it is built. `names`: full (as the exporter's), short
     or numbers. What the exporter would fold is Constant nodes if not simplify."""
 
-    def __init__(self, seed=1, front=None, opset=18, batch=1, height=64, width=64, classes=3, layout='8.4',
-                 dynamic=False, half=False, unfused=False, nms=False, simplify=True,
+    def __init__(self, seed=1, front=None, opset=18, batch=1, height=64, width=64, classes=3,
+                 layout='8.4', dynamic=False, half=False, unfused=False, nms=False, simplify=True,
                  naming='short', act='SiLU', reg_max=16):
         self.random = np.random.RandomState(seed)       # its streams are frozen
         self.opset, self.batch, self.height, self.width = opset, batch, height, width
@@ -137,7 +138,8 @@ class Graph:
         channels = self.channels[x]
         pad = (kernel - 1) // 2 if kernel != 6 else 2
         fan = channels // groups * kernel * kernel
-        weights = self.random.standard_normal((out, channels // groups, kernel, kernel)) * gain / fan ** .5
+        shape = (out, channels // groups, kernel, kernel)
+        weights = self.random.standard_normal(shape) * gain / fan ** .5
         bias = self.random.standard_normal(out) * .4 if bias is None else bias
         bn = self.unfused and act
         inside = scope + '.conv' if act else scope
@@ -145,8 +147,8 @@ class Graph:
         inputs = [x, self.weight(inside, 'weight', weights.astype(dtype))]
         if not bn:
             inputs.append(self.weight(inside, 'bias', bias.astype(dtype)))
-        y = self.node('Conv', inputs, scope, dilations=[1, 1], group=groups, kernel_shape=[kernel] * 2,
-                      pads=[pad] * 4, strides=[stride] * 2)
+        y = self.node('Conv', inputs, scope, dilations=[1, 1], group=groups,
+                      kernel_shape=[kernel] * 2, pads=[pad] * 4, strides=[stride] * 2)
         self.channels[y] = out
         if bn:
             scale = .5 + self.random.random_sample(out)
@@ -154,7 +156,8 @@ class Graph:
             variance = .5 + self.random.random_sample(out)
             y = self.node('BatchNormalization', [y] + [
                 self.weight(scope + '.bn', n, v.astype(np.float32)) for n, v in (
-                    ('weight', scale), ('bias', bias), ('running_mean', mean), ('running_var', variance))],
+                    ('weight', scale), ('bias', bias), ('running_mean', mean),
+                    ('running_var', variance))],
                 scope, epsilon=1e-3, momentum=.97)
         if not act:
             return y
@@ -194,8 +197,8 @@ class Graph:
     def upsample(self, x, scope):
         # The roi of opset 11 may not be left out; it is of float's size 0.
         roi = self.constant(np.zeros(0, np.float32)) if self.opset < 13 else ''
-        return self.node('Resize', [x, roi, self.constant(np.array([1, 1, 2, 2], np.float32))], scope,
-                         coordinate_transformation_mode='asymmetric', cubic_coeff_a=-.75,
+        return self.node('Resize', [x, roi, self.constant(np.array([1, 1, 2, 2], np.float32))],
+                         scope, coordinate_transformation_mode='asymmetric', cubic_coeff_a=-.75,
                          mode='nearest', nearest_mode='floor')
 
     # -- the head
@@ -215,8 +218,10 @@ class Graph:
                 if depthwise:
                     y = self.conv(y, self.channels[y], 3, 1, '%s.cv3.%d.%d.0' % (scope, i, j),
                                   groups=self.channels[y])
-                y = self.conv(y, class_channels, 1 if depthwise else 3, 1, '%s.cv3.%d.%d' % (scope, i, j))
-            self.cls.append(self.conv(y, self.classes, 1, 1, '%s.cv3.%d.2' % (scope, i), False, gain=3))
+                y = self.conv(y, class_channels, 1 if depthwise else 3, 1,
+                              '%s.cv3.%d.%d' % (scope, i, j))
+            self.cls.append(self.conv(y, self.classes, 1, 1, '%s.cv3.%d.2' % (scope, i), False,
+                                      gain=3))
             self.levels.append(stride)
 
     def anchors(self):
@@ -238,7 +243,8 @@ class Graph:
             axes = []
             for n in (w, h):
                 r = self.node('Range', [self.int(0), n, self.int(1)])
-                axes.append(self.node('Add', [self.node('Cast', [r], to=self.float), self.real(.5)]))
+                axes.append(self.node('Add',
+                                      [self.node('Cast', [r], to=self.float), self.real(.5)]))
             sizes = self.concat([self.node('Shape', [a]) for a in reversed(axes)], 0)
             row = self.node('Expand', [self.reshape(axes[1], self.ints(-1, 1)), sizes])
             column = self.node('Expand', [self.reshape(axes[0], self.ints(1, -1)), sizes])
@@ -249,7 +255,8 @@ class Graph:
                 'ConstantOfShape', [self.concat([count, self.ints(1)], 0)],
                 value=helper.make_tensor('value', self.float, [1], [s])))
         points = self.node('Transpose', [self.concat(points, 0)], perm=[1, 0])
-        return self.unsqueeze(points, 0), self.node('Transpose', [self.concat(strides, 0)], perm=[1, 0])
+        return (self.unsqueeze(points, 0),
+                self.node('Transpose', [self.concat(strides, 0)], perm=[1, 0]))
 
     def decode(self):
         scope, bins, b = self.scope, self.reg_max, self.batch
@@ -273,7 +280,8 @@ class Graph:
         total = sum((self.height // s) * (self.width // s) for s in self.levels)
         if self.dynamic or not self.simplify:
             shape = self.node('Shape', [box], scope)
-            n, a = (self.unsqueeze(self.node('Gather', [shape, self.int(i)], axis=0), 0) for i in (0, 2))
+            n, a = (self.unsqueeze(self.node('Gather', [shape, self.int(i)], axis=0), 0)
+                    for i in (0, 2))
             four = self.concat([n, self.ints(4), self.ints(bins), a], 0)
             three = self.concat([n, self.ints(4), a], 0)
         else:
@@ -338,7 +346,8 @@ class Graph:
         # class offsets keep boxes of different classes apart, in units of the longer side
         size = self.real(max(self.height, self.width))
         if self.dynamic:
-            sides = self.slice(self.node('Shape', ['images']), self.ints(2), self.ints(4), self.ints(0))
+            sides = self.slice(self.node('Shape', ['images']), self.ints(2), self.ints(4),
+                               self.ints(0))
             size = self.node('Cast', [self.node('ReduceMax', [sides], keepdims=0)], to=self.float)
         offset = self.node('Cast', [self.reshape(which, self.ints(-1, 1))], to=self.float)
         apart = self.node('Add', [self.node('Mul', [self.node('Div', [boxes, size]),
@@ -349,12 +358,14 @@ class Graph:
             nms_boxes, nms_scores = (self.node('Cast', [x], to=TensorProto.FLOAT)
                                      for x in (nms_boxes, nms_scores))
         chosen = self.node('NonMaxSuppression', [
-            nms_boxes, nms_scores, self.ints(2 ** 63 - 1), self.constant(np.array([.7], np.float32))])
+            nms_boxes, nms_scores, self.ints(2 ** 63 - 1),
+            self.constant(np.array([.7], np.float32))])
         chosen = self.node('Gather', [chosen, self.ints(2)], axis=1)
         chosen = (self.node('Squeeze', [chosen, self.ints(1)]) if self.opset >= 13 else
                   self.node('Squeeze', [chosen], axes=[1]))
         chosen = self.slice(chosen, self.ints(0), self.ints(300), self.ints(0), self.ints(1))
-        boxes, best, which = (self.node('Gather', [x, chosen], axis=0) for x in (boxes, best, which))
+        boxes, best, which = (self.node('Gather', [x, chosen], axis=0)
+                              for x in (boxes, best, which))
         which = self.node('Cast', [self.reshape(which, self.ints(-1, 1))], to=self.float)
         rows = self.concat([boxes, self.reshape(best, self.ints(-1, 1)), which], -1)
         missing = self.node('Sub', [self.int(300), self.node(
@@ -388,22 +399,27 @@ class Graph:
         return self.node('Div', [x, self.real(255, np.float32)])
 
     def front_last(self, x):
-        x = self.node('Cast', [self.node('Transpose', [x], perm=[0, 3, 1, 2])], to=TensorProto.FLOAT)
+        x = self.node('Cast', [self.node('Transpose', [x], perm=[0, 3, 1, 2])],
+                      to=TensorProto.FLOAT)
         x = self.node('Sub', [self.node('Div', [x, self.real(255)]), self.three(.485, .456, .406)])
         return self.node('Div', [x, self.three(.229, .224, .225)])
 
     def front_bgr(self, x):
         x = self.node('Sub', [x, self.three(103.53, 116.28, 123.675, shape=(3,))])
         x = self.node('Mul', [x, self.three(1 / 57.375, 1 / 57.12, 1 / 58.395, shape=(3,))])
-        return self.node('Gather', [self.node('Transpose', [x], perm=[0, 3, 1, 2]), self.ints(2, 1, 0)], axis=1)
+        return self.node('Gather', [self.node('Transpose', [x], perm=[0, 3, 1, 2]),
+                                    self.ints(2, 1, 0)], axis=1)
 
     def front_norm(self, x):
-        return self.node('BatchNormalization', [x] + [self.weight('bn', n, np.array(v, np.float32)) for n, v in (
-            ('weight', [1.1, .9, 1]), ('bias', [.1, -.2, 0]), ('mean', [.4, .5, .6]), ('var', [.06, .07, .05]))])
+        return self.node('BatchNormalization', [x] + [
+            self.weight('bn', n, np.array(v, np.float32))
+            for n, v in (('weight', [1.1, .9, 1]), ('bias', [.1, -.2, 0]), ('mean', [.4, .5, .6]),
+                         ('var', [.06, .07, .05]))])
 
     def front_split(self, x):
         parts = self.split(self.node('Cast', [x], to=TensorProto.FLOAT), [1, 1, 1], '')
-        parts = [self.node('Mul', [self.node('Add', [p, self.real(-100 - 10 * i)]), self.real(.02 + .001 * i)])
+        parts = [self.node('Mul', [self.node('Add', [p, self.real(-100 - 10 * i)]),
+                                   self.real(.02 + .001 * i)])
                  for i, p in enumerate(parts)]
         return self.concat(parts[::-1])
 
@@ -418,7 +434,8 @@ class Graph:
             key = (self.inits[name].dtype.str, self.inits[name].shape, self.inits[name].tobytes())
             if key in first:
                 del self.inits[name]
-                identities.append(helper.make_node('Identity', [first[key]], [name], name='Identity_' + name))
+                identities.append(helper.make_node('Identity', [first[key]], [name],
+                                                   name='Identity_' + name))
             else:
                 first[key] = name
         self.nodes[:0] = identities
@@ -426,7 +443,8 @@ class Graph:
     def spread(self):
         """Scales the last convolutions: box logits of deviation 1.2 around the
         bias, class logits such that some anchors pass .25."""
-        maps = run(self.model({}), self.box + self.cls, self.images(noise(self.batch, self.height, self.width)))
+        maps = run(self.model({}), self.box + self.cls,
+                   self.images(noise(self.batch, self.height, self.width)))
         convs = {n.output[0]: n for n in self.nodes if n.op_type == 'Conv'}
         for i, (name, values) in enumerate(zip(self.box + self.cls, maps)):
             weight, bias = convs[name].input[1:]
@@ -446,8 +464,8 @@ class Graph:
         last = nodes[-1]
         out = 'output0'
         if self.half:
-            nodes.append(helper.make_node('Cast', [last.output[0]], [out], name='graph_output_cast0',
-                                          to=TensorProto.FLOAT))
+            nodes.append(helper.make_node('Cast', [last.output[0]], [out],
+                                          name='graph_output_cast0', to=TensorProto.FLOAT))
         else:
             renamed = helper.make_node(last.op_type, list(last.input), [out], name=last.name)
             renamed.attribute.extend(last.attribute)
@@ -455,7 +473,8 @@ class Graph:
         if shuffle:
             nodes = shuffled(nodes, inits, self.random)
         _, _, last, whole = FRONTS[self.front]
-        shape = ['batch', 3, 'height', 'width'] if self.dynamic else [self.batch, 3, self.height, self.width]
+        shape = (['batch', 3, 'height', 'width'] if self.dynamic
+                 else [self.batch, 3, self.height, self.width])
         shape = [shape[i] for i in (0, 2, 3, 1)] if last else shape
         total = sum((self.height // s) * (self.width // s) for s in self.levels)
         result = [self.batch, 300, 6] if self.nms else [self.batch, 4 + self.classes, total]
@@ -463,7 +482,8 @@ class Graph:
             result = ['batch', 300, 6] if self.nms else ['batch', 4 + self.classes, 'anchors']
         graph = helper.make_graph(
             nodes, 'main_graph',
-            [helper.make_tensor_value_info('images', TensorProto.UINT8 if whole else TensorProto.FLOAT, shape)],
+            [helper.make_tensor_value_info(
+                'images', TensorProto.UINT8 if whole else TensorProto.FLOAT, shape)],
             [helper.make_tensor_value_info(out, TensorProto.FLOAT, result)],
             [numpy_helper.from_array(a, n) for n, a in inits.items()])
         ir = {11: 6, 12: 7, 13: 7, 17: 8, 18: 8, 20: 9}[self.opset]
@@ -509,7 +529,8 @@ def yolov8(g, widths=(2, 4, 4, 6, 6), depths=(1, 2, 2, 1), neck=1, first=3, last
     outs = [x]
     for p in range(first + 1, top + 1):
         x = g.conv(x, g.channels[x], 3, 2, str(layer))
-        x = g.c2f(g.concat([x, taps[p]], 1, str(layer + 1)), g.channels[taps[p]], neck, False, str(layer + 2))
+        x = g.c2f(g.concat([x, taps[p]], 1, str(layer + 1)), g.channels[taps[p]], neck, False,
+                  str(layer + 2))
         outs.append(x)
         layer += 3
     g.head(outs, [2 ** p for p in range(first, top + 1)], str(layer), **head)
@@ -534,7 +555,8 @@ def yolov5u(g, widths=(2, 4, 4, 6, 6), depths=(1, 2, 3, 1), neck=1, **head):
     outs = [x]
     for p in (4, 5):
         x = g.conv(x, g.channels[x], 3, 2, str(layer))
-        x = g.c3(g.concat([x, lateral[p]], 1, str(layer + 1)), widths[p - 1], neck, False, str(layer + 2))
+        x = g.c3(g.concat([x, lateral[p]], 1, str(layer + 1)), widths[p - 1], neck, False,
+                 str(layer + 2))
         outs.append(x)
         layer += 3
     g.head(outs, [8, 16, 32], str(layer), **head)
@@ -559,7 +581,8 @@ def run(model, names, images):
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    session = ort.InferenceSession(extended.SerializeToString(), options, providers=['CPUExecutionProvider'])
+    session = ort.InferenceSession(extended.SerializeToString(), options,
+                                   providers=['CPUExecutionProvider'])
     return [np.asarray(a, np.float32) for a in session.run(names, {'images': images})]
 
 
@@ -636,8 +659,9 @@ def shortened(model):
 
 
 def short(name):
-    for long, s in (('_QuantizeLinear', '_Q'), ('_DequantizeLinear', '_D'), ('_Input', '_I'), ('_Output', '_O'),
-                    ('_zero_point', '_z'), ('_scale', '_s'), ('_quantized', '_q'), ('_output', '_o')):
+    for long, s in (('_QuantizeLinear', '_Q'), ('_DequantizeLinear', '_D'), ('_Input', '_I'),
+                    ('_Output', '_O'), ('_zero_point', '_z'), ('_scale', '_s'),
+                    ('_quantized', '_q'), ('_output', '_o')):
         name = name.replace(long, s)
     return name
 
@@ -660,8 +684,9 @@ def quantised(g, model, how, exclude, **options):
             q.quantize_dynamic(a, b, weight_type=q.QuantType.QInt8)
         else:
             kind = q.QuantType.QUInt8 if how == 'u8' else q.QuantType.QInt8
-            q.quantize_static(a, b, Reader(), quant_format=q.QuantFormat.QDQ, weight_type=q.QuantType.QInt8,
-                              activation_type=kind, nodes_to_exclude=exclude, **options)
+            q.quantize_static(a, b, Reader(), quant_format=q.QuantFormat.QDQ,
+                              weight_type=q.QuantType.QInt8, activation_type=kind,
+                              nodes_to_exclude=exclude, **options)
         return shortened(onnx.load(b))
 
 
@@ -673,13 +698,15 @@ def set_apart(model):
     for concat in [n for n in model.graph.node if n.op_type == 'Concat']:
         for k, name in enumerate(concat.input):
             after = producer.get(name)
-            before = producer.get(after.input[0]) if after is not None and after.op_type == 'DequantizeLinear' else None
+            before = (producer.get(after.input[0])
+                      if after is not None and after.op_type == 'DequantizeLinear' else None)
             if before is None or before.op_type != 'QuantizeLinear':
                 continue
             scale = numpy_helper.to_array(values[before.input[1]])
             apart = '%s_%d' % (before.input[1], k)
             if apart not in values:
-                values[apart] = numpy_helper.from_array((scale * np.float32(1 + .3 * k)).astype(np.float32), apart)
+                values[apart] = numpy_helper.from_array(
+                    (scale * np.float32(1 + .3 * k)).astype(np.float32), apart)
                 model.graph.initializer.append(values[apart])
             before.input[1] = after.input[1] = apart
     onnx.checker.check_model(model)
@@ -708,10 +735,12 @@ def check_output(g, model, reference):
         y, x = np.meshgrid(np.arange(h) + .5, np.arange(w) + .5, indexing='ij')
         x1, y1, x2, y2 = x - d[..., 0], y - d[..., 1], x + d[..., 2], y + d[..., 3]
         ways = (x1, y1, x2, y2) if g.nms else ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1)
-        rows.append(np.concatenate([np.stack(ways, -1) * stride, 1 / (1 + np.exp(-cls))], -1).reshape(n, h * w, -1))
+        parts = [np.stack(ways, -1) * stride, 1 / (1 + np.exp(-cls))]
+        rows.append(np.concatenate(parts, -1).reshape(n, h * w, -1))
     rows = np.concatenate(rows, 1)
     if not g.nms:
-        loose = g.half or any(n.op_type in ('QuantizeLinear', 'ConvInteger') for n in model.graph.node)
+        loose = g.half or any(n.op_type in ('QuantizeLinear', 'ConvInteger')
+                              for n in model.graph.node)
         assert np.abs(out.transpose(0, 2, 1) - rows).max() < (8 if loose else 1e-3), 'decode'
         return
     assert out.shape == (1, 300, 6) and out[0, 0, 4] > .25
@@ -722,12 +751,12 @@ def check_output(g, model, reference):
 
 def metadata(g, names, **change):
     m = {
-        'description': 'random weights, for tests', 'author': 'tests', 'date': '2026-01-01T00:00:00',
-        'version': '8.4.190' if g.layout == '8.4' else '8.3.202', 'license': 'MIT',
-        'stride': str(max(g.levels)), 'task': 'detect', 'batch': str(g.batch),
+        'description': 'random weights, for tests', 'author': 'tests',
+        'date': '2026-01-01T00:00:00', 'version': '8.4.190' if g.layout == '8.4' else '8.3.202',
+        'license': 'MIT', 'stride': str(max(g.levels)), 'task': 'detect', 'batch': str(g.batch),
         'imgsz': '[%d, %d]' % (g.height, g.width), 'names': repr(names), 'channels': '3',
-        'args': repr({'batch': g.batch, 'half': g.half, 'dynamic': g.dynamic, 'simplify': g.simplify,
-                      'opset': g.opset, 'nms': g.nms})}
+        'args': repr({'batch': g.batch, 'half': g.half, 'dynamic': g.dynamic,
+                      'simplify': g.simplify, 'opset': g.opset, 'nms': g.nms})}
     if g.layout == '8.4':
         m.update(head='Detect', end2end='False')
     m.update(change)
@@ -739,16 +768,19 @@ ALPHABET = ['alpha', 'beta', 'gamma', 'delta']
 NAMES = {0: 'person', 1: "driver's cab", 2: 'Straße "A", {7: x}', 3: '\u8eca\\両'}
 # widths that are no multiple of 4 put channel views at odd places
 MICRO = dict(arch='micro', height=16, width=24, classes=2, reg_max=4)
-MICRO_QDQ = dict(arch='micro', height=16, width=24, classes=2, reg_max=4, net=dict(width=10, bottlenecks=2))
+MICRO_QDQ = dict(arch='micro', height=16, width=24, classes=2, reg_max=4,
+                 net=dict(width=10, bottlenecks=2))
 READERS = {'OpTypesToExcludeOutputQuantization': ['Conv']}
 MODELS = {
     'v8n': dict(naming='full'),
-    'v8n-83': dict(opset=13, layout='8.3', width=32, names=NAMES, classes=4, file=dict(value_info=True)),
+    'v8n-83': dict(opset=13, layout='8.3', width=32, names=NAMES, classes=4,
+                   file=dict(value_info=True)),
     'v8s-opset11': dict(opset=11, layout='8.3', width=96, height=32, classes=2,
                         net=dict(widths=(2, 4, 8, 8, 8), box_channels=8)),
     'v8m-opset12': dict(opset=12, height=32, width=64, net=dict(depths=(2, 4, 4, 2), neck=2)),
     'v8l-opset13': dict(opset=13, height=32, width=64, net=dict(depths=(3, 6, 6, 3), neck=3)),
-    'v8x-opset20': dict(opset=20, height=64, width=32, classes=80, naming='numbers', file=dict(shuffle=True),
+    'v8x-opset20': dict(opset=20, height=64, width=32, classes=80, naming='numbers',
+                        file=dict(shuffle=True),
                         net=dict(depths=(3, 6, 6, 3), neck=3, widths=(4, 4, 6, 6, 6))),
     'v5u': dict(arch='v5u'),
     'v5u-l': dict(arch='v5u', opset=17, layout='8.3', height=64, width=32,
@@ -778,15 +810,17 @@ MODELS = {
     'micro-qdq-u8-conv': dict(MICRO_QDQ, quantise='u8', opset=20,
                               options=dict(op_types_to_quantize=['Conv'], per_channel=True)),
     'micro-qdq-u8-readers': dict(MICRO_QDQ, quantise='u8', opset=11,
-                                 options=dict(op_types_to_quantize=['Conv'], extra_options=READERS)),
+                                 options=dict(op_types_to_quantize=['Conv'],
+                                              extra_options=READERS)),
     'micro-qdq-s8-all': dict(MICRO_QDQ, quantise='s8', opset=17),
     'micro-qdq-s8-dfl': dict(MICRO_QDQ, quantise='s8', decode_too=True,
                              options=dict(op_types_to_quantize=['Conv'])),
-    'micro-qdq-depthwise': dict(MICRO_QDQ, quantise='u8', opset=13, net=dict(width=5, depthwise=True),
-                                options=dict(per_channel=True)),
+    'micro-qdq-depthwise': dict(MICRO_QDQ, quantise='u8', opset=13,
+                                net=dict(width=5, depthwise=True), options=dict(per_channel=True)),
     'micro-qdq-relu': dict(MICRO_QDQ, quantise='u8', act='ReLU', options=dict(per_channel=True)),
     'micro-qdq-apart': dict(MICRO_QDQ, quantise='u8', apart=True),
-    'micro-grouped': dict(arch='micro', height=16, width=24, classes=2, reg_max=4, net=dict(width=8, groups=2)),
+    'micro-grouped': dict(arch='micro', height=16, width=24, classes=2, reg_max=4,
+                          net=dict(width=8, groups=2)),
     # what is in front of the first convolution
     'micro-front-div': dict(MICRO, front='div'),
     'micro-front-last': dict(MICRO, front='last', dynamic=True),
@@ -820,9 +854,11 @@ def build(name, spec, index):
     """(model, list of (reference's suffix, batch, height, width, kind, maps))"""
     spec = dict(spec)
     arch, net, file = spec.pop('arch', 'v8'), spec.pop('net', {}), spec.pop('file', {})
-    also, quantise, options = spec.pop('also', []), spec.pop('quantise', None), spec.pop('options', {})
+    also, quantise = spec.pop('also', []), spec.pop('quantise', None)
+    options = spec.pop('options', {})
     apart = spec.pop('apart', False)
-    names, meta, decode_too = spec.pop('names', None), spec.pop('meta', {}), spec.pop('decode_too', False)
+    names, meta = spec.pop('names', None), spec.pop('meta', {})
+    decode_too = spec.pop('decode_too', False)
     g = Graph(seed=index + 1, **spec)
     {'v8': yolov8, 'v5u': yolov5u, 'micro': micro}[arch](g, **net)
     first = len(g.nodes)
@@ -863,7 +899,8 @@ def main():
     arguments = sys.argv[1:]
     check = '--check' in arguments
     arguments = [a for a in arguments if a != '--check']
-    folder = arguments[0] if arguments else os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'data')
+    here = os.path.dirname(os.path.abspath(__file__))
+    folder = arguments[0] if arguments else os.path.join(here, '..', 'data')
     lines = ['# file\treference\tkind\tbatch\theight\twidth\treg_max\tstrides\tnames']
     bad, total = [], 0
 
@@ -897,7 +934,8 @@ def main():
 
             def close(old):
                 old = np.frombuffer(old, '<f4')
-                return old.size == flat.size and (np.abs(old - flat) <= MAPS_TOLERANCE * scale).all()
+                return (old.size == flat.size
+                        and (np.abs(old - flat) <= MAPS_TOLERANCE * scale).all())
             put(name + suffix + '.maps', flat.tobytes(), close)
             lines.append('\t'.join(map(str, (
                 name + '.onnx', name + suffix + '.maps', kind, batch, height, width, g.reg_max,

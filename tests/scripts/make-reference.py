@@ -99,14 +99,16 @@ class Model:
         image = letterbox(rgb, height, width).astype(np.float32).transpose(2, 0, 1)[None] / 255
         if isinstance(self.batch, int) and self.batch > 1:
             image = np.repeat(image, self.batch, 0)
-        out = self.session.run(None, {self.session.get_inputs()[0].name: np.ascontiguousarray(image)})[0][0]
+        feed = {self.session.get_inputs()[0].name: np.ascontiguousarray(image)}
+        out = self.session.run(None, feed)[0][0]
         if out.shape[-1] == 6 and out.shape[0] == 300:
             rows = out[out[:, 4] > confidence]
         else:
             rows = suppress(out, confidence, iou)
         rows[:, :4] = to_frame(rows[:, :4], height, width, *rgb.shape[:2])
         return [{'class_id': int(c), 'label': self.names[int(c)] if self.names else str(int(c)),
-                 'confidence': float(s), 'x1': float(x1), 'y1': float(y1), 'x2': float(x2), 'y2': float(y2)}
+                 'confidence': float(s), 'x1': float(x1), 'y1': float(y1), 'x2': float(x2),
+                 'y2': float(y2)}
                 for x1, y1, x2, y2, s, c in rows]
 
 
@@ -118,7 +120,8 @@ def match(mine, other):
         same = [o for o in left if o['class_id'] == d['class_id']]
         if not same:
             continue
-        ious = overlap(box, np.array([[o[k] for k in ('x1', 'y1', 'x2', 'y2')] for o in same], float))
+        ious = overlap(box,
+                       np.array([[o[k] for k in ('x1', 'y1', 'x2', 'y2')] for o in same], float))
         best = int(ious.argmax())
         if ious[best] < .5:
             continue
@@ -135,7 +138,8 @@ def compare(path, models, images):
     loaded, totals = {}, {}
     for e in entries:
         detections = e.get('detections')
-        if detections is None or any(k in d for d in detections for k in ('keypoints', 'xywhr')) or 'mask_size' in e:
+        if detections is None or any(k in d for d in detections
+                                     for k in ('keypoints', 'xywhr')) or 'mask_size' in e:
             continue
         name = e['model'].split()[-1]
         model_path = os.path.join(models, name)
@@ -143,7 +147,7 @@ def compare(path, models, images):
             model_path = os.path.join(HERE, '../../.cache', name)
         if not name.endswith('.onnx') or not os.path.exists(model_path):
             continue
-        picture = e['file'] if 'frame' not in e or e['frame'] is None else 'vtest_%03d.png' % e['frame']
+        picture = e['file'] if e.get('frame') is None else 'vtest_%03d.png' % e['frame']
         if name not in loaded:
             loaded[name] = Model(model_path)
         bgr = cv2.imread(os.path.join(images, picture))
@@ -154,9 +158,11 @@ def compare(path, models, images):
         t[1] += len(mine)
         t[2] += n
         t[3], t[4] = min(t[3], iou), max(t[4], confidence)
-    print('%-32s %10s %6s %6s %8s %9s %11s' % ('model', 'imgsz', 'theirs', 'ours', 'matched', 'least IoU', 'confidence'))
+    print('%-32s %10s %6s %6s %8s %9s %11s'
+          % ('model', 'imgsz', 'theirs', 'ours', 'matched', 'least IoU', 'confidence'))
     for (name, size), (theirs, ours, n, iou, confidence) in totals.items():
-        print('%-32s %10s %6d %6d %8d %9.5f %11.6f' % (name, size, theirs, ours, n, iou, confidence))
+        print('%-32s %10s %6d %6d %8d %9.5f %11.6f'
+              % (name, size, theirs, ours, n, iou, confidence))
 
 
 def i420_to_rgb(data, width, height):
@@ -176,8 +182,9 @@ def i420_to_rgb(data, width, height):
 def video_frames(path, width, height, wanted):
     """I420 bytes of the wanted frames."""
     player = subprocess.Popen(
-        ['gst-launch-1.0', '-q', 'filesrc', 'location=' + path, '!', 'avidemux', '!', 'avdec_msmpeg4', '!',
-         'video/x-raw,format=I420,width=%d,height=%d' % (width, height), '!', 'fdsink', 'fd=1'],
+        ['gst-launch-1.0', '-q', 'filesrc', 'location=' + path, '!', 'avidemux', '!',
+         'avdec_msmpeg4', '!', 'video/x-raw,format=I420,width=%d,height=%d' % (width, height), '!',
+         'fdsink', 'fd=1'],
         stdout=subprocess.PIPE)
     size = width * height * 3 // 2
     for i in range(max(wanted) + 1):
@@ -193,7 +200,8 @@ def entry(name, frame, rgb, pixels, detections):
     out = {'file': name}
     if frame is not None:
         out['frame'] = frame
-    rounded = [{k: round(v, 6 if k == 'confidence' else 3) if isinstance(v, float) else v for k, v in d.items()}
+    rounded = [{k: round(v, 6 if k == 'confidence' else 3) if isinstance(v, float) else v
+                for k, v in d.items()}
                for d in detections]
     out.update(width=rgb.shape[1], height=rgb.shape[0], sha256=hashlib.sha256(pixels).hexdigest(),
                detections=rounded)

@@ -15,7 +15,8 @@ def sleep(run):
 
 
 def look(run):
-    result = subprocess.run([sys.executable, SCRIPT, run], stdout=subprocess.PIPE, text=True, check=True)
+    result = subprocess.run([sys.executable, SCRIPT, run], stdout=subprocess.PIPE, text=True,
+                            check=True)
     return json.loads(result.stdout)
 
 
@@ -27,7 +28,8 @@ def main():
     ours, other = sleep(run), sleep(run + '-other')
     try:
         found = look(run)
-        good = found['result'] == 'FAIL' and found['stdout'] == 'not ok 1 - still running: sleep 600'
+        good = (found['result'] == 'FAIL'
+                and found['stdout'] == 'not ok 1 - still running: sleep 600')
         print('1..2')
         print(f'{"" if good else "not "}ok 1 - what is left is named: {found["stdout"][7:]}')
         good = ours.wait(10) == -9 and other.poll() is None and look(run)['result'] == 'OK'
