@@ -23,11 +23,13 @@ skip () {
   exit 0
 }
 
-if [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || ! grep -q '^ID=debian' /etc/os-release; then
+if [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] \
+    || ! grep -q '^ID=debian' /etc/os-release; then
   skip "needs Debian on x86-64; on Arm itself tests/run.sh does it all"
 fi
 # shellcheck disable=SC2086 # lists
-install_packages $build_packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user || fail "packages are missing"
+install_packages $build_packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user \
+  || fail "packages are missing"
 
 cache=$PWD/.cache/arm64
 root=$cache/root
@@ -37,14 +39,15 @@ arm_apt () {
   mkdir -p "$cache/apt/lists/partial" "$cache/apt/archives/partial"
   : >"$cache/apt/status"
   apt-get -qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sandbox::User=root \
-    -o APT::Install-Recommends=false -o Dir::State="$cache/apt" -o Dir::State::status="$cache/apt/status" \
-    -o Dir::Cache="$cache/apt" "$@"
+    -o APT::Install-Recommends=false -o Dir::Cache="$cache/apt" -o Dir::State="$cache/apt" \
+    -o Dir::State::status="$cache/apt/status" "$@"
 }
 
 make_root () {
   rm -rf "$cache"
   # shellcheck disable=SC2086 # a list
-  arm_apt update && arm_apt -y --download-only install $library_packages gstreamer1.0-plugins-base || return
+  arm_apt update \
+    && arm_apt -y --download-only install $library_packages gstreamer1.0-plugins-base || return
   mkdir -p "$root"
   for package in "$cache"/apt/archives/*.deb; do
     dpkg -x "$package" "$root" || return
@@ -76,7 +79,8 @@ endian = 'little'
 END
 
 rm -rf build-arm
-meson setup build-arm --cross-file "$cache/cross.ini" -Dcuda=disabled ${CI:+--werror} >"$cache/setup.log" 2>&1 || {
+meson setup build-arm --cross-file "$cache/cross.ini" -Dcuda=disabled ${CI:+--werror} \
+    >"$cache/setup.log" 2>&1 || {
   tail -5 "$cache/setup.log" >&2
   fail "meson setup failed"
 }
@@ -100,9 +104,14 @@ test_on () {
   logs="$logs $log"
 }
 
+fast_tests () {
+  meson test -C build-arm --list --no-suite source --no-suite long --no-suite pipelines \
+      2>/dev/null | sed -n 's/^yolo.* //p' \
+    | grep -v -e engine-calibrate -e gst-plugin-infer-int8 -e network-tail
+}
+
 # shellcheck disable=SC2046 # names
-test_on max $(meson test -C build-arm --list --no-suite source --no-suite long --no-suite pipelines 2>/dev/null \
-  | sed -n 's/^yolo.* //p' | grep -v -e engine-detections -e engine-calibrate -e gst-plugin-infer-int8 -e network-large -e network-tail)
+test_on max $(fast_tests)
 for cpu in cortex-a76 cortex-a72; do
   test_on "$cpu" cpu-int8
 done

@@ -23,7 +23,8 @@ install_packages debootstrap debian-archive-keyring || fail "packages are missin
 cache=$PWD/.cache/debian13
 root=$cache/root
 # shellcheck disable=SC2016 # apt's variables
-mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(ORIGIN) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' \
+mirror=${DEBIAN_MIRROR:-$(apt-get indextargets \
+  --format '$(ORIGIN) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' \
   | sed -n 's/^Debian main //p' | head -1)}
 [ -n "$mirror" ] || fail "apt here knows no mirror of Debian; name one in DEBIAN_MIRROR"
 
@@ -42,7 +43,8 @@ in_root () {
 make_root () {
   rm -rf "$root"
   mkdir -p "$root" || return
-  debootstrap --variant=minbase --include=ca-certificates trixie "$root" "$mirror" >"$cache/debootstrap.log" 2>&1 || {
+  debootstrap --variant=minbase --include=ca-certificates trixie "$root" "$mirror" \
+      >"$cache/debootstrap.log" 2>&1 || {
     tail -5 "$cache/debootstrap.log" >&2
     return 1
   }

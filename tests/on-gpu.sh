@@ -28,9 +28,11 @@ fail () {
 build () {
   folder=$1
   shift
-  command -v meson >/dev/null || fail "meson is missing: run 'tests/on-gpu.sh pack' on a machine that has it, and bring on-gpu/ here"
+  command -v meson >/dev/null \
+    || fail "meson is missing: run 'tests/on-gpu.sh pack' where it is, and bring on-gpu/ here"
   if [ ! -f "$folder/build.ninja" ]; then
-    meson setup "$folder" -Dcuda=enabled "$@" >"$folder.log" 2>&1 || fail "meson setup failed, see $folder.log"
+    meson setup "$folder" -Dcuda=enabled "$@" >"$folder.log" 2>&1 \
+      || fail "meson setup failed, see $folder.log"
   fi
   ninja -C "$folder" >"$folder.log" 2>&1 || fail "the build failed, see $folder.log"
 }
@@ -41,7 +43,8 @@ pack () {
   rm -rf "$bundle"
   mkdir -p "$bundle/lib"
   for name in $programs; do
-    [ -x "build-card/tests/cuda/test-cuda-$name" ] && cp "build-card/tests/cuda/test-cuda-$name" "$bundle/"
+    [ -x "build-card/tests/cuda/test-cuda-$name" ] \
+      && cp "build-card/tests/cuda/test-cuda-$name" "$bundle/"
   done
   cp build-card/tests/bench/bench-cuda "$bundle/"
   for program in "$bundle"/test-cuda-* "$bundle/bench-cuda"; do
@@ -115,7 +118,8 @@ measure () {
 
 # The same convolutions in PyTorch, one by one, where it is installed; TensorRT likewise.
 compare () {
-  if [ "$mode" = run ] && python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
+  if [ "$mode" = run ] \
+      && python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
     for model in $models; do
       printf '\n## PyTorch, %s\n\n' "$(basename "$model")"
       for batch in $batches; do
@@ -183,11 +187,14 @@ failures=0
 {
   printf '# On a GPU\n\n'
   date -u '+%Y-%m-%d'
-  [ "$mode" = rehearse ] && printf '\n**A rehearsal on a driver that runs kernels on the CPU: its times mean nothing.**\n'
-  command -v nvidia-smi >/dev/null && nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv
+  [ "$mode" = rehearse ] && printf '\n**%s: its times mean nothing.**\n' \
+    'A rehearsal on a driver that runs kernels on the CPU'
+  command -v nvidia-smi >/dev/null \
+    && nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv
   tests 'Tests'
   if [ "$mode" = run ] && command -v compute-sanitizer >/dev/null; then
-    tests 'Tests under compute-sanitizer' compute-sanitizer --error-exitcode 1 --target-processes all
+    tests 'Tests under compute-sanitizer' \
+      compute-sanitizer --error-exitcode 1 --target-processes all
   else
     printf '\ncompute-sanitizer did not run.\n'
   fi

@@ -80,7 +80,7 @@ build () {
 # The model and the videos that some tests need; they skip without.
 if [ -x tests/scripts/fetch.sh ]; then
   tests/scripts/fetch.sh model bus zidane vtest >/dev/null \
-    || echo "The demo's model or pictures could not be fetched; tests that need them are skipped." >&2
+    || echo "The demo's model or pictures could not be fetched; tests that need them skip." >&2
 fi
 
 shared_out='--no-suite all'
@@ -92,7 +92,8 @@ test_in () {
   log=$1/meson-logs/testlog.json
   rm -f "$log"
   # shellcheck disable=SC2086 # an option, or none
-  meson test -C "$@" $shared_out --no-rebuild --print-errorlogs || [ -f "$log" ] || fail "meson ran no test in $1"
+  meson test -C "$@" $shared_out --no-rebuild --print-errorlogs || [ -f "$log" ] \
+    || fail "meson ran no test in $1"
   if [ -f "$log" ]; then
     logs="$logs $log"
   fi
@@ -119,7 +120,8 @@ test_in build -t 4
 [ -n "$sanitizers" ] || finish
 
 echo "== AddressSanitizer and UBSan"
-sanitize="-Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false -Dcuda-archs= -Dcuda-ptx=80"
+sanitize="-Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false"
+sanitize="$sanitize -Dcuda-archs= -Dcuda-ptx=80"
 # shellcheck disable=SC2086 # a list
 if ! { configure build-asan $sanitize && build build-asan; }; then
   fail "the build with sanitizers failed"
@@ -131,8 +133,8 @@ export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0"
 GST_REGISTRY="$PWD/build-asan/registry.bin" gst-inspect-1.0 fakesink >/dev/null
 if [ -d build-asan/tests/gpusim ]; then
-  LD_LIBRARY_PATH="$PWD/build-asan/tests/gpusim" GST_REGISTRY="$PWD/build-asan/tests/gpusim/gst-registry.bin" \
-    gst-inspect-1.0 fakesink >/dev/null
+  LD_LIBRARY_PATH="$PWD/build-asan/tests/gpusim" \
+    GST_REGISTRY="$PWD/build-asan/tests/gpusim/gst-registry.bin" gst-inspect-1.0 fakesink >/dev/null
 fi
 test_in build-asan -t 10 --no-suite source --no-suite long --no-suite pipelines --no-suite gpusim
 finish

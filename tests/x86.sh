@@ -34,7 +34,8 @@ export GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX2_Usable,-ERMS MALLOC_PERTURB_=
 YOLO_TEST_RUN=$$-$(date +%s)
 export YOLO_TEST_RUN
 
-tests='cpu-backend cpu-int8 cpu-kernels engine-batch engine-engine network-int8 network-plan base-pool'
+tests='cpu-backend cpu-int8 cpu-kernels engine-batch engine-engine network-int8 network-plan
+  base-pool'
 skipped='-s /cpu/convolutions/2 -s /cpu/convolutions/3 -s /cpu/convolutions/4
   -s /cpu/int8/convolutions/2 -s /cpu/int8/convolutions/3'
 
@@ -43,8 +44,8 @@ for cpu in Haswell Nehalem; do
   log=build/meson-logs/$cpu-qemu-x86_64.json
   rm -f "$log"
   # shellcheck disable=SC2086 # a list
-  QEMU_CPU=$cpu meson test -C build --no-rebuild --print-errorlogs -t 10 --logbase "$cpu" --wrapper qemu-x86_64 \
-    --test-args "$skipped" $tests || [ -f "$log" ] || fail "meson ran no test"
+  QEMU_CPU=$cpu meson test -C build --no-rebuild --print-errorlogs -t 10 --logbase "$cpu" \
+    --wrapper qemu-x86_64 --test-args "$skipped" $tests || [ -f "$log" ] || fail "meson ran no test"
   logs="$logs $log"
 done
 

@@ -9,8 +9,10 @@ folder=$output.d
 mkdir -p "$folder/cuda/kernels"
 if [ "$expression" = p0 ]; then expression=; fi
 sed "$expression" "$top/cuda/kernels/conv_mma.cuh" >"$folder/cuda/kernels/conv_mma.cuh"
-if [ -n "$expression" ] && cmp -s "$top/cuda/kernels/conv_mma.cuh" "$folder/cuda/kernels/conv_mma.cuh"; then
+if [ -n "$expression" ] \
+    && cmp -s "$top/cuda/kernels/conv_mma.cuh" "$folder/cuda/kernels/conv_mma.cuh"; then
   echo "fault.sh: \"$expression\" changes nothing in conv_mma.cuh" >&2
   exit 1
 fi
-"$nvcc" -ptx -arch=compute_80 -std=c++17 -O3 -I "$folder" -I "$top" -o "$output" "$top/cuda/kernels/conv_mma_f16.cu"
+"$nvcc" -ptx -arch=compute_80 -std=c++17 -O3 -I "$folder" -I "$top" -o "$output" \
+  "$top/cuda/kernels/conv_mma_f16.cu"

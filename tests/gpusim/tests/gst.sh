@@ -41,7 +41,8 @@ round_trip() # format width height environment
   caps="video/x-raw,format=$1,width=$2,height=$3"
   source="videotestsrc num-buffers=6 pattern=ball ! $caps"
   gst-launch-1.0 -q $source ! filesink location="$work/before" >"$work/log" 2>&1 &&
-    env $4 gst-launch-1.0 -q $source ! cudaupload ! "video/x-raw(memory:CUDAMemory)" ! cudadownload ! "$caps" ! \
+    env $4 gst-launch-1.0 -q $source ! \
+      cudaupload ! "video/x-raw(memory:CUDAMemory)" ! cudadownload ! "$caps" ! \
       filesink location="$work/after" >>"$work/log" 2>&1
   if [ -s "$work/before" ] && cmp -s "$work/before" "$work/after"; then
     result ok "GStreamer: $1 $2x$3 comes back bit for bit ($4)"
