@@ -60,7 +60,8 @@ set_look (NvDsObjectMeta *meta, const YoloMetaObject *object, const char *label)
 }
 
 static void
-add_object (NvDsBatchMeta *batch, NvDsFrameMeta *frame, const YoloMetaObject *object, guint unique_id)
+add_object (
+    NvDsBatchMeta *batch, NvDsFrameMeta *frame, const YoloMetaObject *object, guint unique_id)
 {
   NvDsObjectMeta *meta = lib.nvds_acquire_obj_meta_from_pool (batch);
   const char *label = object->label ? g_quark_to_string (object->label) : "";

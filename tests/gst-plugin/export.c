@@ -154,8 +154,8 @@ assert_error (Fixture *f, gint code, const gchar *text)
 static YoloMetaObject
 object (gfloat x, gint label_id, const gchar *label, gint object_id)
 {
-  return (YoloMetaObject){ x, 10, 50.5, 20.25, 0.875, label_id, label ? g_quark_from_string (label) : 0,
-    object_id, 0 };
+  return (YoloMetaObject){ x, 10, 50.5, 20.25, 0.875, label_id,
+    label ? g_quark_from_string (label) : 0, object_id, 0 };
 }
 
 static void

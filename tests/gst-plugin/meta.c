@@ -62,7 +62,8 @@ test_round_trip (void)
 static void
 test_layout (void)
 {
-  const YoloMetaObject object = { 10.4, 19.6, 30.2, 40.3, 0.5, 2, g_quark_from_string ("car"), 5, 0 };
+  const YoloMetaObject object = { 10.4, 19.6, 30.2, 40.3, 0.5, 2, g_quark_from_string ("car"), 5,
+    0 };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
   GstVideoRegionOfInterestMeta *meta;
@@ -318,7 +319,8 @@ test_add_clips (void)
 static void
 test_scaled (void)
 {
-  const YoloMetaObject object = { 33.3, 44.4, 101.7, 20.2, 0.5, 2, g_quark_from_string ("car"), 5, 0 };
+  const YoloMetaObject object = { 33.3, 44.4, 101.7, 20.2, 0.5, 2, g_quark_from_string ("car"), 5,
+    0 };
   GstVideoRegionOfInterestMeta *meta;
   GstVideoInfo small, big;
   GstBuffer *buffer = gst_buffer_new ();
@@ -397,7 +399,8 @@ test_elements (void)
     g_assert_cmpint (found->len, ==, 1 + G_N_ELEMENTS (objects));
     g_assert_cmpfloat (g_array_index (found, YoloMetaObject, 0).confidence, <, 0);
     for (j = 0; j < G_N_ELEMENTS (objects); j++) {
-      const YoloMetaObject *o = &g_array_index (found, YoloMetaObject, j + 1), *expected = &objects[j];
+      const YoloMetaObject *o = &g_array_index (found, YoloMetaObject, j + 1),
+                           *expected = &objects[j];
 
       assert_near (o->x, expected->x * sx, 1e-3);
       assert_near (o->y, expected->y * sy, 1e-3);
@@ -447,8 +450,8 @@ test_notes (void)
     {10.25, 20.75, 50.5, 50.125, 0.875, 3, g_quark_from_string ("person"), 5, 0},
     {10.25, 20.75, 50.5, 50.125, 0.75, 1, g_quark_from_string ("car"), -1, 0},
   };
-  const YoloMetaObject second = { 60.25, 20.75, 50.5, 50.125, 0.5, 2, g_quark_from_string ("cat"), -1,
-    0 };
+  const YoloMetaObject second = { 60.25, 20.75, 50.5, 50.125, 0.5, 2, g_quark_from_string ("cat"),
+    -1, 0 };
   GstBuffer *buffer = gst_buffer_new ();
   GstVideoInfo info;
   GArray *found;
