@@ -59,8 +59,8 @@ def make_table(program, arguments, results):
     path = next((p for p in (os.path.join(f, model) for f in FOLDERS) if os.path.exists(p)), None)
     if path is None:
         return None
-    lines = subprocess.run([program, 'plan', path, *arguments[1:]], stdout=subprocess.PIPE, check=True,
-                           encoding='utf-8').stdout.splitlines()
+    lines = subprocess.run([program, 'plan', path, *arguments[1:]], stdout=subprocess.PIPE,
+                           check=True, encoding='utf-8').stdout.splitlines()
     rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines]
     for card, times in sorted(results.get((model, batch), {}).items()):
         # Another size of the same model has the same layers, but not the same shapes.
@@ -114,7 +114,8 @@ def main():
         return 0
     print('1..1')
     skip = f' # SKIP needs {", ".join(missing)} in ../shared/models' if missing else ''
-    print(f'{"ok" if made == text else "not ok"} 1 - {options.document} has what the program prints{skip}')
+    good = 'ok' if made == text else 'not ok'
+    print(f'{good} 1 - {options.document} has what the program prints{skip}')
     if made != text:
         print('# make it anew: docs/make-gpu.py build/tests/bench/bench-cuda docs/gpu.md')
         for line in set(made.splitlines()) - set(text.splitlines()):

@@ -401,8 +401,8 @@ finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
     announce (self, objects->len);
   }
   if (self->memory == YOLO_CAPS_NVMM && (flight->inferred || objects->len > 0))
-    yolo_ds_add (
-        buffer, (const YoloMetaObject *) objects->data, objects->len, self->settings.unique_id, flight->inferred);
+    yolo_ds_add (buffer, (const YoloMetaObject *) objects->data, objects->len,
+        self->settings.unique_id, flight->inferred);
   return buffer;
 }
 
@@ -483,8 +483,8 @@ warn_of_roi (GstYoloInfer *self, const YoloRegion *roi, const YoloRegion *region
  * has lost its place since, as the video's size changed, must not end the
  * stream: then all of the frame is looked at. */
 static gboolean
-visible_region (GstYoloInfer *self, YoloFlight *flight, gint width, gint height, const YoloRegion *roi,
-    YoloRegion *region)
+visible_region (GstYoloInfer *self, YoloFlight *flight, gint width, gint height,
+    const YoloRegion *roi, YoloRegion *region)
 {
   const GstVideoCropMeta *crop =
       self->memory == YOLO_CAPS_NVMM ? NULL : gst_buffer_get_video_crop_meta (flight->buffer);
@@ -568,8 +568,8 @@ map_surface (GstYoloInfer *self, YoloFlight *flight, guint *n)
 
 /* Describes what to do with a frame. */
 static gboolean
-add_part (GstYoloInfer *self, YoloFlight *flight, const YoloLiveSettings *settings, const YoloFrame *described,
-    guint slot)
+add_part (GstYoloInfer *self, YoloFlight *flight, const YoloLiveSettings *settings,
+    const YoloFrame *described, guint slot)
 {
   YoloRegion region, roi = settings->roi;
   YoloPart part = {

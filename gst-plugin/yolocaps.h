@@ -11,7 +11,8 @@ G_BEGIN_DECLS
 typedef enum {
   YOLO_CAPS_SYSTEM,
   YOLO_CAPS_CUDA,               /* a frame in CUDA memory, as libgstcuda has it */
-  YOLO_CAPS_NVMM,               /* a DeepStream surface: as many frames as it holds, in CUDA memory */
+  /* a DeepStream surface: as many frames as it holds, in CUDA memory */
+  YOLO_CAPS_NVMM,
 } YoloCapsMemory;
 
 /* Of fixed caps. */

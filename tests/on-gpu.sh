@@ -124,7 +124,8 @@ compare () {
       printf '\n## PyTorch, %s\n\n' "$(basename "$model")"
       for batch in $batches; do
         # shellcheck disable=SC2086
-        "$(tool bench-cuda)" shapes "$model" "$batch" $size | python3 tests/bench/torch_layers.py "$batch"
+        "$(tool bench-cuda)" shapes "$model" "$batch" $size \
+          | python3 tests/bench/torch_layers.py "$batch"
       done
     done
   else

@@ -44,8 +44,8 @@ Card X: compute capability 8.9, 58 multiprocessors
 
 
 def run(*arguments):
-    return subprocess.run([sys.executable, SCRIPT, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          encoding='utf-8', check=False)
+    return subprocess.run([sys.executable, SCRIPT, *arguments], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, encoding='utf-8', check=False)
 
 
 def main():
@@ -69,29 +69,36 @@ def main():
 
         made, done = make(EMPTY)
         rows = [line for line in made.splitlines() if line.startswith('|')]
-        printed = subprocess.run([program, 'plan', os.path.join(TOP, 'tests/data/v8n.onnx'), '1', '32', '64'],
+        model = os.path.join(TOP, 'tests/data/v8n.onnx')
+        printed = subprocess.run([program, 'plan', model, '1', '32', '64'],
                                  stdout=subprocess.PIPE, encoding='utf-8', check=True).stdout
-        case('the table is what the program prints', done.returncode == 0 and rows == printed.splitlines())
+        case('the table is what the program prints',
+             done.returncode == 0 and rows == printed.splitlines())
         case('what stands around it stays', made.startswith(EMPTY[:EMPTY.index('<!-- end')])
              and made.endswith(EMPTY[EMPTY.index('<!-- end'):]))
         case('once more changes nothing', make(made)[0] == made)
         case('a check accepts it', make(made, '--check')[1].returncode == 0)
         changed, done = make(made.replace('| all |', '| most |'), '--check')
-        case('a check refuses another row, and leaves it', done.returncode == 1 and '| most |' in changed)
+        case('a check refuses another row, and leaves it',
+             done.returncode == 1 and '| most |' in changed)
 
         convolutions = [re.match(r'\| \S+ \| \d+x\d+/[^|]+\|', row) for row in rows]
-        measured = ''.join(f'{row[0]} {i}.5 | 9 % | mma | |\n' for i, row in enumerate(convolutions) if row)
+        measured = ''.join(f'{row[0]} {i}.5 | 9 % | mma | |\n'
+                           for i, row in enumerate(convolutions) if row)
         with open(report, 'w', encoding='utf-8') as out:
             out.write(REPORT.format(rows=measured))
         lines = [line for line in make(made)[0].splitlines() if line.startswith('|')]
         cells = [line.split('|')[-2].strip() for line in lines]
         case('times measured on a card are a column',
              lines[0].endswith('| Card X, measured µs |') and cells[-1] == '77'
-             and cells[2:-1] == [f'{i}.5' if row else '' for i, row in enumerate(convolutions)][2:-1])
-        case('of this batch and precision alone', 'Card Y' not in lines[0] and lines[0].count('Card X') == 1)
+             and cells[2:-1]
+             == [f'{i}.5' if row else '' for i, row in enumerate(convolutions)][2:-1])
+        case('of this batch and precision alone',
+             'Card Y' not in lines[0] and lines[0].count('Card X') == 1)
         case('and of this size', 'Card' not in make(EMPTY.replace('32 64', '64 64'))[0])
 
-        for what, text in (('end', EMPTY.replace('<!-- end -->\n', '')), ('beginning', EMPTY.replace('<!-- b', '<!-- c'))):
+        for what, text in (('end', EMPTY.replace('<!-- end -->\n', '')),
+                           ('beginning', EMPTY.replace('<!-- b', '<!-- c'))):
             same, done = make(text)
             case(f'a table without its {what} is an error', done.returncode != 0 and same == text)
         same, done = make(EMPTY.replace('v8n.onnx', 'none.onnx'))

@@ -122,7 +122,8 @@ expect (const Fixture *f, guint n, const YoloDecode *like, gsize *found)
   YoloDecode decode = *like;
   decode.candidates = g_new (YoloObject, anchors);
   decode.capacity = anchors;
-  test_decode_levels (levels, (int) f->n_levels, (int) f->c->reg_max, (int) f->c->n_classes, &decode);
+  test_decode_levels (
+      levels, (int) f->n_levels, (int) f->c->reg_max, (int) f->c->n_classes, &decode);
   *found = decode.n;
   return decode.candidates;
 }
