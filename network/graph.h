@@ -5,7 +5,8 @@
 #ifndef YOLO_NETWORK_GRAPH_H
 #define YOLO_NETWORK_GRAPH_H
 
-#include "network/model.h"
+#include "base/output.h"
+#include "network/conv.h"
 
 G_BEGIN_DECLS
 
