@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What runs a plan: one vtable a back end. */
+/* The contract with what runs networks, in two parts: a device, and what runs on it.
+ *
+ * A net is a model's weights on a device, an exec is a plan of it made ready to
+ * run, a drawer draws on frames. They are used through the functions below,
+ * which check their arguments, and hand them to the back end's table at the end
+ * of this file. */
 
 #ifndef YOLO_BACKEND_BACKEND_H
 #define YOLO_BACKEND_BACKEND_H
@@ -23,97 +28,196 @@ typedef enum {
 
 const char *yolo_precision_name (YoloPrecision precision);      /* "fp32" */
 
-/* A model's weights on one device in one precision. */
-typedef struct _YoloNet YoloNet;
+typedef struct _YoloBackend YoloBackend;
 
-/* Draws on frames in one context of a device. */
-typedef struct _YoloDrawer YoloDrawer;
+/* A model's weights on one device in one precision. Back ends extend it. All
+ * calls for one net, its execs' as well, are made by one thread at a time. */
+typedef struct _YoloNet YoloNet;
+struct _YoloNet {
+  const YoloBackend *backend;
+  YoloModel *model;             /* a reference */
+  YoloPrecision precision;      /* never AUTO */
+  /* Of a back end with host_memory, or NULL: the net's threads, free for other work
+   * between two batches. Set and owned by the back end. */
+  YoloPool *pool;
+};
 
 /* A plan made ready to run, with its arena. Back ends extend it. */
 typedef struct _YoloExec YoloExec;
 struct _YoloExec {
+  YoloNet *net;
   const YoloPlan *plan;         /* owned */
-  /* Host addresses, or NULL where they lie on a device: the caller then gives
-   * frames to submit() and gets candidates from wait(). */
+  gboolean under_way;           /* between submit and wait */
+  /* Host addresses, or NULL without host_memory. */
   void *input;                  /* plan->input */
   void *arena;
   /* With host_memory, set between batches, for calibration: called after each
    * operation, whose output then lies in the arena; and seconds spent in each,
    * added up, [plan->n_ops]. NULL: not wanted. */
   void (*observe) (gpointer data, guint op);
-  /* Called before each: TRUE where it has put the output in its place, or nobody
-   * will read it; the operation is not run then. */
+  /* Called before each operation: TRUE where it has put the output in its place, or
+   * nobody will read it; the operation is not run then. */
   gboolean (*replace) (gpointer data, guint op);
   gpointer observe_data;        /* of both */
   double *seconds;
 };
 
-typedef struct {
-  const char *name;             /* "cpu", "cuda" */
-  gboolean host_memory;         /* execs have host addresses */
-  YoloInt8Kind int8_kind;       /* of the int8 models that load() takes with YOLO_PRECISION_INT8 */
+/* Draws on frames in one context of a device. Back ends extend it. */
+typedef struct _YoloDrawer YoloDrawer;
+struct _YoloDrawer {
+  const YoloBackend *backend;
+};
 
-  /* Whether the device can be used; the error says why not. */
-  gboolean (*available) (guint device, GError **error);
-  /* What `auto` means there; and whether a precision can be run at all. */
-  YoloPrecision (*resolve) (guint device, YoloPrecision precision, GError **error);
+/* Devices */
 
-  /* Weights are packed or uploaded once. @context: a CUcontext of the device to
-   * run in, which outlives the net, or NULL. @threads: of the CPU, 0 = all.
-   * The net keeps a reference to the model. */
-  YoloNet *(*load) (YoloModel *model, guint device, gpointer context, YoloPrecision precision,
-      guint threads, GError **error);
-  void (*unload) (YoloNet *net);
-  /* With host_memory: the net's threads, for the caller's own work between its batches. */
-  YoloPool *(*pool) (YoloNet *net);
+/* Whether the device, counted from 0, can be used; the error says why not. Thread-safe. */
+gboolean yolo_backend_available (const YoloBackend *backend, guint device, GError **error);
 
-  /* What is worth knowing of the net's precision on this device, a sentence for
-   * the user; NULL: nothing. The caller frees it. NULL as a function: never. */
-  char *(*remark) (YoloNet *net);
+/* Replaces `auto` by the precision that is best on the device. FALSE with
+ * @error (YOLO_NETWORK_ERROR_PRECISION) if the device cannot run in @precision. Thread-safe. */
+gboolean yolo_backend_resolve (
+    const YoloBackend *backend, guint device, YoloPrecision *precision, GError **error);
 
-  /* How large a batch to run next when so many frames (1 to 32) are ready: a power
-   * of two; above @frames with idle places for the rest. Quick. NULL: the largest
-   * power of two that the frames fill. */
-  guint (*batch_size) (YoloNet *net, guint frames, guint height, guint width);
+/* Whether frames in this memory are taken where they lie. */
+gboolean yolo_backend_takes (const YoloBackend *backend, YoloMemory memory);
 
-  /* Makes a plan for the net's precision and readies it: allocates the arena, builds primitives. */
-  YoloExec *(*prepare) (YoloNet *net, guint batch, guint height, guint width, GError **error);
-  void (*release) (YoloExec *exec);
+/**
+ * yolo_backend_drawer_new:
+ * @context: the CUcontext of the frames; it must outlive the drawer
+ *
+ * Returns: (transfer full): what draws on frames in the device's memory, or NULL with @error
+ * (YOLO_NETWORK_ERROR)
+ */
+YoloDrawer *yolo_backend_drawer_new (const YoloBackend *backend, gpointer context, GError **error);
+void yolo_drawer_free (YoloDrawer *drawer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloDrawer, yolo_drawer_free)
 
-  /* Starts the first @n images of a batch; wait() ends it. One batch per exec
-   * at a time, all calls for one net from one thread. With host_memory the
-   * caller has written exec->input, @frames and @decode are NULL, and the
-   * maps (yolo_plan_maps()) can be read from the arena after wait(). */
-  gboolean (*submit) (YoloExec *exec, guint n, const YoloFrame *frames,
-      YoloDecode *decode, GError **error);
-  gboolean (*wait) (YoloExec *exec, GError **error);
+/**
+ * yolo_drawer_draw:
+ * @canvas: a frame at device addresses
+ * @stream: the CUstream whose work so far writes the frame, or NULL
+ * @strokes: (array length=n): drawn in this order
+ * @masks: (array length=masks_size): what the strokes' `mask` counts bytes of
+ *
+ * The pixels equal those of yolo_canvas_fill() and yolo_canvas_blend() on the
+ * host; all is drawn when this returns. One thread at a time.
+ */
+gboolean yolo_drawer_draw (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream,
+    const YoloStroke *strokes, guint n, const guint8 *masks, gsize masks_size, GError **error);
 
-  /* The first plane of a frame in CUDA memory that is in no memory known to the
-   * driver; -1: none. A kernel that read it would end the context, and with it
-   * every stream. Any thread, quick. NULL: frames in CUDA memory are not taken. */
-  gint (*unknown_plane) (YoloNet *net, const YoloFrame *frame);
+/* What runs on them */
 
-  /* For frames in the device's memory; all NULL without. @context: a CUcontext
-   * that outlives the drawer. @stream: the CUstream whose work so far writes the
-   * frame, or NULL. Strokes are drawn in place and in their order; all is drawn
-   * when the call returns. One thread at a time. */
-  YoloDrawer *(*drawer_new) (gpointer context, GError **error);
-  void (*drawer_free) (YoloDrawer *drawer);
-  gboolean (*draw) (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream,
-      const YoloStroke *strokes, guint n, const guint8 *masks, gsize masks_size, GError **error);
-} YoloBackend;
+/**
+ * yolo_backend_load:
+ * @model: of yolo_model_to_int8() if, and only if, the precision is int8; the net keeps a reference
+ * @context: a CUcontext of the device to run in, which outlives the net; or NULL, the device's
+ * primary one
+ * @precision: `auto` is the best one
+ * @threads: of the CPU; 0 = all
+ *
+ * Packs or uploads the weights, once for all sizes.
+ *
+ * Returns: (transfer full): the net, or NULL with @error (YOLO_NETWORK_ERROR)
+ */
+YoloNet *yolo_backend_load (const YoloBackend *backend, YoloModel *model, guint device,
+    gpointer context, YoloPrecision precision, guint threads, GError **error);
+/* Its execs must be freed before. */
+void yolo_net_free (YoloNet *net);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloNet, yolo_net_free)
 
-/* Each is in the room of its name; one that is not built is a stub whose
- * available() says so. */
-extern const YoloBackend yolo_cpu_backend;
-extern const YoloBackend yolo_cuda_backend;
+/* (transfer full): what is worth knowing of the net's precision on its device, a
+ * sentence for the user; or NULL. Thread-safe. */
+char *yolo_net_remark (YoloNet *net);
 
-/* Host address of a view's element (0, 0, 0, 0), for execs in host memory. */
+/* The first plane of a frame in CUDA memory that is in no memory known to the
+ * driver; -1: there is none. A kernel that read it would end the context, and with it
+ * every stream. Quick; thread-safe, beside the net's other calls too. */
+gint yolo_net_unknown_plane (YoloNet *net, const YoloFrame *frame);
+
+/* How large a batch to run next when so many frames (1 to 32) are ready: a power
+ * of two; above @frames with idle places for the rest. Quick. */
+guint yolo_net_batch_size (YoloNet *net, guint frames, guint height, guint width);
+
+/**
+ * yolo_net_prepare:
+ * @batch: images
+ * @height: input height in pixels
+ * @width: input width in pixels
+ *
+ * Makes a plan for the net's precision and readies it: allocates the arena, builds primitives.
+ *
+ * Returns: (transfer full): the exec, or NULL with @error (YOLO_NETWORK_ERROR)
+ */
+YoloExec *yolo_net_prepare (
+    YoloNet *net, guint batch, guint height, guint width, GError **error);
+/* The same with a plan of the caller's for the net's model, in the types of the net's own
+ * plans. @plan: (transfer full), also if it fails. */
+YoloExec *yolo_net_prepare_plan (YoloNet *net, YoloPlan *plan, GError **error);
+/* No batch may be under way. */
+void yolo_exec_free (YoloExec *exec);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloExec, yolo_exec_free)
+
+/**
+ * yolo_exec_submit:
+ * @n: images, the first ones of the batch
+ * @frames: (array length=n) (nullable): in memory that the back end takes. NULL with host_memory,
+ * where the caller has written exec->input
+ * @decode: (array length=n) (nullable): what to keep of each image, and room for it; must live
+ * until yolo_exec_wait(). NULL with host_memory
+ *
+ * Starts a batch, which yolo_exec_wait() ends; one at a time.
+ *
+ * Returns: FALSE with @error: nothing is under way
+ */
+gboolean yolo_exec_submit (
+    YoloExec *exec, guint n, const YoloFrame *frames, YoloDecode *decode, GError **error);
+/* Waits for the batch under way. The maps (yolo_plan_maps()) then lie in
+ * the arena, or the candidates in @decode. Whether or not it fails, the batch is over. */
+gboolean yolo_exec_wait (YoloExec *exec, GError **error);
+
+/* Host address of a view's element (0, 0, 0, 0), with host_memory. */
 void *yolo_exec_view (const YoloExec *exec, YoloView view);
 
 /* The head's maps of one image of the batch, @maps [plan->model->n_outputs].
  * @arena: host address; NULL: only the sizes are wanted, the maps have no data. */
 void yolo_plan_maps (const YoloPlan *plan, const void *arena, guint image, YoloMap *maps);
+
+/* The table of a back end: filled by its room, called by backend.c and by nobody
+ * else. Arguments are as above and have been checked. What the functions are given
+ * is zeroed but for the members that are named above; where one fails, the one
+ * that undoes it is called all the same. */
+struct _YoloBackend {
+  /* A device. */
+  const char *name;             /* "cpu", "cuda" */
+  gboolean host_memory;         /* execs have host addresses */
+  guint memories;               /* of frames that nets take, bits 1 << YoloMemory */
+  YoloInt8Kind int8_kind;       /* of the int8 models that it runs */
+  gboolean (*available) (guint device, GError **error);
+  gboolean (*resolve) (guint device, YoloPrecision *precision, GError **error);
+
+  gsize drawer_size;            /* bytes of what extends YoloDrawer; 0: it does not draw */
+  gboolean (*drawer_init) (YoloDrawer *drawer, gpointer context, GError **error);
+  void (*drawer_clear) (YoloDrawer *drawer);
+  gboolean (*draw) (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream,
+      const YoloStroke *strokes, guint n, const guint8 *masks, gsize masks_size, GError **error);
+
+  /* What runs on it. */
+  gsize net_size, exec_size;    /* bytes of what extends YoloNet, YoloExec */
+  gboolean (*load) (YoloNet *net, guint device, gpointer context, guint threads, GError **error);
+  void (*unload) (YoloNet *net);
+  char *(*remark) (YoloNet *net);       /* NULL: there is never one */
+  gint (*unknown_plane) (YoloNet *net, const YoloFrame *frame);        /* if it takes CUDA memory */
+  /* NULL: the largest power of two that the frames fill. */
+  guint (*batch_size) (YoloNet *net, guint frames, guint height, guint width);
+
+  /* The plan that the net runs for a batch and a size, in its types. */
+  YoloPlan *(*plan) (YoloNet *net, guint batch, guint height, guint width, GError **error);
+  gboolean (*prepare) (YoloExec *exec, GError **error);
+  void (*release) (YoloExec *exec);
+  gboolean (*submit) (
+      YoloExec *exec, guint n, const YoloFrame *frames, YoloDecode *decode, GError **error);
+  gboolean (*wait) (YoloExec *exec, GError **error);
+};
 
 G_END_DECLS
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <omp.h>
 
+#include "backend/builtin.h"
 #include "cpu/backend.h"
 #include "cpu/kernels.h"
 #include "cpu/onednn.h"
@@ -13,9 +14,7 @@
 #define ALIGN(x) (((x) + 63) & ~(gsize) 63)
 
 typedef struct {
-  YoloModel *model;
-  YoloPrecision precision;
-  YoloPool *pool;
+  YoloNet base;
   const YoloKernels *kernels;
   YoloDnnlWeights *dnnl;
   GArray *packed;               /* Packed: weights for our own convolutions */
@@ -59,69 +58,63 @@ available (guint device, GError **error)
   return FALSE;
 }
 
-static YoloPrecision
-resolve (G_GNUC_UNUSED guint device, YoloPrecision precision, GError **error)
+static gboolean
+resolve (G_GNUC_UNUSED guint device, YoloPrecision *precision, GError **error)
 {
   gboolean bf16 = yolo_cpu_kernels (0)->bf16;
 
-  if (precision == YOLO_PRECISION_AUTO)
-    return bf16 ? YOLO_PRECISION_BF16 : YOLO_PRECISION_FP32;
-  if (precision != YOLO_PRECISION_FP32 && precision != YOLO_PRECISION_INT8
-      && !(precision == YOLO_PRECISION_BF16 && bf16))
-    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION,
-        "this CPU cannot run in precision %s: use %s", yolo_precision_name (precision),
-        bf16 ? "auto, fp32, bf16 or int8" : "auto, fp32 or int8");
-  return precision;
+  switch (*precision) {
+    case YOLO_PRECISION_AUTO:
+      *precision = bf16 ? YOLO_PRECISION_BF16 : YOLO_PRECISION_FP32;
+      return TRUE;
+    case YOLO_PRECISION_FP32:
+    case YOLO_PRECISION_INT8:
+      return TRUE;
+    case YOLO_PRECISION_BF16:
+      if (bf16)
+        return TRUE;
+      break;
+    case YOLO_PRECISION_FP16:
+      break;
+  }
+  g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION,
+      "this CPU cannot run in precision %s: use %s", yolo_precision_name (*precision),
+      bf16 ? "auto, fp32, bf16 or int8" : "auto, fp32 or int8");
+  return FALSE;
+}
+
+static gboolean
+load (YoloNet *base, G_GNUC_UNUSED guint device, G_GNUC_UNUSED gpointer context, guint threads,
+    GError **error)
+{
+  CpuNet *net = (CpuNet *) base;
+
+  base->pool = yolo_pool_new (threads);
+  net->kernels = yolo_cpu_kernels (0);
+  net->packed = g_array_new (FALSE, FALSE, sizeof (Packed));
+  net->dnnl = yolo_dnnl_weights_new (error);
+  return net->dnnl != NULL;
 }
 
 static void
 unload (YoloNet *base)
 {
   CpuNet *net = (CpuNet *) base;
-  if (!net)
-    return;
+
   for (guint i = 0; i < net->packed->len; i++)
     free (g_array_index (net->packed, Packed, i).weights);
   g_array_unref (net->packed);
   yolo_dnnl_weights_free (net->dnnl);
-  yolo_pool_free (net->pool);
-  yolo_model_unref (net->model);
-  g_free (net);
-}
-
-static YoloNet *
-load (YoloModel *model, guint device, gpointer context, YoloPrecision precision, guint threads,
-    GError **error)
-{
-  GError *err = NULL;
-  if (!available (device, error))
-    return NULL;
-  precision = resolve (device, precision, &err);
-  if (err) {
-    g_propagate_error (error, err);
-    return NULL;
-  }
-  CpuNet *net = g_new0 (CpuNet, 1);
-  net->model = yolo_model_ref (model);
-  net->precision = precision;
-  net->pool = yolo_pool_new (threads);
-  net->kernels = yolo_cpu_kernels (0);
-  net->packed = g_array_new (FALSE, FALSE, sizeof (Packed));
-  net->dnnl = yolo_dnnl_weights_new (error);
-  if (!net->dnnl) {
-    unload ((YoloNet *) net);
-    return NULL;
-  }
-  return (YoloNet *) net;
+  yolo_pool_free (base->pool);
 }
 
 /* The shares of fp32's time are those of README.md in this folder. */
 static char *
-remark (YoloNet *n)
+remark (YoloNet *base)
 {
-  CpuNet *net = (CpuNet *) n;
+  const CpuNet *net = (const CpuNet *) base;
 
-  if (net->precision != YOLO_PRECISION_INT8)
+  if (base->precision != YOLO_PRECISION_INT8)
     return NULL;
   if (net->kernels->winograd_int8 == NULL)
     return g_strdup_printf (
@@ -132,17 +125,11 @@ remark (YoloNet *n)
       net->kernels->name);
 }
 
-static YoloPool *
-net_pool (YoloNet *net)
-{
-  return ((CpuNet *) net)->pool;
-}
-
 /* oneDNN's threads are OpenMP's, whose number belongs to the calling thread. */
 static void
 use_threads (const CpuNet *net)
 {
-  omp_set_num_threads ((int) yolo_pool_threads (net->pool));
+  omp_set_num_threads ((int) yolo_pool_threads (net->base.pool));
 }
 
 static YoloTensor
@@ -206,8 +193,7 @@ static void
 release (YoloExec *base)
 {
   CpuExec *e = (CpuExec *) base;
-  if (!e)
-    return;
+
   if (e->profile && e->images > 0)
     print_profile (e);
   g_free (e->profile);
@@ -217,8 +203,6 @@ release (YoloExec *base)
   free (e->scratch);
   free (base->input);
   free (base->arena);
-  yolo_plan_free ((YoloPlan *) base->plan);
-  g_free (e);
 }
 
 static void *
@@ -294,7 +278,8 @@ ready_conv (CpuExec *e, Step *s, gsize *used, GError **error)
 {
   s->kernel = choose (e->net, s, e->base.plan->dtype);
   if (s->kernel) {
-    *used = (gsize) yolo_pool_threads (e->net->pool) * s->kernel->scratch (s->op->conv, &s->in);
+    *used =
+        (gsize) yolo_pool_threads (e->base.net->pool) * s->kernel->scratch (s->op->conv, &s->in);
     s->packed = pack (e->net, s->kernel, s->op->conv, error);
     return s->packed != NULL;
   }
@@ -316,57 +301,64 @@ ready_conv (CpuExec *e, Step *s, gsize *used, GError **error)
   return TRUE;
 }
 
-static YoloExec *
-prepare (YoloNet *base, guint batch, guint height, guint width, GError **error)
+static YoloPlan *
+make_plan (YoloNet *net, guint batch, guint height, guint width, GError **error)
 {
-  CpuNet *net = (CpuNet *) base;
   YoloDType type = net->precision == YOLO_PRECISION_BF16 ? YOLO_BF16 : YOLO_F32;
-  YoloPlan *plan = yolo_plan_new (net->model, batch, height, width, type, YOLO_U8, 3, error);
-  if (!plan)
-    return NULL;
 
-  use_threads (net);
-  CpuExec *e = g_new0 (CpuExec, 1);
-  e->net = net;
-  e->base.plan = plan;
-  if (g_getenv ("YOLO_CPU_PROFILE"))
-    e->base.seconds = e->profile = g_new0 (double, plan->n_ops);
-  e->base.input = allocate (plan->buffers[plan->input].size, error);
-  e->base.arena = e->base.input ? allocate (plan->arena_size, error) : NULL;
-  if (!e->base.arena) {
-    release (&e->base);
-    return NULL;
-  }
-  memset (e->base.input, 0, plan->buffers[plan->input].size);
-  e->steps = g_new0 (Step, plan->n_ops);
+  return yolo_plan_new (net->model, batch, height, width, type, YOLO_U8, 3, error);
+}
 
+static gboolean
+ready_steps (CpuExec *e, GError **error)
+{
+  const YoloPlan *plan = e->base.plan;
   gsize scratch = 0;
+
+  e->steps = g_new0 (Step, plan->n_ops);
   for (guint i = 0; i < plan->n_ops; i++) {
     Step *s = &e->steps[i];
     gsize used = 0;
+
     s->op = &plan->ops[i];
     s->in = resolve_view (e, s->op->in);
     s->out = resolve_view (e, s->op->out);
     s->residual = resolve_view (e, s->op->residual);
     if (s->op->type == YOLO_OP_CONV && !ready_conv (e, s, &used, error)) {
       g_prefix_error (error, "%s: ", s->op->name);
-      release (&e->base);
-      return NULL;
+      return FALSE;
     }
     scratch = MAX (scratch, used);
   }
   e->scratch = allocate (scratch, error);
-  if (!e->scratch) {
-    release (&e->base);
-    return NULL;
-  }
+  if (!e->scratch)
+    return FALSE;
   for (guint i = 0; i < plan->n_ops; i++) {
     YoloTensor *t[] = { &e->steps[i].dense_in, &e->steps[i].dense_out };
+
     for (guint k = 0; k < G_N_ELEMENTS (t); k++)
       if (t[k]->channels)
         t[k]->data = e->scratch + GPOINTER_TO_SIZE (t[k]->data);
   }
-  return &e->base;
+  return TRUE;
+}
+
+static gboolean
+prepare (YoloExec *base, GError **error)
+{
+  CpuExec *e = (CpuExec *) base;
+  const YoloPlan *plan = base->plan;
+
+  e->net = (CpuNet *) base->net;
+  use_threads (e->net);
+  if (g_getenv ("YOLO_CPU_PROFILE"))
+    base->seconds = e->profile = g_new0 (double, plan->n_ops);
+  base->input = allocate (plan->buffers[plan->input].size, error);
+  base->arena = base->input ? allocate (plan->arena_size, error) : NULL;
+  if (!base->arena)
+    return FALSE;
+  memset (base->input, 0, plan->buffers[plan->input].size);
+  return ready_steps (e, error);
 }
 
 static YoloTensor
@@ -386,7 +378,7 @@ run_dnnl (CpuExec *e, Step *s, guint n, GError **error)
     YoloTensor in = image (&s->in, i), out = image (&s->out, i), residual = image (&s->residual, i);
     YoloTensor target = out;
     if (s->dense_in.data) {
-      ops->copy (e->net->pool, &in, &s->dense_in, 1);
+      ops->copy (e->base.net->pool, &in, &s->dense_in, 1);
       in = s->dense_in;
     }
     if (s->dense_out.data)
@@ -394,9 +386,9 @@ run_dnnl (CpuExec *e, Step *s, guint n, GError **error)
     if (!yolo_dnnl_conv_run (s->dnnl, in.data, target.data, e->scratch + s->scratch, error))
       return FALSE;
     if (residual.data)
-      ops->add (e->net->pool, &target, &residual, &out, 1);
+      ops->add (e->base.net->pool, &target, &residual, &out, 1);
     else if (s->dense_out.data)
-      ops->copy (e->net->pool, &target, &out, 1);
+      ops->copy (e->base.net->pool, &target, &out, 1);
   }
   return TRUE;
 }
@@ -412,23 +404,23 @@ run_step (CpuExec *e, Step *s, guint n, GError **error)
       if (!s->kernel)
         return run_dnnl (e, s, n, error);
       s->kernel->run (
-          e->net->pool, op->conv, s->packed, &s->in, &s->residual, &s->out, n, e->scratch);
+          e->base.net->pool, op->conv, s->packed, &s->in, &s->residual, &s->out, n, e->scratch);
       break;
     case YOLO_OP_MAX_POOL:
-      ops->max_pool (
-          e->net->pool, &s->in, &s->out, n, op->kernel, op->stride, op->pad, MAX (op->repeat, 1));
+      ops->max_pool (e->base.net->pool, &s->in, &s->out, n, op->kernel, op->stride, op->pad,
+          MAX (op->repeat, 1));
       break;
     case YOLO_OP_UPSAMPLE:
-      ops->upsample (e->net->pool, &s->in, &s->out, n, op->scale);
+      ops->upsample (e->base.net->pool, &s->in, &s->out, n, op->scale);
       break;
     case YOLO_OP_ADD:
-      ops->add (e->net->pool, &s->in, &s->residual, &s->out, n);
+      ops->add (e->base.net->pool, &s->in, &s->residual, &s->out, n);
       break;
     case YOLO_OP_ACT:
-      ops->act (e->net->pool, &s->in, &s->out, n, op->act);
+      ops->act (e->base.net->pool, &s->in, &s->out, n, op->act);
       break;
     case YOLO_OP_COPY:
-      ops->copy (e->net->pool, &s->in, &s->out, n);
+      ops->copy (e->base.net->pool, &s->in, &s->out, n);
       break;
   }
   return TRUE;
@@ -439,7 +431,6 @@ submit (YoloExec *base, guint n, G_GNUC_UNUSED const YoloFrame *frames,
     G_GNUC_UNUSED YoloDecode *decode, GError **error)
 {
   CpuExec *e = (CpuExec *) base;
-  g_return_val_if_fail (n <= base->plan->batch, FALSE);
 
   use_threads (e->net);
   for (guint i = 0; i < base->plan->n_ops; i++) {
@@ -466,13 +457,16 @@ wait (G_GNUC_UNUSED YoloExec *base, G_GNUC_UNUSED GError **error)
 const YoloBackend yolo_cpu_backend = {
   .name = "cpu",
   .host_memory = TRUE,
+  .memories = 1u << YOLO_MEMORY_HOST,
   .int8_kind = YOLO_INT8_ASYMMETRIC,
   .available = available,
   .resolve = resolve,
+  .net_size = sizeof (CpuNet),
+  .exec_size = sizeof (CpuExec),
   .load = load,
   .unload = unload,
-  .pool = net_pool,
   .remark = remark,
+  .plan = make_plan,
   .prepare = prepare,
   .release = release,
   .submit = submit,

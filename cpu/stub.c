@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Stands for the CPU back end in a build without oneDNN, or with -Dcpu=disabled. */
 
-#include "backend/backend.h"
+#include "backend/builtin.h"
 
 static gboolean
 available (G_GNUC_UNUSED guint device, GError **error)
@@ -11,25 +11,9 @@ available (G_GNUC_UNUSED guint device, GError **error)
   return FALSE;
 }
 
-static YoloPrecision
-resolve (guint device, YoloPrecision precision, GError **error)
-{
-  available (device, error);
-  return precision;
-}
-
-static YoloNet *
-load (YoloModel *model, guint device, gpointer context, YoloPrecision precision, guint threads,
-    GError **error)
-{
-  available (device, error);
-  return NULL;
-}
-
+/* Nothing else is called on a device that is not available. */
 const YoloBackend yolo_cpu_backend = {
   .name = "cpu",
   .host_memory = TRUE,
   .available = available,
-  .resolve = resolve,
-  .load = load,
 };

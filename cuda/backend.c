@@ -2,17 +2,16 @@
 /* Runs a plan on the device: everything from the frames' planes to the
  * candidates is one CUDA graph, launched once a batch and waited for once. */
 
-#include "backend/backend.h"
+#include "cuda/backend.h"
 
 #include <string.h>
 
-#include "cuda/backend.h"
+#include "backend/builtin.h"
 #include "cuda/decode.h"
 #include "cuda/draw.h"
 #include "cuda/ops.h"
 #include "cuda/preprocess.h"
 #include "cuda/upload.h"
-#include "postprocess/task.h"
 #include "image/letterbox.h"
 
 /* Of the batches that batch_size() proposes. */
@@ -58,17 +57,24 @@ available (guint device, GError **error)
   return yolo_cuda_device_check (device, error);
 }
 
-static YoloPrecision
-resolve (guint device, YoloPrecision precision, GError **error)
+static gboolean
+resolve (G_GNUC_UNUSED guint device, YoloPrecision *precision, GError **error)
 {
-  if (precision == YOLO_PRECISION_AUTO)
-    return YOLO_PRECISION_FP16;
-  if (precision != YOLO_PRECISION_FP32 && precision != YOLO_PRECISION_FP16
-      && precision != YOLO_PRECISION_INT8)
-    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION,
-        "CUDA devices cannot run in precision %s: use auto, fp32, fp16 or int8",
-        yolo_precision_name (precision));
-  return precision;
+  switch (*precision) {
+    case YOLO_PRECISION_AUTO:
+      *precision = YOLO_PRECISION_FP16;
+      return TRUE;
+    case YOLO_PRECISION_FP32:
+    case YOLO_PRECISION_FP16:
+    case YOLO_PRECISION_INT8:
+      return TRUE;
+    case YOLO_PRECISION_BF16:
+      break;
+  }
+  g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION,
+      "CUDA devices cannot run in precision %s: use auto, fp32, fp16 or int8",
+      yolo_precision_name (*precision));
+  return FALSE;
 }
 
 /* Nets */
@@ -78,7 +84,7 @@ unload (YoloNet *base)
 {
   CudaNet *net = (CudaNet *) base;
 
-  if (net == NULL)
+  if (net->device == NULL)
     return;
   yolo_choices_free (net->choices);
   if (yolo_cuda_enter (net->device, NULL)) {
@@ -87,42 +93,28 @@ unload (YoloNet *base)
   }
   g_hash_table_unref (net->weights);
   g_array_unref (net->times);
-  yolo_model_unref (net->model);
   yolo_cuda_device_unref (net->device);
-  g_free (net);
 }
 
-static YoloNet *
-load (YoloModel *model, guint device, gpointer context, YoloPrecision precision, guint threads,
-    GError **error)
+static gboolean
+load (YoloNet *base, guint device, gpointer context, G_GNUC_UNUSED guint threads, GError **error)
 {
-  CudaNet *net;
+  CudaNet *net = (CudaNet *) base;
   gboolean uploaded;
-  GError *failed = NULL;
 
-  precision = resolve (device, precision, &failed);
-  if (failed != NULL) {
-    g_propagate_error (error, failed);
-    return NULL;
-  }
-  YoloCudaDevice *opened = yolo_cuda_device_get (device, context, error);
-  if (opened == NULL)
-    return NULL;
-  net = g_new0 (CudaNet, 1);
-  net->device = opened;
-  net->model = yolo_model_ref (model);
-  net->dtype = precision == YOLO_PRECISION_FP32 ? YOLO_F32 : YOLO_F16;
+  net->device = yolo_cuda_device_get (device, context, error);
+  if (net->device == NULL)
+    return FALSE;
+  net->dtype = base->precision == YOLO_PRECISION_FP32 ? YOLO_F32 : YOLO_F16;
   net->times = g_array_new (FALSE, FALSE, sizeof (CudaTime));
   net->weights = g_hash_table_new_full (NULL, NULL, NULL, g_free);
-  if (yolo_cuda_enter (opened, error)) {
-    net->choices = yolo_choices_new (opened, model->sha256, yolo_precision_name (precision));
-    uploaded = cuda_net_upload (net, error);
-    yolo_cuda_leave (opened);
-    if (uploaded)
-      return (YoloNet *) net;
-  }
-  unload ((YoloNet *) net);
-  return NULL;
+  if (!yolo_cuda_enter (net->device, error))
+    return FALSE;
+  net->choices = yolo_choices_new (
+      net->device, base->model->sha256, yolo_precision_name (base->precision));
+  uploaded = cuda_net_upload (net, error);
+  yolo_cuda_leave (net->device);
+  return uploaded;
 }
 
 static gint
@@ -452,8 +444,6 @@ release (YoloExec *base)
 {
   CudaExec *exec = (CudaExec *) base;
 
-  if (exec == NULL)
-    return;
   if (yolo_cuda_enter (exec->net->device, NULL)) {
     release_on_device (exec);
     yolo_cuda_leave (exec->net->device);
@@ -461,8 +451,6 @@ release (YoloExec *base)
   g_free (exec->steps);
   g_free (exec->grid);
   g_free (exec->uploaded);
-  yolo_plan_free ((YoloPlan *) exec->base.plan);
-  g_free (exec);
 }
 
 static gboolean
@@ -545,31 +533,24 @@ ready (CudaExec *exec, GError **error)
   return warm_up (exec, error) && record (exec, error);
 }
 
-YoloExec *
-yolo_cuda_exec_new (CudaNet *net, YoloPlan *plan, GError **error)
+static gboolean
+prepare (YoloExec *base, GError **error)
 {
-  CudaExec *exec = g_new0 (CudaExec, 1);
-  gboolean done = FALSE;
+  CudaExec *exec = (CudaExec *) base;
+  gboolean done;
 
-  exec->base.plan = plan;
-  exec->net = net;
-  if (yolo_cuda_enter (net->device, error)) {
-    done = ready (exec, error);
-    yolo_cuda_leave (net->device);
-  }
-  if (done)
-    return (YoloExec *) exec;
-  release ((YoloExec *) exec);
-  return NULL;
+  exec->net = (CudaNet *) base->net;
+  if (!yolo_cuda_enter (exec->net->device, error))
+    return FALSE;
+  done = ready (exec, error);
+  yolo_cuda_leave (exec->net->device);
+  return done;
 }
 
-static YoloExec *
-prepare (YoloNet *base, guint batch, guint height, guint width, GError **error)
+static YoloPlan *
+make_plan (YoloNet *net, guint batch, guint height, guint width, GError **error)
 {
-  CudaNet *net = (CudaNet *) base;
-  YoloPlan *plan = cuda_net_plan (net, batch, height, width, error);
-
-  return plan != NULL ? yolo_cuda_exec_new (net, plan, error) : NULL;
+  return cuda_net_plan ((CudaNet *) net, batch, height, width, error);
 }
 
 /* Batches */
@@ -629,18 +610,23 @@ wait (YoloExec *base, GError **error)
 
 const YoloBackend yolo_cuda_backend = {
   .name = "cuda",
+  .memories = 1u << YOLO_MEMORY_HOST | 1u << YOLO_MEMORY_CUDA,
   .int8_kind = YOLO_INT8_SYMMETRIC,
   .available = available,
   .resolve = resolve,
+  .drawer_size = sizeof (YoloCudaDrawer),
+  .drawer_init = yolo_cuda_drawer_init,
+  .drawer_clear = yolo_cuda_drawer_clear,
+  .draw = yolo_cuda_draw,
+  .net_size = sizeof (CudaNet),
+  .exec_size = sizeof (CudaExec),
   .load = load,
   .unload = unload,
+  .unknown_plane = unknown_plane,
   .batch_size = batch_size,
+  .plan = make_plan,
   .prepare = prepare,
   .release = release,
   .submit = submit,
   .wait = wait,
-  .unknown_plane = unknown_plane,
-  .drawer_new = yolo_cuda_drawer_new,
-  .drawer_free = yolo_cuda_drawer_free,
-  .draw = yolo_cuda_draw,
 };

@@ -9,9 +9,6 @@
 
 G_BEGIN_DECLS
 
-/* As prepare() does with a plan of its own. @plan: (transfer full): of cuda_net_plan(). */
-YoloExec *yolo_cuda_exec_new (CudaNet *net, YoloPlan *plan, GError **error);
-
 /* Address of a buffer's first element; the buffer is as the last batch left it. */
 CUdeviceptr yolo_cuda_exec_buffer (const YoloExec *exec, guint buffer);
 

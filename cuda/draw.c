@@ -3,21 +3,10 @@
 
 #include <string.h>
 
-#include "cuda/device.h"
 #include "cuda/kernels/draw.h"
 
-struct _YoloDrawer {
-  YoloCudaDevice *device;
-  CUfunction function;
-  CUstream stream;              /* where the frame has none; in order with the legacy one */
-  /* Strokes and masks of the frame in hand. */
-  guint8 *pinned;
-  CUdeviceptr memory;
-  gsize size;                   /* of both */
-};
-
 static gboolean
-init (YoloDrawer *drawer, GError **error)
+init (YoloCudaDrawer *drawer, GError **error)
 {
   drawer->function = yolo_cuda_function (drawer->device, YOLO_CUDA_MODULE_draw, "draw", error);
   return drawer->function != NULL
@@ -26,60 +15,47 @@ init (YoloDrawer *drawer, GError **error)
           "make a stream", error);
 }
 
-static void
-clear (YoloDrawer *drawer)
+gboolean
+yolo_cuda_drawer_init (YoloDrawer *base, gpointer context, GError **error)
 {
-  yolo_cuda_free_host (drawer->device, drawer->pinned);
-  yolo_cuda_free (drawer->device, drawer->memory);
-  if (drawer->stream != NULL)
-    drawer->device->driver->cuStreamDestroy (drawer->stream);
-}
-
-void
-yolo_cuda_drawer_free (YoloDrawer *drawer)
-{
-  if (drawer == NULL)
-    return;
-  if (yolo_cuda_enter (drawer->device, NULL)) {
-    clear (drawer);
-    yolo_cuda_leave (drawer->device);
-  }
-  yolo_cuda_device_unref (drawer->device);
-  g_free (drawer);
-}
-
-YoloDrawer *
-yolo_cuda_drawer_new (gpointer context, GError **error)
-{
+  YoloCudaDrawer *drawer = (YoloCudaDrawer *) base;
   const YoloCudaDriver *driver = yolo_cuda_driver (error);
   CUdevice index = 0;
   CUcontext popped;
-  YoloCudaDevice *device;
   gboolean done;
 
   if (driver == NULL
       || !yolo_cuda_check (driver->cuCtxPushCurrent (context), "use the frames' context", error))
-    return NULL;
+    return FALSE;
   driver->cuCtxGetDevice (&index);
   driver->cuCtxPopCurrent (&popped);
-  device = yolo_cuda_device_get ((guint) index, context, error);
-  if (device == NULL)
-    return NULL;
+  drawer->device = yolo_cuda_device_get ((guint) index, context, error);
+  if (drawer->device == NULL || !yolo_cuda_enter (drawer->device, error))
+    return FALSE;
+  done = init (drawer, error);
+  yolo_cuda_leave (drawer->device);
+  return done;
+}
 
-  YoloDrawer *drawer = g_new0 (YoloDrawer, 1);
-  drawer->device = device;
-  if (yolo_cuda_enter (device, error)) {
-    done = init (drawer, error);
-    yolo_cuda_leave (device);
-    if (done)
-      return drawer;
+void
+yolo_cuda_drawer_clear (YoloDrawer *base)
+{
+  YoloCudaDrawer *drawer = (YoloCudaDrawer *) base;
+
+  if (drawer->device == NULL)
+    return;
+  if (yolo_cuda_enter (drawer->device, NULL)) {
+    yolo_cuda_free_host (drawer->device, drawer->pinned);
+    yolo_cuda_free (drawer->device, drawer->memory);
+    if (drawer->stream != NULL)
+      drawer->device->driver->cuStreamDestroy (drawer->stream);
+    yolo_cuda_leave (drawer->device);
   }
-  yolo_cuda_drawer_free (drawer);
-  return NULL;
+  yolo_cuda_device_unref (drawer->device);
 }
 
 static gboolean
-grow (YoloDrawer *drawer, gsize size, GError **error)
+grow (YoloCudaDrawer *drawer, gsize size, GError **error)
 {
   if (size <= drawer->size)
     return TRUE;
@@ -101,7 +77,7 @@ grow (YoloDrawer *drawer, gsize size, GError **error)
  * at 1080p is 5 KB), and one launch. Waited for: whoever has the frame next may
  * use another stream, and not know that it has to wait. */
 static gboolean
-draw (YoloDrawer *drawer, const YoloCanvas *canvas, CUstream stream, const YoloStroke *strokes,
+draw (YoloCudaDrawer *drawer, const YoloCanvas *canvas, CUstream stream, const YoloStroke *strokes,
     guint n, const guint8 *masks, gsize masks_size, GError **error)
 {
   const YoloCudaDriver *driver = drawer->device->driver;
@@ -130,13 +106,12 @@ draw (YoloDrawer *drawer, const YoloCanvas *canvas, CUstream stream, const YoloS
 }
 
 gboolean
-yolo_cuda_draw (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream,
+yolo_cuda_draw (YoloDrawer *base, const YoloCanvas *canvas, gpointer stream,
     const YoloStroke *strokes, guint n, const guint8 *masks, gsize masks_size, GError **error)
 {
+  YoloCudaDrawer *drawer = (YoloCudaDrawer *) base;
   gboolean done;
 
-  if (n == 0)
-    return TRUE;
   if (!yolo_cuda_enter (drawer->device, error))
     return FALSE;
   done = draw (drawer, canvas, stream != NULL ? stream : drawer->stream, strokes, n, masks,

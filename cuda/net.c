@@ -35,17 +35,17 @@ static YoloPlan *
 plan_with_input (
     const CudaNet *net, YoloDType input, guint batch, guint height, guint width, GError **error)
 {
-  return yolo_plan_new (net->model, batch, height, width, net->dtype, input,
+  return yolo_plan_new (net->base.model, batch, height, width, net->dtype, input,
       16 / (guint) yolo_dtype_size (input), error);
 }
 
 YoloPlan *
 cuda_net_plan (const CudaNet *net, guint batch, guint height, guint width, GError **error)
 {
-  YoloPlan *plan =
-      plan_with_input (net, net->model->int8 ? YOLO_S8 : net->dtype, batch, height, width, error);
+  YoloPlan *plan = plan_with_input (
+      net, net->base.model->int8 ? YOLO_S8 : net->dtype, batch, height, width, error);
 
-  if (plan != NULL && net->model->int8 && !reads_input_in_int8 (plan)) {
+  if (plan != NULL && net->base.model->int8 && !reads_input_in_int8 (plan)) {
     yolo_plan_free (plan);
     plan = plan_with_input (net, net->dtype, batch, height, width, error);
   }
@@ -110,7 +110,8 @@ gboolean
 cuda_net_upload (CudaNet *net, GError **error)
 {
   /* Weights are the same for every batch and size. */
-  g_autoptr (YoloPlan) plan = cuda_net_plan (net, 1, net->model->height, net->model->width, error);
+  g_autoptr (YoloPlan) plan =
+      cuda_net_plan (net, 1, net->base.model->height, net->base.model->width, error);
   g_autofree guint8 *staging = NULL;
   gsize size;
 

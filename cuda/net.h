@@ -22,8 +22,8 @@ typedef struct {
 } CudaTime;
 
 typedef struct {
+  YoloNet base;
   YoloCudaDevice *device;
-  YoloModel *model;
   /* of activations and weights; of an int8 model of those in floats */
   YoloDType dtype;
   CUdeviceptr memory;           /* all of CudaWeights */

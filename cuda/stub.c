@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Stands for the CUDA back end in a build without CUDA. */
 
-#include "backend/backend.h"
+#include "backend/builtin.h"
 
 static gboolean
 available (guint device, GError ** error)

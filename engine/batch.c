@@ -132,9 +132,8 @@ take_frames (YoloEngine * engine, const YoloGroup * group, YoloJob ** jobs, guin
 static guint
 exec_size (const YoloReplica * replica, const YoloGroup * group, guint frames)
 {
-  if (replica != NULL && replica->place.backend->batch_size != NULL)
-    return replica->place.backend->batch_size (replica->net, frames, group->height, group->width);
-  return 1u << (g_bit_storage (frames) - 1);
+  return replica != NULL ? yolo_net_batch_size (replica->net, frames, group->height, group->width)
+                         : 1u << (g_bit_storage (frames) - 1);
 }
 
 guint

@@ -77,6 +77,13 @@ yolo_calibrator_frames (const YoloCalibrator *calibrator)
 YoloCalibrator *
 yolo_calibrator_new (const YoloCalibratorConfig *config, GError **error)
 {
+  return yolo_calibrator_new_on (yolo_engine_parts.cpu, config, error);
+}
+
+YoloCalibrator *
+yolo_calibrator_new_on (
+    const YoloBackend *backend, const YoloCalibratorConfig *config, GError **error)
+{
   g_autoptr (YoloCalibrator) calibrator = g_new0 (YoloCalibrator, 1);
 
   calibrator->config = *config;
@@ -84,15 +91,15 @@ yolo_calibrator_new (const YoloCalibratorConfig *config, GError **error)
   calibrator->kept = g_array_new (FALSE, FALSE, sizeof (Kept));
   g_array_set_clear_func (calibrator->kept, kept_clear);
   calibrator->spacing = 1;
-  if (!yolo_cpu_backend.available (0, error)) {
+  if (!yolo_backend_available (backend, 0, error)) {
     g_prefix_error (error, "calibration runs on the CPU: ");
     return NULL;
   }
   calibrator->model = yolo_model_load (config->model_file, error);
   if (calibrator->model == NULL)
     return NULL;
-  calibrator->net = yolo_cpu_backend.load (
-      calibrator->model, 0, NULL, YOLO_PRECISION_FP32, config->threads, error);
+  calibrator->net = yolo_backend_load (
+      backend, calibrator->model, 0, NULL, YOLO_PRECISION_FP32, config->threads, error);
   if (calibrator->net == NULL)
     return NULL;
   calibrator->preprocess = yolo_preprocess_new (NULL);
@@ -109,8 +116,8 @@ yolo_calibrator_free (YoloCalibrator *calibrator)
 {
   if (calibrator == NULL)
     return;
-  yolo_cpu_backend.release (calibrator->exec);
-  yolo_cpu_backend.unload (calibrator->net);
+  yolo_exec_free (calibrator->exec);
+  yolo_net_free (calibrator->net);
   yolo_preprocess_free (calibrator->preprocess);
   for (guint i = 0; calibrator->histograms != NULL && i < yolo_model_n_layers (calibrator->model);
        i++)
@@ -141,8 +148,8 @@ observe (gpointer data, guint index)
 static gboolean
 run (YoloExec *exec, GError **error)
 {
-  return yolo_cpu_backend.submit (exec, 1, NULL, NULL, error)
-      && yolo_cpu_backend.wait (exec, error);
+  return yolo_exec_submit (exec, 1, NULL, NULL, error)
+      && yolo_exec_wait (exec, error);
 }
 
 static gsize
@@ -223,8 +230,8 @@ yolo_calibrator_add (YoloCalibrator *calibrator, const YoloFrame *frame, guint n
 
   if (calibrator->exec == NULL || calibrator->exec->plan->width != net_width
       || calibrator->exec->plan->height != net_height) {
-    yolo_cpu_backend.release (calibrator->exec);
-    calibrator->exec = yolo_cpu_backend.prepare (calibrator->net, 1, net_height, net_width, error);
+    yolo_exec_free (calibrator->exec);
+    calibrator->exec = yolo_net_prepare (calibrator->net, 1, net_height, net_width, error);
     if (calibrator->exec == NULL)
       return FALSE;
     calibrator->exec->observe = observe;
@@ -283,8 +290,8 @@ typedef struct {
 static void
 trial_clear (Trial *trial)
 {
-  yolo_cpu_backend.release (trial->exec);
-  yolo_cpu_backend.unload (trial->net);
+  yolo_exec_free (trial->exec);
+  yolo_net_free (trial->net);
   if (trial->model != NULL)
     yolo_model_unref (trial->model);
 }
@@ -294,13 +301,14 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Trial, trial_clear)
 static gboolean
 trial_init (Trial *trial, YoloCalibrator *calibrator, const YoloCalibration *table, GError **error)
 {
-  trial->model = yolo_model_to_int8 (calibrator->model, table, YOLO_INT8_ASYMMETRIC, error);
+  trial->model = yolo_model_to_int8 (
+      calibrator->model, table, calibrator->net->backend->int8_kind, error);
   if (trial->model != NULL)
-    trial->net = yolo_cpu_backend.load (
-        trial->model, 0, NULL, YOLO_PRECISION_INT8, calibrator->config.threads, error);
+    trial->net = yolo_backend_load (calibrator->net->backend, trial->model, 0, NULL,
+        YOLO_PRECISION_INT8, calibrator->config.threads, error);
   if (trial->net != NULL)
     trial->exec =
-        yolo_cpu_backend.prepare (trial->net, 1, calibrator->height, calibrator->width, error);
+        yolo_net_prepare (trial->net, 1, calibrator->height, calibrator->width, error);
   return trial->exec != NULL;
 }
 
@@ -489,8 +497,8 @@ probe_clear (Probe *probe)
   g_free (probe->own);
   g_free (probe->role);
   g_free (probe->same);
-  yolo_cpu_backend.release (probe->fp32);
-  yolo_cpu_backend.release (probe->int8);
+  yolo_exec_free (probe->fp32);
+  yolo_exec_free (probe->int8);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Probe, probe_clear)
@@ -589,9 +597,9 @@ probe_init (Probe *probe, YoloCalibrator *calibrator, const Trial *trial, GError
         width = MAX (calibrator->width / 2 / stride, 1) * stride;
   const YoloPlan *plan;
 
-  probe->fp32 = yolo_cpu_backend.prepare (calibrator->net, 1, height, width, error);
+  probe->fp32 = yolo_net_prepare (calibrator->net, 1, height, width, error);
   if (probe->fp32 != NULL)
-    probe->int8 = yolo_cpu_backend.prepare (trial->net, 1, height, width, error);
+    probe->int8 = yolo_net_prepare (trial->net, 1, height, width, error);
   if (probe->int8 == NULL)
     return FALSE;
   plan = probe->fp32->plan;

@@ -6,6 +6,7 @@
 
 #include <gio/gio.h>
 
+#include "engine/calibrate.h"
 #include "engine/engine.h"
 #include "image/letterbox.h"
 #include "image/preprocess.h"
@@ -46,6 +47,9 @@ typedef struct {
   YoloModel *(*to_int8) (
       YoloModel *model, const char *calibration_file, YoloInt8Kind kind, GError **error);
 } YoloEngineParts;
+
+/* parts.c. Those of this build. */
+extern const YoloEngineParts yolo_engine_parts;
 
 YoloEngine *yolo_engine_get_from (const YoloEngineParts *parts, const YoloEngineConfig *config,
     GError **error);
@@ -220,6 +224,10 @@ guint yolo_engine_take (YoloEngine *engine, const YoloReplica *replica, YoloJob 
 /* int8.c. Errors say how to make a table. */
 YoloModel *yolo_engine_to_int8 (
     YoloModel *model, const char *calibration_file, YoloInt8Kind kind, GError **error);
+
+/* calibrate.c. yolo_calibrator_new() on a back end with host_memory. */
+YoloCalibrator *yolo_calibrator_new_on (
+    const YoloBackend *backend, const YoloCalibratorConfig *config, GError **error);
 
 /* replica.c. Its thread: loads, runs until engine->stop, frees. The first
  * replica's loads the model too, and starts the other ones. */

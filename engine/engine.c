@@ -25,13 +25,13 @@ choose_backend (const YoloEngineParts * parts, const YoloEngineConfig * config, 
   g_autoptr (GError) no_cuda = NULL, no_cpu = NULL;
 
   if (config->device == YOLO_DEVICE_CPU) {
-    if (parts->cpu->available (0, error))
+    if (yolo_backend_available (parts->cpu, 0, error))
       return parts->cpu;
     g_prefix_error (error, "The CPU cannot run networks: ");
     return NULL;
   }
 
-  if (parts->cuda->available (config->cuda_device_id, &no_cuda))
+  if (yolo_backend_available (parts->cuda, config->cuda_device_id, &no_cuda))
     return parts->cuda;
   if (config->device == YOLO_DEVICE_CUDA) {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE,
@@ -40,7 +40,7 @@ choose_backend (const YoloEngineParts * parts, const YoloEngineConfig * config, 
     return NULL;
   }
 
-  if (parts->cpu->available (0, &no_cpu))
+  if (yolo_backend_available (parts->cpu, 0, &no_cpu))
     return parts->cpu;
   g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE,
       "No device can run networks. CUDA device %u: %s. CPU: %s",
@@ -53,7 +53,6 @@ resolve (const YoloEngineParts * parts, const YoloEngineConfig * config, Resolve
     GError ** error)
 {
   const YoloBackend *backend;
-  GError *failed = NULL;
   char *real;
 
   if (config->model_file == NULL || config->model_file[0] == '\0') {
@@ -69,19 +68,13 @@ resolve (const YoloEngineParts * parts, const YoloEngineConfig * config, Resolve
   resolved->place.cuda_context = backend == parts->cuda ? config->cuda_context : NULL;
   resolved->threads = config->threads;
   resolved->calibration_file = config->calibration_file;
-  resolved->precision = backend->resolve (resolved->place.device, config->precision, &failed);
-  if (failed != NULL) {
-    g_propagate_error (error, failed);
+  resolved->precision = config->precision;
+  if (!yolo_backend_resolve (backend, resolved->place.device, &resolved->precision, error))
     return FALSE;
-  }
-  resolved->if_quantized = resolved->precision;
-  if (config->precision == YOLO_PRECISION_AUTO)
-    resolved->if_quantized =
-        backend->resolve (resolved->place.device, YOLO_PRECISION_INT8, &failed);
-  if (failed != NULL) {
+  resolved->if_quantized = YOLO_PRECISION_INT8;
+  if (config->precision != YOLO_PRECISION_AUTO
+      || !yolo_backend_resolve (backend, resolved->place.device, &resolved->if_quantized, NULL))
     resolved->if_quantized = resolved->precision;
-    g_error_free (failed);
-  }
 
   /* A file that does not exist is for the loader to report. */
   real = realpath (config->model_file, NULL);
@@ -330,10 +323,7 @@ yolo_engine_backend (YoloEngine * engine)
 char *
 yolo_engine_remark (YoloEngine * engine)
 {
-  const YoloReplica *replica = &engine->replicas[0];
-
-  return replica->place.backend->remark != NULL ? replica->place.backend->remark (replica->net)
-                                                : NULL;
+  return yolo_net_remark (engine->replicas[0].net);
 }
 
 void

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* What engines are made of outside of tests. */
+/* What engines are made of outside of tests: the one place that names back ends. */
 
+#include "backend/builtin.h"
 #include "engine/engine-private.h"
 
-static const YoloEngineParts parts = {
+const YoloEngineParts yolo_engine_parts = {
   1, &yolo_cpu_backend, &yolo_cuda_backend, yolo_model_load, yolo_model_unref, yolo_engine_to_int8
 };
 
 YoloEngine *
-yolo_engine_get (const YoloEngineConfig * config, GError ** error)
+yolo_engine_get (const YoloEngineConfig *config, GError **error)
 {
-  return yolo_engine_get_from (&parts, config, error);
+  return yolo_engine_get_from (&yolo_engine_parts, config, error);
 }
 
 gboolean
-yolo_engine_cuda_available (guint cuda_device_id, GError ** error)
+yolo_engine_cuda_available (guint cuda_device_id, GError **error)
 {
-  return yolo_cuda_backend.available (cuda_device_id, error);
+  return yolo_backend_available (yolo_engine_parts.cuda, cuda_device_id, error);
 }

@@ -37,7 +37,7 @@ release (YoloReplica * replica, YoloSlot * slot)
   gsize arena = slot->exec->plan->arena_size;
 
   count_execs (replica, -1, arena);
-  replica->place.backend->release (slot->exec);
+  yolo_exec_free (slot->exec);
   slot->exec = NULL;
 }
 
@@ -106,10 +106,10 @@ grow_candidates (YoloReplica * replica, const YoloExec * exec, GError ** error)
 static YoloExec *
 prepare_exec (YoloReplica * replica, guint batch, guint height, guint width, GError ** error)
 {
-  YoloExec *exec = replica->place.backend->prepare (replica->net, batch, height, width, error);
+  YoloExec *exec = yolo_net_prepare (replica->net, batch, height, width, error);
 
   if (exec != NULL && !grow_candidates (replica, exec, error)) {
-    replica->place.backend->release (exec);
+    yolo_exec_free (exec);
     return NULL;
   }
   return exec;
@@ -213,7 +213,7 @@ start_batch (YoloReplica * replica, YoloBatch * batch)
     describe_batch (batch);
   batch->preprocessed = g_get_monotonic_time ();
 
-  replica->place.backend->submit (batch->slot->exec, batch->n, host ? NULL : batch->frames,
+  yolo_exec_submit (batch->slot->exec, batch->n, host ? NULL : batch->frames,
       host ? NULL : batch->decode, &batch->error);
 }
 
@@ -261,7 +261,7 @@ finish_batch (YoloReplica * replica, YoloBatch * batch)
   gint64 ran;
 
   if (batch->error == NULL)
-    replica->place.backend->wait (batch->slot->exec, &batch->error);
+    yolo_exec_wait (batch->slot->exec, &batch->error);
   ran = g_get_monotonic_time ();
   if (batch->error == NULL) {
     g_mutex_lock (&engine->lock);
@@ -450,13 +450,12 @@ load (YoloReplica * replica, GError ** error)
 
   if (replica == engine->replicas && !load_first (replica, error))
     return FALSE;
-  replica->net = backend->load (engine->model, replica->place.device, replica->place.cuda_context,
-      model_precision (engine, engine->model), engine->threads, error);
+  replica->net = yolo_backend_load (backend, engine->model, replica->place.device,
+      replica->place.cuda_context, model_precision (engine, engine->model), engine->threads, error);
   if (replica->net == NULL)
     return FALSE;
 
-  replica->preprocess =
-      yolo_preprocess_new (backend->pool != NULL ? backend->pool (replica->net) : NULL);
+  replica->preprocess = yolo_preprocess_new (replica->net->pool);
   if (!backend->host_memory) {
     for (guint i = 0; i < YOLO_ENGINE_DEPTH; i++)
       replica->batches[i].candidates =
@@ -484,8 +483,7 @@ unload (YoloReplica * replica)
       release (replica, &replica->slots[i]);
   for (guint i = 0; i < YOLO_ENGINE_DEPTH; i++)
     g_free (replica->batches[i].candidates);
-  if (replica->net != NULL)
-    replica->place.backend->unload (replica->net);
+  yolo_net_free (replica->net);
   yolo_preprocess_free (replica->preprocess);
   g_free (replica->candidates);
   g_free (replica->scratch);

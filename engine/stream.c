@@ -181,14 +181,13 @@ yolo_stream_set_active (YoloStream * stream, gboolean active)
 static GError *
 check_device_frame (const YoloReplica * replica, const YoloFrame * frame)
 {
-  const YoloBackend *backend = replica->place.backend;
   gint unknown;
 
-  if (backend->host_memory)
+  if (!yolo_backend_takes (replica->place.backend, frame->memory))
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
         "A frame in CUDA memory, but the network runs on the CPU; use device=cuda, or cudadownload "
         "before");
-  unknown = backend->unknown_plane != NULL ? backend->unknown_plane (replica->net, frame) : -1;
+  unknown = yolo_net_unknown_plane (replica->net, frame);
   if (unknown >= 0)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
         "A frame whose plane %d, at %p, is not in the memory of any CUDA device", unknown,

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/builtin.h"
 #include "cuda/net.h"
 #include "network/int8.h"
 #include "postprocess/task.h"
@@ -158,7 +159,7 @@ static YoloPlan *
 make_plan (const Size *size, YoloPrecision precision)
 {
   g_autoptr (GError) error = NULL;
-  CudaNet net = { .model = model_in (size, precision), .dtype = YOLO_F16 };
+  CudaNet net = { .base.model = model_in (size, precision), .dtype = YOLO_F16 };
   YoloPlan *plan = cuda_net_plan (&net, size->batch, size->height, size->width, &error);
 
   if (plan == NULL)
@@ -380,8 +381,10 @@ time_network (const Size *size, YoloPrecision precision, YoloCudaDevice *device,
   g_autofree YoloDecode *decode = g_new0 (YoloDecode, size->batch);
   g_autofree YoloObject *found = g_new (YoloObject, 1024);
   double us[ROUNDS], floor = 0;
-  YoloNet *net = cuda->load (model_in (size, precision), 0, NULL, precision, 0, &error);
-  YoloExec *exec = net ? cuda->prepare (net, size->batch, size->height, size->width, &error) : NULL;
+  YoloNet *net =
+      yolo_backend_load (cuda, model_in (size, precision), 0, NULL, precision, 0, &error);
+  YoloExec *exec =
+      net ? yolo_net_prepare (net, size->batch, size->height, size->width, &error) : NULL;
 
   if (exec == NULL)
     g_error ("%s", error->message);
@@ -398,7 +401,8 @@ time_network (const Size *size, YoloPrecision precision, YoloCudaDevice *device,
   }
   for (int round = -3; round < ROUNDS; round++) {
     gint64 begin = g_get_monotonic_time ();
-    if (!cuda->submit (exec, size->batch, frames, decode, &error) || !cuda->wait (exec, &error))
+    if (!yolo_exec_submit (exec, size->batch, frames, decode, &error)
+        || !yolo_exec_wait (exec, &error))
       g_error ("%s", error->message);
     if (round >= 0)
       us[round] = (double) (g_get_monotonic_time () - begin);
@@ -410,8 +414,8 @@ time_network (const Size *size, YoloPrecision precision, YoloCudaDevice *device,
       size->batch, size->height, size->width, us[ROUNDS / 2], us[ROUNDS / 2] / size->batch,
       1e6 * size->batch / us[ROUNDS / 2], 100 * floor / us[ROUNDS / 2]);
   fflush (stdout);
-  cuda->release (exec);
-  cuda->unload (net);
+  yolo_exec_free (exec);
+  yolo_net_free (net);
 }
 
 static void
@@ -440,14 +444,16 @@ run_precision (
 {
   const YoloBackend *cuda = &yolo_cuda_backend;
   g_autoptr (GError) error = NULL;
-  YoloNet *net = cuda->load (model_in (size, precision), 0, NULL, precision, 0, &error);
-  YoloExec *exec = net ? cuda->prepare (net, size->batch, size->height, size->width, &error) : NULL;
+  YoloNet *net =
+      yolo_backend_load (cuda, model_in (size, precision), 0, NULL, precision, 0, &error);
+  YoloExec *exec =
+      net ? yolo_net_prepare (net, size->batch, size->height, size->width, &error) : NULL;
 
-  if (exec == NULL || !cuda->submit (exec, size->batch, frames, decode, &error)
-      || !cuda->wait (exec, &error))
+  if (exec == NULL || !yolo_exec_submit (exec, size->batch, frames, decode, &error)
+      || !yolo_exec_wait (exec, &error))
     g_error ("%s", error->message);
-  cuda->release (exec);
-  cuda->unload (net);
+  yolo_exec_free (exec);
+  yolo_net_free (net);
 }
 
 /* Prints by how much the anchors of a batch in another precision differ from those in fp32. */

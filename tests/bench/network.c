@@ -3,7 +3,7 @@
  * input is answered by a line with the milliseconds of each of that many runs. network.py
  * runs this program and its peers in turns. */
 
-#include "backend/backend.h"
+#include "backend/builtin.h"
 #include "network/int8.h"
 
 #include <stdio.h>
@@ -43,13 +43,13 @@ main (int argc, char **argv)
   model = yolo_model_load (argv[1], &error);
   if (model && g_str_equal (argv[2], "int8"))
     model = to_int8 (g_steal_pointer (&model), &error);
-  net = model ? cpu->load (model, 0, NULL,
+  net = model ? yolo_backend_load (cpu, model, 0, NULL,
             g_str_equal (argv[2], "bf16")       ? YOLO_PRECISION_BF16
                 : g_str_equal (argv[2], "int8") ? YOLO_PRECISION_INT8
                                                 : YOLO_PRECISION_FP32,
             (guint) atoi (argv[6]), &error)
               : NULL;
-  exec = net ? cpu->prepare (net, batch, (guint) atoi (argv[4]), (guint) atoi (argv[5]), &error)
+  exec = net ? yolo_net_prepare (net, batch, (guint) atoi (argv[4]), (guint) atoi (argv[5]), &error)
              : NULL;
   if (!exec) {
     fprintf (stderr, "%s\n", error->message);
@@ -61,7 +61,7 @@ main (int argc, char **argv)
   while (scanf ("%u", &runs) == 1) {
     for (guint i = 0; i < runs; i++) {
       gint64 start = g_get_monotonic_time ();
-      if (!cpu->submit (exec, batch, NULL, NULL, &error) || !cpu->wait (exec, &error)) {
+      if (!yolo_exec_submit (exec, batch, NULL, NULL, &error) || !yolo_exec_wait (exec, &error)) {
         fprintf (stderr, "%s\n", error->message);
         return 1;
       }
@@ -70,7 +70,7 @@ main (int argc, char **argv)
     printf ("\n");
     fflush (stdout);
   }
-  cpu->release (exec);
-  cpu->unload (net);
+  yolo_exec_free (exec);
+  yolo_net_free (net);
   return 0;
 }

@@ -2,11 +2,14 @@
 /* The back end as a whole: precisions, implementations, memory. What it
  * computes is held to the plan's definition by tests/network. */
 
+#include "backend/builtin.h"
 #include "cpu/backend.h"
 
 #include <glib/gstdio.h>
 #include <malloc.h>
 #include <string.h>
+
+static const YoloBackend *cpu = &yolo_cpu_backend;
 
 static YoloExec *
 prepare (YoloNet **net, const char *path, YoloPrecision precision, guint batch, guint height,
@@ -17,9 +20,9 @@ prepare (YoloNet **net, const char *path, YoloPrecision precision, guint batch, 
   YoloExec *exec;
 
   g_assert_no_error (error);
-  *net = yolo_cpu_backend.load (model, 0, NULL, precision, 0, &error);
+  *net = yolo_backend_load (cpu, model, 0, NULL, precision, 0, &error);
   g_assert_no_error (error);
-  exec = yolo_cpu_backend.prepare (
+  exec = yolo_net_prepare (
       *net, batch, height ? height : model->height, width ? width : model->width, &error);
   g_assert_no_error (error);
   memset (exec->input, 114, exec->plan->buffers[exec->plan->input].size);
@@ -31,16 +34,14 @@ run (YoloExec *exec, guint n)
 {
   g_autoptr (GError) error = NULL;
 
-  g_assert_true (yolo_cpu_backend.submit (exec, n, NULL, NULL, &error));
-  g_assert_true (yolo_cpu_backend.wait (exec, &error));
+  g_assert_true (yolo_exec_submit (exec, n, NULL, NULL, &error));
+  g_assert_true (yolo_exec_wait (exec, &error));
 }
 
 static gboolean
 can (YoloPrecision precision)
 {
-  g_autoptr (GError) error = NULL;
-
-  return yolo_cpu_backend.resolve (0, precision, &error) == precision && error == NULL;
+  return yolo_backend_resolve (cpu, 0, &precision, NULL);
 }
 
 static void
@@ -59,8 +60,8 @@ check_implementations (const char *path, guint height, guint width)
         g_error (
             "%s, %s: %s runs as %s", path, yolo_precision_name (p), exec->plan->ops[i].name, name);
     }
-    yolo_cpu_backend.release (exec);
-    yolo_cpu_backend.unload (net);
+    yolo_exec_free (exec);
+    yolo_net_free (net);
   }
 }
 
@@ -124,8 +125,8 @@ test_memory (void)
       same = used () == before;
     }
     g_assert_true (same);
-    yolo_cpu_backend.release (exec);
-    yolo_cpu_backend.unload (net);
+    yolo_exec_free (exec);
+    yolo_net_free (net);
   }
 }
 
@@ -133,19 +134,21 @@ static void
 test_precision (void)
 {
   g_autoptr (GError) error = NULL;
-  YoloPrecision best = yolo_cpu_backend.resolve (0, YOLO_PRECISION_AUTO, &error);
+  YoloPrecision precision = YOLO_PRECISION_AUTO;
 
+  g_assert_true (yolo_backend_resolve (cpu, 0, &precision, &error));
   g_assert_no_error (error);
-  g_assert_true (best == YOLO_PRECISION_FP32 || best == YOLO_PRECISION_BF16);
-  g_assert_cmpint (
-      yolo_cpu_backend.resolve (0, YOLO_PRECISION_FP32, &error), ==, YOLO_PRECISION_FP32);
-  g_assert_no_error (error);
-  yolo_cpu_backend.resolve (0, YOLO_PRECISION_FP16, &error);
+  g_assert_true (precision == YOLO_PRECISION_FP32 || precision == YOLO_PRECISION_BF16);
+  precision = YOLO_PRECISION_FP32;
+  g_assert_true (yolo_backend_resolve (cpu, 0, &precision, &error));
+  g_assert_cmpint (precision, ==, YOLO_PRECISION_FP32);
+  precision = YOLO_PRECISION_FP16;
+  g_assert_false (yolo_backend_resolve (cpu, 0, &precision, &error));
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION);
   g_assert_nonnull (strstr (error->message, "fp16"));
   g_assert_nonnull (strstr (error->message, "fp32"));
   g_clear_error (&error);
-  g_assert_false (yolo_cpu_backend.available (1, &error));
+  g_assert_false (yolo_backend_available (cpu, 1, &error));
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE);
 }
 
@@ -235,8 +238,8 @@ test_replace (void)
       g_assert_cmpmem (
           map->data, map->len * sizeof (float), plain->data, plain->len * sizeof (float));
   }
-  yolo_cpu_backend.release (exec);
-  yolo_cpu_backend.unload (net);
+  yolo_exec_free (exec);
+  yolo_net_free (net);
 }
 
 int

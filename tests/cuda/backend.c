@@ -11,7 +11,7 @@
 
 #include "cuda/choices.h"
 #include "cuda/device.h"
-#include "backend/backend.h"
+#include "backend/builtin.h"
 #include "network/int8.h"
 #include "postprocess/task.h"
 #include "image/letterbox.h"
@@ -167,9 +167,9 @@ run_batch (YoloExec *exec, const YoloFrame *frames, guint n, YoloDecode *decode)
 {
   g_autoptr (GError) error = NULL;
 
-  cuda->submit (exec, n, frames, decode, &error);
+  yolo_exec_submit (exec, n, frames, decode, &error);
   g_assert_no_error (error);
-  cuda->wait (exec, &error);
+  yolo_exec_wait (exec, &error);
   g_assert_no_error (error);
   for (guint i = 0; i < n; i++)
     qsort (decode[i].candidates, decode[i].n, sizeof (YoloObject), by_anchor);
@@ -238,9 +238,9 @@ test_case (gconstpointer data)
     memset (frames[2].plane, 0, sizeof (frames[2].plane));
   }
   run_reference (model, c->height, c->width, pictures, c->n, expected);
-  YoloNet *net = cuda->load (model, 0, NULL, c->precision, 0, &error);
+  YoloNet *net = yolo_backend_load (cuda, model, 0, NULL, c->precision, 0, &error);
   g_assert_no_error (error);
-  YoloExec *exec = cuda->prepare (net, c->batch, c->height, c->width, &error);
+  YoloExec *exec = yolo_net_prepare (net, c->batch, c->height, c->width, &error);
   g_assert_no_error (error);
 
   /* Twice: nothing of a batch is left for the next one. */
@@ -250,8 +250,8 @@ test_case (gconstpointer data)
       compare (&ours[i], &expected[i], c->box, c->confidence);
   }
 
-  cuda->release (exec);
-  cuda->unload (net);
+  yolo_exec_free (exec);
+  yolo_net_free (net);
   for (guint i = 0; i < c->n; i++)
     g_free (pictures[i].pixels);
   free_decode (ours, c->n);
@@ -314,9 +314,9 @@ test_memory (gconstpointer data)
   }
   make_pictures (pictures, 3);
   run_reference (model, 64, 64, pictures, 3, expected);
-  YoloNet *net = cuda->load (model, 0, NULL, YOLO_PRECISION_FP32, 0, &error);
+  YoloNet *net = yolo_backend_load (cuda, model, 0, NULL, YOLO_PRECISION_FP32, 0, &error);
   g_assert_no_error (error);
-  YoloExec *exec = cuda->prepare (net, 4, 64, 64, &error);
+  YoloExec *exec = yolo_net_prepare (net, 4, 64, 64, &error);
   g_assert_no_error (error);
 
   g_assert_true (yolo_cuda_enter (own, NULL));
@@ -348,8 +348,8 @@ test_memory (gconstpointer data)
   for (guint i = 0; i < 3; i++)
     compare (&ours[i], &expected[i], 1e-2f, 1e-4f);
 
-  cuda->release (exec);
-  cuda->unload (net);
+  yolo_exec_free (exec);
+  yolo_net_free (net);
   g_assert_true (yolo_cuda_enter (own, NULL));
   own->driver->cuStreamSynchronize (stream);
   own->driver->cuStreamDestroy (stream);
@@ -380,25 +380,25 @@ test_overlap (void)
 
   make_pictures (pictures, 4);
   run_reference (model, 64, 96, pictures, 4, expected);
-  YoloNet *net = cuda->load (model, 0, NULL, YOLO_PRECISION_FP32, 0, &error);
+  YoloNet *net = yolo_backend_load (cuda, model, 0, NULL, YOLO_PRECISION_FP32, 0, &error);
   g_assert_no_error (error);
   for (guint i = 0; i < 4; i++)
     frames[i] = pictures[i].frame;
   for (guint i = 0; i < 2; i++) {
-    exec[i] = cuda->prepare (net, 2, 64, 96, &error);
+    exec[i] = yolo_net_prepare (net, 2, 64, 96, &error);
     g_assert_no_error (error);
-    g_assert_true (cuda->submit (exec[i], 2, frames + 2 * i, ours[i], &error));
+    g_assert_true (yolo_exec_submit (exec[i], 2, frames + 2 * i, ours[i], &error));
   }
   for (guint i = 0; i < 2; i++) {
-    g_assert_true (cuda->wait (exec[i], &error));
+    g_assert_true (yolo_exec_wait (exec[i], &error));
     for (guint k = 0; k < 2; k++) {
       qsort (ours[i][k].candidates, ours[i][k].n, sizeof (YoloObject), by_anchor);
       compare (&ours[i][k], &expected[2 * i + k], 1e-2f, 1e-4f);
     }
-    cuda->release (exec[i]);
+    yolo_exec_free (exec[i]);
     free_decode (ours[i], 2);
   }
-  cuda->unload (net);
+  yolo_net_free (net);
   for (guint i = 0; i < 4; i++)
     g_free (pictures[i].pixels);
   free_decode (expected, 4);
@@ -423,22 +423,22 @@ run_child (void)
   make_pictures (pictures, 2);
   for (guint i = 0; i < 2; i++)
     frames[i] = pictures[i].frame;
-  YoloNet *net = cuda->load (model, 0, NULL, YOLO_PRECISION_INT8, 0, &error);
+  YoloNet *net = yolo_backend_load (cuda, model, 0, NULL, YOLO_PRECISION_INT8, 0, &error);
   if (net != NULL) {
     stage = "prepare";
-    exec = cuda->prepare (net, 2, 64, 64, &error);
+    exec = yolo_net_prepare (net, 2, 64, 64, &error);
   }
   for (guint round = 0; exec != NULL && round < 2 && error == NULL; round++) {
     stage = "submit";
-    if (cuda->submit (exec, 2, frames, decode, &error)) {
+    if (yolo_exec_submit (exec, 2, frames, decode, &error)) {
       stage = "wait";
-      cuda->wait (exec, &error);
+      yolo_exec_wait (exec, &error);
     }
   }
   if (exec != NULL)
-    cuda->release (exec);
+    yolo_exec_free (exec);
   if (net != NULL)
-    cuda->unload (net);
+    yolo_net_free (net);
   for (guint i = 0; i < 2; i++)
     g_free (pictures[i].pixels);
   free_decode (decode, 2);
@@ -518,14 +518,19 @@ test_errors (void)
 {
   g_autoptr (GError) error = NULL;
 
-  g_assert_false (cuda->available (100, &error));
+  g_assert_false (yolo_backend_available (cuda, 100, &error));
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE);
   g_assert_nonnull (strstr (error->message, "counted from 0"));
   g_clear_error (&error);
-  g_assert_cmpint (cuda->resolve (0, YOLO_PRECISION_AUTO, &error), ==, YOLO_PRECISION_FP16);
-  g_assert_cmpint (cuda->resolve (0, YOLO_PRECISION_INT8, &error), ==, YOLO_PRECISION_INT8);
+  YoloPrecision precision = YOLO_PRECISION_AUTO;
+  g_assert_true (yolo_backend_resolve (cuda, 0, &precision, &error));
+  g_assert_cmpint (precision, ==, YOLO_PRECISION_FP16);
+  precision = YOLO_PRECISION_INT8;
+  g_assert_true (yolo_backend_resolve (cuda, 0, &precision, &error));
+  g_assert_cmpint (precision, ==, YOLO_PRECISION_INT8);
   g_assert_no_error (error);
-  cuda->resolve (0, YOLO_PRECISION_BF16, &error);
+  precision = YOLO_PRECISION_BF16;
+  g_assert_false (yolo_backend_resolve (cuda, 0, &precision, &error));
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION);
 }
 
@@ -550,7 +555,7 @@ main (int argc, char **argv)
   if (argc > 1 && g_str_equal (argv[1], "--child"))
     return run_child ();
   g_test_init (&argc, &argv, NULL);
-  if (!cuda->available (0, &error)) {
+  if (!yolo_backend_available (cuda, 0, &error)) {
     printf ("1..0 # SKIP %s\n", error->message);
     return 0;
   }

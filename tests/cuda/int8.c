@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/builtin.h"
 #include "cuda/backend.h"
 #include "cuda/half.h"
 #include "network/int8.h"
@@ -240,7 +241,7 @@ run_init (
   g_autofree YoloDecode *decode = g_new0 (YoloDecode, batch);
   YoloObject none;
 
-  run->net = cuda->load (int8, 0, NULL, YOLO_PRECISION_INT8, 0, &error);
+  run->net = yolo_backend_load (cuda, int8, 0, NULL, YOLO_PRECISION_INT8, 0, &error);
   g_assert_no_error (error);
   YoloPlan *plan = cuda_net_plan ((CudaNet *) run->net, batch, height, width, &error);
   g_assert_no_error (error);
@@ -253,13 +254,13 @@ run_init (
   if (!shares_memory ())
     plan_reference_spread (plan);
   plan_reference_spread (run->reference);
-  run->exec = yolo_cuda_exec_new ((CudaNet *) run->net, plan, &error);
+  run->exec = yolo_net_prepare_plan (run->net, plan, &error);
   g_assert_no_error (error);
   for (guint i = 0; i < batch; i++)
     decode[i] = (YoloDecode) { .confidence = .999f, .candidates = &none, .capacity = 0 };
-  cuda->submit (run->exec, batch, frames, decode, &error);
+  yolo_exec_submit (run->exec, batch, frames, decode, &error);
   g_assert_no_error (error);
-  cuda->wait (run->exec, &error);
+  yolo_exec_wait (run->exec, &error);
   g_assert_no_error (error);
   g_assert_true (yolo_cuda_enter (device, NULL));
   download_all (run);
@@ -269,8 +270,8 @@ run_init (
 static void
 run_clear (Run *run)
 {
-  cuda->release (run->exec);
-  cuda->unload (run->net);
+  yolo_exec_free (run->exec);
+  yolo_net_free (run->net);
   yolo_plan_free (run->reference);
   g_free (run->arena);
   g_free (run->input);
@@ -471,17 +472,17 @@ detect_on_cuda (
     YoloModel *int8, const YoloFrame *frame, guint height, guint width, YoloDecode *decode)
 {
   g_autoptr (GError) error = NULL;
-  YoloNet *net = cuda->load (int8, 0, NULL, YOLO_PRECISION_INT8, 0, &error);
+  YoloNet *net = yolo_backend_load (cuda, int8, 0, NULL, YOLO_PRECISION_INT8, 0, &error);
   g_assert_no_error (error);
-  YoloExec *exec = cuda->prepare (net, 1, height, width, &error);
+  YoloExec *exec = yolo_net_prepare (net, 1, height, width, &error);
   g_assert_no_error (error);
 
-  cuda->submit (exec, 1, frame, decode, &error);
+  yolo_exec_submit (exec, 1, frame, decode, &error);
   g_assert_no_error (error);
-  cuda->wait (exec, &error);
+  yolo_exec_wait (exec, &error);
   g_assert_no_error (error);
-  cuda->release (exec);
-  cuda->unload (net);
+  yolo_exec_free (exec);
+  yolo_net_free (net);
 }
 
 static void
@@ -492,9 +493,9 @@ detect_on_cpu (
   g_autoptr (GError) error = NULL;
   g_autofree float *levels = g_new (float, (gsize) height * width * 3);
   YoloMap maps[YOLO_MAX_OUTPUTS];
-  YoloNet *net = cpu->load (int8, 0, NULL, YOLO_PRECISION_INT8, 0, &error);
+  YoloNet *net = yolo_backend_load (cpu, int8, 0, NULL, YOLO_PRECISION_INT8, 0, &error);
   g_assert_no_error (error);
-  YoloExec *exec = cpu->prepare (net, 1, height, width, &error);
+  YoloExec *exec = yolo_net_prepare (net, 1, height, width, &error);
   g_assert_no_error (error);
   const YoloPlan *plan = exec->plan;
 
@@ -502,11 +503,11 @@ detect_on_cpu (
   preprocess (frame, plan, levels);
   for (gsize i = 0; i < (gsize) height * width * 3; i++)
     ((guint8 *) exec->input)[i] = (guint8) levels[i];
-  g_assert_true (cpu->submit (exec, 1, NULL, NULL, &error) && cpu->wait (exec, &error));
+  g_assert_true (yolo_exec_submit (exec, 1, NULL, NULL, &error) && yolo_exec_wait (exec, &error));
   yolo_plan_maps (plan, exec->arena, 0, maps);
   yolo_task_detect.decode (maps, (int) int8->n_outputs, decode);
-  cpu->release (exec);
-  cpu->unload (net);
+  yolo_exec_free (exec);
+  yolo_net_free (net);
 }
 
 /* Each clear object that the one has found the other has, if only as a candidate:
@@ -585,7 +586,7 @@ test_asymmetric (void)
   g_autoptr (YoloModel) model = load_model (SOURCE_ROOT "/tests/data/v8n-qdq-u8.onnx");
   g_autoptr (YoloModel) int8 = to_int8 (model, NULL, YOLO_INT8_ASYMMETRIC);
 
-  g_assert_null (cuda->load (int8, 0, NULL, YOLO_PRECISION_INT8, 0, &error));
+  g_assert_null (yolo_backend_load (cuda, int8, 0, NULL, YOLO_PRECISION_INT8, 0, &error));
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION);
 }
 

@@ -2,7 +2,7 @@
 /* Calibration by frames, and the engines that run by its tables, on the CPU. */
 
 #include "engine/calibrate.h"
-#include "engine/engine.h"
+#include "engine/engine-private.h"
 #include "network/int8.h"
 #include "tests/engine/counted.h"
 
@@ -47,7 +47,7 @@ calibrator_new (const char *path, float max_loss)
     .model_file = path, .max_loss = max_loss, .confidence = .25f, .iou = .7f, .threads = 1
   };
   g_autoptr (GError) error = NULL;
-  YoloCalibrator *calibrator = yolo_calibrator_new (&config, &error);
+  YoloCalibrator *calibrator = yolo_calibrator_new_on (counted_backend (), &config, &error);
 
   g_assert_no_error (error);
   return calibrator;
@@ -408,7 +408,7 @@ main (int argc, char **argv)
   int result;
 
   g_test_init (&argc, &argv, NULL);
-  if (!yolo_cpu_backend.available (0, NULL)) {
+  if (!yolo_backend_available (counted_backend (), 0, NULL)) {
     g_print ("1..0 # SKIP the CPU back end is not built\n");
     return 0;
   }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/engine/counted.h"
 
-#undef yolo_cpu_backend
-extern const YoloBackend yolo_cpu_backend;
+#include "backend/builtin.h"
 
 double counted_work;
 guint counted_int8_nets, counted_harmless = G_MAXUINT;
@@ -79,52 +78,22 @@ submit (YoloExec *exec, guint n, const YoloFrame *frames, YoloDecode *decode, GE
   return ok;
 }
 
-static YoloNet *
-load (YoloModel *model, guint device, gpointer context, YoloPrecision precision, guint threads,
-    GError **error)
-{
-  counted_int8_nets += precision == YOLO_PRECISION_INT8;
-  return yolo_cpu_backend.load (model, device, context, precision, threads, error);
-}
-
 static gboolean
-available (guint device, GError **error)
+load (YoloNet *net, guint device, gpointer context, guint threads, GError **error)
 {
-  return yolo_cpu_backend.available (device, error);
+  counted_int8_nets += net->precision == YOLO_PRECISION_INT8;
+  return yolo_cpu_backend.load (net, device, context, threads, error);
 }
 
-static void
-unload (YoloNet *net)
+const YoloBackend *
+counted_backend (void)
 {
-  yolo_cpu_backend.unload (net);
-}
+  static YoloBackend counted;
 
-static YoloExec *
-prepare (YoloNet *net, guint batch, guint height, guint width, GError **error)
-{
-  return yolo_cpu_backend.prepare (net, batch, height, width, error);
+  if (counted.name == NULL) {
+    counted = yolo_cpu_backend;
+    counted.load = load;
+    counted.submit = submit;
+  }
+  return &counted;
 }
-
-static void
-release (YoloExec *exec)
-{
-  yolo_cpu_backend.release (exec);
-}
-
-static gboolean
-wait (YoloExec *exec, GError **error)
-{
-  return yolo_cpu_backend.wait (exec, error);
-}
-
-const YoloBackend counted_backend = {
-  .name = "cpu",
-  .host_memory = TRUE,
-  .available = available,
-  .load = load,
-  .unload = unload,
-  .prepare = prepare,
-  .release = release,
-  .submit = submit,
-  .wait = wait,
-};

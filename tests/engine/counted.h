@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The CPU back end, with its work counted: calibrate.c is built with it in the place
- * of yolo_cpu_backend, which this header has to be included before. */
+/* The CPU back end, with its work counted. */
 
 #ifndef YOLO_TESTS_COUNTED_H
 #define YOLO_TESTS_COUNTED_H
@@ -8,6 +7,9 @@
 #include "backend/backend.h"
 
 G_BEGIN_DECLS
+
+/* Not thread-safe at the first call. */
+const YoloBackend *counted_backend (void);
 
 /* Since the test cleared them: multiply-adds of the convolutions that really ran,
  * and networks made of int8 models. */

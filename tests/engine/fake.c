@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/engine/fake.h"
 
+#include "network/private.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -12,14 +14,16 @@ static guint8 pixels[201][FAKE_MAX_SIZE * FAKE_MAX_SIZE * 3];
 
 static char *names[] = { "thing", NULL };
 
-static YoloModel model = {
-  .path = "fake.onnx", .task = "detect", .n_classes = 1, .names = names,
-  .reg_max = 2, .n_outputs = 2, .stride = STRIDE,
-  .outputs = { { YOLO_MAP_BOX, 0, STRIDE, 0 }, { YOLO_MAP_CLASS, 0, STRIDE, 0 } },
-  .height = 64, .width = 64,
+static Model model = {
+  .public = { .path = "fake.onnx", .task = "detect", .n_classes = 1, .names = names,
+      .reg_max = 2, .n_outputs = 2, .stride = STRIDE,
+      .outputs = { { YOLO_MAP_BOX, 0, STRIDE, 0 }, { YOLO_MAP_CLASS, 0, STRIDE, 0 } },
+      .height = 64, .width = 64 },
+  .ref = 1,
 };
 
 typedef struct {
+  YoloNet base;
   guint device;
   guint execs;                  /* alive */
 } FakeNet;
@@ -27,8 +31,7 @@ typedef struct {
 typedef struct {
   YoloExec exec;
   FakeNet *net;
-  YoloPlan plan;
-  YoloBuffer buffers[3];        /* input, box, cls */
+  const YoloBuffer *buffers;    /* the plan's: input, box, cls */
   gboolean started;
   FakeBatch batch;
   YoloDecode *decode;
@@ -82,13 +85,13 @@ load_model (const char *path, GError ** error)
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FORMAT, "%s: made to fail", path);
     return NULL;
   }
-  return &model;
+  return &model.public;
 }
 
 static void
 unref_model (YoloModel * m)
 {
-  g_assert_true (m == &model);
+  g_assert_true (m == &model.public);
   g_mutex_lock (&fake.lock);
   fake.unloads++;
   g_mutex_unlock (&fake.lock);
@@ -111,90 +114,98 @@ not_available (guint device, GError ** error)
   return FALSE;
 }
 
-static YoloPrecision
-resolve (guint device, YoloPrecision precision, GError ** error)
+static gboolean
+resolve (guint device, YoloPrecision *precision, GError **error)
 {
-  if (precision == YOLO_PRECISION_INT8)
+  if (*precision == YOLO_PRECISION_INT8) {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION, "no int8 here");
-  return precision == YOLO_PRECISION_AUTO ? YOLO_PRECISION_FP32 : precision;
+    return FALSE;
+  }
+  if (*precision == YOLO_PRECISION_AUTO)
+    *precision = YOLO_PRECISION_FP32;
+  return TRUE;
 }
 
-static YoloNet *
-load (YoloModel * m, guint device, gpointer context, YoloPrecision precision, guint threads,
-    GError ** error)
+static gboolean
+load (YoloNet *net, guint device, gpointer context, guint threads, GError **error)
 {
-  FakeNet *net;
-
-  if (fake.fail_device[device]) {
-    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY, "device %u is full", device);
-    return NULL;
-  }
   g_mutex_lock (&fake.lock);
   fake.nets++;
   g_mutex_unlock (&fake.lock);
-  net = g_new0 (FakeNet, 1);
-  net->device = device;
-  return (YoloNet *) net;
+  ((FakeNet *) net)->device = device;
+  if (fake.fail_device[device]) {
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY, "device %u is full", device);
+    return FALSE;
+  }
+  return TRUE;
 }
 
 static void
-unload (YoloNet * net)
+unload (YoloNet *net)
 {
   g_mutex_lock (&fake.lock);
   g_assert_cmpuint (((FakeNet *) net)->execs, ==, 0);
   fake.nets--;
   g_mutex_unlock (&fake.lock);
-  g_free (net);
 }
 
 static void
-init_buffer (YoloBuffer * buffer, guint batch, guint height, guint width, guint channels,
+init_buffer (YoloBuffer *buffer, guint batch, guint height, guint width, guint channels,
     YoloDType dtype)
 {
   *buffer = (YoloBuffer) { .height = height, .width = width, .channels = channels, .dtype = dtype };
   buffer->size = (gsize) batch * height * width * channels * (dtype == YOLO_F32 ? 4 : 1);
 }
 
-static YoloExec *
-prepare (YoloNet * net, gboolean host, guint batch, guint height, guint width, GError ** error)
+static YoloPlan *
+make_plan (YoloNet *net, guint batch, guint height, guint width, GError **error)
 {
-  FakeExec *e;
+  YoloBuffer *buffers;
+  YoloPlan *plan;
 
   if (height % STRIDE != 0 || width % STRIDE != 0 || height > FAKE_MAX_SIZE) {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_SIZE, "not a size");
     return NULL;
   }
-  g_mutex_lock (&fake.lock);
-  if (fake.max_images > 0 && fake.images + batch > fake.max_images) {
-    g_mutex_unlock (&fake.lock);
-    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY, "no memory");
-    return NULL;
-  }
-  fake.images += batch;
-  fake.execs++;
-  ((FakeNet *) net)->execs++;
-  fake.prepared++;
-  g_mutex_unlock (&fake.lock);
-
-  e = g_new0 (FakeExec, 1);
-  e->net = (FakeNet *) net;
-  init_buffer (&e->buffers[0], batch, height, width, 3, YOLO_U8);
-  init_buffer (&e->buffers[1], batch, height / STRIDE, width / STRIDE, 8, YOLO_F32);
-  init_buffer (&e->buffers[2], batch, height / STRIDE, width / STRIDE, 1, YOLO_F32);
-  e->buffers[2].offset = e->buffers[1].size;
-  e->plan = (YoloPlan) {
-    .model = &model, .batch = batch, .height = height, .width = width, .n_buffers = 3,
-    .buffers = e->buffers, .outputs = { { 1, 0, 8 }, { 2, 0, 1 } },
-    .arena_size = e->buffers[1].size + e->buffers[2].size,
+  buffers = g_new0 (YoloBuffer, 3);
+  init_buffer (&buffers[0], batch, height, width, 3, YOLO_U8);
+  init_buffer (&buffers[1], batch, height / STRIDE, width / STRIDE, 8, YOLO_F32);
+  init_buffer (&buffers[2], batch, height / STRIDE, width / STRIDE, 1, YOLO_F32);
+  buffers[2].offset = buffers[1].size;
+  plan = g_new (YoloPlan, 1);
+  *plan = (YoloPlan) {
+    .model = yolo_model_ref (net->model), .batch = batch, .height = height, .width = width,
+    .n_buffers = 3, .buffers = buffers, .outputs = { { 1, 0, 8 }, { 2, 0, 1 } },
+    .arena_size = fake.arena > 0 ? fake.arena : buffers[1].size + buffers[2].size,
   };
-  e->exec.plan = &e->plan;
-  if (host) {
-    e->exec.input = g_malloc (e->buffers[0].size);
-    e->exec.arena = g_malloc (e->plan.arena_size);
+  return plan;
+}
+
+static gboolean
+prepare (YoloExec *exec, GError **error)
+{
+  FakeExec *e = (FakeExec *) exec;
+  const YoloPlan *plan = exec->plan;
+  gboolean fits;
+
+  e->net = (FakeNet *) exec->net;
+  e->buffers = plan->buffers;
+  g_mutex_lock (&fake.lock);
+  fake.execs++;
+  e->net->execs++;
+  fake.images += plan->batch;
+  fits = fake.max_images == 0 || fake.images <= fake.max_images;
+  fake.prepared += fits;
+  g_mutex_unlock (&fake.lock);
+  if (!fits) {
+    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY, "no memory");
+    return FALSE;
   }
-  if (fake.arena > 0)
-    e->plan.arena_size = fake.arena;
-  return &e->exec;
+  if (exec->net->backend->host_memory) {
+    exec->input = g_malloc (e->buffers[0].size);
+    exec->arena = g_malloc (e->buffers[1].size + e->buffers[2].size);
+  }
+  return TRUE;
 }
 
 static guint
@@ -203,18 +214,6 @@ batch_size (YoloNet * net, guint frames, guint height, guint width)
   guint below = 1u << (g_bit_storage (frames) - 1);
 
   return fake.idle && below < frames ? 2 * below : below;
-}
-
-static YoloExec *
-prepare_host (YoloNet * net, guint batch, guint height, guint width, GError ** error)
-{
-  return prepare (net, TRUE, batch, height, width, error);
-}
-
-static YoloExec *
-prepare_device (YoloNet * net, guint batch, guint height, guint width, GError ** error)
-{
-  return prepare (net, FALSE, batch, height, width, error);
 }
 
 static void
@@ -226,11 +225,10 @@ release (YoloExec * exec)
   g_mutex_lock (&fake.lock);
   fake.execs--;
   e->net->execs--;
-  fake.images -= e->plan.batch;
+  fake.images -= exec->plan->batch;
   g_mutex_unlock (&fake.lock);
   g_free (exec->input);
   g_free (exec->arena);
-  g_free (e);
 }
 
 static gboolean
@@ -240,13 +238,13 @@ submit (YoloExec * exec, guint n, const YoloFrame * frames, YoloDecode * decode,
   gboolean fail;
 
   g_assert_false (e->started);
-  g_assert_cmpuint (n, <=, e->plan.batch);
-  g_assert_true (n == e->plan.batch || fake.idle);
+  g_assert_cmpuint (n, <=, exec->plan->batch);
+  g_assert_true (n == exec->plan->batch || fake.idle);
   g_assert_true ((frames == NULL) == (exec->input != NULL));
   g_assert_true ((decode == NULL) == (exec->input != NULL));
 
   e->batch = (FakeBatch) {
-    .n = n, .height = e->plan.height, .width = e->plan.width, .device = e->net->device };
+    .n = n, .height = exec->plan->height, .width = exec->plan->width, .device = e->net->device };
   e->decode = decode;
   for (guint i = 0; i < n; i++)
     e->batch.level[i] = frames != NULL ? *(const guint8 *) frames[i].plane[0]
@@ -317,11 +315,15 @@ finish (YoloExec * exec, GError ** error)
 static const YoloBackend host = {
   .name = "host",
   .host_memory = TRUE,
+  .memories = 1u << YOLO_MEMORY_HOST,
   .available = available,
   .resolve = resolve,
+  .net_size = sizeof (FakeNet),
+  .exec_size = sizeof (FakeExec),
   .load = load,
   .unload = unload,
-  .prepare = prepare_host,
+  .plan = make_plan,
+  .prepare = prepare,
   .release = release,
   .submit = submit,
   .wait = finish,
@@ -329,12 +331,16 @@ static const YoloBackend host = {
 
 static const YoloBackend device = {
   .name = "device",
+  .memories = 1u << YOLO_MEMORY_HOST | 1u << YOLO_MEMORY_CUDA,
   .available = available,
   .resolve = resolve,
+  .net_size = sizeof (FakeNet),
+  .exec_size = sizeof (FakeExec),
   .load = load,
   .unload = unload,
   .batch_size = batch_size,
-  .prepare = prepare_device,
+  .plan = make_plan,
+  .prepare = prepare,
   .release = release,
   .submit = submit,
   .wait = finish,

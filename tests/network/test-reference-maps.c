@@ -7,7 +7,7 @@
  * class map of one level): logits near zero carry the rounding of the large
  * ones that they were summed from. */
 
-#include "backend/backend.h"
+#include "backend/builtin.h"
 #include "network/int8.h"
 #include "tests/network/plan-reference.h"
 
@@ -174,18 +174,18 @@ run (const Runner *runner, YoloModel *model, guint batch, guint height, guint wi
     return maps;
   }
 
-  YoloExec *exec = yolo_cpu_backend.prepare (runner->net, batch, height, width, &error);
+  YoloExec *exec = yolo_net_prepare (runner->net, batch, height, width, &error);
   g_assert_no_error (error);
   const YoloPlan *plan = exec->plan;
   write_input (&plan->buffers[plan->input], batch, grey, exec->input);
-  g_assert_true (yolo_cpu_backend.submit (exec, batch, NULL, NULL, &error));
+  g_assert_true (yolo_exec_submit (exec, batch, NULL, NULL, &error));
   g_assert_no_error (error);
-  g_assert_true (yolo_cpu_backend.wait (exec, &error));
+  g_assert_true (yolo_exec_wait (exec, &error));
   maps = maps_new (plan, batch);
   float *to = maps.values;
   for (guint k = 0; k < model->n_outputs; k++)
     to = append_view (to, plan, plan->outputs[k], yolo_exec_view (exec, plan->outputs[k]), batch);
-  yolo_cpu_backend.release (exec);
+  yolo_exec_free (exec);
   return maps;
 }
 
@@ -240,13 +240,13 @@ load_net (YoloModel *model, YoloPrecision precision)
 {
   g_autoptr (GError) error = NULL;
 
-  if (!yolo_cpu_backend.available (0, &error)
-      || yolo_cpu_backend.resolve (0, precision, &error) != precision || error) {
+  if (!yolo_backend_available (&yolo_cpu_backend, 0, &error)
+      || !yolo_backend_resolve (&yolo_cpu_backend, 0, &precision, &error)) {
     g_test_message (
         "no %s on this CPU: %s", yolo_precision_name (precision), error ? error->message : "");
     return NULL;
   }
-  YoloNet *net = yolo_cpu_backend.load (model, 0, NULL, precision, 1, &error);
+  YoloNet *net = yolo_backend_load (&yolo_cpu_backend, model, 0, NULL, precision, 1, &error);
   g_assert_no_error (error);
   return net;
 }
@@ -321,7 +321,7 @@ test_cpu (const Reference *r, YoloPrecision precision, double tolerance, double 
     return;
   }
   compare_with_file (&runner, model, r, tolerance, rms_tolerance);
-  yolo_cpu_backend.unload (runner.net);
+  yolo_net_free (runner.net);
 }
 
 static void
@@ -402,7 +402,7 @@ compare_int8 (YoloModel *int8, const Reference *r)
 
   if (net == NULL)
     return;
-  exec = yolo_cpu_backend.prepare (net, r->batch, r->height, r->width, &error);
+  exec = yolo_net_prepare (net, r->batch, r->height, r->width, &error);
   g_assert_no_error (error);
   for (gsize i = 0; i < n; i++)
     input[i] = grey[i];
@@ -412,14 +412,15 @@ compare_int8 (YoloModel *int8, const Reference *r)
   c.arena = g_malloc (exec->plan->arena_size);
   exec->observe = compare_op;
   exec->observe_data = &c;
-  g_assert_true (yolo_cpu_backend.submit (exec, r->batch, NULL, NULL, &error));
+  g_assert_true (yolo_exec_submit (exec, r->batch, NULL, NULL, &error));
+  g_assert_true (yolo_exec_wait (exec, &error));
   g_assert_no_error (error);
   g_test_message (
       "%" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT " numbers are one step off", c.edges, c.elements);
   g_assert_cmpfloat ((double) c.edges, <=, EDGE_SHARE * (double) c.elements);
   g_free (c.arena);
-  yolo_cpu_backend.release (exec);
-  yolo_cpu_backend.unload (net);
+  yolo_exec_free (exec);
+  yolo_net_free (net);
 }
 
 /* Quantised files in int8, against ONNX Runtime in int8. */
@@ -501,7 +502,7 @@ test_batches (gconstpointer data)
   check_batches (&(Runner) { "plain C", NULL }, model, model->stride, 2 * model->stride);
   if (cpu.net) {
     check_batches (&cpu, model, model->stride, 2 * model->stride);
-    yolo_cpu_backend.unload (cpu.net);
+    yolo_net_free (cpu.net);
   }
 }
 
@@ -527,7 +528,7 @@ test_sizes (gconstpointer data)
     g_assert_cmpfloat (
         worst_difference (model, 1, height, width, &a, &b, -1, NULL), <=, FP32_TOLERANCE);
   }
-  yolo_cpu_backend.unload (cpu.net);
+  yolo_net_free (cpu.net);
 }
 
 static Reference *
