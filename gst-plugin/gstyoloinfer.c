@@ -48,6 +48,8 @@
 #include "gst-plugin/yolocuda.h"
 #include "gst-plugin/yolods.h"
 #include "gst-plugin/yoloflight.h"
+#include "gst-plugin/yoloinput.h"
+#include "gst-plugin/yoloload.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolonvmm.h"
 #include "gst-plugin/yoloorientation.h"
@@ -212,31 +214,13 @@ struct _GstYoloInfer {
   YoloStats *stats;
   YoloQueue *queue;
   GstClockTime latency;         /* as last reported; object lock */
-  gboolean roi_warned;          /* that it does not lie within the frame */
-  gboolean started;             /* from start to stop, with an engine or not */
-
   YoloContext context;          /* from READY on */
 
-  /* from start to stop */
-  YoloEngine *engine;           /* object lock */
-  /* GstCudaContext that it runs in; NULL: the device's primary one, or the CPU */
-  GstObject *engine_context;
-  guint engine_device;          /* as CUDA counts */
-  /* written with the object lock; by whom pads are flushed or streaming */
-  YoloStream *stream;
-  YoloCalibrate *calibration;   /* NULL: not calibrating; by whom pads are flushed or streaming */
-  const YoloModel *model;
-  GQuark *labels;               /* [n_classes]; object lock, constant meanwhile */
-  gboolean auto_size;
-  guint net_width, net_height;  /* unless auto_size */
+  YoloLoad load;                /* from start to stop */
 
   /* streaming thread of the sink pad */
-  YoloCapsMemory memory;        /* of the frames */
-  YoloOrientation orientation;  /* of the stream's tags */
-  YoloFrame *surfaces;          /* [YOLO_NVMM_MAX_FRAMES], once there was NVMM */
-  GstVideoInfo info;            /* written with the object lock */
+  YoloInput input;
   guint since_inferred;         /* frames; 0: the next one is inferred */
-  gboolean had_frame;           /* one that could be looked at, since the start */
   gboolean discont;
 
   /* task */
@@ -313,8 +297,8 @@ post_error (GstYoloInfer *self, const GError *error, const gchar *file)
 static void
 drop_frames (GstYoloInfer *self)
 {
-  if (self->stream)
-    yolo_stream_cancel (self->stream);
+  if (self->load.stream)
+    yolo_stream_cancel (self->load.stream);
   yolo_stats_count (self->stats, YOLO_STATS_DROPPED, yolo_queue_clear (self->queue));
   g_array_set_size (self->last, 0);
   self->since_inferred = 0;
@@ -323,8 +307,8 @@ drop_frames (GstYoloInfer *self)
 static void
 set_flushing (GstYoloInfer *self)
 {
-  if (self->calibration)
-    yolo_calibrate_set_flushing (self->calibration, TRUE);
+  if (self->load.calibration)
+    yolo_calibrate_set_flushing (self->load.calibration, TRUE);
   yolo_queue_set_flushing (self->queue);
 }
 
@@ -332,8 +316,8 @@ set_flushing (GstYoloInfer *self)
 static void
 drain (GstYoloInfer *self)
 {
-  if (self->stream)
-    yolo_stream_drain (self->stream);
+  if (self->load.stream)
+    yolo_stream_drain (self->load.stream);
   yolo_queue_drain (self->queue);
 }
 
@@ -344,7 +328,7 @@ on_result (gpointer user_data, gpointer tag, const YoloResult *result)
   GstYoloInfer *self = user_data;
   const YoloPart *part = tag;
 
-  yolo_part_add_objects (part, result, self->labels);
+  yolo_part_add_objects (part, result, self->load.labels);
   /* counted before the frame is done, so that whoever sees the frame sees it counted */
   if (result->error == NULL)
     yolo_stats_add_result (self->stats, result, part->flight->since);
@@ -375,7 +359,7 @@ finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
     if (g_error_matches (flight->error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
       *ret = GST_FLOW_OK;
     } else {
-      post_error (self, flight->error, self->model->path);
+      post_error (self, flight->error, self->load.model->path);
       *ret = GST_FLOW_ERROR;
     }
     return NULL;
@@ -396,13 +380,13 @@ finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
     buffer = gst_buffer_make_writable (buffer);
     if (flight->discont)
       GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
-    yolo_meta_add (buffer, &self->info, (const YoloMetaObject *) objects->data, objects->len,
+    yolo_meta_add (buffer, &self->input.info, (const YoloMetaObject *) objects->data, objects->len,
         self->settings.unique_id);
     announce (self, objects->len);
   }
-  if (self->memory == YOLO_CAPS_NVMM && (flight->inferred || objects->len > 0))
-    yolo_ds_add (buffer, (const YoloMetaObject *) objects->data, objects->len,
-        self->settings.unique_id, flight->inferred);
+  if (self->input.memory == YOLO_CAPS_NVMM && (flight->inferred || objects->len > 0))
+    yolo_ds_add (
+        buffer, (const YoloMetaObject *) objects->data, objects->len, self->settings.unique_id, flight->inferred);
   return buffer;
 }
 
@@ -441,8 +425,8 @@ start_task (GstYoloInfer *self)
 
   if (!yolo_queue_start (self->queue))
     return;
-  if (self->calibration)
-    yolo_calibrate_set_flushing (self->calibration, FALSE);
+  if (self->load.calibration)
+    yolo_calibrate_set_flushing (self->load.calibration, FALSE);
   gst_pad_start_task (srcpad, gst_yolo_infer_loop, self, NULL);
   /* deactivated meanwhile, it may have come too late to be stopped there */
   if (!yolo_queue_is_active (self->queue))
@@ -450,183 +434,6 @@ start_task (GstYoloInfer *self)
 }
 
 /* Taking a frame */
-
-#define ROI_OUTSIDE \
-    "roi %d,%d,%d,%d lies outside of the frame: give x,y,width,height in pixels within %dx%d"
-
-/* Once for each roi and caps. */
-static void
-warn_of_roi (GstYoloInfer *self, const YoloRegion *roi, const YoloRegion *region)
-{
-  YoloRegion part = *roi;
-  gboolean warned;
-
-  GST_OBJECT_LOCK (self);
-  warned = self->roi_warned;
-  self->roi_warned = TRUE;
-  GST_OBJECT_UNLOCK (self);
-  if (warned)
-    return;
-  if (yolo_region_intersect (&part, region))
-    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS,
-        ("roi %d,%d,%d,%d reaches out of the frame and is clipped to %d,%d,%d,%d",
-            roi->x, roi->y, roi->width, roi->height,
-            region->x, region->y, region->width, region->height), (NULL));
-  else
-    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS, (ROI_OUTSIDE, roi->x, roi->y, roi->width,
-            roi->height, region->width, region->height),
-        ("the whole frame is looked at until roi or the caps change"));
-}
-
-/* What the network sees of a frame of the buffer: its crop, and of that the
- * roi. A roi outside of the first frame is a mistake, and an error; one that
- * has lost its place since, as the video's size changed, must not end the
- * stream: then all of the frame is looked at. */
-static gboolean
-visible_region (GstYoloInfer *self, YoloFlight *flight, gint width, gint height,
-    const YoloRegion *roi, YoloRegion *region)
-{
-  const GstVideoCropMeta *crop =
-      self->memory == YOLO_CAPS_NVMM ? NULL : gst_buffer_get_video_crop_meta (flight->buffer);
-  YoloRegion part;
-
-  *region = (YoloRegion) { 0, 0, width, height };
-  if (crop && crop->width > 0 && crop->height > 0) {
-    part = (YoloRegion) {
-      MIN (crop->x, G_MAXINT), MIN (crop->y, G_MAXINT),
-      MIN (crop->width, G_MAXINT), MIN (crop->height, G_MAXINT)
-    };
-    if (!yolo_region_intersect (region, &part)) {
-      GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("the frame's crop lies outside of it"),
-          ("%ux%u at %u,%u of %dx%d", crop->width, crop->height, crop->x, crop->y,
-              region->width, region->height));
-      return FALSE;
-    }
-  }
-  if (roi->width == 0)
-    return TRUE;
-
-  if (!yolo_region_intersect (region, roi) && !self->had_frame) {
-    GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS, (ROI_OUTSIDE, roi->x, roi->y, roi->width,
-            roi->height, region->width, region->height), (NULL));
-    return FALSE;
-  }
-  if (memcmp (region, roi, sizeof (YoloRegion)) != 0)
-    warn_of_roi (self, roi, region);
-  return TRUE;
-}
-
-/* Maps a frame that is one in memory, and describes it. The GstVideoFrame has
- * the strides and the size of the buffer's GstVideoMeta, where there is one. */
-static gboolean
-map_video (GstYoloInfer *self, YoloFlight *flight, YoloFrame *described)
-{
-  const GstMapFlags flags =
-      GST_MAP_READ | (self->memory == YOLO_CAPS_CUDA ? yolo_cuda_map_flags () : 0);
-  GstVideoInfo info = self->info;
-
-  if (self->memory == YOLO_CAPS_CUDA)
-    yolo_cuda_layout (flight->buffer, &info);
-  flight->mapped = gst_video_frame_map (&flight->video, &info, flight->buffer, flags);
-  if (!flight->mapped
-      || !yolo_video_describe (
-          &flight->video, &GST_VIDEO_INFO_COLORIMETRY (&self->info), described)) {
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("a frame does not hold what its caps say"),
-        ("%" G_GSIZE_FORMAT " bytes for %dx%d %s", gst_buffer_get_size (flight->buffer),
-            GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info),
-            GST_VIDEO_INFO_NAME (&self->info)));
-    return FALSE;
-  }
-  yolo_meta_origin (flight->buffer, &self->info, &flight->origin_x, &flight->origin_y);
-  if (self->memory == YOLO_CAPS_CUDA && !yolo_cuda_describe (flight->buffer, described)) {
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("a frame does not hold what its caps say"),
-        ("caps with " YOLO_CAPS_FEATURE_CUDA ", a buffer in other memory"));
-    return FALSE;
-  }
-  return TRUE;
-}
-
-/* The frames of a surface. */
-static gboolean
-map_surface (GstYoloInfer *self, YoloFlight *flight, guint *n)
-{
-  g_autoptr (GError) error = NULL;
-
-  flight->origin_x = flight->origin_y = 0;
-  flight->surface_mapped = gst_buffer_map (flight->buffer, &flight->surface, GST_MAP_READ);
-  if (!flight->surface_mapped) {
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("an NVMM buffer cannot be mapped"), (NULL));
-    return FALSE;
-  }
-  if (!yolo_nvmm_read (flight->surface.data, flight->surface.size, self->engine_device,
-          self->surfaces, n, &error)) {
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("%s", error->message), (NULL));
-    return FALSE;
-  }
-  return TRUE;
-}
-
-/* Describes what to do with a frame. */
-static gboolean
-add_part (GstYoloInfer *self, YoloFlight *flight, const YoloLiveSettings *settings,
-    const YoloFrame *described, guint slot)
-{
-  YoloRegion region, roi = settings->roi;
-  YoloPart part = {
-    .flight = flight, .slot = slot,
-    .request = {
-      .frame = *described,
-      .net_width = self->net_width,
-      .net_height = self->net_height,
-      .confidence = settings->confidence,
-      .iou = settings->iou,
-      .max_detections = settings->max_detections,
-      .agnostic = settings->agnostic,
-      .classes = flight->classes ? g_bytes_get_data (flight->classes, NULL) : NULL,
-    },
-  };
-
-  roi.x = MIN ((gint64) roi.x + flight->origin_x, G_MAXINT);
-  roi.y = MIN ((gint64) roi.y + flight->origin_y, G_MAXINT);
-  if (!visible_region (self, flight, described->width, described->height, &roi, &region))
-    return FALSE;
-  part.request.frame.crop.x = region.x;
-  part.request.frame.crop.y = region.y;
-  part.request.frame.crop.width = region.width;
-  part.request.frame.crop.height = region.height;
-  part.request.frame.turn = yolo_orientation_turn (&self->orientation, settings->orientation);
-  if (self->auto_size) {
-    const gboolean transposed = part.request.frame.turn & YOLO_TURN_TRANSPOSE;
-    int width, height;
-
-    yolo_letterbox_auto (transposed ? region.height : region.width,
-        transposed ? region.width : region.height, MAX (self->model->width, self->model->height),
-        self->model->stride, &width, &height);
-    part.request.net_width = width;
-    part.request.net_height = height;
-  }
-  g_array_append_val (flight->parts, part);
-  return TRUE;
-}
-
-/* Maps the buffer and describes what to do with each of its frames. */
-static gboolean
-make_parts (GstYoloInfer *self, YoloFlight *flight, const YoloLiveSettings *settings)
-{
-  YoloFrame described;
-  guint n, i;
-
-  if (settings->classes)
-    flight->classes = g_bytes_ref (settings->classes);
-  if (self->memory != YOLO_CAPS_NVMM)
-    return map_video (self, flight, &described) && add_part (self, flight, settings, &described, 0);
-  if (!map_surface (self, flight, &n))
-    return FALSE;
-  for (i = 0; i < n; i++)
-    if (!add_part (self, flight, settings, &self->surfaces[i], n > 1 ? i + 1 : 0))
-      return FALSE;
-  return TRUE;
-}
 
 /* Whether the network runs on this frame. */
 static gboolean
@@ -649,7 +456,7 @@ calibrate_by (GstYoloInfer *self, YoloFlight *flight)
   for (i = 0; i < flight->parts->len; i++) {
     const YoloRequest *request = &g_array_index (flight->parts, YoloPart, i).request;
 
-    if (!yolo_calibrate_frame (self->calibration, GST_BUFFER_PTS (flight->buffer), &request->frame,
+    if (!yolo_calibrate_frame (self->load.calibration, GST_BUFFER_PTS (flight->buffer), &request->frame,
             request->net_width, request->net_height))
       return FALSE;
   }
@@ -675,10 +482,9 @@ take_buffer (GstYoloInfer *self, YoloFlight *flight, GstBuffer *buffer)
   flight->discont = self->discont;
   flight->inferred = is_inferred (self, buffer, settings.interval);
   flight->repeat = settings.repeat;
-  if (flight->inferred && !make_parts (self, flight, &settings))
+  if (flight->inferred && !yolo_input_make_parts (&self->input, flight, &settings, &self->load))
     ret = GST_FLOW_ERROR;
-  self->had_frame |= flight->inferred && ret == GST_FLOW_OK;
-  if (self->calibration && ret == GST_FLOW_OK) {
+  if (self->load.calibration && ret == GST_FLOW_OK) {
     if (!calibrate_by (self, flight))
       ret = GST_FLOW_ERROR;
     /* the network runs for the table alone: the frame passes */
@@ -687,7 +493,7 @@ take_buffer (GstYoloInfer *self, YoloFlight *flight, GstBuffer *buffer)
   n = flight->parts->len;
   /* of a batch, all frames are under way at once */
   if (n > 1)
-    yolo_stream_set_max_pending (self->stream, self->settings.max_in_flight * n);
+    yolo_stream_set_max_pending (self->load.stream, self->settings.max_in_flight * n);
   g_clear_pointer (&settings.classes, g_bytes_unref);
 
   /* counted before the frame is queued, from where on it may leave */
@@ -710,7 +516,7 @@ take_buffer (GstYoloInfer *self, YoloFlight *flight, GstBuffer *buffer)
   for (i = 0; i < n; i++) {
     YoloPart *part = &g_array_index (flight->parts, YoloPart, i);
 
-    yolo_stream_submit (self->stream, &part->request, part);
+    yolo_stream_submit (self->load.stream, &part->request, part);
   }
   return GST_FLOW_OK;
 }
@@ -735,7 +541,7 @@ gst_yolo_infer_submit_input_buffer (GstBaseTransform *trans, gboolean is_discont
     }
     return ret;
   }
-  if (self->stream == NULL) {   /* the start has failed */
+  if (self->load.stream == NULL) {   /* the start has failed */
     gst_buffer_unref (buffer);
     return GST_FLOW_FLUSHING;
   }
@@ -759,41 +565,17 @@ gst_yolo_infer_generate_output (GstBaseTransform *trans, GstBuffer **outbuf)
 
 /* The CUDA context that is shared with the neighbours */
 
-/* With the object lock. */
-static gboolean
-is_calibrating (GstYoloInfer *self)
-{
-  return self->settings.calibrate != NULL && *self->settings.calibrate != '\0';
-}
-
-/* With the object lock. Calibration looks at frames in host memory. */
-static YoloDevice
-device_to_use (GstYoloInfer *self)
-{
-  return is_calibrating (self) ? YOLO_DEVICE_CPU : self->settings.device;
-}
-
-/* The device that the user wants; -1: that of the neighbours, or the first. */
-static gint
-wanted_device (GstYoloInfer *self)
-{
-  gint device_id;
-
-  GST_OBJECT_LOCK (self);
-  device_id = self->settings.cuda_device_set ? (gint) self->settings.cuda_device_id : -1;
-  GST_OBJECT_UNLOCK (self);
-  return device_id;
-}
-
 static void
 settle_context (GstYoloInfer *self)
 {
-  gboolean wanted;
+  YoloDevice device;
+  gint cuda_device;
 
   GST_OBJECT_LOCK (self);
-  wanted = device_to_use (self) != YOLO_DEVICE_CPU;
+  device = yolo_settings_device (&self->settings);
+  cuda_device = yolo_settings_cuda_device (&self->settings);
   GST_OBJECT_UNLOCK (self);
-  yolo_context_settle (&self->context, wanted, wanted_device (self));
+  yolo_context_settle (&self->context, device != YOLO_DEVICE_CPU, cuda_device);
 }
 
 /* Events, queries, caps */
@@ -822,11 +604,10 @@ gst_yolo_infer_sink_event (GstBaseTransform *trans, GstEvent *event)
       return ret;
 
     case GST_EVENT_EOS:
-      if (self->stream)
-        yolo_stream_set_active (self->stream, FALSE);
+      yolo_load_set_idle (&self->load);
       drain (self);
-      if (self->calibration)
-        yolo_calibrate_end (self->calibration);
+      if (self->load.calibration)
+        yolo_calibrate_end (self->load.calibration);
       /* no buffer comes any more that it could be returned to */
       flow = yolo_queue_flow (self->queue);
       if (flow == GST_FLOW_NOT_LINKED || flow < GST_FLOW_EOS)
@@ -834,8 +615,7 @@ gst_yolo_infer_sink_event (GstBaseTransform *trans, GstEvent *event)
       return parent->sink_event (trans, event);
 
     case GST_EVENT_GAP:
-      if (self->stream)
-        yolo_stream_set_active (self->stream, FALSE);
+      yolo_load_set_idle (&self->load);
       break;
 
     default:
@@ -843,7 +623,7 @@ gst_yolo_infer_sink_event (GstBaseTransform *trans, GstEvent *event)
   }
   if (GST_EVENT_IS_SERIALIZED (event))
     drain (self);
-  yolo_orientation_event (&self->orientation, GST_BASE_TRANSFORM_SINK_PAD (trans), event);
+  yolo_orientation_event (&self->input.orientation, GST_BASE_TRANSFORM_SINK_PAD (trans), event);
   return parent->sink_event (trans, event);
 }
 
@@ -857,9 +637,9 @@ update_latency (GstYoloInfer *self)
 
   GST_OBJECT_LOCK (self);
   latency = self->settings.batch_timeout;
-  if (self->info.fps_n > 0)
+  if (self->input.info.fps_n > 0)
     latency += gst_util_uint64_scale (
-        self->settings.max_in_flight * GST_SECOND, self->info.fps_d, self->info.fps_n);
+        self->settings.max_in_flight * GST_SECOND, self->input.info.fps_d, self->input.info.fps_n);
   changed = self->latency != latency;
   self->latency = latency;
   GST_OBJECT_UNLOCK (self);
@@ -922,49 +702,34 @@ gst_yolo_infer_propose_allocation (GstBaseTransform *trans, GstQuery *decide_que
   return TRUE;
 }
 
-/* Before the start it depends on what the user wants, then on what the engine runs on. */
-static gboolean
-runs_on_cuda (GstYoloInfer *self)
-{
-  gboolean cuda;
-
-  GST_OBJECT_LOCK (self);
-  cuda = self->engine != NULL ? strcmp (yolo_engine_backend (self->engine), "cuda") == 0
-      : device_to_use (self) != YOLO_DEVICE_CPU;
-  GST_OBJECT_UNLOCK (self);
-  return cuda;
-}
-
 static GstCaps *
 gst_yolo_infer_transform_caps (GstBaseTransform *trans, GstPadDirection direction,
     GstCaps *caps, GstCaps *filter)
 {
-  const gboolean on_cuda = runs_on_cuda (GST_YOLO_INFER (trans));
+  const gboolean on_cuda = yolo_load_reads_device_memory (&GST_YOLO_INFER (trans)->load);
 
   return yolo_caps_readable (caps, filter, on_cuda && yolo_cuda_memory_supported (), on_cuda);
 }
 
-static gboolean use_context (GstYoloInfer *self, GstObject *context, GError **error);
-
-/* Which memory frames of these caps lie in, and with it the context that the
- * engine should run in. */
+/* Makes the engine run in the context of the frames. */
 static gboolean
-set_memory (GstYoloInfer *self, GstCaps *caps, GError **error)
+follow_frames (GstYoloInfer *self, YoloCapsMemory memory, GError **error)
 {
   g_autoptr (GstObject) context = NULL;
+  gint cuda_device;
 
-  self->memory = yolo_caps_memory (caps);
-  switch (self->memory) {
+  switch (memory) {
     case YOLO_CAPS_SYSTEM:
       return TRUE;
     case YOLO_CAPS_NVMM:
-      if (self->surfaces == NULL)
-        self->surfaces = g_new (YoloFrame, YOLO_NVMM_MAX_FRAMES);
       /* DeepStream uses the primary context */
-      return use_context (self, NULL, error);
+      return yolo_load_move (&self->load, NULL, error);
     case YOLO_CAPS_CUDA:
-      context = yolo_context_follow (&self->context, wanted_device (self));
-      return use_context (self, context, error);
+      GST_OBJECT_LOCK (self);
+      cuda_device = yolo_settings_cuda_device (&self->settings);
+      GST_OBJECT_UNLOCK (self);
+      context = yolo_context_follow (&self->context, cuda_device);
+      return yolo_load_move (&self->load, context, error);
   }
   g_return_val_if_reached (FALSE);
 }
@@ -975,13 +740,14 @@ gst_yolo_infer_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *outc
 {
   GstYoloInfer *self = GST_YOLO_INFER (trans);
   g_autoptr (GError) error = NULL;
+  const YoloCapsMemory memory = yolo_caps_memory (incaps);
   GstVideoInfo info;
 
   if (!gst_video_info_from_caps (&info, incaps)) {
     GST_ERROR_OBJECT (self, "cannot use caps %" GST_PTR_FORMAT, incaps);
     return FALSE;
   }
-  if (!set_memory (self, incaps, &error)) {
+  if (!follow_frames (self, memory, &error)) {
     g_autofree gchar *file = NULL;
 
     GST_OBJECT_LOCK (self);
@@ -992,10 +758,7 @@ gst_yolo_infer_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *outc
   }
   self->since_inferred = 0;
   g_array_set_size (self->last, 0);
-  GST_OBJECT_LOCK (self);
-  self->info = info;
-  self->roi_warned = FALSE;
-  GST_OBJECT_UNLOCK (self);
+  yolo_input_set_caps (&self->input, &info, memory);
   update_latency (self);
   return TRUE;
 }
@@ -1005,17 +768,17 @@ gst_yolo_infer_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *outc
 static void
 post_model (GstYoloInfer *self)
 {
-  const YoloModel *model = self->model;
-  g_autofree gchar *size = self->auto_size ? g_strdup ("auto") :
-      g_strdup_printf ("%ux%u", self->net_width, self->net_height);
+  const YoloModel *model = self->load.model;
+  g_autofree gchar *size = self->load.auto_size ? g_strdup ("auto") :
+      g_strdup_printf ("%ux%u", self->load.net_width, self->load.net_height);
   GstStructure *s = gst_structure_new ("yoloinfer-model",
       "file", G_TYPE_STRING, model->path, "task", G_TYPE_STRING, model->task,
       "classes", G_TYPE_UINT, model->n_classes, "stride", G_TYPE_UINT, model->stride,
       "input-size", G_TYPE_STRING, size,
-      "precision", G_TYPE_STRING, yolo_precision_name (yolo_engine_precision (self->engine)),
-      "device", G_TYPE_STRING, yolo_engine_backend (self->engine),
+      "precision", G_TYPE_STRING, yolo_precision_name (yolo_engine_precision (self->load.engine)),
+      "device", G_TYPE_STRING, yolo_engine_backend (self->load.engine),
       "sha256", G_TYPE_STRING, model->sha256, NULL);
-  g_autofree gchar *remark = yolo_engine_remark (self->engine);
+  g_autofree gchar *remark = yolo_engine_remark (self->load.engine);
   GValue names = G_VALUE_INIT;
   guint i;
 
@@ -1026,189 +789,13 @@ post_model (GstYoloInfer *self)
     GValue name = G_VALUE_INIT;
 
     g_value_init (&name, G_TYPE_STRING);
-    g_value_set_string (&name, g_quark_to_string (self->labels[i]));
+    g_value_set_string (&name, g_quark_to_string (self->load.labels[i]));
     gst_value_array_append_and_take_value (&names, &name);
   }
   gst_structure_take_value (s, "names", &names);
 
   GST_INFO_OBJECT (self, "model %" GST_PTR_FORMAT, s);
   gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), s));
-}
-
-static void
-unload (GstYoloInfer *self)
-{
-  YoloEngine *engine;
-  YoloStream *stream;
-  GstObject *context;
-
-  GST_OBJECT_LOCK (self);
-  stream = g_steal_pointer (&self->stream);
-  GST_OBJECT_UNLOCK (self);
-  if (stream)
-    yolo_stream_close (stream);
-  g_clear_pointer (&self->calibration, yolo_calibrate_free);
-  GST_OBJECT_LOCK (self);
-  engine = g_steal_pointer (&self->engine);
-  context = g_steal_pointer (&self->engine_context);
-  self->model = NULL;
-  g_clear_pointer (&self->labels, g_free);
-  g_clear_pointer (&self->settings.live.classes, g_bytes_unref);
-  GST_OBJECT_UNLOCK (self);
-  if (engine)
-    yolo_engine_unref (engine);
-  /* the engine has run in it until now */
-  gst_clear_object (&context);
-}
-
-/* What the engine is asked for; NULL: the primary one, the same for all who ask. */
-static gpointer
-engine_handle (GstObject *context)
-{
-  return context == NULL || yolo_cuda_context_is_primary (context)
-      ? NULL
-      : yolo_cuda_context_handle (context);
-}
-
-static guint
-engine_device (GstYoloInfer *self, GstObject *context)
-{
-  return context ? yolo_cuda_context_device (context) : (guint) MAX (wanted_device (self), 0);
-}
-
-/* If calibrate says so. */
-static gboolean
-start_calibration (GstYoloInfer *self, GError **error)
-{
-  g_autofree gchar *file = NULL;
-  g_autoptr (GError) reason = NULL;
-  YoloCalibratorConfig config = { .model_file = self->model->path };
-  guint frames;
-
-  GST_OBJECT_LOCK (self);
-  if (is_calibrating (self))
-    file = g_strdup (self->settings.calibrate);
-  frames = self->settings.calibration_frames;
-  config.method = self->settings.calibration_method;
-  config.max_loss = self->settings.max_loss;
-  config.confidence = self->settings.live.confidence;
-  config.iou = self->settings.live.iou;
-  config.threads = self->settings.threads;
-  GST_OBJECT_UNLOCK (self);
-  if (file == NULL)
-    return TRUE;
-  /* before it has taken minutes */
-  if (!yolo_calibration_check_path (file, &reason)) {
-    g_set_error_literal (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_WRITE, reason->message);
-    return FALSE;
-  }
-  self->calibration =
-      yolo_calibrate_new (GST_BASE_TRANSFORM_SINK_PAD (self), &config, file, frames, error);
-  return self->calibration != NULL;
-}
-
-/* @context: a GstCudaContext to run in; NULL: the device's primary one, if it is CUDA */
-static gboolean
-load (GstYoloInfer *self, GstObject *context, GError **error)
-{
-  g_autofree gchar *model_file = NULL, *label_file = NULL, *input_size = NULL;
-  g_autofree gchar *roi = NULL, *engine_id = NULL, *calibration_file = NULL;
-  YoloEngineConfig config;
-  YoloEngine *engine;
-  YoloStream *stream;
-  GQuark *labels;
-  guint batch_size;
-  guint64 batch_timeout;
-  gboolean batching_set, roi_ok, classes_ok;
-
-  self->engine_device = engine_device (self, context);
-  GST_OBJECT_LOCK (self);
-  model_file = g_strdup (self->settings.model_file);
-  label_file = g_strdup (self->settings.label_file);
-  input_size = g_strdup (self->settings.input_size);
-  roi = g_strdup (self->settings.roi);
-  engine_id = g_strdup (self->settings.engine_id);
-  if (self->settings.calibration_file != NULL && *self->settings.calibration_file != '\0')
-    calibration_file = g_strdup (self->settings.calibration_file);
-  roi_ok = yolo_region_parse (self->settings.roi, &self->settings.live.roi);
-  batching_set = self->settings.batching_set;
-  batch_size = self->settings.batch_size;
-  batch_timeout = self->settings.batch_timeout;
-  config = (YoloEngineConfig) {
-    .model_file = model_file, .id = engine_id, .device = device_to_use (self),
-    .cuda_device_id = self->engine_device, .cuda_context = engine_handle (context),
-    .precision = is_calibrating (self) ? YOLO_PRECISION_FP32 : self->settings.precision,
-    .calibration_file = calibration_file, .threads = self->settings.threads,
-  };
-  GST_OBJECT_UNLOCK (self);
-
-  /* of an engine that exists already, the id is enough */
-  if ((model_file == NULL || *model_file == '\0') && engine_id == NULL) {
-    g_set_error_literal (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
-        "no model: set model-file to an ONNX file of a YOLOv8 detect model");
-    return FALSE;
-  }
-  if (!roi_ok) {
-    g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
-        "roi \"%s\" is none: give x,y,width,height in pixels", roi);
-    return FALSE;
-  }
-
-  engine = yolo_engine_get (&config, error);
-  if (engine == NULL)
-    return FALSE;
-  GST_OBJECT_LOCK (self);
-  self->engine = engine;
-  if (context != NULL)
-    self->engine_context = gst_object_ref (context);
-  GST_OBJECT_UNLOCK (self);
-  self->model = yolo_engine_model (engine);
-  if (self->model->calibration_problem != NULL)
-    GST_ELEMENT_WARNING (self, STREAM, FORMAT, ("%s", self->model->calibration_problem), (NULL));
-
-  self->auto_size = input_size != NULL && g_ascii_strcasecmp (input_size, "auto") == 0;
-  if (!yolo_settings_parse_size (self->auto_size ? NULL : input_size, self->model, &self->net_width,
-          &self->net_height, error))
-    return FALSE;
-  labels = yolo_settings_load_labels (GST_ELEMENT (self), label_file, self->model, error);
-  if (labels == NULL)
-    return FALSE;
-  GST_OBJECT_LOCK (self);
-  self->labels = labels;
-  classes_ok = yolo_settings_parse_classes (
-      self->settings.class_ids, self->model, self->labels, &self->settings.live.classes, error);
-  GST_OBJECT_UNLOCK (self);
-  if (!classes_ok)
-    return FALSE;
-  if (!start_calibration (self, error))
-    return FALSE;
-
-  /* a default does not overrule what another element of the engine has set */
-  if (batching_set)
-    yolo_engine_set_batching (engine, batch_size, batch_timeout);
-  stream = yolo_engine_open_stream (engine, self->settings.max_in_flight, on_result, self);
-  GST_OBJECT_LOCK (self);
-  self->stream = stream;
-  GST_OBJECT_UNLOCK (self);
-  /* of auto, the size is known when frames come */
-  return self->auto_size || yolo_engine_prepare (engine, self->net_width, self->net_height, error);
-}
-
-/* Makes the engine run in the context of the frames. It was loaded before they
- * were known, since a wrong model is an error of the start; in another context
- * every frame would be copied. No frame is under way. */
-static gboolean
-use_context (GstYoloInfer *self, GstObject *context, GError **error)
-{
-  if (self->engine == NULL || (engine_handle (self->engine_context) == engine_handle (context)
-          && self->engine_device == engine_device (self, context)))
-    return TRUE;
-  GST_INFO_OBJECT (self, "the engine moves to %" GST_PTR_FORMAT, context);
-  unload (self);
-  if (load (self, context, error))
-    return TRUE;
-  unload (self);
-  return FALSE;
 }
 
 static gboolean
@@ -1221,29 +808,27 @@ gst_yolo_infer_start (GstBaseTransform *trans)
 
   yolo_stats_reset (self->stats);
   GST_OBJECT_LOCK (self);
-  self->started = TRUE;
+  self->settings.started = TRUE;
   GST_OBJECT_UNLOCK (self);
-  gst_video_info_init (&self->info);
+  yolo_input_reset (&self->input);
   self->since_inferred = 0;
-  self->had_frame = FALSE;
   self->discont = FALSE;
-  self->orientation = (YoloOrientation) { 0 };
 
   settle_context (self);        /* properties may have changed since READY */
   context = yolo_context_get (&self->context);
 
   /* a buffer that comes while the model loads waits */
   GST_PAD_STREAM_LOCK (trans->sinkpad);
-  ok = load (self, context, &error);
+  ok = yolo_load_start (&self->load, context, &error);
   if (!ok)
-    unload (self);
+    yolo_load_stop (&self->load);
   GST_PAD_STREAM_UNLOCK (trans->sinkpad);
 
   if (!ok) {
     g_autofree gchar *file = NULL;
 
     GST_OBJECT_LOCK (self);
-    self->started = FALSE;
+    self->settings.started = FALSE;
     file = g_strdup (self->settings.model_file);
     GST_OBJECT_UNLOCK (self);
     post_error (self, error, file);
@@ -1262,9 +847,9 @@ gst_yolo_infer_stop (GstBaseTransform *trans)
 
   drop_frames (self);
   yolo_queue_free_spare (self->queue);
-  unload (self);
+  yolo_load_stop (&self->load);
   GST_OBJECT_LOCK (self);
-  self->started = FALSE;
+  self->settings.started = FALSE;
   GST_OBJECT_UNLOCK (self);
   return TRUE;
 }
@@ -1301,12 +886,8 @@ gst_yolo_infer_change_state (GstElement *element, GstStateChange transition)
   if (transition == GST_STATE_CHANGE_NULL_TO_READY)
     settle_context (self);
   /* other streams' batches do not wait for a paused one */
-  if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED) {
-    GST_OBJECT_LOCK (self);
-    if (self->stream)
-      yolo_stream_set_active (self->stream, FALSE);
-    GST_OBJECT_UNLOCK (self);
-  }
+  if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED)
+    yolo_load_set_idle (&self->load);
   ret = GST_ELEMENT_CLASS (gst_yolo_infer_parent_class)->change_state (element, transition);
   if (transition == GST_STATE_CHANGE_READY_TO_NULL)
     yolo_context_clear (&self->context);
@@ -1329,81 +910,6 @@ gst_yolo_infer_post_message (GstElement *element, GstMessage *message)
 
 /* Properties */
 
-/* Class names are known once the model is loaded; until then the string waits. */
-static void
-set_class_ids (GstYoloInfer *self, const gchar *string)
-{
-  g_autoptr (GError) error = NULL;
-  GBytes *classes = NULL;
-
-  GST_OBJECT_LOCK (self);
-  if (self->labels == NULL
-      || yolo_settings_parse_classes (string, self->model, self->labels, &classes, &error)) {
-    g_free (self->settings.class_ids);
-    self->settings.class_ids = g_strdup (string);
-    g_clear_pointer (&self->settings.live.classes, g_bytes_unref);
-    self->settings.live.classes = classes;
-  }
-  GST_OBJECT_UNLOCK (self);
-  if (error) {
-    g_autofree gchar *text = yolo_text_printable (error->message, YOLO_TEXT_MAX_MESSAGE);
-
-    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS, ("%s", text), ("class-ids stay as they were"));
-  }
-}
-
-/* While the element runs, a roi that is none or shows nothing of the frames
- * changes nothing; before the start it is kept for the error. */
-static void
-set_roi (GstYoloInfer *self, const gchar *string)
-{
-  g_autofree gchar *shown = yolo_text_printable (string ? string : "", YOLO_TEXT_MAX_MESSAGE);
-  YoloRegion roi, frame = { 0 };
-  gboolean parsed, outside;
-
-  parsed = yolo_region_parse (string, &roi);
-  GST_OBJECT_LOCK (self);
-  frame.width = GST_VIDEO_INFO_WIDTH (&self->info);
-  frame.height = GST_VIDEO_INFO_HEIGHT (&self->info);
-  outside = self->started && frame.width > 0 && roi.width > 0
-      && !yolo_region_intersect (&(YoloRegion) { roi.x, roi.y, roi.width, roi.height }, &frame);
-  if (!self->started || (parsed && !outside)) {
-    g_free (self->settings.roi);
-    self->settings.roi = g_strdup (string);
-    self->settings.live.roi = roi;
-    self->roi_warned = FALSE;
-    parsed = TRUE;
-  }
-  GST_OBJECT_UNLOCK (self);
-  if (!parsed)
-    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS,
-        ("roi \"%s\" is none: give x,y,width,height in pixels", shown), ("roi stays as it was"));
-  else if (outside)
-    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS, (ROI_OUTSIDE, roi.x, roi.y, roi.width,
-            roi.height, frame.width, frame.height), ("roi stays as it was"));
-}
-
-static void
-apply_batching (GstYoloInfer *self)
-{
-  YoloEngine *engine = NULL;
-  guint batch_size;
-  guint64 batch_timeout;
-
-  GST_OBJECT_LOCK (self);
-  self->settings.batching_set = TRUE;
-  batch_size = self->settings.batch_size;
-  batch_timeout = self->settings.batch_timeout;
-  if (self->engine)
-    engine = yolo_engine_ref (self->engine);
-  GST_OBJECT_UNLOCK (self);
-  if (engine) {
-    yolo_engine_set_batching (engine, batch_size, batch_timeout);
-    yolo_engine_unref (engine);
-    update_latency (self);
-  }
-}
-
 static void
 gst_yolo_infer_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
@@ -1411,16 +917,16 @@ gst_yolo_infer_set_property (GObject *object, guint id, const GValue *value, GPa
   gboolean started;
 
   GST_OBJECT_LOCK (self);
-  started = self->started;
+  started = self->settings.started;
   GST_OBJECT_UNLOCK (self);
   if (yolo_property_is_fixed (GST_ELEMENT (self), started, pspec, value))
     return;
   if (id == PROP_CLASS_IDS) {
-    set_class_ids (self, g_value_get_string (value));
+    yolo_load_set_classes (&self->load, g_value_get_string (value));
     return;
   }
   if (id == PROP_ROI) {
-    set_roi (self, g_value_get_string (value));
+    yolo_input_set_roi (&self->input, g_value_get_string (value));
     return;
   }
 
@@ -1429,8 +935,8 @@ gst_yolo_infer_set_property (GObject *object, guint id, const GValue *value, GPa
   self->settings.cuda_device_set |= id == PROP_CUDA_DEVICE_ID;
   GST_OBJECT_UNLOCK (self);
 
-  if (id == PROP_BATCH_SIZE || id == PROP_BATCH_TIMEOUT)
-    apply_batching (self);
+  if ((id == PROP_BATCH_SIZE || id == PROP_BATCH_TIMEOUT) && yolo_load_set_batching (&self->load))
+    update_latency (self);
 }
 
 static void
@@ -1456,7 +962,7 @@ gst_yolo_infer_finalize (GObject *object)
   yolo_properties_clear (properties, N_PROPERTIES, &self->settings);
   yolo_context_clear (&self->context);
   g_array_unref (self->last);
-  g_free (self->surfaces);
+  yolo_input_clear (&self->input);
   yolo_stats_free (self->stats);
   yolo_queue_free (self->queue);
   G_OBJECT_CLASS (gst_yolo_infer_parent_class)->finalize (object);
@@ -1466,11 +972,12 @@ static void
 gst_yolo_infer_init (GstYoloInfer *self)
 {
   yolo_properties_init (properties, N_PROPERTIES, &self->settings);
+  yolo_load_init (&self->load, GST_BASE_TRANSFORM (self), &self->settings, on_result);
+  yolo_input_init (&self->input, GST_ELEMENT (self), &self->settings);
   yolo_context_init (&self->context, GST_BASE_TRANSFORM (self));
   self->stats = yolo_stats_new ();
   self->queue = yolo_queue_new ();
   self->last = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
-  gst_video_info_init (&self->info);
 
   gst_pad_set_activatemode_function (GST_BASE_TRANSFORM_SRC_PAD (self),
       gst_yolo_infer_src_activate_mode);

@@ -59,6 +59,24 @@ yolo_settings_calibration_method_type (void)
 }
 
 gboolean
+yolo_settings_is_calibrating (const YoloSettings *settings)
+{
+  return settings->calibrate != NULL && *settings->calibrate != '\0';
+}
+
+YoloDevice
+yolo_settings_device (const YoloSettings *settings)
+{
+  return yolo_settings_is_calibrating (settings) ? YOLO_DEVICE_CPU : settings->device;
+}
+
+gint
+yolo_settings_cuda_device (const YoloSettings *settings)
+{
+  return settings->cuda_device_set ? (gint) settings->cuda_device_id : -1;
+}
+
+gboolean
 yolo_region_parse (const gchar *string, YoloRegion *roi)
 {
   g_auto (GStrv) parts = NULL;

@@ -39,8 +39,17 @@ typedef struct {
   guint cuda_device_id, threads, unique_id, batch_size, max_in_flight;
   guint64 batch_timeout;        /* ns */
   gboolean batching_set, cuda_device_set;       /* by the user, rather than the default */
+  gboolean started;             /* from the element's start to its stop */
   YoloLiveSettings live;        /* classes and roi as class_ids and roi were parsed */
 } YoloSettings;
+
+/* Whether a calibration table is to be made. */
+gboolean yolo_settings_is_calibrating (const YoloSettings *settings);
+/* What the network is to run on: while calibrating the CPU, for calibration looks
+ * at frames in host memory. */
+YoloDevice yolo_settings_device (const YoloSettings *settings);
+/* The CUDA device that the user wants; -1: that of the neighbours, or the first. */
+gint yolo_settings_cuda_device (const YoloSettings *settings);
 
 /* The enumerations among them: GstYoloInferDevice, GstYoloInferPrecision,
  * GstYoloInferCalibrationMethod. */

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+#include "gst-plugin/yoloload.h"
+
+#include "base/text.h"
+#include "gst-plugin/gstyoloinfer.h"
+#include "gst-plugin/yolocuda.h"
+
+#include <string.h>
+
+#define GST_CAT_DEFAULT yolo_infer_debug
+
+void
+yolo_load_init (YoloLoad *load, GstBaseTransform *element, YoloSettings *settings,
+    YoloResultFunc func)
+{
+  *load = (YoloLoad) { .element = element, .settings = settings, .func = func };
+}
+
+/* Whether the engine reads frames in CUDA memory where they lie; one back end does. */
+static gboolean
+engine_reads_cuda (YoloEngine *engine)
+{
+  return strcmp (yolo_engine_backend (engine), "cuda") == 0;
+}
+
+gboolean
+yolo_load_reads_device_memory (YoloLoad *load)
+{
+  gboolean reads;
+
+  GST_OBJECT_LOCK (load->element);
+  reads = load->engine != NULL ? engine_reads_cuda (load->engine)
+      : yolo_settings_device (load->settings) != YOLO_DEVICE_CPU;
+  GST_OBJECT_UNLOCK (load->element);
+  return reads;
+}
+
+/* The CUcontext that the engine is asked to run in; NULL: the primary one, which
+ * is the same for all who ask. */
+static gpointer
+handle_of (GstObject *context)
+{
+  return context == NULL || yolo_cuda_context_is_primary (context)
+      ? NULL
+      : yolo_cuda_context_handle (context);
+}
+
+static guint
+device_of (YoloLoad *load, GstObject *context)
+{
+  gint wanted;
+
+  if (context != NULL)
+    return yolo_cuda_context_device (context);
+  GST_OBJECT_LOCK (load->element);
+  wanted = yolo_settings_cuda_device (load->settings);
+  GST_OBJECT_UNLOCK (load->element);
+  return MAX (wanted, 0);
+}
+
+/* The engine that the settings ask for. */
+static YoloEngine *
+get_engine (YoloLoad *load, GstObject *context, GError **error)
+{
+  YoloSettings *settings = load->settings;
+  g_autofree gchar *model_file = NULL, *engine_id = NULL, *calibration_file = NULL, *roi = NULL;
+  YoloEngineConfig config;
+  gboolean roi_ok;
+
+  GST_OBJECT_LOCK (load->element);
+  model_file = g_strdup (settings->model_file);
+  engine_id = g_strdup (settings->engine_id);
+  if (settings->calibration_file != NULL && *settings->calibration_file != '\0')
+    calibration_file = g_strdup (settings->calibration_file);
+  roi = g_strdup (settings->roi);
+  roi_ok = yolo_region_parse (settings->roi, &settings->live.roi);
+  config = (YoloEngineConfig) {
+    .model_file = model_file, .id = engine_id, .device = yolo_settings_device (settings),
+    .cuda_device_id = load->device, .cuda_context = handle_of (context),
+    .precision = yolo_settings_is_calibrating (settings) ? YOLO_PRECISION_FP32
+        : settings->precision,
+    .calibration_file = calibration_file, .threads = settings->threads,
+  };
+  GST_OBJECT_UNLOCK (load->element);
+
+  /* of an engine that exists already, the id is enough */
+  if ((model_file == NULL || *model_file == '\0') && engine_id == NULL) {
+    g_set_error_literal (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+        "no model: set model-file to an ONNX file of a YOLOv8 detect model");
+    return NULL;
+  }
+  if (!roi_ok) {
+    g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+        "roi \"%s\" is none: give x,y,width,height in pixels", roi);
+    return NULL;
+  }
+  return yolo_engine_get (&config, error);
+}
+
+/* What the settings say that depends on the model: input-size, the names of the
+ * classes, and which of them are wanted. */
+static gboolean
+read_settings (YoloLoad *load, GError **error)
+{
+  YoloSettings *settings = load->settings;
+  g_autofree gchar *label_file = NULL, *input_size = NULL;
+  GQuark *labels;
+  gboolean ok;
+
+  GST_OBJECT_LOCK (load->element);
+  label_file = g_strdup (settings->label_file);
+  input_size = g_strdup (settings->input_size);
+  GST_OBJECT_UNLOCK (load->element);
+
+  load->auto_size = input_size != NULL && g_ascii_strcasecmp (input_size, "auto") == 0;
+  if (!yolo_settings_parse_size (load->auto_size ? NULL : input_size, load->model,
+          &load->net_width, &load->net_height, error))
+    return FALSE;
+  labels = yolo_settings_load_labels (GST_ELEMENT (load->element), label_file, load->model, error);
+  if (labels == NULL)
+    return FALSE;
+  GST_OBJECT_LOCK (load->element);
+  load->labels = labels;
+  ok = yolo_settings_parse_classes (
+      settings->class_ids, load->model, labels, &settings->live.classes, error);
+  GST_OBJECT_UNLOCK (load->element);
+  return ok;
+}
+
+/* If calibrate says so. */
+static gboolean
+start_calibration (YoloLoad *load, GError **error)
+{
+  const YoloSettings *settings = load->settings;
+  g_autofree gchar *file = NULL;
+  g_autoptr (GError) reason = NULL;
+  YoloCalibratorConfig config = { .model_file = load->model->path };
+  guint frames;
+
+  GST_OBJECT_LOCK (load->element);
+  if (yolo_settings_is_calibrating (settings))
+    file = g_strdup (settings->calibrate);
+  frames = settings->calibration_frames;
+  config.method = settings->calibration_method;
+  config.max_loss = settings->max_loss;
+  config.confidence = settings->live.confidence;
+  config.iou = settings->live.iou;
+  config.threads = settings->threads;
+  GST_OBJECT_UNLOCK (load->element);
+  if (file == NULL)
+    return TRUE;
+  /* before it has taken minutes */
+  if (!yolo_calibration_check_path (file, &reason)) {
+    g_set_error_literal (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_WRITE, reason->message);
+    return FALSE;
+  }
+  load->calibration = yolo_calibrate_new (
+      GST_BASE_TRANSFORM_SINK_PAD (load->element), &config, file, frames, error);
+  return load->calibration != NULL;
+}
+
+gboolean
+yolo_load_set_batching (YoloLoad *load)
+{
+  g_autoptr (YoloEngine) engine = NULL;
+  guint batch_size;
+  guint64 batch_timeout;
+
+  GST_OBJECT_LOCK (load->element);
+  load->settings->batching_set = TRUE;
+  batch_size = load->settings->batch_size;
+  batch_timeout = load->settings->batch_timeout;
+  if (load->engine)
+    engine = yolo_engine_ref (load->engine);
+  GST_OBJECT_UNLOCK (load->element);
+  if (engine == NULL)
+    return FALSE;
+  yolo_engine_set_batching (engine, batch_size, batch_timeout);
+  return TRUE;
+}
+
+static void
+open_stream (YoloLoad *load)
+{
+  YoloStream *stream;
+  gboolean batching_set;
+  guint max_in_flight;
+
+  GST_OBJECT_LOCK (load->element);
+  batching_set = load->settings->batching_set;
+  max_in_flight = load->settings->max_in_flight;
+  GST_OBJECT_UNLOCK (load->element);
+  /* a default does not overrule what another element of the engine has set */
+  if (batching_set)
+    yolo_load_set_batching (load);
+  stream = yolo_engine_open_stream (load->engine, max_in_flight, load->func, load->element);
+  GST_OBJECT_LOCK (load->element);
+  load->stream = stream;
+  GST_OBJECT_UNLOCK (load->element);
+}
+
+gboolean
+yolo_load_start (YoloLoad *load, GstObject *context, GError **error)
+{
+  YoloEngine *engine;
+
+  load->device = device_of (load, context);
+  engine = get_engine (load, context, error);
+  if (engine == NULL)
+    return FALSE;
+  if (context != NULL)
+    load->context = gst_object_ref (context);
+  GST_OBJECT_LOCK (load->element);
+  load->engine = engine;
+  GST_OBJECT_UNLOCK (load->element);
+  load->model = yolo_engine_model (engine);
+  if (load->model->calibration_problem != NULL)
+    GST_ELEMENT_WARNING (
+        load->element, STREAM, FORMAT, ("%s", load->model->calibration_problem), (NULL));
+  if (!read_settings (load, error) || !start_calibration (load, error))
+    return FALSE;
+  open_stream (load);
+  /* of auto, the size is known when frames come */
+  return load->auto_size || yolo_engine_prepare (engine, load->net_width, load->net_height, error);
+}
+
+void
+yolo_load_stop (YoloLoad *load)
+{
+  YoloEngine *engine;
+  YoloStream *stream;
+
+  GST_OBJECT_LOCK (load->element);
+  stream = g_steal_pointer (&load->stream);
+  GST_OBJECT_UNLOCK (load->element);
+  if (stream)
+    yolo_stream_close (stream);
+  g_clear_pointer (&load->calibration, yolo_calibrate_free);
+  GST_OBJECT_LOCK (load->element);
+  engine = g_steal_pointer (&load->engine);
+  load->model = NULL;
+  g_clear_pointer (&load->labels, g_free);
+  g_clear_pointer (&load->settings->live.classes, g_bytes_unref);
+  GST_OBJECT_UNLOCK (load->element);
+  if (engine)
+    yolo_engine_unref (engine);
+  /* the engine has run in it until now */
+  gst_clear_object (&load->context);
+}
+
+gboolean
+yolo_load_move (YoloLoad *load, GstObject *context, GError **error)
+{
+  if (load->engine == NULL
+      || (handle_of (load->context) == handle_of (context)
+          && load->device == device_of (load, context)))
+    return TRUE;
+  GST_INFO_OBJECT (load->element, "the engine moves to %" GST_PTR_FORMAT, context);
+  yolo_load_stop (load);
+  if (yolo_load_start (load, context, error))
+    return TRUE;
+  yolo_load_stop (load);
+  return FALSE;
+}
+
+void
+yolo_load_set_idle (YoloLoad *load)
+{
+  GST_OBJECT_LOCK (load->element);
+  if (load->stream)
+    yolo_stream_set_active (load->stream, FALSE);
+  GST_OBJECT_UNLOCK (load->element);
+}
+
+void
+yolo_load_set_classes (YoloLoad *load, const gchar *string)
+{
+  YoloSettings *settings = load->settings;
+  g_autoptr (GError) error = NULL;
+  GBytes *classes = NULL;
+
+  GST_OBJECT_LOCK (load->element);
+  if (load->labels == NULL
+      || yolo_settings_parse_classes (string, load->model, load->labels, &classes, &error)) {
+    g_free (settings->class_ids);
+    settings->class_ids = g_strdup (string);
+    g_clear_pointer (&settings->live.classes, g_bytes_unref);
+    settings->live.classes = classes;
+  }
+  GST_OBJECT_UNLOCK (load->element);
+  if (error) {
+    g_autofree gchar *text = yolo_text_printable (error->message, YOLO_TEXT_MAX_MESSAGE);
+
+    GST_ELEMENT_WARNING (
+        load->element, LIBRARY, SETTINGS, ("%s", text), ("class-ids stay as they were"));
+  }
+}
