@@ -42,17 +42,15 @@
  * the exception. */
 
 #include "gst-plugin/gstyoloinfer.h"
-#include "gst-plugin/yolocalibrate.h"
+
 #include "gst-plugin/yolocaps.h"
 #include "gst-plugin/yolocontext.h"
 #include "gst-plugin/yolocuda.h"
 #include "gst-plugin/yolods.h"
-#include "gst-plugin/yoloflight.h"
 #include "gst-plugin/yoloinput.h"
 #include "gst-plugin/yoloload.h"
+#include "gst-plugin/yolomessage.h"
 #include "gst-plugin/yolometa.h"
-#include "gst-plugin/yolonvmm.h"
-#include "gst-plugin/yoloorientation.h"
 #include "gst-plugin/yoloproperty.h"
 #include "gst-plugin/yoloqueue.h"
 #include "gst-plugin/yolosettings.h"
@@ -60,13 +58,8 @@
 #include "gst-plugin/yolounpack.h"
 #include "gst-plugin/yolovideo.h"
 #include "gst-plugin/yolowatch.h"
-#include "base/text.h"
-#include "engine/engine.h"
-#include "image/letterbox.h"
 
 #include <gio/gio.h>
-#include <glib/gstdio.h>
-#include <string.h>
 
 GST_DEBUG_CATEGORY (yolo_infer_debug);
 #define GST_CAT_DEFAULT yolo_infer_debug
@@ -233,64 +226,6 @@ GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (yoloinfer, "yoloinfer", GST_RANK_NONE,
     GST_TYPE_YOLO_INFER, GST_DEBUG_CATEGORY_INIT (yolo_infer_debug, "yoloinfer", 0,
         "object detection"))
 
-/* Errors */
-
-static void
-post_error (GstYoloInfer *self, const GError *error, const gchar *file)
-{
-  GQuark domain = GST_LIBRARY_ERROR;
-  gint code = GST_LIBRARY_ERROR_FAILED;
-  g_autofree gchar *debug = NULL;
-  GStatBuf st;
-
-  if (error->domain == GST_LIBRARY_ERROR || error->domain == GST_RESOURCE_ERROR
-      || error->domain == GST_STREAM_ERROR) {
-    domain = error->domain;
-    code = error->code;
-  } else if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT)) {
-    /* a frame that cannot be what its caps and metadata say */
-    domain = GST_STREAM_ERROR;
-    code = GST_STREAM_ERROR_FORMAT;
-  } else if (error->domain == YOLO_NETWORK_ERROR) {
-    switch ((YoloNetworkError) error->code) {
-      case YOLO_NETWORK_ERROR_FILE:
-        domain = GST_RESOURCE_ERROR;
-        code = file != NULL && g_file_test (file, G_FILE_TEST_EXISTS) ?
-            GST_RESOURCE_ERROR_OPEN_READ : GST_RESOURCE_ERROR_NOT_FOUND;
-        break;
-      case YOLO_NETWORK_ERROR_FORMAT:
-        domain = GST_STREAM_ERROR;
-        code = GST_STREAM_ERROR_FORMAT;
-        if (file != NULL && g_stat (file, &st) == 0 && st.st_size == 0) {
-          /* rather a file that went wrong than another format */
-          domain = GST_RESOURCE_ERROR;
-          code = GST_RESOURCE_ERROR_READ;
-        }
-        break;
-      case YOLO_NETWORK_ERROR_UNSUPPORTED:
-        domain = GST_STREAM_ERROR;
-        code = GST_STREAM_ERROR_WRONG_TYPE;
-        break;
-      case YOLO_NETWORK_ERROR_SIZE:
-      case YOLO_NETWORK_ERROR_PRECISION:
-        code = GST_LIBRARY_ERROR_SETTINGS;
-        break;
-      case YOLO_NETWORK_ERROR_DEVICE:
-        domain = GST_RESOURCE_ERROR;
-        code = GST_RESOURCE_ERROR_NOT_FOUND;
-        break;
-      case YOLO_NETWORK_ERROR_MEMORY:
-        domain = GST_RESOURCE_ERROR;
-        code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
-        break;
-    }
-  }
-  debug = g_strdup_printf ("model-file %s", file ? file : "not set");
-  gst_element_message_full (GST_ELEMENT (self), GST_MESSAGE_ERROR, domain, code,
-      yolo_text_printable (error->message, YOLO_TEXT_MAX_MESSAGE),
-      yolo_text_printable (debug, YOLO_TEXT_MAX_MESSAGE), __FILE__, GST_FUNCTION, __LINE__);
-}
-
 /* Frames under way */
 
 /* Drops all frames under way. No submit and no task may run. */
@@ -359,7 +294,7 @@ finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
     if (g_error_matches (flight->error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
       *ret = GST_FLOW_OK;
     } else {
-      post_error (self, flight->error, self->load.model->path);
+      yolo_message_error (GST_ELEMENT (self), flight->error, self->load.model->path);
       *ret = GST_FLOW_ERROR;
     }
     return NULL;
@@ -385,8 +320,8 @@ finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
     announce (self, objects->len);
   }
   if (self->input.memory == YOLO_CAPS_NVMM && (flight->inferred || objects->len > 0))
-    yolo_ds_add (
-        buffer, (const YoloMetaObject *) objects->data, objects->len, self->settings.unique_id, flight->inferred);
+    yolo_ds_add (buffer, (const YoloMetaObject *) objects->data, objects->len,
+        self->settings.unique_id, flight->inferred);
   return buffer;
 }
 
@@ -456,8 +391,8 @@ calibrate_by (GstYoloInfer *self, YoloFlight *flight)
   for (i = 0; i < flight->parts->len; i++) {
     const YoloRequest *request = &g_array_index (flight->parts, YoloPart, i).request;
 
-    if (!yolo_calibrate_frame (self->load.calibration, GST_BUFFER_PTS (flight->buffer), &request->frame,
-            request->net_width, request->net_height))
+    if (!yolo_calibrate_frame (self->load.calibration, GST_BUFFER_PTS (flight->buffer),
+            &request->frame, request->net_width, request->net_height))
       return FALSE;
   }
   return TRUE;
@@ -541,7 +476,7 @@ gst_yolo_infer_submit_input_buffer (GstBaseTransform *trans, gboolean is_discont
     }
     return ret;
   }
-  if (self->load.stream == NULL) {   /* the start has failed */
+  if (self->load.stream == NULL) {      /* the start has failed */
     gst_buffer_unref (buffer);
     return GST_FLOW_FLUSHING;
   }
@@ -711,6 +646,17 @@ gst_yolo_infer_transform_caps (GstBaseTransform *trans, GstPadDirection directio
   return yolo_caps_readable (caps, filter, on_cuda && yolo_cuda_memory_supported (), on_cuda);
 }
 
+static void
+post_load_error (GstYoloInfer *self, const GError *error)
+{
+  g_autofree gchar *file = NULL;
+
+  GST_OBJECT_LOCK (self);
+  file = g_strdup (self->settings.model_file);
+  GST_OBJECT_UNLOCK (self);
+  yolo_message_error (GST_ELEMENT (self), error, file);
+}
+
 /* Makes the engine run in the context of the frames. */
 static gboolean
 follow_frames (GstYoloInfer *self, YoloCapsMemory memory, GError **error)
@@ -748,12 +694,7 @@ gst_yolo_infer_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *outc
     return FALSE;
   }
   if (!follow_frames (self, memory, &error)) {
-    g_autofree gchar *file = NULL;
-
-    GST_OBJECT_LOCK (self);
-    file = g_strdup (self->settings.model_file);
-    GST_OBJECT_UNLOCK (self);
-    post_error (self, error, file);
+    post_load_error (self, error);
     return FALSE;
   }
   self->since_inferred = 0;
@@ -766,36 +707,11 @@ gst_yolo_infer_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *outc
 /* Start and stop */
 
 static void
-post_model (GstYoloInfer *self)
+set_started (GstYoloInfer *self, gboolean started)
 {
-  const YoloModel *model = self->load.model;
-  g_autofree gchar *size = self->load.auto_size ? g_strdup ("auto") :
-      g_strdup_printf ("%ux%u", self->load.net_width, self->load.net_height);
-  GstStructure *s = gst_structure_new ("yoloinfer-model",
-      "file", G_TYPE_STRING, model->path, "task", G_TYPE_STRING, model->task,
-      "classes", G_TYPE_UINT, model->n_classes, "stride", G_TYPE_UINT, model->stride,
-      "input-size", G_TYPE_STRING, size,
-      "precision", G_TYPE_STRING, yolo_precision_name (yolo_engine_precision (self->load.engine)),
-      "device", G_TYPE_STRING, yolo_engine_backend (self->load.engine),
-      "sha256", G_TYPE_STRING, model->sha256, NULL);
-  g_autofree gchar *remark = yolo_engine_remark (self->load.engine);
-  GValue names = G_VALUE_INIT;
-  guint i;
-
-  if (remark != NULL)
-    GST_ELEMENT_INFO (self, RESOURCE, SETTINGS, ("%s", remark), (NULL));
-  gst_value_array_init (&names, model->n_classes);
-  for (i = 0; i < model->n_classes; i++) {
-    GValue name = G_VALUE_INIT;
-
-    g_value_init (&name, G_TYPE_STRING);
-    g_value_set_string (&name, g_quark_to_string (self->load.labels[i]));
-    gst_value_array_append_and_take_value (&names, &name);
-  }
-  gst_structure_take_value (s, "names", &names);
-
-  GST_INFO_OBJECT (self, "model %" GST_PTR_FORMAT, s);
-  gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), s));
+  GST_OBJECT_LOCK (self);
+  self->settings.started = started;
+  GST_OBJECT_UNLOCK (self);
 }
 
 static gboolean
@@ -807,9 +723,7 @@ gst_yolo_infer_start (GstBaseTransform *trans)
   gboolean ok;
 
   yolo_stats_reset (self->stats);
-  GST_OBJECT_LOCK (self);
-  self->settings.started = TRUE;
-  GST_OBJECT_UNLOCK (self);
+  set_started (self, TRUE);
   yolo_input_reset (&self->input);
   self->since_inferred = 0;
   self->discont = FALSE;
@@ -825,16 +739,11 @@ gst_yolo_infer_start (GstBaseTransform *trans)
   GST_PAD_STREAM_UNLOCK (trans->sinkpad);
 
   if (!ok) {
-    g_autofree gchar *file = NULL;
-
-    GST_OBJECT_LOCK (self);
-    self->settings.started = FALSE;
-    file = g_strdup (self->settings.model_file);
-    GST_OBJECT_UNLOCK (self);
-    post_error (self, error, file);
+    set_started (self, FALSE);
+    post_load_error (self, error);
     return FALSE;
   }
-  post_model (self);
+  yolo_message_model (GST_ELEMENT (self), &self->load);
   update_latency (self);
   return TRUE;
 }
@@ -848,9 +757,7 @@ gst_yolo_infer_stop (GstBaseTransform *trans)
   drop_frames (self);
   yolo_queue_free_spare (self->queue);
   yolo_load_stop (&self->load);
-  GST_OBJECT_LOCK (self);
-  self->settings.started = FALSE;
-  GST_OBJECT_UNLOCK (self);
+  set_started (self, FALSE);
   return TRUE;
 }
 
