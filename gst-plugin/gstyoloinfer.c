@@ -21,32 +21,29 @@
 
 /* How frames pass through:
  *
- *   streaming thread          engine's thread         task of the source pad
- *   submit_input_buffer  -->  on_result          -->  loop
- *   map, queue, submit        store, wake             unmap, attach, push
+ *   streaming thread          engine's threads      task of the source pad
+ *   submit_input_buffer  -->  on_result        -->  loop
+ *   map, queue, submit        store, wake           unmap, attach, push
  *
- * `queue` holds the frames under way in the order they came. The task pushes
- * its head as soon as that is done, so that a finished frame never waits for
- * the next one to arrive. The result of a push is returned to the next buffer
- * that comes; what was queued behind a failed push is dropped.
+ * YoloQueue holds the frames under way in the order they came. Serialised events
+ * and queries wait until it is empty and then go on in their own thread. (Queueing
+ * them between the frames would keep a few frames under way across a tag or a gap,
+ * but caps and allocation must wait for the frames before them anyway, and a query
+ * for its answer.)
  *
- * Serialised events and queries wait until the queue is empty and then go on
- * in their own thread. (Queueing them between the frames would keep a few
- * frames under way across a tag or a gap, but caps and allocation must wait
- * for the frames before them anyway, and a query for its answer.)
- *
- * Locks: `lock` guards the queue and what belongs to it; the object lock
- * guards properties and which engine and stream there are. Neither is held
- * while the engine, a pad or the bus is called, so that the engine may call
- * back whenever it likes; yolo_stream_set_active(), which waits for nobody, is
- * the exception. */
+ * Locks: the object lock guards the properties, and what of YoloContext, YoloLoad
+ * and YoloInput other threads read. YoloQueue and YoloStats have a lock each, which
+ * is taken last and held for no call of anybody. The object lock is not held either
+ * while the engine, a pad or the bus is called, so that the engine may call back
+ * whenever it likes; yolo_stream_set_active(), which waits for nobody, is the
+ * exception. on_result() takes the locks of YoloStats and YoloQueue alone, one after
+ * the other. */
 
 #include "gst-plugin/gstyoloinfer.h"
 
 #include "gst-plugin/yolocaps.h"
 #include "gst-plugin/yolocontext.h"
 #include "gst-plugin/yolocuda.h"
-#include "gst-plugin/yolods.h"
 #include "gst-plugin/yoloinput.h"
 #include "gst-plugin/yoloload.h"
 #include "gst-plugin/yolomessage.h"
@@ -204,19 +201,19 @@ struct _GstYoloInfer {
   GstBaseTransform parent;
 
   YoloSettings settings;        /* object lock */
-  YoloStats *stats;
-  YoloQueue *queue;
-  GstClockTime latency;         /* as last reported; object lock */
+  GstClockTime latency;         /* ns, as last reported; object lock */
   YoloContext context;          /* from READY on */
-
   YoloLoad load;                /* from start to stop */
+  YoloQueue *queue;             /* owned */
+  YoloStats *stats;             /* owned */
 
-  /* streaming thread of the sink pad */
+  /* streaming thread of the sink pad; the task reads `input` while a frame is under
+   * way, when it does not change */
   YoloInput input;
   guint since_inferred;         /* frames; 0: the next one is inferred */
-  gboolean discont;
+  gboolean discont;             /* the next buffer follows on one that was dropped */
 
-  /* task */
+  /* task of the source pad; others while it does not run, or has no frame */
   GArray *last;                 /* YoloMetaObject, for repeat-detections */
   gboolean announced;           /* downstream knows that there are objects */
 };
@@ -287,7 +284,6 @@ static GstBuffer *
 finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
 {
   GArray *objects = flight->objects;
-  GstBuffer *buffer;
 
   yolo_flight_unmap (flight);
   if (flight->error) {
@@ -309,20 +305,9 @@ finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
     objects = self->last;
   }
 
-  buffer = g_steal_pointer (&flight->buffer);
-  if (objects->len > 0 || flight->discont) {
-    /* of a shared buffer, the metadata are copied and the pixels stay shared */
-    buffer = gst_buffer_make_writable (buffer);
-    if (flight->discont)
-      GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
-    yolo_meta_add (buffer, &self->input.info, (const YoloMetaObject *) objects->data, objects->len,
-        self->settings.unique_id);
-    announce (self, objects->len);
-  }
-  if (self->input.memory == YOLO_CAPS_NVMM && (flight->inferred || objects->len > 0))
-    yolo_ds_add (buffer, (const YoloMetaObject *) objects->data, objects->len,
-        self->settings.unique_id, flight->inferred);
-  return buffer;
+  announce (self, objects->len);
+  return yolo_flight_attach (flight, objects, &self->input.info, self->settings.unique_id,
+      self->input.memory == YOLO_CAPS_NVMM);
 }
 
 /* One round of the task: waits for the oldest frame and pushes it. */
@@ -383,21 +368,6 @@ is_inferred (GstYoloInfer *self, GstBuffer *buffer, guint interval)
   return infer;
 }
 
-static gboolean
-calibrate_by (GstYoloInfer *self, YoloFlight *flight)
-{
-  guint i;
-
-  for (i = 0; i < flight->parts->len; i++) {
-    const YoloRequest *request = &g_array_index (flight->parts, YoloPart, i).request;
-
-    if (!yolo_calibrate_frame (self->load.calibration, GST_BUFFER_PTS (flight->buffer),
-            &request->frame, request->net_width, request->net_height))
-      return FALSE;
-  }
-  return TRUE;
-}
-
 /* Queues the frame of a buffer, which it takes, and submits it. */
 static GstFlowReturn
 take_buffer (GstYoloInfer *self, YoloFlight *flight, GstBuffer *buffer)
@@ -420,7 +390,7 @@ take_buffer (GstYoloInfer *self, YoloFlight *flight, GstBuffer *buffer)
   if (flight->inferred && !yolo_input_make_parts (&self->input, flight, &settings, &self->load))
     ret = GST_FLOW_ERROR;
   if (self->load.calibration && ret == GST_FLOW_OK) {
-    if (!calibrate_by (self, flight))
+    if (!yolo_calibrate_flight (self->load.calibration, flight))
       ret = GST_FLOW_ERROR;
     /* the network runs for the table alone: the frame passes */
     g_array_set_size (flight->parts, 0);
@@ -496,21 +466,6 @@ gst_yolo_infer_generate_output (GstBaseTransform *trans, GstBuffer **outbuf)
 {
   *outbuf = NULL;
   return GST_FLOW_OK;
-}
-
-/* The CUDA context that is shared with the neighbours */
-
-static void
-settle_context (GstYoloInfer *self)
-{
-  YoloDevice device;
-  gint cuda_device;
-
-  GST_OBJECT_LOCK (self);
-  device = yolo_settings_device (&self->settings);
-  cuda_device = yolo_settings_cuda_device (&self->settings);
-  GST_OBJECT_UNLOCK (self);
-  yolo_context_settle (&self->context, device != YOLO_DEVICE_CPU, cuda_device);
 }
 
 /* Events, queries, caps */
@@ -662,7 +617,6 @@ static gboolean
 follow_frames (GstYoloInfer *self, YoloCapsMemory memory, GError **error)
 {
   g_autoptr (GstObject) context = NULL;
-  gint cuda_device;
 
   switch (memory) {
     case YOLO_CAPS_SYSTEM:
@@ -671,10 +625,7 @@ follow_frames (GstYoloInfer *self, YoloCapsMemory memory, GError **error)
       /* DeepStream uses the primary context */
       return yolo_load_move (&self->load, NULL, error);
     case YOLO_CAPS_CUDA:
-      GST_OBJECT_LOCK (self);
-      cuda_device = yolo_settings_cuda_device (&self->settings);
-      GST_OBJECT_UNLOCK (self);
-      context = yolo_context_follow (&self->context, cuda_device);
+      context = yolo_context_follow (&self->context);
       return yolo_load_move (&self->load, context, error);
   }
   g_return_val_if_reached (FALSE);
@@ -728,7 +679,7 @@ gst_yolo_infer_start (GstBaseTransform *trans)
   self->since_inferred = 0;
   self->discont = FALSE;
 
-  settle_context (self);        /* properties may have changed since READY */
+  yolo_context_settle (&self->context);        /* properties may have changed since READY */
   context = yolo_context_get (&self->context);
 
   /* a buffer that comes while the model loads waits */
@@ -791,7 +742,7 @@ gst_yolo_infer_change_state (GstElement *element, GstStateChange transition)
 
   /* decoders upstream, whose turn is next, make their context in this step */
   if (transition == GST_STATE_CHANGE_NULL_TO_READY)
-    settle_context (self);
+    yolo_context_settle (&self->context);
   /* other streams' batches do not wait for a paused one */
   if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED)
     yolo_load_set_idle (&self->load);
@@ -881,7 +832,7 @@ gst_yolo_infer_init (GstYoloInfer *self)
   yolo_properties_init (properties, N_PROPERTIES, &self->settings);
   yolo_load_init (&self->load, GST_BASE_TRANSFORM (self), &self->settings, on_result);
   yolo_input_init (&self->input, GST_ELEMENT (self), &self->settings);
-  yolo_context_init (&self->context, GST_BASE_TRANSFORM (self));
+  yolo_context_init (&self->context, GST_BASE_TRANSFORM (self), &self->settings);
   self->stats = yolo_stats_new ();
   self->queue = yolo_queue_new ();
   self->last = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));

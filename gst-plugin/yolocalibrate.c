@@ -236,9 +236,8 @@ is_due (YoloCalibrate *calibrate, GstClockTime pts)
   return TRUE;
 }
 
-gboolean
-yolo_calibrate_frame (YoloCalibrate *calibrate, GstClockTime pts, const YoloFrame *frame,
-    guint net_width, guint net_height)
+static gboolean
+look_at (YoloCalibrate *calibrate, GstClockTime pts, const YoloRequest *request)
 {
   g_autoptr (GError) error = NULL;
 
@@ -246,7 +245,8 @@ yolo_calibrate_frame (YoloCalibrate *calibrate, GstClockTime pts, const YoloFram
     return TRUE;
   if (calibrate->began == 0)
     calibrate->began = g_get_monotonic_time ();
-  if (!yolo_calibrator_add (calibrate->calibrator, frame, net_width, net_height, &error)) {
+  if (!yolo_calibrator_add (
+          calibrate->calibrator, &request->frame, request->net_width, request->net_height, &error)) {
     GST_ELEMENT_ERROR (
         calibrate->element, STREAM, FAILED, ("calibration: %s", error->message), (NULL));
     return FALSE;
@@ -258,6 +258,18 @@ yolo_calibrate_frame (YoloCalibrate *calibrate, GstClockTime pts, const YoloFram
           / (1 + FINISHING));
   if (yolo_calibrator_frames (calibrate->calibrator) >= calibrate->frames)
     start (calibrate);
+  return TRUE;
+}
+
+gboolean
+yolo_calibrate_flight (YoloCalibrate *calibrate, const YoloFlight *flight)
+{
+  guint i;
+
+  for (i = 0; i < flight->parts->len; i++)
+    if (!look_at (calibrate, GST_BUFFER_PTS (flight->buffer),
+            &g_array_index (flight->parts, YoloPart, i).request))
+      return FALSE;
   return TRUE;
 }
 

@@ -8,6 +8,7 @@
 #include <gst/gst.h>
 
 #include "engine/calibrate.h"
+#include "gst-plugin/yoloflight.h"
 
 G_BEGIN_DECLS
 
@@ -28,12 +29,11 @@ YoloCalibrate *yolo_calibrate_new (GstPad *pad, const YoloCalibratorConfig *conf
  * frames so far is written, or an error posted that there were too few. */
 void yolo_calibrate_free (YoloCalibrate *calibrate);
 
-/* Streaming thread. Looks at a frame, in host memory, if its turn has come: with
- * a known duration they are spread over all of it, else four a second. Starts
- * the thread when there are enough. Posts the progress, once a second or at each 5 %.
- * FALSE: an error was posted. */
-gboolean yolo_calibrate_frame (YoloCalibrate *calibrate, GstClockTime pts, const YoloFrame *frame,
-    guint net_width, guint net_height);
+/* Streaming thread. Looks at the frames of a buffer, in host memory, if their turn
+ * has come: with a known duration they are spread over all of it, else four a
+ * second. Starts the thread when there are enough. Posts the progress, once a
+ * second or at each 5 %. FALSE: an error was posted. */
+gboolean yolo_calibrate_flight (YoloCalibrate *calibrate, const YoloFlight *flight);
 
 /* Streaming thread, when no more frames come: makes the table of those there
  * were, and returns when it is written, has failed or flushing is set. */

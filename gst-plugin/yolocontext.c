@@ -8,9 +8,9 @@
 #define GST_CAT_DEFAULT yolo_infer_debug
 
 void
-yolo_context_init (YoloContext *context, GstBaseTransform *element)
+yolo_context_init (YoloContext *context, GstBaseTransform *element, const YoloSettings *settings)
 {
-  *context = (YoloContext) { .element = element };
+  *context = (YoloContext) { .element = element, .settings = settings };
 }
 
 /* @shared: (transfer full) (nullable) */
@@ -44,13 +44,19 @@ yolo_context_get (YoloContext *context)
 }
 
 void
-yolo_context_settle (YoloContext *context, gboolean wanted, gint device_id)
+yolo_context_settle (YoloContext *context)
 {
   GstBaseTransform *trans = context->element;
   GstElement *element = GST_ELEMENT (trans);
   GstObject *shared = NULL;
+  YoloDevice device;
+  gint device_id;
 
-  if (wanted && yolo_cuda_memory_supported ()) {
+  GST_OBJECT_LOCK (trans);
+  device = yolo_settings_device (context->settings);
+  device_id = yolo_settings_cuda_device (context->settings);
+  GST_OBJECT_UNLOCK (trans);
+  if (device != YOLO_DEVICE_CPU && yolo_cuda_memory_supported ()) {
     shared = yolo_context_get (context);
     if (shared && device_id >= 0 && yolo_cuda_context_device (shared) != (guint) device_id)
       gst_clear_object (&shared);
@@ -72,11 +78,15 @@ yolo_context_settle (YoloContext *context, gboolean wanted, gint device_id)
 }
 
 GstObject *
-yolo_context_follow (YoloContext *context, gint device_id)
+yolo_context_follow (YoloContext *context)
 {
-  GstObject *upstream =
-      yolo_cuda_peer_context (GST_BASE_TRANSFORM_SINK_PAD (context->element), device_id);
+  GstObject *upstream;
+  gint device_id;
 
+  GST_OBJECT_LOCK (context->element);
+  device_id = yolo_settings_cuda_device (context->settings);
+  GST_OBJECT_UNLOCK (context->element);
+  upstream = yolo_cuda_peer_context (GST_BASE_TRANSFORM_SINK_PAD (context->element), device_id);
   if (upstream)
     take (context, upstream);
   return yolo_context_get (context);

@@ -7,31 +7,31 @@
 
 #include <gst/base/gstbasetransform.h>
 
+#include "gst-plugin/yolosettings.h"
+
 G_BEGIN_DECLS
 
 typedef struct {
-  GstBaseTransform *element;    /* that it is a part of */
-  GstObject *shared;            /* owned; the element's object lock; NULL: there is none to be had,
-                                 * or none is wanted */
+  /* constant */
+  GstBaseTransform *element;    /* borrowed; the element's object lock guards what follows */
+  const YoloSettings *settings; /* borrowed, of the element */
+
+  GstObject *shared;            /* owned; NULL: no context can be had, or none is wanted */
 } YoloContext;
 
-/* The functions take the object lock for a moment; the caller does not hold it.
- * @device_id: the CUDA device that the user wants; -1: that of the neighbours */
+/* The functions take the object lock for a moment; the caller does not hold it. */
 
-void yolo_context_init (YoloContext *context, GstBaseTransform *element);
+void yolo_context_init (
+    YoloContext *context, GstBaseTransform *element, const YoloSettings *settings);
 
 /* Forgets the shared context. */
 void yolo_context_clear (YoloContext *context);
 
-/**
- * yolo_context_settle:
- * @wanted: whether the network may run on a GPU
- *
- * Settles on a context before those upstream make one: that of a neighbour or of
- * the application, else the device's primary one, which is offered to them. Called
- * by the thread that changes the element's state, on the way to READY and to PAUSED.
- */
-void yolo_context_settle (YoloContext *context, gboolean wanted, gint device_id);
+/* Settles on a context, if the network may run on a GPU, before those upstream
+ * make one: that of a neighbour or of the application, else the device's primary
+ * one, which is offered to them. Called by the thread that changes the element's
+ * state, on the way to READY and to PAUSED. */
+void yolo_context_settle (YoloContext *context);
 
 /**
  * yolo_context_follow:
@@ -41,7 +41,7 @@ void yolo_context_settle (YoloContext *context, gboolean wanted, gint device_id)
  *
  * Returns: (transfer full) (nullable): the context that is shared now
  */
-GstObject *yolo_context_follow (YoloContext *context, gint device_id);
+GstObject *yolo_context_follow (YoloContext *context);
 
 /* (transfer full) (nullable): the GstCudaContext. Any thread. */
 GstObject *yolo_context_get (YoloContext *context);

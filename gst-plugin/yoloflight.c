@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gst-plugin/yoloflight.h"
 
+#include "gst-plugin/yolods.h"
 #include "gst-plugin/yolometa.h"
 
 YoloFlight *
@@ -70,4 +71,23 @@ yolo_part_add_objects (const YoloPart *part, const YoloResult *result, const GQu
 
     g_array_append_val (flight->objects, object);
   }
+}
+
+GstBuffer *
+yolo_flight_attach (YoloFlight *flight, const GArray *objects, const GstVideoInfo *info,
+    guint unique_id, gboolean nvmm)
+{
+  const YoloMetaObject *found = (const YoloMetaObject *) objects->data;
+  GstBuffer *buffer = g_steal_pointer (&flight->buffer);
+
+  if (objects->len > 0 || flight->discont) {
+    /* of a shared buffer, the metadata are copied and the pixels stay shared */
+    buffer = gst_buffer_make_writable (buffer);
+    if (flight->discont)
+      GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
+    yolo_meta_add (buffer, info, found, objects->len, unique_id);
+  }
+  if (nvmm && (flight->inferred || objects->len > 0))
+    yolo_ds_add (buffer, found, objects->len, unique_id, flight->inferred);
+  return buffer;
 }

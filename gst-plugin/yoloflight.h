@@ -67,6 +67,19 @@ void yolo_flight_clear (YoloFlight *flight);
  */
 void yolo_part_add_objects (const YoloPart *part, const YoloResult *result, const GQuark *labels);
 
+/**
+ * yolo_flight_attach:
+ * @objects: (element-type YoloMetaObject): what was found, or is repeated
+ * @info: of the caps
+ * @unique_id: of the element, written as model id
+ * @nvmm: whether the buffer is a DeepStream surface, which gets NvDsObjectMeta too
+ *
+ * Returns: (transfer full): the buffer, with its objects; a copy that shares the
+ * pixels where somebody else holds the buffer
+ */
+GstBuffer *yolo_flight_attach (YoloFlight *flight, const GArray *objects, const GstVideoInfo *info,
+    guint unique_id, gboolean nvmm);
+
 G_END_DECLS
 
 #endif
