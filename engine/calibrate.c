@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/calibrate.h"
 #include "engine/engine-private.h"
+#include "engine/load.h"
 #include "base/text.h"
 #include "base/error.h"
 #include "network/histogram.h"

@@ -3,6 +3,7 @@
 
 #include "backend/builtin.h"
 #include "engine/engine-private.h"
+#include "engine/load.h"
 
 const YoloEngineParts yolo_engine_parts = {
   1, &yolo_cpu_backend, &yolo_cuda_backend, yolo_model_load, yolo_model_unref, yolo_engine_to_int8

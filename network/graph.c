@@ -93,6 +93,7 @@ yolo_graph_new (const char *input, guint height, guint width)
   YoloGraph *graph = g_new0 (YoloGraph, 1);
   Layer *layer;
 
+  g_assert (height > 0 && width > 0);
   graph->layers = g_array_new (FALSE, TRUE, sizeof (Layer));
   g_array_set_clear_func (graph->layers, layer_clear);
   g_array_set_size (graph->layers, 1);
@@ -103,6 +104,8 @@ yolo_graph_new (const char *input, guint height, guint width)
   layer->channels = 3;
   layer->height = height;
   layer->width = width;
+  graph->task = "detect";
+  graph->height = graph->width = YOLO_DEFAULT_SIZE;
   return graph;
 }
 
@@ -111,7 +114,12 @@ yolo_graph_free (YoloGraph *graph)
 {
   if (graph == NULL)
     return;
-  g_array_unref (graph->layers);
+  if (graph->layers != NULL)
+    g_array_unref (graph->layers);
+  g_free (graph->description);
+  g_free (graph->sha256);
+  if (graph->names != NULL)
+    g_hash_table_unref (graph->names);
   g_free (graph);
 }
 
@@ -283,4 +291,66 @@ yolo_graph_quant (YoloGraph *graph, const char *name, guint in, YoloGrid grid, G
 {
   append (graph, LAYER_QUANT, name, 1, &in)->grid = grid;
   return settle (graph, grid.scale > 0 ? NULL : "rounds to a scale that is not above 0", error);
+}
+
+/* Whether a map of these channels may have the role. */
+static gboolean
+suits_role (YoloMapRole role, guint channels)
+{
+  switch (role) {
+    case YOLO_MAP_BOX:
+      return channels % 4 == 0 && channels >= 8 && channels <= 4 * YOLO_MAX_REG;
+    case YOLO_MAP_CLASS:
+      return channels >= 1;
+  }
+  return FALSE;
+}
+
+/* What keeps an output from being declared behind those that there are, or NULL. */
+static const char *
+output_problem (const YoloGraph *graph, const YoloOutput *output)
+{
+  const Layer *input = layer_at (graph->layers, 0),
+              *layer = layer_at (graph->layers, output->layer);
+  const YoloOutput *last = graph->n_outputs > 0 ? &graph->outputs[graph->n_outputs - 1] : NULL;
+  guint previous = last != NULL ? last->level : 0;
+
+  if (output->level >= YOLO_MAX_LEVELS || graph->n_outputs == YOLO_MAX_OUTPUTS)
+    return "is one map of the head too many";
+  if (output->level != previous && (last == NULL || output->level != previous + 1))
+    return "is not of the head's next level";
+  if (last != NULL && output->level == previous
+      && (output->role <= last->role || output->stride != last->stride))
+    return "does not belong to its level of the head";
+  if (last != NULL && output->level != previous && output->stride <= last->stride)
+    return "is no smaller than the level before";
+  if (output->stride * layer->height != input->height
+      || output->stride * layer->width != input->width)
+    return "is a map of the head whose size is no whole part of the input's";
+  if (!suits_role (output->role, layer->channels))
+    return "has channels that its map of the head cannot have";
+  for (guint k = 0; k < graph->n_outputs; k++) {
+    if (graph->outputs[k].role == output->role
+        && layer_at (graph->layers, graph->outputs[k].layer)->channels != layer->channels)
+      return "has other channels than the same map at another level";
+  }
+  return NULL;
+}
+
+gboolean
+yolo_graph_output (YoloGraph *graph, YoloMapRole role, guint level, guint layer, GError **error)
+{
+  YoloOutput output = { role, level, 0, layer };
+  const Layer *map;
+  const char *problem;
+
+  g_assert (layer < graph->layers->len);
+  map = layer_at (graph->layers, layer);
+  output.stride = layer_at (graph->layers, 0)->height / map->height;
+  problem = output_problem (graph, &output);
+  if (problem != NULL)
+    return yolo_network_fail (
+        error, YOLO_NETWORK_ERROR_FORMAT, "node '%.100s' %s", map->name, problem);
+  graph->outputs[graph->n_outputs++] = output;
+  return TRUE;
 }

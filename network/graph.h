@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A network as the reader of a file builds it: layers, each checked as it is
- * added. Whatever the file's format, a model is made of a graph. */
+ * added, the maps that it ends in, and what the file says of itself. Whatever the
+ * file's format, a model is made of a graph. */
 
 #ifndef YOLO_NETWORK_GRAPH_H
 #define YOLO_NETWORK_GRAPH_H
@@ -63,9 +64,28 @@ typedef struct {
 /* Sets a layer's size by those of its inputs; FALSE with @error (SIZE) where they do not fit. */
 gboolean layer_size (const GArray *layers, guint layer, GError **error);
 
-typedef struct {
+/* The largest side of an input, in pixels, and the one where a file does not say it. */
+#define YOLO_MAX_SIZE 8192
+#define YOLO_DEFAULT_SIZE 640
+
+/* One thread at a time. */
+typedef struct _YoloGraph YoloGraph;
+struct _YoloGraph {
   GArray *layers;               /* Layer; number 0 is the input */
-} YoloGraph;
+  guint n_outputs;
+  YoloOutput outputs[YOLO_MAX_OUTPUTS]; /* as yolo_graph_output() was given them */
+
+  /* From here on the reader fills in what the file says. */
+
+  const char *task;             /* of yolo_task_find(), static; "detect" at first */
+  char *description;            /* UTF-8, owned; NULL: there is none */
+  char *sha256;                 /* of all files that were read, hexadecimal, owned */
+  /* int to char *: names by class number, owned; NULL: none that are understood */
+  GHashTable *names;
+  gboolean named;               /* the file has names of classes, understood or not */
+  guint height, width;          /* pixels that the file was made for; YOLO_DEFAULT_SIZE at first */
+  YoloBoxRounding rounding;     /* behind the outputs, in a quantised file; else nothing */
+};
 
 /**
  * yolo_graph_new:
@@ -140,6 +160,22 @@ guint yolo_graph_slice (
 /* A quantiser of the file: a scale above 0 and a zero point of 0 to 255. */
 guint yolo_graph_quant (
     YoloGraph *graph, const char *name, guint in, YoloGrid grid, GError **error);
+
+/**
+ * yolo_graph_output:
+ * @role: what the map means
+ * @level: 0 for the largest maps, 1 for the next smaller ones, ...
+ * @layer: the layer that makes the map; after the passes it must be a convolution
+ * without activation that nothing else reads
+ *
+ * Declares that the network ends in a map. Outputs are declared by level and,
+ * within a level, by role; maps of a role have the same channels at all levels.
+ *
+ * Returns: FALSE with @error if there is such an output already, the map's size is
+ * no whole part of the input's or not the level's, or its channels are not the role's
+ */
+gboolean yolo_graph_output (
+    YoloGraph *graph, YoloMapRole role, guint level, guint layer, GError **error);
 
 G_END_DECLS
 

@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "network/private.h"
-#include "base/file.h"
 #include "base/error.h"
-#include "network/onnx/literal.h"
+#include "network/passes.h"
 
 #include <string.h>
-
-#define MAX_SIZE 8192
-#define DEFAULT_SIZE 640
-/* What a file with dynamic input is looked at with: a multiple of all strides
- * there are (P6 has 64), its sides different so that they cannot be mixed up. */
-#define PROBE_HEIGHT 256
-#define PROBE_WIDTH 384
 
 static guint
 nearest_size (const YoloModel *model, guint size)
 {
-  guint largest = MAX_SIZE / model->stride * model->stride;
+  guint largest = YOLO_MAX_SIZE / model->stride * model->stride;
 
   if (size >= largest)
     return largest;
@@ -33,7 +25,7 @@ yolo_model_check_size (const YoloModel *model, guint height, guint width, GError
   return yolo_network_fail (error, YOLO_NETWORK_ERROR_SIZE,
       "the network cannot run at %ux%u (width x height): "
       "sizes are multiples of %u up to %u; the nearest is %ux%u",
-      width, height, model->stride, MAX_SIZE / model->stride * model->stride, w, h);
+      width, height, model->stride, YOLO_MAX_SIZE / model->stride * model->stride, w, h);
 }
 
 /* What the user should know of the names in the file's metadata, or NULL. */
@@ -60,71 +52,28 @@ names_problem (const YoloModel *model, GHashTable *names, guint n_found)
 }
 
 static void
-read_names (YoloModel *model, const OnnxFile *file)
+set_names (YoloModel *model, const YoloGraph *graph)
 {
-  const char *text = onnx_metadata (file, "names");
-  g_autoptr (GHashTable) names = text != NULL ? literal_names (text) : NULL;
   guint n_found = 0;
 
   model->names = g_new0 (char *, (gsize) model->n_classes + 1);
   for (guint c = 0; c < model->n_classes; c++) {
-    const char *name = names != NULL ? g_hash_table_lookup (names, GUINT_TO_POINTER (c)) : NULL;
+    const char *name =
+        graph->names != NULL ? g_hash_table_lookup (graph->names, GUINT_TO_POINTER (c)) : NULL;
     model->names[c] = name != NULL ? g_strdup (name) : g_strdup_printf ("%u", c);
     n_found += name != NULL;
   }
-  if (text != NULL)
-    model->names_problem = names_problem (model, names, n_found);
-}
-
-/* The size that the file was exported for. */
-static void
-exported_size (const OnnxFile *file, guint *height, guint *width)
-{
-  const char *text = onnx_metadata (file, "imgsz");
-
-  if (text == NULL || !literal_size (text, height, width))
-    *height = *width = DEFAULT_SIZE;
-  if (file->input_dims[2] > 0 && file->input_dims[3] > 0) {
-    *height = (guint) file->input_dims[2];
-    *width = (guint) file->input_dims[3];
-  }
-}
-
-static void
-read_size (YoloModel *model, const OnnxFile *file)
-{
-  guint height, width;
-
-  exported_size (file, &height, &width);
-  model->height = nearest_size (model, height);
-  model->width = nearest_size (model, width);
-}
-
-static gboolean
-probe_size (const OnnxFile *file, guint *height, guint *width, GError **error)
-{
-  const gint64 *dims = file->input_dims;
-
-  if (dims[1] != 0 && dims[1] != 3)
-    return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED,
-        "the input has %" G_GINT64_FORMAT
-        " channels (dimensions N, C, height, width); models of 3 channels, R G B, are supported",
-        dims[1]);
-  if (dims[2] > MAX_SIZE || dims[3] > MAX_SIZE)
-    return yolo_network_fail (error, YOLO_NETWORK_ERROR_SIZE,
-        "the input is %" G_GINT64_FORMAT "x%" G_GINT64_FORMAT " pixels; at most %d are supported",
-        dims[3], dims[2], MAX_SIZE);
-  *height = dims[2] > 0 ? (guint) dims[2] : dims[3] > 0 ? (guint) dims[3] : PROBE_HEIGHT;
-  *width = dims[3] > 0 ? (guint) dims[3] : dims[2] > 0 ? (guint) dims[2] : PROBE_WIDTH;
-  return TRUE;
+  if (graph->named)
+    model->names_problem = names_problem (model, graph->names, n_found);
 }
 
 /* Input sizes must be multiples of what the narrowest map of the body, which
  * need not be one of the head, is smaller by. */
 static void
-read_stride (Model *model, guint height, guint width)
+set_stride (Model *model)
 {
   YoloModel *public = &model->public;
+  guint height = layer_at (model->layers, 0)->height, width = layer_at (model->layers, 0)->width;
 
   for (guint i = 0; i < model->layers->len; i++) {
     const Layer *layer = layer_at (model->layers, i);
@@ -169,131 +118,61 @@ has_int8 (const Model *model)
   return FALSE;
 }
 
-/* Lowers the file at a size, and finds its head. */
-static Lowered *
-look_at (const OnnxFile *file, guint height, guint width, Head *head, GError **error)
+static void
+set_outputs (Model *model, const YoloGraph *graph)
 {
-  g_autoptr (Lowered) lowered = lower (file, height, width, error);
+  YoloModel *public = &model->public;
 
-  *head = (Head) { 0 };
-  if (lowered == NULL || !head_find (lowered, onnx_metadata (file, "task"), head, error))
-    return NULL;
-  return g_steal_pointer (&lowered);
-}
-
-/* A file that leaves its size open is one for any size; if it is not, somebody
- * has taken its dimensions out, and it is one for the size it was exported for. */
-static Lowered *
-look_at_any (const OnnxFile *file, guint *height, guint *width, Head *head, GError **error)
-{
-  guint exported[2];
-  Lowered *lowered;
-
-  if (file->input_dims[2] > 0 && file->input_dims[3] > 0)
-    return look_at (file, *height, *width, head, error);
-  lowered = look_at (file, *height, *width, head, NULL);
-  if (lowered != NULL)
-    return lowered;
-  exported_size (file, &exported[0], &exported[1]);
-  *height = MIN (exported[0], MAX_SIZE);
-  *width = MIN (exported[1], MAX_SIZE);
-  return look_at (file, *height, *width, head, error);
-}
-
-/* Of the file, as sha256sum gives it, or of the file and those of its weights one
- * behind the other, in the order in which it names them. */
-static char *
-checksum (const void *data, gsize size, const OnnxFile *file)
-{
-  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
-
-  g_checksum_update (sum, data, (gssize) size);
-  for (guint i = 0; i < file->data_files->len; i++) {
-    gsize n;
-    const guchar *bytes = g_bytes_get_data (g_ptr_array_index (file->data_files, i), &n);
-    g_checksum_update (sum, bytes, (gssize) n);
+  public->n_outputs = graph->n_outputs;
+  memcpy (public->outputs, graph->outputs, sizeof public->outputs);
+  for (guint k = 0; k < public->n_outputs; k++) {
+    guint channels = layer_at (model->layers, public->outputs[k].layer)->channels;
+    switch (public->outputs[k].role) {
+      case YOLO_MAP_BOX:
+        public
+        ->reg_max = channels / 4;
+        break;
+      case YOLO_MAP_CLASS:
+        public
+        ->n_classes = channels;
+        break;
+    }
   }
-  return g_strdup (g_checksum_get_string (sum));
 }
 
-static YoloModel *
-load (const void *data, gsize size, const char *name, const char *folder, GError **error)
+YoloModel *
+yolo_model_new (YoloGraph *from, const char *name, GError **error)
 {
-  g_autoptr (OnnxFile) file = onnx_file_parse (data, size, folder, error);
-  g_autoptr (Lowered) lowered = NULL;
+  g_autoptr (YoloGraph) graph = from;
   g_autoptr (YoloModel) public = NULL;
-  const char *description;
-  guint height, width;
   Model *model;
-  Head head;
 
-  if (file == NULL || !probe_size (file, &height, &width, error))
+  if (graph->n_outputs == 0) {
+    yolo_network_set_error (
+        error, YOLO_NETWORK_ERROR_UNSUPPORTED, "the network ends in no map of a head");
     return NULL;
-  lowered = look_at_any (file, &height, &width, &head, error);
-  if (lowered == NULL)
+  }
+  if (!passes_run (graph, error))
     return NULL;
 
   model = g_new0 (Model, 1);
   model->ref = 1;
   public = &model->public;
-  model->rounding = head.rounding;
-  public->n_outputs = head.n_outputs;
-  memcpy (public->outputs, head.outputs, sizeof public->outputs);
-  if (!passes_run (lowered->layers, public->outputs, public->n_outputs, error))
-    return NULL;
-  model->layers = g_array_ref (lowered->layers);
-
+  model->layers = g_steal_pointer (&graph->layers);
+  model->rounding = graph->rounding;
+  set_outputs (model, graph);
   public->path = g_strdup (name);
-  public->task = g_strdup ("detect");
-  description = onnx_metadata (file, "description");
-  public->description = description != NULL ? g_utf8_make_valid (description, -1) : NULL;
-  public->n_classes = head.n_classes;
-  public->reg_max = head.reg_max;
+  public->sha256 = g_steal_pointer (&graph->sha256);
+  public->task = g_strdup (graph->task);
+  public->description = g_steal_pointer (&graph->description);
   public->quantized = has_int8 (model);
-  read_stride (model, height, width);
-  read_names (public, file);
-  read_size (public, file);
+  set_stride (model);
+  set_names (public, graph);
+  public->height = nearest_size (public, graph->height);
+  public->width = nearest_size (public, graph->width);
   if (!count_macs (model, error))
     return NULL;
-  public->sha256 = checksum (data, size, file);
   return g_steal_pointer (&public);
-}
-
-static YoloModel *
-load_named (const void *data, gsize size, const char *name, const char *folder, GError **error)
-{
-  YoloModel *model = load (data, size, name, folder, error);
-
-  if (model == NULL)
-    g_prefix_error (error, "%s: ", name);
-  return model;
-}
-
-YoloModel *
-yolo_model_load_bytes (const void *data, gsize size, const char *name, GError **error)
-{
-  g_return_val_if_fail (data != NULL || size == 0, NULL);
-  return load_named (data, size, name, NULL, error);
-}
-
-YoloModel *
-yolo_model_load (const char *path, GError **error)
-{
-  g_autoptr (GError) reason = NULL;
-  g_autofree char *bytes = NULL, *folder = NULL;
-  gsize size;
-
-  g_return_val_if_fail (path != NULL, NULL);
-  bytes = yolo_file_read (path, ONNX_MAX_FILE, &size, &reason);
-  if (bytes == NULL) {
-    gboolean memory = g_error_matches (reason, G_FILE_ERROR, G_FILE_ERROR_NOMEM);
-    gboolean is_folder = g_error_matches (reason, G_FILE_ERROR, G_FILE_ERROR_ISDIR);
-    yolo_network_set_error (error, memory ? YOLO_NETWORK_ERROR_MEMORY : YOLO_NETWORK_ERROR_FILE,
-        "%s: %s%s", path, reason->message, is_folder ? "; give the .onnx file itself" : "");
-    return NULL;
-  }
-  folder = g_path_get_dirname (path);
-  return load_named (bytes, size, path, folder, error);
 }
 
 YoloModel *

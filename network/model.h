@@ -13,7 +13,9 @@
 
 G_BEGIN_DECLS
 
-/* Immutable once loaded; safe to share between threads. */
+typedef struct _YoloGraph YoloGraph;    /* network/graph.h */
+
+/* Immutable; safe to share between threads. */
 typedef struct _YoloModel YoloModel;
 struct _YoloModel {
   char *path;
@@ -43,21 +45,18 @@ struct _YoloModel {
 };
 
 /**
- * yolo_model_load:
- * @path: an .onnx file of the YOLOv8 detect family
+ * yolo_model_new:
+ * @graph: (transfer full): what the reader of a file has built, with at least one output
+ * @name: what messages call the model: the file's path
  *
- * Reads and checks the file, and those in its folder or below that hold weights
- * of it (external data; symbolic links are not followed), folds constants and batch norms,
- * recognises the head and cuts the graph at its per-level maps. Weights are scaled so that the
- * network's input is grey levels, 0 to 255, in the order R G B: the division by 255, or what else
- * the file makes of its input (network/onnx/image.h), is folded into the convolutions that read it.
+ * Folds batch norms, activations and additions into convolutions, and what the
+ * file makes of its input into those that read it: the network's input is grey
+ * levels, 0 to 255, in the order R G B.
  *
  * Returns: (transfer full): a model with one reference, or NULL with @error
- * (domain YOLO_NETWORK_ERROR) naming the file, the node and what to do
+ * (domain YOLO_NETWORK_ERROR), which does not begin with @name
  */
-YoloModel *yolo_model_load (const char *path, GError **error);
-/* A model in memory: it has no folder, and so no external data. */
-YoloModel *yolo_model_load_bytes (const void *data, gsize size, const char *name, GError **error);
+YoloModel *yolo_model_new (YoloGraph *graph, const char *name, GError **error);
 YoloModel *yolo_model_ref (YoloModel *model);
 void yolo_model_unref (YoloModel *model);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloModel, yolo_model_unref)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "network/passes.h"
 #include "base/error.h"
-#include "network/onnx/image.h"
 
 #include <math.h>
 #include <string.h>
@@ -13,8 +12,8 @@
 #define MAX_CHANNELS ((guint64) 1 << 24)        /* of all layers */
 
 typedef struct {
-  GArray *layers;
-  YoloOutput *outputs;
+  GArray *layers;               /* the graph's */
+  YoloOutput *outputs;          /* the graph's */
   guint n_outputs;
   guint *replaced;              /* what stands for a layer now, itself if nothing does */
 } Passes;
@@ -323,10 +322,11 @@ check_extent (const GArray *layers, GError **error)
 }
 
 gboolean
-passes_run (GArray *layers, YoloOutput *outputs, guint n_outputs, GError **error)
+passes_run (YoloGraph *graph, GError **error)
 {
+  GArray *layers = graph->layers;
   g_autofree guint *replaced = g_new (guint, layers->len);
-  Passes passes = { layers, outputs, n_outputs, replaced };
+  Passes passes = { layers, graph->outputs, graph->n_outputs, replaced };
 
   for (guint i = 0; i < layers->len; i++)
     replaced[i] = i;

@@ -4,7 +4,8 @@
 #ifndef YOLO_NETWORK_PRIVATE_H
 #define YOLO_NETWORK_PRIVATE_H
 
-#include "network/passes.h"
+#include "network/graph.h"
+#include "network/model.h"
 
 typedef struct _Model Model;
 struct _Model {

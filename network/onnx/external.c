@@ -2,6 +2,7 @@
 #include "network/onnx/external.h"
 #include "base/file.h"
 #include "base/error.h"
+#include "network/onnx/reader.h"
 
 #include <string.h>
 
@@ -162,7 +163,7 @@ gboolean
 external_read (OnnxFile *file, const char *folder, GError **error)
 {
   g_autoptr (GTree) opened = g_tree_new_full (compare_names, NULL, NULL, g_free);
-  Reader reader = { file, folder, opened, ONNX_MAX_FILE };
+  Reader reader = { file, folder, opened, YOLO_ONNX_MAX_FILE };
 
   return read_all (&reader, error);
 }

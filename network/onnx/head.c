@@ -142,7 +142,7 @@ mark_needed (Search *search)
 static void
 add_leaves (Search *search, guint boundary, const OnnxNode *reader)
 {
-  const GArray *layers = search->lowered->layers;
+  const GArray *layers = search->lowered->graph->layers;
   const Layer *layer = layer_at (layers, boundary);
   Leaf leaf = { boundary, boundary, 0, reader };
 
@@ -177,7 +177,7 @@ find_leaves (Search *search, GError **error)
 {
   Lowered *lowered = search->lowered;
   const OnnxFile *file = lowered->file;
-  g_autofree gboolean *seen = g_new0 (gboolean, lowered->layers->len);
+  g_autofree gboolean *seen = g_new0 (gboolean, lowered->graph->layers->len);
   gsize total = 0;
 
   for (guint i = 0; i < file->nodes->len; i++) {
@@ -191,11 +191,11 @@ find_leaves (Search *search, GError **error)
 
       if (value == NULL || value->kind != VALUE_FEATURE)
         continue;
-      boundary = layer_at (lowered->layers, value->layer)->below;
+      boundary = layer_at (lowered->graph->layers, value->layer)->below;
       if (seen[boundary])
         continue;
       seen[boundary] = TRUE;
-      layer = layer_at (lowered->layers, boundary);
+      layer = layer_at (lowered->graph->layers, boundary);
       if (layer->type == LAYER_IMAGE)
         return refuse (search, node, "uses the input as something else than an image", error);
       total += (gsize) layer->channels * layer->height * layer->width;
@@ -207,7 +207,7 @@ find_leaves (Search *search, GError **error)
       add_leaves (search, boundary, node);
     }
   }
-  g_array_sort_with_data (search->leaves, compare_leaves, lowered->layers);
+  g_array_sort_with_data (search->leaves, compare_leaves, lowered->graph->layers);
   return TRUE;
 }
 
@@ -225,10 +225,16 @@ typedef struct {
   guint stride[YOLO_MAX_LEVELS];
 } Levels;
 
+/* What the leaves turn out to be. */
+typedef struct {
+  guint reg_max;
+  guint box[YOLO_MAX_LEVELS], cls[YOLO_MAX_LEVELS];     /* layers, by level */
+} Maps;
+
 static gboolean
 check_levels (Search *search, Levels *levels, GError **error)
 {
-  const GArray *layers = search->lowered->layers;
+  const GArray *layers = search->lowered->graph->layers;
 
   levels->n = 0;
   for (guint i = 0; i < search->leaves->len;) {
@@ -274,7 +280,7 @@ random_float (guint32 *state)
 static gboolean
 make_maps (Search *search, TensorScope *scope, GError **error)
 {
-  GArray *layers = search->lowered->layers;
+  GArray *layers = search->lowered->graph->layers;
   guint32 state = 1;
 
   for (guint i = 0; i < search->leaves->len; i++) {
@@ -298,7 +304,7 @@ make_maps (Search *search, TensorScope *scope, GError **error)
 static const float *
 leaf_plane (const Search *search, const Leaf *leaf, guint c)
 {
-  const Layer *layer = layer_at (search->lowered->layers, leaf->layer);
+  const Layer *layer = layer_at (search->lowered->graph->layers, leaf->layer);
   return search->maps[leaf->boundary]->f
       + (gsize) (leaf->channel + c) * layer->height * layer->width;
 }
@@ -338,7 +344,7 @@ static gboolean
 level_matches (const Search *search, const Decoded *decoded, gsize first_anchor, const Leaf *box,
     const Leaf *cls, guint reg_max, guint stride)
 {
-  const Layer *layer = layer_at (search->lowered->layers, box->layer);
+  const Layer *layer = layer_at (search->lowered->graph->layers, box->layer);
   gboolean corners = decoded->corners;
   /* In eight bits bins of 0 to reg_max - 1 are wrong by half a step, a size by
    * two of them; anchors of 0 to 80 by half a step; strides of 8 to 32 by a hundredth. */
@@ -377,17 +383,17 @@ static gsize
 level_size (const Search *search, const Levels *levels, guint l)
 {
   const Leaf *leaf = &g_array_index (search->leaves, Leaf, levels->first[l]);
-  const Layer *layer = layer_at (search->lowered->layers, leaf->layer);
+  const Layer *layer = layer_at (search->lowered->graph->layers, leaf->layer);
 
   return (gsize) layer->height * layer->width;
 }
 
 /* Finds which of a level's two maps holds the boxes. */
 static gboolean
-match_level (const Search *search, const Decoded *decoded, gsize first_anchor,
-    const Levels *levels, guint l, Head *head)
+match_level (const Search *search, const Decoded *decoded, gsize first_anchor, const Levels *levels,
+    guint l, Maps *maps)
 {
-  const GArray *layers = search->lowered->layers;
+  const GArray *layers = search->lowered->graph->layers;
   const Leaf *pair = &g_array_index (search->leaves, Leaf, levels->first[l]);
   guint stride = levels->stride[l];
 
@@ -396,12 +402,12 @@ match_level (const Search *search, const Decoded *decoded, gsize first_anchor,
     guint channels = layer_at (layers, box->layer)->channels;
 
     if (layer_at (layers, cls->layer)->channels != decoded->n_classes || channels % 4 != 0
-        || channels < 8 || channels > 4 * MAX_REG || (l > 0 && channels != 4 * head->reg_max)
+        || channels < 8 || channels > 4 * MAX_REG || (l > 0 && channels != 4 * maps->reg_max)
         || !level_matches (search, decoded, first_anchor, box, cls, channels / 4, stride))
       continue;
-    head->reg_max = channels / 4;
-    head->outputs[head->n_outputs++] = (YoloOutput) { YOLO_MAP_BOX, l, stride, box->layer };
-    head->outputs[head->n_outputs++] = (YoloOutput) { YOLO_MAP_CLASS, l, stride, cls->layer };
+    maps->reg_max = channels / 4;
+    maps->box[l] = box->layer;
+    maps->cls[l] = cls->layer;
     return TRUE;
   }
   return FALSE;
@@ -410,7 +416,7 @@ match_level (const Search *search, const Decoded *decoded, gsize first_anchor,
 /* Whether tensor [1][4 + classes][anchors], or with the last two exchanged, is
  * the decode of the maps. */
 static gboolean
-decode_matches (Search *search, const Tensor *tensor, const Levels *levels, Head *head)
+decode_matches (Search *search, const Tensor *tensor, const Levels *levels, Maps *maps)
 {
   gsize anchors = 0;
 
@@ -432,9 +438,8 @@ decode_matches (Search *search, const Tensor *tensor, const Levels *levels, Head
 
     if ((gsize) tensor->dims[exchanged ? 1 : 2] != anchors || features < 5)
       continue;
-    *head = (Head) { .n_classes = decoded.n_classes };
     for (l = 0; l < levels->n; l++) {
-      if (!match_level (search, &decoded, first, levels, l, head))
+      if (!match_level (search, &decoded, first, levels, l, maps))
         break;
       first += level_size (search, levels, l);
     }
@@ -489,8 +494,9 @@ tail_input (Search *search, Tensor **tensors, guint value)
     case VALUE_CONST:
       return lowered_constant (lowered, value, NULL);
     case VALUE_FEATURE:
-      return search->trial != NULL ? NULL
-          : search->maps[layer_at (lowered->layers, lowered->values[value].layer)->below];
+      return search->trial != NULL
+          ? NULL
+          : search->maps[layer_at (lowered->graph->layers, lowered->values[value].layer)->below];
     default:
       return search->trial != NULL && value == search->decoded ? search->trial : tensors[value];
   }
@@ -600,7 +606,7 @@ run_tail (Search *search, TensorScope *scope, VisitFunc visit, gpointer data, co
 
 typedef struct {
   const Levels *levels;
-  Head *head;
+  Maps *maps;
 } Decode;
 
 /* Only the output itself, unless a non-maximum suppression follows. */
@@ -610,7 +616,7 @@ is_decode (Search *search, guint value, const Tensor *tensor, gpointer data)
   const Decode *decode = data;
 
   if ((!search->has_nms && value != search->lowered->file->outputs[0])
-      || !decode_matches (search, tensor, decode->levels, decode->head)
+      || !decode_matches (search, tensor, decode->levels, decode->maps)
       || !only_through (search, value))
     return FALSE;
   search->decoded = value;
@@ -761,14 +767,14 @@ check_tail (Search *search, const TensorScope *limits, Decode *decode, GError **
 }
 
 static gboolean
-find (Search *search, Head *head, GError **error)
+find (Search *search, Maps *maps, GError **error)
 {
   Lowered *lowered = search->lowered;
   const OnnxFile *file = lowered->file;
   TensorScope scope = lowered->scope;
   Levels levels = { 0 };
-  Decode decode = { &levels, head };
-  gsize maps = 0;
+  Decode decode = { &levels, maps };
+  gsize n = 0;
 
   mark_needed (search);
   if (search->unknown != NULL && !search->unknown->standard)
@@ -790,12 +796,20 @@ find (Search *search, Head *head, GError **error)
         onnx_value (file, file->outputs[0])->name, onnx_value (file, file->outputs[1])->name);
 
   for (guint i = 0; i < search->leaves->len; i++) {
-    const Layer *layer = layer_at (lowered->layers, g_array_index (search->leaves, Leaf, i).layer);
-    maps += (gsize) layer->channels * layer->height * layer->width;
+    const Layer *layer =
+        layer_at (lowered->graph->layers, g_array_index (search->leaves, Leaf, i).layer);
+    n += (gsize) layer->channels * layer->height * layer->width;
   }
-  scope.max_elements = MAX (scope.max_elements, maps);
-  scope.left = 64 * maps + scope.max_elements;
-  return make_maps (search, &scope, error) && check_tail (search, &scope, &decode, error);
+  scope.max_elements = MAX (scope.max_elements, n);
+  scope.left = 64 * n + scope.max_elements;
+  if (!make_maps (search, &scope, error) || !check_tail (search, &scope, &decode, error))
+    return FALSE;
+  for (guint l = 0; l < levels.n; l++) {
+    if (!yolo_graph_output (lowered->graph, YOLO_MAP_BOX, l, maps->box[l], error)
+        || !yolo_graph_output (lowered->graph, YOLO_MAP_CLASS, l, maps->cls[l], error))
+      return FALSE;
+  }
+  return TRUE;
 }
 
 static const OnnxNode *
@@ -812,12 +826,13 @@ producer_of (const Search *search, const OnnxNode *node, guint k)
 /* What a quantised file rounds in the mean over a side's bins, which its own
  * runtime rounds too. The tail has been checked: its convolution is that mean. */
 static void
-find_rounding (Search *search, Head *head)
+find_rounding (Search *search, guint reg_max)
 {
   const OnnxFile *file = search->lowered->file;
+  YoloBoxRounding *rounding = &search->lowered->graph->rounding;
 
-  for (guint k = 0; k < head->reg_max; k++)
-    head->rounding.bins[k] = (float) k;
+  for (guint k = 0; k < reg_max; k++)
+    rounding->bins[k] = (float) k;
   for (guint i = 0; i < file->nodes->len; i++) {
     const OnnxNode *node = onnx_node (file, i), *from;
     Tensor *weights;
@@ -826,33 +841,34 @@ find_rounding (Search *search, Head *head)
       continue;
     if (strcmp (node->op, "Conv") == 0 && node->n_in > 1
         && (weights = lowered_constant (search->lowered, node->in[1], NULL)) != NULL
-        && !weights->is_int && weights->n == head->reg_max)
-      memcpy (head->rounding.bins, weights->f, weights->n * sizeof (float));
+        && !weights->is_int && weights->n == reg_max)
+      memcpy (rounding->bins, weights->f, weights->n * sizeof (float));
     if (strcmp (node->op, "QuantizeLinear") != 0 || (from = producer_of (search, node, 0)) == NULL)
       continue;
     if (strcmp (from->op, "Softmax") == 0)
-      lowered_grid (search->lowered, node, &head->rounding.softmax);
+      lowered_grid (search->lowered, node, &rounding->softmax);
     else if (strcmp (from->op, "Conv") == 0)
-      lowered_grid (search->lowered, node, &head->rounding.distance);
+      lowered_grid (search->lowered, node, &rounding->distance);
   }
 }
 
 gboolean
-head_find (Lowered *lowered, const char *task, Head *head, GError **error)
+head_find (Lowered *lowered, const char *task, GError **error)
 {
   Search search = {
     .lowered = lowered,
     .task = task,
     .needed = g_new0 (gboolean, lowered->file->nodes->len),
     .leaves = g_array_new (FALSE, FALSE, sizeof (Leaf)),
-    .maps = g_new0 (Tensor *, lowered->layers->len),
+    .maps = g_new0 (Tensor *, lowered->graph->layers->len),
     .decoded = ONNX_NONE, .left_out = ONNX_NONE,
   };
-  gboolean found = find (&search, head, error);
+  Maps maps;
+  gboolean found = find (&search, &maps, error);
 
   if (found)
-    find_rounding (&search, head);
-  for (guint i = 0; i < lowered->layers->len; i++)
+    find_rounding (&search, maps.reg_max);
+  for (guint i = 0; i < lowered->graph->layers->len; i++)
     g_clear_pointer (&search.maps[i], tensor_unref);
   g_free (search.maps);
   g_array_unref (search.leaves);

@@ -6,19 +6,13 @@
 
 #include "network/onnx/lower.h"
 
-typedef struct {
-  guint n_classes, reg_max;
-  guint n_outputs;
-  YoloOutput outputs[YOLO_MAX_OUTPUTS]; /* as in YoloModel */
-  YoloBoxRounding rounding;     /* by quantisers in the tail */
-} Head;
-
 /* Finds where the per-level maps leave the body and makes sure that what
  * follows computes from them what the decode of a YOLOv8 does: its operators
  * are run on random maps and the result is compared with the formula. What
  * follows the decode in a file with non-maximum suppression is run on made-up
- * boxes in the same manner. A file whose tail is anything else is refused. @task is for the
- * error. */
-gboolean head_find (Lowered *lowered, const char *task, Head *head, GError **error);
+ * boxes in the same manner. A file whose tail is anything else is refused.
+ * Declares the maps as the graph's outputs, and tells it what the tail rounds.
+ * @task: of the file's metadata, for the error; or NULL */
+gboolean head_find (Lowered *lowered, const char *task, GError **error);
 
 #endif

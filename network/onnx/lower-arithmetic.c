@@ -81,8 +81,8 @@ lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
 
   for (guint k = 0; k < 2; k++)
     in[k] = lowered_value (lowered, node, k)->layer;
-  a = layer_at (lowered->layers, in[0]);
-  b = layer_at (lowered->layers, in[1]);
+  a = layer_at (lowered->graph->layers, in[0]);
+  b = layer_at (lowered->graph->layers, in[1]);
   if (strcmp (node->op, "Add") == 0) {
     if (a->channels != b->channels)
       return lower_refuse (node, "adds feature maps of different shapes", error);
@@ -92,16 +92,18 @@ lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
   if (strcmp (node->op, "Mul") == 0) {
     for (guint k = 0; k < 2; k++) {
       /* SiLU is one operation, also with a quantiser inside. */
-      const Layer *sigmoid = layer_at (lowered->layers, layer_at (lowered->layers, in[k])->below);
+      const Layer *sigmoid =
+          layer_at (lowered->graph->layers, layer_at (lowered->graph->layers, in[k])->below);
       if (sigmoid->type == LAYER_ACT && sigmoid->act == YOLO_ACT_SIGMOID
-          && layer_at (lowered->layers, sigmoid->in[0])->below
-              == layer_at (lowered->layers, in[1 - k])->below) {
+          && layer_at (lowered->graph->layers, sigmoid->in[0])->below
+              == layer_at (lowered->graph->layers, in[1 - k])->below) {
         guint silu = yolo_graph_act (lowered->graph, node->name, in[1 - k], YOLO_ACT_SILU, error);
 
         if (silu == LAYER_NONE)
           return FALSE;
         /* of the quantiser of the sigmoid; none if the factor is the sigmoid itself */
-        layer_at (lowered->layers, silu)->sigmoid_grid = layer_at (lowered->layers, in[k])->grid;
+        layer_at (lowered->graph->layers, silu)->sigmoid_grid =
+            layer_at (lowered->graph->layers, in[k])->grid;
         return lowered_set_layer (lowered, node, 0, silu);
       }
     }

@@ -27,7 +27,7 @@ lowered_is_feature (const Lowered *lowered, const OnnxNode *node, guint k)
 Layer *
 lowered_feature (const Lowered *lowered, const OnnxNode *node, guint k)
 {
-  return layer_at (lowered->layers, lowered_value (lowered, node, k)->layer);
+  return layer_at (lowered->graph->layers, lowered_value (lowered, node, k)->layer);
 }
 
 Tensor *
@@ -312,7 +312,6 @@ lower (const OnnxFile *file, guint height, guint width, GError **error)
   lowered->width = width;
   lowered->values = g_new0 (Value, file->values->len);
   lowered->graph = yolo_graph_new (onnx_value (file, file->input)->name, height, width);
-  lowered->layers = lowered->graph->layers;
   if (!image_start (lowered, error))
     return NULL;
 

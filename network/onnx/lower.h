@@ -31,8 +31,7 @@ typedef struct {
 typedef struct {
   const OnnxFile *file;
   TensorScope scope;
-  YoloGraph *graph;             /* of as many layers as were made so far */
-  GArray *layers;               /* the graph's */
+  YoloGraph *graph;
   Value *values;                /* one for each of file->values */
   guint height, width;          /* input size that was lowered: the file's, or a probe's */
   gboolean quantized;           /* some weights or constants were */

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "network/onnx/external.h"
 #include "network/onnx/foreign.h"
+#include "network/onnx/reader.h"
 
 #include <string.h>
 
@@ -569,7 +570,7 @@ unpack (OnnxFile *file, const void *data, gsize size, GError **error)
 
   if (size == 0)
     return yolo_network_fail (error, FORMAT, "the file is empty");
-  if (size > ONNX_MAX_FILE)
+  if (size > YOLO_ONNX_MAX_FILE)
     return yolo_network_fail (
         error, UNSUPPORTED, "the file is larger than 2 GiB, which no ONNX file can be");
   file->proto = onnx__model_proto__unpack (&allocator, size, data);

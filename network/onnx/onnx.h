@@ -5,10 +5,8 @@
 #ifndef YOLO_ONNX_FILE_H
 #define YOLO_ONNX_FILE_H
 
-#include "network/model.h"
+#include "base/error.h"
 #include "network/onnx/onnx.pb-c.h"
-
-#define ONNX_MAX_FILE ((gsize) 1 << 31)   /* bytes: what protobuf allows */
 
 /* TensorProto.DataType. Source: ONNX, onnx/onnx.proto. */
 enum {

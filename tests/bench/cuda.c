@@ -20,6 +20,7 @@
 
 #include "backend/builtin.h"
 #include "cuda/net.h"
+#include "engine/load.h"
 #include "network/int8.h"
 #include "postprocess/task.h"
 #include "image/frame.h"

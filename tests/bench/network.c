@@ -4,6 +4,7 @@
  * runs this program and its peers in turns. */
 
 #include "backend/builtin.h"
+#include "engine/load.h"
 #include "network/int8.h"
 
 #include <stdio.h>

@@ -4,6 +4,7 @@
 
 #include "backend/builtin.h"
 #include "cpu/backend.h"
+#include "engine/load.h"
 
 #include <glib/gstdio.h>
 #include <malloc.h>

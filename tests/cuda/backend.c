@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cuda/choices.h"
+#include "engine/load.h"
 #include "cuda/device.h"
 #include "backend/builtin.h"
 #include "network/int8.h"

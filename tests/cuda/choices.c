@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cuda/choices.h"
-#include "network/model.h"
+#include "engine/load.h"
 #include "tests/cuda/harness.h"
 
 /* Where the choices of "model" in fp16 are kept. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cuda/cudnn.h"
+#include "engine/load.h"
 #include "tests/cuda/harness.h"
 
 static const char *const capabilities[] = { "75", "80", "89", "90", "100" };

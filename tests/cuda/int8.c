@@ -10,6 +10,7 @@
 #include "backend/builtin.h"
 #include "cuda/backend.h"
 #include "cuda/half.h"
+#include "engine/load.h"
 #include "network/int8.h"
 #include "postprocess/nms.h"
 #include "postprocess/task.h"

@@ -8,7 +8,7 @@
 
 #define _GNU_SOURCE             /* memmem() */
 
-#include "network/model.h"
+#include "engine/load.h"
 #include "network/plan.h"
 #include "network/onnx/onnx.pb-c.h"
 

@@ -5,7 +5,7 @@
 #ifndef TEST_NETWORK_EDIT_H
 #define TEST_NETWORK_EDIT_H
 
-#include "network/model.h"
+#include "engine/load.h"
 #include "network/onnx/onnx.pb-c.h"
 
 #include <glib/gstdio.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* int8 models: tables, ranges, and the plans that come of them. */
 
+#include "engine/load.h"
 #include "network/histogram.h"
 #include "network/int8.h"
 #include "network/plan.h"

@@ -8,6 +8,7 @@
  * ones that they were summed from. */
 
 #include "backend/builtin.h"
+#include "engine/load.h"
 #include "network/int8.h"
 #include "tests/network/plan-reference.h"
 
