@@ -1,0 +1,490 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""make-checkpoints.py DATA FOLDER: PyTorch checkpoints in the form of Ultralytics', made
+of the small ONNX models of DATA: the same weights in the tree of modules that they would
+have been exported from, so that both must give the same maps. And files of other kinds.
+Needs nothing but Python: classes of the right names stand in for torch's and Ultralytics'.
+"""
+
+import collections
+import importlib.util
+import io
+import os
+import pickle
+import re
+import struct
+import sys
+import types
+import zipfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+spec = importlib.util.spec_from_file_location('corpus', os.path.join(HERE, '..', 'fuzz', 'make-corpus.py'))
+corpus = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(corpus)
+
+# -- names that a pickle may hold
+
+
+def name(path, what=None):
+    """The class or function of this path, made up where Python's own do not have it."""
+    module, last = path.rsplit('.', 1)
+    for part in (module.split('.')[0], module):
+        sys.modules.setdefault(part, types.ModuleType(part))
+    made = sys.modules[module]
+    if not hasattr(made, last):
+        what = what or type(last, (Module,), {})
+        what.__module__, what.__name__, what.__qualname__ = module, last, last
+        setattr(made, last, what)
+    return getattr(made, last)
+
+
+class Module:
+    """What torch.nn.Module keeps; its state is its __dict__."""
+
+    def __init__(self, **attributes):
+        # torch before 2.5 has OrderedDicts where newer versions have dicts
+        self.__dict__.update(training=False, _parameters=Module.dict(), _buffers=Module.dict(),
+                             _non_persistent_buffers_set=set(), _forward_hooks=collections.OrderedDict(),
+                             _modules=Module.dict())
+        self.__dict__.update(attributes)
+
+    dict = dict
+
+
+class Storage:
+    def __init__(self, data):
+        self.data = data
+
+
+class Tensor:
+    """Numbers in a storage of a type: Half, Float, BFloat16, ..."""
+
+    def __init__(self, kind, numbers, shape, stride=None, offset=0, parameter=False):
+        self.storage = name(f'torch.{kind}Storage', type('S', (Storage,), {}))(packed(kind, numbers))
+        self.storage.count = len(numbers)
+        self.shape, self.offset, self.parameter = tuple(shape), offset, parameter
+        self.stride = stride
+        if stride is None:
+            self.stride, n = (), 1
+            for size in reversed(shape):
+                self.stride = (n,) + self.stride
+                n *= size
+
+    def rebuild(self):
+        return (name('torch._utils._rebuild_tensor_v2', lambda *arguments: None),
+                (self.storage, self.offset, self.shape, self.stride, False, collections.OrderedDict()))
+
+    def __reduce_ex__(self, protocol):
+        if not self.parameter:
+            return self.rebuild()
+        inner = Tensor.__new__(Tensor)
+        inner.__dict__.update(self.__dict__, parameter=False)
+        return (name('torch._utils._rebuild_parameter', lambda *arguments: None),
+                (inner, False, collections.OrderedDict()))
+
+
+def packed(kind, numbers):
+    if kind == 'BFloat16':
+        return b''.join(struct.pack('<f', x)[2:] for x in numbers)
+    letter = {'Half': 'e', 'Float': 'f', 'Double': 'd', 'Long': 'q', 'Byte': 'B'}[kind]
+    return struct.pack(f'<{len(numbers)}{letter}', *numbers)
+
+
+class Pickler(pickle.Pickler):
+    """Leaves storages out, as torch's does."""
+
+    def __init__(self, file, protocol):
+        super().__init__(file, protocol)
+        self.storages = {}
+
+    def persistent_id(self, what):
+        if not isinstance(what, Storage):
+            return None
+        key = self.storages.setdefault(id(what), (str(len(self.storages)), what))[0]
+        return 'storage', type(what), key, 'cpu', what.count
+
+
+def save(path, what, folder='archive', protocol=2, method=zipfile.ZIP_STORED, order=b'little', crc=True):
+    """What torch.save() writes; crc=False: as with set_crc32_options(False)."""
+    file = io.BytesIO()
+    pickler = Pickler(file, protocol)
+    pickler.dump(what)
+    with zipfile.ZipFile(path, 'w', method) as out:
+        entries = [('data.pkl', file.getvalue()), ('.format_version', b'1'), ('byteorder', order)]
+        entries += [('data/' + key, storage.data) for key, storage in pickler.storages.values()]
+        for entry, data in entries + [('version', b'3\n')]:
+            out.writestr(zipfile.ZipInfo(f'{folder}/{entry}'), data, method)
+    if not crc:
+        without_crc(path)
+
+
+def without_crc(path):
+    with open(path, 'r+b') as file:
+        data = bytearray(file.read())
+        for signature, at in ((b'PK\1\2', 16), (b'PK\3\4', 14)):
+            for found in re.finditer(re.escape(signature), bytes(data)):
+                data[found.start() + at:found.start() + at + 4] = bytes(4)
+        file.seek(0)
+        file.write(data)
+
+
+# -- the small models
+
+
+def text(value):
+    return bytes(value).decode()
+
+
+def convolutions(path):
+    """{module's path: dict(weight, bias, bn, stride, pad, groups, shape)} of an ONNX model."""
+    with open(path, 'rb') as file:
+        graph = corpus.decode(next(f[2] for f in corpus.decode(file.read()) if f[0] == corpus.GRAPH))
+    tensors, found, by_output = {}, {}, {}
+    for field, _, value in graph:
+        if field == corpus.INITIALIZER:
+            parts = corpus.decode(value)
+            dims = [v for f, _, v in parts if f == corpus.DIMS]
+            if dims and not isinstance(dims[0], int):
+                dims = numbers(dims[0])
+            raw = next((v for f, _, v in parts if f == corpus.RAW), b'')
+            kind = next(v for f, _, v in parts if f == corpus.TYPE)
+            letter = {1: 'f', 10: 'e'}.get(kind)
+            if letter:
+                values = struct.unpack(f'<{len(raw) // struct.calcsize(letter)}{letter}', raw)
+                tensors[text(next(v for f, _, v in parts if f == corpus.TENSOR_NAME))] = (dims, list(values))
+    for field, _, value in graph:
+        if field != corpus.NODE:
+            continue
+        parts = corpus.decode(value)
+        inputs = [text(v) for f, _, v in parts if f == corpus.INPUT]
+        kind = text(next(v for f, _, v in parts if f == corpus.OP))
+        attributes = {}
+        for f, _, v in parts:
+            if f == corpus.ATTRIBUTE:
+                inner = corpus.decode(v)
+                integers = [w for g, _, w in inner if g == corpus.INTEGERS]
+                if integers and not isinstance(integers[0], int):
+                    integers = numbers(integers[0])
+                single = next((w for g, _, w in inner if g == corpus.INTEGER), None)
+                attributes[text(next(w for g, _, w in inner if g == corpus.NAME))] = integers or single
+        output = text(next(v for f, _, v in parts if f == corpus.RESULT))
+        if kind == 'Conv':
+            where = re.sub(r'^model\.', '', inputs[1])[:-len('.weight')]
+            shape, weight = tensors[inputs[1]]
+            found[where] = dict(shape=shape, weight=weight, bias=tensors[inputs[2]][1] if len(inputs) > 2 else None,
+                                stride=attributes['strides'], pad=attributes['pads'][:2], bn=None,
+                                groups=attributes.get('group') or 1)
+            by_output[output] = found[where]
+        elif kind == 'BatchNormalization':
+            by_output[inputs[0]]['bn'] = [tensors[i][1] for i in inputs[1:]]
+    return found
+
+
+def numbers(packed_integers):
+    out, n, shift = [], 0, 0
+    for byte in packed_integers:
+        n |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            out.append(n)
+            n = shift = 0
+    return out
+
+
+def yolov8(first=3, last=5):
+    """[(class, f)] of the layers, as make-models.py builds them."""
+    layers, taps = [], {}
+
+    def add(kind, f=-1):
+        layers.append((kind, f))
+        return len(layers) - 1
+
+    for p in range(1, last + 1):
+        taps[p] = add('Conv')
+        if p > 1:
+            taps[p] = add('C2f')
+    taps[last] = add('SPPF')
+    for p in range(last - 1, first - 1, -1):
+        add('Upsample')
+        add('Concat', [-1, taps[p]])
+        taps[p] = add('C2f')
+    outs = [taps[first]]
+    for p in range(first + 1, last + 1):
+        add('Conv')
+        add('Concat', [-1, taps[p]])
+        outs.append(add('C2f'))
+    add('Detect', outs)
+    return layers
+
+
+def yolov5u():
+    layers, taps = [], {}
+
+    def add(kind, f=-1):
+        layers.append((kind, f))
+        return len(layers) - 1
+
+    for p in range(1, 6):
+        taps[p] = add('Conv')
+        if p > 1:
+            taps[p] = add('C3')
+    add('SPPF')
+    lateral = {}
+    for p in (4, 3):
+        lateral[p + 1] = add('Conv')
+        add('Upsample')
+        add('Concat', [-1, taps[p]])
+        last = add('C3')
+    outs = [last]
+    for p in (4, 5):
+        add('Conv')
+        add('Concat', [-1, lateral[p]])
+        outs.append(add('C3'))
+    add('Detect', outs)
+    return layers
+
+
+MICRO = [('Conv', -1), ('Conv', -1), ('C2f', -1), ('Conv', -1), ('SPPF', -1), ('Upsample', -1),
+         ('Concat', [-1, 2]), ('Conv', -1), ('Detect', [7, 4])]
+
+
+class Maker:
+    """Modules of one version of Ultralytics, whose numbers are of one type."""
+
+    def __init__(self, number='Float', old=False, act='SiLU', last=False):
+        self.number, self.old, self.last = number, old, last
+        self.act = self.torch('activation.' + act, inplace=True)
+
+    def torch(self, what, **attributes):
+        return name('torch.nn.modules.' + what)(**attributes)
+
+    def own(self, what, **attributes):
+        path = 'ultralytics.nn.modules.' + (what.split('.')[1] if self.old else what)
+        return name(path)(**attributes)
+
+    def tensor(self, numbers, shape=None, parameter=True):
+        shape = shape or (len(numbers),)
+        if not self.last or len(shape) != 4:
+            return Tensor(self.number, numbers, shape, parameter=parameter)
+        o, i, h, w = shape
+        moved = [numbers[((a * i + d) * h + b) * w + c] for a in range(o) for b in range(h)
+                 for c in range(w) for d in range(i)]
+        # behind something else in the same storage
+        return Tensor(self.number, [7.] * 5 + moved, shape, (h * w * i, 1, w * i, i), 5, parameter)
+
+    def conv2d(self, c):
+        out, channels, rows, columns = c['shape']
+        m = self.torch('conv.Conv2d', in_channels=channels * c['groups'], out_channels=out,
+                       kernel_size=(rows, columns), stride=tuple(c['stride']), padding=tuple(c['pad']),
+                       dilation=(1, 1), transposed=False, output_padding=(0, 0), groups=c['groups'],
+                       padding_mode='zeros')
+        m._parameters['weight'] = self.tensor(c['weight'], c['shape'])
+        m._parameters['bias'] = None if c['bias'] is None else self.tensor(c['bias'])
+        return m
+
+    def conv(self, c):
+        m = self.own('conv.DWConv' if c['groups'] > 1 else 'conv.Conv')
+        m._modules['conv'] = self.conv2d(c)
+        if c['bn'] is not None:
+            bn = m._modules['bn'] = self.torch('batchnorm.BatchNorm2d', num_features=c['shape'][0], eps=1e-3,
+                                               momentum=.03, affine=True, track_running_stats=True)
+            weight, bias, mean, variance = c['bn']
+            bn._parameters.update(weight=self.tensor(weight), bias=self.tensor(bias))
+            bn._buffers.update(running_mean=self.tensor(mean, parameter=False),
+                               running_var=self.tensor(variance, parameter=False),
+                               num_batches_tracked=Tensor('Long', [7], ()))
+        m._modules['act'] = self.act
+        return m
+
+    def sequence(self, what, modules):
+        m = self.torch('container.' + what)
+        m._modules.update((str(i), module) for i, module in enumerate(modules))
+        return m
+
+    def block(self, kind, convs, shortcut):
+        """convs: {path within the block: convolution}"""
+        if kind == 'Conv':
+            return self.conv(convs['conv'])
+        m = self.own('block.' + kind)
+        for key in ('cv1', 'cv2', 'cv3'):
+            if key + '.conv' in convs:
+                m._modules[key] = self.conv(convs[key + '.conv'])
+        if kind == 'SPPF':
+            m._modules['m'] = self.torch('pooling.MaxPool2d', kernel_size=5, stride=1, padding=2, dilation=1,
+                                         return_indices=False, ceil_mode=False)
+            if not self.old:
+                m.n, m.add = 3, False
+            return m
+        inner = []
+        while f'm.{len(inner)}.cv1.conv' in convs:
+            b = self.own('block.Bottleneck', add=shortcut)
+            for key in ('cv1', 'cv2'):
+                b._modules[key] = self.conv(convs[f'm.{len(inner)}.{key}.conv'])
+            inner.append(b)
+        if kind == 'C2f':
+            m.c = 1                             # stale, as pruning leaves it
+        m._modules['m'] = self.sequence('Sequential' if kind == 'C3' else 'ModuleList', inner)
+        return m
+
+    def detect(self, convs, strides, classes, bins):
+        m = self.own('head.Detect', nc=classes, nl=len(strides), reg_max=bins, no=classes + 4 * bins,
+                     stride=Tensor(self.number, [float(s) for s in strides], (len(strides),)))
+        for key in ('cv2', 'cv3'):
+            levels = []
+            for i in range(len(strides)):
+                parts = []
+                for j in range(2):
+                    if f'{key}.{i}.{j}.0.conv' in convs:
+                        parts.append(self.sequence('Sequential', [
+                            self.conv(convs[f'{key}.{i}.{j}.0.conv']), self.conv(convs[f'{key}.{i}.{j}.conv'])]))
+                    else:
+                        parts.append(self.conv(convs[f'{key}.{i}.{j}.conv']))
+                levels.append(self.sequence('Sequential', parts + [self.conv2d(convs[f'{key}.{i}.2'])]))
+            m._modules[key] = self.sequence('ModuleList', levels)
+        dfl = m._modules['dfl'] = self.own('block.DFL', c1=bins)
+        dfl._modules['conv'] = self.conv2d(dict(shape=[1, bins, 1, 1], weight=list(map(float, range(bins))), bias=None,
+                                                stride=[1, 1], pad=[0, 0], groups=1))
+        return m
+
+    def model(self, layers, convs, strides, names, bins, size):
+        modules, spine = [], [kind for kind, _ in layers].index('SPPF')
+        for i, (kind, f) in enumerate(layers):
+            own = {path[len(f'{i}.'):]: c for path, c in convs.items() if path.startswith(f'{i}.')}
+            if kind == 'Upsample':
+                m = self.torch('upsampling.Upsample', size=None, scale_factor=2., mode='nearest',
+                               align_corners=None, recompute_scale_factor=None)
+            elif kind == 'Concat':
+                m = self.own('conv.Concat', d=1)
+            elif kind == 'Detect':
+                m = self.detect(own, strides, len(names), bins)
+            else:
+                m = self.block(kind, own, i < spine)
+            m.i, m.f, m.type = i, f, type(m).__module__ + '.' + type(m).__name__
+            modules.append(m)
+        top = name('ultralytics.nn.tasks.DetectionModel')(
+            yaml={'nc': len(names)}, names=names, inplace=True, args={'imgsz': size, 'task': 'detect'},
+            stride=Tensor('Float', [float(s) for s in strides], (len(strides),)))
+        top._modules['model'] = self.sequence('Sequential', modules)
+        return top
+
+
+NAMES = {0: 'alpha', 1: 'beta', 2: 'gamma'}
+
+
+def tree(data, file, layers, strides=(8, 16, 32), names=None, bins=16, size=64, **options):
+    return Maker(**options).model(layers, convolutions(os.path.join(data, file + '.onnx')), strides,
+                                  names or NAMES, bins, size)
+
+
+def checkpoint(model, **others):
+    made = dict(date='2026-01-01', version='8.4.0', epoch=-1, best_fitness=None, ema=None, model=model,
+                updates=None, optimizer=None, train_args={'imgsz': 640})
+    made.update(others)
+    return made
+
+
+class Call:
+    """Becomes GLOBAL and REDUCE: what a malicious pickle has."""
+
+    def __init__(self, path, *arguments):
+        self.path, self.arguments = path, arguments
+
+    def __reduce_ex__(self, protocol):
+        return name(self.path, lambda *arguments: None), self.arguments
+
+
+def good(data, folder):
+    def write(file, model, **options):
+        save(os.path.join(folder, file), model, **options)
+
+    write('v8n-unfused.pt', checkpoint(tree(data, 'v8n-unfused', yolov8())), folder='best')
+    # fused, with the cycle that it leaves, numpy's scalars, and what would do harm if it were called
+    model = tree(data, 'v8n', yolov8())
+    first = model._modules['model']._modules['0']
+    first.forward = Call('builtins.getattr', first, 'forward_fuse')
+    write('v8n.pt', checkpoint(model, best_fitness=Call('numpy.core.multiarray.scalar', 1),
+                               git=Call('os.system', 'touch executed')))
+    write('v8n-half.pt', checkpoint(None, ema=tree(data, 'v8n-half', yolov8(), names=['alpha', 'beta', 'gamma', 'delta'],
+                                                   bins=8, size=[64, 96], number='Half')), protocol=4)
+    write('v8n-relu.pt', checkpoint(tree(data, 'v8n-relu', yolov8(), act='ReLU', last=True)), protocol=5)
+    write('v8n-depthwise.pt', checkpoint(tree(data, 'v8n-depthwise', yolov8(), number='Double')), crc=False)
+    write('v8-p34.pt', checkpoint(tree(data, 'v8-p34', yolov8(last=4), (8, 16))), protocol=3)
+    write('v8-p2.pt', checkpoint(tree(data, 'v8-p2', yolov8(first=2), (4, 8, 16, 32), {0: 'alpha'}, 8)))
+    write('v8-p6.pt', checkpoint(tree(data, 'v8-p6', yolov8(last=6), (8, 16, 32, 64), bins=8, size=128)))
+    Module.dict = collections.OrderedDict
+    write('v5u.pt', checkpoint(tree(data, 'v5u', yolov5u(), old=True)))
+    Module.dict = dict
+    parallel = name('torch.nn.parallel.distributed.DistributedDataParallel')()
+    parallel._modules['module'] = tree(data, 'v5u-l', yolov5u())
+    write('v5u-l.pt', checkpoint(parallel))
+    micro = dict(strides=(4, 8), names={0: 'alpha', 1: 'beta'}, bins=4, size=16)
+    write('micro.pt', checkpoint(tree(data, 'micro', MICRO, **micro), date=None), folder='m', crc=False)
+
+
+def other(data, folder):
+    """Files that must be refused, each for its own reason."""
+    def write(file, model, **options):
+        save(os.path.join(folder, file), model, **options)
+
+    def micro(**change):
+        made = tree(data, 'micro', MICRO, (4, 8), {0: 'alpha', 1: 'beta'}, 4, 16)
+        made.__dict__.update(change)
+        return made
+
+    def layer(i, **change):
+        made = micro()
+        made._modules['model']._modules[str(i)].__dict__.update(change)
+        return checkpoint(made)
+
+    weights = collections.OrderedDict({'model.0.conv.weight': Tensor('Float', [1.], (1,), parameter=True)})
+    write('state-dict.pt', weights)
+    write('state-dict-in.pt', dict(epoch=1, state_dict=weights))
+    write('model-state-dict.pt', dict(model=weights))
+    write('number.pt', 7)
+    write('compressed.pt', checkpoint(micro()), method=zipfile.ZIP_DEFLATED)
+    write('big-endian.pt', checkpoint(micro()), order=b'big')
+    for task in ('Segmentation', 'Pose'):
+        model = name(f'ultralytics.nn.tasks.{task}Model')()
+        model.__dict__.update(micro().__dict__)
+        write(task.lower() + '.pt', checkpoint(model))
+    write('yolov5.pt', checkpoint(name('models.yolo.DetectionModel')()))
+    write('foreign.pt', checkpoint(name('somewhere.else.Net')()))
+    write('upsample.pt', layer(5, mode='bilinear'))
+    write('from-ahead.pt', layer(6, f=[-1, 7]))
+    attention = micro()
+    block = name('ultralytics.nn.modules.block.C2PSA')()
+    block.i, block.f = 4, -1
+    attention._modules['model']._modules['4'] = block
+    write('attention.pt', checkpoint(attention))
+    weight = micro()
+    conv = weight._modules['model']._modules['1']._modules['conv']
+    conv._parameters['weight'].offset = 1
+    write('beyond.pt', checkpoint(weight))
+    with open(os.path.join(folder, 'legacy.pt'), 'wb') as file:
+        for value in (0x1950a86a20f9469cfc6c, 1001, {'little_endian': True}, {}):
+            file.write(pickle.dumps(value, 2))
+    with open(os.path.join(folder, 'pickle.pt'), 'wb') as file:
+        pickle.dump({'weights': [1., 2.]}, file, 4)
+    with zipfile.ZipFile(os.path.join(folder, 'script.pt'), 'w') as out:
+        for entry in ('code/__torch__/net.py', 'data.pkl', 'constants.pkl', 'version'):
+            out.writestr('net/' + entry, b'')
+    with zipfile.ZipFile(os.path.join(folder, 'packed.pt'), 'w') as out:
+        out.writestr('best.pt', b'')
+    with zipfile.ZipFile(os.path.join(folder, 'arrays.pt'), 'w') as out:
+        out.writestr('weights.npy', b'')
+    with open(os.path.join(folder, 'weights.pt'), 'wb') as file:
+        file.write(struct.pack('<Q', 2) + b'{}')
+    with open(os.path.join(data, 'micro.onnx'), 'rb') as source, open(os.path.join(folder, 'onnx.pt'), 'wb') as file:
+        file.write(source.read())
+
+
+def main():
+    data, folder = sys.argv[1:]
+    os.makedirs(folder, exist_ok=True)
+    good(data, folder)
+    other(data, folder)
+    os.utime(folder)                            # newer than what it was made of, for ninja
+
+
+if __name__ == '__main__':
+    main()
