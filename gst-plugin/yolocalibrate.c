@@ -245,8 +245,8 @@ look_at (YoloCalibrate *calibrate, GstClockTime pts, const YoloRequest *request)
     return TRUE;
   if (calibrate->began == 0)
     calibrate->began = g_get_monotonic_time ();
-  if (!yolo_calibrator_add (
-          calibrate->calibrator, &request->frame, request->net_width, request->net_height, &error)) {
+  if (!yolo_calibrator_add (calibrate->calibrator, &request->frame, request->net_width,
+          request->net_height, &error)) {
     GST_ELEMENT_ERROR (
         calibrate->element, STREAM, FAILED, ("calibration: %s", error->message), (NULL));
     return FALSE;

@@ -3,6 +3,7 @@
  * makes and frees, and what it does where a back end has no function. */
 
 #include "backend/backend.h"
+#include "engine/load.h"
 
 #include <string.h>
 
