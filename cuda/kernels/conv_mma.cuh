@@ -254,7 +254,8 @@ finish (const YoloConvParams &p, const typename Type::Sum (&sums)[8], const Fact
 }
 
 /* A block's BM pixels of BN channels, by WARPS_M x WARPS_N warps. WHOLE: all vectors of
- * the input lie on multiples of 16 bytes and hold no channels of another tensor. */
+ * the input lie on multiples of 16 bytes and hold no channels of another tensor. This is one
+ * long function because its steps share some fifty values of a thread, all in registers. */
 template <typename Type, int BM, int BN, int WARPS_M, int WARPS_N, int STAGES, bool WHOLE>
 static __device__ __forceinline__ void
 convolve (const YoloConvParams &p)

@@ -66,7 +66,8 @@ convolve (const YoloConvParams &p)
  * of TILE_K, whose rows lie transposed in shared memory; the next step waits in
  * registers. A step loads 16 floats for each of 128 rows for its 64 * 64 * 16
  * multiply-adds: 16 operations a byte from the caches. A thread makes two vector
- * loads from shared memory for 16 multiply-adds. A sum is added up in the order of K. */
+ * loads from shared memory for 16 multiply-adds. A sum is added up in the order of K. The
+ * function is long because its steps share the position and the sums of a thread. */
 
 #define TILE_M 64
 #define TILE_N 64
