@@ -195,8 +195,9 @@ vec_activate (YoloVec x, YoloActivation act)
 #endif
     case YOLO_ACT_RELU: return vec_select (x < 0, vec_set (0), x);
     case YOLO_ACT_SIGMOID: return vec_sigmoid (x);
-    default: return x;
+    case YOLO_ACT_NONE: break;
   }
+  return x;
 }
 
 #endif

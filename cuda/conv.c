@@ -130,9 +130,12 @@ put (const YoloConvShape *shape, void *packed, gsize at, gsize from)
     case YOLO_S8:
       ((gint8 *) packed)[at] = conv->int8->weights[from];
       break;
-    default:
+    case YOLO_F32:
       ((float *) packed)[at] = conv->weights[from];
       break;
+    case YOLO_BF16:
+    case YOLO_U8:              /* no convolution on a GPU reads these */
+      g_assert_not_reached ();
   }
 }
 
