@@ -112,7 +112,7 @@ load (YoloNet *base, guint device, gpointer context, G_GNUC_UNUSED guint threads
     return FALSE;
   net->choices = yolo_choices_new (
       net->device, base->model->sha256, yolo_precision_name (base->precision));
-  uploaded = cuda_net_upload (net, error);
+  uploaded = yolo_cuda_net_upload (net, error);
   yolo_cuda_leave (net->device);
   return uploaded;
 }
@@ -139,7 +139,8 @@ time_exactly (CudaNet *net, guint frames, guint height, guint width)
   double us = 0;
 
   for (guint bit = 0; frames >> bit != 0; bit++) {
-    const CudaTime *time = frames >> bit & 1 ? cuda_net_time (net, 1u << bit, height, width) : NULL;
+    const CudaTime *time =
+        frames >> bit & 1 ? yolo_cuda_net_time (net, 1u << bit, height, width) : NULL;
 
     if ((frames >> bit & 1) && (time == NULL || time->us == 0))
       return 0;
@@ -156,7 +157,7 @@ batch_size (YoloNet *base, guint frames, guint height, guint width)
   CudaNet *net = (CudaNet *) base;
   guint below = 1u << (g_bit_storage (frames) - 1), above = 2 * below;
   double exactly = time_exactly (net, frames, height, width);
-  const CudaTime *larger = cuda_net_time (net, above, height, width);
+  const CudaTime *larger = yolo_cuda_net_time (net, above, height, width);
 
   if (below == frames || above > CUDA_MAX_BATCH || exactly == 0)
     return below;
@@ -339,7 +340,7 @@ note_time (CudaExec *exec)
 {
   const YoloPlan *plan = exec->base.plan;
   double us = yolo_choices_time (exec->net->choices, plan);
-  CudaTime *time = cuda_net_time (exec->net, plan->batch, plan->height, plan->width);
+  CudaTime *time = yolo_cuda_net_time (exec->net, plan->batch, plan->height, plan->width);
 
   if (time == NULL) {
     CudaTime new = { plan->batch, plan->height, plan->width, us };
@@ -550,7 +551,7 @@ prepare (YoloExec *base, GError **error)
 static YoloPlan *
 make_plan (YoloNet *net, guint batch, guint height, guint width, GError **error)
 {
-  return cuda_net_plan ((CudaNet *) net, batch, height, width, error);
+  return yolo_cuda_net_plan ((CudaNet *) net, batch, height, width, error);
 }
 
 /* Batches */

@@ -40,7 +40,7 @@ plan_with_input (
 }
 
 YoloPlan *
-cuda_net_plan (const CudaNet *net, guint batch, guint height, guint width, GError **error)
+yolo_cuda_net_plan (const CudaNet *net, guint batch, guint height, guint width, GError **error)
 {
   YoloPlan *plan = plan_with_input (
       net, net->base.model->int8 ? YOLO_S8 : net->dtype, batch, height, width, error);
@@ -56,7 +56,7 @@ cuda_net_plan (const CudaNet *net, guint batch, guint height, guint width, GErro
 }
 
 CudaTime *
-cuda_net_time (CudaNet *net, guint batch, guint height, guint width)
+yolo_cuda_net_time (CudaNet *net, guint batch, guint height, guint width)
 {
   for (guint i = 0; i < net->times->len; i++) {
     CudaTime *time = &g_array_index (net->times, CudaTime, i);
@@ -107,11 +107,11 @@ place_all (CudaNet *net, const YoloPlan *plan, guint8 *staging, gsize *offset)
 }
 
 gboolean
-cuda_net_upload (CudaNet *net, GError **error)
+yolo_cuda_net_upload (CudaNet *net, GError **error)
 {
   /* Weights are the same for every batch and size. */
   g_autoptr (YoloPlan) plan =
-      cuda_net_plan (net, 1, net->base.model->height, net->base.model->width, error);
+      yolo_cuda_net_plan (net, 1, net->base.model->height, net->base.model->width, error);
   g_autofree guint8 *staging = NULL;
   gsize size;
 

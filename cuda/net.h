@@ -34,14 +34,14 @@ typedef struct {
 
 /* A plan as this back end runs it: pixels of the input are whole vectors, and
  * lie on the grid if a convolution reads them in int8. */
-YoloPlan *cuda_net_plan (
+YoloPlan *yolo_cuda_net_plan (
     const CudaNet *net, guint batch, guint height, guint width, GError **error);
 
 /* NULL: no such batch was recorded. Valid until the next one is. */
-CudaTime *cuda_net_time (CudaNet *net, guint batch, guint height, guint width);
+CudaTime *yolo_cuda_net_time (CudaNet *net, guint batch, guint height, guint width);
 
 /* Uploads the weights of all convolutions of the model, once. In the device's context. */
-gboolean cuda_net_upload (CudaNet *net, GError **error);
+gboolean yolo_cuda_net_upload (CudaNet *net, GError **error);
 
 G_END_DECLS
 

@@ -161,7 +161,7 @@ make_plan (const Size *size, YoloPrecision precision)
 {
   g_autoptr (GError) error = NULL;
   CudaNet net = { .base.model = model_in (size, precision), .dtype = YOLO_F16 };
-  YoloPlan *plan = cuda_net_plan (&net, size->batch, size->height, size->width, &error);
+  YoloPlan *plan = yolo_cuda_net_plan (&net, size->batch, size->height, size->width, &error);
 
   if (plan == NULL)
     g_error ("%s", error->message);

@@ -244,7 +244,7 @@ run_init (
 
   run->net = yolo_backend_load (cuda, int8, 0, NULL, YOLO_PRECISION_INT8, 0, &error);
   g_assert_no_error (error);
-  YoloPlan *plan = cuda_net_plan ((CudaNet *) run->net, batch, height, width, &error);
+  YoloPlan *plan = yolo_cuda_net_plan ((CudaNet *) run->net, batch, height, width, &error);
   g_assert_no_error (error);
   const YoloBuffer *input = &plan->buffers[plan->input];
   run->reference = yolo_plan_new (int8, batch, height, width, YOLO_F32,
