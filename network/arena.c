@@ -7,7 +7,7 @@
 static gsize
 aligned (gsize size)
 {
-  return (size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+  return (size + YOLO_ARENA_ALIGN - 1) / YOLO_ARENA_ALIGN * YOLO_ARENA_ALIGN;
 }
 
 static gboolean
@@ -17,7 +17,7 @@ alive_together (const YoloBuffer *a, const YoloBuffer *b)
 }
 
 gsize
-arena_lower_bound (const YoloBuffer *buffers, guint n, guint input)
+yolo_arena_lower_bound (const YoloBuffer *buffers, guint n, guint input)
 {
   gsize bound = 0;
 
@@ -92,7 +92,7 @@ place (YoloBuffer **order, guint n)
 }
 
 gboolean
-arena_assign (YoloBuffer *buffers, guint n, guint input, gsize *size)
+yolo_arena_assign (YoloBuffer *buffers, guint n, guint input, gsize *size)
 {
   static int (*const orders[]) (const void *, const void *) = { by_size, by_first };
   g_autofree YoloBuffer **order = g_new (YoloBuffer *, n);

@@ -6,13 +6,13 @@
 
 #include "network/plan.h"
 
-#define ARENA_ALIGN 64
+#define YOLO_ARENA_ALIGN 64
 
 /* Gives every buffer but @input an offset, so that no two which are alive at
  * the same operation share a byte. FALSE if the sum does not fit an address. */
-gboolean arena_assign (YoloBuffer *buffers, guint n, guint input, gsize *size);
+gboolean yolo_arena_assign (YoloBuffer *buffers, guint n, guint input, gsize *size);
 
 /* Bytes alive at once at the worst operation: no arena can be smaller. */
-gsize arena_lower_bound (const YoloBuffer *buffers, guint n, guint input);
+gsize yolo_arena_lower_bound (const YoloBuffer *buffers, guint n, guint input);
 
 #endif

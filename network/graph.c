@@ -9,7 +9,7 @@
 static void
 layer_clear (gpointer data)
 {
-  Layer *layer = data;
+  YoloLayer *layer = data;
 
   g_free (layer->name);
   g_free (layer->in);
@@ -32,57 +32,57 @@ window_size (guint in, guint kernel, guint stride, guint pad, guint dilation, gu
 }
 
 gboolean
-layer_size (const GArray *layers, guint index, GError **error)
+yolo_layer_size (const GArray *layers, guint index, GError **error)
 {
-  Layer *layer = layer_at (layers, index);
-  const Layer *in = layer->n_in > 0 ? layer_at (layers, layer->in[0]) : NULL;
+  YoloLayer *layer = yolo_layer_at (layers, index);
+  const YoloLayer *in = layer->n_in > 0 ? yolo_layer_at (layers, layer->in[0]) : NULL;
   const YoloConv *conv = &layer->conv;
   gboolean fits = TRUE;
 
   switch (layer->type) {
-    case LAYER_INPUT:
+    case YOLO_LAYER_INPUT:
       return TRUE;
-    case LAYER_CONV:
+    case YOLO_LAYER_CONV:
       fits = window_size (in->height, conv->kernel[0], conv->stride[0], conv->pad[0],
                  conv->dilation[0], &layer->height)
           && window_size (in->width, conv->kernel[1], conv->stride[1], conv->pad[1],
               conv->dilation[1], &layer->width);
       break;
-    case LAYER_MAX_POOL:
+    case YOLO_LAYER_MAX_POOL:
       fits = window_size (in->height, layer->kernel, layer->stride, layer->pad, 1, &layer->height)
           && window_size (in->width, layer->kernel, layer->stride, layer->pad, 1, &layer->width);
       break;
-    case LAYER_UPSAMPLE:
+    case YOLO_LAYER_UPSAMPLE:
       layer->height = in->height * layer->factor;
       layer->width = in->width * layer->factor;
       /* inputs are at most 8192, so more is no network of ours, and less keeps numbers small */
       fits = layer->height <= 65536 && layer->width <= 65536;
       break;
-    case LAYER_IMAGE:
-    case LAYER_AFFINE:
-    case LAYER_ACT:
-    case LAYER_ADD:
-    case LAYER_CONCAT:
-    case LAYER_SLICE:
-    case LAYER_QUANT:
-    case LAYER_DEQUANT:
+    case YOLO_LAYER_IMAGE:
+    case YOLO_LAYER_AFFINE:
+    case YOLO_LAYER_ACT:
+    case YOLO_LAYER_ADD:
+    case YOLO_LAYER_CONCAT:
+    case YOLO_LAYER_SLICE:
+    case YOLO_LAYER_QUANT:
+    case YOLO_LAYER_DEQUANT:
       layer->height = in->height;
       layer->width = in->width;
       for (guint k = 1; k < layer->n_in; k++) {
-        const Layer *other = layer_at (layers, layer->in[k]);
+        const YoloLayer *other = yolo_layer_at (layers, layer->in[k]);
         fits = fits && other->height == in->height && other->width == in->width;
       }
       break;
   }
-  if (layer->residual != LAYER_NONE) {
-    const Layer *other = layer_at (layers, layer->residual);
+  if (layer->residual != YOLO_LAYER_NONE) {
+    const YoloLayer *other = yolo_layer_at (layers, layer->residual);
     fits = fits && other->height == layer->height && other->width == layer->width;
   }
   if (!fits)
     return yolo_network_fail (error, YOLO_NETWORK_ERROR_SIZE,
         "node '%.100s' does not fit an input of %ux%u "
         "(width x height): its own inputs are %ux%u",
-        layer->name, layer_at (layers, 0)->width, layer_at (layers, 0)->height, in->width,
+        layer->name, yolo_layer_at (layers, 0)->width, yolo_layer_at (layers, 0)->height, in->width,
         in->height);
   return TRUE;
 }
@@ -91,16 +91,16 @@ YoloGraph *
 yolo_graph_new (const char *input, guint height, guint width)
 {
   YoloGraph *graph = g_new0 (YoloGraph, 1);
-  Layer *layer;
+  YoloLayer *layer;
 
   g_assert (height > 0 && width > 0);
-  graph->layers = g_array_new (FALSE, TRUE, sizeof (Layer));
+  graph->layers = g_array_new (FALSE, TRUE, sizeof (YoloLayer));
   g_array_set_clear_func (graph->layers, layer_clear);
   g_array_set_size (graph->layers, 1);
-  layer = layer_at (graph->layers, 0);
-  layer->type = LAYER_INPUT;
+  layer = yolo_layer_at (graph->layers, 0);
+  layer->type = YOLO_LAYER_INPUT;
   layer->name = g_strdup_printf ("%.200s", input);
-  layer->residual = LAYER_NONE;
+  layer->residual = YOLO_LAYER_NONE;
   layer->channels = 3;
   layer->height = height;
   layer->width = width;
@@ -124,24 +124,24 @@ yolo_graph_free (YoloGraph *graph)
 }
 
 /* Appends a layer of the first input's channels, which settle() finishes. */
-static Layer *
-append (YoloGraph *graph, LayerType type, const char *name, guint n_in, const guint *in)
+static YoloLayer *
+append (YoloGraph *graph, YoloLayerType type, const char *name, guint n_in, const guint *in)
 {
   GArray *layers = graph->layers;
   guint index = layers->len;
-  Layer *layer;
+  YoloLayer *layer;
 
   for (guint k = 0; k < n_in; k++)
     g_assert (in[k] < index);
   g_array_set_size (layers, index + 1);
-  layer = layer_at (layers, index);
+  layer = yolo_layer_at (layers, index);
   layer->type = type;
   layer->name = g_strdup_printf ("%.200s", name);
   layer->n_in = n_in;
   layer->in = g_memdup2 (in, n_in * sizeof *in);
-  layer->below = type == LAYER_QUANT ? layer_at (layers, in[0])->below : index;
-  layer->residual = LAYER_NONE;
-  layer->channels = layer_at (layers, in[0])->channels;
+  layer->below = type == YOLO_LAYER_QUANT ? yolo_layer_at (layers, in[0])->below : index;
+  layer->residual = YOLO_LAYER_NONE;
+  layer->channels = yolo_layer_at (layers, in[0])->channels;
   return layer;
 }
 
@@ -154,10 +154,10 @@ settle (YoloGraph *graph, const char *problem, GError **error)
 
   if (problem != NULL) {
     yolo_network_set_error (error, YOLO_NETWORK_ERROR_FORMAT, "node '%.100s' %s",
-        layer_at (graph->layers, index)->name, problem);
-    return LAYER_NONE;
+        yolo_layer_at (graph->layers, index)->name, problem);
+    return YOLO_LAYER_NONE;
   }
-  return layer_size (graph->layers, index, error) ? index : LAYER_NONE;
+  return yolo_layer_size (graph->layers, index, error) ? index : YOLO_LAYER_NONE;
 }
 
 static gboolean
@@ -171,7 +171,7 @@ yolo_graph_image (YoloGraph *graph, const char *name, guint channels, gboolean w
     float *factors, float *offsets, GError **error)
 {
   guint input = 0;
-  Layer *layer = append (graph, LAYER_IMAGE, name, 1, &input);
+  YoloLayer *layer = append (graph, YOLO_LAYER_IMAGE, name, 1, &input);
 
   layer->channels = channels;
   layer->whole = whole;
@@ -184,7 +184,7 @@ guint
 yolo_graph_conv (YoloGraph *graph, const char *name, guint in, const YoloConv *shape,
     float *weights, float *bias, float *weight_scale, GError **error)
 {
-  Layer *layer = append (graph, LAYER_CONV, name, 1, &in);
+  YoloLayer *layer = append (graph, YOLO_LAYER_CONV, name, 1, &in);
   const char *problem = NULL;
 
   if (shape->groups < 1 || shape->in_channels != layer->channels || shape->out_channels < 1
@@ -211,7 +211,7 @@ guint
 yolo_graph_affine (
     YoloGraph *graph, const char *name, guint in, float *scale, float *shift, GError **error)
 {
-  Layer *layer = append (graph, LAYER_AFFINE, name, 1, &in);
+  YoloLayer *layer = append (graph, YOLO_LAYER_AFFINE, name, 1, &in);
 
   layer->scale = scale;
   layer->shift = shift;
@@ -221,7 +221,7 @@ yolo_graph_affine (
 guint
 yolo_graph_act (YoloGraph *graph, const char *name, guint in, YoloActivation act, GError **error)
 {
-  append (graph, LAYER_ACT, name, 1, &in)->act = act;
+  append (graph, YOLO_LAYER_ACT, name, 1, &in)->act = act;
   return settle (graph, NULL, error);
 }
 
@@ -229,10 +229,10 @@ guint
 yolo_graph_add (YoloGraph *graph, const char *name, guint a, guint b, GError **error)
 {
   guint in[2] = { a, b };
-  const Layer *layer = append (graph, LAYER_ADD, name, 2, in);
+  const YoloLayer *layer = append (graph, YOLO_LAYER_ADD, name, 2, in);
 
   return settle (graph,
-      layer->channels != layer_at (graph->layers, b)->channels
+      layer->channels != yolo_layer_at (graph->layers, b)->channels
           ? "adds feature maps of different channels"
           : NULL,
       error);
@@ -242,7 +242,7 @@ guint
 yolo_graph_max_pool (YoloGraph *graph, const char *name, guint in, guint kernel, guint stride,
     guint pad, GError **error)
 {
-  Layer *layer = append (graph, LAYER_MAX_POOL, name, 1, &in);
+  YoloLayer *layer = append (graph, YOLO_LAYER_MAX_POOL, name, 1, &in);
 
   layer->kernel = kernel;
   layer->stride = stride;
@@ -255,7 +255,7 @@ yolo_graph_max_pool (YoloGraph *graph, const char *name, guint in, guint kernel,
 guint
 yolo_graph_upsample (YoloGraph *graph, const char *name, guint in, guint factor, GError **error)
 {
-  append (graph, LAYER_UPSAMPLE, name, 1, &in)->factor = factor;
+  append (graph, YOLO_LAYER_UPSAMPLE, name, 1, &in)->factor = factor;
   return settle (
       graph, factor < 1 || factor > MAX_FACTOR ? "enlarges by an impossible factor" : NULL, error);
 }
@@ -264,12 +264,12 @@ guint
 yolo_graph_concat (YoloGraph *graph, const char *name, guint n_in, const guint *in, GError **error)
 {
   guint64 channels = 0;
-  Layer *layer;
+  YoloLayer *layer;
 
   g_assert (n_in > 0);
-  layer = append (graph, LAYER_CONCAT, name, n_in, in);
+  layer = append (graph, YOLO_LAYER_CONCAT, name, n_in, in);
   for (guint k = 0; k < n_in; k++)
-    channels += layer_at (graph->layers, in[k])->channels;
+    channels += yolo_layer_at (graph->layers, in[k])->channels;
   layer->channels = (guint) MIN (channels, G_MAXINT32);
   return settle (graph, channels > G_MAXINT32 ? "has too many channels" : NULL, error);
 }
@@ -278,7 +278,7 @@ guint
 yolo_graph_slice (
     YoloGraph *graph, const char *name, guint in, guint begin, guint channels, GError **error)
 {
-  Layer *layer = append (graph, LAYER_SLICE, name, 1, &in);
+  YoloLayer *layer = append (graph, YOLO_LAYER_SLICE, name, 1, &in);
   gboolean fits = channels > 0 && begin < layer->channels && channels <= layer->channels - begin;
 
   layer->begin = begin;
@@ -289,7 +289,7 @@ yolo_graph_slice (
 guint
 yolo_graph_quant (YoloGraph *graph, const char *name, guint in, YoloGrid grid, GError **error)
 {
-  append (graph, LAYER_QUANT, name, 1, &in)->grid = grid;
+  append (graph, YOLO_LAYER_QUANT, name, 1, &in)->grid = grid;
   return settle (graph, grid.scale > 0 ? NULL : "rounds to a scale that is not above 0", error);
 }
 
@@ -310,8 +310,8 @@ suits_role (YoloMapRole role, guint channels)
 static const char *
 output_problem (const YoloGraph *graph, const YoloOutput *output)
 {
-  const Layer *input = layer_at (graph->layers, 0),
-              *layer = layer_at (graph->layers, output->layer);
+  const YoloLayer *input = yolo_layer_at (graph->layers, 0),
+                  *layer = yolo_layer_at (graph->layers, output->layer);
   const YoloOutput *last = graph->n_outputs > 0 ? &graph->outputs[graph->n_outputs - 1] : NULL;
   guint previous = last != NULL ? last->level : 0;
 
@@ -331,7 +331,7 @@ output_problem (const YoloGraph *graph, const YoloOutput *output)
     return "has channels that its map of the head cannot have";
   for (guint k = 0; k < graph->n_outputs; k++) {
     if (graph->outputs[k].role == output->role
-        && layer_at (graph->layers, graph->outputs[k].layer)->channels != layer->channels)
+        && yolo_layer_at (graph->layers, graph->outputs[k].layer)->channels != layer->channels)
       return "has other channels than the same map at another level";
   }
   return NULL;
@@ -341,12 +341,12 @@ gboolean
 yolo_graph_output (YoloGraph *graph, YoloMapRole role, guint level, guint layer, GError **error)
 {
   YoloOutput output = { role, level, 0, layer };
-  const Layer *map;
+  const YoloLayer *map;
   const char *problem;
 
   g_assert (layer < graph->layers->len);
-  map = layer_at (graph->layers, layer);
-  output.stride = layer_at (graph->layers, 0)->height / map->height;
+  map = yolo_layer_at (graph->layers, layer);
+  output.stride = yolo_layer_at (graph->layers, 0)->height / map->height;
   problem = output_problem (graph, &output);
   if (problem != NULL)
     return yolo_network_fail (

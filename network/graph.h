@@ -11,58 +11,58 @@
 
 G_BEGIN_DECLS
 
-#define LAYER_NONE G_MAXUINT
+#define YOLO_LAYER_NONE G_MAXUINT
 
 typedef enum {
-  LAYER_INPUT, /* grey levels, 0 to 255, R G B */
+  YOLO_LAYER_INPUT, /* grey levels, 0 to 255, R G B */
   /* what the file makes of its own input, whatever that is; gone after the passes */
-  LAYER_IMAGE,
-  LAYER_CONV,   /* act (conv (in) + bias) [+ residual] */
-  LAYER_AFFINE, /* in * scale[c] + shift[c]; gone after the passes */
-  LAYER_ACT,
-  LAYER_ADD, /* in[0] + in[1] */
-  LAYER_MAX_POOL,
-  LAYER_UPSAMPLE,
-  LAYER_CONCAT,  /* of channels */
-  LAYER_SLICE,   /* channels [begin, begin + channels) */
-  LAYER_QUANT,   /* rounded to `grid`; the identity but in an int8 model */
-  LAYER_DEQUANT, /* the same numbers as floats again; in int8 models only */
-} LayerType;
+  YOLO_LAYER_IMAGE,
+  YOLO_LAYER_CONV,   /* act (conv (in) + bias) [+ residual] */
+  YOLO_LAYER_AFFINE, /* in * scale[c] + shift[c]; gone after the passes */
+  YOLO_LAYER_ACT,
+  YOLO_LAYER_ADD, /* in[0] + in[1] */
+  YOLO_LAYER_MAX_POOL,
+  YOLO_LAYER_UPSAMPLE,
+  YOLO_LAYER_CONCAT,  /* of channels */
+  YOLO_LAYER_SLICE,   /* channels [begin, begin + channels) */
+  YOLO_LAYER_QUANT,   /* rounded to `grid`; the identity but in an int8 model */
+  YOLO_LAYER_DEQUANT, /* the same numbers as floats again; in int8 models only */
+} YoloLayerType;
 
 /* One feature map [channels][height][width] and how it is made. */
 typedef struct {
-  LayerType type;
+  YoloLayerType type;
   char *name;                   /* of the file's node or module, for messages */
   guint n_in;
   guint *in;                    /* layers, all of smaller number */
-  /* in a graph that is being built: the layer that was quantised, itself if it is no LAYER_QUANT */
+  /* in a graph that is being built: of YOLO_LAYER_QUANT the layer that is quantised, else itself */
   guint below;
-  guint residual;               /* LAYER_CONV: a layer, or LAYER_NONE */
+  guint residual;               /* YOLO_LAYER_CONV: a layer, or YOLO_LAYER_NONE */
   guint channels;
   guint height, width;          /* pixels, at the size of the graph's input */
-  YoloConv conv;                /* LAYER_CONV */
-  /* what conv points to; of LAYER_IMAGE [channels][3] and [channels]; owned */
+  YoloConv conv;                /* YOLO_LAYER_CONV */
+  /* what conv points to; of YOLO_LAYER_IMAGE [channels][3] and [channels]; owned */
   float *weights, *bias;
   float *weight_scale;          /* what conv points to, or NULL; owned */
   gboolean from_zero;           /* its output was quantised to a range that begins at 0 */
-  float *scale, *shift;         /* LAYER_AFFINE: [channels]; owned */
-  YoloActivation act;           /* LAYER_ACT */
-  guint kernel, stride, pad;    /* LAYER_MAX_POOL: pixels */
-  guint factor;                 /* LAYER_UPSAMPLE */
-  guint begin;                  /* LAYER_SLICE: the first channel */
-  gboolean whole;               /* LAYER_IMAGE: the file's input is uint8 */
-  /* LAYER_CONV and LAYER_ACT: of quantisers that were taken out, as in YoloInt8Conv */
+  float *scale, *shift;         /* YOLO_LAYER_AFFINE: [channels]; owned */
+  YoloActivation act;           /* YOLO_LAYER_ACT */
+  guint kernel, stride, pad;    /* YOLO_LAYER_MAX_POOL: pixels */
+  guint factor;                 /* YOLO_LAYER_UPSAMPLE */
+  guint begin;                  /* YOLO_LAYER_SLICE: the first channel */
+  gboolean whole;               /* YOLO_LAYER_IMAGE: the file's input is uint8 */
+  /* YOLO_LAYER_CONV and YOLO_LAYER_ACT: of quantisers that were taken out, as in YoloInt8Conv */
   YoloGrid sum_grid, sigmoid_grid, act_grid;
-  YoloGrid grid;                /* LAYER_QUANT, with the zero point of uint8 */
+  YoloGrid grid;                /* YOLO_LAYER_QUANT, with the zero point of uint8 */
   float *grid_scale;            /* [channels] of what lies on grids in an int8 model, or NULL */
   gint32 *grid_zero;
   guint uses;                   /* by live layers and the head; set by the passes */
-} Layer;
+} YoloLayer;
 
-#define layer_at(layers, i) (&g_array_index ((layers), Layer, i))
+#define yolo_layer_at(layers, i) (&g_array_index ((layers), YoloLayer, i))
 
 /* Sets a layer's size by those of its inputs; FALSE with @error (SIZE) where they do not fit. */
-gboolean layer_size (const GArray *layers, guint layer, GError **error);
+gboolean yolo_layer_size (const GArray *layers, guint layer, GError **error);
 
 /* The largest side of an input, in pixels, and the one where a file does not say it. */
 #define YOLO_MAX_SIZE 8192
@@ -71,7 +71,7 @@ gboolean layer_size (const GArray *layers, guint layer, GError **error);
 /* One thread at a time. */
 typedef struct _YoloGraph YoloGraph;
 struct _YoloGraph {
-  GArray *layers;               /* Layer; number 0 is the input */
+  GArray *layers;               /* YoloLayer; number 0 is the input */
   guint n_outputs;
   YoloOutput outputs[YOLO_MAX_OUTPUTS]; /* as yolo_graph_output() was given them */
 
@@ -102,7 +102,7 @@ void yolo_graph_free (YoloGraph *graph);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloGraph, yolo_graph_free)
 
 /*
- * Each of the functions below appends a layer and gives its number, or LAYER_NONE
+ * Each of the functions below appends a layer and gives its number, or YOLO_LAYER_NONE
  * with @error: FORMAT where channels or windows do not fit each other, SIZE where
  * sizes do not. @name is what the file calls the layer; errors name it. @in are
  * numbers of layers that are there already. Arrays that are (transfer full) come

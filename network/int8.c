@@ -11,12 +11,13 @@ enum {
   PLAIN,                        /* as the layer makes it */
   FLOAT,                        /* in floats, where PLAIN is on a grid */
   OWN,                          /* on the grid of its calibrated range */
-  FILE_GRID,                    /* + n: on the grid of the file's layer n, of type LAYER_QUANT */
+  /* + n: on the grid of the file's layer n, of type YOLO_LAYER_QUANT */
+  FILE_GRID,
 };
 
 typedef struct {
   guint mode;
-  guint layer;                  /* in the new model; LAYER_NONE until it is made */
+  guint layer;                  /* in the new model; YOLO_LAYER_NONE until it is made */
 } Version;
 
 typedef struct {
@@ -37,10 +38,10 @@ typedef struct {
 #define MAX_DEMANDS 100000
 #define MAX_CHANNELS ((guint64) 1 << 24)
 
-static Layer *
+static YoloLayer *
 old_layer (const Builder *builder, guint i)
 {
-  return layer_at (builder->model->layers, i);
+  return yolo_layer_at (builder->model->layers, i);
 }
 
 static void *
@@ -78,10 +79,10 @@ is_map (const YoloModel *model, guint layer)
 
 /* Whether it hands on channels as they are. */
 static gboolean
-passes_on (const Layer *layer)
+passes_on (const YoloLayer *layer)
 {
-  return layer->type == LAYER_SLICE || layer->type == LAYER_CONCAT || layer->type == LAYER_MAX_POOL
-      || layer->type == LAYER_UPSAMPLE;
+  return layer->type == YOLO_LAYER_SLICE || layer->type == YOLO_LAYER_CONCAT
+      || layer->type == YOLO_LAYER_MAX_POOL || layer->type == YOLO_LAYER_UPSAMPLE;
 }
 
 /* The grid that the file's own quantisers leave a layer on. Two that are the
@@ -93,10 +94,10 @@ find_natural (Builder *builder)
       g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
 
   for (guint i = 0; i < builder->model->layers->len; i++) {
-    const Layer *layer = old_layer (builder, i);
+    const YoloLayer *layer = old_layer (builder, i);
 
     builder->natural[i] = PLAIN;
-    if (layer->type == LAYER_QUANT && builder->calibration == NULL) {
+    if (layer->type == YOLO_LAYER_QUANT && builder->calibration == NULL) {
       GBytes *grid = g_bytes_new (&layer->grid, sizeof layer->grid);
       guint first = GPOINTER_TO_UINT (g_hash_table_lookup (grids, grid));
 
@@ -156,7 +157,7 @@ too_many (const Builder *builder)
 static void
 demand (Builder *builder, guint layer, guint mode)
 {
-  Version version = { canonical (builder, layer, mode), LAYER_NONE };
+  Version version = { canonical (builder, layer, mode), YOLO_LAYER_NONE };
 
   builder->n_demands++;
   if (too_many (builder) || find_version (builder, layer, version.mode) != NULL)
@@ -173,7 +174,7 @@ demand (Builder *builder, guint layer, guint mode)
 static guint
 conv_mode (const Builder *builder, guint i, gboolean *int8)
 {
-  const Layer *layer = old_layer (builder, i);
+  const YoloLayer *layer = old_layer (builder, i);
 
   if (builder->calibration != NULL) {
     *int8 = builder->calibration->layers[i].int8 && fits_int8 (&layer->conv);
@@ -197,13 +198,13 @@ demand_either (Builder *builder, guint layer)
 
 /* Whether a version is made of the PLAIN one by rounding, or by taking it as floats. */
 static gboolean
-is_converted (const Layer *layer, guint mode)
+is_converted (const YoloLayer *layer, guint mode)
 {
   if (mode == PLAIN)
     return FALSE;
-  if (layer->type == LAYER_QUANT)
+  if (layer->type == YOLO_LAYER_QUANT)
     return mode != OWN;
-  if (layer->type == LAYER_SLICE)
+  if (layer->type == YOLO_LAYER_SLICE)
     return mode != OWN;         /* converting the part is less than converting the whole */
   return !passes_on (layer) || mode == FLOAT;
 }
@@ -215,7 +216,7 @@ input_mode (const Builder *builder, guint i, guint mode)
 {
   if (mode != PLAIN)
     return mode;
-  if (old_layer (builder, i)->type == LAYER_QUANT)
+  if (old_layer (builder, i)->type == YOLO_LAYER_QUANT)
     return builder->natural[i];
   /* parts on different grids meet as floats */
   return builder->natural[i] == PLAIN ? FLOAT : PLAIN;
@@ -224,7 +225,7 @@ input_mode (const Builder *builder, guint i, guint mode)
 static void
 demand_inputs (Builder *builder, guint i)
 {
-  const Layer *layer = old_layer (builder, i);
+  const YoloLayer *layer = old_layer (builder, i);
   GArray *versions = builder->versions[i];
   gboolean converted = FALSE, int8;
 
@@ -232,12 +233,12 @@ demand_inputs (Builder *builder, guint i)
     converted |= is_converted (layer, g_array_index (versions, Version, v).mode);
   if (converted)
     demand (builder, i, PLAIN);
-  if (layer->type == LAYER_CONV && versions->len > 0)
+  if (layer->type == YOLO_LAYER_CONV && versions->len > 0)
     demand (builder, layer->in[0], conv_mode (builder, i, &int8));
   for (guint v = 0; v < versions->len; v++) {
     guint mode = g_array_index (versions, Version, v).mode;
 
-    if (is_converted (layer, mode) || (!passes_on (layer) && layer->type != LAYER_QUANT))
+    if (is_converted (layer, mode) || (!passes_on (layer) && layer->type != YOLO_LAYER_QUANT))
       continue;
     for (guint k = 0; k < layer->n_in && !too_many (builder); k++)
       demand (builder, layer->in[k], input_mode (builder, i, mode));
@@ -254,17 +255,17 @@ demand_all (Builder *builder)
   for (guint k = 0; k < public->n_outputs; k++)
     demand (builder, public->outputs[k].layer, PLAIN);
   for (guint i = builder->model->layers->len; i-- > 0 && !too_many (builder);) {
-    const Layer *layer = old_layer (builder, i);
+    const YoloLayer *layer = old_layer (builder, i);
 
     if (wanted[i])
       demand_either (builder, i);
     demand_inputs (builder, i);
     if (builder->versions[i]->len == 0)
       continue;
-    if (layer->residual != LAYER_NONE)
+    if (layer->residual != YOLO_LAYER_NONE)
       wanted[layer->residual] = TRUE;
-    for (guint k = 0; (layer->type == LAYER_ADD || layer->type == LAYER_ACT) && k < layer->n_in;
-         k++)
+    for (guint k = 0;
+         (layer->type == YOLO_LAYER_ADD || layer->type == YOLO_LAYER_ACT) && k < layer->n_in; k++)
       wanted[layer->in[k]] = TRUE;
   }
 }
@@ -293,7 +294,7 @@ grid_of_file (const Builder *builder, YoloGrid grid)
 }
 
 static void
-fill_grid (Builder *builder, Layer *layer, YoloGrid grid)
+fill_grid (Builder *builder, YoloLayer *layer, YoloGrid grid)
 {
   layer->grid = grid;
   layer->grid_scale = own (builder, layer->channels, sizeof (float));
@@ -306,20 +307,20 @@ fill_grid (Builder *builder, Layer *layer, YoloGrid grid)
 
 /* The grids of what a layer that passes on is made of, channel by channel. */
 static void
-inherit_grid (Builder *builder, Layer *layer)
+inherit_grid (Builder *builder, YoloLayer *layer)
 {
   guint channel = 0;
 
   for (guint k = 0; k < layer->n_in; k++) {
-    if (layer_at (builder->layers, layer->in[k])->grid_scale == NULL)
+    if (yolo_layer_at (builder->layers, layer->in[k])->grid_scale == NULL)
       return;
   }
   layer->grid_scale = own (builder, layer->channels, sizeof (float));
   layer->grid_zero = own (builder, layer->channels, sizeof (gint32));
   for (guint k = 0; k < layer->n_in; k++) {
-    const Layer *in = layer_at (builder->layers, layer->in[k]);
-    guint begin = layer->type == LAYER_SLICE ? layer->begin : 0;
-    guint n = layer->type == LAYER_CONCAT ? in->channels : layer->channels;
+    const YoloLayer *in = yolo_layer_at (builder->layers, layer->in[k]);
+    guint begin = layer->type == YOLO_LAYER_SLICE ? layer->begin : 0;
+    guint n = layer->type == YOLO_LAYER_CONCAT ? in->channels : layer->channels;
 
     memcpy (layer->grid_scale + channel, in->grid_scale + begin, n * sizeof (float));
     memcpy (layer->grid_zero + channel, in->grid_zero + begin, n * sizeof (gint32));
@@ -329,14 +330,14 @@ inherit_grid (Builder *builder, Layer *layer)
 
 /* A copy of an old layer with new inputs; what it points to stays the base model's. */
 static guint
-append (Builder *builder, const Layer *old, LayerType type, guint n_in)
+append (Builder *builder, const YoloLayer *old, YoloLayerType type, guint n_in)
 {
-  Layer layer = *old;
+  YoloLayer layer = *old;
 
   layer.type = type;
   layer.n_in = n_in;
   layer.in = own (builder, n_in, sizeof (guint));
-  layer.residual = LAYER_NONE;
+  layer.residual = YOLO_LAYER_NONE;
   layer.weights = layer.bias = layer.weight_scale = layer.scale = layer.shift = NULL;
   layer.grid_scale = NULL;
   layer.grid_zero = NULL;
@@ -417,7 +418,7 @@ whole_bias (float bias, float step, gint32 *offset)
 /* The convolution in whole numbers, for input on these grids, and its bias; NULL
  * if a weight cannot be one. */
 static const YoloInt8Conv *
-quantize_conv (Builder *builder, const Layer *layer, const float *scale, const gint32 *zero,
+quantize_conv (Builder *builder, const YoloLayer *layer, const float *scale, const gint32 *zero,
     const float **bias)
 {
   const YoloConv *conv = &layer->conv;
@@ -465,25 +466,26 @@ quantize_conv (Builder *builder, const Layer *layer, const float *scale, const g
 static guint
 make_plain (Builder *builder, guint i)
 {
-  const Layer *old = old_layer (builder, i);
+  const YoloLayer *old = old_layer (builder, i);
   guint index = append (builder, old, old->type, old->n_in);
-  Layer *layer = layer_at (builder->layers, index);
+  YoloLayer *layer = yolo_layer_at (builder->layers, index);
   gboolean int8 = FALSE;
 
   for (guint k = 0; k < old->n_in; k++) {
-    guint mode = old->type == LAYER_CONV ? conv_mode (builder, i, &int8)
-        : passes_on (old) ? input_mode (builder, i, PLAIN) : builder->either[old->in[k]];
+    guint mode = old->type == YOLO_LAYER_CONV ? conv_mode (builder, i, &int8)
+        : passes_on (old)                     ? input_mode (builder, i, PLAIN)
+                                              : builder->either[old->in[k]];
     layer->in[k] = version_layer (builder, old->in[k], mode);
   }
-  if (old->residual != LAYER_NONE)
+  if (old->residual != YOLO_LAYER_NONE)
     layer->residual = version_layer (builder, old->residual, builder->either[old->residual]);
-  if (old->type == LAYER_INPUT)
+  if (old->type == YOLO_LAYER_INPUT)
     fill_grid (builder, layer,
         builder->kind == YOLO_INT8_SYMMETRIC ? (YoloGrid){ 255.f / 127, 0 } : (YoloGrid){ 1, 0 });
   else if (passes_on (layer))
     inherit_grid (builder, layer);
   if (int8) {
-    const Layer *in = layer_at (builder->layers, layer->in[0]);
+    const YoloLayer *in = yolo_layer_at (builder->layers, layer->in[0]);
     if (in->grid_scale != NULL)
       layer->conv.int8 =
           quantize_conv (builder, old, in->grid_scale, in->grid_zero, &layer->conv.bias);
@@ -493,14 +495,14 @@ make_plain (Builder *builder, guint i)
 
 /* A conversion of one layer's version to another. */
 static guint
-convert (Builder *builder, guint i, guint from, LayerType type, YoloGrid grid)
+convert (Builder *builder, guint i, guint from, YoloLayerType type, YoloGrid grid)
 {
   guint index = append (builder, old_layer (builder, i), type, 1);
-  Layer *layer = layer_at (builder->layers, index);
+  YoloLayer *layer = yolo_layer_at (builder->layers, index);
 
   layer->in[0] = from;
   layer->begin = 0;
-  if (type == LAYER_QUANT)
+  if (type == YOLO_LAYER_QUANT)
     fill_grid (builder, layer, grid);
   return index;
 }
@@ -508,27 +510,27 @@ convert (Builder *builder, guint i, guint from, LayerType type, YoloGrid grid)
 static guint
 make_version (Builder *builder, guint i, guint mode)
 {
-  const Layer *old = old_layer (builder, i);
+  const YoloLayer *old = old_layer (builder, i);
   const YoloLayerCalibration *range =
       builder->calibration != NULL ? &builder->calibration->layers[i] : NULL;
   YoloGrid grid = { 0 };
 
-  if (old->type == LAYER_QUANT && !is_converted (old, mode))
+  if (old->type == YOLO_LAYER_QUANT && !is_converted (old, mode))
     return version_layer (builder, old->in[0], input_mode (builder, i, mode));
   if (mode == PLAIN)
     return make_plain (builder, i);
   if (!is_converted (old, mode)) {
     guint index = append (builder, old, old->type, old->n_in);
     for (guint k = 0; k < old->n_in; k++)
-      layer_at (builder->layers, index)->in[k] = version_layer (builder, old->in[k], mode);
-    inherit_grid (builder, layer_at (builder->layers, index));
+      yolo_layer_at (builder->layers, index)->in[k] = version_layer (builder, old->in[k], mode);
+    inherit_grid (builder, yolo_layer_at (builder->layers, index));
     return index;
   }
   if (mode == FLOAT)
-    return convert (builder, i, version_layer (builder, i, PLAIN), LAYER_DEQUANT, grid);
+    return convert (builder, i, version_layer (builder, i, PLAIN), YOLO_LAYER_DEQUANT, grid);
   grid = mode == OWN ? grid_of_range (builder, range->low, range->high)
       : grid_of_file (builder, old_layer (builder, mode - FILE_GRID)->grid);
-  return convert (builder, i, version_layer (builder, i, PLAIN), LAYER_QUANT, grid);
+  return convert (builder, i, version_layer (builder, i, PLAIN), YOLO_LAYER_QUANT, grid);
 }
 
 /* Counts the uses, by which the plan knows what can be written on a grid at once. */
@@ -536,15 +538,15 @@ static void
 count_uses (Model *model)
 {
   for (guint i = 0; i < model->layers->len; i++) {
-    const Layer *layer = layer_at (model->layers, i);
+    const YoloLayer *layer = yolo_layer_at (model->layers, i);
 
     for (guint k = 0; k < layer->n_in; k++)
-      layer_at (model->layers, layer->in[k])->uses++;
-    if (layer->residual != LAYER_NONE)
-      layer_at (model->layers, layer->residual)->uses++;
+      yolo_layer_at (model->layers, layer->in[k])->uses++;
+    if (layer->residual != YOLO_LAYER_NONE)
+      yolo_layer_at (model->layers, layer->residual)->uses++;
   }
   for (guint k = 0; k < model->public.n_outputs; k++)
-    layer_at (model->layers, model->public.outputs[k].layer)->uses++;
+    yolo_layer_at (model->layers, model->public.outputs[k].layer)->uses++;
 }
 
 static gboolean
@@ -560,7 +562,7 @@ check_demands (const Builder *builder, GError **error)
     const YoloLayerCalibration *layer = &builder->calibration->layers[i];
 
     if (find_version (builder, i, OWN) != NULL && !passes_on (old_layer (builder, i))
-        && old_layer (builder, i)->type != LAYER_QUANT
+        && old_layer (builder, i)->type != YOLO_LAYER_QUANT
         && !(layer->known && layer->high > layer->low))
       return yolo_network_fail (error, YOLO_NETWORK_ERROR_PRECISION,
           "the calibration table has no range for layer %u, "
@@ -595,7 +597,7 @@ yolo_model_to_int8 (
     .versions = g_new (GArray *, n),
     .natural = g_new (guint, n),
     .either = g_new0 (guint, n),
-    .layers = g_array_new (FALSE, FALSE, sizeof (Layer)),
+    .layers = g_array_new (FALSE, FALSE, sizeof (YoloLayer)),
     .owned = g_ptr_array_new_with_free_func (g_free),
   };
   Model *model;
@@ -647,12 +649,13 @@ YoloLayerInfo
 yolo_model_layer (const YoloModel *public, guint index)
 {
   const Model *model = (const Model *) public;
-  const Layer *layer = layer_at (model->layers, index);
+  const YoloLayer *layer = yolo_layer_at (model->layers, index);
 
   return (YoloLayerInfo) {
     .name = layer->name,
-    .conv = layer->type == LAYER_CONV ? &layer->conv : NULL,
-    .ranged = (layer->type == LAYER_CONV || layer->type == LAYER_ADD || layer->type == LAYER_ACT)
+    .conv = layer->type == YOLO_LAYER_CONV ? &layer->conv : NULL,
+    .ranged = (layer->type == YOLO_LAYER_CONV || layer->type == YOLO_LAYER_ADD
+                  || layer->type == YOLO_LAYER_ACT)
         && !is_map (public, index),
     .map = is_map (public, index),
     .height = layer->height, .width = layer->width, .channels = layer->channels,

@@ -73,10 +73,11 @@ static void
 set_stride (Model *model)
 {
   YoloModel *public = &model->public;
-  guint height = layer_at (model->layers, 0)->height, width = layer_at (model->layers, 0)->width;
+  guint height = yolo_layer_at (model->layers, 0)->height,
+        width = yolo_layer_at (model->layers, 0)->width;
 
   for (guint i = 0; i < model->layers->len; i++) {
-    const Layer *layer = layer_at (model->layers, i);
+    const YoloLayer *layer = yolo_layer_at (model->layers, i);
     guint stride = height / layer->height;
     if (stride * layer->height == height && stride * layer->width == width)
       public->stride = MAX (public->stride, stride);
@@ -87,17 +88,17 @@ static gboolean
 count_macs (Model *model, GError **error)
 {
   YoloModel *public = &model->public;
-  Layer *input = layer_at (model->layers, 0);
+  YoloLayer *input = yolo_layer_at (model->layers, 0);
 
   input->height = public->height;
   input->width = public->width;
   for (guint i = 0; i < model->layers->len; i++) {
-    const Layer *layer = layer_at (model->layers, i);
+    const YoloLayer *layer = yolo_layer_at (model->layers, i);
     const YoloConv *conv = &layer->conv;
 
-    if (!layer_size (model->layers, i, error))
+    if (!yolo_layer_size (model->layers, i, error))
       return FALSE;
-    if (layer->type != LAYER_CONV)
+    if (layer->type != YOLO_LAYER_CONV)
       continue;
     public->n_convs++;
     public->macs += (double) layer->height * layer->width * conv->out_channels
@@ -111,8 +112,8 @@ static gboolean
 has_int8 (const Model *model)
 {
   for (guint i = 0; i < model->layers->len; i++) {
-    const Layer *layer = layer_at (model->layers, i);
-    if (layer->type == LAYER_CONV && layer->conv.weight_scale != NULL)
+    const YoloLayer *layer = yolo_layer_at (model->layers, i);
+    if (layer->type == YOLO_LAYER_CONV && layer->conv.weight_scale != NULL)
       return TRUE;
   }
   return FALSE;
@@ -126,7 +127,7 @@ set_outputs (Model *model, const YoloGraph *graph)
   public->n_outputs = graph->n_outputs;
   memcpy (public->outputs, graph->outputs, sizeof public->outputs);
   for (guint k = 0; k < public->n_outputs; k++) {
-    guint channels = layer_at (model->layers, public->outputs[k].layer)->channels;
+    guint channels = yolo_layer_at (model->layers, public->outputs[k].layer)->channels;
     switch (public->outputs[k].role) {
       case YOLO_MAP_BOX:
         public
@@ -152,7 +153,7 @@ yolo_model_new (YoloGraph *from, const char *name, GError **error)
         error, YOLO_NETWORK_ERROR_UNSUPPORTED, "the network ends in no map of a head");
     return NULL;
   }
-  if (!passes_run (graph, error))
+  if (!yolo_passes_run (graph, error))
     return NULL;
 
   model = g_new0 (Model, 1);

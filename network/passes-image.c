@@ -30,7 +30,7 @@ channel_range (float factor, float offset)
  * R G B, on which Ultralytics trains. Either way channel c of the layer is made
  * of our channel c; *unit is what a grey level is in the file's input. */
 static gboolean
-settle (const Layer *layer, float *unit, GError **error)
+settle (const YoloLayer *layer, float *unit, GError **error)
 {
   Range range = RANGE_OPEN;
   gboolean reversed = layer->channels == 3 && layer->weights[2] != 0;
@@ -65,7 +65,7 @@ typedef struct {
 } Affine;
 
 static gboolean
-affine_of (const Layer *layer, Affine *affine, GError **error)
+affine_of (const YoloLayer *layer, Affine *affine, GError **error)
 {
   gboolean reversed = layer->channels == 3 && layer->weights[2] != 0;
   float unit;
@@ -85,7 +85,7 @@ affine_of (const Layer *layer, Affine *affine, GError **error)
 }
 
 static gboolean
-reads (const Layer *layer, guint index)
+reads (const YoloLayer *layer, guint index)
 {
   for (guint k = 0; k < layer->n_in; k++) {
     if (layer->in[k] == index)
@@ -99,21 +99,21 @@ static gboolean
 can_fold (const GArray *layers, guint index, const Affine *affine)
 {
   for (guint i = index + 1; i < layers->len; i++) {
-    const Layer *layer = layer_at (layers, i);
+    const YoloLayer *layer = yolo_layer_at (layers, i);
     const YoloConv *conv = &layer->conv;
 
     if (layer->uses == 0 || !reads (layer, index))
       continue;
-    if (layer->type == LAYER_QUANT) {
+    if (layer->type == YOLO_LAYER_QUANT) {
       if (!affine->plain || affine->divisor[0] < 0 || !can_fold (layers, i, affine))
         return FALSE;
-    } else if (layer->type != LAYER_CONV || layer->residual == index
+    } else if (layer->type != YOLO_LAYER_CONV || layer->residual == index
         || (!affine->plain
             && (conv->groups != 1 || conv->weight_scale != NULL
-                || layer_at (layers, index)->type == LAYER_QUANT))) {
+                || yolo_layer_at (layers, index)->type == YOLO_LAYER_QUANT))) {
       return FALSE;
     }
-    for (guint c = 0; layer->type == LAYER_CONV && c < 3; c++) {
+    for (guint c = 0; layer->type == YOLO_LAYER_CONV && c < 3; c++) {
       if (affine->offset[c] != 0 && (conv->pad[0] > 0 || conv->pad[1] > 0))
         return FALSE;
     }
@@ -123,7 +123,7 @@ can_fold (const GArray *layers, guint index, const Affine *affine)
 
 /* Weights for grey levels in the place of what the file makes of them. */
 static void
-fold_conv (Layer *layer, const Affine *affine)
+fold_conv (YoloLayer *layer, const Affine *affine)
 {
   gsize taps = (gsize) layer->conv.kernel[0] * layer->conv.kernel[1];
   guint n = layer->conv.in_channels / layer->conv.groups;       /* all alike in groups */
@@ -147,30 +147,30 @@ static void
 fold_readers (GArray *layers, guint index, const Affine *affine)
 {
   for (guint i = index + 1; i < layers->len; i++) {
-    Layer *layer = layer_at (layers, i);
+    YoloLayer *layer = yolo_layer_at (layers, i);
 
     if (layer->uses == 0 || !reads (layer, index))
       continue;
-    if (layer->type == LAYER_QUANT) {
+    if (layer->type == YOLO_LAYER_QUANT) {
       layer->grid.scale *= affine->divisor[0];
       fold_readers (layers, i, affine);
     } else {
       fold_conv (layer, affine);
     }
-    if (layer_at (layers, index)->type == LAYER_IMAGE) {
+    if (yolo_layer_at (layers, index)->type == YOLO_LAYER_IMAGE) {
       layer->in[0] = 0;
-      layer_at (layers, 0)->uses++;
-      layer_at (layers, index)->uses--;
+      yolo_layer_at (layers, 0)->uses++;
+      yolo_layer_at (layers, index)->uses--;
     }
   }
 }
 
 static void
-make_conv (Layer *layer, const Affine *affine)
+make_conv (YoloLayer *layer, const Affine *affine)
 {
   for (guint c = 0; c < 3; c++)
     layer->weights[c] = 1 / affine->divisor[c];
-  layer->type = LAYER_CONV;
+  layer->type = YOLO_LAYER_CONV;
   layer->conv = (YoloConv){
     .in_channels = 3,
     .out_channels = 3,
@@ -184,15 +184,15 @@ make_conv (Layer *layer, const Affine *affine)
 }
 
 gboolean
-image_fold (GArray *layers, GError **error)
+yolo_passes_fold_image (GArray *layers, GError **error)
 {
   guint n = 0;
 
   for (guint i = 1; i < layers->len; i++) {
-    Layer *layer = layer_at (layers, i);
+    YoloLayer *layer = yolo_layer_at (layers, i);
     Affine affine;
 
-    if (layer->uses == 0 || layer->type != LAYER_IMAGE)
+    if (layer->uses == 0 || layer->type != YOLO_LAYER_IMAGE)
       continue;
     if (++n > MAX_IMAGES)
       return yolo_network_fail (error, UNSUPPORTED,

@@ -22,7 +22,7 @@ static void
 use (Passes *passes, guint *layer, gint by)
 {
   *layer = passes->replaced[*layer];
-  layer_at (passes->layers, *layer)->uses += by;
+  yolo_layer_at (passes->layers, *layer)->uses += by;
 }
 
 /* Counts uses anew, from the head's maps back; what has none is dead. */
@@ -30,30 +30,31 @@ static void
 count_uses (Passes *passes)
 {
   for (guint i = 0; i < passes->layers->len; i++)
-    layer_at (passes->layers, i)->uses = 0;
+    yolo_layer_at (passes->layers, i)->uses = 0;
   for (guint k = 0; k < passes->n_outputs; k++)
     use (passes, &passes->outputs[k].layer, 1);
   for (guint i = passes->layers->len; i-- > 0;) {
-    Layer *layer = layer_at (passes->layers, i);
+    YoloLayer *layer = yolo_layer_at (passes->layers, i);
 
     if (layer->uses == 0)
       continue;
     for (guint k = 0; k < layer->n_in; k++)
       use (passes, &layer->in[k], 1);
-    if (layer->residual != LAYER_NONE)
+    if (layer->residual != YOLO_LAYER_NONE)
       use (passes, &layer->residual, 1);
   }
 }
 
 /* The convolution that a layer follows, if nothing else reads it and nothing happened in
  * between. */
-static Layer *
-plain_conv_before (const Passes *passes, const Layer *layer, guint k)
+static YoloLayer *
+plain_conv_before (const Passes *passes, const YoloLayer *layer, guint k)
 {
-  Layer *before = layer_at (passes->layers, layer->in[k]);
+  YoloLayer *before = yolo_layer_at (passes->layers, layer->in[k]);
 
-  return before->type == LAYER_CONV && before->uses == 1 && before->residual == LAYER_NONE ? before
-                                                                                           : NULL;
+  return before->type == YOLO_LAYER_CONV && before->uses == 1 && before->residual == YOLO_LAYER_NONE
+      ? before
+      : NULL;
 }
 
 /* Lets `by` stand for a layer, for all that read it. */
@@ -61,22 +62,22 @@ static void
 replace (Passes *passes, guint index, guint by)
 {
   passes->replaced[index] = by;
-  layer_at (passes->layers, by)->uses = layer_at (passes->layers, index)->uses;
+  yolo_layer_at (passes->layers, by)->uses = yolo_layer_at (passes->layers, index)->uses;
 }
 
 /* Whether a layer reads this input in a way that will be folded into the
  * convolution that makes it. */
 static gboolean
-folds_input (const Passes *passes, const Layer *layer, guint k)
+folds_input (const Passes *passes, const YoloLayer *layer, guint k)
 {
   guint other;
 
-  if (layer->type == LAYER_ACT || layer->type == LAYER_AFFINE)
+  if (layer->type == YOLO_LAYER_ACT || layer->type == YOLO_LAYER_AFFINE)
     return TRUE;
-  if (layer->type != LAYER_ADD)
+  if (layer->type != YOLO_LAYER_ADD)
     return FALSE;
-  other = layer_at (passes->layers, layer->in[1 - k])->below;
-  return layer_at (passes->layers, layer->in[k])->below > other;
+  other = yolo_layer_at (passes->layers, layer->in[1 - k])->below;
+  return yolo_layer_at (passes->layers, layer->in[k])->below > other;
 }
 
 /* Takes out the quantisers that would keep a convolution apart from its
@@ -89,33 +90,35 @@ drop_quants (Passes *passes)
 
   /* what the head found is what it reads without its quantisers */
   for (guint i = 0; i < passes->layers->len; i++) {
-    const Layer *layer = layer_at (passes->layers, i);
-    for (guint k = 0; layer->type == LAYER_QUANT && k < passes->n_outputs; k++) {
+    const YoloLayer *layer = yolo_layer_at (passes->layers, i);
+    for (guint k = 0; layer->type == YOLO_LAYER_QUANT && k < passes->n_outputs; k++) {
       if (layer->in[0] == passes->outputs[k].layer)
-        layer_at (passes->layers, layer->in[0])->sum_grid = layer->grid;
+        yolo_layer_at (passes->layers, layer->in[0])->sum_grid = layer->grid;
     }
   }
   count_uses (passes);
   for (guint i = 0; i < passes->layers->len; i++) {
-    const Layer *layer = layer_at (passes->layers, i);
+    const YoloLayer *layer = yolo_layer_at (passes->layers, i);
 
     for (guint k = 0; layer->uses > 0 && k < layer->n_in; k++)
       keep[layer->in[k]] |= !folds_input (passes, layer, k);
   }
   for (guint i = 0; i < passes->layers->len; i++) {
-    const Layer *layer = layer_at (passes->layers, i);
-    Layer *below;
+    const YoloLayer *layer = yolo_layer_at (passes->layers, i);
+    YoloLayer *below;
 
-    if (layer->type != LAYER_QUANT)
+    if (layer->type != YOLO_LAYER_QUANT)
       continue;
-    below = layer_at (passes->layers, layer->in[0]);
-    if (below->type == LAYER_QUANT ? memcmp (&below->grid, &layer->grid, sizeof below->grid) == 0
-        : !keep[i] && below->uses == 1
-        && (below->type == LAYER_CONV || below->type == LAYER_ACT || below->type == LAYER_AFFINE)) {
+    below = yolo_layer_at (passes->layers, layer->in[0]);
+    if (below->type == YOLO_LAYER_QUANT
+            ? memcmp (&below->grid, &layer->grid, sizeof below->grid) == 0
+            : !keep[i] && below->uses == 1
+                && (below->type == YOLO_LAYER_CONV || below->type == YOLO_LAYER_ACT
+                    || below->type == YOLO_LAYER_AFFINE)) {
       passes->replaced[i] = passes->replaced[layer->in[0]];
-      if (below->type == LAYER_CONV)
+      if (below->type == YOLO_LAYER_CONV)
         below->sum_grid = layer->grid;
-      else if (below->type == LAYER_ACT)
+      else if (below->type == YOLO_LAYER_ACT)
         below->act_grid = layer->grid;
     }
   }
@@ -126,10 +129,10 @@ drop_quants (Passes *passes)
 static void
 merge_affine (Passes *passes, guint index)
 {
-  Layer *layer = layer_at (passes->layers, index),
-        *before = layer_at (passes->layers, layer->in[0]);
+  YoloLayer *layer = yolo_layer_at (passes->layers, index),
+            *before = yolo_layer_at (passes->layers, layer->in[0]);
 
-  if (before->type != LAYER_AFFINE || before->uses != 1)
+  if (before->type != YOLO_LAYER_AFFINE || before->uses != 1)
     return;
   for (guint c = 0; c < layer->channels; c++) {
     layer->shift[c] += layer->scale[c] * before->shift[c];
@@ -143,7 +146,8 @@ merge_affine (Passes *passes, guint index)
 static void
 fold_affine (Passes *passes, guint index)
 {
-  Layer *layer = layer_at (passes->layers, index), *conv = plain_conv_before (passes, layer, 0);
+  YoloLayer *layer = yolo_layer_at (passes->layers, index),
+            *conv = plain_conv_before (passes, layer, 0);
 
   if (conv != NULL && conv->conv.act == YOLO_ACT_NONE) {
     gsize per_channel = (gsize) conv->conv.in_channels / conv->conv.groups * conv->conv.kernel[0]
@@ -158,7 +162,7 @@ fold_affine (Passes *passes, guint index)
     replace (passes, index, layer->in[0]);
     return;
   }
-  layer->type = LAYER_CONV;
+  layer->type = YOLO_LAYER_CONV;
   layer->weights = g_steal_pointer (&layer->scale);
   layer->bias = g_steal_pointer (&layer->shift);
   layer->conv = (YoloConv) {
@@ -171,7 +175,8 @@ fold_affine (Passes *passes, guint index)
 static void
 fold_act (Passes *passes, guint index)
 {
-  Layer *layer = layer_at (passes->layers, index), *conv = plain_conv_before (passes, layer, 0);
+  YoloLayer *layer = yolo_layer_at (passes->layers, index),
+            *conv = plain_conv_before (passes, layer, 0);
 
   if (conv == NULL || conv->conv.act != YOLO_ACT_NONE)
     return;
@@ -186,7 +191,7 @@ fold_act (Passes *passes, guint index)
 static void
 restore_relu (Passes *passes, guint index)
 {
-  Layer *layer = layer_at (passes->layers, index);
+  YoloLayer *layer = yolo_layer_at (passes->layers, index);
 
   for (guint k = 0; k < passes->n_outputs; k++) {
     if (passes->replaced[passes->outputs[k].layer] == index)
@@ -201,9 +206,9 @@ restore_relu (Passes *passes, guint index)
 static void
 fold_add (Passes *passes, guint index)
 {
-  Layer *layer = layer_at (passes->layers, index);
+  YoloLayer *layer = yolo_layer_at (passes->layers, index);
   guint later = layer->in[1] > layer->in[0] ? 1 : 0;
-  Layer *conv = plain_conv_before (passes, layer, later);
+  YoloLayer *conv = plain_conv_before (passes, layer, later);
 
   if (conv == NULL || layer->in[0] == layer->in[1])
     return;
@@ -212,11 +217,11 @@ fold_add (Passes *passes, guint index)
 }
 
 static void
-fold (Passes *passes, LayerType type, void (*function) (Passes *passes, guint index))
+fold (Passes *passes, YoloLayerType type, void (*function) (Passes *passes, guint index))
 {
   count_uses (passes);
   for (guint i = 0; i < passes->layers->len; i++) {
-    Layer *layer = layer_at (passes->layers, i);
+    YoloLayer *layer = yolo_layer_at (passes->layers, i);
 
     if (layer->uses == 0 || layer->type != type)
       continue;
@@ -238,10 +243,10 @@ static gboolean
 check_finite (const Passes *passes, GError **error)
 {
   for (guint i = 1; i < passes->layers->len; i++) {
-    const Layer *layer = layer_at (passes->layers, i);
+    const YoloLayer *layer = yolo_layer_at (passes->layers, i);
     gboolean finite = TRUE;
 
-    if (layer->uses == 0 || layer->type != LAYER_CONV)
+    if (layer->uses == 0 || layer->type != YOLO_LAYER_CONV)
       continue;
     for (gsize k = 0; k < n_weights (&layer->conv); k++)
       finite &= isfinite (layer->weights[k]) != 0;
@@ -262,9 +267,9 @@ static gboolean
 check_maps (const Passes *passes, GError **error)
 {
   for (guint k = 0; k < passes->n_outputs; k++) {
-    const Layer *layer = layer_at (passes->layers, passes->outputs[k].layer);
-    if (layer->type != LAYER_CONV || layer->conv.act != YOLO_ACT_NONE
-        || layer->residual != LAYER_NONE || layer->uses != 1)
+    const YoloLayer *layer = yolo_layer_at (passes->layers, passes->outputs[k].layer);
+    if (layer->type != YOLO_LAYER_CONV || layer->conv.act != YOLO_ACT_NONE
+        || layer->residual != YOLO_LAYER_NONE || layer->uses != 1)
       return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED,
           "node '%.100s' makes a map of the head, but is "
           "no plain convolution that only the head reads; export a YOLOv8 detect model with "
@@ -283,18 +288,18 @@ compact (Passes *passes)
   guint n = 0;
 
   for (guint i = 0; i < layers->len; i++) {
-    Layer *layer = layer_at (layers, i), dropped;
+    YoloLayer *layer = yolo_layer_at (layers, i), dropped;
 
     if (i > 0 && layer->uses == 0)
       continue;
     for (guint k = 0; k < layer->n_in; k++)
       layer->in[k] = number[layer->in[k]];
-    if (layer->residual != LAYER_NONE)
+    if (layer->residual != YOLO_LAYER_NONE)
       layer->residual = number[layer->residual];
     number[i] = n;
     if (n != i) {
-      dropped = *layer_at (layers, n);
-      *layer_at (layers, n) = *layer;
+      dropped = *yolo_layer_at (layers, n);
+      *yolo_layer_at (layers, n) = *layer;
       *layer = dropped;
     }
     n++;
@@ -310,8 +315,8 @@ check_extent (const GArray *layers, GError **error)
   guint64 inputs = 0, channels = 0;
 
   for (guint i = 0; i < layers->len; i++) {
-    inputs += layer_at (layers, i)->n_in;
-    channels += layer_at (layers, i)->channels;
+    inputs += yolo_layer_at (layers, i)->n_in;
+    channels += yolo_layer_at (layers, i)->channels;
   }
   if (layers->len <= MAX_LAYERS && inputs <= MAX_INPUTS && channels <= MAX_CHANNELS)
     return TRUE;
@@ -322,7 +327,7 @@ check_extent (const GArray *layers, GError **error)
 }
 
 gboolean
-passes_run (YoloGraph *graph, GError **error)
+yolo_passes_run (YoloGraph *graph, GError **error)
 {
   GArray *layers = graph->layers;
   g_autofree guint *replaced = g_new (guint, layers->len);
@@ -331,13 +336,14 @@ passes_run (YoloGraph *graph, GError **error)
   for (guint i = 0; i < layers->len; i++)
     replaced[i] = i;
   drop_quants (&passes);
-  fold (&passes, LAYER_AFFINE, merge_affine);
-  fold (&passes, LAYER_AFFINE, fold_affine);
-  fold (&passes, LAYER_ACT, fold_act);
-  fold (&passes, LAYER_CONV, restore_relu);
-  fold (&passes, LAYER_ADD, fold_add);
+  fold (&passes, YOLO_LAYER_AFFINE, merge_affine);
+  fold (&passes, YOLO_LAYER_AFFINE, fold_affine);
+  fold (&passes, YOLO_LAYER_ACT, fold_act);
+  fold (&passes, YOLO_LAYER_CONV, restore_relu);
+  fold (&passes, YOLO_LAYER_ADD, fold_add);
   count_uses (&passes);
-  if (!image_fold (layers, error) || !check_finite (&passes, error) || !check_maps (&passes, error))
+  if (!yolo_passes_fold_image (layers, error) || !check_finite (&passes, error)
+      || !check_maps (&passes, error))
     return FALSE;
   compact (&passes);
   return check_extent (layers, error);

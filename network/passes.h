@@ -12,14 +12,14 @@
  * into the convolutions that read it; takes out quantisers that stand between what is folded.
  * Changes the layers, and the outputs' numbers of them. Afterwards the kinds of
  * layer left are INPUT, CONV, ACT, ADD, MAX_POOL, UPSAMPLE, CONCAT, SLICE and QUANT. */
-gboolean passes_run (YoloGraph *graph, GError **error);
+gboolean yolo_passes_run (YoloGraph *graph, GError **error);
 
 /* Decides what numbers the file wants as its input, and folds what it makes of
  * them, and of our grey levels, into the convolutions that read it. Afterwards
- * there is no live layer of type LAYER_IMAGE. What cannot be folded (an offset
+ * there is no live layer of type YOLO_LAYER_IMAGE. What cannot be folded (an offset
  * before a convolution with padding, which is 0 behind the offset) becomes a
  * convolution of one pixel and a channel for itself. The layers' uses must be
- * counted. A part of passes_run(), in passes-image.c. */
-gboolean image_fold (GArray *layers, GError **error);
+ * counted. A part of yolo_passes_run(), in passes-image.c. */
+gboolean yolo_passes_fold_image (GArray *layers, GError **error);
 
 #endif

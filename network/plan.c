@@ -32,13 +32,14 @@ typedef struct {
 
 /* Some channels of what it reads, or all of them: it needs no place of its own. */
 static gboolean
-is_part (const Layer *layer)
+is_part (const YoloLayer *layer)
 {
-  return layer->type == LAYER_SLICE || (layer->type == LAYER_QUANT && layer->grid_scale == NULL);
+  return layer->type == YOLO_LAYER_SLICE
+      || (layer->type == YOLO_LAYER_QUANT && layer->grid_scale == NULL);
 }
 
 static guint
-add_buffer (Builder *builder, const Layer *layer)
+add_buffer (Builder *builder, const YoloLayer *layer)
 {
   YoloBuffer buffer = {
     .height = layer->height,.width = layer->width,.channels = layer->channels,
@@ -52,8 +53,9 @@ add_buffer (Builder *builder, const Layer *layer)
 static gboolean
 undecided (const Builder *builder, guint layer)
 {
-  const Layer *at = layer_at (builder->layers, layer);
-  return builder->places[layer].buffer == NO_BUFFER && !is_part (at) && at->type != LAYER_INPUT;
+  const YoloLayer *at = yolo_layer_at (builder->layers, layer);
+  return builder->places[layer].buffer == NO_BUFFER && !is_part (at)
+      && at->type != YOLO_LAYER_INPUT;
 }
 
 /* What chains of slices are cut out of, and where they begin there. */
@@ -61,7 +63,7 @@ static void
 find_bases (Builder *builder)
 {
   for (guint i = 0; i < builder->layers->len; i++) {
-    const Layer *layer = layer_at (builder->layers, i);
+    const YoloLayer *layer = yolo_layer_at (builder->layers, i);
     const Base *in = is_part (layer) ? &builder->bases[layer->in[0]] : NULL;
 
     builder->bases[i] = in != NULL ? (Base){ in->layer, in->begin + layer->begin } : (Base){ i, 0 };
@@ -71,7 +73,7 @@ find_bases (Builder *builder)
 /* How many inputs of a concat from `first` on are, in order, all of one
  * undecided layer cut into slices; 0 if they are not. */
 static guint
-whole_run (const Builder *builder, const Layer *concat, guint first)
+whole_run (const Builder *builder, const YoloLayer *concat, guint first)
 {
   guint covered = 0, base = builder->bases[concat->in[first]].layer;
 
@@ -81,8 +83,8 @@ whole_run (const Builder *builder, const Layer *concat, guint first)
     if (builder->bases[concat->in[k]].layer != base
         || builder->bases[concat->in[k]].begin != covered)
       return 0;
-    covered += layer_at (builder->layers, concat->in[k])->channels;
-    if (covered == layer_at (builder->layers, base)->channels)
+    covered += yolo_layer_at (builder->layers, concat->in[k])->channels;
+    if (covered == yolo_layer_at (builder->layers, base)->channels)
       return k - first + 1;
   }
   return 0;
@@ -94,16 +96,16 @@ whole_run (const Builder *builder, const Layer *concat, guint first)
 static void
 place_parts (Builder *builder, guint index)
 {
-  const Layer *concat = layer_at (builder->layers, index);
+  const YoloLayer *concat = yolo_layer_at (builder->layers, index);
   YoloView at = builder->places[index];
 
   for (guint k = 0; k < concat->n_in;) {
     guint n = whole_run (builder, concat, k);
 
-    at.channels = layer_at (builder->layers, concat->in[k])->channels;
+    at.channels = yolo_layer_at (builder->layers, concat->in[k])->channels;
     if (n > 0) {
       guint base = builder->bases[concat->in[k]].layer;
-      at.channels = layer_at (builder->layers, base)->channels;
+      at.channels = yolo_layer_at (builder->layers, base)->channels;
       builder->places[base] = at;
     } else {
       Copy copy = { index, concat->in[k], at };
@@ -117,12 +119,13 @@ place_parts (Builder *builder, guint index)
 
 /* What only a quantiser reads is written on its grid at once. */
 static gboolean
-rounds_alone (const Builder *builder, const Layer *layer)
+rounds_alone (const Builder *builder, const YoloLayer *layer)
 {
-  const Layer *in = layer->type == LAYER_QUANT ? layer_at (builder->layers, layer->in[0]) : NULL;
+  const YoloLayer *in =
+      layer->type == YOLO_LAYER_QUANT ? yolo_layer_at (builder->layers, layer->in[0]) : NULL;
 
   return in != NULL && !is_part (layer) && in->uses == 1
-      && (in->type == LAYER_CONV || in->type == LAYER_ADD || in->type == LAYER_ACT);
+      && (in->type == YOLO_LAYER_CONV || in->type == YOLO_LAYER_ADD || in->type == YOLO_LAYER_ACT);
 }
 
 static void
@@ -132,14 +135,14 @@ place_layers (Builder *builder)
 
   find_bases (builder);
   for (guint i = 0; i < n; i++)
-    builder->places[i] = (YoloView) { NO_BUFFER, 0, layer_at (builder->layers, i)->channels };
-  builder->places[0].buffer = add_buffer (builder, layer_at (builder->layers, 0));
+    builder->places[i] = (YoloView){ NO_BUFFER, 0, yolo_layer_at (builder->layers, i)->channels };
+  builder->places[0].buffer = add_buffer (builder, yolo_layer_at (builder->layers, 0));
 
   /* The outer ones first: a concat may itself be a part of another. */
   for (guint i = n; i-- > 0;) {
-    const Layer *layer = layer_at (builder->layers, i);
+    const YoloLayer *layer = yolo_layer_at (builder->layers, i);
     gboolean rounds = rounds_alone (builder, layer);
-    if (layer->type != LAYER_CONCAT && !rounds)
+    if (layer->type != YOLO_LAYER_CONCAT && !rounds)
       continue;
     if (builder->places[i].buffer == NO_BUFFER)
       builder->places[i].buffer = add_buffer (builder, layer);
@@ -149,7 +152,7 @@ place_layers (Builder *builder)
       place_parts (builder, i);
   }
   for (guint i = 0; i < n; i++) {
-    const Layer *layer = layer_at (builder->layers, i);
+    const YoloLayer *layer = yolo_layer_at (builder->layers, i);
     YoloView *place = &builder->places[i];
 
     if (is_part (layer)) {
@@ -166,7 +169,7 @@ place_layers (Builder *builder)
 static gboolean
 extend_chain (Builder *builder, guint index, YoloView out, YoloView in)
 {
-  const Layer *layer = layer_at (builder->layers, index);
+  const YoloLayer *layer = yolo_layer_at (builder->layers, index);
   YoloOp *last =
       builder->ops->len > 0 ? &g_array_index (builder->ops, YoloOp, builder->ops->len - 1) : NULL;
 
@@ -189,31 +192,31 @@ static void
 add_ops (Builder *builder)
 {
   for (guint i = 0; i < builder->layers->len; i++) {
-    const Layer *layer = layer_at (builder->layers, i);
+    const YoloLayer *layer = yolo_layer_at (builder->layers, i);
     YoloOp op = {.out = builder->places[i],.layer = i,.name = layer->name };
 
     if (layer->n_in > 0)
       op.in = builder->places[layer->in[0]];
     switch (layer->type) {
-      case LAYER_CONV:
+      case YOLO_LAYER_CONV:
         op.type = YOLO_OP_CONV;
-        op.conv = &layer_at (builder->model->layers, i)->conv;
-        if (layer->residual != LAYER_NONE)
+        op.conv = &yolo_layer_at (builder->model->layers, i)->conv;
+        if (layer->residual != YOLO_LAYER_NONE)
           op.residual = builder->places[layer->residual];
         break;
-      case LAYER_ACT:
+      case YOLO_LAYER_ACT:
         op.type = YOLO_OP_ACT;
         op.act = layer->act;
         break;
-      case LAYER_ADD:
+      case YOLO_LAYER_ADD:
         op.type = YOLO_OP_ADD;
         op.residual = builder->places[layer->in[1]];
         break;
-      case LAYER_UPSAMPLE:
+      case YOLO_LAYER_UPSAMPLE:
         op.type = YOLO_OP_UPSAMPLE;
         op.scale = layer->factor;
         break;
-      case LAYER_MAX_POOL:
+      case YOLO_LAYER_MAX_POOL:
         if (extend_chain (builder, i, op.out, op.in))
           continue;
         op.type = YOLO_OP_MAX_POOL;
@@ -222,13 +225,13 @@ add_ops (Builder *builder)
         op.pad = layer->pad;
         op.repeat = 1;
         break;
-      case LAYER_QUANT:
-      case LAYER_DEQUANT:
+      case YOLO_LAYER_QUANT:
+      case YOLO_LAYER_DEQUANT:
         if (is_part (layer) || rounds_alone (builder, layer))
           continue;
         op.type = YOLO_OP_COPY;
         break;
-      case LAYER_CONCAT:
+      case YOLO_LAYER_CONCAT:
         op.type = YOLO_OP_COPY;
         /* those of the first concat are the last ones */
         for (guint n = builder->copies->len; n > 0; g_array_set_size (builder->copies, --n)) {
@@ -252,7 +255,7 @@ static void
 set_grids (YoloPlan *plan, const Builder *builder)
 {
   for (guint i = 0; i < builder->layers->len; i++) {
-    const Layer *layer = layer_at (builder->layers, i);
+    const YoloLayer *layer = yolo_layer_at (builder->layers, i);
     YoloView place = builder->places[i];
     YoloBuffer *buffer = &plan->buffers[place.buffer];
 
@@ -303,7 +306,7 @@ size_buffers (YoloPlan *plan, GError **error)
   /* The maps are read when all is done. */
   for (guint k = 0; k < plan->model->n_outputs; k++)
     touch (plan, plan->outputs[k], plan->n_ops - 1);
-  if (!arena_assign (plan->buffers, plan->n_buffers, plan->input, &plan->arena_size))
+  if (!yolo_arena_assign (plan->buffers, plan->n_buffers, plan->input, &plan->arena_size))
     return yolo_network_fail (error, YOLO_NETWORK_ERROR_MEMORY,
         "a batch of %u images of %ux%u is more than can be addressed", plan->batch, plan->width,
         plan->height);
@@ -314,13 +317,13 @@ size_buffers (YoloPlan *plan, GError **error)
 static GArray *
 layers_at_size (const Model *model, guint height, guint width, GError **error)
 {
-  GArray *layers = g_array_sized_new (FALSE, FALSE, sizeof (Layer), model->layers->len);
+  GArray *layers = g_array_sized_new (FALSE, FALSE, sizeof (YoloLayer), model->layers->len);
 
   g_array_append_vals (layers, model->layers->data, model->layers->len);
-  layer_at (layers, 0)->height = height;
-  layer_at (layers, 0)->width = width;
+  yolo_layer_at (layers, 0)->height = height;
+  yolo_layer_at (layers, 0)->width = width;
   for (guint i = 0; i < layers->len; i++) {
-    if (!layer_size (layers, i, error)) {
+    if (!yolo_layer_size (layers, i, error)) {
       g_array_unref (layers);
       return NULL;
     }

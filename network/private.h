@@ -11,7 +11,7 @@ typedef struct _Model Model;
 struct _Model {
   YoloModel public;
   gint ref;                     /* atomic */
-  GArray *layers;               /* Layer, after the passes */
+  GArray *layers;               /* YoloLayer, after the passes */
   YoloBoxRounding rounding;     /* by quantisers in the file's tail */
   /* Of an int8 model: the one that it was made of, which owns the strings, the
    * weights and what the layers have in common with its own; and what is its own. */

@@ -75,7 +75,7 @@ binary_int (Binary op, gint64 p, gint64 q)
 }
 
 gboolean
-eval_binary (
+yolo_eval_binary (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const Tensor *a = in[0], *b = in[1];
@@ -86,19 +86,20 @@ eval_binary (
   TensorWalk x, y;
 
   if (a->is_int != b->is_int)
-    return onnx_bad (node, "its inputs have different types", error);
-  if (!tensor_broadcast (node, a, b->n_dims, b->dims, &n_dims, dims, error))
+    return yolo_onnx_bad (node, "its inputs have different types", error);
+  if (!yolo_onnx_tensor_broadcast (node, a, b->n_dims, b->dims, &n_dims, dims, error))
     return FALSE;
-  *out = tensor_new (scope, a->is_int || compares, n_dims, dims, error);
+  *out = yolo_onnx_tensor_new (scope, a->is_int || compares, n_dims, dims, error);
   if (*out == NULL)
     return FALSE;
-  tensor_walk_init (&x, a, *out);
-  tensor_walk_init (&y, b, *out);
-  for (gsize i = 0; i < (*out)->n; i++, tensor_walk_next (&x), tensor_walk_next (&y)) {
+  yolo_onnx_tensor_walk_init (&x, a, *out);
+  yolo_onnx_tensor_walk_init (&y, b, *out);
+  for (gsize i = 0; i < (*out)->n;
+       i++, yolo_onnx_tensor_walk_next (&x), yolo_onnx_tensor_walk_next (&y)) {
     if (a->is_int) {
       gint64 p = a->i[x.offset], q = b->i[y.offset];
       if (op == BINARY_DIV && (q == 0 || (p == G_MININT64 && q == -1)))
-        return onnx_bad (node, "division by zero", error);
+        return yolo_onnx_bad (node, "division by zero", error);
       (*out)->i[i] = binary_int (op, p, q);
     } else {
       float p = a->f[x.offset], q = b->f[y.offset];
@@ -112,7 +113,7 @@ eval_binary (
 }
 
 gboolean
-eval_where (
+yolo_eval_where (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gint64 dims[TENSOR_MAX_DIMS];
@@ -120,40 +121,40 @@ eval_where (
   TensorWalk walk[3];
 
   if (!in[0]->is_int || in[1]->is_int != in[2]->is_int)
-    return onnx_bad (node, "its inputs have different types", error);
-  if (!tensor_broadcast (node, in[0], in[1]->n_dims, in[1]->dims, &n_dims, dims, error))
+    return yolo_onnx_bad (node, "its inputs have different types", error);
+  if (!yolo_onnx_tensor_broadcast (node, in[0], in[1]->n_dims, in[1]->dims, &n_dims, dims, error))
     return FALSE;
-  if (!tensor_broadcast (node, in[2], n_dims, dims, &n_dims, dims, error))
+  if (!yolo_onnx_tensor_broadcast (node, in[2], n_dims, dims, &n_dims, dims, error))
     return FALSE;
-  *out = tensor_new (scope, in[1]->is_int, n_dims, dims, error);
+  *out = yolo_onnx_tensor_new (scope, in[1]->is_int, n_dims, dims, error);
   if (*out == NULL)
     return FALSE;
   for (int k = 0; k < 3; k++)
-    tensor_walk_init (&walk[k], in[k], *out);
+    yolo_onnx_tensor_walk_init (&walk[k], in[k], *out);
   for (gsize i = 0; i < (*out)->n; i++) {
     int chosen = in[0]->i[walk[0].offset] ? 1 : 2;
-    tensor_copy (*out, i, in[chosen], walk[chosen].offset, 1);
+    yolo_onnx_tensor_copy (*out, i, in[chosen], walk[chosen].offset, 1);
     for (int k = 0; k < 3; k++)
-      tensor_walk_next (&walk[k]);
+      yolo_onnx_tensor_walk_next (&walk[k]);
   }
   return TRUE;
 }
 
 gboolean
-eval_cast (
+yolo_eval_cast (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
-  gint64 to = onnx_attr_int (node, "to", 0);
+  gint64 to = yolo_onnx_attr_int (node, "to", 0);
   gboolean is_int =
       to != ONNX_FLOAT && to != ONNX_FLOAT16 && to != ONNX_BFLOAT16 && to != ONNX_DOUBLE;
 
-  if (onnx_type_size ((gint32) to) == 0)
-    return onnx_bad (node, "casts to an unknown type", error);
+  if (yolo_onnx_type_size ((gint32) to) == 0)
+    return yolo_onnx_bad (node, "casts to an unknown type", error);
   if (is_int == in[0]->is_int && to != ONNX_BOOL) {
-    *out = tensor_ref (in[0]);
+    *out = yolo_onnx_tensor_ref (in[0]);
     return TRUE;
   }
-  *out = tensor_new (scope, is_int, in[0]->n_dims, in[0]->dims, error);
+  *out = yolo_onnx_tensor_new (scope, is_int, in[0]->n_dims, in[0]->dims, error);
   if (*out == NULL)
     return FALSE;
   for (gsize i = 0; i < in[0]->n; i++) {
@@ -164,18 +165,18 @@ eval_cast (
     else if (fabsf (in[0]->f[i]) < 9e18f)
       (*out)->i[i] = (gint64) in[0]->f[i];
     else
-      return onnx_bad (node, "casts a number that no integer can hold", error);
+      return yolo_onnx_bad (node, "casts a number that no integer can hold", error);
   }
   return TRUE;
 }
 
 gboolean
-eval_sigmoid (
+yolo_eval_sigmoid (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   if (in[0]->is_int)
-    return onnx_bad (node, "its input is no float", error);
-  *out = tensor_new (scope, FALSE, in[0]->n_dims, in[0]->dims, error);
+    return yolo_onnx_bad (node, "its input is no float", error);
+  *out = yolo_onnx_tensor_new (scope, FALSE, in[0]->n_dims, in[0]->dims, error);
   if (*out == NULL)
     return FALSE;
   for (gsize i = 0; i < in[0]->n; i++)
@@ -184,14 +185,14 @@ eval_sigmoid (
 }
 
 gboolean
-eval_floor (
+yolo_eval_floor (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gboolean up = strcmp (node->op, "Ceil") == 0;
 
   if (in[0]->is_int)
-    return onnx_bad (node, "its input is no float", error);
-  *out = tensor_new (scope, FALSE, in[0]->n_dims, in[0]->dims, error);
+    return yolo_onnx_bad (node, "its input is no float", error);
+  *out = yolo_onnx_tensor_new (scope, FALSE, in[0]->n_dims, in[0]->dims, error);
   if (*out == NULL)
     return FALSE;
   for (gsize i = 0; i < in[0]->n; i++)
@@ -201,24 +202,24 @@ eval_floor (
 
 /* By fixed statistics: scale, bias, mean and variance of each channel. */
 gboolean
-eval_batch_norm (
+yolo_eval_batch_norm (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
-  float epsilon = onnx_attr_float (node, "epsilon", 1e-5f);
+  float epsilon = yolo_onnx_attr_float (node, "epsilon", 1e-5f);
   gsize outer, inner, channels;
 
-  if (onnx_attr_int (node, "training_mode", 0) != 0 || in[0]->is_int || in[0]->n_dims < 2)
-    return onnx_bad (
+  if (yolo_onnx_attr_int (node, "training_mode", 0) != 0 || in[0]->is_int || in[0]->n_dims < 2)
+    return yolo_onnx_bad (
         node, "it normalises in another way than by fixed statistics of channels", error);
   channels = (gsize) in[0]->dims[1];
   for (guint k = 1; k < 5; k++) {
     if (in[k]->is_int || in[k]->n != channels)
-      return onnx_bad (node, "its parameters have the wrong type or length", error);
+      return yolo_onnx_bad (node, "its parameters have the wrong type or length", error);
   }
-  *out = tensor_new (scope, FALSE, in[0]->n_dims, in[0]->dims, error);
+  *out = yolo_onnx_tensor_new (scope, FALSE, in[0]->n_dims, in[0]->dims, error);
   if (*out == NULL)
     return FALSE;
-  tensor_split (in[0], 1, &outer, &inner);
+  yolo_onnx_tensor_split (in[0], 1, &outer, &inner);
   for (gsize o = 0, i = 0; o < outer; o++) {
     for (gsize c = 0; c < channels; c++) {
       double scale = in[1]->f[c] / sqrt ((double) in[4]->f[c] + epsilon);
@@ -230,7 +231,7 @@ eval_batch_norm (
 }
 
 gboolean
-eval_softmax (
+yolo_eval_softmax (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gboolean flattens = scope->file->opset < 13;  /* all behind the axis is one vector */
@@ -238,14 +239,14 @@ eval_softmax (
   guint axis;
 
   if (in[0]->is_int)
-    return onnx_bad (node, "its input is no float", error);
-  if (!tensor_axis (
-          node, onnx_attr_int (node, "axis", flattens ? 1 : -1), in[0]->n_dims, &axis, error))
+    return yolo_onnx_bad (node, "its input is no float", error);
+  if (!yolo_onnx_tensor_axis (
+          node, yolo_onnx_attr_int (node, "axis", flattens ? 1 : -1), in[0]->n_dims, &axis, error))
     return FALSE;
-  *out = tensor_new (scope, FALSE, in[0]->n_dims, in[0]->dims, error);
+  *out = yolo_onnx_tensor_new (scope, FALSE, in[0]->n_dims, in[0]->dims, error);
   if (*out == NULL)
     return FALSE;
-  tensor_split (in[0], axis, &outer, &inner);
+  yolo_onnx_tensor_split (in[0], axis, &outer, &inner);
   n = (gsize) in[0]->dims[axis];
   if (flattens) {
     n *= inner;
@@ -271,7 +272,7 @@ eval_softmax (
 /* The one convolution behind a YOLO's maps: the expectation of the box
  * distribution, 1x1 with one output and the weights 0, 1, 2, ... */
 gboolean
-eval_conv (
+yolo_eval_conv (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const Tensor *x = in[0], *w = in[1];
@@ -285,11 +286,11 @@ eval_conv (
         " convolves something that is no feature map", ONNX_NODE_ARGS (node));
   /* the output, which counts itself, is much smaller than what is read */
   if (x->n > scope->left)
-    return onnx_bad (node, "reads more than the reader evaluates", error);
+    return yolo_onnx_bad (node, "reads more than the reader evaluates", error);
   scope->left -= x->n;
   memcpy (dims, x->dims, sizeof dims);
   dims[1] = 1;
-  *out = tensor_new (scope, FALSE, 4, dims, error);
+  *out = yolo_onnx_tensor_new (scope, FALSE, 4, dims, error);
   if (*out == NULL)
     return FALSE;
   inner = (gsize) (x->dims[2] * x->dims[3]);
@@ -306,18 +307,18 @@ eval_conv (
 }
 
 gboolean
-eval_conv_integer (
+yolo_eval_conv_integer (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   if (node->n_in > 3 && in[3] != NULL && (in[3]->n != 1 || !in[3]->is_int || in[3]->i[0] != 0))
-    return onnx_bad (node, "its weights have a zero point", error);
-  return eval_conv (scope, node, in, out, error);
+    return yolo_onnx_bad (node, "its weights have a zero point", error);
+  return yolo_eval_conv (scope, node, in, out, error);
 }
 
 /* y = (x - zero_point) * scale, per tensor or along an axis. Activations come
  * as floats that were never quantised and pass as they are. */
 gboolean
-eval_dequantize (
+yolo_eval_dequantize (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const Tensor *x = in[0], *scale = in[1], *zero = node->n_in > 2 ? in[2] : NULL;
@@ -325,24 +326,25 @@ eval_dequantize (
   guint axis;
 
   if (!x->is_int) {
-    *out = tensor_ref (in[0]);
+    *out = yolo_onnx_tensor_ref (in[0]);
     return TRUE;
   }
-  if (onnx_attr_int (node, "block_size", 0) != 0)
+  if (yolo_onnx_attr_int (node, "block_size", 0) != 0)
     return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT
         " is quantised in blocks, which is not supported", ONNX_NODE_ARGS (node));
   if (scale == NULL || scale->is_int
       || (zero != NULL && (!zero->is_int || (zero->n != 1 && zero->n != scale->n))))
-    return onnx_bad (node, "its scale or zero point has the wrong type or length", error);
+    return yolo_onnx_bad (node, "its scale or zero point has the wrong type or length", error);
   if (scale->n != 1) {
-    if (!tensor_axis (node, onnx_attr_int (node, "axis", 1), x->n_dims, &axis, error))
+    if (!yolo_onnx_tensor_axis (
+            node, yolo_onnx_attr_int (node, "axis", 1), x->n_dims, &axis, error))
       return FALSE;
     n = (gsize) x->dims[axis];
     if (scale->n != n)
-      return onnx_bad (node, "its scale has the wrong length", error);
-    tensor_split (x, axis, &outer, &inner);
+      return yolo_onnx_bad (node, "its scale has the wrong length", error);
+    yolo_onnx_tensor_split (x, axis, &outer, &inner);
   }
-  *out = tensor_new (scope, FALSE, x->n_dims, x->dims, error);
+  *out = yolo_onnx_tensor_new (scope, FALSE, x->n_dims, x->dims, error);
   if (*out == NULL)
     return FALSE;
   for (gsize o = 0, i = 0; o < outer; o++) {
@@ -357,16 +359,16 @@ eval_dequantize (
 
 /* As if nothing were quantised: the value itself, scale 1, zero point 0. */
 gboolean
-eval_dynamic_quantize (
+yolo_eval_dynamic_quantize (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
-  out[0] = tensor_ref (in[0]);
+  out[0] = yolo_onnx_tensor_ref (in[0]);
   if (node->n_out > 1) {
-    if ((out[1] = tensor_new (scope, FALSE, 0, NULL, error)) == NULL)
+    if ((out[1] = yolo_onnx_tensor_new (scope, FALSE, 0, NULL, error)) == NULL)
       return FALSE;
     out[1]->f[0] = 1;
   }
   if (node->n_out > 2)
-    out[2] = tensor_new (scope, TRUE, 0, NULL, error);
+    out[2] = yolo_onnx_tensor_new (scope, TRUE, 0, NULL, error);
   return node->n_out < 3 || out[2] != NULL;
 }

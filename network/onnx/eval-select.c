@@ -17,7 +17,7 @@ static Tensor *
 reduced (TensorScope *scope, const OnnxNode *node, const Tensor *in, guint axis, gboolean is_int,
     GError **error)
 {
-  gboolean keep = onnx_attr_int (node, "keepdims", 1) != 0;
+  gboolean keep = yolo_onnx_attr_int (node, "keepdims", 1) != 0;
   gint64 dims[TENSOR_MAX_DIMS];
   guint n_dims = 0;
 
@@ -25,7 +25,7 @@ reduced (TensorScope *scope, const OnnxNode *node, const Tensor *in, guint axis,
     if (d != axis || keep)
       dims[n_dims++] = d == axis ? 1 : in->dims[d];
   }
-  return tensor_new (scope, is_int, n_dims, dims, error);
+  return yolo_onnx_tensor_new (scope, is_int, n_dims, dims, error);
 }
 
 /* Where the largest of n numbers stands that lie a step apart, the first of equal ones. */
@@ -49,46 +49,46 @@ reduce (TensorScope *scope, const OnnxNode *node, const Tensor *in, gint64 at, T
   gsize outer, inner, n;
   guint axis;
 
-  if (!tensor_axis (node, at, in->n_dims, &axis, error))
+  if (!yolo_onnx_tensor_axis (node, at, in->n_dims, &axis, error))
     return FALSE;
   n = (gsize) in->dims[axis];
   if (n == 0)
-    return onnx_bad (node, "reduces a dimension of 0", error);
+    return yolo_onnx_bad (node, "reduces a dimension of 0", error);
   *out = reduced (scope, node, in, axis, index || in->is_int, error);
   if (*out == NULL)
     return FALSE;
-  tensor_split (in, axis, &outer, &inner);
+  yolo_onnx_tensor_split (in, axis, &outer, &inner);
   for (gsize o = 0; o < outer; o++) {
     for (gsize i = 0; i < inner; i++) {
       gsize first = o * n * inner + i, best = largest (in, first, n, inner);
       if (index)
         (*out)->i[o * inner + i] = (gint64) ((best - first) / inner);
       else
-        tensor_copy (*out, o * inner + i, in, best, 1);
+        yolo_onnx_tensor_copy (*out, o * inner + i, in, best, 1);
     }
   }
   return TRUE;
 }
 
 gboolean
-eval_arg_max (
+yolo_eval_arg_max (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
-  if (onnx_attr_int (node, "select_last_index", 0) != 0)
+  if (yolo_onnx_attr_int (node, "select_last_index", 0) != 0)
     return refuse (node, "takes the last of equal numbers", error);
-  return reduce (scope, node, in[0], onnx_attr_int (node, "axis", 0), out, error);
+  return reduce (scope, node, in[0], yolo_onnx_attr_int (node, "axis", 0), out, error);
 }
 
 gboolean
-eval_reduce_max (
+yolo_eval_reduce_max (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const gint64 *axes;
   gsize n;
 
-  if (!tensor_ints (node, node->n_in > 1 ? in[1] : NULL, "axes", &axes, &n, error))
+  if (!yolo_onnx_tensor_ints (node, node->n_in > 1 ? in[1] : NULL, "axes", &axes, &n, error))
     return FALSE;
-  if (n == 0 && in[0]->n_dims == 1 && onnx_attr_int (node, "noop_with_empty_axes", 0) == 0)
+  if (n == 0 && in[0]->n_dims == 1 && yolo_onnx_attr_int (node, "noop_with_empty_axes", 0) == 0)
     return reduce (scope, node, in[0], 0, out, error);  /* all there are */
   if (n != 1)
     return refuse (node, "reduces another number of dimensions than one", error);
@@ -96,7 +96,7 @@ eval_reduce_max (
 }
 
 gboolean
-eval_non_zero (
+yolo_eval_non_zero (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const Tensor *x = in[0];
@@ -105,7 +105,7 @@ eval_non_zero (
 
   for (gsize i = 0; i < x->n; i++)
     dims[1] += x->is_int ? x->i[i] != 0 : x->f[i] != 0;
-  *out = tensor_new (scope, TRUE, 2, dims, error);
+  *out = yolo_onnx_tensor_new (scope, TRUE, 2, dims, error);
   if (*out == NULL)
     return FALSE;
   for (gsize i = 0; i < x->n; i++) {
@@ -128,7 +128,7 @@ measure_indices (const OnnxNode *node, const Tensor *data, const Tensor *indices
 {
   if (!indices->is_int || indices->n_dims < 1 || indices->dims[indices->n_dims - 1] < 1
       || indices->dims[indices->n_dims - 1] > data->n_dims)
-    return onnx_bad (node, "its indices do not fit its data", error);
+    return yolo_onnx_bad (node, "its indices do not fit its data", error);
   *depth = (guint) indices->dims[indices->n_dims - 1];
   *n = indices->n / *depth;
   *size = 1;
@@ -146,7 +146,7 @@ find_index (const OnnxNode *node, const Tensor *data, const gint64 *index, guint
   for (guint d = 0; d < depth; d++) {
     gint64 k = index[d] < 0 ? index[d] + data->dims[d] : index[d];
     if (k < 0 || k >= data->dims[d])
-      return onnx_bad (node, "an index is out of range", error);
+      return yolo_onnx_bad (node, "an index is out of range", error);
     *at = *at * (gsize) data->dims[d] + (gsize) k;
   }
   *at *= size;
@@ -154,7 +154,7 @@ find_index (const OnnxNode *node, const Tensor *data, const gint64 *index, guint
 }
 
 gboolean
-eval_gather_nd (
+yolo_eval_gather_nd (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const Tensor *data = in[0], *indices = in[1];
@@ -162,7 +162,7 @@ eval_gather_nd (
   guint depth, n_dims = 0;
   gsize n, size, at;
 
-  if (onnx_attr_int (node, "batch_dims", 0) != 0)
+  if (yolo_onnx_attr_int (node, "batch_dims", 0) != 0)
     return refuse (node, "gathers batch by batch", error);
   if (!measure_indices (node, data, indices, &depth, &n, &size, error))
     return FALSE;
@@ -170,66 +170,67 @@ eval_gather_nd (
     dims[n_dims++] = indices->dims[d];
   for (guint d = depth; d < data->n_dims; d++)
     dims[n_dims++] = data->dims[d];
-  *out = tensor_new (scope, data->is_int, n_dims, dims, error);
+  *out = yolo_onnx_tensor_new (scope, data->is_int, n_dims, dims, error);
   if (*out == NULL)
     return FALSE;
   for (gsize k = 0; k < n; k++) {
     if (!find_index (node, data, indices->i + k * depth, depth, size, &at, error))
       return FALSE;
-    tensor_copy (*out, k * size, data, at, size);
+    yolo_onnx_tensor_copy (*out, k * size, data, at, size);
   }
   return TRUE;
 }
 
 gboolean
-eval_scatter_nd (
+yolo_eval_scatter_nd (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const Tensor *data = in[0], *indices = in[1], *updates = in[2];
   guint depth;
   gsize n, size, at;
 
-  if (!onnx_attr_is (node, "reduction", "none", "none"))
+  if (!yolo_onnx_attr_is (node, "reduction", "none", "none"))
     return refuse (node, "combines numbers where it scatters", error);
   if (!measure_indices (node, data, indices, &depth, &n, &size, error))
     return FALSE;
   if (updates->is_int != data->is_int || updates->n != n * size)
-    return onnx_bad (node, "its updates do not fit its data", error);
-  *out = tensor_new (scope, data->is_int, data->n_dims, data->dims, error);
+    return yolo_onnx_bad (node, "its updates do not fit its data", error);
+  *out = yolo_onnx_tensor_new (scope, data->is_int, data->n_dims, data->dims, error);
   if (*out == NULL)
     return FALSE;
-  tensor_copy (*out, 0, data, 0, data->n);
+  yolo_onnx_tensor_copy (*out, 0, data, 0, data->n);
   for (gsize k = 0; k < n; k++) {
     if (!find_index (node, data, indices->i + k * depth, depth, size, &at, error))
       return FALSE;
-    tensor_copy (*out, at, updates, k * size, size);
+    yolo_onnx_tensor_copy (*out, at, updates, k * size, size);
   }
   return TRUE;
 }
 
 /* Pads with zeros. */
 gboolean
-eval_pad (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+yolo_eval_pad (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const Tensor *x = in[0], *pads = in[1], *value = node->n_in > 2 ? in[2] : NULL;
   gint64 dims[TENSOR_MAX_DIMS];
   gsize row;
 
-  if (!onnx_attr_is (node, "mode", "constant", "constant") || (node->n_in > 3 && in[3] != NULL)
+  if (!yolo_onnx_attr_is (node, "mode", "constant", "constant") || (node->n_in > 3 && in[3] != NULL)
       || (value != NULL
           && (value->n != 1 || (value->is_int ? value->i[0] != 0 : value->f[0] != 0))))
     return refuse (node, "pads with something else than zeros", error);
   if (!pads->is_int || pads->n != 2 * x->n_dims || x->n_dims == 0)
-    return onnx_bad (node, "its pads do not fit its input", error);
+    return yolo_onnx_bad (node, "its pads do not fit its input", error);
   for (guint d = 0; d < x->n_dims; d++) {
     gint64 before = pads->i[d], behind = pads->i[x->n_dims + d];
     if (before < 0 || behind < 0)
       return refuse (node, "cuts where it should pad", error);
     if (before > G_MAXINT32 || behind > G_MAXINT32)
-      return onnx_bad (node, "its pads are impossible", error);
+      return yolo_onnx_bad (node, "its pads are impossible", error);
     dims[d] = x->dims[d] + before + behind;
   }
-  *out = tensor_new (scope, x->is_int, x->n_dims, dims, error);
+  *out = yolo_onnx_tensor_new (scope, x->is_int, x->n_dims, dims, error);
   if (*out == NULL)
     return FALSE;
   row = (gsize) x->dims[x->n_dims - 1];
@@ -240,13 +241,13 @@ eval_pad (TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **
       rest /= (gsize) x->dims[d];
       stride *= (gsize) dims[d];
     }
-    tensor_copy (*out, at, x, i, row);
+    yolo_onnx_tensor_copy (*out, at, x, i, row);
   }
   return TRUE;
 }
 
 float
-select_overlap (const float *a, const float *b)
+yolo_eval_overlap (const float *a, const float *b)
 {
   float both = 1, area_a = 1, area_b = 1;
 
@@ -310,7 +311,7 @@ suppress_class (const Suppression *job, gint64 batch, gint64 class_id, GArray *c
       if (job->scope->left == 0)
         return FALSE;
       job->scope->left--;
-      free = !(select_overlap (other, boxes + 4 * row[2]) > job->iou);
+      free = !(yolo_eval_overlap (other, boxes + 4 * row[2]) > job->iou);
     }
     if (free)
       g_array_append_vals (chosen, row, 3);
@@ -320,22 +321,22 @@ suppress_class (const Suppression *job, gint64 batch, gint64 class_id, GArray *c
 
 /* Source: ONNX, docs/Operators.md, NonMaxSuppression. */
 gboolean
-eval_suppression (
+yolo_eval_suppression (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   Suppression job = { scope, in[0], in[1], 0, 0, -INFINITY };
   g_autoptr (GArray) chosen = g_array_new (FALSE, FALSE, sizeof (gint64));
   gint64 dims[2] = { 0, 3 };
 
-  if (onnx_attr_int (node, "center_point_box", 0) != 0)
+  if (yolo_onnx_attr_int (node, "center_point_box", 0) != 0)
     return refuse (node, "suppresses boxes by centre and size", error);
   if (in[0]->is_int || in[1]->is_int || in[0]->n_dims != 3 || in[1]->n_dims != 3
       || in[0]->dims[2] != 4 || in[0]->dims[0] != in[1]->dims[0]
       || in[0]->dims[1] != in[1]->dims[2])
-    return onnx_bad (node, "its boxes and scores do not fit each other", error);
+    return yolo_onnx_bad (node, "its boxes and scores do not fit each other", error);
   for (guint k = 2; k < node->n_in; k++) {
     if (in[k] != NULL && (in[k]->n != 1 || in[k]->is_int != (k == 2)))
-      return onnx_bad (node, "a limit is not one number of the right type", error);
+      return yolo_onnx_bad (node, "a limit is not one number of the right type", error);
   }
   if (node->n_in > 2 && in[2] != NULL)
     job.limit = CLAMP (in[2]->i[0], 0, G_MAXINT32);
@@ -350,7 +351,7 @@ eval_suppression (
     }
   }
   dims[0] = chosen->len / 3;
-  *out = tensor_new (scope, TRUE, 2, dims, error);
+  *out = yolo_onnx_tensor_new (scope, TRUE, 2, dims, error);
   if (*out != NULL && chosen->len > 0)
     memcpy ((*out)->i, chosen->data, chosen->len * sizeof (gint64));
   return *out != NULL;

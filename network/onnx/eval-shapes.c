@@ -10,7 +10,7 @@
 static Tensor *
 with_dims (TensorScope *scope, const Tensor *in, guint n_dims, const gint64 *dims, GError **error)
 {
-  g_autoptr (Tensor) out = tensor_new (scope, in->is_int, n_dims, dims, error);
+  g_autoptr (Tensor) out = yolo_onnx_tensor_new (scope, in->is_int, n_dims, dims, error);
 
   if (out == NULL)
     return NULL;
@@ -21,82 +21,82 @@ with_dims (TensorScope *scope, const Tensor *in, guint n_dims, const gint64 *dim
         scope->node != NULL ? scope->node->name : "", out->n, in->n);
     return NULL;
   }
-  tensor_copy (out, 0, in, 0, in->n);
+  yolo_onnx_tensor_copy (out, 0, in, 0, in->n);
   return g_steal_pointer (&out);
 }
 
 gboolean
-eval_identity (
+yolo_eval_identity (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
-  *out = tensor_ref (in[0]);
+  *out = yolo_onnx_tensor_ref (in[0]);
   return TRUE;
 }
 
 gboolean
-eval_shape (
+yolo_eval_shape (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
-  *out = tensor_shape (scope, node, in[0]->n_dims, in[0]->dims, error);
+  *out = yolo_onnx_tensor_shape (scope, node, in[0]->n_dims, in[0]->dims, error);
   return *out != NULL;
 }
 
 gboolean
-eval_constant (
+yolo_eval_constant (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const Onnx__AttributeProto *attr;
   g_autofree char *what = g_strdup_printf ("the constant '%.80s'", node->name);
   gint64 n;
 
-  if ((attr = onnx_attr (node, "value")) != NULL) {
-    *out = tensor_from_proto (attr->t, what, error);
-  } else if ((attr = onnx_attr (node, "value_float")) != NULL) {
-    if ((*out = tensor_new (scope, FALSE, 0, NULL, error)) != NULL)
+  if ((attr = yolo_onnx_attr (node, "value")) != NULL) {
+    *out = yolo_onnx_tensor_from_proto (attr->t, what, error);
+  } else if ((attr = yolo_onnx_attr (node, "value_float")) != NULL) {
+    if ((*out = yolo_onnx_tensor_new (scope, FALSE, 0, NULL, error)) != NULL)
       (*out)->f[0] = attr->f;
-  } else if ((attr = onnx_attr (node, "value_int")) != NULL) {
-    if ((*out = tensor_new (scope, TRUE, 0, NULL, error)) != NULL)
+  } else if ((attr = yolo_onnx_attr (node, "value_int")) != NULL) {
+    if ((*out = yolo_onnx_tensor_new (scope, TRUE, 0, NULL, error)) != NULL)
       (*out)->i[0] = attr->i;
-  } else if ((attr = onnx_attr (node, "value_ints")) != NULL) {
+  } else if ((attr = yolo_onnx_attr (node, "value_ints")) != NULL) {
     n = attr->n_ints;
-    if ((*out = tensor_new (scope, TRUE, 1, &n, error)) != NULL && n > 0)
+    if ((*out = yolo_onnx_tensor_new (scope, TRUE, 1, &n, error)) != NULL && n > 0)
       memcpy ((*out)->i, attr->ints, n * sizeof (gint64));
-  } else if ((attr = onnx_attr (node, "value_floats")) != NULL) {
+  } else if ((attr = yolo_onnx_attr (node, "value_floats")) != NULL) {
     n = attr->n_floats;
-    if ((*out = tensor_new (scope, FALSE, 1, &n, error)) != NULL && n > 0)
+    if ((*out = yolo_onnx_tensor_new (scope, FALSE, 1, &n, error)) != NULL && n > 0)
       memcpy ((*out)->f, attr->floats, n * sizeof (float));
   } else {
-    return onnx_bad (node, "holds no number", error);
+    return yolo_onnx_bad (node, "holds no number", error);
   }
   return *out != NULL;
 }
 
 gboolean
-eval_constant_of_shape (
+yolo_eval_constant_of_shape (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
-  const Onnx__AttributeProto *attr = onnx_attr (node, "value");
+  const Onnx__AttributeProto *attr = yolo_onnx_attr (node, "value");
   g_autoptr (Tensor) value = NULL;
 
   if (!in[0]->is_int || in[0]->n > TENSOR_MAX_DIMS)
-    return onnx_bad (node, "its shape is no list of integers", error);
+    return yolo_onnx_bad (node, "its shape is no list of integers", error);
   if (attr != NULL) {
-    value = tensor_from_proto (attr->t, "its value", error);
+    value = yolo_onnx_tensor_from_proto (attr->t, "its value", error);
     if (value == NULL)
       return FALSE;
     if (value->n != 1)
-      return onnx_bad (node, "its value is not one number", error);
+      return yolo_onnx_bad (node, "its value is not one number", error);
   }
-  *out = tensor_new (scope, value != NULL && value->is_int, in[0]->n, in[0]->i, error);
+  *out = yolo_onnx_tensor_new (scope, value != NULL && value->is_int, in[0]->n, in[0]->i, error);
   if (*out == NULL)
     return FALSE;
   for (gsize i = 0; value != NULL && i < (*out)->n; i++)
-    tensor_copy (*out, i, value, 0, 1);
+    yolo_onnx_tensor_copy (*out, i, value, 0, 1);
   return TRUE;
 }
 
 gboolean
-eval_range (
+yolo_eval_range (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   double start, limit, delta, count;
@@ -104,16 +104,16 @@ eval_range (
 
   for (int k = 0; k < 3; k++) {
     if (in[k]->n != 1 || in[k]->is_int != in[0]->is_int)
-      return onnx_bad (node, "its inputs are not single numbers of one type", error);
+      return yolo_onnx_bad (node, "its inputs are not single numbers of one type", error);
   }
   start = in[0]->is_int ? (double) in[0]->i[0] : in[0]->f[0];
   limit = in[1]->is_int ? (double) in[1]->i[0] : in[1]->f[0];
   delta = in[2]->is_int ? (double) in[2]->i[0] : in[2]->f[0];
   count = ceil ((limit - start) / delta);
   if (!isfinite (count) || count > (double) scope->max_elements)
-    return onnx_bad (node, "its range is impossible", error);
+    return yolo_onnx_bad (node, "its range is impossible", error);
   n = (gint64) MAX (count, 0);
-  *out = tensor_new (scope, in[0]->is_int, 1, &n, error);
+  *out = yolo_onnx_tensor_new (scope, in[0]->is_int, 1, &n, error);
   if (*out == NULL)
     return FALSE;
   for (gint64 i = 0; i < n; i++) {
@@ -126,7 +126,7 @@ eval_range (
 }
 
 gboolean
-eval_expand (
+yolo_eval_expand (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gint64 dims[TENSOR_MAX_DIMS];
@@ -134,20 +134,20 @@ eval_expand (
   TensorWalk walk;
 
   if (!in[1]->is_int || in[1]->n > TENSOR_MAX_DIMS)
-    return onnx_bad (node, "its shape is no list of integers", error);
-  if (!tensor_broadcast (node, in[0], in[1]->n, in[1]->i, &n_dims, dims, error))
+    return yolo_onnx_bad (node, "its shape is no list of integers", error);
+  if (!yolo_onnx_tensor_broadcast (node, in[0], in[1]->n, in[1]->i, &n_dims, dims, error))
     return FALSE;
-  *out = tensor_new (scope, in[0]->is_int, n_dims, dims, error);
+  *out = yolo_onnx_tensor_new (scope, in[0]->is_int, n_dims, dims, error);
   if (*out == NULL)
     return FALSE;
-  tensor_walk_init (&walk, in[0], *out);
-  for (gsize i = 0; i < (*out)->n; i++, tensor_walk_next (&walk))
-    tensor_copy (*out, i, in[0], walk.offset, 1);
+  yolo_onnx_tensor_walk_init (&walk, in[0], *out);
+  for (gsize i = 0; i < (*out)->n; i++, yolo_onnx_tensor_walk_next (&walk))
+    yolo_onnx_tensor_copy (*out, i, in[0], walk.offset, 1);
   return TRUE;
 }
 
 gboolean
-eval_gather (
+yolo_eval_gather (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gint64 dims[2 * TENSOR_MAX_DIMS];
@@ -155,8 +155,9 @@ eval_gather (
   gsize outer, inner;
 
   if (!in[1]->is_int)
-    return onnx_bad (node, "its indices are no integers", error);
-  if (!tensor_axis (node, onnx_attr_int (node, "axis", 0), in[0]->n_dims, &axis, error))
+    return yolo_onnx_bad (node, "its indices are no integers", error);
+  if (!yolo_onnx_tensor_axis (
+          node, yolo_onnx_attr_int (node, "axis", 0), in[0]->n_dims, &axis, error))
     return FALSE;
   for (guint d = 0; d < axis; d++)
     dims[n_dims++] = in[0]->dims[d];
@@ -164,16 +165,16 @@ eval_gather (
     dims[n_dims++] = in[1]->dims[d];
   for (guint d = axis + 1; d < in[0]->n_dims; d++)
     dims[n_dims++] = in[0]->dims[d];
-  *out = tensor_new (scope, in[0]->is_int, n_dims, dims, error);
+  *out = yolo_onnx_tensor_new (scope, in[0]->is_int, n_dims, dims, error);
   if (*out == NULL)
     return FALSE;
-  tensor_split (in[0], axis, &outer, &inner);
+  yolo_onnx_tensor_split (in[0], axis, &outer, &inner);
   for (gsize o = 0; o < outer; o++) {
     for (gsize k = 0; k < in[1]->n; k++) {
       gint64 index = in[1]->i[k] < 0 ? in[1]->i[k] + in[0]->dims[axis] : in[1]->i[k];
       if (index < 0 || index >= in[0]->dims[axis])
-        return onnx_bad (node, "an index is out of range", error);
-      tensor_copy (
+        return yolo_onnx_bad (node, "an index is out of range", error);
+      yolo_onnx_tensor_copy (
           *out, (o * in[1]->n + k) * inner, in[0], (o * in[0]->dims[axis] + index) * inner, inner);
     }
   }
@@ -189,11 +190,11 @@ marked_axes (const OnnxNode *node, Tensor *const *in, guint n_dims, gboolean *ma
   gsize n;
   guint axis;
 
-  if (!tensor_ints (node, node->n_in > 1 ? in[1] : NULL, "axes", &axes, &n, error))
+  if (!yolo_onnx_tensor_ints (node, node->n_in > 1 ? in[1] : NULL, "axes", &axes, &n, error))
     return FALSE;
   memset (marked, 0, n_dims * sizeof (gboolean));
   for (gsize k = 0; k < n; k++) {
-    if (!tensor_axis (node, axes[k], n_dims, &axis, error))
+    if (!yolo_onnx_tensor_axis (node, axes[k], n_dims, &axis, error))
       return FALSE;
     marked[axis] = TRUE;
   }
@@ -202,7 +203,7 @@ marked_axes (const OnnxNode *node, Tensor *const *in, guint n_dims, gboolean *ma
 }
 
 gboolean
-eval_unsqueeze (
+yolo_eval_unsqueeze (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gboolean marked[TENSOR_MAX_DIMS], any;
@@ -211,16 +212,16 @@ eval_unsqueeze (
   gsize n;
   guint next = 0, n_dims;
 
-  if (!tensor_ints (node, node->n_in > 1 ? in[1] : NULL, "axes", &axes, &n, error))
+  if (!yolo_onnx_tensor_ints (node, node->n_in > 1 ? in[1] : NULL, "axes", &axes, &n, error))
     return FALSE;
   if (n > TENSOR_MAX_DIMS || in[0]->n_dims + n > TENSOR_MAX_DIMS)
-    return onnx_bad (node, "too many dimensions", error);
+    return yolo_onnx_bad (node, "too many dimensions", error);
   n_dims = in[0]->n_dims + (guint) n;
   if (!marked_axes (node, in, n_dims, marked, &any, error))
     return FALSE;
   for (guint d = 0; d < n_dims; d++) {
     if (!marked[d] && next == in[0]->n_dims)
-      return onnx_bad (node, "an axis is named twice", error);
+      return yolo_onnx_bad (node, "an axis is named twice", error);
     dims[d] = marked[d] ? 1 : in[0]->dims[next++];
   }
   *out = with_dims (scope, in[0], n_dims, dims, error);
@@ -228,7 +229,7 @@ eval_unsqueeze (
 }
 
 gboolean
-eval_squeeze (
+yolo_eval_squeeze (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gboolean marked[TENSOR_MAX_DIMS], any;
@@ -241,30 +242,30 @@ eval_squeeze (
     if (any ? !marked[d] : in[0]->dims[d] != 1)
       dims[n_dims++] = in[0]->dims[d];
     else if (in[0]->dims[d] != 1)
-      return onnx_bad (node, "drops a dimension that is not 1", error);
+      return yolo_onnx_bad (node, "drops a dimension that is not 1", error);
   }
   *out = with_dims (scope, in[0], n_dims, dims, error);
   return *out != NULL;
 }
 
 gboolean
-eval_reshape (
+yolo_eval_reshape (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
-  gboolean allow_zero = onnx_attr_int (node, "allowzero", 0) != 0;
+  gboolean allow_zero = yolo_onnx_attr_int (node, "allowzero", 0) != 0;
   gint64 dims[TENSOR_MAX_DIMS];
   gsize known = 1;
   gint64 inferred = -1;
   guint n_dims;
 
   if (!in[1]->is_int || in[1]->n > TENSOR_MAX_DIMS)
-    return onnx_bad (node, "its shape is no list of integers", error);
+    return yolo_onnx_bad (node, "its shape is no list of integers", error);
   n_dims = (guint) in[1]->n;
   for (guint d = 0; d < n_dims; d++) {
     dims[d] = in[1]->i[d];
     if (dims[d] == 0 && !allow_zero) {
       if (d >= in[0]->n_dims)
-        return onnx_bad (node, "copies a dimension that its input does not have", error);
+        return yolo_onnx_bad (node, "copies a dimension that its input does not have", error);
       dims[d] = in[0]->dims[d];
     }
     /* The file may have its batch written into shapes, while one image is evaluated. */
@@ -273,15 +274,15 @@ eval_reshape (
       dims[0] = 1;
     if (dims[d] == -1) {
       if (inferred >= 0)
-        return onnx_bad (node, "leaves two dimensions open", error);
+        return yolo_onnx_bad (node, "leaves two dimensions open", error);
       inferred = d;
     } else if (dims[d] < 0 || !g_size_checked_mul (&known, known, (gsize) dims[d])) {
-      return onnx_bad (node, "its shape is impossible", error);
+      return yolo_onnx_bad (node, "its shape is impossible", error);
     }
   }
   if (inferred >= 0) {
     if (known == 0 || in[0]->n % known != 0)
-      return onnx_bad (node, "its shape does not fit its input", error);
+      return yolo_onnx_bad (node, "its shape does not fit its input", error);
     dims[inferred] = (gint64) (in[0]->n / known);
   }
   *out = with_dims (scope, in[0], n_dims, dims, error);
@@ -289,10 +290,10 @@ eval_reshape (
 }
 
 gboolean
-eval_flatten (
+yolo_eval_flatten (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
-  gint64 axis = onnx_attr_int (node, "axis", 1), dims[2] = { 1, 1 };
+  gint64 axis = yolo_onnx_attr_int (node, "axis", 1), dims[2] = { 1, 1 };
 
   axis = axis < 0 ? axis + in[0]->n_dims : axis;
   for (guint d = 0; d < in[0]->n_dims; d++)
@@ -302,18 +303,18 @@ eval_flatten (
 }
 
 gboolean
-eval_transpose (
+yolo_eval_transpose (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gsize n, strides[TENSOR_MAX_DIMS], stride = 1;
-  const gint64 *perm = onnx_attr_ints (node, "perm", &n);
+  const gint64 *perm = yolo_onnx_attr_ints (node, "perm", &n);
   gint64 dims[TENSOR_MAX_DIMS];
   gboolean seen[TENSOR_MAX_DIMS] = { FALSE };
   guint n_dims = in[0]->n_dims;
   TensorWalk walk;
 
   if (perm != NULL && n != n_dims)
-    return onnx_bad (node, "its permutation does not fit its input", error);
+    return yolo_onnx_bad (node, "its permutation does not fit its input", error);
   for (guint d = n_dims; d-- > 0;) {
     strides[d] = stride;
     stride *= (gsize) in[0]->dims[d];
@@ -322,50 +323,51 @@ eval_transpose (
   for (guint d = 0; d < n_dims; d++) {
     gint64 from = perm != NULL ? perm[d] : n_dims - 1 - d;
     if (from < 0 || from >= n_dims || seen[from])
-      return onnx_bad (node, "its permutation is none", error);
+      return yolo_onnx_bad (node, "its permutation is none", error);
     seen[from] = TRUE;
     dims[d] = in[0]->dims[from];
     walk.strides[d] = strides[from];
   }
-  *out = tensor_new (scope, in[0]->is_int, n_dims, dims, error);
+  *out = yolo_onnx_tensor_new (scope, in[0]->is_int, n_dims, dims, error);
   if (*out == NULL)
     return FALSE;
   walk.out = *out;
-  for (gsize i = 0; i < (*out)->n; i++, tensor_walk_next (&walk))
-    tensor_copy (*out, i, in[0], walk.offset, 1);
+  for (gsize i = 0; i < (*out)->n; i++, yolo_onnx_tensor_walk_next (&walk))
+    yolo_onnx_tensor_copy (*out, i, in[0], walk.offset, 1);
   return TRUE;
 }
 
 gboolean
-eval_concat (
+yolo_eval_concat (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gint64 dims[TENSOR_MAX_DIMS];
   guint axis;
   gsize outer, inner, at = 0;
 
-  if (!tensor_axis (node, onnx_attr_int (node, "axis", 0), in[0]->n_dims, &axis, error))
+  if (!yolo_onnx_tensor_axis (
+          node, yolo_onnx_attr_int (node, "axis", 0), in[0]->n_dims, &axis, error))
     return FALSE;
   memcpy (dims, in[0]->dims, sizeof dims);
   dims[axis] = 0;
   for (guint k = 0; k < node->n_in; k++) {
     if (in[k]->n_dims != in[0]->n_dims || in[k]->is_int != in[0]->is_int)
-      return onnx_bad (node, "its inputs do not fit each other", error);
+      return yolo_onnx_bad (node, "its inputs do not fit each other", error);
     for (guint d = 0; d < in[0]->n_dims; d++) {
       if (d == axis)
         dims[d] += in[k]->dims[d];
       else if (in[k]->dims[d] != dims[d])
-        return onnx_bad (node, "its inputs do not fit each other", error);
+        return yolo_onnx_bad (node, "its inputs do not fit each other", error);
     }
   }
-  *out = tensor_new (scope, in[0]->is_int, in[0]->n_dims, dims, error);
+  *out = yolo_onnx_tensor_new (scope, in[0]->is_int, in[0]->n_dims, dims, error);
   if (*out == NULL)
     return FALSE;
-  tensor_split (*out, axis, &outer, &inner);
+  yolo_onnx_tensor_split (*out, axis, &outer, &inner);
   for (gsize o = 0; o < outer; o++) {
     for (guint k = 0; k < node->n_in; k++) {
       gsize n = (gsize) in[k]->dims[axis] * inner;
-      tensor_copy (*out, at, in[k], o * n, n);
+      yolo_onnx_tensor_copy (*out, at, in[k], o * n, n);
       at += n;
     }
   }
@@ -373,7 +375,7 @@ eval_concat (
 }
 
 gboolean
-eval_split (
+yolo_eval_split (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const gint64 *sizes;
@@ -381,32 +383,33 @@ eval_split (
   gsize n, outer, inner;
   guint axis;
 
-  if (!tensor_ints (node, node->n_in > 1 ? in[1] : NULL, "split", &sizes, &n, error)
-      || !tensor_axis (node, onnx_attr_int (node, "axis", 0), in[0]->n_dims, &axis, error))
+  if (!yolo_onnx_tensor_ints (node, node->n_in > 1 ? in[1] : NULL, "split", &sizes, &n, error)
+      || !yolo_onnx_tensor_axis (
+          node, yolo_onnx_attr_int (node, "axis", 0), in[0]->n_dims, &axis, error))
     return FALSE;
   if (sizes != NULL && n != node->n_out)
-    return onnx_bad (node, "it has not one size for each output", error);
+    return yolo_onnx_bad (node, "it has not one size for each output", error);
   memcpy (dims, in[0]->dims, sizeof dims);
   total = dims[axis];
-  tensor_split (in[0], axis, &outer, &inner);
+  yolo_onnx_tensor_split (in[0], axis, &outer, &inner);
   for (guint k = 0; k < node->n_out; k++) {
     gint64 chunk = (total + node->n_out - 1) / node->n_out;
     dims[axis] = sizes != NULL ? sizes[k] : MIN (chunk, MAX (total - start, 0));
     if (dims[axis] < 0 || dims[axis] > total - start)
-      return onnx_bad (node, "its sizes do not fit its input", error);
-    out[k] = tensor_new (scope, in[0]->is_int, in[0]->n_dims, dims, error);
+      return yolo_onnx_bad (node, "its sizes do not fit its input", error);
+    out[k] = yolo_onnx_tensor_new (scope, in[0]->is_int, in[0]->n_dims, dims, error);
     if (out[k] == NULL)
       return FALSE;
     for (gsize o = 0; o < outer; o++)
-      tensor_copy (
+      yolo_onnx_tensor_copy (
           out[k], o * dims[axis] * inner, in[0], (o * total + start) * inner, dims[axis] * inner);
     start += dims[axis];
   }
-  return start == total || onnx_bad (node, "its sizes do not fit its input", error);
+  return start == total || yolo_onnx_bad (node, "its sizes do not fit its input", error);
 }
 
 gboolean
-eval_slice (
+yolo_eval_slice (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   gint64 begin[TENSOR_MAX_DIMS] = { 0 }, step[TENSOR_MAX_DIMS], dims[TENSOR_MAX_DIMS];
@@ -414,14 +417,15 @@ eval_slice (
   gsize n, n_ends, n_axes, n_steps, base = 0, stride = 1;
   TensorWalk walk;
 
-  if (!tensor_ints (node, in[1], NULL, &starts, &n, error)
-      || !tensor_ints (node, in[2], NULL, &ends, &n_ends, error)
-      || !tensor_ints (node, node->n_in > 3 ? in[3] : NULL, NULL, &axes, &n_axes, error)
-      || !tensor_ints (node, node->n_in > 4 ? in[4] : NULL, NULL, &steps, &n_steps, error))
+  if (!yolo_onnx_tensor_ints (node, in[1], NULL, &starts, &n, error)
+      || !yolo_onnx_tensor_ints (node, in[2], NULL, &ends, &n_ends, error)
+      || !yolo_onnx_tensor_ints (node, node->n_in > 3 ? in[3] : NULL, NULL, &axes, &n_axes, error)
+      || !yolo_onnx_tensor_ints (
+          node, node->n_in > 4 ? in[4] : NULL, NULL, &steps, &n_steps, error))
     return FALSE;
   if (n_ends != n || (axes != NULL && n_axes != n) || (steps != NULL && n_steps != n)
       || n > in[0]->n_dims)
-    return onnx_bad (node, "its bounds do not fit each other", error);
+    return yolo_onnx_bad (node, "its bounds do not fit each other", error);
   for (guint d = 0; d < in[0]->n_dims; d++) {
     dims[d] = in[0]->dims[d];
     step[d] = 1;
@@ -430,11 +434,12 @@ eval_slice (
     guint axis;
     gint64 size, first, last, by = steps != NULL ? steps[k] : 1;
 
-    if (!tensor_axis (node, axes != NULL ? axes[k] : (gint64) k, in[0]->n_dims, &axis, error))
+    if (!yolo_onnx_tensor_axis (
+            node, axes != NULL ? axes[k] : (gint64) k, in[0]->n_dims, &axis, error))
       return FALSE;
     size = in[0]->dims[axis];
     if (by == 0 || by < -size - 1 || by == G_MININT64)
-      return onnx_bad (node, "its step is impossible", error);
+      return yolo_onnx_bad (node, "its step is impossible", error);
     /* Source: ONNX, docs/Operators.md, Slice: how bounds are clamped. */
     first = starts[k] < 0 ? MAX (starts[k], -size - 1) + size : starts[k];
     last = ends[k] < 0 ? MAX (ends[k], -size - 1) + size : ends[k];
@@ -445,7 +450,7 @@ eval_slice (
     step[axis] = by;
     dims[axis] = size == 0 ? 0 : MAX ((last - first + by + (by > 0 ? -1 : 1)) / by, 0);
   }
-  *out = tensor_new (scope, in[0]->is_int, in[0]->n_dims, dims, error);
+  *out = yolo_onnx_tensor_new (scope, in[0]->is_int, in[0]->n_dims, dims, error);
   if (*out == NULL)
     return FALSE;
   memset (&walk, 0, sizeof walk);
@@ -455,7 +460,7 @@ eval_slice (
     walk.strides[d] = (gsize) step[d] * stride; /* negative steps wrap, and the sum wraps back */
     stride *= (gsize) in[0]->dims[d];
   }
-  for (gsize i = 0; i < (*out)->n; i++, tensor_walk_next (&walk))
-    tensor_copy (*out, i, in[0], base + walk.offset, 1);
+  for (gsize i = 0; i < (*out)->n; i++, yolo_onnx_tensor_walk_next (&walk))
+    yolo_onnx_tensor_copy (*out, i, in[0], base + walk.offset, 1);
   return TRUE;
 }

@@ -12,53 +12,53 @@ static const struct {
   guint min_in, max_in, max_out;
   EvalFunc *eval;
 } operators[] = {
-  { "Add", 2, 2, 1, eval_binary },
-  { "ArgMax", 1, 1, 1, eval_arg_max },
-  { "BatchNormalization", 5, 5, 1, eval_batch_norm },
-  { "Cast", 1, 1, 1, eval_cast },
-  { "Ceil", 1, 1, 1, eval_floor },
-  { "Concat", 1, G_MAXUINT, 1, eval_concat },
-  { "Constant", 0, 0, 1, eval_constant },
-  { "ConstantOfShape", 1, 1, 1, eval_constant_of_shape },
-  { "Conv", 2, 3, 1, eval_conv },
-  { "ConvInteger", 2, 4, 1, eval_conv_integer },
-  { "DequantizeLinear", 2, 3, 1, eval_dequantize },
-  { "Div", 2, 2, 1, eval_binary },
-  { "Dropout", 1, 1, 1, eval_identity },
-  { "DynamicQuantizeLinear", 1, 1, 3, eval_dynamic_quantize },
-  { "Equal", 2, 2, 1, eval_binary },
-  { "Expand", 2, 2, 1, eval_expand },
-  { "Flatten", 1, 1, 1, eval_flatten },
-  { "Floor", 1, 1, 1, eval_floor },
-  { "Gather", 2, 2, 1, eval_gather },
-  { "GatherND", 2, 2, 1, eval_gather_nd },
-  { "Greater", 2, 2, 1, eval_binary },
-  { "Identity", 1, 1, 1, eval_identity },
-  { "Max", 2, 2, 1, eval_binary },
-  { "Min", 2, 2, 1, eval_binary },
-  { "Mul", 2, 2, 1, eval_binary },
-  { "NonMaxSuppression", 2, 5, 1, eval_suppression },
-  { "NonZero", 1, 1, 1, eval_non_zero },
-  { "Pad", 2, 4, 1, eval_pad },
-  { "QuantizeLinear", 2, 3, 1, eval_identity },
-  { "Range", 3, 3, 1, eval_range },
-  { "ReduceMax", 1, 2, 1, eval_reduce_max },
-  { "Reshape", 2, 2, 1, eval_reshape },
-  { "ScatterND", 3, 3, 1, eval_scatter_nd },
-  { "Shape", 1, 1, 1, eval_shape },
-  { "Sigmoid", 1, 1, 1, eval_sigmoid },
-  { "Slice", 3, 5, 1, eval_slice },
-  { "Softmax", 1, 1, 1, eval_softmax },
-  { "Split", 1, 2, G_MAXUINT, eval_split },
-  { "Squeeze", 1, 2, 1, eval_squeeze },
-  { "Sub", 2, 2, 1, eval_binary },
-  { "Transpose", 1, 1, 1, eval_transpose },
-  { "Unsqueeze", 1, 2, 1, eval_unsqueeze },
-  { "Where", 3, 3, 1, eval_where },
+  { "Add", 2, 2, 1, yolo_eval_binary },
+  { "ArgMax", 1, 1, 1, yolo_eval_arg_max },
+  { "BatchNormalization", 5, 5, 1, yolo_eval_batch_norm },
+  { "Cast", 1, 1, 1, yolo_eval_cast },
+  { "Ceil", 1, 1, 1, yolo_eval_floor },
+  { "Concat", 1, G_MAXUINT, 1, yolo_eval_concat },
+  { "Constant", 0, 0, 1, yolo_eval_constant },
+  { "ConstantOfShape", 1, 1, 1, yolo_eval_constant_of_shape },
+  { "Conv", 2, 3, 1, yolo_eval_conv },
+  { "ConvInteger", 2, 4, 1, yolo_eval_conv_integer },
+  { "DequantizeLinear", 2, 3, 1, yolo_eval_dequantize },
+  { "Div", 2, 2, 1, yolo_eval_binary },
+  { "Dropout", 1, 1, 1, yolo_eval_identity },
+  { "DynamicQuantizeLinear", 1, 1, 3, yolo_eval_dynamic_quantize },
+  { "Equal", 2, 2, 1, yolo_eval_binary },
+  { "Expand", 2, 2, 1, yolo_eval_expand },
+  { "Flatten", 1, 1, 1, yolo_eval_flatten },
+  { "Floor", 1, 1, 1, yolo_eval_floor },
+  { "Gather", 2, 2, 1, yolo_eval_gather },
+  { "GatherND", 2, 2, 1, yolo_eval_gather_nd },
+  { "Greater", 2, 2, 1, yolo_eval_binary },
+  { "Identity", 1, 1, 1, yolo_eval_identity },
+  { "Max", 2, 2, 1, yolo_eval_binary },
+  { "Min", 2, 2, 1, yolo_eval_binary },
+  { "Mul", 2, 2, 1, yolo_eval_binary },
+  { "NonMaxSuppression", 2, 5, 1, yolo_eval_suppression },
+  { "NonZero", 1, 1, 1, yolo_eval_non_zero },
+  { "Pad", 2, 4, 1, yolo_eval_pad },
+  { "QuantizeLinear", 2, 3, 1, yolo_eval_identity },
+  { "Range", 3, 3, 1, yolo_eval_range },
+  { "ReduceMax", 1, 2, 1, yolo_eval_reduce_max },
+  { "Reshape", 2, 2, 1, yolo_eval_reshape },
+  { "ScatterND", 3, 3, 1, yolo_eval_scatter_nd },
+  { "Shape", 1, 1, 1, yolo_eval_shape },
+  { "Sigmoid", 1, 1, 1, yolo_eval_sigmoid },
+  { "Slice", 3, 5, 1, yolo_eval_slice },
+  { "Softmax", 1, 1, 1, yolo_eval_softmax },
+  { "Split", 1, 2, G_MAXUINT, yolo_eval_split },
+  { "Squeeze", 1, 2, 1, yolo_eval_squeeze },
+  { "Sub", 2, 2, 1, yolo_eval_binary },
+  { "Transpose", 1, 1, 1, yolo_eval_transpose },
+  { "Unsqueeze", 1, 2, 1, yolo_eval_unsqueeze },
+  { "Where", 3, 3, 1, yolo_eval_where },
 };
 
 gboolean
-tensor_can_eval (const OnnxNode *node)
+yolo_eval_knows (const OnnxNode *node)
 {
   for (guint i = 0; node->standard && i < G_N_ELEMENTS (operators); i++) {
     if (strcmp (node->op, operators[i].op) == 0)
@@ -68,7 +68,7 @@ tensor_can_eval (const OnnxNode *node)
 }
 
 gboolean
-tensor_eval (
+yolo_eval (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   for (guint i = 0; node->standard && i < G_N_ELEMENTS (operators); i++) {
@@ -83,7 +83,7 @@ tensor_eval (
     for (guint k = 0; k < node->n_in; k++) {
       /* behind the required ones only operators that look for NULL have more */
       if (in[k] == NULL && (k < operators[i].min_in || operators[i].max_in == G_MAXUINT))
-        return onnx_bad (node, "lacks an input", error);
+        return yolo_onnx_bad (node, "lacks an input", error);
     }
     scope->node = node;
     return operators[i].eval (scope, node, in, out, error);

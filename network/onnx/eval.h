@@ -12,30 +12,32 @@
 typedef gboolean EvalFunc (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error);
 
-/* Whether tensor_eval() knows the node's operator. */
-gboolean tensor_can_eval (const OnnxNode *node);
-/* Runs any node that tensor_can_eval() knows. Activations are never rounded:
+/* Whether yolo_eval() knows the node's operator. */
+gboolean yolo_eval_knows (const OnnxNode *node);
+/* Runs any node that yolo_eval_knows() knows. Activations are never rounded:
  * quantising and dequantising them is the identity here. */
-EvalFunc tensor_eval;
+EvalFunc yolo_eval;
 
 /* Intersection over union of two boxes by any two opposite corners, x and y in either order. */
-float select_overlap (const float *a, const float *b);
+float yolo_eval_overlap (const float *a, const float *b);
 
-/* The operators themselves. tensor_eval() has checked how many inputs there are
+/* The operators themselves. yolo_eval() has checked how many inputs there are
  * and that the required ones are not left out. */
 
 /* eval-numbers.c: operators that compute new numbers */
-EvalFunc eval_batch_norm, eval_binary, eval_cast, eval_conv, eval_conv_integer, eval_dequantize,
-    eval_dynamic_quantize, eval_floor, eval_sigmoid, eval_softmax, eval_where;
+EvalFunc yolo_eval_batch_norm, yolo_eval_binary, yolo_eval_cast, yolo_eval_conv,
+    yolo_eval_conv_integer, yolo_eval_dequantize, yolo_eval_dynamic_quantize, yolo_eval_floor,
+    yolo_eval_sigmoid, yolo_eval_softmax, yolo_eval_where;
 
 /* eval-shapes.c: operators that make numbers out of nothing, or move them */
-EvalFunc eval_concat, eval_constant, eval_constant_of_shape, eval_expand, eval_flatten, eval_gather,
-    eval_identity, eval_range, eval_reshape, eval_shape, eval_slice, eval_split, eval_squeeze,
-    eval_transpose, eval_unsqueeze;
+EvalFunc yolo_eval_concat, yolo_eval_constant, yolo_eval_constant_of_shape, yolo_eval_expand,
+    yolo_eval_flatten, yolo_eval_gather, yolo_eval_identity, yolo_eval_range, yolo_eval_reshape,
+    yolo_eval_shape, yolo_eval_slice, yolo_eval_split, yolo_eval_squeeze, yolo_eval_transpose,
+    yolo_eval_unsqueeze;
 
 /* eval-select.c: operators that choose among numbers, by which a file with
  * non-maximum suppression (nms=True) goes from boxes and scores to detections */
-EvalFunc eval_arg_max, eval_gather_nd, eval_non_zero, eval_pad, eval_reduce_max, eval_scatter_nd,
-    eval_suppression;
+EvalFunc yolo_eval_arg_max, yolo_eval_gather_nd, yolo_eval_non_zero, yolo_eval_pad,
+    yolo_eval_reduce_max, yolo_eval_scatter_nd, yolo_eval_suppression;
 
 #endif

@@ -160,7 +160,7 @@ read_all (Reader *reader, GError **error)
 }
 
 gboolean
-external_read (OnnxFile *file, const char *folder, GError **error)
+yolo_external_read (OnnxFile *file, const char *folder, GError **error)
 {
   g_autoptr (GTree) opened = g_tree_new_full (compare_names, NULL, NULL, g_free);
   Reader reader = { file, folder, opened, YOLO_ONNX_MAX_FILE };

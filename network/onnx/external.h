@@ -9,6 +9,6 @@
 /* Reads those files, each once, and lets the tensors point into them, as if
  * they had raw data. Only files in the folder or below it are read; NULL: the
  * model has no folder. */
-gboolean external_read (OnnxFile *file, const char *folder, GError **error);
+gboolean yolo_external_read (OnnxFile *file, const char *folder, GError **error);
 
 #endif

@@ -40,7 +40,7 @@ static const struct {
 };
 
 const char *
-foreign_kind (const void *data, gsize size)
+yolo_foreign_kind (const void *data, gsize size)
 {
   const char *bytes = data, *end = bytes + size;
 

@@ -8,6 +8,6 @@
 
 /* What a file that is no ONNX is by its first bytes, and what to do: a text that
  * goes behind "it is "; NULL where that is not known. */
-const char *foreign_kind (const void *data, gsize size);
+const char *yolo_foreign_kind (const void *data, gsize size);
 
 #endif

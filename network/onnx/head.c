@@ -93,7 +93,7 @@ belongs_to_body (const Search *search, const OnnxNode *node)
 
   if (strcmp (node->op, "Conv") != 0 && strcmp (node->op, "ConvInteger") != 0)
     return FALSE;
-  weights = node->n_in > 1 ? lowered_constant (search->lowered, node->in[1], NULL) : NULL;
+  weights = node->n_in > 1 ? yolo_lowered_constant (search->lowered, node->in[1], NULL) : NULL;
   return weights == NULL || weights->n_dims != 4 || weights->dims[0] != 1;
 }
 
@@ -113,24 +113,24 @@ mark_needed (Search *search)
     g_array_set_size (stack, stack->len - 1);
     if (search->lowered->values[value].kind != VALUE_TAIL)
       continue;
-    producer = onnx_value (file, value)->producer;
+    producer = yolo_onnx_value (file, value)->producer;
     if (producer == ONNX_NONE || search->needed[producer])
       continue;
     search->needed[producer] = TRUE;
     search->n_needed++;
-    for (guint k = 0; k < onnx_node (file, producer)->n_in; k++) {
-      if (onnx_node (file, producer)->in[k] != ONNX_NONE)
-        g_array_append_val (stack, onnx_node (file, producer)->in[k]);
+    for (guint k = 0; k < yolo_onnx_node (file, producer)->n_in; k++) {
+      if (yolo_onnx_node (file, producer)->in[k] != ONNX_NONE)
+        g_array_append_val (stack, yolo_onnx_node (file, producer)->in[k]);
     }
   }
 
   for (guint i = 0; i < file->nodes->len; i++) {
-    const OnnxNode *node = onnx_node (file, i);
+    const OnnxNode *node = yolo_onnx_node (file, i);
     if (!search->needed[i])
       continue;
     if (first == NULL)
       first = node;
-    if (search->unknown == NULL && !tensor_can_eval (node))
+    if (search->unknown == NULL && !yolo_eval_knows (node))
       search->unknown = node;
     search->has_nms |= strcmp (node->op, "NonMaxSuppression") == 0;
     search->body_goes_on |= belongs_to_body (search, node);
@@ -143,17 +143,17 @@ static void
 add_leaves (Search *search, guint boundary, const OnnxNode *reader)
 {
   const GArray *layers = search->lowered->graph->layers;
-  const Layer *layer = layer_at (layers, boundary);
+  const YoloLayer *layer = yolo_layer_at (layers, boundary);
   Leaf leaf = { boundary, boundary, 0, reader };
 
-  if (layer->type != LAYER_CONCAT) {
+  if (layer->type != YOLO_LAYER_CONCAT) {
     g_array_append_val (search->leaves, leaf);
     return;
   }
   for (guint k = 0; k < layer->n_in; k++) {
-    leaf.layer = layer_at (layers, layer->in[k])->below;
+    leaf.layer = yolo_layer_at (layers, layer->in[k])->below;
     g_array_append_val (search->leaves, leaf);
-    leaf.channel += layer_at (layers, leaf.layer)->channels;
+    leaf.channel += yolo_layer_at (layers, leaf.layer)->channels;
   }
 }
 
@@ -162,7 +162,7 @@ compare_leaves (gconstpointer a, gconstpointer b, gpointer data)
 {
   GArray *layers = data;
   const Leaf *x = a, *y = b;
-  const Layer *p = layer_at (layers, x->layer), *q = layer_at (layers, y->layer);
+  const YoloLayer *p = yolo_layer_at (layers, x->layer), *q = yolo_layer_at (layers, y->layer);
 
   if (p->height != q->height)
     return p->height > q->height ? -1 : 1;
@@ -181,22 +181,22 @@ find_leaves (Search *search, GError **error)
   gsize total = 0;
 
   for (guint i = 0; i < file->nodes->len; i++) {
-    const OnnxNode *node = onnx_node (file, i);
-    if (!search->needed[i] || !tensor_can_eval (node))
+    const OnnxNode *node = yolo_onnx_node (file, i);
+    if (!search->needed[i] || !yolo_eval_knows (node))
       continue;
     for (guint k = 0; k < node->n_in; k++) {
       const Value *value = node->in[k] != ONNX_NONE ? &lowered->values[node->in[k]] : NULL;
-      const Layer *layer;
+      const YoloLayer *layer;
       guint boundary;
 
       if (value == NULL || value->kind != VALUE_FEATURE)
         continue;
-      boundary = layer_at (lowered->graph->layers, value->layer)->below;
+      boundary = yolo_layer_at (lowered->graph->layers, value->layer)->below;
       if (seen[boundary])
         continue;
       seen[boundary] = TRUE;
-      layer = layer_at (lowered->graph->layers, boundary);
-      if (layer->type == LAYER_IMAGE)
+      layer = yolo_layer_at (lowered->graph->layers, boundary);
+      if (layer->type == YOLO_LAYER_IMAGE)
         return refuse (search, node, "uses the input as something else than an image", error);
       total += (gsize) layer->channels * layer->height * layer->width;
       if (total > MAX_MAPS)
@@ -214,7 +214,7 @@ find_leaves (Search *search, GError **error)
 static gboolean
 same_level (const GArray *layers, const Leaf *a, const Leaf *b)
 {
-  const Layer *p = layer_at (layers, a->layer), *q = layer_at (layers, b->layer);
+  const YoloLayer *p = yolo_layer_at (layers, a->layer), *q = yolo_layer_at (layers, b->layer);
   return p->height == q->height && p->width == q->width;
 }
 
@@ -239,7 +239,7 @@ check_levels (Search *search, Levels *levels, GError **error)
   levels->n = 0;
   for (guint i = 0; i < search->leaves->len;) {
     const Leaf *first = &g_array_index (search->leaves, Leaf, i);
-    const Layer *layer = layer_at (layers, first->layer);
+    const YoloLayer *layer = yolo_layer_at (layers, first->layer);
     guint n = 1, stride = search->lowered->height / layer->height;
 
     while (i + n < search->leaves->len && same_level (layers, first, first + n))
@@ -285,13 +285,13 @@ make_maps (Search *search, TensorScope *scope, GError **error)
 
   for (guint i = 0; i < search->leaves->len; i++) {
     guint boundary = g_array_index (search->leaves, Leaf, i).boundary;
-    const Layer *layer = layer_at (layers, boundary);
+    const YoloLayer *layer = yolo_layer_at (layers, boundary);
     gint64 dims[4] = { 1, layer->channels, layer->height, layer->width };
     Tensor *map;
 
     if (search->maps[boundary] != NULL)
       continue;
-    map = search->maps[boundary] = tensor_new (scope, FALSE, 4, dims, error);
+    map = search->maps[boundary] = yolo_onnx_tensor_new (scope, FALSE, 4, dims, error);
     if (map == NULL)
       return FALSE;
     for (gsize k = 0; k < map->n; k++)
@@ -304,7 +304,7 @@ make_maps (Search *search, TensorScope *scope, GError **error)
 static const float *
 leaf_plane (const Search *search, const Leaf *leaf, guint c)
 {
-  const Layer *layer = layer_at (search->lowered->graph->layers, leaf->layer);
+  const YoloLayer *layer = yolo_layer_at (search->lowered->graph->layers, leaf->layer);
   return search->maps[leaf->boundary]->f
       + (gsize) (leaf->channel + c) * layer->height * layer->width;
 }
@@ -344,7 +344,7 @@ static gboolean
 level_matches (const Search *search, const Decoded *decoded, gsize first_anchor, const Leaf *box,
     const Leaf *cls, guint reg_max, guint stride)
 {
-  const Layer *layer = layer_at (search->lowered->graph->layers, box->layer);
+  const YoloLayer *layer = yolo_layer_at (search->lowered->graph->layers, box->layer);
   gboolean corners = decoded->corners;
   /* In eight bits bins of 0 to reg_max - 1 are wrong by half a step, a size by
    * two of them; anchors of 0 to 80 by half a step; strides of 8 to 32 by a hundredth. */
@@ -383,7 +383,7 @@ static gsize
 level_size (const Search *search, const Levels *levels, guint l)
 {
   const Leaf *leaf = &g_array_index (search->leaves, Leaf, levels->first[l]);
-  const Layer *layer = layer_at (search->lowered->graph->layers, leaf->layer);
+  const YoloLayer *layer = yolo_layer_at (search->lowered->graph->layers, leaf->layer);
 
   return (gsize) layer->height * layer->width;
 }
@@ -399,9 +399,9 @@ match_level (const Search *search, const Decoded *decoded, gsize first_anchor, c
 
   for (guint which = 0; which < 2; which++) {
     const Leaf *box = &pair[which], *cls = &pair[1 - which];
-    guint channels = layer_at (layers, box->layer)->channels;
+    guint channels = yolo_layer_at (layers, box->layer)->channels;
 
-    if (layer_at (layers, cls->layer)->channels != decoded->n_classes || channels % 4 != 0
+    if (yolo_layer_at (layers, cls->layer)->channels != decoded->n_classes || channels % 4 != 0
         || channels < 8 || channels > 4 * MAX_REG || (l > 0 && channels != 4 * maps->reg_max)
         || !level_matches (search, decoded, first_anchor, box, cls, channels / 4, stride))
       continue;
@@ -463,7 +463,7 @@ only_through (const Search *search, guint decoded)
   g_array_append_vals (stack, file->outputs, file->n_outputs);
   while (stack->len > 0) {
     guint value = g_array_index (stack, guint, stack->len - 1),
-          producer = onnx_value (file, value)->producer;
+          producer = yolo_onnx_value (file, value)->producer;
     const OnnxNode *node;
 
     g_array_set_size (stack, stack->len - 1);
@@ -472,7 +472,7 @@ only_through (const Search *search, guint decoded)
     seen[value] = TRUE;
     if (lowered->values[value].kind == VALUE_FEATURE || lowered->values[value].kind == VALUE_IMAGE)
       return FALSE;
-    node = onnx_node (file, producer);
+    node = yolo_onnx_node (file, producer);
     if (strcmp (node->op, "Shape") == 0)
       continue;
     for (guint k = 0; k < node->n_in; k++) {
@@ -492,11 +492,12 @@ tail_input (Search *search, Tensor **tensors, guint value)
 
   switch (lowered->values[value].kind) {
     case VALUE_CONST:
-      return lowered_constant (lowered, value, NULL);
+      return yolo_lowered_constant (lowered, value, NULL);
     case VALUE_FEATURE:
       return search->trial != NULL
           ? NULL
-          : search->maps[layer_at (lowered->graph->layers, lowered->values[value].layer)->below];
+          : search
+                ->maps[yolo_layer_at (lowered->graph->layers, lowered->values[value].layer)->below];
     default:
       return search->trial != NULL && value == search->decoded ? search->trial : tensors[value];
   }
@@ -522,10 +523,10 @@ variable_input (const Search *search, const OnnxNode *node)
 static gboolean
 run_node (Search *search, TensorScope *scope, guint index, Tensor **tensors, GError **error)
 {
-  const OnnxNode *node = onnx_node (search->lowered->file, index);
+  const OnnxNode *node = yolo_onnx_node (search->lowered->file, index);
   g_autofree Tensor **in = g_new0 (Tensor *, MAX (node->n_in, 1));
   g_autofree Tensor **out = g_new0 (Tensor *, MAX (node->n_out, 1));
-  gboolean known = tensor_can_eval (node), done = TRUE;
+  gboolean known = yolo_eval_knows (node), done = TRUE;
 
   for (guint k = 0; known && k < node->n_in; k++) {
     if (node->in[k] == ONNX_NONE)
@@ -536,14 +537,14 @@ run_node (Search *search, TensorScope *scope, guint index, Tensor **tensors, GEr
   if (!known)
     return TRUE;
   if (index == search->left_out)
-    out[0] = tensor_ref (tail_input (search, tensors, variable_input (search, node)));
+    out[0] = yolo_onnx_tensor_ref (tail_input (search, tensors, variable_input (search, node)));
   else
-    done = tensor_eval (scope, node, in, out, error);
+    done = yolo_eval (scope, node, in, out, error);
   for (guint k = 0; k < node->n_out; k++) {
     if (done && node->out[k] != ONNX_NONE)
       tensors[node->out[k]] = out[k];
     else if (out[k] != NULL)
-      tensor_unref (out[k]);
+      yolo_onnx_tensor_unref (out[k]);
   }
   return done;
 }
@@ -556,7 +557,7 @@ count_reads (const Search *search)
   guint *reads = g_new0 (guint, file->values->len);
 
   for (guint i = 0; i < file->nodes->len; i++) {
-    const OnnxNode *node = onnx_node (file, i);
+    const OnnxNode *node = yolo_onnx_node (file, i);
     for (guint k = 0; search->needed[i] && k < node->n_in; k++) {
       if (node->in[k] != ONNX_NONE)
         reads[node->in[k]]++;
@@ -580,7 +581,7 @@ run_tail (Search *search, TensorScope *scope, VisitFunc visit, gpointer data, co
   gboolean found = FALSE, failed = FALSE;
 
   for (guint i = 0; i < file->nodes->len && !found && !failed; i++) {
-    const OnnxNode *node = onnx_node (file, i);
+    const OnnxNode *node = yolo_onnx_node (file, i);
 
     if (!search->needed[i])
       continue;
@@ -592,15 +593,15 @@ run_tail (Search *search, TensorScope *scope, VisitFunc visit, gpointer data, co
       *last = node;
       found = visit (search, value, tensors[value], data);
       if (reads[value] == 0)
-        g_clear_pointer (&tensors[value], tensor_unref);
+        g_clear_pointer (&tensors[value], yolo_onnx_tensor_unref);
     }
     for (guint k = 0; k < node->n_in; k++) {
       if (node->in[k] != ONNX_NONE && --reads[node->in[k]] == 0)
-        g_clear_pointer (&tensors[node->in[k]], tensor_unref);
+        g_clear_pointer (&tensors[node->in[k]], yolo_onnx_tensor_unref);
     }
   }
   for (guint i = 0; i < file->values->len; i++)
-    g_clear_pointer (&tensors[i], tensor_unref);
+    g_clear_pointer (&tensors[i], yolo_onnx_tensor_unref);
   return found;
 }
 
@@ -639,7 +640,7 @@ run_decode (Search *search, const TensorScope *limits, Decode *decode, const Onn
 typedef struct {
   Trial **trials;               /* [images] */
   guint images;
-  gboolean *possible;           /* as for trial_explains() */
+  gboolean *possible;           /* as for yolo_trial_explains() */
 } Attempt;
 
 static gboolean
@@ -653,7 +654,8 @@ is_explained (Search *search, guint value, const Tensor *tensor, gpointer data)
     return FALSE;
   rows = (gsize) tensor->dims[1];
   for (guint b = 0; b < attempt->images; b++) {
-    if (!trial_explains (attempt->trials[b], tensor->f + b * rows * 6, rows, attempt->possible))
+    if (!yolo_trial_explains (
+            attempt->trials[b], tensor->f + b * rows * 6, rows, attempt->possible))
       return FALSE;
   }
   return TRUE;
@@ -669,23 +671,23 @@ try_suppression (Search *search, TensorScope *scope, guint active, guint32 *stat
   gint64 features = 4 + (gint64) layout->n_classes, anchors = (gint64) layout->anchors;
   gint64 dims[3] = { images, layout->exchanged ? anchors : features,
     layout->exchanged ? features : anchors };
-  g_autoptr (GPtrArray) trials = g_ptr_array_new_with_free_func ((GDestroyNotify) trial_free);
+  g_autoptr (GPtrArray) trials = g_ptr_array_new_with_free_func ((GDestroyNotify) yolo_trial_free);
   float size = (float) MAX (search->lowered->height, search->lowered->width);
   Attempt attempt = { NULL, images, possible };
   gboolean explained;
 
   scope->batch = 1;             /* shapes are taken as they are written: all images are there */
-  search->trial = tensor_new (scope, FALSE, 3, dims, error);
+  search->trial = yolo_onnx_tensor_new (scope, FALSE, 3, dims, error);
   if (search->trial == NULL)
     return FALSE;
   for (guint b = 0; b < images; b++) {
-    Trial *trial = trial_new ((guint) layout->anchors, active, layout->n_classes, size, state);
+    Trial *trial = yolo_trial_new ((guint) layout->anchors, active, layout->n_classes, size, state);
     g_ptr_array_add (trials, trial);
-    trial_write (trial, layout, b, state, search->trial);
+    yolo_trial_write (trial, layout, b, state, search->trial);
   }
   attempt.trials = (Trial **) trials->pdata;
   explained = run_tail (search, scope, is_explained, &attempt, last, error);
-  g_clear_pointer (&search->trial, tensor_unref);
+  g_clear_pointer (&search->trial, yolo_onnx_tensor_unref);
   return explained;
 }
 
@@ -732,7 +734,7 @@ find_culprit (Search *search, const TensorScope *limits, Decode *decode)
 
   search->spent = 0;
   for (guint i = 0; i < file->nodes->len && search->spent < MAX_BLAME; i++) {
-    const OnnxNode *node = onnx_node (file, i);
+    const OnnxNode *node = yolo_onnx_node (file, i);
 
     if (!search->needed[i] || !g_strv_contains (suspects, node->op) || node->n_out != 1
         || variable_input (search, node) == ONNX_NONE)
@@ -793,11 +795,12 @@ find (Search *search, Maps *maps, GError **error)
     return yolo_network_fail (error, UNSUPPORTED,
         "the model has several outputs ('%.80s' and '%.80s'), a detect model "
         "has one; " ADVICE,
-        onnx_value (file, file->outputs[0])->name, onnx_value (file, file->outputs[1])->name);
+        yolo_onnx_value (file, file->outputs[0])->name,
+        yolo_onnx_value (file, file->outputs[1])->name);
 
   for (guint i = 0; i < search->leaves->len; i++) {
-    const Layer *layer =
-        layer_at (lowered->graph->layers, g_array_index (search->leaves, Leaf, i).layer);
+    const YoloLayer *layer =
+        yolo_layer_at (lowered->graph->layers, g_array_index (search->leaves, Leaf, i).layer);
     n += (gsize) layer->channels * layer->height * layer->width;
   }
   scope.max_elements = MAX (scope.max_elements, n);
@@ -817,10 +820,10 @@ producer_of (const Search *search, const OnnxNode *node, guint k)
 {
   const OnnxFile *file = search->lowered->file;
   guint producer = k < node->n_in && node->in[k] != ONNX_NONE
-      ? onnx_value (file, node->in[k])->producer
+      ? yolo_onnx_value (file, node->in[k])->producer
       : ONNX_NONE;
 
-  return producer != ONNX_NONE ? onnx_node (file, producer) : NULL;
+  return producer != ONNX_NONE ? yolo_onnx_node (file, producer) : NULL;
 }
 
 /* What a quantised file rounds in the mean over a side's bins, which its own
@@ -834,26 +837,26 @@ find_rounding (Search *search, guint reg_max)
   for (guint k = 0; k < reg_max; k++)
     rounding->bins[k] = (float) k;
   for (guint i = 0; i < file->nodes->len; i++) {
-    const OnnxNode *node = onnx_node (file, i), *from;
+    const OnnxNode *node = yolo_onnx_node (file, i), *from;
     Tensor *weights;
 
     if (!search->needed[i])
       continue;
     if (strcmp (node->op, "Conv") == 0 && node->n_in > 1
-        && (weights = lowered_constant (search->lowered, node->in[1], NULL)) != NULL
+        && (weights = yolo_lowered_constant (search->lowered, node->in[1], NULL)) != NULL
         && !weights->is_int && weights->n == reg_max)
       memcpy (rounding->bins, weights->f, weights->n * sizeof (float));
     if (strcmp (node->op, "QuantizeLinear") != 0 || (from = producer_of (search, node, 0)) == NULL)
       continue;
     if (strcmp (from->op, "Softmax") == 0)
-      lowered_grid (search->lowered, node, &rounding->softmax);
+      yolo_lowered_grid (search->lowered, node, &rounding->softmax);
     else if (strcmp (from->op, "Conv") == 0)
-      lowered_grid (search->lowered, node, &rounding->distance);
+      yolo_lowered_grid (search->lowered, node, &rounding->distance);
   }
 }
 
 gboolean
-head_find (Lowered *lowered, const char *task, GError **error)
+yolo_head_find (Lowered *lowered, const char *task, GError **error)
 {
   Search search = {
     .lowered = lowered,
@@ -869,7 +872,7 @@ head_find (Lowered *lowered, const char *task, GError **error)
   if (found)
     find_rounding (&search, maps.reg_max);
   for (guint i = 0; i < lowered->graph->layers->len; i++)
-    g_clear_pointer (&search.maps[i], tensor_unref);
+    g_clear_pointer (&search.maps[i], yolo_onnx_tensor_unref);
   g_free (search.maps);
   g_array_unref (search.leaves);
   g_free (search.needed);

@@ -13,6 +13,6 @@
  * boxes in the same manner. A file whose tail is anything else is refused.
  * Declares the maps as the graph's outputs, and tells it what the tail rounds.
  * @task: of the file's metadata, for the error; or NULL */
-gboolean head_find (Lowered *lowered, const char *task, GError **error);
+gboolean yolo_head_find (Lowered *lowered, const char *task, GError **error);
 
 #endif

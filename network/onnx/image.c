@@ -37,7 +37,7 @@ sample (guint pixel, guint channel)
 }
 
 gboolean
-image_start (Lowered *lowered, GError **error)
+yolo_onnx_image_start (Lowered *lowered, GError **error)
 {
   const OnnxFile *file = lowered->file;
   Value *value = &lowered->values[file->input];
@@ -45,7 +45,8 @@ image_start (Lowered *lowered, GError **error)
   gboolean whole = file->input_type == ONNX_UINT8;
 
   value->kind = VALUE_IMAGE;
-  value->tensor = tensor_new (&lowered->scope, whole, 4, file->channels_last ? last : first, error);
+  value->tensor =
+      yolo_onnx_tensor_new (&lowered->scope, whole, 4, file->channels_last ? last : first, error);
   if (value->tensor == NULL)
     return FALSE;
   for (guint p = 0; p < PIXELS; p++) {
@@ -92,9 +93,9 @@ make_layer (Lowered *lowered, guint id, const OnnxNode *node, GError **error)
 {
   Value *value = &lowered->values[id];
   const Tensor *x = value->tensor;
-  guint producer = onnx_value (lowered->file, id)->producer, layer;
-  const char *name = producer != ONNX_NONE ? onnx_node (lowered->file, producer)->name
-                                           : onnx_value (lowered->file, id)->name;
+  guint producer = yolo_onnx_value (lowered->file, id)->producer, layer;
+  const char *name = producer != ONNX_NONE ? yolo_onnx_node (lowered->file, producer)->name
+                                           : yolo_onnx_value (lowered->file, id)->name;
   g_autofree float *factors = NULL, *offsets = NULL;
 
   if (x->is_int)
@@ -104,16 +105,16 @@ make_layer (Lowered *lowered, guint id, const OnnxNode *node, GError **error)
   factors = g_new (float, 3 * (gsize) x->dims[1]);
   offsets = g_new (float, (gsize) x->dims[1]);
   if (!fit (x, factors, offsets))
-    return refuse (producer != ONNX_NONE ? onnx_node (lowered->file, producer) : node,
+    return refuse (producer != ONNX_NONE ? yolo_onnx_node (lowered->file, producer) : node,
         "makes of the input something that is no scale and offset of its channels", error);
   layer = yolo_graph_image (lowered->graph, name, (guint) x->dims[1],
       lowered->file->input_type == ONNX_UINT8, g_steal_pointer (&factors),
       g_steal_pointer (&offsets), error);
-  if (layer != LAYER_NONE && value->grid.scale != 0)
+  if (layer != YOLO_LAYER_NONE && value->grid.scale != 0)
     layer = yolo_graph_quant (lowered->graph, name, layer, value->grid, error);
   value->kind = VALUE_FEATURE;
   value->layer = layer;
-  return layer != LAYER_NONE;
+  return layer != YOLO_LAYER_NONE;
 }
 
 /* Operators that compute pixel by pixel, or move pixels. */
@@ -147,7 +148,7 @@ image_shape (Lowered *lowered, const OnnxNode *node, GError **error)
         : x->dims[d] == WIDTH      ? lowered->width
                                    : x->dims[d];
   out->kind = VALUE_CONST;
-  out->tensor = tensor_shape (&lowered->scope, node, x->n_dims, dims, error);
+  out->tensor = yolo_onnx_tensor_shape (&lowered->scope, node, x->n_dims, dims, error);
   return out->tensor != NULL;
 }
 
@@ -162,7 +163,7 @@ run (Lowered *lowered, const OnnxNode *node, GError **error)
     const Value *value = node->in[k] != ONNX_NONE ? &lowered->values[node->in[k]] : NULL;
     if (value == NULL)
       continue;
-    in[k] = is_image (value) ? value->tensor : lowered_constant (lowered, node->in[k], error);
+    in[k] = is_image (value) ? value->tensor : yolo_lowered_constant (lowered, node->in[k], error);
     if (in[k] == NULL)
       return FALSE;
     if (value->quantizer != NULL)
@@ -170,15 +171,15 @@ run (Lowered *lowered, const OnnxNode *node, GError **error)
   }
   if (strcmp (node->op, "QuantizeLinear") == 0) {
     lowered->quantized = TRUE;
-    if (!lowered_grid (lowered, node, &grid))
+    if (!yolo_lowered_grid (lowered, node, &grid))
       grid.scale = 0;
   }
-  if (!tensor_eval (&lowered->scope, node, in, out, error))
+  if (!yolo_eval (&lowered->scope, node, in, out, error))
     return FALSE;
   for (guint k = 0; k < node->n_out; k++) {
     Value *value;
     if (node->out[k] == ONNX_NONE) {
-      g_clear_pointer (&out[k], tensor_unref);
+      g_clear_pointer (&out[k], yolo_onnx_tensor_unref);
       continue;
     }
     value = &lowered->values[node->out[k]];
@@ -190,7 +191,7 @@ run (Lowered *lowered, const OnnxNode *node, GError **error)
 }
 
 gboolean
-image_node (Lowered *lowered, const OnnxNode *node, gboolean *done, GError **error)
+yolo_onnx_image_node (Lowered *lowered, const OnnxNode *node, gboolean *done, GError **error)
 {
   gboolean any = FALSE, others = FALSE;
 

@@ -8,11 +8,12 @@
 #include "network/onnx/lower.h"
 
 /* The graph's input, as a picture of a few pixels of known numbers. */
-gboolean image_start (Lowered *lowered, GError **error);
+gboolean yolo_onnx_image_start (Lowered *lowered, GError **error);
 
 /* Runs a node that reads nothing but constants and what comes of the input, on
  * that picture; *done: it has been, and its outputs are such values. Other nodes
- * get their inputs turned into layers of type LAYER_IMAGE. */
-gboolean image_node (Lowered *lowered, const OnnxNode *node, gboolean *done, GError **error);
+ * get their inputs turned into layers of type YOLO_LAYER_IMAGE. */
+gboolean yolo_onnx_image_node (
+    Lowered *lowered, const OnnxNode *node, gboolean *done, GError **error);
 
 #endif

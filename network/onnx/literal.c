@@ -412,7 +412,7 @@ split_names (const char *text, GHashTable *names)
 }
 
 GHashTable *
-literal_names (const char *text)
+yolo_literal_names (const char *text)
 {
   g_autoptr (GHashTable) names = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   g_autofree char *bare = g_strstrip (g_strdup (yolo_text_skip_bom (text)));
@@ -449,7 +449,7 @@ add_size (gpointer data, gint64 index, const Item *key, const Item *value)
 }
 
 gboolean
-literal_size (const char *text, guint *height, guint *width)
+yolo_literal_size (const char *text, guint *height, guint *width)
 {
   Pair pair = { {0, 0}, 0, FALSE };
   Item item = { NOTHING, 0, NULL, 0 };

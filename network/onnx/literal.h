@@ -7,7 +7,7 @@
 #include <glib.h>
 
 /**
- * literal_names:
+ * yolo_literal_names:
  * @text: "{0: 'person', 1: \"driver's cab\"}", "['person', 'bicycle']", JSON
  * with numbers in quotes, "OrderedDict([(0, 'person')])", numpy's arrays, or
  * names with nothing around them, one a line or with commas between
@@ -16,9 +16,9 @@
  *
  * Returns: (transfer full): name by class number, or NULL if the text is none of these
  */
-GHashTable *literal_names (const char *text);
+GHashTable *yolo_literal_names (const char *text);
 
 /* "[384, 640]", "(384, 640)" or "640", which stands for both. */
-gboolean literal_size (const char *text, guint *height, guint *width);
+gboolean yolo_literal_size (const char *text, guint *height, guint *width);
 
 #endif

@@ -6,13 +6,13 @@
 #include <string.h>
 
 gboolean
-lower_act (Lowered *lowered, const OnnxNode *node, GError **error)
+yolo_lower_act (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   YoloActivation act = strcmp (node->op, "Relu") == 0 ? YOLO_ACT_RELU : YOLO_ACT_SIGMOID;
 
-  return lowered_set_layer (lowered, node, 0,
+  return yolo_lowered_set_layer (lowered, node, 0,
       yolo_graph_act (
-          lowered->graph, node->name, lowered_value (lowered, node, 0)->layer, act, error));
+          lowered->graph, node->name, yolo_lowered_value (lowered, node, 0)->layer, act, error));
 }
 
 /* One number a channel out of a constant that is broadcast to [N, C, H, W]. */
@@ -26,7 +26,7 @@ channel_constant (
               && constant->dims[constant->n_dims - 3] == channels));
 
   if (!fits)
-    return lower_refuse (
+    return yolo_lower_refuse (
         node, "combines a feature map with a constant that is not one number a channel", error);
   for (guint c = 0; c < channels; c++)
     values[c] = constant->f[constant->n == 1 ? 0 : c];
@@ -37,8 +37,8 @@ channel_constant (
 static gboolean
 lower_affine (Lowered *lowered, const OnnxNode *node, guint which, GError **error)
 {
-  guint in = lowered_value (lowered, node, which)->layer;
-  guint channels = lowered_feature (lowered, node, which)->channels;
+  guint in = yolo_lowered_value (lowered, node, which)->layer;
+  guint channels = yolo_lowered_feature (lowered, node, which)->channels;
   char op = strcmp (node->op, "Sub") == 0 ? '-'
       : strcmp (node->op, "Mul") == 0     ? '*'
       : strcmp (node->op, "Div") == 0     ? '/'
@@ -47,12 +47,12 @@ lower_affine (Lowered *lowered, const OnnxNode *node, guint which, GError **erro
   Tensor *tensor;
 
   if (op == '/' && which == 1)
-    return lower_refuse (node, "divides by a feature map", error);
-  if (!lowered_parameter (lowered, node, 1 - which, &tensor, error))
+    return yolo_lower_refuse (node, "divides by a feature map", error);
+  if (!yolo_lowered_parameter (lowered, node, 1 - which, &tensor, error))
     return FALSE;
   if (tensor == NULL)
-    return onnx_bad (node, "lacks an input", error);
-  if (!lowered_take_numbers (lowered, node, 3 * (gsize) channels, error))
+    return yolo_onnx_bad (node, "lacks an input", error);
+  if (!yolo_lowered_take_numbers (lowered, node, 3 * (gsize) channels, error))
     return FALSE;
   values = g_new (float, channels);
   if (!channel_constant (node, tensor, channels, values, error))
@@ -63,85 +63,85 @@ lower_affine (Lowered *lowered, const OnnxNode *node, guint which, GError **erro
     scale[c] = op == '*' ? values[c] : op == '/' ? 1 / values[c] : op == '-' && which == 1 ? -1 : 1;
     shift[c] = op == '+' ? values[c] : op == '-' ? (which == 1 ? values[c] : -values[c]) : 0;
     if (!isfinite (scale[c]))
-      return onnx_bad (node, "divides by zero", error);
+      return yolo_onnx_bad (node, "divides by zero", error);
   }
-  return lowered_set_layer (lowered, node, 0,
+  return yolo_lowered_set_layer (lowered, node, 0,
       yolo_graph_affine (lowered->graph, node->name, in, g_steal_pointer (&scale),
           g_steal_pointer (&shift), error));
 }
 
 gboolean
-lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
+yolo_lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   guint in[2];
-  const Layer *a, *b;
+  const YoloLayer *a, *b;
 
-  if (!lowered_is_feature (lowered, node, 0) || !lowered_is_feature (lowered, node, 1))
-    return lower_affine (lowered, node, lowered_is_feature (lowered, node, 0) ? 0 : 1, error);
+  if (!yolo_lowered_is_feature (lowered, node, 0) || !yolo_lowered_is_feature (lowered, node, 1))
+    return lower_affine (lowered, node, yolo_lowered_is_feature (lowered, node, 0) ? 0 : 1, error);
 
   for (guint k = 0; k < 2; k++)
-    in[k] = lowered_value (lowered, node, k)->layer;
-  a = layer_at (lowered->graph->layers, in[0]);
-  b = layer_at (lowered->graph->layers, in[1]);
+    in[k] = yolo_lowered_value (lowered, node, k)->layer;
+  a = yolo_layer_at (lowered->graph->layers, in[0]);
+  b = yolo_layer_at (lowered->graph->layers, in[1]);
   if (strcmp (node->op, "Add") == 0) {
     if (a->channels != b->channels)
-      return lower_refuse (node, "adds feature maps of different shapes", error);
-    return lowered_set_layer (
+      return yolo_lower_refuse (node, "adds feature maps of different shapes", error);
+    return yolo_lowered_set_layer (
         lowered, node, 0, yolo_graph_add (lowered->graph, node->name, in[0], in[1], error));
   }
   if (strcmp (node->op, "Mul") == 0) {
     for (guint k = 0; k < 2; k++) {
       /* SiLU is one operation, also with a quantiser inside. */
-      const Layer *sigmoid =
-          layer_at (lowered->graph->layers, layer_at (lowered->graph->layers, in[k])->below);
-      if (sigmoid->type == LAYER_ACT && sigmoid->act == YOLO_ACT_SIGMOID
-          && layer_at (lowered->graph->layers, sigmoid->in[0])->below
-              == layer_at (lowered->graph->layers, in[1 - k])->below) {
+      const YoloLayer *sigmoid = yolo_layer_at (
+          lowered->graph->layers, yolo_layer_at (lowered->graph->layers, in[k])->below);
+      if (sigmoid->type == YOLO_LAYER_ACT && sigmoid->act == YOLO_ACT_SIGMOID
+          && yolo_layer_at (lowered->graph->layers, sigmoid->in[0])->below
+              == yolo_layer_at (lowered->graph->layers, in[1 - k])->below) {
         guint silu = yolo_graph_act (lowered->graph, node->name, in[1 - k], YOLO_ACT_SILU, error);
 
-        if (silu == LAYER_NONE)
+        if (silu == YOLO_LAYER_NONE)
           return FALSE;
         /* of the quantiser of the sigmoid; none if the factor is the sigmoid itself */
-        layer_at (lowered->graph->layers, silu)->sigmoid_grid =
-            layer_at (lowered->graph->layers, in[k])->grid;
-        return lowered_set_layer (lowered, node, 0, silu);
+        yolo_layer_at (lowered->graph->layers, silu)->sigmoid_grid =
+            yolo_layer_at (lowered->graph->layers, in[k])->grid;
+        return yolo_lowered_set_layer (lowered, node, 0, silu);
       }
     }
   }
-  return lower_refuse (
+  return yolo_lower_refuse (
       node, "combines two feature maps in a way that is no SiLU and no residual", error);
 }
 
 gboolean
-lower_batch_norm (Lowered *lowered, const OnnxNode *node, GError **error)
+yolo_lower_batch_norm (Lowered *lowered, const OnnxNode *node, GError **error)
 {
-  guint channels = lowered_feature (lowered, node, 0)->channels;
-  float epsilon = onnx_attr_float (node, "epsilon", 1e-5f);
+  guint channels = yolo_lowered_feature (lowered, node, 0)->channels;
+  float epsilon = yolo_onnx_attr_float (node, "epsilon", 1e-5f);
   g_autofree float *scale = NULL, *shift = NULL;
   Tensor *parts[4];             /* scale, bias, mean, variance */
 
-  if (onnx_attr_int (node, "training_mode", 0) != 0)
-    return lower_refuse (node, "is in training mode", error);
+  if (yolo_onnx_attr_int (node, "training_mode", 0) != 0)
+    return yolo_lower_refuse (node, "is in training mode", error);
   for (guint k = 0; k < 4; k++) {
-    if (!lowered_parameter (lowered, node, k + 1, &parts[k], error))
+    if (!yolo_lowered_parameter (lowered, node, k + 1, &parts[k], error))
       return FALSE;
     if (parts[k] == NULL || parts[k]->is_int || parts[k]->n != channels)
-      return onnx_bad (node, "its parameters have the wrong type or length", error);
+      return yolo_onnx_bad (node, "its parameters have the wrong type or length", error);
   }
-  if (!lowered_check_types (lowered, node, 1, 2, error)
-      || !lowered_check_types (lowered, node, 3, 4, error)
-      || !lowered_take_numbers (lowered, node, 2 * (gsize) channels, error))
+  if (!yolo_lowered_check_types (lowered, node, 1, 2, error)
+      || !yolo_lowered_check_types (lowered, node, 3, 4, error)
+      || !yolo_lowered_take_numbers (lowered, node, 2 * (gsize) channels, error))
     return FALSE;
   scale = g_new (float, channels);
   shift = g_new (float, channels);
   for (guint c = 0; c < channels; c++) {
     double factor = parts[0]->f[c] / sqrt ((double) parts[3]->f[c] + epsilon);
     if (!isfinite (factor))
-      return onnx_bad (node, "its variance is negative", error);
+      return yolo_onnx_bad (node, "its variance is negative", error);
     scale[c] = (float) factor;
     shift[c] = (float) (parts[1]->f[c] - parts[2]->f[c] * factor);
   }
-  return lowered_set_layer (lowered, node, 0,
-      yolo_graph_affine (lowered->graph, node->name, lowered_value (lowered, node, 0)->layer,
+  return yolo_lowered_set_layer (lowered, node, 0,
+      yolo_graph_affine (lowered->graph, node->name, yolo_lowered_value (lowered, node, 0)->layer,
           g_steal_pointer (&scale), g_steal_pointer (&shift), error));
 }

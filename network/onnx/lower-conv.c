@@ -15,10 +15,10 @@ attr_pair (const OnnxNode *node, const char *name, gint64 otherwise, gint64 min,
     guint *pair, GError **error)
 {
   gsize n;
-  const gint64 *values = onnx_attr_ints (node, name, &n);
+  const gint64 *values = yolo_onnx_attr_ints (node, name, &n);
 
   if (values != NULL && n != 2)
-    return lower_refuse (node, "does not work on two dimensions", error);
+    return yolo_lower_refuse (node, "does not work on two dimensions", error);
   for (int d = 0; d < 2; d++) {
     gint64 value = values != NULL ? values[d] : otherwise;
     if (value < min || value > max)
@@ -36,30 +36,30 @@ attr_pads (const OnnxNode *node, const guint *kernel, const guint *stride, const
     guint *pad, GError **error)
 {
   gsize n;
-  const gint64 *pads = onnx_attr_ints (node, "pads", &n);
+  const gint64 *pads = yolo_onnx_attr_ints (node, "pads", &n);
 
-  if (pads != NULL && !onnx_attr_is (node, "auto_pad", "NOTSET", "NOTSET"))
-    return onnx_bad (node, "has both pads and auto_pad, which exclude each other", error);
-  if (onnx_attr_is (node, "auto_pad", "SAME_UPPER", "NOTSET")
-      || onnx_attr_is (node, "auto_pad", "SAME_LOWER", "NOTSET")) {
+  if (pads != NULL && !yolo_onnx_attr_is (node, "auto_pad", "NOTSET", "NOTSET"))
+    return yolo_onnx_bad (node, "has both pads and auto_pad, which exclude each other", error);
+  if (yolo_onnx_attr_is (node, "auto_pad", "SAME_UPPER", "NOTSET")
+      || yolo_onnx_attr_is (node, "auto_pad", "SAME_LOWER", "NOTSET")) {
     for (int d = 0; d < 2; d++) {
       if (stride[d] != 1 || kernel[d] % 2 == 0)
-        return lower_refuse (node, "pads its two sides differently", error);
+        return yolo_lower_refuse (node, "pads its two sides differently", error);
       pad[d] = dilation[d] * (kernel[d] - 1) / 2;
     }
     return TRUE;
   }
-  if (!onnx_attr_is (node, "auto_pad", "VALID", "NOTSET")
-      && !onnx_attr_is (node, "auto_pad", "NOTSET", "NOTSET"))
-    return lower_refuse (node, "has an unknown auto_pad", error);
+  if (!yolo_onnx_attr_is (node, "auto_pad", "VALID", "NOTSET")
+      && !yolo_onnx_attr_is (node, "auto_pad", "NOTSET", "NOTSET"))
+    return yolo_lower_refuse (node, "has an unknown auto_pad", error);
   if (pads != NULL && n != 4)
-    return lower_refuse (node, "does not work on two dimensions", error);
+    return yolo_lower_refuse (node, "does not work on two dimensions", error);
   for (int d = 0; d < 2; d++) {
     gint64 value = pads != NULL ? pads[d] : 0;
     if (pads != NULL && pads[d + 2] != value)
-      return lower_refuse (node, "pads its two sides differently", error);
+      return yolo_lower_refuse (node, "pads its two sides differently", error);
     if (value < 0 || value > MAX_KERNEL)
-      return onnx_bad (node, "its padding is impossible", error);
+      return yolo_onnx_bad (node, "its padding is impossible", error);
     pad[d] = (guint) value;
   }
   return TRUE;
@@ -87,16 +87,16 @@ copy_weights (const Tensor *weights, const Tensor *zero)
 static float *
 weight_scale (Lowered *lowered, const OnnxNode *node, const Tensor *weights)
 {
-  const OnnxValue *value = onnx_value (lowered->file, node->in[1]);
+  const OnnxValue *value = yolo_onnx_value (lowered->file, node->in[1]);
   const OnnxNode *from =
-      value->producer != ONNX_NONE ? onnx_node (lowered->file, value->producer) : NULL;
+      value->producer != ONNX_NONE ? yolo_onnx_node (lowered->file, value->producer) : NULL;
   gsize channels = (gsize) weights->dims[0], per_channel = weights->n / channels;
   g_autofree float *scales = NULL;
   Tensor *scale;
 
   if (from == NULL || strcmp (from->op, "DequantizeLinear") != 0)
     return NULL;
-  if (!lowered_parameter (lowered, from, 1, &scale, NULL) || scale == NULL
+  if (!yolo_lowered_parameter (lowered, from, 1, &scale, NULL) || scale == NULL
       || (scale->n != 1 && scale->n != channels))
     return NULL;
   scales = g_new (float, channels);
@@ -114,33 +114,34 @@ weight_scale (Lowered *lowered, const OnnxNode *node, const Tensor *weights)
 }
 
 gboolean
-lower_conv (Lowered *lowered, const OnnxNode *node, GError **error)
+yolo_lower_conv (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   gboolean integer = strcmp (node->op, "ConvInteger") == 0;
-  const Layer *in = lowered_feature (lowered, node, 0);
+  const YoloLayer *in = yolo_lowered_feature (lowered, node, 0);
   Tensor *weights, *bias = NULL, *zero = NULL;
-  gint64 groups = onnx_attr_int (node, "group", 1);
+  gint64 groups = yolo_onnx_attr_int (node, "group", 1);
   guint kernel[2];
   YoloConv conv;
 
-  if (!lowered_parameter (lowered, node, 1, &weights, error)
-      || !lowered_parameter (lowered, node, integer ? 3 : 2, integer ? &zero : &bias, error))
+  if (!yolo_lowered_parameter (lowered, node, 1, &weights, error)
+      || !yolo_lowered_parameter (lowered, node, integer ? 3 : 2, integer ? &zero : &bias, error))
     return FALSE;
   if (weights == NULL || weights->is_int != integer || weights->n_dims != 4 || weights->n == 0)
-    return lower_refuse (
+    return yolo_lower_refuse (
         node, "has weights that are no [out, in, rows, columns] of the right type", error);
   if (integer) {
-    const OnnxValue *from = onnx_value (lowered->file, node->in[0]);
+    const OnnxValue *from = yolo_onnx_value (lowered->file, node->in[0]);
     if (from->producer == ONNX_NONE
-        || strcmp (onnx_node (lowered->file, from->producer)->op, "DynamicQuantizeLinear") != 0)
-      return lower_refuse (node, "reads integers that no DynamicQuantizeLinear made", error);
+        || strcmp (yolo_onnx_node (lowered->file, from->producer)->op, "DynamicQuantizeLinear")
+            != 0)
+      return yolo_lower_refuse (node, "reads integers that no DynamicQuantizeLinear made", error);
     lowered->quantized = TRUE;
   }
   if (groups < 1 || groups > weights->dims[0] || weights->dims[0] % groups != 0
       || weights->dims[1] * groups != in->channels)
-    return onnx_bad (node, "its weights do not fit its input's channels", error);
+    return yolo_onnx_bad (node, "its weights do not fit its input's channels", error);
   if (weights->dims[2] > MAX_KERNEL || weights->dims[3] > MAX_KERNEL)
-    return lower_refuse (node, "has a kernel that is too large", error);
+    return yolo_lower_refuse (node, "has a kernel that is too large", error);
   conv = (YoloConv){
     .in_channels = in->channels,
     .out_channels = (guint) weights->dims[0],
@@ -152,34 +153,36 @@ lower_conv (Lowered *lowered, const OnnxNode *node, GError **error)
     if (!attr_pair (node, "kernel_shape", own[d], 1, MAX_KERNEL, kernel, error))
       return FALSE;
     if (kernel[d] != conv.kernel[d])
-      return onnx_bad (node, "its kernel_shape is not its weights'", error);
+      return yolo_onnx_bad (node, "its kernel_shape is not its weights'", error);
   }
   if (!attr_pair (node, "strides", 1, 1, MAX_KERNEL, conv.stride, error)
       || !attr_pair (node, "dilations", 1, 1, MAX_KERNEL, conv.dilation, error)
       || !attr_pads (node, conv.kernel, conv.stride, conv.dilation, conv.pad, error))
     return FALSE;
   if (bias != NULL && (bias->is_int || bias->n != conv.out_channels))
-    return onnx_bad (node, "its bias has the wrong type or length", error);
-  if ((bias != NULL && !lowered_check_types (lowered, node, 1, 2, error))
-      || !lowered_take_numbers (lowered, node, weights->n + 2 * (gsize) conv.out_channels, error))
+    return yolo_onnx_bad (node, "its bias has the wrong type or length", error);
+  if ((bias != NULL && !yolo_lowered_check_types (lowered, node, 1, 2, error))
+      || !yolo_lowered_take_numbers (
+          lowered, node, weights->n + 2 * (gsize) conv.out_channels, error))
     return FALSE;
   if (zero != NULL && (!zero->is_int || (zero->n != 1 && zero->n != conv.out_channels)))
-    return onnx_bad (node, "its weights' zero point has the wrong type or length", error);
-  return lowered_set_layer (lowered, node, 0,
-      yolo_graph_conv (lowered->graph, node->name, lowered_value (lowered, node, 0)->layer, &conv,
-          copy_weights (weights, zero),
+    return yolo_onnx_bad (node, "its weights' zero point has the wrong type or length", error);
+  return yolo_lowered_set_layer (lowered, node, 0,
+      yolo_graph_conv (lowered->graph, node->name, yolo_lowered_value (lowered, node, 0)->layer,
+          &conv, copy_weights (weights, zero),
           bias != NULL ? g_memdup2 (bias->f, bias->n * sizeof (float))
                        : g_new0 (float, conv.out_channels),
           integer ? NULL : weight_scale (lowered, node, weights), error));
 }
 
 gboolean
-lower_max_pool (Lowered *lowered, const OnnxNode *node, GError **error)
+yolo_lower_max_pool (Lowered *lowered, const OnnxNode *node, GError **error)
 {
-  guint in = lowered_value (lowered, node, 0)->layer, kernel[2], stride[2], pad[2], dilation[2];
+  guint in = yolo_lowered_value (lowered, node, 0)->layer, kernel[2], stride[2], pad[2],
+        dilation[2];
 
-  if (onnx_attr (node, "kernel_shape") == NULL)
-    return onnx_bad (node, "has no kernel_shape", error);
+  if (yolo_onnx_attr (node, "kernel_shape") == NULL)
+    return yolo_onnx_bad (node, "has no kernel_shape", error);
   if (!attr_pair (node, "kernel_shape", 1, 1, MAX_KERNEL, kernel, error)
       || !attr_pair (node, "strides", 1, 1, MAX_KERNEL, stride, error)
       || !attr_pair (node, "dilations", 1, 1, MAX_KERNEL, dilation, error)
@@ -187,8 +190,8 @@ lower_max_pool (Lowered *lowered, const OnnxNode *node, GError **error)
     return FALSE;
   if (kernel[0] != kernel[1] || stride[0] != stride[1] || pad[0] != pad[1] || pad[0] >= kernel[0]
       || dilation[0] != 1 || dilation[1] != 1 || node->n_out != 1
-      || onnx_attr_int (node, "ceil_mode", 0) != 0)
-    return lower_refuse (node, "pools in an unusual way", error);
-  return lowered_set_layer (lowered, node, 0,
+      || yolo_onnx_attr_int (node, "ceil_mode", 0) != 0)
+    return yolo_lower_refuse (node, "pools in an unusual way", error);
+  return yolo_lowered_set_layer (lowered, node, 0,
       yolo_graph_max_pool (lowered->graph, node->name, in, kernel[0], stride[0], pad[0], error));
 }

@@ -9,19 +9,19 @@ static gint32
 quantized_type (const Lowered *lowered, const OnnxNode *node)
 {
   if (node->n_in > 2 && node->in[2] != ONNX_NONE)
-    return lowered_constant_type (lowered, node->in[2]);
-  return (gint32) onnx_attr_int (node, "output_dtype", ONNX_UINT8);
+    return yolo_lowered_constant_type (lowered, node->in[2]);
+  return (gint32) yolo_onnx_attr_int (node, "output_dtype", ONNX_UINT8);
 }
 
 gboolean
-lowered_grid (Lowered *lowered, const OnnxNode *node, YoloGrid *grid)
+yolo_lowered_grid (Lowered *lowered, const OnnxNode *node, YoloGrid *grid)
 {
   gint32 type = quantized_type (lowered, node);
   Tensor *scale, *zero;
 
   if ((type != ONNX_UINT8 && type != ONNX_INT8)
-      || !lowered_parameter (lowered, node, 1, &scale, NULL)
-      || !lowered_parameter (lowered, node, 2, &zero, NULL) || scale == NULL || scale->is_int
+      || !yolo_lowered_parameter (lowered, node, 1, &scale, NULL)
+      || !yolo_lowered_parameter (lowered, node, 2, &zero, NULL) || scale == NULL || scale->is_int
       || scale->n != 1 || !(scale->f[0] > 0) || (zero != NULL && (!zero->is_int || zero->n != 1)))
     return FALSE;
   *grid = (YoloGrid){ scale->f[0],
@@ -31,29 +31,29 @@ lowered_grid (Lowered *lowered, const OnnxNode *node, YoloGrid *grid)
 
 /* A layer of its own, which only an int8 model knows; a grid of more than 8 bits is none. */
 gboolean
-lower_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
+yolo_lower_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   gint32 type = quantized_type (lowered, node);
   gint64 lowest = type == ONNX_INT8 ? G_MININT8 : type == ONNX_INT16 ? G_MININT16 : 0, at = 0;
-  Layer *layer = lowered_feature (lowered, node, 0);
+  YoloLayer *layer = yolo_lowered_feature (lowered, node, 0);
   Tensor *scale, *zero;
   YoloGrid grid;
 
   lowered->quantized = TRUE;
-  if (!lowered_parameter (lowered, node, 1, &scale, error)
-      || !lowered_parameter (lowered, node, 2, &zero, error))
+  if (!yolo_lowered_parameter (lowered, node, 1, &scale, error)
+      || !yolo_lowered_parameter (lowered, node, 2, &zero, error))
     return FALSE;
   if (zero != NULL && (!zero->is_int || zero->n != 1))
-    return lower_refuse (node, "quantises activations channel by channel", error);
+    return yolo_lower_refuse (node, "quantises activations channel by channel", error);
   at = zero != NULL ? zero->i[0] : 0;
-  layer->from_zero = layer->type == LAYER_CONV && at == lowest;
+  layer->from_zero = layer->type == YOLO_LAYER_CONV && at == lowest;
   if (scale != NULL && !scale->is_int && scale->n == 1 && !(scale->f[0] > 0))
-    return onnx_bad (node, "its scale is not above 0", error);
-  if (!lowered_grid (lowered, node, &grid))
-    return lower_same (lowered, node, error);
-  return lowered_set_layer (lowered, node, 0,
+    return yolo_onnx_bad (node, "its scale is not above 0", error);
+  if (!yolo_lowered_grid (lowered, node, &grid))
+    return yolo_lower_same (lowered, node, error);
+  return yolo_lowered_set_layer (lowered, node, 0,
       yolo_graph_quant (
-          lowered->graph, node->name, lowered_value (lowered, node, 0)->layer, grid, error));
+          lowered->graph, node->name, yolo_lowered_value (lowered, node, 0)->layer, grid, error));
 }
 
 /* Whether parameter k of two quantisers, one number or one a channel, is the
@@ -65,7 +65,8 @@ same_parameter (Lowered *lowered, const OnnxNode *a, const OnnxNode *b, guint k)
 
   if (k < a->n_in && k < b->n_in && a->in[k] == b->in[k])
     return TRUE;
-  if (!lowered_parameter (lowered, a, k, &x, NULL) || !lowered_parameter (lowered, b, k, &y, NULL))
+  if (!yolo_lowered_parameter (lowered, a, k, &x, NULL)
+      || !yolo_lowered_parameter (lowered, b, k, &y, NULL))
     return FALSE;
   if (x == NULL || y == NULL) {
     const Tensor *zero = x != NULL ? x : y;
@@ -91,38 +92,38 @@ same_grid (Lowered *lowered, const OnnxNode *a, const OnnxNode *b)
 static gboolean
 is_whole_image (const Lowered *lowered, const OnnxNode *node)
 {
-  const Value *value = lowered_value (lowered, node, 0);
+  const Value *value = yolo_lowered_value (lowered, node, 0);
 
   return value != NULL && value->kind == VALUE_IMAGE && value->tensor->is_int;
 }
 
 gboolean
-lower_follow_quantizers (Lowered *lowered, const OnnxNode *node, GError **error)
+yolo_lower_follow_quantizers (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   static const char *const movers[] = { "Concat", "Flatten", "Gather", "Identity", "MaxPool",
     "Reshape", "Resize", "Shape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze", NULL };
   const OnnxNode *quantizer = NULL;
 
   for (guint k = 0; k < node->n_in; k++) {
-    const Value *value = lowered_value (lowered, node, k);
+    const Value *value = yolo_lowered_value (lowered, node, k);
     if (value == NULL || value->quantizer == NULL)
       continue;
     if (quantizer != NULL && quantizer != value->quantizer
         && !same_grid (lowered, quantizer, value->quantizer))
-      return lower_refuse (node, "joins whole numbers of different scales", error);
+      return yolo_lower_refuse (node, "joins whole numbers of different scales", error);
     quantizer = value->quantizer;
   }
   if (strcmp (node->op, "DequantizeLinear") == 0) {
     if (is_whole_image (lowered, node))
       return TRUE;
     if (quantizer == NULL)
-      return lower_refuse (node, "dequantises what no QuantizeLinear made", error);
+      return yolo_lower_refuse (node, "dequantises what no QuantizeLinear made", error);
     return same_grid (lowered, quantizer, node)
-        || lower_refuse (
+        || yolo_lower_refuse (
             node, "dequantises with another scale than its input was quantised with", error);
   }
   if (quantizer != NULL && !g_strv_contains (movers, node->op))
-    return lower_refuse (node, "computes with the whole numbers of a quantiser", error);
+    return yolo_lower_refuse (node, "computes with the whole numbers of a quantiser", error);
   if (strcmp (node->op, "QuantizeLinear") == 0)
     quantizer = node;
   for (guint k = 0; quantizer != NULL && k < node->n_out; k++) {
@@ -133,7 +134,7 @@ lower_follow_quantizers (Lowered *lowered, const OnnxNode *node, GError **error)
 }
 
 gboolean
-lower_dynamic_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
+yolo_lower_dynamic_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   /* The value itself with scale 1 and zero point 0: what follows folds to a plain convolution. */
   for (guint k = 1; k < MIN (node->n_out, 3); k++) {
@@ -141,11 +142,11 @@ lower_dynamic_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
       continue;
     Value *value = &lowered->values[node->out[k]];
     value->kind = VALUE_CONST;
-    value->tensor = tensor_new (&lowered->scope, k == 2, 0, NULL, error);
+    value->tensor = yolo_onnx_tensor_new (&lowered->scope, k == 2, 0, NULL, error);
     if (value->tensor == NULL)
       return FALSE;
     if (k == 1)
       value->tensor->f[0] = 1;
   }
-  return lower_same (lowered, node, error);
+  return yolo_lower_same (lowered, node, error);
 }

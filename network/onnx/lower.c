@@ -12,26 +12,26 @@
 #define MAX_CONST ((gsize) 1 << 22)
 
 const Value *
-lowered_value (const Lowered *lowered, const OnnxNode *node, guint k)
+yolo_lowered_value (const Lowered *lowered, const OnnxNode *node, guint k)
 {
   return k < node->n_in && node->in[k] != ONNX_NONE ? &lowered->values[node->in[k]] : NULL;
 }
 
 gboolean
-lowered_is_feature (const Lowered *lowered, const OnnxNode *node, guint k)
+yolo_lowered_is_feature (const Lowered *lowered, const OnnxNode *node, guint k)
 {
-  const Value *value = lowered_value (lowered, node, k);
+  const Value *value = yolo_lowered_value (lowered, node, k);
   return value != NULL && value->kind == VALUE_FEATURE;
 }
 
-Layer *
-lowered_feature (const Lowered *lowered, const OnnxNode *node, guint k)
+YoloLayer *
+yolo_lowered_feature (const Lowered *lowered, const OnnxNode *node, guint k)
 {
-  return layer_at (lowered->graph->layers, lowered_value (lowered, node, k)->layer);
+  return yolo_layer_at (lowered->graph->layers, yolo_lowered_value (lowered, node, k)->layer);
 }
 
 Tensor *
-lowered_constant (Lowered *lowered, guint id, GError **error)
+yolo_lowered_constant (Lowered *lowered, guint id, GError **error)
 {
   Value *value;
   const Onnx__TensorProto *proto;
@@ -42,74 +42,78 @@ lowered_constant (Lowered *lowered, guint id, GError **error)
   value = &lowered->values[id];
   if (value->kind != VALUE_CONST)
     return NULL;
-  proto = onnx_value (lowered->file, id)->initializer;
+  proto = yolo_onnx_value (lowered->file, id)->initializer;
   if (value->tensor == NULL && proto != NULL && !(value->broken && error == NULL)) {
     what = g_strdup_printf ("initializer '%.80s'", proto->name);
-    value->tensor = tensor_from_proto (proto, what, error);
+    value->tensor = yolo_onnx_tensor_from_proto (proto, what, error);
     value->broken = value->tensor == NULL;
   }
   return value->tensor;
 }
 
 gboolean
-lowered_parameter (Lowered *lowered, const OnnxNode *node, guint k, Tensor **tensor, GError **error)
+yolo_lowered_parameter (
+    Lowered *lowered, const OnnxNode *node, guint k, Tensor **tensor, GError **error)
 {
-  const Value *value = lowered_value (lowered, node, k);
+  const Value *value = yolo_lowered_value (lowered, node, k);
 
   *tensor = NULL;
   if (value == NULL)
     return TRUE;
   if (value->kind != VALUE_CONST)
-    return lower_refuse (node, "computes its parameters while running", error);
-  *tensor = lowered_constant (lowered, node->in[k], error);
+    return yolo_lower_refuse (node, "computes its parameters while running", error);
+  *tensor = yolo_lowered_constant (lowered, node->in[k], error);
   return *tensor != NULL;
 }
 
 gint32
-lowered_constant_type (const Lowered *lowered, guint id)
+yolo_lowered_constant_type (const Lowered *lowered, guint id)
 {
-  const OnnxValue *value = onnx_value (lowered->file, id);
+  const OnnxValue *value = yolo_onnx_value (lowered->file, id);
   const Onnx__AttributeProto *attr;
 
   if (value->initializer != NULL)
     return value->initializer->data_type;
   attr = value->producer != ONNX_NONE
-      ? onnx_attr (onnx_node (lowered->file, value->producer), "value")
+      ? yolo_onnx_attr (yolo_onnx_node (lowered->file, value->producer), "value")
       : NULL;
   return attr != NULL && attr->t != NULL ? attr->t->data_type : 0;
 }
 
 gboolean
-lowered_check_types (const Lowered *lowered, const OnnxNode *node, guint a, guint b, GError **error)
+yolo_lowered_check_types (
+    const Lowered *lowered, const OnnxNode *node, guint a, guint b, GError **error)
 {
   gint32 x, y;
 
   if (MAX (a, b) >= node->n_in || node->in[a] == ONNX_NONE || node->in[b] == ONNX_NONE)
     return TRUE;
-  x = lowered_constant_type (lowered, node->in[a]);
-  y = lowered_constant_type (lowered, node->in[b]);
+  x = yolo_lowered_constant_type (lowered, node->in[a]);
+  y = yolo_lowered_constant_type (lowered, node->in[b]);
   if (x == 0 || y == 0 || x == y)
     return TRUE;
   return yolo_network_fail (error, FORMAT,
       ONNX_NODE_FORMAT " has inputs '%.80s' of type %s and '%.80s' of type %s, which "
                        "must be the same",
-      ONNX_NODE_ARGS (node), onnx_value (lowered->file, node->in[a])->name, onnx_type_name (x),
-      onnx_value (lowered->file, node->in[b])->name, onnx_type_name (y));
+      ONNX_NODE_ARGS (node), yolo_onnx_value (lowered->file, node->in[a])->name,
+      yolo_onnx_type_name (x), yolo_onnx_value (lowered->file, node->in[b])->name,
+      yolo_onnx_type_name (y));
 }
 
 gboolean
-lowered_take_numbers (Lowered *lowered, const OnnxNode *node, gsize n, GError **error)
+yolo_lowered_take_numbers (Lowered *lowered, const OnnxNode *node, gsize n, GError **error)
 {
   if (n > lowered->scope.left)
-    return lower_refuse (node, "needs more numbers than the file's weights can stand for", error);
+    return yolo_lower_refuse (
+        node, "needs more numbers than the file's weights can stand for", error);
   lowered->scope.left -= n;
   return TRUE;
 }
 
 gboolean
-lowered_set_layer (Lowered *lowered, const OnnxNode *node, guint k, guint layer)
+yolo_lowered_set_layer (Lowered *lowered, const OnnxNode *node, guint k, guint layer)
 {
-  if (layer == LAYER_NONE)
+  if (layer == YOLO_LAYER_NONE)
     return FALSE;
   if (node->out[k] != ONNX_NONE) {
     lowered->values[node->out[k]].kind = VALUE_FEATURE;
@@ -121,14 +125,14 @@ lowered_set_layer (Lowered *lowered, const OnnxNode *node, guint k, guint layer)
 static gboolean
 casts_to_float (const OnnxNode *node)
 {
-  gint64 to = onnx_attr_int (node, "to", 0);
+  gint64 to = yolo_onnx_attr_int (node, "to", 0);
   return to == ONNX_FLOAT || to == ONNX_FLOAT16 || to == ONNX_BFLOAT16 || to == ONNX_DOUBLE;
 }
 
 static gboolean
 axis_is_channels (const OnnxNode *node)
 {
-  gint64 axis = onnx_attr_int (node, "axis", 0);
+  gint64 axis = yolo_onnx_attr_int (node, "axis", 0);
   return axis == 1 || axis == -3;
 }
 
@@ -141,27 +145,27 @@ static const struct {
   gboolean (*applies) (const OnnxNode *node);
   guint min_in, max_in;
 } body[] = {
-  { "Add", lower_arithmetic, NULL, 2, 2 },
-  { "BatchNormalization", lower_batch_norm, NULL, 5, 5 },
-  { "Cast", lower_same, casts_to_float, 1, 1 },
-  { "Concat", lower_concat, axis_is_channels, 1, G_MAXUINT },
-  { "Conv", lower_conv, NULL, 2, 3 },
-  { "ConvInteger", lower_conv, NULL, 2, 4 },
-  { "DequantizeLinear", lower_same, NULL, 2, 3 },
-  { "Div", lower_arithmetic, NULL, 2, 2 },
-  { "Dropout", lower_same, NULL, 1, 3 },
-  { "DynamicQuantizeLinear", lower_dynamic_quantize, NULL, 1, 1 },
-  { "Identity", lower_same, NULL, 1, 1 },
-  { "MaxPool", lower_max_pool, NULL, 1, 1 },
-  { "Mul", lower_arithmetic, NULL, 2, 2 },
-  { "QuantizeLinear", lower_quantize, NULL, 2, 3 },
-  { "Relu", lower_act, NULL, 1, 1 },
-  { "Resize", lower_resize, NULL, 1, 4 },
-  { "Shape", lower_shape, NULL, 1, 1 },
-  { "Sigmoid", lower_act, NULL, 1, 1 },
-  { "Slice", lower_slice, NULL, 3, 5 },
-  { "Split", lower_split, axis_is_channels, 1, 2 },
-  { "Sub", lower_arithmetic, NULL, 2, 2 },
+  { "Add", yolo_lower_arithmetic, NULL, 2, 2 },
+  { "BatchNormalization", yolo_lower_batch_norm, NULL, 5, 5 },
+  { "Cast", yolo_lower_same, casts_to_float, 1, 1 },
+  { "Concat", yolo_lower_concat, axis_is_channels, 1, G_MAXUINT },
+  { "Conv", yolo_lower_conv, NULL, 2, 3 },
+  { "ConvInteger", yolo_lower_conv, NULL, 2, 4 },
+  { "DequantizeLinear", yolo_lower_same, NULL, 2, 3 },
+  { "Div", yolo_lower_arithmetic, NULL, 2, 2 },
+  { "Dropout", yolo_lower_same, NULL, 1, 3 },
+  { "DynamicQuantizeLinear", yolo_lower_dynamic_quantize, NULL, 1, 1 },
+  { "Identity", yolo_lower_same, NULL, 1, 1 },
+  { "MaxPool", yolo_lower_max_pool, NULL, 1, 1 },
+  { "Mul", yolo_lower_arithmetic, NULL, 2, 2 },
+  { "QuantizeLinear", yolo_lower_quantize, NULL, 2, 3 },
+  { "Relu", yolo_lower_act, NULL, 1, 1 },
+  { "Resize", yolo_lower_resize, NULL, 1, 4 },
+  { "Shape", yolo_lower_shape, NULL, 1, 1 },
+  { "Sigmoid", yolo_lower_act, NULL, 1, 1 },
+  { "Slice", yolo_lower_slice, NULL, 3, 5 },
+  { "Split", yolo_lower_split, axis_is_channels, 1, 2 },
+  { "Sub", yolo_lower_arithmetic, NULL, 2, 2 },
 };
 
 static gboolean
@@ -194,21 +198,21 @@ fold_constant (Lowered *lowered, const OnnxNode *node, GError **error)
   g_autofree Tensor **out = g_new0 (Tensor *, MAX (node->n_out, 1));
   g_autoptr (GError) reason = NULL;
 
-  if (!tensor_can_eval (node))
+  if (!yolo_eval_knows (node))
     return TRUE;
   for (guint k = 0; k < node->n_in; k++) {
     if (node->in[k] == ONNX_NONE)
       continue;
-    in[k] = lowered_constant (lowered, node->in[k], error);
+    in[k] = yolo_lowered_constant (lowered, node->in[k], error);
     if (in[k] == NULL)
       return FALSE;
   }
   if (strcmp (node->op, "DequantizeLinear") == 0)
     lowered->quantized = TRUE;
-  if (!tensor_eval (&lowered->scope, node, in, out, &reason)) {
+  if (!yolo_eval (&lowered->scope, node, in, out, &reason)) {
     /* Only an error if it is needed: the head's check then tells. */
     for (guint k = 0; k < node->n_out; k++)
-      g_clear_pointer (&out[k], tensor_unref);
+      g_clear_pointer (&out[k], yolo_onnx_tensor_unref);
     if (strcmp (node->op, "Constant") == 0) {
       g_propagate_error (error, g_steal_pointer (&reason));
       return FALSE;
@@ -217,7 +221,7 @@ fold_constant (Lowered *lowered, const OnnxNode *node, GError **error)
   }
   for (guint k = 0; k < node->n_out; k++) {
     if (node->out[k] == ONNX_NONE) {
-      g_clear_pointer (&out[k], tensor_unref);
+      g_clear_pointer (&out[k], yolo_onnx_tensor_unref);
       continue;
     }
     lowered->values[node->out[k]].kind = out[k] != NULL ? VALUE_CONST : VALUE_TAIL;
@@ -232,7 +236,7 @@ lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
   gboolean any_feature = FALSE, any_tail = FALSE, any_image = FALSE, done;
 
   for (guint k = 0; k < node->n_in; k++) {
-    const Value *value = lowered_value (lowered, node, k);
+    const Value *value = yolo_lowered_value (lowered, node, k);
     any_feature |= value != NULL && value->kind == VALUE_FEATURE;
     any_tail |= value != NULL && value->kind == VALUE_TAIL;
     any_image |= value != NULL && value->kind == VALUE_IMAGE;
@@ -243,7 +247,8 @@ lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
     return TRUE;
   if (!any_feature && !any_tail && !any_image)
     return fold_constant (lowered, node, error);
-  if (!lower_follow_quantizers (lowered, node, error) || !image_node (lowered, node, &done, error))
+  if (!yolo_lower_follow_quantizers (lowered, node, error)
+      || !yolo_onnx_image_node (lowered, node, &done, error))
     return FALSE;
   if (done)
     return TRUE;
@@ -251,7 +256,7 @@ lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
   for (guint i = 0; any_feature && !any_tail && node->standard && i < G_N_ELEMENTS (body); i++) {
     if (strcmp (node->op, body[i].op) != 0 || (body[i].applies != NULL && !body[i].applies (node)))
       continue;
-    if (!lowered_is_feature (lowered, node, 0) && body[i].lower != lower_arithmetic)
+    if (!yolo_lowered_is_feature (lowered, node, 0) && body[i].lower != yolo_lower_arithmetic)
       break;
     if (!check_inputs (node, body[i].min_in, body[i].max_in, error)
         || !body[i].lower (lowered, node, error))
@@ -272,8 +277,9 @@ drop_inputs (Lowered *lowered, const OnnxNode *node, guint *uses)
 {
   for (guint k = 0; k < node->n_in; k++) {
     guint id = node->in[k];
-    if (id != ONNX_NONE && --uses[id] == 0 && onnx_value (lowered->file, id)->initializer != NULL)
-      g_clear_pointer (&lowered->values[id].tensor, tensor_unref);
+    if (id != ONNX_NONE && --uses[id] == 0
+        && yolo_onnx_value (lowered->file, id)->initializer != NULL)
+      g_clear_pointer (&lowered->values[id].tensor, yolo_onnx_tensor_unref);
   }
 }
 
@@ -284,20 +290,20 @@ stored_numbers (const OnnxFile *file)
   gsize stored = 0, n;
 
   for (guint i = 0; i < file->values->len; i++) {
-    const Onnx__TensorProto *proto = onnx_value (file, i)->initializer;
-    if (proto != NULL && onnx_tensor_check (proto, proto->name, &n, NULL))
+    const Onnx__TensorProto *proto = yolo_onnx_value (file, i)->initializer;
+    if (proto != NULL && yolo_onnx_check_proto (proto, proto->name, &n, NULL))
       stored += n;
   }
   for (guint i = 0; i < file->nodes->len; i++) {
-    const Onnx__AttributeProto *attr = onnx_attr (onnx_node (file, i), "value");
-    if (attr != NULL && onnx_tensor_check (attr->t, attr->name, &n, NULL))
+    const Onnx__AttributeProto *attr = yolo_onnx_attr (yolo_onnx_node (file, i), "value");
+    if (attr != NULL && yolo_onnx_check_proto (attr->t, attr->name, &n, NULL))
       stored += n;
   }
   return stored;
 }
 
 Lowered *
-lower (const OnnxFile *file, guint height, guint width, GError **error)
+yolo_lower (const OnnxFile *file, guint height, guint width, GError **error)
 {
   g_autoptr (Lowered) lowered = g_new0 (Lowered, 1);
   g_autofree guint *uses = g_new0 (guint, file->values->len);
@@ -311,23 +317,23 @@ lower (const OnnxFile *file, guint height, guint width, GError **error)
   lowered->height = height;
   lowered->width = width;
   lowered->values = g_new0 (Value, file->values->len);
-  lowered->graph = yolo_graph_new (onnx_value (file, file->input)->name, height, width);
-  if (!image_start (lowered, error))
+  lowered->graph = yolo_graph_new (yolo_onnx_value (file, file->input)->name, height, width);
+  if (!yolo_onnx_image_start (lowered, error))
     return NULL;
 
   for (guint i = 0; i < file->values->len; i++) {
-    if (onnx_value (file, i)->initializer != NULL)
+    if (yolo_onnx_value (file, i)->initializer != NULL)
       lowered->values[i].kind = VALUE_CONST;
   }
   for (guint i = 0; i < file->nodes->len; i++) {
-    const OnnxNode *node = onnx_node (file, i);
+    const OnnxNode *node = yolo_onnx_node (file, i);
     for (guint k = 0; k < node->n_in; k++) {
       if (node->in[k] != ONNX_NONE)
         uses[node->in[k]]++;
     }
   }
   for (guint i = 0; i < file->nodes->len; i++) {
-    const OnnxNode *node = onnx_node (file, i);
+    const OnnxNode *node = yolo_onnx_node (file, i);
     if (!lower_node (lowered, node, error))
       return NULL;
     drop_inputs (lowered, node, uses);
@@ -336,12 +342,12 @@ lower (const OnnxFile *file, guint height, guint width, GError **error)
 }
 
 void
-lowered_free (Lowered *lowered)
+yolo_lowered_free (Lowered *lowered)
 {
   if (lowered == NULL)
     return;
   for (guint i = 0; lowered->values != NULL && i < lowered->file->values->len; i++)
-    g_clear_pointer (&lowered->values[i].tensor, tensor_unref);
+    g_clear_pointer (&lowered->values[i].tensor, yolo_onnx_tensor_unref);
   g_free (lowered->values);
   yolo_graph_free (lowered->graph);
   g_free (lowered);

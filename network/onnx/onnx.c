@@ -95,7 +95,7 @@ allowance_free (void *data, void *pointer)
 }
 
 const char *
-onnx_type_name (gint32 type)
+yolo_onnx_type_name (gint32 type)
 {
   static const char *const names[] = { "undefined", "float32", "uint8", "int8", "uint16", "int16",
     "int32", "int64", "string", "bool", "float16", "float64 (double)", "uint32", "uint64",
@@ -106,7 +106,7 @@ onnx_type_name (gint32 type)
 }
 
 gsize
-onnx_type_size (gint32 type)
+yolo_onnx_type_size (gint32 type)
 {
   switch (type) {
     case ONNX_UINT8:
@@ -151,10 +151,10 @@ typed_length (const Onnx__TensorProto *tensor)
 }
 
 gboolean
-onnx_tensor_check (
+yolo_onnx_check_proto (
     const Onnx__TensorProto *tensor, const char *what, gsize *n_elements, GError **error)
 {
-  gsize size = onnx_type_size (tensor->data_type), n = 1, bytes;
+  gsize size = yolo_onnx_type_size (tensor->data_type), n = 1, bytes;
 
   if (tensor->has_data_location && tensor->data_location != 0)
     return yolo_network_fail (error, UNSUPPORTED,
@@ -163,7 +163,7 @@ onnx_tensor_check (
     return yolo_network_fail (error, UNSUPPORTED,
         "%.100s has element type %s, which is not supported; "
         "export the model as float32 or float16",
-        what, onnx_type_name (tensor->data_type));
+        what, yolo_onnx_type_name (tensor->data_type));
 
   for (gsize i = 0; i < tensor->n_dims; i++) {
     if (tensor->dims[i] < 0 || (guint64) tensor->dims[i] > G_MAXSIZE
@@ -188,7 +188,7 @@ onnx_tensor_check (
 }
 
 const Onnx__AttributeProto *
-onnx_attr (const OnnxNode *node, const char *name)
+yolo_onnx_attr (const OnnxNode *node, const char *name)
 {
   for (guint i = 0; i < node->n_attributes; i++) {
     const Onnx__AttributeProto *attr = node->proto->attribute[i];
@@ -199,23 +199,23 @@ onnx_attr (const OnnxNode *node, const char *name)
 }
 
 gint64
-onnx_attr_int (const OnnxNode *node, const char *name, gint64 otherwise)
+yolo_onnx_attr_int (const OnnxNode *node, const char *name, gint64 otherwise)
 {
-  const Onnx__AttributeProto *attr = onnx_attr (node, name);
+  const Onnx__AttributeProto *attr = yolo_onnx_attr (node, name);
   return attr != NULL ? attr->i : otherwise;
 }
 
 float
-onnx_attr_float (const OnnxNode *node, const char *name, float otherwise)
+yolo_onnx_attr_float (const OnnxNode *node, const char *name, float otherwise)
 {
-  const Onnx__AttributeProto *attr = onnx_attr (node, name);
+  const Onnx__AttributeProto *attr = yolo_onnx_attr (node, name);
   return attr != NULL ? attr->f : otherwise;
 }
 
 gboolean
-onnx_attr_is (const OnnxNode *node, const char *name, const char *value, const char *otherwise)
+yolo_onnx_attr_is (const OnnxNode *node, const char *name, const char *value, const char *otherwise)
 {
-  const Onnx__AttributeProto *attr = onnx_attr (node, name);
+  const Onnx__AttributeProto *attr = yolo_onnx_attr (node, name);
 
   if (attr == NULL)
     return strcmp (value, otherwise) == 0;
@@ -223,16 +223,16 @@ onnx_attr_is (const OnnxNode *node, const char *name, const char *value, const c
 }
 
 const gint64 *
-onnx_attr_ints (const OnnxNode *node, const char *name, gsize *n)
+yolo_onnx_attr_ints (const OnnxNode *node, const char *name, gsize *n)
 {
-  const Onnx__AttributeProto *attr = onnx_attr (node, name);
+  const Onnx__AttributeProto *attr = yolo_onnx_attr (node, name);
 
   *n = attr != NULL ? attr->n_ints : 0;
   return attr != NULL ? attr->ints : NULL;
 }
 
 const char *
-onnx_metadata (const OnnxFile *file, const char *key)
+yolo_onnx_metadata (const OnnxFile *file, const char *key)
 {
   for (gsize i = 0; i < file->proto->n_metadata_props; i++) {
     const Onnx__StringStringEntryProto *entry = file->proto->metadata_props[i];
@@ -315,10 +315,10 @@ read_initializers (OnnxFile *file, GTree *names, GError **error)
     if (tensor->name == NULL || *tensor->name == '\0')
       return yolo_network_fail (error, FORMAT, "an initializer has no name");
     what = g_strdup_printf ("initializer '%.80s'", tensor->name);
-    if (!onnx_tensor_check (tensor, what, &n, error))
+    if (!yolo_onnx_check_proto (tensor, what, &n, error))
       return FALSE;
     id = intern (file, names, tensor->name);
-    value = onnx_value (file, id);
+    value = yolo_onnx_value (file, id);
     if (value->initializer != NULL)
       return yolo_network_fail (error, FORMAT, "%s occurs twice", what);
     value->initializer = tensor;
@@ -369,7 +369,7 @@ read_nodes (OnnxFile *file, GTree *names, GError **error)
         continue;
       }
       guint id = *operand++ = intern (file, names, proto->output[k]);
-      OnnxValue *value = onnx_value (file, id);
+      OnnxValue *value = yolo_onnx_value (file, id);
       if (value->producer != ONNX_NONE || value->initializer != NULL)
         return yolo_network_fail (error, FORMAT,
             ONNX_NODE_FORMAT " writes '%.80s', which something else writes too",
@@ -396,7 +396,7 @@ read_input_type (OnnxFile *file, const Onnx__ValueInfoProto *input, GError **err
     return yolo_network_fail (error, UNSUPPORTED,
         "the input '%.80s' has element type %s; float32, float16 and uint8 "
         "are supported: export the model again with one of them",
-        input->name, onnx_type_name (type->elem_type));
+        input->name, yolo_onnx_type_name (type->elem_type));
   file->input_type = type->elem_type;
   for (gsize i = 0; type->shape != NULL && i < type->shape->n_dim; i++)
     dims[i] = MAX (type->shape->dim[i]->dim_value, 0);
@@ -423,7 +423,7 @@ read_input (OnnxFile *file, GTree *names, GError **error)
     if (name == NULL || *name == '\0')
       return yolo_network_fail (error, FORMAT, "an input of the graph has no name");
     id = intern (file, names, name);
-    value = onnx_value (file, id);
+    value = yolo_onnx_value (file, id);
     if (value->initializer != NULL)
       continue;                 /* files of IR version 3 list them as inputs too */
     if (value->producer != ONNX_NONE)
@@ -486,7 +486,7 @@ sort_nodes (OnnxFile *file, GError **error)
     g_array_append_val (stack, start);
     while (stack->len > 0) {
       Frame *frame = &g_array_index (stack, Frame, stack->len - 1);
-      const OnnxNode *node = onnx_node (file, frame->node);
+      const OnnxNode *node = yolo_onnx_node (file, frame->node);
       guint id, producer;
 
       if (frame->next_in == node->n_in) {
@@ -499,12 +499,12 @@ sort_nodes (OnnxFile *file, GError **error)
       id = node->in[frame->next_in++];
       if (id == ONNX_NONE)
         continue;
-      producer = onnx_value (file, id)->producer;
+      producer = yolo_onnx_value (file, id)->producer;
       if (producer == ONNX_NONE) {
-        if (onnx_value (file, id)->initializer == NULL && id != file->input)
+        if (yolo_onnx_value (file, id)->initializer == NULL && id != file->input)
           return yolo_network_fail (error, FORMAT,
               ONNX_NODE_FORMAT " reads '%.80s', which nothing writes", ONNX_NODE_ARGS (node),
-              onnx_value (file, id)->name);
+              yolo_onnx_value (file, id)->name);
       } else if (state[producer] == OPEN) {
         return yolo_network_fail (
             error, FORMAT, ONNX_NODE_FORMAT " lies on a cycle", ONNX_NODE_ARGS (node));
@@ -517,7 +517,7 @@ sort_nodes (OnnxFile *file, GError **error)
   }
 
   for (guint i = 0; i < file->values->len; i++) {
-    OnnxValue *value = onnx_value (file, i);
+    OnnxValue *value = yolo_onnx_value (file, i);
     if (value->producer != ONNX_NONE)
       value->producer = place[value->producer];
   }
@@ -548,7 +548,7 @@ static gboolean
 refuse_file (
     const void *data, gsize size, const Allowance *allowance, const char *otherwise, GError **error)
 {
-  const char *kind = foreign_kind (data, size);
+  const char *kind = yolo_foreign_kind (data, size);
 
   if (allowance->no_memory)
     return yolo_network_fail (error, YOLO_NETWORK_ERROR_MEMORY,
@@ -583,7 +583,7 @@ unpack (OnnxFile *file, const void *data, gsize size, GError **error)
 }
 
 OnnxFile *
-onnx_file_parse (const void *data, gsize size, const char *folder, GError **error)
+yolo_onnx_file_parse (const void *data, gsize size, const char *folder, GError **error)
 {
   g_autoptr (OnnxFile) file = g_new0 (OnnxFile, 1);
   g_autoptr (GTree) names = g_tree_new (compare_names);
@@ -594,7 +594,7 @@ onnx_file_parse (const void *data, gsize size, const char *folder, GError **erro
   file->external = g_ptr_array_new ();
 
   if (!unpack (file, data, size, error) || !read_opset (file, error)
-      || !external_read (file, folder, error) || !read_initializers (file, names, error)
+      || !yolo_external_read (file, folder, error) || !read_initializers (file, names, error)
       || !read_nodes (file, names, error) || !read_input (file, names, error)
       || !read_outputs (file, names, error) || !sort_nodes (file, error))
     return NULL;
@@ -602,7 +602,7 @@ onnx_file_parse (const void *data, gsize size, const char *folder, GError **erro
 }
 
 void
-onnx_file_free (OnnxFile *file)
+yolo_onnx_file_free (OnnxFile *file)
 {
   ProtobufCAllocator allocator = { allowance_alloc, allowance_free, NULL };
 

@@ -52,39 +52,39 @@ typedef struct {
   GPtrArray *external;          /* Onnx__TensorProto whose raw_data lies in these */
 } OnnxFile;
 
-#define onnx_node(file, i) (&g_array_index ((file)->nodes, OnnxNode, i))
-#define onnx_value(file, i) (&g_array_index ((file)->values, OnnxValue, i))
+#define yolo_onnx_node(file, i) (&g_array_index ((file)->nodes, OnnxNode, i))
+#define yolo_onnx_value(file, i) (&g_array_index ((file)->values, OnnxValue, i))
 
 /* folder: where other files that hold weights are looked for; NULL: nowhere. */
-OnnxFile *onnx_file_parse (const void *data, gsize size, const char *folder, GError **error);
-void onnx_file_free (OnnxFile *file);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (OnnxFile, onnx_file_free)
+OnnxFile *yolo_onnx_file_parse (const void *data, gsize size, const char *folder, GError **error);
+void yolo_onnx_file_free (OnnxFile *file);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (OnnxFile, yolo_onnx_file_free)
 
 /* NULL where the file does not say. */
-const char *onnx_metadata (const OnnxFile *file, const char *key);
+const char *yolo_onnx_metadata (const OnnxFile *file, const char *key);
 
-/* Attributes: their types were checked by onnx_file_parse(). */
-gint64 onnx_attr_int (const OnnxNode *node, const char *name, gint64 otherwise);
-float onnx_attr_float (const OnnxNode *node, const char *name, float otherwise);
+/* Attributes: their types were checked by yolo_onnx_file_parse(). */
+gint64 yolo_onnx_attr_int (const OnnxNode *node, const char *name, gint64 otherwise);
+float yolo_onnx_attr_float (const OnnxNode *node, const char *name, float otherwise);
 /* Whether the string attribute, or what it is by default, equals value. */
-gboolean onnx_attr_is (
+gboolean yolo_onnx_attr_is (
     const OnnxNode *node, const char *name, const char *value, const char *otherwise);
-const gint64 *onnx_attr_ints (const OnnxNode *node, const char *name, gsize *n);
-const Onnx__AttributeProto *onnx_attr (const OnnxNode *node, const char *name);
+const gint64 *yolo_onnx_attr_ints (const OnnxNode *node, const char *name, gsize *n);
+const Onnx__AttributeProto *yolo_onnx_attr (const OnnxNode *node, const char *name);
 
 /* Its name, as ONNX has it. */
-const char *onnx_type_name (gint32 type);
+const char *yolo_onnx_type_name (gint32 type);
 /* Bytes of one element as stored in raw_data, 0 for types that are not read. */
-gsize onnx_type_size (gint32 type);
+gsize yolo_onnx_type_size (gint32 type);
 /* Checks type, dims and length of what a tensor holds; gives the number of elements. */
-gboolean onnx_tensor_check (
+gboolean yolo_onnx_check_proto (
     const Onnx__TensorProto *tensor, const char *what, gsize *n, GError **error);
 
 /* As printf's arguments for "node '%.100s' (%.40s)". */
 #define ONNX_NODE_FORMAT "node '%.100s' (%.40s)"
 #define ONNX_NODE_ARGS(node) (node)->name, (node)->op
 /* An expression that sets the error "node 'NAME' (OPERATOR): WHAT" and is FALSE. */
-#define onnx_bad(node, what, error) \
+#define yolo_onnx_bad(node, what, error) \
   yolo_network_fail (error, YOLO_NETWORK_ERROR_FORMAT, ONNX_NODE_FORMAT ": %s", \
       ONNX_NODE_ARGS (node), what)
 

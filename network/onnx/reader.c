@@ -13,9 +13,9 @@
 static void
 exported_size (const OnnxFile *file, guint *height, guint *width)
 {
-  const char *text = onnx_metadata (file, "imgsz");
+  const char *text = yolo_onnx_metadata (file, "imgsz");
 
-  if (text == NULL || !literal_size (text, height, width))
+  if (text == NULL || !yolo_literal_size (text, height, width))
     *height = *width = YOLO_DEFAULT_SIZE;
   if (file->input_dims[2] > 0 && file->input_dims[3] > 0) {
     *height = (guint) file->input_dims[2];
@@ -46,9 +46,9 @@ probe_size (const OnnxFile *file, guint *height, guint *width, GError **error)
 static Lowered *
 look_at (const OnnxFile *file, guint height, guint width, GError **error)
 {
-  g_autoptr (Lowered) lowered = lower (file, height, width, error);
+  g_autoptr (Lowered) lowered = yolo_lower (file, height, width, error);
 
-  if (lowered == NULL || !head_find (lowered, onnx_metadata (file, "task"), error))
+  if (lowered == NULL || !yolo_head_find (lowered, yolo_onnx_metadata (file, "task"), error))
     return NULL;
   return g_steal_pointer (&lowered);
 }
@@ -91,7 +91,7 @@ checksum (const void *data, gsize size, const OnnxFile *file)
 YoloGraph *
 yolo_onnx_read (const void *data, gsize size, const char *folder, GError **error)
 {
-  g_autoptr (OnnxFile) file = onnx_file_parse (data, size, folder, error);
+  g_autoptr (OnnxFile) file = yolo_onnx_file_parse (data, size, folder, error);
   g_autoptr (Lowered) lowered = NULL;
   const char *description, *names;
   guint height, width;
@@ -104,11 +104,11 @@ yolo_onnx_read (const void *data, gsize size, const char *folder, GError **error
     return NULL;
 
   graph = g_steal_pointer (&lowered->graph);
-  description = onnx_metadata (file, "description");
+  description = yolo_onnx_metadata (file, "description");
   graph->description = description != NULL ? g_utf8_make_valid (description, -1) : NULL;
-  names = onnx_metadata (file, "names");
+  names = yolo_onnx_metadata (file, "names");
   graph->named = names != NULL;
-  graph->names = names != NULL ? literal_names (names) : NULL;
+  graph->names = names != NULL ? yolo_literal_names (names) : NULL;
   exported_size (file, &graph->height, &graph->width);
   graph->sha256 = checksum (data, size, file);
   return graph;

@@ -9,7 +9,8 @@
 #define UNSUPPORTED YOLO_NETWORK_ERROR_UNSUPPORTED
 
 Tensor *
-tensor_new (TensorScope *scope, gboolean is_int, guint n_dims, const gint64 *dims, GError **error)
+yolo_onnx_tensor_new (
+    TensorScope *scope, gboolean is_int, guint n_dims, const gint64 *dims, GError **error)
 {
   Tensor *tensor;
   gsize n = 1, extent = 1;      /* the second counts dimensions of 0 as 1: loops run over them */
@@ -52,14 +53,14 @@ tensor_new (TensorScope *scope, gboolean is_int, guint n_dims, const gint64 *dim
 }
 
 Tensor *
-tensor_ref (Tensor *tensor)
+yolo_onnx_tensor_ref (Tensor *tensor)
 {
   tensor->ref++;
   return tensor;
 }
 
 void
-tensor_unref (Tensor *tensor)
+yolo_onnx_tensor_unref (Tensor *tensor)
 {
   if (tensor == NULL)
     return;
@@ -131,8 +132,9 @@ float_element (const Onnx__TensorProto *proto, gsize i)
 static gint64
 int_element (const Onnx__TensorProto *proto, gsize i)
 {
-  const guint8 *raw =
-      proto->has_raw_data ? proto->raw_data.data + i * onnx_type_size (proto->data_type) : NULL;
+  const guint8 *raw = proto->has_raw_data
+      ? proto->raw_data.data + i * yolo_onnx_type_size (proto->data_type)
+      : NULL;
   guint16 h;
   guint32 w;
   guint64 d;
@@ -168,7 +170,7 @@ int_element (const Onnx__TensorProto *proto, gsize i)
 }
 
 Tensor *
-tensor_from_proto (const Onnx__TensorProto *proto, const char *what, GError **error)
+yolo_onnx_tensor_from_proto (const Onnx__TensorProto *proto, const char *what, GError **error)
 {
   TensorScope scope = { 0 };
   gboolean is_int = proto->data_type != ONNX_FLOAT && proto->data_type != ONNX_FLOAT16
@@ -176,7 +178,7 @@ tensor_from_proto (const Onnx__TensorProto *proto, const char *what, GError **er
   g_autoptr (Tensor) tensor = NULL;
   gsize n;
 
-  if (!onnx_tensor_check (proto, what, &n, error))
+  if (!yolo_onnx_check_proto (proto, what, &n, error))
     return NULL;
   if (proto->n_dims > TENSOR_MAX_DIMS) {
     yolo_network_set_error (
@@ -185,7 +187,7 @@ tensor_from_proto (const Onnx__TensorProto *proto, const char *what, GError **er
   }
   /* The data is in memory already, so its size is no claim any more. */
   scope.max_elements = scope.left = MAX (n, 1 << 20);
-  tensor = tensor_new (&scope, is_int, proto->n_dims, proto->dims, error);
+  tensor = yolo_onnx_tensor_new (&scope, is_int, proto->n_dims, proto->dims, error);
   if (tensor == NULL)
     return NULL;
   for (gsize i = 0; i < n; i++) {
@@ -206,7 +208,7 @@ tensor_from_proto (const Onnx__TensorProto *proto, const char *what, GError **er
 }
 
 void
-tensor_split (const Tensor *t, guint axis, gsize *outer, gsize *inner)
+yolo_onnx_tensor_split (const Tensor *t, guint axis, gsize *outer, gsize *inner)
 {
   *outer = *inner = 1;
   for (guint d = 0; d < axis; d++)
@@ -216,27 +218,28 @@ tensor_split (const Tensor *t, guint axis, gsize *outer, gsize *inner)
 }
 
 gboolean
-tensor_axis (const OnnxNode *node, gint64 axis, guint n_dims, guint *resolved, GError **error)
+yolo_onnx_tensor_axis (
+    const OnnxNode *node, gint64 axis, guint n_dims, guint *resolved, GError **error)
 {
   if (axis < 0)
     axis += n_dims;
   if (axis < 0 || axis >= n_dims)
-    return onnx_bad (node, "axis out of range", error);
+    return yolo_onnx_bad (node, "axis out of range", error);
   *resolved = (guint) axis;
   return TRUE;
 }
 
 gboolean
-tensor_ints (const OnnxNode *node, const Tensor *input, const char *attribute,
+yolo_onnx_tensor_ints (const OnnxNode *node, const Tensor *input, const char *attribute,
     const gint64 **values, gsize *n, GError **error)
 {
   if (input != NULL) {
     if (!input->is_int)
-      return onnx_bad (node, "an input that should hold integers does not", error);
+      return yolo_onnx_bad (node, "an input that should hold integers does not", error);
     *values = input->i;
     *n = input->n;
   } else {
-    *values = attribute != NULL ? onnx_attr_ints (node, attribute, n) : NULL;
+    *values = attribute != NULL ? yolo_onnx_attr_ints (node, attribute, n) : NULL;
     if (*values == NULL)
       *n = 0;
   }
@@ -244,7 +247,7 @@ tensor_ints (const OnnxNode *node, const Tensor *input, const char *attribute,
 }
 
 void
-tensor_copy (Tensor *to, gsize at, const Tensor *from, gsize start, gsize n)
+yolo_onnx_tensor_copy (Tensor *to, gsize at, const Tensor *from, gsize start, gsize n)
 {
   if (n == 0)
     return;
@@ -255,31 +258,32 @@ tensor_copy (Tensor *to, gsize at, const Tensor *from, gsize start, gsize n)
 }
 
 Tensor *
-tensor_shape (
+yolo_onnx_tensor_shape (
     TensorScope *scope, const OnnxNode *node, guint n_dims, const gint64 *dims, GError **error)
 {
-  gint64 start = onnx_attr_int (node, "start", 0), end = onnx_attr_int (node, "end", n_dims), n;
+  gint64 start = yolo_onnx_attr_int (node, "start", 0),
+         end = yolo_onnx_attr_int (node, "end", n_dims), n;
   Tensor *out;
 
   start = CLAMP (start < 0 ? start + n_dims : start, 0, n_dims);
   end = CLAMP (end < 0 ? end + n_dims : end, 0, n_dims);
   n = MAX (end - start, 0);
-  out = tensor_new (scope, TRUE, 1, &n, error);
+  out = yolo_onnx_tensor_new (scope, TRUE, 1, &n, error);
   if (out != NULL && n > 0)
     memcpy (out->i, dims + start, n * sizeof (gint64));
   return out;
 }
 
 gboolean
-tensor_broadcast (const OnnxNode *node, const Tensor *a, guint n_b, const gint64 *b, guint *n_dims,
-    gint64 *dims, GError **error)
+yolo_onnx_tensor_broadcast (const OnnxNode *node, const Tensor *a, guint n_b, const gint64 *b,
+    guint *n_dims, gint64 *dims, GError **error)
 {
   *n_dims = MAX (a->n_dims, n_b);
   for (guint d = 0; d < *n_dims; d++) {
     gint64 x = d + a->n_dims >= *n_dims ? a->dims[d + a->n_dims - *n_dims] : 1;
     gint64 y = d + n_b >= *n_dims ? b[d + n_b - *n_dims] : 1;
     if (x != y && x != 1 && y != 1)
-      return onnx_bad (node, "its inputs do not fit each other", error);
+      return yolo_onnx_bad (node, "its inputs do not fit each other", error);
     dims[d] = x == 1 ? y : x;
   }
   return TRUE;
@@ -299,7 +303,7 @@ broadcast_strides (const Tensor *in, const Tensor *out, gsize *strides)
 }
 
 void
-tensor_walk_init (TensorWalk *walk, const Tensor *in, const Tensor *out)
+yolo_onnx_tensor_walk_init (TensorWalk *walk, const Tensor *in, const Tensor *out)
 {
   memset (walk, 0, sizeof *walk);
   walk->out = out;

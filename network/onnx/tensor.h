@@ -29,34 +29,35 @@ typedef struct {
 } TensorScope;
 
 /* NULL with @error if that is more than the scope allows. */
-Tensor *tensor_new (
+Tensor *yolo_onnx_tensor_new (
     TensorScope *scope, gboolean is_int, guint n_dims, const gint64 *dims, GError **error);
-Tensor *tensor_ref (Tensor *tensor);
-void tensor_unref (Tensor *tensor);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Tensor, tensor_unref)
+Tensor *yolo_onnx_tensor_ref (Tensor *tensor);
+void yolo_onnx_tensor_unref (Tensor *tensor);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Tensor, yolo_onnx_tensor_unref)
 
 /* From the file; FORMAT error if it holds a NaN or an infinity. */
-Tensor *tensor_from_proto (const Onnx__TensorProto *proto, const char *what, GError **error);
+Tensor *yolo_onnx_tensor_from_proto (
+    const Onnx__TensorProto *proto, const char *what, GError **error);
 
 /* [1][n_dims] what Shape gives of a value of these dims. */
-Tensor *tensor_shape (
+Tensor *yolo_onnx_tensor_shape (
     TensorScope *scope, const OnnxNode *node, guint n_dims, const gint64 *dims, GError **error);
 
 /* Elements before an axis and behind it. */
-void tensor_split (const Tensor *tensor, guint axis, gsize *outer, gsize *inner);
+void yolo_onnx_tensor_split (const Tensor *tensor, guint axis, gsize *outer, gsize *inner);
 /* Of an axis that may be counted from the end. */
-gboolean tensor_axis (
+gboolean yolo_onnx_tensor_axis (
     const OnnxNode *node, gint64 axis, guint n_dims, guint *resolved, GError **error);
 /* The integers of an input, or of an attribute in older operator sets; NULL where there are
  * none. */
-gboolean tensor_ints (const OnnxNode *node, const Tensor *input, const char *attribute,
+gboolean yolo_onnx_tensor_ints (const OnnxNode *node, const Tensor *input, const char *attribute,
     const gint64 **values, gsize *n, GError **error);
-void tensor_copy (Tensor *to, gsize at, const Tensor *from, gsize start, gsize n);
+void yolo_onnx_tensor_copy (Tensor *to, gsize at, const Tensor *from, gsize start, gsize n);
 
 /* Dimensions of two tensors that are broadcast to each other, the second given by its own.
  * Source: ONNX, docs/Broadcasting.md. */
-gboolean tensor_broadcast (const OnnxNode *node, const Tensor *a, guint n_b, const gint64 *b,
-    guint *n_dims, gint64 *dims, GError **error);
+gboolean yolo_onnx_tensor_broadcast (const OnnxNode *node, const Tensor *a, guint n_b,
+    const gint64 *b, guint *n_dims, gint64 *dims, GError **error);
 
 /* Goes through out's elements in order; offset is where the matching element of an input is. */
 typedef struct {
@@ -67,10 +68,10 @@ typedef struct {
 } TensorWalk;
 
 /* in is broadcast to out. */
-void tensor_walk_init (TensorWalk *walk, const Tensor *in, const Tensor *out);
+void yolo_onnx_tensor_walk_init (TensorWalk *walk, const Tensor *in, const Tensor *out);
 
 static inline void
-tensor_walk_next (TensorWalk *walk)
+yolo_onnx_tensor_walk_next (TensorWalk *walk)
 {
   for (guint d = walk->out->n_dims; d-- > 0;) {
     walk->offset += walk->strides[d];

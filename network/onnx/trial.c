@@ -39,7 +39,7 @@ fill_scores (Trial *trial, guint active, guint32 *state)
 }
 
 Trial *
-trial_new (guint n, guint active, guint n_classes, float size, guint32 *state)
+yolo_trial_new (guint n, guint active, guint n_classes, float size, guint32 *state)
 {
   Trial *trial = g_new0 (Trial, 1);
 
@@ -64,7 +64,7 @@ trial_new (guint n, guint active, guint n_classes, float size, guint32 *state)
 }
 
 void
-trial_free (Trial *trial)
+yolo_trial_free (Trial *trial)
 {
   if (trial == NULL)
     return;
@@ -75,7 +75,8 @@ trial_free (Trial *trial)
 }
 
 void
-trial_write (const Trial *trial, const TrialLayout *layout, guint image, guint32 *state, Tensor *to)
+yolo_trial_write (
+    const Trial *trial, const TrialLayout *layout, guint image, guint32 *state, Tensor *to)
 {
   gsize features = 4 + (gsize) layout->n_classes;
   gsize feature_step = layout->exchanged ? 1 : layout->anchors;
@@ -150,7 +151,7 @@ covered (const Outcome *outcome, guint anchor, gboolean across)
     if (trial->scores[other] > trial->scores[anchor]
         && (across || trial->classes[other] == trial->classes[anchor]))
       most = MAX (most,
-          select_overlap (trial->boxes + 4 * (gsize) other, trial->boxes + 4 * (gsize) anchor));
+          yolo_eval_overlap (trial->boxes + 4 * (gsize) other, trial->boxes + 4 * (gsize) anchor));
   }
   return most;
 }
@@ -173,7 +174,7 @@ consistent (const Outcome *outcome, gboolean across)
 }
 
 gboolean
-trial_explains (const Trial *trial, const float *rows, gsize n_rows, gboolean *possible)
+yolo_trial_explains (const Trial *trial, const float *rows, gsize n_rows, gboolean *possible)
 {
   g_autoptr (GArray) kept = g_array_new (FALSE, FALSE, sizeof (guint));
   g_autofree gboolean *is_kept = g_new0 (gboolean, trial->n);

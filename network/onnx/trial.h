@@ -25,18 +25,19 @@ typedef struct {
 
 /* @active: how many of the anchors have a score to speak of; @size: the input's
  * longer side, pixels; *state: of the random numbers. */
-Trial *trial_new (guint n, guint active, guint n_classes, float size, guint32 *state);
-void trial_free (Trial *trial);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Trial, trial_free)
+Trial *yolo_trial_new (guint n, guint active, guint n_classes, float size, guint32 *state);
+void yolo_trial_free (Trial *trial);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Trial, yolo_trial_free)
 
 /* Writes a trial as image @image of a tensor of that layout. */
-void trial_write (
+void yolo_trial_write (
     const Trial *trial, const TrialLayout *layout, guint image, guint32 *state, Tensor *to);
 
 /* Whether these rows [n_rows][6] (x1 y1 x2 y2 score class, zeros behind the
  * last) are what a suppression gives of the trial by some threshold of the
  * score, some of the overlap and some limit. possible[0] is cleared if it does
  * not do so class by class, possible[1] if not across classes; FALSE: neither. */
-gboolean trial_explains (const Trial *trial, const float *rows, gsize n_rows, gboolean *possible);
+gboolean yolo_trial_explains (
+    const Trial *trial, const float *rows, gsize n_rows, gboolean *possible);
 
 #endif

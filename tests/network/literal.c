@@ -111,7 +111,7 @@ static void
 test_names (void)
 {
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
-    g_autoptr (GHashTable) found = literal_names (names[i].text);
+    g_autoptr (GHashTable) found = yolo_literal_names (names[i].text);
 
     /* as TAP, which is UTF-8 */
     g_autofree char *shown = g_utf8_make_valid (names[i].text, -1);
@@ -131,9 +131,9 @@ test_cut (void)
 
   for (gsize n = 0; n < strlen (text); n++) {
     g_autofree char *cut = g_strndup (text, n);
-    g_assert_null (literal_names (cut));
+    g_assert_null (yolo_literal_names (cut));
   }
-  g_autoptr (GHashTable) whole = literal_names (text);
+  g_autoptr (GHashTable) whole = yolo_literal_names (text);
   g_assert_nonnull (whole);
 }
 
@@ -168,7 +168,7 @@ test_sizes (void)
     guint height = 0, width = 0;
 
     g_test_message ("%s", sizes[i].text);
-    g_assert_true (literal_size (sizes[i].text, &height, &width) == (sizes[i].height != 0));
+    g_assert_true (yolo_literal_size (sizes[i].text, &height, &width) == (sizes[i].height != 0));
     g_assert_cmpuint (height, ==, sizes[i].height);
     g_assert_cmpuint (width, ==, sizes[i].width);
   }
@@ -185,7 +185,7 @@ test_deep (void)
 
     for (guint n = 0; n < 100000; n++)
       g_string_append (text, nests[i]);
-    g_assert_null (literal_names (text->str));
+    g_assert_null (yolo_literal_names (text->str));
   }
 }
 
