@@ -243,8 +243,12 @@ add_ops (Builder *builder)
           g_array_append_val (builder->ops, op);
         }
         continue;
-      default:
+      case YOLO_LAYER_INPUT:
+      case YOLO_LAYER_SLICE:
         continue;
+      case YOLO_LAYER_IMAGE:
+      case YOLO_LAYER_AFFINE:
+        g_assert_not_reached ();        /* the passes leave none */
     }
     g_array_append_val (builder->ops, op);
   }

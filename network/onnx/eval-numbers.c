@@ -35,6 +35,8 @@ static float
 binary_float (Binary op, float p, float q)
 {
   switch (op) {
+    case BINARY_ADD:
+      return p + q;
     case BINARY_SUB:
       return p - q;
     case BINARY_MUL:
@@ -45,9 +47,12 @@ binary_float (Binary op, float p, float q)
       return MAX (p, q);
     case BINARY_MIN:
       return MIN (p, q);
-    default:
-      return p + q;
+    case BINARY_EQUAL:
+      return p == q;
+    case BINARY_GREATER:
+      return p > q;
   }
+  g_assert_not_reached ();
 }
 
 /* Sums and products are unsigned, so that a file's numbers may wrap. */
@@ -55,6 +60,8 @@ static gint64
 binary_int (Binary op, gint64 p, gint64 q)
 {
   switch (op) {
+    case BINARY_ADD:
+      return (gint64) ((guint64) p + (guint64) q);
     case BINARY_SUB:
       return (gint64) ((guint64) p - (guint64) q);
     case BINARY_MUL:
@@ -69,9 +76,8 @@ binary_int (Binary op, gint64 p, gint64 q)
       return p == q;
     case BINARY_GREATER:
       return p > q;
-    default:
-      return (gint64) ((guint64) p + (guint64) q);
   }
+  g_assert_not_reached ();
 }
 
 gboolean
@@ -104,7 +110,7 @@ yolo_eval_binary (
     } else {
       float p = a->f[x.offset], q = b->f[y.offset];
       if (compares)
-        (*out)->i[i] = op == BINARY_EQUAL ? p == q : p > q;
+        (*out)->i[i] = binary_float (op, p, q) != 0;
       else
         (*out)->f[i] = binary_float (op, p, q);
     }

@@ -489,18 +489,21 @@ static Tensor *
 tail_input (Search *search, Tensor **tensors, guint value)
 {
   Lowered *lowered = search->lowered;
+  const Value *known = &lowered->values[value];
 
-  switch (lowered->values[value].kind) {
+  switch (known->kind) {
     case VALUE_CONST:
       return yolo_lowered_constant (lowered, value, NULL);
     case VALUE_FEATURE:
-      return search->trial != NULL
-          ? NULL
-          : search
-                ->maps[yolo_layer_at (lowered->graph->layers, lowered->values[value].layer)->below];
-    default:
+      if (search->trial != NULL)
+        return NULL;
+      return search->maps[yolo_layer_at (lowered->graph->layers, known->layer)->below];
+    case VALUE_UNKNOWN:
+    case VALUE_IMAGE:
+    case VALUE_TAIL:
       return search->trial != NULL && value == search->decoded ? search->trial : tensors[value];
   }
+  g_assert_not_reached ();
 }
 
 /* The only input of a node that is no constant, or ONNX_NONE. */
