@@ -18,7 +18,8 @@ import types
 import zipfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-spec = importlib.util.spec_from_file_location('corpus', os.path.join(HERE, '..', 'fuzz', 'make-corpus.py'))
+spec = importlib.util.spec_from_file_location('corpus',
+                                              os.path.join(HERE, '..', 'fuzz', 'make-corpus.py'))
 corpus = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(corpus)
 
@@ -43,8 +44,11 @@ class Module:
 
     def __init__(self, **attributes):
         # torch before 2.5 has OrderedDicts where newer versions have dicts
-        self.__dict__.update(training=False, _parameters=Module.dict(), _buffers=Module.dict(),
-                             _non_persistent_buffers_set=set(), _forward_hooks=collections.OrderedDict(),
+        self.__dict__.update(training=False,
+                             _parameters=Module.dict(),
+                             _buffers=Module.dict(),
+                             _non_persistent_buffers_set=set(),
+                             _forward_hooks=collections.OrderedDict(),
                              _modules=Module.dict())
         self.__dict__.update(attributes)
 
@@ -60,7 +64,8 @@ class Tensor:
     """Numbers in a storage of a type: Half, Float, BFloat16, ..."""
 
     def __init__(self, kind, numbers, shape, stride=None, offset=0, parameter=False):
-        self.storage = name(f'torch.{kind}Storage', type('S', (Storage,), {}))(packed(kind, numbers))
+        storage = name(f'torch.{kind}Storage', type('S', (Storage, ), {}))
+        self.storage = storage(packed(kind, numbers))
         self.storage.count = len(numbers)
         self.shape, self.offset, self.parameter = tuple(shape), offset, parameter
         self.stride = stride
@@ -71,8 +76,9 @@ class Tensor:
                 n *= size
 
     def rebuild(self):
-        return (name('torch._utils._rebuild_tensor_v2', lambda *arguments: None),
-                (self.storage, self.offset, self.shape, self.stride, False, collections.OrderedDict()))
+        rebuild = name('torch._utils._rebuild_tensor_v2', lambda *arguments: None)
+        return rebuild, (self.storage, self.offset, self.shape, self.stride, False,
+                         collections.OrderedDict())
 
     def __reduce_ex__(self, protocol):
         if not self.parameter:
@@ -104,7 +110,13 @@ class Pickler(pickle.Pickler):
         return 'storage', type(what), key, 'cpu', what.count
 
 
-def save(path, what, folder='archive', protocol=2, method=zipfile.ZIP_STORED, order=b'little', crc=True):
+def save(path,
+         what,
+         folder='archive',
+         protocol=2,
+         method=zipfile.ZIP_STORED,
+         order=b'little',
+         crc=True):
     """What torch.save() writes; crc=False: as with set_crc32_options(False)."""
     file = io.BytesIO()
     pickler = Pickler(file, protocol)
@@ -135,60 +147,68 @@ def text(value):
     return bytes(value).decode()
 
 
-def convolutions(path):
-    """{module's path: dict(weight, bias, bn, stride, pad, groups, shape)} of an ONNX model."""
-    with open(path, 'rb') as file:
-        graph = corpus.decode(next(f[2] for f in corpus.decode(file.read()) if f[0] == corpus.GRAPH))
-    tensors, found, by_output = {}, {}, {}
-    for field, _, value in graph:
-        if field == corpus.INITIALIZER:
-            parts = corpus.decode(value)
-            dims = [v for f, _, v in parts if f == corpus.DIMS]
-            if dims and not isinstance(dims[0], int):
-                dims = numbers(dims[0])
-            raw = next((v for f, _, v in parts if f == corpus.RAW), b'')
-            kind = next(v for f, _, v in parts if f == corpus.TYPE)
-            letter = {1: 'f', 10: 'e'}.get(kind)
-            if letter:
-                values = struct.unpack(f'<{len(raw) // struct.calcsize(letter)}{letter}', raw)
-                tensors[text(next(v for f, _, v in parts if f == corpus.TENSOR_NAME))] = (dims, list(values))
-    for field, _, value in graph:
-        if field != corpus.NODE:
-            continue
-        parts = corpus.decode(value)
-        inputs = [text(v) for f, _, v in parts if f == corpus.INPUT]
-        kind = text(next(v for f, _, v in parts if f == corpus.OP))
-        attributes = {}
-        for f, _, v in parts:
-            if f == corpus.ATTRIBUTE:
-                inner = corpus.decode(v)
-                integers = [w for g, _, w in inner if g == corpus.INTEGERS]
-                if integers and not isinstance(integers[0], int):
-                    integers = numbers(integers[0])
-                single = next((w for g, _, w in inner if g == corpus.INTEGER), None)
-                attributes[text(next(w for g, _, w in inner if g == corpus.NAME))] = integers or single
-        output = text(next(v for f, _, v in parts if f == corpus.RESULT))
-        if kind == 'Conv':
-            where = re.sub(r'^model\.', '', inputs[1])[:-len('.weight')]
-            shape, weight = tensors[inputs[1]]
-            found[where] = dict(shape=shape, weight=weight, bias=tensors[inputs[2]][1] if len(inputs) > 2 else None,
-                                stride=attributes['strides'], pad=attributes['pads'][:2], bn=None,
-                                groups=attributes.get('group') or 1)
-            by_output[output] = found[where]
-        elif kind == 'BatchNormalization':
-            by_output[inputs[0]]['bn'] = [tensors[i][1] for i in inputs[1:]]
-    return found
+def each(parts, field):
+    return [value for f, _, value in parts if f == field]
 
 
-def numbers(packed_integers):
+def first(parts, field, otherwise=None):
+    return next(iter(each(parts, field)), otherwise)
+
+
+def integers(values):
+    """Integers, one by one or packed into one text."""
+    if len(values) != 1 or isinstance(values[0], int):
+        return values
     out, n, shift = [], 0, 0
-    for byte in packed_integers:
+    for byte in values[0]:
         n |= (byte & 127) << shift
         shift += 7
         if byte < 128:
             out.append(n)
             n = shift = 0
     return out
+
+
+def tensors(graph):
+    """{name: (sizes, numbers)} of the weights of an ONNX graph."""
+    found = {}
+    for parts in map(corpus.decode, each(graph, corpus.INITIALIZER)):
+        raw = first(parts, corpus.RAW, b'')
+        letter = {1: 'f', 10: 'e'}.get(first(parts, corpus.TYPE))
+        if letter:
+            numbers = struct.unpack(f'<{len(raw) // struct.calcsize(letter)}{letter}', raw)
+            name = text(first(parts, corpus.TENSOR_NAME))
+            found[name] = integers(each(parts, corpus.DIMS)), list(numbers)
+    return found
+
+
+def attributes(node):
+    found = {}
+    for parts in map(corpus.decode, each(node, corpus.ATTRIBUTE)):
+        many = integers(each(parts, corpus.INTEGERS))
+        found[text(first(parts, corpus.NAME))] = many or first(parts, corpus.INTEGER)
+    return found
+
+
+def convolutions(path):
+    """{module's path: dict(weight, bias, bn, stride, pad, groups, shape)} of an ONNX model."""
+    with open(path, 'rb') as file:
+        graph = corpus.decode(first(corpus.decode(file.read()), corpus.GRAPH))
+    weights, found, by_output = tensors(graph), {}, {}
+    for node in map(corpus.decode, each(graph, corpus.NODE)):
+        kind, inputs = text(first(node, corpus.OP)), list(map(text, each(node, corpus.INPUT)))
+        if kind == 'Conv':
+            shape, weight = weights[inputs[1]]
+            how = attributes(node)
+            conv = dict(shape=shape, weight=weight, stride=how['strides'], pad=how['pads'][:2])
+            conv.update(groups=how.get('group') or 1, bn=None, bias=None)
+            if len(inputs) > 2:
+                conv['bias'] = weights[inputs[2]][1]
+            found[re.sub(r'^model\.', '', inputs[1])[:-len('.weight')]] = conv
+            by_output[text(first(node, corpus.RESULT))] = conv
+        elif kind == 'BatchNormalization':
+            by_output[inputs[0]]['bn'] = [weights[i][1] for i in inputs[1:]]
+    return found
 
 
 def yolov8(first=3, last=5):
@@ -274,9 +294,16 @@ class Maker:
 
     def conv2d(self, c):
         out, channels, rows, columns = c['shape']
-        m = self.torch('conv.Conv2d', in_channels=channels * c['groups'], out_channels=out,
-                       kernel_size=(rows, columns), stride=tuple(c['stride']), padding=tuple(c['pad']),
-                       dilation=(1, 1), transposed=False, output_padding=(0, 0), groups=c['groups'],
+        m = self.torch('conv.Conv2d',
+                       in_channels=channels * c['groups'],
+                       out_channels=out,
+                       kernel_size=(rows, columns),
+                       stride=tuple(c['stride']),
+                       padding=tuple(c['pad']),
+                       dilation=(1, 1),
+                       transposed=False,
+                       output_padding=(0, 0),
+                       groups=c['groups'],
                        padding_mode='zeros')
         m._parameters['weight'] = self.tensor(c['weight'], c['shape'])
         m._parameters['bias'] = None if c['bias'] is None else self.tensor(c['bias'])
@@ -286,8 +313,12 @@ class Maker:
         m = self.own('conv.DWConv' if c['groups'] > 1 else 'conv.Conv')
         m._modules['conv'] = self.conv2d(c)
         if c['bn'] is not None:
-            bn = m._modules['bn'] = self.torch('batchnorm.BatchNorm2d', num_features=c['shape'][0], eps=1e-3,
-                                               momentum=.03, affine=True, track_running_stats=True)
+            bn = m._modules['bn'] = self.torch('batchnorm.BatchNorm2d',
+                                               num_features=c['shape'][0],
+                                               eps=1e-3,
+                                               momentum=.03,
+                                               affine=True,
+                                               track_running_stats=True)
             weight, bias, mean, variance = c['bn']
             bn._parameters.update(weight=self.tensor(weight), bias=self.tensor(bias))
             bn._buffers.update(running_mean=self.tensor(mean, parameter=False),
@@ -310,8 +341,13 @@ class Maker:
             if key + '.conv' in convs:
                 m._modules[key] = self.conv(convs[key + '.conv'])
         if kind == 'SPPF':
-            m._modules['m'] = self.torch('pooling.MaxPool2d', kernel_size=5, stride=1, padding=2, dilation=1,
-                                         return_indices=False, ceil_mode=False)
+            m._modules['m'] = self.torch('pooling.MaxPool2d',
+                                         kernel_size=5,
+                                         stride=1,
+                                         padding=2,
+                                         dilation=1,
+                                         return_indices=False,
+                                         ceil_mode=False)
             if not self.old:
                 m.n, m.add = 3, False
             return m
@@ -327,23 +363,36 @@ class Maker:
         return m
 
     def detect(self, convs, strides, classes, bins):
-        m = self.own('head.Detect', nc=classes, nl=len(strides), reg_max=bins, no=classes + 4 * bins,
-                     stride=Tensor(self.number, [float(s) for s in strides], (len(strides),)))
+        m = self.own('head.Detect',
+                     nc=classes,
+                     nl=len(strides),
+                     reg_max=bins,
+                     no=classes + 4 * bins,
+                     stride=Tensor(self.number, [float(s) for s in strides], (len(strides), )))
         for key in ('cv2', 'cv3'):
             levels = []
             for i in range(len(strides)):
                 parts = []
                 for j in range(2):
                     if f'{key}.{i}.{j}.0.conv' in convs:
-                        parts.append(self.sequence('Sequential', [
-                            self.conv(convs[f'{key}.{i}.{j}.0.conv']), self.conv(convs[f'{key}.{i}.{j}.conv'])]))
+                        parts.append(
+                            self.sequence('Sequential', [
+                                self.conv(convs[f'{key}.{i}.{j}.0.conv']),
+                                self.conv(convs[f'{key}.{i}.{j}.conv'])
+                            ]))
                     else:
                         parts.append(self.conv(convs[f'{key}.{i}.{j}.conv']))
-                levels.append(self.sequence('Sequential', parts + [self.conv2d(convs[f'{key}.{i}.2'])]))
+                levels.append(
+                    self.sequence('Sequential', parts + [self.conv2d(convs[f'{key}.{i}.2'])]))
             m._modules[key] = self.sequence('ModuleList', levels)
         dfl = m._modules['dfl'] = self.own('block.DFL', c1=bins)
-        dfl._modules['conv'] = self.conv2d(dict(shape=[1, bins, 1, 1], weight=list(map(float, range(bins))), bias=None,
-                                                stride=[1, 1], pad=[0, 0], groups=1))
+        dfl._modules['conv'] = self.conv2d(
+            dict(shape=[1, bins, 1, 1],
+                 weight=list(map(float, range(bins))),
+                 bias=None,
+                 stride=[1, 1],
+                 pad=[0, 0],
+                 groups=1))
         return m
 
     def model(self, layers, convs, strides, names, bins, size):
@@ -361,24 +410,36 @@ class Maker:
                 m = self.block(kind, own, i < spine)
             m.i, m.f, m.type = i, f, type(m).__module__ + '.' + type(m).__name__
             modules.append(m)
-        top = name('ultralytics.nn.tasks.DetectionModel')(
-            yaml={'nc': len(names)}, names=names, inplace=True, args={'imgsz': size, 'task': 'detect'},
-            stride=Tensor('Float', [float(s) for s in strides], (len(strides),)))
+        top = name('ultralytics.nn.tasks.DetectionModel')()
+        top.yaml, top.args = {'nc': len(names)}, {'imgsz': size, 'task': 'detect'}
+        top.names, top.inplace = names, True
+        top.stride = Tensor('Float', [float(s) for s in strides], (len(strides), ))
         top._modules['model'] = self.sequence('Sequential', modules)
         return top
 
 
-NAMES = {0: 'alpha', 1: 'beta', 2: 'gamma'}
-
-
-def tree(data, file, layers, strides=(8, 16, 32), names=None, bins=16, size=64, **options):
-    return Maker(**options).model(layers, convolutions(os.path.join(data, file + '.onnx')), strides,
-                                  names or NAMES, bins, size)
+def tree(data, file, layers, names=dict, **options):
+    """The model of a file, as models.tsv describes that."""
+    with open(os.path.join(data, 'models.tsv'), encoding='utf-8') as rows:
+        row = next(r.rstrip('\n').split('\t') for r in rows if r.startswith(file + '.onnx\t'))
+    height, width, bins = map(int, row[4:7])
+    strides = list(map(int, row[7].split(',')))
+    labels = dict(enumerate(row[8].split('|')))
+    return Maker(**options).model(
+        layers, convolutions(os.path.join(data, file + '.onnx')), strides,
+        labels if names is dict else names(labels.values()), bins, [height, width])
 
 
 def checkpoint(model, **others):
-    made = dict(date='2026-01-01', version='8.4.0', epoch=-1, best_fitness=None, ema=None, model=model,
-                updates=None, optimizer=None, train_args={'imgsz': 640})
+    made = dict(date='2026-01-01',
+                version='8.4.0',
+                epoch=-1,
+                best_fitness=None,
+                ema=None,
+                model=model,
+                updates=None,
+                optimizer=None,
+                train_args={'imgsz': 640})
     made.update(others)
     return made
 
@@ -398,27 +459,28 @@ def good(data, folder):
         save(os.path.join(folder, file), model, **options)
 
     write('v8n-unfused.pt', checkpoint(tree(data, 'v8n-unfused', yolov8())), folder='best')
-    # fused, with the cycle that it leaves, numpy's scalars, and what would do harm if it were called
+    # fused, with the cycle that it leaves, numpy's scalars, and what would do harm if called
     model = tree(data, 'v8n', yolov8())
     first = model._modules['model']._modules['0']
     first.forward = Call('builtins.getattr', first, 'forward_fuse')
     write('v8n.pt', checkpoint(model, best_fitness=Call('numpy.core.multiarray.scalar', 1),
                                git=Call('os.system', 'touch executed')))
-    write('v8n-half.pt', checkpoint(None, ema=tree(data, 'v8n-half', yolov8(), names=['alpha', 'beta', 'gamma', 'delta'],
-                                                   bins=8, size=[64, 96], number='Half')), protocol=4)
-    write('v8n-relu.pt', checkpoint(tree(data, 'v8n-relu', yolov8(), act='ReLU', last=True)), protocol=5)
-    write('v8n-depthwise.pt', checkpoint(tree(data, 'v8n-depthwise', yolov8(), number='Double')), crc=False)
-    write('v8-p34.pt', checkpoint(tree(data, 'v8-p34', yolov8(last=4), (8, 16))), protocol=3)
-    write('v8-p2.pt', checkpoint(tree(data, 'v8-p2', yolov8(first=2), (4, 8, 16, 32), {0: 'alpha'}, 8)))
-    write('v8-p6.pt', checkpoint(tree(data, 'v8-p6', yolov8(last=6), (8, 16, 32, 64), bins=8, size=128)))
+    half = tree(data, 'v8n-half', yolov8(), names=list, number='Half')
+    write('v8n-half.pt', checkpoint(None, ema=half), protocol=4)
+    relu = tree(data, 'v8n-relu', yolov8(), act='ReLU', last=True)
+    write('v8n-relu.pt', checkpoint(relu), protocol=5)
+    depthwise = tree(data, 'v8n-depthwise', yolov8(), number='Double')
+    write('v8n-depthwise.pt', checkpoint(depthwise), crc=False)
+    write('v8-p34.pt', checkpoint(tree(data, 'v8-p34', yolov8(last=4))), protocol=3)
+    write('v8-p2.pt', checkpoint(tree(data, 'v8-p2', yolov8(first=2))))
+    write('v8-p6.pt', checkpoint(tree(data, 'v8-p6', yolov8(last=6))))
     Module.dict = collections.OrderedDict
     write('v5u.pt', checkpoint(tree(data, 'v5u', yolov5u(), old=True)))
     Module.dict = dict
     parallel = name('torch.nn.parallel.distributed.DistributedDataParallel')()
     parallel._modules['module'] = tree(data, 'v5u-l', yolov5u())
     write('v5u-l.pt', checkpoint(parallel))
-    micro = dict(strides=(4, 8), names={0: 'alpha', 1: 'beta'}, bins=4, size=16)
-    write('micro.pt', checkpoint(tree(data, 'micro', MICRO, **micro), date=None), folder='m', crc=False)
+    write('micro.pt', checkpoint(tree(data, 'micro', MICRO)), folder='m', crc=False)
 
 
 def other(data, folder):
@@ -427,7 +489,7 @@ def other(data, folder):
         save(os.path.join(folder, file), model, **options)
 
     def micro(**change):
-        made = tree(data, 'micro', MICRO, (4, 8), {0: 'alpha', 1: 'beta'}, 4, 16)
+        made = tree(data, 'micro', MICRO)
         made.__dict__.update(change)
         return made
 
@@ -436,7 +498,8 @@ def other(data, folder):
         made._modules['model']._modules[str(i)].__dict__.update(change)
         return checkpoint(made)
 
-    weights = collections.OrderedDict({'model.0.conv.weight': Tensor('Float', [1.], (1,), parameter=True)})
+    weights = collections.OrderedDict(
+        {'model.0.conv.weight': Tensor('Float', [1.], (1, ), parameter=True)})
     write('state-dict.pt', weights)
     write('state-dict-in.pt', dict(epoch=1, state_dict=weights))
     write('model-state-dict.pt', dict(model=weights))
@@ -467,14 +530,15 @@ def other(data, folder):
         pickle.dump({'weights': [1., 2.]}, file, 4)
     with zipfile.ZipFile(os.path.join(folder, 'script.pt'), 'w') as out:
         for entry in ('code/__torch__/net.py', 'data.pkl', 'constants.pkl', 'version'):
-            out.writestr('net/' + entry, b'')
+            out.writestr(zipfile.ZipInfo('net/' + entry), b'')
     with zipfile.ZipFile(os.path.join(folder, 'packed.pt'), 'w') as out:
-        out.writestr('best.pt', b'')
+        out.writestr(zipfile.ZipInfo('best.pt'), b'')
     with zipfile.ZipFile(os.path.join(folder, 'arrays.pt'), 'w') as out:
-        out.writestr('weights.npy', b'')
+        out.writestr(zipfile.ZipInfo('weights.npy'), b'')
     with open(os.path.join(folder, 'weights.pt'), 'wb') as file:
         file.write(struct.pack('<Q', 2) + b'{}')
-    with open(os.path.join(data, 'micro.onnx'), 'rb') as source, open(os.path.join(folder, 'onnx.pt'), 'wb') as file:
+    with open(os.path.join(data, 'micro.onnx'),
+              'rb') as source, open(os.path.join(folder, 'onnx.pt'), 'wb') as file:
         file.write(source.read())
 
 
