@@ -60,8 +60,8 @@ typedef struct {
 } Tensor;
 
 /* What a file that is no archive may be. Sources: PyTorch's torch/serialization.py
- * (MAGIC_NUMBER, as a pickle of protocol 2 holds it), Python's pickletools (PROTO),
- * safetensors' README ("Format"), onnx.proto (ir_version is field 1). */
+ * (MAGIC_NUMBER, as a pickle of protocol 2 holds it), safetensors' README
+ * ("Format"), onnx.proto (ir_version is field 1). */
 static const char *
 other_kind (const guint8 *bytes, gsize size)
 {
@@ -70,7 +70,7 @@ other_kind (const guint8 *bytes, gsize size)
 
   if (size >= sizeof legacy && memcmp (bytes, legacy, sizeof legacy) == 0)
     return "it is in the format of PyTorch before version 1.6; " SAVE_AGAIN;
-  if (size >= 2 && bytes[0] == 0x80 && bytes[1] <= 5)
+  if (yolo_pickle_is (bytes, size))
     return "it is a Python pickle that PyTorch did not write";
   if (size >= 9 && bytes[8] == '{')
     return "it is a safetensors file: weights without a network; give the .pt file that "

@@ -668,6 +668,15 @@ run_opcode (Reader *reader, guint8 opcode, GError **error)
   return run_literal (reader, opcode, error);
 }
 
+gboolean
+yolo_pickle_is (const void *data, gsize size)
+{
+  const guint8 *bytes = data;
+  /* no opcode is 0; without a look at it, files that begin with a length may look alike */
+  return size >= 3 && bytes[0] == OP_PROTO && bytes[1] >= MIN_PROTOCOL && bytes[1] <= MAX_PROTOCOL
+      && bytes[2] != 0;
+}
+
 YoloPickle *
 yolo_pickle_read (const void *data, gsize size, GError **error)
 {

@@ -57,6 +57,9 @@ struct _YoloPickleValue {
 
 typedef struct _YoloPickle YoloPickle;
 
+/* Whether the bytes begin as a pickle of these protocols does. */
+gboolean yolo_pickle_is (const void *data, gsize size);
+
 /**
  * yolo_pickle_read:
  * @data: a pickle of protocol 2 to 5

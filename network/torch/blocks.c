@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* The blocks of Ultralytics' networks (ultralytics/nn/modules/conv.py and block.py). */
+
+#include "network/torch/modules.h"
+
+#define FORMAT YOLO_NETWORK_ERROR_FORMAT
+#define UNSUPPORTED YOLO_NETWORK_ERROR_UNSUPPORTED
+
+#define MAX_POOLS 16 /* of an SPPF */
+
+static guint
+channels_of (const YoloTorchBuilder *builder, guint layer)
+{
+  return layer_at (builder->graph->layers, layer)->channels;
+}
+
+/* The modules one behind the other, in the order in which they were added. */
+guint
+yolo_torch_sequence (
+    YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+{
+  YoloPickleItems children = yolo_torch_children (module);
+
+  for (guint i = 0; i < children.n && in != LAYER_NONE; i += 2) {
+    const char *name = yolo_pickle_string (children.values[i]);
+
+    if (name == NULL) {
+      yolo_torch_refuse (builder, module, FORMAT, "has a part without a name", error);
+      return LAYER_NONE;
+    }
+    in = yolo_torch_run (builder, module, name, in, error);
+  }
+  return in;
+}
+
+/* Conv and DWConv: act (bn (conv (x))); a model that was fused has no bn. */
+guint
+yolo_torch_conv_block (
+    YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+{
+  static const char *const parts[] = { "conv", "bn", "act", NULL };
+
+  if (!yolo_torch_check_children (builder, module, parts, error))
+    return LAYER_NONE;
+  in = yolo_torch_run (builder, module, "conv", in, error);
+  if (in != LAYER_NONE && !yolo_pickle_is_none (yolo_torch_child (module, "bn")))
+    in = yolo_torch_run (builder, module, "bn", in, error);
+  return in != LAYER_NONE ? yolo_torch_run (builder, module, "act", in, error) : LAYER_NONE;
+}
+
+/* x + y where the module's "add" says so, else y. */
+static guint
+add_shortcut (
+    YoloTorchBuilder *builder, const YoloPickleValue *module, guint x, guint y, GError **error)
+{
+  gboolean add = FALSE;
+
+  if (y == LAYER_NONE)
+    return LAYER_NONE;
+  yolo_pickle_bool (yolo_pickle_attribute (module, "add"), &add);
+  return add ? yolo_graph_add (builder->graph, builder->path->str, x, y, error) : y;
+}
+
+/* cv2 (cv1 (x)) [+ x]. */
+guint
+yolo_torch_bottleneck (
+    YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+{
+  static const char *const parts[] = { "cv1", "cv2", NULL };
+  guint y;
+
+  if (!yolo_torch_check_children (builder, module, parts, error))
+    return LAYER_NONE;
+  y = yolo_torch_run (builder, module, "cv1", in, error);
+  if (y != LAYER_NONE)
+    y = yolo_torch_run (builder, module, "cv2", y, error);
+  return add_shortcut (builder, module, in, y, error);
+}
+
+/* The two halves of a layer's channels, by what they are now: the attribute "c" stays as it was
+ * when a model is pruned. */
+static gboolean
+halve (YoloTorchBuilder *builder, const YoloPickleValue *module, guint whole, guint half[2],
+    GError **error)
+{
+  guint channels = channels_of (builder, whole);
+
+  if (channels % 2 != 0)
+    return yolo_torch_refuse (
+        builder, module, UNSUPPORTED, "has an odd number of channels to halve", error);
+  for (guint i = 0; i < 2; i++) {
+    half[i] = yolo_graph_slice (
+        builder->graph, builder->path->str, whole, i * channels / 2, channels / 2, error);
+    if (half[i] == LAYER_NONE)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* C2: cv2 of m (a) and b, the halves of cv1 (x). */
+guint
+yolo_torch_c2 (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+{
+  static const char *const names[] = { "cv1", "cv2", "m", NULL };
+  guint half[2], joined;
+
+  if (!yolo_torch_check_children (builder, module, names, error)
+      || (in = yolo_torch_run (builder, module, "cv1", in, error)) == LAYER_NONE
+      || !halve (builder, module, in, half, error)
+      || (half[0] = yolo_torch_run (builder, module, "m", half[0], error)) == LAYER_NONE)
+    return LAYER_NONE;
+  joined = yolo_graph_concat (builder->graph, builder->path->str, 2, half, error);
+  return joined != LAYER_NONE ? yolo_torch_run (builder, module, "cv2", joined, error) : LAYER_NONE;
+}
+
+/* The two parts that C2f begins with: the halves of cv1 (x), or, in the C2f_v2 that Torch-Pruning
+ * makes of it, cv0 (x) and cv1 (x). */
+static gboolean
+c2f_begin (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, guint part[2],
+    GError **error)
+{
+  part[1] = yolo_torch_run (builder, module, "cv1", in, error);
+  if (part[1] == LAYER_NONE)
+    return FALSE;
+  if (yolo_torch_child (module, "cv0") == NULL)
+    return halve (builder, module, part[1], part, error);
+  part[0] = yolo_torch_run (builder, module, "cv0", in, error);
+  return part[0] != LAYER_NONE;
+}
+
+/* C2f and C3k2: a and b begin, each of m takes the part before it, cv2 takes all of them. */
+guint
+yolo_torch_c2f (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+{
+  static const char *const names[] = { "cv0", "cv1", "cv2", "m", NULL };
+  g_autoptr (GArray) parts = g_array_new (FALSE, FALSE, sizeof (guint));
+  const YoloPickleValue *list;
+  YoloPickleItems chain;
+  guint part[2], last;
+
+  if (!yolo_torch_check_children (builder, module, names, error)
+      || !c2f_begin (builder, module, in, part, error)
+      || (list = yolo_torch_enter (builder, module, "m", error)) == NULL)
+    return LAYER_NONE;
+  g_array_append_vals (parts, part, 2);
+  chain = yolo_torch_children (list);
+  last = part[1];
+  for (guint i = 0; i < chain.n; i += 2) {
+    const char *name = yolo_pickle_string (chain.values[i]);
+
+    last = name != NULL ? yolo_torch_run (builder, list, name, last, error) : LAYER_NONE;
+    if (name == NULL)
+      yolo_torch_refuse (builder, list, FORMAT, "has a part without a name", error);
+    if (last == LAYER_NONE)
+      return LAYER_NONE;
+    g_array_append_val (parts, last);
+  }
+  yolo_torch_leave (builder);
+  last = yolo_graph_concat (
+      builder->graph, builder->path->str, parts->len, (const guint *) parts->data, error);
+  return last != LAYER_NONE ? yolo_torch_run (builder, module, "cv2", last, error) : LAYER_NONE;
+}
+
+/* C3 and C3k: cv3 of m (cv1 (x)) and cv2 (x). */
+guint
+yolo_torch_c3 (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+{
+  static const char *const names[] = { "cv1", "cv2", "cv3", "m", NULL };
+  guint both[2], joined;
+
+  if (!yolo_torch_check_children (builder, module, names, error))
+    return LAYER_NONE;
+  both[0] = yolo_torch_run (builder, module, "cv1", in, error);
+  if (both[0] != LAYER_NONE)
+    both[0] = yolo_torch_run (builder, module, "m", both[0], error);
+  if (both[0] == LAYER_NONE)
+    return LAYER_NONE;
+  both[1] = yolo_torch_run (builder, module, "cv2", in, error);
+  if (both[1] == LAYER_NONE)
+    return LAYER_NONE;
+  joined = yolo_graph_concat (builder->graph, builder->path->str, 2, both, error);
+  return joined != LAYER_NONE ? yolo_torch_run (builder, module, "cv3", joined, error) : LAYER_NONE;
+}
+
+/* cv2 of cv1 (x), pooled not at all, once, twice and so on [+ x]. Versions before 8.4 have no
+ * "n": they pool thrice. */
+guint
+yolo_torch_sppf (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+{
+  static const char *const names[] = { "cv1", "cv2", "m", NULL };
+  guint parts[1 + MAX_POOLS], y;
+  gint64 n = 3;
+
+  if (!yolo_torch_check_children (builder, module, names, error))
+    return LAYER_NONE;
+  yolo_pickle_int (yolo_pickle_attribute (module, "n"), &n);
+  if (n < 0 || n > MAX_POOLS) {
+    yolo_torch_refuse (builder, module, UNSUPPORTED, "pools more often than is supported", error);
+    return LAYER_NONE;
+  }
+  parts[0] = yolo_torch_run (builder, module, "cv1", in, error);
+  for (guint i = 0; i < n && parts[i] != LAYER_NONE; i++) {
+    parts[i + 1] = yolo_torch_run (builder, module, "m", parts[i], error);
+    if (parts[i + 1] == LAYER_NONE)
+      return LAYER_NONE;
+  }
+  if (parts[0] == LAYER_NONE)
+    return LAYER_NONE;
+  y = yolo_graph_concat (builder->graph, builder->path->str, (guint) n + 1, parts, error);
+  if (y != LAYER_NONE)
+    y = yolo_torch_run (builder, module, "cv2", y, error);
+  return add_shortcut (builder, module, in, y, error);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* From PyTorch's modules to layers, each by the name of its class. */
+
+#ifndef YOLO_TORCH_MODULES_H
+#define YOLO_TORCH_MODULES_H
+
+#include "base/error.h"
+#include "network/graph.h"
+#include "network/torch/checkpoint.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+  YoloCheckpoint *checkpoint;
+  YoloGraph *graph;
+  GString *path;   /* of the module that is being read: "model.4.m.0.cv1" */
+  guint depth;     /* of that module in the tree */
+  guint n_modules; /* that were read so far */
+} YoloTorchBuilder;
+
+/* Appends the layers of a module whose input is a layer. Gives the last one, or LAYER_NONE with
+ * @error. */
+typedef guint YoloTorchModule (
+    YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error);
+
+/* The class of a module without where it comes from: "Conv"; "" of what is no module. */
+const char *yolo_torch_class (const YoloPickleValue *module);
+/* The modules within a module, as names and modules in turn. */
+YoloPickleItems yolo_torch_children (const YoloPickleValue *module);
+/* The module of this name within a module, or NULL. */
+const YoloPickleValue *yolo_torch_child (const YoloPickleValue *module, const char *name);
+
+/* Sets the error that the module that is being read "model.10 (C2PSA) WHAT", and is FALSE.
+ * @code: UNSUPPORTED, or FORMAT for what no version writes. */
+gboolean yolo_torch_refuse (const YoloTorchBuilder *builder, const YoloPickleValue *module,
+    YoloNetworkError code, const char *what, GError **error);
+
+/* Whether the modules within are some of @names; one that is not would change what a block
+ * computes. */
+gboolean yolo_torch_check_children (const YoloTorchBuilder *builder, const YoloPickleValue *module,
+    const char *const *names, GError **error);
+
+/* Goes down to the module of this name, whose path then is the builder's, and up again. NULL with
+ * @error where there is none, or no end of them. */
+const YoloPickleValue *yolo_torch_enter (
+    YoloTorchBuilder *builder, const YoloPickleValue *parent, const char *name, GError **error);
+void yolo_torch_leave (YoloTorchBuilder *builder);
+
+/* A whole number, or two that are equal or not, from @min to @max: kernel_size, stride, ... FALSE
+ * with @error. */
+gboolean yolo_torch_pair (const YoloTorchBuilder *builder, const YoloPickleValue *module,
+    const char *name, guint min, guint max, guint *pair, GError **error);
+
+/* The layers of any module that has one input. */
+YoloTorchModule yolo_torch_module;
+/* The same of the module of this name within. */
+guint yolo_torch_run (YoloTorchBuilder *builder, const YoloPickleValue *parent, const char *name,
+    guint in, GError **error);
+
+/* blocks.c */
+YoloTorchModule yolo_torch_sequence, yolo_torch_conv_block, yolo_torch_bottleneck, yolo_torch_c2,
+    yolo_torch_c2f, yolo_torch_c3, yolo_torch_sppf;
+
+/* detect.c: declares the maps of the head, whose inputs are layers, one a level. */
+gboolean yolo_torch_detect (YoloTorchBuilder *builder, const YoloPickleValue *module, guint n_in,
+    const guint *in, GError **error);
+
+G_END_DECLS
+
+#endif
