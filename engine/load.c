@@ -3,12 +3,15 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "network/onnx/reader.h"
+#include "network/torch/reader.h"
 
 /* The reader of the file's format. ONNX has no signature, so that it is for what
  * no other format's reader recognises. */
 static YoloGraph *
 read_graph (const void *data, gsize size, const char *folder, GError **error)
 {
+  if (yolo_torch_is (data, size))
+    return yolo_torch_read (data, size, error);
   return yolo_onnx_read (data, size, folder, error);
 }
 

@@ -5,18 +5,15 @@
 
 #define EXPORT "export the model with Ultralytics, YOLO('best.pt').export(format='onnx')"
 
-/* Sources: PKWARE's APPNOTE.TXT, 4.3.7 (ZIP); Python's pickletools (PROTO); the
- * Git LFS specification, "The Pointer"; TensorFlow Lite's schema.fbs and ONNX
- * Runtime's ort.fbs (file_identifier); the HDF5 file format, II.A; RFC 1952;
- * safetensors' README, "Format"; Ultralytics' nn/autobackend.py: the length of a
- * JSON text and that text are in front of its engines. */
+/* Sources: the Git LFS specification, "The Pointer"; TensorFlow Lite's schema.fbs
+ * and ONNX Runtime's ort.fbs (file_identifier); the HDF5 file format, II.A; RFC
+ * 1952; safetensors' README, "Format"; Ultralytics' nn/autobackend.py: the length
+ * of a JSON text and that text are in front of its engines. */
 static const struct {
   gsize at;                     /* bytes into the file */
   const char *bytes;
   const char *kind;
 } kinds[] = {
-  { 0, "PK\003\004", "a ZIP archive, as PyTorch's .pt and .torchscript files are; " EXPORT },
-  { 0, "\200\002", "a Python pickle, as old .pt files are; " EXPORT },
   { 0, "version https://git-lfs",
       "a Git LFS pointer, not the model that it stands for; fetch that with git lfs pull" },
   { 4, "TFL3", "a TensorFlow Lite model; " EXPORT },

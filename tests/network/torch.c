@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* Checkpoints of PyTorch: the same networks as the ONNX files that
+ * tests/scripts/make-checkpoints.py took the weights of, and those that must be refused. */
+
+#include "engine/load.h"
+#include "network/torch/reader.h"
+#include "tests/network/plan-reference.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Relative to the largest number of a map: the same sums, but for where batch norms are folded. */
+#define TOLERANCE 1e-5
+/* Of a batch norm that the exporter folded in float32, through all layers. */
+#define FAMILY_TOLERANCE 1e-4
+
+static char *
+checkpoint_path (const char *name)
+{
+  return g_build_filename (g_getenv ("CHECKPOINTS"), name, NULL);
+}
+
+/* The maps of a model on grey levels by chance. */
+typedef struct {
+  GArray *maps[YOLO_MAX_OUTPUTS]; /* of float, or NULL */
+} Maps;
+
+static void
+maps_clear (Maps *maps)
+{
+  for (guint k = 0; k < YOLO_MAX_OUTPUTS; k++)
+    g_clear_pointer (&maps->maps[k], g_array_unref);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Maps, maps_clear)
+
+static Maps
+run (YoloModel *model, guint height, guint width)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (YoloPlan) plan =
+      yolo_plan_new (model, 1, height, width, YOLO_F32, YOLO_F32, 3, &error);
+  g_assert_no_error (error);
+  gsize size = (gsize) height * width * 3;
+  g_autofree float *input = g_new (float, size);
+  g_autofree guint8 *arena = g_malloc (plan->arena_size);
+  Maps result = { 0 };
+  guint32 x = 1;
+
+  for (gsize i = 0; i < size; i++) {
+    x = x * 1664525u + 1013904223u;
+    input[i] = (float) (x >> 24);
+  }
+  memset (arena, 0xff, plan->arena_size); /* what is not written must not be read */
+  plan_reference_run (plan, input, arena);
+  for (guint k = 0; k < model->n_outputs; k++) {
+    const YoloBuffer *map = &plan->buffers[plan->outputs[k].buffer];
+
+    result.maps[k] = g_array_new (FALSE, FALSE, sizeof (float));
+    for (guint p = 0; p < map->height * map->width; p++)
+      g_array_append_vals (result.maps[k],
+          plan_reference_at (plan, arena, plan->outputs[k], 0, p / map->width, p % map->width, 0),
+          plan->outputs[k].channels);
+  }
+  return result;
+}
+
+/* The largest difference of two maps, relative to their largest number. */
+static double
+difference (const GArray *a, const GArray *b)
+{
+  double worst = 0, largest = 0;
+
+  g_assert_cmpuint (a->len, ==, b->len);
+  for (guint i = 0; i < a->len; i++) {
+    double x = g_array_index (a, float, i), y = g_array_index (b, float, i);
+    g_assert_true (isfinite (x));
+    worst = MAX (worst, fabs (x - y));
+    largest = MAX (largest, fabs (y));
+  }
+  g_assert_cmpfloat (largest, >, 0);
+  return worst / largest;
+}
+
+/* Whether two models are the same network, by their maps of an image of some size. */
+static void
+assert_same (const char *pt, const char *onnx, guint height, guint width, double tolerance)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (YoloModel) a = yolo_model_load (pt, &error);
+  g_assert_no_error (error);
+  g_autoptr (YoloModel) b = yolo_model_load (onnx, &error);
+  g_assert_no_error (error);
+  double worst = 0;
+
+  g_assert_cmpuint (a->n_outputs, ==, b->n_outputs);
+  for (guint k = 0; k < a->n_outputs; k++) {
+    g_assert_cmpint (a->outputs[k].role, ==, b->outputs[k].role);
+    g_assert_cmpuint (a->outputs[k].level, ==, b->outputs[k].level);
+    g_assert_cmpuint (a->outputs[k].stride, ==, b->outputs[k].stride);
+  }
+  g_assert_cmpstr (a->task, ==, b->task);
+  g_assert_cmpuint (a->n_classes, ==, b->n_classes);
+  g_assert_cmpuint (a->reg_max, ==, b->reg_max);
+  g_assert_cmpuint (a->stride, ==, b->stride);
+  g_assert_cmpuint (a->height, ==, b->height);
+  g_assert_cmpuint (a->width, ==, b->width);
+  g_assert_cmpuint (a->n_convs, ==, b->n_convs);
+  g_assert_cmpfloat (a->macs, ==, b->macs);
+  g_assert_cmpstr (a->names_problem, ==, b->names_problem);
+  g_assert_true (g_strv_equal ((const char *const *) a->names, (const char *const *) b->names));
+
+  g_auto (Maps) x = run (a, height, width), y = run (b, height, width);
+  for (guint k = 0; k < a->n_outputs; k++)
+    worst = MAX (worst, difference (x.maps[k], y.maps[k]));
+  g_test_message ("%s: %g", pt, worst);
+  g_assert_cmpfloat (worst, <=, tolerance);
+}
+
+static void
+test_same (gconstpointer name)
+{
+  g_autofree char *pt_name = g_strconcat (name, ".pt", NULL),
+                  *onnx_name = g_strconcat (name, ".onnx", NULL);
+  g_autofree char *pt = checkpoint_path (pt_name);
+  g_autofree char *onnx = g_test_build_filename (G_TEST_DIST, "tests", "data", onnx_name, NULL);
+
+  assert_same (pt, onnx, 64, 128, TOLERANCE);
+}
+
+/* Ultralytics' own, where they are beside the project. */
+static void
+test_family (void)
+{
+  static const char *const names[] = { "family/tiny-yolov8-p6", "yolov8n" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autofree char *folder = g_test_build_filename (G_TEST_DIST, "..", "shared", "models", NULL);
+    g_autofree char *pt = g_strdup_printf ("%s/%s.pt", folder, names[i]);
+    g_autofree char *onnx = g_strdup_printf ("%s/%s.onnx", folder, names[i]);
+
+    if (!g_file_test (pt, G_FILE_TEST_EXISTS)) {
+      g_test_skip ("the models are not there");
+      return;
+    }
+    assert_same (pt, onnx, 64, 128, FAMILY_TOLERANCE);
+  }
+}
+
+static void
+test_refused (void)
+{
+  static const struct {
+    const char *file;
+    YoloNetworkError code;
+    const char *text;
+  } cases[] = {
+    { "state-dict.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "has weights (a state_dict), but not" },
+    { "state-dict-in.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "has weights (a state_dict)" },
+    { "model-state-dict.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "has weights (a state_dict)" },
+    { "number.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "has no model in it" },
+    { "segmentation.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "is a SegmentationModel, which is not" },
+    { "pose.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "is a PoseModel" },
+    { "yolov5.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "of the repository of YOLOv5" },
+    { "foreign.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "a somewhere.else.Net, no YOLO" },
+    { "attention.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "model.4 (C2PSA) is not supported yet" },
+    { "upsample.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "model.5 (Upsample) enlarges in another" },
+    { "from-ahead.pt", YOLO_NETWORK_ERROR_FORMAT, "model.6 (Concat) takes what no module" },
+    { "beyond.pt", YOLO_NETWORK_ERROR_FORMAT, "model.1.conv.weight: its sizes or strides" },
+    { "legacy.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "before version 1.6" },
+    { "compressed.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "is compressed" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GError) error = NULL;
+    g_autofree char *path = checkpoint_path (cases[i].file);
+
+    g_assert_null (yolo_model_load (path, &error));
+    g_assert_error (error, YOLO_NETWORK_ERROR, (int) cases[i].code);
+    g_assert_true (g_str_has_prefix (error->message, path));
+    if (strstr (error->message, cases[i].text) == NULL)
+      g_error ("\"%s\" lacks \"%s\"", error->message, cases[i].text);
+  }
+}
+
+/* What is for this reader, and what only looks so. */
+static void
+test_is (void)
+{
+  g_assert_true (yolo_torch_is ("PK\003\004", 4));
+  g_assert_true (yolo_torch_is ("\200\002\212\nl\374", 6));
+  g_assert_true (yolo_torch_is ("\200\004\225", 3));
+  g_assert_false (yolo_torch_is ("PK\003", 3));
+  g_assert_false (yolo_torch_is ("", 0));
+  g_assert_false (yolo_torch_is ("\200\002", 2));
+  g_assert_false (yolo_torch_is ("\200\002\0\0{\"a\"", 8)); /* TensorRT */
+  g_assert_false (yolo_torch_is ("\b\b\022\003", 4));       /* ONNX */
+}
+
+/* A file without checksums, with every byte of its pickle and its directory changed: it is a model
+ * or an error. */
+static void
+test_flipped (void)
+{
+  g_autofree char *path = checkpoint_path ("micro.pt"), *bytes = NULL;
+  g_autoptr (GError) error = NULL;
+  guint n_models = 0, n_errors = 0;
+  gsize size;
+
+  g_file_get_contents (path, &bytes, &size, &error);
+  g_assert_no_error (error);
+  g_assert_true (yolo_torch_is (bytes, size));
+  for (gsize i = 0; i < size; i++) {
+    char old = bytes[i];
+
+    bytes[i] = (char) (old ^ (1 + i % 255));
+    g_autoptr (YoloGraph) graph = yolo_torch_read (bytes, size, &error);
+    g_assert_true ((graph != NULL) == (error == NULL));
+    n_models += graph != NULL;
+    n_errors += graph == NULL;
+    g_assert_true (error == NULL || error->domain == YOLO_NETWORK_ERROR);
+    g_clear_error (&error);
+    bytes[i] = old;
+  }
+  g_test_message ("%u models, %u errors", n_models, n_errors);
+  g_assert_cmpuint (n_models, >, size / 10);
+  g_assert_cmpuint (n_errors, >, size / 10);
+}
+
+int
+main (int argc, char **argv)
+{
+  static const char *const same[] = { "micro", "v5u", "v5u-l", "v8-p2", "v8-p34", "v8-p6", "v8n",
+    "v8n-depthwise", "v8n-half", "v8n-relu", "v8n-unfused" };
+
+  g_test_init (&argc, &argv, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (same); i++) {
+    g_autofree char *path = g_strconcat ("/torch/same/", same[i], NULL);
+    g_test_add_data_func (path, same[i], test_same);
+  }
+  g_test_add_func ("/torch/family", test_family);
+  g_test_add_func ("/torch/is", test_is);
+  g_test_add_func ("/torch/refused", test_refused);
+  g_test_add_func ("/torch/flipped", test_flipped);
+  return g_test_run ();
+}
