@@ -10,7 +10,11 @@ fuzzer=$1 source=$2 folder=$3 seconds=${4:-20}
 
 rm -rf "$folder/first"
 mkdir -p "$folder/first" "$folder/found" "$folder/new"
-python3 "$source/tests/fuzz/make-corpus.py" "$source/tests/data" "$folder/first"
+case $fuzzer in
+  *torch) make=tests/scripts/make-checkpoints.py ;;
+  *) make=tests/fuzz/make-corpus.py ;;
+esac
+python3 "$source/$make" "$source/tests/data" "$folder/first"
 
 # Nothing of a file's making may take more than this: no large allocation, an
 # answer within a second, times twenty for the sanitizers and busy machines.
