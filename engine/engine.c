@@ -57,7 +57,7 @@ resolve (const YoloEngineParts * parts, const YoloEngineConfig * config, Resolve
 
   if (config->model_file == NULL || config->model_file[0] == '\0') {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FILE,
-        "No model file is given: model-file must name an .onnx file");
+        "No model file is given: model-file must name a .pt or .onnx file");
     return FALSE;
   }
   backend = choose_backend (parts, config, error);

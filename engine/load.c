@@ -46,7 +46,7 @@ yolo_model_load (const char *path, GError **error)
     gboolean memory = g_error_matches (reason, G_FILE_ERROR, G_FILE_ERROR_NOMEM);
     gboolean is_folder = g_error_matches (reason, G_FILE_ERROR, G_FILE_ERROR_ISDIR);
     yolo_network_set_error (error, memory ? YOLO_NETWORK_ERROR_MEMORY : YOLO_NETWORK_ERROR_FILE,
-        "%s: %s%s", path, reason->message, is_folder ? "; give the .onnx file itself" : "");
+        "%s: %s%s", path, reason->message, is_folder ? "; give the model's file itself" : "");
     return NULL;
   }
   folder = g_path_get_dirname (path);

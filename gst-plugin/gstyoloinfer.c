@@ -100,7 +100,7 @@ enum
  * made when it is asked for. */
 static const YoloProperty properties[N_PROPERTIES] = {
   [PROP_MODEL_FILE] = { "model-file", "Model file",
-      "ONNX file of a YOLOv8 detect model", READY,
+      "File of a YOLOv8 detect model, .pt or .onnx", READY,
       YOLO_STRING (YoloSettings, model_file, NULL) },
   [PROP_LABEL_FILE] = { "label-file", "Label file",
       "Text file, UTF-8, with the name of a class on each line (NULL: the model's own names)",
@@ -116,7 +116,7 @@ static const YoloProperty properties[N_PROPERTIES] = {
       YOLO_ENUM (YoloSettings, precision, yolo_settings_precision_type, YOLO_PRECISION_AUTO) },
   [PROP_CALIBRATION_FILE] = { "calibration-file", "Calibration file",
       "Table that precision=int8 goes by (NULL: what a quantised model says itself, else the "
-      "table beside the model, model.int8 for model.onnx)", READY,
+      "table beside the model: model.int8 for model.onnx, model.pt.int8 for model.pt)", READY,
       YOLO_STRING (YoloSettings, calibration_file, NULL) },
   [PROP_CALIBRATE] = { "calibrate", "Calibrate",
       "Table to make out of this stream for precision=int8; meanwhile the network runs in fp32 "
@@ -135,7 +135,8 @@ static const YoloProperty properties[N_PROPERTIES] = {
       READY, YOLO_DOUBLE (YoloSettings, max_loss, 0, 1, 0.01) },
   [PROP_INPUT_SIZE] = { "input-size", "Input size",
       "Size that frames are scaled to for the network: N, WIDTHxHEIGHT, or auto for the "
-      "smallest rectangle of the frame's shape (NULL: the size the model was exported for)", READY,
+      "smallest rectangle of the frame's shape (NULL: the size the model was trained or exported "
+      "for)", READY,
       YOLO_STRING (YoloSettings, input_size, NULL) },
   [PROP_CONFIDENCE_THRESHOLD] = { "confidence-threshold", "Confidence threshold",
       "Detections of less confidence are dropped", PLAYING,

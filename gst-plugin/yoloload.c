@@ -86,7 +86,7 @@ get_engine (YoloLoad *load, GstObject *context, GError **error)
   /* of an engine that exists already, the id is enough */
   if ((model_file == NULL || *model_file == '\0') && engine_id == NULL) {
     g_set_error_literal (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
-        "no model: set model-file to an ONNX file of a YOLOv8 detect model");
+        "no model: set model-file to the .pt or .onnx file of a YOLOv8 detect model");
     return NULL;
   }
   if (!roi_ok) {

@@ -321,6 +321,7 @@ yolo_torch_module (
     if (strcmp (classes[i].class, class) == 0)
       return classes[i].module (builder, module, in, error);
   }
-  yolo_torch_refuse (builder, module, UNSUPPORTED, "is not supported yet", error);
+  yolo_torch_refuse (builder, module, UNSUPPORTED,
+      "is not supported yet; the blocks of YOLOv8 and YOLOv5u are", error);
   return LAYER_NONE;
 }
