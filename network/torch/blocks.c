@@ -11,7 +11,7 @@
 static guint
 channels_of (const YoloTorchBuilder *builder, guint layer)
 {
-  return layer_at (builder->graph->layers, layer)->channels;
+  return yolo_layer_at (builder->graph->layers, layer)->channels;
 }
 
 /* The modules one behind the other, in the order in which they were added. */
@@ -21,12 +21,12 @@ yolo_torch_sequence (
 {
   YoloPickleItems children = yolo_torch_children (module);
 
-  for (guint i = 0; i < children.n && in != LAYER_NONE; i += 2) {
+  for (guint i = 0; i < children.n && in != YOLO_LAYER_NONE; i += 2) {
     const char *name = yolo_pickle_string (children.values[i]);
 
     if (name == NULL) {
       yolo_torch_refuse (builder, module, FORMAT, "has a part without a name", error);
-      return LAYER_NONE;
+      return YOLO_LAYER_NONE;
     }
     in = yolo_torch_run (builder, module, name, in, error);
   }
@@ -41,11 +41,11 @@ yolo_torch_conv_block (
   static const char *const parts[] = { "conv", "bn", "act", NULL };
 
   if (!yolo_torch_check_children (builder, module, parts, error))
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   in = yolo_torch_run (builder, module, "conv", in, error);
-  if (in != LAYER_NONE && !yolo_pickle_is_none (yolo_torch_child (module, "bn")))
+  if (in != YOLO_LAYER_NONE && !yolo_pickle_is_none (yolo_torch_child (module, "bn")))
     in = yolo_torch_run (builder, module, "bn", in, error);
-  return in != LAYER_NONE ? yolo_torch_run (builder, module, "act", in, error) : LAYER_NONE;
+  return in != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "act", in, error) : YOLO_LAYER_NONE;
 }
 
 /* x + y where the module's "add" says so, else y. */
@@ -55,8 +55,8 @@ add_shortcut (
 {
   gboolean add = FALSE;
 
-  if (y == LAYER_NONE)
-    return LAYER_NONE;
+  if (y == YOLO_LAYER_NONE)
+    return YOLO_LAYER_NONE;
   yolo_pickle_bool (yolo_pickle_attribute (module, "add"), &add);
   return add ? yolo_graph_add (builder->graph, builder->path->str, x, y, error) : y;
 }
@@ -70,9 +70,9 @@ yolo_torch_bottleneck (
   guint y;
 
   if (!yolo_torch_check_children (builder, module, parts, error))
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   y = yolo_torch_run (builder, module, "cv1", in, error);
-  if (y != LAYER_NONE)
+  if (y != YOLO_LAYER_NONE)
     y = yolo_torch_run (builder, module, "cv2", y, error);
   return add_shortcut (builder, module, in, y, error);
 }
@@ -91,7 +91,7 @@ halve (YoloTorchBuilder *builder, const YoloPickleValue *module, guint whole, gu
   for (guint i = 0; i < 2; i++) {
     half[i] = yolo_graph_slice (
         builder->graph, builder->path->str, whole, i * channels / 2, channels / 2, error);
-    if (half[i] == LAYER_NONE)
+    if (half[i] == YOLO_LAYER_NONE)
       return FALSE;
   }
   return TRUE;
@@ -105,12 +105,12 @@ yolo_torch_c2 (YoloTorchBuilder *builder, const YoloPickleValue *module, guint i
   guint half[2], joined;
 
   if (!yolo_torch_check_children (builder, module, names, error)
-      || (in = yolo_torch_run (builder, module, "cv1", in, error)) == LAYER_NONE
+      || (in = yolo_torch_run (builder, module, "cv1", in, error)) == YOLO_LAYER_NONE
       || !halve (builder, module, in, half, error)
-      || (half[0] = yolo_torch_run (builder, module, "m", half[0], error)) == LAYER_NONE)
-    return LAYER_NONE;
+      || (half[0] = yolo_torch_run (builder, module, "m", half[0], error)) == YOLO_LAYER_NONE)
+    return YOLO_LAYER_NONE;
   joined = yolo_graph_concat (builder->graph, builder->path->str, 2, half, error);
-  return joined != LAYER_NONE ? yolo_torch_run (builder, module, "cv2", joined, error) : LAYER_NONE;
+  return joined != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "cv2", joined, error) : YOLO_LAYER_NONE;
 }
 
 /* The two parts that C2f begins with: the halves of cv1 (x), or, in the C2f_v2 that Torch-Pruning
@@ -120,12 +120,12 @@ c2f_begin (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, g
     GError **error)
 {
   part[1] = yolo_torch_run (builder, module, "cv1", in, error);
-  if (part[1] == LAYER_NONE)
+  if (part[1] == YOLO_LAYER_NONE)
     return FALSE;
   if (yolo_torch_child (module, "cv0") == NULL)
     return halve (builder, module, part[1], part, error);
   part[0] = yolo_torch_run (builder, module, "cv0", in, error);
-  return part[0] != LAYER_NONE;
+  return part[0] != YOLO_LAYER_NONE;
 }
 
 /* C2f and C3k2: a and b begin, each of m takes the part before it, cv2 takes all of them. */
@@ -141,24 +141,24 @@ yolo_torch_c2f (YoloTorchBuilder *builder, const YoloPickleValue *module, guint 
   if (!yolo_torch_check_children (builder, module, names, error)
       || !c2f_begin (builder, module, in, part, error)
       || (list = yolo_torch_enter (builder, module, "m", error)) == NULL)
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   g_array_append_vals (parts, part, 2);
   chain = yolo_torch_children (list);
   last = part[1];
   for (guint i = 0; i < chain.n; i += 2) {
     const char *name = yolo_pickle_string (chain.values[i]);
 
-    last = name != NULL ? yolo_torch_run (builder, list, name, last, error) : LAYER_NONE;
+    last = name != NULL ? yolo_torch_run (builder, list, name, last, error) : YOLO_LAYER_NONE;
     if (name == NULL)
       yolo_torch_refuse (builder, list, FORMAT, "has a part without a name", error);
-    if (last == LAYER_NONE)
-      return LAYER_NONE;
+    if (last == YOLO_LAYER_NONE)
+      return YOLO_LAYER_NONE;
     g_array_append_val (parts, last);
   }
   yolo_torch_leave (builder);
   last = yolo_graph_concat (
       builder->graph, builder->path->str, parts->len, (const guint *) parts->data, error);
-  return last != LAYER_NONE ? yolo_torch_run (builder, module, "cv2", last, error) : LAYER_NONE;
+  return last != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "cv2", last, error) : YOLO_LAYER_NONE;
 }
 
 /* C3 and C3k: cv3 of m (cv1 (x)) and cv2 (x). */
@@ -169,17 +169,17 @@ yolo_torch_c3 (YoloTorchBuilder *builder, const YoloPickleValue *module, guint i
   guint both[2], joined;
 
   if (!yolo_torch_check_children (builder, module, names, error))
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   both[0] = yolo_torch_run (builder, module, "cv1", in, error);
-  if (both[0] != LAYER_NONE)
+  if (both[0] != YOLO_LAYER_NONE)
     both[0] = yolo_torch_run (builder, module, "m", both[0], error);
-  if (both[0] == LAYER_NONE)
-    return LAYER_NONE;
+  if (both[0] == YOLO_LAYER_NONE)
+    return YOLO_LAYER_NONE;
   both[1] = yolo_torch_run (builder, module, "cv2", in, error);
-  if (both[1] == LAYER_NONE)
-    return LAYER_NONE;
+  if (both[1] == YOLO_LAYER_NONE)
+    return YOLO_LAYER_NONE;
   joined = yolo_graph_concat (builder->graph, builder->path->str, 2, both, error);
-  return joined != LAYER_NONE ? yolo_torch_run (builder, module, "cv3", joined, error) : LAYER_NONE;
+  return joined != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "cv3", joined, error) : YOLO_LAYER_NONE;
 }
 
 /* cv2 of cv1 (x), pooled not at all, once, twice and so on [+ x]. Versions before 8.4 have no
@@ -192,22 +192,22 @@ yolo_torch_sppf (YoloTorchBuilder *builder, const YoloPickleValue *module, guint
   gint64 n = 3;
 
   if (!yolo_torch_check_children (builder, module, names, error))
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   yolo_pickle_int (yolo_pickle_attribute (module, "n"), &n);
   if (n < 0 || n > MAX_POOLS) {
     yolo_torch_refuse (builder, module, UNSUPPORTED, "pools more often than is supported", error);
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   }
   parts[0] = yolo_torch_run (builder, module, "cv1", in, error);
-  for (guint i = 0; i < n && parts[i] != LAYER_NONE; i++) {
+  for (guint i = 0; i < n && parts[i] != YOLO_LAYER_NONE; i++) {
     parts[i + 1] = yolo_torch_run (builder, module, "m", parts[i], error);
-    if (parts[i + 1] == LAYER_NONE)
-      return LAYER_NONE;
+    if (parts[i + 1] == YOLO_LAYER_NONE)
+      return YOLO_LAYER_NONE;
   }
-  if (parts[0] == LAYER_NONE)
-    return LAYER_NONE;
+  if (parts[0] == YOLO_LAYER_NONE)
+    return YOLO_LAYER_NONE;
   y = yolo_graph_concat (builder->graph, builder->path->str, (guint) n + 1, parts, error);
-  if (y != LAYER_NONE)
+  if (y != YOLO_LAYER_NONE)
     y = yolo_torch_run (builder, module, "cv2", y, error);
   return add_shortcut (builder, module, in, y, error);
 }

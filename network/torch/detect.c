@@ -20,7 +20,7 @@ add_map (YoloTorchBuilder *builder, const YoloPickleValue *module, const char *b
   if (levels == NULL)
     return FALSE;
   layer = yolo_torch_run (builder, levels, name, in, error);
-  if (layer == LAYER_NONE)
+  if (layer == YOLO_LAYER_NONE)
     return FALSE;
   yolo_torch_leave (builder);
   return yolo_graph_output (builder->graph, role, level, layer, error);
@@ -73,7 +73,7 @@ check_maps (YoloTorchBuilder *builder, const YoloPickleValue *module, guint leve
     return FALSE;
   for (guint k = 0; k < graph->n_outputs; k++) {
     const YoloOutput *output = &graph->outputs[k];
-    guint channels = layer_at (graph->layers, output->layer)->channels;
+    guint channels = yolo_layer_at (graph->layers, output->layer)->channels;
 
     if ((float) output->stride != strides[output->level]
         || channels != (output->role == YOLO_MAP_BOX ? 4 * bins : classes))

@@ -96,7 +96,7 @@ yolo_torch_run (YoloTorchBuilder *builder, const YoloPickleValue *parent, const 
   guint layer;
 
   if (module == NULL)
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   layer = yolo_torch_module (builder, module, in, error);
   yolo_torch_leave (builder);
   return layer;
@@ -168,13 +168,13 @@ conv (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError
 
   if (!conv_shape (builder, module, &shape, error)
       || !read_numbers (builder, module, "_parameters", "weight", FALSE, 4, dims, &weights, error))
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   out = dims[0];
   if (!read_numbers (builder, module, "_parameters", "bias", TRUE, 1, &out, &bias, error))
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   if (dims[1] > G_MAXINT32 / shape.groups) {
     yolo_torch_refuse (builder, module, FORMAT, "has too many channels", error);
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   }
   if (bias == NULL)
     bias = g_new0 (float, out);
@@ -190,7 +190,7 @@ conv (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError
 static guint
 batch_norm (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
 {
-  gsize n = layer_at (builder->graph->layers, in)->channels;
+  gsize n = yolo_layer_at (builder->graph->layers, in)->channels;
   g_autofree float *scale = NULL, *shift = NULL, *mean = NULL, *variance = NULL;
   double eps;
 
@@ -198,10 +198,10 @@ batch_norm (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, 
       || !read_numbers (builder, module, "_parameters", "bias", FALSE, 1, &n, &shift, error)
       || !read_numbers (builder, module, "_buffers", "running_mean", FALSE, 1, &n, &mean, error)
       || !read_numbers (builder, module, "_buffers", "running_var", FALSE, 1, &n, &variance, error))
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   if (!yolo_pickle_number (yolo_pickle_attribute (module, "eps"), &eps)) {
     yolo_torch_refuse (builder, module, FORMAT, "has no eps", error);
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   }
   for (gsize c = 0; c < n; c++) {
     double factor = scale[c] / sqrt (variance[c] + eps);
@@ -210,7 +210,7 @@ batch_norm (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, 
     shift[c] = (float) (shift[c] - mean[c] * factor);
     if (!isfinite (scale[c]) || !isfinite (shift[c])) {
       yolo_torch_refuse (builder, module, FORMAT, "has an impossible variance", error);
-      return LAYER_NONE;
+      return YOLO_LAYER_NONE;
     }
   }
   return yolo_graph_affine (builder->graph, builder->path->str, in, g_steal_pointer (&scale),
@@ -252,12 +252,12 @@ max_pool (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GE
       || !yolo_torch_pair (builder, module, "stride", 1, MAX_WINDOW, stride, error)
       || !yolo_torch_pair (builder, module, "padding", 0, MAX_WINDOW, pad, error)
       || !yolo_torch_pair (builder, module, "dilation", 1, 1, dilation, error))
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   yolo_pickle_bool (yolo_pickle_attribute (module, "ceil_mode"), &ceil_mode);
   if (ceil_mode || kernel[0] != kernel[1] || stride[0] != stride[1] || pad[0] != pad[1]) {
     yolo_torch_refuse (
         builder, module, UNSUPPORTED, "has windows of a kind that is not supported", error);
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   }
   return yolo_graph_max_pool (
       builder->graph, builder->path->str, in, kernel[0], stride[0], pad[0], error);
@@ -273,13 +273,13 @@ upsample (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GE
       || !yolo_pickle_is_string (yolo_pickle_attribute (module, "mode"), "nearest")) {
     yolo_torch_refuse (builder, module, UNSUPPORTED,
         "enlarges in another manner than by the nearest pixel, which is not supported", error);
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   }
   if (!yolo_torch_pair (builder, module, "scale_factor", 1, MAX_WINDOW, factor, error))
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   if (factor[0] != factor[1]) {
     yolo_torch_refuse (builder, module, UNSUPPORTED, "enlarges its two sides differently", error);
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   }
   return yolo_graph_upsample (builder->graph, builder->path->str, in, factor[0], error);
 }
@@ -323,5 +323,5 @@ yolo_torch_module (
   }
   yolo_torch_refuse (builder, module, UNSUPPORTED,
       "is not supported yet; the blocks of YOLOv8 and YOLOv5u are", error);
-  return LAYER_NONE;
+  return YOLO_LAYER_NONE;
 }

@@ -101,12 +101,12 @@ source_of (const YoloPickleValue *f, guint index, const GArray *outputs, guint i
   gint64 source;
 
   if (!yolo_pickle_int (f, &source))
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   if (index == 0)
-    return source == -1 ? image : LAYER_NONE;
+    return source == -1 ? image : YOLO_LAYER_NONE;
   if (source < 0)
     source += index;
-  return source >= 0 && source < index ? g_array_index (outputs, guint, source) : LAYER_NONE;
+  return source >= 0 && source < index ? g_array_index (outputs, guint, source) : YOLO_LAYER_NONE;
 }
 
 /* The inputs of module @index; FALSE with @error. */
@@ -119,7 +119,7 @@ find_sources (const YoloTorchBuilder *builder, const YoloPickleValue *module, gu
 
   for (guint k = 0; k < MAX (n, 1); k++) {
     guint source = source_of (n > 0 ? yolo_pickle_item (f, k) : f, index, outputs, image);
-    if (source == LAYER_NONE)
+    if (source == YOLO_LAYER_NONE)
       return yolo_torch_refuse (
           builder, module, FORMAT, "takes what no module before it gives (f)", error);
     g_array_append_val (sources, source);
@@ -139,11 +139,11 @@ run_layer (
     if (yolo_pickle_int (yolo_pickle_attribute (module, "d"), &d) && d == 1)
       return yolo_graph_concat (builder->graph, builder->path->str, sources->len, in, error);
     yolo_torch_refuse (builder, module, UNSUPPORTED, "joins other than channels (d)", error);
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   }
   if (sources->len != 1) {
     yolo_torch_refuse (builder, module, UNSUPPORTED, "takes several inputs", error);
-    return LAYER_NONE;
+    return YOLO_LAYER_NONE;
   }
   return yolo_torch_module (builder, module, in[0], error);
 }
@@ -162,7 +162,7 @@ run_layers (YoloTorchBuilder *builder, const YoloPickleValue *model, guint image
     g_autofree char *name = g_strdup_printf ("%u", i);
     g_autoptr (GArray) sources = g_array_new (FALSE, FALSE, sizeof (guint));
     const YoloPickleValue *module = yolo_torch_enter (builder, list, name, error);
-    guint layer = LAYER_NONE;
+    guint layer = YOLO_LAYER_NONE;
 
     if (module == NULL || !find_sources (builder, module, i, outputs, image, sources, error))
       return FALSE;
@@ -170,7 +170,7 @@ run_layers (YoloTorchBuilder *builder, const YoloPickleValue *model, guint image
       return yolo_torch_detect (
           builder, module, sources->len, (const guint *) sources->data, error);
     layer = run_layer (builder, module, sources, error);
-    if (layer == LAYER_NONE)
+    if (layer == YOLO_LAYER_NONE)
       return FALSE;
     g_array_append_val (outputs, layer);
     yolo_torch_leave (builder);
