@@ -45,7 +45,8 @@ yolo_torch_conv_block (
   in = yolo_torch_run (builder, module, "conv", in, error);
   if (in != YOLO_LAYER_NONE && !yolo_pickle_is_none (yolo_torch_child (module, "bn")))
     in = yolo_torch_run (builder, module, "bn", in, error);
-  return in != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "act", in, error) : YOLO_LAYER_NONE;
+  return in != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "act", in, error)
+                               : YOLO_LAYER_NONE;
 }
 
 /* x + y where the module's "add" says so, else y. */
@@ -110,7 +111,8 @@ yolo_torch_c2 (YoloTorchBuilder *builder, const YoloPickleValue *module, guint i
       || (half[0] = yolo_torch_run (builder, module, "m", half[0], error)) == YOLO_LAYER_NONE)
     return YOLO_LAYER_NONE;
   joined = yolo_graph_concat (builder->graph, builder->path->str, 2, half, error);
-  return joined != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "cv2", joined, error) : YOLO_LAYER_NONE;
+  return joined != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "cv2", joined, error)
+                                   : YOLO_LAYER_NONE;
 }
 
 /* The two parts that C2f begins with: the halves of cv1 (x), or, in the C2f_v2 that Torch-Pruning
@@ -158,7 +160,8 @@ yolo_torch_c2f (YoloTorchBuilder *builder, const YoloPickleValue *module, guint 
   yolo_torch_leave (builder);
   last = yolo_graph_concat (
       builder->graph, builder->path->str, parts->len, (const guint *) parts->data, error);
-  return last != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "cv2", last, error) : YOLO_LAYER_NONE;
+  return last != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "cv2", last, error)
+                                 : YOLO_LAYER_NONE;
 }
 
 /* C3 and C3k: cv3 of m (cv1 (x)) and cv2 (x). */
@@ -179,7 +182,8 @@ yolo_torch_c3 (YoloTorchBuilder *builder, const YoloPickleValue *module, guint i
   if (both[1] == YOLO_LAYER_NONE)
     return YOLO_LAYER_NONE;
   joined = yolo_graph_concat (builder->graph, builder->path->str, 2, both, error);
-  return joined != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "cv3", joined, error) : YOLO_LAYER_NONE;
+  return joined != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "cv3", joined, error)
+                                   : YOLO_LAYER_NONE;
 }
 
 /* cv2 of cv1 (x), pooled not at all, once, twice and so on [+ x]. Versions before 8.4 have no

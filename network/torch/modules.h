@@ -18,8 +18,8 @@ typedef struct {
   guint n_modules; /* that were read so far */
 } YoloTorchBuilder;
 
-/* Appends the layers of a module whose input is a layer. Gives the last one, or YOLO_LAYER_NONE with
- * @error. */
+/* Appends the layers of a module whose input is a layer. Gives the last one, or
+ * YOLO_LAYER_NONE with @error. */
 typedef guint YoloTorchModule (
     YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error);
 
