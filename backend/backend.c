@@ -135,6 +135,25 @@ yolo_net_batch_size (YoloNet *net, guint frames, guint height, guint width)
       : 1u << (g_bit_storage (frames) - 1);
 }
 
+/* Whether the back end has all operations of a plan; the error names the first one
+ * that it lacks. */
+static gboolean
+check_operations (const YoloBackend *backend, const YoloPlan *plan, GError **error)
+{
+  for (guint i = 0; backend->supports != NULL && i < plan->n_ops; i++) {
+    const YoloOp *op = &plan->ops[i];
+
+    if (!backend->supports (plan, op))
+      return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED,
+          "'%.100s': %s from %s to %s cannot run on the device %s; choose another device or "
+          "precision",
+          op->name, yolo_op_name (op->type),
+          yolo_dtype_name (plan->buffers[op->in.buffer].dtype),
+          yolo_dtype_name (plan->buffers[op->out.buffer].dtype), backend->name);
+  }
+  return TRUE;
+}
+
 YoloExec *
 yolo_net_prepare (YoloNet *net, guint batch, guint height, guint width, GError **error)
 {
@@ -148,8 +167,12 @@ YoloExec *
 yolo_net_prepare_plan (YoloNet *net, YoloPlan *plan, GError **error)
 {
   g_return_val_if_fail (net != NULL && plan != NULL && plan->model == net->model, NULL);
-  YoloExec *exec = g_malloc0 (net->backend->exec_size);
+  if (!check_operations (net->backend, plan, error)) {
+    yolo_plan_free (plan);
+    return NULL;
+  }
 
+  YoloExec *exec = g_malloc0 (net->backend->exec_size);
   exec->net = net;
   exec->plan = plan;
   if (net->backend->prepare (exec, error))

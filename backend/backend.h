@@ -146,7 +146,8 @@ guint yolo_net_batch_size (YoloNet *net, guint frames, guint height, guint width
  *
  * Makes a plan for the net's precision and readies it: allocates the arena, builds primitives.
  *
- * Returns: (transfer full): the exec, or NULL with @error (YOLO_NETWORK_ERROR)
+ * Returns: (transfer full): the exec, or NULL with @error (YOLO_NETWORK_ERROR; _UNSUPPORTED:
+ * the back end lacks an operation, which the error names)
  */
 YoloExec *yolo_net_prepare (
     YoloNet *net, guint batch, guint height, guint width, GError **error);
@@ -212,6 +213,9 @@ struct _YoloBackend {
 
   /* The plan that the net runs for a batch and a size, in its types. */
   YoloPlan *(*plan) (YoloNet *net, guint batch, guint height, guint width, GError **error);
+  /* Whether it can run an operation of a plan, by its kind, the types and grids of
+   * its views, and its numbers. NULL: it runs every plan of its own. */
+  gboolean (*supports) (const YoloPlan *plan, const YoloOp *op);
   gboolean (*prepare) (YoloExec *exec, GError **error);
   void (*release) (YoloExec *exec);
   gboolean (*submit) (

@@ -10,6 +10,7 @@
 
 G_BEGIN_DECLS
 
+extern const YoloBackend yolo_reference_backend;      /* backend/reference.c, in every build */
 extern const YoloBackend yolo_cpu_backend;
 extern const YoloBackend yolo_cuda_backend;
 

@@ -361,6 +361,22 @@ prepare (YoloExec *base, GError **error)
   return ready_steps (e, error);
 }
 
+/* Floats, bfloat16 and bytes on grids, in any combination that a plan has. */
+static gboolean
+supports (G_GNUC_UNUSED const YoloPlan *plan, const YoloOp *op)
+{
+  switch (op->type) {
+    case YOLO_OP_CONV:
+    case YOLO_OP_MAX_POOL:
+    case YOLO_OP_UPSAMPLE:
+    case YOLO_OP_ADD:
+    case YOLO_OP_ACT:
+    case YOLO_OP_COPY:
+      return TRUE;
+  }
+  return FALSE;
+}
+
 static YoloTensor
 image (const YoloTensor *t, guint i)
 {
@@ -467,6 +483,7 @@ const YoloBackend yolo_cpu_backend = {
   .unload = unload,
   .remark = remark,
   .plan = make_plan,
+  .supports = supports,
   .prepare = prepare,
   .release = release,
   .submit = submit,

@@ -209,6 +209,25 @@ same_grids (const YoloPlan *plan, const YoloOp *op)
   return TRUE;
 }
 
+/* There is no kernel that pools or enlarges a map and changes its type or grids. */
+static gboolean
+supports (const YoloPlan *plan, const YoloOp *op)
+{
+  const YoloBuffer *in = &plan->buffers[op->in.buffer], *out = &plan->buffers[op->out.buffer];
+
+  switch (op->type) {
+    case YOLO_OP_CONV:
+    case YOLO_OP_ADD:
+    case YOLO_OP_ACT:
+    case YOLO_OP_COPY:
+      return TRUE;
+    case YOLO_OP_MAX_POOL:
+    case YOLO_OP_UPSAMPLE:
+      return in->dtype == out->dtype && same_grids (plan, op);
+  }
+  return FALSE;
+}
+
 static guint
 view_pitch (const CudaExec *exec, YoloView view)
 {
@@ -626,6 +645,7 @@ const YoloBackend yolo_cuda_backend = {
   .unknown_plane = unknown_plane,
   .batch_size = batch_size,
   .plan = make_plan,
+  .supports = supports,
   .prepare = prepare,
   .release = release,
   .submit = submit,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Convolutions on the device: what there is to compute, and the ways to do it.
- * The plain definition is tests/network/plan-reference.c. */
+ * The plain definition is backend/reference.c. */
 
 #ifndef YOLO_CUDA_CONV_H
 #define YOLO_CUDA_CONV_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The operations of a plan that are no convolutions. They hardly compute: their time is
- * that of the bytes that they move. Definition: tests/network/plan-reference.c. */
+ * that of the bytes that they move. Definition: backend/reference.c. */
 
 #ifndef YOLO_CUDA_OPS_H
 #define YOLO_CUDA_OPS_H

@@ -40,7 +40,7 @@ G_BEGIN_DECLS
 /* What an engine is made of; the tests have their own. */
 typedef struct {
   guint n_replicas;             /* of an engine, on devices that count up from the one asked for */
-  const YoloBackend *cpu, *cuda;
+  const YoloBackend *cpu, *cuda, *reference;
   YoloModel *(*load_model) (const char *path, GError **error);
   void (*unref_model) (YoloModel *model);
   /* The same model in int8, another reference. @calibration_file: or NULL. */

@@ -24,6 +24,8 @@ choose_backend (const YoloEngineParts * parts, const YoloEngineConfig * config, 
 {
   g_autoptr (GError) no_cuda = NULL, no_cpu = NULL;
 
+  if (config->device == YOLO_DEVICE_REFERENCE)
+    return parts->reference;
   if (config->device == YOLO_DEVICE_CPU) {
     if (yolo_backend_available (parts->cpu, 0, error))
       return parts->cpu;
@@ -312,6 +314,12 @@ YoloPrecision
 yolo_engine_precision (YoloEngine * engine)
 {
   return engine->precision;
+}
+
+gboolean
+yolo_engine_takes (YoloEngine * engine, YoloMemory memory)
+{
+  return yolo_backend_takes (engine->replicas[0].place.backend, memory);
 }
 
 const char *

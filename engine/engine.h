@@ -11,7 +11,14 @@
 
 G_BEGIN_DECLS
 
-typedef enum { YOLO_DEVICE_AUTO, YOLO_DEVICE_CPU, YOLO_DEVICE_CUDA } YoloDevice;
+/* auto: CUDA where it is available, else the CPU. The reference is the plain C
+ * definition, which runs everywhere, slowly. */
+typedef enum {
+  YOLO_DEVICE_AUTO,
+  YOLO_DEVICE_CPU,
+  YOLO_DEVICE_CUDA,
+  YOLO_DEVICE_REFERENCE,
+} YoloDevice;
 
 /* With an id: the engine of that id, whatever else its first user asked for;
  * model_file may be NULL when it exists. Without: the engine without an id
@@ -20,7 +27,7 @@ typedef enum { YOLO_DEVICE_AUTO, YOLO_DEVICE_CPU, YOLO_DEVICE_CUDA } YoloDevice;
 typedef struct {
   const char *model_file;
   const char *id;               /* engine-id, or NULL */
-  YoloDevice device;            /* auto: CUDA where it is available, else the CPU */
+  YoloDevice device;
   guint cuda_device_id;
   /* CUcontext of that device to run in, that of the frames; NULL: the device's
    * primary one. Borrowed: it must live until its last user's yolo_engine_unref(). */
@@ -58,9 +65,16 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloEngine, yolo_engine_unref)
  * enough. Makes no context. Thread-safe. */
 gboolean yolo_engine_cuda_available (guint cuda_device_id, GError **error);
 
+/* Whether a device that this setting may choose takes frames in such memory where
+ * they lie; available or not. Thread-safe. */
+gboolean yolo_device_takes (YoloDevice device, YoloMemory memory);
+
+/* Whether the engine takes frames in such memory where they lie. */
+gboolean yolo_engine_takes (YoloEngine *engine, YoloMemory memory);
+
 const YoloModel *yolo_engine_model (YoloEngine *engine);
 YoloPrecision yolo_engine_precision (YoloEngine *engine);       /* what it runs in */
-const char *yolo_engine_backend (YoloEngine *engine);   /* "cpu", "cuda" */
+const char *yolo_engine_backend (YoloEngine *engine);   /* "cpu", "cuda", "reference" */
 /* (transfer full): what is worth knowing of the precision on this device, a
  * sentence for the user, or NULL. Thread-safe. */
 char *yolo_engine_remark (YoloEngine *engine);

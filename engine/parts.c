@@ -6,7 +6,8 @@
 #include "engine/load.h"
 
 const YoloEngineParts yolo_engine_parts = {
-  1, &yolo_cpu_backend, &yolo_cuda_backend, yolo_model_load, yolo_model_unref, yolo_engine_to_int8
+  1, &yolo_cpu_backend, &yolo_cuda_backend, &yolo_reference_backend, yolo_model_load,
+  yolo_model_unref, yolo_engine_to_int8
 };
 
 YoloEngine *
@@ -19,4 +20,22 @@ gboolean
 yolo_engine_cuda_available (guint cuda_device_id, GError **error)
 {
   return yolo_backend_available (yolo_engine_parts.cuda, cuda_device_id, error);
+}
+
+gboolean
+yolo_device_takes (YoloDevice device, YoloMemory memory)
+{
+  const YoloEngineParts *parts = &yolo_engine_parts;
+
+  switch (device) {
+    case YOLO_DEVICE_AUTO:
+      return yolo_backend_takes (parts->cuda, memory) || yolo_backend_takes (parts->cpu, memory);
+    case YOLO_DEVICE_CPU:
+      return yolo_backend_takes (parts->cpu, memory);
+    case YOLO_DEVICE_CUDA:
+      return yolo_backend_takes (parts->cuda, memory);
+    case YOLO_DEVICE_REFERENCE:
+      return yolo_backend_takes (parts->reference, memory);
+  }
+  g_return_val_if_reached (FALSE);
 }

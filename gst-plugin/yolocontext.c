@@ -56,7 +56,7 @@ yolo_context_settle (YoloContext *context)
   device = yolo_settings_device (context->settings);
   device_id = yolo_settings_cuda_device (context->settings);
   GST_OBJECT_UNLOCK (trans);
-  if (device != YOLO_DEVICE_CPU && yolo_cuda_memory_supported ()) {
+  if (yolo_device_takes (device, YOLO_MEMORY_CUDA) && yolo_cuda_memory_supported ()) {
     shared = yolo_context_get (context);
     if (shared && device_id >= 0 && yolo_cuda_context_device (shared) != (guint) device_id)
       gst_clear_object (&shared);

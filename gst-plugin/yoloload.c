@@ -16,21 +16,15 @@ yolo_load_init (YoloLoad *load, GstBaseTransform *element, YoloSettings *setting
   *load = (YoloLoad) { .element = element, .settings = settings, .func = func };
 }
 
-/* Whether the engine reads frames in CUDA memory where they lie; one back end does. */
-static gboolean
-engine_reads_cuda (YoloEngine *engine)
-{
-  return strcmp (yolo_engine_backend (engine), "cuda") == 0;
-}
-
 gboolean
 yolo_load_reads_device_memory (YoloLoad *load)
 {
   gboolean reads;
 
   GST_OBJECT_LOCK (load->element);
-  reads = load->engine != NULL ? engine_reads_cuda (load->engine)
-      : yolo_settings_device (load->settings) != YOLO_DEVICE_CPU;
+  reads = load->engine != NULL
+      ? yolo_engine_takes (load->engine, YOLO_MEMORY_CUDA)
+      : yolo_device_takes (yolo_settings_device (load->settings), YOLO_MEMORY_CUDA);
   GST_OBJECT_UNLOCK (load->element);
   return reads;
 }

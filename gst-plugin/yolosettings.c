@@ -15,6 +15,7 @@ yolo_settings_device_type (void)
     {YOLO_DEVICE_AUTO, "CUDA where it is available, else the CPU", "auto"},
     {YOLO_DEVICE_CPU, "CPU", "cpu"},
     {YOLO_DEVICE_CUDA, "NVIDIA GPU", "cuda"},
+    {YOLO_DEVICE_REFERENCE, "Plain C, the definition of the others: slow, for tests", "reference"},
     {0, NULL, NULL}
   };
 

@@ -125,6 +125,33 @@ load_net (void)
   return net;
 }
 
+static gboolean
+supports_no_pooling (const YoloPlan *plan, const YoloOp *op)
+{
+  return op->type != YOLO_OP_MAX_POOL;
+}
+
+/* An operation that the back end lacks is named, and nothing is made ready. */
+static void
+test_supports (void)
+{
+  YoloBackend lacking = counting;
+  g_autoptr (YoloModel) model = load_model ();
+  g_autoptr (GError) error = NULL;
+  YoloNet *net;
+
+  lacking.supports = supports_no_pooling;
+  memset (&seen, 0, sizeof (seen));
+  net = yolo_backend_load (&lacking, model, 0, NULL, YOLO_PRECISION_FP32, 0, &error);
+  g_assert_no_error (error);
+  g_assert_null (yolo_net_prepare (net, 1, 64, 64, &error));
+  g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED);
+  g_assert_nonnull (strstr (error->message, "max-pool from f32 to f32 cannot run on the device "
+      "counting"));
+  g_assert_cmpuint (seen.execs, ==, 0);
+  yolo_net_free (net);
+}
+
 /* What destroys takes NULL, as free() does. */
 static void
 test_null (void)
@@ -270,6 +297,7 @@ main (int argc, char **argv)
   g_test_add_func ("/backend/front/null", test_null);
   g_test_add_func ("/backend/front/load", test_load);
   g_test_add_func ("/backend/front/prepare", test_prepare);
+  g_test_add_func ("/backend/front/supports", test_supports);
   g_test_add_func ("/backend/front/batches", test_batches);
   g_test_add_func ("/backend/front/refused", test_refused);
   g_test_add_func ("/backend/front/without", test_without);

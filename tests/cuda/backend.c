@@ -18,7 +18,7 @@
 #include "image/letterbox.h"
 #include "image/preprocess.h"
 #include "image/sample.h"
-#include "tests/network/plan-reference.h"
+#include "backend/reference.h"
 
 #define MAX_CANDIDATES 1024
 #define MAX_FRAMES 8
@@ -124,7 +124,7 @@ run_reference (YoloModel *model, guint height, guint width, const Picture *pictu
     yolo_preprocess_reference (
         &pictures[i].frame, &box, input + (gsize) i * height * width * 3, YOLO_F32, 3);
   }
-  plan_reference_run (plan, input, arena);
+  yolo_reference_run (plan, input, arena);
   for (guint i = 0; i < n; i++) {
     YoloMap maps[YOLO_MAX_OUTPUTS];
 

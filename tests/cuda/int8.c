@@ -17,7 +17,7 @@
 #include "image/letterbox.h"
 #include "image/preprocess.h"
 #include "tests/engine/pictures.h"
-#include "tests/network/plan-reference.h"
+#include "backend/reference.h"
 
 /* Of the steps that a convolution in int8 puts out: the definition's sums are
  * the same, and the floats behind them off by 1e-6, so that few lie on the
@@ -144,10 +144,10 @@ calibrate (YoloModel *model, const YoloFrame *frame, guint height, guint width, 
   g_autofree guint8 *arena = NULL;
 
   g_assert_no_error (error);
-  plan_reference_spread (plan);
+  yolo_reference_spread (plan);
   arena = g_malloc (plan->arena_size);
   preprocess (frame, plan, levels);
-  plan_reference_run (plan, levels, arena);
+  yolo_reference_run (plan, levels, arena);
   for (guint i = 0; i < plan->n_ops; i++) {
     YoloLayerCalibration *layer = layer_of (calibration, model, &plan->ops[i]);
     if (layer != NULL)
@@ -253,8 +253,8 @@ run_init (
   g_assert_cmpuint (run->reference->n_buffers, ==, plan->n_buffers);
   g_assert_cmpuint (run->reference->n_ops, ==, plan->n_ops);
   if (!shares_memory ())
-    plan_reference_spread (plan);
-  plan_reference_spread (run->reference);
+    yolo_reference_spread (plan);
+  yolo_reference_spread (run->reference);
   run->exec = yolo_net_prepare_plan (run->net, plan, &error);
   g_assert_no_error (error);
   for (guint i = 0; i < batch; i++)
@@ -371,7 +371,7 @@ check_op (Run *run, guint i)
       op->type == YOLO_OP_CONV || op->type == YOLO_OP_ADD || op->type == YOLO_OP_ACT;
 
   note (plan, op);
-  plan_reference_run_op (run->reference, run->input, run->arena, i);
+  yolo_reference_run_op (run->reference, run->input, run->arena, i);
   Difference d = compare_op (run, op, place, device_has);
   memcpy (place, device_has, out->size);
   g_test_message ("%u %s: %s > %s, %.3g %% others, %.3g of %.3g", i, op->name, yolo_dtype_name (in),
@@ -394,7 +394,7 @@ check_maps (const Run *run)
   g_autofree guint8 *arena = g_malloc (plan->arena_size);
 
   memset (arena, 0xff, plan->arena_size);
-  plan_reference_run (plan, run->input, arena);
+  yolo_reference_run (plan, run->input, arena);
   for (guint m = 0; m < plan->model->n_outputs; m++) {
     const YoloBuffer *buffer = &plan->buffers[plan->outputs[m].buffer];
     const float *ours = (const float *) (run->arena + buffer->offset),

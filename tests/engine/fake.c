@@ -348,10 +348,12 @@ static const YoloBackend device = {
 
 static const YoloBackend missing = {.name = "missing",.available = not_available };
 
-const YoloEngineParts fake_host = { 1, &host, &missing, load_model, unref_model, NULL };
-const YoloEngineParts fake_device = { 1, &host, &device, load_model, unref_model, NULL };
-const YoloEngineParts fake_two_hosts = { 2, &host, &missing, load_model, unref_model, NULL };
-const YoloEngineParts fake_two_devices = { 2, &host, &device, load_model, unref_model, NULL };
+const YoloEngineParts fake_host = { 1, &host, &missing, &missing, load_model, unref_model, NULL };
+const YoloEngineParts fake_device = { 1, &host, &device, &missing, load_model, unref_model, NULL };
+const YoloEngineParts fake_two_hosts = { 2, &host, &missing, &missing, load_model, unref_model,
+  NULL };
+const YoloEngineParts fake_two_devices = { 2, &host, &device, &missing, load_model, unref_model,
+  NULL };
 
 void
 fake_reset (void)

@@ -3,7 +3,7 @@
 
 #include "backend/backend.h"
 #include "tests/network/edit.h"
-#include "tests/network/plan-reference.h"
+#include "backend/reference.h"
 
 static const char *
 view_text (const YoloView *view)
@@ -346,7 +346,7 @@ run_maps (YoloModel *model, guint *n_copies)
   }
   /* NaN everywhere: what is read before it is written shows */
   memset (arena, 0xff, plan->arena_size);
-  plan_reference_run (plan, input, arena);
+  yolo_reference_run (plan, input, arena);
   for (guint k = 0; k < model->n_outputs; k++) {
     const YoloBuffer *map = &plan->buffers[plan->outputs[k].buffer];
     g_array_append_vals (maps, arena + map->offset, (guint) (map->size / sizeof (float)));

@@ -10,7 +10,7 @@
 #include "backend/builtin.h"
 #include "engine/load.h"
 #include "network/int8.h"
-#include "tests/network/plan-reference.h"
+#include "backend/reference.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -166,12 +166,12 @@ run (const Runner *runner, YoloModel *model, guint batch, guint height, guint wi
     g_autofree guint8 *arena = g_malloc (plan->arena_size);
     memset (arena, 0xff, plan->arena_size);
     write_input (&floats, batch, grey, input);
-    plan_reference_run (plan, input, arena);
+    yolo_reference_run (plan, input, arena);
     maps = maps_new (plan, batch);
     float *to = maps.values;
     for (guint k = 0; k < model->n_outputs; k++)
       to = append_view (to, plan, plan->outputs[k],
-          plan_reference_at (plan, arena, plan->outputs[k], 0, 0, 0, 0), batch);
+          yolo_reference_at (plan, arena, plan->outputs[k], 0, 0, 0, 0), batch);
     return maps;
   }
 
@@ -386,7 +386,7 @@ compare_op (gpointer data, guint op)
   const YoloPlan *plan = c->exec->plan;
 
   memcpy (c->arena, c->exec->arena, plan->arena_size);
-  plan_reference_run_op (plan, c->input, c->arena, op);
+  yolo_reference_run_op (plan, c->input, c->arena, op);
   compare_view (c, plan->ops[op].out);
 }
 

@@ -4,7 +4,7 @@
 
 #include "engine/load.h"
 #include "network/torch/reader.h"
-#include "tests/network/plan-reference.h"
+#include "backend/reference.h"
 
 #include <math.h>
 #include <string.h>
@@ -52,14 +52,14 @@ run (YoloModel *model, guint height, guint width)
     input[i] = (float) (x >> 24);
   }
   memset (arena, 0xff, plan->arena_size); /* what is not written must not be read */
-  plan_reference_run (plan, input, arena);
+  yolo_reference_run (plan, input, arena);
   for (guint k = 0; k < model->n_outputs; k++) {
     const YoloBuffer *map = &plan->buffers[plan->outputs[k].buffer];
 
     result.maps[k] = g_array_new (FALSE, FALSE, sizeof (float));
     for (guint p = 0; p < map->height * map->width; p++)
       g_array_append_vals (result.maps[k],
-          plan_reference_at (plan, arena, plan->outputs[k], 0, p / map->width, p % map->width, 0),
+          yolo_reference_at (plan, arena, plan->outputs[k], 0, p / map->width, p % map->width, 0),
           plan->outputs[k].channels);
   }
   return result;

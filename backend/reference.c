@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "tests/network/plan-reference.h"
+/* The definition: what each operation computes, an element at a time, in double or in
+ * whole numbers. Every fast version is held to it, and it is a back end of its own. */
+
+#include "backend/reference.h"
+#include "backend/builtin.h"
 
 #include <math.h>
+#include <string.h>
 
 typedef struct {
   const YoloPlan *plan;
@@ -17,7 +22,7 @@ view_index (const YoloBuffer *buffer, YoloView view, guint n, guint y, guint x, 
 }
 
 float *
-plan_reference_at (
+yolo_reference_at (
     const YoloPlan *plan, void *arena, YoloView view, guint n, guint y, guint x, guint c)
 {
   const YoloBuffer *buffer = &plan->buffers[view.buffer];
@@ -31,7 +36,7 @@ byte_at (const Run *run, YoloView view, guint n, guint y, guint x, guint c)
   return (guint8 *) run->arena + buffer->offset + view_index (buffer, view, n, y, x, c);
 }
 
-/* What lies there: a number, or 8 bits that stand for one. */
+/* The number that lies in a view, or the 8 bits that stand for it. */
 static float
 get_raw (const Run *run, YoloView view, guint n, guint y, guint x, guint c)
 {
@@ -40,7 +45,7 @@ get_raw (const Run *run, YoloView view, guint n, guint y, guint x, guint c)
   if (view.buffer == run->plan->input)
     return run->input[view_index (buffer, view, n, y, x, c)];
   if (buffer->dtype == YOLO_F32)
-    return *plan_reference_at (run->plan, run->arena, view, n, y, x, c);
+    return *yolo_reference_at (run->plan, run->arena, view, n, y, x, c);
   return buffer->dtype == YOLO_U8 ? *byte_at (run, view, n, y, x, c)
                                   : *(gint8 *) byte_at (run, view, n, y, x, c);
 }
@@ -62,7 +67,7 @@ put (const Run *run, YoloView view, guint n, guint y, guint x, guint c, double v
   guint channel = view.channel + c;
 
   if (buffer->dtype == YOLO_F32) {
-    *plan_reference_at (run->plan, run->arena, view, n, y, x, c) = (float) value;
+    *yolo_reference_at (run->plan, run->arena, view, n, y, x, c) = (float) value;
   } else {
     float low = buffer->dtype == YOLO_U8 ? 0 : -128;
     float q = rintf ((float) value / buffer->scale[channel]) + (float) buffer->zero[channel];
@@ -74,15 +79,16 @@ static double
 activate (YoloActivation act, double x)
 {
   switch (act) {
+    case YOLO_ACT_NONE:
+      break;
     case YOLO_ACT_SILU:
       return x / (1 + exp (-x));
     case YOLO_ACT_RELU:
       return x > 0 ? x : 0;
     case YOLO_ACT_SIGMOID:
       return 1 / (1 + exp (-x));
-    default:
-      return x;
   }
+  return x;
 }
 
 static double
@@ -119,7 +125,7 @@ round_to (YoloGrid grid, double x)
       : CLAMP (rintf ((float) x / grid.scale), -grid.zero, 255 - grid.zero) * grid.scale;
 }
 
-/* The same in whole numbers, up to the activation. */
+/* convolve() in whole numbers, up to the activation. */
 static double
 convolve_int8 (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint o)
 {
@@ -129,7 +135,7 @@ convolve_int8 (const Run *run, const YoloOp *op, guint n, guint y, guint x, guin
   gint32 sum = -conv->int8->offset[o];
   double value;
 
-  /* the offset, less what is taken off each number below */
+  /* The offset counts the zero points that are taken off each number below. */
   for (gsize k = 0; k < n_weights; k++)
     sum += conv->int8->weights[o * n_weights + k]
         * conv->int8->zero[k / (n_weights / conv->in_channels)];
@@ -158,7 +164,7 @@ convolve_int8 (const Run *run, const YoloOp *op, guint n, guint y, guint x, guin
   return round_to (conv->int8->act, value);
 }
 
-/* One pooling of `in`'s channels. */
+/* The largest number in a window of channel c of `in`. */
 static double
 pool (const Run *run, const YoloOp *op, YoloView in, guint n, guint y, guint x, guint c)
 {
@@ -186,7 +192,7 @@ element (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint c)
       return op->conv->int8 != NULL ? convolve_int8 (run, op, n, y, x, c)
                                     : convolve (run, op, n, y, x, c);
     case YOLO_OP_MAX_POOL:
-      /* the second part of the chain is pooled from the first, and so on */
+      /* In a chain of poolings each part of the output is pooled from the part before. */
       if (c >= op->in.channels) {
         pooled = op->out;
         pooled.channel += c / op->in.channels * op->in.channels - op->in.channels;
@@ -196,9 +202,11 @@ element (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint c)
       return get (run, op->in, n, y / op->scale, x / op->scale, c);
     case YOLO_OP_ACT:
       return activate (op->act, get (run, op->in, n, y, x, c));
-    default:
-      return get (run, op->in, n, y, x, c);
+    case YOLO_OP_ADD:
+    case YOLO_OP_COPY:
+      break;
   }
+  return get (run, op->in, n, y, x, c);
 }
 
 static void
@@ -206,7 +214,7 @@ run_op (const Run *run, const YoloOp *op)
 {
   const YoloBuffer *out = &run->plan->buffers[op->out.buffer];
 
-  /* channels outermost: the parts of a chain of poolings come one after the other */
+  /* Channels are the outermost loop, so that the parts of a chain of poolings are made in turn. */
   for (guint c = 0; c < op->out.channels; c++) {
     for (guint n = 0; n < run->plan->batch; n++) {
       for (guint y = 0; y < out->height; y++) {
@@ -222,24 +230,22 @@ run_op (const Run *run, const YoloOp *op)
 }
 
 void
-plan_reference_run_op (const YoloPlan *plan, const float *input, void *arena, guint op)
+yolo_reference_run_op (const YoloPlan *plan, const float *input, void *arena, guint op)
 {
   run_op (&(Run) { plan, input, arena }, &plan->ops[op]);
 }
 
 void
-plan_reference_run (const YoloPlan *plan, const float *input, void *arena)
+yolo_reference_run (const YoloPlan *plan, const float *input, void *arena)
 {
   Run run = { plan, input, arena };
 
-  for (guint i = 0; i < plan->n_buffers; i++)
-    g_assert_true (plan->buffers[i].dtype == YOLO_F32 || plan->buffers[i].scale != NULL);
   for (guint i = 0; i < plan->n_ops; i++)
     run_op (&run, &plan->ops[i]);
 }
 
 void
-plan_reference_spread (YoloPlan *plan)
+yolo_reference_spread (YoloPlan *plan)
 {
   plan->arena_size = 0;
   for (guint i = 0; i < plan->n_buffers; i++) {
@@ -247,3 +253,143 @@ plan_reference_spread (YoloPlan *plan)
     plan->arena_size += (plan->buffers[i].size + 63) & ~(gsize) 63;
   }
 }
+
+/* The back end. */
+
+typedef struct {
+  YoloExec base;
+  float *input;                 /* the numbers of base.input, as the definition reads them */
+} ReferenceExec;
+
+static gboolean
+available (G_GNUC_UNUSED guint device, G_GNUC_UNUSED GError **error)
+{
+  return TRUE;
+}
+
+static gboolean
+resolve (G_GNUC_UNUSED guint device, YoloPrecision *precision, GError **error)
+{
+  if (*precision == YOLO_PRECISION_AUTO)
+    *precision = YOLO_PRECISION_FP32;
+  return *precision == YOLO_PRECISION_FP32 || *precision == YOLO_PRECISION_INT8
+      || yolo_network_fail (error, YOLO_NETWORK_ERROR_PRECISION,
+          "the reference cannot run in precision %s: use auto, fp32 or int8",
+          yolo_precision_name (*precision));
+}
+
+static gboolean
+load (G_GNUC_UNUSED YoloNet *net, G_GNUC_UNUSED guint device, G_GNUC_UNUSED gpointer context,
+    G_GNUC_UNUSED guint threads, G_GNUC_UNUSED GError **error)
+{
+  return TRUE;
+}
+
+static void
+unload (G_GNUC_UNUSED YoloNet *net)
+{
+}
+
+static YoloPlan *
+make_plan (YoloNet *net, guint batch, guint height, guint width, GError **error)
+{
+  return yolo_plan_new (net->model, batch, height, width, YOLO_F32, YOLO_U8, 3, error);
+}
+
+/* Floats, 8 bits on a grid, and grey levels in the input. */
+static gboolean
+is_known (const YoloPlan *plan, YoloView view)
+{
+  const YoloBuffer *buffer = &plan->buffers[view.buffer];
+
+  return view.channels == 0 || buffer->dtype == YOLO_F32 || view.buffer == plan->input
+      || buffer->scale != NULL;
+}
+
+static gboolean
+supports (const YoloPlan *plan, const YoloOp *op)
+{
+  return is_known (plan, op->in) && is_known (plan, op->residual) && is_known (plan, op->out);
+}
+
+static gboolean
+prepare (YoloExec *base, GError **error)
+{
+  ReferenceExec *exec = (ReferenceExec *) base;
+  const YoloBuffer *input = &base->plan->buffers[base->plan->input];
+
+  base->input = g_try_malloc0 (input->size);
+  base->arena = g_try_malloc0 (base->plan->arena_size);
+  exec->input = g_try_new0 (float, input->size / yolo_dtype_size (input->dtype));
+  return (base->input != NULL && base->arena != NULL && exec->input != NULL)
+      || yolo_network_fail (error, YOLO_NETWORK_ERROR_MEMORY,
+          "out of memory for %" G_GSIZE_FORMAT " bytes of activations", base->plan->arena_size);
+}
+
+static void
+release (YoloExec *base)
+{
+  g_free (base->input);
+  g_free (base->arena);
+  g_free (((ReferenceExec *) base)->input);
+}
+
+static void
+read_input (ReferenceExec *exec)
+{
+  const YoloBuffer *buffer = &exec->base.plan->buffers[exec->base.plan->input];
+  const guint8 *levels = exec->base.input;
+
+  if (buffer->dtype == YOLO_F32)
+    memcpy (exec->input, levels, buffer->size);
+  else
+    for (gsize i = 0; i < buffer->size; i++)
+      exec->input[i] = buffer->dtype == YOLO_U8 ? levels[i] : (gint8) levels[i];
+}
+
+/* All images of the batch are computed, whatever @n is. */
+static gboolean
+submit (YoloExec *base, G_GNUC_UNUSED guint n, G_GNUC_UNUSED const YoloFrame *frames,
+    G_GNUC_UNUSED YoloDecode *decode, G_GNUC_UNUSED GError **error)
+{
+  ReferenceExec *exec = (ReferenceExec *) base;
+
+  read_input (exec);
+  for (guint i = 0; i < base->plan->n_ops; i++) {
+    double start = base->seconds != NULL ? g_get_monotonic_time () / 1e6 : 0;
+
+    if (base->replace == NULL || !base->replace (base->observe_data, i))
+      yolo_reference_run_op (base->plan, exec->input, base->arena, i);
+    if (base->seconds != NULL)
+      base->seconds[i] += g_get_monotonic_time () / 1e6 - start;
+    if (base->observe != NULL)
+      base->observe (base->observe_data, i);
+  }
+  return TRUE;
+}
+
+/* submit() has done all of it. */
+static gboolean
+wait (G_GNUC_UNUSED YoloExec *base, G_GNUC_UNUSED GError **error)
+{
+  return TRUE;
+}
+
+const YoloBackend yolo_reference_backend = {
+  .name = "reference",
+  .host_memory = TRUE,
+  .memories = 1u << YOLO_MEMORY_HOST,
+  .int8_kind = YOLO_INT8_ASYMMETRIC,
+  .available = available,
+  .resolve = resolve,
+  .net_size = sizeof (YoloNet),
+  .exec_size = sizeof (ReferenceExec),
+  .load = load,
+  .unload = unload,
+  .plan = make_plan,
+  .supports = supports,
+  .prepare = prepare,
+  .release = release,
+  .submit = submit,
+  .wait = wait,
+};
