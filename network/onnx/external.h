@@ -4,7 +4,7 @@
 #ifndef YOLO_ONNX_EXTERNAL_H
 #define YOLO_ONNX_EXTERNAL_H
 
-#include "network/onnx/onnx.h"
+#include "network/onnx/file.h"
 
 /* Reads those files, each once, and lets the tensors point into them, as if
  * they had raw data. Only files in the folder or below it are read; NULL: the

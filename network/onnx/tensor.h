@@ -4,7 +4,7 @@
 #ifndef YOLO_ONNX_TENSOR_H
 #define YOLO_ONNX_TENSOR_H
 
-#include "network/onnx/onnx.h"
+#include "network/onnx/file.h"
 
 #define TENSOR_MAX_DIMS 8
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "network/onnx/onnx.h"
+#include "network/onnx/file.h"
 #include "base/error.h"
 #include "network/onnx/external.h"
 #include "network/onnx/foreign.h"
