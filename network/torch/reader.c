@@ -73,11 +73,12 @@ static gboolean
 check_model (const YoloPickleValue *root, const YoloPickleValue *model, GError **error)
 {
   const YoloPickleValue *class = yolo_pickle_class (model);
+  gint64 channels;
 
   if (g_str_has_prefix (class->module, "models."))
     return yolo_network_fail (error, UNSUPPORTED,
         "it is of the repository of YOLOv5 or one made from it (%.100s.%.100s), whose heads have "
-        "anchors; train a YOLOv5u, YOLOv8 or YOLO11 with Ultralytics",
+        "anchors; train a YOLOv5u or YOLOv8 with Ultralytics",
         class->module, class->text);
   if (!g_str_has_prefix (class->module, "ultralytics."))
     return yolo_network_fail (error, UNSUPPORTED,
@@ -87,6 +88,13 @@ check_model (const YoloPickleValue *root, const YoloPickleValue *model, GError *
     return yolo_network_fail (error, UNSUPPORTED,
         "its model is a %.100s, which is not supported yet; detect models (DetectionModel) are",
         class->text);
+  if (yolo_pickle_int (yolo_pickle_lookup (yolo_pickle_attribute (model, "yaml"), "channels"),
+          &channels)
+      && channels != 3)
+    return yolo_network_fail (error, UNSUPPORTED,
+        "its model takes images of %" G_GINT64_FORMAT " channels; models of 3, R G B, are "
+        "supported",
+        channels);
   if (!yolo_pickle_is_none (yolo_pickle_lookup (root, "modelopt")))
     return yolo_network_fail (error, UNSUPPORTED,
         "it was quantised in training (modelopt), which is not supported; export it to ONNX");

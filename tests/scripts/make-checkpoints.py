@@ -454,6 +454,23 @@ class Call:
         return name(self.path, lambda *arguments: None), self.arguments
 
 
+def unsplit(model):
+    """Gives each half of C2f's first convolution a module of its own, as Torch-Pruning does."""
+    block = model._modules['model']._modules['2']
+    block.__class__ = name('__main__.C2f_v2')
+    whole = block._modules.pop('cv1')
+    for i in range(2):
+        half = block._modules[f'cv{i}'] = name('ultralytics.nn.modules.conv.Conv')()
+        inner = half._modules['conv'] = type(whole._modules['conv'])()
+        inner.__dict__.update(whole._modules['conv'].__dict__, _parameters={})
+        half._modules['act'] = whole._modules['act']
+        for key, both in whole._modules['conv']._parameters.items():
+            part = inner._parameters[key] = Tensor.__new__(Tensor)
+            n = both.shape[0] // 2
+            part.__dict__.update(both.__dict__, shape=(n, ) + both.shape[1:])
+            part.offset += i * n * both.stride[0]
+
+
 def good(data, folder):
     def write(file, model, **options):
         save(os.path.join(folder, file), model, **options)
@@ -480,7 +497,10 @@ def good(data, folder):
     parallel = name('torch.nn.parallel.distributed.DistributedDataParallel')()
     parallel._modules['module'] = tree(data, 'v5u-l', yolov5u())
     write('v5u-l.pt', checkpoint(parallel))
-    write('micro.pt', checkpoint(tree(data, 'micro', MICRO)), folder='m', crc=False)
+    micro = tree(data, 'micro', MICRO)
+    write('micro.pt', checkpoint(micro), folder='m', crc=False)
+    unsplit(micro)
+    write('micro-unsplit.pt', checkpoint(micro))
 
 
 def other(data, folder):
@@ -519,6 +539,39 @@ def other(data, folder):
     block.i, block.f = 4, -1
     attention._modules['model']._modules['4'] = block
     write('attention.pt', checkpoint(attention))
+    write('modelopt.pt', checkpoint(micro(), modelopt={'quantizers': 1}))
+    write('gray.pt', checkpoint(micro(yaml={'channels': 1})))
+    head = type(micro()._modules['model']._modules['8'])
+    write('stride.pt', layer(8, stride=Tensor('Float', [4., 16.], (2, ))))
+    write('classes.pt', layer(8, nc=3))
+    headless = micro()
+    last = headless._modules['model']._modules['8']
+    last.__class__ = name('ultralytics.nn.modules.head.Pose')
+    write('no-head.pt', checkpoint(headless))
+    for file, i, key, module in (('end-to-end.pt', 8, 'one2one_cv2', head()),
+                                 ('extra.pt', 2, 'se', head()), ('no-dfl.pt', 8, 'dfl', head())):
+        changed = micro()
+        changed._modules['model']._modules[str(i)]._modules[key] = module
+        write(file, checkpoint(changed))
+    bins = micro()
+    dfl = bins._modules['model']._modules['8']._modules['dfl']._modules['conv']
+    dfl._parameters['weight'] = Tensor('Float', [0., 1., 2., 4.], (1, 4, 1, 1))
+    write('bins.pt', checkpoint(bins))
+    # modules without an end: one within itself, and 2^60 of them
+    endless, many = micro(), micro()
+    sequence = name('torch.nn.modules.container.Sequential')
+    loop = sequence()
+    loop._modules['0'] = loop
+    inner = name('torch.nn.modules.linear.Identity')()
+    for _ in range(60):
+        outer = sequence()
+        outer._modules.update({'0': inner, '1': inner})
+        inner = outer
+    for model, module in ((endless, loop), (many, inner)):
+        module.i, module.f = 4, -1
+        model._modules['model']._modules['4'] = module
+    write('endless.pt', checkpoint(endless))
+    write('many.pt', checkpoint(many))
     weight = micro()
     conv = weight._modules['model']._modules['1']._modules['conv']
     conv._parameters['weight'].offset = 1
