@@ -6,7 +6,7 @@
 #define FORMAT YOLO_NETWORK_ERROR_FORMAT
 #define UNSUPPORTED YOLO_NETWORK_ERROR_UNSUPPORTED
 
-#define MAX_POOLS 16 /* of an SPPF */
+#define MAX_POOLS 16            /* of an SPPF */
 
 static guint
 channels_of (const YoloTorchBuilder *builder, guint layer)

@@ -15,7 +15,7 @@ struct _YoloCheckpoint {
   YoloZip *zip;
   YoloPickle *pickle;
   char *folder;         /* what the entries' names begin with: "best/" */
-  guint64 numbers_left; /* that tensors may still have */
+  guint64 numbers_left;         /* that tensors may still have */
 };
 
 typedef enum {
@@ -34,7 +34,7 @@ typedef enum {
 static const struct {
   const char *name;
   Kind kind;
-  guint size; /* bytes of a number */
+  guint size;                   /* bytes of a number */
 } storages[] = {
   { "HalfStorage", KIND_HALF, 2 },
   { "BFloat16Storage", KIND_BFLOAT16, 2 },
@@ -51,12 +51,12 @@ static const struct {
 typedef struct {
   Kind kind;
   guint size;         /* bytes of a number */
-  const guint8 *data; /* the storage */
+  const guint8 *data;           /* the storage */
   gsize count;        /* numbers in it */
   gsize offset;       /* of the first number */
   guint n_dims;
   gsize dims[YOLO_CHECKPOINT_MAX_DIMS], strides[YOLO_CHECKPOINT_MAX_DIMS]; /* numbers */
-  gsize n; /* numbers of the tensor */
+  gsize n;                      /* numbers of the tensor */
 } Tensor;
 
 /* What a file that is no archive may be. Sources: PyTorch's torch/serialization.py

@@ -13,7 +13,7 @@
 /* A YOLOv8x has 500; some modules may stand in the tree many times. */
 #define MAX_MODULES 20000
 #define MAX_GROUPS 65536
-#define MAX_WINDOW 255 /* as network/graph.c has it */
+#define MAX_WINDOW 255          /* as network/graph.c has it */
 
 const char *
 yolo_torch_class (const YoloPickleValue *module)

@@ -15,7 +15,7 @@ typedef struct {
   YoloGraph *graph;
   GString *path;   /* of the module that is being read: "model.4.m.0.cv1" */
   guint depth;     /* of that module in the tree */
-  guint n_modules; /* that were read so far */
+  guint n_modules;              /* that were read so far */
 } YoloTorchBuilder;
 
 /* Appends the layers of a module whose input is a layer. Gives the last one, or

@@ -11,7 +11,7 @@
  * 100,000 values. */
 #define MAX_VALUES (1u << 20)
 #define MAX_REFERENCES (1u << 22)
-#define MAX_SIZE (64u << 20) /* bytes of a pickle, without the tensors: they are elsewhere */
+#define MAX_SIZE (64u << 20)    /* bytes of a pickle, without the tensors: they are elsewhere */
 #define BLOCK_SIZE (64u << 10)
 /* A dict with more pairs has none that are looked up by a name; their number bounds the time. */
 #define MAX_LOOKUP 4096
@@ -100,7 +100,7 @@ static const struct {
 };
 
 struct _YoloPickle {
-  GPtrArray *blocks; /* of memory, that hold all values and texts */
+  GPtrArray *blocks;            /* of memory, that hold all values and texts */
   guint8 *free;      /* in the last block */
   gsize left;        /* bytes there */
   const YoloPickleValue *root;
@@ -111,7 +111,7 @@ typedef struct {
   const guint8 *bytes;
   gsize size, at;        /* `at`: of the next byte to read */
   gsize op_at;           /* of the opcode that is being run, for messages */
-  YoloPickleItems stack; /* a mark is NULL */
+  YoloPickleItems stack;        /* a mark is NULL */
   YoloPickleItems memo;  /* NULL: not set */
   guint n_remembered;    /* slots of the memo that are set */
   /* An opcode adds at most one value, and at most as many references as there are on the stack:

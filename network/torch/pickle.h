@@ -14,16 +14,16 @@ typedef enum {
   YOLO_PICKLE_INT,    /* integer */
   YOLO_PICKLE_LONG,   /* a whole number of more than 64 bits: its value is not kept */
   YOLO_PICKLE_FLOAT,  /* number */
-  YOLO_PICKLE_STRING, /* text, length: UTF-8 as the file has it, unchecked */
+  YOLO_PICKLE_STRING,           /* text, length: UTF-8 as the file has it, unchecked */
   YOLO_PICKLE_BYTES,  /* text, length */
   YOLO_PICKLE_TUPLE,  /* items */
   YOLO_PICKLE_LIST,   /* items */
   YOLO_PICKLE_SET,    /* items */
   YOLO_PICKLE_DICT,   /* pairs */
-  YOLO_PICKLE_GLOBAL, /* module, text: a name, which stands for nothing */
+  YOLO_PICKLE_GLOBAL,           /* module, text: a name, which stands for nothing */
   /* what a class or a function would have made: class, args; then state, items, pairs */
   YOLO_PICKLE_OBJECT,
-  YOLO_PICKLE_PERSISTENT, /* args: what names data outside of the pickle */
+  YOLO_PICKLE_PERSISTENT,       /* args: what names data outside of the pickle */
 } YoloPickleType;
 
 /* Values are shared, and may contain themselves: whoever descends bounds the depth. */
@@ -43,7 +43,7 @@ struct _YoloPickleValue {
     struct {
       const char *text;   /* with a 0 behind it; it may have others within */
       gsize length;       /* bytes */
-      const char *module; /* "torch.nn.modules.conv" */
+      const char *module;       /* "torch.nn.modules.conv" */
     };
     struct {
       YoloPickleItems items;

@@ -19,7 +19,7 @@
 #define END64_SIZE 56
 #define END64_SIGNATURE 0x06064b50
 
-#define MAX_COMMENT 65535 /* bytes that may follow the end record */
+#define MAX_COMMENT 65535       /* bytes that may follow the end record */
 #define EXTRA_ZIP64 1
 #define FLAG_ENCRYPTED 1
 #define METHOD_STORED 0
@@ -31,7 +31,7 @@ typedef struct {
   guint32 crc;        /* 0: not known */
   guint64 size;       /* bytes, as they lie in the archive */
   guint64 start;      /* of the local header */
-  const guint8 *data; /* [size] */
+  const guint8 *data;           /* [size] */
   gboolean checked;   /* the CRC was compared, and matches */
 } Entry;
 
@@ -39,7 +39,7 @@ struct _YoloZip {
   const guint8 *bytes;
   gsize size;
   GArray *entries;     /* Entry */
-  GHashTable *by_name; /* name to index + 1 */
+  GHashTable *by_name;          /* name to index + 1 */
 };
 
 static guint
@@ -130,7 +130,7 @@ find_end (const YoloZip *zip)
 }
 
 typedef struct {
-  guint64 n, start, size; /* entries; bytes of the archive */
+  guint64 n, start, size;       /* entries; bytes of the archive */
 } Directory;
 
 /* Where the central directory lies, by the end record or the Zip64 one in front of it. */

@@ -313,12 +313,12 @@ put (GString *bytes, guint n, guint64 number)
 
 typedef struct {
   const char *name, *data;
-  gsize length; /* of the data; 0: it is a string */
+  gsize length;                 /* of the data; 0: it is a string */
   guint32 crc;
   guint flags, method;
-  gint size_change; /* of the size that the directory gives */
+  gint size_change;             /* of the size that the directory gives */
   gint start_change;
-  gboolean zip64; /* its numbers lie in the extra field */
+  gboolean zip64;               /* its numbers lie in the extra field */
 } Part;
 
 /* An archive of one or two entries, with Zip64's end records if `zip64`. */
@@ -512,7 +512,7 @@ test_tensors (void)
 typedef struct {
   const char *type, *bytes;
   gsize n_bytes;
-  gint64 n; /* numbers in the storage, as the pickle says */
+  gint64 n;                     /* numbers in the storage, as the pickle says */
   gint64 offset;
   guint n_dims, n_strides;
   gint64 dims[3], strides[3];
@@ -575,7 +575,7 @@ test_storages (void)
   static const struct {
     const char *type, *bytes;
     gsize n_bytes;
-    float number; /* the second */
+    float number;               /* the second */
   } cases[] = {
     { "HalfStorage", BYTES ("\0\0\x01\x3c"), 1 + 0x1p-10f },
     { "HalfStorage", BYTES ("\0\0\x01\x80"), -0x1p-24f },
@@ -621,7 +621,7 @@ test_layouts (void)
     gint64 n, offset;
     guint n_dims, n_strides;
     gint64 dims[3], strides[3];
-    const char *numbers; /* NULL: an error */
+    const char *numbers;        /* NULL: an error */
   } cases[] = {
     { 6, 0, 2, 2, { 2, 3 }, { 3, 1 }, "123456" },
     { 6, 0, 2, 2, { 3, 2 }, { 1, 3 }, "142536" },
