@@ -962,6 +962,23 @@ test_model_names (void)
   g_unlink (labels);
 }
 
+/* A checkpoint of PyTorch and the ONNX file of the same network find the same. */
+static void
+test_checkpoint (void)
+{
+  static const gchar caps[] = "video/x-raw,format=RGB,width=80,height=60";
+  g_autofree gchar *path = g_build_filename (g_getenv ("CHECKPOINTS"), "v8n.pt", NULL);
+  GstHarness *onnx = infer_harness (infer_new (NULL), caps);
+  GstHarness *torch = infer_harness (infer_new ("model-file", path, NULL), caps);
+  GArray *a = infer_picture (onnx, caps), *b = infer_picture (torch, caps);
+
+  g_assert_cmpuint (assert_same_detections (a, b, 0, 0, .01f, .0001f), >, 0);
+  g_array_unref (a);
+  g_array_unref (b);
+  infer_teardown (onnx);
+  infer_teardown (torch);
+}
+
 /* What comes out of files and is told on the bus cannot command a terminal or forge a line. */
 static void
 test_printable (void)
@@ -1454,6 +1471,7 @@ main (int argc, char **argv)
   g_test_add_func ("/yoloinfer/thresholds", test_thresholds);
   g_test_add_func ("/yoloinfer/labels", test_labels);
   g_test_add_func ("/yoloinfer/model-names", test_model_names);
+  g_test_add_func ("/yoloinfer/checkpoint", test_checkpoint);
   g_test_add_func ("/yoloinfer/printable", test_printable);
   g_test_add_func ("/yoloinfer/model-message", test_model_message);
   g_test_add_func ("/yoloinfer/auto-size", test_auto_size);
