@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* GstAnalyticsRelationMeta (GStreamer 1.24), or nothing where GStreamer is
- * older: meson chooses yoloanalytics.c or yoloanalytics-stub.c. Only for
- * yolometa.c. */
+ * older: meson chooses yoloanalytics.c or yoloanalytics-stub.c. Only yolometa.c
+ * calls these functions. */
 
 #ifndef YOLO_ANALYTICS_H
 #define YOLO_ANALYTICS_H
@@ -16,23 +16,25 @@ typedef struct {
   gint id;                      /* -1: not known to GstAnalytics */
   GQuark label;
   gint x, y, w, h;              /* pixels */
-  gfloat confidence;            /* of a region, not filled in */
+  gfloat confidence;            /* 0 to 1; not filled in by yolo_region_of_meta() */
 } YoloRegion;
 
-/* The region of an object; FALSE if it is a region of another kind. */
+/* Reads what a region says of an object; FALSE: @meta stands for no object. */
 gboolean yolo_region_of_meta (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta,
     YoloRegion *region);
 
-/* Attaches an object and returns its id, -1 if there is no such meta. n: how
- * many the caller is going to attach, all together. */
+/* Attaches an object and returns its id; -1: it could not be attached, as with a
+ * GStreamer before 1.24. @n: how many objects the caller is going to attach in
+ * all, for which the first call makes room. */
 gint yolo_analytics_add (GstBuffer *buffer, const YoloRegion *region, guint n);
 
 /* Says which track an attached object belongs to. */
 void yolo_analytics_add_track (GstBuffer *buffer, gint id, gint track_id);
 
 /* Appends the objects that have no region on the buffer, and fills in what the
- * regions that are there do not say. objects: (element-type YoloMetaObject): one for
- * each region that yolo_region_of_meta() knows, in their order. */
+ * regions that are there do not say. @objects: (element-type YoloMetaObject): one for
+ * each region that yolo_region_of_meta() takes for an object, in the order of the
+ * regions. */
 void yolo_analytics_read (GstBuffer *buffer, GArray *objects);
 
 void yolo_analytics_clear (GstBuffer *buffer);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The canvas and the colours of a GStreamer video frame. */
+/* A GStreamer video frame as the canvas that image/canvas.h draws on, and colours in
+ * the format of the frame. */
 
 #ifndef YOLO_GST_CANVAS_H
 #define YOLO_GST_CANVAS_H
@@ -10,7 +11,7 @@
 
 G_BEGIN_DECLS
 
-/* The formats that a device draws on, as in caps. */
+/* The formats that a GPU draws on, as caps name them. */
 #define YOLO_DRAW_FORMATS "NV12, NV21, I420, YV12, YUY2, UYVY, Y42B, Y444, P010_10LE, " \
     "RGB, BGR, RGBA, BGRA, ARGB, ABGR, RGBx, BGRx, xRGB, xBGR, GRAY8"
 
@@ -22,14 +23,14 @@ gboolean yolo_draw_is_direct (const GstVideoFormatInfo *format);
  * yolo_color_init:
  * @rgb: 0xRRGGBB, full range
  *
- * Converts to the format, matrix and range of @info; opaque.
+ * Converts @rgb, which is opaque, to the format, matrix and range of @info.
  */
 void yolo_color_init (YoloColor *color, const GstVideoInfo *info, guint32 rgb);
 
 /**
  * yolo_canvas_init:
  * @frame: mapped for writing, in a format that is drawn on directly; must outlive the canvas
- * @clip: (nullable): the visible part, or all of the frame
+ * @clip: (nullable): the visible part, in pixels; NULL: all of the frame
  */
 void yolo_canvas_init (YoloCanvas *canvas, GstVideoFrame *frame, const YoloRect *clip);
 

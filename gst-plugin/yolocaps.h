@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which memory yoloinfer's frames may lie in: the features of its caps. */
+/* Which memory the frames of yoloinfer may lie in, which the features of caps tell. */
 
 #ifndef YOLO_CAPS_H
 #define YOLO_CAPS_H
@@ -15,19 +15,19 @@ typedef enum {
   YOLO_CAPS_NVMM,
 } YoloCapsMemory;
 
-/* Of fixed caps. */
+/* The memory that buffers with these caps, which are fixed, lie in. */
 YoloCapsMemory yolo_caps_memory (const GstCaps *caps);
 
 /**
  * yolo_caps_readable:
  * @caps: raw video of any memory
- * @filter: (nullable): what is asked for, in the order that is preferred
+ * @filter: (nullable): the caps that the peer asks for, in the order that it prefers
  * @cuda: whether frames in CUDA memory can be read
  * @nvmm: whether DeepStream surfaces can be read
  *
- * Returns: (transfer full): what of @caps lies in memory that frames can be read
- * from, in a format that can be read there; caps of any features become those of
- * each such memory
+ * Returns: (transfer full): the part of @caps whose frames lie in memory that can be
+ * read, in a format that can be read there; caps with any features become caps with
+ * those of each such memory
  */
 GstCaps *yolo_caps_readable (GstCaps *caps, GstCaps *filter, gboolean cuda, gboolean nvmm);
 

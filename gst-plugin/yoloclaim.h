@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A file has one writer: who writes where, in this process and in others. */
+/* Claims on files, so that each file has one writer in this and all other processes. */
 
 #ifndef YOLO_CLAIM_H
 #define YOLO_CLAIM_H
@@ -12,17 +12,19 @@ typedef struct _YoloClaim YoloClaim;
 
 /**
  * yolo_claim_new:
- * @fd: an open file or FIFO, by whatever name; the caller's until the claim is freed
- * @owner: what to call the claim's holder when it is refused to another
+ * @fd: an open file or FIFO, opened by whatever name; the caller keeps it open until
+ * the claim is freed
+ * @owner: the name of the claim's holder, for the error of whoever is refused later
  *
- * Other processes are told by flock(2), where the file system has it. From any thread.
+ * Other processes are told by flock(2), where the file system has it. Called by any
+ * thread.
  *
  * Returns: (transfer full): or NULL with @error (G_FILE_ERROR), which names the
- * holder but not the file
+ * holder of the claim that is there but not the file
  */
 YoloClaim *yolo_claim_new (int fd, const char *owner, GError **error);
 
-/* Before the file is closed. NULL is nothing. */
+/* Gives the file up; called before it is closed. NULL does nothing. */
 void yolo_claim_free (YoloClaim *claim);
 
 G_END_DECLS

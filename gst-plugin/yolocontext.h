@@ -27,26 +27,28 @@ void yolo_context_init (
 /* Forgets the shared context. */
 void yolo_context_clear (YoloContext *context);
 
-/* Settles on a context, if the network may run on a GPU, before those upstream
+/* Settles on a context, if the network may run on a GPU, before elements upstream
  * make one: that of a neighbour or of the application, else the device's primary
- * one, which is offered to them. Called by the thread that changes the element's
- * state, on the way to READY and to PAUSED. */
+ * one, which is offered to the others. Called by the thread that changes the
+ * element's state, on the way to READY and to PAUSED. */
 void yolo_context_settle (YoloContext *context);
 
 /**
  * yolo_context_follow:
  *
- * Takes the context of whoever is upstream, who need not have taken what he was
- * offered. Called by the streaming thread, when caps with CUDA memory come.
+ * Takes the context of the element upstream, which may have made one rather than
+ * take the one that it was offered. Called by the streaming thread, when caps with
+ * CUDA memory come.
  *
  * Returns: (transfer full) (nullable): the context that is shared now
  */
 GstObject *yolo_context_follow (YoloContext *context);
 
-/* (transfer full) (nullable): the GstCudaContext. Any thread. */
+/* Returns: (transfer full) (nullable): the shared GstCudaContext. Called by any thread. */
 GstObject *yolo_context_get (YoloContext *context);
 
-/* Whether it has answered a GST_QUERY_CONTEXT. Any thread. */
+/* Answers a GST_QUERY_CONTEXT with the shared context. Called by any thread. FALSE:
+ * there is no context, or the query asks for another kind. */
 gboolean yolo_context_answer (YoloContext *context, GstQuery *query);
 
 G_END_DECLS

@@ -13,7 +13,7 @@ G_BEGIN_DECLS
 
 typedef struct _YoloFlight YoloFlight;
 
-/* What the engine is given at once: a frame, or one of a batch. */
+/* One request to the engine: the frame that a buffer is, or one frame of a batch. */
 typedef struct {
   YoloFlight *flight;
   guint slot;                   /* as in YoloMetaObject */
@@ -24,37 +24,37 @@ typedef struct {
  * queued, then the engine until each part is answered, then the task of the
  * source pad. YoloQueue hands it from one to the next. */
 struct _YoloFlight {
-  /* by yoloqueue.c, with the lock of the queue */
+  /* written by yoloqueue.c, which holds the lock of the queue */
   GList link;                   /* in one of the queue's lists */
   guint pending;                /* parts that the engine has */
   gboolean done;                /* nothing is pending */
-  GError *error;                /* owned; of the first part that failed */
+  GError *error;                /* owned; why the first part failed; NULL: none did */
 
-  /* by the streaming thread, then constant */
+  /* written by the streaming thread, then constant */
   GstBuffer *buffer;            /* owned, until the task pushes it */
   GstVideoFrame video;          /* mapped until the engine is done with it */
   gboolean mapped;
-  GstMapInfo surface;           /* NVMM, mapped likewise */
+  GstMapInfo surface;           /* a DeepStream surface, mapped for as long */
   gboolean surface_mapped;
   GArray *parts;                /* YoloPart; kept between flights, as long as the longest batch */
-  gint origin_x, origin_y;      /* in memory, of the frame that the caps describe */
+  gint origin_x, origin_y;      /* pixels; where the caps' frame begins in memory */
   gboolean inferred;            /* FALSE: skipped by inference-interval */
   gboolean repeat;              /* skipped: takes the last detections */
-  gboolean discont;
+  gboolean discont;             /* the buffer before it was dropped */
   GBytes *classes;              /* owned; what the requests point into */
-  GstClockTime since;           /* gst_util_get_timestamp() at its arrival */
+  GstClockTime since;           /* gst_util_get_timestamp() when the buffer arrived */
 
-  /* by the engine */
+  /* written by the engine's thread */
   GArray *objects;              /* YoloMetaObject; kept between flights */
 };
 
 YoloFlight *yolo_flight_new (void);
 void yolo_flight_free (YoloFlight *flight);
 
-/* Unmaps what the engine has read. */
+/* Unmaps the buffer, which the engine has read. */
 void yolo_flight_unmap (YoloFlight *flight);
 
-/* Makes it as a new one, for another buffer; keeps the arrays' memory. */
+/* Makes the flight as it was when new, for another buffer; keeps the arrays' memory. */
 void yolo_flight_clear (YoloFlight *flight);
 
 /**
@@ -70,8 +70,8 @@ void yolo_part_add_objects (const YoloPart *part, const YoloResult *result, cons
 /**
  * yolo_flight_attach:
  * @objects: (element-type YoloMetaObject): what was found, or is repeated
- * @info: of the caps
- * @unique_id: of the element, written as model id
+ * @info: what the caps say
+ * @unique_id: the element's property, written as model id
  * @nvmm: whether the buffer is a DeepStream surface, which gets NvDsObjectMeta too
  *
  * Returns: (transfer full): the buffer, with its objects; a copy that shares the

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The frames that come into yoloinfer: how they lie in memory, and which parts of
- * a buffer the network looks at: a whole frame or its roi, of that what its
- * GstVideoCropMeta leaves, or each frame of a DeepStream surface. */
+/* The frames that come into yoloinfer: how they lie in memory, and what of a buffer
+ * the network looks at. That is the frame, or each frame of a DeepStream surface, cut
+ * down to the property roi and, in other memory, to the buffer's GstVideoCropMeta. */
 
 #ifndef YOLO_INPUT_H
 #define YOLO_INPUT_H
@@ -16,46 +16,50 @@
 
 G_BEGIN_DECLS
 
-/* Of the streaming thread, but for what stands under "object lock". */
+/* The streaming thread reads and writes the fields, others only what is said to be
+ * guarded by the object lock, which is the element's. */
 typedef struct {
   /* constant */
-  GstElement *element;          /* posts messages; its object lock is meant */
-  YoloSettings *settings;       /* of the element; object lock */
+  GstElement *element;          /* borrowed; posts messages */
+  YoloSettings *settings;       /* borrowed, of the element; object lock */
 
-  GstVideoInfo info;            /* of the caps; written with the object lock */
-  gboolean roi_warned;          /* that it does not lie within the frame; object lock */
+  GstVideoInfo info;            /* what the caps say; written with the object lock */
+  gboolean roi_warned;          /* a warning said that roi leaves the frame; object lock */
 
-  YoloCapsMemory memory;        /* of the frames */
-  YoloOrientation orientation;  /* of the stream's tags */
-  YoloFrame *surfaces;          /* owned; [YOLO_NVMM_MAX_FRAMES], once there was NVMM */
-  gboolean had_frame;           /* one that could be looked at, since the start */
+  YoloCapsMemory memory;        /* where the frames lie */
+  YoloOrientation orientation;  /* what the stream's tags say */
+  YoloFrame *surfaces;          /* owned; [YOLO_NVMM_MAX_FRAMES]; NULL: no NVMM so far */
+  gboolean had_frame;           /* there was a frame to look at since the start */
 } YoloInput;
 
 void yolo_input_init (YoloInput *input, GstElement *element, YoloSettings *settings);
 void yolo_input_clear (YoloInput *input);
 
-/* Forgets the stream. */
+/* Forgets the stream, at a start. Called by the thread that changes the element's
+ * state. */
 void yolo_input_reset (YoloInput *input);
 
-/* Caps have come. */
+/* Takes the caps of the frames that follow. Called by the streaming thread. */
 void yolo_input_set_caps (YoloInput *input, const GstVideoInfo *info, YoloCapsMemory memory);
 
 /**
  * yolo_input_make_parts:
- * @flight: with its buffer
- * @settings: of this frame
- * @load: what the network is
+ * @flight: whose buffer is set
+ * @settings: as they are for this buffer
+ * @load: whose network looks at the frames
  *
- * Maps the buffer and describes what to do with each of its frames.
+ * Maps the buffer and makes a request for each of its frames. Called by the
+ * streaming thread.
  *
  * Returns: FALSE: an error was posted
  */
 gboolean yolo_input_make_parts (YoloInput *input, YoloFlight *flight,
     const YoloLiveSettings *settings, const YoloLoad *load);
 
-/* The setter of roi. While the element runs, one that is not a region, or that
- * shows nothing of the frames, changes nothing, and a warning is posted; before the start
- * it is kept for the error. Any thread, without the object lock. */
+/* The setter of the property roi. While the element runs, a string that is not a
+ * region, or a region outside of the frames, changes nothing, and a warning is
+ * posted. Before, any string is kept, and the start fails if it is not a region.
+ * Called by any thread, without the object lock. */
 void yolo_input_set_roi (YoloInput *input, const gchar *string);
 
 G_END_DECLS

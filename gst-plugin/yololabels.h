@@ -13,10 +13,10 @@ typedef struct _YoloLabels YoloLabels;
 /**
  * yolo_labels_open:
  * @pattern: as yolo_record_path() takes it, in a folder that is there
- * @owner: whom to name to others that want to write the same files
+ * @owner: whom the error names to others that want to write the same files
  *
- * Claims the pattern's files by a hidden file in the folder, and takes away what
- * a process that was killed left half written.
+ * Claims the pattern's files by a hidden file in the folder, and removes the file
+ * that a process that was killed left half written.
  *
  * Returns: (transfer full): or NULL with @error (G_FILE_ERROR)
  */
@@ -26,7 +26,7 @@ YoloLabels *yolo_labels_open (const char *pattern, const char *owner, GError **e
 gboolean yolo_labels_write (YoloLabels *labels, guint64 number, const char *text, gsize size,
     GError **error);
 
-/* NULL is nothing. */
+/* Gives the pattern's files up. NULL does nothing. */
 void yolo_labels_close (YoloLabels *labels);
 
 G_END_DECLS

@@ -14,13 +14,14 @@
 G_BEGIN_DECLS
 
 /* Written by yoloload.c alone, by one thread at a time: the one that changes the
- * element's state, or the streaming thread while no frame is under way. These
- * and the engine, whose callbacks end before anything is freed, read it as it
- * is; any other thread reads what stands under "object lock" with that lock. */
+ * element's state, or the streaming thread while no frame is under way. These two
+ * threads and the engine's, whose callbacks end before anything is freed, read the
+ * fields without a lock; any other thread holds the element's object lock and reads
+ * only what stands under "object lock". */
 typedef struct {
   /* constant */
-  GstBaseTransform *element;    /* posts messages; its object lock is meant by the others */
-  YoloSettings *settings;       /* of the element; object lock */
+  GstBaseTransform *element;    /* borrowed; posts messages */
+  YoloSettings *settings;       /* borrowed, of the element; object lock */
   YoloResultFunc func;          /* what the engine calls back, with the element */
 
   /* object lock; NULL: nothing is loaded */
@@ -28,12 +29,12 @@ typedef struct {
   YoloStream *stream;
   GQuark *labels;               /* [model->n_classes] names of the classes */
 
-  GstObject *context;           /* GstCudaContext that the engine runs in; NULL: the device's
-                                 * primary one, or the CPU */
-  guint device;                 /* as CUDA counts */
-  const YoloModel *model;       /* the engine's */
-  YoloCalibrate *calibration;   /* NULL: not calibrating */
-  gboolean auto_size;
+  GstObject *context;           /* owned; GstCudaContext that the engine runs in; NULL: the
+                                 * device's primary one, or the CPU */
+  guint device;                 /* number of the GPU, as CUDA counts */
+  const YoloModel *model;       /* owned by the engine */
+  YoloCalibrate *calibration;   /* owned; NULL: not calibrating */
+  gboolean auto_size;           /* the network's size follows that of each frame */
   guint net_width, net_height;  /* pixels, unless auto_size */
 } YoloLoad;
 
@@ -52,16 +53,17 @@ void yolo_load_init (YoloLoad *load, GstBaseTransform *element, YoloSettings *se
  */
 gboolean yolo_load_start (YoloLoad *load, GstObject *context, GError **error);
 
-/* Undoes it. No frame is under way. */
+/* Undoes yolo_load_start(), whether or not it has failed. No frame is under way. */
 void yolo_load_stop (YoloLoad *load);
 
 /**
  * yolo_load_move:
- * @context: (nullable): that of the frames
+ * @context: (nullable): the GstCudaContext of the frames; NULL: as in yolo_load_start()
  *
- * Makes the engine run in the context of the frames, if one is loaded. It was
- * loaded before they were known, since a wrong model is an error of the start; in
- * another context every frame would be copied. No frame is under way.
+ * Makes the engine, if one is loaded, run in the context of the frames. It was loaded
+ * before the frames were known, so that a wrong model fails the start; in another
+ * context every frame would be copied. Called by the streaming thread; no frame is
+ * under way.
  *
  * Returns: FALSE with @error, and nothing is loaded any more
  */
@@ -69,20 +71,22 @@ gboolean yolo_load_move (YoloLoad *load, GstObject *context, GError **error);
 
 /* Whether frames in the memory of a GPU can be read where they lie. Before the
  * start this depends on what the user wants, then on what the engine runs on.
- * Any thread, without the object lock. */
+ * Called by any thread, without the object lock. */
 gboolean yolo_load_reads_device_memory (YoloLoad *load);
 
-/* Other streams' batches do not wait for this one until its next frame. Any
- * thread, without the object lock. */
+/* Lets the batches of other streams not wait for this stream until its next frame.
+ * Called by any thread, without the object lock. */
 void yolo_load_set_idle (YoloLoad *load);
 
-/* The setter of class-ids. Names of classes are known once the model is loaded;
- * until then the string waits. One that is wrong then changes nothing, and a
- * warning is posted. Any thread, without the object lock. */
+/* The setter of the property class-ids. Until the model is loaded, which knows the
+ * names of the classes, the string is kept as it is. From then on a wrong string
+ * changes nothing, and a warning is posted. Called by any thread, without the object
+ * lock. */
 void yolo_load_set_classes (YoloLoad *load, const gchar *string);
 
 /* Hands batch-size and batch-timeout on to the engine, now that the user has set
- * one of them. Any thread, without the object lock. FALSE: none is loaded. */
+ * one of them. Called by any thread, without the object lock. FALSE: no engine is
+ * loaded. */
 gboolean yolo_load_set_batching (YoloLoad *load);
 
 G_END_DECLS

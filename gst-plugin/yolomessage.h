@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What yoloinfer tells the application about its model. Any thread, without locks. */
+/* What yoloinfer tells the application about its model. Called by any thread, which
+ * holds no lock. */
 
 #ifndef YOLO_MESSAGE_H
 #define YOLO_MESSAGE_H

@@ -3,8 +3,8 @@
  * GstVideoRegionOfInterestMeta in DL Streamer's layout (roi_type = label,
  * param structure "detection" with x_min x_max y_min y_max normalised,
  * confidence, label_id; batch_id where a buffer holds several frames) and, built
- * against GStreamer 1.24 or newer, GstAnalyticsRelationMeta too. What elements
- * of GStreamer drop of a region on its way is found again in a note. */
+ * against GStreamer 1.24 or newer, GstAnalyticsRelationMeta too. What other elements
+ * drop of a region on its way downstream is found again in a note on the buffer. */
 
 #ifndef YOLO_META_H
 #define YOLO_META_H
@@ -19,8 +19,8 @@ typedef struct {
   gfloat x, y, w, h;
   gfloat confidence;            /* negative: unknown */
   gint label_id;                /* class number, -1 if unknown */
-  GQuark label;                 /* 0: none */
-  gint object_id;               /* of a track, -1: none */
+  GQuark label;                 /* 0: the object has no label */
+  gint object_id;               /* number of the object's track; -1: it has no track */
   /* 1 + the frame's place in a batch (batch_id); 0: the buffer is one frame */
   guint slot;
 } YoloMetaObject;
@@ -48,9 +48,9 @@ void yolo_meta_read (GstBuffer * buffer, const GstVideoInfo * info, GArray * obj
 
 /**
  * yolo_meta_origin:
- * @info: of the caps
- * @x: (out): column of the buffer's pixels
- * @y: (out): row
+ * @info: what the caps say
+ * @x: (out): column of the buffer's pixels where the frame begins
+ * @y: (out): row of the buffer's pixels where the frame begins
  *
  * Where in memory the corner of the frame lies that the caps describe. Where
  * they give the size of the GstVideoCropMeta, as GStreamer's videocrop and
@@ -60,8 +60,8 @@ void yolo_meta_origin (GstBuffer * buffer, const GstVideoInfo * info, gint * x, 
 
 /**
  * yolo_object_round:
- * @width: of the frame
- * @height: of the frame
+ * @width: of the frame, in pixels
+ * @height: of the frame, in pixels
  * @box: (out): x, y, w, h in whole pixels: the edges rounded, clipped to the
  * frame, at least one pixel wide and high
  */

@@ -13,16 +13,17 @@ G_BEGIN_DECLS
 
 #define YOLO_CAPS_FEATURE_NVMM "memory:NVMM"
 
-/* nvstreammux makes batches of up to 1024, the engine streams far less. */
+/* nvstreammux makes batches of up to 1024 frames; a network keeps up with far fewer
+ * cameras. */
 #define YOLO_NVMM_MAX_FRAMES 256
 
 /**
  * yolo_nvmm_read:
  * @data: what a mapped buffer holds: one NvBufSurface
- * @size: its bytes
- * @device: the GPU that the frames must be on
+ * @size: bytes of @data
+ * @device: number of the GPU that the frames must be on, as CUDA counts
  * @frames: [YOLO_NVMM_MAX_FRAMES], set to the surface's filled frames
- * @n: (out): how many
+ * @n: (out): how many frames are filled
  *
  * Nothing that the surface says is used before it is checked.
  *

@@ -9,14 +9,16 @@
 G_BEGIN_DECLS
 
 /* What the tags of a stream have said so far: EXIF, or a container's display
- * matrix. Of the streaming thread; zeroed at the start. */
+ * matrix. Only the streaming thread uses it; zeroed at the start. */
 typedef struct {
-  GstVideoOrientationMethod stream, global;     /* IDENTITY if no tag says so */
-  gboolean of_stream;           /* a tag of the stream's own, which wins */
-  gboolean turned;              /* by an element upstream: the tags hold no more */
+  /* what a tag of the stream and one of the whole file say; IDENTITY: no such tag */
+  GstVideoOrientationMethod stream, global;
+  gboolean of_stream;           /* there is a tag of the stream, which wins */
+  gboolean turned;              /* an element upstream turns frames: the tags are wrong now */
 } YoloOrientation;
 
-/* To be shown each event of the sink pad @pad, in its streaming thread. */
+/* Notes what an event says. Called for each event of the sink pad @pad, by its
+ * streaming thread. */
 void yolo_orientation_event (YoloOrientation *orientation, GstPad *pad, GstEvent *event);
 
 /* @wanted: what a property says; AUTO: what the tags say

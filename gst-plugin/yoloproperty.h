@@ -27,7 +27,7 @@ typedef struct {
 
   /* from here on by one of the macros below */
   YoloPropertyKind kind;
-  gsize offset;                 /* bytes, of the value in its structure */
+  gsize offset;                 /* bytes from the start of the structure to the value */
   const gchar *text;            /* the initial string, which NULL stands for too */
   GType (*enumeration) (void);
   struct {
@@ -90,12 +90,12 @@ void yolo_property_get (const YoloProperty *property, gconstpointer settings, GV
 /**
  * yolo_property_is_fixed:
  * @running: whether the element is between its start and its stop
- * @value: that is to be set
+ * @value: the value that is to be set
  *
  * Whether the property is one of those that are read at the start only
- * (GST_PARAM_MUTABLE_READY) and the element is running. If @value is another
- * than the property's, a warning on the bus says that it stays as it is, and
- * how to change it. To be called by set_property without the object lock.
+ * (GST_PARAM_MUTABLE_READY) and the element is running. If @value differs from
+ * what the property is, a warning on the bus says that it stays as it is, and
+ * how to change it. Called by set_property, without the object lock.
  */
 gboolean yolo_property_is_fixed (GstElement *element, gboolean running, GParamSpec *pspec,
     const GValue *value);

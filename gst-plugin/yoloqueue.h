@@ -18,64 +18,67 @@
 
 G_BEGIN_DECLS
 
-/* All functions can be called from any thread, but there is one at a time that
- * adds and one that takes. They wait only where it is said. Callers hold no lock
- * that a callback of the engine takes. */
+/* The titles below say which thread calls a function; any may call those for start,
+ * flush and stop. A function waits only where its comment says so. Callers hold no
+ * lock that a callback of the engine takes. */
 typedef struct _YoloQueue YoloQueue;
 
-/* It is not active and flushing. */
+/* The new queue is flushing, and its source pad inactive. */
 YoloQueue *yolo_queue_new (void);
-/* Nothing may be under way. */
+/* No flight may be under way. NULL does nothing. */
 void yolo_queue_free (YoloQueue *queue);
 
 /* The streaming thread: */
 
 /**
  * yolo_queue_wait_for_room:
- * @max: how many may be under way
- * @ret: (out): GST_FLOW_FLUSHING, or how a push downstream has ended, each of
- * which is said once
+ * @max: how many flights may be under way
+ * @ret: (out): GST_FLOW_FLUSHING, or how a push downstream has ended; that a push
+ * has failed is said once
  *
- * Waits while @max are under way, and, after a push that has failed, until all
- * that is behind it is dropped.
+ * Waits while @max flights are under way, and, after a push that has failed, until
+ * all that were queued behind it are dropped.
  *
- * Returns: one to fill, for yolo_queue_push() or yolo_queue_give_back(); NULL if
+ * Returns: a flight to fill, for yolo_queue_push() or yolo_queue_give_back(); NULL if
  * @ret is not GST_FLOW_OK
  */
 YoloFlight *yolo_queue_wait_for_room (YoloQueue *queue, guint max, GstFlowReturn *ret);
 
-/* Appends the flight, which waits for its parts to be answered; without parts it
- * is done. From here on it can be gone at any time: with parts, once the last
- * one is submitted. */
+/* Appends the flight, which is done when all of its parts are answered. From here on
+ * a flight without parts can be gone at any time, and one with parts from when the
+ * last of them is submitted. */
 void yolo_queue_push (YoloQueue *queue, YoloFlight *flight);
 
-/* Takes one back that is not pushed. */
+/* Takes a flight back that is not to be pushed. */
 void yolo_queue_give_back (YoloQueue *queue, YoloFlight *flight);
 
-/* Waits until all have left downstream, or the queue is flushing. */
+/* Waits until all flights have left downstream, or the queue is flushing. */
 void yolo_queue_drain (YoloQueue *queue);
 
 /* How the last push downstream has ended, if nobody has been told yet. */
 GstFlowReturn yolo_queue_flow (YoloQueue *queue);
 
-/* The engine: a part is answered. @error: (nullable): copied */
+/* The engine's threads: */
+
+/* Notes that a part of the flight is answered. @error: (nullable): copied */
 void yolo_queue_finish_part (YoloQueue *queue, YoloFlight *flight, const GError *error);
 
 /* The task of the source pad: */
 
 /**
  * yolo_queue_pop:
- * @ret: (out): if it is not GST_FLOW_OK, a push before has failed, and the buffer
+ * @ret: (out): if it is not GST_FLOW_OK, an earlier push has failed, and the buffer
  * is to be dropped
  *
  * Waits until the oldest flight is done.
  *
- * Returns: it, for yolo_queue_popped(); NULL if the queue is flushing
+ * Returns: the oldest flight, for yolo_queue_popped(); NULL if the queue is flushing
  */
 YoloFlight *yolo_queue_pop (YoloQueue *queue, GstFlowReturn *ret);
 
-/* @ret: how its push has ended. A flush from within the push, by a seek in the
- * same thread, has made a new start, to which the result does not belong. */
+/* Takes the flight back after its buffer was pushed. @ret: how the push has ended;
+ * it is ignored if a seek in the same thread has flushed the queue from within the
+ * push, and so made a new start. */
 void yolo_queue_popped (YoloQueue *queue, YoloFlight *flight, GstFlowReturn ret);
 
 /* Start, flush, stop: */
@@ -90,11 +93,11 @@ void yolo_queue_set_flushing (YoloQueue *queue);
 /* Ends flushing, if the source pad is active; FALSE: it is not. */
 gboolean yolo_queue_start (YoloQueue *queue);
 
-/* Drops all that is under way, whose number it returns. Neither the streaming
- * thread nor the task may be in the queue, and the engine has answered. */
+/* Drops all flights that are under way and returns how many. Neither the streaming
+ * thread nor the task may be in the queue, and the engine must have answered. */
 guint yolo_queue_clear (YoloQueue *queue);
 
-/* Frees what is kept for the next buffers. */
+/* Frees the flights that are kept for the next buffers. */
 void yolo_queue_free_spare (YoloQueue *queue);
 
 G_END_DECLS

@@ -12,7 +12,7 @@
 G_BEGIN_DECLS
 
 typedef struct {
-  gint x, y, width, height;     /* pixels; width 0: none */
+  gint x, y, width, height;     /* pixels; width 0: no region */
 } YoloRegion;
 
 /* What may change while playing; copied for each frame. */
@@ -38,55 +38,58 @@ typedef struct {
   gdouble max_loss;
   guint cuda_device_id, threads, unique_id, batch_size, max_in_flight;
   guint64 batch_timeout;        /* ns */
-  gboolean batching_set, cuda_device_set;       /* by the user, rather than the default */
+  gboolean batching_set, cuda_device_set;       /* the user has set them */
   gboolean started;             /* from the element's start to its stop */
   YoloLiveSettings live;        /* classes and roi as class_ids and roi were parsed */
 } YoloSettings;
 
 /* Whether a calibration table is to be made. */
 gboolean yolo_settings_is_calibrating (const YoloSettings *settings);
-/* What the network is to run on: while calibrating the CPU, for calibration looks
- * at frames in host memory. */
+/* What the network is to run on. While calibrating this is the CPU, for calibration
+ * looks at frames in host memory. */
 YoloDevice yolo_settings_device (const YoloSettings *settings);
-/* The CUDA device that the user wants; -1: that of the neighbours, or the first. */
+/* Number of the CUDA device that the user wants; -1: that of the neighbours' context,
+ * or the first device. */
 gint yolo_settings_cuda_device (const YoloSettings *settings);
 
-/* The enumerations among them: GstYoloInferDevice, GstYoloInferPrecision,
+/* The enumerations that properties have: GstYoloInferDevice, GstYoloInferPrecision,
  * GstYoloInferCalibrationMethod. */
 GType yolo_settings_device_type (void);
 GType yolo_settings_precision_type (void);
 GType yolo_settings_calibration_method_type (void);
 
-/* Of "x,y,width,height"; none of NULL or "". */
+/* Reads "x,y,width,height"; NULL and "" are no region, of width 0. FALSE: @string is
+ * something else, and @region of width 0 as well. */
 gboolean yolo_region_parse (const gchar *string, YoloRegion *region);
 /* Cuts @a down to what @b covers; FALSE: nothing is left. */
 gboolean yolo_region_intersect (YoloRegion *a, const YoloRegion *b);
 
-/* Of "N" or "WxH", or the model's own of NULL or ""; a size that the model does
- * not run at is an error. */
+/* Reads "N" or "WxH", in pixels; NULL and "" are the model's own size. A size that the
+ * model does not run at is an error. */
 gboolean yolo_settings_parse_size (
     const gchar *string, const YoloModel *model, guint *width, guint *height, GError **error);
 
 /**
  * yolo_settings_parse_classes:
- * @string: numbers or names, "0,person", as CSV: a name that has a comma, begins
- * with a quote or is a number stands in quotes, "\"person, walking\",7",
+ * @string: (nullable): numbers or names, "0,person", as CSV: a name that has a comma,
+ * begins with a quote or is a number stands in quotes, "\"person, walking\",7",
  * or is all of @string
- * @model: the classes' numbers are its
- * @labels: [n_classes], their names
- * @classes: (out) (transfer full): [n_classes] 0 or 1; NULL for all, of NULL or ""
- * @error: names the part that is no class
+ * @model: says how many classes there are
+ * @labels: [n_classes] names of the classes
+ * @classes: (out) (transfer full): [n_classes] 1: the class is wanted, 0: it is not;
+ * NULL: all are, since @string is NULL or ""
+ * @error: names the part of @string that is no class
  */
 gboolean yolo_settings_parse_classes (const gchar *string, const YoloModel *model,
     const GQuark *labels, GBytes **classes, GError **error);
 
 /**
  * yolo_settings_load_labels:
- * @element: posts a warning where the file, or the model, has more names than the model classes,
- * or less
- * @file: one name a line, UTF-8; NULL or "": the model's own names
+ * @element: posts a warning if there are more names than the model has classes, or fewer
+ * @file: (nullable): one name a line, UTF-8; NULL or "": the model's own names
  *
- * Returns: (transfer full): [n_classes]; what the file lacks is named by its number
+ * Returns: (transfer full): [n_classes], or NULL with @error; a class for which the
+ * file has no name is named by its number
  */
 GQuark *yolo_settings_load_labels (
     GstElement *element, const gchar *file, const YoloModel *model, GError **error);

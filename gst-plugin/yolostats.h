@@ -37,7 +37,7 @@ void yolo_stats_set_size (YoloStats *stats, guint net_width, guint net_height);
 
 /**
  * yolo_stats_add_result:
- * @result: of a frame that the network has run on, without an error
+ * @result: the engine's answer to a frame, without an error
  * @since: gst_util_get_timestamp() when its buffer arrived
  */
 void yolo_stats_add_result (YoloStats *stats, const YoloResult *result, GstClockTime since);

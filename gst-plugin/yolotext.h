@@ -16,7 +16,7 @@ typedef struct {
   gint left, top, advance;
 } YoloGlyphs;
 
-/* Not thread-safe: one per streaming thread. */
+/* Used by one thread: each streaming thread has one of its own. */
 typedef struct _YoloText YoloText;
 YoloText *yolo_text_new (void);
 void yolo_text_free (YoloText *text);
@@ -36,7 +36,7 @@ void yolo_text_set_font (YoloText *text, const char *description, gint size, gin
  * first. What was rendered otherwise is forgotten. */
 void yolo_text_set_turn (YoloText *text, guint turn);
 
-/* Of the font, pixels above and below the baseline. */
+/* How far the font reaches above and below the baseline, in pixels. */
 gint yolo_text_ascent (YoloText *text);
 gint yolo_text_descent (YoloText *text);
 /* Width of a space, pixels. */
@@ -46,11 +46,11 @@ gint yolo_text_space (YoloText *text);
  * yolo_text_get:
  * @string: any bytes; what is not UTF-8 is shown as the replacement character
  *
- * Returns: (transfer none): good until 8 other strings were asked for
+ * Returns: (transfer none): valid until 8 other strings have been asked for
  */
 const YoloGlyphs *yolo_text_get (YoloText *text, const char *string);
 
-/* Bytes held by rendered strings; stays below 4 MiB and the 8 last ones. */
+/* Bytes held by rendered strings: at most 4 MiB, unless the last 8 alone take more. */
 gsize yolo_text_cached (YoloText *text);
 
 G_END_DECLS

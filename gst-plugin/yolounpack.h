@@ -25,7 +25,7 @@ GstCaps *yolo_unpack_caps (const gchar *media, const gchar *first);
  * of bits or by a palette, so that pixel strides do not tell where they are. */
 gboolean yolo_unpack_is_grouped (const GstVideoFormatInfo *format);
 
-/* yolo_video_planes_fit() of such a format. */
+/* yolo_video_planes_fit() for a format that is grouped so. */
 gboolean yolo_unpack_planes_fit (const GstVideoFrame *video);
 
 /* Writes a row of the frame, all of it, in the format's unpack format. */
@@ -34,7 +34,7 @@ void yolo_unpack_row (const GstVideoFrame *video, GstVideoPackFlags flags, gint 
 /**
  * yolo_unpack_describe:
  * @video: mapped, and its planes fit; must stay where it is while @described is read
- * @described: (inout): its format, unpack and source are set
+ * @described: (inout): its fields format, unpack and source are set
  */
 void yolo_unpack_describe (const GstVideoFrame *video, YoloFrame *described);
 
@@ -48,8 +48,9 @@ void yolo_unpacked_free (YoloUnpacked *unpacked);
 /* All of the frame, mapped for writing, in the unpack format. */
 GstVideoFrame *yolo_unpacked_frame (YoloUnpacked *unpacked);
 
-/* Rows from y0 to before y1, and those that share chroma with them, out of the
- * mapped frame of the format and size that it was made for, and back. */
+/* Unpacks rows [y0, y1) of a mapped frame, and those that share chroma with them; and
+ * packs the same rows again. The frame has the format and size that @unpacked was
+ * made for. */
 void yolo_unpacked_take (YoloUnpacked *unpacked, const GstVideoFrame *video, gint y0, gint y1);
 void yolo_unpacked_put (YoloUnpacked *unpacked, GstVideoFrame *video);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Notices that what was found upstream does not arrive: some elements drop the
- * metadata of a frame, and an empty frame looks the same. Of an element's
- * streaming thread. */
+/* Notices that objects which yoloinfer found upstream do not arrive: some elements
+ * drop the metadata of a frame, and a frame without objects looks the same. The
+ * functions are called by the streaming thread of an element. */
 
 #ifndef YOLO_WATCH_H
 #define YOLO_WATCH_H
@@ -24,14 +24,15 @@ typedef struct {
  */
 GstEvent *yolo_watch_announce (void);
 
-/* Each event that comes from upstream. */
+/* Called for each event that comes from upstream. */
 void yolo_watch_event (YoloWatch *watch, GstElement *element, GstEvent *event);
 
 /**
  * yolo_watch_buffer:
  * @element: posts a warning, once, if objects were lost on the way
- * @buffer: each that comes
- * @n_objects: what yolo_meta_read() gives of it
+ * @n_objects: how many yolo_meta_read() has found on @buffer
+ *
+ * Called for each buffer.
  */
 void yolo_watch_buffer (YoloWatch *watch, GstElement *element, GstBuffer *buffer, guint n_objects);
 

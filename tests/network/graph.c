@@ -5,7 +5,7 @@
 #include "network/graph.h"
 #include "network/model.h"
 #include "network/plan.h"
-#include "tests/network/plan-reference.h"
+#include "backend/reference.h"
 
 #include <math.h>
 #include <string.h>
@@ -278,7 +278,7 @@ test_run (void)
   for (guint i = 0; i < 3 * SIZE * SIZE; i++)
     input[i] = (float) net.maps[0][i % 3 * SIZE * SIZE + i / 3];
   arena = g_malloc (plan->arena_size);
-  plan_reference_run (plan, input, arena);
+  yolo_reference_run (plan, input, arena);
   for (guint k = 0; k < G_N_ELEMENTS (layers); k++) {
     guint side = SIZE / model->outputs[k].stride;
 
@@ -286,7 +286,7 @@ test_run (void)
     g_assert_cmpuint (model->outputs[k].role, ==, k % 2 ? YOLO_MAP_CLASS : YOLO_MAP_BOX);
     g_assert_cmpuint (model->outputs[k].stride, ==, k < 2 ? 2 : 4);
     for (guint i = 0; i < channels[k] * side * side; i++)
-      g_assert_cmpfloat_with_epsilon (*plan_reference_at (plan, arena, plan->outputs[k], 0,
+      g_assert_cmpfloat_with_epsilon (*yolo_reference_at (plan, arena, plan->outputs[k], 0,
                                           i / side % side, i % side, i / side / side),
           net.maps[layers[k]][i], 1e-4);
   }
