@@ -174,8 +174,11 @@ run (Lowered *lowered, const OnnxNode *node, GError **error)
     if (!yolo_lowered_grid (lowered, node, &grid))
       grid.scale = 0;
   }
-  if (!yolo_eval (&lowered->scope, node, in, out, error))
+  if (!yolo_eval (&lowered->scope, node, in, out, error)) {
+    for (guint k = 0; k < node->n_out; k++)
+      g_clear_pointer (&out[k], yolo_onnx_tensor_unref);
     return FALSE;
+  }
   for (guint k = 0; k < node->n_out; k++) {
     Value *value;
     if (node->out[k] == ONNX_NONE) {
