@@ -156,8 +156,8 @@ find_directory (const YoloZip *zip, Directory *directory, GError **error)
   if (get32 (locator) != LOCATOR_SIGNATURE)
     return TRUE; /* as large as that, in truth */
   start = get64 (locator + 8);
-  end64 = zip->bytes + start;
-  if (!within (start, END64_SIZE, zip->size) || get32 (end64) != END64_SIGNATURE)
+  end64 = within (start, END64_SIZE, zip->size) ? zip->bytes + start : NULL;
+  if (end64 == NULL || get32 (end64) != END64_SIGNATURE)
     return yolo_network_fail (error, FORMAT, "the archive's Zip64 end record is not where it says");
   directory->n = get64 (end64 + 32);
   directory->size = get64 (end64 + 40);
@@ -199,10 +199,11 @@ read_zip64 (Entry *entry, const guint8 *extra, guint n, guint64 *unpacked)
 static gboolean
 place_entry (const YoloZip *zip, Entry *entry, GError **error)
 {
-  const guint8 *local = zip->bytes + entry->start;
+  gboolean inside = within (entry->start, LOCAL_SIZE, zip->size);
+  const guint8 *local = inside ? zip->bytes + entry->start : NULL;
   guint64 header;
 
-  if (!within (entry->start, LOCAL_SIZE, zip->size) || get32 (local) != LOCAL_SIGNATURE)
+  if (local == NULL || get32 (local) != LOCAL_SIGNATURE)
     return yolo_network_fail (
         error, FORMAT, "the archive's entry '%.100s' is not where the directory says", entry->name);
   header = LOCAL_SIZE + (guint64) get16 (local + 26) + get16 (local + 28);

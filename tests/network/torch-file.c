@@ -445,6 +445,9 @@ test_bad_zips (void)
     { { { .name = "a", .data = "", .zip64 = TRUE, .start_change = -1 },
           { .name = "b", .data = "" } },
         YOLO_NETWORK_ERROR_FORMAT, "not where the directory says" },
+    { { { .name = "a", .data = "", .zip64 = TRUE, .start_change = G_MININT },
+          { .name = "b", .data = "" } },
+        YOLO_NETWORK_ERROR_FORMAT, "not where the directory says" },
     { { { .name = "a", .data = "" }, { .name = "a", .data = "" } }, YOLO_NETWORK_ERROR_FORMAT,
         "two entries 'a'" },
   };
