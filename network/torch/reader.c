@@ -150,7 +150,8 @@ run_layer (
     return YOLO_LAYER_NONE;
   }
   if (sources->len != 1) {
-    yolo_torch_refuse (builder, module, UNSUPPORTED, "takes several inputs", error);
+    yolo_torch_refuse (builder, module, UNSUPPORTED,
+        "takes several inputs, as only Concat and the head of a detect model may", error);
     return YOLO_LAYER_NONE;
   }
   return yolo_torch_module (builder, module, in[0], error);

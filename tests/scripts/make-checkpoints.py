@@ -492,7 +492,9 @@ def good(data, folder):
     write('v8-p2.pt', checkpoint(tree(data, 'v8-p2', yolov8(first=2))))
     write('v8-p6.pt', checkpoint(tree(data, 'v8-p6', yolov8(last=6))))
     Module.dict = collections.OrderedDict
-    write('v5u.pt', checkpoint(tree(data, 'v5u', yolov5u(), old=True)))
+    # as versions before 8.2 write them in training: what counts is the average
+    average = tree(data, 'v5u', yolov5u(), old=True)
+    write('v5u.pt', checkpoint(tree(data, 'micro', MICRO, old=True), ema=average))
     Module.dict = dict
     parallel = name('torch.nn.parallel.distributed.DistributedDataParallel')()
     parallel._modules['module'] = tree(data, 'v5u-l', yolov5u())
