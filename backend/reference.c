@@ -171,10 +171,10 @@ pool (const Run *run, const YoloOp *op, YoloView in, guint n, guint y, guint x, 
   const YoloBuffer *buffer = &run->plan->buffers[in.buffer];
   double max = -INFINITY;
 
-  for (guint ky = 0; ky < op->kernel; ky++) {
-    for (guint kx = 0; kx < op->kernel; kx++) {
-      gint64 iy = (gint64) y * op->stride + ky - op->pad,
-             ix = (gint64) x * op->stride + kx - op->pad;
+  for (guint ky = 0; ky < op->numbers.kernel; ky++) {
+    for (guint kx = 0; kx < op->numbers.kernel; kx++) {
+      gint64 iy = (gint64) y * op->numbers.stride + ky - op->numbers.pad,
+             ix = (gint64) x * op->numbers.stride + kx - op->numbers.pad;
       if (iy >= 0 && iy < buffer->height && ix >= 0 && ix < buffer->width)
         max = MAX (max, get (run, in, n, (guint) iy, (guint) ix, c));
     }
@@ -199,9 +199,9 @@ element (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint c)
       }
       return pool (run, op, pooled, n, y, x, c % op->in.channels);
     case YOLO_OP_UPSAMPLE:
-      return get (run, op->in, n, y / op->scale, x / op->scale, c);
+      return get (run, op->in, n, y / op->numbers.scale, x / op->numbers.scale, c);
     case YOLO_OP_ACT:
-      return activate (op->act, get (run, op->in, n, y, x, c));
+      return activate (op->numbers.act, get (run, op->in, n, y, x, c));
     case YOLO_OP_ADD:
     case YOLO_OP_COPY:
       break;

@@ -24,9 +24,24 @@
 
 #define YOLO_OPERATION_CONSTANT(suffix, name) YOLO_OP_##suffix,
 typedef enum {
+  YOLO_ACT_NONE,
+  YOLO_ACT_SILU,                /* x * sigmoid(x) */
+  YOLO_ACT_RELU,
+  YOLO_ACT_SIGMOID,
+} YoloActivation;
+
+typedef enum {
   YOLO_OPERATIONS (YOLO_OPERATION_CONSTANT)
 } YoloOpType;
 #undef YOLO_OPERATION_CONSTANT
+
+/* The numbers that tell what an operation does. Each kind uses some of them. */
+typedef struct {
+  unsigned kernel, stride, pad; /* MAX_POOL: pixels; the padding is on all four sides */
+  unsigned repeat;              /* MAX_POOL: poolings in a chain, 1 or more */
+  unsigned scale;               /* UPSAMPLE: pixels that a pixel becomes, in both directions */
+  YoloActivation act;           /* ACT */
+} YoloOpNumbers;
 
 /* "max-pool". For messages and profiles. */
 const char *yolo_op_name (YoloOpType type);

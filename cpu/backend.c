@@ -423,17 +423,17 @@ run_step (CpuExec *e, Step *s, guint n, GError **error)
           e->base.net->pool, op->conv, s->packed, &s->in, &s->residual, &s->out, n, e->scratch);
       break;
     case YOLO_OP_MAX_POOL:
-      ops->max_pool (e->base.net->pool, &s->in, &s->out, n, op->kernel, op->stride, op->pad,
-          MAX (op->repeat, 1));
+      ops->max_pool (e->base.net->pool, &s->in, &s->out, n, op->numbers.kernel, op->numbers.stride, op->numbers.pad,
+          MAX (op->numbers.repeat, 1));
       break;
     case YOLO_OP_UPSAMPLE:
-      ops->upsample (e->base.net->pool, &s->in, &s->out, n, op->scale);
+      ops->upsample (e->base.net->pool, &s->in, &s->out, n, op->numbers.scale);
       break;
     case YOLO_OP_ADD:
       ops->add (e->base.net->pool, &s->in, &s->residual, &s->out, n);
       break;
     case YOLO_OP_ACT:
-      ops->act (e->base.net->pool, &s->in, &s->out, n, op->act);
+      ops->act (e->base.net->pool, &s->in, &s->out, n, op->numbers.act);
       break;
     case YOLO_OP_COPY:
       ops->copy (e->base.net->pool, &s->in, &s->out, n);

@@ -65,14 +65,14 @@ launch_chain (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *pa
     CUstream stream, GError **error)
 {
   gsize size = yolo_dtype_size (task->in_dtype), vector = is_wide (task) ? 16 : size;
-  gsize shared = YOLO_CHAIN_SHARED ((gsize) task->op->kernel, task->op->repeat, vector);
+  gsize shared = YOLO_CHAIN_SHARED ((gsize) task->op->numbers.kernel, task->op->numbers.repeat, vector);
   guint64 tiles = (guint64) ((task->out_width + YOLO_CHAIN_TILE - 1) / YOLO_CHAIN_TILE)
       * ((task->out_height + YOLO_CHAIN_TILE - 1) / YOLO_CHAIN_TILE);
 
   if (shared <= MAX_SHARED)
     return launch (device, task, params, "chain",
         tiles * task->batch * (task->channels * size / vector), (guint) shared, stream, error);
-  for (guint i = 0; i < task->op->repeat; i++) {
+  for (guint i = 0; i < task->op->numbers.repeat; i++) {
     if (!launch_vectors (device, task, params, "pool", stream, error))
       return FALSE;
     params->in = params->out;
@@ -99,12 +99,12 @@ yolo_ops_launch (YoloCudaDevice *device, const YoloOpsTask *task, CUstream strea
     .in_pitch = (int) task->in_pitch,
     .residual_pitch = (int) task->residual_pitch,
     .out_pitch = (int) task->out_pitch,
-    .kernel = (int) op->kernel,
-    .stride = (int) op->stride,
-    .pad = (int) op->pad,
-    .repeat = (int) op->repeat,
+    .kernel = (int) op->numbers.kernel,
+    .stride = (int) op->numbers.stride,
+    .pad = (int) op->numbers.pad,
+    .repeat = (int) op->numbers.repeat,
     .scale = 1,
-    .act = (int) op->act,
+    .act = (int) op->numbers.act,
     .in_type = (int) task->in_dtype,
     .residual_type = (int) task->residual_dtype,
     .out_type = (int) task->out_dtype,
@@ -126,12 +126,12 @@ yolo_ops_launch (YoloCudaDevice *device, const YoloOpsTask *task, CUstream strea
     case YOLO_OP_MAX_POOL:
       if (converts)
         break;
-      return op->repeat > 1 ? launch_chain (device, task, &params, stream, error)
+      return op->numbers.repeat > 1 ? launch_chain (device, task, &params, stream, error)
           : launch_vectors (device, task, &params, "pool", stream, error);
     case YOLO_OP_UPSAMPLE:
       if (converts)
         break;
-      params.scale = (int) op->scale;
+      params.scale = (int) op->numbers.scale;
       return launch_vectors (device, task, &params, "upsample", stream, error);
     case YOLO_OP_CONV:          /* is run by conv.h */
       break;

@@ -7,14 +7,9 @@
 
 #include <glib.h>
 
-G_BEGIN_DECLS
+#include "base/operation.h"
 
-typedef enum {
-  YOLO_ACT_NONE,
-  YOLO_ACT_SILU,                /* x * sigmoid(x) */
-  YOLO_ACT_RELU,
-  YOLO_ACT_SIGMOID,
-} YoloActivation;
+G_BEGIN_DECLS
 
 /* 8 bits stand for a real number: (q - zero) * scale. */
 typedef struct {

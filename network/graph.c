@@ -2,9 +2,7 @@
 #include "network/graph.h"
 #include "base/error.h"
 
-#define MAX_WINDOW 255          /* pixels of a kernel, a stride or a dilation */
-#define MAX_PAD (MAX_WINDOW * MAX_WINDOW / 2)
-#define MAX_FACTOR 16
+#define MAX_PAD (255 * 255 / 2) /* pixels: half of the widest window, dilated */
 
 static void
 layer_clear (gpointer data)
@@ -20,14 +18,28 @@ layer_clear (gpointer data)
   g_free (layer->shift);
 }
 
+/* Sets the size of an operation's output; FALSE where it does not fit. */
 static gboolean
-window_size (guint in, guint kernel, guint stride, guint pad, guint dilation, guint *out)
+op_size (YoloLayer *layer, const YoloLayer *in)
 {
-  guint64 padded = (guint64) in + 2 * (guint64) pad, extent = (guint64) dilation * (kernel - 1) + 1;
+  const YoloOpTraits *traits = yolo_op_traits (layer->op);
 
-  if (padded < extent)
-    return FALSE;
-  *out = (guint) ((padded - extent) / stride + 1);
+  layer->height = traits->size != NULL ? traits->size (&layer->numbers, in->height) : in->height;
+  layer->width = traits->size != NULL ? traits->size (&layer->numbers, in->width) : in->width;
+  return layer->height > 0 && layer->width > 0;
+}
+
+/* Whether all maps that a layer reads have the size of the first. */
+static gboolean
+same_sizes (const GArray *layers, const YoloLayer *layer)
+{
+  const YoloLayer *in = yolo_layer_at (layers, layer->in[0]);
+
+  for (guint k = 1; k < layer->n_in; k++) {
+    const YoloLayer *other = yolo_layer_at (layers, layer->in[k]);
+    if (other->height != in->height || other->width != in->width)
+      return FALSE;
+  }
   return TRUE;
 }
 
@@ -43,35 +55,24 @@ yolo_layer_size (const GArray *layers, guint index, GError **error)
     case YOLO_LAYER_INPUT:
       return TRUE;
     case YOLO_LAYER_CONV:
-      fits = window_size (in->height, conv->kernel[0], conv->stride[0], conv->pad[0],
-                 conv->dilation[0], &layer->height)
-          && window_size (in->width, conv->kernel[1], conv->stride[1], conv->pad[1],
-              conv->dilation[1], &layer->width);
+      layer->height = yolo_window_size (
+          in->height, conv->kernel[0], conv->stride[0], conv->pad[0], conv->dilation[0]);
+      layer->width = yolo_window_size (
+          in->width, conv->kernel[1], conv->stride[1], conv->pad[1], conv->dilation[1]);
+      fits = layer->height > 0 && layer->width > 0;
       break;
-    case YOLO_LAYER_MAX_POOL:
-      fits = window_size (in->height, layer->kernel, layer->stride, layer->pad, 1, &layer->height)
-          && window_size (in->width, layer->kernel, layer->stride, layer->pad, 1, &layer->width);
-      break;
-    case YOLO_LAYER_UPSAMPLE:
-      layer->height = in->height * layer->factor;
-      layer->width = in->width * layer->factor;
-      /* inputs are at most 8192, so more is no network of ours, and less keeps numbers small */
-      fits = layer->height <= 65536 && layer->width <= 65536;
+    case YOLO_LAYER_OP:
+      fits = op_size (layer, in) && same_sizes (layers, layer);
       break;
     case YOLO_LAYER_IMAGE:
     case YOLO_LAYER_AFFINE:
-    case YOLO_LAYER_ACT:
-    case YOLO_LAYER_ADD:
     case YOLO_LAYER_CONCAT:
     case YOLO_LAYER_SLICE:
     case YOLO_LAYER_QUANT:
     case YOLO_LAYER_DEQUANT:
       layer->height = in->height;
       layer->width = in->width;
-      for (guint k = 1; k < layer->n_in; k++) {
-        const YoloLayer *other = yolo_layer_at (layers, layer->in[k]);
-        fits = fits && other->height == in->height && other->width == in->width;
-      }
+      fits = same_sizes (layers, layer);
       break;
   }
   if (layer->residual != YOLO_LAYER_NONE) {
@@ -160,12 +161,6 @@ settle (YoloGraph *graph, const char *problem, GError **error)
   return yolo_layer_size (graph->layers, index, error) ? index : YOLO_LAYER_NONE;
 }
 
-static gboolean
-in_window (guint value)
-{
-  return value >= 1 && value <= MAX_WINDOW;
-}
-
 guint
 yolo_graph_image (YoloGraph *graph, const char *name, guint channels, gboolean whole,
     float *factors, float *offsets, GError **error)
@@ -191,8 +186,8 @@ yolo_graph_conv (YoloGraph *graph, const char *name, guint in, const YoloConv *s
       || shape->in_channels % shape->groups != 0 || shape->out_channels % shape->groups != 0)
     problem = "has weights that do not fit its input's channels";
   for (guint d = 0; d < 2; d++) {
-    if (!in_window (shape->kernel[d]) || !in_window (shape->stride[d])
-        || !in_window (shape->dilation[d]) || shape->pad[d] > MAX_PAD)
+    if (!yolo_window_check (shape->kernel[d]) || !yolo_window_check (shape->stride[d])
+        || !yolo_window_check (shape->dilation[d]) || shape->pad[d] > MAX_PAD)
       problem = "has an impossible window";
   }
   layer->channels = shape->out_channels;
@@ -219,45 +214,52 @@ yolo_graph_affine (
 }
 
 guint
+yolo_graph_op (YoloGraph *graph, const char *name, YoloOpType op, const guint *in,
+    const YoloOpNumbers *numbers, GError **error)
+{
+  const YoloOpTraits *traits = yolo_op_traits (op);
+  YoloLayer *layer = append (graph, YOLO_LAYER_OP, name, traits->n_in, in);
+  const char *problem = NULL;
+
+  layer->op = op;
+  layer->numbers = *numbers;
+  for (guint k = 1; k < traits->n_in; k++) {
+    if (yolo_layer_at (graph->layers, in[k])->channels != layer->channels)
+      problem = "adds feature maps of different channels";
+  }
+  if (traits->check != NULL && !traits->check (numbers))
+    problem = traits->problem;
+  return settle (graph, problem, error);
+}
+
+guint
 yolo_graph_act (YoloGraph *graph, const char *name, guint in, YoloActivation act, GError **error)
 {
-  append (graph, YOLO_LAYER_ACT, name, 1, &in)->act = act;
-  return settle (graph, NULL, error);
+  return yolo_graph_op (
+      graph, name, YOLO_OP_ACT, &in, &(YoloOpNumbers) { .act = act }, error);
 }
 
 guint
 yolo_graph_add (YoloGraph *graph, const char *name, guint a, guint b, GError **error)
 {
-  guint in[2] = { a, b };
-  const YoloLayer *layer = append (graph, YOLO_LAYER_ADD, name, 2, in);
-
-  return settle (graph,
-      layer->channels != yolo_layer_at (graph->layers, b)->channels
-          ? "adds feature maps of different channels"
-          : NULL,
-      error);
+  return yolo_graph_op (
+      graph, name, YOLO_OP_ADD, (const guint[]) { a, b }, &(YoloOpNumbers) { 0 }, error);
 }
 
 guint
 yolo_graph_max_pool (YoloGraph *graph, const char *name, guint in, guint kernel, guint stride,
     guint pad, GError **error)
 {
-  YoloLayer *layer = append (graph, YOLO_LAYER_MAX_POOL, name, 1, &in);
+  YoloOpNumbers numbers = { .kernel = kernel, .stride = stride, .pad = pad, .repeat = 1 };
 
-  layer->kernel = kernel;
-  layer->stride = stride;
-  layer->pad = pad;
-  return settle (graph,
-      in_window (kernel) && in_window (stride) && pad < kernel ? NULL : "has an impossible window",
-      error);
+  return yolo_graph_op (graph, name, YOLO_OP_MAX_POOL, &in, &numbers, error);
 }
 
 guint
 yolo_graph_upsample (YoloGraph *graph, const char *name, guint in, guint factor, GError **error)
 {
-  append (graph, YOLO_LAYER_UPSAMPLE, name, 1, &in)->factor = factor;
-  return settle (
-      graph, factor < 1 || factor > MAX_FACTOR ? "enlarges by an impossible factor" : NULL, error);
+  return yolo_graph_op (
+      graph, name, YOLO_OP_UPSAMPLE, &in, &(YoloOpNumbers) { .scale = factor }, error);
 }
 
 guint

@@ -8,6 +8,7 @@
 
 #include "base/output.h"
 #include "network/conv.h"
+#include "network/operation.h"
 
 G_BEGIN_DECLS
 
@@ -19,10 +20,7 @@ typedef enum {
   YOLO_LAYER_IMAGE,
   YOLO_LAYER_CONV,   /* act (conv (in) + bias) [+ residual] */
   YOLO_LAYER_AFFINE, /* in * scale[c] + shift[c]; gone after the passes */
-  YOLO_LAYER_ACT,
-  YOLO_LAYER_ADD, /* in[0] + in[1] */
-  YOLO_LAYER_MAX_POOL,
-  YOLO_LAYER_UPSAMPLE,
+  YOLO_LAYER_OP,     /* an operation on maps: `op` */
   YOLO_LAYER_CONCAT,  /* of channels */
   YOLO_LAYER_SLICE,   /* channels [begin, begin + channels) */
   YOLO_LAYER_QUANT,   /* rounded to `grid`; the identity but in an int8 model */
@@ -46,12 +44,11 @@ typedef struct {
   float *weight_scale;          /* what conv points to, or NULL; owned */
   gboolean from_zero;           /* its output was quantised to a range that begins at 0 */
   float *scale, *shift;         /* YOLO_LAYER_AFFINE: [channels]; owned */
-  YoloActivation act;           /* YOLO_LAYER_ACT */
-  guint kernel, stride, pad;    /* YOLO_LAYER_MAX_POOL: pixels */
-  guint factor;                 /* YOLO_LAYER_UPSAMPLE */
+  YoloOpType op;                /* YOLO_LAYER_OP: neither CONV nor COPY */
+  YoloOpNumbers numbers;        /* YOLO_LAYER_OP */
   guint begin;                  /* YOLO_LAYER_SLICE: the first channel */
   gboolean whole;               /* YOLO_LAYER_IMAGE: the file's input is uint8 */
-  /* YOLO_LAYER_CONV and YOLO_LAYER_ACT: of quantisers that were taken out, as in YoloInt8Conv */
+  /* YOLO_LAYER_CONV, and activations: of quantisers that were taken out, as in YoloInt8Conv */
   YoloGrid sum_grid, sigmoid_grid, act_grid;
   YoloGrid grid;                /* YOLO_LAYER_QUANT, with the zero point of uint8 */
   float *grid_scale;            /* [channels] of what lies on grids in an int8 model, or NULL */
@@ -60,6 +57,20 @@ typedef struct {
 } YoloLayer;
 
 #define yolo_layer_at(layers, i) (&g_array_index ((layers), YoloLayer, i))
+
+static inline gboolean
+yolo_layer_is (const YoloLayer *layer, YoloOpType op)
+{
+  return layer->type == YOLO_LAYER_OP && layer->op == op;
+}
+
+/* Whether the layer computes new numbers, by a convolution or another operation. */
+static inline gboolean
+yolo_layer_computes (const YoloLayer *layer)
+{
+  return layer->type == YOLO_LAYER_CONV
+      || (layer->type == YOLO_LAYER_OP && yolo_op_traits (layer->op)->computes);
+}
 
 /* Sets a layer's size by those of its inputs; FALSE with @error (SIZE) where they do not fit. */
 gboolean yolo_layer_size (const GArray *layers, guint layer, GError **error);
@@ -141,6 +152,14 @@ guint yolo_graph_conv (YoloGraph *graph, const char *name, guint in, const YoloC
 /* in * scale + shift. @scale, @shift: (transfer full): one number a channel. */
 guint yolo_graph_affine (
     YoloGraph *graph, const char *name, guint in, float *scale, float *shift, GError **error);
+/**
+ * yolo_graph_op:
+ * @op: any operation but CONV and COPY
+ * @in: as many layers as the operation reads, all of the same channels and size
+ * @numbers: those that the operation uses
+ */
+guint yolo_graph_op (YoloGraph *graph, const char *name, YoloOpType op, const guint *in,
+    const YoloOpNumbers *numbers, GError **error);
 guint yolo_graph_act (
     YoloGraph *graph, const char *name, guint in, YoloActivation act, GError **error);
 /* a + b, of the same channels and size. */

@@ -82,7 +82,7 @@ static gboolean
 passes_on (const YoloLayer *layer)
 {
   return layer->type == YOLO_LAYER_SLICE || layer->type == YOLO_LAYER_CONCAT
-      || layer->type == YOLO_LAYER_MAX_POOL || layer->type == YOLO_LAYER_UPSAMPLE;
+      || (layer->type == YOLO_LAYER_OP && !yolo_layer_computes (layer));
 }
 
 /* The grid that the file's own quantisers leave a layer on. Two that are the
@@ -265,7 +265,7 @@ demand_all (Builder *builder)
     if (layer->residual != YOLO_LAYER_NONE)
       wanted[layer->residual] = TRUE;
     for (guint k = 0;
-         (layer->type == YOLO_LAYER_ADD || layer->type == YOLO_LAYER_ACT) && k < layer->n_in; k++)
+         layer->type == YOLO_LAYER_OP && yolo_layer_computes (layer) && k < layer->n_in; k++)
       wanted[layer->in[k]] = TRUE;
   }
 }
@@ -654,9 +654,7 @@ yolo_model_layer (const YoloModel *public, guint index)
   return (YoloLayerInfo) {
     .name = layer->name,
     .conv = layer->type == YOLO_LAYER_CONV ? &layer->conv : NULL,
-    .ranged = (layer->type == YOLO_LAYER_CONV || layer->type == YOLO_LAYER_ADD
-                  || layer->type == YOLO_LAYER_ACT)
-        && !is_map (public, index),
+    .ranged = yolo_layer_computes (layer) && !is_map (public, index),
     .map = is_map (public, index),
     .height = layer->height, .width = layer->width, .channels = layer->channels,
   };

@@ -72,9 +72,9 @@ folds_input (const Passes *passes, const YoloLayer *layer, guint k)
 {
   guint other;
 
-  if (layer->type == YOLO_LAYER_ACT || layer->type == YOLO_LAYER_AFFINE)
+  if (yolo_layer_is (layer, YOLO_OP_ACT) || layer->type == YOLO_LAYER_AFFINE)
     return TRUE;
-  if (layer->type != YOLO_LAYER_ADD)
+  if (!yolo_layer_is (layer, YOLO_OP_ADD))
     return FALSE;
   other = yolo_layer_at (passes->layers, layer->in[1 - k])->below;
   return yolo_layer_at (passes->layers, layer->in[k])->below > other;
@@ -113,12 +113,12 @@ drop_quants (Passes *passes)
     if (below->type == YOLO_LAYER_QUANT
             ? memcmp (&below->grid, &layer->grid, sizeof below->grid) == 0
             : !keep[i] && below->uses == 1
-                && (below->type == YOLO_LAYER_CONV || below->type == YOLO_LAYER_ACT
+                && (below->type == YOLO_LAYER_CONV || yolo_layer_is (below, YOLO_OP_ACT)
                     || below->type == YOLO_LAYER_AFFINE)) {
       passes->replaced[i] = passes->replaced[layer->in[0]];
       if (below->type == YOLO_LAYER_CONV)
         below->sum_grid = layer->grid;
-      else if (below->type == YOLO_LAYER_ACT)
+      else if (yolo_layer_is (below, YOLO_OP_ACT))
         below->act_grid = layer->grid;
     }
   }
@@ -180,7 +180,7 @@ fold_act (Passes *passes, guint index)
 
   if (conv == NULL || conv->conv.act != YOLO_ACT_NONE)
     return;
-  conv->conv.act = layer->act;
+  conv->conv.act = layer->numbers.act;
   conv->sigmoid_grid = layer->sigmoid_grid;
   conv->act_grid = layer->act_grid;
   replace (passes, index, layer->in[0]);
@@ -216,14 +216,16 @@ fold_add (Passes *passes, guint index)
   replace (passes, index, layer->in[later]);
 }
 
+/* Calls the function for each live layer of a type; of the type YOLO_LAYER_OP, of an operation. */
 static void
-fold (Passes *passes, YoloLayerType type, void (*function) (Passes *passes, guint index))
+fold (Passes *passes, YoloLayerType type, YoloOpType op,
+    void (*function) (Passes *passes, guint index))
 {
   count_uses (passes);
   for (guint i = 0; i < passes->layers->len; i++) {
     YoloLayer *layer = yolo_layer_at (passes->layers, i);
 
-    if (layer->uses == 0 || layer->type != type)
+    if (layer->uses == 0 || layer->type != type || (type == YOLO_LAYER_OP && layer->op != op))
       continue;
     for (guint k = 0; k < layer->n_in; k++)
       layer->in[k] = passes->replaced[layer->in[k]];
@@ -336,11 +338,11 @@ yolo_passes_run (YoloGraph *graph, GError **error)
   for (guint i = 0; i < layers->len; i++)
     replaced[i] = i;
   drop_quants (&passes);
-  fold (&passes, YOLO_LAYER_AFFINE, merge_affine);
-  fold (&passes, YOLO_LAYER_AFFINE, fold_affine);
-  fold (&passes, YOLO_LAYER_ACT, fold_act);
-  fold (&passes, YOLO_LAYER_CONV, restore_relu);
-  fold (&passes, YOLO_LAYER_ADD, fold_add);
+  fold (&passes, YOLO_LAYER_AFFINE, YOLO_OP_CONV, merge_affine);
+  fold (&passes, YOLO_LAYER_AFFINE, YOLO_OP_CONV, fold_affine);
+  fold (&passes, YOLO_LAYER_OP, YOLO_OP_ACT, fold_act);
+  fold (&passes, YOLO_LAYER_CONV, YOLO_OP_CONV, restore_relu);
+  fold (&passes, YOLO_LAYER_OP, YOLO_OP_ADD, fold_add);
   count_uses (&passes);
   if (!yolo_passes_fold_image (layers, error) || !check_finite (&passes, error)
       || !check_maps (&passes, error))

@@ -125,7 +125,7 @@ rounds_alone (const Builder *builder, const YoloLayer *layer)
       layer->type == YOLO_LAYER_QUANT ? yolo_layer_at (builder->layers, layer->in[0]) : NULL;
 
   return in != NULL && !is_part (layer) && in->uses == 1
-      && (in->type == YOLO_LAYER_CONV || in->type == YOLO_LAYER_ADD || in->type == YOLO_LAYER_ACT);
+      && yolo_layer_computes (in);
 }
 
 static void
@@ -172,10 +172,14 @@ extend_chain (Builder *builder, guint index, YoloView out, YoloView in)
   const YoloLayer *layer = yolo_layer_at (builder->layers, index);
   YoloOp *last =
       builder->ops->len > 0 ? &g_array_index (builder->ops, YoloOp, builder->ops->len - 1) : NULL;
+  const YoloOpNumbers *now, *before;
 
-  if (last == NULL || last->type != YOLO_OP_MAX_POOL || last->kernel != layer->kernel
-      || layer->stride != 1 || last->stride != 1 || layer->pad != layer->kernel / 2
-      || last->pad != layer->pad || layer->kernel % 2 == 0)
+  if (last == NULL || last->type != YOLO_OP_MAX_POOL || !yolo_layer_is (layer, YOLO_OP_MAX_POOL))
+    return FALSE;
+  now = &layer->numbers;
+  before = &last->numbers;
+  if (before->kernel != now->kernel || now->stride != 1 || before->stride != 1
+      || now->pad != now->kernel / 2 || before->pad != now->pad || now->kernel % 2 == 0)
     return FALSE;
   if (in.buffer != last->out.buffer || out.buffer != last->out.buffer
       || in.channels != last->in.channels
@@ -184,7 +188,7 @@ extend_chain (Builder *builder, guint index, YoloView out, YoloView in)
     return FALSE;
   last->out.channels += out.channels;
   last->layer = index;
-  last->repeat++;
+  last->numbers.repeat++;
   return TRUE;
 }
 
@@ -204,26 +208,13 @@ add_ops (Builder *builder)
         if (layer->residual != YOLO_LAYER_NONE)
           op.residual = builder->places[layer->residual];
         break;
-      case YOLO_LAYER_ACT:
-        op.type = YOLO_OP_ACT;
-        op.act = layer->act;
-        break;
-      case YOLO_LAYER_ADD:
-        op.type = YOLO_OP_ADD;
-        op.residual = builder->places[layer->in[1]];
-        break;
-      case YOLO_LAYER_UPSAMPLE:
-        op.type = YOLO_OP_UPSAMPLE;
-        op.scale = layer->factor;
-        break;
-      case YOLO_LAYER_MAX_POOL:
+      case YOLO_LAYER_OP:
         if (extend_chain (builder, i, op.out, op.in))
           continue;
-        op.type = YOLO_OP_MAX_POOL;
-        op.kernel = layer->kernel;
-        op.stride = layer->stride;
-        op.pad = layer->pad;
-        op.repeat = 1;
+        op.type = layer->op;
+        op.numbers = layer->numbers;
+        if (layer->n_in == 2)
+          op.residual = builder->places[layer->in[1]];
         break;
       case YOLO_LAYER_QUANT:
       case YOLO_LAYER_DEQUANT:
@@ -450,7 +441,7 @@ append_view (GString *text, const YoloPlan *plan, YoloView view)
 static void
 append_op (GString *text, const YoloPlan *plan, const YoloOp *op)
 {
-  static const char *const acts[] = { "", " silu", " relu", " sigmoid" };
+  const YoloOpTraits *traits = yolo_op_traits (op->type);
   const YoloConv *conv = op->conv;
 
   g_string_append_printf (text, "%-8s ", yolo_op_name (op->type));
@@ -463,14 +454,11 @@ append_op (GString *text, const YoloPlan *plan, const YoloOp *op)
       g_string_append (text, " int8");
     if (conv->groups > 1)
       g_string_append_printf (text, " groups %u", conv->groups);
-    g_string_append (text, acts[conv->act]);
-  } else if (op->type == YOLO_OP_MAX_POOL) {
-    g_string_append_printf (
-        text, " %ux%u/%u repeat %u", op->kernel, op->kernel, op->stride, op->repeat);
-  } else if (op->type == YOLO_OP_UPSAMPLE) {
-    g_string_append_printf (text, " x%u", op->scale);
-  } else if (op->type == YOLO_OP_ACT) {
-    g_string_append (text, acts[op->act]);
+    g_string_append (text, yolo_activation_text (conv->act));
+  } else if (traits->text != NULL) {
+    g_autofree char *numbers = traits->text (&op->numbers);
+
+    g_string_append (text, numbers);
   }
   if (op->residual.channels > 0) {
     g_string_append (text, " + ");

@@ -36,9 +36,7 @@ typedef struct {
   YoloOpType type;
   YoloView in, out, residual;
   const YoloConv *conv;         /* YOLO_OP_CONV; owned by the model */
-  YoloActivation act;           /* YOLO_OP_ACT */
-  guint kernel, stride, pad, repeat;    /* YOLO_OP_MAX_POOL */
-  guint scale;                  /* YOLO_OP_UPSAMPLE */
+  YoloOpNumbers numbers;
   guint layer;                  /* of the model, yolo_model_layer(), that it is or ends with */
   const char *name;             /* of the node in the file, for messages and profiles */
 } YoloOp;

@@ -94,7 +94,7 @@ yolo_lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
       /* SiLU is one operation, also with a quantiser inside. */
       const YoloLayer *sigmoid = yolo_layer_at (
           lowered->graph->layers, yolo_layer_at (lowered->graph->layers, in[k])->below);
-      if (sigmoid->type == YOLO_LAYER_ACT && sigmoid->act == YOLO_ACT_SIGMOID
+      if (yolo_layer_is (sigmoid, YOLO_OP_ACT) && sigmoid->numbers.act == YOLO_ACT_SIGMOID
           && yolo_layer_at (lowered->graph->layers, sigmoid->in[0])->below
               == yolo_layer_at (lowered->graph->layers, in[1 - k])->below) {
         guint silu = yolo_graph_act (lowered->graph, node->name, in[1 - k], YOLO_ACT_SILU, error);

@@ -117,7 +117,7 @@ affine_pixel (const Net *net, const YoloLayer *layer, guint c, guint y, guint x)
 static double
 act_pixel (const Net *net, const YoloLayer *layer, guint c, guint y, guint x)
 {
-  return activate (layer->act, at (net, layer->in[0], c, y, x));
+  return activate (layer->numbers.act, at (net, layer->in[0], c, y, x));
 }
 
 static double
@@ -132,9 +132,9 @@ pool_pixel (const Net *net, const YoloLayer *layer, guint c, guint y, guint x)
   const YoloLayer *in = layer_of (net, layer->in[0]);
   double most = -INFINITY;
 
-  for (guint k = 0; k < layer->kernel * layer->kernel; k++) {
-    guint iy = y * layer->stride + k / layer->kernel - layer->pad,
-          ix = x * layer->stride + k % layer->kernel - layer->pad;
+  for (guint k = 0; k < layer->numbers.kernel * layer->numbers.kernel; k++) {
+    guint iy = y * layer->numbers.stride + k / layer->numbers.kernel - layer->numbers.pad,
+          ix = x * layer->numbers.stride + k % layer->numbers.kernel - layer->numbers.pad;
     if (iy < in->height && ix < in->width)
       most = MAX (most, at (net, layer->in[0], c, iy, ix));
   }
@@ -144,7 +144,7 @@ pool_pixel (const Net *net, const YoloLayer *layer, guint c, guint y, guint x)
 static double
 upsample_pixel (const Net *net, const YoloLayer *layer, guint c, guint y, guint x)
 {
-  return at (net, layer->in[0], c, y / layer->factor, x / layer->factor);
+  return at (net, layer->in[0], c, y / layer->numbers.scale, x / layer->numbers.scale);
 }
 
 static double

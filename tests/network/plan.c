@@ -127,16 +127,16 @@ check_shapes (const YoloPlan *plan, const YoloOp *op)
           window (in->width, conv->kernel[1], conv->stride[1], conv->pad[1], conv->dilation[1]));
       break;
     case YOLO_OP_MAX_POOL:
-      g_assert_cmpuint (op->repeat, >=, 1);
-      g_assert_cmpuint (op->out.channels, ==, op->repeat * op->in.channels);
-      g_assert_cmpuint (out->height, ==, window (in->height, op->kernel, op->stride, op->pad, 1));
-      g_assert_cmpuint (out->width, ==, window (in->width, op->kernel, op->stride, op->pad, 1));
-      g_assert_true (op->repeat == 1 || op->stride == 1);
+      g_assert_cmpuint (op->numbers.repeat, >=, 1);
+      g_assert_cmpuint (op->out.channels, ==, op->numbers.repeat * op->in.channels);
+      g_assert_cmpuint (out->height, ==, window (in->height, op->numbers.kernel, op->numbers.stride, op->numbers.pad, 1));
+      g_assert_cmpuint (out->width, ==, window (in->width, op->numbers.kernel, op->numbers.stride, op->numbers.pad, 1));
+      g_assert_true (op->numbers.repeat == 1 || op->numbers.stride == 1);
       break;
     case YOLO_OP_UPSAMPLE:
       g_assert_cmpuint (op->out.channels, ==, op->in.channels);
-      g_assert_cmpuint (out->height, ==, in->height * op->scale);
-      g_assert_cmpuint (out->width, ==, in->width * op->scale);
+      g_assert_cmpuint (out->height, ==, in->height * op->numbers.scale);
+      g_assert_cmpuint (out->width, ==, in->width * op->numbers.scale);
       break;
     default:
       g_assert_cmpuint (op->out.channels, ==, op->in.channels);
@@ -324,7 +324,7 @@ test_nothing_left (void)
     g_assert_cmpuint (n_upsample, ==, model->n_outputs / 2 - 1);
     g_assert_cmpuint (count_ops (plan, YOLO_OP_CONV), ==, model->n_convs);
     for (guint k = 0; k < plan->n_ops; k++)
-      g_assert_true (plan->ops[k].type != YOLO_OP_MAX_POOL || plan->ops[k].repeat == 3);
+      g_assert_true (plan->ops[k].type != YOLO_OP_MAX_POOL || plan->ops[k].numbers.repeat == 3);
   }
 }
 
