@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# fault.sh NVCC TOP OUTPUT EXPRESSION: the PTX of the convolution kernels with a
-# fault put in by sed; an expression that changes nothing is an error.
+# fault.sh NVCC TOP OUTPUT EXPRESSION: the PTX of a convolution's kernel with a fault
+# put in by sed; an expression that changes nothing is an error.
 
 set -eu
 nvcc=$1 top=$2 output=$3 expression=$4
@@ -15,4 +15,4 @@ if [ -n "$expression" ] \
   exit 1
 fi
 "$nvcc" -ptx -arch=compute_80 -std=c++17 -O3 -I "$folder" -I "$top" -o "$output" \
-  "$top/cuda/kernels/conv_mma_f16.cu"
+  "$top/tests/cuda/fault.cu"
