@@ -1,12 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# run.sh [--all] [--no-sanitizers]: installs what is missing, builds into build/,
+# run.sh [--all] [--no-sanitizers | --elsewhere]: installs what is missing, builds into build/,
 # runs the tests; then builds with AddressSanitizer and UBSan into build-asan/ and
 # runs the unit tests there. The last line is "N passed, N failed[, N skipped]".
 #
 # What is slow by nature is shared out: each capability and each check of the
 # stand-in driver runs with the programs that it is for. --all has each program
 # run with each of them (the suite "all"), and compiles for every GPU.
+#
+# --elsewhere is for a second system on a machine whose own has run it all: it
+# leaves out the sanitizers, and the suites "source" and "once", which look at what
+# neither another compiler nor other libraries change.
 #
 # The second leg leaves out the suites "source" (checks of text), "long", "gpusim"
 # (the stand-in driver's own tests: it is never built with a sanitizer), and
@@ -18,16 +22,18 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/scripts/packages.sh
 
 usage () {
-  echo "usage: tests/run.sh [--all] [--no-sanitizers]" >&2
+  echo "usage: tests/run.sh [--all] [--no-sanitizers | --elsewhere]" >&2
   exit 2
 }
 
 all=
 sanitizers=yes
+elsewhere=
 for word; do
   case $word in
     --all) all=yes ;;
     --no-sanitizers) sanitizers= ;;
+    --elsewhere) sanitizers='' elsewhere=yes ;;
     *) usage ;;
   esac
 done
@@ -38,6 +44,7 @@ fail () {
   exit 1
 }
 
+[ -n "$elsewhere" ] || test_packages="$test_packages $fuzz_packages"
 # shellcheck disable=SC2086 # lists
 install_packages $build_packages $run_packages $test_packages || fail "packages are missing"
 
@@ -83,16 +90,17 @@ if [ -x tests/scripts/fetch.sh ]; then
     || echo "The demo's model or pictures could not be fetched; tests that need them skip." >&2
 fi
 
-shared_out='--no-suite all'
-[ -z "$all" ] || shared_out=
+left_out=
+[ -n "$all" ] || left_out='--no-suite all'
+[ -z "$elsewhere" ] || left_out="$left_out --no-suite source --no-suite once"
 
 logs=
 # test_in FOLDER OPTION...: runs its tests and adds its log to those to count.
 test_in () {
   log=$1/meson-logs/testlog.json
   rm -f "$log"
-  # shellcheck disable=SC2086 # an option, or none
-  meson test -C "$@" $shared_out --no-rebuild --print-errorlogs || [ -f "$log" ] \
+  # shellcheck disable=SC2086 # options
+  meson test -C "$@" $left_out --no-rebuild --print-errorlogs || [ -f "$log" ] \
     || fail "meson ran no test in $1"
   if [ -f "$log" ]; then
     logs="$logs $log"
