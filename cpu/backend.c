@@ -423,8 +423,8 @@ run_step (CpuExec *e, Step *s, guint n, GError **error)
           e->base.net->pool, op->conv, s->packed, &s->in, &s->residual, &s->out, n, e->scratch);
       break;
     case YOLO_OP_MAX_POOL:
-      ops->max_pool (e->base.net->pool, &s->in, &s->out, n, op->numbers.kernel, op->numbers.stride, op->numbers.pad,
-          MAX (op->numbers.repeat, 1));
+      ops->max_pool (e->base.net->pool, &s->in, &s->out, n, op->numbers.kernel, op->numbers.stride,
+          op->numbers.pad, MAX (op->numbers.repeat, 1));
       break;
     case YOLO_OP_UPSAMPLE:
       ops->upsample (e->base.net->pool, &s->in, &s->out, n, op->numbers.scale);

@@ -65,7 +65,8 @@ launch_chain (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *pa
     CUstream stream, GError **error)
 {
   gsize size = yolo_dtype_size (task->in_dtype), vector = is_wide (task) ? 16 : size;
-  gsize shared = YOLO_CHAIN_SHARED ((gsize) task->op->numbers.kernel, task->op->numbers.repeat, vector);
+  gsize shared =
+      YOLO_CHAIN_SHARED ((gsize) task->op->numbers.kernel, task->op->numbers.repeat, vector);
   guint64 tiles = (guint64) ((task->out_width + YOLO_CHAIN_TILE - 1) / YOLO_CHAIN_TILE)
       * ((task->out_height + YOLO_CHAIN_TILE - 1) / YOLO_CHAIN_TILE);
 

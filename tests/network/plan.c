@@ -129,8 +129,10 @@ check_shapes (const YoloPlan *plan, const YoloOp *op)
     case YOLO_OP_MAX_POOL:
       g_assert_cmpuint (op->numbers.repeat, >=, 1);
       g_assert_cmpuint (op->out.channels, ==, op->numbers.repeat * op->in.channels);
-      g_assert_cmpuint (out->height, ==, window (in->height, op->numbers.kernel, op->numbers.stride, op->numbers.pad, 1));
-      g_assert_cmpuint (out->width, ==, window (in->width, op->numbers.kernel, op->numbers.stride, op->numbers.pad, 1));
+      g_assert_cmpuint (out->height, ==,
+          window (in->height, op->numbers.kernel, op->numbers.stride, op->numbers.pad, 1));
+      g_assert_cmpuint (out->width, ==,
+          window (in->width, op->numbers.kernel, op->numbers.stride, op->numbers.pad, 1));
       g_assert_true (op->numbers.repeat == 1 || op->numbers.stride == 1);
       break;
     case YOLO_OP_UPSAMPLE:
