@@ -4,8 +4,8 @@
  * @title: yoloinfer
  * @short_description: finds objects in video with a YOLOv8 network
  *
- * Runs a YOLOv8 detect model, an ONNX file, on each frame and attaches what it
- * finds as GstVideoRegionOfInterestMeta. Pixels are never touched, copied or
+ * Runs a YOLOv8 detect model, an .onnx or .pt file, on each frame and attaches what
+ * it finds as GstVideoRegionOfInterestMeta. Pixels are never touched, copied or
  * converted. All yoloinfer elements of a process that name the same model,
  * device and precision share one engine, which forms batches of their frames.
  *
@@ -89,7 +89,7 @@ enum
   PROP_THREADS,
   PROP_ENGINE_ID,
   PROP_UNIQUE_ID,
-  N_PROPERTIES,                 /* of the table */
+  N_PROPERTIES,                 /* rows of the table below */
   PROP_STATS = N_PROPERTIES,
 };
 
@@ -226,7 +226,8 @@ GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (yoloinfer, "yoloinfer", GST_RANK_NONE,
 
 /* Frames under way */
 
-/* Drops all frames under way. No submit and no task may run. */
+/* Drops all frames under way. Neither the streaming thread nor the task of the source
+ * pad may be busy with one. */
 static void
 drop_frames (GstYoloInfer *self)
 {
@@ -302,7 +303,7 @@ finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
     g_array_append_vals (self->last, objects->data, objects->len);
   } else if (flight->repeat
       && !(self->last->len > 0 && g_array_index (self->last, YoloMetaObject, 0).slot > 0)) {
-    /* of a batch, the same place may be another camera's the next time */
+    /* in a batch, the same place may be another camera's the next time */
     objects = self->last;
   }
 
@@ -349,7 +350,8 @@ start_task (GstYoloInfer *self)
   if (self->load.calibration)
     yolo_calibrate_set_flushing (self->load.calibration, FALSE);
   gst_pad_start_task (srcpad, gst_yolo_infer_loop, self, NULL);
-  /* deactivated meanwhile, it may have come too late to be stopped there */
+  /* if the pad was deactivated meanwhile, that was perhaps before the task could be
+   * stopped */
   if (!yolo_queue_is_active (self->queue))
     gst_pad_stop_task (srcpad);
 }
@@ -397,7 +399,7 @@ take_buffer (GstYoloInfer *self, YoloFlight *flight, GstBuffer *buffer)
     g_array_set_size (flight->parts, 0);
   }
   n = flight->parts->len;
-  /* of a batch, all frames are under way at once */
+  /* all frames of a batch are under way at once */
   if (n > 1)
     yolo_stream_set_max_pending (self->load.stream, self->settings.max_in_flight * n);
   g_clear_pointer (&settings.classes, g_bytes_unref);
@@ -417,8 +419,8 @@ take_buffer (GstYoloInfer *self, YoloFlight *flight, GstBuffer *buffer)
   }
   self->discont = FALSE;
   yolo_queue_push (self->queue, flight);
-  /* only now, for its callback may come at once; a skipped frame may be gone,
-   * and this one after its last part */
+  /* not before it is queued, for the engine may call back at once; from here on a
+   * flight without parts may be gone, and this one once its last part is submitted */
   for (i = 0; i < n; i++) {
     YoloPart *part = &g_array_index (flight->parts, YoloPart, i);
 
@@ -461,7 +463,7 @@ gst_yolo_infer_submit_input_buffer (GstBaseTransform *trans, gboolean is_discont
   return take_buffer (self, flight, buffer);
 }
 
-/* The task pushes. */
+/* There is nothing for the base class to push: the task of the source pad does it. */
 static GstFlowReturn
 gst_yolo_infer_generate_output (GstBaseTransform *trans, GstBuffer **outbuf)
 {
@@ -489,7 +491,7 @@ gst_yolo_infer_sink_event (GstBaseTransform *trans, GstEvent *event)
 
     case GST_EVENT_FLUSH_STOP:
       drop_frames (self);
-      self->discont = FALSE;    /* the source marks it */
+      self->discont = FALSE;    /* the source marks the next buffer itself */
       ret = parent->sink_event (trans, event);
       start_task (self);
       return ret;
@@ -499,7 +501,7 @@ gst_yolo_infer_sink_event (GstBaseTransform *trans, GstEvent *event)
       drain (self);
       if (self->load.calibration)
         yolo_calibrate_end (self->load.calibration);
-      /* no buffer comes any more that it could be returned to */
+      /* no buffer comes any more by which a failed push could be returned */
       flow = yolo_queue_flow (self->queue);
       if (flow == GST_FLOW_NOT_LINKED || flow < GST_FLOW_EOS)
         GST_ELEMENT_FLOW_ERROR (self, flow);
@@ -568,7 +570,8 @@ gst_yolo_infer_query (GstBaseTransform *trans, GstPadDirection direction, GstQue
   return TRUE;
 }
 
-/* Asked of whoever is downstream; the frames under way come on top. */
+/* The base class asks downstream how many buffers it holds; the frames under way come
+ * on top. */
 static gboolean
 gst_yolo_infer_propose_allocation (GstBaseTransform *trans, GstQuery *decide_query,
     GstQuery *query)
@@ -632,7 +635,8 @@ follow_frames (GstYoloInfer *self, YoloCapsMemory memory, GError **error)
   g_return_val_if_reached (FALSE);
 }
 
-/* The queue is empty: caps are a serialised event. */
+/* Called by the streaming thread while the queue is empty, for caps are a serialised
+ * event. */
 static gboolean
 gst_yolo_infer_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *outcaps)
 {
@@ -700,7 +704,7 @@ gst_yolo_infer_start (GstBaseTransform *trans)
   return TRUE;
 }
 
-/* Both pads are inactive. */
+/* Called when both pads are inactive. */
 static gboolean
 gst_yolo_infer_stop (GstBaseTransform *trans)
 {
@@ -753,7 +757,7 @@ gst_yolo_infer_change_state (GstElement *element, GstStateChange transition)
   return ret;
 }
 
-/* The base class counts what it pushes itself, that is nothing. */
+/* The base class would count in QoS messages what it pushes itself, which is nothing. */
 static gboolean
 gst_yolo_infer_post_message (GstElement *element, GstMessage *message)
 {
@@ -840,7 +844,7 @@ gst_yolo_infer_init (GstYoloInfer *self)
 
   gst_pad_set_activatemode_function (GST_BASE_TRANSFORM_SRC_PAD (self),
       gst_yolo_infer_src_activate_mode);
-  /* as GstVideoFilter: what is too late to be shown is not worth a run */
+  /* as GstVideoFilter does: a frame too late to be shown is not worth a run */
   gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), TRUE);
 }
 
@@ -866,7 +870,7 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
   element_class->post_message = gst_yolo_infer_post_message;
   gst_element_class_set_static_metadata (element_class, "YOLO object detection",
       "Filter/Analyzer/Video", "Finds objects in video with a YOLOv8 network", "The yolo project");
-  /* ANY: transform_caps() narrows it to what yolo_caps_readable() leaves. */
+  /* ANY memory: transform_caps() narrows it to what yolo_caps_readable() leaves */
   caps = yolo_unpack_caps ("video/x-raw(ANY)", YOLO_VIDEO_FORMATS);
   gst_element_class_add_pad_template (
       element_class, gst_pad_template_new ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Built against GStreamer before 1.24: there is no such meta. */
+/* In place of yoloanalytics.c where GStreamer is older than 1.24 and has no
+ * GstAnalyticsRelationMeta. */
 
 #include "gst-plugin/yoloanalytics.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Source: GStreamer's gst-libs/gst/analytics reference. An object is a
- * GstAnalyticsODMtd; its track, if any, a GstAnalyticsTrackingMtd that it
- * relates to. */
+/* An object is a GstAnalyticsODMtd, and its track, if it has one, a
+ * GstAnalyticsTrackingMtd that the object relates to. Source: the reference of
+ * GStreamer's gst-libs/gst/analytics. */
 
 #include "gst-plugin/yoloanalytics.h"
 
@@ -14,8 +14,8 @@ yolo_analytics_add (GstBuffer *buffer, const YoloRegion *region, guint n)
   GstAnalyticsODMtd object;
 
   if (meta == NULL) {
-    /* two entries an object, itself and its track, of at most 64 bytes: the
-     * meta is not reallocated as it fills */
+    /* room for two entries an object, one of them for the track, of at most 64 bytes
+     * each, so that the meta is not reallocated as it fills */
     GstAnalyticsRelationMetaInitParams params = { 2 * n, 2 * n * 64 };
     meta = gst_buffer_add_analytics_relation_meta_full (buffer, &params);
   }
@@ -37,8 +37,8 @@ yolo_analytics_add_track (GstBuffer *buffer, gint id, gint track_id)
         track.id);
 }
 
-/* Elements that know only one kind of meta may have scaled it: their roundings
- * differ. */
+/* Whether a region and a GstAnalyticsODMtd are the same object. Elements that know only
+ * one kind of meta may have scaled that kind, with a rounding of their own. */
 static gboolean
 regions_match (const YoloRegion *a, const YoloRegion *b)
 {
@@ -51,7 +51,8 @@ regions_match (const YoloRegion *a, const YoloRegion *b)
           && ABS ((gint64) a->w - b->w) <= slack && ABS ((gint64) a->h - b->h) <= slack);
 }
 
-/* Which of the buffer's objects it is, -1 if none. */
+/* Number, among the buffer's regions that are objects, of the one that @object is; -1:
+ * it is none of them. */
 static gint
 find_region (GstBuffer *buffer, const YoloRegion *object)
 {
@@ -72,7 +73,7 @@ find_region (GstBuffer *buffer, const YoloRegion *object)
   return -1;
 }
 
-/* -1: none */
+/* Number of the track that the object with this id relates to; -1: it has none. */
 static gint
 track_of (GstAnalyticsRelationMeta *meta, guint id)
 {
@@ -130,7 +131,7 @@ yolo_analytics_read (GstBuffer *buffer, GArray *objects)
   }
 }
 
-/* There is no way to take one object off: the meta goes with all that it relates. */
+/* There is no way to take one object off: the meta goes as a whole. */
 void
 yolo_analytics_clear (GstBuffer *buffer)
 {

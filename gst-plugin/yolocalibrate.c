@@ -5,31 +5,33 @@
 #include <gio/gio.h>
 
 #define INTERVAL (GST_SECOND / 4)       /* between frames of a stream without a duration */
-#define QUIET G_USEC_PER_SEC    /* between messages of the progress, unless it was so much: */
-#define STEP .05
-/* runs a frame of yolo_calibrator_finish(), to one of looking at it */
+/* time between messages about the progress, unless it was a STEP since the last one */
+#define QUIET G_USEC_PER_SEC    /* us */
+#define STEP .05                /* share of all work */
+/* for each frame, runs of the network in yolo_calibrator_finish(); looking at it took one */
 #define FINISHING 2.75
 
 struct _YoloCalibrate {
-  GstPad *pad;
-  GstElement *element;
+  GstPad *pad;                  /* borrowed */
+  GstElement *element;          /* borrowed */
   gchar *file;
-  guint frames;                 /* wanted */
+  guint frames;                 /* how many are wanted */
 
-  /* streaming thread, until the thread is started */
-  YoloCalibrator *calibrator;
-  GstClockTime interval;        /* NONE: not known yet */
-  GstClockTime next, last;      /* of the frames that are looked at */
+  /* used by the streaming thread, until it starts `thread` */
+  YoloCalibrator *calibrator;   /* owned; then used by `thread` */
+  GstClockTime interval;        /* between frames to look at; NONE: not known yet */
+  GstClockTime next;            /* when to look at a frame again; NONE: at the first */
+  GstClockTime last;            /* timestamp of the last frame */
 
-  GThread *thread;
-  GMutex lock;
-  GCond cond;
+  GThread *thread;              /* makes the table; NULL: not yet */
+  GMutex lock;                  /* guards finished, flushing and cancelled */
+  GCond cond;                   /* finished or flushing has changed */
   gboolean finished, flushing, cancelled;
 
-  /* of the progress: the streaming thread's, then the other one's */
+  /* the progress, told by the streaming thread, then by `thread` */
   gint64 began, told;           /* monotonic microseconds; 0: not yet */
   gdouble told_share;
-  gboolean shown;               /* as a progress message, which has to end */
+  gboolean shown;               /* by a progress message, which has to end */
 };
 
 YoloCalibrate *
@@ -53,8 +55,9 @@ yolo_calibrate_new (GstPad *pad, const YoloCalibratorConfig *config, const gchar
   return calibrate;
 }
 
-/* gst-launch-1.0 prints such messages, but does not begin to play while something is
- * in progress, so that there are none before the element plays; and what was begun must end. */
+/* Posts a progress message, which gst-launch-1.0 prints. Since gst-launch-1.0 does not
+ * begin to play while something is in progress, none is posted before the element plays;
+ * and a progress that was begun must be ended. */
 static void
 show (YoloCalibrate *calibrate, GstProgressType type, const gchar *text)
 {
@@ -70,7 +73,8 @@ show (YoloCalibrate *calibrate, GstProgressType type, const gchar *text)
       element, gst_message_new_progress (GST_OBJECT (element), type, "calibration", text));
 }
 
-/* @share: of all work. */
+/* Posts how far the calibration is. @phase: "frames" while they are looked at, then
+ * "layers"; @share: of all work, 0 to 1. */
 static void
 tell_progress (YoloCalibrate *calibrate, const gchar *phase, gdouble share)
 {
@@ -95,7 +99,8 @@ tell_progress (YoloCalibrate *calibrate, const gchar *phase, gdouble share)
               "share", G_TYPE_DOUBLE, share, "seconds-left", G_TYPE_DOUBLE, left, NULL)));
 }
 
-/* Between runs of the network. */
+/* Called by `thread`, between runs of the network; FALSE interrupts it. @share: of the
+ * work of yolo_calibrator_finish(). */
 static gboolean
 goes_on (gpointer data, gdouble share)
 {
@@ -110,6 +115,7 @@ goes_on (gpointer data, gdouble share)
   return !cancelled;
 }
 
+/* Posts what there is to know about a table that is written. */
 static void
 tell (YoloCalibrate *calibrate, const YoloCalibration *table, const gchar *report)
 {
@@ -148,6 +154,7 @@ tell (YoloCalibrate *calibrate, const YoloCalibration *table, const gchar *repor
               G_TYPE_DOUBLE, (gdouble) table->loss, "report", G_TYPE_STRING, report, NULL)));
 }
 
+/* What `thread` does. */
 static gpointer
 finish (gpointer data)
 {
@@ -193,7 +200,8 @@ yolo_calibrate_free (YoloCalibrate *calibrate)
   g_mutex_lock (&calibrate->lock);
   calibrate->cancelled = TRUE;
   g_mutex_unlock (&calibrate->lock);
-  /* who has looked at frames gets the table of them, or hears that there is none */
+  /* if frames were looked at, their table is written, or an error says that they were
+   * too few */
   if (calibrate->thread == NULL && yolo_calibrator_frames (calibrate->calibrator) > 0)
     start (calibrate);
   if (calibrate->thread)
@@ -205,7 +213,8 @@ yolo_calibrate_free (YoloCalibrate *calibrate)
   g_free (calibrate);
 }
 
-/* A duration may be known only when data flow. */
+/* Time between the frames to look at. Asked late, for a stream may know its duration
+ * only when data flow. */
 static GstClockTime
 find_interval (YoloCalibrate *calibrate)
 {
@@ -216,6 +225,8 @@ find_interval (YoloCalibrate *calibrate)
   return INTERVAL;
 }
 
+/* Whether it is the turn of the frame with timestamp @pts; without timestamps it is
+ * every frame's. */
 static gboolean
 is_due (YoloCalibrate *calibrate, GstClockTime pts)
 {
@@ -226,7 +237,7 @@ is_due (YoloCalibrate *calibrate, GstClockTime pts)
   calibrate->last = pts;
   if (!GST_CLOCK_TIME_IS_VALID (calibrate->interval))
     calibrate->interval = find_interval (calibrate);
-  /* the first one, or the stream begins anew or jumps */
+  /* this is the first frame, or the stream begins anew or jumps */
   if (!GST_CLOCK_TIME_IS_VALID (calibrate->next) || pts < last
       || pts > calibrate->next + 2 * calibrate->interval)
     calibrate->next = pts;

@@ -52,7 +52,8 @@ yolo_draw_is_direct (const GstVideoFormatInfo *format)
         || GST_VIDEO_FORMAT_INFO_W_SUB (format, i) > 1
         || GST_VIDEO_FORMAT_INFO_H_SUB (format, i) > 1)
       return FALSE;
-    /* of Y412 and Y212, GStreamer does not say where the components are */
+    /* GStreamer does not say where the components of Y412 and Y212 are: two of them
+     * have the same place */
     for (k = 0; k < i; k++)
       if (GST_VIDEO_FORMAT_INFO_PLANE (format, k) == plane
           && GST_VIDEO_FORMAT_INFO_POFFSET (format, k) == GST_VIDEO_FORMAT_INFO_POFFSET (format, i))
@@ -61,7 +62,7 @@ yolo_draw_is_direct (const GstVideoFormatInfo *format)
     pixel[plane] = MAX (pixel[plane], (guint) GST_VIDEO_FORMAT_INFO_PSTRIDE (format, i));
   }
   for (i = 0; i < GST_VIDEO_FORMAT_INFO_N_PLANES (format); i++)
-    if (bytes[i] > pixel[i])    /* they share a word */
+    if (bytes[i] > pixel[i])    /* components share a word */
       return FALSE;
   return TRUE;
 }

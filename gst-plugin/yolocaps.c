@@ -19,9 +19,9 @@ yolo_caps_memory (const GstCaps *caps)
   return YOLO_CAPS_SYSTEM;
 }
 
-/* Whether buffers of these caps lie in memory that frames can be read from:
- * any meta may come along. GLMemory, DMABuf and the like are not: whoever is
- * upstream then picks another one. */
+/* Whether buffers with these features lie in memory that frames can be read from.
+ * Features that ask for a meta make no difference. GLMemory, DMABuf and others cannot
+ * be read: the element upstream then picks another memory. */
 static gboolean
 features_known (const GstCapsFeatures *features, gboolean cuda, gboolean nvmm)
 {
@@ -62,7 +62,7 @@ yolo_caps_readable (GstCaps *caps, GstCaps *filter, gboolean cuda, gboolean nvmm
     const GstCapsFeatures *features = gst_caps_get_features (caps, i);
 
     if (gst_caps_features_is_any (features)) {
-      /* nobody has said which: what needs no upload, and the plain one */
+      /* nobody has said which memory: first those that need no upload, then system memory */
       if (cuda)
         append_device_caps (known, structure, gst_caps_features_new (YOLO_CAPS_FEATURE_CUDA, NULL));
       if (nvmm)

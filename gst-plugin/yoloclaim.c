@@ -12,7 +12,8 @@ struct _YoloClaim {
   char *owner;
 };
 
-/* The process's claims, few: the lock is one of opening and closing only. */
+/* The claims of the process. They are few, and `lock`, which guards them, is taken only
+ * when a file is opened or closed. */
 static GMutex lock;
 static GList *claims;
 

@@ -13,7 +13,8 @@ yolo_context_init (YoloContext *context, GstBaseTransform *element, const YoloSe
   *context = (YoloContext) { .element = element, .settings = settings };
 }
 
-/* @shared: (transfer full) (nullable) */
+/* Makes @shared the shared context in place of the one before. @shared: (transfer full)
+ * (nullable) */
 static void
 take (YoloContext *context, GstObject *shared)
 {

@@ -31,7 +31,7 @@ yolo_cuda_map_flags (void)
   return GST_MAP_CUDA;
 }
 
-/* The GstCudaContext in a GstContext, if it is of the device. */
+/* The GstCudaContext in a GstContext, if it is one of the device; else NULL. */
 static GstObject *
 context_in (GstElement *element, GstContext *given, gint device_id)
 {
@@ -64,7 +64,7 @@ yolo_cuda_given_context (GstElement *element, gint device_id)
   GstContext *given;
   GstObject *found;
 
-  /* Who answers does so by gst_element_set_context(), within the call. */
+  /* who answers calls gst_element_set_context() while the message is posted */
   gst_element_post_message (
       element, gst_message_new_need_context (GST_OBJECT (element), GST_CUDA_CONTEXT_TYPE));
   given = gst_element_get_context (element, GST_CUDA_CONTEXT_TYPE);
@@ -130,7 +130,7 @@ yolo_cuda_share_primary (GstElement *element, guint device_id)
   g_object_set_qdata_full (
       G_OBJECT (context), primary_quark (), GINT_TO_POINTER (device + 1), release_primary);
 
-  /* bins keep it for those that ask by message */
+  /* bins keep it for elements that ask by message */
   known = gst_context_new_cuda_context (context);
   gst_element_post_message (element, gst_message_new_have_context (GST_OBJECT (element), known));
   return GST_OBJECT (context);
@@ -193,7 +193,8 @@ yolo_cuda_buffer_context (GstBuffer *buffer)
   return memory != NULL ? GST_OBJECT (memory->context) : NULL;
 }
 
-/* From 1.24 on a memory can have a stream whose work is not waited for. */
+/* From GStreamer 1.24 on, memory can have a stream, and is handed on before the work of
+ * that stream is done. */
 gpointer
 yolo_cuda_buffer_stream (GstBuffer *buffer)
 {

@@ -16,7 +16,7 @@ static struct {
 #undef MEMBER
 } lib;
 
-/* The plugin loads where DeepStream is not installed. */
+/* Opened at run time, so that the plugin loads where DeepStream is not installed. */
 static gboolean
 open_libraries (void)
 {
@@ -48,7 +48,7 @@ set_look (NvDsObjectMeta *meta, const YoloMetaObject *object, const char *label)
   meta->rect_params.height = object->h;
   meta->rect_params.border_width = 3;
   meta->rect_params.border_color = red;
-  /* on the heap: it goes with the meta; the font's name stays ours */
+  /* the meta frees display_text, but not font_name */
   meta->text_params.display_text = g_strdup (label);
   meta->text_params.x_offset = (guint) MAX (object->x, 0);
   meta->text_params.y_offset = (guint) MAX (object->y - text_height, 0);

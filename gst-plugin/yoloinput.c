@@ -48,7 +48,8 @@ yolo_input_set_caps (YoloInput *input, const GstVideoInfo *info, YoloCapsMemory 
   GST_OBJECT_UNLOCK (input->element);
 }
 
-/* Once for each roi and caps. */
+/* Posts a warning, once for each roi and caps, that roi leaves the frame. @region: what
+ * is looked at instead. */
 static void
 warn_of_roi (YoloInput *input, const YoloRegion *roi, const YoloRegion *region)
 {
@@ -72,10 +73,10 @@ warn_of_roi (YoloInput *input, const YoloRegion *roi, const YoloRegion *region)
         ("the whole frame is looked at until roi or the caps change"));
 }
 
-/* What the network sees of a frame of the buffer: its crop, and of that the
- * roi. A roi outside of the first frame is a mistake, and an error; one that
- * has lost its place since, as the video's size changed, must not end the
- * stream: then all of the frame is looked at. */
+/* What the network sees of a frame: the part that the crop and roi share. A roi
+ * outside of the first frame is a mistake, and an error; one that lies outside later,
+ * after the video's size has changed, must not end the stream: then the whole crop is
+ * looked at. FALSE: an error was posted. */
 static gboolean
 visible_region (YoloInput *input, YoloFlight *flight, gint width, gint height,
     const YoloRegion *roi, YoloRegion *region)
@@ -111,8 +112,9 @@ visible_region (YoloInput *input, YoloFlight *flight, gint width, gint height,
   return TRUE;
 }
 
-/* Maps a frame that is one in memory, and describes it. The GstVideoFrame has
- * the strides and the size of the buffer's GstVideoMeta, where there is one. */
+/* Maps a buffer that holds one frame, and describes the frame. The GstVideoFrame has
+ * the strides and the size of the buffer's GstVideoMeta, where there is one. FALSE: an
+ * error was posted. */
 static gboolean
 map_video (YoloInput *input, YoloFlight *flight, YoloFrame *described)
 {
@@ -141,7 +143,9 @@ map_video (YoloInput *input, YoloFlight *flight, YoloFrame *described)
   return TRUE;
 }
 
-/* The frames of a surface. */
+/* Maps a buffer that holds a DeepStream surface and describes the frames of it, @n in
+ * input->surfaces. @device: number of the GPU that the network runs on. FALSE: an error
+ * was posted. */
 static gboolean
 map_surface (YoloInput *input, YoloFlight *flight, guint device, guint *n)
 {
@@ -161,7 +165,7 @@ map_surface (YoloInput *input, YoloFlight *flight, guint device, guint *n)
   return TRUE;
 }
 
-/* Describes what to do with a frame. */
+/* Adds the request for one frame to the flight. FALSE: an error was posted. */
 static gboolean
 add_part (YoloInput *input, YoloFlight *flight, const YoloLiveSettings *settings,
     const YoloLoad *load, const YoloFrame *described, guint slot)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A file is written under a hidden name beside its own and renamed: whoever
- * looks at the folder, and whenever the process ends, finds whole files. The
- * hidden name is one for all frames, so that the next run knows it. */
+/* A file is written under a hidden name in its folder and then renamed, so that
+ * there are whole files only, whenever somebody looks or the process ends. The
+ * hidden name is the same for all frames, so that the next run can remove it. */
 
 #include "gst-plugin/yololabels.h"
 
@@ -16,12 +16,13 @@
 
 struct _YoloLabels {
   char *pattern;
-  char *hidden;                 /* name of the file that is being written, in its folder */
+  char *hidden;                 /* name, without the folder, of a file that is being written */
   char *lock_path;
-  int lock;                     /* file that stands for the pattern */
+  int lock;                     /* fd of the file that stands for the pattern; -1: not open */
   YoloClaim *claim;
 };
 
+/* @number: an errno */
 static gboolean
 fail (const char *path, int number, GError **error)
 {
@@ -30,8 +31,8 @@ fail (const char *path, int number, GError **error)
   return FALSE;
 }
 
-/* Opens the file that stands for the pattern and claims it. The last holder may
- * remove it in between, and then it stands for nothing: it is opened again. */
+/* Opens the file that stands for the pattern and claims it. If the last holder
+ * removes it in between, it stands for nothing, and a new one is opened. */
 static gboolean
 claim_pattern (YoloLabels *labels, const char *owner, GError **error)
 {
@@ -58,8 +59,9 @@ claim_pattern (YoloLabels *labels, const char *owner, GError **error)
 YoloLabels *
 yolo_labels_open (const char *pattern, const char *owner, GError **error)
 {
-  /* However wide a pattern's numbers are, all have 20 digits here. Patterns that
-   * can name the same file get the same names for what is hidden. */
+  /* With the largest number, which has 20 digits, patterns of different widths, such
+   * as %06d and %d, give the same name: those that can name the same file have the
+   * same hidden files. */
   g_autofree char *widest = yolo_record_path (pattern, G_MAXUINT64);
   g_autofree char *name = g_path_get_basename (widest);
   g_autofree char *first = yolo_record_path (pattern, 0);

@@ -39,6 +39,7 @@ handle_of (GstObject *context)
       : yolo_cuda_context_handle (context);
 }
 
+/* Number of the GPU that the context is on, or that the settings ask for. */
 static guint
 device_of (YoloLoad *load, GstObject *context)
 {
@@ -52,7 +53,8 @@ device_of (YoloLoad *load, GstObject *context)
   return MAX (wanted, 0);
 }
 
-/* The engine that the settings ask for. */
+/* Gets the engine that the settings ask for, which blocks while a model is loaded;
+ * NULL with @error. */
 static YoloEngine *
 get_engine (YoloLoad *load, GstObject *context, GError **error)
 {
@@ -77,7 +79,7 @@ get_engine (YoloLoad *load, GstObject *context, GError **error)
   };
   GST_OBJECT_UNLOCK (load->element);
 
-  /* of an engine that exists already, the id is enough */
+  /* an engine that exists already is found by its id alone */
   if ((model_file == NULL || *model_file == '\0') && engine_id == NULL) {
     g_set_error_literal (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
         "no model: set model-file to the .pt or .onnx file of a YOLOv8 detect model");
@@ -91,7 +93,7 @@ get_engine (YoloLoad *load, GstObject *context, GError **error)
   return yolo_engine_get (&config, error);
 }
 
-/* What the settings say that depends on the model: input-size, the names of the
+/* Reads the settings whose meaning depends on the model: input-size, the names of the
  * classes, and which of them are wanted. */
 static gboolean
 read_settings (YoloLoad *load, GError **error)
@@ -121,7 +123,7 @@ read_settings (YoloLoad *load, GError **error)
   return ok;
 }
 
-/* If calibrate says so. */
+/* Begins to calibrate, if the property calibrate names a table. */
 static gboolean
 start_calibration (YoloLoad *load, GError **error)
 {
@@ -143,7 +145,7 @@ start_calibration (YoloLoad *load, GError **error)
   GST_OBJECT_UNLOCK (load->element);
   if (file == NULL)
     return TRUE;
-  /* before it has taken minutes */
+  /* said now, and not after minutes of calibration */
   if (!yolo_calibration_check_path (file, &reason)) {
     g_set_error_literal (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_WRITE, reason->message);
     return FALSE;
@@ -214,7 +216,7 @@ yolo_load_start (YoloLoad *load, GstObject *context, GError **error)
   if (!read_settings (load, error) || !start_calibration (load, error))
     return FALSE;
   open_stream (load);
-  /* of auto, the size is known when frames come */
+  /* with input-size=auto, the size is known only when frames come */
   return load->auto_size || yolo_engine_prepare (engine, load->net_width, load->net_height, error);
 }
 
@@ -238,7 +240,7 @@ yolo_load_stop (YoloLoad *load)
   GST_OBJECT_UNLOCK (load->element);
   if (engine)
     yolo_engine_unref (engine);
-  /* the engine has run in it until now */
+  /* the engine has run in the context until now */
   gst_clear_object (&load->context);
 }
 

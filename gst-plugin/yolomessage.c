@@ -17,7 +17,7 @@ is_empty_file (const gchar *file)
   return g_stat (file, &st) == 0 && st.st_size == 0;
 }
 
-/* GStreamer's domain and code of an error of the network. */
+/* Translates an error of the network into GStreamer's domain and code. */
 static void
 classify (YoloNetworkError error, const gchar *file, GQuark *domain, gint *code)
 {
@@ -31,7 +31,7 @@ classify (YoloNetworkError error, const gchar *file, GQuark *domain, gint *code)
       *domain = GST_STREAM_ERROR;
       *code = GST_STREAM_ERROR_FORMAT;
       if (file != NULL && is_empty_file (file)) {
-        /* rather a file that went wrong than another format */
+        /* an empty file is one that went wrong rather than one of another format */
         *domain = GST_RESOURCE_ERROR;
         *code = GST_RESOURCE_ERROR_READ;
       }

@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: MIT */
-/* The layout is DL Streamer's: its documentation, dev_guide/metadata, and the
- * names that its gvadetect and gvatrack give the params and their fields.
+/* Source of the layout: DL Streamer's documentation, dev_guide/metadata, and the
+ * names that gvadetect and gvatrack give the params and their fields.
  *
- * Costs of a frame: an object that is written is one meta and one structure
- * of six fields, about 1 kB in a dozen small allocations, freed with the
- * buffer; this is what the layout is made of. A frame with objects gets one
- * note besides, 64 bytes an object in five allocations. Reading allocates
- * nothing but what the caller's array grows by. */
+ * What it costs: an object that is written is one meta and one structure of six
+ * fields, about 1 kB in a dozen small allocations, which the layout demands and the
+ * buffer frees. A frame with objects gets one note besides, 64 bytes an object in
+ * five allocations. Reading allocates nothing but what the caller's array grows by. */
 
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yoloanalytics.h"
 
 #include <math.h>
 
-/* Converters of GStreamer 1.22 scale a region but drop its params, and its
- * filters that crop or flip drop the region. Metadata without tags pass all of
- * them. So what the params say is on the buffer a second time, as one note for
- * all objects: a region without params finds its own there again. A GstCustomMeta
- * whose field "objects" is a GBytes of Note[], which a copy of the buffer shares. */
+/* GStreamer 1.22's converters scale a region but drop the params, and its filters
+ * that crop or flip drop the region. Metadata without tags pass all of them. So what
+ * the params say is on the buffer a second time, as one meta with a note for each
+ * object, among which a region without params finds what is noted of it. The meta
+ * is a GstCustomMeta whose field "objects" is a GBytes of Note[], which copies of the
+ * buffer share. */
 #define NOTES "YoloObjectNotes"
 
 typedef struct {
-  gint id;                      /* of the region, as its label */
-  GQuark label;
+  gint id;                      /* the region's */
+  GQuark label;                 /* the region's roi_type */
   gfloat confidence;
   gint label_id, object_id;
   guint slot;
-  gdouble x1, y1, x2, y2;       /* normalised */
+  gdouble x1, y1, x2, y2;       /* the box, 0 to 1 of the frame */
 } Note;
 
 /* Registered once in a process, by whichever copy of this code comes first. */
@@ -46,7 +46,7 @@ notes_info (void)
   return (const GstMetaInfo *) info;
 }
 
-/* Takes the array. */
+/* Attaches notes, whose array it takes. */
 static void
 add_notes (GstBuffer *buffer, GArray *notes)
 {
@@ -58,7 +58,8 @@ add_notes (GstBuffer *buffer, GArray *notes)
         "objects", G_TYPE_BYTES, bytes, NULL);
 }
 
-/* The notes of one inference element, of which several may have seen the buffer. */
+/* The next array of notes on the buffer; each inference element that has seen the
+ * buffer has attached one. NULL: there are no more. */
 static const Note *
 next_notes (GstBuffer *buffer, gpointer *state, guint *n)
 {
@@ -82,7 +83,8 @@ next_notes (GstBuffer *buffer, gpointer *state, guint *n)
   return NULL;
 }
 
-/* Regions that are attached together have numbers that follow each other. */
+/* The note of a region, which is found by its place: regions that are attached
+ * together have ids that follow each other. NULL: there is none. */
 static const Note *
 find_note (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *region)
 {
@@ -202,7 +204,7 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject
     region.w = box[2];
     region.h = box[3];
     region.id = ids[i] = yolo_analytics_add (buffer, &region, n);
-    if (region.id < 0)          /* Python's bindings reach a region by its number only. */
+    if (region.id < 0)          /* any, for Python's bindings reach a region by its id alone */
       region.id = n_regions;
     n_regions++;
 
@@ -232,20 +234,21 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject
   }
   add_notes (buffer, notes);
 
-  /* After the objects, so that their numbers have no gaps. */
+  /* tracks come after the objects, so that the objects' ids have no gaps */
   for (i = 0; i < n; i++)
     if (ids[i] >= 0 && objects[i].object_id >= 0)
       yolo_analytics_add_track (buffer, ids[i], objects[i].object_id);
 }
 
-/* What one region says, and what is noted of it where it says nothing. NULL: not there. */
+/* What the params of a region say, and what is noted of it where they say nothing.
+ * NULL: there is no such param, or note. */
 typedef struct {
   const GstStructure *detection, *track;
   const Note *note;
 } Saying;
 
-/* FALSE: the region is no object but one that an encoder is to treat in its
- * own way, or bare of all that could be told. */
+/* Collects what a region says. FALSE: it is no object, but tells an encoder how to
+ * treat a part of the frame, or says nothing at all. */
 static gboolean
 listen (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta, Saying *saying)
 {
@@ -286,8 +289,8 @@ read_region (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta, Saying
 {
   if (!listen (buffer, meta, saying))
     return FALSE;
-  /* The meta's fields are unsigned, but elements that move a region out of the
-   * frame write negative numbers into them. */
+  /* the meta's fields are unsigned, but elements that move a region out of the
+   * frame write negative numbers into them */
   *region = (YoloRegion) {
     .id = meta->id, .label = label_of (meta, saying->detection),
     .x = (gint) meta->x, .y = (gint) meta->y,
@@ -305,9 +308,10 @@ yolo_region_of_meta (
   return read_region (buffer, meta, &saying, region);
 }
 
-/* The normalised box is finer than the region's pixels. But an element that
- * moves the pixels (a crop) leaves it as it was, so that it counts only where
- * the two agree; one that scales rounds, hence the slack. */
+/* Replaces the object's box, which is in whole pixels, by the normalised one, which is
+ * finer. But an element that moves the pixels, such as a crop, leaves the normalised
+ * box as it was; so it counts only where the two agree, give or take the rounding of
+ * an element that scales. */
 static void
 refine_box (gdouble x1, gdouble y1, gdouble x2, gdouble y2, const GstVideoInfo *info,
     YoloMetaObject *object)
@@ -320,7 +324,7 @@ refine_box (gdouble x1, gdouble y1, gdouble x2, gdouble y2, const GstVideoInfo *
   y1 *= height;
   y2 *= height;
 
-  /* false too for what is not a number */
+  /* NaN fails all of the comparisons */
   if (fabs (x1 - object->x) <= slack_x && fabs (x2 - object->x - object->w) <= slack_x
       && fabs (y1 - object->y) <= slack_y && fabs (y2 - object->y - object->h) <= slack_y
       && x1 <= x2 && y1 <= y2) {

@@ -5,7 +5,9 @@
 
 #include "image/sample.h"
 
-/* Offsets in bytes, by offsetof() on the public headers. */
+/* Offsets in bytes, by offsetof() on the public headers: of NvBufSurface (SURFACE_), of
+ * NvBufSurfaceParams (PARAMS_), an element of its list, and of NvBufSurfacePlaneParams
+ * in that (PLANES_). */
 enum {
   SURFACE_GPU_ID = 0,
   SURFACE_BATCH_SIZE = 4,
@@ -27,12 +29,13 @@ enum {
   PLANES_OFFSET = 52,
 };
 
-/* sizeof of the surface, and of an element of its list: up to DeepStream 7.1
- * and L4T R36, and from DeepStream 8.0 and L4T R39.2 on. */
+/* sizeof (NvBufSurface) and sizeof (NvBufSurfaceParams): first up to DeepStream 7.1
+ * and L4T R36, then from DeepStream 8.0 and L4T R39.2 on. */
 static const struct {
   gsize surface, params;
 } versions[] = { { 64, 384 }, { 72, 416 } };
 
+/* NvBufSurfaceMemType. */
 enum {
   MEM_DEFAULT,
   MEM_CUDA_PINNED,
@@ -98,7 +101,8 @@ refuse (GError **error, const gchar *format, ...)
   return FALSE;
 }
 
-/* Whether the planes' rows lie inside the surface's memory. */
+/* Sets the planes of @frame; FALSE with @error: their rows do not lie inside the
+ * surface's memory. @params: an NvBufSurfaceParams. */
 static gboolean
 read_planes (const guint8 *params, YoloFrame *frame, GError **error)
 {
@@ -160,8 +164,9 @@ read_params (const guint8 *params, YoloFrame *frame, GError **error)
   return read_planes (params, frame, error);
 }
 
-/* Bytes from one element of the list to the next; 0: it cannot be told. The
- * second element holds plausible values under one of them alone. */
+/* Bytes from one element of the surface's list to the next; 0: they cannot be told.
+ * Where the size of the buffer does not tell the version, they are those of the only
+ * version by which the second element of the list holds plausible values. */
 static gsize
 stride_of (const guint8 *list, gsize size, guint batch_size)
 {
@@ -194,7 +199,7 @@ yolo_nvmm_read (
   batch_size = u32 (surface, SURFACE_BATCH_SIZE);
   *n = u32 (surface, SURFACE_NUM_FILLED);
   list = pointer (surface, SURFACE_LIST);
-  /* Decoders of one frame do not all count it. */
+  /* not all decoders count the frame where there is one */
   if (*n == 0 && batch_size == 1)
     *n = 1;
   if (*n > batch_size || batch_size > 1024 || *n > YOLO_NVMM_MAX_FRAMES || (*n > 0 && list == NULL))

@@ -3,7 +3,7 @@
 
 #include "image/frame.h"
 
-/* Elements between the source and the pad; a longer chain is not looked through. */
+/* So many elements before the pad are looked at; further upstream none is. */
 #define MAX_UPSTREAM 64
 
 /* Whether the element turns pictures. */
@@ -18,7 +18,8 @@ is_turning (GstElement *element)
   return method != GST_VIDEO_ORIENTATION_IDENTITY;
 }
 
-/* The sink pad, if it is the only one, of what feeds the pad, within bins too. */
+/* The sink pad of the element that feeds @pad, within bins too; NULL: that element has
+ * none or several. @turning: (out): whether the element turns pictures. */
 static GstPad *
 pad_before (GstPad *pad, gboolean *turning)
 {
@@ -48,7 +49,8 @@ pad_before (GstPad *pad, gboolean *turning)
   return sink;
 }
 
-/* videoflip (GStreamer 1.22) hands the tag on as it was. */
+/* Whether an element upstream turns pictures: videoflip (GStreamer 1.22) hands the tag
+ * on as it was, so that it is wrong from there on. */
 static gboolean
 is_turned_upstream (GstPad *pad)
 {
@@ -88,8 +90,9 @@ yolo_orientation_event (YoloOrientation *orientation, GstPad *pad, GstEvent *eve
   }
 }
 
-/* Clockwise by 90 degrees, the frame's lower left corner becomes the upper left
- * one: as transposed, its rows counted from the bottom. */
+/* For example 90R: turned clockwise by 90 degrees, the frame's lower left corner
+ * becomes the upper left one, as if the frame were transposed and the rows counted from
+ * the bottom. */
 guint
 yolo_orientation_turn (const YoloOrientation *orientation, GstVideoOrientationMethod wanted)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* One write(2) a record: what was seen is in the file when the frame leaves,
+/* Each record is one write(2): what was seen is in the file when the frame leaves,
  * so that somebody who reads along gets it at once and nothing is lost if the
- * process dies. It costs some microseconds a frame. */
+ * process dies. This costs some microseconds a frame. */
 
 #include "gst-plugin/yolooutput.h"
 
@@ -19,18 +19,19 @@
 struct _YoloOutput {
   char *name;
   int fd;
-  YoloClaim *claim;             /* NULL of a device or stdout, which are everybody's */
+  YoloClaim *claim;             /* NULL: a device or stdout, which are everybody's */
   gboolean is_file;             /* can be overwritten and cut */
   const YoloFraming *framing;
-  off_t end;                    /* of the last record, in a file */
+  off_t end;                    /* where the last record ends in a file, bytes */
   gboolean begun;               /* the header is written */
-  gboolean finished;            /* so is the trailer, or it is in vain */
+  gboolean finished;            /* the trailer is written, or a write has failed */
   guint64 n_records;            /* since the header */
   GstClockTime timeout;         /* how long to wait for a reader that takes nothing */
   GString *bytes;               /* to write; kept to save an allocation a frame */
-  GstPoll *poll;                /* waits for a reader, unless it is a file */
+  GstPoll *poll;                /* waits for a reader; NULL: a file */
 };
 
+/* @number: an errno */
 static gboolean
 fail (YoloOutput *output, int number, GError **error)
 {
@@ -43,8 +44,8 @@ fail (YoloOutput *output, int number, GError **error)
   return FALSE;
 }
 
-/* A library must not let SIGPIPE end the process: it is blocked in this
- * thread while it writes, and taken back if the write raised it. */
+/* write(2) without SIGPIPE, by which a library must not end the process: the signal is
+ * blocked in this thread while it writes, and taken back if the write raised it. */
 static gssize
 write_quietly (int fd, const char *data, gsize size)
 {
@@ -78,8 +79,8 @@ fail_to_wait (YoloOutput *output, GError **error)
   return FALSE;
 }
 
-/* Waits before each write, so that it can be told to stop waiting: a pipe
- * that is ready takes 4096 bytes without blocking. Source: pipe(7), PIPE_BUF. */
+/* Waits before each write until the pipe is ready, which yolo_output_set_flushing() can
+ * end: then the pipe takes 4096 bytes without blocking. Source: pipe(7), PIPE_BUF. */
 static gboolean
 write_stream (YoloOutput *output, const char *data, gsize size, GError **error)
 {
@@ -116,7 +117,7 @@ write_at (YoloOutput *output, const char *data, gsize size, off_t offset, GError
   return TRUE;
 }
 
-/* Bytes written to a file without a name are lost. */
+/* FALSE with @error if the file has no name any more: what is written to it is lost. */
 static gboolean
 check_not_removed (YoloOutput *output, GError **error)
 {
@@ -131,8 +132,8 @@ check_not_removed (YoloOutput *output, GError **error)
   return FALSE;
 }
 
-/* Writes output->bytes where the trailer of the last record lies, and the
- * trailer behind. */
+/* Writes output->bytes over the trailer that stands behind the last record, and the
+ * trailer behind the new bytes. */
 static gboolean
 write_file (YoloOutput *output, GError **error)
 {
@@ -188,9 +189,10 @@ yolo_output_finish (YoloOutput *output, GError **error)
   return write_bytes (output, error);
 }
 
-/* A process that is started with stdout closed gives its number to the next
- * file that it opens, a socket of GStreamer's for example. Whether it is the
- * real one is best known early; and an inherited one is not closed on exec. */
+/* In a process that is started with stdout closed, the next file that is opened gets
+ * the number of stdout, a socket of GStreamer's for example. So this is looked at when
+ * the plugin is loaded; and a number 1 that is closed on exec was opened since the
+ * start, for an inherited one cannot be. */
 static gboolean stdout_is_closed;
 
 __attribute__ ((constructor))
@@ -225,8 +227,8 @@ output_free (YoloOutput *output)
   g_free (output);
 }
 
-/* Nothing is cut off yet: it may be somebody else's. Not blocking, so that a FIFO
- * without a reader is refused and not waited for. */
+/* Opens without cutting anything off yet, since somebody else may be writing the file;
+ * and without blocking, so that a FIFO without a reader is refused and not waited for. */
 static int
 open_location (const char *location)
 {
@@ -256,7 +258,7 @@ init_poll (YoloOutput *output)
   gst_poll_fd_ctl_write (output->poll, &fd, TRUE);
 }
 
-/* What is opened is there to be written from its start, by nobody else. */
+/* Claims what was opened, where it can have one writer only, and empties a file. */
 static gboolean
 begin (YoloOutput *output, gboolean is_stdout, const char *owner, GError **error)
 {
@@ -264,7 +266,7 @@ begin (YoloOutput *output, gboolean is_stdout, const char *owner, GError **error
 
   if (output->fd < 0 || fstat (output->fd, &status) < 0)
     return fail (output, errno, error);
-  /* Others may write to stdout too: nothing is overwritten there. */
+  /* others may write to the file that stdout is, too: nothing is overwritten there */
   output->is_file = !is_stdout && S_ISREG (status.st_mode);
   if ((output->is_file || (!is_stdout && S_ISFIFO (status.st_mode)))
       && !claim (output, owner, error))

@@ -48,7 +48,7 @@ set_string (gchar **at, const gchar *string)
   *at = g_strdup (string);
 }
 
-/* @string: (nullable): any bytes */
+/* Keeps a copy of @string, made valid UTF-8. @string: (nullable): any bytes */
 static void
 set_shared_string (GRefString **at, const gchar *string)
 {

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include "gst-plugin/yoloqueue.h"
 
-/* `lock` guards all, and of the flights what yoloflight.h says. It is the last
- * lock to be taken: nobody is called while it is held, not even to free a buffer,
- * whose owner may do anything. */
+/* `lock` guards all fields, and those of the flights that yoloflight.h names. It is the
+ * last lock to be taken: nobody is called while it is held, not even to free a buffer,
+ * which may call code of the buffer's owner. */
 struct _YoloQueue {
   GMutex lock;
   GCond cond;                   /* any of the following changed */
   GQueue flights;               /* YoloFlight: under way, in order */
-  GQueue spare;                 /* YoloFlight: cleared */
-  gboolean active;              /* source pad */
+  GQueue spare;                 /* YoloFlight: cleared, for the next buffers */
+  gboolean active;              /* whether the source pad is */
   gboolean flushing;
   gboolean pushing;             /* the task is downstream with a buffer */
-  GstFlowReturn flow;           /* of a push, not yet returned upstream */
-  guint flushes;                /* so far */
-  guint flushes_at_pop;         /* as many as that when the last one was popped */
+  GstFlowReturn flow;           /* how a push ended, until it is returned upstream */
+  guint flushes;                /* how many flushes have ended */
+  guint flushes_at_pop;         /* how many had, when a flight was last popped */
 };
 
 YoloQueue *
@@ -41,7 +41,7 @@ yolo_queue_free (YoloQueue *queue)
   g_free (queue);
 }
 
-/* With the lock. */
+/* An empty flight. Called with the lock held. */
 static YoloFlight *
 take_spare (YoloQueue *queue)
 {
@@ -61,8 +61,8 @@ yolo_queue_wait_for_room (YoloQueue *queue, guint max, GstFlowReturn *ret)
   if (queue->flushing) {
     *ret = GST_FLOW_FLUSHING;
   } else if (queue->flow != GST_FLOW_OK) {
-    /* what is queued behind the push that failed goes with it; from here on
-     * pushing is tried again, as after a pad was linked or a segment begun */
+    /* the task drops what is queued behind the push that failed; from here on it
+     * pushes again, for a pad may have been linked or a segment begun */
     while ((queue->flights.length > 0 || queue->pushing) && !queue->flushing)
       g_cond_wait (&queue->cond, &queue->lock);
     *ret = queue->flow;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Costs of a frame: json-glib's tree of it, some hundred bytes an object,
- * built and freed; the text is what the frame is exported for. */
+/* A frame costs json-glib's tree, some hundred bytes an object, built and freed,
+ * beside the text itself. */
 
 #include "gst-plugin/yolorecord.h"
 
@@ -62,7 +62,7 @@ append_escaped (GString *out, const char *json)
   g_string_append (out, start);
 }
 
-/* Takes the builder. */
+/* Appends what the builder, which it takes, has built. */
 static void
 append_json (JsonBuilder *builder, GString *out)
 {
@@ -76,7 +76,8 @@ append_json (JsonBuilder *builder, GString *out)
   g_object_unref (builder);
 }
 
-/* Other elements' boxes may reach out of the frame. */
+/* An object of the record, its box clipped to the frame: boxes that other elements
+ * attached may reach out of it. */
 static YoloMetaObject
 clipped_object (const YoloRecord *record, guint i)
 {
@@ -159,8 +160,8 @@ yolo_record_json_line (const YoloRecord *record, GString *out)
   return record->n_objects;
 }
 
-/* -1: none. Source: the category ids of COCO's instances_val2017.json, which
- * are the 80 of 1 to 90 that are not in the list. */
+/* The category id of a class; -1: it has none. Source: COCO's instances_val2017.json,
+ * whose category ids are 1 to 90 without the ten in the list. */
 static gint
 category_of (gint label_id, YoloCategories categories)
 {
@@ -181,8 +182,8 @@ category_of (gint label_id, YoloCategories categories)
   return id;
 }
 
-/* Source: https://cocodataset.org/#format-results. pycocotools sorts by the
- * score of each, and one made up would change what comes out. */
+/* Source: https://cocodataset.org/#format-results. pycocotools sorts the objects by
+ * score, so that a made-up score would change what it measures. */
 guint
 yolo_record_coco (const YoloRecord *record, gint64 image_id, YoloCategories categories,
     GString *out)
@@ -250,7 +251,7 @@ yolo_record_labels (const YoloRecord *record, GString *out)
   return n;
 }
 
-/* Not given to printf(): what a user writes is no format string. */
+/* The pattern is not given to printf(), for what a user writes is no format string. */
 char *
 yolo_record_path (const char *pattern, guint64 number)
 {

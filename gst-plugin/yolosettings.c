@@ -136,9 +136,10 @@ yolo_settings_parse_size (
   return yolo_model_check_size (model, h, w, error);
 }
 
-/* The next class of a list as CSV has it, RFC 4180: what has a comma or begins
- * with a quote stands in quotes, with quotes inside doubled. FALSE: the quotes
- * do not fit. @at comes to stand on a comma or the end. */
+/* Reads the next class of a list in CSV, RFC 4180: a name that has a comma or begins
+ * with a quote stands in quotes, with quotes inside doubled. @at comes to stand on
+ * the comma behind or the end. FALSE: a quote is not closed, or something else than
+ * a comma follows it. */
 static gboolean
 next_class (const gchar **at, GString *name, gboolean *quoted)
 {
@@ -165,8 +166,9 @@ next_class (const gchar **at, GString *name, gboolean *quoted)
   return *end == ',' || *end == '\0';
 }
 
-/* Digits alone are a number, unless they are in quotes; all else is a name,
- * which several classes may have. */
+/* Marks in mask[n] the classes that @name means: digits alone are a number, unless
+ * they are in quotes; all else is a name, which several classes may have. FALSE: there
+ * is no such class. */
 static gboolean
 choose_class (const gchar *name, gboolean quoted, const GQuark *labels, guint n, guint8 *mask)
 {
@@ -188,7 +190,7 @@ choose_class (const gchar *name, gboolean quoted, const GQuark *labels, guint n,
   return found;
 }
 
-/* As next_class() reads it. */
+/* A class's name in quotes, as next_class() reads it. */
 static gchar *
 quote_class (GQuark label)
 {
@@ -238,13 +240,13 @@ yolo_settings_parse_classes (const gchar *string, const YoloModel *model, const 
   return TRUE;
 }
 
-/* The names in a label file's text; NULL: it is no text. Takes @text. */
+/* The names in a label file's text, which it takes; NULL with @error: it is not text. */
 static gchar **
 split_labels (gchar *text, gsize size, const gchar *file, GError **error)
 {
   g_autofree gchar *owned = text;
 
-  /* Windows' editors have such a text on offer; in ASCII every second byte is 0 */
+  /* UTF-16, which editors of Windows offer: half of the bytes of ASCII are 0 there */
   if (memchr (text, '\0', size) != NULL || g_str_has_prefix (text, "\xff\xfe")
       || g_str_has_prefix (text, "\xfe\xff")) {
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Names in the stats structure. */
+/* What a frame goes through; stage_names are those in the stats structure. */
 enum
 {
   STAGE_QUEUED,
@@ -18,16 +18,16 @@ static const gchar *const stage_names[N_STAGES] = {
   "queued", "preprocess", "network", "postprocess", "total",
 };
 
-/* Percentiles are those of the last results. */
-#define WINDOW 1024
+#define WINDOW 1024             /* percentiles are those of so many last results */
 
-/* The lock guards all. It is taken three times a frame, for the property can be
- * read at any time; nobody holds it for longer than a copy of the samples. */
+/* The lock guards all other fields. It is taken three times a frame, for the property
+ * can be read at any time; nobody holds it for longer than it takes to copy the
+ * samples. */
 struct _YoloStats {
   GMutex lock;
   guint64 counters[YOLO_STATS_N_COUNTERS];
   guint64 n_inferred;
-  gdouble n_batches;            /* sum of this stream's shares in them */
+  gdouble n_batches;            /* sum of this stream's shares in its batches */
   guint last_width, last_height;        /* what the network saw last; 0: nothing yet */
   guint n_samples;              /* up to WINDOW */
   guint64 samples[N_STAGES][WINDOW];    /* ns; a ring */

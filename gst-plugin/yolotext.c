@@ -6,8 +6,8 @@
 
 #include <pango/pangocairo.h>
 
-#define MAX_CACHED (4 << 20)
-#define MIN_STRINGS 8
+#define MAX_CACHED (4 << 20)    /* bytes */
+#define MIN_STRINGS 8           /* so many are kept, however large */
 
 typedef struct {
   YoloGlyphs glyphs;
@@ -42,7 +42,7 @@ YoloText *
 yolo_text_new (void)
 {
   YoloText *text = g_new0 (YoloText, 1);
-  /* of its own: the default one belongs to a thread */
+  /* not the default font map, which belongs to a thread */
   PangoFontMap *map = pango_cairo_font_map_new ();
   cairo_font_options_t *options = cairo_font_options_create ();
 

@@ -49,8 +49,9 @@ yolo_unpack_is_grouped (const GstVideoFormatInfo *format)
       || GST_VIDEO_FORMAT_INFO_HAS_PALETTE (format);
 }
 
-/* Bytes of a plane, whose stride the mapping says, if `bytes` with `usual` were
- * GStreamer's own for the size; 0: it is too narrow or too low for the frame. */
+/* How many bytes a plane with the mapping's stride takes, given that it takes `bytes`
+ * with `usual`, the stride that GStreamer itself would choose. 0: the stride is too
+ * small for the frame. */
 static gint64
 plane_bytes (const GstVideoFormatInfo *format, gint stride, gint usual, gint64 bytes)
 {
@@ -77,7 +78,7 @@ yolo_unpack_planes_fit (const GstVideoFrame *video)
           GST_VIDEO_FRAME_WIDTH (video), GST_VIDEO_FRAME_HEIGHT (video)))
     return FALSE;
   for (p = 0; p < n; p++) {
-    /* without meta, all of the buffer is mapped at once */
+    /* without a GstVideoMeta, all of the buffer is mapped at once */
     const GstMapInfo *map = &video->map[video->meta ? p : 0];
     const guint8 *data = GST_VIDEO_FRAME_PLANE_DATA (video, p);
     const gsize end =
@@ -92,10 +93,10 @@ yolo_unpack_planes_fit (const GstVideoFrame *video)
   return TRUE;
 }
 
-/* How many pixels at the end of a row GStreamer must not unpack, or does not.
- * Where they are packed in groups, 1.22 reads behind the last row if the last group
- * is cut by an odd width; 1.26 leaves out a last group of less than sixteen of
- * MT2110T and MT2110R. */
+/* How many pixels at the end of row y GStreamer must not be asked to unpack, or leaves
+ * out. Where pixels are packed in groups, GStreamer 1.22 reads behind the last row if an
+ * odd width cuts the last group. Of MT2110T and MT2110R, whose groups are of sixteen
+ * pixels, GStreamer 1.26 leaves out a last group with fewer. */
 static gint
 left_out (const GstVideoFrame *video, gint y)
 {
@@ -109,7 +110,7 @@ left_out (const GstVideoFrame *video, gint y)
       && y >= GST_VIDEO_FRAME_HEIGHT (video) - 2;
 }
 
-/* Pixels that are left out are made the one before them. */
+/* Pixels that are left out repeat the one before them. */
 void
 yolo_unpack_row (const GstVideoFrame *video, GstVideoPackFlags flags, gint y, gpointer row)
 {
@@ -129,8 +130,9 @@ yolo_unpack_row (const GstVideoFrame *video, GstVideoPackFlags flags, gint y, gp
     memcpy (pixels + pixel * (gsize) x, pixels + pixel * (gsize) (x - 1), pixel);
 }
 
-/* The upper ten bits are then the nearest that they can be, where a unit of ten
- * bits is 64 of sixteen ... */
+/* Rounds words of sixteen bits so that the upper ten, which are all that is read, are
+ * the nearest: a unit of ten bits is 64 of sixteen. For video levels, which are shifted
+ * up. */
 YOLO_SIMD static void
 round_to_ten_bits (guint16 *words, gsize n)
 {
@@ -138,7 +140,8 @@ round_to_ten_bits (guint16 *words, gsize n)
     words[i] = MIN (words[i], 65535 - 32) + 32;
 }
 
-/* ... and where the highest values are the same: 65535 becomes 1023 or, of eight bits, 255. */
+/* The same for words of the full range, where the highest value stands for the highest:
+ * 65535 becomes 1023 of ten bits, or 255 of eight. */
 YOLO_SIMD static void
 round_full_range (guint16 *words, gsize n, guint bits)
 {
@@ -146,7 +149,7 @@ round_full_range (guint16 *words, gsize n, guint bits)
     words[i] = words[i] - (words[i] >> bits) + (32768 >> bits);
 }
 
-/* Unpack of a YoloFrame, in the engine's threads. */
+/* What `unpack` of a YoloFrame is set to. Called by the engine's threads. */
 static void
 unpack_row (const void *source, int y, void *row)
 {
@@ -157,8 +160,9 @@ unpack_row (const void *source, int y, void *row)
                  deep = GST_VIDEO_FORMAT_INFO_DEPTH (format, 0) > 10;
   const gboolean full = video->info.colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255;
 
-  /* Ten bits are read as they are. More are shifted up if a video level is one
-   * shifted up too, and stretched to all of 16 bits if it is a full range. */
+  /* Up to ten bits are read as they are. GStreamer unpacks more to sixteen: shifted up
+   * where the video has video levels, for these are shifted so too, and stretched over
+   * all of sixteen bits where it has the full range. */
   yolo_unpack_row (video,
       rgb || (deep && full) ? GST_VIDEO_PACK_FLAG_NONE : GST_VIDEO_PACK_FLAG_TRUNCATE_RANGE, y,
       row);

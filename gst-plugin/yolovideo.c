@@ -3,7 +3,8 @@
 
 #include "gst-plugin/yolounpack.h"
 
-/* YOLO_N_FORMATS: its rows have to be unpacked. */
+/* The format that the engine reads in place; YOLO_N_FORMATS: GStreamer has to unpack
+ * the rows. */
 static YoloPixelFormat
 pixel_format (GstVideoFormat format)
 {
@@ -75,7 +76,7 @@ yolo_video_planes_fit (const GstVideoFrame *video)
     return yolo_unpack_planes_fit (video);
   for (c = 0; c < GST_VIDEO_FRAME_N_COMPONENTS (video); c++) {
     const guint plane = GST_VIDEO_FRAME_COMP_PLANE (video, c);
-    /* without meta, all of the buffer is mapped at once */
+    /* without a GstVideoMeta, all of the buffer is mapped at once */
     const GstMapInfo *map = &video->map[video->meta ? plane : 0];
     const guint8 *data = GST_VIDEO_FRAME_PLANE_DATA (video, plane);
     const gint64 stride = GST_VIDEO_FRAME_PLANE_STRIDE (video, plane);

@@ -19,8 +19,8 @@ yolo_watch_announce (void)
       gst_structure_new_empty (EVENT_NAME));
 }
 
-/* FALSE of elements that hand on the buffers that they are given; queues and
- * the like are of the class Generic. */
+/* Whether the element makes new buffers. Elements that hand on those that they are
+ * given do not; queues and the like, which are no transforms, have the class Generic. */
 static gboolean
 makes_buffers (GstElement *element)
 {
@@ -30,8 +30,8 @@ makes_buffers (GstElement *element)
   return g_strcmp0 (gst_element_get_metadata (element, GST_ELEMENT_METADATA_KLASS), "Generic") != 0;
 }
 
-/* The names of the elements between the given one and the yoloinfer before it
- * that can have dropped something, the nearest first. */
+/* The names of the elements that may have dropped metadata, the nearest first: those
+ * between @element and the yoloinfer upstream that make new buffers. */
 static char *
 suspects (GstElement *element)
 {
