@@ -20,13 +20,13 @@
 
 #include "gst-plugin/gstyoloexport.h"
 
+#include "base/text.h"
 #include "gst-plugin/yololabels.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolooutput.h"
 #include "gst-plugin/yoloproperty.h"
 #include "gst-plugin/yolorecord.h"
 #include "gst-plugin/yolowatch.h"
-#include "base/text.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -41,7 +41,7 @@ typedef enum {
   FORMAT_YOLO,
 } Format;
 
-/* Of the file that is one for all frames. */
+/* What stands around the records, of the formats that write one file for all frames. */
 static const YoloFraming framings[] = {
   [FORMAT_JSON_LINES] = { "", "", "" },
   [FORMAT_COCO] = { "[\n", ",\n", "\n]\n" },
@@ -60,7 +60,7 @@ enum
   N_PROPERTIES
 };
 
-/* What the properties say; the object lock guards the element's. */
+/* What the properties say; the strings are owned. */
 typedef struct {
   Format format;
   char *location;               /* NULL: stdout */
@@ -68,26 +68,26 @@ typedef struct {
   gboolean add_empty_results;
   gint64 first_image_id;
   YoloCategories categories;
-  guint64 write_timeout;        /* ns; 0: none */
+  guint64 write_timeout;        /* ns; 0: without end */
 } Settings;
 
 struct _GstYoloExport {
   GstBaseTransform parent;
-  Settings settings;
+  Settings settings;            /* object lock */
 
-  /* from start to stop */
+  /* from start to stop, read by the streaming thread; written with the object lock */
   Format format;
-  YoloOutput *output;           /* NULL of label files; set under the object lock */
-  YoloLabels *labels;           /* NULL of others; set under the object lock */
+  YoloOutput *output;           /* owned; NULL: label files are written */
+  YoloLabels *labels;           /* owned; NULL: one file for all frames is written */
 
-  /* of the streaming thread */
-  GstVideoInfo info;
+  /* used by the streaming thread alone */
+  GstVideoInfo info;            /* what the caps say */
   GArray *objects;              /* YoloMetaObject: of the frame in hand */
-  GString *text;
-  guint64 frame;
-  GRefString *stream_id;
+  GString *text;                /* what is written of the frame in hand */
+  guint64 frame;                /* number of the frame in hand, from 0 */
+  GRefString *stream_id;        /* owned; NULL: it is not UTF-8, or not known yet */
   YoloWatch watch;
-  gboolean warned;
+  gboolean warned;              /* that objects were left out */
 };
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
@@ -163,7 +163,8 @@ static const YoloProperty properties[N_PROPERTIES] = {
       YOLO_UINT64 (Settings, write_timeout, 0, G_MAXINT64, 30 * GST_SECOND) },
 };
 
-/* Posts the error unless it is only that the element is to stop. Takes it. */
+/* Posts an error, which it takes, and returns what the stream ends with. One that only
+ * says that the element stops or is flushed is not posted. */
 static GstFlowReturn
 post_error (GstYoloExport *self, GError *error)
 {
@@ -181,8 +182,8 @@ post_error (GstYoloExport *self, GError *error)
   return flow;
 }
 
-/* The pattern of a location that is one, or of a folder, which is made. NULL: the
- * error is posted. */
+/* The pattern of label files: @location if it is one, else one in the folder @location,
+ * which is made. NULL: an error was posted. */
 static char *
 label_pattern (GstYoloExport *self, const char *location)
 {
@@ -217,7 +218,8 @@ label_pattern (GstYoloExport *self, const char *location)
   return g_steal_pointer (&pattern);
 }
 
-/* Opens what the settings say; FALSE with an error, or without where it is posted. */
+/* Opens @location as the format demands. FALSE with @error, or without it if the error
+ * was posted already. */
 static gboolean
 open_target (GstYoloExport *self, const char *location, guint64 timeout, GError **error)
 {
@@ -292,7 +294,7 @@ gst_yolo_export_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
   return gst_video_info_from_caps (&GST_YOLO_EXPORT (trans)->info, in);
 }
 
-/* What the format has no way to write, once. */
+/* Posts a warning, once, that the format had no way to write @n objects of the frame. */
 static void
 warn_of_left_out (GstYoloExport *self, guint n)
 {
@@ -306,7 +308,7 @@ warn_of_left_out (GstYoloExport *self, guint n)
       ("%u in frame %" G_GUINT64_FORMAT, n, self->frame));
 }
 
-/* Whether the objects are of several frames in one buffer. */
+/* Whether the buffer of these objects holds several frames. */
 static gboolean
 is_batch (const GArray *objects)
 {
@@ -318,6 +320,7 @@ is_batch (const GArray *objects)
   return FALSE;
 }
 
+/* Writes what was found in a frame; FALSE with @error. */
 static gboolean
 export (GstYoloExport *self, const YoloRecord *record, const Settings *settings, GError **error)
 {
@@ -434,7 +437,8 @@ gst_yolo_export_sink_event (GstBaseTransform *trans, GstEvent *event)
   return GST_BASE_TRANSFORM_CLASS (gst_yolo_export_parent_class)->sink_event (trans, event);
 }
 
-/* A write that waits for a pipe's reader holds the lock that stopping needs. */
+/* Ends a write that waits for a pipe's reader first, for the streaming thread holds a
+ * lock meanwhile that deactivating the pads needs. */
 static GstStateChangeReturn
 gst_yolo_export_change_state (GstElement *element, GstStateChange transition)
 {

@@ -16,8 +16,8 @@
 #include "gst-plugin/gstyolooverlay.h"
 
 #include "engine/draw.h"
-#include "gst-plugin/yolocuda.h"
 #include "gst-plugin/yolocanvas.h"
+#include "gst-plugin/yolocuda.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yoloorientation.h"
 #include "gst-plugin/yoloproperty.h"
@@ -42,11 +42,11 @@ enum
   N_PROPERTIES
 };
 
-/* What the properties say; the object lock guards the element's. */
+/* What the properties say. */
 typedef struct {
   guint line_width;             /* pixels; 0: by the frame's height */
   gboolean show_labels, show_confidence, show_ids;
-  char *font;
+  char *font;                   /* owned */
   GstVideoOrientationMethod orientation;
 } Settings;
 
@@ -81,31 +81,32 @@ static const YoloProperty properties[N_PROPERTIES] = {
 
 struct _GstYoloOverlay {
   GstBaseTransform parent;
-  Settings settings;
+  Settings settings;            /* object lock */
 
-  /* of the streaming thread */
-  GstVideoInfo info;
+  /* used by the streaming thread alone */
+  GstVideoInfo info;            /* what the caps say */
   GArray *objects;              /* YoloMetaObject: of the frame in hand */
   YoloWatch watch;
-  gint origin_x, origin_y;      /* of its pixels in memory */
-  YoloOrientation orientation;  /* of the stream's tags */
+  gint origin_x, origin_y;      /* pixels; where the caps' frame begins in memory */
+  YoloOrientation orientation;  /* what the stream's tags say */
   guint turn;                   /* YOLO_TURN_* of the frame in hand */
-  YoloText *text;
-  YoloUnpacked *unpacked;       /* of formats that are not drawn on where they lie */
+  YoloText *text;               /* owned */
+  YoloUnpacked *unpacked;       /* owned; NULL: frames are drawn on where they lie */
   YoloColor color[N_COLORS];    /* by class, in the format that is drawn on */
-  gboolean dark[N_COLORS];      /* whether white text reads better on it */
+  gboolean dark[N_COLORS];      /* whether white text reads better on the colour */
   YoloColor black, white;
   gboolean cuda;                /* frames lie in CUDA memory */
-  GstObject *cuda_context;      /* of those that the drawer draws on */
-  YoloDrawer *drawer;
-  YoloDrawing drawing;          /* of the frame in hand */
+  GstObject *cuda_context;      /* owned; that of the frames that `drawer` draws on */
+  YoloDrawer *drawer;           /* owned; NULL: not needed so far */
+  YoloDrawing drawing;          /* what is to be drawn on the frame in hand */
 };
 
 G_DEFINE_TYPE (GstYoloOverlay, gst_yolo_overlay, GST_TYPE_BASE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE (yolooverlay, "yolooverlay", GST_RANK_NONE, GST_TYPE_YOLO_OVERLAY)
 
-/* Hues a golden ratio apart, so that any number of neighbouring classes is
- * spread over the circle, in three strengths. */
+/* 0xRRGGBB of a class. The hues of neighbouring classes lie a golden ratio of the circle
+ * apart, so that those of any number of classes are spread over it; there are three
+ * pairs of saturation and brightness. */
 static guint32
 class_color (guint class)
 {
@@ -126,6 +127,7 @@ class_color (guint class)
   return rgb;
 }
 
+/* Which of the N_COLORS an object has: by class number, else by label. */
 static guint
 color_of (const YoloMetaObject *object)
 {
@@ -178,6 +180,7 @@ grow (YoloRect r, gint by)
   return (YoloRect) { r.x0 - by, r.y0 - by, r.x1 + by, r.y1 + by };
 }
 
+/* The box of an object, in pixels in memory. */
 static YoloRect
 box_of (GstYoloOverlay *self, const YoloMetaObject *object)
 {
@@ -188,8 +191,8 @@ box_of (GstYoloOverlay *self, const YoloMetaObject *object)
   };
 }
 
-/* The words of a label: track, class, confidence. Each is a string of its own
- * so that few are ever rendered. */
+/* The words of a label: track, class, confidence. Returns how many there are. Each is a
+ * string of its own, so that few are ever rendered. */
 static guint
 get_words (GstYoloOverlay *self, const Settings *settings, const YoloMetaObject *object,
     const YoloGlyphs *words[3])
@@ -214,7 +217,8 @@ get_words (GstYoloOverlay *self, const Settings *settings, const YoloMetaObject 
   return n;
 }
 
-/* A word, whose mask is turned already, at its corner in the upright picture. */
+/* Draws a word, whose mask is turned already; x and y are those of the word's upper left
+ * corner in the upright picture. */
 static void
 draw_word (GstYoloOverlay *self, YoloCanvas *canvas, const YoloMask *mask, gint x, gint y,
     const YoloColor *color)
@@ -227,8 +231,8 @@ draw_word (GstYoloOverlay *self, YoloCanvas *canvas, const YoloMask *mask, gint 
   yolo_canvas_blend (canvas, mask, rect.x0, rect.y0, color);
 }
 
-/* On top of the box, or inside where there is no room; of the upright picture, so
- * that it can be read where that is shown. */
+/* Draws a label on top of the box, or inside where there is no room. The top is that of
+ * the upright picture, so that the label can be read where that is shown. */
 static void
 draw_label (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings,
     const YoloMetaObject *object, YoloRect box)
@@ -265,7 +269,7 @@ draw_label (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings,
   }
 }
 
-/* A box that no pixel of can be seen gets no label either. */
+/* Whether any pixel of the box can be seen; if not, it gets no label either. */
 static gboolean
 is_visible (YoloRect box, const YoloRect *visible)
 {
@@ -286,7 +290,7 @@ draw (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings)
   yolo_text_set_turn (self->text, self->turn);
   yolo_text_set_font (self->text, settings->font, MAX (height / 45, 10), CLAMP (width, 1, 4096));
 
-  /* The best come first in the metadata, and last, on top, here. */
+  /* the most confident objects come first in the metadata; here they come last, on top */
   for (i = self->objects->len; i-- > 0;) {
     const YoloMetaObject *object = &g_array_index (self->objects, YoloMetaObject, i);
     const YoloRect outer = grow (box_of (self, object), (line + 1) / 2);
@@ -302,7 +306,8 @@ draw (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings)
   }
 }
 
-/* The frame may be larger in memory than its caps say. */
+/* Makes self->unpacked as large as the frame, which may be larger in memory than its caps
+ * say. FALSE: the frame is too large. */
 static gboolean
 fit_unpacked (GstYoloOverlay *self, const GstVideoFrame *frame)
 {
@@ -319,7 +324,7 @@ fit_unpacked (GstYoloOverlay *self, const GstVideoFrame *frame)
   return TRUE;
 }
 
-/* Draws twice: what would be drawn says which rows are unpacked. */
+/* Draws twice: first into a list, which says which rows have to be unpacked. */
 static void
 draw_unpacked (
     GstYoloOverlay *self, GstVideoFrame *frame, YoloCanvas *canvas, const Settings *settings)
@@ -373,13 +378,11 @@ gst_yolo_overlay_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *in, 
 static void
 close_drawer (GstYoloOverlay *self)
 {
-  if (self->drawer)
-    yolo_drawer_free (self->drawer);
-  self->drawer = NULL;
+  g_clear_pointer (&self->drawer, yolo_drawer_free);
   gst_clear_object (&self->cuda_context);
 }
 
-/* Draws what was kept, in the context of the frame's memory. */
+/* Draws what self->drawing holds, in the CUDA context of the buffer's memory. */
 static gboolean
 draw_on_device (GstYoloOverlay *self, GstBuffer *buffer, const YoloCanvas *canvas, GError **error)
 {
@@ -401,6 +404,30 @@ draw_on_device (GstYoloOverlay *self, GstBuffer *buffer, const YoloCanvas *canva
           self->drawing.masks->data, self->drawing.masks->len, error);
 }
 
+/* Maps a buffer to be drawn on; FALSE: an error was posted. */
+static gboolean
+map_frame (GstYoloOverlay *self, GstBuffer *buffer, GstVideoFrame *frame)
+{
+  GstVideoInfo info = self->info;
+  gboolean mapped;
+
+  if (self->cuda)
+    yolo_cuda_layout (buffer, &info);
+  mapped = gst_video_frame_map (frame, &info, buffer,
+      GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF
+          | (self->cuda ? yolo_cuda_map_flags () : 0));
+  if (mapped && yolo_video_planes_fit (frame)
+      && (self->unpacked == NULL || fit_unpacked (self, frame)))
+    return TRUE;
+  if (mapped)
+    gst_video_frame_unmap (frame);
+  GST_ELEMENT_ERROR (self, RESOURCE, WRITE, ("A video frame cannot be drawn on."),
+      ("a buffer of %" G_GSIZE_FORMAT " bytes cannot be mapped as %s %dx%d for writing",
+          gst_buffer_get_size (buffer), GST_VIDEO_INFO_NAME (&self->info),
+          GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info)));
+  return FALSE;
+}
+
 static GstFlowReturn
 gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 {
@@ -410,28 +437,13 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   YoloCanvas canvas;
   YoloRect visible;
   Settings settings;
-  gboolean mapped, drawn = TRUE;
-  GstVideoInfo info = self->info;
+  gboolean drawn = TRUE;
   g_autoptr (GError) error = NULL;
 
   if (self->objects->len == 0)
     return GST_FLOW_OK;
-
-  if (self->cuda)
-    yolo_cuda_layout (buffer, &info);
-  mapped = gst_video_frame_map (&frame, &info, buffer,
-      GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF
-          | (self->cuda ? yolo_cuda_map_flags () : 0));
-  if (!mapped || !yolo_video_planes_fit (&frame)
-      || (self->unpacked && !fit_unpacked (self, &frame))) {
-    if (mapped)
-      gst_video_frame_unmap (&frame);
-    GST_ELEMENT_ERROR (self, RESOURCE, WRITE, ("A video frame cannot be drawn on."),
-        ("a buffer of %" G_GSIZE_FORMAT " bytes cannot be mapped as %s %dx%d for writing",
-            gst_buffer_get_size (buffer), GST_VIDEO_INFO_NAME (&self->info),
-            GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info)));
+  if (!map_frame (self, buffer, &frame))
     return GST_FLOW_ERROR;
-  }
 
   yolo_meta_origin (buffer, &self->info, &self->origin_x, &self->origin_y);
   if (crop)
@@ -441,7 +453,7 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 
   GST_OBJECT_LOCK (self);
   settings = self->settings;
-  settings.font = g_strdup (settings.font);     /* may be set anew meanwhile */
+  settings.font = g_strdup (settings.font);     /* the property may be set meanwhile */
   GST_OBJECT_UNLOCK (self);
   self->turn = yolo_orientation_turn (&self->orientation, settings.orientation);
   if (self->cuda) {
@@ -495,7 +507,7 @@ gst_yolo_overlay_stop (GstBaseTransform *trans)
   return TRUE;
 }
 
-/* What is downstream decides: this element takes what it takes. */
+/* The element downstream says which memory it takes; frames are drawn on in that. */
 static gboolean
 gst_yolo_overlay_propose_allocation (GstBaseTransform *trans, GstQuery *decide, GstQuery *query)
 {
@@ -563,7 +575,7 @@ gst_yolo_overlay_class_init (GstYoloOverlayClass *klass)
       "Draws boxes and labels of detected objects into video frames, without converting them",
       "The yolo project");
   caps = yolo_unpack_caps ("video/x-raw", YOLO_DRAW_FORMATS);
-  /* on a machine without CUDA nobody offers the second kind */
+  /* on a machine without CUDA, nobody offers frames in CUDA memory */
   gst_caps_append (caps,
       gst_caps_from_string (
           GST_VIDEO_CAPS_MAKE_WITH_FEATURES (YOLO_CAPS_FEATURE_CUDA, "{ " YOLO_DRAW_FORMATS " }")));
