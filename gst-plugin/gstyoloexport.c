@@ -192,8 +192,9 @@ label_pattern (GstYoloExport *self, const char *location)
 
   if (location == NULL || strcmp (location, "-") == 0) {
     GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
-        ("Set \"location\" to a folder, or to a pattern such as labels/%%06d.txt: "
-            "the format \"yolo\" writes a file a frame."), (NULL));
+        ("location is not set: format=yolo writes a file for each frame; set location to a "
+         "folder, or to a pattern such as labels/%%06d.txt"),
+        (NULL));
     return NULL;
   }
 
@@ -202,7 +203,7 @@ label_pattern (GstYoloExport *self, const char *location)
   } else {
     if (g_mkdir_with_parents (location, 0777) < 0) {
       GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE,
-          ("Cannot make the folder \"%s\": %s", shown, g_strerror (errno)), (NULL));
+          ("cannot make the folder \"%s\": %s", shown, g_strerror (errno)), (NULL));
       return NULL;
     }
     pattern = g_build_filename (location, "%06d.txt", NULL);
@@ -211,7 +212,7 @@ label_pattern (GstYoloExport *self, const char *location)
   path = yolo_record_path (pattern, 0);
   if (path == NULL) {
     GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
-        ("The location \"%s\" must hold one %%d (or %%06d) for the number of the frame.", shown),
+        ("location \"%s\" must hold one %%d (or %%06d) for the number of the frame", shown),
         (NULL));
     return NULL;
   }
@@ -302,10 +303,9 @@ warn_of_left_out (GstYoloExport *self, guint n)
     return;
   self->warned = TRUE;
   GST_ELEMENT_WARNING (self, STREAM, FORMAT,
-      ("Objects without a class number that the format can name, or without the confidence that "
-       "COCO "
-       "needs, are not exported: put yoloexport before the element that drops them."),
-      ("%u in frame %" G_GUINT64_FORMAT, n, self->frame));
+      ("objects without a class number that the format can name, or without the confidence that "
+       "COCO needs, are not exported: put yoloexport before the element that drops these"),
+      ("%u objects in frame %" G_GUINT64_FORMAT, n, self->frame));
 }
 
 /* Whether the buffer of these objects holds several frames. */
@@ -369,9 +369,8 @@ gst_yolo_export_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   yolo_watch_buffer (&self->watch, GST_ELEMENT (self), buffer, self->objects->len);
   if (self->format != FORMAT_JSON_LINES && is_batch (self->objects)) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("A buffer holds several frames, and the format has a place for one: take "
-         "format=json-lines, "
-         "or put nvstreamdemux before."),
+        ("a buffer holds several frames, and the format has a place for one: take "
+         "format=json-lines, or put nvstreamdemux before"),
         (NULL));
     return GST_FLOW_ERROR;
   }

@@ -421,7 +421,7 @@ map_frame (GstYoloOverlay *self, GstBuffer *buffer, GstVideoFrame *frame)
     return TRUE;
   if (mapped)
     gst_video_frame_unmap (frame);
-  GST_ELEMENT_ERROR (self, RESOURCE, WRITE, ("A video frame cannot be drawn on."),
+  GST_ELEMENT_ERROR (self, RESOURCE, WRITE, ("a video frame cannot be drawn on"),
       ("a buffer of %" G_GSIZE_FORMAT " bytes cannot be mapped as %s %dx%d for writing",
           gst_buffer_get_size (buffer), GST_VIDEO_INFO_NAME (&self->info),
           GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info)));
@@ -471,7 +471,7 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   gst_video_frame_unmap (&frame);
   if (!drawn) {
     GST_ELEMENT_ERROR (
-        self, RESOURCE, WRITE, ("A video frame cannot be drawn on."), ("%s", error->message));
+        self, RESOURCE, WRITE, ("a video frame cannot be drawn on"), ("%s", error->message));
     return GST_FLOW_ERROR;
   }
   return GST_FLOW_OK;

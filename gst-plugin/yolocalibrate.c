@@ -125,20 +125,20 @@ tell (YoloCalibrate *calibrate, const YoloCalibration *table, const gchar *repor
 
   if (table->interrupted)
     GST_ELEMENT_WARNING (element, STREAM, FAILED,
-        ("the calibration was interrupted after %u of %u frames: not all was "
-         "measured of the table %s",
-            table->frames, calibrate->frames, calibrate->file),
+        ("the calibration was interrupted after %u of %u frames: the table %s is written, "
+         "but not all layers were measured for it",
+            table->frames, calibrate->frames, file),
         (NULL));
   else if (table->frames < calibrate->frames)
     GST_ELEMENT_WARNING (element, STREAM, FAILED,
-        ("the stream had %u frames to calibrate by, not %u "
-         "(calibration-frames): more frames make better ranges",
+        ("the stream had %u frames to calibrate by, calibration-frames asks for %u: "
+         "more frames make better ranges",
             table->frames, calibrate->frames),
         (NULL));
   if (table->detections == 0)
     GST_ELEMENT_WARNING (element, STREAM, FAILED,
-        ("nothing was detected in the frames to calibrate by: ranges and loss "
-         "say little about other video; use some that shows what is to be found"),
+        ("nothing was detected in the frames to calibrate by: ranges and loss say little "
+         "about other video; calibrate with a video that shows what is to be found"),
         (NULL));
   if (table->loss > table->max_loss)
     GST_ELEMENT_WARNING (element, STREAM, FAILED,

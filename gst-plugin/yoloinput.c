@@ -92,7 +92,8 @@ visible_region (YoloInput *input, YoloFlight *flight, gint width, gint height,
       MIN (crop->width, G_MAXINT), MIN (crop->height, G_MAXINT)
     };
     if (!yolo_region_intersect (region, &part)) {
-      GST_ELEMENT_ERROR (input->element, STREAM, FORMAT, ("the frame's crop lies outside of it"),
+      GST_ELEMENT_ERROR (input->element, STREAM, FORMAT,
+          ("the frame's GstVideoCropMeta lies outside of the frame"),
           ("%ux%u at %u,%u of %dx%d", crop->width, crop->height, crop->x, crop->y,
               region->width, region->height));
       return FALSE;
@@ -262,7 +263,8 @@ yolo_input_set_roi (YoloInput *input, const gchar *string)
   GST_OBJECT_UNLOCK (input->element);
   if (!parsed)
     GST_ELEMENT_WARNING (input->element, LIBRARY, SETTINGS,
-        ("roi \"%s\" is none: give x,y,width,height in pixels", shown), ("roi stays as it was"));
+        ("roi \"%s\" is not a region: give x,y,width,height in pixels", shown),
+        ("roi stays as it was"));
   else if (outside)
     GST_ELEMENT_WARNING (input->element, LIBRARY, SETTINGS,
         (ROI_OUTSIDE, roi.x, roi.y, roi.width, roi.height, frame.width, frame.height),

@@ -26,7 +26,7 @@ struct _YoloLabels {
 static gboolean
 fail (const char *path, int number, GError **error)
 {
-  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), "Cannot write \"%s\": %s",
+  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), "cannot write \"%s\": %s",
       path, g_strerror (number));
   return FALSE;
 }
@@ -45,7 +45,7 @@ claim_pattern (YoloLabels *labels, const char *owner, GError **error)
       return fail (labels->pattern, errno, error);
     labels->claim = yolo_claim_new (labels->lock, owner, &reason);
     if (labels->claim == NULL) {
-      g_set_error (error, reason->domain, reason->code, "Cannot write to \"%s\": %s",
+      g_set_error (error, reason->domain, reason->code, "cannot write to \"%s\": %s",
           labels->pattern, reason->message);
       return FALSE;
     }

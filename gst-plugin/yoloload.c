@@ -87,7 +87,7 @@ get_engine (YoloLoad *load, GstObject *context, GError **error)
   }
   if (!roi_ok) {
     g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
-        "roi \"%s\" is none: give x,y,width,height in pixels", roi);
+        "roi \"%s\" is not a region: give x,y,width,height in pixels", roi);
     return NULL;
   }
   return yolo_engine_get (&config, error);

@@ -143,7 +143,8 @@ read_params (const guint8 *params, YoloFrame *frame, GError **error)
   guint i;
 
   if (width < 1 || height < 1 || width > 32768 || height > 32768)
-    return refuse (error, "an NVMM surface of %ux%u pixels", width, height);
+    return refuse (
+        error, "an NVMM surface of %ux%u pixels; 1 to 32768 each are supported", width, height);
   if (u32 (params, PARAMS_LAYOUT) != 0)
     return refuse (error,
         "an NVMM surface with block-linear layout; put an nvvideoconvert before, which makes it "
@@ -215,8 +216,7 @@ yolo_nvmm_read (
     case MEM_HANDLE:
       return refuse (error,
           "an NVMM surface in memory of type %u, a Jetson's surface array, which is not supported; "
-          "put "
-          "nvvideoconvert ! video/x-raw,format=NV12 before, into system memory",
+          "put nvvideoconvert ! video/x-raw,format=NV12 before, into system memory",
           u32 (surface, SURFACE_MEM_TYPE));
     default:
       return refuse (error,
@@ -232,8 +232,7 @@ yolo_nvmm_read (
   if (stride == 0 && *n > 1)
     return refuse (error,
         "a batch of %u NVMM frames whose layout is not known (%" G_GSIZE_FORMAT
-        " bytes: neither of "
-        "DeepStream up to 7.1 nor of 8.0 to 9.1); batches of one frame work",
+        " bytes: neither of DeepStream up to 7.1 nor of 8.0 to 9.1); batches of one frame work",
         *n, size);
   for (i = 0; i < *n; i++)
     if (!read_params (list + i * stride, &frames[i], error)) {

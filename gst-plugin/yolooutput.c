@@ -39,7 +39,7 @@ fail (YoloOutput *output, int number, GError **error)
       : number == EBADF ? "it is closed"
       : number == ETIMEDOUT ? "its reader takes nothing" : g_strerror (number);
 
-  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), "Cannot write to \"%s\": %s",
+  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), "cannot write to \"%s\": %s",
       output->name, reason);
   return FALSE;
 }
@@ -73,8 +73,8 @@ fail_to_wait (YoloOutput *output, GError **error)
   if (output->timeout == 0)
     return fail (output, ETIMEDOUT, error);
   g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_AGAIN,
-      "Cannot write to \"%s\": its reader has taken "
-      "nothing for %.3g seconds; set \"write-timeout\" to 0 to wait for it without end",
+      "cannot write to \"%s\": its reader has taken nothing for %.3g seconds; set write-timeout "
+      "to 0 to wait for it without end",
       output->name, (gdouble) output->timeout / GST_SECOND);
   return FALSE;
 }
@@ -127,7 +127,7 @@ check_not_removed (YoloOutput *output, GError **error)
     return fail (output, errno, error);
   if (status.st_nlink > 0)
     return TRUE;
-  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "Cannot write to \"%s\": it was removed",
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "cannot write to \"%s\": it was removed",
       output->name);
   return FALSE;
 }
@@ -242,7 +242,7 @@ claim (YoloOutput *output, const char *owner, GError **error)
 
   output->claim = yolo_claim_new (output->fd, owner, &reason);
   if (output->claim == NULL)
-    g_set_error (error, reason->domain, reason->code, "Cannot write to \"%s\": %s", output->name,
+    g_set_error (error, reason->domain, reason->code, "cannot write to \"%s\": %s", output->name,
         reason->message);
   return output->claim != NULL;
 }

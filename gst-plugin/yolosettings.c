@@ -124,8 +124,9 @@ yolo_settings_parse_size (
     if (!g_ascii_string_to_unsigned (parts[0], 10, 0, G_MAXINT, &w, NULL)
         || (parts[1] && !g_ascii_string_to_unsigned (parts[1], 10, 0, G_MAXINT, &h, NULL))) {
       g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
-          "input-size \"%s\" is none: give \"auto\", one number or WIDTHxHEIGHT in multiples "
-          "of %u, for instance %ux%u", string, model->stride, model->width, model->height);
+          "input-size \"%s\" is not a size: give \"auto\", one number or WIDTHxHEIGHT in "
+          "multiples of %u, for instance %ux%u",
+          string, model->stride, model->width, model->height);
       return FALSE;
     }
     if (parts[1] == NULL)
@@ -230,7 +231,7 @@ yolo_settings_parse_classes (const gchar *string, const YoloModel *model, const 
       g_autofree gchar *example = quote_class (labels[0]);
 
       g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
-          "class-ids \"%s\": \"%s\" is no class of %s; give numbers from 0 to %u or names, "
+          "class-ids \"%s\": \"%s\" is not a class of %s; give numbers from 0 to %u or names, "
           "for instance %s (the quotes are needed where a name has a comma or is a number)",
           string, name->str, model->path, n - 1, example);
       return FALSE;
@@ -250,9 +251,8 @@ split_labels (gchar *text, gsize size, const gchar *file, GError **error)
   if (memchr (text, '\0', size) != NULL || g_str_has_prefix (text, "\xff\xfe")
       || g_str_has_prefix (text, "\xfe\xff")) {
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,
-        "label-file %s is no text in UTF-8 (perhaps it is UTF-16): save it as UTF-8, with one name "
-        "a "
-        "line",
+        "label-file %s is not text in UTF-8 (perhaps it is UTF-16): save it as UTF-8, with one "
+        "name a line",
         file);
     return NULL;
   }

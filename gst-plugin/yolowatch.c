@@ -60,9 +60,8 @@ warn (YoloWatch *watch, GstElement *element)
 
   watch->warned = TRUE;
   GST_ELEMENT_WARNING (element, STREAM, FORMAT,
-      ("Objects that were found do not arrive at \"%s\": an element before it drops what is "
-       "attached "
-       "to frames (%s). Put \"%s\" before that one.",
+      ("objects that were found do not arrive at \"%s\": an element before it drops what is "
+       "attached to frames (%s); put \"%s\" before that one",
           GST_ELEMENT_NAME (element), names, GST_ELEMENT_NAME (element)),
       (NULL));
 }
