@@ -57,7 +57,7 @@ test_written (void)
   g_assert_cmpint (id, ==, 5);
   g_assert_nonnull (gst_buffer_get_video_region_of_interest_meta_id (buffer, 1));
 
-  /* once, not twice */
+  /* each object is read once, although it has both kinds of meta */
   found = read_objects (buffer, &info);
   g_assert_cmpint (found->len, ==, 2);
   g_assert_cmpint (g_array_index (found, YoloMetaObject, 0).object_id, ==, 5);
@@ -70,7 +70,7 @@ test_written (void)
   gst_buffer_unref (buffer);
 }
 
-/* What another element found and wrote here only is read, with its track. */
+/* An object that another element wrote into this meta alone is read, with its track. */
 static void
 test_read (void)
 {
@@ -105,7 +105,8 @@ test_read (void)
   gst_buffer_unref (buffer);
 }
 
-/* The same object by another element's hand, scaled with other rounding. */
+/* An object whose two kinds of meta differ by a pixel, since an element scaled each
+ * with a rounding of its own, is read once. */
 static void
 test_twins (void)
 {
@@ -125,11 +126,11 @@ test_twins (void)
       meta, g_quark_from_string ("dog"), 10, 20, 30, 40, 0.75, NULL);
   found = read_objects (buffer, &info);
   g_assert_cmpint (found->len, ==, 2);
-  /* which the region did not say */
+  /* the region did not say the confidence */
   g_assert_cmpfloat (g_array_index (found, YoloMetaObject, 0).confidence, ==, 0.75);
   g_array_unref (found);
 
-  /* nor does one that has no params at all */
+  /* a region that has no params at all does not say it either */
   gst_buffer_remove_meta (buffer, (GstMeta *) region);
   gst_buffer_add_video_region_of_interest_meta (buffer, "dog", 11, 20, 29, 41)->id = 4711;
   found = read_objects (buffer, &info);

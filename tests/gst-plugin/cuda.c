@@ -19,8 +19,8 @@
 
 typedef struct {
   GPtrArray *frames;            /* GArray of YoloMetaObject */
-  GPtrArray *pixels;            /* GBytes, of system memory */
-  gchar *error;                 /* of a message, with the element's name before it; or NULL */
+  GPtrArray *pixels;            /* GBytes; of frames in system memory alone */
+  gchar *error;                 /* text of an error message, behind the element's name; or NULL */
   gboolean cuda;                /* buffers at the sink were in CUDA memory */
 } Run;
 
@@ -76,8 +76,8 @@ free_objects (gpointer objects)
   g_array_unref (objects);
 }
 
-/* Objects of all kinds, the same for the n-th frame of every run, some of them
- * partly or wholly outside. */
+/* Attaches objects of all kinds, some of them partly or wholly outside of the frame;
+ * those of the n-th frame are the same in every run. */
 static GstPadProbeReturn
 add_objects (GstPad *pad, GstPadProbeInfo *probe, guint *n)
 {
@@ -134,7 +134,7 @@ add_video_meta (GstPad *pad, GstPadProbeInfo *probe, gpointer user_data)
   return GST_PAD_PROBE_OK;
 }
 
-/* On what comes to the element, if there is one of the name. */
+/* Adds a probe to the sink pad of the element with this name, if there is one. */
 static void
 add_probe (GstElement *pipeline, const gchar *name, GstPadProbeCallback function)
 {
@@ -149,8 +149,9 @@ add_probe (GstElement *pipeline, const gchar *name, GstPadProbeCallback function
   gst_object_unref (element);
 }
 
-/* Runs to the end; the sink is called "sink". To an element called "objects" come
- * some; from what comes to "no-meta" the GstVideoMeta is taken, to "meta" it is added. */
+/* Runs a pipeline to the end; its sink is called "sink". Frames that come to an element
+ * called "objects" get objects, those that come to "no-meta" lose their GstVideoMeta, and
+ * those that come to "meta" get one. */
 static Run
 run_pipeline (const gchar *format, ...)
 {
@@ -252,7 +253,7 @@ compare_runs (const Run *a, const Run *b, gfloat threshold, gfloat least_iou, gf
   return n;
 }
 
-/* Random weights: boxes of every kind, and many. */
+/* Random weights find boxes of every kind, and many. */
 static void
 test_detections (void)
 {
@@ -288,7 +289,8 @@ test_detections (void)
   run_clear (&cpu);
 }
 
-/* Strides come from the memory where no meta tells them: pools need not add one. */
+/* Where no GstVideoMeta tells the strides, they come from the memory: pools need not
+ * add one. */
 static void
 test_no_meta (void)
 {
@@ -308,8 +310,8 @@ test_no_meta (void)
   run_clear (&run);
 }
 
-/* All formats that both GStreamer's uploader and the element take, and one whose
- * rows are unpacked into what is uploaded, of a frame that lies on its side too. */
+/* All formats that both GStreamer's uploader and the element take, and two whose rows
+ * are unpacked before they are uploaded; some frames lie on their side. */
 static void
 test_formats (void)
 {
@@ -430,7 +432,7 @@ test_overlay (void)
   }
 }
 
-/* The whole chain, as in the README. */
+/* The whole chain of elements, as in the README. */
 static void
 test_chain (void)
 {
@@ -451,7 +453,7 @@ test_chain (void)
   run_clear (&plain);
 }
 
-/* As an application does it. */
+/* Gives the element a context as an application does it. */
 static void
 give_context (GstElement *element, GstObject *given)
 {
@@ -469,8 +471,8 @@ put (guint8 *p, gsize offset, guint32 value)
   memcpy (p + offset, &value, 4);
 }
 
-/* A batch of frames in one buffer, as nvstreammux makes them: each has its own
- * detections, those that it has alone. */
+/* A batch of frames in one buffer, as nvstreammux makes them: each frame has the
+ * detections that it has alone. */
 static void
 test_nvmm (void)
 {
@@ -526,7 +528,8 @@ test_nvmm (void)
   }
   infer_teardown (h);
 
-  /* Whatever context it was given: DeepStream's is the primary one, to which it moves. */
+  /* The element moves to the primary context, which is DeepStream's, whatever context
+   * it was given. */
   GstElement *element =
       infer_new ("device", "cuda", "precision", "fp32", "confidence-threshold", "0.3", NULL);
   g_assert_true (yolo_cuda_memory_supported ());
@@ -549,7 +552,7 @@ test_nvmm (void)
     }
     g_array_unref (found);
   }
-  /* One alone is a frame like any other, without a place in a batch. */
+  /* a batch of one frame is a frame like any other, without a place in a batch */
   put (batch.surface, 8, 1);
   buffer = gst_buffer_new_wrapped_full (
       0, &batch, sizeof batch.surface, 0, sizeof batch.surface, NULL, NULL);
@@ -560,7 +563,7 @@ test_nvmm (void)
   g_array_unref (found);
   put (batch.surface, 8, N);
 
-  /* One that lies about its size is an error, and nothing is read. */
+  /* a surface that lies about its size is an error, and nothing is read */
   put (batch.list[1], 4, 5000);
   gst_harness_push (h,
       gst_buffer_new_wrapped_full (
@@ -570,13 +573,14 @@ test_nvmm (void)
   infer_teardown (h);
   put (batch.list[1], 4, HEIGHT);
 
-  /* Nor is memory that CUDA does not know, or less of it than there should be;
-   * others in the same engine do not notice. */
+  /* memory that CUDA does not know, or that is shorter than it should be, is an error
+   * too; other elements on the same engine go on */
   GstHarness *other = infer_harness (
       infer_new ("device", "cuda", "precision", "fp32", "confidence-threshold", "0.3", NULL),
       TEST_CAPS);
   const gpointer wrong[] = { &info, (gpointer) (memory[1] + (1 << 14)) };
-  /* a card gives memory in larger pieces than were asked for */
+  /* a real card gives memory in larger pieces than were asked for, so that only gpusim
+   * notices the second case */
   for (guint i = 0; i < (g_getenv ("GPUSIM_CACHE") != NULL ? 2 : 1); i++) {
     h = infer_harness (
         infer_new ("device", "cuda", "precision", "fp32", "confidence-threshold", "0.3", NULL),
@@ -676,8 +680,8 @@ see_contexts (GstPad *pad, GstPadProbeInfo *probe, Contexts *seen)
   return GST_PAD_PROBE_OK;
 }
 
-/* Runs to the end and tells what context the element called "y" had, and its
- * frames. @given: (nullable): what the application gives the pipeline */
+/* Runs a pipeline to the end and tells what context the element called "y" had, and
+ * what its frames had. @given: (nullable): what the application gives the pipeline */
 static Contexts
 run_contexts (const gchar *text, GstObject *given)
 {
@@ -747,7 +751,8 @@ test_contexts (void)
   g_assert_true (given.element == own);
   g_assert_true (given.frames == own);
 
-  /* Offered by the element, it is the same one in all pipelines: they share an engine. */
+  /* a context that the element offers is the same in all pipelines, which share an
+   * engine by that */
   g_assert_true (yolo_cuda_context_is_primary (first.frames));
   g_assert_true (yolo_cuda_context_is_primary (other.frames));
   g_assert_true (yolo_cuda_context_is_primary (third.frames));
@@ -791,7 +796,7 @@ test_two_devices (void)
     g_assert_cmpuint (compare_runs (&cpu, &runs[i], .3, .999, 1e-4), >, 2);
     run_clear (&runs[i]);
   }
-  /* Frames of the other device are copied, not read. */
+  /* frames of the other device are copied, and not read from there */
   runs[0] = run_pipeline ("videotestsrc num-buffers=3 ! " TEST_CAPS
                           " ! cudaupload cuda-device-id=0 ! " CUDA_CAPS " ! yoloinfer device=cuda "
                           "cuda-device-id=1 precision=fp32 confidence-threshold=.3 iou-threshold=1 "
@@ -801,7 +806,7 @@ test_two_devices (void)
   run_clear (&runs[0]);
   run_clear (&cpu);
 
-  /* Who was not told a device follows the frames. */
+  /* an element that was not told a device follows the frames */
   Contexts seen =
       run_contexts ("videotestsrc num-buffers=2 ! " TEST_CAPS
                     " ! cudaupload cuda-device-id=1 ! " CUDA_CAPS " ! yoloinfer name=y ! fakesink",
@@ -818,9 +823,8 @@ test_two_devices (void)
   contexts_clear (&seen);
 }
 
-/* A device that is lost, a launch that is refused, memory that there is not:
- * they end the stream that runs on it, with an error; one on the CPU goes on to
- * its end. */
+/* A device that is lost, a launch that is refused and memory that runs out end the
+ * stream that runs on the GPU, with an error; a stream on the CPU goes on to its end. */
 static void
 test_lost_device (void)
 {
@@ -871,7 +875,7 @@ test_lost_device (void)
   run_clear (&run);
 }
 
-/* In a process of its own, with another device. */
+/* Runs another test in a process of its own, with another device. */
 static void
 test_child (gconstpointer data)
 {
@@ -919,7 +923,7 @@ main (int argc, char **argv)
         "1..0 # SKIP GStreamer has no CUDA elements here (gstreamer1.0-plugins-bad, a driver)\n");
     return 0;
   }
-  /* for the children only */
+  /* these are for the child processes only */
   g_test_add_func ("/gst-plugin/cuda/two", test_two_devices);
   g_test_add_func ("/gst-plugin/cuda/lost", test_lost_device);
   g_test_add_func ("/gst-plugin/cuda/detections", test_detections);

@@ -51,14 +51,14 @@ static const struct {
   gint width, height;
 } sizes[] = { {1, 1}, {2, 2}, {1, 7}, {7, 1}, {5, 3}, {16, 8}, {17, 13}, {33, 30} };
 
-/* The row of the samples of a component that cover the pixels of row y. */
+/* The row of samples of a component that covers row y of the pixels. */
 static gint
 sample_row (gint y, guint shift, gboolean interlaced)
 {
   return interlaced ? ((y / 2) >> shift) * 2 + y % 2 : y >> shift;
 }
 
-/* The first sample of a component. GStreamer's own offset of P010's V is wrong. */
+/* The first sample of a component. GStreamer's own offset of V in P010 is wrong. */
 static guint8 *
 component_data (const GstVideoFrame *frame, guint component)
 {
@@ -90,7 +90,7 @@ test_frame_init (TestFrame *t, const GstVideoInfo *info, gboolean interlaced, Ra
         + (width - 1) * GST_VIDEO_INFO_COMP_PSTRIDE (info, i)
         + (GST_VIDEO_INFO_COMP_DEPTH (info, i) > 8 ? 2 : 1);
 
-    /* whole pairs of two bytes */
+    /* the chroma of such formats comes in pairs of two bytes each */
     bytes[plane] = MAX (bytes[plane],
         GST_VIDEO_INFO_COMP_DEPTH (info, i) > 8 && plane == 1 ? GST_ROUND_UP_4 (end) : end);
     rows[plane] = GST_VIDEO_FORMAT_INFO_SCALE_HEIGHT (info->finfo, i, info->height);
@@ -252,7 +252,7 @@ test_drawing (gconstpointer data)
       }
 }
 
-/* GStreamer's own conversion of the same colour. */
+/* Colours are those that GStreamer's own conversion gives. */
 static void
 test_color (void)
 {
@@ -345,12 +345,12 @@ test_text (void)
   g_assert_true (glyphs == yolo_text_get (text, "person"));
   advance = glyphs->advance;
 
-  /* twice the size, twice the width */
+  /* a font of twice the size makes a text of twice the width */
   yolo_text_set_font (text, "Sans", 40, 300);
   g_assert_cmpint (yolo_text_cached (text), ==, 0);
   glyphs = yolo_text_get (text, "person");
   g_assert_cmpint (ABS (glyphs->advance - 2 * advance), <=, 4);
-  /* a size of the description's own wins: 15 points are 20 pixels at 96 dpi */
+  /* a size in the description wins: 15 points are 20 pixels at 96 dpi */
   yolo_text_set_font (text, "Sans 15", 40, 300);
   glyphs = yolo_text_get (text, "person");
   g_assert_cmpint (ABS (glyphs->advance - advance), <=, 1);
@@ -360,7 +360,8 @@ test_text (void)
   g_assert_true (has_ink (&yolo_text_get (text, "\xff\xfe broken")->mask));
   g_assert_true (has_ink (&yolo_text_get (text, "a\nb\tc")->mask));
   g_assert_cmpint (yolo_text_get (text, "a\nb\tc")->mask.height, <, 40);
-  /* controls, ends of lines and paragraphs, turns of direction: on one line, whatever they do */
+  /* control characters, ends of lines and paragraphs, turns of direction: the text
+   * stays on one line */
   for (i = 1; i < 0xa0 + (gint) G_N_ELEMENTS (odd); i++) {
     const gunichar character = i < 0xa0 ? (gunichar) i : odd[i - 0xa0];
     gchar buffer[7] = { 0 };
@@ -373,7 +374,7 @@ test_text (void)
     g_assert_cmpint (yolo_text_get (text, string)->mask.height, <, 40);
   }
 
-  /* ever new strings do not grow it for ever */
+  /* the cache does not grow for ever, however many strings there are */
   yolo_text_set_font (text, "Sans", 100, 4000);
   for (i = 0; i < 2000; i++) {
     g_autofree gchar *string = g_strdup_printf ("object number %d", i);

@@ -25,7 +25,7 @@ test_batch (void)
     { 1, 2, 3, 4, .5, 7, g_quark_from_static_string ("cat"), -1, 1 },
     { 5, 6, 7, 8, .6, 8, g_quark_from_string (long_label), -1, 3 },
     { 9, 10, 11, 12, .7, 9, 0, 5, 1 },
-    { 13, 14, 15, 16, .8, 1, 0, -1, 2 },        /* for which the pool has none left */
+    { 13, 14, 15, 16, .8, 1, 0, -1, 2 },        /* the pool is empty then */
   };
   GstBuffer *buffer = gst_buffer_new ();
   const NvDsObjectMeta *object;
@@ -35,14 +35,14 @@ test_batch (void)
     batch.frame_meta_list = g_list_append (batch.frame_meta_list, &frames[i]);
   gst_mini_object_set_qdata (
       GST_MINI_OBJECT (buffer), g_quark_from_static_string ("batch"), &batch, NULL);
-  /* repeated, if there were any */
+  /* no object was repeated, but the metadata are there */
   g_assert_true (yolo_ds_add (buffer, objects, 0, 4, FALSE));
   g_assert_false (frames[0].bInferDone);
   g_assert_true (yolo_ds_add (buffer, objects, G_N_ELEMENTS (objects), 4, TRUE));
   g_assert_false (batch.locked);
 
   g_assert_cmpuint (g_list_length (frames[1].obj_meta_list), ==, 2);    /* batch_id 0 */
-  g_assert_cmpuint (g_list_length (frames[0].obj_meta_list), ==, 1);    /* 2 */
+  g_assert_cmpuint (g_list_length (frames[0].obj_meta_list), ==, 1);    /* batch_id 2 */
   g_assert_cmpuint (g_list_length (frames[2].obj_meta_list), ==, 0);
   object = frames[1].obj_meta_list->data;
   g_assert_cmpint (object->unique_component_id, ==, 4);

@@ -36,8 +36,8 @@ set_size (Fixture *f, gint width, gint height)
   gst_harness_set_src_caps (f->h, gst_video_info_to_caps (&f->info));
 }
 
-/* `file`: in the folder; NULL leaves the location unset. The element is not
- * started before begin(). */
+/* @file: in the folder; NULL leaves the location unset. The element is not started
+ * before begin(). */
 static void
 setup (Fixture *f, const gchar *format, const gchar *file)
 {
@@ -177,11 +177,11 @@ test_json_lines (void)
   begin (&f);
   for (i = 0; i < G_N_ELEMENTS (labels); i++)
     objects[i] = object (20.5 + i, (gint) i - 1, labels[i], i == 2 ? 7 : -1);
-  objects[1].slot = 5;          /* of a batch */
+  objects[1].slot = 5;          /* as if the buffer were a batch */
   g_assert_cmpint (push (&f, objects, G_N_ELEMENTS (objects)), ==, GST_FLOW_OK);
   g_assert_cmpint (push (&f, NULL, 0), ==, GST_FLOW_OK);
 
-  /* there before EOS: somebody may read along */
+  /* the lines are there before EOS, for somebody may read along */
   text = read_file (&f, "out.jsonl");
   lines = g_strsplit (text, "\n", -1);
   g_assert_cmpint (g_strv_length (lines), ==, 3);
@@ -259,7 +259,8 @@ test_batch (void)
   }
 }
 
-/* What is set while the element runs is refused with a warning, unless it is what it was. */
+/* Checks that a property which is set while the element runs stays, with a warning
+ * unless it is set to the value that it has. */
 static void
 assert_fixed (Fixture *f, const gchar *property, const gchar *value)
 {
@@ -285,8 +286,8 @@ assert_fixed (Fixture *f, const gchar *property, const gchar *value)
   g_assert_cmpint (g_param_values_cmp (pspec, &old, &now), ==, 0);
 }
 
-/* Empty frames as told; properties that change while playing; caps and
- * timestamps that do. */
+/* Frames without objects are written as add-empty-results says; properties, caps and
+ * timestamps may change while playing. */
 static void
 test_changes (void)
 {
@@ -391,7 +392,7 @@ test_coco (void)
   g_assert_cmpfloat_with_epsilon (json_array_get_double_element (box, 3), 20.25, 1e-4);
   json_node_unref (node);
 
-  /* goes on after a seek behind EOS */
+  /* after a seek behind EOS the array goes on */
   gst_harness_push_event (f.h, gst_event_new_flush_start ());
   gst_harness_push_event (f.h, gst_event_new_flush_stop (TRUE));
   gst_harness_set_src_caps (f.h, gst_video_info_to_caps (&f.info));
@@ -474,7 +475,7 @@ test_clipped (void)
 static void
 test_categories (void)
 {
-  /* of instances_val2017.json: {class, category_id} */
+  /* {class, category_id}, from instances_val2017.json */
   static const gint coco[][2] = {
     {0, 1}, {10, 11}, {11, 13}, {23, 25}, {24, 27}, {26, 31}, {39, 44}, {40, 46}, {59, 65},
     {60, 67}, {61, 70}, {62, 72}, {72, 82}, {73, 84}, {79, 90},
@@ -519,7 +520,7 @@ test_labels (void)
   path = g_build_filename (f.folder, "made/here/000002.txt", NULL);
   g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
 
-  /* the folder goes away */
+  /* the folder is moved away */
   g_free (path);
   path = g_build_filename (f.folder, "made", NULL);
   remove_tree (path);
@@ -560,7 +561,8 @@ count_warnings (Fixture *f, const gchar *part)
   return n;
 }
 
-/* What has no confidence is written without, or left out where one must be. */
+/* An object without a confidence is written without one, or left out where the format
+ * needs one. */
 static void
 test_unknown_confidence (void)
 {
@@ -635,7 +637,8 @@ announce (Fixture *f)
           gst_structure_new_empty ("yolo-objects")));
 }
 
-/* Objects that are lost on the way are told from frames that have none, once. */
+/* A warning is posted, once, where objects are lost on the way, and not where frames
+ * have none. */
 static void
 test_lost (void)
 {
@@ -646,10 +649,10 @@ test_lost (void)
 
   setup (&f, "json-lines", "out");
   begin (&f);
-  for (i = 0; i < 100; i++)     /* nobody said that there was anything */
+  for (i = 0; i < 100; i++)     /* nobody has announced objects */
     push_stripped (&f, drop_all);
   announce (&f);
-  push (&f, NULL, 0);           /* held back by somebody */
+  push (&f, NULL, 0);           /* an element holds the frame with objects back */
   push (&f, &one, 1);
   for (i = 0; i < 100; i++)
     push (&f, NULL, 0);
@@ -667,7 +670,7 @@ test_lost (void)
   g_assert_cmpint (count_warnings (&f, lost), ==, 0);
   teardown (&f);
 
-  /* all is gone, as behind compositor */
+  /* regions and notes are gone, as behind compositor */
   setup (&f, "json-lines", "out");
   begin (&f);
   announce (&f);
@@ -678,7 +681,7 @@ test_lost (void)
   g_assert_cmpint (count_warnings (&f, lost), ==, 0);
   teardown (&f);
 
-  /* so is that of a single picture */
+  /* the same with a single picture is told at EOS */
   setup (&f, "json-lines", "out");
   begin (&f);
   announce (&f);
@@ -713,8 +716,9 @@ list (const gchar *folder)
   return g_string_free (text, FALSE);
 }
 
-/* A label file that is replaced is another one: whoever reads the old one has
- * it whole. What a killed run left is taken away, and what this run needs, too. */
+/* A label file is replaced by a new one: whoever reads the old one still has it whole.
+ * What a killed run has left is removed, and so are, at the end, the hidden files of
+ * this run. */
 static void
 test_labels_whole (void)
 {
@@ -737,7 +741,7 @@ test_labels_whole (void)
   after = list (folder);
   g_assert_cmpstr (after, ==, "000000.txt ");
 
-  /* of the same pattern */
+  /* the name of the hidden file that a killed run with this pattern would have left */
   dot = strstr (names, ".lock");
   *dot = 0;
   left = g_strdup_printf ("%s/%s.tmp", folder, names);
@@ -753,7 +757,7 @@ test_labels_whole (void)
   teardown (&f);
 }
 
-/* A label file that does not fit is not there, and nothing of it is. */
+/* When the disk is full there is no label file, not even a part of one. */
 static void
 test_labels_full (void)
 {
@@ -781,7 +785,8 @@ test_labels_full (void)
   teardown (&f);
 }
 
-/* Two elements, the first of which has begun; whether the second may. */
+/* Starts two elements, one after the other. @good: whether the second may write to its
+ * target too. */
 static void
 try_two (const gchar *format, const gchar *first, const gchar *second, gboolean good)
 {
@@ -821,7 +826,7 @@ try_two (const gchar *format, const gchar *first, const gchar *second, gboolean 
       after = read_file (&f, "out");
       g_assert_cmpstr (before, ==, after);
     }
-    /* once the first one is done, it may */
+    /* once the first one has stopped, the second may start */
     gst_element_set_state (f.element, GST_STATE_NULL);
     gst_element_set_state (g.element, GST_STATE_NULL);
     g_assert_cmpint (gst_element_set_state (g.element, GST_STATE_PAUSED), ==,
@@ -833,7 +838,7 @@ try_two (const gchar *format, const gchar *first, const gchar *second, gboolean 
   teardown (&f);
 }
 
-/* A file has one writer, whatever it is called; devices are everybody's. */
+/* A file has one writer, by whatever name it is opened; devices are everybody's. */
 static void
 test_two (void)
 {
@@ -854,8 +859,8 @@ test_two (void)
     try_two (cases[i].format, cases[i].first, cases[i].second, cases[i].good);
 }
 
-/* The lock is one that another process sees: a second opening of the file is
- * to flock(2) as good as one. */
+/* Other processes see the lock: for flock(2), a second opening of the file is as good
+ * as another process. */
 static void
 test_other_process (void)
 {
@@ -956,7 +961,7 @@ test_disk_full (void)
     teardown (&f);
   }
 
-  /* at EOS, where nothing was written before */
+  /* an empty array is written at EOS */
   {
     Fixture f;
 
@@ -1058,7 +1063,7 @@ test_stdout (void)
     restore_stdout (saved);
     push (&f, &one, 1);
     push (&f, &one, 1);
-    /* without EOS: the element's end ends the array */
+    /* the array is ended without EOS, when the element stops */
     gst_element_set_state (f.element, GST_STATE_NULL);
     n = read (end, text, sizeof text - 1);
     g_assert_cmpint (n, >, 0);
@@ -1071,7 +1076,7 @@ test_stdout (void)
   }
 }
 
-/* The reader goes away: an error, and no signal that ends the process. */
+/* When the reader goes away this is an error, and no signal ends the process. */
 static void
 test_broken_pipe (void)
 {
@@ -1105,7 +1110,7 @@ push_until_stopped (gpointer data)
   return GINT_TO_POINTER (flow);
 }
 
-/* The reader stands still: the element waits, and stops when it is told to. */
+/* When the reader stands still the element waits, and stops when it is told to. */
 static void
 test_stalled_pipe (void)
 {
@@ -1130,7 +1135,7 @@ test_stalled_pipe (void)
   teardown (&f);
 }
 
-/* Nor does a reader that stands still keep the stream for ever: EOS, which waits
+/* A reader that stands still does not keep the stream for ever either: EOS, which waits
  * behind the frame, would never come. */
 static void
 test_write_timeout (void)
@@ -1153,7 +1158,7 @@ test_write_timeout (void)
     thread = g_thread_new ("streaming", push_until_stopped, &f);
     g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (thread)), ==, GST_FLOW_ERROR);
     assert_error (&f, GST_RESOURCE_ERROR_WRITE, "has taken nothing for 0.2 seconds");
-    /* neither waits once more, nor says so twice */
+    /* the element neither waits once more at its end nor posts the error again */
     gst_harness_push_event (f.h, gst_event_new_eos ());
     gst_element_set_state (f.element, GST_STATE_NULL);
     g_assert_null (pop_error (&f));
@@ -1162,7 +1167,7 @@ test_write_timeout (void)
   }
 }
 
-/* The very buffer, of any memory, even where it cannot be written. */
+/* The very buffer comes out, in whatever memory, even where it cannot be written to. */
 static void
 test_passthrough (void)
 {

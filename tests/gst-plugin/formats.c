@@ -13,7 +13,7 @@ static const struct {
   gint width, height;
 } sizes[] = { {64, 48}, {33, 17}, {1, 1}, {7, 5}, {50, 30}, {47, 33} };
 
-/* What R G B of a row should be, in grey levels. */
+/* What R, G and B of a row should be, in levels of eight bits. */
 static void
 expected_row (const GstVideoFrame *video, gint y, gdouble *rgb)
 {
@@ -24,7 +24,7 @@ expected_row (const GstVideoFrame *video, gint y, gdouble *rgb)
   const gboolean is_rgb = GST_VIDEO_FORMAT_INFO_IS_RGB (format);
   const gboolean full = video->info.colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255;
   const gint depth = GST_VIDEO_FORMAT_INFO_DEPTH (format, 0);
-  /* a level of eight bits, and the highest value */
+  /* what a level of eight bits is in the unpacked row, and the highest value there */
   const gdouble unit = wide ? 256 : 1, max = wide ? ((1 << depth) - 1) << (16 - depth) : 255;
   static guint16 row[4 * 64] __attribute__ ((aligned (64)));
   gdouble kr = 0.299, kb = 0.114;
@@ -45,7 +45,7 @@ expected_row (const GstVideoFrame *video, gint y, gdouble *rgb)
         out[c] = v[c] * 255 / (wide ? 65535 : 255);
       continue;
     }
-    /* GStreamer hands on what stands below the value */
+    /* GStreamer's rows have bits below those of the value */
     for (c = 0; c < 3 && wide; c++)
       v[c] = row[4 * x + 1 + c] & (0xffff << (16 - depth));
     v[0] = full ? v[0] / max : (v[0] - 16 * unit) / (219 * unit);
@@ -59,8 +59,8 @@ expected_row (const GstVideoFrame *video, gint y, gdouble *rgb)
   }
 }
 
-/* The samples of a format that is not read where it lies, at the ends of rows
- * that GStreamer itself reads beyond. */
+/* Whether a sample stands at the end of a row that GStreamer reads beyond, so that the
+ * element does not read it. */
 static gboolean
 is_cut (const GstVideoFrame *video, gint x, gint y)
 {
@@ -77,8 +77,9 @@ check_pixels (const GstVideoFrame *video, const YoloFrame *frame)
 {
   const gint width = frame->width, height = frame->height;
   const gint depth = GST_VIDEO_FORMAT_INFO_DEPTH (video->info.finfo, 0);
-  /* half a level; where bits beyond ten are rounded away theirs too: an eighth of
-   * the luma and of the chroma, which counts twice, and what stands below twelve bits */
+  /* Half a level is rounded away. Where there are more than ten bits, those beyond are
+   * too: an eighth of a level of the luma, an eighth of the chroma, which counts twice,
+   * and the bits below twelve. */
   const gdouble limit =
       depth > 10 && !GST_VIDEO_FORMAT_INFO_IS_RGB (video->info.finfo) ? 1.2 : 0.53;
   g_autofree gfloat *levels = g_new (gfloat, width * height * 3);
@@ -100,7 +101,7 @@ check_pixels (const GstVideoFrame *video, const YoloFrame *frame)
   }
 }
 
-/* Preprocess on rows that it has unpacked. */
+/* Preprocesses rows that the frame's `unpack` has unpacked. */
 static void
 check_fast (YoloPreprocess *pre, const YoloFrame *frame)
 {
@@ -113,7 +114,8 @@ check_fast (YoloPreprocess *pre, const YoloFrame *frame)
   g_assert_cmpmem (fast, sizeof fast, plain, sizeof plain);
 }
 
-/* Memory that ends with the frame: nothing behind it is read. */
+/* Checks a format in memory that ends with the frame, so that nothing behind it is
+ * read. */
 static void
 check_format (YoloPreprocess *pre, Random *random, GstVideoFormat format, gint width, gint height)
 {
@@ -137,7 +139,7 @@ check_format (YoloPreprocess *pre, Random *random, GstVideoFormat format, gint w
   gst_video_frame_unmap (&video);
   gst_buffer_unref (buffer);
 
-  /* what is expected comes from GStreamer, which reads on */
+  /* the expected values come from GStreamer, which does read beyond the frame */
   buffer = gst_buffer_new_allocate (NULL, memory.size + 64, NULL);
   gst_buffer_fill (buffer, 0, memory.data, memory.size);
   guarded_free (&memory);
@@ -163,7 +165,7 @@ test_all (void)
   yolo_preprocess_free (pre);
 }
 
-/* All of them are in the caps, those that are read where they lie first and once. */
+/* All formats are in the caps, those that are read where they lie first, and each once. */
 static void
 test_caps (void)
 {
@@ -180,7 +182,7 @@ test_caps (void)
   g_assert_cmpstr (g_value_get_string (gst_value_list_get_value (list, 0)), ==, "NV12");
 }
 
-/* A GstVideoMeta, or caps, that say more than the memory holds. */
+/* A GstVideoMeta, or caps, that say more than the memory holds, are refused. */
 static void
 test_short (void)
 {

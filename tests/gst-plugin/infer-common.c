@@ -85,7 +85,7 @@ void
 infer_free (GstElement *element)
 {
   gst_element_set_state (element, GST_STATE_NULL);
-  /* its messages hold the element, which holds the bus */
+  /* the messages on the bus hold the element, which holds the bus */
   gst_bus_set_flushing (element_bus (element), TRUE);
   g_assert_cmpint (GST_OBJECT_REFCOUNT_VALUE (element), ==, 1);
   gst_object_unref (element);
@@ -141,7 +141,7 @@ make_info (const gchar *caps_string, GstVideoInfo *info)
   gst_caps_unref (caps);
 }
 
-/* In RGB: a gradient, and blocks of 4 x 4 parts of the frame. */
+/* Paints an RGB frame: a gradient, and blocks of 4 x 4 parts of the frame. */
 static void
 paint (GstVideoFrame *frame)
 {
@@ -263,7 +263,7 @@ print_objects (const gchar *what, GArray *objects)
 static guint
 assert_contained (GArray *a, GArray *b, gfloat dx, gfloat dy, gfloat pixels, gfloat slack)
 {
-  /* at the threshold, one of the two may just miss it */
+  /* a detection at the threshold may be above it in only one of the two */
   const gfloat floor = slack > 0 ? MAX (lowest_confidence (a), lowest_confidence (b)) + slack : 0;
   guint i, n = 0;
 

@@ -28,7 +28,7 @@ GstElement *infer_new (const gchar *property, ...);
 GstBus *element_bus (GstElement *element);      /* borrowed */
 /* Takes the element. */
 GstHarness *infer_harness (GstElement *element, const gchar *caps);
-/* Ends either, and fails if somebody still holds the element. */
+/* Ends the harness, or the element, and fails if somebody still holds the element. */
 void infer_teardown (GstHarness *h);
 void infer_free (GstElement *element);
 

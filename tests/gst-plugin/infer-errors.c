@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is wrong is told on the bus, and nothing else happens. */
+/* What is wrong is told on the bus, and has no other effect. */
 
 #include "infer-common.h"
 
@@ -85,7 +85,7 @@ test_model_file (void)
   for (i = 0; i < G_N_ELEMENTS (table); i++) {
     g_autofree gchar *path = in_folder (table[i].name);
 
-    /* root reads everything */
+    /* for root no file is unreadable */
     if (strcmp (table[i].name, "unreadable.onnx") == 0 && access (path, R_OK) == 0)
       continue;
     check_refused ("model-file", path, good, table[i].domain, table[i].code, path);

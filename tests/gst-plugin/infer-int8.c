@@ -90,7 +90,8 @@ test_calibrate (void)
   infer_teardown (h);
 }
 
-/* By the table, the same objects are found; it says so, and which precision it is. */
+/* With the table the same objects are found; messages tell which precision is used and
+ * how many layers. */
 static void
 test_run (void)
 {
@@ -114,7 +115,8 @@ test_run (void)
   b = infer_picture (int8, CAPS);
   g_assert_cmpuint (a->len, >, 0);
   g_assert_cmpuint (b->len, >, 0);
-  /* random weights do not bear much rounding */
+  /* detections of random weights change more by rounding than those of a trained
+   * network */
   assert_same_detections (a, b, 0, 0, 6, .12);
   g_array_unref (a);
   g_array_unref (b);
@@ -155,7 +157,7 @@ test_errors (void)
   guint i;
 
   g_assert_cmpint (mkfifo (pipe, 0600), ==, 0);
-  /* before anything has been measured */
+  /* wrong settings are told before anything has been measured */
   for (i = 0; i < G_N_ELEMENTS (wrong); i++) {
     GstElement *element = gst_object_ref_sink (infer_new ("calibrate", wrong[i], NULL));
 
@@ -212,7 +214,7 @@ test_tables (void)
   g_assert_true (g_file_set_contents (bad, "\177ELF", 4, NULL));
   check_refused (bad, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "no calibration table");
 
-  /* an edited range is told, and used */
+  /* that a range was edited is told, and the range is used */
   range = strstr (text, "\nrange ") + 7;
   edited = g_strdup_printf ("%.*s -1 1e9\n%s", (gint) (strchr (range, ' ') - text), text,
       strchr (range, '\n') + 1);
@@ -225,7 +227,7 @@ test_tables (void)
   infer_teardown (h);
 }
 
-/* How far it is goes up, to all frames, and what was begun to be shown ends. */
+/* The progress goes up to all frames, and the progress message that was begun ends. */
 static void
 test_progress (void)
 {
@@ -265,7 +267,8 @@ test_progress (void)
     gst_message_unref (message);
   }
   g_assert_cmpuint (n, >, 3);
-  /* at each 5 %, however many layers there are, unless it takes seconds */
+  /* it is told at each 5 %, however many layers there are, or more often if it takes
+   * seconds */
   g_assert_cmpuint (n, <=, 24);
   g_assert_true (ended && in_layers);
   g_assert_cmpuint (last_frames, ==, 12);
@@ -286,8 +289,8 @@ test_passes (void)
   infer_teardown (h);
 }
 
-/* Stopped before the stream has ended, or while the table is made: there is the table
- * so far, or it is said that there is none. */
+/* A calibration is stopped before the stream has ended, or while the table is made:
+ * then the table of the frames so far is written, or an error says that there is none. */
 static void
 test_stopped (void)
 {
@@ -315,7 +318,7 @@ test_stopped (void)
     }
     gst_element_set_state (element, GST_STATE_READY);
     if (cases[i].table) {
-      /* the one that had all frames may have ended before it was stopped */
+      /* the calibration that had all frames may have ended before it was stopped */
       if (cases[i].pushed < cases[i].wanted)
         check_message (element, GST_MESSAGE_WARNING, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
             "interrupted after 12 of 20");

@@ -8,7 +8,7 @@
 
 #define CAPS "video/x-raw,format=NV12,width=160,height=120,framerate=30/1"
 
-/* YOLOINFER stands for the element with MODEL. */
+/* Parses a description in which YOLOINFER stands for the element with MODEL. */
 static GstElement *
 parse (const gchar *description)
 {
@@ -130,8 +130,8 @@ drop_metadata (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
   return GST_PAD_PROBE_OK;
 }
 
-/* Where an element drops all metadata, those behind it know that something was
- * found, and name what is between; where nothing is found they say nothing. */
+/* Where an element drops all metadata, the elements behind know that something was
+ * found, and name that one; where nothing is found they say nothing. */
 static void
 test_lost (void)
 {
@@ -172,7 +172,7 @@ test_lost (void)
   }
 }
 
-/* To and fro between all states, with frames under way, in the middle of all. */
+/* To and fro between all states, with frames under way, and from any state in between. */
 static void
 test_states (void)
 {
@@ -197,7 +197,7 @@ test_states (void)
       else
         g_usleep (500 * (i % 10));
     }
-    /* READY: the tasks are gone, and what libraries keep has been made */
+    /* in READY the tasks are gone, while what libraries keep for good has been made */
     if (i == 10)
       before = n_threads ();
   }
@@ -215,7 +215,7 @@ test_seek (void)
 
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   for (i = 0; i < 50; i++) {
-    /* one that does not flush waits for the sink, and a paused sink for ever */
+    /* a seek that does not flush waits for the sink, and a paused sink waits for ever */
     const gboolean flush = !playing || i % 3 != 2;
 
     g_assert_cmpint (gst_element_get_state (pipeline, NULL, NULL, 100 * GST_SECOND), ==,
@@ -258,7 +258,7 @@ test_seek_within_push (void)
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, seek_once, &n, NULL);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   g_assert_cmpint (wait_for_end (pipeline, NULL), ==, GST_MESSAGE_EOS);
-  /* the 30 frames of the new segment came after it */
+  /* the 30 frames of the new segment came after the seek */
   g_assert_cmpint (n, >=, 50);
   g_assert_cmpint (n, <=, 51);
   gst_object_unref (pad);
@@ -278,8 +278,8 @@ note_arrival (GstElement *identity, GstBuffer *buffer, GAsyncQueue *times)
   note_time (identity, buffer, NULL, times);
 }
 
-/* Few frames a second: a frame that had to wait for the next one would take
- * half a second, every one but the last. On a busy machine some may. */
+/* With few frames a second, a frame that had to wait for the next one would take half a
+ * second, and all but the last would. On a busy machine some may. */
 static void
 test_live (void)
 {
@@ -340,7 +340,7 @@ test_shared (void)
     count_buffers (pipeline, sink, &n[i]);
   }
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  /* the first one to be half through finds the others not far behind */
+  /* when the first stream is half through, the others are not far behind */
   while (MAX (MAX (g_atomic_int_get (&n[0]), g_atomic_int_get (&n[1])),
           MAX (g_atomic_int_get (&n[2]), g_atomic_int_get (&n[3]))) < 30)
     g_usleep (200);
@@ -359,7 +359,7 @@ test_shared (void)
   stop (pipeline);
 }
 
-/* A pipeline that fails does not touch the other one. */
+/* A pipeline that fails does not touch another one on the same engine. */
 static void
 test_failing_neighbour (void)
 {
@@ -409,7 +409,7 @@ test_ended_neighbour (void)
   stop (pipeline);
 }
 
-/* A source that would rather give memory that is not taken gives what is. */
+/* A source that would rather give memory that is not taken gives memory that is. */
 
 #define PLAIN_CAPS "video/x-raw,format=GRAY8,width=64,height=64,framerate=30/1"
 

@@ -37,7 +37,7 @@ test_formats (void)
 {
   static const struct { const gchar *format; gfloat pixels, slack;
   } formats[] = {
-    /* exactly the same pixels */
+    /* the network sees exactly the same pixels */
     { "BGR", 0, 0 },
     { "RGBA", 0, 0 },
     { "BGRA", 0, 0 },
@@ -45,13 +45,13 @@ test_formats (void)
     { "BGRx", 0, 0 },
     { "ARGB", 0, 0 },
     { "xRGB", 0, 0 },
-    /* their rows unpacked */
+    /* GStreamer unpacks the rows */
     { "ABGR", 0, 0 },
     { "GBR", 0, 0 },
     { "ARGB64", 0, 0 },
     { "GBR_12LE", 0, 0 },
     { "r210", 0, 0 },
-    /* rounding and chroma of every second pixel */
+    /* values are rounded, and there is chroma for every second pixel only */
     { "NV12", 4, 0.05 },
     { "NV21", 4, 0.05 },
     { "I420", 4, 0.05 },
@@ -92,7 +92,7 @@ test_formats (void)
   infer_teardown (h);
 }
 
-/* Grey as GRAY8 and as RGB. */
+/* GRAY8 is seen as the same grey in RGB is. */
 static void
 test_gray (void)
 {
@@ -187,7 +187,8 @@ with_padding (GstBuffer *packed, const GstVideoInfo *info)
       GST_VIDEO_INFO_N_PLANES (info), offset, stride);
   g_assert_true (gst_video_frame_map (&a, info, packed, GST_MAP_READ));
   g_assert_true (gst_video_frame_map (&b, info, padded, GST_MAP_WRITE));
-  /* whole rows: gst_video_frame_copy() leaves out the last chroma of an odd YUY2 */
+  /* whole rows are copied, for gst_video_frame_copy() leaves out the last chroma of an
+   * odd YUY2 */
   for (i = 0; i < GST_VIDEO_INFO_N_PLANES (info); i++) {
     gint row;
 
@@ -276,8 +277,8 @@ test_parts (void)
   }
 }
 
-/* A larger frame than its caps say, of which a crop shows as much, with 0xff
- * around it: the detections are in the pixels of the crop. */
+/* A frame that is larger than its caps say, of which a crop shows as much as they do,
+ * with 0xff around it: the detections are in the pixels of the crop. */
 static void
 test_video_meta_size (void)
 {
@@ -341,12 +342,12 @@ test_roi_outside (void)
   g_assert_cmpuint (assert_same_detections (clipped, same, 0, 0, 0, 0), >, 0);
   assert_no_message (element, GST_MESSAGE_WARNING);
 
-  /* nonsense changes nothing */
+  /* a string that is not a region changes nothing */
   g_object_set (element, "roi", "1,2,3", NULL);
   check_message (element, GST_MESSAGE_WARNING, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
       "1,2,3");
 
-  /* nor does what shows nothing of the frames */
+  /* a region outside of the frames changes nothing either */
   g_object_set (element, "roi", "128,0,10,10", NULL);
   check_message (element, GST_MESSAGE_WARNING, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
       "roi 128,0,10,10 lies outside of the frame: give x,y,width,height in pixels within 128x96");
@@ -358,8 +359,8 @@ test_roi_outside (void)
   infer_teardown (h);
 }
 
-/* At the start it is an error; frames that become smaller are looked at as a
- * whole, with a warning, until they have grown again. */
+/* A roi outside of the frame is an error at the start. Later, frames that become too
+ * small for it are looked at as a whole, with a warning, until they have grown again. */
 static void
 test_roi_and_caps (void)
 {
@@ -397,7 +398,7 @@ test_roi_and_caps (void)
   infer_teardown (h);
 }
 
-/* Another value than the property has. */
+/* Gives @value another value than the property has. */
 static void
 change_value (GParamSpec *pspec, GValue *value)
 {
@@ -413,7 +414,8 @@ change_value (GParamSpec *pspec, GValue *value)
     g_error ("%s: of no known type", pspec->name);
 }
 
-/* What is read at the start only says so when it is set later, and stays. */
+/* A property that is read at the start only posts a warning when it is set later, and
+ * stays. */
 static void
 test_fixed_properties (void)
 {
@@ -458,7 +460,7 @@ test_fixed_properties (void)
   infer_teardown (h);
 }
 
-/* The pixels stay where they are, and who shares the buffer sees no change. */
+/* The pixels stay where they are, and whoever shares the buffer sees no change. */
 static void
 test_shared_buffer (void)
 {
@@ -478,7 +480,7 @@ test_shared_buffer (void)
   gst_buffer_unref (out);
   gst_buffer_unref (in);
 
-  /* one that is not shared is not replaced either */
+  /* a buffer that is not shared is not replaced either */
   in = make_picture (&info);
   gst_harness_push (h, in);
   out = gst_harness_pull (h);
@@ -514,7 +516,7 @@ test_no_pts (void)
   infer_teardown (h);
 }
 
-/* What left the source pad, a word each: the offset of buffers, the names of
+/* Notes what leaves the source pad, a word each: the offset of buffers, the names of
  * events. */
 static GstPadProbeReturn
 note (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
@@ -550,7 +552,7 @@ watch_src (GstHarness *h, GString *log)
   gst_object_unref (pad);
 }
 
-/* Everything leaves in the order it came, whatever is under way. */
+/* Everything leaves in the order in which it came, whatever frames are under way. */
 static void
 test_order (void)
 {
@@ -580,7 +582,7 @@ test_order (void)
     push_frame (h, &yuv, i);
   gst_harness_push_event (h, gst_event_new_eos ());
 
-  /* all of it has left by now: EOS has waited for the frames */
+  /* everything has left by now, since EOS has waited for the frames */
   g_assert_cmpstr (log->str, ==,
       " stream-start RGB segment custom-downstream-sticky 0 1 2 tag 3 4 NV12 segment 5 6 gap 8 "
       "custom-downstream 9 10 11 12 13 eos");
@@ -600,7 +602,7 @@ test_eos_first (void)
   infer_teardown (h);
 }
 
-/* Whether @n buffers come; then no other one. */
+/* Checks that @n buffers come, and then no other one. */
 static void
 pull_all (GstHarness *h, guint n)
 {
@@ -629,7 +631,7 @@ test_flush (void)
     gst_harness_push_event (h, gst_event_new_segment (&segment));
     while ((buffer = gst_harness_try_pull (h)))
       gst_buffer_unref (buffer);
-    /* nothing of before comes after */
+    /* no frame from before the flush comes after it */
     push_frame (h, &info, 100 + round);
     buffer = gst_harness_pull (h);
     g_assert_cmpuint (GST_BUFFER_OFFSET (buffer), ==, 100 + round);
@@ -638,7 +640,7 @@ test_flush (void)
   infer_teardown (h);
 }
 
-/* Frames under way when the element goes: their buffers go with it. */
+/* Frames are under way when the element goes: their buffers go with it. */
 static void
 test_stop_under_way (void)
 {
@@ -688,7 +690,7 @@ test_interval (void)
   g_assert_cmpuint (n_frames_in (h->element, "inferred"), ==, 3);
   g_assert_cmpuint (n_frames_in (h->element, "skipped"), ==, 6);
 
-  /* 9 is inferred, 10 and 11 get its detections; several under way */
+  /* frame 9 is inferred, and 10 and 11 get its detections, while several are under way */
   g_object_set (h->element, "repeat-detections", TRUE, NULL);
   first = infer_picture (h, SMALL);
   for (i = 10; i < 12; i++) {
@@ -699,7 +701,7 @@ test_interval (void)
   }
   g_assert_cmpuint (n_frames_in (h->element, "inferred"), ==, 4);
 
-  /* of frames that are no more, nothing is repeated: a new size is inferred */
+  /* after new caps nothing is repeated: the first frame of the new size is inferred */
   gst_buffer_unref ((push_frame (h, &info, 12), gst_harness_pull (h)));
   gst_harness_set_src_caps_str (h, "video/x-raw,format=RGB,width=64,height=64,framerate=30/1");
   make_info ("video/x-raw,format=RGB,width=64,height=64,framerate=30/1", &info);
@@ -742,7 +744,7 @@ test_class_ids (void)
     g_assert_cmpuint (found->len, >, 0);
   }
 
-  /* what is unknown is named, and changes nothing */
+  /* the error names what is unknown, and nothing changes */
   g_object_set (element, "class-ids", "1", NULL);
   g_object_set (element, "class-ids", "0,delta", NULL);
   check_message (element, GST_MESSAGE_WARNING, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
@@ -756,8 +758,8 @@ test_class_ids (void)
   infer_teardown (h);
 }
 
-/* A list as CSV has it. `good`: which classes it chooses of a model with the names `names`; where
- * there is none, the list is wrong. */
+/* A list as CSV has it. `good`: which classes the list chooses of a model with the
+ * names `names`; NULL: the list is wrong. */
 static void
 test_class_ids_quoted (void)
 {
@@ -807,7 +809,7 @@ test_class_ids_quoted (void)
   }
 }
 
-/* The example of the error is right as it stands. */
+/* The example that the error gives can be used as it stands. */
 static void
 test_class_ids_example (void)
 {
@@ -962,7 +964,7 @@ test_model_names (void)
   g_unlink (labels);
 }
 
-/* A checkpoint of PyTorch and the ONNX file of the same network find the same. */
+/* A checkpoint of PyTorch and the ONNX file of the same network find the same objects. */
 static void
 test_checkpoint (void)
 {
@@ -979,7 +981,8 @@ test_checkpoint (void)
   infer_teardown (torch);
 }
 
-/* What comes out of files and is told on the bus cannot command a terminal or forge a line. */
+/* Text that comes out of files and is told on the bus cannot command a terminal or
+ * forge a line. */
 static void
 test_printable (void)
 {
@@ -1050,7 +1053,8 @@ test_model_message (void)
   }
 }
 
-/* The smallest rectangle of the model's stride, the longer side as exported. */
+/* input-size=auto is the smallest rectangle in multiples of the model's stride, whose
+ * longer side is that of the exported model. */
 static void
 test_auto_size (void)
 {
@@ -1123,7 +1127,7 @@ test_stats (void)
   infer_teardown (h);
 }
 
-/* Batches form out of one stream's frames too, if enough are allowed under way. */
+/* Batches form out of the frames of one stream too, if enough of them may be under way. */
 static void
 test_batches (void)
 {
@@ -1157,7 +1161,7 @@ test_latency (void)
   gst_harness_set_src_caps_str (h, "video/x-raw,format=RGB,width=64,height=64,framerate=25/1");
   gst_message_unref (pop_message (element, GST_MESSAGE_LATENCY));
   g_assert_cmpuint (gst_harness_query_latency (h), ==, 190 * GST_MSECOND);
-  /* the same rate: nothing new */
+  /* the same frame rate changes nothing */
   gst_harness_set_src_caps_str (h, "video/x-raw,format=RGB,width=128,height=64,framerate=25/1");
   assert_no_message (element, GST_MESSAGE_LATENCY);
   g_object_set (element, "batch-timeout", 40 * GST_MSECOND, NULL);
@@ -1169,8 +1173,8 @@ test_latency (void)
   infer_teardown (h);
 }
 
-/* A frame leaves although no other one comes, whatever may be under way; a
- * stream that nobody could join is not waited for. */
+/* A frame leaves although no other one comes, however many may be under
+ * way: it is not held back for a larger batch. */
 static void
 test_no_wait (void)
 {
@@ -1211,7 +1215,8 @@ block (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
   return GST_PAD_PROBE_OK;
 }
 
-/* While downstream takes nothing: so many are taken, and one that is on its way out. */
+/* While downstream takes nothing, max-in-flight frames are taken, and one more that is
+ * on its way out. */
 static void
 test_max_in_flight (void)
 {
@@ -1248,7 +1253,7 @@ fail_push (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
   return GST_PAD_PROBE_HANDLED;
 }
 
-/* What downstream returns reaches upstream with a later buffer; then pushing is
+/* What a push downstream returns reaches upstream with a later buffer; then pushing is
  * tried again. */
 static void
 test_flow (void)
@@ -1278,7 +1283,7 @@ test_flow (void)
   }
   assert_no_message (element, GST_MESSAGE_ERROR);
 
-  /* no buffer follows that could take it upstream: it goes to the bus */
+  /* no buffer follows that could take the error upstream: it goes to the bus */
   downstream_flow = GST_FLOW_ERROR;
   push_frame (h, &info, 0);
   gst_harness_push_event (h, gst_event_new_eos ());
@@ -1288,7 +1293,8 @@ test_flow (void)
   infer_teardown (h);
 }
 
-/* Too late to be shown: dropped, counted, told; the next one says so. */
+/* A frame that is too late to be shown is dropped and counted, and a message tells so;
+ * the next buffer is marked as a discontinuity. */
 static void
 test_qos (void)
 {
@@ -1327,12 +1333,12 @@ test_qos (void)
   infer_teardown (h);
 }
 
-/* Frames that are less than their caps or their GstVideoMeta say. */
+/* Buffers that hold less than their caps or their GstVideoMeta say are refused. */
 static void
 test_short_buffer (void)
 {
   static const struct { gint width, height, stride, offset; } metas[] = {
-    {0, 0, 0, 0},               /* none */
+    {0, 0, 0, 0},               /* no GstVideoMeta */
     {128, 97, 384, 0},
     {129, 96, 384, 0},
     {128, 96, 388, 0},
@@ -1387,7 +1393,7 @@ test_caps (void)
     g_test_message ("%s", table[i].caps);
     g_assert_cmpint (gst_pad_query_accept_caps (pad, caps), ==, table[i].accepted);
     back = gst_pad_query_caps (pad, caps);
-    /* nothing about them has to change */
+    /* caps that are accepted come back as they are */
     if (table[i].accepted)
       g_assert_true (gst_caps_is_equal (back, caps));
     else
@@ -1399,7 +1405,8 @@ test_caps (void)
   infer_teardown (h);
 }
 
-/* Upstream writes into downstream's buffers, of which some more are needed. */
+/* Upstream writes into the buffers of downstream, of which max-in-flight more are
+ * needed. */
 static void
 test_allocation (void)
 {

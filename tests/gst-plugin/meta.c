@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Detections as metadata: what is written, and what is read of other elements'. */
+/* Detections as metadata: what is written, and what is read that other elements have
+ * written. */
 
 #include "gst-plugin/yolometa.h"
 
@@ -127,20 +128,20 @@ test_foreign (void)
     { "car",
         "detection, x_min=0.101, x_max=0.3005, y_min=0.1, y_max=0.202, confidence=0.5, label_id=2",
         TRUE, { 20.2, 10, 39.9, 10.2, 0.5, 2, 0, -1, 0 }, "car" },
-    /* moved since (a crop): the pixels count */
+    /* moved since, by a crop: the pixels count */
     { "car", "detection, x_min=0.5, x_max=0.7, y_min=0.1, y_max=0.2, confidence=0.5, label_id=2",
         TRUE, { 20, 10, 40, 10, 0.5, 2, 0, -1, 0 }, "car" },
     { NULL, "detection, label=bus, confidence=0.25", TRUE, { 20, 10, 40, 10, 0.25, -1, 0, -1, 0 },
         "bus" },
-    /* a confidence that is not there is not 0 */
+    /* a confidence that nobody has said is not 0 */
     { NULL, "detection", TRUE, { 20, 10, 40, 10, -1, -1, 0, -1, 0 }, NULL },
     { "odd", "detection, x_min=(string)0.1, confidence=(string)half, label_id=(double)1.5", TRUE,
         { 20, 10, 40, 10, -1, -1, 0, -1, 0 }, "odd" },
-    /* of handdetect, a classifier, or an element that lost the rest */
+    /* as of handdetect, a classifier, or an element that lost the params */
     { "hand", NULL, TRUE, { 20, 10, 40, 10, -1, -1, 0, -1, 0 }, "hand" },
     { "face", "age, label=(string)33, confidence=0.9", TRUE, { 20, 10, 40, 10, -1, -1, 0, -1, 0 },
         "face" },
-    /* for an encoder */
+    /* a region for an encoder */
     { "roi", "roi/x264enc, delta-qp=-5", FALSE, { 0, 0, 0, 0, 0, 0, 0, 0, 0 }, NULL },
     { NULL, NULL, FALSE, { 0, 0, 0, 0, 0, 0, 0, 0, 0 }, NULL },
   };
@@ -172,7 +173,7 @@ test_foreign (void)
   }
 }
 
-/* Whatever a region says, what is read is finite. */
+/* Whatever a region says, the numbers that are read are finite. */
 static void
 test_hostile (void)
 {
@@ -276,7 +277,7 @@ test_outside (void)
   }
 }
 
-/* What is not finite is no object; the rest is clipped. */
+/* An object whose box is not finite is left out; other boxes are clipped. */
 static void
 test_add_clips (void)
 {
@@ -301,11 +302,11 @@ test_add_clips (void)
   g_assert_cmpfloat (o->h, ==, 50);
   g_assert_cmpint (o->object_id, ==, 3);
   g_assert_cmpint (g_array_index (found, YoloMetaObject, 1).label_id, ==, 5);
-  /* numbered without gaps */
+  /* the ids have no gaps */
   g_assert_nonnull (gst_buffer_get_video_region_of_interest_meta_id (buffer, 0));
   g_assert_nonnull (gst_buffer_get_video_region_of_interest_meta_id (buffer, 1));
 
-  /* a second element adds its own */
+  /* a second inference element adds its own objects */
   yolo_meta_add (buffer, &info, objects + 4, 1, 1);
   yolo_meta_add (buffer, &info, NULL, 0, 1);
   yolo_meta_read (buffer, &info, found);
@@ -314,8 +315,7 @@ test_add_clips (void)
   gst_buffer_unref (buffer);
 }
 
-/* As an element does that scales the regions' pixels, rounding down, and
- * keeps the params. */
+/* Scales the regions' pixels, rounding down, and keeps the params, as some elements do. */
 static void
 test_scaled (void)
 {
@@ -347,7 +347,7 @@ test_scaled (void)
   gst_buffer_unref (buffer);
 }
 
-/* What the elements of GStreamer make of a frame with these objects. */
+/* What is read of a frame with these objects behind elements of GStreamer. */
 static GArray *
 through (const gchar *elements, const YoloMetaObject *objects, guint n, GstVideoInfo *info)
 {
@@ -360,7 +360,7 @@ through (const gchar *elements, const YoloMetaObject *objects, guint n, GstVideo
   info->fps_n = 25;
   gst_harness_set_src_caps (h, gst_video_info_to_caps (info));
   buffer = gst_harness_create_buffer (h, GST_VIDEO_INFO_SIZE (info));
-  /* somebody else's come before */
+  /* regions of another element come first */
   add_region (buffer, "person", 1, 2, 3, 4, NULL)->id = 4711;
   yolo_meta_add (buffer, info, objects, n, 0);
   buffer = gst_harness_push_and_pull (h, buffer);
@@ -372,8 +372,8 @@ through (const gchar *elements, const YoloMetaObject *objects, guint n, GstVideo
   return found;
 }
 
-/* Elements that keep regions keep all that is known of the objects, whatever
- * becomes of the regions' params. */
+/* Behind elements that keep regions all that was known of the objects is known,
+ * whatever becomes of the regions' params. */
 static void
 test_elements (void)
 {
@@ -416,7 +416,7 @@ test_elements (void)
   }
 }
 
-/* As GStreamer 1.22's converters do it, in any version. */
+/* Drops the params as GStreamer 1.22's converters do, in any version. */
 static gboolean
 drop_params (GstBuffer *buffer, GstMeta **meta, gpointer user_data)
 {
@@ -441,8 +441,8 @@ region_of (GstBuffer *buffer, GQuark label)
   g_assert_not_reached ();
 }
 
-/* Two elements' notes are told apart; a region that is moved since counts by
- * its pixels; one that is gone is no object. */
+/* Notes of two elements are told apart. The pixels of a region that has been moved
+ * since count, and one that is gone is no object. */
 static void
 test_notes (void)
 {
@@ -462,7 +462,7 @@ test_notes (void)
   yolo_meta_add (buffer, &info, &second, 1, 1);
   gst_buffer_foreach_meta (buffer, drop_params, NULL);
   region_of (buffer, first[0].label)->x += 100;
-  /* a number alone is not enough */
+  /* an id alone is not enough, for the label has to fit too */
   region_of (buffer, first[1].label)->id = region_of (buffer, second.label)->id;
   found = read_objects (buffer, &info);
   g_assert_cmpint (found->len, ==, 3);
@@ -507,7 +507,8 @@ test_clear (void)
   gst_buffer_unref (buffer);
 }
 
-/* Metadata of the notes' name that others have made, without notes in it. */
+/* Metadata of the notes' name that somebody else has attached, without notes in them,
+ * do no harm. */
 static void
 test_others_notes (void)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* DeepStream's surfaces as bytes: both layouts, and everything that one can get wrong. */
+/* DeepStream's surfaces as bytes: both layouts, and everything that can be wrong with
+ * them. */
 
 #include "gst-plugin/yolonvmm.h"
 
@@ -7,7 +8,7 @@
 
 #define MAX_BATCH 6
 
-/* A surface whose list follows it, in memory of one piece. */
+/* A surface and, behind it, the list that it points to. */
 typedef struct {
   guint8 surface[72];
   guint8 list[MAX_BATCH * 416];
@@ -100,7 +101,7 @@ test_layouts (void)
     check_good (&s, 1);
     surface_init (&s, sizes[i], 4, 0);
     check_good (&s, 0);
-    /* of another size, the second element tells */
+    /* where the size of the buffer does not tell the layout, the second element does */
     surface_init (&s, sizes[i], MAX_BATCH, 3);
     s.size = 68;
     check_good (&s, 3);
@@ -146,7 +147,8 @@ test_formats (void)
     g_assert_cmpint (frames[0].format, ==, rows[i].pixels);
     g_assert_cmpint (frames[0].matrix, ==, rows[i].matrix);
     g_assert_cmpint (frames[0].full_range, ==, rows[i].full);
-    /* less of pitch, and rows overlap; the fourth byte of a pixel is not read */
+    /* with a smaller pitch rows overlap; by two bytes, for the fourth byte of a pixel
+     * is not read */
     put (params (&s, 0), 48 + 36, rows[i].pitch - 2);
     g_assert_false (yolo_nvmm_read (s.surface, s.size, 0, frames, &n, NULL));
   }
@@ -156,10 +158,10 @@ static void
 test_wrong (void)
 {
   static const struct {
-    gint where;                 /* -1: the surface, else which element */
+    gint where;                 /* -1: in the surface; else the number of the element of its list */
     gsize offset;
     guint32 value;
-    const gchar *part;          /* of the error */
+    const gchar *part;          /* of the error's text */
   } rows[] = {
     { -1, 0, 3, "cuda-device-id=3" },
     { -1, 4, 5000, "frames" },

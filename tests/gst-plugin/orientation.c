@@ -27,7 +27,7 @@ static const struct {
   { "flip-rotate-270", "ul-lr", TRUE, 3 },
 };
 
-/* A rectangle of a frame of width x height, where it lies in the upright picture. */
+/* Where a rectangle of a frame of width x height lies in the upright picture. */
 static void
 upright_rect (guint i, gint width, gint height, gfloat *x, gfloat *y, gfloat *w, gfloat *h)
 {
@@ -57,7 +57,7 @@ caps_of (guint i)
       turned ? HEIGHT : WIDTH, turned ? WIDTH : HEIGHT);
 }
 
-/* The picture that is upright when the orientation is followed. */
+/* The picture in a frame that is upright when the orientation is followed. */
 static GstBuffer *
 make_turned (guint i)
 {
@@ -97,7 +97,8 @@ push_tag (GstHarness *h, const gchar *tag, GstTagScope scope)
   g_assert_true (gst_harness_push_event (h, gst_event_new_tag (tags)));
 }
 
-/* What is found in the turned picture; @upright: where it lies in the upright one. */
+/* What is found in the frame that is turned; @upright: moved to where it lies in the
+ * upright picture. */
 static GArray *
 infer_turned (GstHarness *h, guint i, gboolean upright)
 {
@@ -156,7 +157,7 @@ test_all (void)
         push_tag (h, orientations[i].tag, GST_TAG_SCOPE_STREAM);
       found = infer_turned (h, i, TRUE);
       g_assert_cmpuint (assert_same_detections (expected, found, 0, 0, 0.02, 1e-4), >, 3);
-      /* the shape of the upright picture */
+      /* the size has the shape of the upright picture */
       g_object_get (h->element, "stats", &stats, NULL);
       g_assert_cmpstr (gst_structure_get_string (stats, "input-size"), ==, "64x32");
       gst_structure_free (stats);
@@ -284,7 +285,8 @@ run_pipeline (const gchar *before)
   return found;
 }
 
-/* The tag of frames that somebody has turned already, in a bin and behind a queue. */
+/* The tag of frames that an element upstream has turned already, in a bin and behind a
+ * queue, is not followed. */
 static void
 test_turned_before (void)
 {
@@ -304,7 +306,7 @@ test_turned_before (void)
   found = run_pipeline ("taginject tags=\"image-orientation=rotate-90\" ! ( videoflip "
                         "video-direction=auto ! queue )");
   g_assert_cmpuint (assert_same_detections (expected, found, 0, 0, 0.02, 1e-4), >, 3);
-  /* one that does not turn leaves the tag what it is */
+  /* an element that does not turn frames leaves the tag valid */
   g_array_unref (found);
   found = run_pipeline ("taginject tags=\"image-orientation=rotate-90\" ! videoflip");
   g_assert_true (are_same (expected, found));

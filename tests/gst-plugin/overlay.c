@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* yolooverlay as an element. What a pixel gets is the business of draw.c. */
+/* yolooverlay as an element. What each pixel gets is tested in draw.c. */
 
 #include "gst-plugin/yolocanvas.h"
 #include "gst-plugin/yolometa.h"
@@ -45,7 +45,7 @@ grey_frame (const GstVideoInfo *info)
   return buffer;
 }
 
-/* The same in a format of other words. */
+/* The same grey in a format where it is not 0x80 in every byte. */
 static GstBuffer *
 converted_grey_frame (const GstVideoInfo *info)
 {
@@ -103,7 +103,8 @@ to_rgb (GstBuffer *buffer, const GstVideoInfo *info)
   return rgb;
 }
 
-/* For the eyes: YOLO_TEST_PICTURES=folder keeps what was drawn. */
+/* To look at: with YOLO_TEST_PICTURES=FOLDER in the environment, what was drawn is kept
+ * there. */
 static void
 keep_picture (const gchar *name, const guint8 *rgb, gint width, gint height)
 {
@@ -177,8 +178,8 @@ test_formats (void)
   }
 }
 
-/* In a frame that lies on its side or is mirrored, the drawing is that of an
- * upright one, turned, labels and all. */
+/* In a frame that lies on its side or is mirrored, the drawing is that of an upright
+ * frame, turned as a whole, labels included. */
 static void
 test_orientation (void)
 {
@@ -241,7 +242,8 @@ test_orientation (void)
   }
 }
 
-/* Nothing to draw: the very buffer, even where it cannot be written. */
+/* Where there is nothing to draw the very buffer comes out, even where it cannot be
+ * written to. */
 static void
 test_no_copy (void)
 {
@@ -260,14 +262,14 @@ test_no_copy (void)
   gst_buffer_unref (out);
   gst_buffer_unref (in);
 
-  /* drawn on in place where it can be */
+  /* a buffer that nobody else holds is drawn on in place */
   in = grey_frame (&info);
   yolo_meta_add (in, &info, &box, 1, 0);
   out = gst_harness_push_and_pull (h, in);
   g_assert_true (in == out);
   gst_buffer_unref (out);
 
-  /* and never where somebody else holds it */
+  /* a buffer that somebody else holds is copied */
   in = grey_frame (&info);
   yolo_meta_add (in, &info, &box, 1, 0);
   gst_buffer_ref (in);
@@ -333,7 +335,7 @@ test_odd_boxes (void)
         set_caps (harness, &info, formats[f], w, h, modes[m]);
         buffer = grey_frame (&info);
         yolo_meta_add (buffer, &info, objects, G_N_ELEMENTS (objects), 0);
-        /* what another element might write */
+        /* numbers that another element might write */
         roi = gst_buffer_add_video_region_of_interest_meta (buffer, NULL, 0xfffffff0, 0x7fffffff,
             0xffffffff, 0xffffffff);
         gst_video_region_of_interest_meta_add_param (roi, gst_structure_new ("detection",
@@ -351,7 +353,7 @@ test_odd_boxes (void)
   }
 }
 
-/* The same picture, whatever the strides, offsets and crop of the buffer. */
+/* The same picture comes out, whatever the strides, offsets and crop of the buffer. */
 static void
 test_layouts (void)
 {
@@ -508,7 +510,7 @@ test_properties (void)
   g_assert_cmpint (draw_with (NULL, NULL, &box, 1), <, plain);
 }
 
-/* Another element's region, which says no more than where and what. */
+/* A region of another element says no more than where and what an object is. */
 static void
 test_bare_region (void)
 {
@@ -605,7 +607,7 @@ test_threads (void)
   gst_harness_teardown (h);
 }
 
-/* The allocation query is downstream's to answer. */
+/* The element downstream answers the allocation query. */
 static void
 test_allocation (void)
 {
