@@ -20,13 +20,13 @@
 #define LONGEST_WAIT 30         /* seconds for the first frame, once the model is loaded */
 #define MAX_NAME 60             /* bytes of a class's name that are shown */
 
-/* Of one class, over the whole video. */
+/* What was seen of one class over the whole video. */
 typedef struct {
   GQuark label;
   char *name;                   /* the label as it may be shown; owned */
-  guint now;                    /* in the last frame */
-  guint most;                   /* in one frame */
-  guint64 frames;               /* that it was seen in */
+  guint now;                    /* how many in the last frame */
+  guint most;                   /* the most in one frame */
+  guint64 frames;               /* in which it was seen */
   guint64 detections;
 } Seen;
 
@@ -35,13 +35,13 @@ typedef struct {
   GstElement *pipeline, *infer;
   gboolean terminal;            /* progress overwrites its line */
   gboolean interrupted, failed;
-  gint64 printed;               /* us */
-  GstStructure *model;          /* what yoloinfer says of it */
+  gint64 printed;               /* us, when progress was last printed */
+  GstStructure *model;          /* owned; what yoloinfer says of its model; NULL: nothing yet */
 
-  GMutex lock;                  /* what follows is written by the streaming thread */
-  GArray *seen;                 /* of Seen, in order of appearance */
+  GMutex lock;                  /* guards what follows, which the streaming thread writes */
+  GArray *seen;                 /* Seen, in order of appearance */
   guint64 frames;
-  gint64 started;               /* us, the first frame's time */
+  gint64 started;               /* us, when the first frame came */
   gint width, height;
 } Demo;
 
@@ -119,7 +119,7 @@ has_begun (Demo *demo)
   return begun;
 }
 
-/* Frames per second since the first. Called with the lock held. */
+/* Frames per second since the first frame. Called with the lock held. */
 static double
 mean_fps (Demo *demo)
 {
@@ -128,7 +128,8 @@ mean_fps (Demo *demo)
   return demo->frames > 1 && elapsed > 0 ? (demo->frames - 1) * 1e6 / elapsed : 0;
 }
 
-/* "31 % " or nothing, where the length is unknown. */
+/* "31 % ", the share of the video that is done, or nothing where the length is not
+ * known. */
 static char *
 describe_place (Demo *demo)
 {
@@ -150,7 +151,7 @@ print_progress (gpointer user_data)
   g_autoptr (GString) view = g_string_new (NULL);
   guint i;
 
-  /* A log is not a terminal: a line every five seconds. */
+  /* a log is not a terminal: it gets a line every five seconds */
   if (!has_begun (demo) || (!demo->terminal && now - demo->printed < 5 * G_USEC_PER_SEC))
     return G_SOURCE_CONTINUE;
   demo->printed = now;
@@ -171,8 +172,8 @@ print_progress (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
-/* A video that is cut short may be an error that decodebin of 1.22 loses on its way:
- * then nothing ever comes. */
+/* Gives up if no frame has come: for a video that is cut short there may be neither
+ * frames nor an error, which decodebin of 1.22 can lose on its way. */
 static gboolean
 stop_waiting (gpointer user_data)
 {
@@ -183,7 +184,8 @@ stop_waiting (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* The first ends the video here; whoever asks twice does not want to wait. */
+/* The first signal ends the video here; whoever sends a second one does not want to
+ * wait. */
 static gboolean
 on_signal (gpointer user_data)
 {
@@ -210,10 +212,10 @@ on_message (GstBus *bus, GstMessage *message, gpointer user_data)
       g_autoptr (GError) error = NULL;
       g_autofree char *debug = NULL;
 
-      if (!demo->failed) {      /* others follow from the first */
+      if (!demo->failed) {      /* further errors follow from the first */
         const char *last;
 
-        /* which file it is about stands in the last line of what is for programmers */
+        /* the last line of the debug text names the file */
         gst_message_parse_error (message, &error, &debug);
         last = debug != NULL ? strrchr (g_strchomp (debug), '\n') : NULL;
         g_printerr ("%sdemo: %s%s%s%s\n", demo->terminal ? "\r\033[K" : "", error->message,
@@ -299,7 +301,7 @@ summarise (Demo *demo, const char *video)
 static GstElement *
 make_pipeline (GError **error)
 {
-  /* GPL and BSD implementations; either may be missing. */
+  /* x264enc is GPL, openh264enc BSD; either may be missing */
   static const struct { const char *name, *launch; } encoders[] = {
     { "x264enc", "x264enc speed-preset=veryfast" },
     { "openh264enc", "openh264enc" },
@@ -312,9 +314,10 @@ make_pipeline (GError **error)
 
     if (factory == NULL)
       continue;
-    /* Turned upright first, since the muxer does not write how it lies, and
-     * encoded as every player takes it. Fragments make what has been written
-     * playable even after a crash; the end turns them into a plain file. */
+    /* Frames are turned upright first, since the muxer does not write their
+     * orientation, and encoded as every player takes it. Fragments make what has been
+     * written playable even after a crash; the end of the stream turns them into a
+     * plain file. */
     launch = g_strdup_printf ("uridecodebin name=source ! video/x-raw ! queue ! "
                               "videoconvert ! videoflip video-direction=auto ! yoloinfer "
                               "name=infer input-size=auto ! queue ! "
@@ -330,7 +333,7 @@ make_pipeline (GError **error)
   return NULL;
 }
 
-/* @pipeline's element of that name gets a string property. */
+/* Sets a string property of the pipeline's element of that name. */
 static void
 set_string (GstElement *pipeline, const char *element, const char *property, const char *value)
 {
@@ -368,7 +371,8 @@ run (Demo *demo, const char *model, const char *video, const char *folder, GErro
   bus = gst_element_get_bus (demo->pipeline);
   gst_bus_add_watch (bus, on_message, demo);
 
-  /* The model first: a wrong one must not empty the files of an earlier run. */
+  /* the model is loaded first, for a wrong one must not empty the files of an earlier
+   * run */
   if (gst_element_set_state (demo->infer, GST_STATE_PAUSED) != GST_STATE_CHANGE_FAILURE)
     gst_element_set_state (demo->pipeline, GST_STATE_PLAYING);
   g_timeout_add_seconds (LONGEST_WAIT, stop_waiting, demo);

@@ -57,7 +57,7 @@ main (int argc, char **argv)
   infer = gst_bin_get_by_name (GST_BIN (pipeline), "infer");
   g_object_set (infer, "model-file", argv[1], "input-size", "auto", NULL);
 
-  /* Called for each frame that has been through the network, in its thread. */
+  /* the streaming thread calls it for each frame that has been through the network */
   pad = gst_element_get_static_pad (infer, "src");
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, print_detections, NULL, NULL);
 
