@@ -5,7 +5,7 @@
 #include "gst-plugin/yoloanalytics.h"
 
 gint
-yolo_analytics_add (GstBuffer *buffer, const YoloRegion *region, guint n)
+yolo_analytics_add (GstBuffer *buffer, const YoloMetaRegion *region, guint n)
 {
   return -1;
 }

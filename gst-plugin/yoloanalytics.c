@@ -8,7 +8,7 @@
 #include <gst/analytics/analytics.h>
 
 gint
-yolo_analytics_add (GstBuffer *buffer, const YoloRegion *region, guint n)
+yolo_analytics_add (GstBuffer *buffer, const YoloMetaRegion *region, guint n)
 {
   GstAnalyticsRelationMeta *meta = gst_buffer_get_analytics_relation_meta (buffer);
   GstAnalyticsODMtd object;
@@ -40,7 +40,7 @@ yolo_analytics_add_track (GstBuffer *buffer, gint id, gint track_id)
 /* Whether a region and a GstAnalyticsODMtd are the same object. Elements that know only
  * one kind of meta may have scaled that kind, with a rounding of their own. */
 static gboolean
-regions_match (const YoloRegion *a, const YoloRegion *b)
+regions_match (const YoloMetaRegion *a, const YoloMetaRegion *b)
 {
   const gint64 slack = 2;
 
@@ -54,7 +54,7 @@ regions_match (const YoloRegion *a, const YoloRegion *b)
 /* Number, among the buffer's regions that are objects, of the one that @object is; -1:
  * it is none of them. */
 static gint
-find_region (GstBuffer *buffer, const YoloRegion *object)
+find_region (GstBuffer *buffer, const YoloMetaRegion *object)
 {
   GstMeta *meta;
   gpointer state = NULL;
@@ -62,7 +62,7 @@ find_region (GstBuffer *buffer, const YoloRegion *object)
 
   while ((meta = gst_buffer_iterate_meta_filtered (buffer, &state,
               GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))) {
-    YoloRegion region;
+    YoloMetaRegion region;
 
     if (!yolo_region_of_meta (buffer, (GstVideoRegionOfInterestMeta *) meta, &region))
       continue;
@@ -103,7 +103,7 @@ yolo_analytics_read (GstBuffer *buffer, GArray *objects)
 
   while (gst_analytics_relation_meta_iterate (meta, &state, gst_analytics_od_mtd_get_mtd_type (),
           &mtd)) {
-    YoloRegion region;
+    YoloMetaRegion region;
     YoloMetaObject object, *known;
     gint twin;
 

@@ -17,16 +17,16 @@ typedef struct {
   GQuark label;
   gint x, y, w, h;              /* pixels */
   gfloat confidence;            /* 0 to 1; not filled in by yolo_region_of_meta() */
-} YoloRegion;
+} YoloMetaRegion;
 
 /* Reads what a region says of an object; FALSE: @meta stands for no object. */
 gboolean yolo_region_of_meta (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta,
-    YoloRegion *region);
+    YoloMetaRegion *region);
 
 /* Attaches an object and returns its id; -1: it could not be attached, as with a
  * GStreamer before 1.24. @n: how many objects the caller is going to attach in
  * all, for which the first call makes room. */
-gint yolo_analytics_add (GstBuffer *buffer, const YoloRegion *region, guint n);
+gint yolo_analytics_add (GstBuffer *buffer, const YoloMetaRegion *region, guint n);
 
 /* Says which track an attached object belongs to. */
 void yolo_analytics_add_track (GstBuffer *buffer, gint id, gint track_id);

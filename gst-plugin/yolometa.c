@@ -189,7 +189,7 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject
     const YoloMetaObject *object = &objects[i];
     GstVideoRegionOfInterestMeta *meta;
     GstStructure *detection;
-    YoloRegion region = { .label = object->label, .confidence = object->confidence };
+    YoloMetaRegion region = { .label = object->label, .confidence = object->confidence };
     gdouble edges[4];
     Note note;
     gint box[4];
@@ -285,13 +285,13 @@ label_of (const GstVideoRegionOfInterestMeta *meta, const GstStructure *detectio
 
 static gboolean
 read_region (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta, Saying *saying,
-    YoloRegion *region)
+    YoloMetaRegion *region)
 {
   if (!listen (buffer, meta, saying))
     return FALSE;
   /* the meta's fields are unsigned, but elements that move a region out of the
    * frame write negative numbers into them */
-  *region = (YoloRegion) {
+  *region = (YoloMetaRegion) {
     .id = meta->id, .label = label_of (meta, saying->detection),
     .x = (gint) meta->x, .y = (gint) meta->y,
     .w = MAX ((gint) meta->w, 0), .h = MAX ((gint) meta->h, 0),
@@ -301,7 +301,7 @@ read_region (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta, Saying
 
 gboolean
 yolo_region_of_meta (
-    GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta, YoloRegion *region)
+    GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta, YoloMetaRegion *region)
 {
   Saying saying;
 
@@ -374,7 +374,7 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
   while ((meta = gst_buffer_iterate_meta_filtered (buffer, &state,
               GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))) {
     const GstVideoRegionOfInterestMeta *roi = (GstVideoRegionOfInterestMeta *) meta;
-    YoloRegion region;
+    YoloMetaRegion region;
     YoloMetaObject object;
     Saying saying;
 
