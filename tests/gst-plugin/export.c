@@ -908,7 +908,7 @@ test_patterns (void)
   }
 }
 
-/* Targets that cannot be begun: the state change fails, the error names them. */
+/* If a target cannot be opened, the state change fails and the error names the target. */
 static void
 test_not_writable (void)
 {
@@ -920,8 +920,8 @@ test_not_writable (void)
     {"json-lines", ".", "/.", GST_RESOURCE_ERROR_OPEN_WRITE},
     {"coco", "", "/", GST_RESOURCE_ERROR_OPEN_WRITE},
     {"coco", "fifo", "no process reads it", GST_RESOURCE_ERROR_OPEN_WRITE},
-    {"yolo", NULL, "location", GST_RESOURCE_ERROR_SETTINGS},
-    {"yolo", "%s.txt", "%s.txt", GST_RESOURCE_ERROR_SETTINGS},
+    {"yolo", NULL, "location is not set", GST_RESOURCE_ERROR_SETTINGS},
+    {"yolo", "%s.txt", "%s.txt\" must hold one %d", GST_RESOURCE_ERROR_SETTINGS},
     {"yolo", "fifo/below", "fifo/below", GST_RESOURCE_ERROR_OPEN_WRITE},
     {"yolo", "no/such/%d.txt", "no/such/%d.txt", GST_RESOURCE_ERROR_OPEN_WRITE},
   };

@@ -345,7 +345,7 @@ test_roi_outside (void)
   /* a string that is not a region changes nothing */
   g_object_set (element, "roi", "1,2,3", NULL);
   check_message (element, GST_MESSAGE_WARNING, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
-      "1,2,3");
+      "roi \"1,2,3\" is not a region");
 
   /* a region outside of the frames changes nothing either */
   g_object_set (element, "roi", "128,0,10,10", NULL);
