@@ -21,7 +21,7 @@ yolo_arena_lower_bound (const YoloBuffer *buffers, guint n, guint input)
 {
   gsize bound = 0;
 
-  /* the most is alive where some buffer begins to be */
+  /* The most bytes are alive at some operation where a buffer begins to be alive. */
   for (guint i = 0; i < n; i++) {
     gsize sum = 0;
     for (guint k = 0; k < n; k++) {
@@ -51,7 +51,7 @@ by_first (const void *a, const void *b)
   return by_size (a, b);
 }
 
-/* Keeps the placed ones sorted by offset. */
+/* Puts a buffer among the @n placed ones, which stay sorted by offset. */
 static void
 insert (YoloBuffer **placed, guint n, YoloBuffer *buffer)
 {
@@ -63,7 +63,9 @@ insert (YoloBuffer **placed, guint n, YoloBuffer *buffer)
   placed[at] = buffer;
 }
 
-/* In this order, each into the tightest gap among those that are alive with it. */
+/* Gives the buffers, in this order, an offset each: in the tightest gap between the
+ * buffers that are placed already and alive together with it, or behind them all. Returns
+ * the size of the arena. */
 static gsize
 place (YoloBuffer **order, guint n)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Places for buffers that are alive at different times. */
+/* Where in one arena the buffers of a plan lie, which are alive at different times. */
 
 #ifndef YOLO_NETWORK_ARENA_H
 #define YOLO_NETWORK_ARENA_H
@@ -8,11 +8,12 @@
 
 #define YOLO_ARENA_ALIGN 64
 
-/* Gives every buffer but @input an offset, so that no two which are alive at
- * the same operation share a byte. FALSE if the sum does not fit an address. */
+/* Gives every buffer but number @input an offset, so that no two which are alive at the
+ * same operation share a byte. *size is the size of the arena in bytes. FALSE if that does
+ * not fit an address. */
 gboolean yolo_arena_assign (YoloBuffer *buffers, guint n, guint input, gsize *size);
 
-/* Bytes alive at once at the worst operation: no arena can be smaller. */
+/* The bytes that are alive at the operation where they are most: no arena can be smaller. */
 gsize yolo_arena_lower_bound (const YoloBuffer *buffers, guint n, guint input);
 
 #endif

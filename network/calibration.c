@@ -12,10 +12,11 @@
 #include <unistd.h>
 
 #define VERSION "yolo-calibration 1"
-#define MAX_SIZE (16 << 20)     /* bytes of a table */
+#define MAX_SIZE (16 << 20)     /* bytes of the largest table that is read */
 #define FORMAT YOLO_NETWORK_ERROR_FORMAT
-/* Networks are trained in mixed precision, whose fp16 ends at 65504, and no map of theirs comes
- * near the first; a map within the second is nothing next to the biases of the layer behind. */
+/* A range beyond these is hardly right. Networks are trained in mixed precision, whose
+ * fp16 ends at 65504, and none of their maps comes near MAX_SANE_RANGE; a map within
+ * MIN_SANE_RANGE is nothing next to the biases of the layer that reads it. */
 #define MAX_SANE_RANGE 1e6f
 #define MIN_SANE_RANGE 1e-6f
 
@@ -64,7 +65,7 @@ append_number (GString *text, double number)
 {
   char buffer[G_ASCII_DTOSTR_BUF_SIZE];
 
-  /* what read_number() would refuse */
+  /* read_number() would refuse such a number */
   if (fabs (number) < G_MINFLOAT)
     number = 0;
   g_string_append_printf (text, " %s", g_ascii_formatd (buffer, sizeof buffer, "%.9g", number));
@@ -157,8 +158,8 @@ typedef struct {
   YoloCalibration *calibration;
   const YoloModel *model;
   const char *name;
-  guint number;                 /* of the line */
-  gboolean model_seen, layers, ended;   /* such lines were seen */
+  guint number;                 /* number of the line, from 1 */
+  gboolean model_seen, layers, ended;   /* whether lines of these kinds were seen */
 } Parser;
 
 static gboolean bad_line (const Parser *parser, GError **error, const char *format, ...)
@@ -180,7 +181,7 @@ bad_line (const Parser *parser, GError **error, const char *format, ...)
 static gboolean
 read_number (const Parser *parser, const char *text, float *number, GError **error)
 {
-  /* strtod() knows hexadecimal, infinity and NaN too */
+  /* strtod() reads hexadecimal numbers, infinity and NaN too */
   gboolean decimal = text[strspn (text, "+-.0123456789eE")] == '\0';
   char *end;
   double value;
@@ -221,8 +222,8 @@ read_layer (
   return TRUE;
 }
 
-/* Such a range can be right, of a layer that has died, but most likely somebody has edited the
- * table. */
+/* Keeps a warning of a range that is hardly right. It can be right if a layer has died in
+ * training, but most likely somebody has edited the table. */
 static void
 warn_of_range (const Parser *parser, const YoloLayerCalibration *layer, char **words)
 {
@@ -362,7 +363,8 @@ read_end (Parser *parser, char **words, GError **error)
 static const struct {
   const char *word;
   guint n_words;
-  gboolean named;               /* a name may come behind them, for people */
+  /* one more word, the name of a layer, may follow for people to read */
+  gboolean named;
     gboolean (*read) (Parser *parser, char **words, GError **error);
 } lines[] = {
   {"model", 2, FALSE, read_model}, {"method", 2, FALSE, read_method},

@@ -61,8 +61,16 @@ yolo_layer_size (const GArray *layers, guint index, GError **error)
           in->width, conv->kernel[1], conv->stride[1], conv->pad[1], conv->dilation[1]);
       fits = layer->height > 0 && layer->width > 0;
       break;
-    case YOLO_LAYER_OP:
-      fits = op_size (layer, in) && same_sizes (layers, layer);
+    case YOLO_LAYER_MAX_POOL:
+      fits = window_size (in->height, layer->kernel, layer->stride, layer->pad, 1, &layer->height)
+          && window_size (in->width, layer->kernel, layer->stride, layer->pad, 1, &layer->width);
+      break;
+    case YOLO_LAYER_UPSAMPLE:
+      layer->height = in->height * layer->factor;
+      layer->width = in->width * layer->factor;
+      /* no YOLO enlarges a map beyond its input, of 8192 pixels at most; the limit keeps
+       * products small */
+      fits = layer->height <= 65536 && layer->width <= 65536;
       break;
     case YOLO_LAYER_IMAGE:
     case YOLO_LAYER_AFFINE:
@@ -124,7 +132,8 @@ yolo_graph_free (YoloGraph *graph)
   g_free (graph);
 }
 
-/* Appends a layer of the first input's channels, which settle() finishes. */
+/* Appends a layer with as many channels as its first input has. The caller sets what else
+ * the layer is, then calls settle(). */
 static YoloLayer *
 append (YoloGraph *graph, YoloLayerType type, const char *name, guint n_in, const guint *in)
 {
@@ -146,8 +155,8 @@ append (YoloGraph *graph, YoloLayerType type, const char *name, guint n_in, cons
   return layer;
 }
 
-/* The number of the layer that was appended last, once its size is known. @problem: what is wrong
- * with the layer, or NULL. */
+/* Finds the size of the layer that was appended last. @problem: what is wrong with the
+ * layer, or NULL. Returns the number of the layer, or YOLO_LAYER_NONE with @error. */
 static guint
 settle (YoloGraph *graph, const char *problem, GError **error)
 {
@@ -295,7 +304,7 @@ yolo_graph_quant (YoloGraph *graph, const char *name, guint in, YoloGrid grid, G
   return settle (graph, grid.scale > 0 ? NULL : "rounds to a scale that is not above 0", error);
 }
 
-/* Whether a map of these channels may have the role. */
+/* Whether a map of so many channels can have the role. */
 static gboolean
 suits_role (YoloMapRole role, guint channels)
 {
@@ -308,7 +317,7 @@ suits_role (YoloMapRole role, guint channels)
   return FALSE;
 }
 
-/* What keeps an output from being declared behind those that there are, or NULL. */
+/* What keeps an output from being declared after those that have been, or NULL. */
 static const char *
 output_problem (const YoloGraph *graph, const YoloOutput *output)
 {

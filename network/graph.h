@@ -15,87 +15,88 @@ G_BEGIN_DECLS
 #define YOLO_LAYER_NONE G_MAXUINT
 
 typedef enum {
-  YOLO_LAYER_INPUT, /* grey levels, 0 to 255, R G B */
-  /* what the file makes of its own input, whatever that is; gone after the passes */
+  YOLO_LAYER_INPUT,             /* the input: grey levels, 0 to 255, R G B */
+  /* what the file makes of its own input; the passes leave none */
   YOLO_LAYER_IMAGE,
-  YOLO_LAYER_CONV,   /* act (conv (in) + bias) [+ residual] */
-  YOLO_LAYER_AFFINE, /* in * scale[c] + shift[c]; gone after the passes */
-  YOLO_LAYER_OP,     /* an operation on maps: `op` */
-  YOLO_LAYER_CONCAT,  /* of channels */
-  YOLO_LAYER_SLICE,   /* channels [begin, begin + channels) */
-  YOLO_LAYER_QUANT,   /* rounded to `grid`; the identity but in an int8 model */
-  YOLO_LAYER_DEQUANT, /* the same numbers as floats again; in int8 models only */
+  YOLO_LAYER_CONV,              /* act (conv (in) + bias) [+ residual] */
+  YOLO_LAYER_AFFINE,            /* in * scale[c] + shift[c]; the passes leave none */
+  YOLO_LAYER_ACT,
+  YOLO_LAYER_ADD,               /* in[0] + in[1] */
+  YOLO_LAYER_MAX_POOL,
+  YOLO_LAYER_UPSAMPLE,
+  YOLO_LAYER_CONCAT,            /* the channels of all inputs, one behind the other */
+  YOLO_LAYER_SLICE,             /* channels [begin, begin + channels) of the input */
+  YOLO_LAYER_QUANT,             /* in an int8 model rounded to `grid`, else the input itself */
+  YOLO_LAYER_DEQUANT,           /* in an int8 model: the input's numbers on a grid, as floats */
 } YoloLayerType;
 
 /* One feature map [channels][height][width] and how it is made. */
 typedef struct {
   YoloLayerType type;
-  char *name;                   /* of the file's node or module, for messages */
+  char *name;                   /* what the file calls it, for messages */
   guint n_in;
-  guint *in;                    /* layers, all of smaller number */
-  /* in a graph that is being built: of YOLO_LAYER_QUANT the layer that is quantised, else itself */
+  guint *in;                    /* [n_in], owned: numbers of layers, all smaller than its own */
+  /* before the passes: the layer that quantisers were put behind, or itself */
   guint below;
   guint residual;               /* YOLO_LAYER_CONV: a layer, or YOLO_LAYER_NONE */
   guint channels;
-  guint height, width;          /* pixels, at the size of the graph's input */
+  guint height, width;          /* pixels, where layer 0 has the size that it has */
   YoloConv conv;                /* YOLO_LAYER_CONV */
-  /* what conv points to; of YOLO_LAYER_IMAGE [channels][3] and [channels]; owned */
+  /* owned: what conv points to; factors [channels][3] and offsets [channels] of
+   * YOLO_LAYER_IMAGE */
   float *weights, *bias;
-  float *weight_scale;          /* what conv points to, or NULL; owned */
-  gboolean from_zero;           /* its output was quantised to a range that begins at 0 */
-  float *scale, *shift;         /* YOLO_LAYER_AFFINE: [channels]; owned */
-  YoloOpType op;                /* YOLO_LAYER_OP: neither CONV nor COPY */
-  YoloOpNumbers numbers;        /* YOLO_LAYER_OP */
+  float *weight_scale;          /* owned: what conv points to, or NULL */
+  /* YOLO_LAYER_CONV: a quantiser of the file reads it whose range begins at 0 */
+  gboolean from_zero;
+  float *scale, *shift;         /* YOLO_LAYER_AFFINE: [channels], owned */
+  YoloActivation act;           /* YOLO_LAYER_ACT */
+  guint kernel, stride, pad;    /* YOLO_LAYER_MAX_POOL: pixels */
+  guint factor;                 /* YOLO_LAYER_UPSAMPLE */
   guint begin;                  /* YOLO_LAYER_SLICE: the first channel */
-  gboolean whole;               /* YOLO_LAYER_IMAGE: the file's input is uint8 */
-  /* YOLO_LAYER_CONV, and activations: of quantisers that were taken out, as in YoloInt8Conv */
+  gboolean whole;               /* YOLO_LAYER_IMAGE: the file takes whole numbers, 0 to 255 */
+  /* YOLO_LAYER_CONV, YOLO_LAYER_ACT: grids of quantisers that the passes took out: the sum,
+   * the sigmoid and act of YoloInt8Conv */
   YoloGrid sum_grid, sigmoid_grid, act_grid;
-  YoloGrid grid;                /* YOLO_LAYER_QUANT, with the zero point of uint8 */
-  float *grid_scale;            /* [channels] of what lies on grids in an int8 model, or NULL */
+  /* YOLO_LAYER_QUANT: zero is 0 to 255, also where the file has int8 */
+  YoloGrid grid;
+  /* [channels]: the grids that the layer lies on in an int8 model; NULL: it is in floats */
+  float *grid_scale;
   gint32 *grid_zero;
-  guint uses;                   /* by live layers and the head; set by the passes */
+  /* how many layers that are not dead, and outputs, read it; set by the passes */
+  guint uses;
 } YoloLayer;
 
 #define yolo_layer_at(layers, i) (&g_array_index ((layers), YoloLayer, i))
 
-static inline gboolean
-yolo_layer_is (const YoloLayer *layer, YoloOpType op)
-{
-  return layer->type == YOLO_LAYER_OP && layer->op == op;
-}
-
-/* Whether the layer computes new numbers, by a convolution or another operation. */
-static inline gboolean
-yolo_layer_computes (const YoloLayer *layer)
-{
-  return layer->type == YOLO_LAYER_CONV
-      || (layer->type == YOLO_LAYER_OP && yolo_op_traits (layer->op)->computes);
-}
-
-/* Sets a layer's size by those of its inputs; FALSE with @error (SIZE) where they do not fit. */
+/* Sets the size of a layer by the sizes of its inputs; FALSE with @error (SIZE) where they
+ * do not fit each other or its window. */
 gboolean yolo_layer_size (const GArray *layers, guint layer, GError **error);
 
-/* The largest side of an input, in pixels, and the one where a file does not say it. */
+/* The longest side of an input, and the side where a file does not say it, in pixels. */
 #define YOLO_MAX_SIZE 8192
 #define YOLO_DEFAULT_SIZE 640
 
-/* One thread at a time. */
+/* What a reader hands over. One thread at a time uses it. */
 typedef struct _YoloGraph YoloGraph;
 struct _YoloGraph {
-  GArray *layers;               /* YoloLayer; number 0 is the input */
+  GArray *layers;               /* of YoloLayer; number 0 is the input */
   guint n_outputs;
-  YoloOutput outputs[YOLO_MAX_OUTPUTS]; /* as yolo_graph_output() was given them */
+  YoloOutput outputs[YOLO_MAX_OUTPUTS]; /* in the order in which yolo_graph_output() was called */
 
-  /* From here on the reader fills in what the file says. */
+  /* The reader sets the members below by what its file says. */
 
-  const char *task;             /* of yolo_task_find(), static; "detect" at first */
-  char *description;            /* UTF-8, owned; NULL: there is none */
-  char *sha256;                 /* of all files that were read, hexadecimal, owned */
-  /* int to char *: names by class number, owned; NULL: none that are understood */
+  const char *task;             /* static: a name that yolo_task_find() knows; "detect" at first */
+  char *description;            /* owned, UTF-8; NULL: the file has none */
+  char *sha256;                 /* owned: hexadecimal, of all files that were read */
+  /* owned: names by class number (GUINT_TO_POINTER); NULL: there are none that the reader
+   * understands */
   GHashTable *names;
-  gboolean named;               /* the file has names of classes, understood or not */
-  guint height, width;          /* pixels that the file was made for; YOLO_DEFAULT_SIZE at first */
-  YoloBoxRounding rounding;     /* behind the outputs, in a quantised file; else nothing */
+  /* the file has names of classes, whether the reader understands them or not */
+  gboolean named;
+  /* pixels of the input that the file was made for; YOLO_DEFAULT_SIZE at first */
+  guint height, width;
+  /* what a quantised file rounds behind its outputs; nothing at first */
+  YoloBoxRounding rounding;
 };
 
 /**

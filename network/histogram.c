@@ -4,11 +4,12 @@
 #include <math.h>
 
 #define BINS YOLO_HISTOGRAM_BINS
-#define LIMIT (G_MAXFLOAT / 4)  /* a number beyond it is bad */
-#define PERCENTILE 1e-4         /* left out at each end */
-#define CANDIDATES 100u         /* ends of ranges that are tried above 0 */
+#define LIMIT (G_MAXFLOAT / 4)  /* numbers beyond it count as bad */
+#define PERCENTILE 1e-4         /* share of all numbers that is left out at each end */
+#define CANDIDATES 100u         /* how many ends of ranges are tried above 0 */
 #define CANDIDATES_BELOW 25u
-#define SMALLEST .2f            /* of what was seen, the smallest end that is tried */
+/* the smallest end that is tried, as a share of the farthest number seen */
+#define SMALLEST .2f
 
 static void
 make_room (YoloHistogramSide *side, float farthest)
@@ -25,7 +26,7 @@ make_room (YoloHistogramSide *side, float farthest)
   }
 }
 
-/* Widens both sides to hold all @n numbers but the bad ones. */
+/* Widens both sides until they hold all @n numbers but the bad ones. */
 static void
 make_room_for (YoloHistogram *h, const float *values, gsize n)
 {
@@ -40,8 +41,9 @@ make_room_for (YoloHistogram *h, const float *values, gsize n)
   make_room (&h->above, max);
 }
 
-/* Calibration counts all numbers of a network, so that this has to cost little beside
- * running it: hardly a number is farther than all before, so the branch is free. */
+/* Calibration counts all numbers of a network, so that counting has to cost little beside
+ * running it. Hardly any number is farther from 0 than all before it, so the branch is
+ * free. */
 void
 yolo_histogram_add (YoloHistogram *h, const float *values, gsize n)
 {
@@ -55,7 +57,7 @@ yolo_histogram_add (YoloHistogram *h, const float *values, gsize n)
     guint side = values[i] < 0;
     float distance = fabsf (values[i]);
 
-    if (G_UNLIKELY (!(distance <= farthest[side]))) {   /* or NaN */
+    if (G_UNLIKELY (!(distance <= farthest[side]))) {   /* a new farthest number, or NaN */
       if (!(distance <= LIMIT)) {
         bad++;
         continue;
@@ -72,11 +74,12 @@ yolo_histogram_add (YoloHistogram *h, const float *values, gsize n)
   h->n += n - bad;
 }
 
-/* Sums over the bins before each one, of one side: how many numbers, their
- * distances from 0 and the squares, taken from the middle of each bin. */
+/* Of one side, sums over the bins in front of each bin: how many numbers there are, their
+ * distances from 0 and the squares of these. A number counts as lying in the middle of its
+ * bin. */
 typedef struct {
   const YoloHistogramSide *side;
-  guint n_bins;                 /* up to the farthest number */
+  guint n_bins;                 /* bins up to the one of the farthest number */
   double n[BINS + 1], x[BINS + 1], xx[BINS + 1];
 } Sums;
 
@@ -98,7 +101,8 @@ sums_new (const YoloHistogramSide *side)
   return sums;
 }
 
-/* Squared error of one side's numbers on a grid of so many steps from 0. */
+/* Sum of the squared errors of one side's numbers, rounded to a grid of so many steps from
+ * 0. */
 static double
 side_error (const Sums *sums, double step, guint steps)
 {
@@ -106,7 +110,7 @@ side_error (const Sums *sums, double step, guint steps)
   guint begin = 0;
 
   for (guint q = 0; q <= steps && begin < sums->n_bins; q++) {
-    /* bins whose middle is below it */
+    /* bins from begin to end are rounded to q steps: their middle is below the edge */
     double at = q * step, edge = (at + step / 2) * per_width + .5;
     guint end = q < steps && edge < sums->n_bins ? MAX ((guint) edge, begin) : sums->n_bins;
 
@@ -117,7 +121,7 @@ side_error (const Sums *sums, double step, guint steps)
   return error;
 }
 
-/* End k of the n that are tried. */
+/* Of the n ends of ranges that are tried, number k. */
 static float
 candidate (const YoloHistogramSide *side, guint k, guint n)
 {
@@ -147,7 +151,7 @@ least_error (const YoloHistogram *h, float *low, float *high)
   }
 }
 
-/* Where a share of all numbers lies beyond, on one side. */
+/* The distance from 0 beyond which PERCENTILE of all numbers lie on one side. */
 static float
 percentile (const YoloHistogram *h, const YoloHistogramSide *side)
 {

@@ -6,7 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-/* How a layer's output is wanted. What the file quantises is on its grid as PLAIN. */
+/* How a reader wants the output of a layer: the mode of a version. Where the file's own
+ * quantisers leave a layer on a grid, PLAIN is on that grid. */
 enum {
   PLAIN,                        /* as the layer makes it */
   FLOAT,                        /* in floats, where PLAIN is on a grid */
@@ -17,24 +18,26 @@ enum {
 
 typedef struct {
   guint mode;
-  guint layer;                  /* in the new model; YOLO_LAYER_NONE until it is made */
+  guint layer;                  /* number in the new model; YOLO_LAYER_NONE until it is made */
 } Version;
 
 typedef struct {
   const Model *model;
   const YoloCalibration *calibration;
   YoloInt8Kind kind;
-  GArray **versions;            /* [layers] of Version */
-  guint *natural;               /* [layers] mode FILE_GRID + n that PLAIN is on; PLAIN: none */
-  guint *either;                /* [layers] mode for readers that take floats and grids alike */
-  GArray *layers;               /* the new ones */
+  GArray **versions;            /* [layers of the old model], of Version */
+  /* [layers]: the mode FILE_GRID + n whose grid PLAIN is on; PLAIN if it is on no grid */
+  guint *natural;
+  /* [layers]: the mode that readers get which take floats and grids alike */
+  guint *either;
+  GArray *layers;               /* of YoloLayer: the new model's */
   GPtrArray *owned;
   guint n_demands;
-  guint64 n_channels;           /* of all versions */
+  guint64 n_channels;           /* sum over all versions */
 } Builder;
 
-/* What a model may take in 8 bits. Quantisers that each read many parts want a
- * version of each part, and theirs of their own, so that few layers become many. */
+/* What a model may take in 8 bits. Quantisers that each read many parts want a version of
+ * each part on their own grid, so that few layers become many. */
 #define MAX_DEMANDS 100000
 #define MAX_CHANNELS ((guint64) 1 << 24)
 
@@ -59,8 +62,8 @@ taps (const YoloConv *conv)
   return (gsize) conv->kernel[0] * conv->kernel[1];
 }
 
-/* 128 * 255 * 65536 is what an int32 holds, and there is the bias; back ends have
- * kernels up to 7x7. */
+/* A sum must fit an int32: 65536 products of 128 * 255 fill it, and the bias is added.
+ * Back ends have kernels of up to 7 x 7 pixels. */
 static gboolean
 fits_int8 (const YoloConv *conv)
 {
@@ -77,7 +80,7 @@ is_map (const YoloModel *model, guint layer)
   return FALSE;
 }
 
-/* Whether it hands on channels as they are. */
+/* Whether a layer hands on numbers as they are. */
 static gboolean
 passes_on (const YoloLayer *layer)
 {
@@ -85,8 +88,8 @@ passes_on (const YoloLayer *layer)
       || (layer->type == YOLO_LAYER_OP && !yolo_layer_computes (layer));
 }
 
-/* The grid that the file's own quantisers leave a layer on. Two that are the
- * same count as one, the first. */
+/* Finds the grids that the file's own quantisers leave the layers on. Of two equal grids
+ * the first stands for both. */
 static void
 find_natural (Builder *builder)
 {
@@ -126,14 +129,14 @@ find_version (const Builder *builder, guint layer, guint mode)
   return NULL;
 }
 
-/* Whether that is the grid of grey levels, which the input is on. */
+/* Whether a grid is that of grey levels, which the input is on. */
 static gboolean
 is_levels (YoloGrid grid)
 {
   return grid.zero == 0 && fabsf (grid.scale - 1) < 1e-3f;
 }
 
-/* The mode by the name that it goes by for this layer. */
+/* The mode that stands for this mode of the layer: PLAIN where both mean the same. */
 static guint
 canonical (const Builder *builder, guint layer, guint mode)
 {
@@ -163,14 +166,14 @@ demand (Builder *builder, guint layer, guint mode)
   if (too_many (builder) || find_version (builder, layer, version.mode) != NULL)
     return;
   builder->n_channels += old_layer (builder, layer)->channels;
-  /* what others are made of comes first */
+  /* the PLAIN version comes first, since others are made of it */
   if (version.mode == PLAIN)
     g_array_prepend_val (builder->versions[layer], version);
   else
     g_array_append_val (builder->versions[layer], version);
 }
 
-/* How a convolution wants its input; *int8 tells in what it runs. */
+/* The mode in which a convolution wants its input. *int8: whether it runs in int8. */
 static guint
 conv_mode (const Builder *builder, guint i, gboolean *int8)
 {
@@ -185,7 +188,8 @@ conv_mode (const Builder *builder, guint i, gboolean *int8)
   return *int8 ? PLAIN : FLOAT;
 }
 
-/* Readers that take floats and grids alike get what there is. */
+/* Demands a version of a layer for readers that take floats and grids alike: one that is
+ * there already, if there is one. */
 static void
 demand_either (Builder *builder, guint layer)
 {
@@ -196,7 +200,7 @@ demand_either (Builder *builder, guint layer)
   demand (builder, layer, builder->either[layer]);
 }
 
-/* Whether a version is made of the PLAIN one by rounding, or by taking it as floats. */
+/* Whether a version is made of the PLAIN one by rounding it, or by turning it into floats. */
 static gboolean
 is_converted (const YoloLayer *layer, guint mode)
 {
@@ -209,8 +213,8 @@ is_converted (const YoloLayer *layer, guint mode)
   return !passes_on (layer) || mode == FLOAT;
 }
 
-/* The version of its inputs that a version of a layer that passes on, or of a
- * quantiser, is made of. */
+/* The mode of the inputs of a layer that hands on numbers, or of a quantiser, of which the
+ * version in this mode is made. */
 static guint
 input_mode (const Builder *builder, guint i, guint mode)
 {
@@ -218,7 +222,7 @@ input_mode (const Builder *builder, guint i, guint mode)
     return mode;
   if (old_layer (builder, i)->type == YOLO_LAYER_QUANT)
     return builder->natural[i];
-  /* parts on different grids meet as floats */
+  /* parts on different grids are joined as floats */
   return builder->natural[i] == PLAIN ? FLOAT : PLAIN;
 }
 
@@ -245,7 +249,8 @@ demand_inputs (Builder *builder, guint i)
   }
 }
 
-/* From the head back: who reads a layer has told by the time that it is its turn. */
+/* Demands versions from the outputs back: when it is a layer's turn, all layers that read
+ * it have said what they want. */
 static void
 demand_all (Builder *builder)
 {
@@ -282,7 +287,7 @@ grid_of_range (const Builder *builder, float low, float high)
   return grid;
 }
 
-/* A file's grid, whose zero point is uint8's. */
+/* The grid of a file, whose zero point is 0 to 255, in the kind of the back end. */
 static YoloGrid
 grid_of_file (const Builder *builder, YoloGrid grid)
 {
@@ -305,7 +310,8 @@ fill_grid (Builder *builder, YoloLayer *layer, YoloGrid grid)
   }
 }
 
-/* The grids of what a layer that passes on is made of, channel by channel. */
+/* Puts a layer that hands on numbers on the grids of its inputs, channel by channel. If an
+ * input is in floats, so is the layer. */
 static void
 inherit_grid (Builder *builder, YoloLayer *layer)
 {
@@ -328,7 +334,8 @@ inherit_grid (Builder *builder, YoloLayer *layer)
   }
 }
 
-/* A copy of an old layer with new inputs; what it points to stays the base model's. */
+/* Appends a copy of an old layer with new inputs. What the copy points to stays the base
+ * model's. Returns its number. */
 static guint
 append (Builder *builder, const YoloLayer *old, YoloLayerType type, guint n_in)
 {
@@ -352,8 +359,9 @@ version_layer (const Builder *builder, guint layer, guint mode)
   return find_version (builder, layer, canonical (builder, layer, mode))->layer;
 }
 
-/* Moves rounded weights to the other neighbour, those nearest to it first, until
- * their errors add up to half a step at most. @error: of each, in steps. */
+/* Moves rounded weights to the other neighbour, the nearest to it first, until their
+ * errors add up to half a step at most. @error: [n], what rounding has added to each
+ * weight, in steps. */
 static void
 balance (gint8 *weights, float *error, gsize n)
 {
@@ -380,8 +388,8 @@ balance (gint8 *weights, float *error, gsize n)
   }
 }
 
-/* One output channel's weights as multiples of a step. Neighbouring pixels are
- * alike and most maps have a mean above 0: errors that add up over the taps of a
+/* Rounds the weights of one output channel to multiples of a step. Neighbouring pixels are
+ * alike and most maps have a mean above 0, so that errors which add up over the taps of a
  * channel, or over all channels, do more harm than others. */
 static void
 round_weights (
@@ -402,8 +410,9 @@ round_weights (
   balance (to, error, all);
 }
 
-/* A file's bias is whole as well: it goes into the offset, so that the sum is what
- * the file's own runtime has, to the last bit. FALSE: it is not. */
+/* Takes the bias of a file that is a whole number of steps into the offset, so that the
+ * sum is what the file's own runtime has, to the last bit. FALSE: the bias is no whole
+ * number. */
 static gboolean
 whole_bias (float bias, float step, gint32 *offset)
 {
@@ -415,8 +424,8 @@ whole_bias (float bias, float step, gint32 *offset)
   return TRUE;
 }
 
-/* The convolution in whole numbers, for input on these grids, and its bias; NULL
- * if a weight cannot be one. */
+/* Makes a convolution in whole numbers, for input on these grids [in]. *bias [out] is what
+ * is added in floats. NULL if a multiplier is not finite. */
 static const YoloInt8Conv *
 quantize_conv (Builder *builder, const YoloLayer *layer, const float *scale, const gint32 *zero,
     const float **bias)
@@ -424,7 +433,8 @@ quantize_conv (Builder *builder, const YoloLayer *layer, const float *scale, con
   const YoloConv *conv = &layer->conv;
   gsize n = taps (conv), per_channel = n * conv->in_channels;
   YoloInt8Conv *int8 = own (builder, 1, sizeof *int8);
-  float *rest = own (builder, conv->out_channels, sizeof (float));      /* of the bias */
+  /* what remains of the bias in floats */
+  float *rest = own (builder, conv->out_channels, sizeof (float));
 
   int8->weights = own (builder, per_channel * conv->out_channels, 1);
   int8->multiplier = own (builder, conv->out_channels, sizeof (float));
@@ -438,7 +448,7 @@ quantize_conv (Builder *builder, const YoloLayer *layer, const float *scale, con
   }
   for (guint o = 0; o < conv->out_channels; o++) {
     const float *weights = conv->weights + o * per_channel;
-    /* of weights that are whole already; scale is the same for all channels then */
+    /* the step of weights that are whole already; then all channels have one scale */
     float step = conv->weight_scale != NULL ? scale[0] * conv->weight_scale[o] : 0;
 
     if (conv->weight_scale == NULL) {
@@ -446,7 +456,7 @@ quantize_conv (Builder *builder, const YoloLayer *layer, const float *scale, con
         step = MAX (step, fabsf (weights[k] * scale[k / n]));
       step /= 127;
     }
-    /* in this order, as runtimes of such files do it, to the last bit */
+    /* divided in this order, as runtimes of such files do, to the same last bit */
     int8->multiplier[o] = int8->sum.scale != 0 ? step / int8->sum.scale : step;
     if (!isfinite (int8->multiplier[o]))
       return NULL;
@@ -462,7 +472,7 @@ quantize_conv (Builder *builder, const YoloLayer *layer, const float *scale, con
   return int8;
 }
 
-/* The layer itself, as it makes its numbers. */
+/* Makes the PLAIN version of layer @i: the layer itself. */
 static guint
 make_plain (Builder *builder, guint i)
 {
@@ -493,7 +503,7 @@ make_plain (Builder *builder, guint i)
   return index;
 }
 
-/* A conversion of one layer's version to another. */
+/* Appends a layer that turns a version of layer @i, number @from, into another one. */
 static guint
 convert (Builder *builder, guint i, guint from, YoloLayerType type, YoloGrid grid)
 {
@@ -533,7 +543,7 @@ make_version (Builder *builder, guint i, guint mode)
   return convert (builder, i, version_layer (builder, i, PLAIN), YOLO_LAYER_QUANT, grid);
 }
 
-/* Counts the uses, by which the plan knows what can be written on a grid at once. */
+/* Counts the uses of layers, by which a plan knows what can be written on a grid at once. */
 static void
 count_uses (Model *model)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From a model in floats to one in whole numbers. */
+/* Makes a model in whole numbers out of one in floats. */
 
 #ifndef YOLO_NETWORK_INT8_H
 #define YOLO_NETWORK_INT8_H
@@ -11,7 +11,7 @@ G_BEGIN_DECLS
 /* How a back end holds activations. */
 typedef enum {
   YOLO_INT8_ASYMMETRIC,         /* uint8, any zero point */
-  /* int8, zero point 0; that of a file that brings its own, moved by 128 */
+  /* int8, zero point 0; a file's own grid with its middle at 0 is moved by 128 */
   YOLO_INT8_SYMMETRIC,
 } YoloInt8Kind;
 
@@ -43,12 +43,13 @@ typedef enum {
 YoloModel *yolo_model_to_int8 (
     YoloModel *model, const YoloCalibration *calibration, YoloInt8Kind kind, GError **error);
 
-/* What an output of the network after the passes is, for calibration. */
+/* What calibration and profiles want to know of a layer of the network after the passes. */
 typedef struct {
-  const char *name;             /* of the node */
-  const YoloConv *conv;         /* or NULL: no convolution */
-  gboolean ranged;              /* reaches a convolution, so that a grid needs its range */
-  gboolean map;                 /* of the head: in floats, never on a grid */
+  const char *name;             /* what the file calls it; the model's */
+  const YoloConv *conv;         /* the model's; NULL: the layer is no convolution */
+  /* computes numbers that a convolution may read, so that a grid needs their range */
+  gboolean ranged;
+  gboolean map;                 /* is a map of the head: always in floats */
   guint height, width, channels;        /* at the model's own size */
 } YoloLayerInfo;
 

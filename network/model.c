@@ -28,7 +28,7 @@ yolo_model_check_size (const YoloModel *model, guint height, guint width, GError
       width, height, model->stride, YOLO_MAX_SIZE / model->stride * model->stride, w, h);
 }
 
-/* What the user should know of the names in the file's metadata, or NULL. */
+/* What the user should know of the names that the file has, or NULL if all is well. */
 static char *
 names_problem (const YoloModel *model, GHashTable *names, guint n_found)
 {
@@ -67,8 +67,8 @@ set_names (YoloModel *model, const YoloGraph *graph)
     model->names_problem = names_problem (model, graph->names, n_found);
 }
 
-/* Input sizes must be multiples of what the narrowest map of the body, which
- * need not be one of the head, is smaller by. */
+/* Finds what input sizes must be multiples of: by how much the smallest map is smaller
+ * than the input. That map need not be one of the head's. */
 static void
 set_stride (Model *model)
 {

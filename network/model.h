@@ -19,28 +19,31 @@ typedef struct _YoloGraph YoloGraph;    /* network/graph.h */
 typedef struct _YoloModel YoloModel;
 struct _YoloModel {
   char *path;
-  /* of the file and, behind it, of other files that hold its weights; hexadecimal */
+  /* hexadecimal: of the file's bytes and, behind them, those of other files that hold its
+   * weights */
   char *sha256;
   char *task;                   /* "detect" */
-  char *description;            /* of the metadata, or NULL */
+  char *description;            /* of the file's metadata; NULL: there is none */
   guint n_classes;
-  /* n_classes strings and NULL; numbers where the file has no names */
+  /* [n_classes] and NULL: names of classes; numbers where the file has no names */
   char **names;
-  /* why some classes have no name of the file's, to warn with; NULL: all is well */
+  /* a warning that some classes have no name in the file; NULL: all is well */
   char *names_problem;
-  guint reg_max;                /* bins of the box distribution (DFL), 16 in all of Ultralytics' */
+  /* bins of a side's distribution (DFL), 16 in all of Ultralytics' models */
+  guint reg_max;
   /* The maps that the network ends in, by level and, within a level, by role. */
   guint n_outputs;
   YoloOutput outputs[YOLO_MAX_OUTPUTS];
-  guint stride;                 /* the largest: input sizes are its multiples */
-  guint height, width;          /* of the file (imgsz), in pixels */
+  guint stride;                 /* pixels: sides of the input are its multiples */
+  /* pixels of the input that the file was made for (imgsz), rounded to the stride */
+  guint height, width;
   guint n_convs;
   double macs;                  /* multiply-adds per image at height x width */
   /* the file says itself what runs in 8 bits (QuantizeLinear around convolutions) */
   gboolean quantized;
   gboolean int8;                /* made by yolo_model_to_int8() */
-  char *calibration_problem;    /* of its table, to warn with; NULL: all is well */
-  /* Of an int8 model that runs as its file says, and decodes so; NULL elsewhere. */
+  char *calibration_problem;    /* a warning of its calibration table; NULL: all is well */
+  /* What decoding rounds, in an int8 model that runs as its file says; else NULL. */
   const YoloBoxRounding *box_rounding;
 };
 
@@ -63,9 +66,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloModel, yolo_model_unref)
 
 /**
  * yolo_model_check_size:
+ * @height: of the input in pixels
+ * @width: pixels
  *
- * Whether the network can run at height x width: multiples of the stride, at
- * least one stride, at most 8192. The error names the nearest valid size.
+ * Whether the network can run at this size: both sides are multiples of the stride,
+ * at least one stride and at most YOLO_MAX_SIZE. Any thread.
+ *
+ * Returns: FALSE with @error (SIZE), which names the nearest valid size
  */
 gboolean yolo_model_check_size (const YoloModel *model, guint height, guint width, GError **error);
 

@@ -6,15 +6,17 @@
 
 #define UNSUPPORTED YOLO_NETWORK_ERROR_UNSUPPORTED
 
-#define MAX_IMAGES 16           /* made of the input; each is looked for in all layers */
+/* layers of type YOLO_LAYER_IMAGE; each is looked for in all layers */
+#define MAX_IMAGES 16
 
-/* What the numbers of the file's input are. */
+/* What the file takes as its input: 0 to 1, 0 to 255, or what is open by one channel's
+ * constants. */
 typedef enum { RANGE_OPEN, RANGE_UNIT, RANGE_GREY } Range;
 
-/* By what a channel's constants make of them, since networks are trained on
- * numbers of about 1: one that divides by 16 or more, or takes off a mean of more
- * than 1, wants 0 to 255; one that leaves them nearly as they are or spreads
- * them wants 0 to 1, as Ultralytics' files do. */
+/* Tells the range by what the constants of a channel make of it, since networks are
+ * trained on numbers of about 1: constants that divide by 16 or more, or take off a mean
+ * of more than 1, want 0 to 255; constants that leave the numbers nearly as they are, or
+ * spread them, want 0 to 1, as Ultralytics' files do. */
 static Range
 channel_range (float factor, float offset)
 {
@@ -25,10 +27,10 @@ channel_range (float factor, float offset)
   return size >= .5f ? RANGE_UNIT : RANGE_OPEN;
 }
 
-/* What the input is and in which order its channels are. A file that reverses
- * them wants pictures as OpenCV has them, B G R: its first convolution then gets
- * R G B, on which Ultralytics trains. Either way channel c of the layer is made
- * of our channel c; *unit is what a grey level is in the file's input. */
+/* Decides the range of the file's input and the order of its channels. A file that
+ * reverses them takes pictures as OpenCV has them, B G R, and its first convolution gets R
+ * G B, on which Ultralytics trains. Either way channel c of the layer is made of our
+ * channel c. *unit is what a grey level is in the file's input. */
 static gboolean
 settle (const YoloLayer *layer, float *unit, GError **error)
 {
@@ -58,10 +60,10 @@ settle (const YoloLayer *layer, float *unit, GError **error)
   return TRUE;
 }
 
-/* What our grey levels are divided by, and what is added then. */
+/* What each of our channels becomes: grey level / divisor + offset. */
 typedef struct {
   float divisor[3], offset[3];
-  gboolean plain;               /* one divisor, nothing added */
+  gboolean plain;               /* all divisors are the same, all offsets 0 */
 } Affine;
 
 static gboolean
@@ -75,7 +77,7 @@ affine_of (const YoloLayer *layer, Affine *affine, GError **error)
   affine->plain = TRUE;
   for (guint c = 0; c < 3; c++) {
     float factor = layer->weights[3 * c + (reversed ? 2 - c : c)];
-    /* 255 itself where the file has the numbers of Ultralytics' */
+    /* exactly 255 for files that take numbers as Ultralytics' do */
     affine->divisor[c] = unit == 1 ? 1 / factor : 255 / factor;
     affine->offset[c] = layer->bias[c];
     affine->plain = affine->plain && affine->offset[c] == 0
@@ -94,7 +96,7 @@ reads (const YoloLayer *layer, guint index)
   return layer->residual == index;
 }
 
-/* Whether all that reads a layer can take grey levels in its place. */
+/* Whether every layer that reads layer `index` can read grey levels in its place. */
 static gboolean
 can_fold (const GArray *layers, guint index, const Affine *affine)
 {
@@ -121,12 +123,13 @@ can_fold (const GArray *layers, guint index, const Affine *affine)
   return TRUE;
 }
 
-/* Weights for grey levels in the place of what the file makes of them. */
+/* Changes the weights and the bias of a convolution so that it reads grey levels. */
 static void
 fold_conv (YoloLayer *layer, const Affine *affine)
 {
   gsize taps = (gsize) layer->conv.kernel[0] * layer->conv.kernel[1];
-  guint n = layer->conv.in_channels / layer->conv.groups;       /* all alike in groups */
+  /* channels that an output reads; with groups, which only plain constants allow, all are alike */
+  guint n = layer->conv.in_channels / layer->conv.groups;
 
   for (guint o = 0; o < layer->channels; o++) {
     double sum = layer->bias[o];

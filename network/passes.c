@@ -5,17 +5,18 @@
 #include <math.h>
 #include <string.h>
 
-/* Of one network, many times what the largest YOLO has. Plans and 8-bit models
- * take the square of the number of layers, and allocate for each channel. */
+/* Limits of one network, many times what the largest YOLO has. Plans and 8-bit models take
+ * time by the square of the number of layers, and memory by the channels. */
 #define MAX_LAYERS 10000
-#define MAX_INPUTS 40000        /* of all layers */
-#define MAX_CHANNELS ((guint64) 1 << 24)        /* of all layers */
+#define MAX_INPUTS 40000        /* sum over all layers */
+#define MAX_CHANNELS ((guint64) 1 << 24)        /* sum over all layers */
 
 typedef struct {
-  GArray *layers;               /* the graph's */
+  GArray *layers;               /* of YoloLayer: the graph's */
   YoloOutput *outputs;          /* the graph's */
   guint n_outputs;
-  guint *replaced;              /* what stands for a layer now, itself if nothing does */
+  /* [layers]: the layer that stands for each now, itself where nothing does */
+  guint *replaced;
 } Passes;
 
 static void
@@ -25,7 +26,7 @@ use (Passes *passes, guint *layer, gint by)
   yolo_layer_at (passes->layers, *layer)->uses += by;
 }
 
-/* Counts uses anew, from the head's maps back; what has none is dead. */
+/* Counts the uses of all layers anew, from the outputs back. A layer without uses is dead. */
 static void
 count_uses (Passes *passes)
 {
@@ -45,8 +46,8 @@ count_uses (Passes *passes)
   }
 }
 
-/* The convolution that a layer follows, if nothing else reads it and nothing happened in
- * between. */
+/* The convolution that makes input k of a layer, if nothing else reads it and it has no
+ * residual; else NULL. */
 static YoloLayer *
 plain_conv_before (const Passes *passes, const YoloLayer *layer, guint k)
 {
@@ -57,7 +58,7 @@ plain_conv_before (const Passes *passes, const YoloLayer *layer, guint k)
       : NULL;
 }
 
-/* Lets `by` stand for a layer, for all that read it. */
+/* Lets layer `by` stand for layer `index` wherever that is read. */
 static void
 replace (Passes *passes, guint index, guint by)
 {
@@ -80,15 +81,15 @@ folds_input (const Passes *passes, const YoloLayer *layer, guint k)
   return yolo_layer_at (passes->layers, layer->in[k])->below > other;
 }
 
-/* Takes out the quantisers that would keep a convolution apart from its
- * activation, its residual or the head; int8 models round there without a map
- * of its own. And the second one of two that are the same. */
+/* Takes out the quantisers that would keep a convolution apart from its activation, its
+ * residual or an output; int8 models round there without a map for it. Takes out the
+ * second of two equal quantisers, too. */
 static void
 drop_quants (Passes *passes)
 {
   g_autofree gboolean *keep = g_new0 (gboolean, passes->layers->len);
 
-  /* what the head found is what it reads without its quantisers */
+  /* the outputs are layers in front of quantisers; behind the quantiser only the tail reads */
   for (guint i = 0; i < passes->layers->len; i++) {
     const YoloLayer *layer = yolo_layer_at (passes->layers, i);
     for (guint k = 0; layer->type == YOLO_LAYER_QUANT && k < passes->n_outputs; k++) {
@@ -124,8 +125,8 @@ drop_quants (Passes *passes)
   }
 }
 
-/* Makes one of two that follow each other, so that a chain of them goes through
- * the weights of its convolution once. */
+/* Makes one affine layer of two that follow each other, so that only one goes through the
+ * weights of the convolution in front of them. */
 static void
 merge_affine (Passes *passes, guint index)
 {
@@ -141,8 +142,8 @@ merge_affine (Passes *passes, guint index)
   layer->in[0] = before->in[0];
 }
 
-/* conv (x) * scale + shift as another convolution; one over each channel alone where none
- * precedes. */
+/* Makes conv (x) * scale + shift another convolution. Where no convolution precedes, the
+ * layer becomes one of one pixel with a group for each channel. */
 static void
 fold_affine (Passes *passes, guint index)
 {
@@ -186,8 +187,8 @@ fold_act (Passes *passes, guint index)
   replace (passes, index, layer->in[0]);
 }
 
-/* A quantiser leaves out the ReLU behind a convolution, since a range that
- * begins at 0 clips as well. The range goes, so the ReLU comes back. */
+/* Exporters leave out the ReLU between a convolution and a quantiser whose range begins at
+ * 0, since the range clips as well. Where the range goes, the ReLU comes back. */
 static void
 restore_relu (Passes *passes, guint index)
 {
@@ -201,8 +202,8 @@ restore_relu (Passes *passes, guint index)
     layer->conv.act = YOLO_ACT_RELU;
 }
 
-/* act (conv (x) + bias) + other: into the later of two convolutions, so that
- * the other one exists by then. */
+/* Folds act (conv (x) + bias) + other into one convolution: the one of the two inputs that
+ * comes later, so that the other exists by then. */
 static void
 fold_add (Passes *passes, guint index)
 {
@@ -240,7 +241,8 @@ n_weights (const YoloConv *conv)
       * conv->kernel[1];
 }
 
-/* The file's numbers are finite, their products need not be. */
+/* Refuses weights that are not finite: the file's numbers are, but their products need not
+ * be. */
 static gboolean
 check_finite (const Passes *passes, GError **error)
 {
@@ -263,8 +265,8 @@ check_finite (const Passes *passes, GError **error)
   return TRUE;
 }
 
-/* The head's maps are kept in another type: each must be the output of a
- * convolution that nothing else reads. */
+/* Refuses outputs that are not made by a convolution alone that nothing else reads: back
+ * ends keep the maps in another type. */
 static gboolean
 check_maps (const Passes *passes, GError **error)
 {
@@ -281,7 +283,7 @@ check_maps (const Passes *passes, GError **error)
   return TRUE;
 }
 
-/* Takes the dead layers out and numbers the rest anew. */
+/* Takes the dead layers out and numbers the others anew. */
 static void
 compact (Passes *passes)
 {

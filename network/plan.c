@@ -8,29 +8,31 @@
 
 #define NO_BUFFER G_MAXUINT
 
-/* A part of a concat that could not be written where it is needed. */
+/* A part of a concatenation that cannot be written to its place there at once. */
 typedef struct {
   guint concat, from;           /* layers */
   YoloView to;
 } Copy;
 
-/* Channels [begin, ...) of a layer. */
+/* What a slice is cut out of, and its first channel there. */
 typedef struct {
   guint layer, begin;
 } Base;
 
 typedef struct {
   const Model *model;
-  YoloDType dtype;              /* of floats */
-  GArray *layers;               /* the model's, with the sizes of this plan */
-  YoloView *places;             /* of each layer; buffer NO_BUFFER while undecided */
-  Base *bases;                  /* of each layer: itself, if it is no part of another */
-  GArray *buffers;              /* YoloBuffer */
-  GArray *copies;               /* Copy */
-  GArray *ops;                  /* YoloOp */
+  YoloDType dtype;              /* of maps that are on no grid */
+  GArray *layers;               /* of YoloLayer: the model's, with the sizes of this plan */
+  /* [layers]: where each lies; buffer NO_BUFFER while that is undecided */
+  YoloView *places;
+  Base *bases;                  /* [layers]: what each is cut out of, itself if it is no slice */
+  GArray *buffers;              /* of YoloBuffer */
+  GArray *copies;               /* of Copy */
+  GArray *ops;                  /* of YoloOp */
 } Builder;
 
-/* Some channels of what it reads, or all of them: it needs no place of its own. */
+/* Whether a layer is nothing but some channels of what it reads, or all of them, so that
+ * it needs no place of its own. */
 static gboolean
 is_part (const YoloLayer *layer)
 {
@@ -58,7 +60,7 @@ undecided (const Builder *builder, guint layer)
       && at->type != YOLO_LAYER_INPUT;
 }
 
-/* What chains of slices are cut out of, and where they begin there. */
+/* Finds the layers that slices, and slices of slices, are cut out of. */
 static void
 find_bases (Builder *builder)
 {
@@ -70,8 +72,8 @@ find_bases (Builder *builder)
   }
 }
 
-/* How many inputs of a concat from `first` on are, in order, all of one
- * undecided layer cut into slices; 0 if they are not. */
+/* How many inputs of a concatenation, from number @first on, are slices of one layer
+ * without a place, which together are that layer, in order; 0: there are none. */
 static guint
 whole_run (const Builder *builder, const YoloLayer *concat, guint first)
 {
@@ -90,9 +92,9 @@ whole_run (const Builder *builder, const YoloLayer *concat, guint first)
   return 0;
 }
 
-/* Lets the parts of a concat be written straight into its buffer. Where one is
- * needed in two of them, or is a slice of something that does not fit in as a
- * whole, it is copied. */
+/* Lets the parts of a concatenation be written straight into its buffer. A part is copied
+ * if it is needed in two buffers, or is a slice of a layer that does not fit in as a
+ * whole. */
 static void
 place_parts (Builder *builder, guint index)
 {
@@ -117,7 +119,8 @@ place_parts (Builder *builder, guint index)
   }
 }
 
-/* What only a quantiser reads is written on its grid at once. */
+/* Whether a layer is a quantiser that alone reads what it reads, so that this is written
+ * on its grid at once. */
 static gboolean
 rounds_alone (const Builder *builder, const YoloLayer *layer)
 {
@@ -138,7 +141,7 @@ place_layers (Builder *builder)
     builder->places[i] = (YoloView){ NO_BUFFER, 0, yolo_layer_at (builder->layers, i)->channels };
   builder->places[0].buffer = add_buffer (builder, yolo_layer_at (builder->layers, 0));
 
-  /* The outer ones first: a concat may itself be a part of another. */
+  /* From the last layer on, since a concatenation may be a part of a later one. */
   for (guint i = n; i-- > 0;) {
     const YoloLayer *layer = yolo_layer_at (builder->layers, i);
     gboolean rounds = rounds_alone (builder, layer);
@@ -164,8 +167,8 @@ place_layers (Builder *builder)
   }
 }
 
-/* Whether a pooling continues the one before it, in place and in kind; then
- * both are one operation. */
+/* Whether pooling layer @index continues the operation before it, in place and in kind.
+ * Then it becomes a part of that operation. */
 static gboolean
 extend_chain (Builder *builder, guint index, YoloView out, YoloView in)
 {
@@ -224,7 +227,7 @@ add_ops (Builder *builder)
         break;
       case YOLO_LAYER_CONCAT:
         op.type = YOLO_OP_COPY;
-        /* those of the first concat are the last ones */
+        /* the copies of the first concatenation are the last ones */
         for (guint n = builder->copies->len; n > 0; g_array_set_size (builder->copies, --n)) {
           const Copy *copy = &g_array_index (builder->copies, Copy, n - 1);
           if (copy->concat != i)
@@ -239,13 +242,13 @@ add_ops (Builder *builder)
         continue;
       case YOLO_LAYER_IMAGE:
       case YOLO_LAYER_AFFINE:
-        g_assert_not_reached ();        /* the passes leave none */
+        g_assert_not_reached ();        /* the passes leave no such layer */
     }
     g_array_append_val (builder->ops, op);
   }
 }
 
-/* The grids of the buffers, out of those of the layers that lie in them. */
+/* Puts the buffers on the grids of the layers that lie in them. */
 static void
 set_grids (YoloPlan *plan, const Builder *builder)
 {
@@ -298,7 +301,7 @@ size_buffers (YoloPlan *plan, GError **error)
     touch (plan, plan->ops[i].out, i);
     touch (plan, plan->ops[i].residual, i);
   }
-  /* The maps are read when all is done. */
+  /* The maps of the head are read when all operations are done. */
   for (guint k = 0; k < plan->model->n_outputs; k++)
     touch (plan, plan->outputs[k], plan->n_ops - 1);
   if (!yolo_arena_assign (plan->buffers, plan->n_buffers, plan->input, &plan->arena_size))
@@ -308,7 +311,8 @@ size_buffers (YoloPlan *plan, GError **error)
   return TRUE;
 }
 
-/* The model's layers with sizes of their own; what they point to is the model's. */
+/* A copy of the model's layers with the sizes for an input of this size. What they point
+ * to is the model's. */
 static GArray *
 layers_at_size (const Model *model, guint height, guint width, GError **error)
 {

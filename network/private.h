@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What only this room sees of a model. */
+/* What only the files of this folder see of a model. */
 
 #ifndef YOLO_NETWORK_PRIVATE_H
 #define YOLO_NETWORK_PRIVATE_H
@@ -11,13 +11,13 @@ typedef struct _Model Model;
 struct _Model {
   YoloModel public;
   gint ref;                     /* atomic */
-  GArray *layers;               /* YoloLayer, after the passes */
-  YoloBoxRounding rounding;     /* by quantisers in the file's tail */
-  /* Of an int8 model: the one that it was made of, which owns the strings, the
-   * weights and what the layers have in common with its own; and what is its own. */
+  GArray *layers;               /* of YoloLayer, as the passes leave them */
+  YoloBoxRounding rounding;     /* what the file rounds behind its maps */
+  /* Of an int8 model: the model that it was made of, which owns the strings, the weights and
+   * whatever else both have; and memory of its own. NULL elsewhere. */
   Model *base;
   GPtrArray *owned;
-  YoloDType grid_dtype;         /* of maps on grids */
+  YoloDType grid_dtype;         /* type of maps on grids */
 };
 
 #endif

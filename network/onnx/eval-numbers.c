@@ -7,7 +7,7 @@
 
 #define UNSUPPORTED YOLO_NETWORK_ERROR_UNSUPPORTED
 
-/* What an operator of two numbers does. */
+/* Operators of two numbers. */
 typedef enum {
   BINARY_ADD,
   BINARY_SUB,
@@ -55,7 +55,7 @@ binary_float (Binary op, float p, float q)
   g_assert_not_reached ();
 }
 
-/* Sums and products are unsigned, so that a file's numbers may wrap. */
+/* Sums and products are of unsigned numbers, so that a file's may wrap. */
 static gint64
 binary_int (Binary op, gint64 p, gint64 q)
 {
@@ -206,7 +206,7 @@ yolo_eval_floor (
   return TRUE;
 }
 
-/* By fixed statistics: scale, bias, mean and variance of each channel. */
+/* Normalises by fixed statistics: scale, bias, mean and variance of each channel. */
 gboolean
 yolo_eval_batch_norm (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
@@ -240,7 +240,7 @@ gboolean
 yolo_eval_softmax (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
-  gboolean flattens = scope->file->opset < 13;  /* all behind the axis is one vector */
+  gboolean flattens = scope->file->opset < 13;  /* all dimensions from the axis on are one vector */
   gsize outer, inner, n;
   guint axis;
 
@@ -275,8 +275,8 @@ yolo_eval_softmax (
   return TRUE;
 }
 
-/* The one convolution behind a YOLO's maps: the expectation of the box
- * distribution, 1x1 with one output and the weights 0, 1, 2, ... */
+/* The one convolution that stands behind a YOLO's maps: the mean of a box's distribution,
+ * 1x1 with one output and the weights 0, 1, 2, ... */
 gboolean
 yolo_eval_conv (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
@@ -290,7 +290,7 @@ yolo_eval_conv (
       || (node->n_in > 2 && in[2] != NULL && strcmp (node->op, "Conv") == 0))
     return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT
         " convolves something that is no feature map", ONNX_NODE_ARGS (node));
-  /* the output, which counts itself, is much smaller than what is read */
+  /* the output, which the scope counts, is much smaller than what is read */
   if (x->n > scope->left)
     return yolo_onnx_bad (node, "reads more than the reader evaluates", error);
   scope->left -= x->n;
@@ -321,8 +321,8 @@ yolo_eval_conv_integer (
   return yolo_eval_conv (scope, node, in, out, error);
 }
 
-/* y = (x - zero_point) * scale, per tensor or along an axis. Activations come
- * as floats that were never quantised and pass as they are. */
+/* y = (x - zero_point) * scale, for the whole tensor or along an axis. Activations are
+ * floats here, which were never quantised, and pass as they are. */
 gboolean
 yolo_eval_dequantize (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
@@ -363,7 +363,7 @@ yolo_eval_dequantize (
   return TRUE;
 }
 
-/* As if nothing were quantised: the value itself, scale 1, zero point 0. */
+/* Gives the input itself, with scale 1 and zero point 0, as if nothing were quantised. */
 gboolean
 yolo_eval_dynamic_quantize (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)

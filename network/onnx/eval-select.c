@@ -12,7 +12,7 @@ refuse (const OnnxNode *node, const char *what, GError **error)
       ONNX_NODE_FORMAT " %s, which is not supported", ONNX_NODE_ARGS (node), what);
 }
 
-/* The result of reducing one axis, its numbers still to be filled in. */
+/* Makes the result of reducing one axis; the caller fills in the numbers. */
 static Tensor *
 reduced (TensorScope *scope, const OnnxNode *node, const Tensor *in, guint axis, gboolean is_int,
     GError **error)
@@ -28,7 +28,7 @@ reduced (TensorScope *scope, const OnnxNode *node, const Tensor *in, guint axis,
   return yolo_onnx_tensor_new (scope, is_int, n_dims, dims, error);
 }
 
-/* Where the largest of n numbers stands that lie a step apart, the first of equal ones. */
+/* The index of the largest of n numbers that lie a step apart; the first of equal ones. */
 static gsize
 largest (const Tensor *in, gsize first, gsize n, gsize step)
 {
@@ -89,7 +89,7 @@ yolo_eval_reduce_max (
   if (!yolo_onnx_tensor_ints (node, node->n_in > 1 ? in[1] : NULL, "axes", &axes, &n, error))
     return FALSE;
   if (n == 0 && in[0]->n_dims == 1 && yolo_onnx_attr_int (node, "noop_with_empty_axes", 0) == 0)
-    return reduce (scope, node, in[0], 0, out, error);  /* all there are */
+    return reduce (scope, node, in[0], 0, out, error);  /* the only axis there is */
   if (n != 1)
     return refuse (node, "reduces another number of dimensions than one", error);
   return reduce (scope, node, in[0], axes[0], out, error);
@@ -120,8 +120,8 @@ yolo_eval_non_zero (
   return TRUE;
 }
 
-/* Of indices [...][depth] into data: how many there are, and how many elements
- * each of them stands for. */
+/* Finds, of indices [...][depth] into data, how many there are (*n) and how many elements
+ * each stands for (*size). */
 static gboolean
 measure_indices (const OnnxNode *node, const Tensor *data, const Tensor *indices, guint *depth,
     gsize *n, gsize *size, GError **error)
@@ -137,7 +137,7 @@ measure_indices (const OnnxNode *node, const Tensor *data, const Tensor *indices
   return TRUE;
 }
 
-/* Where the elements of an index begin. */
+/* Finds where the elements begin that an index stands for. */
 static gboolean
 find_index (const OnnxNode *node, const Tensor *data, const gint64 *index, guint depth, gsize size,
     gsize *at, GError **error)
@@ -263,10 +263,10 @@ yolo_eval_overlap (const float *a, const float *b)
 
 /* What NonMaxSuppression reads. */
 typedef struct {
-  TensorScope *scope;           /* which a comparison of two boxes costs an element */
+  TensorScope *scope;           /* pays an element for each comparison of two boxes */
   const Tensor *boxes;          /* [batch][n][4] */
   const Tensor *scores;         /* [batch][classes][n] */
-  gint64 limit;                 /* boxes of a class */
+  gint64 limit;                 /* how many boxes of a class are left at most */
   float iou, score;
 } Suppression;
 
@@ -285,7 +285,7 @@ compare_scored (gconstpointer a, gconstpointer b)
   return x->box < y->box ? -1 : x->box > y->box;
 }
 
-/* Appends to chosen (gint64: batch, class, box) what is left of one class;
+/* Appends to chosen (gint64: image, class, box) the boxes of one class that are left;
  * FALSE if that takes more comparisons than the scope allows. */
 static gboolean
 suppress_class (const Suppression *job, gint64 batch, gint64 class_id, GArray *chosen)

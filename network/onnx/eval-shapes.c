@@ -181,7 +181,8 @@ yolo_eval_gather (
   return TRUE;
 }
 
-/* Marks the axes that the second input or the attribute names. */
+/* Marks the axes that the second input names, or the attribute in older operator sets.
+ * *any: there are some. */
 static gboolean
 marked_axes (const OnnxNode *node, Tensor *const *in, guint n_dims, gboolean *marked, gboolean *any,
     GError **error)
@@ -268,7 +269,7 @@ yolo_eval_reshape (
         return yolo_onnx_bad (node, "copies a dimension that its input does not have", error);
       dims[d] = in[0]->dims[d];
     }
-    /* The file may have its batch written into shapes, while one image is evaluated. */
+    /* The file may have its batch written into shapes; one image is evaluated. */
     if (d == 0 && scope->batch > 1 && dims[0] == scope->batch && in[0]->n_dims > 0
         && in[0]->dims[0] == 1)
       dims[0] = 1;
@@ -457,7 +458,8 @@ yolo_eval_slice (
   walk.out = *out;
   for (guint d = in[0]->n_dims; d-- > 0;) {
     base += (gsize) begin[d] * stride;
-    walk.strides[d] = (gsize) step[d] * stride; /* negative steps wrap, and the sum wraps back */
+    /* a negative step wraps around, and the sum wraps back */
+    walk.strides[d] = (gsize) step[d] * stride;
     stride *= (gsize) in[0]->dims[d];
   }
   for (gsize i = 0; i < (*out)->n; i++, yolo_onnx_tensor_walk_next (&walk))

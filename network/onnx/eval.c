@@ -81,7 +81,7 @@ yolo_eval (
                            "not take",
           ONNX_NODE_ARGS (node), node->n_in, node->n_out);
     for (guint k = 0; k < node->n_in; k++) {
-      /* behind the required ones only operators that look for NULL have more */
+      /* optional inputs may be left out, but not those of operators with any number of inputs */
       if (in[k] == NULL && (k < operators[i].min_in || operators[i].max_in == G_MAXUINT))
         return yolo_onnx_bad (node, "lacks an input", error);
     }

@@ -15,13 +15,13 @@
 typedef struct {
   const char *bytes;
   gsize size;
-  gsize claimed;                /* bytes that tensors so far say are theirs */
+  gsize claimed;                /* bytes that the tensors so far have taken */
 } DataFile;
 
 typedef struct {
   OnnxFile *file;
   const char *folder;
-  GTree *opened;                /* DataFile by location */
+  GTree *opened;                /* of DataFile, by location */
   gsize left;                   /* bytes that may still be read */
 } Reader;
 
@@ -69,7 +69,7 @@ open_file (Reader *reader, const char *what, const char *location, GError **erro
   return found;
 }
 
-/* A number of the tensor's entries; `otherwise` where it has none. */
+/* Reads a number of the tensor's entries; *value is `otherwise` where there is none. */
 static gboolean
 number (const Onnx__TensorProto *tensor, const char *key, const char *what, gsize otherwise,
     gsize *value, GError **error)
@@ -110,7 +110,7 @@ read_tensor (Reader *reader, Onnx__TensorProto *tensor, const char *what, GError
         "%s should be %" G_GSIZE_FORMAT " bytes at %" G_GSIZE_FORMAT " of '%.200s', "
         "which has only %" G_GSIZE_FORMAT "; it is cut short or belongs to another model",
         what, length, offset, location, from->size);
-  /* Or a small file could stand for any number of large tensors. */
+  /* Else a small file could stand for any number of large tensors. */
   if (length > from->size - from->claimed)
     return yolo_network_fail (
         error, FORMAT, "%s lies where other tensors lie, in '%.200s'", what, location);

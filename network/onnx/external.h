@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Tensors whose numbers lie in other files beside the model's. */
+/* Tensors whose numbers lie in other files beside the model's file. */
 
 #ifndef YOLO_ONNX_EXTERNAL_H
 #define YOLO_ONNX_EXTERNAL_H
 
 #include "network/onnx/file.h"
 
-/* Reads those files, each once, and lets the tensors point into them, as if
- * they had raw data. Only files in the folder or below it are read; NULL: the
- * model has no folder. */
+/* Reads these files, each once, and lets the tensors point into them as if they had raw
+ * data. Only files in @folder or below it are read; NULL: the model has no folder. */
 gboolean yolo_external_read (OnnxFile *file, const char *folder, GError **error);
 
 #endif

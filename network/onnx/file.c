@@ -10,7 +10,7 @@
 #define FORMAT YOLO_NETWORK_ERROR_FORMAT
 #define UNSUPPORTED YOLO_NETWORK_ERROR_UNSUPPORTED
 
-/* AttributeProto.AttributeType */
+/* AttributeProto.AttributeType. Source: ONNX, onnx/onnx.proto. */
 enum {
   ATTR_FLOAT = 1,
   ATTR_INT,
@@ -22,7 +22,7 @@ enum {
   ATTR_GRAPHS = 10
 };
 
-/* Attributes that some part of the reader uses, and what they must be. */
+/* The attributes that the reader uses, and their types. */
 static const struct {
   const char *name;
   gint32 type;
@@ -67,8 +67,8 @@ static const struct {
  * short: a limit keeps a small file from becoming a large allocation. */
 typedef struct {
   gsize left;
-  gboolean exceeded;            /* more was asked for */
-  gboolean no_memory;           /* what was allowed could not be had */
+  gboolean exceeded;            /* protobuf-c asked for more */
+  gboolean no_memory;           /* the system did not have what was allowed */
 } Allowance;
 
 static void *
@@ -131,7 +131,8 @@ yolo_onnx_type_size (gint32 type)
   }
 }
 
-/* Elements in the typed field that holds this type. Source: ONNX, onnx/onnx.proto, TensorProto. */
+/* How many elements the field has that holds numbers of this type. Source: ONNX,
+ * onnx/onnx.proto, TensorProto. */
 static gsize
 typed_length (const Onnx__TensorProto *tensor)
 {
@@ -278,15 +279,15 @@ sort_attributes (OnnxNode *node, GError **error)
   return TRUE;
 }
 
-/* A tree and no hash table: whoever makes the file chooses the names, and could
- * choose many of the same hash. */
+/* Names are in a tree and not in a hash table, since whoever makes the file chooses them,
+ * and could choose many with the same hash. */
 static gint
 compare_names (gconstpointer a, gconstpointer b)
 {
   return strcmp (a, b);
 }
 
-/* The number of a name, new ones included. */
+/* The number of the value of that name, which is made if there is none. */
 static guint
 intern (OnnxFile *file, GTree *names, const char *name)
 {
@@ -381,7 +382,8 @@ read_nodes (OnnxFile *file, GTree *names, GError **error)
   return TRUE;
 }
 
-/* Element type and shape; a file without a shape has four dimensions that are open. */
+/* Reads the element type and the shape; a file without a shape leaves four dimensions
+ * open. */
 static gboolean
 read_input_type (OnnxFile *file, const Onnx__ValueInfoProto *input, GError **error)
 {
@@ -425,7 +427,7 @@ read_input (OnnxFile *file, GTree *names, GError **error)
     id = intern (file, names, name);
     value = yolo_onnx_value (file, id);
     if (value->initializer != NULL)
-      continue;                 /* files of IR version 3 list them as inputs too */
+      continue;                 /* files of IR version 3 list initializers as inputs too */
     if (value->producer != ONNX_NONE)
       return yolo_network_fail (
           error, FORMAT, "the graph's input '%.80s' is written by a node", name);
@@ -461,9 +463,9 @@ read_outputs (OnnxFile *file, GTree *names, GError **error)
   return TRUE;
 }
 
-/* Puts the nodes in an order in which every value is made before it is used,
- * the file's own where that is one. Depth first; a node met again while it is
- * open lies on a cycle. */
+/* Puts the nodes in an order in which every value is made before it is used; the file's
+ * own order stays where it is one. The search goes depth first; a node that is met again
+ * while it is open lies on a cycle. */
 static gboolean
 sort_nodes (OnnxFile *file, GError **error)
 {
@@ -610,7 +612,8 @@ yolo_onnx_file_free (OnnxFile *file)
     return;
   for (guint i = 0; i < file->external->len; i++) {
     Onnx__TensorProto *tensor = g_ptr_array_index (file->external, i);
-    tensor->has_raw_data = FALSE;       /* protobuf-c would free it */
+    /* protobuf-c would free the bytes, which are the data file's */
+    tensor->has_raw_data = FALSE;
     tensor->raw_data = (ProtobufCBinaryData) { 0, NULL };
   }
   g_ptr_array_unref (file->external);

@@ -6,7 +6,7 @@
 
 #include <glib.h>
 
-/* What a file that is no ONNX is by its first bytes, and what to do: a text that
+/* What a file is by its first bytes if it is no ONNX file, and what to do: a text that
  * goes behind "it is "; NULL where that is not known. */
 const char *yolo_foreign_kind (const void *data, gsize size);
 

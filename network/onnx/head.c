@@ -9,46 +9,51 @@
 
 #define UNSUPPORTED YOLO_NETWORK_ERROR_UNSUPPORTED
 
-/* Largest head that is run to be checked: 144 channels at 3840x2160. */
+/* Elements of the maps of the largest head that is run to be checked: 144 channels at
+ * 3840x2160. */
 #define MAX_MAPS ((gsize) 1 << 25)
 #define MAX_REG YOLO_MAX_REG
-/* Nodes of a tail, which is run over and over: several times what there is of them with NMS and
- * quantisers. */
+/* The most nodes of a tail, which is run over and over: several times those of a tail with
+ * non-maximum suppression and quantisers. */
 #define MAX_TAIL 1000
-/* Elements that may be computed to find which node is wrong, where one is: a dozen
- * runs of the tail at 640x640. A file must not make us compute for hours to refuse it. */
+/* How many elements may be computed to find which node of a tail is wrong: a dozen runs at
+ * 640x640. A file must not make us compute for hours to refuse it. */
 #define MAX_BLAME ((gsize) 1 << 28)
-/* Anchors of a made-up picture that have a score to speak of. More would only take time. */
+/* How many anchors of a made-up picture have a score to speak of, in full and in almost
+ * empty ones. More would only take time. */
 #define MANY_ACTIVE 4096
 #define FEW_ACTIVE 16
 
 #define ADVICE \
   "export a YOLOv8 detect model with Ultralytics, YOLO('best.pt').export(format='onnx')"
 
-/* A map that leaves the body: a layer that the tail reads, or a part of one that joins several. */
+/* A map that leaves the body: a layer that the tail reads, or one of the layers that it
+ * joins. */
 typedef struct {
-  guint layer;                  /* without concats */
-  guint boundary;               /* layer that the tail reads */
-  guint channel;                /* of the boundary, where it begins */
+  guint layer;                  /* the layer itself, which is no concatenation */
+  guint boundary;               /* the layer that the tail reads */
+  guint channel;                /* where the map begins in the boundary */
   const OnnxNode *reader;
 } Leaf;
 
 typedef struct {
   Lowered *lowered;
   const char *task;
-  gboolean *needed;             /* nodes that an output depends on through the tail */
+  gboolean *needed;             /* [nodes]: those that an output depends on through the tail */
   guint n_needed;
-  const OnnxNode *unknown;      /* first needed one that cannot be evaluated */
-  gboolean body_goes_on;        /* behind what is not understood */
+  const OnnxNode *unknown;      /* the first needed node that cannot be evaluated */
+  /* the tail has convolutions of a body, behind something that is not understood */
+  gboolean body_goes_on;
   gboolean has_nms;
-  GArray *leaves;               /* Leaf, sorted by size of the map, the largest first */
-  Tensor **maps;                /* random values of each boundary, by layer */
-  /* value that is the decode of the maps, or ONNX_NONE until it is found */
+  GArray *leaves;               /* of Leaf, sorted by the size of the map, the largest first */
+  Tensor **maps;                /* [layers]: random numbers for each boundary */
+  /* the value that is the decode of the maps, or ONNX_NONE until it is found */
   guint decoded;
-  TrialLayout layout;           /* of it */
-  Tensor *trial;                /* what stands for it while a suppression is tried, or NULL */
-  gsize spent;                  /* elements that all runs of the tail have computed */
-  /* node whose input is taken for its output, or ONNX_NONE: to find a culprit */
+  TrialLayout layout;           /* of the decoded value */
+  /* what stands for the decoded value while a suppression is tried; else NULL */
+  Tensor *trial;
+  gsize spent;                  /* how many elements all runs of the tail have computed */
+  /* the node whose input is taken for its output, to find a culprit; or ONNX_NONE */
   guint left_out;
 } Search;
 
@@ -67,7 +72,7 @@ refuse (const Search *search, const OnnxNode *node, const char *what, GError **e
   return FALSE;
 }
 
-/* Of an operator that is not ONNX's own. */
+/* Refuses a node whose operator is not ONNX's own. */
 static gboolean
 refuse_foreign (const OnnxNode *node, GError **error)
 {
@@ -83,9 +88,8 @@ refuse_foreign (const OnnxNode *node, GError **error)
       ONNX_NODE_ARGS (node), domain);
 }
 
-/* Whether a node of the tail is a convolution of the body, behind something
- * that was not understood: the tail's own has one output, the mean of the box
- * distribution. */
+/* Whether a node of the tail is a convolution of a body, behind something that was not
+ * understood. The tail's own convolution has one output, the mean of a box's distribution. */
 static gboolean
 belongs_to_body (const Search *search, const OnnxNode *node)
 {
@@ -171,7 +175,7 @@ compare_leaves (gconstpointer a, gconstpointer b, gpointer data)
   return x->layer < y->layer ? -1 : x->layer > y->layer;
 }
 
-/* The feature maps that the needed part of the tail reads. */
+/* Finds the feature maps that the needed part of the tail reads. */
 static gboolean
 find_leaves (Search *search, GError **error)
 {
@@ -218,14 +222,14 @@ same_level (const GArray *layers, const Leaf *a, const Leaf *b)
   return p->height == q->height && p->width == q->width;
 }
 
-/* Levels of the head, each two leaves one behind the other, by increasing stride. */
+/* The levels of the head, by increasing stride: two leaves each, one behind the other. */
 typedef struct {
   guint n;
-  guint first[YOLO_MAX_LEVELS]; /* leaves */
+  guint first[YOLO_MAX_LEVELS]; /* number of the first leaf */
   guint stride[YOLO_MAX_LEVELS];
 } Levels;
 
-/* What the leaves turn out to be. */
+/* Which layers the leaves turn out to be. */
 typedef struct {
   guint reg_max;
   guint box[YOLO_MAX_LEVELS], cls[YOLO_MAX_LEVELS];     /* layers, by level */
@@ -300,7 +304,7 @@ make_maps (Search *search, TensorScope *scope, GError **error)
   return TRUE;
 }
 
-/* Element c of a pixel of a leaf's random map. */
+/* Channel c of a leaf's random map, [height][width]. */
 static const float *
 leaf_plane (const Search *search, const Leaf *leaf, guint c)
 {
@@ -309,8 +313,8 @@ leaf_plane (const Search *search, const Leaf *leaf, guint c)
       + (gsize) (leaf->channel + c) * layer->height * layer->width;
 }
 
-/* Distance to one side in map pixels: the expectation of the distribution.
- * Source: Ultralytics nn/modules/block.py, DFL. */
+/* The distance from a pixel to one side of its box, in pixels of the map: the mean of the
+ * distribution. Source: Ultralytics nn/modules/block.py, DFL. */
 static float
 distance (const Search *search, const Leaf *box, guint side, guint reg_max, gsize pixel)
 {
@@ -328,8 +332,8 @@ distance (const Search *search, const Leaf *box, guint side, guint reg_max, gsiz
   return mean / sum;
 }
 
-/* A tensor that may be the decode: [4 + classes][anchors], or the two
- * exchanged, its boxes as corners or as centre and size. */
+/* A tensor that may be the decode: [4 + classes][anchors], or [anchors][4 + classes], with
+ * boxes as corners or as centre and size. */
 typedef struct {
   const float *values;
   gsize feature_step, anchor_step;
@@ -337,17 +341,17 @@ typedef struct {
   gboolean corners;
 } Decoded;
 
-/* Whether one level's part of the decoded tensor is what these two maps give.
- * Source: Ultralytics nn/modules/head.py, Detect, and utils/tal.py, dist2bbox:
- * centre and size, or corners (in files with NMS), in input pixels. */
+/* Whether one level's part of the decoded tensor is what these two maps give: centre and
+ * size, or corners (in files with non-maximum suppression), in pixels of the input.
+ * Source: Ultralytics nn/modules/head.py, Detect, and utils/tal.py, dist2bbox. */
 static gboolean
 level_matches (const Search *search, const Decoded *decoded, gsize first_anchor, const Leaf *box,
     const Leaf *cls, guint reg_max, guint stride)
 {
   const YoloLayer *layer = yolo_layer_at (search->lowered->graph->layers, box->layer);
   gboolean corners = decoded->corners;
-  /* In eight bits bins of 0 to reg_max - 1 are wrong by half a step, a size by
-   * two of them; anchors of 0 to 80 by half a step; strides of 8 to 32 by a hundredth. */
+  /* In 8 bits, bins of 0 to reg_max - 1 are wrong by half a step, and a size by two bins;
+   * anchors of 0 to 80 by half a step; strides of 8 to 32 by a hundredth. */
   float tolerance = search->lowered->quantized ? 0.2f + (reg_max - 1) / 125.f : 2e-3f;
   float relative = search->lowered->quantized ? 2e-2f : 1e-5f;
   float score_tolerance = search->lowered->quantized ? 1e-3f : 1e-5f;
@@ -378,7 +382,7 @@ level_matches (const Search *search, const Decoded *decoded, gsize first_anchor,
   return TRUE;
 }
 
-/* Anchors of a level. */
+/* How many anchors a level has: the pixels of its maps. */
 static gsize
 level_size (const Search *search, const Levels *levels, guint l)
 {
@@ -413,8 +417,8 @@ match_level (const Search *search, const Decoded *decoded, gsize first_anchor, c
   return FALSE;
 }
 
-/* Whether tensor [1][4 + classes][anchors], or with the last two exchanged, is
- * the decode of the maps. */
+/* Whether a tensor, [1][4 + classes][anchors] or [1][anchors][4 + classes], is the decode
+ * of the maps. */
 static gboolean
 decode_matches (Search *search, const Tensor *tensor, const Levels *levels, Maps *maps)
 {
@@ -451,7 +455,7 @@ decode_matches (Search *search, const Tensor *tensor, const Levels *levels, Maps
   return FALSE;
 }
 
-/* Whether all that reaches the outputs from the maps comes through `decoded`. */
+/* Whether all that reaches the outputs from the maps comes through value `decoded`. */
 static gboolean
 only_through (const Search *search, guint decoded)
 {
@@ -483,8 +487,8 @@ only_through (const Search *search, guint decoded)
   return TRUE;
 }
 
-/* A node's input, where it is known. While a suppression is tried that is what
- * stands for the decoded boxes and comes of them; the maps are not used. */
+/* The tensor that a node of the tail reads, or NULL where it is not known. While a
+ * suppression is tried, only what comes of the decoded boxes is known, and not the maps. */
 static Tensor *
 tail_input (Search *search, Tensor **tensors, guint value)
 {
@@ -506,7 +510,8 @@ tail_input (Search *search, Tensor **tensors, guint value)
   g_assert_not_reached ();
 }
 
-/* The only input of a node that is no constant, or ONNX_NONE. */
+/* The only input of a node that is not constant, or ONNX_NONE if there are none or
+ * several. */
 static guint
 variable_input (const Search *search, const OnnxNode *node)
 {
@@ -569,11 +574,11 @@ count_reads (const Search *search)
   return reads;
 }
 
-/* Looks at a value of the tail; TRUE: it is what was sought. */
+/* Looks at a value of the tail. TRUE: it is the one that is sought. */
 typedef gboolean (*VisitFunc) (Search *search, guint value, const Tensor *tensor, gpointer data);
 
-/* Runs the tail until a value is what is sought. *last is the node that was run
- * last. FALSE without an error: there is none. */
+/* Runs the tail until a value is the one that is sought. *last is the node that ran last.
+ * FALSE without an error: no value is. */
 static gboolean
 run_tail (Search *search, TensorScope *scope, VisitFunc visit, gpointer data, const OnnxNode **last,
     GError **error)
@@ -613,7 +618,8 @@ typedef struct {
   Maps *maps;
 } Decode;
 
-/* Only the output itself, unless a non-maximum suppression follows. */
+/* Whether a value is the decode: only the output can be, unless a non-maximum suppression
+ * follows. */
 static gboolean
 is_decode (Search *search, guint value, const Tensor *tensor, gpointer data)
 {
@@ -679,7 +685,8 @@ try_suppression (Search *search, TensorScope *scope, guint active, guint32 *stat
   Attempt attempt = { NULL, images, possible };
   gboolean explained;
 
-  scope->batch = 1;             /* shapes are taken as they are written: all images are there */
+  /* all images are there, so that shapes are taken as they are written */
+  scope->batch = 1;
   search->trial = yolo_onnx_tensor_new (scope, FALSE, 3, dims, error);
   if (search->trial == NULL)
     return FALSE;
@@ -694,10 +701,10 @@ try_suppression (Search *search, TensorScope *scope, guint active, guint32 *stat
   return explained;
 }
 
-/* Makes sure that what follows the decode is a suppression of ours: class by
- * class or across classes, by some thresholds and some limit, which are
- * properties of the element here. Full pictures, of which the limit cuts off
- * something, and almost empty ones take turns; few anchors are tried more often. */
+/* Makes sure that what follows the decode is a suppression like ours: class by class or
+ * across classes, by some thresholds and some limit, which here are properties of the
+ * element. Full pictures, which the limit cuts short, and almost empty ones take turns.
+ * With few anchors it is tried more often. */
 static gboolean
 run_suppression (Search *search, const TensorScope *limits, const OnnxNode **last, GError **error)
 {
@@ -725,8 +732,8 @@ run_all (Search *search, const TensorScope *limits, Decode *decode, const OnnxNo
       && (!search->has_nms || run_suppression (search, limits, last, error));
 }
 
-/* The node without which the tail would be what it should, or NULL: arithmetic
- * on the way that is no part of a head. */
+/* The node without which the tail would compute what it should, or NULL. Such a node does
+ * arithmetic that is no part of a head. */
 static const OnnxNode *
 find_culprit (Search *search, const TensorScope *limits, Decode *decode)
 {
@@ -829,8 +836,8 @@ producer_of (const Search *search, const OnnxNode *node, guint k)
   return producer != ONNX_NONE ? yolo_onnx_node (file, producer) : NULL;
 }
 
-/* What a quantised file rounds in the mean over a side's bins, which its own
- * runtime rounds too. The tail has been checked: its convolution is that mean. */
+/* Finds what a quantised file, and so its own runtime, rounds in the mean over the bins of
+ * a side. The tail has been checked: its convolution is that mean. */
 static void
 find_rounding (Search *search, guint reg_max)
 {

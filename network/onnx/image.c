@@ -8,8 +8,8 @@
 
 #define UNSUPPORTED YOLO_NETWORK_ERROR_UNSUPPORTED
 
-/* The picture: sizes that no number of channels has. Its first pixels are black,
- * then each channel alone at its largest, the rest are random. */
+/* The picture has sizes that no number of channels has. Its first pixel is black; in the
+ * next three one channel each is at its largest; all others are random. */
 #define HEIGHT 5
 #define WIDTH 7
 #define PIXELS (HEIGHT * WIDTH)
@@ -61,7 +61,8 @@ yolo_onnx_image_start (Lowered *lowered, GError **error)
   return TRUE;
 }
 
-/* The value as channels * 3 factors and an offset each; FALSE: it is nothing of the kind. */
+/* Finds factors [channels][3] and offsets [channels] by which a tensor was made of the
+ * picture. FALSE: it was made in another way. */
 static gboolean
 fit (const Tensor *x, float *factors, float *offsets)
 {
@@ -87,7 +88,7 @@ fit (const Tensor *x, float *factors, float *offsets)
   return TRUE;
 }
 
-/* Gives a value a layer of its own, which node is about to read. */
+/* Makes a layer of a value that @node is about to read. */
 static gboolean
 make_layer (Lowered *lowered, guint id, const OnnxNode *node, GError **error)
 {
@@ -117,7 +118,7 @@ make_layer (Lowered *lowered, guint id, const OnnxNode *node, GError **error)
   return layer != YOLO_LAYER_NONE;
 }
 
-/* Operators that compute pixel by pixel, or move pixels. */
+/* Whether a node's operator computes pixel by pixel, or moves pixels. */
 static gboolean
 is_front (const OnnxNode *node)
 {
@@ -128,14 +129,16 @@ is_front (const OnnxNode *node)
   return node->standard && g_strv_contains (ops, node->op);
 }
 
-/* Also where a layer was made of it: others may go on from the picture. */
+/* Whether a value is made of the picture. It still is where a layer has been made of it,
+ * since other nodes may go on from the picture. */
 static gboolean
 is_image (const Value *value)
 {
   return value->kind == VALUE_IMAGE || (value->kind == VALUE_FEATURE && value->tensor != NULL);
 }
 
-/* Its size in the file: where the picture has its own, the input's. */
+/* Gives the shape that a value has in the file: the input's size where the picture has its
+ * own. */
 static gboolean
 image_shape (Lowered *lowered, const OnnxNode *node, GError **error)
 {

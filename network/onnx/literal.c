@@ -6,19 +6,22 @@
 
 #define MAX_DEPTH 32
 #define MAX_CLASS 99999
-#define REPLACEMENT 0xfffd      /* Unicode's stand-in for what cannot be shown */
+#define REPLACEMENT 0xfffd      /* U+FFFD, which stands for what cannot be shown */
 
 typedef enum { NOTHING, INT, STRING, LIST, DICT, OTHER } Kind;
 
-/* One literal, read in place. Lists and dicts hand their parts to `each`. */
+/* One literal. The parts of lists and dicts are not kept: they are handed to an EachFunc. */
 typedef struct {
   Kind kind;
-  gint64 number;                /* INT; of a LIST, its first part, or -1 where that is no number */
-  char *string;                 /* STRING; of a LIST, its second part as text, or NULL; owned */
-  guint n_parts;                /* LIST */
+  /* INT: the number; LIST: its first part, or -1 where that is no number */
+  gint64 number;
+  /* owned; STRING: the text; LIST: its second part as text, or NULL */
+  char *string;
+  guint n_parts;                /* LIST: how many parts */
 } Item;
 
-/* @key: NULL in a list, whose parts are counted by @index from 0 */
+/* Takes a part of a list or of a dict. @key: NULL in a list, whose parts @index counts
+ * from 0. */
 typedef void (*EachFunc) (gpointer data, gint64 index, const Item *key, const Item *value);
 
 static gboolean read_item (const char **at, guint depth, Item *item, EachFunc each, gpointer data);
@@ -52,15 +55,15 @@ read_hex (const char **at, guint digits, gunichar *c)
   return TRUE;
 }
 
-/* A character that no string here can hold becomes the replacement: a strange
- * name is better than none of them. */
+/* Appends a character. One that no string can hold here becomes the replacement, since a
+ * strange name is better than none. */
 static void
 append_char (GString *string, gunichar c)
 {
   g_string_append_unichar (string, c != 0 && g_unichar_validate (c) ? c : REPLACEMENT);
 }
 
-/* Source of the pairs: RFC 8259, section 7, where a character beyond U+FFFF is two escapes. */
+/* A character beyond U+FFFF is two escapes. Source: RFC 8259, section 7. */
 static gboolean
 read_unicode_escape (const char **at, GString *string)
 {
@@ -79,7 +82,7 @@ read_unicode_escape (const char **at, GString *string)
   return TRUE;
 }
 
-/* A number as an escape: a character, or in a bytes literal a byte. */
+/* Appends the character with this number, or in a bytes literal the byte. */
 static void
 append_code (GString *string, gunichar c, gboolean bytes)
 {
@@ -121,9 +124,9 @@ read_escape (const char **at, GString *string, gboolean bytes)
   return TRUE;
 }
 
-/* @prefix: the letters before the quote, of which r and b count. Two quotes
- * within are one, as in YAML and CSV: nobody writes two strings without a
- * space between. */
+/* Reads a string. @prefix: the letters before the quote, of which only r and b count. Two
+ * quotes within the string are one, as in YAML and CSV: nobody writes two strings without
+ * a space between. */
 static gboolean
 read_string (const char **at, const char *prefix, Item *item)
 {
@@ -179,9 +182,9 @@ is_constant (const char *word)
   return FALSE;
 }
 
-/* The arguments of OrderedDict ([(0, 'a')]), array (['a'], dtype=object) or
- * np.int64 (0): the first that is a number, a string, a list or a dict stands
- * for the whole. */
+/* Reads the arguments of OrderedDict ([(0, 'a')]), array (['a'], dtype=object) or np.int64
+ * (0). The first argument that is a number, a string, a list or a dict stands for the
+ * whole call. */
 static gboolean
 read_call (const char **at, guint depth, Item *item, EachFunc each, gpointer data)
 {
@@ -215,8 +218,8 @@ read_call (const char **at, guint depth, Item *item, EachFunc each, gpointer dat
   return TRUE;
 }
 
-/* What has no quotes: a number, a constant, a call, the prefix of a string, or
- * a string as YAML has it. */
+/* Reads what has no quotes: a number, a constant, a call, the prefix of a string, or a
+ * string as YAML has it. */
 static gboolean
 read_bare (const char **at, guint depth, Item *item, EachFunc each, gpointer data)
 {
@@ -240,7 +243,8 @@ read_bare (const char **at, guint depth, Item *item, EachFunc each, gpointer dat
   return TRUE;
 }
 
-/* A class number, or a number in a string, as JSON's keys are; -1: none. */
+/* The number of a class: a number, or a string of digits, as JSON's keys are; -1 if it is
+ * none. */
 static gint64
 class_of (const Item *item)
 {
@@ -254,7 +258,8 @@ class_of (const Item *item)
   return -1;
 }
 
-/* A name may be a number, {0: 7}: Ultralytics turns it into text. */
+/* The name of a class as text, or NULL. It may be a number, {0: 7}, which Ultralytics
+ * turns into text. */
 static char *
 name_of (const Item *item)
 {
@@ -290,7 +295,7 @@ read_part (
   return done;
 }
 
-/* Between two parts; numpy prints an array of strings without a comma. */
+/* Takes the comma between two parts. numpy prints an array of strings without commas. */
 static gboolean
 take_comma (const char **at, char close)
 {
@@ -319,7 +324,7 @@ read_parts (const char **at, guint depth, char close, Item *item, EachFunc each,
   return TRUE;
 }
 
-/* "<class 'str'>" among the arguments of a defaultdict. */
+/* Skips "<class 'str'>", which stands among the arguments of a defaultdict. */
 static gboolean
 skip_object (const char **at, Item *item)
 {
@@ -357,7 +362,7 @@ read_all (const char *text, Item *item, EachFunc each, gpointer data)
   return *at == '\0';
 }
 
-/* Takes @name, which may be NULL: no name. */
+/* Adds a name, which becomes the table's; NULL: there is none. */
 static void
 add_name (GHashTable *names, gint64 number, char *name)
 {
@@ -375,7 +380,8 @@ add_part (gpointer data, gint64 index, const Item *key, const Item *value)
   if (key == NULL && value->kind == LIST && value->n_parts == 2)
     add_name (data, value->number, g_strdup (value->string));
   else if (key != NULL && key->kind == STRING && number < 0 && value->kind == INT)
-    add_name (data, value->number, name_of (key));      /* {'person': 0} */
+    /* keys and values exchanged: {'person': 0} */
+    add_name (data, value->number, name_of (key));
   else
     add_name (data, number, name_of (value));
 }
@@ -392,8 +398,8 @@ read_names (const char *text, GHashTable *names, Item *item)
   return done;
 }
 
-/* Names with nothing around them, one a line or with commas between; "0: a" gives the number
- * too. */
+/* Reads names with nothing around them, one a line or with commas between. "0: a" gives
+ * the number as well. */
 static void
 split_names (const char *text, GHashTable *names)
 {

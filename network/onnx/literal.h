@@ -12,13 +12,14 @@
  * with numbers in quotes, "OrderedDict([(0, 'person')])", numpy's arrays, or
  * names with nothing around them, one a line or with commas between
  *
- * What of the text is no name of a class 0 to 99999 is left out.
+ * Reads the names of classes. What is no name of a class from 0 to 99999 is left out.
  *
  * Returns: (transfer full): name by class number, or NULL if the text is none of these
  */
 GHashTable *yolo_literal_names (const char *text);
 
-/* "[384, 640]", "(384, 640)" or "640", which stands for both. */
+/* Reads a size in pixels: "[384, 640]" and "(384, 640)" are height and width, "640" is
+ * both. FALSE: the text is none of these. */
 gboolean yolo_literal_size (const char *text, guint *height, guint *width);
 
 #endif

@@ -15,7 +15,7 @@ yolo_lower_act (Lowered *lowered, const OnnxNode *node, GError **error)
           lowered->graph, node->name, yolo_lowered_value (lowered, node, 0)->layer, act, error));
 }
 
-/* One number a channel out of a constant that is broadcast to [N, C, H, W]. */
+/* Gives one number a channel of a constant that is broadcast to [N][C][H][W]. */
 static gboolean
 channel_constant (
     const OnnxNode *node, const Tensor *constant, guint channels, float *values, GError **error)
@@ -33,7 +33,7 @@ channel_constant (
   return TRUE;
 }
 
-/* Add, Sub, Mul, Div of a feature map and a constant. */
+/* Add, Sub, Mul or Div of a feature map, input @which, and a constant. */
 static gboolean
 lower_affine (Lowered *lowered, const OnnxNode *node, guint which, GError **error)
 {
@@ -91,7 +91,7 @@ yolo_lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
   }
   if (strcmp (node->op, "Mul") == 0) {
     for (guint k = 0; k < 2; k++) {
-      /* SiLU is one operation, also with a quantiser inside. */
+      /* A product of x and sigmoid (x) is one operation, also with a quantiser in between. */
       const YoloLayer *sigmoid = yolo_layer_at (
           lowered->graph->layers, yolo_layer_at (lowered->graph->layers, in[k])->below);
       if (yolo_layer_is (sigmoid, YOLO_OP_ACT) && sigmoid->numbers.act == YOLO_ACT_SIGMOID
@@ -101,7 +101,7 @@ yolo_lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
 
         if (silu == YOLO_LAYER_NONE)
           return FALSE;
-        /* of the quantiser of the sigmoid; none if the factor is the sigmoid itself */
+        /* the grid of a quantiser behind the sigmoid; none if the factor is the sigmoid itself */
         yolo_layer_at (lowered->graph->layers, silu)->sigmoid_grid =
             yolo_layer_at (lowered->graph->layers, in[k])->grid;
         return yolo_lowered_set_layer (lowered, node, 0, silu);

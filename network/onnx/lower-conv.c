@@ -9,7 +9,8 @@
 
 #define MAX_KERNEL 255
 
-/* Two numbers, or the default for both. */
+/* Reads an attribute of two numbers, [0] rows and [1] columns; @otherwise is what both are
+ * where it is missing. */
 static gboolean
 attr_pair (const OnnxNode *node, const char *name, gint64 otherwise, gint64 min, gint64 max,
     guint *pair, GError **error)
@@ -30,7 +31,7 @@ attr_pair (const OnnxNode *node, const char *name, gint64 otherwise, gint64 min,
   return TRUE;
 }
 
-/* Symmetric padding of a window. */
+/* Reads the padding of a window, which must be the same on both sides. */
 static gboolean
 attr_pads (const OnnxNode *node, const guint *kernel, const guint *stride, const guint *dilation,
     guint *pad, GError **error)
@@ -65,7 +66,7 @@ attr_pads (const OnnxNode *node, const guint *kernel, const guint *stride, const
   return TRUE;
 }
 
-/* Weights as floats: a copy for the layer, with ConvInteger's zero points taken off. */
+/* A copy of weights as floats, with ConvInteger's zero points taken off. */
 static float *
 copy_weights (const Tensor *weights, const Tensor *zero)
 {
@@ -82,8 +83,8 @@ copy_weights (const Tensor *weights, const Tensor *zero)
   return copy;
 }
 
-/* The scale of weights that the file holds as int8, one a channel, or NULL: for
- * weights that are floats, and for those on a grid that int8 does not have. */
+/* The scales, one for each output channel, of weights that the file holds as int8; NULL
+ * for weights that are floats, and for those on a grid that int8 does not have. */
 static float *
 weight_scale (Lowered *lowered, const OnnxNode *node, const Tensor *weights)
 {
@@ -104,7 +105,7 @@ weight_scale (Lowered *lowered, const OnnxNode *node, const Tensor *weights)
     scales[c] = scale->f[scale->n == 1 ? 0 : c];
     for (gsize i = c * per_channel; i < (c + 1) * per_channel; i++) {
       float q = rintf (weights->f[i] / scales[c]);
-      /* also where the scale belongs to another axis */
+      /* the scale may also belong to another axis */
       if (!(q >= -128 && q <= 127)
           || fabsf (q * scales[c] - weights->f[i]) > 1e-3f * fabsf (scales[c]))
         return NULL;

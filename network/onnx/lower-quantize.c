@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* What QuantizeLinear writes, by its zero point. */
+/* The type that QuantizeLinear writes, which is that of its zero point. */
 static gint32
 quantized_type (const Lowered *lowered, const OnnxNode *node)
 {
@@ -29,7 +29,8 @@ yolo_lowered_grid (Lowered *lowered, const OnnxNode *node, YoloGrid *grid)
   return TRUE;
 }
 
-/* A layer of its own, which only an int8 model knows; a grid of more than 8 bits is none. */
+/* A quantiser of 8 bits becomes a layer, which only an int8 model knows; one of more bits
+ * is left out. */
 gboolean
 yolo_lower_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
 {
@@ -56,8 +57,8 @@ yolo_lower_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
           lowered->graph, node->name, yolo_lowered_value (lowered, node, 0)->layer, grid, error));
 }
 
-/* Whether parameter k of two quantisers, one number or one a channel, is the
- * same; a zero point that is left out is 0. */
+/* Whether input k, a scale or a zero point, is the same in two quantisers. A zero point
+ * that is left out is 0. */
 static gboolean
 same_parameter (Lowered *lowered, const OnnxNode *a, const OnnxNode *b, guint k)
 {
@@ -88,7 +89,7 @@ same_grid (Lowered *lowered, const OnnxNode *a, const OnnxNode *b)
   return same_parameter (lowered, a, b, 1) && same_parameter (lowered, a, b, 2);
 }
 
-/* Whether a node reads the bytes of an input of uint8, which no node has made. */
+/* Whether a node reads the whole numbers of an input of uint8, which no node has made. */
 static gboolean
 is_whole_image (const Lowered *lowered, const OnnxNode *node)
 {
@@ -136,7 +137,8 @@ yolo_lower_follow_quantizers (Lowered *lowered, const OnnxNode *node, GError **e
 gboolean
 yolo_lower_dynamic_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
 {
-  /* The value itself with scale 1 and zero point 0: what follows folds to a plain convolution. */
+  /* The outputs are the input itself, a scale of 1 and a zero point of 0, so that what
+   * follows folds to a plain convolution. */
   for (guint k = 1; k < MIN (node->n_out, 3); k++) {
     if (node->out[k] == ONNX_NONE)
       continue;

@@ -4,7 +4,8 @@
 
 #include <math.h>
 
-/* Source row of an upsampled one. Source: ONNX, docs/Operators.md, Resize. */
+/* The row of the input that row @x of the enlarged one is copied of, -1 if that is not
+ * known. Source: ONNX, docs/Operators.md, Resize. */
 static int
 nearest_source (const OnnxNode *node, int x, int scale)
 {
@@ -71,7 +72,7 @@ yolo_lower_resize (Lowered *lowered, const OnnxNode *node, GError **error)
           lowered->graph, node->name, yolo_lowered_value (lowered, node, 0)->layer, factor, error));
 }
 
-/* All inputs are feature maps and the axis is the channels'; otherwise it belongs to the tail. */
+/* The axis is that of the channels here: other nodes belong to the tail. */
 gboolean
 yolo_lower_concat (Lowered *lowered, const OnnxNode *node, GError **error)
 {
@@ -90,7 +91,7 @@ yolo_lower_concat (Lowered *lowered, const OnnxNode *node, GError **error)
       lowered, node, 0, yolo_graph_concat (lowered->graph, node->name, node->n_in, in, error));
 }
 
-/* Channels [begin, begin + channels) of the first input as output @out. */
+/* Makes channels [begin, begin + channels) of the first input output @out. */
 static gboolean
 add_slice (Lowered *lowered, const OnnxNode *node, guint out, gint64 begin, gint64 channels,
     GError **error)

@@ -8,7 +8,7 @@
 
 #define FORMAT YOLO_NETWORK_ERROR_FORMAT
 
-/* elements of a folded constant: anchors of a large image */
+/* elements of the largest constant that is folded: the anchors of a large image */
 #define MAX_CONST ((gsize) 1 << 22)
 
 const Value *
@@ -136,9 +136,9 @@ axis_is_channels (const OnnxNode *node)
   return axis == 1 || axis == -3;
 }
 
-/* Operators of the network's body, by their first feature input, with the
- * numbers of inputs that the standard gives them in operator sets 11 and on. A
- * node that `applies` denies belongs to the tail. */
+/* The operators of the network's body. Their first input is a feature map; how many inputs
+ * they have is what the standard says for operator sets 11 and newer. A node for which
+ * `applies` is FALSE belongs to the tail. */
 static const struct {
   const char *op;
   LowerFunc *lower;
@@ -210,7 +210,7 @@ fold_constant (Lowered *lowered, const OnnxNode *node, GError **error)
   if (strcmp (node->op, "DequantizeLinear") == 0)
     lowered->quantized = TRUE;
   if (!yolo_eval (&lowered->scope, node, in, out, &reason)) {
-    /* Only an error if it is needed: the head's check then tells. */
+    /* This is only an error if the value is needed: the check of the head tells. */
     for (guint k = 0; k < node->n_out; k++)
       g_clear_pointer (&out[k], yolo_onnx_tensor_unref);
     if (strcmp (node->op, "Constant") == 0) {
@@ -241,7 +241,8 @@ lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
     any_tail |= value != NULL && value->kind == VALUE_TAIL;
     any_image |= value != NULL && value->kind == VALUE_IMAGE;
   }
-  /* Until it is known better, also of outputs that the operator should not have. */
+  /* All outputs count as tail until more is known of them, also those that the operator
+   * should not have. */
   mark_tail (lowered, node);
   if (node->n_out == 0 || node->out[0] == ONNX_NONE)
     return TRUE;
@@ -261,7 +262,7 @@ lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
     if (!check_inputs (node, body[i].min_in, body[i].max_in, error)
         || !body[i].lower (lowered, node, error))
       return FALSE;
-    /* a mask, statistics: nothing that is understood */
+    /* masks and statistics, which are not understood */
     for (guint k = 1; k < node->n_out; k++) {
       if (node->out[k] != ONNX_NONE && lowered->values[node->out[k]].kind == VALUE_UNKNOWN)
         lowered->values[node->out[k]].kind = VALUE_TAIL;
@@ -271,7 +272,7 @@ lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
   return TRUE;
 }
 
-/* Constants that no node will read any more, so that weights are not held twice. */
+/* Frees constants that no node will read any more, so that weights are not held twice. */
 static void
 drop_inputs (Lowered *lowered, const OnnxNode *node, guint *uses)
 {
@@ -283,7 +284,7 @@ drop_inputs (Lowered *lowered, const OnnxNode *node, guint *uses)
   }
 }
 
-/* Elements that the file holds: weights, which are dequantised, and copied into layers. */
+/* How many elements the file holds: they are dequantised, and copied into layers. */
 static gsize
 stored_numbers (const OnnxFile *file)
 {

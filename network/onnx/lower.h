@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From ONNX nodes to layers: what a network is made of before the plan. */
+/* Lowering: the nodes of an ONNX file become layers of a graph, constants, or the tail
+ * that follows the network's body. */
 
 #ifndef YOLO_ONNX_LOWER_H
 #define YOLO_ONNX_LOWER_H
@@ -7,24 +8,25 @@
 #include "network/graph.h"
 #include "network/onnx/tensor.h"
 
-/* What is known of an ONNX value after lowering. */
+/* What is known of a value of the file. */
 typedef enum {
   VALUE_UNKNOWN,
-  VALUE_CONST,                  /* tensor */
-  /* made of the input only: tensor is what a small picture becomes, see image.c */
+  VALUE_CONST,                  /* it is constant: tensor */
+  /* it comes of nothing but the input: tensor is what a small picture becomes, see image.h */
   VALUE_IMAGE,
-  VALUE_FEATURE,                /* layer */
-  /* depends on features, but is no feature map: the head's tail, or not understood */
+  VALUE_FEATURE,                /* it is a feature map: layer */
+  /* it depends on feature maps but is none: it belongs to the tail, or is not understood */
   VALUE_TAIL,
 } ValueKind;
 
 typedef struct {
   ValueKind kind;
   Tensor *tensor;
-  gboolean broken;              /* the file's tensor was read and refused before */
+  gboolean broken;              /* the file's tensor was read and refused */
   guint layer;
-  YoloGrid grid;                /* VALUE_IMAGE: that it was rounded to last; scale 0: to none */
-  /* QuantizeLinear whose whole numbers it holds; or NULL: it holds real ones */
+  /* VALUE_IMAGE: the grid that it was rounded to last; scale 0: none */
+  YoloGrid grid;
+  /* the QuantizeLinear whose whole numbers the value holds; NULL: it holds real numbers */
   const OnnxNode *quantizer;
 } Value;
 
@@ -32,26 +34,28 @@ typedef struct {
   const OnnxFile *file;
   TensorScope scope;
   YoloGraph *graph;
-  Value *values;                /* one for each of file->values */
-  guint height, width;          /* input size that was lowered: the file's, or a probe's */
-  gboolean quantized;           /* some weights or constants were */
+  Value *values;                /* [file->values] */
+  guint height, width;          /* pixels of the input that was lowered: the file's, or a probe's */
+  gboolean quantized;           /* some constants or activations are quantised */
 } Lowered;
 
-/* Turns every node into layers, constants or tail, at this input size. */
+/* Turns every node into layers, constants or tail, for an input of this size in pixels. */
 Lowered *yolo_lower (const OnnxFile *file, guint height, guint width, GError **error);
 void yolo_lowered_free (Lowered *lowered);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Lowered, yolo_lowered_free)
 
-/* The value's constant, read on first use; NULL if it is none (without error) or cannot be read. */
+/* The tensor of a constant, which is read when it is first asked for. NULL without an
+ * error if the value is not constant; NULL with @error if it cannot be read. */
 Tensor *yolo_lowered_constant (Lowered *lowered, guint value, GError **error);
 
-/* The grid of a QuantizeLinear with constant parameters; FALSE where that has other than 8 bits,
- * or more than one scale. */
+/* The grid of a QuantizeLinear, with the zero point of uint8. FALSE if its parameters are
+ * not constant, it has other than 8 bits, or more than one scale. */
 gboolean yolo_lowered_grid (Lowered *lowered, const OnnxNode *node, YoloGrid *grid);
 
-/* From here on: what the files lower-*.c share. */
+/* The rest of this header is what the files lower-*.c share. */
 
-/* Turns a node whose first input is a feature map into layers. */
+/* Turns a node into layers. Its first input is a feature map; of arithmetic, either one
+ * is. */
 typedef gboolean LowerFunc (Lowered *lowered, const OnnxNode *node, GError **error);
 
 /* lower-arithmetic.c */
@@ -86,9 +90,9 @@ gboolean yolo_lowered_set_layer (Lowered *lowered, const OnnxNode *node, guint k
 /* The constant that input k is; *tensor is NULL where the input is left out. */
 gboolean yolo_lowered_parameter (
     Lowered *lowered, const OnnxNode *node, guint k, Tensor **tensor, GError **error);
-/* The element type of a constant, 0 where that takes more than a look. */
+/* The element type of a constant; 0 where that is not known without computing it. */
 gint32 yolo_lowered_constant_type (const Lowered *lowered, guint value);
-/* Whether inputs a and b, which are constants, may be of one type, as the standard wants. */
+/* Whether inputs a and b, which are constants, have the same type, as the standard wants. */
 gboolean yolo_lowered_check_types (
     const Lowered *lowered, const OnnxNode *node, guint a, guint b, GError **error);
 /* Allows a layer n numbers of its own: many layers may share the file's, or have

@@ -4,12 +4,12 @@
 #include "network/onnx/head.h"
 #include "network/onnx/literal.h"
 
-/* What a file with dynamic input is looked at with: a multiple of all strides
- * there are (P6 has 64), its sides different so that they cannot be mixed up. */
+/* The size at which a file is looked at that leaves its own open: a multiple of all
+ * strides (P6 has 64), with sides that cannot be mixed up. */
 #define PROBE_HEIGHT 256
 #define PROBE_WIDTH 384
 
-/* The size that the file was exported for. */
+/* Gives the size that the file was exported for. */
 static void
 exported_size (const OnnxFile *file, guint *height, guint *width)
 {
@@ -42,7 +42,7 @@ probe_size (const OnnxFile *file, guint *height, guint *width, GError **error)
   return TRUE;
 }
 
-/* Lowers the file at a size, and finds its head. */
+/* Lowers the file at a size in pixels, and finds its head. */
 static Lowered *
 look_at (const OnnxFile *file, guint height, guint width, GError **error)
 {
@@ -53,8 +53,9 @@ look_at (const OnnxFile *file, guint height, guint width, GError **error)
   return g_steal_pointer (&lowered);
 }
 
-/* A file that leaves its size open is one for any size; if it is not, somebody
- * has taken its dimensions out, and it is one for the size it was exported for. */
+/* The same at a size that suits the file. One that leaves its size open is for any size.
+ * If it is not, somebody has taken its dimensions out, and it is for the size that it was
+ * exported for. */
 static Lowered *
 look_at_any (const OnnxFile *file, guint height, guint width, GError **error)
 {
@@ -72,8 +73,8 @@ look_at_any (const OnnxFile *file, guint height, guint width, GError **error)
   return look_at (file, height, width, error);
 }
 
-/* Of the file, as sha256sum gives it, or of the file and those of its weights one
- * behind the other, in the order in which it names them. */
+/* The SHA-256 of the file, as sha256sum gives it; where other files hold weights, of the
+ * file and these, one behind the other, in the order in which it names them. */
 static char *
 checksum (const void *data, gsize size, const OnnxFile *file)
 {

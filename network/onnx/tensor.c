@@ -13,7 +13,7 @@ yolo_onnx_tensor_new (
     TensorScope *scope, gboolean is_int, guint n_dims, const gint64 *dims, GError **error)
 {
   Tensor *tensor;
-  gsize n = 1, extent = 1;      /* the second counts dimensions of 0 as 1: loops run over them */
+  gsize n = 1, extent = 1;      /* extent counts dimensions of 0 as 1, since loops run over them */
 
   for (guint d = 0; d < n_dims && d < TENSOR_MAX_DIMS; d++) {
     if (dims[d] < 0 || !g_size_checked_mul (&extent, extent, (gsize) MAX (dims[d], 1))
@@ -71,7 +71,7 @@ yolo_onnx_tensor_unref (Tensor *tensor)
   g_free (tensor);
 }
 
-/* IEEE 754 binary16 to float. */
+/* The value of an IEEE 754 binary16. */
 static float
 half_to_float (guint16 half)
 {
@@ -185,7 +185,7 @@ yolo_onnx_tensor_from_proto (const Onnx__TensorProto *proto, const char *what, G
         error, UNSUPPORTED, "%.100s has more than %d dimensions", what, TENSOR_MAX_DIMS);
     return NULL;
   }
-  /* The data is in memory already, so its size is no claim any more. */
+  /* The numbers are in memory already, so their size is no mere claim any more. */
   scope.max_elements = scope.left = MAX (n, 1 << 20);
   tensor = yolo_onnx_tensor_new (&scope, is_int, proto->n_dims, proto->dims, error);
   if (tensor == NULL)
@@ -289,7 +289,7 @@ yolo_onnx_tensor_broadcast (const OnnxNode *node, const Tensor *a, guint n_b, co
   return TRUE;
 }
 
-/* Steps through in along the dims of out; 0 where in is repeated. */
+/* How far to step through @in along each dimension of @out; 0 where @in is repeated. */
 static void
 broadcast_strides (const Tensor *in, const Tensor *out, gsize *strides)
 {

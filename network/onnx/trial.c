@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-/* Boxes are moved apart by class and scaled before they are compared, in floats. */
+/* Files move boxes apart by class and scale them before they compare them, in floats. */
 #define OVERLAP_TOLERANCE 1e-3f
 #define BOX_TOLERANCE 1e-3f     /* pixels */
 
@@ -15,8 +15,8 @@ uniform (guint32 *state, float low, float high)
   return low + (high - low) * (float) (*state >> 8) / (1 << 24);
 }
 
-/* Scores that are all different, in random order; the first and the last anchor
- * get the highest, all but the active ones next to nothing. */
+/* Gives all anchors different scores in random order. The first and the last anchor get
+ * the highest; all but the active ones get next to nothing. */
 static void
 fill_scores (Trial *trial, guint active, guint32 *state)
 {
@@ -51,8 +51,8 @@ yolo_trial_new (guint n, guint active, guint n_classes, float size, guint32 *sta
   fill_scores (trial, active, state);
   for (guint i = 0; i < n; i++) {
     float *box = trial->boxes + 4 * (gsize) i;
-    /* some reach beyond the picture, but not so far that they meet those of another class,
-     * which a file moves to a square beside it */
+    /* some boxes reach beyond the picture, but not so far that they meet those of another
+     * class, which a file moves to a square beside it */
     for (guint k = 0; k < 2; k++) {
       float centre = uniform (state, .12f, .88f), half = uniform (state, .135f, .165f);
       box[k] = size * (centre - half);
@@ -96,7 +96,7 @@ yolo_trial_write (
   }
 }
 
-/* The anchor that a row is, or trial->n. */
+/* The anchor that a row of the output is, or trial->n. */
 static guint
 anchor_of (const Trial *trial, const float *row)
 {
@@ -112,12 +112,12 @@ anchor_of (const Trial *trial, const float *row)
   return trial->n;
 }
 
-/* What of an image a file has kept. */
+/* What a file has kept of an image. */
 typedef struct {
   const Trial *trial;
-  GArray *kept;                 /* guint: anchors */
+  GArray *kept;                 /* of guint: anchors */
   gboolean *is_kept;            /* [n] */
-  float lowest;                 /* score */
+  float lowest;                 /* the lowest score among these */
 } Outcome;
 
 static gboolean
@@ -139,7 +139,8 @@ read_rows (Outcome *outcome, const float *rows, gsize n_rows)
   return outcome->kept->len > 0;
 }
 
-/* The largest overlap of an anchor with what was kept of a higher score. */
+/* The largest overlap of an anchor with one that was kept and has a higher score, of its
+ * own class or @across classes. */
 static float
 covered (const Outcome *outcome, guint anchor, gboolean across)
 {
@@ -156,8 +157,9 @@ covered (const Outcome *outcome, guint anchor, gboolean across)
   return most;
 }
 
-/* The threshold is at least what two kept ones overlap by, and what was left
- * out although its score would do overlaps by more. */
+/* Whether some threshold of the overlap explains the outcome: it is at least the overlap
+ * of any two that were kept, and what was left out, although its score would do, overlaps
+ * one that was kept by more. */
 static gboolean
 consistent (const Outcome *outcome, gboolean across)
 {
