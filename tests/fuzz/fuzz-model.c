@@ -43,7 +43,7 @@ try_plan (YoloModel *model, guint batch, guint height, guint width, YoloDType dt
   }
 }
 
-/* What the corpus's models of two files name as the second. */
+/* The name of the second file of the corpus's models that are two files. */
 #define WEIGHTS "weights.bin"
 
 /* A model that lies beside a file of weights, which is always the same. */
@@ -83,7 +83,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     g_assert_true (error->domain == YOLO_NETWORK_ERROR);
     return 0;
   }
-  /* What the other rooms rely on. */
+  /* What other folders rely on. */
   g_assert_cmpuint (g_strv_length (model->names), ==, model->n_classes);
   g_assert_true (model->n_outputs >= 2 && model->n_outputs <= YOLO_MAX_OUTPUTS);
   try_plan (model, 1, model->height, model->width, YOLO_F32);
@@ -125,7 +125,7 @@ set_string (char **to, const char *from)
   *to = copy;
 }
 
-/* A place in another file. */
+/* Changes where a tensor says that its numbers lie in another file. */
 static void
 mutate_place (guint *state, Onnx__StringStringEntryProto *entry)
 {
@@ -163,7 +163,7 @@ mutate_tensor (guint *state, Onnx__TensorProto *tensor)
   }
 }
 
-/* Names of tensors: another node's output, an initialiser, or the input's. */
+/* The name of some tensor: a node's output, an initializer, or the input. */
 static const char *
 any_name (guint *state, const Onnx__GraphProto *graph)
 {
@@ -209,7 +209,7 @@ mutate_graph (guint *state, Onnx__GraphProto *graph)
     Onnx__NodeProto *swap = graph->node[one];
     graph->node[one] = graph->node[other];
     graph->node[other] = swap;
-  } else if (kind == 6 && node->n_input) {      /* fewer inputs */
+  } else if (kind == 6 && node->n_input) {      /* the node loses an input */
     free (node->input[--node->n_input]);
   } else if (node->n_attribute) {
     Onnx__AttributeProto *a = node->attribute[below (state, node->n_attribute)];

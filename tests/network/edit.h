@@ -45,7 +45,7 @@ edit_open (const char *name)
   return proto;
 }
 
-/* Packs, frees and loads. */
+/* Packs a model, frees it, and loads the bytes. */
 static inline YoloModel *
 edit_load (Onnx__ModelProto *proto, GError **error)
 {
@@ -93,7 +93,7 @@ edit_attribute (const Onnx__NodeProto *node, const char *name)
   g_assert_not_reached ();
 }
 
-/* protobuf-c's memory is malloc's. */
+/* Sets a string of a message, whose memory protobuf-c has from malloc(). */
 static inline void
 edit_string (char **string, const char *value)
 {
@@ -124,7 +124,7 @@ edit_add_node (Onnx__ModelProto *proto, const char *op, const char *name, const 
   return graph->node[graph->n_node++] = node;
 }
 
-/* Adds a constant; floats or int64 by @type, a scalar if n_dims is 0. */
+/* Adds a constant [dims] of floats or, by @type, of int64; a scalar if n_dims is 0. */
 static inline void
 edit_add_constant (Onnx__ModelProto *proto, const char *name, gint32 type, gsize n_dims,
     const gint64 *dims, const void *data)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What a file does with its input before the first convolution. That it is run
- * as it says is for test-reference-maps; here is what cannot be, and its errors. */
+/* What a file does with its input before the first convolution. That it is computed as the
+ * file says is tested in test-reference-maps.c; here is what is refused, and what it
+ * costs. */
 
 #include "tests/network/edit.h"
 
@@ -71,7 +72,7 @@ other_order (Onnx__ModelProto *proto)
   onnx__attribute_proto__init (node->attribute[0]);
   node->attribute[0]->name = strdup ("axis");
   node->attribute[0]->has_type = node->attribute[0]->has_i = TRUE;
-  node->attribute[0]->type = 2;   /* INT */
+  node->attribute[0]->type = 2;   /* ATTR_INT */
   node->attribute[0]->i = 1;
 }
 
@@ -99,7 +100,7 @@ of_doubles (Onnx__ModelProto *proto)
   input_type (proto)->elem_type = 11;
 }
 
-/* An image that is as large as the input: not one number a channel. */
+/* Takes off a mean for each pixel of the input, which is not one number a channel. */
 static void
 mean_image (Onnx__ModelProto *proto)
 {
@@ -146,7 +147,7 @@ test_folded (void)
 {
   static const struct {
     const char *file;
-    guint more;                 /* convolutions than micro.onnx has */
+    guint more;                 /* how many convolutions there are beside micro.onnx's */
   } files[] = { { "micro-front-div.onnx", 0 }, { "micro-front-half.onnx", 0 },
     { "micro-front-last.onnx", 1 } };
   g_autofree char *plain_path = data_file ("micro.onnx");

@@ -42,7 +42,7 @@ at (const Net *net, guint layer, guint c, guint y, guint x)
   return net->maps[layer][((gsize) c * l->height + y) * l->width + x];
 }
 
-/* What one pixel of a new layer is. */
+/* Computes one pixel of a new layer. */
 typedef double (*PixelFunc) (const Net *net, const YoloLayer *layer, guint c, guint y, guint x);
 
 static guint
@@ -99,7 +99,7 @@ conv_pixel (const Net *net, const YoloLayer *layer, guint c, guint y, guint x)
       for (guint kx = 0; kx < conv->kernel[1]; kx++) {
         guint iy = y * conv->stride[0] + ky * conv->dilation[0] - conv->pad[0],
               ix = x * conv->stride[1] + kx * conv->dilation[1] - conv->pad[1];
-        if (iy < in->height && ix < in->width)  /* those before the first are huge */
+        if (iy < in->height && ix < in->width)  /* indices below 0 wrap and are huge */
           sum += layer->weights[((c * n + i) * conv->kernel[0] + ky) * conv->kernel[1] + kx]
               * at (net, layer->in[0], first + i, iy, ix);
       }
@@ -173,7 +173,8 @@ numbers (Net *net, gsize n, double low, double high)
   return to;
 }
 
-/* A convolution of kernel x kernel with padding that keeps the size, but for the stride. */
+/* Adds a convolution of kernel x kernel pixels, padded so that a stride of 1 keeps the
+ * size. */
 static guint
 add_conv (Net *net, const char *name, guint in, guint channels, guint kernel, guint stride,
     guint groups, YoloActivation act)
@@ -195,7 +196,7 @@ add_conv (Net *net, const char *name, guint in, guint channels, guint kernel, gu
       conv_pixel);
 }
 
-/* Maps of boxes (two bins a side) and of three classes. */
+/* Ends a level in a map of boxes, two bins a side, and a map of three classes. */
 static void
 add_outputs (Net *net, guint level, guint in)
 {
@@ -207,7 +208,8 @@ add_outputs (Net *net, guint level, guint in)
       net->graph, YOLO_MAP_CLASS, level, add_conv (net, cls, in, 3, 3, 1, 1, YOLO_ACT_NONE), NULL));
 }
 
-/* Every kind of layer but quantisers: maps of SIZE / 2 and SIZE / 4 pixels. */
+/* Builds a network with every kind of layer but quantisers, on maps of SIZE / 2 and SIZE /
+ * 4 pixels. */
 static void
 build (Net *net)
 {
@@ -328,7 +330,7 @@ test_metadata (void)
     net_clear (&net[k]);
 }
 
-/* A convolution that is good but for what a case changes: 4 channels at SIZE / 2 pixels. */
+/* A convolution of layer 1 that is good but for what a case changes. */
 static guint
 conv_of (YoloGraph *graph, const YoloConv *conv, GError **error)
 {
@@ -336,7 +338,8 @@ conv_of (YoloGraph *graph, const YoloConv *conv, GError **error)
       graph, "bad", 1, conv, g_new0 (float, 16), g_new0 (float, 4), NULL, error);
 }
 
-/* Four channels that windows of so many pixels, at stride 1, leave of a layer of four. */
+/* Adds a layer of four channels that windows of so many pixels, at stride 1, make of
+ * another. */
 static guint
 add_window (YoloGraph *graph, guint in, guint height, guint width)
 {
@@ -441,8 +444,8 @@ static const struct {
   { "quant/nan", quant_nan, YOLO_NETWORK_ERROR_FORMAT, "not above 0" },
 };
 
-/* Layer 1: 4 channels of 8 x 8 pixels, 2: 4 of 4 x 4, 3: 2 of 8 x 8; 4 channels of 7 rows and 8
- * columns, 5: of 8 rows and 7 columns. */
+/* Layer 1 has 4 channels of 8 x 8 pixels, layer 2 has 4 of 4 x 4, layer 3 has 2 of 8 x 8;
+ * layers 4 and 5 have 4 channels, of 7 rows and 8 columns, and of 8 rows and 7 columns. */
 static void
 test_bad_layer (gconstpointer data)
 {
@@ -463,7 +466,7 @@ test_bad_layer (gconstpointer data)
   net_clear (&net);
 }
 
-/* Maps that may be declared, of both sizes, by layer; and some that may not. */
+/* Numbers of layers: maps of both sizes that can be outputs, and some that cannot. */
 enum {
   BOX_2 = 1,
   CLASS_2,
@@ -484,7 +487,7 @@ typedef struct {
 
 static const struct {
   const char *name;
-  const char *says;             /* of the last one; NULL: all are good */
+  const char *says;             /* in the error of the last output; NULL: all of them are good */
   guint n;
   Declared outputs[5];
 } declarations[] = {
@@ -548,7 +551,7 @@ test_outputs (gconstpointer data)
   net_clear (&net);
 }
 
-/* The layer that quantisers were put behind. */
+/* A layer knows which layer the quantisers in front of it were put behind. */
 static void
 test_below (void)
 {
@@ -567,7 +570,7 @@ test_below (void)
   net_clear (&net);
 }
 
-/* What is no model although each layer is good. */
+/* Graphs that no model can be made of, although each layer is good. */
 static void
 test_no_model (void)
 {

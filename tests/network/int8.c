@@ -102,7 +102,7 @@ test_truncated (void)
   g_autofree char *text = table_text (table, model);
   gsize n = strlen (text);
 
-  /* without the last line's end it is whole */
+  /* the table is whole without the end of its last line */
   for (gsize i = 0; i < n - 1; i += i < 400 ? 1 : 97)
     check_refused (model, text, i, "table.int8");
 }
@@ -163,7 +163,7 @@ test_edited (void)
   check_refused (model, zeros, strlen (text), "table.int8");
 }
 
-/* Ranges that can be, but hardly are, are told with their line, and used. */
+/* A range that can be, but hardly is right, is used, with a warning that names its line. */
 static void
 test_absurd (void)
 {
@@ -230,7 +230,7 @@ test_files (void)
   g_assert_null (yolo_calibration_load ("/", model, &error));
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FILE);
   g_clear_error (&error);
-  /* a pipe for what a device is: no test may replace one where it runs as root */
+  /* a pipe stands for a device: no test may replace a device where it runs as root */
   pipe = g_build_filename (g_get_tmp_dir (), "yolo-test-XXXXXX.int8", NULL);
   g_close (g_mkstemp (pipe), NULL);
   g_unlink (pipe);
@@ -243,7 +243,7 @@ test_files (void)
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_FILE);
 }
 
-/* A table that lacks a range that it needs. */
+/* A table that lacks a range is refused where int8 needs it. */
 static void
 test_missing_range (void)
 {
@@ -353,7 +353,7 @@ test_one_float (void)
       if (op->type != YOLO_OP_CONV)
         continue;
       int8 += op->conv->int8 != NULL;
-      /* the image is both: grey levels */
+      /* the image is grey levels, which are floats and lie on a grid */
       if (op->in.buffer != plan->input)
         g_assert_true ((op->conv->int8 != NULL) == (plan->buffers[op->in.buffer].scale != NULL));
     }
@@ -398,7 +398,8 @@ test_weights (void)
           sum += e;
           offset += conv->int8->weights[at] * conv->int8->zero[c];
         }
-        g_assert_cmpfloat (fabs (sum), <=, 1.6);        /* .5, and a step more for the sum of all */
+        /* half a step, and one step for the sum over all taps */
+        g_assert_cmpfloat (fabs (sum), <=, 1.6);
         all += sum;
       }
       g_assert_cmpfloat (fabs (all), <=, .51);
@@ -420,7 +421,7 @@ test_ranges (void)
   yolo_histogram_add (h, values, 100000);
   g_assert_false (yolo_histogram_range (h, YOLO_CALIBRATION_MSE, &low, &high));
 
-  /* evenly from -.25 to .75: nothing is worth cutting off */
+  /* numbers lie evenly from -.25 to .75, so that nothing is worth cutting off */
   for (guint i = 0; i < 100000; i++)
     values[i] = (float) i / 100000 - .25f;
   yolo_histogram_add (h, values, 100000);
@@ -431,7 +432,7 @@ test_ranges (void)
     g_assert_cmpfloat_with_epsilon (high, .75f, method == YOLO_CALIBRATION_MIN_MAX ? 1e-4 : .02);
   }
 
-  /* an outlier, and what is no number */
+  /* an outlier, and two that are no numbers */
   yolo_histogram_add (h, more, G_N_ELEMENTS (more));
   g_assert_cmpuint (h->bad, ==, 2);
   g_assert_cmpuint (h->n, ==, 200003);
@@ -443,7 +444,7 @@ test_ranges (void)
   g_assert_cmpfloat (high, <, 95);
 }
 
-/* Least error: no other range of those near it rounds the numbers better. */
+/* The range of least error rounds the numbers better than any range near it. */
 static void
 test_least_error (void)
 {

@@ -12,18 +12,19 @@
 
 #define N 200000
 
-/* Seconds of the processor's that a file of N parts may take. It takes about
- * half of one, some more under sanitizers; the square of N takes minutes. */
+/* Seconds of processor time that a file of N parts may take. It takes about half a second,
+ * some more under sanitizers; the square of N would take minutes. */
 #define PATIENCE 60
 
-/* Room for `by` more in an array of n pointers. */
+/* Makes room for `by` more pointers behind n of them. */
 static void
 grow (void *pointer_to_array, gsize n, gsize by)
 {
   void ***array = pointer_to_array;
   gsize room = 1;
 
-  while (room < n + by)         /* a size that stays the same for a while */
+  /* the room is a power of two, so that it stays the same for a while */
+  while (room < n + by)
     room *= 2;
   *array = realloc (*array, room * sizeof (void *));
   g_assert_nonnull (*array);
@@ -85,7 +86,7 @@ new_scalar (const char *name, float value)
   return tensor;
 }
 
-/* An integer [1]. */
+/* A constant [1] of one integer. */
 static Onnx__TensorProto *
 new_integer (const char *name, gint64 value)
 {
@@ -111,7 +112,7 @@ add_initializer (Onnx__ModelProto *proto, Onnx__TensorProto *tensor)
   graph->initializer[graph->n_initializer++] = tensor;
 }
 
-/* A node of one output; as many inputs as there are names before NULL. */
+/* Adds a node with one output, and with as many inputs as there are names before NULL. */
 static void
 add_node (Onnx__ModelProto *proto, const char *op, char *out, const char *in, ...)
 {
@@ -169,8 +170,8 @@ cut_behind (Onnx__NodeProto *node)
   return end;
 }
 
-/* Puts n nodes of a kind behind one another between a node and what reads it.
- * Those of two inputs have `second` as the other one. */
+/* Puts n nodes of one operator, one behind the other, between a node and those that read
+ * it. Where they have a second input, that is `second`. */
 static void
 add_chain_behind (
     Onnx__ModelProto *proto, Onnx__NodeProto *first, const char *op, const char *second, guint n)
@@ -187,7 +188,7 @@ add_chain_behind (
   free (last);
 }
 
-/* Behind the first activation. */
+/* Puts n nodes behind the first activation. */
 static void
 add_chain (Onnx__ModelProto *proto, const char *op, const char *second, guint n)
 {
@@ -425,7 +426,7 @@ scale_chain (Onnx__ModelProto *proto, guint n)
   add_chain (proto, "Mul", "one", n);
 }
 
-/* Behind a convolution of many weights, into which they are folded. */
+/* Puts a chain behind a convolution of many weights, into which it is folded. */
 static void
 affine_chain (Onnx__ModelProto *proto, guint n)
 {
@@ -436,7 +437,7 @@ affine_chain (Onnx__ModelProto *proto, guint n)
   add_chain_behind (proto, conv, "Mul", "one", n);
 }
 
-/* Of two grids in turn, since a second one of the same is left out. */
+/* Puts quantisers of two grids in turn, since a second one of the same grid is left out. */
 static void
 quantizer_chain (Onnx__ModelProto *proto, guint n)
 {
@@ -651,7 +652,7 @@ load (guint i, guint n)
   g_assert_cmpfloat (seconds () - start, <, PATIENCE);
 }
 
-/* As many as a network may have, and many more. */
+/* Tries as many parts as a network may have, and many more. */
 static void
 test_large (gconstpointer data)
 {

@@ -7,7 +7,7 @@
 
 static const struct {
   const char *text;
-  const char *names[4];         /* of classes 0 to 3; all NULL and bad: no literal */
+  const char *names[4];         /* names of classes 0 to 3, NULL where there is none */
   gboolean bad;
 } names[] = {
   { "{0: 'person', 1: 'bicycle'}", { "person", "bicycle" }, FALSE },
@@ -113,7 +113,7 @@ test_names (void)
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
     g_autoptr (GHashTable) found = yolo_literal_names (names[i].text);
 
-    /* as TAP, which is UTF-8 */
+    /* TAP is UTF-8 */
     g_autofree char *shown = g_utf8_make_valid (names[i].text, -1);
     g_test_message ("%s", shown);
     g_assert_true ((found == NULL) == names[i].bad);
@@ -139,7 +139,7 @@ test_cut (void)
 
 static const struct {
   const char *text;
-  guint height, width;          /* 0: no size */
+  guint height, width;          /* 0: the text is no size */
 } sizes[] = {
   { "[384, 640]", 384, 640 },
   { "(384,640)", 384, 640 },

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What is read from the files that there are. */
+/* What models of the files at hand say. */
 
 #include "tests/network/edit.h"
 
 static const struct {
   const char *file;             /* in the shared folder */
   guint n_classes;
-  const char *first, *last;     /* names */
+  const char *first, *last;     /* names of the first and the last class */
   guint reg_max, n_levels, stride, height, width, n_convs;
 } detect[] = {
   {"models/tiny-yolov8.onnx", 3, "alpha", "gamma", 16, 3, 32, 320, 320, 63},
@@ -109,7 +109,7 @@ test_check_size (void)
 {
   static const struct {
     guint height, width;
-    const char *nearest;        /* NULL: valid */
+    const char *nearest;        /* in the error; NULL: the size is valid */
   } sizes[] = {
     { 8, 8, NULL },
     { 16, 24, NULL },

@@ -45,7 +45,7 @@ check_buffers (const YoloPlan *plan)
   }
 }
 
-/* Bytes alive at the worst operation, in whole cache lines. */
+/* The bytes that are alive at the worst operation, in whole cache lines. */
 static gsize
 peak (const YoloPlan *plan)
 {
@@ -66,7 +66,7 @@ peak (const YoloPlan *plan)
 /* Which channels of which buffers hold something. */
 typedef struct {
   const YoloPlan *plan;
-  GPtrArray *written;           /* guint8 [channels], by buffer */
+  GPtrArray *written;           /* of guint8 [channels], by buffer */
 } State;
 
 static void
@@ -346,7 +346,7 @@ run_maps (YoloModel *model, guint *n_copies)
     x = x * 1664525u + 1013904223u;
     input[i] = i % 4 == 3 ? 0 : (float) (x >> 24);
   }
-  /* NaN everywhere: what is read before it is written shows */
+  /* NaN everywhere, so that what is read before it is written shows */
   memset (arena, 0xff, plan->arena_size);
   yolo_reference_run (plan, input, arena);
   for (guint k = 0; k < model->n_outputs; k++) {
@@ -377,7 +377,7 @@ check_same_maps (Onnx__ModelProto *a, Onnx__ModelProto *b, guint copies)
   for (guint i = 0; i < x->len; i++) {
     double p = g_array_index (x, float, i), q = g_array_index (y, float, i);
     largest = MAX (largest, ABS (p));
-    /* not MAX, which would lose a NaN */
+    /* MAX would lose a NaN */
     worst = ABS (p - q) <= worst ? worst : ABS (p - q);
   }
   g_assert_cmpfloat (largest, >, 0);

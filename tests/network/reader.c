@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Bad files: an error that says what is wrong, quickly, and nothing else. */
+/* Bad files give an error that says what is wrong, quickly, and nothing else. */
 
 #include "tests/network/edit.h"
 
@@ -124,7 +124,7 @@ short_weights (Onnx__ModelProto *proto)
 static void
 weights_of_other_shape (Onnx__ModelProto *proto)
 {
-  /* as many elements, but for two input channels */
+  /* the weights have as many elements, but for two input channels */
   weights (proto)->dims[0] = 3;
   weights (proto)->dims[1] = 2;
 }
@@ -247,7 +247,7 @@ two_inputs (Onnx__ModelProto *proto)
 {
   edit_string (&edit_initializer (proto, "0.conv.bias")->name, "other");
   edit_string (&proto->graph->output[0]->name, "0.conv.bias");
-  /* the output's type stands for an input's */
+  /* the second input has the type of the output */
   proto->graph->input = realloc (proto->graph->input, 2 * sizeof (void *));
   proto->graph->input[proto->graph->n_input++] = proto->graph->output[--proto->graph->n_output];
 }
@@ -389,7 +389,7 @@ segment_task (Onnx__ModelProto *proto)
   edit_metadata (proto, "task", "segment");
 }
 
-/* The tail computes something else. */
+/* Lets the tail compute something else. */
 static void
 reversed_bins (Onnx__ModelProto *proto)
 {
@@ -420,7 +420,7 @@ scale_constant (const Onnx__ModelProto *proto, const char *op, guint input, floa
 static void
 moved_anchors (Onnx__ModelProto *proto)
 {
-  /* the last but one: anchors + right and bottom */
+  /* the last Add but one adds the anchors to the right and bottom distances */
   Onnx__TensorProto *anchors = edit_initializer (proto, edit_node (proto, "Add", -2)->input[0]);
   ((float *) anchors->raw_data.data)[7] += 0.25f;
 }
@@ -481,12 +481,12 @@ levels_exchanged (Onnx__ModelProto *proto)
 static void
 third_map (Onnx__ModelProto *proto)
 {
-  /* the last level's classes also go, joined with boxes, elsewhere into the output */
+  /* the classes of the last level, joined with boxes, go elsewhere into the output as well */
   Onnx__NodeProto *node = edit_node (proto, "Reshape", 3);
   edit_string (&node->input[0], edit_node (proto, "Conv", 4)->output[0]);
 }
 
-/* One input more than the operator takes. */
+/* Gives a node one input more than its operator takes. */
 static void
 surplus_input (Onnx__NodeProto *node)
 {
@@ -660,11 +660,11 @@ test_edit (gconstpointer data)
   g_assert_true (g_str_has_prefix (error->message, "edited.onnx: "));
   for (guint k = 0; k < 3 && edits[i].says[k] != NULL; k++)
     g_assert_nonnull (strstr (error->message, edits[i].says[k]));
-  /* a second of the processor's, ten under sanitizers */
+  /* loading takes a second of processor time, ten under sanitizers */
   g_assert_cmpint ((clock () - start) / CLOCKS_PER_SEC, <, 10);
 }
 
-/* Otherwise the edits above prove nothing. */
+/* The files load as they are: else the edits above would prove nothing. */
 static void
 test_unedited (void)
 {
@@ -779,7 +779,7 @@ test_foreign (void)
 {
   static const struct {
     const char *bytes;
-    gsize size;                 /* 0: of the string */
+    gsize size;                 /* 0: the length of the string */
     const char *says;
   } files[] = {
     {"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", 0, "git lfs pull"},
@@ -810,8 +810,9 @@ test_foreign (void)
   }
 }
 
-/* Too little memory is told from a damaged file. In a process of its own, whose
- * address space is bounded: not where a sanitizer needs it, and QEMU ignores it. */
+/* Too little memory is told from a damaged file. This runs in a process of its own, whose
+ * address space is bounded; it is skipped under sanitizers, which need the space, and in
+ * QEMU, which ignores the bound. */
 static void
 test_no_memory (void)
 {
@@ -847,7 +848,7 @@ test_no_memory (void)
   g_autoptr (GError) error = NULL;
   void *probe = malloc (large);
   g_assert_null (yolo_model_load_bytes (bytes, size, "bytes.onnx", &error));
-  if (probe == NULL)            /* the limit is kept */
+  if (probe == NULL)            /* the system keeps to the limit */
     g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY);
   free (probe);
 }
@@ -936,7 +937,7 @@ test_outside (void)
   outside_clear (&outside);
 }
 
-/* In a folder below, and by way of "." */
+/* Weights in a folder below the model's, and by way of ".", are read. */
 static void
 test_outside_below (void)
 {
@@ -1049,7 +1050,7 @@ rewrite (gpointer data)
     fflush (file);
     fwrite (writer->bytes + writer->size / 2, 1, writer->size - writer->size / 2, file);
     fclose (file);
-    g_usleep (round % 4 * 4000);        /* sometimes it is left alone for long enough */
+    g_usleep (round % 4 * 4000);        /* sometimes the file is left alone for long enough */
   }
   return NULL;
 }

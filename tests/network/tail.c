@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What a file computes behind the network's maps is replaced, so it must be
- * what replaces it: a factor put into any edge of it is refused, or changes nothing. */
+/* What a file computes behind the network's maps is replaced by our decode, so it must be
+ * that: a factor that is put into any edge of it is refused, or changes nothing. */
 
 #include "tests/network/edit.h"
 
 #define INSERTED "inserted"
 
-/* The node that writes a value, or n_node. */
+/* The number of the node that writes a value; n_node if none does. */
 static gsize
 writer (const Onnx__ModelProto *proto, const char *value)
 {
@@ -75,7 +75,7 @@ typedef struct {
   guint refused, named, accepted;
 } Counts;
 
-/* One factor, into input k of node i. */
+/* Puts a factor into input k of node i. */
 static void
 try_edge (const char *file, gsize i, gsize k, gint32 type, gboolean must_fail, Counts *counts)
 {
@@ -101,7 +101,7 @@ try_edge (const char *file, gsize i, gsize k, gint32 type, gboolean must_fail, C
     return;
   }
   if (strstr (error->message, "inputs have different types") != NULL)
-    return;                     /* the other type is the one */
+    return;                     /* the edge has the other type */
   if (strstr (error->message, "node '") == NULL)
     g_error ("%s: no node is named: %s", edge, error->message);
   counts->refused++;
@@ -122,7 +122,8 @@ test_edges (gconstpointer data)
   Onnx__ModelProto *proto = edit_open (file);
   g_autofree gboolean *tail = find_tail (proto);
   g_autofree gboolean *reach = reach_output (proto, deciding);
-  /* files of any size are looked at at one that takes its time: some edges will do */
+  /* files of any size are checked at a size that takes time, so that only some edges are
+   * tried */
   guint every = strstr (file, "dynamic") != NULL ? 7 : 1, n = 0;
   Counts counts = { 0 };
 
@@ -179,7 +180,7 @@ unknown_operator (Onnx__ModelProto *proto)
   insert_behind (proto, edit_node (proto, "ReduceMax", 0), "Sqrt", NULL);
 }
 
-/* The scores go on without their last class. */
+/* Takes the last class off the scores. */
 static void
 drop_class (Onnx__ModelProto *proto)
 {
@@ -189,7 +190,7 @@ drop_class (Onnx__ModelProto *proto)
   edit_string (&edit_node (proto, "Slice", 3)->input[2], "six");
 }
 
-/* The best are left out: rows 10 and on. */
+/* Leaves the best ten out: rows 10 and on are the output. */
 static void
 drop_best (Onnx__ModelProto *proto)
 {
@@ -235,7 +236,7 @@ second_output (Onnx__ModelProto *proto)
 static const struct {
   const char *name;
   EditFunc edit;
-  const char *says;             /* NULL: loads */
+  const char *says;             /* in the error; NULL: the file loads */
 } edits[] = {
   { "clip-boxes", clip_boxes, "'" INSERTED "' (Min)" },
   { "unknown-operator", unknown_operator, "'" INSERTED "' (Sqrt)" },
@@ -266,8 +267,8 @@ test_edit (gconstpointer data)
   g_assert_nonnull (strstr (error->message, edits[i].says));
 }
 
-/* Numbers that come back from whole ones by another scale are others, in the body and in the
- * tail. */
+/* Numbers that come back from whole ones by another scale are other numbers: refused, in
+ * the body and in the tail. */
 static void
 test_other_scale (void)
 {

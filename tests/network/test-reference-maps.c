@@ -17,21 +17,21 @@
 #include <string.h>
 
 #define FP32_TOLERANCE 1e-4
-/* 8-bit files run dequantised; the reference has rounded every activation to
- * 8 bits. 4.5 % was the most when the files were made. */
+/* Files in 8 bits run in floats, while the reference has rounded every activation to 8
+ * bits. The largest difference was 4.5 % when the files were made. */
 #define INT8_TOLERANCE .1
-/* The same files in int8 as they say: a step or a few of the maps' 255. */
+/* The same files in int8, as they say: they differ by a step or a few of a map's 255. */
 #define AS_FILE_TOLERANCE .02
 #define AS_FILE_RMS_TOLERANCE .006
-/* An operation of an int8 plan, of the same numbers: what lies at the edge of two
- * steps of a grid may go either way, more so by a SiLU of 14 bits. */
+/* An operation of an int8 plan on the same numbers: what lies at the edge of two steps of
+ * a grid may go either way, the more so behind a SiLU of 14 bits. */
 #define EDGE_SHARE .003
 #define FLOAT_TOLERANCE 2e-4
-/* bf16 keeps 8 bits, and some 20 layers stand in a row: 8 % was the most that
- * one logit was off, 1 % is usual. The root mean square says more. */
+/* bf16 keeps 8 bits, and some 20 layers stand in a row: the worst logit was off by 8 %,
+ * and 1 % is usual. The root mean square says more. */
 #define BF16_TOLERANCE .15
 #define BF16_RMS_TOLERANCE .03
-/* The same sums in another order. */
+/* The same sums, added up in another order. */
 #define SAME_TOLERANCE 2e-5
 
 typedef struct {
@@ -145,7 +145,7 @@ maps_new (const YoloPlan *plan, guint n)
 /* How images are run: by the plain interpreter, or by a back end. */
 typedef struct {
   const char *name;
-  YoloNet *net;                 /* NULL: the interpreter */
+  YoloNet *net;                 /* NULL: the plain interpreter runs them */
 } Runner;
 
 static Maps
@@ -210,7 +210,7 @@ worst_difference (const YoloModel *model, guint batch, guint height, guint width
     for (gsize i = 0; i < n; i++) {
       scale = MAX (scale, fabs (y[i]));
       sum += (from[i] - y[i]) * (from[i] - y[i]);
-      if (!(fabs (from[i] - y[i]) <= difference))      /* NaN too */
+      if (!(fabs (from[i] - y[i]) <= difference))      /* FALSE for NaN too */
         difference = fabs (from[i] - y[i]);
     }
     g_assert_false (isnan (difference));
@@ -349,8 +349,9 @@ test_cpu_bf16 (gconstpointer data)
 typedef struct {
   const YoloExec *exec;
   const float *input;
-  guint8 *arena;                /* a copy */
-  gsize elements, edges;        /* of 8 bits: compared, and off by one step */
+  guint8 *arena;                /* a copy of the plan's arena */
+  /* numbers of 8 bits: how many were compared, and how many were off by one step */
+  gsize elements, edges;
 } Comparison;
 
 static void
@@ -512,7 +513,8 @@ test_batches (gconstpointer data)
 static void
 test_sizes (gconstpointer data)
 {
-  static const guint sizes[][2] = { { 1, 1 }, { 1, 3 }, { 3, 2 } };    /* strides */
+  /* height and width in strides */
+  static const guint sizes[][2] = { { 1, 1 }, { 1, 3 }, { 3, 2 } };
   const Reference *r = data;
   g_autoptr (YoloModel) model = load (r);
   Runner plain = { "plain C", NULL }, cpu = { "fp32", load_net (model, YOLO_PRECISION_FP32) };
