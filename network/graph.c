@@ -61,16 +61,8 @@ yolo_layer_size (const GArray *layers, guint index, GError **error)
           in->width, conv->kernel[1], conv->stride[1], conv->pad[1], conv->dilation[1]);
       fits = layer->height > 0 && layer->width > 0;
       break;
-    case YOLO_LAYER_MAX_POOL:
-      fits = window_size (in->height, layer->kernel, layer->stride, layer->pad, 1, &layer->height)
-          && window_size (in->width, layer->kernel, layer->stride, layer->pad, 1, &layer->width);
-      break;
-    case YOLO_LAYER_UPSAMPLE:
-      layer->height = in->height * layer->factor;
-      layer->width = in->width * layer->factor;
-      /* no YOLO enlarges a map beyond its input, of 8192 pixels at most; the limit keeps
-       * products small */
-      fits = layer->height <= 65536 && layer->width <= 65536;
+    case YOLO_LAYER_OP:
+      fits = op_size (layer, in) && same_sizes (layers, layer);
       break;
     case YOLO_LAYER_IMAGE:
     case YOLO_LAYER_AFFINE:

@@ -20,10 +20,7 @@ typedef enum {
   YOLO_LAYER_IMAGE,
   YOLO_LAYER_CONV,              /* act (conv (in) + bias) [+ residual] */
   YOLO_LAYER_AFFINE,            /* in * scale[c] + shift[c]; the passes leave none */
-  YOLO_LAYER_ACT,
-  YOLO_LAYER_ADD,               /* in[0] + in[1] */
-  YOLO_LAYER_MAX_POOL,
-  YOLO_LAYER_UPSAMPLE,
+  YOLO_LAYER_OP,                /* an operation on maps: `op` */
   YOLO_LAYER_CONCAT,            /* the channels of all inputs, one behind the other */
   YOLO_LAYER_SLICE,             /* channels [begin, begin + channels) of the input */
   YOLO_LAYER_QUANT,             /* in an int8 model rounded to `grid`, else the input itself */
@@ -49,13 +46,12 @@ typedef struct {
   /* YOLO_LAYER_CONV: a quantiser of the file reads it whose range begins at 0 */
   gboolean from_zero;
   float *scale, *shift;         /* YOLO_LAYER_AFFINE: [channels], owned */
-  YoloActivation act;           /* YOLO_LAYER_ACT */
-  guint kernel, stride, pad;    /* YOLO_LAYER_MAX_POOL: pixels */
-  guint factor;                 /* YOLO_LAYER_UPSAMPLE */
+  YoloOpType op;                /* YOLO_LAYER_OP: neither CONV nor COPY */
+  YoloOpNumbers numbers;        /* YOLO_LAYER_OP */
   guint begin;                  /* YOLO_LAYER_SLICE: the first channel */
   gboolean whole;               /* YOLO_LAYER_IMAGE: the file takes whole numbers, 0 to 255 */
-  /* YOLO_LAYER_CONV, YOLO_LAYER_ACT: grids of quantisers that the passes took out: the sum,
-   * the sigmoid and act of YoloInt8Conv */
+  /* YOLO_LAYER_CONV, and activations: grids of quantisers that the passes took out: the sum, the
+   * sigmoid and act of YoloInt8Conv */
   YoloGrid sum_grid, sigmoid_grid, act_grid;
   /* YOLO_LAYER_QUANT: zero is 0 to 255, also where the file has int8 */
   YoloGrid grid;
@@ -67,6 +63,20 @@ typedef struct {
 } YoloLayer;
 
 #define yolo_layer_at(layers, i) (&g_array_index ((layers), YoloLayer, i))
+
+static inline gboolean
+yolo_layer_is (const YoloLayer *layer, YoloOpType op)
+{
+  return layer->type == YOLO_LAYER_OP && layer->op == op;
+}
+
+/* Whether the layer computes new numbers, by a convolution or another operation. */
+static inline gboolean
+yolo_layer_computes (const YoloLayer *layer)
+{
+  return layer->type == YOLO_LAYER_CONV
+      || (layer->type == YOLO_LAYER_OP && yolo_op_traits (layer->op)->computes);
+}
 
 /* Sets the size of a layer by the sizes of its inputs; FALSE with @error (SIZE) where they
  * do not fit each other or its window. */

@@ -37,9 +37,7 @@ typedef struct {
   YoloOpType type;
   YoloView in, out, residual;
   const YoloConv *conv;         /* YOLO_OP_CONV; owned by the model */
-  YoloActivation act;           /* YOLO_OP_ACT */
-  guint kernel, stride, pad, repeat;    /* YOLO_OP_MAX_POOL */
-  guint scale;                  /* YOLO_OP_UPSAMPLE */
+  YoloOpNumbers numbers;
   /* number for yolo_model_layer(): the layer that it is, or the last one of a chain */
   guint layer;
   /* the model's: what the file calls the layer, for messages and profiles */

@@ -345,15 +345,37 @@ conv_pixel (const Definition *d, const YoloLayer *layer, gint y, gint x, guint c
 static double
 pool_pixel (const Definition *d, const YoloLayer *layer, gint y, gint x, guint c)
 {
-  gint top = y * (gint) layer->stride - (gint) layer->pad,
-       left = x * (gint) layer->stride - (gint) layer->pad;
+  const YoloOpNumbers *window = &layer->numbers;
+  gint top = y * (gint) window->stride - (gint) window->pad,
+       left = x * (gint) window->stride - (gint) window->pad;
   double most = -INFINITY;
 
-  for (gint ky = 0; ky < (gint) layer->kernel; ky++) {
-    for (gint kx = 0; kx < (gint) layer->kernel; kx++)
+  for (gint ky = 0; ky < (gint) window->kernel; ky++) {
+    for (gint kx = 0; kx < (gint) window->kernel; kx++)
       most = fmax (most, at (d, layer->in[0], top + ky, left + kx, c, -INFINITY));
   }
   return most;
+}
+
+static double
+op_pixel (const Definition *d, const YoloLayer *layer, gint y, gint x, guint c)
+{
+  gint scale = (gint) layer->numbers.scale;
+
+  switch (layer->op) {
+    case YOLO_OP_ACT:
+      return activate (layer->numbers.act, at (d, layer->in[0], y, x, c, 0));
+    case YOLO_OP_ADD:
+      return at (d, layer->in[0], y, x, c, 0) + at (d, layer->in[1], y, x, c, 0);
+    case YOLO_OP_MAX_POOL:
+      return pool_pixel (d, layer, y, x, c);
+    case YOLO_OP_UPSAMPLE:
+      return at (d, layer->in[0], y / scale, x / scale, c, 0);
+    case YOLO_OP_CONV:
+    case YOLO_OP_COPY:
+      break;                    /* layers of other types */
+  }
+  g_assert_not_reached ();
 }
 
 static double
@@ -376,14 +398,8 @@ pixel (const Definition *d, const YoloLayer *layer, gint y, gint x, guint c)
       return image_pixel (d, layer, y, x, c);
     case YOLO_LAYER_CONV:
       return conv_pixel (d, layer, y, x, c);
-    case YOLO_LAYER_ACT:
-      return activate (layer->act, at (d, layer->in[0], y, x, c, 0));
-    case YOLO_LAYER_ADD:
-      return at (d, layer->in[0], y, x, c, 0) + at (d, layer->in[1], y, x, c, 0);
-    case YOLO_LAYER_MAX_POOL:
-      return pool_pixel (d, layer, y, x, c);
-    case YOLO_LAYER_UPSAMPLE:
-      return at (d, layer->in[0], y / (gint) layer->factor, x / (gint) layer->factor, c, 0);
+    case YOLO_LAYER_OP:
+      return op_pixel (d, layer, y, x, c);
     case YOLO_LAYER_CONCAT:
       for (; c >= yolo_layer_at (d->graph->layers, layer->in[k])->channels; k++)
         c -= yolo_layer_at (d->graph->layers, layer->in[k])->channels;

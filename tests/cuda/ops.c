@@ -278,12 +278,12 @@ run_case (const Case *c, Types types)
   gboolean computes =
       c->type == YOLO_OP_ADD || c->type == YOLO_OP_ACT || types.in != types.out || types.grids;
   YoloOp op = { .type = c->type,
-    .kernel = c->kernel,
-    .stride = c->stride,
-    .pad = c->pad,
-    .repeat = c->repeat,
-    .scale = c->scale,
-    .act = c->act,
+    .numbers = { .kernel = c->kernel,
+        .stride = c->stride,
+        .pad = c->pad,
+        .repeat = c->repeat,
+        .scale = c->scale,
+        .act = c->act },
     .name = c->name };
   Fixture f = { .c = c };
 
