@@ -588,7 +588,8 @@ main (int argc, char **argv)
     printf ("1..0 # SKIP %s\n", error->message);
     return 0;
   }
-  /* A net that lives as long as the tests do: a device readies its kernels for all nets together. */
+  /* A net that lives as long as the tests do: a device readies its kernels for all nets
+   * together. */
   model = make_model (case_named ("block"), 13, 17);
   keep = load (model, YOLO_PRECISION_FP32, 1);
   add_operations ();
