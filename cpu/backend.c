@@ -361,13 +361,31 @@ prepare (YoloExec *base, GError **error)
   return ready_steps (e, error);
 }
 
+/* Whether a pooling may compare bytes: those that it reads and writes are on the same grids. */
+static gboolean
+pools_bytes_alike (const YoloPlan *plan, const YoloOp *op)
+{
+  const YoloBuffer *in = &plan->buffers[op->in.buffer], *out = &plan->buffers[op->out.buffer];
+
+  if (in->scale == NULL || out->scale == NULL)
+    return TRUE;                /* one of them is in floats, which are read and written by grids */
+  for (guint c = 0; c < op->out.channels; c++) {
+    guint from = op->in.channel + c % op->in.channels, to = op->out.channel + c;
+
+    if (in->scale[from] != out->scale[to] || in->zero[from] != out->zero[to])
+      return FALSE;
+  }
+  return TRUE;
+}
+
 /* Floats, bfloat16 and bytes on grids, in any combination that a plan has. */
 static gboolean
-supports (G_GNUC_UNUSED const YoloPlan *plan, const YoloOp *op)
+supports (const YoloPlan *plan, const YoloOp *op)
 {
   switch (op->type) {
-    case YOLO_OP_CONV:
     case YOLO_OP_MAX_POOL:
+      return pools_bytes_alike (plan, op);
+    case YOLO_OP_CONV:
     case YOLO_OP_UPSAMPLE:
     case YOLO_OP_ADD:
     case YOLO_OP_ACT:
