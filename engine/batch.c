@@ -5,7 +5,7 @@
 #include "engine/engine-private.h"
 
 guint
-yolo_engine_batch_size (YoloEngine * engine)
+yolo_engine_batch_size (YoloEngine *engine)
 {
   if (engine->batch_size > 0)
     return engine->batch_size;
@@ -13,13 +13,13 @@ yolo_engine_batch_size (YoloEngine * engine)
 }
 
 static gboolean
-is_dropped (const YoloJob * job)
+is_dropped (const YoloJob *job)
 {
   return job->error != NULL || job->number < job->stream->cancelled;
 }
 
 static YoloJob *
-pop (YoloStream * stream)
+pop (YoloStream *stream)
 {
   YoloJob *job = stream->first;
 
@@ -31,9 +31,9 @@ pop (YoloStream * stream)
 }
 
 YoloJob *
-yolo_engine_take_dropped (YoloEngine * engine, gint64 until)
+yolo_engine_take_dropped (YoloEngine *engine, gint64 until)
 {
-  for (GList * l = engine->streams.head; l != NULL; l = l->next) {
+  for (GList *l = engine->streams.head; l != NULL; l = l->next) {
     YoloStream *stream = l->data;
 
     if (stream->first != NULL && is_dropped (stream->first) && stream->first->submitted <= until)
@@ -44,7 +44,7 @@ yolo_engine_take_dropped (YoloEngine * engine, gint64 until)
 
 /* The group that the stream's next frame belongs to, or NULL. */
 static YoloGroup *
-group_of (YoloEngine * engine, const YoloStream * stream)
+group_of (YoloEngine *engine, const YoloStream *stream)
 {
   const YoloJob *job = stream->first;
 
@@ -60,7 +60,7 @@ group_of (YoloEngine * engine, const YoloStream * stream)
 }
 
 static YoloGroup *
-add_group (YoloEngine * engine, const YoloJob * job)
+add_group (YoloEngine *engine, const YoloJob *job)
 {
   YoloGroup group = { job->request.net_width, job->request.net_height, 0, job->submitted, FALSE,
     FALSE };
@@ -71,7 +71,7 @@ add_group (YoloEngine * engine, const YoloJob * job)
 
 /* Counts the frames at the head of a stream that share its group's batch. */
 static void
-count_stream (YoloEngine * engine, const YoloStream * stream, guint batch_size)
+count_stream (YoloEngine *engine, const YoloStream *stream, guint batch_size)
 {
   const YoloJob *job = stream->first;
   YoloGroup *group;
@@ -93,7 +93,7 @@ count_stream (YoloEngine * engine, const YoloStream * stream, guint batch_size)
 /* Marks the groups that may get another frame of this stream before one of its
  * callbacks: it is expected to keep the size of its last frame. */
 static void
-expect_stream (YoloEngine * engine, const YoloStream * stream)
+expect_stream (YoloEngine *engine, const YoloStream *stream)
 {
   if (!stream->active || stream->pending >= stream->max_pending
       || stream->returned < stream->drained)
@@ -109,7 +109,7 @@ expect_stream (YoloEngine * engine, const YoloStream * stream)
 
 /* Takes @n frames of the group, one of each stream in turn. */
 static void
-take_frames (YoloEngine * engine, const YoloGroup * group, YoloJob ** jobs, guint n)
+take_frames (YoloEngine *engine, const YoloGroup *group, YoloJob **jobs, guint n)
 {
   GList *l = engine->streams.head;
 
@@ -130,7 +130,7 @@ take_frames (YoloEngine * engine, const YoloGroup * group, YoloJob ** jobs, guin
 
 /* The batch that so many frames run in, or the first of them. */
 static guint
-exec_size (const YoloReplica * replica, const YoloGroup * group, guint frames)
+exec_size (const YoloReplica *replica, const YoloGroup *group, guint frames)
 {
   return replica != NULL ? yolo_net_batch_size (replica->net, frames, group->height, group->width)
                          : 1u << (g_bit_storage (frames) - 1);
@@ -146,9 +146,9 @@ yolo_engine_take (YoloEngine *engine, const YoloReplica *replica, YoloJob **jobs
   guint ready, n;
 
   g_array_set_size (engine->groups, 0);
-  for (GList * l = engine->streams.head; l != NULL; l = l->next)
+  for (GList *l = engine->streams.head; l != NULL; l = l->next)
     count_stream (engine, l->data, batch_size);
-  for (GList * l = engine->streams.head; l != NULL; l = l->next)
+  for (GList *l = engine->streams.head; l != NULL; l = l->next)
     expect_stream (engine, l->data);
 
   *until = G_MAXINT64;
@@ -162,7 +162,7 @@ yolo_engine_take (YoloEngine *engine, const YoloReplica *replica, YoloJob **jobs
 
   /* Of the groups that are due the one of the stream that was served least
    * recently: no size waits for another one for ever. */
-  for (GList * l = engine->streams.head; l != NULL && next == NULL; l = l->next) {
+  for (GList *l = engine->streams.head; l != NULL && next == NULL; l = l->next) {
     YoloGroup *group = group_of (engine, l->data);
 
     if (group != NULL && group->due)
@@ -178,7 +178,7 @@ yolo_engine_take (YoloEngine *engine, const YoloReplica *replica, YoloJob **jobs
 
   /* The rest of it has waited long enough. */
   if (n < ready)
-    for (GList * l = engine->streams.head; l != NULL; l = l->next) {
+    for (GList *l = engine->streams.head; l != NULL; l = l->next) {
       YoloStream *stream = l->data;
 
       if (group_of (engine, stream) == next)

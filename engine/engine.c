@@ -20,7 +20,7 @@ typedef struct {
 } Resolved;
 
 static const YoloBackend *
-choose_backend (const YoloEngineParts * parts, const YoloEngineConfig * config, GError ** error)
+choose_backend (const YoloEngineParts *parts, const YoloEngineConfig *config, GError **error)
 {
   g_autoptr (GError) no_cuda = NULL, no_cpu = NULL;
 
@@ -51,8 +51,8 @@ choose_backend (const YoloEngineParts * parts, const YoloEngineConfig * config, 
 }
 
 static gboolean
-resolve (const YoloEngineParts * parts, const YoloEngineConfig * config, Resolved * resolved,
-    GError ** error)
+resolve (const YoloEngineParts *parts, const YoloEngineConfig *config, Resolved *resolved,
+    GError **error)
 {
   const YoloBackend *backend;
   char *real;
@@ -89,7 +89,7 @@ resolve (const YoloEngineParts * parts, const YoloEngineConfig * config, Resolve
 /* Of an engine that has loaded its file, on which `auto` depends, or that is to
  * decide by it in the same way. */
 static gboolean
-same_precision (const YoloEngine * e, const Resolved * resolved)
+same_precision (const YoloEngine *e, const Resolved *resolved)
 {
   if (e->state == YOLO_ENGINE_READY)
     return e->precision == (e->model->quantized ? resolved->if_quantized : resolved->precision);
@@ -97,7 +97,7 @@ same_precision (const YoloEngine * e, const Resolved * resolved)
 }
 
 static gboolean
-same_place (const YoloPlace * a, const YoloPlace * b)
+same_place (const YoloPlace *a, const YoloPlace *b)
 {
   return a->backend == b->backend && a->device == b->device && a->cuda_context == b->cuda_context;
 }
@@ -105,9 +105,9 @@ same_place (const YoloPlace * a, const YoloPlace * b)
 /* Either by id or, without one, by what it was resolved to. Waits for one that
  * may be the same, which its file will tell. */
 static YoloEngine *
-find (const YoloEngineParts * parts, const char *id, const Resolved * resolved)
+find (const YoloEngineParts *parts, const char *id, const Resolved *resolved)
 {
-  for (GList * l = registry; l != NULL; l = l->next) {
+  for (GList *l = registry; l != NULL; l = l->next) {
     YoloEngine *e = l->data;
 
     if (e->parts != parts || g_strcmp0 (e->id, id) != 0)
@@ -128,8 +128,8 @@ find (const YoloEngineParts * parts, const char *id, const Resolved * resolved)
 }
 
 static YoloEngine *
-engine_new (const YoloEngineParts * parts, const YoloEngineConfig * config,
-    const Resolved * resolved)
+engine_new (const YoloEngineParts *parts, const YoloEngineConfig *config,
+    const Resolved *resolved)
 {
   YoloEngine *engine = g_new0 (YoloEngine, 1);
 
@@ -159,7 +159,7 @@ engine_new (const YoloEngineParts * parts, const YoloEngineConfig * config,
 }
 
 static void
-engine_free (YoloEngine * engine)
+engine_free (YoloEngine *engine)
 {
   g_mutex_lock (&engine->lock);
   engine->stop = TRUE;
@@ -184,7 +184,7 @@ engine_free (YoloEngine * engine)
 }
 
 static gboolean
-start_thread (YoloReplica * replica, GError ** error)
+start_thread (YoloReplica *replica, GError **error)
 {
   g_autoptr (GError) failed = NULL;
 
@@ -196,7 +196,7 @@ start_thread (YoloReplica * replica, GError ** error)
 }
 
 gboolean
-yolo_engine_start (YoloEngine * engine, guint i, GError ** error)
+yolo_engine_start (YoloEngine *engine, guint i, GError **error)
 {
   gboolean started;
 
@@ -208,7 +208,7 @@ yolo_engine_start (YoloEngine * engine, guint i, GError ** error)
 }
 
 void
-yolo_engine_loaded (YoloEngine * engine, GError * error)
+yolo_engine_loaded (YoloEngine *engine, GError *error)
 {
   g_mutex_lock (&registry_lock);
   if (engine->error == NULL)
@@ -228,7 +228,7 @@ yolo_engine_loaded (YoloEngine * engine, GError * error)
 }
 
 gboolean
-yolo_engine_is_own_thread (const YoloEngine * engine)
+yolo_engine_is_own_thread (const YoloEngine *engine)
 {
   for (guint i = 0; i < engine->n_replicas; i++)
     if (engine->replicas[i].thread == g_thread_self ())
@@ -237,8 +237,8 @@ yolo_engine_is_own_thread (const YoloEngine * engine)
 }
 
 YoloEngine *
-yolo_engine_get_from (const YoloEngineParts * parts, const YoloEngineConfig * config,
-    GError ** error)
+yolo_engine_get_from (const YoloEngineParts *parts, const YoloEngineConfig *config,
+    GError **error)
 {
   Resolved resolved = { .path = NULL };
   YoloEngine *engine = NULL;
@@ -278,7 +278,7 @@ yolo_engine_get_from (const YoloEngineParts * parts, const YoloEngineConfig * co
 }
 
 YoloEngine *
-yolo_engine_ref (YoloEngine * engine)
+yolo_engine_ref (YoloEngine *engine)
 {
   g_mutex_lock (&registry_lock);
   engine->refs++;
@@ -287,7 +287,7 @@ yolo_engine_ref (YoloEngine * engine)
 }
 
 void
-yolo_engine_unref (YoloEngine * engine)
+yolo_engine_unref (YoloEngine *engine)
 {
   gboolean last;
 
@@ -305,37 +305,37 @@ yolo_engine_unref (YoloEngine * engine)
 }
 
 const YoloModel *
-yolo_engine_model (YoloEngine * engine)
+yolo_engine_model (YoloEngine *engine)
 {
   return engine->model;
 }
 
 YoloPrecision
-yolo_engine_precision (YoloEngine * engine)
+yolo_engine_precision (YoloEngine *engine)
 {
   return engine->precision;
 }
 
 gboolean
-yolo_engine_takes (YoloEngine * engine, YoloMemory memory)
+yolo_engine_takes (YoloEngine *engine, YoloMemory memory)
 {
   return yolo_backend_takes (engine->replicas[0].place.backend, memory);
 }
 
 const char *
-yolo_engine_backend (YoloEngine * engine)
+yolo_engine_backend (YoloEngine *engine)
 {
   return engine->replicas[0].place.backend->name;
 }
 
 char *
-yolo_engine_remark (YoloEngine * engine)
+yolo_engine_remark (YoloEngine *engine)
 {
   return yolo_net_remark (engine->replicas[0].net);
 }
 
 void
-yolo_engine_set_batching (YoloEngine * engine, guint batch_size, guint64 batch_timeout)
+yolo_engine_set_batching (YoloEngine *engine, guint batch_size, guint64 batch_timeout)
 {
   g_mutex_lock (&engine->lock);
   engine->batch_size = batch_size;
@@ -345,7 +345,7 @@ yolo_engine_set_batching (YoloEngine * engine, guint batch_size, guint64 batch_t
 }
 
 void
-yolo_engine_get_stats (YoloEngine * engine, YoloEngineStats * stats)
+yolo_engine_get_stats (YoloEngine *engine, YoloEngineStats *stats)
 {
   g_mutex_lock (&engine->lock);
   *stats = engine->stats;
@@ -354,7 +354,7 @@ yolo_engine_get_stats (YoloEngine * engine, YoloEngineStats * stats)
 }
 
 gboolean
-yolo_engine_prepare (YoloEngine * engine, guint net_width, guint net_height, GError ** error)
+yolo_engine_prepare (YoloEngine *engine, guint net_width, guint net_height, GError **error)
 {
   g_return_val_if_fail (!yolo_engine_is_own_thread (engine), FALSE);
 

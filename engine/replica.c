@@ -5,7 +5,7 @@
 #include "engine/engine-private.h"
 
 static void
-drop (YoloReplica * replica, YoloJob * job)
+drop (YoloReplica *replica, YoloJob *job)
 {
   GError *error = g_steal_pointer (&job->error);
   YoloResult result = {
@@ -19,7 +19,7 @@ drop (YoloReplica * replica, YoloJob * job)
 
 /* A network that is ready, or one that is gone, with so many bytes of activations. */
 static void
-count_execs (YoloReplica * replica, int change, gsize arena)
+count_execs (YoloReplica *replica, int change, gsize arena)
 {
   YoloEngineStats *stats = &replica->engine->stats;
 
@@ -32,7 +32,7 @@ count_execs (YoloReplica * replica, int change, gsize arena)
 }
 
 static void
-release (YoloReplica * replica, YoloSlot * slot)
+release (YoloReplica *replica, YoloSlot *slot)
 {
   gsize arena = slot->exec->plan->arena_size;
 
@@ -43,7 +43,7 @@ release (YoloReplica * replica, YoloSlot * slot)
 
 /* Of those that no batch has, the one used the longest time ago, or NULL. */
 static YoloSlot *
-oldest_slot (YoloReplica * replica)
+oldest_slot (YoloReplica *replica)
 {
   YoloSlot *oldest = NULL;
 
@@ -58,7 +58,7 @@ oldest_slot (YoloReplica * replica)
 
 /* A slot without a network; there is one, since fewer are busy than there are. */
 static YoloSlot *
-empty_slot (YoloReplica * replica)
+empty_slot (YoloReplica *replica)
 {
   YoloSlot *slot = replica->slots;
 
@@ -73,7 +73,7 @@ empty_slot (YoloReplica * replica)
 /* On the host every anchor may be a candidate: as many as a frame of the
  * largest size so far has. */
 static gboolean
-grow_candidates (YoloReplica * replica, const YoloExec * exec, GError ** error)
+grow_candidates (YoloReplica *replica, const YoloExec *exec, GError **error)
 {
   const YoloPlan *plan = exec->plan;
   YoloMap maps[YOLO_MAX_OUTPUTS];
@@ -104,7 +104,7 @@ grow_candidates (YoloReplica * replica, const YoloExec * exec, GError ** error)
 }
 
 static YoloExec *
-prepare_exec (YoloReplica * replica, guint batch, guint height, guint width, GError ** error)
+prepare_exec (YoloReplica *replica, guint batch, guint height, guint width, GError **error)
 {
   YoloExec *exec = yolo_net_prepare (replica->net, batch, height, width, error);
 
@@ -118,7 +118,7 @@ prepare_exec (YoloReplica * replica, guint batch, guint height, guint width, GEr
 /* The network readied for a batch and size; prepared now if it is not yet, or
  * if the one that is runs. */
 static YoloSlot *
-get_slot (YoloReplica * replica, guint batch, guint height, guint width, GError ** error)
+get_slot (YoloReplica *replica, guint batch, guint height, guint width, GError **error)
 {
   GError *failed = NULL;
   YoloSlot *slot, *unused;
@@ -155,7 +155,7 @@ get_slot (YoloReplica * replica, guint batch, guint height, guint width, GError 
 
 /* Writes the frames into the network's input. */
 static void
-preprocess_batch (YoloReplica * replica, YoloBatch * batch)
+preprocess_batch (YoloReplica *replica, YoloBatch *batch)
 {
   const YoloExec *exec = batch->slot->exec;
   const YoloBuffer *input = &exec->plan->buffers[exec->plan->input];
@@ -170,7 +170,7 @@ preprocess_batch (YoloReplica * replica, YoloBatch * batch)
 
 /* What a device needs to do the same, and to decode. */
 static void
-describe_batch (YoloBatch * batch)
+describe_batch (YoloBatch *batch)
 {
   for (guint i = 0; i < batch->n; i++) {
     const YoloRequest *request = &batch->jobs[i]->request;
@@ -189,7 +189,7 @@ describe_batch (YoloBatch * batch)
 /* From here to finish_batch() it is under way. An error is kept for that, so
  * that it reaches no stream before the results of earlier batches. */
 static void
-start_batch (YoloReplica * replica, YoloBatch * batch)
+start_batch (YoloReplica *replica, YoloBatch *batch)
 {
   const YoloRequest *first = &batch->jobs[0]->request;
   gboolean host = replica->place.backend->host_memory;
@@ -219,8 +219,8 @@ start_batch (YoloReplica * replica, YoloBatch * batch)
 
 /* Candidates of image @i, from the maps on the host. */
 static void
-decode_image (YoloReplica * replica, const YoloExec * exec, guint i, const YoloRequest * request,
-    YoloDecode * decode)
+decode_image (YoloReplica *replica, const YoloExec *exec, guint i, const YoloRequest *request,
+    YoloDecode *decode)
 {
   const YoloModel *model = replica->engine->model;
   YoloMap maps[YOLO_MAX_OUTPUTS];
@@ -238,7 +238,7 @@ decode_image (YoloReplica * replica, const YoloExec * exec, guint i, const YoloR
 
 /* Candidates in pixels of the network to detections in pixels of the frame. */
 static void
-postprocess_image (YoloReplica * replica, YoloBatch * batch, guint i, YoloResult * result)
+postprocess_image (YoloReplica *replica, YoloBatch *batch, guint i, YoloResult *result)
 {
   const YoloRequest *request = &batch->jobs[i]->request;
   YoloSuppression how = { request->iou, request->agnostic, request->max_detections };
@@ -255,7 +255,7 @@ postprocess_image (YoloReplica * replica, YoloBatch * batch, guint i, YoloResult
 }
 
 static void
-finish_batch (YoloReplica * replica, YoloBatch * batch)
+finish_batch (YoloReplica *replica, YoloBatch *batch)
 {
   YoloEngine *engine = replica->engine;
   gint64 ran;
@@ -295,7 +295,7 @@ finish_batch (YoloReplica * replica, YoloBatch * batch)
 
 /* Answers yolo_engine_prepare(). Called and left with the lock held. */
 static void
-run_prepare (YoloReplica * replica)
+run_prepare (YoloReplica *replica)
 {
   YoloEngine *engine = replica->engine;
   YoloPrepare *prepare = replica->prepare;
@@ -313,7 +313,7 @@ run_prepare (YoloReplica * replica)
 /* Whether another batch may be taken now. One that is under way already leaves
  * it to a replica that has nothing to do. Called with the lock held. */
 static gboolean
-has_room (const YoloReplica * replica)
+has_room (const YoloReplica *replica)
 {
   guint depth = replica->place.backend->host_memory ? 1 : YOLO_ENGINE_DEPTH;
 
@@ -323,7 +323,7 @@ has_room (const YoloReplica * replica)
 /* Does some of what there is to do. Returns FALSE if there is nothing before
  * @until. Called and left with the lock held. */
 static gboolean
-run_once (YoloReplica * replica, gint64 * until)
+run_once (YoloReplica *replica, gint64 *until)
 {
   YoloEngine *engine = replica->engine;
   gint64 now = g_get_monotonic_time ();
@@ -372,7 +372,7 @@ run_once (YoloReplica * replica, gint64 * until)
 }
 
 static void
-run (YoloReplica * replica)
+run (YoloReplica *replica)
 {
   YoloEngine *engine = replica->engine;
   gint64 until;
@@ -392,13 +392,13 @@ run (YoloReplica * replica)
 }
 
 static YoloPrecision
-model_precision (const YoloEngine * engine, const YoloModel * model)
+model_precision (const YoloEngine *engine, const YoloModel *model)
 {
   return model->quantized ? engine->if_quantized : engine->precision;
 }
 
 static gboolean
-load_model (YoloReplica * replica, GError ** error)
+load_model (YoloReplica *replica, GError **error)
 {
   YoloEngine *engine = replica->engine;
   YoloModel *model = engine->parts->load_model (engine->model_file, error);
@@ -423,7 +423,7 @@ load_model (YoloReplica * replica, GError ** error)
 
 /* The first replica's part: the model, and the threads of the other replicas. */
 static gboolean
-load_first (YoloReplica * replica, GError ** error)
+load_first (YoloReplica *replica, GError **error)
 {
   YoloEngine *engine = replica->engine;
 
@@ -443,7 +443,7 @@ steps_of (YoloGrid grid)
 }
 
 static gboolean
-load (YoloReplica * replica, GError ** error)
+load (YoloReplica *replica, GError **error)
 {
   YoloEngine *engine = replica->engine;
   const YoloBackend *backend = replica->place.backend;
@@ -476,7 +476,7 @@ load (YoloReplica * replica, GError ** error)
 }
 
 static void
-unload (YoloReplica * replica)
+unload (YoloReplica *replica)
 {
   for (guint i = 0; i < YOLO_ENGINE_MAX_EXECS; i++)
     if (replica->slots[i].exec != NULL)

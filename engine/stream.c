@@ -7,7 +7,7 @@
 #include <string.h>
 
 static void
-add_unused (YoloStream * stream)
+add_unused (YoloStream *stream)
 {
   YoloJob *job = g_new0 (YoloJob, 1);
 
@@ -17,7 +17,7 @@ add_unused (YoloStream * stream)
 }
 
 static void
-free_jobs (YoloJob * job)
+free_jobs (YoloJob *job)
 {
   while (job != NULL) {
     YoloJob *next = job->next;
@@ -29,7 +29,7 @@ free_jobs (YoloJob * job)
 }
 
 YoloStream *
-yolo_engine_open_stream (YoloEngine * engine, guint max_pending, YoloResultFunc func,
+yolo_engine_open_stream (YoloEngine *engine, guint max_pending, YoloResultFunc func,
     gpointer user_data)
 {
   YoloStream *stream = g_new0 (YoloStream, 1);
@@ -51,7 +51,7 @@ yolo_engine_open_stream (YoloEngine * engine, guint max_pending, YoloResultFunc 
 
 /* Calls back one frame, whose turn it is. Called and left with the lock held. */
 static void
-call_back (YoloStream * stream, YoloJob * job, const YoloResult * result)
+call_back (YoloStream *stream, YoloJob *job, const YoloResult *result)
 {
   YoloEngine *engine = stream->engine;
 
@@ -72,7 +72,7 @@ call_back (YoloStream * stream, YoloJob * job, const YoloResult * result)
  * Called with the lock held; it allocates where replicas overtake each other
  * for the first time. */
 static void
-keep_result (YoloStream * stream, YoloJob * job, const YoloResult * result)
+keep_result (YoloStream *stream, YoloJob *job, const YoloResult *result)
 {
   YoloJob **place = &stream->finished;
 
@@ -94,7 +94,7 @@ keep_result (YoloStream * stream, YoloJob * job, const YoloResult * result)
 }
 
 void
-yolo_stream_finish (YoloStream * stream, YoloJob * job, const YoloResult * result)
+yolo_stream_finish (YoloStream *stream, YoloJob *job, const YoloResult *result)
 {
   YoloEngine *engine = stream->engine;
 
@@ -117,7 +117,7 @@ yolo_stream_finish (YoloStream * stream, YoloJob * job, const YoloResult * resul
 
 /* Until the callbacks of the frames before @number have returned. */
 static void
-wait_for (YoloStream * stream, guint64 number)
+wait_for (YoloStream *stream, guint64 number)
 {
   YoloEngine *engine = stream->engine;
 
@@ -129,7 +129,7 @@ wait_for (YoloStream * stream, guint64 number)
 }
 
 void
-yolo_stream_close (YoloStream * stream)
+yolo_stream_close (YoloStream *stream)
 {
   YoloEngine *engine;
 
@@ -152,7 +152,7 @@ yolo_stream_close (YoloStream * stream)
 }
 
 void
-yolo_stream_set_max_pending (YoloStream * stream, guint max_pending)
+yolo_stream_set_max_pending (YoloStream *stream, guint max_pending)
 {
   YoloEngine *engine = stream->engine;
 
@@ -167,7 +167,7 @@ yolo_stream_set_max_pending (YoloStream * stream, guint max_pending)
 }
 
 void
-yolo_stream_set_active (YoloStream * stream, gboolean active)
+yolo_stream_set_active (YoloStream *stream, gboolean active)
 {
   YoloEngine *engine = stream->engine;
 
@@ -179,7 +179,7 @@ yolo_stream_set_active (YoloStream * stream, gboolean active)
 
 /* Any replica may be the one that runs a frame. */
 static GError *
-check_device_frame (const YoloReplica * replica, const YoloFrame * frame)
+check_device_frame (const YoloReplica *replica, const YoloFrame *frame)
 {
   gint unknown;
 
@@ -197,7 +197,7 @@ check_device_frame (const YoloReplica * replica, const YoloFrame * frame)
 
 /* One wrong frame must not fail the batch that it would share with others. */
 static GError *
-check_request (const YoloEngine * engine, const YoloRequest * request)
+check_request (const YoloEngine *engine, const YoloRequest *request)
 {
   const YoloFrame *frame = &request->frame;
 
@@ -236,7 +236,7 @@ check_request (const YoloEngine * engine, const YoloRequest * request)
 }
 
 void
-yolo_stream_submit (YoloStream * stream, const YoloRequest * request, gpointer tag)
+yolo_stream_submit (YoloStream *stream, const YoloRequest *request, gpointer tag)
 {
   YoloEngine *engine = stream->engine;
   GError *error = check_request (stream->engine, request);
@@ -273,7 +273,7 @@ yolo_stream_submit (YoloStream * stream, const YoloRequest * request, gpointer t
 }
 
 void
-yolo_stream_cancel (YoloStream * stream)
+yolo_stream_cancel (YoloStream *stream)
 {
   YoloEngine *engine = stream->engine;
 
@@ -286,7 +286,7 @@ yolo_stream_cancel (YoloStream * stream)
 }
 
 void
-yolo_stream_drain (YoloStream * stream)
+yolo_stream_drain (YoloStream *stream)
 {
   YoloEngine *engine = stream->engine;
 
@@ -299,7 +299,7 @@ yolo_stream_drain (YoloStream * stream)
 }
 
 guint
-yolo_stream_pending (YoloStream * stream)
+yolo_stream_pending (YoloStream *stream)
 {
   YoloEngine *engine = stream->engine;
   guint pending;

@@ -69,7 +69,7 @@ request_of (char letter)
 
 /* As a replica does, without callbacks. */
 static void
-end_job (YoloJob * job)
+end_job (YoloJob *job)
 {
   YoloStream *stream = job->stream;
 

@@ -25,7 +25,7 @@ typedef struct {
 } Answers;
 
 static void
-answers_init (Answers * answers)
+answers_init (Answers *answers)
 {
   g_mutex_init (&answers->lock);
   g_cond_init (&answers->changed);
@@ -33,7 +33,7 @@ answers_init (Answers * answers)
 }
 
 static void
-answers_clear (Answers * answers)
+answers_clear (Answers *answers)
 {
   g_mutex_clear (&answers->lock);
   g_cond_clear (&answers->changed);
@@ -41,7 +41,7 @@ answers_clear (Answers * answers)
 }
 
 static void
-keep_answer (gpointer data, gpointer tag, const YoloResult * result)
+keep_answer (gpointer data, gpointer tag, const YoloResult *result)
 {
   Answers *answers = data;
   Answer answer = {
@@ -68,7 +68,7 @@ keep_answer (gpointer data, gpointer tag, const YoloResult * result)
 
 /* The @i-th answer, waited for. */
 static Answer
-answer_at (Answers * answers, guint i)
+answer_at (Answers *answers, guint i)
 {
   Answer answer;
 
@@ -81,7 +81,7 @@ answer_at (Answers * answers, guint i)
 }
 
 static guint
-n_answers (Answers * answers)
+n_answers (Answers *answers)
 {
   guint n;
 
@@ -97,7 +97,7 @@ n_answers (Answers * answers)
 #define assert_cancelled(answer) assert_failed (answer, G_IO_ERROR, G_IO_ERROR_CANCELLED)
 
 static YoloEngine *
-get_engine (const YoloEngineParts * parts)
+get_engine (const YoloEngineParts *parts)
 {
   YoloEngineConfig config = { .model_file = "fake.onnx" };
   g_autoptr (GError) error = NULL;
@@ -120,7 +120,7 @@ assert_gone (void)
 }
 
 static void
-submit (YoloStream * stream, guint width, guint height, guint tag)
+submit (YoloStream *stream, guint width, guint height, guint tag)
 {
   YoloRequest request = fake_request (width, height, tag % 200);
 
@@ -658,7 +658,7 @@ typedef struct {
 
 /* Callbacks may submit. They are all called by the engine's thread. */
 static void
-submit_next (gpointer data, gpointer tag, const YoloResult * result)
+submit_next (gpointer data, gpointer tag, const YoloResult *result)
 {
   Chain *chain = data;
   char name[16];
@@ -686,7 +686,7 @@ test_submit_in_callback (void)
   for (guint i = 0; i <= 20; i++)
     g_assert_cmpuint (answer_at (&chain.answers, i).tag, ==, i);
   yolo_stream_drain (chain.stream);
-  for (YoloJob * job = chain.stream->unused; job != NULL; job = job->next)
+  for (YoloJob *job = chain.stream->unused; job != NULL; job = job->next)
     unused++;
   g_assert_cmpuint (unused, ==, 2);     /* nothing was allocated since it was opened */
   yolo_stream_close (chain.stream);
@@ -749,7 +749,7 @@ test_bad_requests (void)
 }
 
 static void
-submit_wrong (gpointer data, gpointer tag, const YoloResult * result)
+submit_wrong (gpointer data, gpointer tag, const YoloResult *result)
 {
   Chain *chain = data;
   YoloRequest wrong = fake_request (64, 64, 0);

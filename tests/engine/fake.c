@@ -45,7 +45,7 @@ level_logit (guint8 level)
 }
 
 guint
-fake_level (const YoloObject * detection)
+fake_level (const YoloObject *detection)
 {
   float p = detection->confidence;
 
@@ -54,7 +54,7 @@ fake_level (const YoloObject * detection)
 
 /* @hold_device: of the device that this is about, or NULL. */
 static void
-wait_hold (const gboolean * hold_device)
+wait_hold (const gboolean *hold_device)
 {
   const gboolean never = FALSE;
 
@@ -70,7 +70,7 @@ wait_hold (const gboolean * hold_device)
 }
 
 static YoloModel *
-load_model (const char *path, GError ** error)
+load_model (const char *path, GError **error)
 {
   gboolean fail;
 
@@ -89,7 +89,7 @@ load_model (const char *path, GError ** error)
 }
 
 static void
-unref_model (YoloModel * m)
+unref_model (YoloModel *m)
 {
   g_assert_true (m == &model.public);
   g_mutex_lock (&fake.lock);
@@ -98,7 +98,7 @@ unref_model (YoloModel * m)
 }
 
 static gboolean
-available (guint device, GError ** error)
+available (guint device, GError **error)
 {
   if (device < FAKE_DEVICES)
     return TRUE;
@@ -108,7 +108,7 @@ available (guint device, GError ** error)
 }
 
 static gboolean
-not_available (guint device, GError ** error)
+not_available (guint device, GError **error)
 {
   g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "built without it");
   return FALSE;
@@ -209,7 +209,7 @@ prepare (YoloExec *exec, GError **error)
 }
 
 static guint
-batch_size (YoloNet * net, guint frames, guint height, guint width)
+batch_size (YoloNet *net, guint frames, guint height, guint width)
 {
   guint below = 1u << (g_bit_storage (frames) - 1);
 
@@ -217,7 +217,7 @@ batch_size (YoloNet * net, guint frames, guint height, guint width)
 }
 
 static void
-release (YoloExec * exec)
+release (YoloExec *exec)
 {
   FakeExec *e = (FakeExec *) exec;
 
@@ -232,7 +232,7 @@ release (YoloExec * exec)
 }
 
 static gboolean
-submit (YoloExec * exec, guint n, const YoloFrame * frames, YoloDecode * decode, GError ** error)
+submit (YoloExec *exec, guint n, const YoloFrame *frames, YoloDecode *decode, GError **error)
 {
   FakeExec *e = (FakeExec *) exec;
   gboolean fail;
@@ -267,7 +267,7 @@ submit (YoloExec * exec, guint n, const YoloFrame * frames, YoloDecode * decode,
 
 /* An object at every anchor of a host, at the first one of a device. */
 static void
-find_objects (FakeExec * e)
+find_objects (FakeExec *e)
 {
   for (guint i = 0; i < e->batch.n; i++) {
     if (e->decode == NULL) {
@@ -289,7 +289,7 @@ find_objects (FakeExec * e)
 }
 
 static gboolean
-finish (YoloExec * exec, GError ** error)
+finish (YoloExec *exec, GError **error)
 {
   FakeExec *e = (FakeExec *) exec;
   gboolean fail;

@@ -7,7 +7,7 @@
 #include <pthread.h>
 
 void
-g_mutex_init (GMutex * mutex)
+g_mutex_init (GMutex *mutex)
 {
   pthread_mutex_t *m = g_new (pthread_mutex_t, 1);
 
@@ -16,7 +16,7 @@ g_mutex_init (GMutex * mutex)
 }
 
 void
-g_mutex_clear (GMutex * mutex)
+g_mutex_clear (GMutex *mutex)
 {
   if (mutex->p != NULL)
     pthread_mutex_destroy (mutex->p);
@@ -25,7 +25,7 @@ g_mutex_clear (GMutex * mutex)
 
 /* A static one is made by its first user. */
 static pthread_mutex_t *
-get_mutex (GMutex * mutex)
+get_mutex (GMutex *mutex)
 {
   static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
   pthread_mutex_t *m = __atomic_load_n (&mutex->p, __ATOMIC_ACQUIRE);
@@ -41,19 +41,19 @@ get_mutex (GMutex * mutex)
 }
 
 void
-g_mutex_lock (GMutex * mutex)
+g_mutex_lock (GMutex *mutex)
 {
   pthread_mutex_lock (get_mutex (mutex));
 }
 
 void
-g_mutex_unlock (GMutex * mutex)
+g_mutex_unlock (GMutex *mutex)
 {
   pthread_mutex_unlock (get_mutex (mutex));
 }
 
 void
-g_cond_init (GCond * cond)
+g_cond_init (GCond *cond)
 {
   pthread_cond_t *c = g_new (pthread_cond_t, 1);
   pthread_condattr_t attributes;
@@ -66,7 +66,7 @@ g_cond_init (GCond * cond)
 }
 
 void
-g_cond_clear (GCond * cond)
+g_cond_clear (GCond *cond)
 {
   if (cond->p != NULL)
     pthread_cond_destroy (cond->p);
@@ -74,7 +74,7 @@ g_cond_clear (GCond * cond)
 }
 
 static pthread_cond_t *
-get_cond (GCond * cond)
+get_cond (GCond *cond)
 {
   static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
   pthread_cond_t *c = __atomic_load_n (&cond->p, __ATOMIC_ACQUIRE);
@@ -90,13 +90,13 @@ get_cond (GCond * cond)
 }
 
 void
-g_cond_wait (GCond * cond, GMutex * mutex)
+g_cond_wait (GCond *cond, GMutex *mutex)
 {
   pthread_cond_wait (get_cond (cond), get_mutex (mutex));
 }
 
 gboolean
-g_cond_wait_until (GCond * cond, GMutex * mutex, gint64 end_time)
+g_cond_wait_until (GCond *cond, GMutex *mutex, gint64 end_time)
 {
   struct timespec at = { end_time / G_USEC_PER_SEC, end_time % G_USEC_PER_SEC * 1000 };
 
@@ -104,13 +104,13 @@ g_cond_wait_until (GCond * cond, GMutex * mutex, gint64 end_time)
 }
 
 void
-g_cond_signal (GCond * cond)
+g_cond_signal (GCond *cond)
 {
   pthread_cond_signal (get_cond (cond));
 }
 
 void
-g_cond_broadcast (GCond * cond)
+g_cond_broadcast (GCond *cond)
 {
   pthread_cond_broadcast (get_cond (cond));
 }

@@ -14,7 +14,7 @@ typedef struct {
 
 /* Frames carry their number as tag, and their grey level is the number. */
 static void
-check_answer (gpointer data, gpointer tag, const YoloResult * result)
+check_answer (gpointer data, gpointer tag, const YoloResult *result)
 {
   Answers *answers = data;
 
@@ -36,7 +36,7 @@ check_answer (gpointer data, gpointer tag, const YoloResult * result)
 }
 
 static void
-wait_answered (Answers * answers, guint n)
+wait_answered (Answers *answers, guint n)
 {
   g_mutex_lock (&answers->lock);
   while (answers->answered < n)
@@ -45,7 +45,7 @@ wait_answered (Answers * answers, guint n)
 }
 
 static guint
-n_answered (Answers * answers)
+n_answered (Answers *answers)
 {
   guint n;
 
@@ -56,7 +56,7 @@ n_answered (Answers * answers)
 }
 
 static YoloEngine *
-get_engine (const YoloEngineParts * parts, GError ** error)
+get_engine (const YoloEngineParts *parts, GError **error)
 {
   YoloEngineConfig config = { .model_file = "fake.onnx" };
   YoloEngine *engine = yolo_engine_get_from (parts, &config, error);
@@ -67,7 +67,7 @@ get_engine (const YoloEngineParts * parts, GError ** error)
 }
 
 static void
-submit (YoloStream * stream, guint number)
+submit (YoloStream *stream, guint number)
 {
   YoloRequest request = fake_request (64, 64, number % 200);
 

@@ -33,7 +33,7 @@ make_tag (guint number, guint kind)
 }
 
 static void
-check_answer (gpointer data, gpointer tag, const YoloResult * result)
+check_answer (gpointer data, gpointer tag, const YoloResult *result)
 {
   User *user = data;
   guint number = GPOINTER_TO_UINT (tag) / 2, kind = GPOINTER_TO_UINT (tag) % 2;
@@ -60,7 +60,7 @@ check_answer (gpointer data, gpointer tag, const YoloResult * result)
 }
 
 static void
-submit (User * user, Random * random)
+submit (User *user, Random *random)
 {
   static const guint sizes[][2] = { { 32, 32 }, { 64, 32 }, { 32, 64 } };
   guint size = random_int (random, 0, 9) < 8 ? user->index % 2 : (guint) random_int (random, 0, 2);
@@ -75,7 +75,7 @@ submit (User * user, Random * random)
 }
 
 static void
-wait_below (User * user, guint under_way)
+wait_below (User *user, guint under_way)
 {
   g_mutex_lock (&user->lock);
   while (user->submitted - user->answered >= under_way)
@@ -84,7 +84,7 @@ wait_below (User * user, guint under_way)
 }
 
 static void
-assert_all_answered (User * user)
+assert_all_answered (User *user)
 {
   g_mutex_lock (&user->lock);
   g_assert_cmpuint (user->answered, ==, user->submitted);
@@ -92,7 +92,7 @@ assert_all_answered (User * user)
 }
 
 static YoloEngine *
-get_engine (const YoloEngineParts * parts)
+get_engine (const YoloEngineParts *parts)
 {
   YoloEngineConfig config = { .model_file = "fake.onnx", .threads = 1 };
   YoloEngine *engine = yolo_engine_get_from (parts, &config, NULL);
@@ -102,7 +102,7 @@ get_engine (const YoloEngineParts * parts)
 }
 
 static void
-act (User * user, Random * random, YoloEngine * engine)
+act (User *user, Random *random, YoloEngine *engine)
 {
   YoloEngineStats stats;
   YoloEngine *again;
