@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* The batch former: which frames run next, and when. All of it is a function
- * of the streams' state and the time, under the engine's lock. */
+/* The batch former of a set of replicas: which frames run next, and when. All of it is a
+ * function of the set's streams and the time, under the engine's lock. */
 
 #include "engine/engine-private.h"
 
 guint
-yolo_engine_batch_size (YoloEngine *engine)
+yolo_engine_batch_size (YoloReplicaSet *set)
 {
-  if (engine->batch_size > 0)
-    return engine->batch_size;
-  return CLAMP (engine->streams.length, 1, YOLO_ENGINE_MAX_BATCH);
+  if (set->engine->batch_size > 0)
+    return set->engine->batch_size;
+  return CLAMP (set->streams.length, 1, YOLO_ENGINE_MAX_BATCH);
 }
 
 static gboolean
@@ -31,9 +31,9 @@ pop (YoloStream *stream)
 }
 
 YoloJob *
-yolo_engine_take_dropped (YoloEngine *engine, gint64 until)
+yolo_engine_take_dropped (YoloReplicaSet *set, gint64 until)
 {
-  for (GList *l = engine->streams.head; l != NULL; l = l->next) {
+  for (GList *l = set->streams.head; l != NULL; l = l->next) {
     YoloStream *stream = l->data;
 
     if (stream->first != NULL && is_dropped (stream->first) && stream->first->submitted <= until)
@@ -44,14 +44,14 @@ yolo_engine_take_dropped (YoloEngine *engine, gint64 until)
 
 /* The group that the stream's next frame belongs to, or NULL. */
 static YoloGroup *
-group_of (YoloEngine *engine, const YoloStream *stream)
+group_of (YoloReplicaSet *set, const YoloStream *stream)
 {
   const YoloJob *job = stream->first;
 
   if (job == NULL || is_dropped (job))
     return NULL;
-  for (guint i = 0; i < engine->groups->len; i++) {
-    YoloGroup *group = &g_array_index (engine->groups, YoloGroup, i);
+  for (guint i = 0; i < set->groups->len; i++) {
+    YoloGroup *group = &g_array_index (set->groups, YoloGroup, i);
 
     if (group->width == job->request.net_width && group->height == job->request.net_height)
       return group;
@@ -60,27 +60,27 @@ group_of (YoloEngine *engine, const YoloStream *stream)
 }
 
 static YoloGroup *
-add_group (YoloEngine *engine, const YoloJob *job)
+add_group (YoloReplicaSet *set, const YoloJob *job)
 {
   YoloGroup group = { job->request.net_width, job->request.net_height, 0, job->submitted, FALSE,
     FALSE };
 
-  g_array_append_val (engine->groups, group);
-  return &g_array_index (engine->groups, YoloGroup, engine->groups->len - 1);
+  g_array_append_val (set->groups, group);
+  return &g_array_index (set->groups, YoloGroup, set->groups->len - 1);
 }
 
 /* Counts the frames at the head of a stream that share its group's batch. */
 static void
-count_stream (YoloEngine *engine, const YoloStream *stream, guint batch_size)
+count_stream (YoloReplicaSet *set, const YoloStream *stream, guint batch_size)
 {
   const YoloJob *job = stream->first;
   YoloGroup *group;
 
   if (job == NULL || is_dropped (job))
     return;
-  group = group_of (engine, stream);
+  group = group_of (set, stream);
   if (group == NULL)
-    group = add_group (engine, job);
+    group = add_group (set, job);
   group->oldest = MIN (group->oldest, job->submitted);
   group->due |= job->due || job->number < stream->drained;
   for (; job != NULL && !is_dropped (job) && group->count < batch_size; job = job->next) {
@@ -93,13 +93,13 @@ count_stream (YoloEngine *engine, const YoloStream *stream, guint batch_size)
 /* Marks the groups that may get another frame of this stream before one of its
  * callbacks: it is expected to keep the size of its last frame. */
 static void
-expect_stream (YoloEngine *engine, const YoloStream *stream)
+expect_stream (YoloReplicaSet *set, const YoloStream *stream)
 {
   if (!stream->active || stream->pending >= stream->max_pending
       || stream->returned < stream->drained)
     return;
-  for (guint i = 0; i < engine->groups->len; i++) {
-    YoloGroup *group = &g_array_index (engine->groups, YoloGroup, i);
+  for (guint i = 0; i < set->groups->len; i++) {
+    YoloGroup *group = &g_array_index (set->groups, YoloGroup, i);
 
     if (stream->net_width == 0 || (stream->net_width == group->width
             && stream->net_height == group->height))
@@ -109,20 +109,20 @@ expect_stream (YoloEngine *engine, const YoloStream *stream)
 
 /* Takes @n frames of the group, one of each stream in turn. */
 static void
-take_frames (YoloEngine *engine, const YoloGroup *group, YoloJob **jobs, guint n)
+take_frames (YoloReplicaSet *set, const YoloGroup *group, YoloJob **jobs, guint n)
 {
-  GList *l = engine->streams.head;
+  GList *l = set->streams.head;
 
   for (guint i = 0; i < n; i++) {
     YoloStream *stream;
 
-    while (group_of (engine, l->data) != group)
+    while (group_of (set, l->data) != group)
       l = l->next;
     stream = l->data;
     l = l->next;
     jobs[i] = pop (stream);
-    g_queue_unlink (&engine->streams, &stream->link);
-    g_queue_push_tail_link (&engine->streams, &stream->link);
+    g_queue_unlink (&set->streams, &stream->link);
+    g_queue_push_tail_link (&set->streams, &stream->link);
     if (l == NULL)
       l = &stream->link;
   }
@@ -137,23 +137,23 @@ exec_size (const YoloReplica *replica, const YoloGroup *group, guint frames)
 }
 
 guint
-yolo_engine_take (YoloEngine *engine, const YoloReplica *replica, YoloJob **jobs, guint *size,
+yolo_engine_take (YoloReplicaSet *set, const YoloReplica *replica, YoloJob **jobs, guint *size,
     gint64 now, gint64 *until)
 {
-  guint batch_size = yolo_engine_batch_size (engine);
-  gint64 timeout = MIN (engine->batch_timeout / 1000, G_MAXINT64 / 2);
+  guint batch_size = yolo_engine_batch_size (set);
+  gint64 timeout = MIN (set->engine->batch_timeout / 1000, G_MAXINT64 / 2);
   YoloGroup *next = NULL;
   guint ready, n;
 
-  g_array_set_size (engine->groups, 0);
-  for (GList *l = engine->streams.head; l != NULL; l = l->next)
-    count_stream (engine, l->data, batch_size);
-  for (GList *l = engine->streams.head; l != NULL; l = l->next)
-    expect_stream (engine, l->data);
+  g_array_set_size (set->groups, 0);
+  for (GList *l = set->streams.head; l != NULL; l = l->next)
+    count_stream (set, l->data, batch_size);
+  for (GList *l = set->streams.head; l != NULL; l = l->next)
+    expect_stream (set, l->data);
 
   *until = G_MAXINT64;
-  for (guint i = 0; i < engine->groups->len; i++) {
-    YoloGroup *group = &g_array_index (engine->groups, YoloGroup, i);
+  for (guint i = 0; i < set->groups->len; i++) {
+    YoloGroup *group = &g_array_index (set->groups, YoloGroup, i);
 
     group->due |= group->count >= batch_size || !group->more
         || now - group->oldest >= timeout;
@@ -162,8 +162,8 @@ yolo_engine_take (YoloEngine *engine, const YoloReplica *replica, YoloJob **jobs
 
   /* Of the groups that are due the one of the stream that was served least
    * recently: no size waits for another one for ever. */
-  for (GList *l = engine->streams.head; l != NULL && next == NULL; l = l->next) {
-    YoloGroup *group = group_of (engine, l->data);
+  for (GList *l = set->streams.head; l != NULL && next == NULL; l = l->next) {
+    YoloGroup *group = group_of (set, l->data);
 
     if (group != NULL && group->due)
       next = group;
@@ -174,14 +174,14 @@ yolo_engine_take (YoloEngine *engine, const YoloReplica *replica, YoloJob **jobs
   ready = MIN (next->count, batch_size);
   *size = exec_size (replica, next, MIN (ready, YOLO_ENGINE_MAX_BATCH));
   n = MIN (ready, *size);
-  take_frames (engine, next, jobs, n);
+  take_frames (set, next, jobs, n);
 
   /* The rest of it has waited long enough. */
   if (n < ready)
-    for (GList *l = engine->streams.head; l != NULL; l = l->next) {
+    for (GList *l = set->streams.head; l != NULL; l = l->next) {
       YoloStream *stream = l->data;
 
-      if (group_of (engine, stream) == next)
+      if (group_of (set, stream) == next)
         stream->first->due = TRUE;
     }
   return n;

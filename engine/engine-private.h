@@ -55,6 +55,7 @@ YoloEngine *yolo_engine_get_from (const YoloEngineParts *parts, const YoloEngine
     GError **error);
 
 typedef struct _YoloReplica YoloReplica;
+typedef struct _YoloReplicaSet YoloReplicaSet;
 
 /* A submitted frame, until its callback. */
 typedef struct _YoloJob YoloJob;
@@ -77,10 +78,11 @@ struct _YoloJob {
 };
 
 struct _YoloStream {
-  YoloEngine *engine;           /* a reference */
+  YoloReplicaSet *set;          /* one of its users */
+  YoloEngine *engine;           /* the set's; a reference */
   YoloResultFunc func;
   gpointer user_data;
-  GList link;                   /* in engine->streams */
+  GList link;                   /* in set->streams */
 
   /* Under engine->lock. Callbacks are called one after the other, in the order
    * of submission, whichever replicas' threads call them. */
@@ -139,8 +141,6 @@ typedef struct {
   YoloObject *candidates;
 } YoloBatch;
 
-typedef enum { YOLO_ENGINE_LOADING, YOLO_ENGINE_READY, YOLO_ENGINE_FAILED } YoloEngineState;
-
 /* Where a replica runs: constant. */
 typedef struct {
   const YoloBackend *backend;
@@ -151,7 +151,8 @@ typedef struct {
 /* The model on one device: a thread that takes batches as long as it has
  * nothing else to do, and makes all calls to the back end. */
 struct _YoloReplica {
-  YoloEngine *engine;           /* whose part it is */
+  YoloReplicaSet *set;          /* whose part it is */
+  YoloEngine *engine;           /* the set's */
   YoloPlace place;
   GThread *thread;
 
@@ -159,7 +160,7 @@ struct _YoloReplica {
   YoloPrepare *prepare;         /* what it is asked to ready */
 
   /* The thread's own. */
-  YoloNet *net;                 /* constant once the engine is READY */
+  YoloNet *net;                 /* constant once the set has loaded */
   YoloSlot slots[YOLO_ENGINE_MAX_EXECS];
   guint n_execs;                /* slots with a network */
   gsize arena;                  /* bytes of their activations */
@@ -173,24 +174,45 @@ struct _YoloReplica {
   GError *cancelled, *memory;   /* what such frames are given */
 };
 
+/* The replicas that run the frames of one CUDA context, each on a device of its own. A
+ * batch is formed out of the streams of one set. */
+struct _YoloReplicaSet {
+  /* Constant. */
+  YoloEngine *engine;
+  gpointer cuda_context;        /* NULL: the device's primary one, or no CUDA */
+  YoloReplica *replicas;        /* [engine->n_replicas] */
+
+  /* Under the registry's lock. */
+  guint users;                  /* open streams, and who got the engine for this context */
+  guint loading;                /* replicas that have not said yet how their load ended */
+  GError *error;                /* of the first replica that could not load, or NULL */
+
+  /* Under engine->lock. */
+  gboolean stop;
+  guint idle;                   /* replicas that wait for engine->work */
+  GQueue streams;               /* of YoloStream.link, least recently served first */
+  GArray *groups;               /* YoloGroup; scratch of yolo_engine_take(), kept */
+};
+
 struct _YoloEngine {
   /* What it was asked for: constant. */
   const YoloEngineParts *parts;
   char *id, *path, *model_file, *calibration_file;
+  const YoloBackend *backend;
+  guint device;
   guint threads;
-  YoloPrecision precision;      /* with `auto` resolved; constant once READY */
+  guint n_replicas;             /* of each set, on devices that count up from `device` */
+  YoloPrecision precision;      /* with `auto` resolved; constant once the model is there */
   YoloPrecision if_quantized;   /* what it is instead if the file is quantised itself */
 
   /* Under the registry's lock. */
   guint refs;
-  YoloEngineState state;
-  guint loading;                /* replicas that have not said yet how their load ended */
-  GError *error;                /* why it is FAILED: of the first replica that failed */
-
-  YoloModel *model;             /* the replicas' own; constant once READY */
-  const YoloTask *task;         /* of the model; constant once READY */
-  YoloReplica *replicas;        /* [n_replicas] */
-  guint n_replicas;
+  GError *error;                /* why the model could not be loaded, or NULL */
+  GList *sets;                  /* of YoloReplicaSet: those that load or have loaded; owned */
+  /* NULL until it is loaded, then constant, as `task` is: who got the engine reads them
+   * without a lock. */
+  YoloModel *model;
+  const YoloTask *task;         /* of the model */
 
   /* The one lock of all streams: a batch is a decision over all of them. Held
    * for the time of a decision, never while a frame is worked on: once a frame
@@ -199,27 +221,23 @@ struct _YoloEngine {
   GCond work;                   /* replicas wait for something to do */
   GCond done;                   /* others wait for a replica */
   guint waiting;                /* how many */
-  guint idle;                   /* replicas that wait for `work` */
-  gboolean stop;
   guint batch_size;
   guint64 batch_timeout;        /* nanoseconds */
-  GQueue streams;               /* of YoloStream.link, least recently served first */
-  GArray *groups;               /* YoloGroup; scratch of yolo_engine_take(), kept */
-  YoloEngineStats stats;        /* .streams is not kept here */
+  YoloEngineStats stats;        /* of all sets */
 };
 
 /* batch.c, under the lock. The batch size that counts now. */
-guint yolo_engine_batch_size (YoloEngine *engine);
+guint yolo_engine_batch_size (YoloReplicaSet *set);
 /* The next frame that is called back without running: cancelled or wrong,
  * submitted by monotonic time @until. NULL: none. */
-YoloJob *yolo_engine_take_dropped (YoloEngine *engine, gint64 until);
+YoloJob *yolo_engine_take_dropped (YoloReplicaSet *set, gint64 until);
 /* Moves the frames of the next batch to @jobs [YOLO_ENGINE_MAX_BATCH] if it is
  * time to run it, and sets @size to the size of the batch that they run in, as
  * many or more. Returns how many; 0: not before monotonic time @until, or
  * something changes. @replica: the idle one that will run it; NULL: one whose
  * batches are full. */
-guint yolo_engine_take (YoloEngine *engine, const YoloReplica *replica, YoloJob **jobs, guint *size,
-    gint64 now, gint64 *until);
+guint yolo_engine_take (YoloReplicaSet *set, const YoloReplica *replica, YoloJob **jobs,
+    guint *size, gint64 now, gint64 *until);
 
 /* int8.c. Errors say how to make a table. */
 YoloModel *yolo_engine_to_int8 (
@@ -229,16 +247,18 @@ YoloModel *yolo_engine_to_int8 (
 YoloCalibrator *yolo_calibrator_new_on (
     const YoloBackend *backend, const YoloCalibratorConfig *config, GError **error);
 
-/* replica.c. Its thread: loads, runs until engine->stop, frees. The first
- * replica's loads the model too, and starts the other ones. */
+/* replica.c. The function of a replica's thread: loads, runs until set->stop, frees. */
 gpointer yolo_replica_run (gpointer replica);
 
-/* engine.c. Starts replica @i's thread. Its load is then awaited. */
-gboolean yolo_engine_start (YoloEngine *engine, guint i, GError **error);
-/* engine.c. Told by each replica that was started; @error (transfer full): NULL is success. */
-void yolo_engine_loaded (YoloEngine *engine, GError *error);
+/* engine.c. Called by each replica once; @error (transfer full): NULL is success. */
+void yolo_replica_set_loaded (YoloReplicaSet *set, GError *error);
 
-/* engine.c. Whether a replica's thread calls this. */
+/* engine.c. One more user of a set that has loaded, which is given back by
+ * yolo_replica_set_leave(); the set holds a reference to the engine for each. */
+YoloReplicaSet *yolo_replica_set_enter (YoloEngine *engine, gpointer cuda_context);
+void yolo_replica_set_leave (YoloReplicaSet *set);
+
+/* replica.c. Whether the thread of one of the engine's replicas calls this. */
 gboolean yolo_engine_is_own_thread (const YoloEngine *engine);
 
 /* stream.c. What came of a frame: its callback is called now, or when its turn

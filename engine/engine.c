@@ -6,13 +6,14 @@
 #include <stdlib.h>
 
 static GMutex registry_lock;
-static GCond registry_changed;  /* an engine has loaded, or failed */
+static GCond registry_changed;  /* a model or a set of replicas has loaded, or failed */
 /* (element-type YoloEngine), borrowed: those that load or are ready */
 static GList *registry;
 
 /* The config, checked and with all that is `auto` decided. */
 typedef struct {
-  YoloPlace place;
+  const YoloBackend *backend;
+  guint device;
   guint threads;
   YoloPrecision precision, if_quantized;
   const char *calibration_file;
@@ -65,17 +66,16 @@ resolve (const YoloEngineParts *parts, const YoloEngineConfig *config, Resolved 
   backend = choose_backend (parts, config, error);
   if (backend == NULL)
     return FALSE;
-  resolved->place.backend = backend;
-  resolved->place.device = backend == parts->cuda ? config->cuda_device_id : 0;
-  resolved->place.cuda_context = backend == parts->cuda ? config->cuda_context : NULL;
+  resolved->backend = backend;
+  resolved->device = backend == parts->cuda ? config->cuda_device_id : 0;
   resolved->threads = config->threads;
   resolved->calibration_file = config->calibration_file;
   resolved->precision = config->precision;
-  if (!yolo_backend_resolve (backend, resolved->place.device, &resolved->precision, error))
+  if (!yolo_backend_resolve (backend, resolved->device, &resolved->precision, error))
     return FALSE;
   resolved->if_quantized = YOLO_PRECISION_INT8;
   if (config->precision != YOLO_PRECISION_AUTO
-      || !yolo_backend_resolve (backend, resolved->place.device, &resolved->if_quantized, NULL))
+      || !yolo_backend_resolve (backend, resolved->device, &resolved->if_quantized, NULL))
     resolved->if_quantized = resolved->precision;
 
   /* A file that does not exist is for the loader to report. */
@@ -91,15 +91,9 @@ resolve (const YoloEngineParts *parts, const YoloEngineConfig *config, Resolved 
 static gboolean
 same_precision (const YoloEngine *e, const Resolved *resolved)
 {
-  if (e->state == YOLO_ENGINE_READY)
+  if (e->model != NULL)
     return e->precision == (e->model->quantized ? resolved->if_quantized : resolved->precision);
   return e->precision == resolved->precision && e->if_quantized == resolved->if_quantized;
-}
-
-static gboolean
-same_place (const YoloPlace *a, const YoloPlace *b)
-{
-  return a->backend == b->backend && a->device == b->device && a->cuda_context == b->cuda_context;
 }
 
 /* Either by id or, without one, by what it was resolved to. Waits for one that
@@ -112,13 +106,13 @@ find (const YoloEngineParts *parts, const char *id, const Resolved *resolved)
 
     if (e->parts != parts || g_strcmp0 (e->id, id) != 0)
       continue;
-    if (id != NULL || (same_place (&e->replicas[0].place, &resolved->place)
+    if (id != NULL || (e->backend == resolved->backend && e->device == resolved->device
             && e->threads == resolved->threads
             && g_strcmp0 (e->calibration_file, resolved->calibration_file) == 0
             && strcmp (e->path, resolved->path) == 0)) {
       if (id != NULL || same_precision (e, resolved))
         return e;
-      if (e->state == YOLO_ENGINE_LOADING) {
+      if (e->model == NULL) {
         g_cond_wait (&registry_changed, &registry_lock);
         return find (parts, id, resolved);
       }
@@ -134,7 +128,6 @@ engine_new (const YoloEngineParts *parts, const YoloEngineConfig *config,
   YoloEngine *engine = g_new0 (YoloEngine, 1);
 
   engine->refs = 1;
-  engine->loading = 1;          /* the first replica, which starts the others */
   engine->parts = parts;
   engine->id = g_strdup (config->id);
   engine->model_file = g_strdup (config->model_file);
@@ -142,37 +135,42 @@ engine_new (const YoloEngineParts *parts, const YoloEngineConfig *config,
   engine->precision = resolved->precision;
   engine->if_quantized = resolved->if_quantized;
   engine->calibration_file = g_strdup (resolved->calibration_file);
+  engine->backend = resolved->backend;
+  engine->device = resolved->device;
   engine->threads = resolved->threads;
   g_mutex_init (&engine->lock);
   g_cond_init (&engine->work);
   g_cond_init (&engine->done);
-  g_queue_init (&engine->streams);
-  engine->groups = g_array_new (FALSE, FALSE, sizeof (YoloGroup));
   engine->n_replicas = parts->n_replicas;
-  engine->replicas = g_new0 (YoloReplica, engine->n_replicas);
-  for (guint i = 0; i < engine->n_replicas; i++) {
-    engine->replicas[i].engine = engine;
-    engine->replicas[i].place = resolved->place;
-    engine->replicas[i].place.device += i;
-  }
   return engine;
+}
+
+/* Ends the replicas, which have no streams any more. */
+static void
+set_free (YoloReplicaSet *set)
+{
+  YoloEngine *engine = set->engine;
+
+  g_mutex_lock (&engine->lock);
+  set->stop = TRUE;
+  g_cond_broadcast (&engine->work);
+  g_mutex_unlock (&engine->lock);
+  for (guint i = 0; i < engine->n_replicas; i++)
+    if (set->replicas[i].thread != NULL)
+      g_thread_join (set->replicas[i].thread);
+  g_free (set->replicas);
+  g_clear_error (&set->error);
+  g_array_unref (set->groups);
+  g_free (set);
 }
 
 static void
 engine_free (YoloEngine *engine)
 {
-  g_mutex_lock (&engine->lock);
-  engine->stop = TRUE;
-  g_cond_broadcast (&engine->work);
-  g_mutex_unlock (&engine->lock);
-  for (guint i = 0; i < engine->n_replicas; i++)
-    if (engine->replicas[i].thread != NULL)
-      g_thread_join (engine->replicas[i].thread);
-  g_free (engine->replicas);
+  g_list_free_full (engine->sets, (GDestroyNotify) set_free);
   if (engine->model != NULL)
     engine->parts->unref_model (engine->model);
   g_clear_error (&engine->error);
-  g_array_unref (engine->groups);
   g_mutex_clear (&engine->lock);
   g_cond_clear (&engine->work);
   g_cond_clear (&engine->done);
@@ -195,45 +193,186 @@ start_thread (YoloReplica *replica, GError **error)
   return replica->thread != NULL;
 }
 
-gboolean
-yolo_engine_start (YoloEngine *engine, guint i, GError **error)
+/* Under the registry's lock: all replicas of a set have said how their load ended. */
+static void
+settle (YoloReplicaSet *set)
 {
-  gboolean started;
-
-  g_mutex_lock (&registry_lock);
-  started = start_thread (&engine->replicas[i], error);
-  engine->loading += started;
-  g_mutex_unlock (&registry_lock);
-  return started;
+  if (set->error != NULL)
+    set->engine->sets = g_list_remove (set->engine->sets, set);
+  g_cond_broadcast (&registry_changed);
 }
 
 void
-yolo_engine_loaded (YoloEngine *engine, GError *error)
+yolo_replica_set_loaded (YoloReplicaSet *set, GError *error)
 {
   g_mutex_lock (&registry_lock);
-  if (engine->error == NULL)
-    engine->error = error;
+  if (set->error == NULL)
+    set->error = error;
   else
     g_clear_error (&error);
-  if (--engine->loading == 0) {
-    engine->state = engine->error == NULL ? YOLO_ENGINE_READY : YOLO_ENGINE_FAILED;
-    /* here, since find() compares it */
-    if (engine->error == NULL && engine->model->quantized)
-      engine->precision = engine->if_quantized;
-    if (engine->error != NULL)
-      registry = g_list_remove (registry, engine);
-    g_cond_broadcast (&registry_changed);
-  }
+  if (--set->loading == 0)
+    settle (set);
   g_mutex_unlock (&registry_lock);
 }
 
-gboolean
-yolo_engine_is_own_thread (const YoloEngine *engine)
+/* A set whose replicas load. Under the registry's lock. */
+static YoloReplicaSet *
+set_new (YoloEngine *engine, gpointer cuda_context)
 {
-  for (guint i = 0; i < engine->n_replicas; i++)
-    if (engine->replicas[i].thread == g_thread_self ())
-      return TRUE;
-  return FALSE;
+  YoloReplicaSet *set = g_new0 (YoloReplicaSet, 1);
+
+  set->engine = engine;
+  set->cuda_context = cuda_context;
+  g_queue_init (&set->streams);
+  set->groups = g_array_new (FALSE, FALSE, sizeof (YoloGroup));
+  set->replicas = g_new0 (YoloReplica, engine->n_replicas);
+  engine->sets = g_list_prepend (engine->sets, set);
+  for (guint i = 0; i < engine->n_replicas && set->error == NULL; i++) {
+    set->replicas[i].set = set;
+    set->replicas[i].engine = engine;
+    set->replicas[i].place = (YoloPlace) { engine->backend, engine->device + i, cuda_context };
+    set->loading += start_thread (&set->replicas[i], &set->error);
+  }
+  if (set->loading == 0)
+    settle (set);
+  return set;
+}
+
+/* The set of a context, or the one that loads for it. Under the registry's lock. */
+static YoloReplicaSet *
+find_set (YoloEngine *engine, gpointer cuda_context)
+{
+  for (GList *l = engine->sets; l != NULL; l = l->next) {
+    YoloReplicaSet *set = l->data;
+
+    if (set->cuda_context == cuda_context)
+      return set;
+  }
+  return NULL;
+}
+
+/* The set that has loaded for who asked for the context: that of the primary one where the
+ * context counted for nothing. Under the registry's lock. */
+static YoloReplicaSet *
+loaded_set (YoloEngine *engine, gpointer cuda_context)
+{
+  YoloReplicaSet *set = find_set (engine, cuda_context);
+
+  if (set == NULL || set->loading > 0)
+    set = find_set (engine, NULL);
+  return set != NULL && set->loading == 0 ? set : NULL;
+}
+
+YoloReplicaSet *
+yolo_replica_set_enter (YoloEngine *engine, gpointer cuda_context)
+{
+  YoloReplicaSet *set;
+
+  g_mutex_lock (&registry_lock);
+  set = loaded_set (engine, cuda_context);
+  if (set != NULL) {
+    set->users++;
+    engine->refs++;
+  }
+  g_mutex_unlock (&registry_lock);
+  return set;
+}
+
+void
+yolo_replica_set_leave (YoloReplicaSet *set)
+{
+  YoloEngine *engine = set->engine;
+  gboolean last;
+
+  g_mutex_lock (&registry_lock);
+  last = --set->users == 0;
+  if (last)
+    engine->sets = g_list_remove (engine->sets, set);
+  g_mutex_unlock (&registry_lock);
+  if (last)
+    set_free (set);
+  yolo_engine_unref (engine);
+}
+
+void
+yolo_engine_leave (YoloEngine *engine, gpointer cuda_context)
+{
+  YoloReplicaSet *set;
+
+  g_return_if_fail (!yolo_engine_is_own_thread (engine));
+
+  g_mutex_lock (&registry_lock);
+  set = loaded_set (engine, cuda_context);
+  g_mutex_unlock (&registry_lock);
+  g_return_if_fail (set != NULL);
+  yolo_replica_set_leave (set);
+}
+
+/* Sets @precision to what the model runs in, which may depend on its file. */
+static YoloModel *
+read_model (const YoloEngine *engine, YoloPrecision *precision, GError **error)
+{
+  YoloModel *model = engine->parts->load_model (engine->model_file, error), *int8;
+
+  *precision = model != NULL && model->quantized ? engine->if_quantized : engine->precision;
+  if (model == NULL || *precision != YOLO_PRECISION_INT8)
+    return model;
+  int8 = engine->parts->to_int8 (
+      model, engine->calibration_file, engine->backend->int8_kind, error);
+  engine->parts->unref_model (model);
+  return int8;
+}
+
+/* Called and left with the registry's lock held, without which it reads the file. */
+static void
+load_model (YoloEngine *engine)
+{
+  const YoloTask *task = NULL;
+  GError *error = NULL;
+  YoloPrecision precision;
+  YoloModel *model;
+
+  g_mutex_unlock (&registry_lock);
+  model = read_model (engine, &precision, &error);
+  if (model != NULL && (task = yolo_task_find (model->task)) == NULL) {
+    yolo_network_set_error (&error, YOLO_NETWORK_ERROR_UNSUPPORTED,
+        "%s: models of the task '%.40s' are not supported", engine->model_file, model->task);
+    engine->parts->unref_model (g_steal_pointer (&model));
+  }
+  g_mutex_lock (&registry_lock);
+
+  engine->error = error;
+  engine->model = model;
+  engine->task = task;
+  engine->precision = precision;        /* find() compares it */
+  if (model == NULL)
+    registry = g_list_remove (registry, engine);
+  g_cond_broadcast (&registry_changed);
+}
+
+/* Waits for the model, then for the context's set of replicas, loading what nobody has
+ * asked for before. Under the registry's lock. */
+static YoloReplicaSet *
+load (YoloEngine *engine, gpointer cuda_context, GError **error)
+{
+  YoloReplicaSet *set;
+
+  while (engine->model == NULL && engine->error == NULL)
+    g_cond_wait (&registry_changed, &registry_lock);
+  if (engine->model == NULL) {
+    g_propagate_error (error, g_error_copy (engine->error));
+    return NULL;
+  }
+
+  set = find_set (engine, cuda_context);
+  if (set == NULL)
+    set = set_new (engine, cuda_context);
+  set->users++;
+  while (set->loading > 0)
+    g_cond_wait (&registry_changed, &registry_lock);
+  if (set->error != NULL)
+    g_propagate_error (error, g_error_copy (set->error));
+  return set;
 }
 
 YoloEngine *
@@ -242,6 +381,9 @@ yolo_engine_get_from (const YoloEngineParts *parts, const YoloEngineConfig *conf
 {
   Resolved resolved = { .path = NULL };
   YoloEngine *engine = NULL;
+  YoloReplicaSet *set;
+  gpointer context;
+  gboolean failed;
 
   g_mutex_lock (&registry_lock);
   if (config->id != NULL)
@@ -259,22 +401,24 @@ yolo_engine_get_from (const YoloEngineParts *parts, const YoloEngineConfig *conf
     engine->refs++;
   } else {
     engine = engine_new (parts, config, &resolved);
-    if (start_thread (&engine->replicas[0], &engine->error))
-      registry = g_list_prepend (registry, engine);
-    else
-      engine->state = YOLO_ENGINE_FAILED;
+    registry = g_list_prepend (registry, engine);
+    load_model (engine);
   }
-  while (engine->state == YOLO_ENGINE_LOADING)
-    g_cond_wait (&registry_changed, &registry_lock);
+  context = engine->backend == parts->cuda && engine->device == config->cuda_device_id
+      ? config->cuda_context
+      : NULL;
+  set = load (engine, context, error);
+  failed = set == NULL || set->error != NULL;
   g_mutex_unlock (&registry_lock);
 
   g_free (resolved.path);
-  if (engine->state == YOLO_ENGINE_FAILED) {
-    g_propagate_error (error, g_error_copy (engine->error));
+  if (!failed)
+    return engine;
+  if (set != NULL)
+    yolo_replica_set_leave (set);
+  else
     yolo_engine_unref (engine);
-    return NULL;
-  }
-  return engine;
+  return NULL;
 }
 
 YoloEngine *
@@ -319,19 +463,29 @@ yolo_engine_precision (YoloEngine *engine)
 gboolean
 yolo_engine_takes (YoloEngine *engine, YoloMemory memory)
 {
-  return yolo_backend_takes (engine->replicas[0].place.backend, memory);
+  return yolo_backend_takes (engine->backend, memory);
 }
 
 const char *
 yolo_engine_backend (YoloEngine *engine)
 {
-  return engine->replicas[0].place.backend->name;
+  return engine->backend->name;
 }
 
 char *
 yolo_engine_remark (YoloEngine *engine)
 {
-  return yolo_net_remark (engine->replicas[0].net);
+  char *remark = NULL;
+
+  g_mutex_lock (&registry_lock);
+  for (GList *l = engine->sets; l != NULL && remark == NULL; l = l->next) {
+    YoloReplicaSet *set = l->data;
+
+    if (set->loading == 0)
+      remark = yolo_net_remark (set->replicas[0].net);
+  }
+  g_mutex_unlock (&registry_lock);
+  return remark;
 }
 
 void
@@ -349,33 +503,43 @@ yolo_engine_get_stats (YoloEngine *engine, YoloEngineStats *stats)
 {
   g_mutex_lock (&engine->lock);
   *stats = engine->stats;
-  stats->streams = engine->streams.length;
   g_mutex_unlock (&engine->lock);
 }
 
-gboolean
-yolo_engine_prepare (YoloEngine *engine, guint net_width, guint net_height, GError **error)
+/* Has a replica ready its network, and waits for that. */
+static gboolean
+prepare_replica (YoloReplica *replica, guint net_width, guint net_height, GError **error)
 {
+  YoloEngine *engine = replica->engine;
+  YoloPrepare prepare = { NULL, net_width, net_height, FALSE, NULL };
+
+  g_mutex_lock (&engine->lock);
+  prepare.next = replica->prepare;
+  replica->prepare = &prepare;
+  engine->waiting++;
+  g_cond_broadcast (&engine->work);
+  while (!prepare.done)
+    g_cond_wait (&engine->done, &engine->lock);
+  engine->waiting--;
+  g_mutex_unlock (&engine->lock);
+
+  if (prepare.error != NULL)
+    g_propagate_error (error, prepare.error);
+  return prepare.error == NULL;
+}
+
+gboolean
+yolo_engine_prepare (YoloEngine *engine, gpointer cuda_context, guint net_width, guint net_height,
+    GError **error)
+{
+  YoloReplicaSet *set;
+  gboolean ok = TRUE;
+
   g_return_val_if_fail (!yolo_engine_is_own_thread (engine), FALSE);
-
-  for (guint i = 0; i < engine->n_replicas; i++) {
-    YoloReplica *replica = &engine->replicas[i];
-    YoloPrepare prepare = { NULL, net_width, net_height, FALSE, NULL };
-
-    g_mutex_lock (&engine->lock);
-    prepare.next = replica->prepare;
-    replica->prepare = &prepare;
-    engine->waiting++;
-    g_cond_broadcast (&engine->work);
-    while (!prepare.done)
-      g_cond_wait (&engine->done, &engine->lock);
-    engine->waiting--;
-    g_mutex_unlock (&engine->lock);
-
-    if (prepare.error != NULL) {
-      g_propagate_error (error, prepare.error);
-      return FALSE;
-    }
-  }
-  return TRUE;
+  set = yolo_replica_set_enter (engine, cuda_context);
+  g_return_val_if_fail (set != NULL, FALSE);
+  for (guint i = 0; i < engine->n_replicas && ok; i++)
+    ok = prepare_replica (&set->replicas[i], net_width, net_height, error);
+  yolo_replica_set_leave (set);
+  return ok;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* One model on one device for the whole process: forms batches out of the
- * frames of all streams, runs them, hands back detections in order. */
+/* One model on one device for the whole process: forms batches out of the frames of all
+ * streams, runs them, hands back detections in order. On CUDA it has a replica, with weights,
+ * in each context that its users' frames lie in; the others share one. */
 
 #ifndef YOLO_ENGINE_ENGINE_H
 #define YOLO_ENGINE_ENGINE_H
@@ -22,15 +23,16 @@ typedef enum {
 
 /* With an id: the engine of that id, whatever else its first user asked for;
  * model_file may be NULL when it exists. Without: the engine without an id
- * that agrees in file (symbolic links followed), device and its context,
- * precision (`auto` resolved, both), calibration file and threads. */
+ * that agrees in file (symbolic links followed), device and precision (`auto`
+ * resolved, both), calibration file and threads. */
 typedef struct {
   const char *model_file;
   const char *id;               /* engine-id, or NULL */
   YoloDevice device;
   guint cuda_device_id;
   /* CUcontext of that device to run in, that of the frames; NULL: the device's
-   * primary one. Borrowed: it must live until its last user's yolo_engine_unref(). */
+   * primary one. Another engine's than CUDA's, or one that was found by its id on another
+   * device, heeds it not. Borrowed: it must live until yolo_engine_leave(). */
   gpointer cuda_context;
   /* `auto` is int8 for a file that is quantised itself. */
   YoloPrecision precision;
@@ -48,16 +50,27 @@ typedef struct _YoloStream YoloStream;
  * @config: what is wanted; copied
  *
  * Loads the model, or gives the engine that another element has loaded it
- * into. Blocks while the model loads; those that ask for it meanwhile wait for
+ * into, and sees to it that the engine has a replica in the context. Blocks
+ * while either loads; those that ask for the same meanwhile wait for
  * the same load and share its error. A failed load is forgotten. Thread-safe.
  *
- * Returns: (transfer full): the engine, or NULL with @error (domain
- * YOLO_NETWORK_ERROR)
+ * Returns: (transfer full): the engine, to be given back by yolo_engine_leave(),
+ * or NULL with @error (domain YOLO_NETWORK_ERROR)
  */
 YoloEngine *yolo_engine_get (const YoloEngineConfig *config, GError **error);
+/**
+ * yolo_engine_leave:
+ * @cuda_context: as yolo_engine_get() was given it
+ *
+ * Gives back what yolo_engine_get() gave: a reference, and the use of the replica in that
+ * context. The last of its users, of which open streams are some, ends that replica before
+ * this returns, so that the context need not live any longer. Thread-safe; not from a callback.
+ */
+void yolo_engine_leave (YoloEngine *engine, gpointer cuda_context);
 YoloEngine *yolo_engine_ref (YoloEngine *engine);
-/* The last one stops the thread and frees all. Open streams hold a reference.
- * Not from a callback. */
+/* The last one ends all replicas and frees all. Open streams hold a reference.
+ * In place of yolo_engine_leave() it is enough for who named no context: the
+ * replica in the primary context then lives as long as the engine. Not from a callback. */
 void yolo_engine_unref (YoloEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloEngine, yolo_engine_unref)
 
@@ -81,6 +94,7 @@ char *yolo_engine_remark (YoloEngine *engine);
 
 /**
  * yolo_engine_prepare:
+ * @cuda_context: as yolo_engine_get() was given it
  * @net_width: input width in pixels
  * @net_height: input height in pixels
  *
@@ -91,12 +105,12 @@ char *yolo_engine_remark (YoloEngine *engine);
  *
  * Returns: FALSE with @error when the network cannot run at this size
  */
-gboolean yolo_engine_prepare (
-    YoloEngine *engine, guint net_width, guint net_height, GError **error);
+gboolean yolo_engine_prepare (YoloEngine *engine, gpointer cuda_context, guint net_width,
+    guint net_height, GError **error);
 
 /* The batch former's settings, of the whole engine; can be set at any time,
- * the last one set counts; 0 and 0 at first. batch_size 0: the number of open
- * streams, at most 32. batch_timeout in nanoseconds: how long the oldest frame
+ * the last one set counts; 0 and 0 at first. batch_size 0: the number of the
+ * context's open streams, at most 32. batch_timeout in nanoseconds: how long the oldest frame
  * may wait for others; 0: never, what is there is run. */
 void yolo_engine_set_batching (YoloEngine *engine, guint batch_size, guint64 batch_timeout);
 
@@ -144,11 +158,13 @@ typedef struct {
  * that it takes must not be held by who cancels, drains or closes. */
 typedef void (*YoloResultFunc) (gpointer user_data, gpointer tag, const YoloResult *result);
 
-/* max_pending: how many frames this stream will have under way at most; the
+/* cuda_context: as yolo_engine_get() was given it. The frames share batches with
+ * those of the context's other streams.
+ * max_pending: how many frames this stream will have under way at most; the
  * batch former does not wait for a stream that has reached it, and memory is
  * kept ready for so many. */
-YoloStream *yolo_engine_open_stream (YoloEngine *engine, guint max_pending,
-    YoloResultFunc func, gpointer user_data);
+YoloStream *yolo_engine_open_stream (YoloEngine *engine, gpointer cuda_context,
+    guint max_pending, YoloResultFunc func, gpointer user_data);
 /* Cancels what is under way, waits for its callbacks, closes. Not from a callback. */
 void yolo_stream_close (YoloStream *stream);
 

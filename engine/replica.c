@@ -299,7 +299,7 @@ run_prepare (YoloReplica *replica)
 {
   YoloEngine *engine = replica->engine;
   YoloPrepare *prepare = replica->prepare;
-  guint batch = MIN (yolo_engine_batch_size (engine), YOLO_ENGINE_MAX_BATCH);
+  guint batch = MIN (yolo_engine_batch_size (replica->set), YOLO_ENGINE_MAX_BATCH);
 
   replica->prepare = prepare->next;
   g_mutex_unlock (&engine->lock);
@@ -317,7 +317,7 @@ has_room (const YoloReplica *replica)
 {
   guint depth = replica->place.backend->host_memory ? 1 : YOLO_ENGINE_DEPTH;
 
-  return replica->n_batches < depth && (replica->n_batches == 0 || replica->engine->idle == 0);
+  return replica->n_batches < depth && (replica->n_batches == 0 || replica->set->idle == 0);
 }
 
 /* Does some of what there is to do. Returns FALSE if there is nothing before
@@ -338,7 +338,7 @@ run_once (YoloReplica *replica, gint64 *until)
 
   /* A stream that sends one wrong frame after the other gets no further than
    * now, or the others would never run. */
-  while ((job = yolo_engine_take_dropped (engine, now)) != NULL) {
+  while ((job = yolo_engine_take_dropped (replica->set, now)) != NULL) {
     g_mutex_unlock (&engine->lock);
     drop (replica, job);
     g_mutex_lock (&engine->lock);
@@ -349,7 +349,7 @@ run_once (YoloReplica *replica, gint64 *until)
   if (has_room (replica)) {
     batch = &replica->batches[(replica->first_batch + replica->n_batches) % YOLO_ENGINE_DEPTH];
     batch->n = yolo_engine_take (
-        engine, replica, batch->jobs, &batch->size, g_get_monotonic_time (), until);
+        replica->set, replica, batch->jobs, &batch->size, g_get_monotonic_time (), until);
     if (batch->n > 0) {
       g_mutex_unlock (&engine->lock);
       replica->n_batches++;
@@ -375,65 +375,21 @@ static void
 run (YoloReplica *replica)
 {
   YoloEngine *engine = replica->engine;
+  YoloReplicaSet *set = replica->set;
   gint64 until;
 
   g_mutex_lock (&engine->lock);
-  while (!engine->stop) {
+  while (!set->stop) {
     if (run_once (replica, &until))
       continue;
-    engine->idle++;
+    set->idle++;
     if (until == G_MAXINT64)
       g_cond_wait (&engine->work, &engine->lock);
     else
       g_cond_wait_until (&engine->work, &engine->lock, until);
-    engine->idle--;
+    set->idle--;
   }
   g_mutex_unlock (&engine->lock);
-}
-
-static YoloPrecision
-model_precision (const YoloEngine *engine, const YoloModel *model)
-{
-  return model->quantized ? engine->if_quantized : engine->precision;
-}
-
-static gboolean
-load_model (YoloReplica *replica, GError **error)
-{
-  YoloEngine *engine = replica->engine;
-  YoloModel *model = engine->parts->load_model (engine->model_file, error);
-
-  if (model == NULL)
-    return FALSE;
-  if (model_precision (engine, model) == YOLO_PRECISION_INT8) {
-    engine->model = engine->parts->to_int8 (model, engine->calibration_file,
-        replica->place.backend->int8_kind, error);
-    engine->parts->unref_model (model);
-  } else {
-    engine->model = model;
-  }
-  if (engine->model == NULL)
-    return FALSE;
-  engine->task = yolo_task_find (engine->model->task);
-  return engine->task != NULL
-      || yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED,
-          "%s: models of the task '%.40s' are not supported", engine->model_file,
-          engine->model->task);
-}
-
-/* The first replica's part: the model, and the threads of the other replicas. */
-static gboolean
-load_first (YoloReplica *replica, GError **error)
-{
-  YoloEngine *engine = replica->engine;
-
-  if (!load_model (replica, error))
-    return FALSE;
-  for (guint i = 1; i < engine->n_replicas; i++) {
-    if (!yolo_engine_start (engine, i, error))
-      return FALSE;
-  }
-  return TRUE;
 }
 
 static YoloSteps
@@ -448,10 +404,8 @@ load (YoloReplica *replica, GError **error)
   YoloEngine *engine = replica->engine;
   const YoloBackend *backend = replica->place.backend;
 
-  if (replica == engine->replicas && !load_first (replica, error))
-    return FALSE;
   replica->net = yolo_backend_load (backend, engine->model, replica->place.device,
-      replica->place.cuda_context, model_precision (engine, engine->model), engine->threads, error);
+      replica->place.cuda_context, engine->precision, engine->threads, error);
   if (replica->net == NULL)
     return FALSE;
 
@@ -491,14 +445,25 @@ unload (YoloReplica *replica)
   g_clear_error (&replica->memory);
 }
 
+/* The engine whose replica a thread is. */
+static GPrivate own_engine;
+
+gboolean
+yolo_engine_is_own_thread (const YoloEngine *engine)
+{
+  return g_private_get (&own_engine) == engine;
+}
+
 gpointer
 yolo_replica_run (gpointer data)
 {
   YoloReplica *replica = data;
   GError *error = NULL;
-  gboolean loaded = load (replica, &error);
+  gboolean loaded;
 
-  yolo_engine_loaded (replica->engine, error);
+  g_private_set (&own_engine, replica->engine);
+  loaded = load (replica, &error);
+  yolo_replica_set_loaded (replica->set, error);
   if (loaded)
     run (replica);
   unload (replica);

@@ -29,12 +29,16 @@ free_jobs (YoloJob *job)
 }
 
 YoloStream *
-yolo_engine_open_stream (YoloEngine *engine, guint max_pending, YoloResultFunc func,
-    gpointer user_data)
+yolo_engine_open_stream (YoloEngine *engine, gpointer cuda_context, guint max_pending,
+    YoloResultFunc func, gpointer user_data)
 {
-  YoloStream *stream = g_new0 (YoloStream, 1);
+  YoloReplicaSet *set = yolo_replica_set_enter (engine, cuda_context);
+  YoloStream *stream;
 
-  stream->engine = yolo_engine_ref (engine);
+  g_return_val_if_fail (set != NULL, NULL);
+  stream = g_new0 (YoloStream, 1);
+  stream->set = set;
+  stream->engine = engine;
   stream->func = func;
   stream->user_data = user_data;
   stream->max_pending = MAX (max_pending, 1);
@@ -44,7 +48,8 @@ yolo_engine_open_stream (YoloEngine *engine, guint max_pending, YoloResultFunc f
     add_unused (stream);
 
   g_mutex_lock (&engine->lock);
-  g_queue_push_tail_link (&engine->streams, &stream->link);
+  g_queue_push_tail_link (&set->streams, &stream->link);
+  engine->stats.streams++;
   g_mutex_unlock (&engine->lock);
   return stream;
 }
@@ -131,10 +136,12 @@ wait_for (YoloStream *stream, guint64 number)
 void
 yolo_stream_close (YoloStream *stream)
 {
+  YoloReplicaSet *set;
   YoloEngine *engine;
 
   if (stream == NULL)
     return;
+  set = stream->set;
   engine = stream->engine;
   g_return_if_fail (!yolo_engine_is_own_thread (engine));
 
@@ -142,13 +149,14 @@ yolo_stream_close (YoloStream *stream)
   stream->active = FALSE;
   stream->cancelled = stream->submitted;
   wait_for (stream, stream->submitted);
-  g_queue_unlink (&engine->streams, &stream->link);
+  g_queue_unlink (&set->streams, &stream->link);
+  engine->stats.streams--;
   g_cond_broadcast (&engine->work);        /* there is one less to wait for */
   g_mutex_unlock (&engine->lock);
 
   free_jobs (stream->unused);
   g_free (stream);
-  yolo_engine_unref (engine);
+  yolo_replica_set_leave (set);
 }
 
 void
@@ -177,7 +185,7 @@ yolo_stream_set_active (YoloStream *stream, gboolean active)
   g_mutex_unlock (&engine->lock);
 }
 
-/* Any replica may be the one that runs a frame. */
+/* Any replica of the set may be the one that runs a frame. */
 static GError *
 check_device_frame (const YoloReplica *replica, const YoloFrame *frame)
 {
@@ -197,7 +205,7 @@ check_device_frame (const YoloReplica *replica, const YoloFrame *frame)
 
 /* One wrong frame must not fail the batch that it would share with others. */
 static GError *
-check_request (const YoloEngine *engine, const YoloRequest *request)
+check_request (const YoloReplicaSet *set, const YoloRequest *request)
 {
   const YoloFrame *frame = &request->frame;
 
@@ -226,8 +234,8 @@ check_request (const YoloEngine *engine, const YoloRequest *request)
         "A network input of %ux%u pixels", request->net_width, request->net_height);
   if (frame->memory == YOLO_MEMORY_HOST)
     return NULL;
-  for (guint i = 0; i < engine->n_replicas; i++) {
-    GError *error = check_device_frame (&engine->replicas[i], frame);
+  for (guint i = 0; i < set->engine->n_replicas; i++) {
+    GError *error = check_device_frame (&set->replicas[i], frame);
 
     if (error != NULL)
       return error;
@@ -239,7 +247,7 @@ void
 yolo_stream_submit (YoloStream *stream, const YoloRequest *request, gpointer tag)
 {
   YoloEngine *engine = stream->engine;
-  GError *error = check_request (stream->engine, request);
+  GError *error = check_request (stream->set, request);
   YoloJob *job;
 
   g_mutex_lock (&engine->lock);

@@ -189,7 +189,8 @@ open_stream (YoloLoad *load)
   /* a default does not overrule what another element of the engine has set */
   if (batching_set)
     yolo_load_set_batching (load);
-  stream = yolo_engine_open_stream (load->engine, max_in_flight, load->func, load->element);
+  stream = yolo_engine_open_stream (
+      load->engine, handle_of (load->context), max_in_flight, load->func, load->element);
   GST_OBJECT_LOCK (load->element);
   load->stream = stream;
   GST_OBJECT_UNLOCK (load->element);
@@ -217,7 +218,9 @@ yolo_load_start (YoloLoad *load, GstObject *context, GError **error)
     return FALSE;
   open_stream (load);
   /* with input-size=auto, the size is known only when frames come */
-  return load->auto_size || yolo_engine_prepare (engine, load->net_width, load->net_height, error);
+  return load->auto_size
+      || yolo_engine_prepare (
+          engine, handle_of (context), load->net_width, load->net_height, error);
 }
 
 void
@@ -239,19 +242,25 @@ yolo_load_stop (YoloLoad *load)
   g_clear_pointer (&load->settings->live.classes, g_bytes_unref);
   GST_OBJECT_UNLOCK (load->element);
   if (engine)
-    yolo_engine_unref (engine);
-  /* the engine has run in the context until now */
+    yolo_engine_leave (engine, handle_of (load->context));
+  /* a replica of the engine has run in the context until now */
   gst_clear_object (&load->context);
 }
 
 gboolean
 yolo_load_move (YoloLoad *load, GstObject *context, GError **error)
 {
+  g_autoptr (YoloEngine) engine = NULL;
+
   if (load->engine == NULL
       || (handle_of (load->context) == handle_of (context)
           && load->device == device_of (load, context)))
     return TRUE;
-  GST_INFO_OBJECT (load->element, "the engine moves to %" GST_PTR_FORMAT, context);
+  GST_INFO_OBJECT (load->element, "the network moves to %" GST_PTR_FORMAT, context);
+  /* kept, so that its model is not read again: in another context of its device it has
+   * another replica */
+  if (load->device == device_of (load, context))
+    engine = yolo_engine_ref (load->engine);
   yolo_load_stop (load);
   if (yolo_load_start (load, context, error))
     return TRUE;

@@ -29,7 +29,7 @@ typedef struct {
   YoloStream *stream;
   GQuark *labels;               /* [model->n_classes] names of the classes */
 
-  GstObject *context;           /* owned; GstCudaContext that the engine runs in; NULL: the
+  GstObject *context;           /* owned; GstCudaContext that the network runs in; NULL: the
                                  * device's primary one, or the CPU */
   guint device;                 /* number of the GPU, as CUDA counts */
   const YoloModel *model;       /* owned by the engine */
@@ -60,10 +60,10 @@ void yolo_load_stop (YoloLoad *load);
  * yolo_load_move:
  * @context: (nullable): the GstCudaContext of the frames; NULL: as in yolo_load_start()
  *
- * Makes the engine, if one is loaded, run in the context of the frames. It was loaded
+ * Makes the network, if one is loaded, run in the context of the frames. It was loaded
  * before the frames were known, so that a wrong model fails the start; in another
- * context every frame would be copied. Called by the streaming thread; no frame is
- * under way.
+ * context every frame would be copied. The engine stays the same as long as the device
+ * does. Called by the streaming thread; no frame is under way.
  *
  * Returns: FALSE with @error, and nothing is loaded any more
  */

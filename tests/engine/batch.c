@@ -84,17 +84,19 @@ test_row (gconstpointer data)
 {
   const Row *row = data;
   YoloEngine engine = { .refs = 1 };
+  YoloReplicaSet set = { .engine = &engine, .users = 1 };
   YoloStream *streams[26];
   YoloJob *jobs[YOLO_ENGINE_MAX_BATCH], *job;
   g_autoptr (GString) batches = g_string_new (NULL);
   gint64 now = 1000000, until;
   guint n, size;
 
-  g_queue_init (&engine.streams);
-  engine.groups = g_array_new (FALSE, FALSE, sizeof (YoloGroup));
+  engine.sets = g_list_prepend (NULL, &set);
+  g_queue_init (&set.streams);
+  set.groups = g_array_new (FALSE, FALSE, sizeof (YoloGroup));
   yolo_engine_set_batching (&engine, row->batch_size, row->timeout * G_GUINT64_CONSTANT (1000000));
   for (guint i = 0; i < row->streams; i++)
-    streams[i] = yolo_engine_open_stream (&engine, row->max_pending, NULL, NULL);
+    streams[i] = yolo_engine_open_stream (&engine, NULL, row->max_pending, NULL, NULL);
 
   for (const char *c = row->submit; *c != '\0'; c++) {
     YoloStream *stream = streams[g_ascii_toupper (*c) - 'A'];
@@ -110,9 +112,9 @@ test_row (gconstpointer data)
   for (const char *c = row->cancel; *c != '\0'; c++)
     streams[*c - 'A']->cancelled = streams[*c - 'A']->submitted;
 
-  while ((job = yolo_engine_take_dropped (&engine, now)) != NULL)
+  while ((job = yolo_engine_take_dropped (&set, now)) != NULL)
     end_job (job);
-  while ((n = yolo_engine_take (&engine, NULL, jobs, &size, now, &until)) > 0) {
+  while ((n = yolo_engine_take (&set, NULL, jobs, &size, now, &until)) > 0) {
     if (batches->len > 0)
       g_string_append_c (batches, ' ');
     g_assert_cmpuint (size, ==, n);
@@ -126,21 +128,23 @@ test_row (gconstpointer data)
   /* What is left runs when the time has come, and not before. */
   if (until != G_MAXINT64) {
     g_assert_cmpint (until, ==, now - row->age * 1000 + row->timeout * 1000);
-    g_assert_cmpuint (yolo_engine_take (&engine, NULL, jobs, &size, until - 1, &until), ==, 0);
-    n = yolo_engine_take (&engine, NULL, jobs, &size, until, &until);
+    g_assert_cmpuint (yolo_engine_take (&set, NULL, jobs, &size, until - 1, &until), ==, 0);
+    n = yolo_engine_take (&set, NULL, jobs, &size, until, &until);
     g_assert_cmpuint (n, >, 0);
     for (guint i = 0; i < n; i++)
       end_job (jobs[i]);
   }
   for (guint i = 0; i < row->streams; i++) {
     streams[i]->cancelled = streams[i]->submitted;
-    while ((job = yolo_engine_take_dropped (&engine, now)) != NULL)
+    while ((job = yolo_engine_take_dropped (&set, now)) != NULL)
       end_job (job);
     g_assert_cmpuint (yolo_stream_pending (streams[i]), ==, 0);
     yolo_stream_close (streams[i]);
   }
   g_assert_cmpuint (engine.refs, ==, 1);
-  g_array_unref (engine.groups);
+  g_assert_cmpuint (set.users, ==, 1);
+  g_array_unref (set.groups);
+  g_list_free (engine.sets);
 }
 
 int

@@ -334,7 +334,7 @@ test_engine (void)
   g_assert_true (a != b);
   c = get (path, YOLO_PRECISION_INT8, NULL, &error);
   g_assert_true (a == c);
-  g_assert_true (yolo_engine_prepare (a, 64, 64, &error));
+  g_assert_true (yolo_engine_prepare (a, NULL, 64, 64, &error));
 
   g_assert_true (g_file_set_contents (elsewhere, "no table\n", -1, NULL));
   g_clear_pointer (&b, yolo_engine_unref);

@@ -156,12 +156,12 @@ test_sharing (void)
     { { .id = "x" }, 6 },
     { { .model_file = file, .id = "y" }, 7 },
     { { .model_file = file }, 0 },
-    { { .model_file = file, .cuda_context = file }, 8 },
-    { { .model_file = file, .cuda_context = other }, 9 },
-    { { .model_file = file, .cuda_context = file }, 8 },
+    { { .model_file = file, .cuda_context = file }, 0 },
+    { { .model_file = file, .cuda_context = other }, 0 },
+    { { .id = "x", .cuda_context = file }, 6 },
     { { .model_file = file, .cuda_context = file, .device = YOLO_DEVICE_CPU }, 4 },
   };
-  YoloEngine *got[G_N_ELEMENTS (rows)], *engines[10] = { NULL };
+  YoloEngine *got[G_N_ELEMENTS (rows)], *engines[8] = { NULL };
 
   fake_reset ();
   g_assert_true (g_file_set_contents (file, "", 0, NULL));
@@ -179,7 +179,8 @@ test_sharing (void)
   for (guint i = 0; i < 8; i++)
     for (guint j = 0; j < i; j++)
       g_assert_true (engines[i] != engines[j]);
-  g_assert_cmpuint (fake.loads, ==, 10);
+  g_assert_cmpuint (fake.loads, ==, 8);
+  g_assert_cmpuint (fake.nets, ==, 8 + 3);      /* one more for each context */
   g_assert_cmpuint (fake.unloads, ==, 0);
   g_assert_cmpstr (yolo_engine_backend (engines[0]), ==, "device");
   g_assert_cmpstr (yolo_engine_backend (engines[4]), ==, "host");
@@ -192,7 +193,7 @@ test_sharing (void)
 
   /* It is not kept when nobody has it. */
   got[0] = yolo_engine_get_from (&fake_device, &rows[0].config, NULL);
-  g_assert_cmpuint (fake.loads, ==, 11);
+  g_assert_cmpuint (fake.loads, ==, 9);
   yolo_engine_unref (got[0]);
   assert_gone ();
 
@@ -296,7 +297,7 @@ test_results (gconstpointer parts)
 
   for (guint s = 0; s < 5; s++) {
     answers_init (&answers[s]);
-    streams[s] = yolo_engine_open_stream (engine, 2, keep_answer, &answers[s]);
+    streams[s] = yolo_engine_open_stream (engine, NULL, 2, keep_answer, &answers[s]);
   }
   yolo_engine_unref (engine);   /* the streams keep it */
 
@@ -341,7 +342,7 @@ test_settings (void)
   YoloRequest request;
 
   answers_init (&answers);
-  stream = yolo_engine_open_stream (engine, 8, keep_answer, &answers);
+  stream = yolo_engine_open_stream (engine, NULL, 8, keep_answer, &answers);
   yolo_engine_set_batching (engine, 8, G_MAXUINT64);
 
   request = fake_request (64, 64, 100);        /* confidence .5 */
@@ -404,7 +405,7 @@ test_times (void)
 
   fake.delay = 20000;
   answers_init (&answers);
-  stream = yolo_engine_open_stream (engine, 4, keep_answer, &answers);
+  stream = yolo_engine_open_stream (engine, NULL, 4, keep_answer, &answers);
   yolo_engine_set_batching (engine, 2, 30 * G_GUINT64_CONSTANT (1000000));
   begin = g_get_monotonic_time ();
   submit (stream, 64, 64, 1);
@@ -433,7 +434,7 @@ test_depth (void)
   fake.candidates = 3;
   fake.missed = 7;
   answers_init (&answers);
-  stream = yolo_engine_open_stream (engine, 8, keep_answer, &answers);
+  stream = yolo_engine_open_stream (engine, NULL, 8, keep_answer, &answers);
   for (guint i = 0; i < 8; i++)
     submit (stream, 64, 64, i);
   fake_wait_held (1);
@@ -466,7 +467,7 @@ test_idle_places (void)
   fake.hold = TRUE;
   yolo_engine_set_batching (engine, 4, 0);
   answers_init (&answers);
-  stream = yolo_engine_open_stream (engine, 8, keep_answer, &answers);
+  stream = yolo_engine_open_stream (engine, NULL, 8, keep_answer, &answers);
   submit (stream, 64, 64, 0);
   fake_wait_held (1);
   for (guint i = 1; i < 4; i++)
@@ -526,8 +527,8 @@ test_cancel (gconstpointer parts)
   fake.hold = TRUE;
   answers_init (&answers);
   answers_init (&others);
-  stream = yolo_engine_open_stream (engine, 8, keep_answer, &answers);
-  other = yolo_engine_open_stream (engine, 8, keep_answer, &others);
+  stream = yolo_engine_open_stream (engine, NULL, 8, keep_answer, &answers);
+  other = yolo_engine_open_stream (engine, NULL, 8, keep_answer, &others);
   yolo_engine_set_batching (engine, 1, 0);
 
   for (guint i = 0; i < 2; i++)
@@ -579,7 +580,7 @@ test_close (void)
 
   fake.hold = TRUE;
   answers_init (&answers);
-  stream = yolo_engine_open_stream (engine, 4, keep_answer, &answers);
+  stream = yolo_engine_open_stream (engine, NULL, 4, keep_answer, &answers);
   yolo_engine_unref (engine);
   for (guint i = 0; i < 3; i++)
     submit (stream, 64, 64, i);
@@ -605,8 +606,8 @@ test_drain (void)
 
   answers_init (&answers);
   answers_init (&others);
-  stream = yolo_engine_open_stream (engine, 4, keep_answer, &answers);
-  other = yolo_engine_open_stream (engine, 4, keep_answer, &others);
+  stream = yolo_engine_open_stream (engine, NULL, 4, keep_answer, &answers);
+  other = yolo_engine_open_stream (engine, NULL, 4, keep_answer, &others);
   yolo_engine_set_batching (engine, 8, G_MAXUINT64);
 
   for (guint i = 0; i < 3; i++)
@@ -681,7 +682,7 @@ test_submit_in_callback (void)
   guint unused = 0;
 
   answers_init (&chain.answers);
-  chain.stream = yolo_engine_open_stream (engine, 1, submit_next, &chain);
+  chain.stream = yolo_engine_open_stream (engine, NULL, 1, submit_next, &chain);
   submit (chain.stream, 64, 64, 0);
   for (guint i = 0; i <= 20; i++)
     g_assert_cmpuint (answer_at (&chain.answers, i).tag, ==, i);
@@ -707,8 +708,8 @@ test_bad_requests (void)
 
   answers_init (&answers);
   answers_init (&others);
-  stream = yolo_engine_open_stream (engine, 16, keep_answer, &answers);
-  other = yolo_engine_open_stream (engine, 16, keep_answer, &others);
+  stream = yolo_engine_open_stream (engine, NULL, 16, keep_answer, &answers);
+  other = yolo_engine_open_stream (engine, NULL, 16, keep_answer, &others);
   yolo_engine_set_batching (engine, 4, 0);
 
   for (guint i = 0; i < n; i++)
@@ -769,8 +770,8 @@ test_wrong_for_ever (void)
   Answers answers;
 
   answers_init (&answers);
-  chain.stream = yolo_engine_open_stream (engine, 1, submit_wrong, &chain);
-  stream = yolo_engine_open_stream (engine, 1, keep_answer, &answers);
+  chain.stream = yolo_engine_open_stream (engine, NULL, 1, submit_wrong, &chain);
+  stream = yolo_engine_open_stream (engine, NULL, 1, keep_answer, &answers);
   submit_wrong (&chain, NULL, NULL);
   submit (stream, 64, 64, 0);
   assert_fine (answer_at (&answers, 0));
@@ -794,7 +795,7 @@ test_failing_batch (gconstpointer data)
   fake.fail_submit = 3;
   fake.fail_wait = 5;           /* of those that were submitted: the sixth */
   answers_init (&answers);
-  stream = yolo_engine_open_stream (engine, 8, keep_answer, &answers);
+  stream = yolo_engine_open_stream (engine, NULL, 8, keep_answer, &answers);
   for (guint i = 0; i < 8; i++)
     submit (stream, 64, 64, i);
   yolo_stream_drain (stream);
@@ -829,8 +830,8 @@ test_failing_size (void)
 
   answers_init (&answers);
   answers_init (&others);
-  stream = yolo_engine_open_stream (engine, 8, keep_answer, &answers);
-  other = yolo_engine_open_stream (engine, 8, keep_answer, &others);
+  stream = yolo_engine_open_stream (engine, NULL, 8, keep_answer, &answers);
+  other = yolo_engine_open_stream (engine, NULL, 8, keep_answer, &others);
   odd.net_width = 65;
   for (guint i = 0; i < 3; i++) {
     yolo_stream_submit (stream, &odd, NULL);
@@ -845,9 +846,9 @@ test_failing_size (void)
   }
   assert_fine (answer_at (&answers, 3));
 
-  g_assert_false (yolo_engine_prepare (engine, 65, 64, &error));
+  g_assert_false (yolo_engine_prepare (engine, NULL, 65, 64, &error));
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_SIZE);
-  g_assert_false (yolo_engine_prepare (engine, 65, 64, NULL));
+  g_assert_false (yolo_engine_prepare (engine, NULL, 65, 64, NULL));
 
   yolo_stream_close (stream);
   yolo_stream_close (other);
@@ -867,12 +868,12 @@ test_prepare (void)
 
   answers_init (&answers);
   yolo_engine_set_batching (engine, 5, 0);
-  g_assert_true (yolo_engine_prepare (engine, 64, 96, NULL));
+  g_assert_true (yolo_engine_prepare (engine, NULL, 64, 96, NULL));
   g_assert_cmpuint (fake.images, ==, 4);        /* 5 runs as 4 + 1 */
   yolo_engine_set_batching (engine, 0, 0);
-  g_assert_true (yolo_engine_prepare (engine, 64, 96, NULL));
+  g_assert_true (yolo_engine_prepare (engine, NULL, 64, 96, NULL));
   g_assert_cmpuint (fake.images, ==, 5);
-  stream = yolo_engine_open_stream (engine, 1, keep_answer, &answers);
+  stream = yolo_engine_open_stream (engine, NULL, 1, keep_answer, &answers);
   submit (stream, 64, 96, 0);
   assert_fine (answer_at (&answers, 0));
   g_assert_cmpuint (fake.prepared, ==, 2);
@@ -904,10 +905,11 @@ test_lru (void)
     for (guint batch = 1; batch <= 16; batch *= 2)
       for (guint i = 0; i < 16; i++) {
         yolo_engine_set_batching (engine, batch, 0);
-        g_assert_true (yolo_engine_prepare (engine, 32 + 32 * (i % 4), 32 + 32 * (i / 4), NULL));
+        g_assert_true (
+            yolo_engine_prepare (engine, NULL, 32 + 32 * (i % 4), 32 + 32 * (i / 4), NULL));
         seen++;
         yolo_engine_set_batching (engine, 1, 0);
-        g_assert_true (yolo_engine_prepare (engine, 32, 32, NULL));
+        g_assert_true (yolo_engine_prepare (engine, NULL, 32, 32, NULL));
         yolo_engine_get_stats (engine, &stats);
         g_assert_cmpuint (stats.prepared, ==, MIN (seen, rows[r].kept));
         g_assert_cmpuint (stats.prepared, ==, fake.execs);
@@ -915,10 +917,10 @@ test_lru (void)
       }
     /* Of the others the oldest went. */
     yolo_engine_set_batching (engine, 16, 0);
-    g_assert_true (yolo_engine_prepare (engine, 128, 128, NULL));
+    g_assert_true (yolo_engine_prepare (engine, NULL, 128, 128, NULL));
     g_assert_cmpuint (fake.prepared, ==, seen);
     yolo_engine_set_batching (engine, 1, 0);
-    g_assert_true (yolo_engine_prepare (engine, 64, 32, NULL));
+    g_assert_true (yolo_engine_prepare (engine, NULL, 64, 32, NULL));
     g_assert_cmpuint (fake.prepared, ==, seen + 1);
     yolo_engine_unref (engine);
     assert_gone ();
@@ -935,14 +937,14 @@ test_memory (void)
 
   fake.max_images = 4;
   answers_init (&answers);
-  stream = yolo_engine_open_stream (engine, 16, keep_answer, &answers);
+  stream = yolo_engine_open_stream (engine, NULL, 16, keep_answer, &answers);
   for (guint i = 0; i < 12; i++) {
     submit (stream, 32 + 32 * (i % 4), 32 + 32 * (i / 4), i);
     assert_fine (answer_at (&answers, i));
   }
   g_assert_cmpuint (fake.images, ==, 4);
   yolo_engine_set_batching (engine, 8, G_MAXUINT64);
-  g_assert_false (yolo_engine_prepare (engine, 64, 64, NULL));
+  g_assert_false (yolo_engine_prepare (engine, NULL, 64, 64, NULL));
   for (guint i = 12; i < 20; i++)
     submit (stream, 64, 64, i);
   for (guint i = 12; i < 20; i++)

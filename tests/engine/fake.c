@@ -25,6 +25,7 @@ static Model model = {
 typedef struct {
   YoloNet base;
   guint device;
+  gpointer context;
   guint execs;                  /* alive */
 } FakeNet;
 
@@ -131,8 +132,10 @@ load (YoloNet *net, guint device, gpointer context, guint threads, GError **erro
 {
   g_mutex_lock (&fake.lock);
   fake.nets++;
+  fake.loaded_in = context;
   g_mutex_unlock (&fake.lock);
   ((FakeNet *) net)->device = device;
+  ((FakeNet *) net)->context = context;
   if (fake.fail_device[device]) {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY, "device %u is full", device);
     return FALSE;
@@ -244,7 +247,8 @@ submit (YoloExec *exec, guint n, const YoloFrame *frames, YoloDecode *decode, GE
   g_assert_true ((decode == NULL) == (exec->input != NULL));
 
   e->batch = (FakeBatch) {
-    .n = n, .height = exec->plan->height, .width = exec->plan->width, .device = e->net->device };
+    .n = n, .height = exec->plan->height, .width = exec->plan->width,
+    .device = e->net->device, .context = e->net->context };
   e->decode = decode;
   for (guint i = 0; i < n; i++)
     e->batch.level[i] = frames != NULL ? *(const guint8 *) frames[i].plane[0]

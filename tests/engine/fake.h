@@ -13,6 +13,7 @@
 typedef struct {
   guint n, height, width;
   guint device;
+  gpointer context;
   guint8 level[YOLO_ENGINE_MAX_BATCH];  /* of each frame */
 } FakeBatch;
 
@@ -35,6 +36,7 @@ typedef struct {
   /* What happened. */
   guint held;                   /* calls that wait for `hold` to end */
   guint loads, unloads;         /* models */
+  gpointer loaded_in;           /* the context that the last net was loaded in */
   guint nets, execs, images;    /* alive */
   guint prepared;               /* execs made in all */
   guint under_way, max_under_way, ended;        /* batches */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Engines with two replicas, of different speed: each stream gets its results
- * in its order, whichever replica ran a frame. */
+ * in its order, whichever replica ran a frame. And engines with replicas in
+ * several contexts. */
 
 #include "tests/engine/fake.h"
 
@@ -94,7 +95,7 @@ test_order (gconstpointer data)
   fake.delay_of[0] = 4000;
   fake.delay_of[1] = 400;
   engine = get_engine (data, NULL);
-  stream = yolo_engine_open_stream (engine, 8, check_answer, &answers);
+  stream = yolo_engine_open_stream (engine, NULL, 8, check_answer, &answers);
   for (guint i = 0; i < 150; i++) {
     while (yolo_stream_pending (stream) >= 8)
       wait_answered (&answers, n_answered (&answers) + 1);
@@ -138,8 +139,8 @@ test_overtaken (gconstpointer data)
 
   fake_reset ();
   engine = get_engine (data, NULL);
-  stream = yolo_engine_open_stream (engine, 8, check_answer, &slow);
-  second = yolo_engine_open_stream (engine, 1, check_answer, &other);
+  stream = yolo_engine_open_stream (engine, NULL, 8, check_answer, &slow);
+  second = yolo_engine_open_stream (engine, NULL, 1, check_answer, &other);
 
   fake_set_hold_device (0, TRUE);
   fake_set_hold_device (1, TRUE);
@@ -174,7 +175,7 @@ test_cancel (gconstpointer data)
 
   fake_reset ();
   engine = get_engine (data, NULL);
-  stream = yolo_engine_open_stream (engine, 8, check_answer, &answers);
+  stream = yolo_engine_open_stream (engine, NULL, 8, check_answer, &answers);
   for (guint round = 0; round < 20; round++) {
     fake.delay_of[round % 2] = 1000;
     fake.delay_of[(round + 1) % 2] = 0;
@@ -202,7 +203,7 @@ test_failure (gconstpointer data)
   fake.delay_of[0] = 2000;
   fake.fail_every = 10;
   engine = get_engine (data, NULL);
-  stream = yolo_engine_open_stream (engine, 8, check_answer, &answers);
+  stream = yolo_engine_open_stream (engine, NULL, 8, check_answer, &answers);
   for (guint i = 0; i < 60; i++)
     submit (stream, i);
   yolo_stream_drain (stream);
@@ -224,11 +225,11 @@ test_prepare (gconstpointer data)
 
   fake_reset ();
   engine = get_engine (data, NULL);
-  g_assert_true (yolo_engine_prepare (engine, 64, 64, NULL));
+  g_assert_true (yolo_engine_prepare (engine, NULL, 64, 64, NULL));
   yolo_engine_get_stats (engine, &stats);
   g_assert_cmpuint (stats.prepared, ==, 2);
   g_assert_cmpuint (fake.execs, ==, 2);
-  g_assert_false (yolo_engine_prepare (engine, 65, 64, &error));
+  g_assert_false (yolo_engine_prepare (engine, NULL, 65, 64, &error));
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_SIZE);
   yolo_engine_unref (engine);
   assert_gone ();
@@ -247,6 +248,158 @@ test_load_failure (gconstpointer data)
     g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY);
     assert_gone ();
   }
+}
+
+/* Stand for CUcontexts: the fake back end only compares them. */
+static int first_context, second_context;
+
+/* So many batches ran in a context, each of one frame of this grey level. */
+static void
+check_batches (gpointer context, guint level, guint batches)
+{
+  guint n = 0;
+
+  g_mutex_lock (&fake.lock);
+  for (guint i = 0; i < fake.batches->len; i++) {
+    const FakeBatch *batch = &g_array_index (fake.batches, FakeBatch, i);
+
+    if (batch->context != context)
+      continue;
+    n++;
+    g_assert_cmpuint (batch->n, ==, 1);
+    g_assert_cmpuint (batch->level[0], ==, level);
+  }
+  g_mutex_unlock (&fake.lock);
+  g_assert_cmpuint (n, ==, batches);
+}
+
+static gpointer
+get_in_second (gpointer parts)
+{
+  YoloEngineConfig config = { .model_file = "fake.onnx", .cuda_context = &second_context };
+
+  return yolo_engine_get_from (parts, &config, NULL);
+}
+
+/* An engine has replicas in each context that somebody uses, as long as somebody does. A
+ * frame runs in the context of its stream, in no batch with frames of another one. */
+static void
+test_contexts (gconstpointer data)
+{
+  const YoloEngineParts *parts = data;
+  YoloEngineConfig config = { .model_file = "fake.onnx", .cuda_context = &first_context };
+  Answers answers[2] = { 0 };
+  GThread *threads[4];
+  YoloStream *streams[2];
+  YoloEngine *engine;
+
+  fake_reset ();
+  engine = yolo_engine_get_from (parts, &config, NULL);
+  g_assert_true (fake.loaded_in == &first_context);
+  g_assert_cmpuint (fake.nets, ==, parts->n_replicas);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("get", get_in_second, (gpointer) parts);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_assert_true (g_thread_join (threads[i]) == engine);
+  g_assert_true (fake.loaded_in == &second_context);
+  g_assert_cmpuint (fake.nets, ==, 2 * parts->n_replicas);
+  g_assert_cmpuint (fake.loads, ==, 1);
+
+  /* Two frames would fill a batch, one waits for ever. */
+  yolo_engine_set_batching (engine, 2, G_MAXUINT64);
+  streams[0] = yolo_engine_open_stream (engine, &first_context, 4, check_answer, &answers[0]);
+  streams[1] = yolo_engine_open_stream (engine, &second_context, 4, check_answer, &answers[1]);
+  submit (streams[0], 0);
+  yolo_stream_drain (streams[0]);
+  submit (streams[0], 1);
+  submit (streams[1], 0);
+  yolo_stream_drain (streams[1]);
+  g_assert_cmpuint (n_answered (&answers[0]), ==, 1);
+  yolo_stream_cancel (streams[0]);
+  g_assert_cmpuint (answers[0].cancelled, ==, 1);
+  g_assert_cmpuint (answers[1].answered, ==, 1);
+  check_batches (&first_context, 0, 1);
+  check_batches (&second_context, 0, 1);
+  g_assert_true (yolo_engine_prepare (engine, &second_context, 96, 96, NULL));
+  g_assert_cmpuint (fake.execs, ==, 2 + parts->n_replicas);
+
+  /* Who leaves as the last one finds the context free: a stream, or who got the engine. */
+  yolo_engine_leave (engine, &first_context);
+  g_assert_cmpuint (fake.nets, ==, 2 * parts->n_replicas);
+  yolo_stream_close (streams[0]);
+  g_assert_cmpuint (fake.nets, ==, parts->n_replicas);
+  submit (streams[1], 1);
+  yolo_stream_drain (streams[1]);
+  g_assert_cmpuint (answers[1].errors + answers[1].cancelled, ==, 0);
+  yolo_stream_close (streams[1]);
+  for (guint i = 1; i < G_N_ELEMENTS (threads); i++)
+    yolo_engine_leave (engine, &second_context);
+  g_assert_cmpuint (fake.nets, ==, parts->n_replicas);
+
+  /* A change of context: the model is not read again. */
+  yolo_engine_ref (engine);
+  yolo_engine_leave (engine, &second_context);
+  g_assert_cmpuint (fake.nets, ==, 0);
+  g_assert_true (yolo_engine_get_from (parts, &config, NULL) == engine);
+  g_assert_cmpuint (fake.nets, ==, parts->n_replicas);
+  g_assert_cmpuint (fake.loads, ==, 1);
+  yolo_engine_unref (engine);
+  yolo_engine_leave (engine, &first_context);
+  assert_gone ();
+}
+
+/* A context that there is no room in fails who asked for it, and nobody else. */
+static void
+test_context_failure (gconstpointer data)
+{
+  YoloEngineConfig config = { .model_file = "fake.onnx", .cuda_context = &second_context };
+  g_autoptr (GError) error = NULL;
+  Answers answers = { 0 };
+  YoloEngine *engine;
+  YoloStream *stream;
+
+  fake_reset ();
+  engine = get_engine (data, NULL);
+  stream = yolo_engine_open_stream (engine, NULL, 4, check_answer, &answers);
+  fake.fail_device[0] = TRUE;
+  g_assert_null (yolo_engine_get_from (data, &config, &error));
+  g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY);
+  submit (stream, 0);
+  yolo_stream_drain (stream);
+  g_assert_cmpuint (answers.errors, ==, 0);
+  fake.fail_device[0] = FALSE;
+  g_assert_true (yolo_engine_get_from (data, &config, NULL) == engine);
+  yolo_engine_leave (engine, &second_context);
+  yolo_stream_close (stream);
+  yolo_engine_leave (engine, NULL);
+  assert_gone ();
+}
+
+/* A context of another device than that of the engine, which an id has found, is none that
+ * its replicas can load in. */
+static void
+test_foreign_context (void)
+{
+  YoloEngineConfig config = { .model_file = "fake.onnx", .id = "x" };
+  Answers answers = { 0 };
+  YoloEngine *engine;
+  YoloStream *stream;
+
+  fake_reset ();
+  engine = yolo_engine_get_from (&fake_device, &config, NULL);
+  config.cuda_device_id = 1;
+  config.cuda_context = &first_context;
+  g_assert_true (yolo_engine_get_from (&fake_device, &config, NULL) == engine);
+  g_assert_cmpuint (fake.nets, ==, 1);
+  g_assert_null (fake.loaded_in);
+  stream = yolo_engine_open_stream (engine, &first_context, 1, check_answer, &answers);
+  submit (stream, 0);
+  yolo_stream_drain (stream);
+  yolo_engine_leave (engine, NULL);
+  yolo_stream_close (stream);
+  g_assert_cmpuint (fake.nets, ==, 1);
+  yolo_engine_leave (engine, &first_context);
+  assert_gone ();
 }
 
 /* What destroys takes NULL, as free() does. */
@@ -272,6 +425,13 @@ main (int argc, char **argv)
 
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/engine/replicas/null", test_null);
+  g_test_add_data_func ("/engine/replicas/contexts/one", &fake_device, test_contexts);
+  g_test_add_data_func ("/engine/replicas/contexts/two", &fake_two_devices, test_contexts);
+  g_test_add_data_func (
+      "/engine/replicas/context-failure/one", &fake_device, test_context_failure);
+  g_test_add_data_func (
+      "/engine/replicas/context-failure/two", &fake_two_devices, test_context_failure);
+  g_test_add_func ("/engine/replicas/foreign-context", test_foreign_context);
   for (guint i = 0; i < G_N_ELEMENTS (tests); i++) {
     g_autofree char *hosts = g_strdup_printf ("/engine/replicas/%s/hosts", tests[i].name);
     g_autofree char *devices = g_strdup_printf ("/engine/replicas/%s/devices", tests[i].name);

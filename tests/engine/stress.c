@@ -16,6 +16,7 @@ typedef struct {
   gint64 end;                   /* monotonic microseconds */
   guint index;
 
+  gpointer context;             /* that `stream` is in */
   YoloStream *stream;
   GMutex lock;
   GCond changed;
@@ -24,6 +25,10 @@ typedef struct {
 } User;
 
 enum { GOOD, WRONG };
+
+/* Addresses that stand for CUcontexts: a fake device only compares them, a host ignores them. */
+static int first_context, second_context;
+static gpointer const contexts[] = { NULL, &first_context, &second_context };
 
 /* The tag holds the number of the frame and whether it is a good one. */
 static gpointer
@@ -92,9 +97,10 @@ assert_all_answered (User *user)
 }
 
 static YoloEngine *
-get_engine (const YoloEngineParts *parts)
+get_engine (const YoloEngineParts *parts, gpointer context)
 {
-  YoloEngineConfig config = { .model_file = "fake.onnx", .threads = 1 };
+  YoloEngineConfig config = {
+    .model_file = "fake.onnx", .threads = 1, .cuda_context = context };
   YoloEngine *engine = yolo_engine_get_from (parts, &config, NULL);
 
   g_assert_nonnull (engine);
@@ -104,6 +110,7 @@ get_engine (const YoloEngineParts *parts)
 static void
 act (User *user, Random *random, YoloEngine *engine)
 {
+  gpointer context = contexts[random_int (random, 0, G_N_ELEMENTS (contexts) - 1)];
   YoloEngineStats stats;
   YoloEngine *again;
 
@@ -119,7 +126,12 @@ act (User *user, Random *random, YoloEngine *engine)
     case 2:
       yolo_stream_close (user->stream);
       assert_all_answered (user);
-      user->stream = yolo_engine_open_stream (engine, MAX_PENDING, check_answer, user);
+      yolo_engine_ref (engine);
+      yolo_engine_leave (engine, user->context);
+      user->context = context;
+      g_assert_true (get_engine (user->parts, context) == engine);
+      yolo_engine_unref (engine);
+      user->stream = yolo_engine_open_stream (engine, context, MAX_PENDING, check_answer, user);
       break;
     case 3:
       yolo_stream_set_max_pending (user->stream, random_int (random, 1, MAX_PENDING));
@@ -129,16 +141,18 @@ act (User *user, Random *random, YoloEngine *engine)
           random_int (random, 0, 2) * G_GUINT64_CONSTANT (1000000));
       break;
     case 5:
-      g_assert_true (yolo_engine_prepare (engine, 32 * random_int (random, 1, 4), 32, NULL));
+      g_assert_true (yolo_engine_prepare (
+          engine, user->context, 32 * random_int (random, 1, 4), 32, NULL));
       break;
     case 6:
-      again = get_engine (user->parts);
+      again = get_engine (user->parts, context);
       g_assert_true (again == engine);
-      yolo_engine_unref (again);
+      yolo_engine_leave (again, context);
       break;
     case 7:
       yolo_engine_get_stats (engine, &stats);
-      g_assert_cmpuint (stats.prepared, <=, user->parts->n_replicas * YOLO_ENGINE_MAX_EXECS);
+      g_assert_cmpuint (stats.prepared, <=,
+          G_N_ELEMENTS (contexts) * user->parts->n_replicas * YOLO_ENGINE_MAX_EXECS);
       g_assert_cmpuint (stats.streams, <=, STREAMS);
       break;
     case 8:
@@ -156,15 +170,16 @@ static gpointer
 use_stream (gpointer data)
 {
   User *user = data;
-  YoloEngine *engine = get_engine (user->parts);
+  YoloEngine *engine = get_engine (user->parts, user->context);
   Random random = random_new (user->index);
 
-  user->stream = yolo_engine_open_stream (engine, MAX_PENDING, check_answer, user);
+  user->stream = yolo_engine_open_stream (
+      engine, user->context, MAX_PENDING, check_answer, user);
   while (g_get_monotonic_time () < user->end)
     act (user, &random, engine);
   yolo_stream_close (user->stream);
   assert_all_answered (user);
-  yolo_engine_unref (engine);
+  yolo_engine_leave (engine, user->context);
   return NULL;
 }
 

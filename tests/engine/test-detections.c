@@ -296,7 +296,7 @@ detect (const Case *c, YoloPrecision precision, const Picture *pictures, float i
     return NULL;
   g_assert_cmpint (yolo_engine_precision (engine), ==, precision);
   const YoloModel *model = yolo_engine_model (engine);
-  YoloStream *stream = yolo_engine_open_stream (engine, n, keep_result, NULL);
+  YoloStream *stream = yolo_engine_open_stream (engine, NULL, n, keep_result, NULL);
   Found **found = g_new0 (Found *, n);
 
   yolo_engine_set_batching (engine, 4, 0);
