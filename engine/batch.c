@@ -128,7 +128,7 @@ take_frames (YoloReplicaSet *set, const YoloGroup *group, YoloJob **jobs, guint 
   }
 }
 
-/* The batch that so many frames run in, or the first of them. */
+/* The size of the batch that so many frames run in; of the first one where they need several. */
 static guint
 exec_size (const YoloReplica *replica, const YoloGroup *group, guint frames)
 {
@@ -176,7 +176,7 @@ yolo_engine_take (YoloReplicaSet *set, const YoloReplica *replica, YoloJob **job
   n = MIN (ready, *size);
   take_frames (set, next, jobs, n);
 
-  /* The rest of it has waited long enough. */
+  /* What is left of the group has waited long enough. */
   if (n < ready)
     for (GList *l = set->streams.head; l != NULL; l = l->next) {
       YoloStream *stream = l->data;

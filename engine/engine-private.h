@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Of this room and its tests. */
+/* What the engine's files share with each other and with their tests. */
 
 #ifndef YOLO_ENGINE_PRIVATE_H
 #define YOLO_ENGINE_PRIVATE_H
@@ -16,13 +16,14 @@ G_BEGIN_DECLS
 
 /* Batches are powers of two up to this: five frames run as 4 + 1, or as 8 with
  * idle places where the back end says so. A network is prepared for every batch that occurs, which
- * takes from milliseconds to seconds and its own activations: six batches a size instead of 32. */
+ * takes from milliseconds to seconds, and memory for its activations: with powers of two there are
+ * six batches for each size of frames instead of 32. */
 #define YOLO_ENGINE_MAX_BATCH 32
 
-/* Networks kept ready, so that streams that keep changing their size do not
- * take ever more memory; the least recently used goes. So many whatever they
- * take (two sizes in all batches), and more, up to the larger number, while
- * all activations together are below so many bytes. */
+/* How many networks a replica keeps ready; then the least recently used one goes, so that
+ * streams that keep changing their size do not take ever more memory. KEPT_EXECS of them,
+ * enough for two sizes in all batches, are kept whatever they take; more, up to MAX_EXECS,
+ * as long as all their activations take less than KEPT_ARENA bytes. */
 #define YOLO_ENGINE_KEPT_EXECS 12
 #define YOLO_ENGINE_MAX_EXECS 64
 #define YOLO_ENGINE_KEPT_ARENA ((gsize) 1 << 30)
@@ -30,25 +31,26 @@ G_BEGIN_DECLS
 /* Devices, or contexts of one, that run a model at the same time. */
 #define YOLO_ENGINE_MAX_REPLICAS 16
 
-/* Batches under way where the back end has its own memory: frames of one are
- * read while the other one runs. The CPU does both itself, one after the other. */
+/* Batches that a replica has under way where the back end has its own memory: frames of one
+ * are read while the other one runs. The CPU does both itself, one after the other. */
 #define YOLO_ENGINE_DEPTH 2
 
 /* Candidates of a frame that come back from a device, 28 bytes each. */
 #define YOLO_ENGINE_DEVICE_CANDIDATES 1024
 
-/* What an engine is made of; the tests have their own. */
+/* The back ends and functions that an engine is made of; tests pass some of their own. */
 typedef struct {
-  guint n_replicas;             /* of an engine, on devices that count up from the one asked for */
+  guint n_replicas;             /* of a set, on devices that count up from the one asked for */
   const YoloBackend *cpu, *cuda, *reference;
   YoloModel *(*load_model) (const char *path, GError **error);
   void (*unref_model) (YoloModel *model);
-  /* The same model in int8, another reference. @calibration_file: or NULL. */
+  /* Makes an int8 model out of @model, which stays the caller's. @calibration_file: NULL: what
+   * the model says of itself, or the table beside its file. */
   YoloModel *(*to_int8) (
       YoloModel *model, const char *calibration_file, YoloInt8Kind kind, GError **error);
 } YoloEngineParts;
 
-/* parts.c. Those of this build. */
+/* parts.c. The parts that were built. */
 extern const YoloEngineParts yolo_engine_parts;
 
 YoloEngine *yolo_engine_get_from (const YoloEngineParts *parts, const YoloEngineConfig *config,
@@ -66,14 +68,14 @@ struct _YoloJob {
   gpointer tag;
   guint64 number;               /* in the stream, from 0 */
   gint64 submitted;             /* monotonic microseconds */
-  GError *error;                /* owned; the request is wrong: it never runs */
-  gboolean due;                 /* left over by a batch that was ready: waits for nobody */
-  /* Of a frame that was finished before its turn, by a replica that overtook
-   * another one: a copy of what its callback will be given. The room is kept
+  GError *error;                /* owned; what is wrong with the request, which then never runs */
+  gboolean due;                 /* a batch that was ready left it over: it waits for nobody */
+  /* If the frame was finished before its turn, by a replica that overtook
+   * another one: a copy of what its callback will be given. The memory is kept
    * for the next such frame. */
   YoloResult result;
   GError *result_error;         /* owned */
-  YoloObject *kept;          /* [kept_room] */
+  YoloObject *kept;             /* [kept_room] */
   guint kept_room;
 };
 
@@ -87,16 +89,16 @@ struct _YoloStream {
   /* Under engine->lock. Callbacks are called one after the other, in the order
    * of submission, whichever replicas' threads call them. */
   YoloJob *first, *last;        /* submitted, not taken by a replica */
-  YoloJob *finished;            /* before their turn, by number */
+  YoloJob *finished;            /* frames that were finished before their turn, by number */
   YoloJob *unused;
   guint max_pending;
   gboolean active;
   gboolean calling;             /* a replica's thread calls back: no other one does */
-  guint pending;                /* callback not begun */
-  guint net_width, net_height;  /* of the frame submitted last; 0: none yet */
-  /* Numbers of frames: submitted; called back, and the callback has returned,
-   * so that it is the turn of frame number `returned`; frames below `cancelled`
-   * do not run, frames below `drained` run without waiting for others. */
+  guint pending;                /* frames whose callback has not begun */
+  guint net_width, net_height;  /* that the last frame asked for; 0: there was none yet */
+  /* Frames are numbered from 0. So many were submitted; the callbacks of so many have
+   * returned, so that it is the turn of frame number `returned`; frames with a number below
+   * `cancelled` do not run, those below `drained` run without waiting for others. */
   guint64 submitted, returned, cancelled, drained;
 };
 
@@ -164,14 +166,14 @@ struct _YoloReplica {
   YoloSlot slots[YOLO_ENGINE_MAX_EXECS];
   guint n_execs;                /* slots with a network */
   gsize arena;                  /* bytes of their activations */
-  guint64 tick;
+  guint64 tick;                 /* counts uses of slots */
   YoloBatch batches[YOLO_ENGINE_DEPTH];
   guint first_batch, n_batches; /* under way, oldest first */
   YoloPreprocess *preprocess;
   YoloSideRounding rounding;    /* of model->box_rounding, if there is one */
   YoloObject *candidates, *scratch;
   gsize capacity;               /* of both */
-  GError *cancelled, *memory;   /* what such frames are given */
+  GError *cancelled, *memory;   /* for frames that are cancelled, or that have no memory */
 };
 
 /* The replicas that run the frames of one CUDA context, each on a device of its own. A
@@ -214,36 +216,36 @@ struct _YoloEngine {
   YoloModel *model;
   const YoloTask *task;         /* of the model */
 
-  /* The one lock of all streams: a batch is a decision over all of them. Held
-   * for the time of a decision, never while a frame is worked on: once a frame
-   * by who submits, three times by a replica. */
+  /* The one lock of all streams: a batch is a decision over many of them. It is held
+   * for the time of a decision, never while a frame is worked on: for each frame once
+   * by who submits it, three times by a replica. */
   GMutex lock;
   GCond work;                   /* replicas wait for something to do */
-  GCond done;                   /* others wait for a replica */
-  guint waiting;                /* how many */
+  GCond done;                   /* other threads wait for a replica */
+  guint waiting;                /* threads that wait for `done` */
   guint batch_size;
   guint64 batch_timeout;        /* nanoseconds */
   YoloEngineStats stats;        /* of all sets */
 };
 
-/* batch.c, under the lock. The batch size that counts now. */
+/* batch.c, under the engine's lock. The batch size that counts now. */
 guint yolo_engine_batch_size (YoloReplicaSet *set);
 /* The next frame that is called back without running: cancelled or wrong,
- * submitted by monotonic time @until. NULL: none. */
+ * submitted by monotonic time @until. NULL: there is none. */
 YoloJob *yolo_engine_take_dropped (YoloReplicaSet *set, gint64 until);
 /* Moves the frames of the next batch to @jobs [YOLO_ENGINE_MAX_BATCH] if it is
  * time to run it, and sets @size to the size of the batch that they run in, as
- * many or more. Returns how many; 0: not before monotonic time @until, or
- * something changes. @replica: the idle one that will run it; NULL: one whose
- * batches are full. */
+ * many or more. Returns how many frames that are; 0: it is not time before the monotonic
+ * time @until, unless something changes. @replica: the one that will run the batch; NULL: one
+ * that leaves no place of a batch idle. */
 guint yolo_engine_take (YoloReplicaSet *set, const YoloReplica *replica, YoloJob **jobs,
     guint *size, gint64 now, gint64 *until);
 
-/* int8.c. Errors say how to make a table. */
+/* int8.c. YoloEngineParts.to_int8 outside of tests. Errors say how to make a table. */
 YoloModel *yolo_engine_to_int8 (
     YoloModel *model, const char *calibration_file, YoloInt8Kind kind, GError **error);
 
-/* calibrate.c. yolo_calibrator_new() on a back end with host_memory. */
+/* calibrate.c. As yolo_calibrator_new(), on any back end with host_memory. */
 YoloCalibrator *yolo_calibrator_new_on (
     const YoloBackend *backend, const YoloCalibratorConfig *config, GError **error);
 

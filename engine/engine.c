@@ -10,7 +10,7 @@ static GCond registry_changed;  /* a model or a set of replicas has loaded, or f
 /* (element-type YoloEngine), borrowed: those that load or are ready */
 static GList *registry;
 
-/* The config, checked and with all that is `auto` decided. */
+/* A YoloEngineConfig, checked, and with all that was `auto` decided. */
 typedef struct {
   const YoloBackend *backend;
   guint device;
@@ -86,8 +86,8 @@ resolve (const YoloEngineParts *parts, const YoloEngineConfig *config, Resolved 
   return TRUE;
 }
 
-/* Of an engine that has loaded its file, on which `auto` depends, or that is to
- * decide by it in the same way. */
+/* Whether an engine runs, or will run, in the precision that was asked for. `auto` depends on
+ * the file: while the engine has not read that, both must decide by it in the same way. */
 static gboolean
 same_precision (const YoloEngine *e, const Resolved *resolved)
 {
@@ -96,8 +96,9 @@ same_precision (const YoloEngine *e, const Resolved *resolved)
   return e->precision == resolved->precision && e->if_quantized == resolved->if_quantized;
 }
 
-/* Either by id or, without one, by what it was resolved to. Waits for one that
- * may be the same, which its file will tell. */
+/* The engine of the id, or, if that is NULL, the one without an id that agrees with @resolved.
+ * Waits for one that may turn out to agree once it has read its file. Under the registry's
+ * lock. */
 static YoloEngine *
 find (const YoloEngineParts *parts, const char *id, const Resolved *resolved)
 {

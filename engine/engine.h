@@ -31,12 +31,12 @@ typedef struct {
   YoloDevice device;
   guint cuda_device_id;
   /* CUcontext of that device to run in, that of the frames; NULL: the device's
-   * primary one. Another engine's than CUDA's, or one that was found by its id on another
-   * device, heeds it not. Borrowed: it must live until yolo_engine_leave(). */
+   * primary one. An engine that does not run on CUDA ignores it, as does one that was found
+   * by its id and runs on another device. Borrowed: it must live until yolo_engine_leave(). */
   gpointer cuda_context;
   /* `auto` is int8 for a file that is quantised itself. */
   YoloPrecision precision;
-  /* Of int8: the table; NULL: what the file says of itself, or the table beside
+  /* The table of int8; NULL: what the file says of itself, or the table beside
    * it (yolo_calibration_path()). */
   const char *calibration_file;
   guint threads;                /* of the CPU; 0 = all */
@@ -114,11 +114,11 @@ gboolean yolo_engine_prepare (YoloEngine *engine, gpointer cuda_context, guint n
  * may wait for others; 0: never, what is there is run. */
 void yolo_engine_set_batching (YoloEngine *engine, guint batch_size, guint64 batch_timeout);
 
-/* Of all its streams since it was loaded. */
+/* What all streams of an engine have done since it was loaded. */
 typedef struct {
   guint64 frames, batches;      /* that ran without an error */
   guint streams;                /* open */
-  guint prepared;               /* (batch, size)s kept ready */
+  guint prepared;               /* networks kept ready, each for one batch and size */
   gsize arena;                  /* bytes of their activations */
 } YoloEngineStats;
 

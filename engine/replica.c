@@ -17,7 +17,8 @@ drop (YoloReplica *replica, YoloJob *job)
   g_clear_error (&error);
 }
 
-/* A network that is ready, or one that is gone, with so many bytes of activations. */
+/* Counts a network that has become ready (@change is 1) or is gone (-1), whose activations
+ * take @arena bytes. */
 static void
 count_execs (YoloReplica *replica, int change, gsize arena)
 {
@@ -41,7 +42,7 @@ release (YoloReplica *replica, YoloSlot *slot)
   slot->exec = NULL;
 }
 
-/* Of those that no batch has, the one used the longest time ago, or NULL. */
+/* The slot used the longest time ago whose network no batch has, or NULL. */
 static YoloSlot *
 oldest_slot (YoloReplica *replica)
 {
@@ -56,7 +57,8 @@ oldest_slot (YoloReplica *replica)
   return oldest;
 }
 
-/* A slot without a network; there is one, since fewer are busy than there are. */
+/* A slot without a network, made so if need be: a batch under way has one slot at most, and
+ * there are more slots than batches. */
 static YoloSlot *
 empty_slot (YoloReplica *replica)
 {
@@ -70,8 +72,8 @@ empty_slot (YoloReplica *replica)
   return slot;
 }
 
-/* On the host every anchor may be a candidate: as many as a frame of the
- * largest size so far has. */
+/* Makes room for the candidates of a frame. On the host every anchor may be one: there is
+ * room for those of the largest frame so far. */
 static gboolean
 grow_candidates (YoloReplica *replica, const YoloExec *exec, GError **error)
 {
@@ -115,8 +117,8 @@ prepare_exec (YoloReplica *replica, guint batch, guint height, guint width, GErr
   return exec;
 }
 
-/* The network readied for a batch and size; prepared now if it is not yet, or
- * if the one that is runs. */
+/* A slot with the network for a batch and size, which is prepared now unless there is one
+ * that no batch has. */
 static YoloSlot *
 get_slot (YoloReplica *replica, guint batch, guint height, guint width, GError **error)
 {
@@ -135,7 +137,7 @@ get_slot (YoloReplica *replica, guint batch, guint height, guint width, GError *
 
   slot = empty_slot (replica);
   exec = prepare_exec (replica, batch, height, width, &failed);
-  /* What others do not use now must not keep this one from running. */
+  /* Networks that no batch has must not keep this one from running. */
   while (exec == NULL && g_error_matches (failed, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY)
       && (unused = oldest_slot (replica)) != NULL) {
     release (replica, unused);
@@ -168,7 +170,7 @@ preprocess_batch (YoloReplica *replica, YoloBatch *batch)
         input->dtype, input->channels);
 }
 
-/* What a device needs to do the same, and to decode. */
+/* Describes the frames to a device, which preprocesses and decodes them itself. */
 static void
 describe_batch (YoloBatch *batch)
 {
@@ -186,7 +188,7 @@ describe_batch (YoloBatch *batch)
   }
 }
 
-/* From here to finish_batch() it is under way. An error is kept for that, so
+/* From here to finish_batch() the batch is under way. An error waits for finish_batch(), so
  * that it reaches no stream before the results of earlier batches. */
 static void
 start_batch (YoloReplica *replica, YoloBatch *batch)
@@ -217,7 +219,7 @@ start_batch (YoloReplica *replica, YoloBatch *batch)
       host ? NULL : batch->decode, &batch->error);
 }
 
-/* Candidates of image @i, from the maps on the host. */
+/* Decodes the candidates of image @i out of the maps on the host. */
 static void
 decode_image (YoloReplica *replica, const YoloExec *exec, guint i, const YoloRequest *request,
     YoloDecode *decode)
@@ -236,7 +238,7 @@ decode_image (YoloReplica *replica, const YoloExec *exec, guint i, const YoloReq
   replica->engine->task->decode (maps, (int) model->n_outputs, decode);
 }
 
-/* Candidates in pixels of the network to detections in pixels of the frame. */
+/* Makes detections in pixels of the frame out of candidates in pixels of the network. */
 static void
 postprocess_image (YoloReplica *replica, YoloBatch *batch, guint i, YoloResult *result)
 {

@@ -114,13 +114,13 @@ yolo_stream_finish (YoloStream *stream, YoloJob *job, const YoloResult *result)
       stream->finished = job->next;
       call_back (stream, job, &job->result);
     }
-    /* With this unlocked it may be closed by who waits for the last frame. */
+    /* From the next unlock on, who waits for the last frame may close the stream. */
     stream->calling = FALSE;
   }
   g_mutex_unlock (&engine->lock);
 }
 
-/* Until the callbacks of the frames before @number have returned. */
+/* Waits until the callbacks of the frames before @number have returned. With the lock held. */
 static void
 wait_for (YoloStream *stream, guint64 number)
 {
@@ -185,7 +185,8 @@ yolo_stream_set_active (YoloStream *stream, gboolean active)
   g_mutex_unlock (&engine->lock);
 }
 
-/* Any replica of the set may be the one that runs a frame. */
+/* Why a replica cannot read a frame in a device's memory, or NULL. Any replica of the set may
+ * be the one that runs it, so that each is asked. */
 static GError *
 check_device_frame (const YoloReplica *replica, const YoloFrame *frame)
 {
@@ -203,7 +204,8 @@ check_device_frame (const YoloReplica *replica, const YoloFrame *frame)
   return NULL;
 }
 
-/* One wrong frame must not fail the batch that it would share with others. */
+/* What is wrong with a request, or NULL. One wrong frame must not fail the batch that it would
+ * share with others. */
 static GError *
 check_request (const YoloReplicaSet *set, const YoloRequest *request)
 {
@@ -251,7 +253,8 @@ yolo_stream_submit (YoloStream *stream, const YoloRequest *request, gpointer tag
   YoloJob *job;
 
   g_mutex_lock (&engine->lock);
-  /* more than was said, or cancelled at once and not yet called back */
+  /* all are in use where the user submits more than max_pending, or cancels many frames that
+   * are not called back yet */
   if (stream->unused == NULL)
     add_unused (stream);
   job = stream->unused;
