@@ -273,8 +273,8 @@ static const Kind kinds[] = {
   { "fp32", YOLO_PRECISION_FP32, FALSE, { 2e-5, 2e-6 }, { 0, 0 } },
   { "fp16", YOLO_PRECISION_FP16, FALSE, { .003, .0006 }, { 0, 0 } },
   { "bf16", YOLO_PRECISION_BF16, FALSE, { .02, .004 }, { 0, 0 } },
-  { "int8", YOLO_PRECISION_INT8, FALSE, { .08, .015 }, { .04, .003 } },
-  { "int8-sparse", YOLO_PRECISION_INT8, TRUE, { .08, .015 }, { .04, .004 } },
+  { "int8", YOLO_PRECISION_INT8, FALSE, { .16, .015 }, { .04, .003 } },
+  { "int8-sparse", YOLO_PRECISION_INT8, TRUE, { .16, .015 }, { .04, .004 } },
 };
 
 typedef struct {
