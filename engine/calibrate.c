@@ -42,6 +42,7 @@ typedef struct {
 struct _YoloCalibrator {
   YoloCalibratorConfig config;
   YoloModel *model;
+  const YoloTask *task;         /* of the model */
   YoloNet *net;                 /* fp32 */
   YoloExec *exec;               /* prepared for the size of the last frame */
   YoloPreprocess *preprocess;
@@ -99,6 +100,13 @@ yolo_calibrator_new_on (
   calibrator->model = yolo_model_load (config->model_file, error);
   if (calibrator->model == NULL)
     return NULL;
+  calibrator->task = yolo_task_find (calibrator->model->task);
+  if (calibrator->task == NULL) {
+    yolo_network_set_error (error, YOLO_NETWORK_ERROR_UNSUPPORTED,
+        "%s: models of the task '%.40s' are not supported", config->model_file,
+        calibrator->model->task);
+    return NULL;
+  }
   calibrator->net = yolo_backend_load (
       backend, calibrator->model, 0, NULL, YOLO_PRECISION_FP32, config->threads, error);
   if (calibrator->net == NULL)
@@ -174,7 +182,7 @@ static Outcome
 outcome_of (const YoloCalibrator *calibrator, const YoloExec *exec)
 {
   const YoloPlan *plan = exec->plan;
-  const YoloTask *task = yolo_task_find (plan->model->task);
+  const YoloTask *task = calibrator->task;
   guint n = n_anchors (exec);
   g_autofree YoloObject *scratch = g_new (YoloObject, n),
                            *candidates = g_new (YoloObject, n);
