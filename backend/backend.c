@@ -4,6 +4,8 @@
 
 #include "backend/backend.h"
 
+#include <string.h>
+
 const char *
 yolo_precision_name (YoloPrecision precision)
 {
@@ -224,20 +226,63 @@ yolo_exec_view (const YoloExec *exec, YoloView view)
 }
 
 void
-yolo_plan_maps (const YoloPlan *plan, const void *arena, guint image, YoloMap *maps)
+yolo_plan_head (const YoloPlan *plan, const void *arena, guint image, YoloHead *head)
 {
+  head->form = plan->model->form;
+  head->n_maps = (int) plan->model->n_outputs;
   for (guint k = 0; k < plan->model->n_outputs; k++) {
     YoloView view = plan->outputs[k];
     const YoloBuffer *buffer = &plan->buffers[view.buffer];
 
-    maps[k] = (YoloMap) {
+    head->maps[k] = (YoloMap) {
       .output = plan->model->outputs[k],
       .pitch = buffer->channels,
       .width = (int) buffer->width, .height = (int) buffer->height,
       .channels = (int) view.channels,
     };
     if (arena != NULL)
-      maps[k].data = (const float *) ((const guint8 *) arena + buffer->offset) + view.channel
+      head->maps[k].data = (const float *) ((const guint8 *) arena + buffer->offset) + view.channel
           + (gsize) image * buffer->height * buffer->width * buffer->channels;
   }
+}
+
+gboolean
+yolo_exec_rows (YoloExec *exec, guint image, YoloMapRole role, const YoloObject *objects, guint n,
+    float *rows, GError **error)
+{
+  YoloHead head;
+
+  g_return_val_if_fail (exec != NULL && !exec->under_way && image < exec->plan->batch, FALSE);
+  if (!exec->net->backend->host_memory)
+    return exec->net->backend->rows (exec, image, role, objects, n, rows, error);
+  yolo_plan_head (exec->plan, exec->arena, image, &head);
+  for (guint i = 0; i < n; i++) {
+    size_t pixel, anchor = (size_t) objects[i].anchor;
+    const YoloMap *map = yolo_head_locate (&head, role, anchor, &pixel);
+
+    g_return_val_if_fail (map != NULL, FALSE);
+    memcpy (rows + (gsize) i * (guint) map->channels, map->data + pixel * map->pitch,
+        (gsize) map->channels * sizeof (float));
+  }
+  return TRUE;
+}
+
+gboolean
+yolo_exec_masks (YoloExec *exec, guint image, const float *coefficients,
+    const YoloObjectMask *masks, guint n, int8_t *cells, gsize n_cells, GError **error)
+{
+  const YoloMap *prototypes;
+  YoloHead head;
+
+  g_return_val_if_fail (exec != NULL && !exec->under_way && image < exec->plan->batch, FALSE);
+  if (!exec->net->backend->host_memory)
+    return exec->net->backend->masks (
+        exec, image, coefficients, masks, n, cells, n_cells, error);
+  yolo_plan_head (exec->plan, exec->arena, image, &head);
+  prototypes = yolo_head_map (&head, YOLO_MAP_PROTOTYPE, 0);
+  g_return_val_if_fail (prototypes != NULL, FALSE);
+  for (guint i = 0; i < n; i++)
+    yolo_mask_fill (prototypes, coefficients + i * (gsize) prototypes->channels, &masks[i],
+        cells + masks[i].first);
+  return TRUE;
 }

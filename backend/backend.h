@@ -14,6 +14,7 @@
 #include "image/stroke.h"
 #include "network/int8.h"
 #include "network/plan.h"
+#include "postprocess/mask.h"
 #include "postprocess/task.h"
 
 G_BEGIN_DECLS
@@ -172,16 +173,39 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloExec, yolo_exec_free)
  */
 gboolean yolo_exec_submit (
     YoloExec *exec, guint n, const YoloFrame *frames, YoloDecode *decode, GError **error);
-/* Waits for the batch under way. The maps (yolo_plan_maps()) then lie in
+/* Waits for the batch under way. The maps (yolo_plan_head()) then lie in
  * the arena, or the candidates in @decode. Whether or not it fails, the batch is over. */
 gboolean yolo_exec_wait (YoloExec *exec, GError **error);
 
 /* Host address of a view's element (0, 0, 0, 0), with host_memory. */
 void *yolo_exec_view (const YoloExec *exec, YoloView view);
 
-/* The head's maps of one image of the batch, @maps [plan->model->n_outputs].
- * @arena: host address; NULL: only the sizes are wanted, the maps have no data. */
-void yolo_plan_maps (const YoloPlan *plan, const void *arena, guint image, YoloMap *maps);
+/* What the head gives of one image of the batch: its maps. @arena: host address; NULL:
+ * only the sizes are wanted, the maps have no data. */
+void yolo_plan_head (const YoloPlan *plan, const void *arena, guint image, YoloHead *head);
+
+/**
+ * yolo_exec_rows:
+ * @image: of the batch that yolo_exec_wait() has ended
+ * @role: of maps that the model has
+ * @objects: (array length=n): whose anchors are looked at
+ * @rows: (out): [n][channels]: the map's pixel at each object's anchor
+ *
+ * Until the next yolo_exec_submit(). On a device it is a copy that is waited for.
+ */
+gboolean yolo_exec_rows (YoloExec *exec, guint image, YoloMapRole role, const YoloObject *objects,
+    guint n, float *rows, GError **error);
+
+/**
+ * yolo_exec_masks:
+ * @image: as for yolo_exec_rows()
+ * @coefficients: [n][channels of the prototypes]
+ * @masks: (array length=n): placed by yolo_masks_place()
+ * @n_cells: of all masks
+ * @cells: (out): what yolo_mask_fill() gives
+ */
+gboolean yolo_exec_masks (YoloExec *exec, guint image, const float *coefficients,
+    const YoloObjectMask *masks, guint n, int8_t *cells, gsize n_cells, GError **error);
 
 /* The table of a back end: filled by its room, called by backend.c and by nobody
  * else. Arguments are as above and have been checked. What the functions are given
@@ -221,6 +245,13 @@ struct _YoloBackend {
   gboolean (*submit) (
       YoloExec *exec, guint n, const YoloFrame *frames, YoloDecode *decode, GError **error);
   gboolean (*wait) (YoloExec *exec, GError **error);
+
+  /* Of a device, whose maps the host does not see. A back end without them runs no
+   * task that needs them; with host_memory both are NULL. */
+  gboolean (*rows) (YoloExec *exec, guint image, YoloMapRole role, const YoloObject *objects,
+      guint n, float *rows, GError **error);
+  gboolean (*masks) (YoloExec *exec, guint image, const float *coefficients,
+      const YoloObjectMask *masks, guint n, int8_t *cells, gsize n_cells, GError **error);
 };
 
 G_END_DECLS

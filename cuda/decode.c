@@ -57,6 +57,12 @@ describe_levels (YoloDecodeParams *params, const YoloPlan *plan, const CUdevicep
         params->n_anchors += (int) (map->width * map->height);
         params->n_levels = (int) output->level + 1;
         break;
+      case YOLO_MAP_COEFFICIENT:
+      case YOLO_MAP_KEYPOINT:
+      case YOLO_MAP_ANGLE:
+      case YOLO_MAP_PROTOTYPE:
+      case YOLO_MAP_LOGIT:
+        break;
     }
   }
 }

@@ -171,17 +171,15 @@ input_size (const YoloExec *exec)
 static guint
 n_anchors (const YoloExec *exec)
 {
-  const YoloModel *model = exec->plan->model;
-  YoloMap maps[YOLO_MAX_OUTPUTS];
+  YoloHead head;
 
-  yolo_plan_maps (exec->plan, exec->arena, 0, maps);
-  return (guint) yolo_task_find (model->task)->anchors (maps, (int) model->n_outputs);
+  yolo_plan_head (exec->plan, NULL, 0, &head);
+  return (guint) yolo_task_find (exec->plan->model->task)->anchors (&head);
 }
 
 static Outcome
 outcome_of (const YoloCalibrator *calibrator, const YoloExec *exec)
 {
-  const YoloPlan *plan = exec->plan;
   const YoloTask *task = calibrator->task;
   guint n = n_anchors (exec);
   g_autofree YoloObject *scratch = g_new (YoloObject, n),
@@ -191,12 +189,12 @@ outcome_of (const YoloCalibrator *calibrator, const YoloExec *exec)
     .candidates = candidates, .capacity = n,
   };
   YoloSuppression how = { calibrator->config.iou, FALSE, n };
-  YoloMap maps[YOLO_MAX_OUTPUTS];
   guint confident = 0;
+  YoloHead head;
 
-  yolo_plan_maps (exec->plan, exec->arena, 0, maps);
-  task->decode (maps, (int) plan->model->n_outputs, &decode);
-  n = (guint) task->finish (&decode, &how, scratch);
+  yolo_plan_head (exec->plan, exec->arena, 0, &head);
+  task->decode (&head, &decode);
+  n = (guint) task->finish (&head, &decode, &how, scratch);
   while (confident < n && candidates[confident].confidence > calibrator->config.confidence)
     confident++;
   return (Outcome) { g_memdup2 (candidates, n * sizeof *candidates), n, confident };
@@ -329,7 +327,7 @@ find_role (const YoloPlan *plan, YoloMapRole role, guint *begin, guint *end)
 {
   *begin = *end = 0;
   for (guint k = 0, at = 0; k < plan->model->n_outputs; k++) {
-    if (plan->model->outputs[k].level != 0)
+    if (plan->model->outputs[k].level != 0 || !yolo_map_has_level (plan->model->outputs[k].role))
       continue;
     if (plan->model->outputs[k].role == role) {
       *begin = at;
@@ -346,7 +344,8 @@ anchor_size (const YoloPlan *plan)
   guint size = 0;
 
   for (guint k = 0; k < plan->model->n_outputs; k++)
-    size += plan->model->outputs[k].level == 0 ? plan->outputs[k].channels : 0;
+    if (plan->model->outputs[k].level == 0 && yolo_map_has_level (plan->model->outputs[k].role))
+      size += plan->outputs[k].channels;
   return size;
 }
 
@@ -689,17 +688,19 @@ copy_maps (const YoloExec *exec)
 {
   guint n = exec->plan->model->n_outputs, size = anchor_size (exec->plan), at = 0;
   float *copy = g_new (float, (gsize) n_anchors (exec) * size), *level = copy;
-  YoloMap maps[YOLO_MAX_OUTPUTS];
+  YoloHead head;
 
-  yolo_plan_maps (exec->plan, exec->arena, 0, maps);
+  yolo_plan_head (exec->plan, exec->arena, 0, &head);
   for (guint k = 0; k < n; k++) {
-    const YoloMap *map = &maps[k];
+    const YoloMap *map = &head.maps[k];
     gsize pixels = (gsize) map->height * map->width;
 
+    if (!yolo_map_has_level (map->output.role))
+      break;
     for (gsize i = 0; i < pixels; i++)
       memcpy (level + i * size + at, map->data + i * map->pitch, map->channels * sizeof (float));
     at += (guint) map->channels;
-    if (k + 1 < n && maps[k + 1].output.level != map->output.level) {
+    if (k + 1 < n && head.maps[k + 1].output.level != map->output.level) {
       level += pixels * size;
       at = 0;
     }

@@ -7,6 +7,7 @@
 #include <gio/gio.h>
 
 #include "engine/calibrate.h"
+#include "engine/details.h"
 #include "engine/engine.h"
 #include "image/letterbox.h"
 #include "image/preprocess.h"
@@ -77,6 +78,7 @@ struct _YoloJob {
   GError *result_error;         /* owned */
   YoloObject *kept;             /* [kept_room] */
   guint kept_room;
+  YoloDetailsRoom kept_details;
 };
 
 struct _YoloStream {
@@ -173,6 +175,7 @@ struct _YoloReplica {
   YoloSideRounding rounding;    /* of model->box_rounding, if there is one */
   YoloObject *candidates, *scratch;
   gsize capacity;               /* of both */
+  YoloDetailsRoom details;
   GError *cancelled, *memory;   /* for frames that are cancelled, or that have no memory */
 };
 

@@ -8,7 +8,7 @@
 
 #include "backend/backend.h"
 #include "image/frame.h"
-#include "postprocess/object.h"
+#include "postprocess/mask.h"
 
 G_BEGIN_DECLS
 
@@ -139,6 +139,7 @@ typedef struct {
    * confidence; valid during the callback. */
   const YoloObject *detections;
   guint n_detections;
+  const YoloDetails *details;   /* of the detections; NULL when error is set; as valid */
   guint missed;                 /* candidates for which a device had no room; 0 on the CPU */
   /* This frame failed (YOLO_NETWORK_ERROR; G_IO_ERROR_INVALID_ARGUMENT: the
    * request is wrong) or was cancelled (G_IO_ERROR_CANCELLED). */

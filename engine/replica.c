@@ -78,14 +78,14 @@ static gboolean
 grow_candidates (YoloReplica *replica, const YoloExec *exec, GError **error)
 {
   const YoloPlan *plan = exec->plan;
-  YoloMap maps[YOLO_MAX_OUTPUTS];
+  YoloHead head;
   YoloObject *grown;
   gsize anchors;
 
   if (!replica->place.backend->host_memory)
     return TRUE;
-  yolo_plan_maps (exec->plan, exec->arena, 0, maps);
-  anchors = replica->engine->task->anchors (maps, (int) plan->model->n_outputs);
+  yolo_plan_head (exec->plan, NULL, 0, &head);
+  anchors = replica->engine->task->anchors (&head);
   if (anchors <= replica->capacity)
     return TRUE;
 
@@ -225,9 +225,9 @@ decode_image (YoloReplica *replica, const YoloExec *exec, guint i, const YoloReq
     YoloDecode *decode)
 {
   const YoloModel *model = replica->engine->model;
-  YoloMap maps[YOLO_MAX_OUTPUTS];
+  YoloHead head;
 
-  yolo_plan_maps (exec->plan, exec->arena, i, maps);
+  yolo_plan_head (exec->plan, exec->arena, i, &head);
   *decode = (YoloDecode) {
     .confidence = request->confidence,
     .classes = request->classes,
@@ -235,25 +235,31 @@ decode_image (YoloReplica *replica, const YoloExec *exec, guint i, const YoloReq
     .candidates = replica->candidates,
     .capacity = replica->capacity,
   };
-  replica->engine->task->decode (maps, (int) model->n_outputs, decode);
+  replica->engine->task->decode (&head, decode);
 }
 
-/* Makes detections in pixels of the frame out of candidates in pixels of the network. */
-static void
-postprocess_image (YoloReplica *replica, YoloBatch *batch, guint i, YoloResult *result)
+/* Makes detections in pixels of the frame out of candidates in pixels of the network.
+ * FALSE with @error. */
+static gboolean
+postprocess_image (
+    YoloReplica *replica, YoloBatch *batch, guint i, YoloResult *result, GError **error)
 {
   const YoloRequest *request = &batch->jobs[i]->request;
   YoloSuppression how = { request->iou, request->agnostic, request->max_detections };
   YoloDecode *decode = &batch->decode[i];
+  YoloExec *exec = batch->slot->exec;
   size_t n;
 
   if (replica->place.backend->host_memory)
-    decode_image (replica, batch->slot->exec, i, request, decode);
-  n = replica->engine->task->finish (decode, &how, replica->scratch);
-  yolo_objects_to_frame (decode->candidates, n, &batch->letterbox[i]);
+    decode_image (replica, exec, i, request, decode);
+  if (!yolo_details_find (exec, i, replica->engine->task, decode, &how,
+          &batch->letterbox[i], replica->scratch, &replica->details, &n, error))
+    return FALSE;
   result->detections = decode->candidates;
   result->n_detections = n;
+  result->details = &replica->details.found;
   result->missed = decode->missed;
+  return TRUE;
 }
 
 static void
@@ -279,13 +285,14 @@ finish_batch (YoloReplica *replica, YoloBatch *batch)
       .preprocess = (batch->preprocessed - batch->started) * 1000,
       .network = (ran - batch->preprocessed) * 1000,
     };
+    g_autoptr (GError) failed = NULL;
 
     if (batch->error != NULL)
       result.error = batch->error;
     else if (batch->failed[i])
       result.error = replica->memory;
-    else
-      postprocess_image (replica, batch, i, &result);
+    else if (!postprocess_image (replica, batch, i, &result, &failed))
+      result.error = failed;
     result.postprocess = (g_get_monotonic_time () - ran) * 1000;
     yolo_stream_finish (batch->jobs[i]->stream, batch->jobs[i], &result);
   }
@@ -443,6 +450,7 @@ unload (YoloReplica *replica)
   yolo_preprocess_free (replica->preprocess);
   g_free (replica->candidates);
   g_free (replica->scratch);
+  yolo_details_room_clear (&replica->details);
   g_clear_error (&replica->cancelled);
   g_clear_error (&replica->memory);
 }

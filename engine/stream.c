@@ -23,6 +23,7 @@ free_jobs (YoloJob *job)
     YoloJob *next = job->next;
 
     g_free (job->kept);
+    yolo_details_room_clear (&job->kept_details);
     g_free (job);
     job = next;
   }
@@ -89,6 +90,10 @@ keep_result (YoloStream *stream, YoloJob *job, const YoloResult *result)
     memcpy (job->kept, result->detections, result->n_detections * sizeof *job->kept);
   job->result = *result;
   job->result.detections = result->detections != NULL ? job->kept : NULL;
+  if (result->details != NULL) {
+    yolo_details_copy (&job->kept_details, result->details, result->n_detections);
+    job->result.details = &job->kept_details.found;
+  }
   job->result_error = result->error != NULL ? g_error_copy (result->error) : NULL;
   job->result.error = job->result_error;
 

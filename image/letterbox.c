@@ -125,8 +125,31 @@ turn_back (const YoloLetterbox *box, float corner[4])
     mirror (&corner[1], &corner[3], transposed ? box->src_width : box->src_height);
 }
 
+/* From the visible part to the frame. */
+static void
+move (const YoloLetterbox *box, float corner[4])
+{
+  for (int i = 0; i < 4; i += 2) {
+    corner[i] += (float) box->x;
+    corner[i + 1] += (float) box->y;
+  }
+}
+
+/* From pixels of the network's input to pixels of the upright picture. */
+static void
+to_upright (const YoloLetterbox *box, float corner[4])
+{
+  float gain_x = (float) ((double) box->width / box->src_width);
+  float gain_y = (float) ((double) box->height / box->src_height);
+
+  for (int i = 0; i < 4; i += 2) {
+    corner[i] = (corner[i] - box->pad_x) / gain_x;
+    corner[i + 1] = (corner[i + 1] - box->pad_y) / gain_y;
+  }
+}
+
 /**
- * yolo_letterbox_to_frame:
+ * yolo_letterbox_unclipped:
  * @box: the geometry that the network's input was made with
  * @corner: (inout): x1 y1 x2 y2 in pixels of the network's input
  *
@@ -135,18 +158,28 @@ turn_back (const YoloLetterbox *box, float corner[4])
  * cropped one it is moved to where the crop lies.
  */
 void
+yolo_letterbox_unclipped (const YoloLetterbox *box, float corner[4])
+{
+  to_upright (box, corner);
+  turn_back (box, corner);
+  move (box, corner);
+}
+
+/**
+ * yolo_letterbox_to_frame:
+ * @box: the geometry that the network's input was made with
+ * @corner: (inout): x1 y1 x2 y2 in pixels of the network's input
+ *
+ * As yolo_letterbox_unclipped(), clipped to the frame's visible part.
+ */
+void
 yolo_letterbox_to_frame (const YoloLetterbox *box, float corner[4])
 {
-  float gain_x = (float) ((double) box->width / box->src_width);
-  float gain_y = (float) ((double) box->height / box->src_height);
-
+  to_upright (box, corner);
   for (int i = 0; i < 4; i += 2) {
-    corner[i] = clip ((corner[i] - box->pad_x) / gain_x, box->src_width);
-    corner[i + 1] = clip ((corner[i + 1] - box->pad_y) / gain_y, box->src_height);
+    corner[i] = clip (corner[i], box->src_width);
+    corner[i + 1] = clip (corner[i + 1], box->src_height);
   }
   turn_back (box, corner);
-  for (int i = 0; i < 4; i += 2) {
-    corner[i] += (float) box->x;
-    corner[i + 1] += (float) box->y;
-  }
+  move (box, corner);
 }

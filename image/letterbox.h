@@ -36,4 +36,8 @@ void yolo_letterbox_auto (int src_width, int src_height, int size, int stride,
  * frame as it lies in memory, clipped to the frame's visible part. */
 void yolo_letterbox_to_frame (const YoloLetterbox *box, float corner[4]);
 
+/* The same, not clipped: for turned boxes, and for points (as both corners), which may lie
+ * outside of the frame. */
+void yolo_letterbox_unclipped (const YoloLetterbox *box, float corner[4]);
+
 #endif

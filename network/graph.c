@@ -302,11 +302,48 @@ suits_role (YoloMapRole role, guint channels)
 {
   switch (role) {
     case YOLO_MAP_BOX:
-      return channels % 4 == 0 && channels >= 8 && channels <= 4 * YOLO_MAX_REG;
+      return channels % 4 == 0 && channels >= 4 && channels <= 4 * YOLO_MAX_REG;
+    case YOLO_MAP_ANGLE:
+      return channels == 1;
     case YOLO_MAP_CLASS:
+    case YOLO_MAP_COEFFICIENT:
+    case YOLO_MAP_KEYPOINT:
+    case YOLO_MAP_PROTOTYPE:
+    case YOLO_MAP_LOGIT:
       return channels >= 1;
   }
   return FALSE;
+}
+
+/* What keeps an output of a level from being declared after @last, or NULL. */
+static const char *
+level_problem (const YoloOutput *last, const YoloOutput *output)
+{
+  guint previous = last != NULL ? last->level : 0;
+
+  if (output->level >= YOLO_MAX_LEVELS)
+    return "is one map of the head too many";
+  if (last != NULL && !yolo_map_has_level (last->role))
+    return "is a map of a level, behind one that belongs to no level";
+  if (output->level != previous && (last == NULL || output->level != previous + 1))
+    return "is not of the head's next level";
+  if (last != NULL && output->level == previous
+      && (output->role <= last->role || output->stride != last->stride))
+    return "does not belong to its level of the head";
+  if (last != NULL && output->level != previous && output->stride <= last->stride)
+    return "is no smaller than the level before";
+  return NULL;
+}
+
+/* What keeps an output that belongs to no level from being declared after @last, or NULL. */
+static const char *
+whole_problem (const YoloOutput *last, const YoloOutput *output, const YoloLayer *layer)
+{
+  if (output->level != 0 || (last != NULL && output->role <= last->role))
+    return "is a second map of its kind in the head";
+  if (output->role == YOLO_MAP_LOGIT && (layer->height != 1 || layer->width != 1))
+    return "says what the whole image is, but has more than one pixel";
+  return NULL;
 }
 
 /* What keeps an output from being declared after those that have been, or NULL. */
@@ -316,19 +353,17 @@ output_problem (const YoloGraph *graph, const YoloOutput *output)
   const YoloLayer *input = yolo_layer_at (graph->layers, 0),
                   *layer = yolo_layer_at (graph->layers, output->layer);
   const YoloOutput *last = graph->n_outputs > 0 ? &graph->outputs[graph->n_outputs - 1] : NULL;
-  guint previous = last != NULL ? last->level : 0;
+  const char *problem;
 
-  if (output->level >= YOLO_MAX_LEVELS || graph->n_outputs == YOLO_MAX_OUTPUTS)
+  if (graph->n_outputs == YOLO_MAX_OUTPUTS)
     return "is one map of the head too many";
-  if (output->level != previous && (last == NULL || output->level != previous + 1))
-    return "is not of the head's next level";
-  if (last != NULL && output->level == previous
-      && (output->role <= last->role || output->stride != last->stride))
-    return "does not belong to its level of the head";
-  if (last != NULL && output->level != previous && output->stride <= last->stride)
-    return "is no smaller than the level before";
-  if (output->stride * layer->height != input->height
-      || output->stride * layer->width != input->width)
+  problem = yolo_map_has_level (output->role) ? level_problem (last, output)
+                                              : whole_problem (last, output, layer);
+  if (problem != NULL)
+    return problem;
+  if (output->role != YOLO_MAP_LOGIT
+      && (output->stride * layer->height != input->height
+          || output->stride * layer->width != input->width))
     return "is a map of the head whose size is no whole part of the input's";
   if (!suits_role (output->role, layer->channels))
     return "has channels that its map of the head cannot have";

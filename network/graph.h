@@ -92,6 +92,7 @@ struct _YoloGraph {
   GArray *layers;               /* of YoloLayer; number 0 is the input */
   guint n_outputs;
   YoloOutput outputs[YOLO_MAX_OUTPUTS]; /* in the order in which yolo_graph_output() was called */
+  YoloHeadForm form;            /* set by the reader with the outputs */
 
   /* The reader sets the members below by what its file says. */
 
@@ -194,12 +195,14 @@ guint yolo_graph_quant (
 /**
  * yolo_graph_output:
  * @role: what the map means
- * @level: 0 for the largest maps, 1 for the next smaller ones, ...
+ * @level: 0 for the largest maps, 1 for the next smaller ones, ...; 0 for a role
+ * that has no level
  * @layer: the layer that makes the map; after the passes it must be a convolution
- * without activation that nothing else reads
+ * that nothing else reads, without activation unless it makes prototypes
  *
  * Declares that the network ends in a map. Outputs are declared by level and,
- * within a level, by role; maps of a role have the same channels at all levels.
+ * within a level, by role; those of no level behind all others. Maps of a role
+ * have the same channels at all levels.
  *
  * Returns: FALSE with @error if there is such an output already, the map's size is
  * no whole part of the input's or not the level's, or its channels are not the role's

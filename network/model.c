@@ -76,9 +76,14 @@ set_stride (Model *model)
   guint height = yolo_layer_at (model->layers, 0)->height,
         width = yolo_layer_at (model->layers, 0)->width;
 
+  /* What a whole image becomes has one pixel at any size, and no stride. */
+  gboolean whole = public->outputs[0].role == YOLO_MAP_LOGIT;
+
   for (guint i = 0; i < model->layers->len; i++) {
     const YoloLayer *layer = yolo_layer_at (model->layers, i);
     guint stride = height / layer->height;
+    if (whole && layer->height == 1 && layer->width == 1)
+      continue;
     if (stride * layer->height == height && stride * layer->width == width)
       public->stride = MAX (public->stride, stride);
   }
@@ -125,17 +130,22 @@ set_outputs (Model *model, const YoloGraph *graph)
   YoloModel *public = &model->public;
 
   public->n_outputs = graph->n_outputs;
+  public->form = graph->form;
   memcpy (public->outputs, graph->outputs, sizeof public->outputs);
   for (guint k = 0; k < public->n_outputs; k++) {
     guint channels = yolo_layer_at (model->layers, public->outputs[k].layer)->channels;
     switch (public->outputs[k].role) {
       case YOLO_MAP_BOX:
-        public
-        ->reg_max = channels / 4;
+        public->reg_max = channels / 4;
         break;
       case YOLO_MAP_CLASS:
-        public
-        ->n_classes = channels;
+      case YOLO_MAP_LOGIT:
+        public->n_classes = channels;
+        break;
+      case YOLO_MAP_COEFFICIENT:
+      case YOLO_MAP_KEYPOINT:
+      case YOLO_MAP_ANGLE:
+      case YOLO_MAP_PROTOTYPE:
         break;
     }
   }

@@ -22,18 +22,20 @@ struct _YoloModel {
   /* hexadecimal: of the file's bytes and, behind them, those of other files that hold its
    * weights */
   char *sha256;
-  char *task;                   /* "detect" */
+  char *task;                   /* "detect", or another name that yolo_task_find() knows */
   char *description;            /* of the file's metadata; NULL: there is none */
   guint n_classes;
   /* [n_classes] and NULL: names of classes; numbers where the file has no names */
   char **names;
   /* a warning that some classes have no name in the file; NULL: all is well */
   char *names_problem;
-  /* bins of a side's distribution (DFL), 16 in all of Ultralytics' models */
+  /* bins of a side's distribution (DFL), 16 in most of Ultralytics' models; 1: the network
+   * gives distances; 0: it gives no boxes */
   guint reg_max;
   /* The maps that the network ends in, by level and, within a level, by role. */
   guint n_outputs;
   YoloOutput outputs[YOLO_MAX_OUTPUTS];
+  YoloHeadForm form;            /* how they are to be read */
   guint stride;                 /* pixels: sides of the input are its multiples */
   /* pixels of the input that the file was made for (imgsz), rounded to the stride */
   guint height, width;

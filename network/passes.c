@@ -266,18 +266,19 @@ check_finite (const Passes *passes, GError **error)
 }
 
 /* Refuses outputs that are not made by a convolution alone that nothing else reads: back
- * ends keep the maps in another type. */
+ * ends keep the maps in another type. Prototypes have an activation. */
 static gboolean
 check_maps (const Passes *passes, GError **error)
 {
   for (guint k = 0; k < passes->n_outputs; k++) {
     const YoloLayer *layer = yolo_layer_at (passes->layers, passes->outputs[k].layer);
-    if (layer->type != YOLO_LAYER_CONV || layer->conv.act != YOLO_ACT_NONE
+    gboolean act = layer->conv.act != YOLO_ACT_NONE;
+
+    if (layer->type != YOLO_LAYER_CONV || (act && passes->outputs[k].role != YOLO_MAP_PROTOTYPE)
         || layer->residual != YOLO_LAYER_NONE || layer->uses != 1)
       return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED,
           "node '%.100s' makes a map of the head, but is "
-          "no plain convolution that only the head reads; export a YOLOv8 detect model with "
-          "Ultralytics",
+          "no plain convolution that only the head reads; export the model with Ultralytics",
           layer->name);
   }
   return TRUE;

@@ -93,3 +93,10 @@ yolo_nms (YoloObject *candidates, size_t n, float iou, int agnostic, size_t max,
   }
   return kept;
 }
+
+size_t
+yolo_best (YoloObject *candidates, size_t n, size_t max, YoloObject *scratch)
+{
+  sort (candidates, n, scratch);
+  return n < max ? n : max;
+}

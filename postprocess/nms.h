@@ -14,6 +14,10 @@
 size_t yolo_nms (YoloObject *candidates, size_t n, float iou, int agnostic, size_t max,
     YoloObject *scratch);
 
+/* Sorts candidates in place by confidence, then anchor; returns how many the best `max`
+ * are. Allocates nothing; `scratch` is n elements of the caller's. */
+size_t yolo_best (YoloObject *candidates, size_t n, size_t max, YoloObject *scratch);
+
 /* Intersection over union, 0 to 1; NaN of two empty boxes. */
 float yolo_iou (const YoloObject *a, const YoloObject *b);
 

@@ -10,10 +10,13 @@
 /* A found object. Pixels of the network's input from decode to NMS, of the
  * frame afterwards. */
 typedef struct {
-  float x1, y1, x2, y2;         /* left, top, right, bottom */
+  float x1, y1, x2, y2;         /* left, top, right, bottom; of the box before it is turned */
   float confidence;             /* sigmoid of the best class's logit */
   int32_t class_id;
   int32_t anchor;               /* index of the anchor point that it came from; breaks ties */
+  /* by how much the box is turned around its middle, in radians, clockwise from the
+   * x axis; 0 in all tasks but obb */
+  float angle;
 } YoloObject;
 
 /* From pixels of the network's input, made by @box, to pixels of the frame, clipped to the visible

@@ -14,3 +14,30 @@ yolo_task_find (const char *name)
   }
   return NULL;
 }
+
+const YoloMap *
+yolo_head_map (const YoloHead *head, YoloMapRole role, unsigned level)
+{
+  for (int k = 0; k < head->n_maps; k++) {
+    const YoloMap *map = &head->maps[k];
+    if (map->output.role == role && map->output.level == level)
+      return map;
+  }
+  return NULL;
+}
+
+const YoloMap *
+yolo_head_locate (const YoloHead *head, YoloMapRole role, size_t anchor, size_t *pixel)
+{
+  const YoloMap *map;
+
+  for (unsigned l = 0; (map = yolo_head_map (head, role, l)) != NULL; l++) {
+    size_t n = (size_t) map->width * map->height;
+    if (anchor < n) {
+      *pixel = anchor;
+      return map;
+    }
+    anchor -= n;
+  }
+  return NULL;
+}

@@ -420,7 +420,7 @@ define (const YoloGraph *graph, const guint8 *levels, YoloDecode *decode)
 {
   guint n = graph->layers->len;
   Definition d = { graph, g_new0 (double *, n) };
-  YoloMap maps[2];
+  YoloHead head = { .n_maps = 2 };
   float *data[2];
 
   for (guint i = 0; i < n; i++) {
@@ -442,10 +442,10 @@ define (const YoloGraph *graph, const guint8 *levels, YoloDecode *decode)
     data[k] = g_new (float, size);
     for (gsize i = 0; i < size; i++)
       data[k][i] = (float) d.maps[graph->outputs[k].layer][i];
-    maps[k] = (YoloMap){ graph->outputs[k], data[k], layer->channels, (int) layer->width,
+    head.maps[k] = (YoloMap){ graph->outputs[k], data[k], layer->channels, (int) layer->width,
       (int) layer->height, (int) layer->channels };
   }
-  yolo_task_detect.decode (maps, 2, decode);
+  yolo_task_detect.decode (&head, decode);
   for (guint i = 0; i < n; i++)
     g_free (d.maps[i]);
   g_free (d.maps);

@@ -144,11 +144,11 @@ finish (YoloExec *exec, Batch *batch)
   g_assert_no_error (error);
   for (guint i = 0; i < batch->n; i++) {
     YoloDecode *decode = &batch->decode[i];
-    YoloMap maps[2];
+    YoloHead head;
 
     if (backend->host_memory) {
-      yolo_plan_maps (exec->plan, exec->arena, i, maps);
-      yolo_task_detect.decode (maps, 2, decode);
+      yolo_plan_head (exec->plan, exec->arena, i, &head);
+      yolo_task_detect.decode (&head, decode);
     }
     g_assert_cmpuint (decode->n, ==, batch->anchors);
     g_assert_cmpuint (decode->missed, ==, 0);
@@ -237,10 +237,10 @@ refer (const YoloPlan *plan, const Batch *batch, YoloDecode *decode)
   }
   yolo_reference_run (same, levels, arena);
   for (guint i = 0; i < batch->n; i++) {
-    YoloMap maps[2];
+    YoloHead head;
 
-    yolo_plan_maps (same, arena, i, maps);
-    yolo_task_detect.decode (maps, 2, &decode[i]);
+    yolo_plan_head (same, arena, i, &head);
+    yolo_task_detect.decode (&head, &decode[i]);
   }
 }
 

@@ -127,10 +127,10 @@ run_reference (YoloModel *model, guint height, guint width, const Picture *pictu
   }
   yolo_reference_run (plan, input, arena);
   for (guint i = 0; i < n; i++) {
-    YoloMap maps[YOLO_MAX_OUTPUTS];
+    YoloHead head;
 
-    yolo_plan_maps (plan, arena, i, maps);
-    yolo_task_detect.decode (maps, (int) model->n_outputs, &decode[i]);
+    yolo_plan_head (plan, arena, i, &head);
+    yolo_task_detect.decode (&head, &decode[i]);
   }
 }
 

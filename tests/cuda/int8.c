@@ -493,7 +493,7 @@ detect_on_cpu (
   const YoloBackend *cpu = &yolo_cpu_backend;
   g_autoptr (GError) error = NULL;
   g_autofree float *levels = g_new (float, (gsize) height * width * 3);
-  YoloMap maps[YOLO_MAX_OUTPUTS];
+  YoloHead head;
   YoloNet *net = yolo_backend_load (cpu, int8, 0, NULL, YOLO_PRECISION_INT8, 0, &error);
   g_assert_no_error (error);
   YoloExec *exec = yolo_net_prepare (net, 1, height, width, &error);
@@ -505,8 +505,8 @@ detect_on_cpu (
   for (gsize i = 0; i < (gsize) height * width * 3; i++)
     ((guint8 *) exec->input)[i] = (guint8) levels[i];
   g_assert_true (yolo_exec_submit (exec, 1, NULL, NULL, &error) && yolo_exec_wait (exec, &error));
-  yolo_plan_maps (plan, exec->arena, 0, maps);
-  yolo_task_detect.decode (maps, (int) int8->n_outputs, decode);
+  yolo_plan_head (plan, exec->arena, 0, &head);
+  yolo_task_detect.decode (&head, decode);
   yolo_exec_free (exec);
   yolo_net_free (net);
 }

@@ -286,7 +286,7 @@ find_objects (FakeExec *e)
     }
     for (guint c = 0; c <= fake.candidates; c++)
       e->decode[i].candidates[c] = (YoloObject){ 8 + STRIDE * c, 8, 24 + STRIDE * c, 24,
-        1 / (1 + expf (-level_logit (e->batch.level[i]))), 0, c };
+        1 / (1 + expf (-level_logit (e->batch.level[i]))), 0, c, 0 };
     e->decode[i].n = 1 + fake.candidates;
     e->decode[i].missed = fake.missed;
   }

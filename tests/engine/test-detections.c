@@ -76,7 +76,7 @@ read_detections (JsonObject *image)
       (float) json_object_get_double_member (o, "x2"),
       (float) json_object_get_double_member (o, "y2"),
       (float) json_object_get_double_member (o, "confidence"),
-      (int) json_object_get_int_member (o, "class_id"), 0 };
+      (int) json_object_get_int_member (o, "class_id"), 0, 0 };
     g_array_append_val (out, d);
   }
   return out;

@@ -79,6 +79,8 @@ plain_expectation (const float *x, int n)
 {
   double sum = 0, mean = 0;
 
+  if (n == 1)                   /* the distance itself */
+    return x[0];
   for (int i = 0; i < n; i++) {
     sum += exp ((double) x[i]);
     mean += i * exp ((double) x[i]);
@@ -343,22 +345,24 @@ static void
 test_other_heads (void)
 {
   static const float zeros[4 * 16];
-  const YoloMap good[4] = {
+  const YoloHead good = { .n_maps = 4, .maps = {
     { { YOLO_MAP_BOX, 0, 8, 0 }, zeros, 64, 4, 3, 64 },
     { { YOLO_MAP_CLASS, 0, 8, 0 }, zeros, 5, 4, 3, 5 },
     { { YOLO_MAP_BOX, 1, 16, 0 }, zeros, 64, 2, 2, 64 },
     { { YOLO_MAP_CLASS, 1, 16, 0 }, zeros, 5, 2, 2, 5 },
-  };
+  } };
+  YoloHead less = good;
 
-  g_assert_cmpuint (yolo_task_detect.anchors (good, 4), ==, 16);
-  g_assert_cmpuint (yolo_task_detect.anchors (good, 2), ==, 12);
+  less.n_maps = 2;
+  g_assert_cmpuint (yolo_task_detect.anchors (&good), ==, 16);
+  g_assert_cmpuint (yolo_task_detect.anchors (&less), ==, 12);
   for (int change = 0; change < 8; change++) {
     YoloObject found;
     YoloDecode d = { .candidates = &found, .capacity = 1, .n = 7, .missed = 7 };
-    YoloMap maps[4];
-    int n = change == 0 ? 0 : change == 1 ? 3 : 4;
+    YoloHead head = good;
+    YoloMap *maps = head.maps;
 
-    memcpy (maps, good, sizeof maps);
+    head.n_maps = change == 0 ? 0 : change == 1 ? 3 : 4;
     if (change == 2)
       maps[0].output.role = YOLO_MAP_CLASS;
     else if (change == 3)
@@ -371,8 +375,8 @@ test_other_heads (void)
       maps[3].channels = 4;
     else if (change == 7)
       maps[0].channels = maps[2].channels = 63;
-    g_assert_cmpuint (yolo_task_detect.anchors (maps, n), ==, 0);
-    yolo_task_detect.decode (maps, n, &d);
+    g_assert_cmpuint (yolo_task_detect.anchors (&head), ==, 0);
+    yolo_task_detect.decode (&head, &d);
     g_assert_cmpuint (d.n + d.missed, ==, 0);
   }
 }

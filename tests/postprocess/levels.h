@@ -18,24 +18,24 @@ static inline void
 test_decode_levels (
     const TestLevel *levels, int n_levels, int reg_max, int n_classes, YoloDecode *decode)
 {
-  YoloMap maps[YOLO_MAX_OUTPUTS];
+  YoloHead head = { .n_maps = 2 * n_levels };
 
   for (int l = 0; l < n_levels; l++) {
     const TestLevel *level = &levels[l];
     const unsigned stride = (unsigned) level->stride;
 
-    maps[2 * l] = (YoloMap) {
+    head.maps[2 * l] = (YoloMap) {
       .output = { .role = YOLO_MAP_BOX, .level = (unsigned) l, .stride = stride },
       .data = level->box, .pitch = level->box_stride,
       .width = level->width, .height = level->height, .channels = 4 * reg_max,
     };
-    maps[2 * l + 1] = (YoloMap) {
+    head.maps[2 * l + 1] = (YoloMap) {
       .output = { .role = YOLO_MAP_CLASS, .level = (unsigned) l, .stride = stride },
       .data = level->cls, .pitch = level->cls_stride,
       .width = level->width, .height = level->height, .channels = n_classes,
     };
   }
-  yolo_task_detect.decode (maps, 2 * n_levels, decode);
+  yolo_task_detect.decode (&head, decode);
 }
 
 #endif
