@@ -182,6 +182,59 @@ pool (const Run *run, const YoloOp *op, YoloView in, guint n, guint y, guint x, 
   return max;
 }
 
+/* Attention of position @i of image @n in one head: its query is compared with the keys of all
+ * positions of its area, and the mean of their values by these weights is stored.
+ * Source: A. Vaswani et al., "Attention Is All You Need", arXiv:1706.03762, equation 1; whatever
+ * divides the products there is in the queries already. @weights: [positions of an area]. */
+static void
+attend (const Run *run, const YoloOp *op, guint n, guint i, guint head, double *weights)
+{
+  const YoloBuffer *in = &run->plan->buffers[op->in.buffer];
+  guint width = in->width, count = in->height * width / op->numbers.areas;
+  guint first = i / count * count;
+  guint key = op->numbers.key, keys = op->numbers.heads * key;
+  guint values = op->out.channels / op->numbers.heads;
+  double max = -INFINITY, sum = 0;
+
+  for (guint j = 0; j < count; j++) {
+    guint at = first + j;
+
+    weights[j] = 0;
+    for (guint c = head * key; c < (head + 1) * key; c++)
+      weights[j] += (double) get (run, op->in, n, i / width, i % width, c)
+          * get (run, op->in, n, at / width, at % width, keys + c);
+    max = MAX (max, weights[j]);
+  }
+  for (guint j = 0; j < count; j++) {
+    weights[j] = exp (weights[j] - max);
+    sum += weights[j];
+  }
+  for (guint c = head * values; c < (head + 1) * values; c++) {
+    double mean = 0;
+
+    for (guint j = 0; j < count; j++)
+      mean += weights[j] / sum
+          * get (run, op->in, n, (first + j) / width, (first + j) % width, 2 * keys + c);
+    put (run, op->out, n, i / width, i % width, c, mean);
+  }
+}
+
+/* Attention is run as a whole, since the channels of a head share their weights. */
+static void
+run_attention (const Run *run, const YoloOp *op)
+{
+  const YoloBuffer *in = &run->plan->buffers[op->in.buffer];
+  guint positions = in->height * in->width;
+  g_autofree double *weights = g_new (double, positions);
+
+  for (guint n = 0; n < run->plan->batch; n++) {
+    for (guint i = 0; i < positions; i++) {
+      for (guint head = 0; head < op->numbers.heads; head++)
+        attend (run, op, n, i, head, weights);
+    }
+  }
+}
+
 static double
 element (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint c)
 {
@@ -205,6 +258,8 @@ element (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint c)
     case YOLO_OP_ADD:
     case YOLO_OP_COPY:
       break;
+    case YOLO_OP_ATTENTION:     /* is run by run_attention() */
+      g_assert_not_reached ();
   }
   return get (run, op->in, n, y, x, c);
 }
@@ -214,6 +269,10 @@ run_op (const Run *run, const YoloOp *op)
 {
   const YoloBuffer *out = &run->plan->buffers[op->out.buffer];
 
+  if (op->type == YOLO_OP_ATTENTION) {
+    run_attention (run, op);
+    return;
+  }
   /* Channels are the outermost loop, so that the parts of a chain of poolings are made in turn. */
   for (guint c = 0; c < op->out.channels; c++) {
     for (guint n = 0; n < run->plan->batch; n++) {

@@ -20,7 +20,10 @@
     /* out = act (in) */ \
     X (ACT, "act") \
     /* out = in; where one tensor is needed in two buffers, in two types or on two grids */ \
-    X (COPY, "copy")
+    X (COPY, "copy") \
+    /* `heads`, `key`, `areas`: each position of a map takes the mean of all positions' \
+     * values, weighted by how well their keys suit its query, for each head apart */ \
+    X (ATTENTION, "attention")
 
 #define YOLO_OPERATION_CONSTANT(suffix, name) YOLO_OP_##suffix,
 typedef enum {
@@ -41,6 +44,9 @@ typedef struct {
   unsigned repeat;              /* MAX_POOL: poolings in a chain, 1 or more */
   unsigned scale;               /* UPSAMPLE: pixels that a pixel becomes, in both directions */
   YoloActivation act;           /* ACT */
+  unsigned heads;               /* ATTENTION: 1 or more */
+  unsigned key;                 /* ATTENTION: channels of a head's query, and of its key */
+  unsigned areas;               /* ATTENTION: equal runs of positions that see themselves only */
 } YoloOpNumbers;
 
 /* "max-pool". For messages and profiles. */

@@ -391,6 +391,8 @@ supports (const YoloPlan *plan, const YoloOp *op)
     case YOLO_OP_ACT:
     case YOLO_OP_COPY:
       return TRUE;
+    case YOLO_OP_ATTENTION:
+      return FALSE;
   }
   return FALSE;
 }
@@ -456,6 +458,8 @@ run_step (CpuExec *e, Step *s, guint n, GError **error)
     case YOLO_OP_COPY:
       ops->copy (e->base.net->pool, &s->in, &s->out, n);
       break;
+    case YOLO_OP_ATTENTION:
+      g_assert_not_reached ();  /* supports() refuses it */
   }
   return TRUE;
 }

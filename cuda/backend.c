@@ -224,6 +224,8 @@ supports (const YoloPlan *plan, const YoloOp *op)
     case YOLO_OP_MAX_POOL:
     case YOLO_OP_UPSAMPLE:
       return in->dtype == out->dtype && same_grids (plan, op);
+    case YOLO_OP_ATTENTION:
+      return FALSE;
   }
   return FALSE;
 }

@@ -135,6 +135,7 @@ yolo_ops_launch (YoloCudaDevice *device, const YoloOpsTask *task, CUstream strea
       params.scale = (int) op->numbers.scale;
       return launch_vectors (device, task, &params, "upsample", stream, error);
     case YOLO_OP_CONV:          /* is run by conv.h */
+    case YOLO_OP_ATTENTION:
       break;
   }
   g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED,

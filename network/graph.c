@@ -24,9 +24,9 @@ op_size (YoloLayer *layer, const YoloLayer *in)
 {
   const YoloOpTraits *traits = yolo_op_traits (layer->op);
 
-  layer->height = traits->size != NULL ? traits->size (&layer->numbers, in->height) : in->height;
-  layer->width = traits->size != NULL ? traits->size (&layer->numbers, in->width) : in->width;
-  return layer->height > 0 && layer->width > 0;
+  layer->height = in->height;
+  layer->width = in->width;
+  return traits->size == NULL || traits->size (&layer->numbers, &layer->height, &layer->width);
 }
 
 /* Whether all maps that a layer reads have the size of the first. */
@@ -229,6 +229,10 @@ yolo_graph_op (YoloGraph *graph, const char *name, YoloOpType op, const guint *i
       problem = "adds feature maps of different channels";
   }
   if (traits->check != NULL && !traits->check (numbers))
+    problem = traits->problem;
+  else if (traits->channels != NULL)
+    layer->channels = traits->channels (numbers, layer->channels);
+  if (layer->channels == 0)
     problem = traits->problem;
   return settle (graph, problem, error);
 }

@@ -88,6 +88,13 @@ passes_on (const YoloLayer *layer)
       || (layer->type == YOLO_LAYER_OP && !yolo_layer_computes (layer));
 }
 
+/* Whether a layer is an operation that takes nothing but floats. */
+static gboolean
+reads_floats (const YoloLayer *layer)
+{
+  return layer->type == YOLO_LAYER_OP && yolo_op_traits (layer->op)->reads_floats;
+}
+
 /* Finds the grids that the file's own quantisers leave the layers on. Of two equal grids
  * the first stands for both. */
 static void
@@ -239,6 +246,8 @@ demand_inputs (Builder *builder, guint i)
     demand (builder, i, PLAIN);
   if (layer->type == YOLO_LAYER_CONV && versions->len > 0)
     demand (builder, layer->in[0], conv_mode (builder, i, &int8));
+  for (guint k = 0; reads_floats (layer) && versions->len > 0 && k < layer->n_in; k++)
+    demand (builder, layer->in[k], FLOAT);
   for (guint v = 0; v < versions->len; v++) {
     guint mode = g_array_index (versions, Version, v).mode;
 
@@ -269,8 +278,9 @@ demand_all (Builder *builder)
       continue;
     if (layer->residual != YOLO_LAYER_NONE)
       wanted[layer->residual] = TRUE;
-    for (guint k = 0;
-         layer->type == YOLO_LAYER_OP && yolo_layer_computes (layer) && k < layer->n_in; k++)
+    if (layer->type != YOLO_LAYER_OP || !yolo_layer_computes (layer) || reads_floats (layer))
+      continue;
+    for (guint k = 0; k < layer->n_in; k++)
       wanted[layer->in[k]] = TRUE;
   }
 }
@@ -484,6 +494,7 @@ make_plain (Builder *builder, guint i)
   for (guint k = 0; k < old->n_in; k++) {
     guint mode = old->type == YOLO_LAYER_CONV ? conv_mode (builder, i, &int8)
         : passes_on (old)                     ? input_mode (builder, i, PLAIN)
+        : reads_floats (old)                  ? FLOAT
                                               : builder->either[old->in[k]];
     layer->in[k] = version_layer (builder, old->in[k], mode);
   }

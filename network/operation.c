@@ -5,6 +5,10 @@
 #define MAX_SCALE 16
 /* Inputs are at most 8192 pixels, so that no network of ours has a larger map. */
 #define MAX_SIDE 65536
+/* Limits of attention, far above what any YOLO has. */
+#define MAX_HEADS 1024
+#define MAX_KEY 1024            /* channels of one head */
+#define MAX_AREAS 256
 
 gboolean
 yolo_window_check (guint value)
@@ -42,10 +46,12 @@ check_pool (const YoloOpNumbers *n)
   return yolo_window_check (n->kernel) && yolo_window_check (n->stride) && n->pad < n->kernel;
 }
 
-static guint
-pool_size (const YoloOpNumbers *n, guint in)
+static gboolean
+pool_size (const YoloOpNumbers *n, guint *height, guint *width)
 {
-  return yolo_window_size (in, n->kernel, n->stride, n->pad, 1);
+  *height = yolo_window_size (*height, n->kernel, n->stride, n->pad, 1);
+  *width = yolo_window_size (*width, n->kernel, n->stride, n->pad, 1);
+  return *height > 0 && *width > 0;
 }
 
 static char *
@@ -60,10 +66,14 @@ check_upsample (const YoloOpNumbers *n)
   return n->scale >= 1 && n->scale <= MAX_SCALE;
 }
 
-static guint
-upsample_size (const YoloOpNumbers *n, guint in)
+static gboolean
+upsample_size (const YoloOpNumbers *n, guint *height, guint *width)
 {
-  return in <= MAX_SIDE / n->scale ? in * n->scale : 0;
+  if (MAX (*height, *width) > MAX_SIDE / n->scale)
+    return FALSE;
+  *height *= n->scale;
+  *width *= n->scale;
+  return TRUE;
 }
 
 static char *
@@ -78,6 +88,34 @@ act_text (const YoloOpNumbers *n)
   return g_strdup (yolo_activation_text (n->act));
 }
 
+static gboolean
+check_attention (const YoloOpNumbers *n)
+{
+  return n->heads >= 1 && n->heads <= MAX_HEADS && n->key >= 1 && n->key <= MAX_KEY
+      && n->areas >= 1 && n->areas <= MAX_AREAS;
+}
+
+/* The values are the channels behind the queries and the keys, as many for each head. */
+static guint
+attention_channels (const YoloOpNumbers *n, guint in)
+{
+  guint others = 2 * n->heads * n->key;
+
+  return in > others && (in - others) % n->heads == 0 ? in - others : 0;
+}
+
+static gboolean
+attention_size (const YoloOpNumbers *n, guint *height, guint *width)
+{
+  return (guint64) *height * *width % n->areas == 0;
+}
+
+static char *
+attention_text (const YoloOpNumbers *n)
+{
+  return g_strdup_printf (" heads %u key %u areas %u", n->heads, n->key, n->areas);
+}
+
 /* A convolution has a kind of layer of its own, and a copy is made by plans alone. */
 static const YoloOpTraits traits[] = {
   [YOLO_OP_CONV] = { .n_in = 1, .computes = TRUE },
@@ -88,6 +126,9 @@ static const YoloOpTraits traits[] = {
   [YOLO_OP_ADD] = { .n_in = 2, .computes = TRUE },
   [YOLO_OP_ACT] = { .n_in = 1, .computes = TRUE, .text = act_text },
   [YOLO_OP_COPY] = { .n_in = 1 },
+  [YOLO_OP_ATTENTION] = { .n_in = 1, .computes = TRUE, .reads_floats = TRUE,
+      .check = check_attention, .problem = "has heads that do not fit its input's channels",
+      .channels = attention_channels, .size = attention_size, .text = attention_text },
 };
 
 const YoloOpTraits *

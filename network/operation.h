@@ -17,12 +17,17 @@ typedef struct {
    * what it reads may be floats or on a grid. FALSE: it hands on numbers as they are,
    * on whatever grid they lie. */
   gboolean computes;
+  /* In an int8 model it reads floats, even where what it reads is on a grid as well. */
+  gboolean reads_floats;
   /* Whether the numbers are possible. NULL: any are. */
   gboolean (*check) (const YoloOpNumbers *numbers);
   const char *problem;          /* what an error says if they are not */
-  /* Height, or width, of the output for that of the input; 0: the input is too small,
-   * or the output too large. NULL: they are the same. */
-  guint (*size) (const YoloOpNumbers *numbers, guint in);
+  /* Channels of the output for those of the input; 0: the input cannot have so many, which
+   * is the same problem. NULL: they are the same. */
+  guint (*channels) (const YoloOpNumbers *numbers, guint in);
+  /* Turns the size of the input into that of the output; FALSE: the input is too small, the
+   * output too large, or the operation does not fit. NULL: they are the same. */
+  gboolean (*size) (const YoloOpNumbers *numbers, guint *height, guint *width);
   /* The numbers as text, " x2", for plans that people read; the caller frees it.
    * NULL: there is nothing to say. */
   char *(*text) (const YoloOpNumbers *numbers);

@@ -203,10 +203,52 @@ build_block (Net *net, const Case *c, guint in)
   return conv (net, LAYER (concat, 3, ((guint[]){ left, right, sum })), 21, 1, YOLO_ACT_SILU);
 }
 
+/* Queries, keys and values whose products vary about as much as the input does. */
+static guint
+projection (Net *net, guint in, guint channels, guint key)
+{
+  YoloConv shape = { .in_channels = channels_of (net, in), .out_channels = channels, .groups = 1,
+    .kernel = { 1, 1 }, .stride = { 1, 1 }, .dilation = { 1, 1 } };
+  gsize each = shape.in_channels;
+
+  return LAYER (conv, in, &shape,
+      numbers (net, each * channels, pow (key, -.25) / sqrt ((double) each)),
+      numbers (net, channels, .1), NULL);
+}
+
+/* An attention whose input and output are parts of something larger, at odd channels, one of
+ * what a convolution alone makes, and a depthwise convolution of its values. The case's
+ * convolution has the numbers, as HEADS() says. */
+static guint
+build_attention (Net *net, const Case *c, guint in)
+{
+  YoloOpNumbers numbers = { .heads = c->conv.groups, .key = c->conv.kernel[0],
+    .areas = c->conv.kernel[1] };
+  guint values = numbers.heads * c->conv.out_channels;
+  guint all = 2 * numbers.heads * numbers.key + values;
+  guint larger = projection (net, in, all + 4, numbers.key);
+  guint alone = projection (net, in, all, numbers.key), part = LAYER (slice, larger, 3, all);
+  guint first = LAYER (op, YOLO_OP_ATTENTION, &part, &numbers),
+        second = LAYER (op, YOLO_OP_ATTENTION, &alone, &numbers);
+  guint near = add_conv (net, LAYER (slice, alone, all - values, values),
+      (YoloConv){ .out_channels = values,
+          .groups = values,
+          .kernel = { 3, 3 },
+          .stride = { 1, 1 },
+          .pad = { 1, 1 },
+          .dilation = { 1, 1 } });
+
+  return LAYER (concat, 3, ((guint[]){ LAYER (slice, in, 0, 5), first,
+                               LAYER (add, second, near) }));
+}
+
 #define SHAPE(channels, groups_, kernel_, stride_, pad_, dilation_, act_) \
   { .out_channels = channels, .groups = groups_, .kernel = { kernel_, kernel_ }, \
     .stride = { stride_, stride_ }, .pad = { pad_, pad_ }, .dilation = { dilation_, dilation_ }, \
     .act = act_ }
+/* Attention: channels of a head's query and its key, and of its value. */
+#define HEADS(heads, key, value, areas) \
+  { .groups = heads, .out_channels = value, .kernel = { key, areas } }
 #define WINDOW(kernel_, stride_, pad_) \
   { .kernel = { kernel_, kernel_ }, .stride = { stride_, stride_ }, .pad = { pad_, pad_ } }
 
@@ -248,6 +290,11 @@ const Case cases[] = {
   { "upsample-2", 14, 18, 11, build_upsample, { 0 } },
   { "upsample-3", 15, 9, 11, build_upsample_3, { 0 } },
   { "copy", 9, 7, 13, build_copy, { 0 } },
+  { "attention", 9, 7, 13, build_attention, HEADS (2, 5, 7, 1) },
+  { "attention-eights", 12, 10, 16, build_attention, HEADS (2, 16, 32, 1) },
+  { "attention-areas", 12, 10, 11, build_attention, HEADS (3, 4, 9, 4) },
+  { "attention-many", 21, 19, 11, build_attention, HEADS (1, 8, 17, 1) },
+  { "attention-rows", 3, 1, 9, build_attention, HEADS (4, 1, 1, 3) },
   { "block", 13, 17, 11, build_block, { 0 } },
 };
 
@@ -357,6 +404,28 @@ pool_pixel (const Definition *d, const YoloLayer *layer, gint y, gint x, guint c
   return most;
 }
 
+/* The positions of the area that a pixel is in, each with its value's part by the softmax of the
+ * products of the pixel's query and its key. */
+static double
+attention_pixel (const Definition *d, const YoloLayer *layer, guint y, guint x, guint c)
+{
+  const YoloOpNumbers *n = &layer->numbers;
+  const double *map = d->maps[layer->in[0]];
+  guint all = layer->channels + 2 * n->heads * n->key, head = c / (layer->channels / n->heads);
+  guint count = layer->height * layer->width / n->areas, pixel = y * layer->width + x;
+  double sum = 0, weighted = 0;
+
+  for (guint j = pixel / count * count; j < (pixel / count + 1) * count; j++) {
+    double product = 0;
+
+    for (guint k = head * n->key; k < (head + 1) * n->key; k++)
+      product += map[pixel * all + k] * map[j * all + n->heads * n->key + k];
+    sum += exp (product);
+    weighted += exp (product) * map[j * all + 2 * n->heads * n->key + c];
+  }
+  return weighted / sum;
+}
+
 static double
 op_pixel (const Definition *d, const YoloLayer *layer, gint y, gint x, guint c)
 {
@@ -371,6 +440,8 @@ op_pixel (const Definition *d, const YoloLayer *layer, gint y, gint x, guint c)
       return pool_pixel (d, layer, y, x, c);
     case YOLO_OP_UPSAMPLE:
       return at (d, layer->in[0], y / scale, x / scale, c, 0);
+    case YOLO_OP_ATTENTION:
+      return attention_pixel (d, layer, (guint) y, (guint) x, c);
     case YOLO_OP_CONV:
     case YOLO_OP_COPY:
       break;                    /* layers of other types */
