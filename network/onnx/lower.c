@@ -249,7 +249,8 @@ lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
   if (!any_feature && !any_tail && !any_image)
     return fold_constant (lowered, node, error);
   if (!yolo_lower_follow_quantizers (lowered, node, error)
-      || !yolo_onnx_image_node (lowered, node, &done, error))
+      || !yolo_onnx_image_node (lowered, node, &done, error)
+      || (!done && !yolo_lower_attention (lowered, node, &done, error)))
     return FALSE;
   if (done)
     return TRUE;
@@ -347,8 +348,10 @@ yolo_lowered_free (Lowered *lowered)
 {
   if (lowered == NULL)
     return;
-  for (guint i = 0; lowered->values != NULL && i < lowered->file->values->len; i++)
+  for (guint i = 0; lowered->values != NULL && i < lowered->file->values->len; i++) {
     g_clear_pointer (&lowered->values[i].tensor, yolo_onnx_tensor_unref);
+    g_free (lowered->values[i].arranged);
+  }
   g_free (lowered->values);
   yolo_graph_free (lowered->graph);
   g_free (lowered);

@@ -19,6 +19,8 @@ typedef enum {
   VALUE_TAIL,
 } ValueKind;
 
+typedef struct _Arranged Arranged;
+
 typedef struct {
   ValueKind kind;
   Tensor *tensor;
@@ -28,6 +30,8 @@ typedef struct {
   YoloGrid grid;
   /* the QuantizeLinear whose whole numbers the value holds; NULL: it holds real numbers */
   const OnnxNode *quantizer;
+  /* VALUE_TAIL: what lower-attention.c knows of it, owned; NULL: nothing */
+  Arranged *arranged;
 } Value;
 
 typedef struct {
@@ -60,6 +64,9 @@ typedef gboolean LowerFunc (Lowered *lowered, const OnnxNode *node, GError **err
 
 /* lower-arithmetic.c */
 LowerFunc yolo_lower_act, yolo_lower_arithmetic, yolo_lower_batch_norm;
+/* lower-attention.c. *done: the node is a part of attention, or moves the numbers of a map. */
+gboolean yolo_lower_attention (
+    Lowered *lowered, const OnnxNode *node, gboolean *done, GError **error);
 /* lower-conv.c */
 LowerFunc yolo_lower_conv, yolo_lower_max_pool;
 /* lower-quantize.c */

@@ -13,6 +13,8 @@ static const struct {
   {"models/tiny-yolov8_b4_384x640.onnx", 3, "alpha", "gamma", 16, 3, 32, 384, 640, 63},
   {"models/tiny-yolov8_dynamic_nms.onnx", 3, "alpha", "gamma", 16, 3, 32, 320, 320, 63},
   {"models/tiny-yolov8_qdq_u8.onnx", 3, "alpha", "gamma", 16, 3, 32, 320, 320, 63},
+  {"models/tiny-yolo11.onnx", 3, "alpha", "gamma", 16, 3, 32, 320, 320, 87},
+  {"models/family/tiny-yolo12.onnx", 3, "alpha", "gamma", 16, 3, 32, 320, 320, 119},
   {"models/tiny-yolov5u.onnx", 3, "alpha", "gamma", 16, 3, 32, 320, 320, 75},
   {"models/yolov8n.onnx", 80, "person", "toothbrush", 16, 3, 32, 640, 640, 63},
   {"models/yolov8n_dynamic.onnx", 80, "person", "toothbrush", 16, 3, 32, 640, 640, 63},
@@ -69,7 +71,6 @@ static const struct {
   {"models/tiny-pose.onnx", {"third map", "task of the file: pose", "export"}},
   {"models/tiny-obb.onnx", {"Cos", "task of the file: obb", "export"}},
   {"models/yolov8n-seg.onnx", {"ConvTranspose", "task of the file: segment", "export"}},
-  {"models/tiny-yolo11.onnx", {"MatMul", "/model.10/m/m.0/attn/MatMul", "export"}},
 };
 
 static void
