@@ -78,11 +78,10 @@ yolo_torch_bottleneck (
   return add_shortcut (builder, module, in, y, error);
 }
 
-/* The two halves of a layer's channels, by what they are now: the attribute "c" stays as it was
- * when a model is pruned. */
-static gboolean
-halve (YoloTorchBuilder *builder, const YoloPickleValue *module, guint whole, guint half[2],
-    GError **error)
+/* By what the channels are now: the attribute "c" stays as it was when a model is pruned. */
+gboolean
+yolo_torch_halve (YoloTorchBuilder *builder, const YoloPickleValue *module, guint whole,
+    guint half[2], GError **error)
 {
   guint channels = channels_of (builder, whole);
 
@@ -107,7 +106,7 @@ yolo_torch_c2 (YoloTorchBuilder *builder, const YoloPickleValue *module, guint i
 
   if (!yolo_torch_check_children (builder, module, names, error)
       || (in = yolo_torch_run (builder, module, "cv1", in, error)) == YOLO_LAYER_NONE
-      || !halve (builder, module, in, half, error)
+      || !yolo_torch_halve (builder, module, in, half, error)
       || (half[0] = yolo_torch_run (builder, module, "m", half[0], error)) == YOLO_LAYER_NONE)
     return YOLO_LAYER_NONE;
   joined = yolo_graph_concat (builder->graph, builder->path->str, 2, half, error);
@@ -125,9 +124,45 @@ c2f_begin (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, g
   if (part[1] == YOLO_LAYER_NONE)
     return FALSE;
   if (yolo_torch_child (module, "cv0") == NULL)
-    return halve (builder, module, part[1], part, error);
+    return yolo_torch_halve (builder, module, part[1], part, error);
   part[0] = yolo_torch_run (builder, module, "cv0", in, error);
   return part[0] != YOLO_LAYER_NONE;
+}
+
+gboolean
+yolo_torch_chain (YoloTorchBuilder *builder, const YoloPickleValue *module, const char *name,
+    GArray *parts, GError **error)
+{
+  const YoloPickleValue *list = yolo_torch_enter (builder, module, name, error);
+  YoloPickleItems chain;
+
+  if (list == NULL)
+    return FALSE;
+  chain = yolo_torch_children (list);
+  for (guint i = 0; i < chain.n; i += 2) {
+    const char *part = yolo_pickle_string (chain.values[i]);
+    guint last = g_array_index (parts, guint, parts->len - 1);
+
+    if (part == NULL)
+      return yolo_torch_refuse (builder, list, FORMAT, "has a part without a name", error);
+    last = yolo_torch_run (builder, list, part, last, error);
+    if (last == YOLO_LAYER_NONE)
+      return FALSE;
+    g_array_append_val (parts, last);
+  }
+  yolo_torch_leave (builder);
+  return TRUE;
+}
+
+/* All parts joined, through the convolution NAME. */
+static guint
+join (YoloTorchBuilder *builder, const YoloPickleValue *module, guint n, const guint *parts,
+    const char *name, GError **error)
+{
+  guint joined = yolo_graph_concat (builder->graph, builder->path->str, n, parts, error);
+
+  return joined != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, name, joined, error)
+                                   : YOLO_LAYER_NONE;
 }
 
 /* C2f and C3k2: a and b begin, each of m takes the part before it, cv2 takes all of them. */
@@ -136,32 +171,158 @@ yolo_torch_c2f (YoloTorchBuilder *builder, const YoloPickleValue *module, guint 
 {
   static const char *const names[] = { "cv0", "cv1", "cv2", "m", NULL };
   g_autoptr (GArray) parts = g_array_new (FALSE, FALSE, sizeof (guint));
-  const YoloPickleValue *list;
-  YoloPickleItems chain;
-  guint part[2], last;
+  guint part[2];
 
   if (!yolo_torch_check_children (builder, module, names, error)
-      || !c2f_begin (builder, module, in, part, error)
-      || (list = yolo_torch_enter (builder, module, "m", error)) == NULL)
+      || !c2f_begin (builder, module, in, part, error))
     return YOLO_LAYER_NONE;
   g_array_append_vals (parts, part, 2);
-  chain = yolo_torch_children (list);
-  last = part[1];
-  for (guint i = 0; i < chain.n; i += 2) {
-    const char *name = yolo_pickle_string (chain.values[i]);
+  if (!yolo_torch_chain (builder, module, "m", parts, error))
+    return YOLO_LAYER_NONE;
+  return join (builder, module, parts->len, (const guint *) parts->data, "cv2", error);
+}
 
-    last = name != NULL ? yolo_torch_run (builder, list, name, last, error) : YOLO_LAYER_NONE;
-    if (name == NULL)
-      yolo_torch_refuse (builder, list, FORMAT, "has a part without a name", error);
-    if (last == YOLO_LAYER_NONE)
+/* RepNCSPELAN4 and ELAN1: the halves of cv1 (x), cv2 of the second half and cv3 of that; cv4 takes
+ * all of them. */
+guint
+yolo_torch_elan (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+{
+  static const char *const names[] = { "cv1", "cv2", "cv3", "cv4", NULL };
+  guint parts[4];
+
+  if (!yolo_torch_check_children (builder, module, names, error)
+      || (in = yolo_torch_run (builder, module, "cv1", in, error)) == YOLO_LAYER_NONE
+      || !yolo_torch_halve (builder, module, in, parts, error))
+    return YOLO_LAYER_NONE;
+  for (guint k = 2; k < 4; k++) {
+    parts[k] = yolo_torch_run (builder, module, names[k - 1], parts[k - 1], error);
+    if (parts[k] == YOLO_LAYER_NONE)
       return YOLO_LAYER_NONE;
-    g_array_append_val (parts, last);
   }
-  yolo_torch_leave (builder);
-  last = yolo_graph_concat (
-      builder->graph, builder->path->str, parts->len, (const guint *) parts->data, error);
-  return last != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "cv2", last, error)
-                                 : YOLO_LAYER_NONE;
+  return join (builder, module, 4, parts, "cv4", error);
+}
+
+/* SPPELAN: cv5 of cv1 (x), pooled not at all, once, twice and thrice. */
+guint
+yolo_torch_sppelan (
+    YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+{
+  static const char *const names[] = { "cv1", "cv2", "cv3", "cv4", "cv5", NULL };
+  guint parts[4];
+
+  if (!yolo_torch_check_children (builder, module, names, error))
+    return YOLO_LAYER_NONE;
+  for (guint k = 0; k < 4; k++) {
+    parts[k] = yolo_torch_run (builder, module, names[k], k > 0 ? parts[k - 1] : in, error);
+    if (parts[k] == YOLO_LAYER_NONE)
+      return YOLO_LAYER_NONE;
+  }
+  return join (builder, module, 4, parts, "cv5", error);
+}
+
+/* The mean of windows of 2x2 pixels at stride 1, as a convolution of each channel with constant
+ * weights. */
+static guint
+average (YoloTorchBuilder *builder, guint in, GError **error)
+{
+  guint channels = channels_of (builder, in);
+  YoloConv shape = { .in_channels = channels, .out_channels = channels, .groups = channels,
+    .kernel = { 2, 2 }, .stride = { 1, 1 }, .dilation = { 1, 1 } };
+  float *weights = g_new (float, 4 * (gsize) channels);
+
+  for (gsize k = 0; k < 4 * (gsize) channels; k++)
+    weights[k] = .25f;
+  return yolo_graph_conv (builder->graph, builder->path->str, in, &shape, weights,
+      g_new0 (float, channels), NULL, error);
+}
+
+/* AConv: cv1 of averages. */
+guint
+yolo_torch_aconv (
+    YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+{
+  static const char *const names[] = { "cv1", NULL };
+
+  if (!yolo_torch_check_children (builder, module, names, error))
+    return YOLO_LAYER_NONE;
+  in = average (builder, in, error);
+  return in != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "cv1", in, error) : in;
+}
+
+/* ADown: the halves of averages, one through cv1, one through windows' maxima and cv2. */
+guint
+yolo_torch_adown (
+    YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+{
+  static const char *const names[] = { "cv1", "cv2", NULL };
+  guint half[2];
+
+  if (!yolo_torch_check_children (builder, module, names, error)
+      || (in = average (builder, in, error)) == YOLO_LAYER_NONE
+      || !yolo_torch_halve (builder, module, in, half, error))
+    return YOLO_LAYER_NONE;
+  half[0] = yolo_torch_run (builder, module, "cv1", half[0], error);
+  if (half[0] == YOLO_LAYER_NONE)
+    return YOLO_LAYER_NONE;
+  half[1] = yolo_graph_max_pool (builder->graph, builder->path->str, half[1], 3, 2, 1, error);
+  if (half[1] != YOLO_LAYER_NONE)
+    half[1] = yolo_torch_run (builder, module, "cv2", half[1], error);
+  return half[1] != YOLO_LAYER_NONE
+      ? yolo_graph_concat (builder->graph, builder->path->str, 2, half, error)
+      : YOLO_LAYER_NONE;
+}
+
+/* SCDown: cv2 (cv1 (x)). */
+guint
+yolo_torch_scdown (
+    YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+{
+  static const char *const names[] = { "cv1", "cv2", NULL };
+
+  if (!yolo_torch_check_children (builder, module, names, error))
+    return YOLO_LAYER_NONE;
+  in = yolo_torch_run (builder, module, "cv1", in, error);
+  return in != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "cv2", in, error) : in;
+}
+
+/* CIB: cv1 (x) [+ x]. */
+guint
+yolo_torch_cib (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+{
+  static const char *const names[] = { "cv1", NULL };
+
+  if (!yolo_torch_check_children (builder, module, names, error))
+    return YOLO_LAYER_NONE;
+  return add_shortcut (
+      builder, module, in, yolo_torch_run (builder, module, "cv1", in, error), error);
+}
+
+/* RepVGGDW: act (conv (x) + conv1 (x)); RepConv: act (conv1 (x) + conv2 (x) [+ bn (x)]). Both are
+ * act (conv (x)) in a model that was fused. */
+guint
+yolo_torch_branches (
+    YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+{
+  static const char *const names[] = { "act", "bn", "conv", "conv1", "conv2", NULL };
+  guint sum = YOLO_LAYER_NONE;
+
+  if (!yolo_torch_check_children (builder, module, names, error))
+    return YOLO_LAYER_NONE;
+  for (guint k = 1; names[k] != NULL; k++) {
+    guint branch;
+
+    if (yolo_pickle_is_none (yolo_torch_child (module, names[k])))
+      continue;
+    branch = yolo_torch_run (builder, module, names[k], in, error);
+    if (branch != YOLO_LAYER_NONE && sum != YOLO_LAYER_NONE)
+      branch = yolo_graph_add (builder->graph, builder->path->str, sum, branch, error);
+    if (branch == YOLO_LAYER_NONE)
+      return YOLO_LAYER_NONE;
+    sum = branch;
+  }
+  if (sum == YOLO_LAYER_NONE)
+    yolo_torch_refuse (builder, module, FORMAT, "has no convolution", error);
+  return sum != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "act", sum, error) : sum;
 }
 
 /* C3 and C3k: cv3 of m (cv1 (x)) and cv2 (x). */

@@ -289,21 +289,42 @@ static const struct {
   const char *class;
   YoloTorchModule *module;
 } classes[] = {
+  { "A2C2f", yolo_torch_a2c2f },
+  { "AAttn", yolo_torch_area_attention },
+  { "ABlock", yolo_torch_area_block },
+  { "AConv", yolo_torch_aconv },
+  { "ADown", yolo_torch_adown },
+  { "Attention", yolo_torch_attention },
   { "BatchNorm2d", batch_norm },
   { "Bottleneck", yolo_torch_bottleneck },
   { "C2", yolo_torch_c2 },
+  { "C2PSA", yolo_torch_c2psa },
   { "C2f", yolo_torch_c2f },
+  { "C2fCIB", yolo_torch_c2f },
+  { "C2fPSA", yolo_torch_c2f },
   { "C2f_v2", yolo_torch_c2f },
   { "C3", yolo_torch_c3 },
   { "C3k", yolo_torch_c3 },
   { "C3k2", yolo_torch_c2f },
+  { "CIB", yolo_torch_cib },
   { "Conv", yolo_torch_conv_block },
   { "Conv2d", conv },
   { "DWConv", yolo_torch_conv_block },
   { "Dropout", identity },
+  { "ELAN1", yolo_torch_elan },
   { "Identity", identity },
   { "MaxPool2d", max_pool },
+  { "PSA", yolo_torch_c2psa },
+  { "PSABlock", yolo_torch_psa_block },
   { "ReLU", relu },
+  { "RepBottleneck", yolo_torch_bottleneck },
+  { "RepCSP", yolo_torch_c3 },
+  { "RepConv", yolo_torch_branches },
+  { "RepConvN", yolo_torch_branches },
+  { "RepNCSPELAN4", yolo_torch_elan },
+  { "RepVGGDW", yolo_torch_branches },
+  { "SCDown", yolo_torch_scdown },
+  { "SPPELAN", yolo_torch_sppelan },
   { "SPPF", yolo_torch_sppf },
   { "Sequential", yolo_torch_sequence },
   { "SiLU", silu },
@@ -322,6 +343,6 @@ yolo_torch_module (
       return classes[i].module (builder, module, in, error);
   }
   yolo_torch_refuse (builder, module, UNSUPPORTED,
-      "is not supported yet; the blocks of YOLOv8 and YOLOv5u are", error);
+      "is not supported yet; the blocks of YOLOv5u and YOLOv8 to YOLO26 are", error);
   return YOLO_LAYER_NONE;
 }

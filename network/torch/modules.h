@@ -57,9 +57,21 @@ YoloTorchModule yolo_torch_module;
 guint yolo_torch_run (YoloTorchBuilder *builder, const YoloPickleValue *parent, const char *name,
     guint in, GError **error);
 
+/* The two halves of a layer's channels; FALSE with @error. */
+gboolean yolo_torch_halve (YoloTorchBuilder *builder, const YoloPickleValue *module, guint whole,
+    guint half[2], GError **error);
+/* Appends to @parts what each module of list @name makes of the part before it, which for the first
+ * is there already. */
+gboolean yolo_torch_chain (YoloTorchBuilder *builder, const YoloPickleValue *module,
+    const char *name, GArray *parts, GError **error);
+
+/* attention.c */
+YoloTorchModule yolo_torch_a2c2f, yolo_torch_area_attention, yolo_torch_area_block,
+    yolo_torch_attention, yolo_torch_c2psa, yolo_torch_psa_block;
 /* blocks.c */
-YoloTorchModule yolo_torch_sequence, yolo_torch_conv_block, yolo_torch_bottleneck, yolo_torch_c2,
-    yolo_torch_c2f, yolo_torch_c3, yolo_torch_sppf;
+YoloTorchModule yolo_torch_aconv, yolo_torch_adown, yolo_torch_bottleneck, yolo_torch_branches,
+    yolo_torch_c2, yolo_torch_c2f, yolo_torch_c3, yolo_torch_cib, yolo_torch_conv_block,
+    yolo_torch_elan, yolo_torch_scdown, yolo_torch_sequence, yolo_torch_sppelan, yolo_torch_sppf;
 
 /* detect.c: declares the maps of the head, whose inputs are layers, one a level. */
 gboolean yolo_torch_detect (YoloTorchBuilder *builder, const YoloPickleValue *module, guint n_in,

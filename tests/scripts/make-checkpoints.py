@@ -536,11 +536,11 @@ def other(data, folder):
     write('foreign.pt', checkpoint(name('somewhere.else.Net')()))
     write('upsample.pt', layer(5, mode='bilinear'))
     write('from-ahead.pt', layer(6, f=[-1, 7]))
-    attention = micro()
-    block = name('ultralytics.nn.modules.block.C2PSA')()
+    unknown = micro()
+    block = name('ultralytics.nn.modules.block.CBLinear')()
     block.i, block.f = 4, -1
-    attention._modules['model']._modules['4'] = block
-    write('attention.pt', checkpoint(attention))
+    unknown._modules['model']._modules['4'] = block
+    write('unknown.pt', checkpoint(unknown))
     write('modelopt.pt', checkpoint(micro(), modelopt={'quantizers': 1}))
     write('gray.pt', checkpoint(micro(yaml={'channels': 1})))
     head = type(micro()._modules['model']._modules['8'])
