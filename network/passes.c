@@ -173,6 +173,64 @@ fold_affine (Passes *passes, guint index)
   };
 }
 
+/* Whether the windows of @small lie in the middle of those of @large. */
+static gboolean
+fits_into (const YoloConv *small, const YoloConv *large)
+{
+  for (guint d = 0; d < 2; d++) {
+    guint border = (large->kernel[d] - small->kernel[d]) / 2;
+
+    if (small->kernel[d] > large->kernel[d] || small->kernel[d] + 2 * border != large->kernel[d]
+        || small->pad[d] + border != large->pad[d] || small->stride[d] != large->stride[d]
+        || small->dilation[d] != 1 || large->dilation[d] != 1)
+      return FALSE;
+  }
+  return small->groups == large->groups;
+}
+
+/* Whether a convolution is nothing but its weights and its bias, of no 8-bit file. */
+static gboolean
+is_bare (const YoloLayer *conv)
+{
+  return conv != NULL && conv->conv.act == YOLO_ACT_NONE && conv->weight_scale == NULL
+      && !conv->from_zero && conv->sum_grid.scale == 0;
+}
+
+/* Makes one convolution of two of the same input that are added up: branches that are kept apart
+ * for training alone. */
+static void
+merge_convs (Passes *passes, guint index)
+{
+  const YoloLayer *layer = yolo_layer_at (passes->layers, index);
+  YoloLayer *pair[2];
+
+  for (guint k = 0; k < 2; k++)
+    pair[k] = plain_conv_before (passes, layer, k);
+  if (!is_bare (pair[0]) || !is_bare (pair[1])
+      || passes->replaced[pair[0]->in[0]] != passes->replaced[pair[1]->in[0]])
+    return;
+  for (guint k = 0; k < 2; k++) {
+    const YoloConv *small = &pair[1 - k]->conv, *large = &pair[k]->conv;
+    guint top = (large->kernel[0] - small->kernel[0]) / 2,
+          left = (large->kernel[1] - small->kernel[1]) / 2;
+    gsize rows =
+        (gsize) small->out_channels * (small->in_channels / small->groups) * small->kernel[0];
+
+    if (!fits_into (small, large))
+      continue;
+    for (gsize r = 0; r < rows; r++) {
+      gsize plane = r / small->kernel[0], row = r % small->kernel[0] + top;
+      for (guint x = 0; x < small->kernel[1]; x++)
+        pair[k]->weights[(plane * large->kernel[0] + row) * large->kernel[1] + left + x] +=
+            small->weights[r * small->kernel[1] + x];
+    }
+    for (guint c = 0; c < small->out_channels; c++)
+      pair[k]->bias[c] += small->bias[c];
+    replace (passes, index, layer->in[k]);
+    return;
+  }
+}
+
 static void
 fold_act (Passes *passes, guint index)
 {
@@ -343,6 +401,7 @@ yolo_passes_run (YoloGraph *graph, GError **error)
   drop_quants (&passes);
   fold (&passes, YOLO_LAYER_AFFINE, YOLO_OP_CONV, merge_affine);
   fold (&passes, YOLO_LAYER_AFFINE, YOLO_OP_CONV, fold_affine);
+  fold (&passes, YOLO_LAYER_OP, YOLO_OP_ADD, merge_convs);
   fold (&passes, YOLO_LAYER_OP, YOLO_OP_ACT, fold_act);
   fold (&passes, YOLO_LAYER_CONV, YOLO_OP_CONV, restore_relu);
   fold (&passes, YOLO_LAYER_OP, YOLO_OP_ADD, fold_add);

@@ -214,7 +214,7 @@ static void
 build (Net *net)
 {
   float *factors = g_new0 (float, 9);
-  guint image, stem, branch, sum, pool, both, half, deep, up;
+  guint image, stem, branch, sum, pool, both, half, small, large, deep, up;
 
   *net = (Net){ .graph = yolo_graph_new ("picture", SIZE, SIZE), .random = 1 };
   compute (net, 0, input_pixel);
@@ -235,7 +235,11 @@ build (Net *net)
   both = compute (
       net, yolo_graph_concat (net->graph, "both", 2, (guint[]){ sum, pool }, NULL), concat_pixel);
   half = compute (net, yolo_graph_slice (net->graph, "half", both, 2, 4, NULL), slice_pixel);
-  deep = add_conv (net, "deep", half, 6, 3, 2, 1, YOLO_ACT_RELU);
+  /* two that are added up, the smaller one first, which a model has one of */
+  small = add_conv (net, "small", half, 6, 1, 2, 2, YOLO_ACT_NONE);
+  large = add_conv (net, "large", half, 6, 5, 2, 2, YOLO_ACT_NONE);
+  deep = compute (net, yolo_graph_add (net->graph, "apart", small, large, NULL), add_pixel);
+  deep = compute (net, yolo_graph_act (net->graph, "deep", deep, YOLO_ACT_RELU, NULL), act_pixel);
   up = compute (net, yolo_graph_upsample (net->graph, "up", deep, 2, NULL), upsample_pixel);
   add_outputs (net, 0,
       compute (net, yolo_graph_concat (net->graph, "join", 2, (guint[]){ up, both }, NULL),
@@ -274,6 +278,7 @@ test_run (void)
   g_assert_cmpuint (model->reg_max, ==, 2);
   g_assert_cmpuint (model->n_classes, ==, 3);
   g_assert_cmpuint (model->stride, ==, 4);
+  g_assert_cmpuint (model->n_convs, ==, 7);
   plan = yolo_plan_new (model, 1, SIZE, SIZE, YOLO_F32, YOLO_F32, 3, &error);
   g_assert_no_error (error);
 
@@ -403,6 +408,17 @@ BAD_LAYER (slice_beyond, yolo_graph_slice (graph, "bad", 1, 4, 1, error))
 BAD_LAYER (slice_far_beyond, yolo_graph_slice (graph, "bad", 1, 5, 1, error))
 BAD_LAYER (slice_wide, yolo_graph_slice (graph, "bad", 1, 2, 3, error))
 BAD_LAYER (slice_wraps, yolo_graph_slice (graph, "bad", 1, 2, G_MAXUINT, error))
+#define BAD_ATTENTION(name, ...) \
+  BAD_LAYER (name, \
+      yolo_graph_op ( \
+          graph, "bad", YOLO_OP_ATTENTION, (guint[]){ 1 }, &(YoloOpNumbers){ __VA_ARGS__ }, error))
+BAD_ATTENTION (attention_no_heads, .key = 1, .areas = 1)
+BAD_ATTENTION (attention_no_key, .heads = 1, .areas = 1)
+BAD_ATTENTION (attention_no_areas, .heads = 1, .key = 1)
+BAD_ATTENTION (attention_no_value, .heads = 1, .key = 2, .areas = 1)
+BAD_ATTENTION (attention_wide, .heads = 1024, .key = 1024, .areas = 1)
+BAD_ATTENTION (attention_wraps, .heads = 1u << 31, .key = 1, .areas = 1)
+BAD_ATTENTION (attention_areas, .heads = 1, .key = 1, .areas = 3)
 BAD_LAYER (quant_zero, yolo_graph_quant (graph, "bad", 1, (YoloGrid){ 0, 0 }, error))
 BAD_LAYER (quant_nan, yolo_graph_quant (graph, "bad", 1, (YoloGrid){ NAN, 0 }, error))
 
@@ -440,6 +456,13 @@ static const struct {
   { "slice/far-beyond", slice_far_beyond, YOLO_NETWORK_ERROR_FORMAT, "does not have" },
   { "slice/wide", slice_wide, YOLO_NETWORK_ERROR_FORMAT, "does not have" },
   { "slice/wraps", slice_wraps, YOLO_NETWORK_ERROR_FORMAT, "does not have" },
+  { "attention/no-heads", attention_no_heads, YOLO_NETWORK_ERROR_FORMAT, "has heads that do not" },
+  { "attention/no-key", attention_no_key, YOLO_NETWORK_ERROR_FORMAT, "has heads that do not" },
+  { "attention/no-areas", attention_no_areas, YOLO_NETWORK_ERROR_FORMAT, "has heads that do not" },
+  { "attention/no-value", attention_no_value, YOLO_NETWORK_ERROR_FORMAT, "has heads that do not" },
+  { "attention/wide", attention_wide, YOLO_NETWORK_ERROR_FORMAT, "has heads that do not" },
+  { "attention/wraps", attention_wraps, YOLO_NETWORK_ERROR_FORMAT, "has heads that do not" },
+  { "attention/areas", attention_areas, YOLO_NETWORK_ERROR_SIZE, "does not fit" },
   { "quant/zero", quant_zero, YOLO_NETWORK_ERROR_FORMAT, "not above 0" },
   { "quant/nan", quant_nan, YOLO_NETWORK_ERROR_FORMAT, "not above 0" },
 };
