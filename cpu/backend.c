@@ -392,7 +392,7 @@ supports (const YoloPlan *plan, const YoloOp *op)
     case YOLO_OP_COPY:
       return TRUE;
     case YOLO_OP_ATTENTION:
-      return FALSE;
+      return op->numbers.key <= YOLO_ATTENTION_MAX_KEY;
   }
   return FALSE;
 }
@@ -459,7 +459,8 @@ run_step (CpuExec *e, Step *s, guint n, GError **error)
       ops->copy (e->base.net->pool, &s->in, &s->out, n);
       break;
     case YOLO_OP_ATTENTION:
-      g_assert_not_reached ();  /* supports() refuses it */
+      ops->attention (e->base.net->pool, &s->in, &s->out, n, &op->numbers);
+      break;
   }
   return TRUE;
 }

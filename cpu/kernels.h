@@ -9,6 +9,13 @@
 
 G_BEGIN_DECLS
 
+/* Channels of a head's query that attention takes at most. */
+#define YOLO_ATTENTION_MAX_KEY 256
+
+/* Attention, as YoloOps has operations. */
+typedef void YoloAttention (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n,
+    const YoloOpNumbers *numbers);
+
 /* The operations besides convolutions. Each works on the first n images of its tensors, which
  * may be floats, bf16 or bytes on grids in any mix, with all of the pool's threads. Shapes
  * must agree. */
@@ -25,6 +32,7 @@ typedef struct {
       YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, YoloActivation act);
   /* also converts, from any of the types to any of them */
   void (*copy) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n);
+  YoloAttention *attention;     /* attention.c */
 } YoloOps;
 
 typedef struct {

@@ -198,5 +198,8 @@ act (
   yolo_pool_run (pool, n * out->height, pointwise_row, &r);
 }
 
+extern YoloAttention YOLO_NAME (yolo_attention);
+
 extern const YoloOps YOLO_NAME (yolo_ops);
-const YoloOps YOLO_NAME (yolo_ops) = { max_pool, upsample, add, act, copy };
+const YoloOps YOLO_NAME (yolo_ops) = { max_pool, upsample, add, act, copy,
+  YOLO_NAME (yolo_attention) };

@@ -294,6 +294,7 @@ const Case cases[] = {
   { "attention-eights", 12, 10, 16, build_attention, HEADS (2, 16, 32, 1) },
   { "attention-areas", 12, 10, 11, build_attention, HEADS (3, 4, 9, 4) },
   { "attention-many", 21, 19, 11, build_attention, HEADS (1, 8, 17, 1) },
+  { "attention-wide", 7, 5, 9, build_attention, HEADS (2, 3, 150, 1) },
   { "attention-rows", 3, 1, 9, build_attention, HEADS (4, 1, 1, 3) },
   { "block", 13, 17, 11, build_block, { 0 } },
 };
