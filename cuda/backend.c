@@ -13,6 +13,7 @@
 #include "cuda/preprocess.h"
 #include "cuda/upload.h"
 #include "image/letterbox.h"
+#include "network/operation.h"
 
 /* Of the batches that batch_size() proposes. */
 #define CUDA_MAX_BATCH 32
@@ -225,7 +226,7 @@ supports (const YoloPlan *plan, const YoloOp *op)
     case YOLO_OP_UPSAMPLE:
       return in->dtype == out->dtype && same_grids (plan, op);
     case YOLO_OP_ATTENTION:
-      return FALSE;
+      return op->numbers.key <= YOLO_OPS_MAX_KEY;
   }
   return FALSE;
 }
@@ -281,7 +282,7 @@ describe_op (CudaExec *exec, Step *step)
     .out_pitch = view_pitch (exec, op->out),
     .residual_pitch = view_pitch (exec, op->residual),
   };
-  if (op->type != YOLO_OP_ADD && op->type != YOLO_OP_ACT && same_grids (plan, op))
+  if (!yolo_op_traits (op->type)->computes && same_grids (plan, op))
     return;
   step->task.in_scale = view_scale (exec, op->in);
   step->task.residual_scale = view_scale (exec, op->residual);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cuda/ops.h"
 
+#include "cuda/kernels/attention.h"
 #include "cuda/kernels/ops.h"
 
 #define BLOCK 256
@@ -83,6 +84,40 @@ launch_chain (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *pa
   return TRUE;
 }
 
+static gboolean
+launch_attention (
+    YoloCudaDevice *device, const YoloOpsTask *task, CUstream stream, GError **error)
+{
+  const YoloOpNumbers *numbers = &task->op->numbers;
+  guint count = task->in_height * task->in_width / numbers->areas;
+  guint value = task->channels / numbers->heads - 2 * numbers->key;
+  YoloAttentionParams params = {
+    .in = (const void *) task->in,
+    .out = (void *) task->out,
+    .heads = (int) numbers->heads,
+    .areas = (int) numbers->areas,
+    .count = (int) count,
+    .key = (int) numbers->key,
+    .value = (int) value,
+    .blocks = (int) ((count + YOLO_ATTENTION_QUERIES - 1) / YOLO_ATTENTION_QUERIES),
+    .parts = (int) ((value + YOLO_ATTENTION_VALUES - 1) / YOLO_ATTENTION_VALUES),
+    .in_pitch = (int) task->in_pitch,
+    .out_pitch = (int) task->out_pitch,
+    .in_type = (int) task->in_dtype,
+    .out_type = (int) task->out_dtype,
+    .in_scale = (const float *) task->in_scale,
+    .out_scale = (const float *) task->out_scale,
+  };
+  guint64 blocks = (guint64) task->batch * numbers->areas * numbers->heads
+      * (guint) params.blocks * (guint) params.parts;
+  CUfunction function =
+      yolo_cuda_function (device, YOLO_CUDA_MODULE_attention, "attention", error);
+
+  return function != NULL
+      && yolo_cuda_launch (device, function, (guint) blocks, 1, 1, YOLO_ATTENTION_THREADS,
+          YOLO_ATTENTION_SHARED (numbers->key), stream, &params, error);
+}
+
 gboolean
 yolo_ops_launch (YoloCudaDevice *device, const YoloOpsTask *task, CUstream stream, GError **error)
 {
@@ -134,8 +169,9 @@ yolo_ops_launch (YoloCudaDevice *device, const YoloOpsTask *task, CUstream strea
         break;
       params.scale = (int) op->numbers.scale;
       return launch_vectors (device, task, &params, "upsample", stream, error);
-    case YOLO_OP_CONV:          /* is run by conv.h */
     case YOLO_OP_ATTENTION:
+      return launch_attention (device, task, stream, error);
+    case YOLO_OP_CONV:          /* is run by conv.h */
       break;
   }
   g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED,

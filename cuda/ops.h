@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The operations of a plan that are no convolutions. They hardly compute: their time is
- * that of the bytes that they move. Definition: backend/reference.c. */
+/* The operations of a plan that are no convolutions. All but attention hardly compute: their time
+ * is that of the bytes that they move. Definition: backend/reference.c. */
 
 #ifndef YOLO_CUDA_OPS_H
 #define YOLO_CUDA_OPS_H
@@ -9,6 +9,9 @@
 #include "network/plan.h"
 
 G_BEGIN_DECLS
+
+/* Channels of a head's query that attention takes at most, by its shared memory. */
+#define YOLO_OPS_MAX_KEY 128
 
 /* An operation with the addresses of its views, which are described in cuda/conv.h. */
 typedef struct {
@@ -19,7 +22,8 @@ typedef struct {
    * moved as they are, since in and out are on the same grids. */
   CUdeviceptr in_scale, residual_scale, out_scale;
   guint batch, in_height, in_width, out_height, out_width;
-  guint channels;               /* of in; a chain of poolings writes `repeat` times as many */
+  /* of in; a chain of poolings writes `repeat` times as many, attention those of the values */
+  guint channels;
   CUdeviceptr in, residual, out;        /* of the first element of each view */
   guint in_pitch, residual_pitch, out_pitch;    /* elements from pixel to pixel */
 } YoloOpsTask;

@@ -358,13 +358,6 @@ test_operation (gconstpointer data)
   yolo_net_free (net);
 }
 
-/* CUDA does not run it yet. */
-static gboolean
-lacks_attention (void)
-{
-  return backend == &yolo_cuda_backend;
-}
-
 /* Every operation that there is has been run, on parts of buffers as well: one that is
  * added to the list needs cases here. */
 static void
@@ -373,9 +366,8 @@ test_all_seen (void)
 #define ALL(suffix, name) \
   g_test_message ("%s: %u, views %u and %u, residuals %u", name, seen[YOLO_OP_##suffix].any, \
       seen[YOLO_OP_##suffix].in, seen[YOLO_OP_##suffix].out, seen[YOLO_OP_##suffix].residual); \
-  g_assert_true ((YOLO_OP_##suffix == YOLO_OP_ATTENTION && lacks_attention ()) \
-      || (seen[YOLO_OP_##suffix].any > 0 && seen[YOLO_OP_##suffix].in > 0 \
-      && seen[YOLO_OP_##suffix].out > 0));
+  g_assert_true (seen[YOLO_OP_##suffix].any > 0 && seen[YOLO_OP_##suffix].in > 0 \
+      && seen[YOLO_OP_##suffix].out > 0);
   YOLO_OPERATIONS (ALL)
 #undef ALL
   g_assert_true (seen[YOLO_OP_CONV].residual > 0 && seen[YOLO_OP_ADD].residual > 0);
@@ -568,8 +560,6 @@ add_operations (void)
     if (!yolo_backend_resolve (backend, 0, &precision, NULL))
       continue;
     for (guint i = 0; i < n_cases; i++) {
-      if (lacks_attention () && g_str_has_prefix (cases[i].name, "attention"))
-        continue;
       g_autofree char *path =
           g_strdup_printf ("/backend/%s/%s/%s", backend->name, kinds[k].name, cases[i].name);
       g_test_add_data_func_full (path, g_memdup2 (&(Test){ &cases[i], &kinds[k] }, sizeof (Test)),
