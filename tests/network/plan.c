@@ -140,6 +140,14 @@ check_shapes (const YoloPlan *plan, const YoloOp *op)
       g_assert_cmpuint (out->height, ==, in->height * op->numbers.scale);
       g_assert_cmpuint (out->width, ==, in->width * op->numbers.scale);
       break;
+    case YOLO_OP_ATTENTION:
+      g_assert_cmpuint (
+          op->out.channels + 2 * op->numbers.heads * op->numbers.key, ==, op->in.channels);
+      g_assert_cmpuint (op->out.channels % op->numbers.heads, ==, 0);
+      g_assert_cmpuint (in->height * in->width % op->numbers.areas, ==, 0);
+      g_assert_cmpuint (out->height, ==, in->height);
+      g_assert_cmpuint (out->width, ==, in->width);
+      break;
     default:
       g_assert_cmpuint (op->out.channels, ==, op->in.channels);
       g_assert_cmpuint (out->height, ==, in->height);

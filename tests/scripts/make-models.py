@@ -201,6 +201,127 @@ class Graph:
                          scope, coordinate_transformation_mode='asymmetric', cubic_coeff_a=-.75,
                          mode='nearest', nearest_mode='floor')
 
+    # -- attention
+
+    def part(self, x, out, kernel, scope, act=False, groups=1, gain=1.):
+        """A module of an attention block: a convolution, mostly without activation."""
+        return self.conv(x, out, kernel, 1, scope if act else scope + '.conv', act, groups,
+                         gain=gain)
+
+    def sides(self, x, stride):
+        """Batch, height and width of a map: numbers, or nodes where they are open."""
+        if not self.dynamic:
+            return self.batch, self.height // stride, self.width // stride
+        shape = self.node('Shape', [x])
+        return [self.node('Gather', [shape, self.int(i)], axis=0) for i in (0, 2, 3)]
+
+    def shape(self, *sizes):
+        """A shape of numbers and of nodes."""
+        if not self.dynamic:
+            return self.ints(*sizes)
+        return self.concat([self.ints(s) if isinstance(s, int) else self.unsqueeze(s, 0)
+                            for s in sizes], 0)
+
+    def scaled(self, op, a, b):
+        """a op b of sizes."""
+        if not self.dynamic:
+            return a * b if op == 'Mul' else a // b
+        a, b = (self.int(s) if isinstance(s, int) else s for s in (a, b))
+        return self.node(op, [a, b])
+
+    def weighted(self, x, key, value, scope, after):
+        """[..., 2 key + value, positions]: values and their means by the softmax of products of
+        queries and keys, [..., value, positions]. after: the factor is behind the products."""
+        if self.opset < 13:
+            q, k, v = self.node('Split', [x], scope, 3, axis=2, split=[key, key, value])
+        else:
+            q, k, v = self.node('Split', [x, self.ints(key, key, value)], scope, 3, axis=2)
+        factor = self.real(key ** -.5)
+        if not after:
+            q = self.node('Mul', [q, factor], scope)
+        q = self.node('Transpose', [q], scope, perm=[0, 1, 3, 2])
+        scores = self.node('MatMul', [q, k], scope)
+        if after:
+            scores = self.node('Mul', [scores, factor], scope)
+        axis = -1 if self.opset >= 13 else 3
+        weights = self.node('Softmax', [scores], scope, axis=axis)
+        weights = self.node('Transpose', [weights], scope, perm=[0, 1, 3, 2])
+        return v, self.node('MatMul', [v, weights], scope)
+
+    def attention(self, x, heads, key, stride, scope, after):
+        """Attention of C2PSA."""
+        channels = self.channels[x]
+        value = channels // heads
+        n, h, w = self.sides(x, stride)
+        y = self.part(x, heads * (2 * key + value), 1, scope + '.qkv')
+        y = self.reshape(y, self.shape(n, heads, 2 * key + value, self.scaled('Mul', h, w)), scope)
+        v, mean = self.weighted(y, key, value, scope, after)
+        v, mean = (self.reshape(t, self.shape(n, channels, h, w), scope) for t in (v, mean))
+        self.channels[v] = self.channels[mean] = channels
+        near = self.part(v, channels, 3, scope + '.pe', groups=channels)
+        return self.part(self.node('Add', [mean, near], scope), channels, 1, scope + '.proj')
+
+    def area_attention(self, x, heads, area, stride, scope):
+        """AAttn: positions come first, and are cut into areas."""
+        channels = self.channels[x]
+        key = channels // heads
+        n, h, w = self.sides(x, stride)
+        y = self.reshape(self.part(x, 3 * channels, 1, scope + '.qkv'),
+                         self.shape(n, 3 * channels, -1), scope)
+        y = self.node('Transpose', [y], scope, perm=[0, 2, 1])
+        areas, count = n, self.scaled('Mul', h, w)
+        if area > 1:
+            areas, count = self.scaled('Mul', n, area), self.scaled('Div', count, area)
+            if self.dynamic:
+                y = self.reshape(y, self.shape(areas, count, 3 * channels), scope)
+        y = self.reshape(y, self.shape(areas, count, heads, 3 * key), scope)
+        y = self.node('Transpose', [y], scope, perm=[0, 2, 3, 1])
+        parts = []
+        for t in self.weighted(y, key, key, scope, False):
+            t = self.node('Transpose', [t], scope, perm=[0, 3, 1, 2])
+            if area > 1 and self.dynamic:
+                t = self.reshape(t, self.shape(n, self.scaled('Mul', h, w), channels), scope)
+            t = self.reshape(t, self.shape(n, h, w, channels), scope)
+            parts.append(self.node('Transpose', [t], scope, perm=[0, 3, 1, 2]))
+            self.channels[parts[-1]] = channels
+        near = self.part(parts[0], channels, 7, scope + '.pe', groups=channels)
+        return self.part(self.node('Add', [parts[1], near], scope), channels, 1, scope + '.proj')
+
+    def shortcuts(self, x, attention, scope, more):
+        """x + attention (x), and the same with two convolutions."""
+        x = self.node('Add', [x, attention(x)], scope)
+        channels = self.channels[x]
+        y = self.part(x, 2 * channels, 1, '%s.%s.0' % (scope, more), act=True)
+        y = self.part(y, channels, 1, '%s.%s.1' % (scope, more), gain=.5)
+        return self.node('Add', [x, y], scope)
+
+    def c2psa(self, x, heads, key, stride, scope, after):
+        hidden = self.channels[x] // 2
+        a, b = self.split(self.conv(x, 2 * hidden, 1, 1, scope + '.cv1'), [hidden, hidden], scope)
+        inner = scope + '.m.0'
+        b = self.shortcuts(
+            b, lambda t: self.attention(t, heads, key, stride, inner + '.attn', after), inner,
+            'ffn')
+        return self.conv(self.concat([a, b], 1, scope), 2 * hidden, 1, 1, scope + '.cv2')
+
+    def a2c2f(self, x, heads, area, stride, scope, gamma):
+        hidden = self.channels[x] // 2
+        parts = [self.conv(x, hidden, 1, 1, scope + '.cv1')]
+        y = parts[0]
+        for i in range(2):
+            inner = '%s.m.0.%d' % (scope, i)
+            y = self.shortcuts(
+                y, lambda t: self.area_attention(t, heads, area, stride, inner + '.attn'), inner,
+                'mlp')
+        y = self.conv(self.concat(parts + [y], 1, scope), 2 * hidden, 1, 1, scope + '.cv2')
+        if not gamma:
+            return y
+        factor = self.random.standard_normal((1, 2 * hidden, 1, 1)) * .5
+        factor = self.weight(scope, 'gamma', factor.astype(FLOATS[self.float]))
+        y = self.node('Mul', [factor, y], scope)
+        self.channels[y] = 2 * hidden
+        return self.node('Add', [x, y], scope)
+
     # -- the head
 
     def head(self, maps, strides, scope, box_channels=4, class_channels=4, depthwise=False):
@@ -571,6 +692,17 @@ def micro(g, width=2, bottlenecks=1, depthwise=False, groups=1):
     g.head([p2, p3], [4, 8], '8', box_channels=width, class_channels=width, depthwise=depthwise)
 
 
+def micro_attention(g, heads=2, key=3, area=0, gamma=False, after=False):
+    """C2PSA, or A2C2f in areas, on the larger of two levels."""
+    x = g.conv(g.conv(g.start(), 4, 3, 2, '0'), 16, 3, 2, '1')
+    if area:
+        p2 = g.a2c2f(x, heads, area, 4, '2', gamma)
+    else:
+        p2 = g.c2psa(x, heads, key, 4, '2', after)
+    p3 = g.sppf(g.conv(p2, 4, 3, 2, '3'), 4, '4')
+    g.head([p2, p3], [4, 8], '5')
+
+
 def run(model, names, images):
     """The named tensors, [batch][channels][height][width], float32."""
     extended = onnx.ModelProto()
@@ -770,6 +902,7 @@ NAMES = {0: 'person', 1: "driver's cab", 2: 'Stra√üe "A", {7: x}', 3: '\u8eca\\‰
 MICRO = dict(arch='micro', height=16, width=24, classes=2, reg_max=4)
 MICRO_QDQ = dict(arch='micro', height=16, width=24, classes=2, reg_max=4,
                  net=dict(width=10, bottlenecks=2))
+MICRO_ATTENTION = dict(arch='attention', height=16, width=24, classes=2, reg_max=4)
 READERS = {'OpTypesToExcludeOutputQuantization': ['Conv']}
 MODELS = {
     'v8n': dict(naming='full'),
@@ -830,6 +963,19 @@ MODELS = {
     'micro-front-half': dict(MICRO, front='half', half=True),
     'micro-front-qdq': dict(MICRO_QDQ, front='div', quantise='u8', options=dict(per_channel=True)),
     'micro-front-qdq-norm': dict(MICRO_QDQ, front='norm', quantise='s8', net=dict(width=4)),
+    # attention
+    'micro-attention': dict(MICRO_ATTENTION),
+    'micro-attention-b3': dict(MICRO_ATTENTION, batch=3, net=dict(heads=1, key=4)),
+    'micro-attention-dynamic': dict(MICRO_ATTENTION, dynamic=True, opset=12,
+                                    net=dict(heads=4, key=1, after=True), also=[(1, 24, 16)]),
+    'micro-attention-half': dict(MICRO_ATTENTION, half=True, opset=13),
+    # What it rounds within the attention is not rounded here.
+    'micro-attention-qdq': dict(MICRO_ATTENTION, quantise='u8', kinds=['float'],
+                                options=dict(op_types_to_quantize=['Conv'])),
+    'micro-area': dict(MICRO_ATTENTION, batch=2, net=dict(area=4, gamma=True)),
+    'micro-area-dynamic': dict(MICRO_ATTENTION, dynamic=True, net=dict(area=4, heads=1),
+                               also=[(2, 24, 16)]),
+    'micro-area-whole': dict(MICRO_ATTENTION, net=dict(area=1, heads=4)),
 }
 
 
@@ -859,8 +1005,9 @@ def build(name, spec, index):
     apart = spec.pop('apart', False)
     names, meta = spec.pop('names', None), spec.pop('meta', {})
     decode_too = spec.pop('decode_too', False)
+    kinds = spec.pop('kinds', ['float', 'int8'] if quantise else ['float'])
     g = Graph(seed=index + 1, **spec)
-    {'v8': yolov8, 'v5u': yolov5u, 'micro': micro}[arch](g, **net)
+    {'v8': yolov8, 'v5u': yolov5u, 'micro': micro, 'attention': micro_attention}[arch](g, **net)
     first = len(g.nodes)
     g.decode()
     g.spread()
@@ -876,7 +1023,6 @@ def build(name, spec, index):
         model = quantised(g, model, quantise, floats, **options)
         if apart:
             model = set_apart(model)
-    kinds = ['float', 'int8'] if quantise else ['float']
     references = []
     for batch, height, width in [(g.batch, g.height, g.width)] + also:
         for kind in kinds:
