@@ -268,6 +268,11 @@ MICRO = [('Conv', -1), ('Conv', -1), ('C2f', -1), ('Conv', -1), ('SPPF', -1), ('
          ('Concat', [-1, 2]), ('Conv', -1), ('Detect', [7, 4])]
 
 
+def attentive(block):
+    """The layers of make-models.py's micro_attention()."""
+    return [('Conv', -1), ('Conv', -1), (block, -1), ('Conv', -1), ('SPPF', -1), ('Detect', [2, 4])]
+
+
 class Maker:
     """Modules of one version of Ultralytics, whose numbers are of one type."""
 
@@ -309,7 +314,7 @@ class Maker:
         m._parameters['bias'] = None if c['bias'] is None else self.tensor(c['bias'])
         return m
 
-    def conv(self, c):
+    def conv(self, c, act=None):
         m = self.own('conv.DWConv' if c['groups'] > 1 else 'conv.Conv')
         m._modules['conv'] = self.conv2d(c)
         if c['bn'] is not None:
@@ -324,7 +329,7 @@ class Maker:
             bn._buffers.update(running_mean=self.tensor(mean, parameter=False),
                                running_var=self.tensor(variance, parameter=False),
                                num_batches_tracked=Tensor('Long', [7], ()))
-        m._modules['act'] = self.act
+        m._modules['act'] = self.torch(act) if act else self.act
         return m
 
     def sequence(self, what, modules):
@@ -362,6 +367,44 @@ class Maker:
         m._modules['m'] = self.sequence('Sequential' if kind == 'C3' else 'ModuleList', inner)
         return m
 
+    def attention(self, kind, convs, **numbers):
+        """Attention or AAttn. convs: {path within it: convolution}"""
+        m = self.own('block.' + kind, **numbers)
+        for key in ('qkv', 'proj', 'pe'):
+            m._modules[key] = self.conv(convs[key + '.conv'], act='linear.Identity')
+        return m
+
+    def attentive(self, kind, convs, gamma, numbers):
+        """C2PSA, PSA and A2C2f, with one module of attention blocks within."""
+        m = self.own('block.' + kind)
+        for key in ('cv1', 'cv2'):
+            m._modules[key] = self.conv(convs[key + '.conv'])
+        within = {re.sub(r'^m\.0\.', '', path): c for path, c in convs.items() if path[:2] == 'm.'}
+
+        def block(path, inner, attention, more):
+            own = {p[len(path):]: c for p, c in within.items() if p.startswith(path)}
+            made = self.own('block.' + inner)
+            made._modules['attn'] = self.attention(
+                attention, {p[len('attn.'):]: c for p, c in own.items()}, **numbers)
+            made._modules[more] = self.sequence('Sequential', [
+                self.conv(own[more + '.0.conv']),
+                self.conv(own[more + '.1.conv'], act='linear.Identity')
+            ])
+            return made
+
+        if kind == 'A2C2f':
+            inner = [block(f'{i}.', 'ABlock', 'AAttn', 'mlp') for i in range(2)]
+            m._modules['m'] = self.sequence('ModuleList', [self.sequence('Sequential', inner)])
+            m._parameters['gamma'] = None if gamma is None else self.tensor(gamma)
+            return m
+        psa = block('', 'PSABlock', 'Attention', 'ffn')
+        if kind == 'PSA':
+            m._modules.update(psa._modules)
+        else:
+            psa.add = True
+            m._modules['m'] = self.sequence('Sequential', [psa])
+        return m
+
     def detect(self, convs, strides, classes, bins):
         m = self.own('head.Detect',
                      nc=classes,
@@ -395,7 +438,7 @@ class Maker:
                  groups=1))
         return m
 
-    def model(self, layers, convs, strides, names, bins, size):
+    def model(self, layers, convs, strides, names, bins, size, gammas=None, numbers=None):
         modules, spine = [], [kind for kind, _ in layers].index('SPPF')
         for i, (kind, f) in enumerate(layers):
             own = {path[len(f'{i}.'):]: c for path, c in convs.items() if path.startswith(f'{i}.')}
@@ -406,6 +449,8 @@ class Maker:
                 m = self.own('conv.Concat', d=1)
             elif kind == 'Detect':
                 m = self.detect(own, strides, len(names), bins)
+            elif kind in ('C2PSA', 'PSA', 'A2C2f'):
+                m = self.attentive(kind, own, gammas.get(str(i)), numbers)
             else:
                 m = self.block(kind, own, i < spine)
             m.i, m.f, m.type = i, f, type(m).__module__ + '.' + type(m).__name__
@@ -418,16 +463,25 @@ class Maker:
         return top
 
 
-def tree(data, file, layers, names=dict, **options):
+def gammas(path):
+    """{module's path: factors of channels} of an ONNX model."""
+    with open(path, 'rb') as file:
+        graph = corpus.decode(first(corpus.decode(file.read()), corpus.GRAPH))
+    return {name[:-len('.gamma')]: numbers for name, (_, numbers) in tensors(graph).items()
+            if name.endswith('.gamma')}
+
+
+def tree(data, file, layers, names=dict, numbers=None, **options):
     """The model of a file, as models.tsv describes that."""
     with open(os.path.join(data, 'models.tsv'), encoding='utf-8') as rows:
         row = next(r.rstrip('\n').split('\t') for r in rows if r.startswith(file + '.onnx\t'))
     height, width, bins = map(int, row[4:7])
     strides = list(map(int, row[7].split(',')))
     labels = dict(enumerate(row[8].split('|')))
+    path = os.path.join(data, file + '.onnx')
     return Maker(**options).model(
-        layers, convolutions(os.path.join(data, file + '.onnx')), strides,
-        labels if names is dict else names(labels.values()), bins, [height, width])
+        layers, convolutions(path), strides, labels if names is dict else names(labels.values()),
+        bins, [height, width], gammas(path), numbers)
 
 
 def checkpoint(model, **others):
@@ -503,6 +557,12 @@ def good(data, folder):
     write('micro.pt', checkpoint(micro), folder='m', crc=False)
     unsplit(micro)
     write('micro-unsplit.pt', checkpoint(micro))
+    for file, block, numbers in (
+            ('micro-attention', 'C2PSA', dict(num_heads=2, key_dim=3, head_dim=4, scale=3**-.5)),
+            ('micro-attention-b3', 'PSA', dict(num_heads=1, key_dim=4, head_dim=8)),
+            ('micro-area', 'A2C2f', dict(num_heads=2, head_dim=4, all_head_dim=8, area=4)),
+            ('micro-area-whole', 'A2C2f', dict(num_heads=4, head_dim=2, area=1))):
+        write(file + '.pt', checkpoint(tree(data, file, attentive(block), numbers=numbers)))
 
 
 def other(data, folder):
