@@ -235,10 +235,25 @@ run_attention (const Run *run, const YoloOp *op)
   }
 }
 
+/* The mean over all positions of an image. */
+static double
+mean (const Run *run, YoloView in, guint n, guint c)
+{
+  const YoloBuffer *buffer = &run->plan->buffers[in.buffer];
+  double sum = 0;
+
+  for (guint y = 0; y < buffer->height; y++) {
+    for (guint x = 0; x < buffer->width; x++)
+      sum += get (run, in, n, y, x, c);
+  }
+  return sum / ((double) buffer->height * buffer->width);
+}
+
 static double
 element (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint c)
 {
   YoloView pooled = op->in;
+  guint scale = op->numbers.scale;
 
   switch (op->type) {
     case YOLO_OP_CONV:
@@ -252,12 +267,17 @@ element (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint c)
       }
       return pool (run, op, pooled, n, y, x, c % op->in.channels);
     case YOLO_OP_UPSAMPLE:
-      return get (run, op->in, n, y / op->numbers.scale, x / op->numbers.scale, c);
+      return get (run, op->in, n, y / scale, x / scale, c);
     case YOLO_OP_ACT:
       return activate (op->numbers.act, get (run, op->in, n, y, x, c));
     case YOLO_OP_ADD:
     case YOLO_OP_COPY:
       break;
+    case YOLO_OP_SHUFFLE:
+      return get (run, op->in, n, y / scale, x / scale,
+          (y % scale * scale + x % scale) * op->out.channels + c);
+    case YOLO_OP_GLOBAL_POOL:
+      return mean (run, op->in, n, c);
     case YOLO_OP_ATTENTION:     /* is run by run_attention() */
       g_assert_not_reached ();
   }

@@ -23,7 +23,12 @@
     X (COPY, "copy") \
     /* `heads`, `key`, `areas`: each position of a map takes the mean of all positions' \
      * values, weighted by how well their keys suit its query, for each head apart */ \
-    X (ATTENTION, "attention")
+    X (ATTENTION, "attention") \
+    /* `scale`: the channels of a pixel become scale x scale pixels: a transposed convolution \
+     * whose windows do not overlap is a convolution of one pixel and this */ \
+    X (SHUFFLE, "shuffle") \
+    /* the mean over all positions of the image: one pixel */ \
+    X (GLOBAL_POOL, "global-pool")
 
 #define YOLO_OPERATION_CONSTANT(suffix, name) YOLO_OP_##suffix,
 typedef enum {
@@ -42,7 +47,7 @@ typedef enum {
 typedef struct {
   unsigned kernel, stride, pad; /* MAX_POOL: pixels; the padding is on all four sides */
   unsigned repeat;              /* MAX_POOL: poolings in a chain, 1 or more */
-  unsigned scale;               /* UPSAMPLE: pixels that a pixel becomes, in both directions */
+  unsigned scale; /* UPSAMPLE, SHUFFLE: pixels that a pixel becomes, in both directions */
   YoloActivation act;           /* ACT */
   unsigned heads;               /* ATTENTION: 1 or more */
   unsigned key;                 /* ATTENTION: channels of a head's query, and of its key */

@@ -390,6 +390,8 @@ supports (const YoloPlan *plan, const YoloOp *op)
     case YOLO_OP_ADD:
     case YOLO_OP_ACT:
     case YOLO_OP_COPY:
+    case YOLO_OP_SHUFFLE:
+    case YOLO_OP_GLOBAL_POOL:
       return TRUE;
     case YOLO_OP_ATTENTION:
       return op->numbers.key <= YOLO_ATTENTION_MAX_KEY;
@@ -457,6 +459,12 @@ run_step (CpuExec *e, Step *s, guint n, GError **error)
       break;
     case YOLO_OP_COPY:
       ops->copy (e->base.net->pool, &s->in, &s->out, n);
+      break;
+    case YOLO_OP_SHUFFLE:
+      ops->shuffle (e->base.net->pool, &s->in, &s->out, n, op->numbers.scale);
+      break;
+    case YOLO_OP_GLOBAL_POOL:
+      ops->global_pool (e->base.net->pool, &s->in, &s->out, n);
       break;
     case YOLO_OP_ATTENTION:
       ops->attention (e->base.net->pool, &s->in, &s->out, n, &op->numbers);

@@ -30,6 +30,11 @@ typedef struct {
       YoloPool *pool, const YoloTensor *a, const YoloTensor *b, const YoloTensor *out, guint n);
   void (*act) (
       YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, YoloActivation act);
+  /* the channels of a pixel become scale x scale pixels of out's channels, row by row */
+  void (*shuffle) (
+      YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, guint scale);
+  /* the mean over all pixels of an image */
+  void (*global_pool) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n);
   /* also converts, from any of the types to any of them */
   void (*copy) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n);
   YoloAttention *attention;     /* attention.c */

@@ -146,6 +146,72 @@ copy (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n)
   upsample (pool, in, out, n, 1);
 }
 
+/* A row of the output takes one row of sub-pixels, whose channels lie side by side, of each
+ * pixel of the row of the input. */
+static void
+shuffle_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
+{
+  const Run *r = data;
+  guint image = index / r->out->height, y = index % r->out->height, channels = r->out->channels;
+  gsize size = yolo_dtype_size (r->in->dtype), to_size = yolo_dtype_size (r->out->dtype);
+  gboolean same = r->in->dtype == r->out->dtype && !r->in->scale && !r->out->scale;
+
+  for (guint k = 0; k < r->scale; k++) {
+    guint first = (y % r->scale * r->scale + k) * channels;
+
+    for (guint x = 0; same && x < r->in->width; x++)
+      memcpy (yolo_tensor_at (r->out, image, y, x * r->scale + k),
+          yolo_tensor_at (r->in, image, y / r->scale, x) + first * size, channels * size);
+    for (guint c = 0; !same && c < channels; c += YOLO_LANES) {
+      YoloLanes from = lanes_of (r->in, first + c, channels - c, FALSE),
+                to = lanes_of (r->out, c, channels - c, TRUE);
+
+      for (guint x = 0; x < r->in->width; x++) {
+        YoloVec v = load_lanes (
+            &from, yolo_tensor_at (r->in, image, y / r->scale, x) + (first + c) * size);
+        store_lanes (
+            &to, yolo_tensor_at (r->out, image, y, x * r->scale + k) + c * to_size, v, TRUE);
+      }
+    }
+  }
+}
+
+static void
+shuffle (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, guint scale)
+{
+  Run r = { .in = in, .out = out, .scale = scale };
+  yolo_pool_run (pool, n * out->height, shuffle_row, &r);
+}
+
+/* Some channels of one image. */
+static void
+global_pool_chunk (gpointer data, guint index, G_GNUC_UNUSED guint thread)
+{
+  const Run *r = data;
+  guint chunks = (r->in->channels + CHUNK - 1) / CHUNK;
+  guint image = index / chunks, c = index % chunks * CHUNK, m = MIN (CHUNK, r->in->channels - c);
+  gsize size = yolo_dtype_size (r->in->dtype), to_size = yolo_dtype_size (r->out->dtype);
+  float sum[CHUNK] = { 0 }, v[CHUNK], pixels = (float) r->in->height * (float) r->in->width;
+
+  for (guint y = 0; y < r->in->height; y++) {
+    for (guint x = 0; x < r->in->width; x++) {
+      load_real (v, r->in, yolo_tensor_at (r->in, image, y, x) + c * size, c, m);
+      for (guint i = 0; i < m; i++)
+        sum[i] += v[i];
+    }
+  }
+  for (guint i = 0; i < m; i++)
+    sum[i] /= pixels;
+  store_real (yolo_tensor_at (r->out, image, 0, 0) + c * to_size, r->out, c, sum, m);
+}
+
+static void
+global_pool (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n)
+{
+  Run r = { .in = in, .out = out };
+  yolo_pool_run (pool, n * ((in->channels + CHUNK - 1) / CHUNK), global_pool_chunk, &r);
+}
+
 static void
 activate (float *v, guint n, YoloActivation act)
 {
@@ -201,5 +267,8 @@ act (
 extern YoloAttention YOLO_NAME (yolo_attention);
 
 extern const YoloOps YOLO_NAME (yolo_ops);
-const YoloOps YOLO_NAME (yolo_ops) = { max_pool, upsample, add, act, copy,
-  YOLO_NAME (yolo_attention) };
+const YoloOps YOLO_NAME (yolo_ops) = {
+  .max_pool = max_pool, .upsample = upsample, .add = add, .act = act, .shuffle = shuffle,
+  .global_pool = global_pool, .copy = copy,
+  .attention = YOLO_NAME (yolo_attention),
+};

@@ -221,6 +221,8 @@ supports (const YoloPlan *plan, const YoloOp *op)
     case YOLO_OP_ADD:
     case YOLO_OP_ACT:
     case YOLO_OP_COPY:
+    case YOLO_OP_SHUFFLE:
+    case YOLO_OP_GLOBAL_POOL:
       return TRUE;
     case YOLO_OP_MAX_POOL:
     case YOLO_OP_UPSAMPLE:
@@ -274,7 +276,7 @@ describe_op (CudaExec *exec, Step *step)
     .in_width = in->width,
     .out_height = out->height,
     .out_width = out->width,
-    .channels = op->in.channels,
+    .channels = op->type == YOLO_OP_SHUFFLE ? op->out.channels : op->in.channels,
     .in = view_address (exec, op->in),
     .out = view_address (exec, op->out),
     .residual = view_address (exec, op->residual),

@@ -45,14 +45,14 @@ launch_vectors (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsPa
   return launch (device, task, params, operation, (vectors + BLOCK - 1) / BLOCK, 0, stream, error);
 }
 
-/* Launches the kernel that computes in any types, eight channels a thread. */
+/* Launches a kernel that computes in any types, eight channels a thread. */
 static gboolean
-launch_combine (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsParams *params,
-    CUstream stream, GError **error)
+launch_eights (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsParams *params,
+    const char *name, CUstream stream, GError **error)
 {
   guint64 vectors =
       (guint64) task->batch * task->out_height * task->out_width * ((task->channels + 7) / 8);
-  CUfunction function = yolo_cuda_function (device, YOLO_CUDA_MODULE_ops, "combine", error);
+  CUfunction function = yolo_cuda_function (device, YOLO_CUDA_MODULE_ops, name, error);
 
   return function != NULL
       && yolo_cuda_launch (device, function, (guint) ((vectors + BLOCK - 1) / BLOCK), 1, 1, BLOCK,
@@ -154,10 +154,10 @@ yolo_ops_launch (YoloCudaDevice *device, const YoloOpsTask *task, CUstream strea
   switch (op->type) {
     case YOLO_OP_ADD:
     case YOLO_OP_ACT:
-      return launch_combine (device, task, &params, stream, error);
+      return launch_eights (device, task, &params, "combine", stream, error);
     case YOLO_OP_COPY:
       /* a copy that converts nothing is an upsampling by one */
-      return converts ? launch_combine (device, task, &params, stream, error)
+      return converts ? launch_eights (device, task, &params, "combine", stream, error)
           : launch_vectors (device, task, &params, "upsample", stream, error);
     case YOLO_OP_MAX_POOL:
       if (converts)
@@ -169,6 +169,11 @@ yolo_ops_launch (YoloCudaDevice *device, const YoloOpsTask *task, CUstream strea
         break;
       params.scale = (int) op->numbers.scale;
       return launch_vectors (device, task, &params, "upsample", stream, error);
+    case YOLO_OP_SHUFFLE:
+      params.scale = (int) op->numbers.scale;
+      return launch_eights (device, task, &params, "shuffle", stream, error);
+    case YOLO_OP_GLOBAL_POOL:
+      return launch_eights (device, task, &params, "global_pool", stream, error);
     case YOLO_OP_ATTENTION:
       return launch_attention (device, task, stream, error);
     case YOLO_OP_CONV:          /* is run by conv.h */

@@ -22,7 +22,8 @@ typedef struct {
    * moved as they are, since in and out are on the same grids. */
   CUdeviceptr in_scale, residual_scale, out_scale;
   guint batch, in_height, in_width, out_height, out_width;
-  /* of in; a chain of poolings writes `repeat` times as many, attention those of the values */
+  /* of in; a chain of poolings writes `repeat` times as many, attention those of the values; a
+   * shuffle: of out */
   guint channels;
   CUdeviceptr in, residual, out;        /* of the first element of each view */
   guint in_pitch, residual_pitch, out_pitch;    /* elements from pixel to pixel */

@@ -2,7 +2,6 @@
 #include "network/operation.h"
 
 #define MAX_WINDOW 255          /* pixels of a kernel, a stride or a dilation */
-#define MAX_SCALE 16
 /* Inputs are at most 8192 pixels, so that no network of ours has a larger map. */
 #define MAX_SIDE 65536
 /* Limits of attention, far above what any YOLO has. */
@@ -63,7 +62,7 @@ pool_text (const YoloOpNumbers *n)
 static gboolean
 check_upsample (const YoloOpNumbers *n)
 {
-  return n->scale >= 1 && n->scale <= MAX_SCALE;
+  return n->scale >= 1 && n->scale <= YOLO_MAX_SCALE;
 }
 
 static gboolean
@@ -116,6 +115,19 @@ attention_text (const YoloOpNumbers *n)
   return g_strdup_printf (" heads %u key %u areas %u", n->heads, n->key, n->areas);
 }
 
+static guint
+shuffle_channels (const YoloOpNumbers *n, guint in)
+{
+  return in % (n->scale * n->scale) == 0 ? in / (n->scale * n->scale) : 0;
+}
+
+static gboolean
+global_size (G_GNUC_UNUSED const YoloOpNumbers *n, guint *height, guint *width)
+{
+  *height = *width = 1;
+  return TRUE;
+}
+
 /* A convolution has a kind of layer of its own, and a copy is made by plans alone. */
 static const YoloOpTraits traits[] = {
   [YOLO_OP_CONV] = { .n_in = 1, .computes = TRUE },
@@ -129,6 +141,10 @@ static const YoloOpTraits traits[] = {
   [YOLO_OP_ATTENTION] = { .n_in = 1, .computes = TRUE, .reads_floats = TRUE,
       .check = check_attention, .problem = "has heads that do not fit its input's channels",
       .channels = attention_channels, .size = attention_size, .text = attention_text },
+  [YOLO_OP_SHUFFLE] = { .n_in = 1, .computes = TRUE, .check = check_upsample,
+      .problem = "makes pixels of channels that are too few, or too many", .size = upsample_size,
+      .channels = shuffle_channels, .text = upsample_text },
+  [YOLO_OP_GLOBAL_POOL] = { .n_in = 1, .computes = TRUE, .size = global_size },
 };
 
 const YoloOpTraits *

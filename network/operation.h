@@ -33,6 +33,8 @@ typedef struct {
   char *(*text) (const YoloOpNumbers *numbers);
 } YoloOpTraits;
 
+#define YOLO_MAX_SCALE 16      /* by how much a map is enlarged at once */
+
 const YoloOpTraits *yolo_op_traits (YoloOpType type);
 
 /* Pixels of a window's output; 0: it does not fit. */

@@ -131,6 +131,18 @@ upsample (const YoloOpsParams &p)
         *in_at<T, N> (p, at.n, at.y / p.scale, at.x / p.scale, at.c);
 }
 
+/* Stores eight real numbers of a pixel of the output, on its grid if it is on one. */
+static __device__ __forceinline__ void
+store_reals (const YoloOpsParams &p, float (&x)[8], long long pixel, int c)
+{
+  if (p.out_scale != NULL) {
+#pragma unroll
+    for (int e = 0; e < 8; e++)
+      x[e] = __fdiv_rn (x[e], p.out_scale[min (c + e, p.channels - 1)]);
+  }
+  store_floats (x, p.out, p.out_type, p.out_pitch, pixel, c, p.channels - c);
+}
+
 /* act (in [+ residual]) in any types and on any grids, eight channels a thread: this
  * runs additions, activations, and copies that convert. For an element that is written
  * one or two are read. */
@@ -157,12 +169,62 @@ combine (const __grid_constant__ YoloOpsParams p)
 #pragma unroll
   for (int e = 0; e < 8; e++)
     x[e] = activate (p.act, x[e]);
-  if (p.out_scale != NULL) {
+  store_reals (p, x, pixel, c);
+}
+
+static __device__ __forceinline__ int
+bytes_of (int type)
+{
+  return type == TYPE_S8 ? 1 : type == TYPE_F16 ? 2 : 4;
+}
+
+/* The channels of a pixel become scale x scale pixels of p.channels channels, in any types and on
+ * any grids; a thread moves eight channels. An element is read once and written once. */
+extern "C" __global__ void __launch_bounds__ (256)
+shuffle (const __grid_constant__ YoloOpsParams p)
+{
+  const long long index = (long long) blockIdx.x * blockDim.x + threadIdx.x;
+  const int vectors = (p.channels + 7) / 8;
+  const long long pixel = index / vectors;
+  const int c = (int) (index - pixel * vectors) * 8;
+  __align__ (16) float v[8];
+
+  if (pixel >= (long long) p.batch * p.out_height * p.out_width)
+    return;
+  long long row = pixel / p.out_width;
+  int x = (int) (pixel - row * p.out_width), n = (int) (row / p.out_height);
+  int y = (int) (row - (long long) n * p.out_height);
+  int first = (y % p.scale * p.scale + x % p.scale) * p.channels;
+  long long from = ((long long) n * p.in_height + y / p.scale) * p.in_width + x / p.scale;
+
+  load_reals (v, (const char *) p.in + (long long) first * bytes_of (p.in_type), p.in_type,
+      p.in_scale != NULL ? p.in_scale + first : NULL, p.in_pitch, from, c, p.channels);
+  store_reals (p, v, pixel, c);
+}
+
+/* The mean over all pixels of an image, in any types and on any grids, eight channels a
+ * thread. Every element is read once. */
+extern "C" __global__ void __launch_bounds__ (256)
+global_pool (const __grid_constant__ YoloOpsParams p)
+{
+  const long long index = (long long) blockIdx.x * blockDim.x + threadIdx.x;
+  const int vectors = (p.channels + 7) / 8, pixels = p.in_height * p.in_width;
+  const long long n = index / vectors;
+  const int c = (int) (index - n * vectors) * 8;
+  __align__ (16) float sum[8] = { 0 }, v[8];
+
+  if (n >= p.batch)
+    return;
+  for (int i = 0; i < pixels; i++) {
+    load_reals (v, p.in, p.in_type, p.in_scale, p.in_pitch, n * pixels + i, c, p.channels);
 #pragma unroll
     for (int e = 0; e < 8; e++)
-      x[e] = __fdiv_rn (x[e], p.out_scale[min (c + e, p.channels - 1)]);
+      sum[e] += v[e];
   }
-  store_floats (x, p.out, p.out_type, p.out_pitch, pixel, c, p.channels - c);
+#pragma unroll
+  for (int e = 0; e < 8; e++)
+    sum[e] = __fdiv_rn (sum[e], (float) pixels);
+  store_reals (p, sum, n, c);
 }
 
 /* SPPF: a chain of `repeat` poolings of stride 1, whose outputs lie side by

@@ -11,7 +11,7 @@ typedef struct {
   int batch, in_height, in_width, out_height, out_width, channels;
   int in_pitch, residual_pitch, out_pitch;
   int kernel, stride, pad, repeat;      /* pooling */
-  int scale;                    /* upsampling; 1: a copy */
+  int scale;                    /* upsampling and shuffling; 1: a copy */
   int act;                      /* YoloActivation */
   /* For what computes or converts: types (YoloDType), and [channels] the steps of the grids
    * that int8 is on; NULL: it is on none. */

@@ -242,6 +242,34 @@ build_attention (Net *net, const Case *c, guint in)
                                LAYER (add, second, near) }));
 }
 
+/* By the stride of the case: channels at odd places of something larger become pixels. */
+static guint
+build_shuffle (Net *net, const Case *c, guint in)
+{
+  YoloOpNumbers numbers = { .scale = c->conv.stride[0] };
+  guint all = 11 * numbers.scale * numbers.scale;
+  guint small = LAYER (max_pool, in, numbers.scale, numbers.scale, 0);
+  guint larger = conv (net, small, all + 5, 1, YOLO_ACT_SILU), part = LAYER (slice, larger, 3, all);
+  guint alone = conv (net, small, 8 * numbers.scale * numbers.scale, 1, YOLO_ACT_NONE);
+
+  return LAYER (concat, 3,
+      ((guint[]){ in, LAYER (op, YOLO_OP_SHUFFLE, &part, &numbers),
+          LAYER (op, YOLO_OP_SHUFFLE, &alone, &numbers) }));
+}
+
+/* What the whole image comes to, through a convolution of one pixel, at every pixel. */
+static guint
+build_global_pool (Net *net, const Case *c, guint in)
+{
+  guint part = LAYER (slice, in, 3, channels_of (net, in) - 4);
+  YoloOpNumbers none = { 0 };
+  guint some = LAYER (op, YOLO_OP_GLOBAL_POOL, &part, &none),
+        all = LAYER (op, YOLO_OP_GLOBAL_POOL, &in, &none);
+  guint mean = conv (net, LAYER (concat, 2, ((guint[]){ some, all })), 9, 1, YOLO_ACT_SILU);
+
+  return LAYER (concat, 2, ((guint[]){ LAYER (upsample, mean, c->height), in }));
+}
+
 #define SHAPE(channels, groups_, kernel_, stride_, pad_, dilation_, act_) \
   { .out_channels = channels, .groups = groups_, .kernel = { kernel_, kernel_ }, \
     .stride = { stride_, stride_ }, .pad = { pad_, pad_ }, .dilation = { dilation_, dilation_ }, \
@@ -296,6 +324,10 @@ const Case cases[] = {
   { "attention-many", 21, 19, 11, build_attention, HEADS (1, 8, 17, 1) },
   { "attention-wide", 7, 5, 9, build_attention, HEADS (2, 3, 150, 1) },
   { "attention-rows", 3, 1, 9, build_attention, HEADS (4, 1, 1, 3) },
+  { "shuffle-2", 14, 18, 11, build_shuffle, WINDOW (2, 2, 0) },
+  { "shuffle-3", 9, 15, 13, build_shuffle, WINDOW (3, 3, 0) },
+  { "global-pool", 9, 9, 29, build_global_pool, { 0 } },
+  { "global-pool-wide", 13, 13, 300, build_global_pool, { 0 } },
   { "block", 13, 17, 11, build_block, { 0 } },
 };
 
@@ -428,6 +460,18 @@ attention_pixel (const Definition *d, const YoloLayer *layer, guint y, guint x, 
 }
 
 static double
+mean_pixel (const Definition *d, guint in, guint c)
+{
+  const YoloLayer *layer = yolo_layer_at (d->graph->layers, in);
+  guint pixels = layer->height * layer->width;
+  double sum = 0;
+
+  for (guint i = 0; i < pixels; i++)
+    sum += d->maps[in][i * layer->channels + c] / pixels;
+  return sum;
+}
+
+static double
 op_pixel (const Definition *d, const YoloLayer *layer, gint y, gint x, guint c)
 {
   gint scale = (gint) layer->numbers.scale;
@@ -441,6 +485,11 @@ op_pixel (const Definition *d, const YoloLayer *layer, gint y, gint x, guint c)
       return pool_pixel (d, layer, y, x, c);
     case YOLO_OP_UPSAMPLE:
       return at (d, layer->in[0], y / scale, x / scale, c, 0);
+    case YOLO_OP_SHUFFLE:
+      return at (d, layer->in[0], y / scale, x / scale,
+          (guint) (y % scale * scale + x % scale) * layer->channels + c, 0);
+    case YOLO_OP_GLOBAL_POOL:
+      return mean_pixel (d, layer->in[0], c);
     case YOLO_OP_ATTENTION:
       return attention_pixel (d, layer, (guint) y, (guint) x, c);
     case YOLO_OP_CONV:
