@@ -2,6 +2,7 @@
 /* PyTorch's own modules (torch/nn/modules), and the table of all that are known. */
 
 #include "network/torch/modules.h"
+#include "network/compose.h"
 
 #include <math.h>
 #include <string.h>
@@ -263,6 +264,88 @@ max_pool (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GE
       builder->graph, builder->path->str, in, kernel[0], stride[0], pad[0], error);
 }
 
+/* torch.nn.ConvTranspose2d whose windows lie side by side. */
+static guint
+conv_transpose (
+    YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+{
+  gsize dims[4] = { yolo_layer_at (builder->graph->layers, in)->channels }, out;
+  g_autofree float *weights = NULL, *bias = NULL;
+  guint extra[2];
+  YoloConv shape = { 0 };
+
+  if (!conv_shape (builder, module, &shape, error)
+      || !yolo_torch_pair (builder, module, "output_padding", 0, 0, extra, error)
+      || !read_numbers (builder, module, "_parameters", "weight", FALSE, 4, dims, &weights, error))
+    return YOLO_LAYER_NONE;
+  out = dims[1];
+  if (!read_numbers (builder, module, "_parameters", "bias", TRUE, 1, &out, &bias, error))
+    return YOLO_LAYER_NONE;
+  if (shape.groups != 1 || dims[2] != shape.stride[0] || dims[3] != shape.stride[1]
+      || dims[2] != dims[3] || shape.pad[0] + shape.pad[1] > 0 || shape.dilation[0] != 1
+      || shape.dilation[1] != 1 || dims[1] > G_MAXINT32) {
+    yolo_torch_refuse (builder, module, UNSUPPORTED,
+        "has windows that overlap or have gaps, which is not supported", error);
+    return YOLO_LAYER_NONE;
+  }
+  return yolo_compose_conv_transpose (builder->graph, builder->path->str, in, shape.stride[0],
+      (guint) dims[1], weights, bias, error);
+}
+
+/* torch.nn.AvgPool2d. */
+static guint
+average_pool (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+{
+  guint kernel[2], stride[2], pad[2];
+  gboolean ceil_mode = FALSE, counts_padding = TRUE;
+
+  if (!yolo_torch_pair (builder, module, "kernel_size", 1, MAX_WINDOW, kernel, error)
+      || !yolo_torch_pair (builder, module, "stride", 1, MAX_WINDOW, stride, error)
+      || !yolo_torch_pair (builder, module, "padding", 0, MAX_WINDOW, pad, error))
+    return YOLO_LAYER_NONE;
+  yolo_pickle_bool (yolo_pickle_attribute (module, "ceil_mode"), &ceil_mode);
+  yolo_pickle_bool (yolo_pickle_attribute (module, "count_include_pad"), &counts_padding);
+  if (ceil_mode || kernel[0] != kernel[1] || stride[0] != stride[1] || pad[0] != pad[1]
+      || (pad[0] > 0 && !counts_padding)
+      || !yolo_pickle_is_none (yolo_pickle_attribute (module, "divisor_override"))) {
+    yolo_torch_refuse (
+        builder, module, UNSUPPORTED, "has windows of a kind that is not supported", error);
+    return YOLO_LAYER_NONE;
+  }
+  return yolo_compose_average_pool (
+      builder->graph, builder->path->str, in, kernel[0], stride[0], pad[0], error);
+}
+
+/* torch.nn.AdaptiveAvgPool2d to one pixel. */
+static guint
+global_pool (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+{
+  guint size[2];
+
+  if (!yolo_torch_pair (builder, module, "output_size", 1, 1, size, error))
+    return YOLO_LAYER_NONE;
+  return yolo_graph_op (builder->graph, builder->path->str, YOLO_OP_GLOBAL_POOL, &in,
+      &(YoloOpNumbers){ 0 }, error);
+}
+
+/* torch.nn.Linear, on the one pixel of what was pooled. */
+static guint
+linear (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+{
+  gsize dims[2] = { 0, yolo_layer_at (builder->graph->layers, in)->channels };
+  g_autofree float *weights = NULL, *bias = NULL;
+
+  if (!read_numbers (builder, module, "_parameters", "weight", FALSE, 2, dims, &weights, error)
+      || !read_numbers (builder, module, "_parameters", "bias", TRUE, 1, dims, &bias, error))
+    return YOLO_LAYER_NONE;
+  if (dims[0] > G_MAXINT32) {
+    yolo_torch_refuse (builder, module, FORMAT, "has too many channels", error);
+    return YOLO_LAYER_NONE;
+  }
+  return yolo_compose_linear (
+      builder->graph, builder->path->str, in, (guint) dims[0], weights, bias, error);
+}
+
 /* torch.nn.Upsample. */
 static guint
 upsample (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
@@ -294,7 +377,9 @@ static const struct {
   { "ABlock", yolo_torch_area_block },
   { "AConv", yolo_torch_aconv },
   { "ADown", yolo_torch_adown },
+  { "AdaptiveAvgPool2d", global_pool },
   { "Attention", yolo_torch_attention },
+  { "AvgPool2d", average_pool },
   { "BatchNorm2d", batch_norm },
   { "Bottleneck", yolo_torch_bottleneck },
   { "C2", yolo_torch_c2 },
@@ -309,10 +394,12 @@ static const struct {
   { "CIB", yolo_torch_cib },
   { "Conv", yolo_torch_conv_block },
   { "Conv2d", conv },
+  { "ConvTranspose2d", conv_transpose },
   { "DWConv", yolo_torch_conv_block },
   { "Dropout", identity },
   { "ELAN1", yolo_torch_elan },
   { "Identity", identity },
+  { "Linear", linear },
   { "MaxPool2d", max_pool },
   { "PSA", yolo_torch_c2psa },
   { "PSABlock", yolo_torch_psa_block },

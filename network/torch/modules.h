@@ -73,8 +73,14 @@ YoloTorchModule yolo_torch_aconv, yolo_torch_adown, yolo_torch_bottleneck, yolo_
     yolo_torch_c2, yolo_torch_c2f, yolo_torch_c3, yolo_torch_cib, yolo_torch_conv_block,
     yolo_torch_elan, yolo_torch_scdown, yolo_torch_sequence, yolo_torch_sppelan, yolo_torch_sppf;
 
-/* detect.c: declares the maps of the head, whose inputs are layers, one a level. */
-gboolean yolo_torch_detect (YoloTorchBuilder *builder, const YoloPickleValue *module, guint n_in,
+/* heads.c: declares the maps of the head, whose inputs are layers, one a level, and what the
+ * graph says of them: task and form. */
+gboolean yolo_torch_head (YoloTorchBuilder *builder, const YoloPickleValue *module, guint n_in,
+    const guint *in, GError **error);
+
+/* proto.c: the layer of a segmenting head's prototypes (Proto, Proto26), whose inputs are the
+ * head's. */
+guint yolo_torch_proto (YoloTorchBuilder *builder, const YoloPickleValue *module, guint n_in,
     const guint *in, GError **error);
 
 G_END_DECLS

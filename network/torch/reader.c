@@ -72,6 +72,8 @@ find_model (const YoloPickleValue *root, GError **error)
 static gboolean
 check_model (const YoloPickleValue *root, const YoloPickleValue *model, GError **error)
 {
+  static const char *const models[] = { "DetectionModel", "SegmentationModel",
+    "ClassificationModel", "PoseModel", "OBBModel", NULL };
   const YoloPickleValue *class = yolo_pickle_class (model);
   gint64 channels;
 
@@ -84,9 +86,11 @@ check_model (const YoloPickleValue *root, const YoloPickleValue *model, GError *
     return yolo_network_fail (error, UNSUPPORTED,
         "its model is a %.100s.%.100s, no YOLO of Ultralytics; " ADVICE, class->module,
         class->text);
-  if (strcmp (class->text, "DetectionModel") != 0)
+  if (!g_strv_contains (models, class->text))
     return yolo_network_fail (error, UNSUPPORTED,
-        "its model is a %.100s, which is not supported yet; detect models (DetectionModel) are",
+        "its model is a %.100s, which is not supported; models that detect, segment, classify, "
+        "estimate poses or find turned boxes (DetectionModel, SegmentationModel, "
+        "ClassificationModel, PoseModel, OBBModel) are",
         class->text);
   if (yolo_pickle_int (yolo_pickle_lookup (yolo_pickle_attribute (model, "yaml"), "channels"),
           &channels)
@@ -151,7 +155,7 @@ run_layer (
   }
   if (sources->len != 1) {
     yolo_torch_refuse (builder, module, UNSUPPORTED,
-        "takes several inputs, as only Concat and the head of a detect model may", error);
+        "takes several inputs, as only Concat and the head may", error);
     return YOLO_LAYER_NONE;
   }
   return yolo_torch_module (builder, module, in[0], error);
@@ -175,9 +179,8 @@ run_layers (YoloTorchBuilder *builder, const YoloPickleValue *model, guint image
 
     if (module == NULL || !find_sources (builder, module, i, outputs, image, sources, error))
       return FALSE;
-    if (strcmp (yolo_torch_class (module), "Detect") == 0 && i == layers.n / 2 - 1)
-      return yolo_torch_detect (
-          builder, module, sources->len, (const guint *) sources->data, error);
+    if (i == layers.n / 2 - 1)
+      return yolo_torch_head (builder, module, sources->len, (const guint *) sources->data, error);
     layer = run_layer (builder, module, sources, error);
     if (layer == YOLO_LAYER_NONE)
       return FALSE;
@@ -185,7 +188,7 @@ run_layers (YoloTorchBuilder *builder, const YoloPickleValue *model, guint image
     yolo_torch_leave (builder);
   }
   return yolo_torch_refuse (
-      builder, list, UNSUPPORTED, "does not end in a detect model's head (Detect)", error);
+      builder, list, UNSUPPORTED, "has nothing that is a head", error);
 }
 
 static void

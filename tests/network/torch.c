@@ -139,6 +139,66 @@ test_unsplit (void)
   assert_same (pt, onnx, 16, 24, TOLERANCE);
 }
 
+/* Of two heads, the one that the file says; both have the same weights here. */
+static void
+test_two_heads (void)
+{
+  static const struct {
+    const char *name;
+    int end_to_end;
+  } cases[] = { { "both-heads.pt", FALSE }, { "asked-end-to-end.pt", TRUE },
+    { "end-to-end.pt", TRUE } };
+  g_autofree char *onnx = g_test_build_filename (G_TEST_DIST, "tests", "data", "micro.onnx", NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *pt = checkpoint_path (cases[i].name);
+    g_autoptr (YoloModel) model = yolo_model_load (pt, NULL);
+
+    assert_same (pt, onnx, 16, 24, TOLERANCE);
+    g_assert_cmpint (model->form.end_to_end, ==, cases[i].end_to_end);
+  }
+}
+
+/* What a head has beside boxes and classes, and how it is to be read. */
+static void
+test_forms (void)
+{
+  static const struct {
+    const char *name, *task;
+    YoloMapRole role;
+    YoloHeadForm form;
+  } cases[] = {
+    { "obb.pt", "obb", YOLO_MAP_ANGLE, { .angle_sigmoid = TRUE } },
+    { "obb26.pt", "obb", YOLO_MAP_ANGLE, { 0 } },
+    { "pose.pt", "pose", YOLO_MAP_KEYPOINT,
+        { .keypoints = 3, .dimensions = 2, .point_scale = 2, .point_offset = -.5f } },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *pt = checkpoint_path (cases[i].name);
+    g_autoptr (GError) error = NULL;
+    g_autoptr (YoloModel) model = yolo_model_load (pt, &error);
+    const YoloHeadForm *form = &cases[i].form;
+
+    g_assert_no_error (error);
+    g_assert_cmpstr (model->task, ==, cases[i].task);
+    g_assert_cmpuint (model->n_outputs % 3, ==, 0);
+    for (guint k = 0; k < model->n_outputs; k++) {
+      g_assert_cmpuint (model->outputs[k].level, ==, k / 3);
+      g_assert_cmpint (model->outputs[k].role, ==,
+          k % 3 == 0       ? YOLO_MAP_BOX
+              : k % 3 == 1 ? YOLO_MAP_CLASS
+                           : cases[i].role);
+    }
+    g_assert_cmpint (model->form.end_to_end, ==, form->end_to_end);
+    g_assert_cmpint (model->form.angle_sigmoid, ==, form->angle_sigmoid);
+    g_assert_cmpuint (model->form.keypoints, ==, form->keypoints);
+    g_assert_cmpuint (model->form.dimensions, ==, form->dimensions);
+    g_assert_cmpfloat (model->form.point_scale, ==, form->point_scale);
+    g_assert_cmpfloat (model->form.point_offset, ==, form->point_offset);
+  }
+}
+
 /* Ultralytics' own, where they are beside the project. */
 static void
 test_family (void)
@@ -178,8 +238,8 @@ test_refused (void)
     { "state-dict-in.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "has weights (a state_dict)" },
     { "model-state-dict.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "has weights (a state_dict)" },
     { "number.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "has no model in it" },
-    { "segmentation.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "is a SegmentationModel, which is not" },
-    { "pose.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "is a PoseModel" },
+    { "rtdetrdetectionmodel.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "is a RTDETRDetectionModel, whi" },
+    { "worldmodel.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "is a WorldModel" },
     { "yolov5.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "of the repository of YOLOv5" },
     { "foreign.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "a somewhere.else.Net, no YOLO" },
     { "unknown.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "model.4 (CBLinear) is not supported yet" },
@@ -190,9 +250,10 @@ test_refused (void)
     { "gray.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "takes images of 1 channels" },
     { "stride.pt", YOLO_NETWORK_ERROR_FORMAT, "model.8 (Detect) does not fit its own" },
     { "classes.pt", YOLO_NETWORK_ERROR_FORMAT, "model.8 (Detect) does not fit its own" },
-    { "no-head.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "model.8 (Pose) takes several inputs" },
-    { "end-to-end.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "model.8 (Detect) is an end-to-end head" },
-    { "no-dfl.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "model.8 (Detect) gives distances" },
+    { "no-head.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "model.8 (Depth) is no head that is" },
+    { "no-dfl.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "model.8 (Detect) gives neither distances" },
+    { "pose-shape.pt", YOLO_NETWORK_ERROR_FORMAT, "model.8 (Pose) does not fit its own" },
+    { "pose-none.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "model.8 (Pose) has points of a kind" },
     { "bins.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "model.8 (Detect) has bins (dfl) that are not" },
     { "extra.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "model.2 (C2f) has a part 'se'" },
     { "endless.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "has more modules within than any YOLO" },
@@ -271,6 +332,8 @@ main (int argc, char **argv)
     g_test_add_data_func (path, same[i], test_same);
   }
   g_test_add_func ("/torch/unsplit", test_unsplit);
+  g_test_add_func ("/torch/two-heads", test_two_heads);
+  g_test_add_func ("/torch/forms", test_forms);
   g_test_add_func ("/torch/family", test_family);
   g_test_add_func ("/torch/is", test_is);
   g_test_add_func ("/torch/refused", test_refused);

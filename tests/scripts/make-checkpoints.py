@@ -588,8 +588,8 @@ def other(data, folder):
     write('number.pt', 7)
     write('compressed.pt', checkpoint(micro()), method=zipfile.ZIP_DEFLATED)
     write('big-endian.pt', checkpoint(micro()), order=b'big')
-    for task in ('Segmentation', 'Pose'):
-        model = name(f'ultralytics.nn.tasks.{task}Model')()
+    for task in ('RTDETRDetectionModel', 'WorldModel'):
+        model = name(f'ultralytics.nn.tasks.{task}')()
         model.__dict__.update(micro().__dict__)
         write(task.lower() + '.pt', checkpoint(model))
     write('yolov5.pt', checkpoint(name('models.yolo.DetectionModel')()))
@@ -608,13 +608,13 @@ def other(data, folder):
     write('classes.pt', layer(8, nc=3))
     headless = micro()
     last = headless._modules['model']._modules['8']
-    last.__class__ = name('ultralytics.nn.modules.head.Pose')
+    last.__class__ = name('ultralytics.nn.modules.head.Depth')
     write('no-head.pt', checkpoint(headless))
-    for file, i, key, module in (('end-to-end.pt', 8, 'one2one_cv2', head()),
-                                 ('extra.pt', 2, 'se', head()), ('no-dfl.pt', 8, 'dfl', head())):
+    for file, i, key, module in (('extra.pt', 2, 'se', head()), ('no-dfl.pt', 8, 'dfl', head())):
         changed = micro()
         changed._modules['model']._modules[str(i)]._modules[key] = module
         write(file, checkpoint(changed))
+    heads(write, micro)
     bins = micro()
     dfl = bins._modules['model']._modules['8']._modules['dfl']._modules['conv']
     dfl._parameters['weight'] = Tensor('Float', [0., 1., 2., 4.], (1, 4, 1, 1))
@@ -655,6 +655,46 @@ def other(data, folder):
     with open(os.path.join(data, 'micro.onnx'),
               'rb') as source, open(os.path.join(folder, 'onnx.pt'), 'wb') as file:
         file.write(source.read())
+
+
+def heads(write, micro):
+    """Checkpoints of the heads beside detect, all with the boxes and classes of micro."""
+
+    def head_of(model, class_name):
+        head = model._modules['model']._modules['8']
+        head.__class__ = name('ultralytics.nn.modules.head.' + class_name)
+        return head
+
+    # with two heads, the one from many candidates to one runs where the module says so, or
+    # where fusing has left no other
+    for file, asked, left in (('both-heads', False, True), ('asked-end-to-end', True, True),
+                              ('end-to-end', False, False)):
+        model = micro()
+        head = head_of(model, 'v10Detect')
+        for key in ('cv2', 'cv3'):
+            head._modules['one2one_' + key] = head._modules[key]
+            if not left:
+                head._modules[key] = None
+            elif asked:                         # what must not run then
+                head._modules[key] = name('torch.nn.modules.linear.Identity')()
+        if asked:
+            head._end2end = True
+        write(file + '.pt', checkpoint(model))
+
+    maker = Maker()
+    for file, class_name, channels, state in (('obb', 'OBB', 1, {}), ('obb26', 'OBB26', 1, {}),
+                                              ('pose', 'Pose', 6, {'kpt_shape': [3, 2]}),
+                                              ('pose-shape', 'Pose', 6, {'kpt_shape': [2, 2]}),
+                                              ('pose-none', 'Pose', 6, {})):
+        model = micro()
+        head = head_of(model, class_name)
+        head.__dict__.update(state)
+        inner = [level._modules['0']._modules['conv']._parameters['weight'].shape[1]
+                 for level in head._modules['cv2']._modules.values()]
+        head._modules['cv4'] = maker.sequence('ModuleList', [
+            maker.conv2d(dict(shape=[channels, n, 1, 1], weight=[.125] * (channels * n), bias=None,
+                              stride=[1, 1], pad=[0, 0], groups=1)) for n in inner])
+        write(file + '.pt', checkpoint(model))
 
 
 def main():
