@@ -49,18 +49,58 @@ yolo_letterbox_init (YoloLetterbox *box, int src_width, int src_height,
   };
 }
 
-void
-yolo_letterbox_frame (YoloLetterbox *box, const YoloFrame *frame, int net_width, int net_height)
+/* The visible part, upright; the part of the geometry that does not depend on the input. */
+static void
+take_frame (YoloLetterbox *box, const YoloFrame *frame)
 {
   bool cropped = frame->crop.width > 0, transposed = frame->turn & YOLO_TURN_TRANSPOSE;
   int width = cropped ? frame->crop.width : frame->width,
       height = cropped ? frame->crop.height : frame->height;
 
-  yolo_letterbox_init (
-      box, transposed ? height : width, transposed ? width : height, net_width, net_height);
+  box->src_width = transposed ? height : width;
+  box->src_height = transposed ? width : height;
   box->turn = frame->turn;
   box->x = cropped ? frame->crop.x : 0;
   box->y = cropped ? frame->crop.y : 0;
+}
+
+void
+yolo_letterbox_frame (YoloLetterbox *box, const YoloFrame *frame, int net_width, int net_height)
+{
+  YoloLetterbox part;
+
+  take_frame (&part, frame);
+  yolo_letterbox_init (box, part.src_width, part.src_height, net_width, net_height);
+  box->turn = part.turn;
+  box->x = part.x;
+  box->y = part.y;
+}
+
+/* The longer side where the shorter one becomes @size, rounded down. */
+static int
+longer_side (int size, int longer, int shorter)
+{
+  return (int) ((int64_t) size * longer / shorter);
+}
+
+void
+yolo_letterbox_crop (YoloLetterbox *box, const YoloFrame *frame, int net_width, int net_height)
+{
+  int width = net_width, height = net_height;
+
+  *box = (YoloLetterbox) { .net_width = net_width, .net_height = net_height, .crop = true };
+  take_frame (box, frame);
+  if (net_width == net_height && box->src_width > box->src_height)
+    width = longer_side (net_width, box->src_width, box->src_height);
+  else if (net_width == net_height)
+    height = longer_side (net_height, box->src_height, box->src_width);
+  box->width = width;
+  box->height = height;
+  box->left = -(int) rint ((width - net_width) / 2.0);
+  box->top = -(int) rint ((height - net_height) / 2.0);
+  box->pad_x = (float) box->left;
+  box->pad_y = (float) box->top;
+  box->gain = (float) ((double) width / box->src_width);
 }
 
 /**

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where a frame lies in the network's input. Source: Ultralytics
+/* Where a frame lies in the network's input. Source of all but the crop: Ultralytics
  * data/augment.py, LetterBox (auto=False, scaleup=True, center=True,
  * padding 114), and utils/ops.py, scale_boxes. */
 
@@ -14,9 +14,10 @@ typedef struct {
   unsigned turn;                /* YOLO_TURN_*: how the part becomes upright */
   int net_width, net_height;    /* pixels of the network's input */
   int width, height;            /* of the scaled frame inside it, at least 1 */
-  int left, top;                /* its place */
+  int left, top;                /* its place; below 0 where it is larger than the input */
   float gain;                   /* min (net_height / src_height, net_width / src_width) */
   float pad_x, pad_y;           /* what scale_boxes subtracts */
+  bool crop;                    /* made by yolo_letterbox_crop(): scaled with a filter */
 } YoloLetterbox;
 
 void yolo_letterbox_init (YoloLetterbox *box, int src_width, int src_height,
@@ -24,6 +25,13 @@ void yolo_letterbox_init (YoloLetterbox *box, int src_width, int src_height,
 
 /* The same of a frame's crop, or of all of it where it has none, turned upright. */
 void yolo_letterbox_frame (
+    YoloLetterbox *box, const YoloFrame *frame, int net_width, int net_height);
+
+/* The middle of the frame in place of all of it: the shorter side is scaled to the input's,
+ * and what the longer one has too much is cut off; an input that is no square gets the
+ * whole frame, distorted. Source: Ultralytics data/augment.py, classify_transforms, and
+ * torchvision's Resize and CenterCrop. */
+void yolo_letterbox_crop (
     YoloLetterbox *box, const YoloFrame *frame, int net_width, int net_height);
 
 /* The smallest rectangle of multiples of `stride` that holds an upright frame whose

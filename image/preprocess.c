@@ -9,6 +9,7 @@
  * are those of yolo_preprocess_reference(), bit for bit. */
 
 #include "image/preprocess.h"
+#include "image/crop.h"
 #include "image/sample.h"
 #include "base/simd.h"
 #include "image/tensor.h"
@@ -45,6 +46,7 @@ struct _YoloPreprocess {
   size_t tables_size;
   void *scratch;                /* of all threads */
   size_t scratch_size;
+  YoloCrop *crop;               /* or NULL */
   void *unpacked;               /* a transposed frame, whose rows are not those that are needed */
   size_t unpacked_size;
 };
@@ -107,6 +109,7 @@ yolo_preprocess_free (YoloPreprocess *pre)
   free (pre->tables);
   free (pre->scratch);
   free (pre->unpacked);
+  yolo_crop_free (pre->crop);
   free (pre);
 }
 
@@ -750,6 +753,9 @@ yolo_preprocess_run (YoloPreprocess *pre, const YoloFrame *frame,
 {
   bool transposed = box->turn & YOLO_TURN_TRANSPOSE;
   YoloFrame unpacked;
+
+  if (box->crop)
+    return yolo_crop_run (&pre->crop, pre, pre->pool, frame, box, dst, type, channels);
   if (frame->unpack && transposed) {
     if (!unpack_all (pre, frame, &unpacked))
       return false;

@@ -91,6 +91,40 @@ scaled_at (const Source *src, const YoloLetterbox *box, int x, int y)
   return (Rgb) { { 0, 0, 0 } };
 }
 
+/* The pixel (x, y) of the frame scaled with a filter; x and y may be any that the scaled
+ * frame has. Each source row is rounded to levels before rows are summed. */
+static Rgb
+filtered_at (const Source *src, const YoloLetterbox *box, int x, int y)
+{
+  int n_columns = yolo_filter_count (x, src->width, box->width),
+      n_rows = yolo_filter_count (y, src->height, box->height), left, top;
+  int32_t *weights = calloc ((size_t) n_columns + (size_t) n_rows, sizeof *weights);
+  int32_t *down = weights + n_columns, sum[3] = { 0 };
+  Rgb out = { { 0, 0, 0 } };
+
+  if (!weights)
+    return out;
+  n_columns = yolo_filter_taps (x, src->width, box->width, &left, weights);
+  n_rows = yolo_filter_taps (y, src->height, box->height, &top, down);
+  for (int i = 0; i < 3; i++)
+    sum[i] = YOLO_FILTER_HALF;
+  for (int r = 0; r < n_rows; r++) {
+    int32_t along[3] = { YOLO_FILTER_HALF, YOLO_FILTER_HALF, YOLO_FILTER_HALF };
+
+    for (int k = 0; k < n_columns; k++) {
+      Rgb rgb = rgb_at (src, left + k, top + r);
+      for (int i = 0; i < 3; i++)
+        along[i] += rgb.c[i] * weights[k];
+    }
+    for (int i = 0; i < 3; i++)
+      sum[i] += yolo_filter_level (along[i]) * down[r];
+  }
+  for (int i = 0; i < 3; i++)
+    out.c[i] = yolo_filter_level (sum[i]);
+  free (weights);
+  return out;
+}
+
 /* A frame with unpack, unpacked as a whole; NULL: out of memory. Rows begin at
  * multiples of 64 bytes, as where rows are unpacked one by one. */
 static uint8_t *
@@ -138,7 +172,7 @@ yolo_preprocess_reference (const YoloFrame *frame, const YoloLetterbox *box,
       int sx = x - box->left, sy = y - box->top;
       Rgb rgb = { { YOLO_BORDER, YOLO_BORDER, YOLO_BORDER } };
       if (sx >= 0 && sx < box->width && sy >= 0 && sy < box->height)
-        rgb = scaled_at (&src, box, sx, sy);
+        rgb = box->crop ? filtered_at (&src, box, sx, sy) : scaled_at (&src, box, sx, sy);
 
       size_t at = ((size_t) y * box->net_width + x) * channels;
       for (int c = 0; c < channels; c++)
