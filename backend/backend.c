@@ -269,7 +269,7 @@ yolo_exec_rows (YoloExec *exec, guint image, YoloMapRole role, const YoloObject 
 
 gboolean
 yolo_exec_masks (YoloExec *exec, guint image, const float *coefficients,
-    const YoloObjectMask *masks, guint n, int8_t *cells, gsize n_cells, GError **error)
+    const YoloObjectMask *masks, guint n, int16_t *cells, gsize n_cells, GError **error)
 {
   const YoloMap *prototypes;
   YoloHead head;

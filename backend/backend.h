@@ -205,7 +205,7 @@ gboolean yolo_exec_rows (YoloExec *exec, guint image, YoloMapRole role, const Yo
  * @cells: (out): what yolo_mask_fill() gives
  */
 gboolean yolo_exec_masks (YoloExec *exec, guint image, const float *coefficients,
-    const YoloObjectMask *masks, guint n, int8_t *cells, gsize n_cells, GError **error);
+    const YoloObjectMask *masks, guint n, int16_t *cells, gsize n_cells, GError **error);
 
 /* The table of a back end: filled by its room, called by backend.c and by nobody
  * else. Arguments are as above and have been checked. What the functions are given
@@ -251,7 +251,7 @@ struct _YoloBackend {
   gboolean (*rows) (YoloExec *exec, guint image, YoloMapRole role, const YoloObject *objects,
       guint n, float *rows, GError **error);
   gboolean (*masks) (YoloExec *exec, guint image, const float *coefficients,
-      const YoloObjectMask *masks, guint n, int8_t *cells, gsize n_cells, GError **error);
+      const YoloObjectMask *masks, guint n, int16_t *cells, gsize n_cells, GError **error);
 };
 
 G_END_DECLS

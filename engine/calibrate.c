@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/calibrate.h"
+#include "engine/details.h"
 #include "engine/engine-private.h"
 #include "engine/load.h"
 #include "base/text.h"
@@ -101,9 +102,10 @@ yolo_calibrator_new_on (
   if (calibrator->model == NULL)
     return NULL;
   calibrator->task = yolo_task_find (calibrator->model->task);
-  if (calibrator->task == NULL) {
+  /* What is compared are boxes, of which a classification has none. */
+  if (calibrator->task == NULL || calibrator->task->fit == YOLO_FIT_CROP) {
     yolo_network_set_error (error, YOLO_NETWORK_ERROR_UNSUPPORTED,
-        "%s: models of the task '%.40s' are not supported", config->model_file,
+        "%s: models of the task '%.40s' cannot be calibrated", config->model_file,
         calibrator->model->task);
     return NULL;
   }
@@ -178,7 +180,7 @@ n_anchors (const YoloExec *exec)
 }
 
 static Outcome
-outcome_of (const YoloCalibrator *calibrator, const YoloExec *exec)
+outcome_of (const YoloCalibrator *calibrator, YoloExec *exec)
 {
   const YoloTask *task = calibrator->task;
   guint n = n_anchors (exec);
@@ -189,12 +191,17 @@ outcome_of (const YoloCalibrator *calibrator, const YoloExec *exec)
     .candidates = candidates, .capacity = n,
   };
   YoloSuppression how = { calibrator->config.iou, FALSE, n };
+  YoloDetailsRoom room = { 0 };
   guint confident = 0;
+  size_t found = 0;
   YoloHead head;
 
   yolo_plan_head (exec->plan, exec->arena, 0, &head);
   task->decode (&head, &decode);
-  n = (guint) task->finish (&head, &decode, &how, scratch);
+  /* on the host it cannot fail */
+  yolo_details_objects (exec, 0, task, &decode, &how, scratch, &room, &found, NULL);
+  yolo_details_room_clear (&room);
+  n = (guint) found;
   while (confident < n && candidates[confident].confidence > calibrator->config.confidence)
     confident++;
   return (Outcome) { g_memdup2 (candidates, n * sizeof *candidates), n, confident };

@@ -46,12 +46,12 @@ find_masks (YoloExec *exec, guint image, const YoloHead *head, const YoloObject 
     return FALSE;
   found->masks = reserve (&room->masks, sizeof (YoloObjectMask), n);
   found->n_cells = yolo_masks_place (head, objects, n, found->masks);
-  found->cells = reserve (&room->cells, sizeof (int8_t), found->n_cells);
+  found->cells = reserve (&room->cells, sizeof (int16_t), found->n_cells);
   return yolo_exec_masks (exec, image, coefficients, found->masks, (guint) n, found->cells,
       found->n_cells, error);
 }
 
-/* The bytes of the largest mask. */
+/* The cells of the largest mask. */
 static gsize
 largest_mask (const YoloDetails *details, size_t n)
 {
@@ -63,37 +63,81 @@ largest_mask (const YoloDetails *details, size_t n)
 }
 
 gboolean
-yolo_details_find (YoloExec *exec, guint image, const YoloTask *task, YoloDecode *decode,
-    const YoloSuppression *how, const YoloLetterbox *box, YoloObject *scratch,
-    YoloDetailsRoom *room, size_t *n, GError **error)
+yolo_details_objects (YoloExec *exec, guint image, const YoloTask *task, YoloDecode *decode,
+    const YoloSuppression *how, YoloObject *scratch, YoloDetailsRoom *room, size_t *n,
+    GError **error)
 {
-  YoloDetails *found = &room->found;
+  YoloObject *objects = decode->candidates;
   const float *rows;
   YoloHead head;
 
-  *found = (YoloDetails) { 0 };
   yolo_plan_head (exec->plan, NULL, image, &head);
+  if (decode->n > 0 && task->turn != NULL) {
+    rows = get_rows (exec, image, &head, YOLO_MAP_ANGLE, objects, decode->n, room, error);
+    if (rows == NULL)
+      return FALSE;
+    task->turn (&head, rows, objects, decode->n);
+  }
   *n = task->finish (&head, decode, how, scratch);
   if (*n > 0 && head.form.end_to_end) {
-    rows = get_rows (exec, image, &head, task->classes, decode->candidates, *n, room, error);
+    rows = get_rows (exec, image, &head, task->classes, objects, *n, room, error);
     if (rows == NULL)
       return FALSE;
     *n = task->expand (&head, rows, *n, decode, how, scratch);
   }
-  if (*n > 0 && task->points != NULL) {
-    rows = get_rows (exec, image, &head, YOLO_MAP_KEYPOINT, decode->candidates, *n, room, error);
-    if (rows == NULL)
-      return FALSE;
-    found->keypoints = head.form.keypoints;
-    found->points = reserve (&room->points, sizeof (float), *n * 3 * (gsize) found->keypoints);
-    task->points (&head, rows, decode->candidates, *n, found->points);
-  }
-  if (*n > 0 && task->masks
-      && !find_masks (exec, image, &head, decode->candidates, *n, room, error))
+  return TRUE;
+}
+
+static gboolean
+find_points (YoloExec *exec, guint image, const YoloHead *head, const YoloTask *task,
+    const YoloObject *objects, size_t n, YoloDetailsRoom *room, GError **error)
+{
+  const float *rows = get_rows (exec, image, head, YOLO_MAP_KEYPOINT, objects, n, room, error);
+
+  if (rows == NULL)
     return FALSE;
-  yolo_objects_to_frame (decode->candidates, *n, box);
-  yolo_details_to_frame (
-      found, *n, box, reserve (&room->scratch, sizeof (int8_t), largest_mask (found, *n)));
+  room->found.keypoints = head->form.keypoints;
+  room->found.points =
+      reserve (&room->points, sizeof (float), n * 3 * (gsize) head->form.keypoints);
+  task->points (head, rows, objects, n, room->found.points);
+  return TRUE;
+}
+
+static void
+to_frame (const YoloTask *task, YoloObject *objects, size_t n, const YoloLetterbox *box,
+    YoloDetailsRoom *room)
+{
+  if (task->fit == YOLO_FIT_CROP)
+    yolo_objects_whole_frame (objects, n, box);
+  else if (task->turn != NULL)
+    yolo_turned_to_frame (objects, n, box);
+  else
+    yolo_objects_to_frame (objects, n, box);
+  yolo_details_to_frame (&room->found, n, box,
+      reserve (&room->scratch, sizeof (int16_t), largest_mask (&room->found, n)));
+}
+
+gboolean
+yolo_details_find (YoloExec *exec, guint image, const YoloTask *task, YoloDecode *decode,
+    const YoloSuppression *how, const YoloLetterbox *box, YoloObject *scratch,
+    YoloDetailsRoom *room, size_t *n, GError **error)
+{
+  YoloHead head;
+
+  room->found = (YoloDetails) { 0 };
+  yolo_plan_head (exec->plan, NULL, image, &head);
+  if (!yolo_details_objects (exec, image, task, decode, how, scratch, room, n, error))
+    return FALSE;
+  if (*n > 0 && task->points != NULL
+      && !find_points (exec, image, &head, task, decode->candidates, *n, room, error))
+    return FALSE;
+  if (*n > 0 && task->masks) {
+    if (!find_masks (exec, image, &head, decode->candidates, *n, room, error))
+      return FALSE;
+    *n = yolo_masks_drop_empty (
+        &head, decode->candidates, room->found.masks, room->found.cells, *n);
+  }
+  to_frame (task, decode->candidates, *n, box, room);
   return TRUE;
 }
 
@@ -111,7 +155,7 @@ yolo_details_copy (YoloDetailsRoom *room, const YoloDetails *details, size_t n)
     found->masks = memcpy (reserve (&room->masks, sizeof (YoloObjectMask), n), details->masks,
         n * sizeof (YoloObjectMask));
     found->cells = memcpy (
-        reserve (&room->cells, sizeof (int8_t), details->n_cells), details->cells,
-        details->n_cells);
+        reserve (&room->cells, sizeof (int16_t), details->n_cells), details->cells,
+        details->n_cells * sizeof (int16_t));
   }
 }

@@ -20,6 +20,16 @@ typedef struct {
 void yolo_details_room_clear (YoloDetailsRoom *room);
 
 /**
+ * yolo_details_objects:
+ *
+ * The objects alone, in pixels of the network's input: what yolo_details_find(), whose
+ * arguments these are, begins with.
+ */
+gboolean yolo_details_objects (YoloExec *exec, guint image, const YoloTask *task,
+    YoloDecode *decode, const YoloSuppression *how, YoloObject *scratch, YoloDetailsRoom *room,
+    size_t *n, GError **error);
+
+/**
  * yolo_details_find:
  * @exec: the batch is over, and none has been submitted since
  * @image: of the batch

@@ -206,8 +206,12 @@ start_batch (YoloReplica *replica, YoloBatch *batch)
   for (guint i = 0; i < batch->n; i++) {
     const YoloRequest *request = &batch->jobs[i]->request;
 
-    yolo_letterbox_frame (
-        &batch->letterbox[i], &request->frame, request->net_width, request->net_height);
+    if (replica->engine->task->fit == YOLO_FIT_CROP)
+      yolo_letterbox_crop (
+          &batch->letterbox[i], &request->frame, request->net_width, request->net_height);
+    else
+      yolo_letterbox_frame (
+          &batch->letterbox[i], &request->frame, request->net_width, request->net_height);
   }
   if (host)
     preprocess_batch (replica, batch);

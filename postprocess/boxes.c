@@ -225,6 +225,20 @@ yolo_boxes_anchors (const YoloHead *head)
   return boxes_init (&boxes, head) ? count_anchors (&boxes) : 0;
 }
 
+bool
+yolo_boxes_have (const YoloHead *head, YoloMapRole role)
+{
+  const YoloMap *box, *first = yolo_head_map (head, role, 0);
+
+  for (unsigned l = 0; (box = yolo_head_map (head, YOLO_MAP_BOX, l)) != NULL; l++) {
+    const YoloMap *map = yolo_head_map (head, role, l);
+    if (map == NULL || map->width != box->width || map->height != box->height
+        || map->channels != first->channels)
+      return false;
+  }
+  return first != NULL;
+}
+
 /* 60 us for 8400 anchors of 80 classes. */
 void
 yolo_boxes_decode (const YoloHead *head, YoloDecode *decode)

@@ -10,6 +10,10 @@
 
 size_t yolo_boxes_anchors (const YoloHead *head);
 
+/* Whether each level of boxes has a map of this role too, of its size and of the same
+ * channels as the others. */
+bool yolo_boxes_have (const YoloHead *head, YoloMapRole role);
+
 /* A candidate's confidence, the sigmoid of its best class's logit (the lowest
  * class of equal ones) in single precision, is above decode->confidence. Its
  * sides are the means of their distributions, or the distances that the map has, from

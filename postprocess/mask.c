@@ -4,17 +4,17 @@
 #include <math.h>
 #include <string.h>
 
-/* The cells whose corners lie from @low up to @high, of @n: crop_mask() of the
- * source compares so. */
+/* The cells that the pixels from @low up to @high are interpolated from, of @n cells of
+ * @stride pixels. */
 static void
-cut (float low, float high, int n, int *first, int *count)
+cover (float low, float high, float stride, int n, int *first, int *count)
 {
-  float begin = ceilf (low), end = ceilf (high);
+  float begin = floorf (low / stride - 0.5f), end = floorf (high / stride - 0.5f) + 2;
 
   begin = begin > 0 ? begin : 0;
   end = end < (float) n ? end : (float) n;
   *first = begin < (float) n ? (int) begin : 0;
-  *count = end > begin ? (int) (end - begin) : 0;
+  *count = end > begin && high > low ? (int) (end - begin) : 0;
 }
 
 size_t
@@ -29,8 +29,8 @@ yolo_masks_place (const YoloHead *head, const YoloObject *objects, size_t n, Yol
     YoloObjectMask *mask = &masks[i];
     int x, y;
 
-    cut (o->x1 / stride, o->x2 / stride, map->width, &x, &mask->width);
-    cut (o->y1 / stride, o->y2 / stride, map->height, &y, &mask->height);
+    cover (o->x1, o->x2, stride, map->width, &x, &mask->width);
+    cover (o->y1, o->y2, stride, map->height, &y, &mask->height);
     if (mask->width == 0 || mask->height == 0)
       mask->width = mask->height = 0;
     mask->x1 = (float) x * stride;
@@ -55,21 +55,21 @@ sum_at (const YoloMap *map, const float *coefficients, int x, int y)
   return sum;
 }
 
-/* A sum as 8 bits; NaN becomes 0. */
-static inline int8_t
+/* A sum as 16 bits; NaN becomes 0. */
+static inline int16_t
 to_cell (float sum, float scale)
 {
   float scaled = rintf (sum * scale);
 
   if (sum > 0)
-    return (int8_t) (scaled < 1 ? 1 : scaled > 127 ? 127 : scaled);
-  return (int8_t) (sum < 0 ? (scaled > -1 ? -1 : scaled < -127 ? -127 : scaled) : 0);
+    return (int16_t) (scaled < 1 ? 1 : scaled > 32767 ? 32767 : scaled);
+  return (int16_t) (sum < 0 ? (scaled > -1 ? -1 : scaled < -32767 ? -32767 : scaled) : 0);
 }
 
 /* The sums are worked out twice, so that none is stored: first for the largest. */
 void
 yolo_mask_fill (const YoloMap *prototypes, const float *coefficients, const YoloObjectMask *mask,
-    int8_t *cells)
+    int16_t *cells)
 {
   int left = (int) mask->x1 / (int) prototypes->output.stride,
       top = (int) mask->y1 / (int) prototypes->output.stride;
@@ -78,7 +78,7 @@ yolo_mask_fill (const YoloMap *prototypes, const float *coefficients, const Yolo
   for (int y = 0; y < mask->height; y++)
     for (int x = 0; x < mask->width; x++)
       largest = fmaxf (largest, fabsf (sum_at (prototypes, coefficients, left + x, top + y)));
-  float scale = largest > 0 ? 127 / largest : 0;
+  float scale = largest > 0 ? 32767 / largest : 0;
   for (int y = 0; y < mask->height; y++)
     for (int x = 0; x < mask->width; x++)
       *cells++ = to_cell (sum_at (prototypes, coefficients, left + x, top + y), scale);
@@ -86,13 +86,13 @@ yolo_mask_fill (const YoloMap *prototypes, const float *coefficients, const Yolo
 
 /* Turns the cells of a mask as turn_back() of image/letterbox.c turns its rectangle. */
 static void
-turn_cells (YoloObjectMask *mask, int8_t *cells, unsigned turn, int8_t *scratch)
+turn_cells (YoloObjectMask *mask, int16_t *cells, unsigned turn, int16_t *scratch)
 {
   int width = mask->width, height = mask->height;
   bool transposed = turn & YOLO_TURN_TRANSPOSE;
   int out_width = transposed ? height : width, out_height = transposed ? width : height;
 
-  memcpy (scratch, cells, (size_t) width * (size_t) height);
+  memcpy (scratch, cells, (size_t) width * (size_t) height * sizeof *cells);
   for (int y = 0; y < out_height; y++) {
     for (int x = 0; x < out_width; x++) {
       int u = turn & YOLO_TURN_MIRROR_X ? out_width - 1 - x : x;
@@ -106,7 +106,7 @@ turn_cells (YoloObjectMask *mask, int8_t *cells, unsigned turn, int8_t *scratch)
 
 void
 yolo_details_to_frame (
-    YoloDetails *details, size_t n, const YoloLetterbox *box, int8_t *scratch)
+    YoloDetails *details, size_t n, const YoloLetterbox *box, int16_t *scratch)
 {
   size_t n_points = details->points != NULL ? n * details->keypoints : 0;
 
@@ -132,37 +132,97 @@ yolo_details_to_frame (
   }
 }
 
-/* The cell that lies there, or 0 all around the grid. */
-static inline float
-cell_at (const YoloObjectMask *mask, const int8_t *cells, int x, int y)
+/* A pixel's place among the cells of an axis: between cells[0] and cells[1], @part of the
+ * way. Beyond the first and the last cell lie more of the same. */
+typedef struct {
+  int cells[2];
+  float part;
+} Place;
+
+static inline Place
+place_of (int pixel, float begin, float end, int n)
 {
-  if (x < 0 || y < 0 || x >= mask->width || y >= mask->height)
-    return 0;
-  return cells[y * mask->width + x];
+  float at = ((float) pixel + 0.5f - begin) * ((float) n / (end - begin)) - 0.5f;
+  float last = (float) (n - 1);
+
+  at = at > 0 ? at < last ? at : last : 0;
+  int cell = (int) at;
+  return (Place) { { cell, cell + 1 < n ? cell + 1 : cell }, at - (float) cell };
+}
+
+/* Whether a pixel of the row is set; the row lies within the box. */
+static inline bool
+is_set (const YoloObjectMask *mask, const int16_t *upper, const int16_t *lower, float part, int x)
+{
+  Place at = place_of (x, mask->x1, mask->x2, mask->width);
+  float left = (float) upper[at.cells[0]] * (1 - part) + (float) lower[at.cells[0]] * part,
+        right = (float) upper[at.cells[1]] * (1 - part) + (float) lower[at.cells[1]] * part;
+
+  return left * (1 - at.part) + right * at.part > 0;
+}
+
+/* The pixels from @begin up to @end that lie in @low up to @high. */
+static void
+clip_range (float low, float high, int *begin, int *end)
+{
+  low = ceilf (low);
+  high = ceilf (high);
+  *begin = low > (float) *begin ? low < (float) *end ? (int) low : *end : *begin;
+  *end = high < (float) *end ? high > (float) *begin ? (int) high : *begin : *end;
+}
+
+/* Sets the pixels of a row that belong to the object; @out NULL: says whether any does. */
+static bool
+set_row (const YoloObjectMask *mask, const int16_t *cells, const YoloObject *box, int x, int y,
+    int width, uint8_t *out)
+{
+  int begin = x, end = x + width, top = y, bottom = y + 1;
+
+  clip_range (box->x1, box->x2, &begin, &end);
+  clip_range (box->y1, box->y2, &top, &bottom);
+  if (mask->width == 0 || top == bottom)
+    return false;
+  Place row = place_of (y, mask->y1, mask->y2, mask->height);
+  const int16_t *upper = cells + (size_t) row.cells[0] * (size_t) mask->width,
+               *lower = cells + (size_t) row.cells[1] * (size_t) mask->width;
+  for (int i = begin; i < end; i++) {
+    bool set = is_set (mask, upper, lower, row.part, i);
+    if (out == NULL && set)
+      return true;
+    if (out != NULL)
+      out[i - x] = set;
+  }
+  return false;
 }
 
 void
-yolo_mask_row (
-    const YoloObjectMask *mask, const int8_t *cells, int x, int y, int width, uint8_t *out)
+yolo_mask_row (const YoloObjectMask *mask, const int16_t *cells, const YoloObject *box, int x,
+    int y, int width, uint8_t *out)
 {
-  float per_x = (float) mask->width / (mask->x2 - mask->x1),
-        per_y = (float) mask->height / (mask->y2 - mask->y1);
-  float v = ((float) y + 0.5f - mask->y1) * per_y - 0.5f, floor_v = floorf (v);
-  int row = (int) floor_v;
-
   memset (out, 0, (size_t) width);
-  if (mask->width == 0 || !(v > -1) || !(v < (float) mask->height))
-    return;
-  for (int i = 0; i < width; i++) {
-    float u = ((float) (x + i) + 0.5f - mask->x1) * per_x - 0.5f, floor_u = floorf (u);
-    int column = (int) floor_u;
+  set_row (mask, cells, box, x, y, width, out);
+}
 
-    if (!(u > -1) || !(u < (float) mask->width))
+size_t
+yolo_masks_drop_empty (const YoloHead *head, YoloObject *objects, YoloObjectMask *masks,
+    const int16_t *cells, size_t n)
+{
+  const YoloMap *map = yolo_head_map (head, YOLO_MAP_PROTOTYPE, 0);
+  int width = map->width * (int) map->output.stride,
+      height = map->height * (int) map->output.stride;
+  size_t kept = 0;
+
+  for (size_t i = 0; i < n; i++) {
+    int top = 0, bottom = height;
+    bool any = false;
+
+    clip_range (objects[i].y1, objects[i].y2, &top, &bottom);
+    for (int y = top; y < bottom && !any; y++)
+      any = set_row (&masks[i], cells + masks[i].first, &objects[i], 0, y, width, NULL);
+    if (!any)
       continue;
-    float upper = cell_at (mask, cells, column, row) * (1 - (u - floor_u))
-        + cell_at (mask, cells, column + 1, row) * (u - floor_u);
-    float lower = cell_at (mask, cells, column, row + 1) * (1 - (u - floor_u))
-        + cell_at (mask, cells, column + 1, row + 1) * (u - floor_u);
-    out[i] = upper * (1 - (v - floor_v)) + lower * (v - floor_v) > 0;
+    objects[kept] = objects[i];
+    masks[kept++] = masks[i];
   }
+  return kept;
 }

@@ -21,4 +21,9 @@ size_t yolo_best (YoloObject *candidates, size_t n, size_t max, YoloObject *scra
 /* Intersection over union, 0 to 1; NaN of two empty boxes. */
 float yolo_iou (const YoloObject *a, const YoloObject *b);
 
+/* The same of turned boxes as normal distributions: 1 less the Hellinger distance, which is
+ * near to the intersection over union. Source: J. Llerena et al., "Gaussian Bounding
+ * Boxes and Probabilistic Intersection-over-Union", arXiv:2106.06072. */
+float yolo_turned_iou (const YoloObject *a, const YoloObject *b);
+
 #endif

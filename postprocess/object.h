@@ -23,4 +23,14 @@ typedef struct {
  * part. */
 void yolo_objects_to_frame (YoloObject *objects, size_t n, const YoloLetterbox *box);
 
+/* The same of turned boxes, which are not clipped. */
+void yolo_turned_to_frame (YoloObject *objects, size_t n, const YoloLetterbox *box);
+
+/* Each object becomes the frame's visible part. */
+void yolo_objects_whole_frame (YoloObject *objects, size_t n, const YoloLetterbox *box);
+
+/* Sets the box of an object by its middle, size and angle in radians. A box has two names,
+ * one by each of its sides: it gets the one whose angle is in [0, pi/2). */
+void yolo_object_turn (YoloObject *object, float x, float y, float w, float h, float angle);
+
 #endif

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-static const YoloTask *const tasks[] = { &yolo_task_detect };
+static const YoloTask *const tasks[] = { &yolo_task_detect, &yolo_task_segment, &yolo_task_pose,
+  &yolo_task_obb, &yolo_task_classify };
 
 const YoloTask *
 yolo_task_find (const char *name)

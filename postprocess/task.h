@@ -65,7 +65,8 @@ typedef enum {
 } YoloFit;
 
 /* Immutable; any thread. What a task does to an image is in this order: decode(),
- * finish(), for end-to-end heads expand(), and then what it has of points() and masks. */
+ * turn(), finish(), for end-to-end heads expand(), and then what it has of points() and
+ * masks. */
 typedef struct {
   const char *name;             /* as in the metadata of model files */
   YoloFit fit;
@@ -78,6 +79,10 @@ typedef struct {
    * input, from maps that anchors() takes: an anchor at most once, with its best
    * class. One thread does it; allocates nothing. */
   void (*decode) (const YoloHead *head, YoloDecode *decode);
+
+  /* Turns boxes in place. @rows: the pixel of the map YOLO_MAP_ANGLE at each object's
+   * anchor, [n][1]. NULL: boxes are not turned. */
+  void (*turn) (const YoloHead *head, const float *rows, YoloObject *objects, size_t n);
 
   /* Makes objects of decode->candidates, in any order, in place, best first; those of
    * an end-to-end head are the best anchors. @scratch: [decode->n], owned by the
@@ -103,7 +108,8 @@ typedef struct {
   bool masks;                   /* objects have masks, see mask.h */
 } YoloTask;
 
-extern const YoloTask yolo_task_detect;
+extern const YoloTask yolo_task_detect, yolo_task_segment, yolo_task_pose, yolo_task_obb,
+    yolo_task_classify;
 
 /* The task of that name, or NULL. */
 const YoloTask *yolo_task_find (const char *name);
