@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The operations that plans are made of: one list, from which each room that
- * runs, names or counts them takes its own. A switch over them has no `default:`,
- * so that the compiler names every place that lacks a new one. */
+ * runs, names or counts them takes its own. Back ends have tables of functions by
+ * operation; what is missing in one, the back end does not run. */
 
 #ifndef YOLO_BASE_OPERATION_H
 #define YOLO_BASE_OPERATION_H
@@ -42,6 +42,10 @@ typedef enum {
   YOLO_OPERATIONS (YOLO_OPERATION_CONSTANT)
 } YoloOpType;
 #undef YOLO_OPERATION_CONSTANT
+
+#define YOLO_OPERATION_ONE(suffix, name) + 1
+enum { YOLO_N_OPERATIONS = 0 YOLO_OPERATIONS (YOLO_OPERATION_ONE) };
+#undef YOLO_OPERATION_ONE
 
 /* The numbers that tell what an operation does. Each kind uses some of them. */
 typedef struct {

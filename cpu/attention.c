@@ -244,11 +244,11 @@ run_block (gpointer data, guint index, G_GNUC_UNUSED guint thread)
   store_means (&b, first, n);
 }
 
-extern YoloAttention YOLO_NAME (yolo_attention);
+extern YoloOpFunc YOLO_NAME (yolo_attention);
 
 void
-YOLO_NAME (yolo_attention) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n,
-    const YoloOpNumbers *numbers)
+YOLO_NAME (yolo_attention) (YoloPool *pool, const YoloOpNumbers *numbers, const YoloTensor *in,
+    G_GNUC_UNUSED const YoloTensor *residual, const YoloTensor *out, guint n)
 {
   Run run = {
     .in = in,

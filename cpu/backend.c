@@ -382,21 +382,11 @@ pools_bytes_alike (const YoloPlan *plan, const YoloOp *op)
 static gboolean
 supports (const YoloPlan *plan, const YoloOp *op)
 {
-  switch (op->type) {
-    case YOLO_OP_MAX_POOL:
-      return pools_bytes_alike (plan, op);
-    case YOLO_OP_CONV:
-    case YOLO_OP_UPSAMPLE:
-    case YOLO_OP_ADD:
-    case YOLO_OP_ACT:
-    case YOLO_OP_COPY:
-    case YOLO_OP_SHUFFLE:
-    case YOLO_OP_GLOBAL_POOL:
-      return TRUE;
-    case YOLO_OP_ATTENTION:
-      return op->numbers.key <= YOLO_ATTENTION_MAX_KEY;
-  }
-  return FALSE;
+  if (op->type == YOLO_OP_MAX_POOL && !pools_bytes_alike (plan, op))
+    return FALSE;
+  if (op->type == YOLO_OP_ATTENTION && op->numbers.key > YOLO_ATTENTION_MAX_KEY)
+    return FALSE;
+  return op->type == YOLO_OP_CONV || yolo_cpu_kernels (0)->ops->run[op->type] != NULL;
 }
 
 static YoloTensor
@@ -412,11 +402,14 @@ static gboolean
 run_dnnl (CpuExec *e, Step *s, guint n, GError **error)
 {
   const YoloOps *ops = e->net->kernels->ops;
+  const YoloOpNumbers none = { 0 };
+  const YoloTensor nothing = { 0 };
+
   for (guint i = 0; i < n; i++) {
     YoloTensor in = image (&s->in, i), out = image (&s->out, i), residual = image (&s->residual, i);
     YoloTensor target = out;
     if (s->dense_in.data) {
-      ops->copy (e->base.net->pool, &in, &s->dense_in, 1);
+      ops->run[YOLO_OP_COPY](e->base.net->pool, &none, &in, &nothing, &s->dense_in, 1);
       in = s->dense_in;
     }
     if (s->dense_out.data)
@@ -424,9 +417,9 @@ run_dnnl (CpuExec *e, Step *s, guint n, GError **error)
     if (!yolo_dnnl_conv_run (s->dnnl, in.data, target.data, e->scratch + s->scratch, error))
       return FALSE;
     if (residual.data)
-      ops->add (e->base.net->pool, &target, &residual, &out, 1);
+      ops->run[YOLO_OP_ADD](e->base.net->pool, &none, &target, &residual, &out, 1);
     else if (s->dense_out.data)
-      ops->copy (e->base.net->pool, &target, &out, 1);
+      ops->run[YOLO_OP_COPY](e->base.net->pool, &none, &target, &nothing, &out, 1);
   }
   return TRUE;
 }
@@ -434,42 +427,15 @@ run_dnnl (CpuExec *e, Step *s, guint n, GError **error)
 static gboolean
 run_step (CpuExec *e, Step *s, guint n, GError **error)
 {
-  const YoloOps *ops = e->net->kernels->ops;
   const YoloOp *op = s->op;
+  YoloPool *pool = e->base.net->pool;
 
-  switch (op->type) {
-    case YOLO_OP_CONV:
-      if (!s->kernel)
-        return run_dnnl (e, s, n, error);
-      s->kernel->run (
-          e->base.net->pool, op->conv, s->packed, &s->in, &s->residual, &s->out, n, e->scratch);
-      break;
-    case YOLO_OP_MAX_POOL:
-      ops->max_pool (e->base.net->pool, &s->in, &s->out, n, op->numbers.kernel, op->numbers.stride,
-          op->numbers.pad, MAX (op->numbers.repeat, 1));
-      break;
-    case YOLO_OP_UPSAMPLE:
-      ops->upsample (e->base.net->pool, &s->in, &s->out, n, op->numbers.scale);
-      break;
-    case YOLO_OP_ADD:
-      ops->add (e->base.net->pool, &s->in, &s->residual, &s->out, n);
-      break;
-    case YOLO_OP_ACT:
-      ops->act (e->base.net->pool, &s->in, &s->out, n, op->numbers.act);
-      break;
-    case YOLO_OP_COPY:
-      ops->copy (e->base.net->pool, &s->in, &s->out, n);
-      break;
-    case YOLO_OP_SHUFFLE:
-      ops->shuffle (e->base.net->pool, &s->in, &s->out, n, op->numbers.scale);
-      break;
-    case YOLO_OP_GLOBAL_POOL:
-      ops->global_pool (e->base.net->pool, &s->in, &s->out, n);
-      break;
-    case YOLO_OP_ATTENTION:
-      ops->attention (e->base.net->pool, &s->in, &s->out, n, &op->numbers);
-      break;
-  }
+  if (op->type != YOLO_OP_CONV)
+    e->net->kernels->ops->run[op->type](pool, &op->numbers, &s->in, &s->residual, &s->out, n);
+  else if (s->kernel)
+    s->kernel->run (pool, op->conv, s->packed, &s->in, &s->residual, &s->out, n, e->scratch);
+  else
+    return run_dnnl (e, s, n, error);
   return TRUE;
 }
 

@@ -12,32 +12,16 @@ G_BEGIN_DECLS
 /* Channels of a head's query that attention takes at most. */
 #define YOLO_ATTENTION_MAX_KEY 256
 
-/* Attention, as YoloOps has operations. */
-typedef void YoloAttention (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n,
-    const YoloOpNumbers *numbers);
+/* Runs an operation, of which @numbers are, on the first n images of its tensors, with all of the
+ * pool's threads. Tensors may be floats, bf16 or bytes on grids in any mix; shapes must agree.
+ * A pooling whose repeat is above 1 takes bytes on the same grids in and out.
+ * @residual: what is added; without data where nothing is */
+typedef void YoloOpFunc (YoloPool *pool, const YoloOpNumbers *numbers, const YoloTensor *in,
+    const YoloTensor *residual, const YoloTensor *out, guint n);
 
-/* The operations besides convolutions. Each works on the first n images of its tensors, which
- * may be floats, bf16 or bytes on grids in any mix, with all of the pool's threads. Shapes
- * must agree. */
+/* The operations besides convolutions, by YoloOpType; NULL: the CPU does not run it. */
 typedef struct {
-  /* Where repeat is above 1, out holds in pooled once, twice, ... side by side, and stride
-   * is 1. Bytes must be on the same grids in both. */
-  void (*max_pool) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n,
-      guint kernel, guint stride, guint pad, guint repeat);
-  void (*upsample) (
-      YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, guint scale);
-  void (*add) (
-      YoloPool *pool, const YoloTensor *a, const YoloTensor *b, const YoloTensor *out, guint n);
-  void (*act) (
-      YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, YoloActivation act);
-  /* the channels of a pixel become scale x scale pixels of out's channels, row by row */
-  void (*shuffle) (
-      YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, guint scale);
-  /* the mean over all pixels of an image */
-  void (*global_pool) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n);
-  /* also converts, from any of the types to any of them */
-  void (*copy) (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n);
-  YoloAttention *attention;     /* attention.c */
+  YoloOpFunc *run[YOLO_N_OPERATIONS];
 } YoloOps;
 
 typedef struct {

@@ -79,14 +79,15 @@ pool_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
 }
 
 static void
-max_pool (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, guint kernel,
-    guint stride, guint pad, guint repeat)
+max_pool (YoloPool *pool, const YoloOpNumbers *numbers, const YoloTensor *in,
+    G_GNUC_UNUSED const YoloTensor *residual, const YoloTensor *out, guint n)
 {
   gsize part = in->channels * yolo_dtype_size (out->dtype);
   YoloTensor from = *in, to = *out;
 
-  for (guint i = 0; i < repeat; i++) {
-    Run r = { .in = &from, .out = &to, .kernel = kernel, .stride = stride, .pad = pad };
+  for (guint i = 0; i < MAX (numbers->repeat, 1); i++) {
+    Run r = { .in = &from, .out = &to, .kernel = numbers->kernel, .stride = numbers->stride,
+      .pad = numbers->pad };
 
     yolo_pool_run (pool, n * out->height, pool_row, &r);
     /* the next pooling of the chain reads what this one wrote */
@@ -131,8 +132,9 @@ upsample_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
   }
 }
 
+/* Each pixel becomes scale x scale pixels; at a scale of 1 it is a copy. */
 static void
-upsample (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, guint scale)
+enlarge (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, guint scale)
 {
   Run r = {
     .in = in, .out = out, .scale = scale, .same = in->dtype == out->dtype && same_grid (in, out)
@@ -141,9 +143,18 @@ upsample (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, 
 }
 
 static void
-copy (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n)
+upsample (YoloPool *pool, const YoloOpNumbers *numbers, const YoloTensor *in,
+    G_GNUC_UNUSED const YoloTensor *residual, const YoloTensor *out, guint n)
 {
-  upsample (pool, in, out, n, 1);
+  enlarge (pool, in, out, n, numbers->scale);
+}
+
+/* Also converts, from any of the types to any of them. */
+static void
+copy (YoloPool *pool, G_GNUC_UNUSED const YoloOpNumbers *numbers, const YoloTensor *in,
+    G_GNUC_UNUSED const YoloTensor *residual, const YoloTensor *out, guint n)
+{
+  enlarge (pool, in, out, n, 1);
 }
 
 /* A row of the output takes one row of sub-pixels, whose channels lie side by side, of each
@@ -177,9 +188,10 @@ shuffle_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
 }
 
 static void
-shuffle (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, guint scale)
+shuffle (YoloPool *pool, const YoloOpNumbers *numbers, const YoloTensor *in,
+    G_GNUC_UNUSED const YoloTensor *residual, const YoloTensor *out, guint n)
 {
-  Run r = { .in = in, .out = out, .scale = scale };
+  Run r = { .in = in, .out = out, .scale = numbers->scale };
   yolo_pool_run (pool, n * out->height, shuffle_row, &r);
 }
 
@@ -206,7 +218,8 @@ global_pool_chunk (gpointer data, guint index, G_GNUC_UNUSED guint thread)
 }
 
 static void
-global_pool (YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n)
+global_pool (YoloPool *pool, G_GNUC_UNUSED const YoloOpNumbers *numbers, const YoloTensor *in,
+    G_GNUC_UNUSED const YoloTensor *residual, const YoloTensor *out, guint n)
 {
   Run r = { .in = in, .out = out };
   yolo_pool_run (pool, n * ((in->channels + CHUNK - 1) / CHUNK), global_pool_chunk, &r);
@@ -249,26 +262,25 @@ pointwise_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
     }
 }
 
+/* act (in), or in + residual. */
 static void
-add (YoloPool *pool, const YoloTensor *a, const YoloTensor *b, const YoloTensor *out, guint n)
+pointwise (YoloPool *pool, const YoloOpNumbers *numbers, const YoloTensor *in,
+    const YoloTensor *residual, const YoloTensor *out, guint n)
 {
-  Run r = { .in = a, .in2 = b, .out = out };
+  Run r = { .in = in, .in2 = residual->data ? residual : NULL, .out = out, .act = numbers->act };
   yolo_pool_run (pool, n * out->height, pointwise_row, &r);
 }
 
-static void
-act (
-    YoloPool *pool, const YoloTensor *in, const YoloTensor *out, guint n, YoloActivation activation)
-{
-  Run r = { .in = in, .out = out, .act = activation };
-  yolo_pool_run (pool, n * out->height, pointwise_row, &r);
-}
-
-extern YoloAttention YOLO_NAME (yolo_attention);
+extern YoloOpFunc YOLO_NAME (yolo_attention);
 
 extern const YoloOps YOLO_NAME (yolo_ops);
-const YoloOps YOLO_NAME (yolo_ops) = {
-  .max_pool = max_pool, .upsample = upsample, .add = add, .act = act, .shuffle = shuffle,
-  .global_pool = global_pool, .copy = copy,
-  .attention = YOLO_NAME (yolo_attention),
-};
+const YoloOps YOLO_NAME (yolo_ops) = { {
+    [YOLO_OP_MAX_POOL] = max_pool,
+    [YOLO_OP_UPSAMPLE] = upsample,
+    [YOLO_OP_ADD] = pointwise,
+    [YOLO_OP_ACT] = pointwise,
+    [YOLO_OP_COPY] = copy,
+    [YOLO_OP_ATTENTION] = YOLO_NAME (yolo_attention),
+    [YOLO_OP_SHUFFLE] = shuffle,
+    [YOLO_OP_GLOBAL_POOL] = global_pool,
+} };

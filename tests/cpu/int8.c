@@ -532,7 +532,9 @@ test_pool (void)
           out = map_new (2, h, w, c * repeat, c * repeat + 2, YOLO_U8);
 
       map_fill (&in, &random);
-      set->ops->max_pool (pool, &in.t, &out.t, 2, 5, 1, 2, repeat);
+      set->ops->run[YOLO_OP_MAX_POOL](pool,
+          &(YoloOpNumbers){ .kernel = 5, .stride = 1, .pad = 2, .repeat = repeat }, &in.t,
+          &(YoloTensor){ 0 }, &out.t, 2);
       for (guint n = 0; n < 2; n++)
         for (guint y = 0; y < h; y++)
           for (guint x = 0; x < w; x++)
@@ -572,8 +574,10 @@ test_conversions (void)
         memcpy (up.scale, a.scale, c * sizeof (float));
         memcpy (up.zero, a.zero, c * sizeof (gint32));
       }
-      set->ops->upsample (pool, &a.map.t, &up.map.t, 1, scale);
-      set->ops->add (pool, &a.map.t, &b.map.t, &sum.map.t, 1);
+      set->ops->run[YOLO_OP_UPSAMPLE](
+          pool, &(YoloOpNumbers){ .scale = scale }, &a.map.t, &(YoloTensor){ 0 }, &up.map.t, 1);
+      set->ops->run[YOLO_OP_ADD](
+          pool, &(YoloOpNumbers){ 0 }, &a.map.t, &b.map.t, &sum.map.t, 1);
       for (guint y = 0; y < h * scale; y++)
         for (guint x = 0; x < w * scale; x++)
           for (guint k = 0; k < c; k++) {

@@ -298,7 +298,8 @@ test_activations (void)
       Map in = map_new (1, 1, 1, n, n, YOLO_F32), out = map_new (1, 1, 1, n, n, YOLO_F32);
 
       memcpy (in.t.data, values, sizeof values);
-      set->ops->act (pool, &in.t, &out.t, 1, act);
+      set->ops->run[YOLO_OP_ACT](
+          pool, &(YoloOpNumbers){ .act = act }, &in.t, &(YoloTensor){ 0 }, &out.t, 1);
       for (guint k = 0; k < n; k++) {
         double want =
             values[k] == -INFINITY && act == YOLO_ACT_SILU ? NAN : activate (values[k], act);
@@ -352,7 +353,9 @@ test_pool (void)
       in = map_new (2, h, w, c, c + 3, type);
       out = map_new (2, oh, ow, c * repeat, c * repeat + 4, type);
       map_fill (&in, &random);
-      set->ops->max_pool (pool, &in.t, &out.t, 2, kernel, stride, pad, repeat);
+      set->ops->run[YOLO_OP_MAX_POOL](pool,
+          &(YoloOpNumbers){ .kernel = kernel, .stride = stride, .pad = pad, .repeat = repeat },
+          &in.t, &(YoloTensor){ 0 }, &out.t, 2);
       for (guint n = 0; n < 2; n++)
         for (guint y = 0; y < oh; y++)
           for (guint x = 0; x < ow; x++)
@@ -383,8 +386,10 @@ test_others (void)
 
       map_fill (&a, &random);
       map_fill (&b, &random);
-      set->ops->upsample (pool, &a.t, &up.t, 2, scale);
-      set->ops->add (pool, &a.t, &b.t, &sum.t, 2);
+      set->ops->run[YOLO_OP_UPSAMPLE](
+          pool, &(YoloOpNumbers){ .scale = scale }, &a.t, &(YoloTensor){ 0 }, &up.t, 2);
+      set->ops->run[YOLO_OP_ADD](
+          pool, &(YoloOpNumbers){ 0 }, &a.t, &b.t, &sum.t, 2);
       for (guint n = 0; n < 2; n++)
         for (guint y = 0; y < h * scale; y++)
           for (guint x = 0; x < w * scale; x++)
