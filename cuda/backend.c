@@ -210,27 +210,13 @@ same_grids (const YoloPlan *plan, const YoloOp *op)
   return TRUE;
 }
 
-/* There is no kernel that pools or enlarges a map and changes its type or grids. */
 static gboolean
 supports (const YoloPlan *plan, const YoloOp *op)
 {
   const YoloBuffer *in = &plan->buffers[op->in.buffer], *out = &plan->buffers[op->out.buffer];
 
-  switch (op->type) {
-    case YOLO_OP_CONV:
-    case YOLO_OP_ADD:
-    case YOLO_OP_ACT:
-    case YOLO_OP_COPY:
-    case YOLO_OP_SHUFFLE:
-    case YOLO_OP_GLOBAL_POOL:
-      return TRUE;
-    case YOLO_OP_MAX_POOL:
-    case YOLO_OP_UPSAMPLE:
-      return in->dtype == out->dtype && same_grids (plan, op);
-    case YOLO_OP_ATTENTION:
-      return op->numbers.key <= YOLO_OPS_MAX_KEY;
-  }
-  return FALSE;
+  return op->type == YOLO_OP_CONV
+      || yolo_ops_supports (op, in->dtype != out->dtype || !same_grids (plan, op));
 }
 
 static guint

@@ -6,6 +6,16 @@
 
 #define BLOCK 256
 #define MAX_SHARED (48 * 1024)  /* bytes that a kernel can have without opting in */
+#define MAX_KEY 128             /* channels of a query of attention that these suffice for */
+
+G_STATIC_ASSERT (YOLO_ATTENTION_SHARED (MAX_KEY) <= MAX_SHARED);
+
+/* Whether the numbers change on the way from one view to the other, if they are only moved. */
+static gboolean
+converts (const YoloOpsTask *task)
+{
+  return task->in_dtype != task->out_dtype || task->in_scale != 0 || task->out_scale != 0;
+}
 
 /* Whether every vector of the views lies on a multiple of 16 bytes. */
 static gboolean
@@ -59,10 +69,32 @@ launch_eights (YoloCudaDevice *device, const YoloOpsTask *task, const YoloOpsPar
           0, stream, params, error);
 }
 
-/* Launches a chain of poolings: in one pass where a tile with its border fits into shared
+static gboolean
+launch_combine (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *params,
+    CUstream stream, GError **error)
+{
+  return launch_eights (device, task, params, "combine", stream, error);
+}
+
+static gboolean
+launch_shuffle (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *params,
+    CUstream stream, GError **error)
+{
+  params->scale = (int) task->op->numbers.scale;
+  return launch_eights (device, task, params, "shuffle", stream, error);
+}
+
+static gboolean
+launch_global_pool (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *params,
+    CUstream stream, GError **error)
+{
+  return launch_eights (device, task, params, "global_pool", stream, error);
+}
+
+/* Launches a pooling, or a chain of them: in one pass where a tile with its border fits into shared
  * memory, else one pooling after the other. */
 static gboolean
-launch_chain (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *params,
+launch_pool (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *params,
     CUstream stream, GError **error)
 {
   gsize size = yolo_dtype_size (task->in_dtype), vector = is_wide (task) ? 16 : size;
@@ -71,10 +103,10 @@ launch_chain (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *pa
   guint64 tiles = (guint64) ((task->out_width + YOLO_CHAIN_TILE - 1) / YOLO_CHAIN_TILE)
       * ((task->out_height + YOLO_CHAIN_TILE - 1) / YOLO_CHAIN_TILE);
 
-  if (shared <= MAX_SHARED)
+  if (task->op->numbers.repeat > 1 && shared <= MAX_SHARED)
     return launch (device, task, params, "chain",
         tiles * task->batch * (task->channels * size / vector), (guint) shared, stream, error);
-  for (guint i = 0; i < task->op->numbers.repeat; i++) {
+  for (guint i = 0; i < MAX (task->op->numbers.repeat, 1); i++) {
     if (!launch_vectors (device, task, params, "pool", stream, error))
       return FALSE;
     params->in = params->out;
@@ -85,8 +117,25 @@ launch_chain (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *pa
 }
 
 static gboolean
-launch_attention (
-    YoloCudaDevice *device, const YoloOpsTask *task, CUstream stream, GError **error)
+launch_upsample (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *params,
+    CUstream stream, GError **error)
+{
+  params->scale = (int) task->op->numbers.scale;
+  return launch_vectors (device, task, params, "upsample", stream, error);
+}
+
+/* A copy that converts nothing is an upsampling by one. */
+static gboolean
+launch_copy (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *params,
+    CUstream stream, GError **error)
+{
+  return converts (task) ? launch_combine (device, task, params, stream, error)
+                         : launch_vectors (device, task, params, "upsample", stream, error);
+}
+
+static gboolean
+launch_attention (YoloCudaDevice *device, const YoloOpsTask *task,
+    G_GNUC_UNUSED YoloOpsParams *unused, CUstream stream, GError **error)
 {
   const YoloOpNumbers *numbers = &task->op->numbers;
   guint count = task->in_height * task->in_width / numbers->areas;
@@ -116,6 +165,32 @@ launch_attention (
   return function != NULL
       && yolo_cuda_launch (device, function, (guint) blocks, 1, 1, YOLO_ATTENTION_THREADS,
           YOLO_ATTENTION_SHARED (numbers->key), stream, &params, error);
+}
+
+/* How an operation is launched; @params are filled but for what only this one has. */
+typedef gboolean LaunchFunc (YoloCudaDevice *device, const YoloOpsTask *task, YoloOpsParams *params,
+    CUstream stream, GError **error);
+
+static const struct {
+  LaunchFunc *launch;           /* NULL: there is no kernel */
+  gboolean converts;            /* between two types, or two grids */
+} operations[YOLO_N_OPERATIONS] = {
+  [YOLO_OP_MAX_POOL] = { launch_pool, FALSE },
+  [YOLO_OP_UPSAMPLE] = { launch_upsample, FALSE },
+  [YOLO_OP_ADD] = { launch_combine, TRUE },
+  [YOLO_OP_ACT] = { launch_combine, TRUE },
+  [YOLO_OP_COPY] = { launch_copy, TRUE },
+  [YOLO_OP_ATTENTION] = { launch_attention, TRUE },
+  [YOLO_OP_SHUFFLE] = { launch_shuffle, TRUE },
+  [YOLO_OP_GLOBAL_POOL] = { launch_global_pool, TRUE },
+};
+
+gboolean
+yolo_ops_supports (const YoloOp *op, gboolean converts)
+{
+  if (op->type == YOLO_OP_ATTENTION && op->numbers.key > MAX_KEY)
+    return FALSE;
+  return operations[op->type].launch != NULL && (!converts || operations[op->type].converts);
 }
 
 gboolean
@@ -148,37 +223,9 @@ yolo_ops_launch (YoloCudaDevice *device, const YoloOpsTask *task, CUstream strea
     .residual_scale = (const float *) task->residual_scale,
     .out_scale = (const float *) task->out_scale,
   };
-  gboolean converts =
-      task->in_dtype != task->out_dtype || task->in_scale != 0 || task->out_scale != 0;
 
-  switch (op->type) {
-    case YOLO_OP_ADD:
-    case YOLO_OP_ACT:
-      return launch_eights (device, task, &params, "combine", stream, error);
-    case YOLO_OP_COPY:
-      /* a copy that converts nothing is an upsampling by one */
-      return converts ? launch_eights (device, task, &params, "combine", stream, error)
-          : launch_vectors (device, task, &params, "upsample", stream, error);
-    case YOLO_OP_MAX_POOL:
-      if (converts)
-        break;
-      return op->numbers.repeat > 1 ? launch_chain (device, task, &params, stream, error)
-          : launch_vectors (device, task, &params, "pool", stream, error);
-    case YOLO_OP_UPSAMPLE:
-      if (converts)
-        break;
-      params.scale = (int) op->numbers.scale;
-      return launch_vectors (device, task, &params, "upsample", stream, error);
-    case YOLO_OP_SHUFFLE:
-      params.scale = (int) op->numbers.scale;
-      return launch_eights (device, task, &params, "shuffle", stream, error);
-    case YOLO_OP_GLOBAL_POOL:
-      return launch_eights (device, task, &params, "global_pool", stream, error);
-    case YOLO_OP_ATTENTION:
-      return launch_attention (device, task, stream, error);
-    case YOLO_OP_CONV:          /* is run by conv.h */
-      break;
-  }
+  if (yolo_ops_supports (op, converts (task)))
+    return operations[op->type].launch (device, task, &params, stream, error);
   g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED,
       "%s (%s): no kernel here does this between two types or grids", op->name,
       yolo_op_name (op->type));

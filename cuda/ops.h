@@ -10,9 +10,6 @@
 
 G_BEGIN_DECLS
 
-/* Channels of a head's query that attention takes at most, by its shared memory. */
-#define YOLO_OPS_MAX_KEY 128
-
 /* An operation with the addresses of its views, which are described in cuda/conv.h. */
 typedef struct {
   const YoloOp *op;             /* any but a convolution */
@@ -28,6 +25,10 @@ typedef struct {
   CUdeviceptr in, residual, out;        /* of the first element of each view */
   guint in_pitch, residual_pitch, out_pitch;    /* elements from pixel to pixel */
 } YoloOpsTask;
+
+/* Whether there is a kernel for an operation. @converts: its views are of two types, or on two
+ * grids. */
+gboolean yolo_ops_supports (const YoloOp *op, gboolean converts);
 
 /* Enqueues an operation; the stream may be one that is captured. Called in the device's
  * context. */
