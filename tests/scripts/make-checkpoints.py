@@ -268,6 +268,10 @@ MICRO = [('Conv', -1), ('Conv', -1), ('C2f', -1), ('Conv', -1), ('SPPF', -1), ('
          ('Concat', [-1, 2]), ('Conv', -1), ('Detect', [7, 4])]
 
 
+BLOCKS = [('Conv', -1), ('AConv', -1), ('RepNCSPELAN4', -1), ('ADown', -1), ('SPPELAN', -1),
+          ('C2fCIB', -1), ('SCDown', -1), ('Detect', [2, 5, 6])]
+
+
 def attentive(block):
     """The layers of make-models.py's micro_attention()."""
     return [('Conv', -1), ('Conv', -1), (block, -1), ('Conv', -1), ('SPPF', -1), ('Detect', [2, 4])]
@@ -405,6 +409,57 @@ class Maker:
             m._modules['m'] = self.sequence('Sequential', [psa])
         return m
 
+    def pool(self, kernel):
+        return self.torch('pooling.MaxPool2d', kernel_size=kernel, stride=1, padding=kernel // 2,
+                          dilation=1, return_indices=False, ceil_mode=False)
+
+    def branches(self, kind, c, large, small, size):
+        """RepConv and RepVGGDW: the middle of the windows is a convolution of its own."""
+        out, channels, rows, _ = c['shape']
+        first = (rows - size) // 2
+        inside = [first <= k // rows % rows < first + size and first <= k % rows < first + size
+                  for k in range(len(c['weight']))]
+        middle = dict(c, weight=[x for x, i in zip(c['weight'], inside) if i], bias=[0.] * out,
+                      shape=[out, channels, size, size], pad=[size // 2] * 2)
+        rest = dict(c, weight=[0. if i else x for x, i in zip(c['weight'], inside)])
+        m = self.own('conv.' + kind if kind == 'RepConv' else 'block.' + kind)
+        m._modules.update({large: self.conv(rest, act='linear.Identity'),
+                           small: self.conv(middle, act='linear.Identity'), 'act': self.act})
+        return m
+
+    def csp(self, convs):
+        """RepCSP of one RepBottleneck."""
+        m, inner = self.own('block.RepCSP'), self.own('block.RepBottleneck', add=True)
+        for key in ('cv1', 'cv2', 'cv3'):
+            m._modules[key] = self.conv(convs[key + '.conv'])
+        inner._modules['cv1'] = self.branches('RepConv', convs['m.0.cv1.conv'], 'conv1', 'conv2', 1)
+        inner._modules['cv2'] = self.conv(convs['m.0.cv2.conv'])
+        m._modules['m'] = self.sequence('Sequential', [inner])
+        return m
+
+    def newer(self, kind, convs):
+        """The blocks of YOLOv9 and v10 that micro-blocks has."""
+        m = self.own('block.' + kind)
+        for path, c in convs.items():
+            if path.count('.') == 1 and path.endswith('.conv'):
+                bare = kind == 'SCDown' and path == 'cv2.conv'
+                m._modules[path[:-len('.conv')]] = self.conv(c, 'linear.Identity' if bare else None)
+        if kind == 'SPPELAN':
+            m._modules.update((f'cv{i}', self.pool(5)) for i in (2, 3, 4))
+        if kind == 'RepNCSPELAN4':
+            for key in ('cv2', 'cv3'):
+                own = {p[len(key) + 3:]: c for p, c in convs.items() if p.startswith(key + '.0.')}
+                m._modules[key] = self.sequence(
+                    'Sequential', [self.csp(own), self.conv(convs[key + '.1.conv'])])
+        if kind == 'C2fCIB':
+            parts = [convs[f'm.0.cv1.{i}.conv'] for i in range(5)]
+            chain = [self.branches('RepVGGDW', c, 'conv', 'conv1', 3) if i == 2 else self.conv(c)
+                     for i, c in enumerate(parts)]
+            inner = self.own('block.CIB', add=True)
+            inner._modules['cv1'] = self.sequence('Sequential', chain)
+            m._modules['m'] = self.sequence('ModuleList', [inner])
+        return m
+
     def detect(self, convs, strides, classes, bins):
         m = self.own('head.Detect',
                      nc=classes,
@@ -439,7 +494,8 @@ class Maker:
         return m
 
     def model(self, layers, convs, strides, names, bins, size, gammas=None, numbers=None):
-        modules, spine = [], [kind for kind, _ in layers].index('SPPF')
+        modules, kinds = [], [kind for kind, _ in layers]
+        spine = kinds.index('SPPF' if 'SPPF' in kinds else 'SPPELAN')
         for i, (kind, f) in enumerate(layers):
             own = {path[len(f'{i}.'):]: c for path, c in convs.items() if path.startswith(f'{i}.')}
             if kind == 'Upsample':
@@ -451,6 +507,8 @@ class Maker:
                 m = self.detect(own, strides, len(names), bins)
             elif kind in ('C2PSA', 'PSA', 'A2C2f'):
                 m = self.attentive(kind, own, gammas.get(str(i)), numbers)
+            elif kind in ('AConv', 'ADown', 'C2fCIB', 'RepNCSPELAN4', 'SCDown', 'SPPELAN'):
+                m = self.newer(kind, own)
             else:
                 m = self.block(kind, own, i < spine)
             m.i, m.f, m.type = i, f, type(m).__module__ + '.' + type(m).__name__
@@ -563,6 +621,7 @@ def good(data, folder):
             ('micro-area', 'A2C2f', dict(num_heads=2, head_dim=4, all_head_dim=8, area=4)),
             ('micro-area-whole', 'A2C2f', dict(num_heads=4, head_dim=2, area=1))):
         write(file + '.pt', checkpoint(tree(data, file, attentive(block), numbers=numbers)))
+    write('micro-blocks.pt', checkpoint(tree(data, 'micro-blocks', BLOCKS)))
 
 
 def other(data, folder):

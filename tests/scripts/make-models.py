@@ -703,6 +703,53 @@ def micro_attention(g, heads=2, key=3, area=0, gamma=False, after=False):
     g.head([p2, p3], [4, 8], '5')
 
 
+def micro_blocks(g):
+    """AConv, RepNCSPELAN4, ADown and SPPELAN of YOLOv9, C2fCIB and SCDown of YOLOv10."""
+    def average(x, scope):
+        channels = g.channels[x]
+        weights = np.full((channels, 1, 2, 2), .25, FLOATS[g.float])
+        y = g.node('Conv', [x, g.weight(scope + '.average', 'weight', weights)], scope,
+                   dilations=[1, 1], group=channels, kernel_shape=[2, 2], pads=[0] * 4,
+                   strides=[1, 1])
+        g.channels[y] = channels
+        return y
+
+    def pool(x, scope, kernel, stride):
+        return g.node('MaxPool', [x], scope, ceil_mode=0, dilations=[1, 1],
+                      kernel_shape=[kernel] * 2, pads=[kernel // 2] * 4, strides=[stride] * 2)
+
+    def csp(x, out, scope):
+        hidden = out // 2
+        a = g.conv(x, hidden, 1, 1, scope + '.cv1')
+        y = g.conv(a, hidden, 3, 1, scope + '.m.0.cv1')
+        a = g.node('Add', [a, g.conv(y, hidden, 3, 1, scope + '.m.0.cv2', gain=.8)], scope)
+        b = g.conv(x, hidden, 1, 1, scope + '.cv2')
+        return g.conv(g.concat([a, b], 1, scope), out, 1, 1, scope + '.cv3')
+
+    x = g.conv(g.start(), 4, 3, 2, '0')
+    x = g.conv(average(x, '1'), 4, 3, 2, '1.cv1')
+    parts = g.split(g.conv(x, 8, 1, 1, '2.cv1'), [4, 4], '2')
+    for i in (2, 3):
+        parts.append(g.conv(csp(parts[-1], 4, '2.cv%d.0' % i), 4, 3, 1, '2.cv%d.1' % i))
+    p2 = g.conv(g.concat(parts, 1, '2'), 4, 1, 1, '2.cv4')
+    a, b = g.split(average(p2, '3'), [2, 2], '3')
+    a = g.conv(a, 2, 3, 2, '3.cv1')
+    x = g.concat([a, g.conv(pool(b, '3', 3, 2), 2, 1, 1, '3.cv2')], 1, '3')
+    parts = [g.conv(x, 2, 1, 1, '4.cv1')]
+    for _ in range(3):
+        parts.append(pool(parts[-1], '4', 5, 1))
+    x = g.conv(g.concat(parts, 1, '4'), 4, 1, 1, '4.cv5')
+    parts = g.split(g.conv(x, 4, 1, 1, '5.cv1'), [2, 2], '5')
+    y = parts[1]
+    for i, (out, kernel) in enumerate(((2, 3), (4, 1), (4, 7), (2, 1), (2, 3))):
+        y = g.conv(y, out, kernel, 1, '5.m.0.cv1.%d' % i, groups=1 if kernel == 1 else out)
+    y = g.node('Add', [parts[1], y], '5')
+    p3 = g.conv(g.concat(parts + [y], 1, '5'), 4, 1, 1, '5.cv2')
+    y = g.conv(p3, 4, 1, 1, '6.cv1')
+    p4 = g.conv(y, 4, 3, 2, '6.cv2.conv', False, groups=4)
+    g.head([p2, p3, p4], [4, 8, 16], '7')
+
+
 def run(model, names, images):
     """The named tensors, [batch][channels][height][width], float32."""
     extended = onnx.ModelProto()
@@ -976,6 +1023,7 @@ MODELS = {
     'micro-area-dynamic': dict(MICRO_ATTENTION, dynamic=True, net=dict(area=4, heads=1),
                                also=[(2, 24, 16)]),
     'micro-area-whole': dict(MICRO_ATTENTION, net=dict(area=1, heads=4)),
+    'micro-blocks': dict(arch='blocks', height=32, width=48, classes=2, reg_max=4),
 }
 
 
@@ -1007,7 +1055,8 @@ def build(name, spec, index):
     decode_too = spec.pop('decode_too', False)
     kinds = spec.pop('kinds', ['float', 'int8'] if quantise else ['float'])
     g = Graph(seed=index + 1, **spec)
-    {'v8': yolov8, 'v5u': yolov5u, 'micro': micro, 'attention': micro_attention}[arch](g, **net)
+    {'v8': yolov8, 'v5u': yolov5u, 'micro': micro, 'attention': micro_attention,
+     'blocks': micro_blocks}[arch](g, **net)
     first = len(g.nodes)
     g.decode()
     g.spread()
