@@ -2,6 +2,7 @@
 /* Attention in ONNX files: what is recognised, and that what is nearly attention is refused by the
  * name of the node that is not. That its numbers are right, test-reference-maps.c tests. */
 
+#include "network/onnx/lower.h"
 #include "network/plan.h"
 #include "tests/network/edit.h"
 
@@ -49,6 +50,55 @@ test_found (void)
     g_assert_cmpuint (n, ==, files[i].n);
     /* the order of channels is the convolution's, and values are a view */
     g_assert_cmpuint (copies, ==, files[i].copies);
+  }
+}
+
+/* Ultralytics' own files, where they are beside the project: each attention is found, whatever the
+ * head is. */
+static void
+test_family (void)
+{
+  static const struct {
+    const char *file;
+    guint n;
+  } files[] = {
+    { "models/tiny-yolo11.onnx", 1 },
+    { "models/family/tiny-yolo11-cls.onnx", 1 },
+    { "models/family/tiny-yolo11-obb.onnx", 1 },
+    { "models/family/tiny-yolo11-seg.onnx", 1 },
+    { "models/family/tiny-yolo12.onnx", 8 },
+    { "models/family/tiny-yolo26-dynamic.onnx", 2 },
+    { "models/family/tiny-yolo26-e2e.onnx", 2 },
+    { "models/family/tiny-yolo26-obb.onnx", 2 },
+    { "models/family/tiny-yolo26-pose-e2e.onnx", 2 },
+    { "models/family/tiny-yolo26-pose.onnx", 2 },
+    { "models/family/tiny-yolo26-seg-e2e.onnx", 2 },
+    { "models/family/tiny-yolo26.onnx", 2 },
+    { "models/family/tiny-yolov10.onnx", 1 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++) {
+    g_autofree char *path = shared_file (files[i].file), *bytes = NULL;
+    g_autoptr (GError) error = NULL;
+    g_autoptr (OnnxFile) file = NULL;
+    g_autoptr (Lowered) lowered = NULL;
+    guint n = 0;
+    gsize size;
+
+    if (path == NULL) {
+      g_test_skip ("no shared material");
+      return;
+    }
+    g_assert_true (g_file_get_contents (path, &bytes, &size, NULL));
+    file = yolo_onnx_file_parse (bytes, size, NULL, &error);
+    g_assert_no_error (error);
+    lowered = file->input_dims[2] > 0
+        ? yolo_lower (file, (guint) file->input_dims[2], (guint) file->input_dims[3], &error)
+        : yolo_lower (file, 256, 384, &error);
+    g_assert_no_error (error);
+    for (guint k = 0; k < lowered->graph->layers->len; k++)
+      n += yolo_layer_is (yolo_layer_at (lowered->graph->layers, k), YOLO_OP_ATTENTION);
+    g_assert_cmpuint (n, ==, files[i].n);
   }
 }
 
@@ -243,6 +293,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/network/attention/found", test_found);
+  g_test_add_func ("/network/attention/family", test_family);
   g_test_add_func ("/network/attention/areas", test_areas);
   for (guint i = 0; i < G_N_ELEMENTS (edits); i++) {
     g_autofree char *path = g_strconcat ("/network/attention/refused/", edits[i].name, NULL);
