@@ -8,6 +8,7 @@
 
 #include "backend/builtin.h"
 #include "cuda/decode.h"
+#include "cuda/details.h"
 #include "cuda/draw.h"
 #include "cuda/ops.h"
 #include "cuda/preprocess.h"
@@ -89,6 +90,7 @@ unload (YoloNet *base)
     return;
   yolo_choices_free (net->choices);
   if (yolo_cuda_enter (net->device, NULL)) {
+    yolo_cuda_details_clear (&net->details, net->device);
     yolo_cuda_free (net->device, net->memory);
     yolo_cuda_leave (net->device);
   }
@@ -397,6 +399,8 @@ static void
 describe_batch (CudaExec *exec, const YoloFrame *frames, guint n, const YoloDecode *decode)
 {
   const YoloPlan *plan = exec->base.plan;
+  const YoloTask *task = yolo_task_find (plan->model->task);
+  YoloFit fit = task != NULL ? task->fit : YOLO_FIT_LETTERBOX;
 
   for (guint i = 0; i < plan->batch; i++) {
     const YoloFrame *frame = &frames[i];
@@ -407,7 +411,10 @@ describe_batch (CudaExec *exec, const YoloFrame *frames, guint n, const YoloDeco
       yolo_cuda_decoder_describe (exec->decoder, i, NULL);
       continue;
     }
-    yolo_letterbox_frame (&box, frame, (int) plan->width, (int) plan->height);
+    if (fit == YOLO_FIT_CROP)
+      yolo_letterbox_crop (&box, frame, (int) plan->width, (int) plan->height);
+    else
+      yolo_letterbox_frame (&box, frame, (int) plan->width, (int) plan->height);
     yolo_cuda_preprocess_describe (&exec->frames[i], frame, &box);
     yolo_cuda_decoder_describe (exec->decoder, i, &decode[i]);
   }
@@ -619,6 +626,42 @@ wait (YoloExec *base, GError **error)
   return done;
 }
 
+static gboolean
+rows (YoloExec *base, guint image, YoloMapRole role, const YoloObject *objects, guint n,
+    float *out, GError **error)
+{
+  CudaExec *exec = (CudaExec *) base;
+  gboolean done;
+  YoloHead head;
+
+  if (!yolo_cuda_enter (exec->net->device, error))
+    return FALSE;
+  /* with device addresses */
+  yolo_plan_head (base->plan, (const void *) exec->arena, image, &head);
+  done = yolo_cuda_details_rows (&exec->net->details, exec->net->device, &head, role, objects, n,
+      out, exec->stream, error);
+  yolo_cuda_leave (exec->net->device);
+  return done;
+}
+
+static gboolean
+masks (YoloExec *base, guint image, const float *coefficients, const YoloObjectMask *placed,
+    guint n, int16_t *cells, gsize n_cells, GError **error)
+{
+  CudaExec *exec = (CudaExec *) base;
+  gboolean done;
+  YoloHead head;
+
+  if (!yolo_cuda_enter (exec->net->device, error))
+    return FALSE;
+  /* with device addresses */
+  yolo_plan_head (base->plan, (const void *) exec->arena, image, &head);
+  done = yolo_cuda_details_masks (&exec->net->details, exec->net->device, &head, coefficients,
+      placed, n, cells, n_cells, exec->stream, error);
+  yolo_cuda_leave (exec->net->device);
+  return done;
+}
+
 const YoloBackend yolo_cuda_backend = {
   .name = "cuda",
   .memories = 1u << YOLO_MEMORY_HOST | 1u << YOLO_MEMORY_CUDA,
@@ -641,4 +684,6 @@ const YoloBackend yolo_cuda_backend = {
   .release = release,
   .submit = submit,
   .wait = wait,
+  .rows = rows,
+  .masks = masks,
 };

@@ -10,7 +10,8 @@ G_STATIC_ASSERT (YOLO_DECODE_LEVELS >= YOLO_MAX_LEVELS);
 struct _YoloCudaDecoder {
   YoloCudaDevice *device;
   CUfunction find, boxes;
-  YoloDecodeParams params;
+  YoloDecodeParams params;      /* of no anchors: all that there is to find is the image itself */
+  gboolean end_to_end;
   /* Descriptions of the images and their class masks, which one copy takes to the device:
    * YoloDecodeImage [batch], then bytes [batch][n_classes]. */
   guint8 *description;          /* pinned */
@@ -112,7 +113,10 @@ yolo_cuda_decoder_new (
 
   decoder->device = device;
   decoder->params.batch = (int) plan->batch;
+  decoder->end_to_end = plan->model->form.end_to_end;
   describe_levels (&decoder->params, plan, maps);
+  if (decoder->params.n_anchors == 0)
+    return decoder;
   if ((decoder->find = yolo_cuda_function (device, YOLO_CUDA_MODULE_decode, "decode_find", error))
           != NULL
       && (decoder->boxes =
@@ -144,12 +148,15 @@ yolo_cuda_decoder_describe (YoloCudaDecoder *decoder, guint i, const YoloDecode 
   guint8 *mask = decoder->description + (gsize) decoder->params.batch * sizeof (YoloDecodeImage)
       + i * n_classes;
 
+  if (decoder->params.n_anchors == 0)
+    return;
   if (decode == NULL) {
     images_of (decoder)[i] = (YoloDecodeImage) { .idle = 1 };
     return;
   }
-  images_of (decoder)[i] =
-      (YoloDecodeImage){ .confidence = decode->confidence, .masked = decode->classes != NULL };
+  /* an end-to-end head's classes are chosen later, of the best anchors */
+  images_of (decoder)[i] = (YoloDecodeImage){ .confidence = decode->confidence,
+    .masked = decode->classes != NULL && !decoder->end_to_end };
   if (decode->classes != NULL)
     memcpy (mask, decode->classes, n_classes);
 }
@@ -162,6 +169,8 @@ yolo_cuda_decoder_launch (YoloCudaDecoder *decoder, CUstream stream, GError **er
   const YoloDecodeParams *params = &decoder->params;
   guint batch = (guint) params->batch, per_block = YOLO_DECODE_BLOCK / YOLO_DECODE_LANES;
 
+  if (params->n_anchors == 0)
+    return TRUE;
   return yolo_cuda_check (driver->cuMemcpyHtoDAsync (decoder->device_description,
                               decoder->description, decoder->description_size, stream),
              "upload thresholds and classes", error)
@@ -183,10 +192,16 @@ yolo_cuda_decoder_read (const YoloCudaDecoder *decoder, guint i, YoloDecode *dec
 {
   gsize batch = (gsize) decoder->params.batch;
   const YoloDecodeCount *count = (const YoloDecodeCount *) decoder->result + i;
-  const YoloObject *out =
-      (const YoloObject *) (decoder->result + batch * sizeof (YoloDecodeCount))
-      + (gsize) i * YOLO_DECODE_CAPACITY;
+  const YoloObject *out;
 
+  if (decoder->params.n_anchors == 0) {
+    decode->candidates[0] = (YoloObject) { .confidence = 1 };
+    decode->n = 1;
+    decode->missed = 0;
+    return;
+  }
+  out = (const YoloObject *) (decoder->result + batch * sizeof (YoloDecodeCount))
+      + (gsize) i * YOLO_DECODE_CAPACITY;
   decode->n = MIN ((gsize) count->written, decode->capacity);
   decode->missed = (gsize) (count->found - count->selected) + ((gsize) count->written - decode->n);
   memcpy (decode->candidates, out, decode->n * sizeof (YoloObject));

@@ -16,10 +16,11 @@ typedef struct _YoloCudaDecoder YoloCudaDecoder;
 
 /**
  * yolo_cuda_decoder_new:
- * @plan: a plan of a detect model; the decoder does not keep it
+ * @plan: a plan of a model of any task; the decoder does not keep it
  * @maps: [plan->model->n_outputs] device addresses of the first elements of plan->outputs
  *
- * The decoder brings back at most 1024 candidates of an image, 28 KiB. Where there are
+ * The decoder brings back at most 1024 candidates of an image, 32 KiB, by their best class;
+ * of a model without boxes, which says what the image is, the image itself. Where there are
  * more, it takes those of the highest confidence and, of equal ones, those of the first
  * anchors, so that every run gives the same candidates.
  *

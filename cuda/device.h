@@ -11,7 +11,8 @@ G_BEGIN_DECLS
 /* The modules. Each is made of cuda/kernels/NAME.cu, and is loaded when the first of its
  * functions is asked for. */
 #define YOLO_CUDA_MODULES(X) \
-  X (attention) X (conv_mma_f16) X (conv_mma_s8) X (conv_simt) X (decode) X (draw) X (ops) \
+  X (attention) X (conv_mma_f16) X (conv_mma_s8) X (conv_simt) X (decode) X (details) X (draw) \
+  X (ops) \
   X (preprocess)
 
 typedef enum {

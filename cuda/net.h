@@ -6,6 +6,7 @@
 
 #include "cuda/conv.h"
 #include "cuda/choices.h"
+#include "cuda/details.h"
 #include "backend/backend.h"
 
 G_BEGIN_DECLS
@@ -30,6 +31,7 @@ typedef struct {
   GHashTable *weights;          /* YoloConv -> CudaWeights */
   YoloChoices *choices;
   GArray *times;                /* CudaTime: of the batches that were ever recorded */
+  YoloCudaDetails details;      /* of the image that is looked at last */
 } CudaNet;
 
 /* A plan as this back end runs it: pixels of the input are whole vectors, and

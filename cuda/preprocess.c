@@ -45,8 +45,9 @@ yolo_cuda_preprocess_describe (
     for (int k = 0; k < 3; k++)
       description->factor[i][k] = colour.factor[i][k];
   }
-  description->scale =
-      (int) yolo_scale (description->width, description->height, box->width, box->height);
+  description->scale = box->crop
+      ? YOLO_PREPROCESS_FILTER
+      : (int) yolo_scale (description->width, description->height, box->width, box->height);
   description->ratio_x = yolo_tap_ratio (description->width, box->width);
   description->ratio_y = yolo_tap_ratio (description->height, box->height);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "image/crop.h"
 #include "base/simd.h"
-#include "image/sample.h"
+#include "image/pixel.h"
 #include "image/tensor.h"
 
 #include <stdlib.h>
@@ -75,7 +75,7 @@ make_axis (Axis *axis, int src, int dst, int begin, int places)
     return true;
   axis->src = 0;                /* not valid until all is done */
   for (int i = 0; i < places; i++)
-    room += (size_t) yolo_filter_count (begin + i, src, dst);
+    room += (size_t) yolo_filter_at (begin + i, src, dst).n;
   Taps *taps = realloc (axis->taps, (size_t) places * sizeof *taps);
   if (!taps)
     return false;
@@ -85,9 +85,13 @@ make_axis (Axis *axis, int src, int dst, int begin, int places)
     return false;
   axis->room = have / sizeof (int32_t);
   for (int i = 0; i < places; i++) {
-    taps[i].weights = axis->weights + total;
-    taps[i].n = yolo_filter_taps (begin + i, src, dst, &taps[i].first, taps[i].weights);
-    total += (size_t) taps[i].n;
+    YoloFilter filter = yolo_filter_at (begin + i, src, dst);
+    double norm = yolo_filter_norm (&filter);
+
+    taps[i] = (Taps) { filter.first, filter.n, axis->weights + total };
+    for (int k = 0; k < filter.n; k++)
+      taps[i].weights[k] = yolo_filter_weight (&filter, norm, k);
+    total += (size_t) filter.n;
   }
   axis->src = src;
   axis->dst = dst;

@@ -82,4 +82,73 @@ yolo_tap_at (int i, double ratio, int *weight0, int *weight1)
   return (int) whole;
 }
 
+/* A filter as wide as the scale, for sizes that shrink: Pillow's resize() with BILINEAR, in
+ * whole numbers. A level is the sum of the sources' levels times their weights, which
+ * are 2^22ths, with YOLO_FILTER_HALF added, through yolo_filter_level().
+ * Source: Pillow, src/libImaging/Resample.c. */
+#define YOLO_FILTER_BITS 22
+#define YOLO_FILTER_HALF (1 << (YOLO_FILTER_BITS - 1))
+
+YOLO_PIXEL uint8_t
+yolo_filter_level (int32_t sum)
+{
+  return (uint8_t) yolo_clamp_level (sum >> YOLO_FILTER_BITS);
+}
+
+/* Where place @x of an axis of @src pixels scaled to @dst takes its level from: the position of
+ * its middle, how far the filter reaches to both sides, the first source and their number. */
+typedef struct {
+  double centre, support;
+  int first, n;
+} YoloFilter;
+
+YOLO_PIXEL YoloFilter
+yolo_filter_at (int x, int src, int dst)
+{
+  double scale = (double) src / dst;
+  YoloFilter filter;
+  int end;
+
+  filter.support = scale < 1 ? 1 : scale;
+  filter.centre = (x + 0.5) * scale;
+  filter.first = (int) (filter.centre - filter.support + 0.5);
+  end = (int) (filter.centre + filter.support + 0.5);
+  filter.first = filter.first < 0 ? 0 : filter.first;
+  filter.n = (end < src ? end : src) - filter.first;
+  return filter;
+}
+
+/* The height of the triangle over the filter's k-th source. */
+YOLO_PIXEL double
+yolo_filter_height (const YoloFilter *filter, int k)
+{
+  double position = k + filter->first - filter->centre + 0.5;
+#ifdef __CUDA_ARCH__
+  /* two roundings, not the one of a fused multiply-add */
+  double height = __dadd_rn (1, -fabs (__dmul_rn (position, 1 / filter->support)));
+#else
+  double height = 1 - fabs (position * (1 / filter->support));
+#endif
+
+  return height > 0 ? height : 0;
+}
+
+/* What the heights are multiplied by so that their sum is 1. */
+YOLO_PIXEL double
+yolo_filter_norm (const YoloFilter *filter)
+{
+  double sum = 0;
+
+  for (int k = 0; k < filter->n; k++)
+    sum += yolo_filter_height (filter, k);
+  return sum != 0 ? 1 / sum : 1;
+}
+
+YOLO_PIXEL int32_t
+yolo_filter_weight (const YoloFilter *filter, double norm, int k)
+{
+  double weight = yolo_filter_height (filter, k) * norm;
+  return (int32_t) (0.5 + weight * (1 << YOLO_FILTER_BITS));
+}
+
 #endif

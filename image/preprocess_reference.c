@@ -96,32 +96,25 @@ scaled_at (const Source *src, const YoloLetterbox *box, int x, int y)
 static Rgb
 filtered_at (const Source *src, const YoloLetterbox *box, int x, int y)
 {
-  int n_columns = yolo_filter_count (x, src->width, box->width),
-      n_rows = yolo_filter_count (y, src->height, box->height), left, top;
-  int32_t *weights = calloc ((size_t) n_columns + (size_t) n_rows, sizeof *weights);
-  int32_t *down = weights + n_columns, sum[3] = { 0 };
-  Rgb out = { { 0, 0, 0 } };
+  YoloFilter across = yolo_filter_at (x, src->width, box->width),
+             down = yolo_filter_at (y, src->height, box->height);
+  double norm_x = yolo_filter_norm (&across), norm_y = yolo_filter_norm (&down);
+  int32_t sum[3] = { YOLO_FILTER_HALF, YOLO_FILTER_HALF, YOLO_FILTER_HALF };
+  Rgb out;
 
-  if (!weights)
-    return out;
-  n_columns = yolo_filter_taps (x, src->width, box->width, &left, weights);
-  n_rows = yolo_filter_taps (y, src->height, box->height, &top, down);
-  for (int i = 0; i < 3; i++)
-    sum[i] = YOLO_FILTER_HALF;
-  for (int r = 0; r < n_rows; r++) {
+  for (int r = 0; r < down.n; r++) {
     int32_t along[3] = { YOLO_FILTER_HALF, YOLO_FILTER_HALF, YOLO_FILTER_HALF };
 
-    for (int k = 0; k < n_columns; k++) {
-      Rgb rgb = rgb_at (src, left + k, top + r);
+    for (int k = 0; k < across.n; k++) {
+      Rgb rgb = rgb_at (src, across.first + k, down.first + r);
       for (int i = 0; i < 3; i++)
-        along[i] += rgb.c[i] * weights[k];
+        along[i] += rgb.c[i] * yolo_filter_weight (&across, norm_x, k);
     }
     for (int i = 0; i < 3; i++)
-      sum[i] += yolo_filter_level (along[i]) * down[r];
+      sum[i] += yolo_filter_level (along[i]) * yolo_filter_weight (&down, norm_y, r);
   }
   for (int i = 0; i < 3; i++)
     out.c[i] = yolo_filter_level (sum[i]);
-  free (weights);
   return out;
 }
 

@@ -2,8 +2,6 @@
 #include "image/sample.h"
 #include "image/pixel.h"
 
-#include <math.h>
-
 #define FULL(plane, step, offset) { plane, step, offset, 0, 0 }
 #define HALF(plane, step, offset) { plane, step, offset, 1, 1 }
 #define PAIR(plane, step, offset) { plane, step, offset, 1, 0 }
@@ -119,51 +117,4 @@ yolo_tap_row (int y, int src_height, int dst_height)
   int first;
 
   return tap (y, src_height, dst_height, &first);
-}
-
-/* The sources of a place: where they begin, and one behind the last. */
-static void
-filter_range (double centre, double support, int src, int *first, int *end)
-{
-  *first = (int) (centre - support + 0.5);
-  *end = (int) (centre + support + 0.5);
-  *first = *first < 0 ? 0 : *first;
-  *end = *end > src ? src : *end;
-}
-
-int
-yolo_filter_count (int x, int src, int dst)
-{
-  double scale = (double) src / dst, support = scale < 1 ? 1 : scale;
-  int first, end;
-
-  filter_range ((x + 0.5) * scale, support, src, &first, &end);
-  return end - first;
-}
-
-/* The height of the triangle over a source. */
-static double
-triangle (double distance)
-{
-  double height = 1 - fabs (distance);
-  return height > 0 ? height : 0;
-}
-
-int
-yolo_filter_taps (int x, int src, int dst, int *first, int32_t *weights)
-{
-  double scale = (double) src / dst, support = scale < 1 ? 1 : scale;
-  double centre = (x + 0.5) * scale, sum = 0;
-  int end;
-
-  filter_range (centre, support, src, first, &end);
-  for (int i = *first; i < end; i++)
-    sum += triangle ((i - centre + 0.5) * (1 / support));
-  for (int i = *first; i < end; i++) {
-    double weight = triangle ((i - centre + 0.5) * (1 / support));
-    if (sum != 0)
-      weight *= 1 / sum;
-    weights[i - *first] = (int32_t) (0.5 + weight * (1 << YOLO_FILTER_BITS));
-  }
-  return end - *first;
 }

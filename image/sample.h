@@ -64,23 +64,4 @@ typedef struct {
 YoloTap yolo_tap_column (int x, int src_width, int dst_width);
 YoloTap yolo_tap_row (int y, int src_height, int dst_height);
 
-/* A filter as wide as the scale, for sizes that shrink: Pillow's resize() with BILINEAR, in
- * whole numbers. A level is the sum of the sources' levels times their weights, which
- * are 2^22ths, with YOLO_FILTER_HALF added, through yolo_filter_level().
- * Source: Pillow, src/libImaging/Resample.c. */
-#define YOLO_FILTER_BITS 22
-#define YOLO_FILTER_HALF (1 << (YOLO_FILTER_BITS - 1))
-
-static inline uint8_t
-yolo_filter_level (int32_t sum)
-{
-  int32_t level = sum >> YOLO_FILTER_BITS;
-  return (uint8_t) (level < 0 ? 0 : level > 255 ? 255 : level);
-}
-
-/* How many sources place @x has on an axis of @src pixels that is scaled to @dst. */
-int yolo_filter_count (int x, int src, int dst);
-/* The first of them, and the weights [yolo_filter_count()]; returns their number. */
-int yolo_filter_taps (int x, int src, int dst, int *first, int32_t *weights);
-
 #endif

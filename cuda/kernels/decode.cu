@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From the head's maps to candidates, as postprocess/detect.c defines it. The first
+/* From the head's maps to candidates, as postprocess/boxes.c defines it. The first
  * kernel reads every class logit once and lists the anchors above the threshold; the
  * second works out the boxes of those anchors alone, from 4 * reg_max logits each.
  * Bytes read: 4 * n_anchors * n_classes, and little more. */
@@ -146,7 +146,8 @@ decode_boxes (const __grid_constant__ YoloDecodeParams p)
 
       x = at % level.width;
       y = at / level.width;
-      distance = expectation (level.box + pixel * level.box_pitch + side * p.reg_max, p.reg_max);
+      const float *box = level.box + pixel * level.box_pitch + side * p.reg_max;
+      distance = p.reg_max == 1 ? box[0] : expectation (box, p.reg_max);
     }
 #pragma unroll
     for (int s = 0; s < 4; s++)
@@ -161,6 +162,6 @@ decode_boxes (const __grid_constant__ YoloDecodeParams p)
     int slot = atomicAdd (&p.counts[n].written, 1);
     p.out[(long long) n * YOLO_DECODE_CAPACITY + slot] = { (cx - sides[0]) * stride,
       (cy - sides[1]) * stride, (cx + sides[2]) * stride, (cy + sides[3]) * stride,
-      found[i].confidence, found[i].class_id, found[i].anchor };
+      found[i].confidence, found[i].class_id, found[i].anchor, 0 };
   }
 }

@@ -74,6 +74,38 @@ scaled_at (const YoloCudaFrame &f, int x, int y, const Tap &h, const Tap &v)
   return out;
 }
 
+/* The pixel (x, y) of the frame scaled with a filter. A thread reads all pixels under the
+ * filter, some 4 * scale^2 of three components, which its neighbours read too. */
+static __device__ Rgb
+filtered_at (const YoloCudaFrame &f, int x, int y)
+{
+  YoloFilter across = yolo_filter_at (x, f.width, f.scaled_width),
+             down = yolo_filter_at (y, f.height, f.scaled_height);
+  double norm_x = yolo_filter_norm (&across), norm_y = yolo_filter_norm (&down);
+  int32_t sum[3] = { YOLO_FILTER_HALF, YOLO_FILTER_HALF, YOLO_FILTER_HALF };
+  Rgb out;
+
+  for (int r = 0; r < down.n; r++) {
+    int32_t along[3] = { YOLO_FILTER_HALF, YOLO_FILTER_HALF, YOLO_FILTER_HALF };
+    int32_t weight = yolo_filter_weight (&down, norm_y, r);
+
+    for (int k = 0; k < across.n; k++) {
+      Rgb rgb = rgb_at (f, across.first + k, down.first + r);
+      int32_t part = yolo_filter_weight (&across, norm_x, k);
+#pragma unroll
+      for (int i = 0; i < 3; i++)
+        along[i] += rgb.c[i] * part;
+    }
+#pragma unroll
+    for (int i = 0; i < 3; i++)
+      sum[i] += yolo_filter_level (along[i]) * weight;
+  }
+#pragma unroll
+  for (int i = 0; i < 3; i++)
+    out.c[i] = yolo_filter_level (sum[i]);
+  return out;
+}
+
 /* The same as yolo_tap_column() and yolo_tap_row() of image/sample.h. */
 static __device__ Tap
 tap_of (int i, double ratio, int n, bool column)
@@ -128,7 +160,9 @@ preprocess (const YoloPreprocessParams &p)
     return;
   Rgb rgb = { { BORDER, BORDER, BORDER } };
   if (!frame.idle && sx >= 0 && sx < frame.scaled_width && sy >= 0 && sy < frame.scaled_height)
-    rgb = scaled_at (frame, sx, sy, columns[in_x], rows[in_y]);
+    rgb = frame.scale == YOLO_PREPROCESS_FILTER
+        ? filtered_at (frame, sx, sy)
+        : scaled_at (frame, sx, sy, columns[in_x], rows[in_y]);
 
   T *out = (T *) p.out + (((long long) blockIdx.z * p.height + y) * p.width + x) * p.channels;
   if (p.channels * sizeof (T) == 16) {

@@ -20,7 +20,7 @@ typedef struct {
   int width, height;            /* of the visible part, as it stands upright; pixels */
   uint32_t turn;                /* YOLO_TURN_* */
   int left, top, scaled_width, scaled_height;   /* its place in the network's input, pixels */
-  int scale;                    /* YoloScale */
+  int scale;                    /* YoloScale; YOLO_PREPROCESS_FILTER: of yolo_letterbox_crop() */
   int idle;                     /* no frame: all border */
   double ratio_x, ratio_y;      /* visible pixels per pixel of the input */
 } YoloCudaFrame;
@@ -31,6 +31,8 @@ typedef struct {
   int height, width, channels;
   float inverse_scale;          /* int8 only: rint (level * inverse_scale), at most 127 */
 } YoloPreprocessParams;
+
+#define YOLO_PREPROCESS_FILTER 3
 
 /* Columns and rows of pixels that a block writes. */
 #define YOLO_PREPROCESS_WIDTH 32

@@ -344,6 +344,33 @@ case_named (const char *name)
 }
 
 YoloGraph *
+make_segment_graph (guint height, guint width)
+{
+  Net it = { yolo_graph_new ("images", height, width), random_new (7) };
+  Net *net = &it;
+  float *factors = g_new0 (float, 9);
+  guint first, small;
+
+  for (guint i = 0; i < 3; i++)
+    factors[4 * i] = 2.f / 255;
+  first = conv (net, LAYER (image, 3, FALSE, factors, g_new0 (float, 3)), 9, 3, YOLO_ACT_SILU);
+  small = halved (net, halved (net, first, 11), 13);
+  g_assert_true (yolo_graph_output (
+      net->graph, YOLO_MAP_BOX, 0, conv (net, small, 8, 1, YOLO_ACT_NONE), NULL));
+  g_assert_true (yolo_graph_output (
+      net->graph, YOLO_MAP_CLASS, 0, conv (net, small, 3, 1, YOLO_ACT_NONE), NULL));
+  g_assert_true (yolo_graph_output (
+      net->graph, YOLO_MAP_COEFFICIENT, 0, conv (net, small, 4, 3, YOLO_ACT_NONE), NULL));
+  g_assert_true (yolo_graph_output (net->graph, YOLO_MAP_PROTOTYPE, 0,
+      conv (net, halved (net, first, 10), 4, 1, YOLO_ACT_SILU), NULL));
+  net->graph->sha256 = g_compute_checksum_for_string (G_CHECKSUM_SHA256, "segment", -1);
+  net->graph->task = "segment";
+  net->graph->height = height;
+  net->graph->width = width;
+  return net->graph;
+}
+
+YoloGraph *
 make_graph (const Case *c, guint height, guint width)
 {
   Net it = { yolo_graph_new ("images", height, width), random_new (g_str_hash (c->name)) };

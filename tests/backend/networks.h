@@ -20,6 +20,10 @@ struct _Case {
   YoloConv conv;                /* what the case varies; in_channels is found out */
 };
 
+/* A network whose head has coefficients and prototypes too: 4 channels each, the latter at half
+ * the size of the other maps' pixels. */
+YoloGraph *make_segment_graph (guint height, guint width);
+
 extern const Case cases[];
 extern const guint n_cases;
 const Case *case_named (const char *name);

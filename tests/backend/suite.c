@@ -358,6 +358,110 @@ test_operation (gconstpointer data)
   yolo_net_free (net);
 }
 
+/* What the objects of an image need of the maps: rows of each role at the anchors, and masks. */
+typedef struct {
+  float *rows[YOLO_MAP_COEFFICIENT + 1];
+  YoloObjectMask *masks;
+  int16_t *cells;
+  gsize n_cells;
+} Details;
+
+static Details
+details_of (YoloExec *exec, guint image, const YoloObject *objects, guint n)
+{
+  g_autoptr (GError) error = NULL;
+  Details details = { 0 };
+  YoloHead head;
+
+  yolo_plan_head (exec->plan, NULL, image, &head);
+  for (YoloMapRole role = YOLO_MAP_BOX; role <= YOLO_MAP_COEFFICIENT; role++) {
+    details.rows[role] = g_new (float, n * (gsize) yolo_head_map (&head, role, 0)->channels);
+    yolo_exec_rows (exec, image, role, objects, n, details.rows[role], &error);
+    g_assert_no_error (error);
+  }
+  details.masks = g_new (YoloObjectMask, n);
+  details.n_cells = yolo_masks_place (&head, objects, n, details.masks);
+  details.cells = g_new (int16_t, details.n_cells);
+  yolo_exec_masks (exec, image, details.rows[YOLO_MAP_COEFFICIENT], details.masks, n,
+      details.cells, details.n_cells, &error);
+  g_assert_no_error (error);
+  return details;
+}
+
+static void
+details_clear (Details *details)
+{
+  for (guint role = 0; role < G_N_ELEMENTS (details->rows); role++)
+    g_free (details->rows[role]);
+  g_free (details->masks);
+  g_free (details->cells);
+}
+
+/* An exec of another back end that has run the same frames. */
+static YoloExec *
+run_reference (YoloNet *net, const Batch *batch)
+{
+  YoloExec *exec = prepare (net, batch->n, batch->height, batch->width);
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < batch->n; i++)
+    memcpy ((guint8 *) exec->input + i * batch->levels[i].size, batch->levels[i].data,
+        batch->levels[i].size);
+  yolo_exec_submit (exec, batch->n, NULL, NULL, &error);
+  g_assert_no_error (error);
+  yolo_exec_wait (exec, &error);
+  g_assert_no_error (error);
+  return exec;
+}
+
+/* In every image of a batch, the rows and the masks of some objects, of no size and beyond the
+ * picture included, are those of the reference; and no object is none of them. */
+static void
+test_details (void)
+{
+  static const YoloObject objects[] = { { .x1 = 3, .y1 = 5, .x2 = 17, .y2 = 14, .anchor = 7 },
+    { .x1 = -9, .y1 = -9, .x2 = 90, .y2 = 90, .anchor = 19 },
+    { .x1 = 8, .y1 = 8, .x2 = 8, .y2 = 12, .anchor = 0 },
+    { .x1 = 20.5f, .y1 = 1.25f, .x2 = 24, .y2 = 12, .anchor = 11 } };
+  guint height = 16, width = 24, n = G_N_ELEMENTS (objects);
+  g_autoptr (YoloModel) model =
+      yolo_model_new (make_segment_graph (height, width), "segment", NULL);
+  g_autoptr (GError) error = NULL;
+  YoloNet *net = load (model, YOLO_PRECISION_FP32, 2), *other;
+  YoloExec *exec = prepare (net, BATCH, height, width), *reference;
+  Batch batch;
+
+  other = yolo_backend_load (
+      &yolo_reference_backend, model, 0, NULL, YOLO_PRECISION_FP32, 1, &error);
+  g_assert_no_error (error);
+  batch_init (&batch, model, BATCH, height, width, 1);
+  start (exec, &batch);
+  yolo_exec_wait (exec, &error);
+  g_assert_no_error (error);
+  reference = run_reference (other, &batch);
+  for (guint i = 0; i < BATCH; i++) {
+    Details ours = details_of (exec, i, objects, n), want = details_of (reference, i, objects, n),
+            none = details_of (exec, i, NULL, 0);
+    static const guint channels[] = { 8, 3, 4 };
+
+    for (guint role = 0; role < G_N_ELEMENTS (channels); role++) {
+      for (guint k = 0; k < n * channels[role]; k++)
+        g_assert_cmpfloat_with_epsilon (ours.rows[role][k], want.rows[role][k], 1e-4);
+    }
+    g_assert_cmpuint (ours.n_cells, >, 8 * 12);
+    for (gsize k = 0; k < ours.n_cells; k++)
+      g_assert_cmpint (ABS (ours.cells[k] - want.cells[k]), <=, 16);
+    details_clear (&ours);
+    details_clear (&want);
+    details_clear (&none);
+  }
+  batch_clear (&batch);
+  yolo_exec_free (exec);
+  yolo_exec_free (reference);
+  yolo_net_free (net);
+  yolo_net_free (other);
+}
+
 /* Every operation that there is has been run, on parts of buffers as well: one that is
  * added to the list needs cases here. */
 static void
@@ -597,6 +701,7 @@ main (int argc, char **argv)
   g_test_add_func ("/backend/all/seen", test_all_seen);
   g_test_add_func ("/backend/use/precisions", test_precisions);
   g_test_add_func ("/backend/use/two", test_two);
+  g_test_add_func ("/backend/use/details", test_details);
   g_test_add_func ("/backend/use/unsupported", test_unsupported);
   g_test_add_func ("/backend/use/hooks", test_hooks);
   return g_test_run ();
