@@ -107,6 +107,8 @@ static void
 to_frame (const YoloTask *task, YoloObject *objects, size_t n, const YoloLetterbox *box,
     YoloDetailsRoom *room)
 {
+  room->found.whole = task->fit == YOLO_FIT_CROP;
+  room->found.turned = task->turn != NULL;
   if (task->fit == YOLO_FIT_CROP)
     yolo_objects_whole_frame (objects, n, box);
   else if (task->turn != NULL)

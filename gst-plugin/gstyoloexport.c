@@ -477,7 +477,7 @@ static void
 gst_yolo_export_init (GstYoloExport *self)
 {
   yolo_properties_init (properties, N_PROPERTIES, &self->settings);
-  self->objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
+  self->objects = yolo_meta_objects_new ();
   self->text = g_string_new (NULL);
   gst_base_transform_set_passthrough (GST_BASE_TRANSFORM (self), TRUE);
 }

@@ -262,7 +262,7 @@ on_result (gpointer user_data, gpointer tag, const YoloResult *result)
   GstYoloInfer *self = user_data;
   const YoloPart *part = tag;
 
-  yolo_part_add_objects (part, result, self->load.labels);
+  yolo_part_add_objects (part, result, self->load.labels, &self->input.info);
   /* counted before the frame is done, so that whoever sees the frame sees it counted */
   if (result->error == NULL)
     yolo_stats_add_result (self->stats, result, part->flight->since);
@@ -300,7 +300,8 @@ finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
 
   if (flight->inferred) {
     g_array_set_size (self->last, 0);
-    g_array_append_vals (self->last, objects->data, objects->len);
+    yolo_meta_objects_append (
+        self->last, (const YoloMetaObject *) objects->data, objects->len);
   } else if (flight->repeat
       && !(self->last->len > 0 && g_array_index (self->last, YoloMetaObject, 0).slot > 0)) {
     /* in a batch, the same place may be another camera's the next time */
@@ -840,7 +841,7 @@ gst_yolo_infer_init (GstYoloInfer *self)
   yolo_context_init (&self->context, GST_BASE_TRANSFORM (self), &self->settings);
   self->stats = yolo_stats_new ();
   self->queue = yolo_queue_new ();
-  self->last = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
+  self->last = yolo_meta_objects_new ();
 
   gst_pad_set_activatemode_function (GST_BASE_TRANSFORM_SRC_PAD (self),
       gst_yolo_infer_src_activate_mode);

@@ -3,8 +3,10 @@
  * SECTION:element-yolooverlay
  * @title: yolooverlay
  *
- * Draws the detections of a frame into it: a box, and a label with class,
- * confidence and, where there is one, the track's number. The frame is
+ * Draws the detections of a frame into it: a box, as it is turned, and a label with class,
+ * confidence and, where there is one, the track's number; the object's mask, tinted and with
+ * its edge; its points, joined where they are those of a person. Where the classes are the
+ * whole frame's, they are written at its upper left, one below the other. The frame is
  * neither converted nor copied; one without detections passes untouched.
  *
  * |[
@@ -18,6 +20,7 @@
 #include "engine/draw.h"
 #include "gst-plugin/yolocanvas.h"
 #include "gst-plugin/yolocuda.h"
+#include "gst-plugin/yolofigure.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yoloorientation.h"
 #include "gst-plugin/yoloproperty.h"
@@ -37,6 +40,9 @@ enum
   PROP_SHOW_LABELS,
   PROP_SHOW_CONFIDENCE,
   PROP_SHOW_IDS,
+  PROP_SHOW_MASKS,
+  PROP_MASK_OPACITY,
+  PROP_SHOW_POINTS,
   PROP_FONT,
   PROP_ORIENTATION,
   N_PROPERTIES
@@ -45,7 +51,8 @@ enum
 /* What the properties say. */
 typedef struct {
   guint line_width;             /* pixels; 0: by the frame's height */
-  gboolean show_labels, show_confidence, show_ids;
+  gboolean show_labels, show_confidence, show_ids, show_masks, show_points;
+  guint mask_opacity;           /* percent */
   char *font;                   /* owned */
   GstVideoOrientationMethod orientation;
 } Settings;
@@ -66,6 +73,16 @@ static const YoloProperty properties[N_PROPERTIES] = {
   [PROP_SHOW_IDS] = { "show-ids", "Show track ids",
       "Whether to write the number of an object's track, if it has one, on its box", PLAYING,
       YOLO_BOOLEAN (Settings, show_ids, TRUE) },
+  [PROP_SHOW_MASKS] = { "show-masks", "Show masks",
+      "Whether to draw the shapes that a segmenting model finds", PLAYING,
+      YOLO_BOOLEAN (Settings, show_masks, TRUE) },
+  [PROP_MASK_OPACITY] = { "mask-opacity", "Mask opacity",
+      "How much a mask hides what is below it, in percent; its edge hides all", PLAYING,
+      YOLO_UINT (Settings, mask_opacity, 0, 100, 40) },
+  [PROP_SHOW_POINTS] = { "show-points", "Show points",
+      "Whether to draw the points that a pose model finds, and lines between those of a person "
+      "(17 points, as in COCO); a point that is less than half visible is left out", PLAYING,
+      YOLO_BOOLEAN (Settings, show_points, TRUE) },
   [PROP_FONT] = { "font", "Font",
       "Pango font description, for example \"Sans Bold\" or \"Monospace 18\" "
       "(without a size: 1/45 of the height of the frame, at least 10 pixels)", PLAYING,
@@ -99,6 +116,7 @@ struct _GstYoloOverlay {
   GstObject *cuda_context;      /* owned; that of the frames that `drawer` draws on */
   YoloDrawer *drawer;           /* owned; NULL: not needed so far */
   YoloDrawing drawing;          /* what is to be drawn on the frame in hand */
+  YoloFigures figures;
 };
 
 G_DEFINE_TYPE (GstYoloOverlay, gst_yolo_overlay, GST_TYPE_BASE_TRANSFORM)
@@ -269,12 +287,111 @@ draw_label (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings,
   }
 }
 
+/* The shape of an object, or one of nothing. */
+static const YoloShape *
+shape_of (const YoloMetaObject *object)
+{
+  static const YoloShape none = { 0 };
+  const YoloShape *shape = yolo_shape_get (object->shape);
+
+  return shape != NULL ? shape : &none;
+}
+
+/* A line between two places, 0 to 1 of the frame. */
+static void
+draw_line (GstYoloOverlay *self, YoloCanvas *canvas, const gfloat *from, const gfloat *to,
+    gint thickness, const YoloColor *color)
+{
+  const gfloat w = GST_VIDEO_INFO_WIDTH (&self->info), h = GST_VIDEO_INFO_HEIGHT (&self->info);
+
+  yolo_figure_line (&self->figures, canvas, self->origin_x + from[0] * w,
+      self->origin_y + from[1] * h, self->origin_x + to[0] * w, self->origin_y + to[1] * h,
+      thickness, color);
+}
+
+/* Source of the limbs: COCO's person_keypoints_val2017.json, "skeleton". */
+static void
+draw_points (GstYoloOverlay *self, YoloCanvas *canvas, const YoloShape *shape, gint line,
+    const YoloColor *color)
+{
+  static const guint8 limbs[][2] = { { 15, 13 }, { 13, 11 }, { 16, 14 }, { 14, 12 }, { 11, 12 },
+    { 5, 11 }, { 6, 12 }, { 5, 6 }, { 5, 7 }, { 6, 8 }, { 7, 9 }, { 8, 10 }, { 1, 2 }, { 0, 1 },
+    { 0, 2 }, { 1, 3 }, { 2, 4 }, { 3, 5 }, { 4, 6 } };
+  const gfloat *points = yolo_shape_points (shape);
+  guint i;
+
+  for (i = 0; shape->n_points == 17 && i < G_N_ELEMENTS (limbs); i++) {
+    const gfloat *from = points + 3 * limbs[i][0], *to = points + 3 * limbs[i][1];
+
+    if (from[2] >= .5f && to[2] >= .5f)
+      draw_line (self, canvas, from, to, line, color);
+  }
+  for (i = 0; i < shape->n_points; i++)
+    if (points[3 * i + 2] >= .5f)
+      draw_line (self, canvas, points + 3 * i, points + 3 * i, 2 * line + 1, &self->white);
+}
+
+/* An object without its label. */
+static void
+draw_object (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings,
+    const YoloMetaObject *object, gint line)
+{
+  const YoloShape *shape = shape_of (object);
+  const YoloColor *color = &self->color[color_of (object)];
+  const gint width = GST_VIDEO_INFO_WIDTH (&self->info),
+             height = GST_VIDEO_INFO_HEIGHT (&self->info);
+  const YoloRect outer = grow (box_of (self, object), (line + 1) / 2);
+  guint k;
+
+  if (settings->show_masks && shape->mask_width > 0 && shape->mask_height > 0)
+    yolo_figure_mask (&self->figures, canvas, shape,
+        (gfloat[4]){ object->x, object->y, object->x + object->w, object->y + object->h },
+        self->origin_x, self->origin_y, width, height, settings->mask_opacity * 255 / 100, line,
+        color);
+  if (shape->flags & YOLO_SHAPE_TURNED) {
+    for (k = 0; k < 4; k++)
+      draw_line (self, canvas, shape->corners + 2 * k, shape->corners + 2 * ((k + 1) % 4), line,
+          color);
+  } else if (!(shape->flags & YOLO_SHAPE_WHOLE)) {
+    yolo_canvas_fill (canvas, outer, grow (outer, -line), color);
+  }
+  if (settings->show_points)
+    draw_points (self, canvas, shape, line, color);
+}
+
 /* Whether any pixel of the box can be seen; if not, it gets no label either. */
 static gboolean
 is_visible (YoloRect box, const YoloRect *visible)
 {
   return MAX (box.x0, visible->x0) < MIN (box.x1, visible->x1)
       && MAX (box.y0, visible->y0) < MIN (box.y1, visible->y1);
+}
+
+/* How many objects before number @i are classes of the whole frame. */
+static gint
+whole_before (GstYoloOverlay *self, guint i)
+{
+  gint n = 0;
+
+  while (i-- > 0)
+    n += shape_of (&g_array_index (self->objects, YoloMetaObject, i))->flags & YOLO_SHAPE_WHOLE
+        ? 1 : 0;
+  return n;
+}
+
+/* Writes a class of the whole frame into line number @row, from the upper left corner of the
+ * upright picture down. */
+static void
+draw_class (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings,
+    const YoloMetaObject *object, gint row)
+{
+  const gint height = yolo_text_ascent (self->text) + yolo_text_descent (self->text);
+  YoloRect box = yolo_rect_to_upright (canvas->clip, self->turn, canvas->width, canvas->height);
+
+  /* a label lies on top of its box */
+  box.y0 += (row + 1) * height;
+  draw_label (self, canvas, settings, object,
+      yolo_rect_to_frame (box, self->turn, canvas->width, canvas->height));
 }
 
 static void
@@ -292,16 +409,17 @@ draw (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings)
 
   /* the most confident objects come first in the metadata; here they come last, on top */
   for (i = self->objects->len; i-- > 0;) {
-    const YoloMetaObject *object = &g_array_index (self->objects, YoloMetaObject, i);
-    const YoloRect outer = grow (box_of (self, object), (line + 1) / 2);
-
-    yolo_canvas_fill (canvas, outer, grow (outer, -line), &self->color[color_of (object)]);
+    draw_object (self, canvas, settings, &g_array_index (self->objects, YoloMetaObject, i), line);
   }
   for (i = self->objects->len; i-- > 0;) {
     const YoloMetaObject *object = &g_array_index (self->objects, YoloMetaObject, i);
     const YoloRect outer = grow (box_of (self, object), (line + 1) / 2);
 
-    if (is_visible (outer, &canvas->clip))
+    if (!is_visible (outer, &canvas->clip))
+      continue;
+    if (shape_of (object)->flags & YOLO_SHAPE_WHOLE)
+      draw_class (self, canvas, settings, object, whole_before (self, i));
+    else
       draw_label (self, canvas, settings, object, outer);
   }
 }
@@ -538,7 +656,7 @@ static void
 gst_yolo_overlay_init (GstYoloOverlay *self)
 {
   yolo_properties_init (properties, N_PROPERTIES, &self->settings);
-  self->objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
+  self->objects = yolo_meta_objects_new ();
   self->text = yolo_text_new ();
   yolo_drawing_init (&self->drawing);
   gst_base_transform_set_in_place (GST_BASE_TRANSFORM (self), TRUE);
@@ -553,6 +671,7 @@ gst_yolo_overlay_finalize (GObject *object)
   g_array_unref (self->objects);
   yolo_text_free (self->text);
   yolo_drawing_clear (&self->drawing);
+  yolo_figures_clear (&self->figures);
   G_OBJECT_CLASS (gst_yolo_overlay_parent_class)->finalize (object);
 }
 

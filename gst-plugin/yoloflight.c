@@ -3,6 +3,7 @@
 
 #include "gst-plugin/yolods.h"
 #include "gst-plugin/yolometa.h"
+#include "gst-plugin/yoloshape.h"
 
 YoloFlight *
 yolo_flight_new (void)
@@ -10,7 +11,7 @@ yolo_flight_new (void)
   YoloFlight *flight = g_new0 (YoloFlight, 1);
 
   flight->link.data = flight;
-  flight->objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
+  flight->objects = yolo_meta_objects_new ();
   flight->parts = g_array_new (FALSE, FALSE, sizeof (YoloPart));
   return flight;
 }
@@ -49,8 +50,27 @@ yolo_flight_free (YoloFlight *flight)
   g_free (flight);
 }
 
+/* The box around a turned box. */
+static void
+bound (const YoloShape *shape, const GstVideoInfo *info, YoloMetaObject *object)
+{
+  gfloat x1 = shape->corners[0], y1 = shape->corners[1], x2 = x1, y2 = y1;
+
+  for (guint k = 1; k < 4; k++) {
+    x1 = MIN (x1, shape->corners[2 * k]);
+    x2 = MAX (x2, shape->corners[2 * k]);
+    y1 = MIN (y1, shape->corners[2 * k + 1]);
+    y2 = MAX (y2, shape->corners[2 * k + 1]);
+  }
+  object->x = x1 * GST_VIDEO_INFO_WIDTH (info);
+  object->y = y1 * GST_VIDEO_INFO_HEIGHT (info);
+  object->w = (x2 - x1) * GST_VIDEO_INFO_WIDTH (info);
+  object->h = (y2 - y1) * GST_VIDEO_INFO_HEIGHT (info);
+}
+
 void
-yolo_part_add_objects (const YoloPart *part, const YoloResult *result, const GQuark *labels)
+yolo_part_add_objects (const YoloPart *part, const YoloResult *result, const GQuark *labels,
+    const GstVideoInfo *info)
 {
   YoloFlight *flight = part->flight;
   guint i;
@@ -67,8 +87,12 @@ yolo_part_add_objects (const YoloPart *part, const YoloResult *result, const GQu
       .label = labels[d->class_id],
       .object_id = -1,
       .slot = part->slot,
+      .shape = yolo_shape_new (result, i, flight->origin_x, flight->origin_y,
+          GST_VIDEO_INFO_WIDTH (info), GST_VIDEO_INFO_HEIGHT (info)),
     };
 
+    if (result->details->turned)
+      bound (yolo_shape_get (object.shape), info, &object);
     g_array_append_val (flight->objects, object);
   }
 }

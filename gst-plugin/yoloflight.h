@@ -61,11 +61,13 @@ void yolo_flight_clear (YoloFlight *flight);
  * yolo_part_add_objects:
  * @result: the engine's answer to the part
  * @labels: [n_classes]
+ * @info: what the caps say
  *
  * Appends what was found to the flight's objects, in pixels of the frame that the
  * caps describe.
  */
-void yolo_part_add_objects (const YoloPart *part, const YoloResult *result, const GQuark *labels);
+void yolo_part_add_objects (const YoloPart *part, const YoloResult *result, const GQuark *labels,
+    const GstVideoInfo *info);
 
 /**
  * yolo_flight_attach:

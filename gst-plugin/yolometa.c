@@ -16,9 +16,11 @@
  * that crop or flip drop the region. Metadata without tags pass all of them. So what
  * the params say is on the buffer a second time, as one meta with a note for each
  * object, among which a region without params finds what is noted of it. The meta
- * is a GstCustomMeta whose field "objects" is a GBytes of Note[], which copies of the
- * buffer share. */
+ * is a GstCustomMeta whose field "objects" is a GBytes of Note[], and whose field
+ * "shapes", where objects have any, is one of their YoloShapes, each at a multiple of
+ * SHAPE_ALIGNMENT bytes; copies of the buffer share both. */
 #define NOTES "YoloObjectNotes"
+#define SHAPE_ALIGNMENT 8
 
 typedef struct {
   gint id;                      /* the region's */
@@ -27,6 +29,7 @@ typedef struct {
   gint label_id, object_id;
   guint slot;
   gdouble x1, y1, x2, y2;       /* the box, 0 to 1 of the frame */
+  guint32 shape, shape_size;    /* where its shape lies in "shapes", bytes; 0: it has none */
 } Note;
 
 /* Registered once in a process, by whichever copy of this code comes first. */
@@ -46,37 +49,95 @@ notes_info (void)
   return (const GstMetaInfo *) info;
 }
 
-/* Attaches notes, whose array it takes. */
 static void
-add_notes (GstBuffer *buffer, GArray *notes)
+clear_object (gpointer object)
+{
+  g_clear_pointer (&((YoloMetaObject *) object)->shape, g_bytes_unref);
+}
+
+GArray *
+yolo_meta_objects_new (void)
+{
+  GArray *objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
+
+  g_array_set_clear_func (objects, clear_object);
+  return objects;
+}
+
+void
+yolo_meta_objects_append (GArray *objects, const YoloMetaObject *from, guint n)
+{
+  guint i;
+
+  for (i = 0; i < n; i++)
+    if (from[i].shape)
+      g_bytes_ref (from[i].shape);
+  g_array_append_vals (objects, from, n);
+}
+
+/* Puts an object's shape behind those of the others, and notes where it is. */
+static void
+add_shape (GByteArray *shapes, GBytes *shape, Note *note)
+{
+  static const guint8 padding[SHAPE_ALIGNMENT] = { 0 };
+  gsize size = 0;
+  const guint8 *data = shape ? g_bytes_get_data (shape, &size) : NULL;
+
+  /* GByteArray counts in 32 bits */
+  if (size == 0 || size > G_MAXUINT32 / 2 - shapes->len)
+    return;
+  note->shape = shapes->len;
+  note->shape_size = (guint32) size;
+  g_byte_array_append (shapes, data, (guint) size);
+  g_byte_array_append (
+      shapes, padding, (SHAPE_ALIGNMENT - shapes->len % SHAPE_ALIGNMENT) % SHAPE_ALIGNMENT);
+}
+
+/* Attaches notes and shapes, whose arrays it takes. */
+static void
+add_notes (GstBuffer *buffer, GArray *notes, GByteArray *shapes)
 {
   const gsize size = notes->len * sizeof (Note);
   g_autoptr (GBytes) bytes = g_bytes_new_take (g_array_free (notes, FALSE), size);
+  g_autoptr (GBytes) all = g_byte_array_free_to_bytes (shapes);
+  GstStructure *structure;
 
-  if (size > 0 && notes_info ())
-    gst_structure_set (gst_custom_meta_get_structure (gst_buffer_add_custom_meta (buffer, NOTES)),
-        "objects", G_TYPE_BYTES, bytes, NULL);
+  if (size == 0 || notes_info () == NULL)
+    return;
+  structure = gst_custom_meta_get_structure (gst_buffer_add_custom_meta (buffer, NOTES));
+  gst_structure_set (structure, "objects", G_TYPE_BYTES, bytes, NULL);
+  if (g_bytes_get_size (all) > 0)
+    gst_structure_set (structure, "shapes", G_TYPE_BYTES, all, NULL);
+}
+
+/* The bytes in a field of a structure that anybody can have made, or NULL. */
+static GBytes *
+get_bytes (const GstStructure *structure, const gchar *field)
+{
+  const GValue *value = gst_structure_get_value (structure, field);
+
+  return value != NULL && G_VALUE_HOLDS (value, G_TYPE_BYTES) ? g_value_get_boxed (value) : NULL;
 }
 
 /* The next array of notes on the buffer; each inference element that has seen the
- * buffer has attached one. NULL: there are no more. */
+ * buffer has attached one. NULL: there are no more. @shapes: (out): or NULL. */
 static const Note *
-next_notes (GstBuffer *buffer, gpointer *state, guint *n)
+next_notes (GstBuffer *buffer, gpointer *state, guint *n, GBytes **shapes)
 {
   const GstMetaInfo *info = notes_info ();
   GstMeta *meta;
 
   while (info && (meta = gst_buffer_iterate_meta_filtered (buffer, state, info->api))) {
     const GstStructure *structure = gst_custom_meta_get_structure ((GstCustomMeta *) meta);
-    const GValue *value = gst_structure_get_value (structure, "objects");
+    GBytes *objects = get_bytes (structure, "objects");
     gsize size = 0;
     const Note *notes;
 
-    /* anybody can attach metadata of this name */
-    if (value == NULL || !G_VALUE_HOLDS (value, G_TYPE_BYTES) || g_value_get_boxed (value) == NULL)
+    if (objects == NULL)
       continue;
-    notes = g_bytes_get_data (g_value_get_boxed (value), &size);
+    notes = g_bytes_get_data (objects, &size);
     *n = size / sizeof (Note);
+    *shapes = get_bytes (structure, "shapes");
     if (*n > 0)
       return notes;
   }
@@ -86,13 +147,13 @@ next_notes (GstBuffer *buffer, gpointer *state, guint *n)
 /* The note of a region, which is found by its place: regions that are attached
  * together have ids that follow each other. NULL: there is none. */
 static const Note *
-find_note (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *region)
+find_note (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *region, GBytes **shapes)
 {
   gpointer state = NULL;
   const Note *notes;
   guint n;
 
-  while ((notes = next_notes (buffer, &state, &n))) {
+  while ((notes = next_notes (buffer, &state, &n, shapes))) {
     const gint64 i = (gint64) region->id - notes[0].id;
 
     if (i >= 0 && i < n && notes[i].id == region->id && notes[i].label == region->roi_type)
@@ -177,6 +238,7 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject
   const gint width = GST_VIDEO_INFO_WIDTH (info), height = GST_VIDEO_INFO_HEIGHT (info);
   guint n_regions = gst_buffer_get_n_meta (buffer, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
   g_autofree gint *ids = g_new (gint, n);
+  GByteArray *shapes;
   GArray *notes;
   guint i;
 
@@ -184,6 +246,7 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject
   g_return_if_fail (width > 0 && height > 0);
 
   notes = g_array_sized_new (FALSE, FALSE, sizeof (Note), n);
+  shapes = g_byte_array_new ();
 
   for (i = 0; i < n; i++) {
     const YoloMetaObject *object = &objects[i];
@@ -230,9 +293,10 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject
       .x1 = edges[0] / width, .y1 = edges[1] / height, .x2 = edges[2] / width,
       .y2 = edges[3] / height,
     };
+    add_shape (shapes, object->shape, &note);
     g_array_append_val (notes, note);
   }
-  add_notes (buffer, notes);
+  add_notes (buffer, notes, shapes);
 
   /* tracks come after the objects, so that the objects' ids have no gaps */
   for (i = 0; i < n; i++)
@@ -245,6 +309,7 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject
 typedef struct {
   const GstStructure *detection, *track;
   const Note *note;
+  GBytes *shapes;               /* of the note's buffer */
 } Saying;
 
 /* Collects what a region says. FALSE: it is no object, but tells an encoder how to
@@ -266,8 +331,7 @@ listen (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta, Saying *say
     else if (g_str_has_prefix (gst_structure_get_name (param), "roi/"))
       for_encoder = TRUE;
   }
-  if (saying->detection == NULL)
-    saying->note = find_note (buffer, meta);
+  saying->note = find_note (buffer, meta, &saying->shapes);
   return saying->detection || saying->note || (meta->roi_type && !for_encoder);
 }
 
@@ -364,6 +428,18 @@ read_note (const Note *note, const GstVideoInfo *info, YoloMetaObject *object)
   refine_box (note->x1, note->y1, note->x2, note->y2, info, object);
 }
 
+/* (transfer full): the shape that a note is of; NULL: it has none. */
+static GBytes *
+noted_shape (const Note *note, GBytes *shapes)
+{
+  gsize size = g_bytes_get_size (shapes);
+
+  if (note->shape_size == 0 || note->shape_size > size || note->shape > size - note->shape_size
+      || note->shape % SHAPE_ALIGNMENT != 0)
+    return NULL;
+  return g_bytes_new_from_bytes (shapes, note->shape, note->shape_size);
+}
+
 void
 yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
 {
@@ -390,6 +466,8 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
       read_note (saying.note, info, &object);
     if (saying.track)
       gst_structure_get_int (saying.track, "id", &object.object_id);
+    if (saying.note && saying.shapes)
+      object.shape = noted_shape (saying.note, saying.shapes);
     g_array_append_val (objects, object);
   }
   yolo_analytics_read (buffer, objects);

@@ -23,7 +23,14 @@ typedef struct {
   gint object_id;               /* number of the object's track; -1: it has no track */
   /* 1 + the frame's place in a batch (batch_id); 0: the buffer is one frame */
   guint slot;
+  GBytes *shape;                /* owned; what it has beside its box, see yoloshape.h; or NULL */
 } YoloMetaObject;
+
+/* An array of objects (YoloMetaObject), which lets go of their shapes. */
+GArray *yolo_meta_objects_new (void);
+
+/* Appends @n objects, with references of their own to the shapes. */
+void yolo_meta_objects_append (GArray *objects, const YoloMetaObject *from, guint n);
 
 /**
  * yolo_meta_add:
@@ -38,7 +45,8 @@ void yolo_meta_add (GstBuffer * buffer, const GstVideoInfo * info,
 
 /**
  * yolo_meta_read:
- * @objects: (element-type YoloMetaObject): cleared, then filled in the order they were attached
+ * @objects: (element-type YoloMetaObject): of yolo_meta_objects_new(); cleared, then filled in the
+ * order they were attached
  *
  * Reads what yolo_meta_add() or another element of DL Streamer's layout
  * attached, and regions with a label only; an object present as both kinds of

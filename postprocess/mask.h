@@ -24,6 +24,8 @@ typedef struct {
 /* What is found of an image's objects beside their boxes; object number i has
  * points[i] and masks[i]. */
 typedef struct {
+  bool whole;                   /* the objects are the whole frame */
+  bool turned;                  /* their boxes are turned */
   unsigned keypoints;           /* points of an object */
   float *points;                /* [objects][keypoints][3]: x, y, visibility; or NULL */
   YoloObjectMask *masks;              /* [objects], or NULL */

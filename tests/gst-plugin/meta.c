@@ -3,6 +3,7 @@
  * written. */
 
 #include "gst-plugin/yolometa.h"
+#include "gst-plugin/yoloshape.h"
 
 #include <gst/check/gstharness.h>
 #include <math.h>
@@ -10,7 +11,7 @@
 static GArray *
 read_objects (GstBuffer *buffer, const GstVideoInfo *info)
 {
-  GArray *objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
+  GArray *objects = yolo_meta_objects_new ();
 
   yolo_meta_read (buffer, info, objects);
   return objects;
@@ -26,10 +27,10 @@ static void
 test_round_trip (void)
 {
   const YoloMetaObject objects[] = {
-    {10.25, 20.75, 100.5, 50.125, 0.875, 3, g_quark_from_string ("a \"cat\""), -1, 0},
-    {0, 0, 1920, 1080, 0.5, 0, g_quark_from_string ("Löwe"), 17, 0},
-    {1919.5, 1079.5, 0.5, 0.5, 1, 79, 0, 0, 0},
-    {3.3, 4.4, 0.2, 0.1, 0.26, -1, g_quark_from_string ("?"), 2, 4},
+    {10.25, 20.75, 100.5, 50.125, 0.875, 3, g_quark_from_string ("a \"cat\""), -1, 0, NULL},
+    {0, 0, 1920, 1080, 0.5, 0, g_quark_from_string ("Löwe"), 17, 0, NULL},
+    {1919.5, 1079.5, 0.5, 0.5, 1, 79, 0, 0, 0, NULL},
+    {3.3, 4.4, 0.2, 0.1, 0.26, -1, g_quark_from_string ("?"), 2, 4, NULL},
   };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new (), *copy;
@@ -64,7 +65,7 @@ static void
 test_layout (void)
 {
   const YoloMetaObject object = { 10.4, 19.6, 30.2, 40.3, 0.5, 2, g_quark_from_string ("car"), 5,
-    0 };
+    0, NULL };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
   GstVideoRegionOfInterestMeta *meta;
@@ -127,23 +128,23 @@ test_foreign (void)
     /* as gvadetect writes it */
     { "car",
         "detection, x_min=0.101, x_max=0.3005, y_min=0.1, y_max=0.202, confidence=0.5, label_id=2",
-        TRUE, { 20.2, 10, 39.9, 10.2, 0.5, 2, 0, -1, 0 }, "car" },
+        TRUE, { 20.2, 10, 39.9, 10.2, 0.5, 2, 0, -1, 0, NULL }, "car" },
     /* moved since, by a crop: the pixels count */
     { "car", "detection, x_min=0.5, x_max=0.7, y_min=0.1, y_max=0.2, confidence=0.5, label_id=2",
-        TRUE, { 20, 10, 40, 10, 0.5, 2, 0, -1, 0 }, "car" },
-    { NULL, "detection, label=bus, confidence=0.25", TRUE, { 20, 10, 40, 10, 0.25, -1, 0, -1, 0 },
-        "bus" },
+        TRUE, { 20, 10, 40, 10, 0.5, 2, 0, -1, 0, NULL }, "car" },
+    { NULL, "detection, label=bus, confidence=0.25", TRUE,
+        { 20, 10, 40, 10, 0.25, -1, 0, -1, 0, NULL }, "bus" },
     /* a confidence that nobody has said is not 0 */
-    { NULL, "detection", TRUE, { 20, 10, 40, 10, -1, -1, 0, -1, 0 }, NULL },
+    { NULL, "detection", TRUE, { 20, 10, 40, 10, -1, -1, 0, -1, 0, NULL }, NULL },
     { "odd", "detection, x_min=(string)0.1, confidence=(string)half, label_id=(double)1.5", TRUE,
-        { 20, 10, 40, 10, -1, -1, 0, -1, 0 }, "odd" },
+        { 20, 10, 40, 10, -1, -1, 0, -1, 0, NULL }, "odd" },
     /* as of handdetect, a classifier, or an element that lost the params */
-    { "hand", NULL, TRUE, { 20, 10, 40, 10, -1, -1, 0, -1, 0 }, "hand" },
-    { "face", "age, label=(string)33, confidence=0.9", TRUE, { 20, 10, 40, 10, -1, -1, 0, -1, 0 },
-        "face" },
+    { "hand", NULL, TRUE, { 20, 10, 40, 10, -1, -1, 0, -1, 0, NULL }, "hand" },
+    { "face", "age, label=(string)33, confidence=0.9", TRUE,
+        { 20, 10, 40, 10, -1, -1, 0, -1, 0, NULL }, "face" },
     /* a region for an encoder */
-    { "roi", "roi/x264enc, delta-qp=-5", FALSE, { 0, 0, 0, 0, 0, 0, 0, 0, 0 }, NULL },
-    { NULL, NULL, FALSE, { 0, 0, 0, 0, 0, 0, 0, 0, 0 }, NULL },
+    { "roi", "roi/x264enc, delta-qp=-5", FALSE, { 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL }, NULL },
+    { NULL, NULL, FALSE, { 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL }, NULL },
   };
   GstVideoInfo info;
   guint i;
@@ -282,9 +283,9 @@ static void
 test_add_clips (void)
 {
   const YoloMetaObject objects[] = {
-    {NAN, 0, 1, 1, 1, 0, 0, -1, 0}, {0, 0, INFINITY, 1, 1, 0, 0, -1, 0},
-    {-10, -20, 1000, 1000, 1, 4, 0, 3, 0}, {0, -INFINITY, 1, 1, 1, 0, 0, -1, 0},
-    {20, 20, 10, 10, 1, 5, 0, -1, 0},
+    {NAN, 0, 1, 1, 1, 0, 0, -1, 0, NULL}, {0, 0, INFINITY, 1, 1, 0, 0, -1, 0, NULL},
+    {-10, -20, 1000, 1000, 1, 4, 0, 3, 0, NULL}, {0, -INFINITY, 1, 1, 1, 0, 0, -1, 0, NULL},
+    {20, 20, 10, 10, 1, 5, 0, -1, 0, NULL},
   };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
@@ -320,7 +321,7 @@ static void
 test_scaled (void)
 {
   const YoloMetaObject object = { 33.3, 44.4, 101.7, 20.2, 0.5, 2, g_quark_from_string ("car"), 5,
-    0 };
+    0, NULL };
   GstVideoRegionOfInterestMeta *meta;
   GstVideoInfo small, big;
   GstBuffer *buffer = gst_buffer_new ();
@@ -385,9 +386,9 @@ test_elements (void)
     "queue ! videoscale ! capsfilter caps=video/x-raw,width=640,height=480",
   };
   const YoloMetaObject objects[] = {
-    {10.25, 20.75, 100.5, 50.125, 0.875, 3, g_quark_from_string ("person"), -1, 0},
-    {150.3, 60.2, 20, 30, 0.5, 1, g_quark_from_string ("car"), 17, 0},
-    {150.3, 60.2, 20, 30, 0.25, 7, 0, -1, 3},
+    {10.25, 20.75, 100.5, 50.125, 0.875, 3, g_quark_from_string ("person"), -1, 0, NULL},
+    {150.3, 60.2, 20, 30, 0.5, 1, g_quark_from_string ("car"), 17, 0, NULL},
+    {150.3, 60.2, 20, 30, 0.25, 7, 0, -1, 3, NULL},
   };
   guint i, j;
 
@@ -447,11 +448,11 @@ static void
 test_notes (void)
 {
   const YoloMetaObject first[] = {
-    {10.25, 20.75, 50.5, 50.125, 0.875, 3, g_quark_from_string ("person"), 5, 0},
-    {10.25, 20.75, 50.5, 50.125, 0.75, 1, g_quark_from_string ("car"), -1, 0},
+    {10.25, 20.75, 50.5, 50.125, 0.875, 3, g_quark_from_string ("person"), 5, 0, NULL},
+    {10.25, 20.75, 50.5, 50.125, 0.75, 1, g_quark_from_string ("car"), -1, 0, NULL},
   };
   const YoloMetaObject second = { 60.25, 20.75, 50.5, 50.125, 0.5, 2, g_quark_from_string ("cat"),
-    -1, 0 };
+    -1, 0, NULL };
   GstBuffer *buffer = gst_buffer_new ();
   GstVideoInfo info;
   GArray *found;
@@ -487,7 +488,7 @@ test_notes (void)
 static void
 test_clear (void)
 {
-  const YoloMetaObject object = { 10, 10, 10, 10, 0.5, 2, 0, -1, 0 };
+  const YoloMetaObject object = { 10, 10, 10, 10, 0.5, 2, 0, -1, 0, NULL };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
   GArray *found;
@@ -539,6 +540,122 @@ test_others_notes (void)
   gst_buffer_unref (buffer);
 }
 
+/* What the engine gives of two objects: 2 points each, and masks of 3 x 2 and of no cells. */
+static const YoloObject found_objects[2] = { { .x1 = 10, .y1 = 20, .x2 = 30, .y2 = 40 },
+  { .x1 = 50, .y1 = 60, .x2 = 70, .y2 = 80 } };
+static float found_points[] = { 12, 24, .75f, 28, 36, .25f, 51, 61, 1, 52, 62, 0 };
+static YoloObjectMask found_masks[2] = { { 8, 16, 32, 48, 3, 2, 0 }, { 0, 0, 0, 0, 0, 0, 6 } };
+static int16_t found_cells[] = { 1, 2, 3, -4, -5, -6 };
+static const YoloDetails found_details = { .keypoints = 2, .points = found_points,
+  .masks = found_masks, .cells = found_cells, .n_cells = 6 };
+
+/* A shape goes through copies of a buffer to the object that it was of, whatever else it
+ * had; the others have theirs, or none. */
+static void
+test_shapes (void)
+{
+  const YoloResult result = { .detections = found_objects, .n_detections = 2,
+    .details = &found_details };
+  YoloMetaObject objects[3] = { { .x = 2, .y = 4, .w = 20, .h = 20, .label_id = 1 },
+    { .x = 20, .y = 8, .w = 20, .h = 20 }, { .x = 42, .y = 44, .w = 20, .h = 20 } };
+  GstBuffer *buffer = gst_buffer_new (), *copy;
+  const YoloShape *shape;
+  GstVideoInfo info;
+  GArray *found;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_NV12, 160, 80);
+  objects[0].shape = yolo_shape_new (&result, 0, 8, 16, 160, 80);
+  objects[2].shape = yolo_shape_new (&result, 1, 8, 16, 160, 80);
+  yolo_meta_add (buffer, &info, objects, 3, 7);
+  copy = gst_buffer_copy (buffer);
+  gst_buffer_unref (buffer);
+  found = read_objects (copy, &info);
+  gst_buffer_unref (copy);
+
+  g_assert_cmpuint (found->len, ==, 3);
+  g_assert_null (g_array_index (found, YoloMetaObject, 1).shape);
+  for (guint i = 0; i < 3; i += 2)
+    g_assert_true (
+        g_bytes_equal (g_array_index (found, YoloMetaObject, i).shape, objects[i].shape));
+  shape = yolo_shape_get (g_array_index (found, YoloMetaObject, 0).shape);
+  g_assert_nonnull (shape);
+  g_assert_cmpuint (shape->n_points, ==, 2);
+  assert_near (yolo_shape_points (shape)[0], (12 - 8) / 160., 1e-6);
+  assert_near (yolo_shape_points (shape)[1], (24 - 16) / 80., 1e-6);
+  assert_near (yolo_shape_points (shape)[5], .25, 1e-6);
+  g_assert_cmpuint (shape->mask_width * shape->mask_height, ==, 6);
+  assert_near (shape->mask[2], (32 - 8) / 160., 1e-6);
+  g_assert_cmpint (yolo_shape_cells (shape)[5], ==, -6);
+  shape = yolo_shape_get (g_array_index (found, YoloMetaObject, 2).shape);
+  assert_near (yolo_shape_points (shape)[3], (52 - 8) / 160., 1e-6);
+  g_assert_cmpuint (shape->mask_width, ==, 0);
+  g_array_unref (found);
+  g_bytes_unref (objects[0].shape);
+  g_bytes_unref (objects[2].shape);
+}
+
+/* A box needs no shape; a turned one has its corners, in the frame that the caps describe. */
+static void
+test_turned_shape (void)
+{
+  const YoloDetails plain = { 0 }, turned = { .turned = TRUE }, whole = { .whole = TRUE };
+  const YoloObject object = { .x1 = 20, .y1 = 40, .x2 = 40, .y2 = 50, .angle = (float) G_PI_2 };
+  YoloResult result = { .detections = &object, .n_detections = 1, .details = &plain };
+  static const gfloat corners[8] = { 35, 35, 35, 55, 25, 55, 25, 35 };
+  g_autoptr (GBytes) box = NULL, frame = NULL;
+
+  g_assert_null (yolo_shape_new (&result, 0, 0, 0, 100, 200));
+  result.details = &turned;
+  box = yolo_shape_new (&result, 0, 5, 10, 100, 200);
+  for (guint k = 0; k < 8; k++)
+    assert_near (yolo_shape_get (box)->corners[k] * (k % 2 ? 200 : 100),
+        corners[k] - (k % 2 ? 10 : 5), 1e-3);
+  result.details = &whole;
+  frame = yolo_shape_new (&result, 0, 5, 10, 100, 200);
+  g_assert_cmpuint (yolo_shape_get (frame)->flags, ==, YOLO_SHAPE_WHOLE);
+}
+
+/* Memory that is no shape, which anybody can attach, is none. */
+static void
+test_hostile_shapes (void)
+{
+  const YoloResult result = { .detections = found_objects, .n_detections = 2,
+    .details = &found_details };
+  g_autoptr (GBytes) good = yolo_shape_new (&result, 0, 0, 0, 100, 100);
+  gsize size;
+  const guint8 *data = g_bytes_get_data (good, &size);
+  static const gsize numbers[] = { G_STRUCT_OFFSET (YoloShape, n_points),
+    G_STRUCT_OFFSET (YoloShape, mask_width), G_STRUCT_OFFSET (YoloShape, mask_height) };
+  static const gfloat nan_float = NAN;
+
+  g_assert_nonnull (yolo_shape_get (good));
+  g_assert_null (yolo_shape_get (NULL));
+  for (gsize n = 0; n < size; n++) {
+    g_autoptr (GBytes) cut = g_bytes_new (data, n);
+    g_assert_null (yolo_shape_get (cut));
+  }
+  for (guint k = 0; k < G_N_ELEMENTS (numbers); k++) {
+    static const guint32 values[] = { 0, 1, 100, 0x7fffffff, 0xffffffff };
+
+    for (guint v = 0; v < G_N_ELEMENTS (values); v++) {
+      guint8 *bad = g_memdup2 (data, size);
+      g_autoptr (GBytes) bytes = NULL;
+
+      memcpy (bad + numbers[k], &values[v], sizeof values[v]);
+      bytes = g_bytes_new_take (bad, size);
+      g_assert_null (yolo_shape_get (bytes));
+    }
+  }
+  for (gsize at = G_STRUCT_OFFSET (YoloShape, corners); at < sizeof (YoloShape) + 6 * 4; at += 4) {
+    guint8 *bad = g_memdup2 (data, size);
+    g_autoptr (GBytes) bytes = NULL;
+
+    memcpy (bad + at, &nan_float, sizeof nan_float);
+    bytes = g_bytes_new_take (bad, size);
+    g_assert_null (yolo_shape_get (bytes));
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -556,5 +673,8 @@ main (int argc, char **argv)
   g_test_add_func ("/meta/notes", test_notes);
   g_test_add_func ("/meta/clear", test_clear);
   g_test_add_func ("/meta/others-notes", test_others_notes);
+  g_test_add_func ("/meta/shapes", test_shapes);
+  g_test_add_func ("/meta/turned-shape", test_turned_shape);
+  g_test_add_func ("/meta/hostile-shapes", test_hostile_shapes);
   return g_test_run ();
 }

@@ -3,6 +3,7 @@
 
 #include "gst-plugin/yolocanvas.h"
 #include "gst-plugin/yolometa.h"
+#include "gst-plugin/yoloshape.h"
 #include "image/frame.h"
 
 #include <gst/check/gstharness.h>
@@ -32,7 +33,7 @@ set_caps (GstHarness *h, GstVideoInfo *info, const gchar *format, gint width, gi
 static YoloMetaObject
 object (gfloat x, gfloat y, gfloat w, gfloat h)
 {
-  return (YoloMetaObject) { x, y, w, h, 0.875, 1, g_quark_from_string ("person"), -1, 0 };
+  return (YoloMetaObject) { x, y, w, h, 0.875, 1, g_quark_from_string ("person"), -1, 0, NULL };
 }
 
 /* A frame of one mid grey, opaque. */
@@ -633,6 +634,120 @@ test_allocation (void)
   gst_harness_teardown (h);
 }
 
+/* Whether a pixel is neither grey nor hidden by the class's colour as a line is. */
+static gboolean
+is_tinted (const guint8 *rgb, gint x, gint y)
+{
+  const guint8 *line = rgb + (100 * WIDTH + 40) * 3, *p = rgb + (y * WIDTH + x) * 3;
+  gint most = 0;
+
+  for (guint i = 0; i < 3; i++)
+    most = MAX (most, ABS (p[i] - line[i]));
+  return !is_grey (rgb, x, y) && most > 20;
+}
+
+/* The left half of a box is an object's mask, in a picture of another one's points: the mask is
+ * tinted with an edge, the points and the limb between them are drawn. Where they are not
+ * wanted, only the boxes are. */
+static void
+test_shapes (void)
+{
+  const YoloObject detections[2] = { { .x1 = 40, .y1 = 60, .x2 = 120, .y2 = 140 },
+    { .x1 = 160, .y1 = 60, .x2 = 300, .y2 = 200 } };
+  float points[2][17][3] = { { { 0 } } };
+  int16_t cells[16];
+  YoloObjectMask masks[2] = { { 40, 60, 120, 140, 4, 4, 0 } };
+  YoloDetails details = { .keypoints = 17, .points = &points[0][0][0], .masks = masks,
+    .cells = cells, .n_cells = 16 };
+  const YoloResult result = { .detections = detections, .n_detections = 2, .details = &details };
+
+  for (guint i = 0; i < 16; i++)
+    cells[i] = i % 4 < 2 ? 100 : -100;
+  /* both ankles' knees and one ankle: a limb is drawn between points 15 and 13 alone */
+  memcpy (points[1][15], ((float[]){ 200, 100, 1 }), sizeof points[1][15]);
+  memcpy (points[1][13], ((float[]){ 260, 160, .9f }), sizeof points[1][13]);
+  memcpy (points[1][14], ((float[]){ 200, 180, .2f }), sizeof points[1][14]);
+  for (guint wanted = 0; wanted < 2; wanted++) {
+    GstHarness *h = gst_harness_new_parse ("yolooverlay line-width=2 show-labels=false "
+        "show-confidence=false");
+    g_autoptr (GstElement) overlay = gst_harness_find_element (h, "yolooverlay");
+    YoloMetaObject objects[2];
+    GstBuffer *buffer;
+    g_autofree guint8 *rgb = NULL;
+    GstVideoInfo info;
+
+    g_object_set (overlay, "show-masks", wanted, "show-points", wanted, NULL);
+    set_caps (h, &info, "RGB", WIDTH, HEIGHT, "");
+    for (guint i = 0; i < 2; i++) {
+      const YoloObject *d = &detections[i];
+      objects[i] = object (d->x1, d->y1, d->x2 - d->x1, d->y2 - d->y1);
+      objects[i].shape = yolo_shape_new (&result, i, 0, 0, WIDTH, HEIGHT);
+    }
+    buffer = grey_frame (&info);
+    yolo_meta_add (buffer, &info, objects, 2, 0);
+    buffer = gst_harness_push_and_pull (h, buffer);
+    rgb = to_rgb (buffer, &info);
+    keep_picture (wanted ? "shapes" : "no-shapes", rgb, WIDTH, HEIGHT);
+    g_assert_cmpint (is_tinted (rgb, 60, 100), ==, wanted);
+    g_assert_true (is_grey (rgb, 100, 100));
+    /* the edge, in the middle between the cells of 100 and of -100 */
+    g_assert_cmpint (!is_grey (rgb, 79, 100) && !is_tinted (rgb, 79, 100), ==, wanted);
+    g_assert_cmpint (is_grey (rgb, 230, 130), ==, !wanted);
+    /* a point is white */
+    g_assert_cmpint (rgb[(100 * WIDTH + 199) * 3] > 240, ==, wanted);
+    g_assert_true (is_grey (rgb, 200, 180) && rgb[(180 * WIDTH + 200) * 3] < 160);
+    gst_buffer_unref (buffer);
+    for (guint i = 0; i < 2; i++)
+      g_bytes_unref (objects[i].shape);
+    gst_harness_teardown (h);
+  }
+}
+
+/* A turned box is drawn by its corners, not by the box around it; a class of the whole frame
+ * has no box, and the second one's label is below the first one's. */
+static void
+test_turned_and_whole (void)
+{
+  const YoloObject turned = { .x1 = 120, .y1 = 100, .x2 = 200, .y2 = 140,
+    .angle = (float) (G_PI / 4) };
+  const YoloDetails details[2] = { { .turned = TRUE }, { .whole = TRUE } };
+
+  for (guint k = 0; k < 2; k++) {
+    const YoloResult result = { .detections = &turned, .n_detections = 1, .details = &details[k] };
+    GstHarness *h = gst_harness_new_parse ("yolooverlay line-width=3 show-confidence=false");
+    YoloMetaObject objects[2];
+    GstBuffer *buffer;
+    g_autofree guint8 *rgb = NULL;
+    GstVideoInfo info;
+
+    set_caps (h, &info, "RGB", WIDTH, HEIGHT, "");
+    for (guint i = 0; i < 2; i++) {
+      objects[i] = k == 0 ? object (117, 77, 86, 86) : object (0, 0, WIDTH, HEIGHT);
+      objects[i].shape = yolo_shape_new (&result, 0, 0, 0, WIDTH, HEIGHT);
+    }
+    buffer = grey_frame (&info);
+    yolo_meta_add (buffer, &info, objects, 2, 0);
+    buffer = gst_harness_push_and_pull (h, buffer);
+    rgb = to_rgb (buffer, &info);
+    keep_picture (k == 0 ? "turned" : "whole", rgb, WIDTH, HEIGHT);
+    if (k == 0) {
+      /* a corner of the box, and the middle of its lower side, which lies to the left */
+      g_assert_false (is_grey (rgb, 160 - 14, 120 + 14));
+      g_assert_true (is_grey (rgb, 117 + 3, 160));
+    } else {
+      g_assert_true (is_grey (rgb, 0, HEIGHT - 1));
+      g_assert_true (is_grey (rgb, WIDTH - 1, HEIGHT / 2));
+      g_assert_false (is_grey (rgb, 1, 2));
+      g_assert_false (is_grey (rgb, 1, 18));
+      g_assert_true (is_grey (rgb, 1, 60));
+    }
+    gst_buffer_unref (buffer);
+    for (guint i = 0; i < 2; i++)
+      g_bytes_unref (objects[i].shape);
+    gst_harness_teardown (h);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -651,5 +766,7 @@ main (int argc, char **argv)
   g_test_add_func ("/overlay/states", test_states);
   g_test_add_func ("/overlay/threads", test_threads);
   g_test_add_func ("/overlay/allocation", test_allocation);
+  g_test_add_func ("/overlay/shapes", test_shapes);
+  g_test_add_func ("/overlay/turned-and-whole", test_turned_and_whole);
   return g_test_run ();
 }

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* What an object has beside its box - a turned box, points, a mask -, as one piece of memory that
+ * travels with the object. All places are 0 to 1 of the frame's width and height, so that
+ * they stay right when a frame is scaled. */
+
+#ifndef YOLO_SHAPE_H
+#define YOLO_SHAPE_H
+
+#include <glib.h>
+
+#include "engine/engine.h"
+
+G_BEGIN_DECLS
+
+typedef enum {
+  YOLO_SHAPE_WHOLE = 1,         /* the object is the frame: its class says what that is */
+  YOLO_SHAPE_TURNED = 2,        /* it has corners */
+} YoloShapeFlags;
+
+/* The start of the memory. Behind it come the points, [n_points][3] gfloat: x, y, and how visible
+ * they are, 0 to 1; and the mask's cells, [mask_height][mask_width] gint16: a pixel is the
+ * object's where they are above 0 when interpolated, see postprocess/mask.h. */
+typedef struct {
+  guint32 flags;
+  guint32 n_points, mask_width, mask_height;
+  gfloat angle;                 /* radians, clockwise from the x axis, in pixels of the frame */
+  gfloat corners[8];            /* x, y of the corners of the turned box, around it */
+  gfloat mask[4];               /* x1, y1, x2, y2 of what the cells cover */
+} YoloShape;
+
+/**
+ * yolo_shape_new:
+ * @i: number of the object in the result
+ * @x, @y: where the frame that the caps describe begins, in pixels of the result's frame
+ * @width, @height: of the frame that the caps describe, pixels
+ *
+ * Returns: (transfer full) (nullable): the shape of an object, or NULL if it is its box
+ */
+GBytes *yolo_shape_new (
+    const YoloResult *result, guint i, gint x, gint y, gint width, gint height);
+
+/* The shape in memory that anybody may have made; NULL: it is none. */
+const YoloShape *yolo_shape_get (GBytes *bytes);
+const gfloat *yolo_shape_points (const YoloShape *shape);
+const gint16 *yolo_shape_cells (const YoloShape *shape);
+
+/* The mask's pixels @x .. @x + @width - 1 of row @y of a frame: out [width] 0 or 1.
+ * @box: x1, y1, x2, y2 of the object in pixels of the frame. */
+void yolo_shape_mask_row (const YoloShape *shape, const gfloat box[4], gint frame_width,
+    gint frame_height, gint x, gint y, gint width, guint8 *out);
+
+G_END_DECLS
+
+#endif
