@@ -165,9 +165,15 @@ reshape (const Arranged *in, guint n_dims, const gint64 *dims, Arranged *out)
 static gboolean
 same_dims (const Arranged *a, const Arranged *b)
 {
-  return a->n_dims == b->n_dims && a->n_digits == b->n_digits
-      && memcmp (a->ends, b->ends, a->n_dims * sizeof *a->ends) == 0
-      && memcmp (a->digits, b->digits, a->n_digits * sizeof *a->digits) == 0;
+  if (a->n_dims != b->n_dims || a->n_digits != b->n_digits
+      || memcmp (a->ends, b->ends, a->n_dims * sizeof *a->ends) != 0)
+    return FALSE;
+  for (guint k = 0; k < a->n_digits; k++) {
+    const Digit *x = &a->digits[k], *y = &b->digits[k];
+    if (x->axis != y->axis || x->size != y->size || x->step != y->step)
+      return FALSE;
+  }
+  return TRUE;
 }
 
 /* Whether a dimension counts @size neighbours of an axis, and nothing else. */
@@ -266,7 +272,7 @@ wanted_dims (const Lowered *lowered, const OnnxNode *node, const Arranged *in, c
       known *= dims[d];
   }
   if (dims[0] % batch == 0
-      && (open == TENSOR_MAX_DIMS ? known == batch * all
+      && (open == TENSOR_MAX_DIMS ? known / batch == all
                                   : dims[0] == batch && dim_size (in, 0) == 1)) {
     dims[0] /= batch;
     known /= batch;
