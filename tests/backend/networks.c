@@ -270,6 +270,20 @@ build_global_pool (Net *net, const Case *c, guint in)
   return LAYER (concat, 2, ((guint[]){ LAYER (upsample, mean, c->height), in }));
 }
 
+/* What attention reads, a convolution reads as well, which in int8 wants it on a grid. */
+static guint
+build_attention_shared (Net *net, const Case *c, guint in)
+{
+  YoloOpNumbers numbers = { .heads = c->conv.groups, .key = c->conv.kernel[0],
+    .areas = c->conv.kernel[1] };
+  guint all = numbers.heads * (2 * numbers.key + c->conv.out_channels);
+  guint both = projection (net, in, all, numbers.key);
+
+  return LAYER (concat, 2,
+      ((guint[]){ LAYER (op, YOLO_OP_ATTENTION, &both, &numbers),
+          conv (net, both, 3, 1, YOLO_ACT_SILU) }));
+}
+
 #define SHAPE(channels, groups_, kernel_, stride_, pad_, dilation_, act_) \
   { .out_channels = channels, .groups = groups_, .kernel = { kernel_, kernel_ }, \
     .stride = { stride_, stride_ }, .pad = { pad_, pad_ }, .dilation = { dilation_, dilation_ }, \
@@ -323,6 +337,7 @@ const Case cases[] = {
   { "attention-areas", 12, 10, 11, build_attention, HEADS (3, 4, 9, 4) },
   { "attention-many", 21, 19, 11, build_attention, HEADS (1, 8, 17, 1) },
   { "attention-wide", 7, 5, 9, build_attention, HEADS (2, 3, 150, 1) },
+  { "attention-shared", 6, 7, 12, build_attention_shared, HEADS (2, 4, 6, 1) },
   { "attention-rows", 3, 1, 9, build_attention, HEADS (4, 1, 1, 3) },
   { "shuffle-2", 14, 18, 11, build_shuffle, WINDOW (2, 2, 0) },
   { "shuffle-3", 9, 15, 13, build_shuffle, WINDOW (3, 3, 0) },
