@@ -13,7 +13,11 @@
 static size_t
 anchors (const YoloHead *head)
 {
-  return yolo_boxes_have (head, YOLO_MAP_ANGLE) ? yolo_boxes_anchors (head) : 0;
+  const YoloMap *map = yolo_head_map (head, YOLO_MAP_ANGLE, 0);
+
+  if (map == NULL || map->channels != 1 || !yolo_boxes_have (head, YOLO_MAP_ANGLE))
+    return 0;
+  return yolo_boxes_anchors (head);
 }
 
 /* Turns the middle of each box around its anchor, and names the box by the angle that is in
@@ -30,6 +34,8 @@ turn (const YoloHead *head, const float *rows, YoloObject *objects, size_t n)
           y = ((float) (pixel / (size_t) map->width) + 0.5f) * stride;
     float angle =
         head->form.angle_sigmoid ? (1 / (1 + expf (-rows[i])) - 0.25f) * PI : rows[i];
+    if (!isfinite (angle))
+      angle = 0;
     float right = (o->x1 + o->x2) / 2 - x, down = (o->y1 + o->y2) / 2 - y;
 
     x += right * cosf (angle) - down * sinf (angle);

@@ -2,6 +2,7 @@
 #include "postprocess/object.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 void
 yolo_objects_to_frame (YoloObject *objects, size_t n, const YoloLetterbox *box)
@@ -23,11 +24,15 @@ yolo_object_turn (YoloObject *object, float x, float y, float w, float h, float 
 {
   const float right = 1.57079632679489662f;     /* pi / 2 */
   float quarters = floorf (angle / right), rest = angle - quarters * right;
-  int odd = ((int) fmodf (quarters, 2)) != 0;
+
+  if (!(rest < right)) {        /* an angle just below 0 is rounded up to the next quarter */
+    quarters += 1;
+    rest = 0;
+  }
+  bool odd = fmodf (quarters, 2) != 0;
   float along = odd ? h : w, across = odd ? w : h;
 
-  /* what rounding has made of an angle just below 0 */
-  object->angle = rest >= 0 && rest < right ? rest : 0;
+  object->angle = rest > 0 ? rest : 0;
   object->x1 = x - along / 2;
   object->y1 = y - across / 2;
   object->x2 = x + along / 2;
