@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Prints expected.h: what OpenCV and Python's arithmetic give for letterboxes.
+"""Prints expected.h: what OpenCV, Pillow and Python's arithmetic give for letterboxes and crops.
 
-    python3 -m venv venv && venv/bin/pip install opencv-python-headless
+    python3 -m venv venv && venv/bin/pip install opencv-python-headless pillow
     venv/bin/python tests/image/expected.py > tests/image/expected.h
 
 The pictures are random bytes out of the generator of tests/guarded.h, so that
 only a hash of each result (FNV-1a, 64 bits) has to be kept. Made with OpenCV
-4.12 and 5.0, which agree.
+4.12 and 5.0, which agree, and Pillow 13.0.
 """
 
 import cv2
 import numpy as np
+from PIL import Image
 
 M32, M64 = 2**32 - 1, 2**64 - 1
 
@@ -67,6 +68,27 @@ def letterbox(img, net_w, net_h):
     return cv2.copyMakeBorder(img, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(114,) * 3)
 
 
+def crop_geometry(w, h, net_w, net_h):
+    """Of torchvision's Resize and CenterCrop: scaled size, left, top."""
+    if net_w != net_h:  # Resize of both sides
+        return net_w, net_h, 0, 0
+    sw, sh = net_w, net_h
+    if w > h:
+        sw = int(net_w * w / h)
+    else:
+        sh = int(net_h * h / w)
+    return sw, sh, round((sw - net_w) / 2.0), round((sh - net_h) / 2.0)
+
+
+def crop(img, net_w, net_h):
+    h, w = img.shape[:2]
+    sw, sh, left, top = crop_geometry(w, h, net_w, net_h)
+    # rows first, as before Pillow 13, which begins with the columns of very tall pictures
+    scaled = Image.fromarray(img).resize((sw, h), Image.Resampling.BILINEAR)
+    scaled = scaled.resize((sw, sh), Image.Resampling.BILINEAR)
+    return np.asarray(scaled)[top:top + net_h, left:left + net_w]
+
+
 FRAMES = [(1920, 1080), (1280, 720), (810, 1080), (768, 576), (640, 480), (640, 640), (641, 479),
           (1, 1), (16384, 2), (2, 16384), (7680, 4320), (3, 5), (1001, 601), (500, 333), (333, 500),
           (101, 1000), (1280, 601)]  # 300.5 rows: to the even neighbour
@@ -80,10 +102,14 @@ PICTURES = [(40, 30, 64, 64), (64, 48, 32, 32), (64, 64, 32, 32), (96, 64, 32, 3
             (88, 19, 64, 64), (50, 50, 33, 47), (13, 17, 53, 29), (111, 37, 37, 111),
             (60, 40, 20, 20), (64, 36, 32, 18), (1254, 16, 333, 8),
             (16, 1254, 8, 333)]  # positions that float rounds otherwise than double
+CROPS = [(64, 48, 32, 32), (48, 64, 32, 32), (64, 64, 32, 32), (32, 32, 32, 32), (31, 77, 32, 32),
+         (200, 51, 20, 20), (51, 200, 20, 20), (90, 50, 64, 32), (90, 50, 32, 64), (7, 5, 32, 32),
+         (1, 1, 8, 8), (1, 40, 8, 8), (40, 1, 8, 8), (333, 100, 17, 17), (129, 97, 33, 33),
+         (640, 360, 24, 24), (75, 50, 33, 33)]
 
 
 def main():
-    print("/* Made by expected.py. */\n\n#include <stdint.h>\n")
+    print("/* SPDX-License-Identifier: MIT */\n/* Made by expected.py. */\n\n#include <stdint.h>\n")
     print("static const struct {\n  int src_width, src_height, net_width, net_height;\n"
           "  int width, height, left, top;\n  float net_box[4], box[4];\n} letterbox_cases[] = {")
     for w, h in FRAMES:
@@ -109,6 +135,14 @@ def main():
         out = np.ascontiguousarray(letterbox(img, nw, nh)[..., ::-1])
         print("  { %d, %d, %d, %d, %d, UINT64_C (0x%016x) },"
               % (w, h, nw, nh, seed, fnv1a(out.tobytes())))
+    print("};\n\n/* RGB in, RGB out; `left` and `top` are what is cut off there. */\n"
+          "static const struct {\n  int src_width, src_height, net_width, net_height;\n"
+          "  int width, height, left, top;\n  uint64_t seed, hash;\n} crop_cases[] = {")
+    for seed, (w, h, nw, nh) in enumerate(CROPS):
+        img = np.frombuffer(random_bytes(seed, w * h * 3), np.uint8).reshape(h, w, 3)
+        out = np.ascontiguousarray(crop(img, nw, nh))
+        print("  { %d, %d, %d, %d, %d, %d, %d, %d, %d, UINT64_C (0x%016x) },"
+              % (w, h, nw, nh, *crop_geometry(w, h, nw, nh), seed, fnv1a(out.tobytes())))
     print("};")
 
 
