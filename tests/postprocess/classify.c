@@ -27,6 +27,7 @@ run (const float *logits, int n_classes, const uint8_t *classes, size_t max, Yol
   yolo_task_classify.decode (&head, &decode);
   size_t n = yolo_task_classify.finish (
       &head, &decode, &how, (YoloObject *) (void *) scratch.data);
+  g_assert_cmpuint (n, <=, max);
   if (n > 0) {
     g_assert_cmpint (decode.candidates[0].anchor, ==, 0);
     n = yolo_task_classify.expand (&head, (float *) (void *) rows.data, n, &decode, &how,

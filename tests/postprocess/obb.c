@@ -234,6 +234,12 @@ test_iou (void)
   YoloObject p = { .x2 = 10, .y2 = 10 }, far = { .x1 = 1000, .x2 = 1010, .y2 = 10 }, empty = { 0 };
   g_assert_cmpfloat_with_epsilon (yolo_turned_iou (&p, &far), 0, 1e-3);
   g_assert_true (isfinite (yolo_turned_iou (&p, &empty)));
+  /* boxes so thin that single precision has no digit of their covariance's determinant left */
+  for (int i = 0; i < 100; i++) {
+    yolo_object_turn (&p, 300, 300, 600, .05f, (float) i * .07f);
+    g_assert_cmpfloat (yolo_turned_iou (&p, &p), >=, 0);
+    g_assert_cmpfloat (yolo_turned_iou (&p, &p), <=, 1);
+  }
 }
 
 static int

@@ -100,7 +100,7 @@ test_heads (void)
   for (unsigned change = 0; change < 5; change++) {
     head = t.head;
     head.form.keypoints = change == 0 ? 0 : change == 1 ? 5 : change == 2 ? 12 : 3;
-    head.form.dimensions = change == 0 ? 0 : change == 1 ? 3 : change == 2 ? 1 : 4;
+    head.form.dimensions = change == 0 ? 0 : change == 1 ? 3 : change == 2 ? 1 : 7 - change;
     if (change == 4)            /* maps that fit the form, which is none */
       for (int k = 2; k < head.n_maps; k += 3)
         head.maps[k].channels = 0, head.form.keypoints = 0;

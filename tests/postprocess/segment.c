@@ -132,6 +132,8 @@ test_cells (void)
 
       g_assert_cmpfloat (mask->x2 - mask->x1, ==, (float) (mask->width * s.stride));
       g_assert_cmpfloat (mask->y2 - mask->y1, ==, (float) (mask->height * s.stride));
+      if (s.objects[i].x2 <= s.objects[i].x1 || s.objects[i].y2 <= s.objects[i].y1)
+        g_assert_cmpint (mask->width + mask->height, ==, 0);
       for (int k = 0; k < mask->width * mask->height; k++) {
         largest = fmax (
             largest, fabs (sum_at (&s, i, left + k % mask->width, top + k / mask->width)));
@@ -221,6 +223,34 @@ test_pixels (void)
     scene_clear (&s);
   }
   g_assert_cmpuint (set, >, 10000);
+}
+
+/* Pixels beyond the first and the last cell, as frames with few of them have, are as those.
+ * A number of 0 is not above 0. */
+static void
+test_border (void)
+{
+  static const int16_t numbers[] = { 5, -1, -1, -1, 7, 0, 0, 0, 0, 0 };
+  const YoloObjectMask mask = { .x1 = .8f, .y1 = .8f, .x2 = 1.3f, .y2 = 1, .width = 5,
+    .height = 2 };
+  const YoloObject box = { .x1 = .1f, .y1 = .1f, .x2 = 1.2f, .y2 = 2 };
+  Guarded cells = guarded_new (sizeof numbers);
+  uint8_t row[4];
+
+  memcpy (cells.data, numbers, sizeof numbers);
+  for (int y = 0; y < 3; y++) {
+    yolo_mask_row (&mask, (const int16_t *) (const void *) cells.data, &box, -1, y, 4, row);
+    for (int x = 0; x < 4; x++) /* row 0 begins before the box, row 1 is in the lower cells */
+      g_assert_cmpint (row[x], ==, 0);
+  }
+  memcpy (cells.data + 10, numbers, 10);
+  yolo_mask_row (&mask, (const int16_t *) (const void *) cells.data, &box, -1, 1, 4, row);
+  g_assert_cmpint (row[1], ==, 0);      /* begins before the box */
+  g_assert_cmpint (row[2], ==, 1);      /* its middle, 1.5, is behind the last cell */
+  g_assert_cmpint (row[3], ==, 0);
+  yolo_mask_row (&(YoloObjectMask) { 0 }, NULL, &box, -1, 1, 4, row);
+  g_assert_cmpint (row[1] + row[2], ==, 0);
+  guarded_free (&cells);
 }
 
 /* In a frame that lies turned or mirrored, scaled and moved: a pixel there is set if the place
@@ -353,6 +383,7 @@ main (int argc, char **argv)
   g_test_add_func ("/segment/cells", test_cells);
   g_test_add_func ("/segment/not-finite", test_not_finite);
   g_test_add_func ("/segment/pixels", test_pixels);
+  g_test_add_func ("/segment/border", test_border);
   g_test_add_func ("/segment/frame", test_frame);
   g_test_add_func ("/segment/empty", test_empty);
   g_test_add_func ("/segment/heads", test_heads);
