@@ -220,6 +220,24 @@ test_formats (void)
   yolo_preprocess_free (pre);
 }
 
+/* A few sizes again and again, so that each axis meets tables that fit in all but one thing. */
+static void
+test_tables (void)
+{
+  static const int sources[] = { 24, 27, 48, 50 }, nets[] = { 8, 9, 12, 16 };
+  YoloPreprocess *pre = yolo_preprocess_new (NULL);
+  Random r = random_new (6);
+
+  for (int i = 0; i < 400; i++) {
+    TestFrame t = test_frame_new (&r, YOLO_FORMAT_RGB, sources[random_int (&r, 0, 3)],
+        sources[random_int (&r, 0, 3)], 0, false);
+
+    compare (pre, &t.frame, nets[random_int (&r, 0, 3)], nets[random_int (&r, 0, 3)], YOLO_U8, 3);
+    test_frame_free (&t);
+  }
+  yolo_preprocess_free (pre);
+}
+
 static void
 test_threads (void)
 {
@@ -265,6 +283,7 @@ main (int argc, char **argv)
   g_test_add_func ("/crop/pillow", test_pillow);
   g_test_add_func ("/crop/filter", test_filter);
   g_test_add_func ("/crop/formats", test_formats);
+  g_test_add_func ("/crop/tables", test_tables);
   g_test_add_func ("/crop/threads", test_threads);
   g_test_add_func ("/crop/extremes", test_extremes);
   return g_test_run ();
