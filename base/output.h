@@ -29,6 +29,13 @@ yolo_map_has_level (YoloMapRole role)
   return role < YOLO_MAP_PROTOTYPE;
 }
 
+/* Which head of a network that has two is to run. */
+typedef enum {
+  YOLO_HEAD_AUTO,               /* the one that the file says */
+  YOLO_HEAD_ONE_TO_MANY,        /* many candidates for an object, suppressed afterwards */
+  YOLO_HEAD_END_TO_END,         /* one for an object, without suppression */
+} YoloHeadChoice;
+
 /* How a head's maps are to be read, where the generations of the family differ. */
 typedef struct {
   /* The objects are the best of all anchors and classes, an anchor with several classes

@@ -98,7 +98,7 @@ yolo_calibrator_new_on (
     g_prefix_error (error, "calibration runs on the CPU: ");
     return NULL;
   }
-  calibrator->model = yolo_model_load (config->model_file, error);
+  calibrator->model = yolo_model_load_head (config->model_file, config->head, error);
   if (calibrator->model == NULL)
     return NULL;
   calibrator->task = yolo_task_find (calibrator->model->task);

@@ -12,6 +12,7 @@ G_BEGIN_DECLS
 
 typedef struct {
   const char *model_file;
+  YoloHeadChoice head;          /* of a file with two */
   YoloCalibrationMethod method;
   /* Share of detections that may change: layers leave int8 until it is less. */
   float max_loss;

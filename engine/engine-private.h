@@ -43,7 +43,7 @@ G_BEGIN_DECLS
 typedef struct {
   guint n_replicas;             /* of a set, on devices that count up from the one asked for */
   const YoloBackend *cpu, *cuda, *reference;
-  YoloModel *(*load_model) (const char *path, GError **error);
+  YoloModel *(*load_model) (const char *path, YoloHeadChoice head, GError **error);
   void (*unref_model) (YoloModel *model);
   /* Makes an int8 model out of @model, which stays the caller's. @calibration_file: NULL: what
    * the model says of itself, or the table beside its file. */
@@ -201,6 +201,7 @@ struct _YoloReplicaSet {
 
 struct _YoloEngine {
   /* What it was asked for: constant. */
+  YoloHeadChoice head;
   const YoloEngineParts *parts;
   char *id, *path, *model_file, *calibration_file;
   const YoloBackend *backend;

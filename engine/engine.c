@@ -15,6 +15,7 @@ typedef struct {
   const YoloBackend *backend;
   guint device;
   guint threads;
+  YoloHeadChoice head;
   YoloPrecision precision, if_quantized;
   const char *calibration_file;
   char *path;
@@ -69,6 +70,7 @@ resolve (const YoloEngineParts *parts, const YoloEngineConfig *config, Resolved 
   resolved->backend = backend;
   resolved->device = backend == parts->cuda ? config->cuda_device_id : 0;
   resolved->threads = config->threads;
+  resolved->head = config->head;
   resolved->calibration_file = config->calibration_file;
   resolved->precision = config->precision;
   if (!yolo_backend_resolve (backend, resolved->device, &resolved->precision, error))
@@ -108,7 +110,7 @@ find (const YoloEngineParts *parts, const char *id, const Resolved *resolved)
     if (e->parts != parts || g_strcmp0 (e->id, id) != 0)
       continue;
     if (id != NULL || (e->backend == resolved->backend && e->device == resolved->device
-            && e->threads == resolved->threads
+            && e->threads == resolved->threads && e->head == resolved->head
             && g_strcmp0 (e->calibration_file, resolved->calibration_file) == 0
             && strcmp (e->path, resolved->path) == 0)) {
       if (id != NULL || same_precision (e, resolved))
@@ -134,6 +136,7 @@ engine_new (const YoloEngineParts *parts, const YoloEngineConfig *config,
   engine->model_file = g_strdup (config->model_file);
   engine->path = g_strdup (resolved->path);
   engine->precision = resolved->precision;
+  engine->head = resolved->head;
   engine->if_quantized = resolved->if_quantized;
   engine->calibration_file = g_strdup (resolved->calibration_file);
   engine->backend = resolved->backend;
@@ -313,7 +316,7 @@ yolo_engine_leave (YoloEngine *engine, gpointer cuda_context)
 static YoloModel *
 read_model (const YoloEngine *engine, YoloPrecision *precision, GError **error)
 {
-  YoloModel *model = engine->parts->load_model (engine->model_file, error), *int8;
+  YoloModel *model = engine->parts->load_model (engine->model_file, engine->head, error), *int8;
 
   *precision = model != NULL && model->quantized ? engine->if_quantized : engine->precision;
   if (model == NULL || *precision != YOLO_PRECISION_INT8)

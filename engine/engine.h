@@ -23,7 +23,7 @@ typedef enum {
 
 /* With an id: the engine of that id, whatever else its first user asked for;
  * model_file may be NULL when it exists. Without: the engine without an id
- * that agrees in file (symbolic links followed), device and precision (`auto`
+ * that agrees in file (symbolic links followed), head, device and precision (`auto`
  * resolved, both), calibration file and threads. */
 typedef struct {
   const char *model_file;
@@ -34,6 +34,7 @@ typedef struct {
    * primary one. An engine that does not run on CUDA ignores it, as does one that was found
    * by its id and runs on another device. Borrowed: it must live until yolo_engine_leave(). */
   gpointer cuda_context;
+  YoloHeadChoice head;          /* of a file with two */
   /* `auto` is int8 for a file that is quantised itself. */
   YoloPrecision precision;
   /* The table of int8; NULL: what the file says of itself, or the table beside

@@ -19,6 +19,8 @@ G_BEGIN_DECLS
  * (domain YOLO_NETWORK_ERROR) naming the file, the node and what to do
  */
 YoloModel *yolo_model_load (const char *path, GError **error);
+/* The same with one of the two heads that a file may have; an error if it has not that. */
+YoloModel *yolo_model_load_head (const char *path, YoloHeadChoice head, GError **error);
 /* A model in memory: it has no folder, and so no other files. @name stands for the path. */
 YoloModel *yolo_model_load_bytes (const void *data, gsize size, const char *name, GError **error);
 

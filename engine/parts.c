@@ -6,7 +6,7 @@
 #include "engine/load.h"
 
 const YoloEngineParts yolo_engine_parts = {
-  1, &yolo_cpu_backend, &yolo_cuda_backend, &yolo_reference_backend, yolo_model_load,
+  1, &yolo_cpu_backend, &yolo_cuda_backend, &yolo_reference_backend, yolo_model_load_head,
   yolo_model_unref, yolo_engine_to_int8
 };
 

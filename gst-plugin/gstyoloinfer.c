@@ -2,7 +2,7 @@
 /**
  * SECTION:element-yoloinfer
  * @title: yoloinfer
- * @short_description: finds objects in video with a YOLOv8 network
+ * @short_description: finds objects in video with a YOLO network
  *
  * Runs a YOLOv8 detect model, an .onnx or .pt file, on each frame and attaches what
  * it finds as GstVideoRegionOfInterestMeta. Pixels are never touched, copied or
@@ -67,6 +67,7 @@ enum
   PROP_LABEL_FILE,
   PROP_DEVICE,
   PROP_CUDA_DEVICE_ID,
+  PROP_HEAD,
   PROP_PRECISION,
   PROP_CALIBRATION_FILE,
   PROP_CALIBRATE,
@@ -111,6 +112,9 @@ static const YoloProperty properties[N_PROPERTIES] = {
   [PROP_CUDA_DEVICE_ID] = { "cuda-device-id", "CUDA device",
       "Which GPU, as CUDA counts them (unset: that of the frames' CUDA memory, else 0)", READY,
       YOLO_UINT (YoloSettings, cuda_device_id, 0, G_MAXINT, 0) },
+  [PROP_HEAD] = { "head", "Head",
+      "Which head of a checkpoint that has two, as YOLOv10 and YOLO26 have, runs", READY,
+      YOLO_ENUM (YoloSettings, head, yolo_settings_head_type, YOLO_HEAD_AUTO) },
   [PROP_PRECISION] = { "precision", "Precision",
       "What the network computes in", READY,
       YOLO_ENUM (YoloSettings, precision, yolo_settings_precision_type, YOLO_PRECISION_AUTO) },
@@ -870,7 +874,7 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
   element_class->change_state = gst_yolo_infer_change_state;
   element_class->post_message = gst_yolo_infer_post_message;
   gst_element_class_set_static_metadata (element_class, "YOLO object detection",
-      "Filter/Analyzer/Video", "Finds objects in video with a YOLOv8 network", "The yolo project");
+      "Filter/Analyzer/Video", "Finds objects in video with a YOLO network", "The yolo project");
   /* ANY memory: transform_caps() narrows it to what yolo_caps_readable() leaves */
   caps = yolo_unpack_caps ("video/x-raw(ANY)", YOLO_VIDEO_FORMATS);
   gst_element_class_add_pad_template (

@@ -75,14 +75,14 @@ get_engine (YoloLoad *load, GstObject *context, GError **error)
     .cuda_device_id = load->device, .cuda_context = handle_of (context),
     .precision = yolo_settings_is_calibrating (settings) ? YOLO_PRECISION_FP32
         : settings->precision,
-    .calibration_file = calibration_file, .threads = settings->threads,
+    .head = settings->head, .calibration_file = calibration_file, .threads = settings->threads,
   };
   GST_OBJECT_UNLOCK (load->element);
 
   /* an engine that exists already is found by its id alone */
   if ((model_file == NULL || *model_file == '\0') && engine_id == NULL) {
     g_set_error_literal (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
-        "no model: set model-file to the .pt or .onnx file of a YOLOv8 detect model");
+        "no model: set model-file to the .pt or .onnx file of a YOLO");
     return NULL;
   }
   if (!roi_ok) {
@@ -130,7 +130,8 @@ start_calibration (YoloLoad *load, GError **error)
   const YoloSettings *settings = load->settings;
   g_autofree gchar *file = NULL;
   g_autoptr (GError) reason = NULL;
-  YoloCalibratorConfig config = { .model_file = load->model->path };
+  YoloCalibratorConfig config = { .model_file = load->model->path,
+    .head = load->settings->head };
   guint frames;
 
   GST_OBJECT_LOCK (load->element);

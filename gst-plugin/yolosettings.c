@@ -25,6 +25,23 @@ yolo_settings_device_type (void)
 }
 
 GType
+yolo_settings_head_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    {YOLO_HEAD_AUTO, "the one that the file says", "auto"},
+    {YOLO_HEAD_ONE_TO_MANY, "many candidates for an object, of which iou-threshold leaves one",
+        "one-to-many"},
+    {YOLO_HEAD_END_TO_END, "one candidate for an object: nothing is suppressed", "end-to-end"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstYoloInferHead", values));
+  return type;
+}
+
+GType
 yolo_settings_precision_type (void)
 {
   static gsize type = 0;

@@ -33,6 +33,7 @@ typedef struct {
   gchar *calibration_file, *calibrate;
   YoloDevice device;
   YoloPrecision precision;
+  YoloHeadChoice head;
   YoloCalibrationMethod calibration_method;
   guint calibration_frames;
   gdouble max_loss;
@@ -52,8 +53,9 @@ YoloDevice yolo_settings_device (const YoloSettings *settings);
  * or the first device. */
 gint yolo_settings_cuda_device (const YoloSettings *settings);
 
-/* The enumerations that properties have: GstYoloInferDevice, GstYoloInferPrecision,
- * GstYoloInferCalibrationMethod. */
+/* The enumerations that properties have: GstYoloInferDevice, GstYoloInferHead,
+ * GstYoloInferPrecision, GstYoloInferCalibrationMethod. */
+GType yolo_settings_head_type (void);
 GType yolo_settings_device_type (void);
 GType yolo_settings_precision_type (void);
 GType yolo_settings_calibration_method_type (void);

@@ -173,17 +173,23 @@ add_prototypes (YoloTorchBuilder *builder, const YoloPickleValue *module, guint 
   return yolo_graph_output (builder->graph, YOLO_MAP_PROTOTYPE, 0, layer, error);
 }
 
-/* The module has both heads, or what fusing has left of them, and says which one runs.
+/* The module has both heads, or what fusing has left of them, and says which one runs, where
+ * the user does not. FALSE with @error: there is not the one that is wanted.
  * Source: Ultralytics nn/modules/head.py, Detect.end2end. */
 static gboolean
-runs_end_to_end (const YoloPickleValue *module)
+choose_head (YoloTorchBuilder *builder, const YoloPickleValue *module, int *end_to_end,
+    GError **error)
 {
-  gboolean end2end = FALSE;
+  gboolean one = !yolo_pickle_is_none (yolo_torch_child (module, "one2one_cv2")),
+           many = !yolo_pickle_is_none (yolo_torch_child (module, "cv2")), asked = FALSE;
 
-  if (yolo_pickle_is_none (yolo_torch_child (module, "one2one_cv2")))
-    return FALSE;
-  yolo_pickle_bool (yolo_pickle_attribute (module, "_end2end"), &end2end);
-  return end2end || yolo_pickle_is_none (yolo_torch_child (module, "cv2"));
+  yolo_pickle_bool (yolo_pickle_attribute (module, "_end2end"), &asked);
+  *end_to_end = builder->head == YOLO_HEAD_END_TO_END
+      || (builder->head == YOLO_HEAD_AUTO && one && (asked || !many));
+  if (*end_to_end ? !one : !many)
+    return yolo_torch_refuse (builder, module, UNSUPPORTED,
+        "does not have the head that is asked for: use head=auto", error);
+  return TRUE;
 }
 
 static gboolean
@@ -201,7 +207,8 @@ add_box_head (YoloTorchBuilder *builder, const YoloPickleValue *module, const Bo
     return FALSE;
   graph->task = head->task;
   graph->form = head->form;
-  graph->form.end_to_end = runs_end_to_end (module);
+  if (!choose_head (builder, module, &graph->form.end_to_end, error))
+    return FALSE;
   prefix = graph->form.end_to_end ? "one2one_" : "";
   for (guint level = 0; level < n_in; level++) {
     if (!add_map (builder, module, prefix, "cv2", NULL, YOLO_MAP_BOX, level, in[level], error)

@@ -13,6 +13,7 @@ G_BEGIN_DECLS
 typedef struct {
   YoloCheckpoint *checkpoint;
   YoloGraph *graph;
+  YoloHeadChoice head;
   GString *path;   /* of the module that is being read: "model.4.m.0.cv1" */
   guint depth;     /* of that module in the tree */
   guint n_modules;              /* that were read so far */

@@ -261,12 +261,24 @@ add_image (YoloGraph *graph, GError **error)
   return yolo_graph_image (graph, "model", 3, FALSE, factors, g_new0 (float, 3), error);
 }
 
+/* What tables that were made for a network are known by: one for each head of a file. */
+static char *
+checksum (const void *data, gsize size, gboolean end_to_end)
+{
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+
+  g_checksum_update (sum, data, (gssize) size);
+  if (end_to_end)
+    g_checksum_update (sum, (const guchar *) "end-to-end", -1);
+  return g_strdup (g_checksum_get_string (sum));
+}
+
 YoloGraph *
-yolo_torch_read (const void *data, gsize size, GError **error)
+yolo_torch_read (const void *data, gsize size, YoloHeadChoice head, GError **error)
 {
   g_autoptr (YoloCheckpoint) checkpoint = yolo_checkpoint_open (data, size, error);
   g_autoptr (YoloGraph) graph = NULL;
-  YoloTorchBuilder builder = { .checkpoint = checkpoint };
+  YoloTorchBuilder builder = { .checkpoint = checkpoint, .head = head };
   const YoloPickleValue *root, *model, *names;
   gboolean built;
 
@@ -287,6 +299,6 @@ yolo_torch_read (const void *data, gsize size, GError **error)
   graph->named = !yolo_pickle_is_none (names);
   graph->names = read_names (names);
   read_size (root, model, graph);
-  graph->sha256 = g_compute_checksum_for_data (G_CHECKSUM_SHA256, data, size);
+  graph->sha256 = checksum (data, size, graph->form.end_to_end);
   return g_steal_pointer (&graph);
 }

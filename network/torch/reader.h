@@ -25,7 +25,8 @@ gboolean yolo_torch_is (const void *data, gsize size);
  * says of itself, or NULL with @error (domain YOLO_NETWORK_ERROR) that names the
  * module and what to do
  */
-YoloGraph *yolo_torch_read (const void *data, gsize size, GError **error);
+YoloGraph *yolo_torch_read (
+    const void *data, gsize size, YoloHeadChoice head, GError **error);
 
 G_END_DECLS
 

@@ -71,7 +71,7 @@ wait_hold (const gboolean *hold_device)
 }
 
 static YoloModel *
-load_model (const char *path, GError **error)
+load_model (const char *path, YoloHeadChoice head, GError **error)
 {
   gboolean fail;
 

@@ -19,7 +19,7 @@ int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   g_autoptr (GError) error = NULL;
-  YoloGraph *graph = yolo_torch_read (data, size, &error);
+  YoloGraph *graph = yolo_torch_read (data, size, YOLO_HEAD_AUTO, &error);
   g_autoptr (YoloModel) model = NULL;
 
   g_assert_true ((graph != NULL) == (error == NULL));

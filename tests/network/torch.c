@@ -159,6 +159,48 @@ test_two_heads (void)
   }
 }
 
+/* The head that the user wants, of a file that has it; what tables go by tells them apart. */
+static void
+test_choose_head (void)
+{
+  static const struct {
+    const char *name;
+    YoloHeadChoice head;
+    int end_to_end;             /* -1: the file does not have that head */
+  } cases[] = {
+    { "both-heads.pt", YOLO_HEAD_ONE_TO_MANY, FALSE },
+    { "both-heads.pt", YOLO_HEAD_END_TO_END, TRUE },
+    { "asked-end-to-end.pt", YOLO_HEAD_END_TO_END, TRUE },
+    { "end-to-end.pt", YOLO_HEAD_END_TO_END, TRUE },
+    { "end-to-end.pt", YOLO_HEAD_ONE_TO_MANY, -1 },
+    { "obb.pt", YOLO_HEAD_ONE_TO_MANY, FALSE },
+    { "obb.pt", YOLO_HEAD_END_TO_END, -1 },
+  };
+  g_autofree char *both = checkpoint_path ("both-heads.pt");
+  g_autofree char *onnx = g_test_build_filename (G_TEST_DIST, "tests", "data", "micro.onnx", NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *pt = checkpoint_path (cases[i].name);
+    g_autoptr (GError) error = NULL;
+    g_autoptr (YoloModel) model = yolo_model_load_head (pt, cases[i].head, &error);
+
+    if (cases[i].end_to_end < 0) {
+      g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED);
+      g_assert_nonnull (strstr (error->message, "head=auto"));
+      continue;
+    }
+    g_assert_no_error (error);
+    g_assert_cmpint (model->form.end_to_end, ==, cases[i].end_to_end);
+  }
+  g_autoptr (YoloModel) many = yolo_model_load_head (both, YOLO_HEAD_ONE_TO_MANY, NULL),
+                        one = yolo_model_load_head (both, YOLO_HEAD_END_TO_END, NULL);
+  g_assert_cmpstr (many->sha256, !=, one->sha256);
+
+  g_autoptr (GError) error = NULL;
+  g_assert_null (yolo_model_load_head (onnx, YOLO_HEAD_END_TO_END, &error));
+  g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED);
+}
+
 /* What a head has beside boxes and classes, and how it is to be read. */
 static void
 test_forms (void)
@@ -306,7 +348,7 @@ test_flipped (void)
     char old = bytes[i];
 
     bytes[i] = (char) (old ^ (1 + i % 255));
-    g_autoptr (YoloGraph) graph = yolo_torch_read (bytes, size, &error);
+    g_autoptr (YoloGraph) graph = yolo_torch_read (bytes, size, YOLO_HEAD_AUTO, &error);
     g_assert_true ((graph != NULL) == (error == NULL));
     n_models += graph != NULL;
     n_errors += graph == NULL;
@@ -334,6 +376,7 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/torch/unsplit", test_unsplit);
   g_test_add_func ("/torch/two-heads", test_two_heads);
+  g_test_add_func ("/torch/choose-head", test_choose_head);
   g_test_add_func ("/torch/forms", test_forms);
   g_test_add_func ("/torch/family", test_family);
   g_test_add_func ("/torch/is", test_is);
