@@ -341,9 +341,11 @@ typedef struct {
 } ReferenceExec;
 
 static gboolean
-available (G_GNUC_UNUSED guint device, G_GNUC_UNUSED GError **error)
+available (guint device, GError **error)
 {
-  return TRUE;
+  return device == 0
+      || yolo_network_fail (
+          error, YOLO_NETWORK_ERROR_DEVICE, "there is no reference device %u: use 0", device);
 }
 
 static gboolean

@@ -144,10 +144,14 @@ tensor_get (const Tensor *tensor, guint n, guint y, guint x, guint c)
       return yolo_half_to_float (half);
     case YOLO_S8:
       return *(const gint8 *) p;
-    default:
+    case YOLO_F32:
       memcpy (&value, p, 4);
       return value;
+    case YOLO_BF16:
+    case YOLO_U8:
+      break;                    /* of no kernel */
   }
+  g_assert_not_reached ();
 }
 
 void
@@ -165,9 +169,12 @@ tensor_set (Tensor *tensor, guint n, guint y, guint x, guint c, double value)
     case YOLO_S8:
       *(gint8 *) p = (gint8) lrint (value);
       break;
-    default:
+    case YOLO_F32:
       memcpy (p, &single, 4);
       break;
+    case YOLO_BF16:
+    case YOLO_U8:
+      g_assert_not_reached ();  /* of no kernel */
   }
 }
 

@@ -148,7 +148,19 @@ check_shapes (const YoloPlan *plan, const YoloOp *op)
       g_assert_cmpuint (out->height, ==, in->height);
       g_assert_cmpuint (out->width, ==, in->width);
       break;
-    default:
+    case YOLO_OP_SHUFFLE:
+      g_assert_cmpuint (op->out.channels * op->numbers.scale * op->numbers.scale, ==,
+          op->in.channels);
+      g_assert_cmpuint (out->height, ==, in->height * op->numbers.scale);
+      g_assert_cmpuint (out->width, ==, in->width * op->numbers.scale);
+      break;
+    case YOLO_OP_GLOBAL_POOL:
+      g_assert_cmpuint (op->out.channels, ==, op->in.channels);
+      g_assert_cmpuint (out->height * out->width, ==, 1);
+      break;
+    case YOLO_OP_ADD:
+    case YOLO_OP_ACT:
+    case YOLO_OP_COPY:
       g_assert_cmpuint (op->out.channels, ==, op->in.channels);
       g_assert_cmpuint (out->height, ==, in->height);
       g_assert_cmpuint (out->width, ==, in->width);
