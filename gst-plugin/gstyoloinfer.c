@@ -143,14 +143,15 @@ static const YoloProperty properties[N_PROPERTIES] = {
       "for)", READY,
       YOLO_STRING (YoloSettings, input_size, NULL) },
   [PROP_CONFIDENCE_THRESHOLD] = { "confidence-threshold", "Confidence threshold",
-      "Detections of less confidence are dropped", PLAYING,
+      "Detections of less confidence are dropped; classes of a whole picture are not", PLAYING,
       YOLO_DOUBLE (YoloSettings, live.confidence, 0, 1, 0.25) },
   [PROP_IOU_THRESHOLD] = { "iou-threshold", "IoU threshold",
       "Of two detections of a class that overlap by more than this (intersection over "
       "union), the less confident one is dropped", PLAYING,
       YOLO_DOUBLE (YoloSettings, live.iou, 0, 1, 0.7) },
   [PROP_MAX_DETECTIONS] = { "max-detections", "Maximum detections",
-      "How many detections of a frame are kept, by confidence", PLAYING,
+      "How many detections of a frame are kept, by confidence; of classes of a whole picture 5 "
+      "at most", PLAYING,
       YOLO_UINT (YoloSettings, live.max_detections, 1, 30000, 300) },
   [PROP_CLASS_IDS] = { "class-ids", "Class ids",
       "Classes to find, numbers or names, for instance \"0,2\" or \"person,car\"; as in CSV, a "

@@ -14,8 +14,8 @@ details_rows (const __grid_constant__ YoloRowsParams p)
     p.rows[(long long) blockIdx.x * p.channels + c] = from[c];
 }
 
-/* The sum that cell i stands for. Multiplied and added one after the other, rounded each time,
- * as on the host. */
+/* The sum that cell i stands for. Multiplied and added one after the other, rounded each time:
+ * the same on every GPU; the host adds in another order. */
 static __device__ __forceinline__ float
 sum_of (const YoloMasksParams &p, const YoloMaskCells &mask, int i)
 {
