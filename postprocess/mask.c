@@ -44,7 +44,7 @@ yolo_masks_place (const YoloHead *head, const YoloObject *objects, size_t n, Yol
   return total;
 }
 
-#define CHUNK 128               /* cells whose sums lie on the stack at a time */
+#define CHUNK 128               /* cells whose numbers lie on the stack at a time */
 
 /* The sums that @n cells of row @y stand for, from column @x on. */
 YOLO_SIMD static void
@@ -178,15 +178,53 @@ place_of (int pixel, float begin, float end, int n)
   return (Place) { { cell, cell + 1 < n ? cell + 1 : cell }, at - (float) cell };
 }
 
-/* Whether a pixel of the row is set; the row lies within the box. */
-static inline bool
-is_set (const YoloObjectMask *mask, const int16_t *upper, const int16_t *lower, float part, int x)
+/* Cells between two rows, @part of the way. */
+YOLO_SIMD static void
+blend_cells (const int16_t *restrict upper, const int16_t *restrict lower, float part, int n,
+    float *restrict out)
 {
-  Place at = place_of (x, mask->x1, mask->x2, mask->width);
-  float left = (float) upper[at.cells[0]] * (1 - part) + (float) lower[at.cells[0]] * part,
-        right = (float) upper[at.cells[1]] * (1 - part) + (float) lower[at.cells[1]] * part;
+  for (int i = 0; i < n; i++)
+    out[i] = (float) upper[i] * (1 - part) + (float) lower[i] * part;
+}
 
-  return left * (1 - at.part) + right * at.part > 0;
+/* Which of @n pixels from @x on are above 0; @cells begin with number @first of their row. */
+YOLO_SIMD static void
+set_pixels (const YoloObjectMask *mask, const float *restrict cells, int first, int x, int n,
+    uint8_t *restrict out)
+{
+  float begin = mask->x1, end = mask->x2;
+  int width = mask->width;
+
+  for (int i = 0; i < n; i++) {
+    Place at = place_of (x + i, begin, end, width);
+
+    out[i] = cells[at.cells[0] - first] * (1 - at.part) + cells[at.cells[1] - first] * at.part > 0;
+  }
+}
+
+/* The same of a row of pixels that lies within the box, in runs whose cells fit on the stack:
+ * with one cell more at either end, since set_pixels() may round a place otherwise. */
+static void
+set_row (const YoloObjectMask *mask, const int16_t *cells, int x, int y, int n, uint8_t *out)
+{
+  Place row = place_of (y, mask->y1, mask->y2, mask->height);
+  const int16_t *upper = cells + (size_t) row.cells[0] * (size_t) mask->width,
+                *lower = cells + (size_t) row.cells[1] * (size_t) mask->width;
+  float blended[CHUNK];
+
+  for (int run; n > 0; x += run, n -= run, out += run) {
+    int first = place_of (x, mask->x1, mask->x2, mask->width).cells[0] - 1, end;
+
+    first = first > 0 ? first : 0;
+    run = 2 * n;
+    do {
+      run /= 2;
+      end = place_of (x + run - 1, mask->x1, mask->x2, mask->width).cells[1] + 2;
+      end = end < mask->width ? end : mask->width;
+    } while (run > 1 && end - first > CHUNK);
+    blend_cells (upper + first, lower + first, row.part, end - first, blended);
+    set_pixels (mask, blended, first, x, run, out);
+  }
 }
 
 /* The pixels from @begin up to @end that lie in @low up to @high. */
@@ -199,36 +237,35 @@ clip_range (float low, float high, int *begin, int *end)
   *end = high < (float) *end ? high > (float) *begin ? (int) high : *begin : *end;
 }
 
-/* Sets the pixels of a row that belong to the object; @out NULL: says whether any does. */
-static bool
-set_row (const YoloObjectMask *mask, const int16_t *cells, const YoloObject *box, int x, int y,
-    int width, uint8_t *out)
-{
-  int begin = x, end = x + width, top = y, bottom = y + 1;
-
-  clip_range (box->x1, box->x2, &begin, &end);
-  clip_range (box->y1, box->y2, &top, &bottom);
-  if (mask->width == 0 || top == bottom)
-    return false;
-  Place row = place_of (y, mask->y1, mask->y2, mask->height);
-  const int16_t *upper = cells + (size_t) row.cells[0] * (size_t) mask->width,
-               *lower = cells + (size_t) row.cells[1] * (size_t) mask->width;
-  for (int i = begin; i < end; i++) {
-    bool set = is_set (mask, upper, lower, row.part, i);
-    if (out == NULL && set)
-      return true;
-    if (out != NULL)
-      out[i - x] = set;
-  }
-  return false;
-}
-
 void
 yolo_mask_row (const YoloObjectMask *mask, const int16_t *cells, const YoloObject *box, int x,
     int y, int width, uint8_t *out)
 {
+  int begin = x, end = x + width, top = y, bottom = y + 1;
+
   memset (out, 0, (size_t) width);
-  set_row (mask, cells, box, x, y, width, out);
+  clip_range (box->x1, box->x2, &begin, &end);
+  clip_range (box->y1, box->y2, &top, &bottom);
+  if (mask->width == 0 || top == bottom || !(mask->x1 < mask->x2 && mask->y1 < mask->y2))
+    return;
+  set_row (mask, cells, begin, y, end - begin, out + (begin - x));
+}
+
+/* Whether any of the pixels 0 .. width - 1 of row y belongs to the object. */
+static bool
+has_pixel (const YoloObjectMask *mask, const int16_t *cells, const YoloObject *box, int y,
+    int width)
+{
+  uint8_t row[CHUNK];
+
+  for (int x = 0; x < width; x += CHUNK) {
+    int n = width - x < CHUNK ? width - x : CHUNK;
+
+    yolo_mask_row (mask, cells, box, x, y, n, row);
+    if (memchr (row, 1, (size_t) n) != NULL)
+      return true;
+  }
+  return false;
 }
 
 size_t
@@ -246,7 +283,7 @@ yolo_masks_drop_empty (const YoloHead *head, YoloObject *objects, YoloObjectMask
 
     clip_range (objects[i].y1, objects[i].y2, &top, &bottom);
     for (int y = top; y < bottom && !any; y++)
-      any = set_row (&masks[i], cells + masks[i].first, &objects[i], 0, y, width, NULL);
+      any = has_pixel (&masks[i], cells + masks[i].first, &objects[i], y, width);
     if (!any)
       continue;
     objects[kept] = objects[i];

@@ -250,7 +250,47 @@ test_border (void)
   g_assert_cmpint (row[3], ==, 0);
   yolo_mask_row (&(YoloObjectMask) { 0 }, NULL, &box, -1, 1, 4, row);
   g_assert_cmpint (row[1] + row[2], ==, 0);
+  YoloObjectMask reversed = mask;
+  reversed.x1 = mask.x2;
+  reversed.x2 = mask.x1;
+  yolo_mask_row (&reversed, (const int16_t *) (const void *) cells.data, &box, -1, 1, 4, row);
+  g_assert_cmpint (row[1] + row[2], ==, 0);
   guarded_free (&cells);
+}
+
+/* Rows of more cells than are blended at a time, at all scales, against the formula. */
+static void
+test_rows (void)
+{
+  Random r = random_new (6);
+
+  for (int round = 0; round < 300; round++) {
+    int width = random_int (&r, 1, 1000), height = random_int (&r, 1, 3),
+        n = random_int (&r, 1, round % 2 ? 30 : 3000);
+    Guarded cells = guarded_new ((size_t) (width * height) * sizeof (int16_t)),
+            row = guarded_new ((size_t) n);
+    const int16_t *numbers = (int16_t *) (void *) cells.data;
+    float x1 = (float) (random_normal (&r) * 3);
+    YoloObjectMask mask = { .x1 = x1, .x2 = x1 + (float) n, .y2 = (float) height, .width = width,
+      .height = height };
+    YoloObject box = { .x1 = -10, .y1 = -10, .x2 = 4000, .y2 = 10 };
+    int y = random_int (&r, 0, height - 1);       /* in the middle of a row of cells */
+
+    random_bytes (&r, cells.data, cells.size);
+    yolo_mask_row (&mask, numbers, &box, 0, y, n, row.data);
+    for (int x = 0; x < n; x++) {
+      double at = (x + .5 - (double) x1) * width / n - .5;
+      at = CLAMP (at, 0, width - 1);
+      int cell = (int) at;
+      const int16_t *pair = numbers + y * width + cell;
+      double value = pair[0] * (1 - (at - cell)) + (cell + 1 < width ? pair[1] * (at - cell) : 0);
+
+      if (fabs (value) > 100)
+        g_assert_cmpint (row.data[x], ==, value > 0);
+    }
+    guarded_free (&cells);
+    guarded_free (&row);
+  }
 }
 
 /* In a frame that lies turned or mirrored, scaled and moved: a pixel there is set if the place
@@ -384,6 +424,7 @@ main (int argc, char **argv)
   g_test_add_func ("/segment/not-finite", test_not_finite);
   g_test_add_func ("/segment/pixels", test_pixels);
   g_test_add_func ("/segment/border", test_border);
+  g_test_add_func ("/segment/rows", test_rows);
   g_test_add_func ("/segment/frame", test_frame);
   g_test_add_func ("/segment/empty", test_empty);
   g_test_add_func ("/segment/heads", test_heads);
