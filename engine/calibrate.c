@@ -101,14 +101,9 @@ yolo_calibrator_new_on (
   calibrator->model = yolo_model_load_head (config->model_file, config->head, error);
   if (calibrator->model == NULL)
     return NULL;
-  calibrator->task = yolo_task_find (calibrator->model->task);
-  /* What is compared are boxes, of which a classification has none. */
-  if (calibrator->task == NULL || calibrator->task->fit == YOLO_FIT_CROP) {
-    yolo_network_set_error (error, YOLO_NETWORK_ERROR_UNSUPPORTED,
-        "%s: models of the task '%.40s' cannot be calibrated", config->model_file,
-        calibrator->model->task);
+  if (!yolo_engine_can_calibrate (calibrator->model, error))
     return NULL;
-  }
+  calibrator->task = yolo_task_find (calibrator->model->task);
   calibrator->net = yolo_backend_load (
       backend, calibrator->model, 0, NULL, YOLO_PRECISION_FP32, config->threads, error);
   if (calibrator->net == NULL)
