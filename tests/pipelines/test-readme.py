@@ -14,10 +14,11 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tap import (BUILD, CUT, PATIENCE, TOP, Camera, clip, count_frames, fetch, folder, read_lines,
-                 run_cases, shell, wait_until)
+from tap import (BUILD, CUT, PATIENCE, TOP, Camera, Skip, clip, count_frames, fetch, folder,
+                 read_lines, run_cases, shell, wait_until)
 
 FRAMES = 12
+SHARED = os.environ.get('YOLO_SHARED', os.path.join(TOP, '..', 'shared'))
 
 
 def commands():
@@ -39,14 +40,25 @@ def lines():
     return list(dict.fromkeys(line for line in found if 'nvh264dec' not in line))
 
 
+def stand_in(name, kind):
+    """What runs in place of a file that a line names: of models small ones, of random
+    weights, since some of these lines calibrate; checkpoints are not the project's."""
+    if kind == 'mp4':
+        return clip(FRAMES)
+    if kind == 'onnx':
+        return os.path.join(TOP, 'tests/data/v8n.onnx')
+    small = os.path.join(SHARED, 'models/family', re.sub(r'(yolo\d+)n-', r'tiny-\1-', name))
+    if not os.path.exists(small):
+        raise Skip('no checkpoint of this task is here')
+    return small
+
+
 def run_line(line):
-    """In a folder that has the files that it names: the model is a small one, of
-    random weights, since some of these lines calibrate."""
-    for name, kind in re.findall(r'(?:location|model-file)=(\w+\.(mp4|onnx))', line):
+    """In a folder that has the files that it names."""
+    for name, kind in re.findall(r'(?:location|model-file)=([\w-]+\.(mp4|onnx|pt))', line):
         path = os.path.join(folder(), name)
         if not os.path.exists(path):
-            os.symlink(clip(FRAMES) if kind == 'mp4' else os.path.join(TOP, 'tests/data/v8n.onnx'),
-                       path)
+            os.symlink(stand_in(name, kind), path)
     result = shell(substitute(line))
     assert result.returncode == 0 and 'ERROR' not in result.stdout, result.stdout
     for table in re.findall(r'calibrate=(\S+)', line):
