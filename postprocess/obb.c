@@ -78,11 +78,33 @@ yolo_turned_iou (const YoloObject *p, const YoloObject *q)
   return 1 - sqrtf (1 - expf (-distance) + eps);
 }
 
+/* The square of a box's longer side. */
+static float
+longer_square (const YoloObject *o)
+{
+  float w = o->x2 - o->x1, h = o->y2 - o->y1;
+
+  return fmaxf (w * w, h * h);
+}
+
+/* Whether boxes overlap by less than @bound stands for, as most pairs do, told by their middles
+ * alone: the distance of yolo_turned_iou() is at least 3 d^2 / (m^2 + n^2), where d is how far
+ * apart these are and m and n are the longer sides, since no variance is above m^2 / 12. */
+static bool
+far_apart (const YoloObject *p, const YoloObject *q, float bound)
+{
+  float dx = (p->x1 + p->x2 - q->x1 - q->x2) / 2, dy = (p->y1 + p->y2 - q->y1 - q->y2) / 2;
+
+  return 3 * (dx * dx + dy * dy) > bound * (longer_square (p) + longer_square (q));
+}
+
 /* An object goes if any better candidate of its class overlaps it, one that went itself
  * included. @scratch has the candidates in order, what is kept goes to the front. */
 static size_t
 suppress (YoloObject *candidates, size_t n, const YoloSuppression *how, YoloObject *scratch)
 {
+  /* of the distance, where the overlap is the threshold; and room for rounding */
+  float bound = -logf (1 - (1 - how->iou) * (1 - how->iou)) * 1.01f + 1e-3f;
   size_t kept = 0;
 
   for (size_t i = 0; i < n; i++)
@@ -91,6 +113,7 @@ suppress (YoloObject *candidates, size_t n, const YoloSuppression *how, YoloObje
     bool suppressed = false;
     for (size_t k = 0; k < i && !suppressed; k++)
       suppressed = (how->agnostic || scratch[k].class_id == scratch[i].class_id)
+          && !far_apart (&scratch[k], &scratch[i], bound)
           && yolo_turned_iou (&scratch[k], &scratch[i]) > how->iou;
     if (!suppressed)
       candidates[kept++] = scratch[i];

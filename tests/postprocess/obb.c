@@ -283,7 +283,7 @@ test_suppression (void)
 
   for (int round = 0; round < 2000; round++) {
     size_t n = (size_t) random_int (&r, 0, 40);
-    YoloSuppression how = { .iou = (float) (.2 + .6 * random_unit (&r)),
+    YoloSuppression how = { .iou = (float) (1.1 * random_unit (&r) - .05),
       .agnostic = random_int (&r, 0, 1), .max = (size_t) random_int (&r, 0, 40) };
     Guarded memory = guarded_new (n * sizeof (YoloObject)),
             scratch = guarded_new (n * sizeof (YoloObject));
@@ -294,6 +294,9 @@ test_suppression (void)
 
     for (size_t i = 0; i < n; i++)      /* anchors are in no order */
       decode.candidates[i] = random_turned (&r, 3, (int) (i * 17 % 41));
+    for (size_t i = 1; i < n && round % 2; i++) /* squares side by side, some of one size */
+      decode.candidates[i] = (YoloObject) { .x1 = (float) i, .x2 = (float) (i + 20), .y2 = 20,
+        .confidence = decode.candidates[i].confidence, .anchor = (int32_t) i };
     g_array_append_vals (sorted, decode.candidates, (guint) n);
     g_array_sort (sorted, compare_rank);
     size_t left = yolo_task_obb.finish (
