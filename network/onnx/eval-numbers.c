@@ -15,6 +15,7 @@ typedef enum {
   BINARY_DIV,
   BINARY_MAX,
   BINARY_MIN,
+  BINARY_MOD,
   BINARY_EQUAL,
   BINARY_GREATER
 } Binary;
@@ -22,8 +23,8 @@ typedef enum {
 static Binary
 binary_of (const OnnxNode *node)
 {
-  static const char *const names[] = { "Add", "Sub", "Mul", "Div", "Max", "Min", "Equal",
-    "Greater" };
+  static const char *const names[] = { "Add", "Sub", "Mul", "Div", "Max", "Min", "Mod",
+    "Equal", "Greater" };
   guint op = 0;
 
   while (op < BINARY_GREATER && strcmp (node->op, names[op]) != 0)
@@ -47,6 +48,8 @@ binary_float (Binary op, float p, float q)
       return MAX (p, q);
     case BINARY_MIN:
       return MIN (p, q);
+    case BINARY_MOD:
+      return fmodf (p, q);
     case BINARY_EQUAL:
       return p == q;
     case BINARY_GREATER:
@@ -72,6 +75,9 @@ binary_int (Binary op, gint64 p, gint64 q)
       return MAX (p, q);
     case BINARY_MIN:
       return MIN (p, q);
+    case BINARY_MOD:
+      /* the remainder has the divisor's sign */
+      return p % q != 0 && (p < 0) != (q < 0) ? p % q + q : p % q;
     case BINARY_EQUAL:
       return p == q;
     case BINARY_GREATER:
@@ -93,6 +99,11 @@ yolo_eval_binary (
 
   if (a->is_int != b->is_int)
     return yolo_onnx_bad (node, "its inputs have different types", error);
+  /* Source: ONNX, docs/Operators.md, Mod: fmod is C's, and the only one for floats. */
+  if (op == BINARY_MOD && (yolo_onnx_attr_int (node, "fmod", 0) != 0) == a->is_int)
+    return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT
+        " takes a remainder by fmod of integers, or not by fmod of floats, which is not supported",
+        ONNX_NODE_ARGS (node));
   if (!yolo_onnx_tensor_broadcast (node, a, b->n_dims, b->dims, &n_dims, dims, error))
     return FALSE;
   *out = yolo_onnx_tensor_new (scope, a->is_int || compares, n_dims, dims, error);
@@ -104,7 +115,7 @@ yolo_eval_binary (
        i++, yolo_onnx_tensor_walk_next (&x), yolo_onnx_tensor_walk_next (&y)) {
     if (a->is_int) {
       gint64 p = a->i[x.offset], q = b->i[y.offset];
-      if (op == BINARY_DIV && (q == 0 || (p == G_MININT64 && q == -1)))
+      if ((op == BINARY_DIV || op == BINARY_MOD) && (q == 0 || (p == G_MININT64 && q == -1)))
         return yolo_onnx_bad (node, "division by zero", error);
       (*out)->i[i] = binary_int (op, p, q);
     } else {
@@ -176,33 +187,35 @@ yolo_eval_cast (
   return TRUE;
 }
 
-gboolean
-yolo_eval_sigmoid (
-    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+static float
+sigmoid (float x)
 {
-  if (in[0]->is_int)
-    return yolo_onnx_bad (node, "its input is no float", error);
-  *out = yolo_onnx_tensor_new (scope, FALSE, in[0]->n_dims, in[0]->dims, error);
-  if (*out == NULL)
-    return FALSE;
-  for (gsize i = 0; i < in[0]->n; i++)
-    (*out)->f[i] = 1 / (1 + expf (-in[0]->f[i]));
-  return TRUE;
+  return 1 / (1 + expf (-x));
 }
 
+/* Operators of one float each. */
 gboolean
-yolo_eval_floor (
+yolo_eval_unary (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
-  gboolean up = strcmp (node->op, "Ceil") == 0;
+  static const struct {
+    const char *op;
+    float (*function) (float x);
+  } functions[] = {
+    { "Ceil", ceilf }, { "Cos", cosf }, { "Floor", floorf }, { "Sigmoid", sigmoid },
+    { "Sin", sinf },
+  };
+  guint k = 0;
 
   if (in[0]->is_int)
     return yolo_onnx_bad (node, "its input is no float", error);
   *out = yolo_onnx_tensor_new (scope, FALSE, in[0]->n_dims, in[0]->dims, error);
   if (*out == NULL)
     return FALSE;
+  while (strcmp (node->op, functions[k].op) != 0)
+    k++;
   for (gsize i = 0; i < in[0]->n; i++)
-    (*out)->f[i] = up ? ceilf (in[0]->f[i]) : floorf (in[0]->f[i]);
+    (*out)->f[i] = functions[k].function (in[0]->f[i]);
   return TRUE;
 }
 

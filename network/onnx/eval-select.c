@@ -95,6 +95,120 @@ yolo_eval_reduce_max (
   return reduce (scope, node, in[0], axes[0], out, error);
 }
 
+/* A number of a row, and where it stands in it. */
+typedef struct {
+  float score;
+  gint64 at;
+} Scored;
+
+/* The higher score first, and of equal ones that which stands first. */
+static gint
+compare_scored (gconstpointer a, gconstpointer b)
+{
+  const Scored *x = a, *y = b;
+
+  if (x->score != y->score)
+    return x->score > y->score ? -1 : 1;
+  return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* Sorts n numbers that lie a step apart, the largest first, or the smallest. A NaN is behind
+ * all numbers, so that the order is one whatever a file computes. */
+static void
+sort_row (GArray *sorted, const float *from, gsize n, gsize step, gboolean largest)
+{
+  g_array_set_size (sorted, 0);
+  for (gsize k = 0; k < n; k++) {
+    float value = largest ? from[k * step] : -from[k * step];
+    Scored scored = { isnan (value) ? -INFINITY : value, (gint64) k };
+    g_array_append_val (sorted, scored);
+  }
+  g_array_sort (sorted, compare_scored);
+}
+
+/* Source: ONNX, docs/Operators.md, TopK. Where the order does not matter (sorted=0), it is
+ * the same. */
+gboolean
+yolo_eval_top_k (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  gboolean largest = yolo_onnx_attr_int (node, "largest", 1) != 0;
+  const Tensor *x = in[0];
+  g_autoptr (GArray) sorted = g_array_new (FALSE, FALSE, sizeof (Scored));
+  gint64 dims[TENSOR_MAX_DIMS];
+  gsize outer, inner, n, count;
+  guint axis;
+
+  if (x->is_int || !in[1]->is_int || in[1]->n != 1)
+    return yolo_onnx_bad (node, "its inputs are not floats and one integer", error);
+  if (!yolo_onnx_tensor_axis (
+          node, yolo_onnx_attr_int (node, "axis", -1), x->n_dims, &axis, error))
+    return FALSE;
+  n = (gsize) x->dims[axis];
+  if (in[1]->i[0] < 0 || in[1]->i[0] > x->dims[axis])
+    return yolo_onnx_bad (node, "takes more numbers than there are", error);
+  /* the outputs, which the scope counts, may be much smaller than what is sorted */
+  if (x->n > scope->left)
+    return yolo_onnx_bad (node, "sorts more than the reader evaluates", error);
+  scope->left -= x->n;
+  memcpy (dims, x->dims, sizeof dims);
+  dims[axis] = in[1]->i[0];
+  count = (gsize) dims[axis];
+  for (guint k = 0; k < node->n_out; k++) {
+    if ((out[k] = yolo_onnx_tensor_new (scope, k == 1, x->n_dims, dims, error)) == NULL)
+      return FALSE;
+  }
+  yolo_onnx_tensor_split (x, axis, &outer, &inner);
+  for (gsize row = 0; count > 0 && row < outer * inner; row++) {
+    gsize first = row / inner * n * inner + row % inner;
+    gsize to = row / inner * count * inner + row % inner;
+
+    sort_row (sorted, x->f + first, n, inner, largest);
+    for (gsize k = 0; k < count; k++) {
+      gint64 at = g_array_index (sorted, Scored, k).at;
+      out[0]->f[to + k * inner] = x->f[first + (gsize) at * inner];
+      if (node->n_out > 1)
+        out[1]->i[to + k * inner] = at;
+    }
+  }
+  return TRUE;
+}
+
+/* Takes each number from its own place, but on the axis from where an index says. */
+gboolean
+yolo_eval_gather_elements (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  const Tensor *data = in[0], *indices = in[1];
+  TensorWalk walk = { 0 };
+  gsize stride = 1, step = 0;
+  guint axis;
+
+  if (!indices->is_int || indices->n_dims != data->n_dims)
+    return yolo_onnx_bad (node, "its indices do not fit its data", error);
+  if (!yolo_onnx_tensor_axis (
+          node, yolo_onnx_attr_int (node, "axis", 0), data->n_dims, &axis, error))
+    return FALSE;
+  for (guint d = data->n_dims; d-- > 0;) {
+    if (d != axis && indices->dims[d] > data->dims[d])
+      return yolo_onnx_bad (node, "its indices do not fit its data", error);
+    walk.strides[d] = d != axis ? stride : 0;
+    step = d == axis ? stride : step;
+    stride *= (gsize) data->dims[d];
+  }
+  *out = yolo_onnx_tensor_new (scope, data->is_int, indices->n_dims, indices->dims, error);
+  if (*out == NULL)
+    return FALSE;
+  walk.out = *out;
+  for (gsize i = 0; i < (*out)->n; i++, yolo_onnx_tensor_walk_next (&walk)) {
+    gint64 k = indices->i[i] < 0 ? indices->i[i] + data->dims[axis] : indices->i[i];
+    if (k < 0 || k >= data->dims[axis])
+      return yolo_onnx_bad (node, "an index is out of range", error);
+    yolo_onnx_tensor_copy (*out, i, data, walk.offset + (gsize) k * step, 1);
+  }
+  return TRUE;
+}
+
 gboolean
 yolo_eval_non_zero (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
@@ -270,21 +384,6 @@ typedef struct {
   float iou, score;
 } Suppression;
 
-typedef struct {
-  float score;
-  gint64 box;
-} Scored;
-
-static gint
-compare_scored (gconstpointer a, gconstpointer b)
-{
-  const Scored *x = a, *y = b;
-
-  if (x->score != y->score)
-    return x->score > y->score ? -1 : 1;
-  return x->box < y->box ? -1 : x->box > y->box;
-}
-
 /* Appends to chosen (gint64: image, class, box) the boxes of one class that are left;
  * FALSE if that takes more comparisons than the scope allows. */
 static gboolean
@@ -303,7 +402,7 @@ suppress_class (const Suppression *job, gint64 batch, gint64 class_id, GArray *c
   }
   g_array_sort (sorted, compare_scored);
   for (guint k = 0; k < sorted->len && (gint64) (chosen->len - first) < 3 * job->limit; k++) {
-    gint64 row[3] = { batch, class_id, g_array_index (sorted, Scored, k).box };
+    gint64 row[3] = { batch, class_id, g_array_index (sorted, Scored, k).at };
     gboolean free = TRUE;
 
     for (guint i = first; free && i < chosen->len; i += 3) {

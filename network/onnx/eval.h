@@ -26,8 +26,8 @@ float yolo_eval_overlap (const float *a, const float *b);
 
 /* eval-numbers.c: operators that compute new numbers */
 EvalFunc yolo_eval_batch_norm, yolo_eval_binary, yolo_eval_cast, yolo_eval_conv,
-    yolo_eval_conv_integer, yolo_eval_dequantize, yolo_eval_dynamic_quantize, yolo_eval_floor,
-    yolo_eval_sigmoid, yolo_eval_softmax, yolo_eval_where;
+    yolo_eval_conv_integer, yolo_eval_dequantize, yolo_eval_dynamic_quantize, yolo_eval_softmax,
+    yolo_eval_unary, yolo_eval_where;
 
 /* eval-shapes.c: operators that make numbers out of nothing, or move them */
 EvalFunc yolo_eval_concat, yolo_eval_constant, yolo_eval_constant_of_shape, yolo_eval_expand,
@@ -35,9 +35,11 @@ EvalFunc yolo_eval_concat, yolo_eval_constant, yolo_eval_constant_of_shape, yolo
     yolo_eval_shape, yolo_eval_slice, yolo_eval_split, yolo_eval_squeeze, yolo_eval_transpose,
     yolo_eval_unsqueeze;
 
-/* eval-select.c: operators that choose among numbers, by which a file with
- * non-maximum suppression (nms=True) goes from boxes and scores to detections */
-EvalFunc yolo_eval_arg_max, yolo_eval_gather_nd, yolo_eval_non_zero, yolo_eval_pad,
-    yolo_eval_reduce_max, yolo_eval_scatter_nd, yolo_eval_suppression;
+/* eval-select.c: operators that choose among numbers, by which a file with non-maximum
+ * suppression (nms=True), or one that is end to end, goes from boxes and scores to
+ * detections */
+EvalFunc yolo_eval_arg_max, yolo_eval_gather_elements, yolo_eval_gather_nd, yolo_eval_non_zero,
+    yolo_eval_pad, yolo_eval_reduce_max, yolo_eval_scatter_nd, yolo_eval_suppression,
+    yolo_eval_top_k;
 
 #endif

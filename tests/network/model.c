@@ -69,7 +69,7 @@ static const struct {
 } others[] = {
   {"models/tiny-cls.onnx", {"GlobalAveragePool", "task of the file: classify", "export"}},
   {"models/tiny-pose.onnx", {"third map", "task of the file: pose", "export"}},
-  {"models/tiny-obb.onnx", {"Cos", "task of the file: obb", "export"}},
+  {"models/tiny-obb.onnx", {"third map", "task of the file: obb", "export"}},
   {"models/yolov8n-seg.onnx", {"ConvTranspose", "task of the file: segment", "export"}},
 };
 
