@@ -503,6 +503,7 @@ tail_input (Search *search, Tensor **tensors, guint value)
         return NULL;
       return search->maps[yolo_layer_at (lowered->graph->layers, known->layer)->below];
     case VALUE_UNKNOWN:
+    case VALUE_FLAT:
     case VALUE_IMAGE:
     case VALUE_TAIL:
       return search->trial != NULL && value == search->decoded ? search->trial : tensors[value];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "network/onnx/lower.h"
 #include "base/error.h"
+#include "network/compose.h"
 
 #include <math.h>
 #include <string.h>
@@ -176,23 +177,105 @@ yolo_lower_conv (Lowered *lowered, const OnnxNode *node, GError **error)
           integer ? NULL : weight_scale (lowered, node, weights), error));
 }
 
-gboolean
-yolo_lower_max_pool (Lowered *lowered, const OnnxNode *node, GError **error)
+/* Whether an attribute is there whose numbers are not all 0. */
+static gboolean
+attr_any (const OnnxNode *node, const char *name)
 {
-  guint in = yolo_lowered_value (lowered, node, 0)->layer, kernel[2], stride[2], pad[2],
-        dilation[2];
+  gsize n;
+  const gint64 *values = yolo_onnx_attr_ints (node, name, &n);
+
+  for (gsize k = 0; k < n; k++) {
+    if (values[k] != 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+gboolean
+yolo_lower_conv_transpose (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  const YoloLayer *in = yolo_lowered_feature (lowered, node, 0);
+  Tensor *weights, *bias;
+  guint kernel[2], stride[2], dilation[2], scale;
+
+  if (!yolo_lowered_parameter (lowered, node, 1, &weights, error)
+      || !yolo_lowered_parameter (lowered, node, 2, &bias, error))
+    return FALSE;
+  if (weights == NULL || weights->is_int || weights->n_dims != 4 || weights->n == 0)
+    return yolo_lower_refuse (
+        node, "has weights that are no floats [in, out, rows, columns]", error);
+  if (weights->dims[0] != in->channels || weights->dims[1] > G_MAXINT32
+      || (bias != NULL && (bias->is_int || bias->n != (gsize) weights->dims[1])))
+    return yolo_onnx_bad (node, "its weights or its bias do not fit its input's channels", error);
+  if (weights->dims[2] > MAX_KERNEL || weights->dims[2] != weights->dims[3])
+    return yolo_lower_refuse (node, "has a kernel that is no small square", error);
+  scale = (guint) weights->dims[2];
+  if (!attr_pair (node, "kernel_shape", scale, 1, MAX_KERNEL, kernel, error)
+      || !attr_pair (node, "strides", 1, 1, MAX_KERNEL, stride, error)
+      || !attr_pair (node, "dilations", 1, 1, MAX_KERNEL, dilation, error))
+    return FALSE;
+  if (kernel[0] != scale || kernel[1] != scale)
+    return yolo_onnx_bad (node, "its kernel_shape is not its weights'", error);
+  if (stride[0] != scale || stride[1] != scale || dilation[0] != 1 || dilation[1] != 1
+      || yolo_onnx_attr_int (node, "group", 1) != 1 || attr_any (node, "pads")
+      || attr_any (node, "output_padding") || yolo_onnx_attr (node, "output_shape") != NULL
+      || !(yolo_onnx_attr_is (node, "auto_pad", "NOTSET", "NOTSET")
+          || yolo_onnx_attr_is (node, "auto_pad", "VALID", "NOTSET")))
+    return yolo_lower_refuse (node, "enlarges by windows that overlap or leave gaps", error);
+  if (!yolo_lowered_take_numbers (lowered, node,
+          weights->n + 2 * (gsize) weights->dims[1] * scale * scale, error))
+    return FALSE;
+  return yolo_lowered_set_layer (lowered, node, 0,
+      yolo_compose_conv_transpose (lowered->graph, node->name,
+          yolo_lowered_value (lowered, node, 0)->layer, scale, (guint) weights->dims[1],
+          weights->f, bias != NULL ? bias->f : NULL, error));
+}
+
+/* Reads the square window of a pooling, and refuses one that works in another way than ours. */
+static gboolean
+read_window (const OnnxNode *node, guint *kernel, guint *stride, guint *pad, GError **error)
+{
+  guint k[2], s[2], p[2], dilation[2];
 
   if (yolo_onnx_attr (node, "kernel_shape") == NULL)
     return yolo_onnx_bad (node, "has no kernel_shape", error);
-  if (!attr_pair (node, "kernel_shape", 1, 1, MAX_KERNEL, kernel, error)
-      || !attr_pair (node, "strides", 1, 1, MAX_KERNEL, stride, error)
+  if (!attr_pair (node, "kernel_shape", 1, 1, MAX_KERNEL, k, error)
+      || !attr_pair (node, "strides", 1, 1, MAX_KERNEL, s, error)
       || !attr_pair (node, "dilations", 1, 1, MAX_KERNEL, dilation, error)
-      || !attr_pads (node, kernel, stride, dilation, pad, error))
+      || !attr_pads (node, k, s, dilation, p, error))
     return FALSE;
-  if (kernel[0] != kernel[1] || stride[0] != stride[1] || pad[0] != pad[1] || pad[0] >= kernel[0]
-      || dilation[0] != 1 || dilation[1] != 1 || node->n_out != 1
-      || yolo_onnx_attr_int (node, "ceil_mode", 0) != 0)
+  if (k[0] != k[1] || s[0] != s[1] || p[0] != p[1] || p[0] >= k[0] || dilation[0] != 1
+      || dilation[1] != 1 || node->n_out != 1 || yolo_onnx_attr_int (node, "ceil_mode", 0) != 0)
     return yolo_lower_refuse (node, "pools in an unusual way", error);
-  return yolo_lowered_set_layer (lowered, node, 0,
-      yolo_graph_max_pool (lowered->graph, node->name, in, kernel[0], stride[0], pad[0], error));
+  *kernel = k[0];
+  *stride = s[0];
+  *pad = p[0];
+  return TRUE;
+}
+
+gboolean
+yolo_lower_max_pool (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  guint in = yolo_lowered_value (lowered, node, 0)->layer, kernel, stride, pad;
+
+  return read_window (node, &kernel, &stride, &pad, error)
+      && yolo_lowered_set_layer (lowered, node, 0,
+          yolo_graph_max_pool (lowered->graph, node->name, in, kernel, stride, pad, error));
+}
+
+gboolean
+yolo_lower_average_pool (Lowered *lowered, const OnnxNode *node, GError **error)
+{
+  guint in = yolo_lowered_value (lowered, node, 0)->layer, kernel, stride, pad;
+  gsize channels = yolo_layer_at (lowered->graph->layers, in)->channels;
+
+  if (!read_window (node, &kernel, &stride, &pad, error))
+    return FALSE;
+  if (pad > 0 && yolo_onnx_attr_int (node, "count_include_pad", 0) == 0)
+    return yolo_lower_refuse (node, "takes means without the padding", error);
+  return yolo_lowered_take_numbers (
+             lowered, node, channels * ((gsize) kernel * kernel + 2), error)
+      && yolo_lowered_set_layer (lowered, node, 0,
+          yolo_compose_average_pool (
+              lowered->graph, node->name, in, kernel, stride, pad, error));
 }

@@ -122,10 +122,13 @@ yolo_lowered_set_layer (Lowered *lowered, const OnnxNode *node, guint k, guint l
   return TRUE;
 }
 
-static gboolean
-casts_to_float (const OnnxNode *node)
+gboolean
+yolo_lower_casts_to_float (const OnnxNode *node)
 {
   gint64 to = yolo_onnx_attr_int (node, "to", 0);
+
+  if (strcmp (node->op, "Cast") != 0)
+    return FALSE;
   return to == ONNX_FLOAT || to == ONNX_FLOAT16 || to == ONNX_BFLOAT16 || to == ONNX_DOUBLE;
 }
 
@@ -146,15 +149,19 @@ static const struct {
   guint min_in, max_in;
 } body[] = {
   { "Add", yolo_lower_arithmetic, NULL, 2, 2 },
+  { "AveragePool", yolo_lower_average_pool, NULL, 1, 1 },
   { "BatchNormalization", yolo_lower_batch_norm, NULL, 5, 5 },
-  { "Cast", yolo_lower_same, casts_to_float, 1, 1 },
+  { "Cast", yolo_lower_same, yolo_lower_casts_to_float, 1, 1 },
   { "Concat", yolo_lower_concat, axis_is_channels, 1, G_MAXUINT },
   { "Conv", yolo_lower_conv, NULL, 2, 3 },
   { "ConvInteger", yolo_lower_conv, NULL, 2, 4 },
+  { "ConvTranspose", yolo_lower_conv_transpose, NULL, 2, 3 },
   { "DequantizeLinear", yolo_lower_same, NULL, 2, 3 },
   { "Div", yolo_lower_arithmetic, NULL, 2, 2 },
   { "Dropout", yolo_lower_same, NULL, 1, 3 },
   { "DynamicQuantizeLinear", yolo_lower_dynamic_quantize, NULL, 1, 1 },
+  { "Flatten", yolo_lower_flatten, NULL, 1, 1 },
+  { "GlobalAveragePool", yolo_lower_global_pool, NULL, 1, 1 },
   { "Identity", yolo_lower_same, NULL, 1, 1 },
   { "MaxPool", yolo_lower_max_pool, NULL, 1, 1 },
   { "Mul", yolo_lower_arithmetic, NULL, 2, 2 },
@@ -233,11 +240,12 @@ fold_constant (Lowered *lowered, const OnnxNode *node, GError **error)
 static gboolean
 lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
 {
-  gboolean any_feature = FALSE, any_tail = FALSE, any_image = FALSE, done;
+  gboolean any_feature = FALSE, any_tail = FALSE, any_image = FALSE, any_flat = FALSE, done;
 
   for (guint k = 0; k < node->n_in; k++) {
     const Value *value = yolo_lowered_value (lowered, node, k);
     any_feature |= value != NULL && value->kind == VALUE_FEATURE;
+    any_flat |= value != NULL && value->kind == VALUE_FLAT;
     any_tail |= value != NULL && value->kind == VALUE_TAIL;
     any_image |= value != NULL && value->kind == VALUE_IMAGE;
   }
@@ -246,6 +254,8 @@ lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
   mark_tail (lowered, node);
   if (node->n_out == 0 || node->out[0] == ONNX_NONE)
     return TRUE;
+  if (any_flat)
+    return yolo_lower_flat (lowered, node, error);
   if (!any_feature && !any_tail && !any_image)
     return fold_constant (lowered, node, error);
   if (!yolo_lower_follow_quantizers (lowered, node, error)

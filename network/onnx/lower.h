@@ -15,6 +15,7 @@ typedef enum {
   /* it comes of nothing but the input: tensor is what a small picture becomes, see image.h */
   VALUE_IMAGE,
   VALUE_FEATURE,                /* it is a feature map: layer */
+  VALUE_FLAT,                   /* [1][channels]: it is the one pixel of a layer's map */
   /* it depends on feature maps but is none: it belongs to the tail, or is not understood */
   VALUE_TAIL,
 } ValueKind;
@@ -68,12 +69,14 @@ LowerFunc yolo_lower_act, yolo_lower_arithmetic, yolo_lower_batch_norm;
 gboolean yolo_lower_attention (
     Lowered *lowered, const OnnxNode *node, gboolean *done, GError **error);
 /* lower-conv.c */
-LowerFunc yolo_lower_conv, yolo_lower_max_pool;
+LowerFunc yolo_lower_average_pool, yolo_lower_conv, yolo_lower_conv_transpose, yolo_lower_max_pool;
 /* lower-quantize.c */
 LowerFunc yolo_lower_quantize, yolo_lower_dynamic_quantize;
 /* lower-shape.c */
 LowerFunc yolo_lower_concat, yolo_lower_resize, yolo_lower_same, yolo_lower_shape, yolo_lower_slice,
     yolo_lower_split;
+/* lower-whole.c. yolo_lower_flat() is for a node that reads a VALUE_FLAT. */
+LowerFunc yolo_lower_flat, yolo_lower_flatten, yolo_lower_global_pool;
 
 /* Quantising counts as the identity here, which it is if the whole numbers come
  * back by the scale that made them, and nothing computes with them before. FALSE
@@ -84,9 +87,11 @@ gboolean yolo_lower_follow_quantizers (Lowered *lowered, const OnnxNode *node, G
 #define yolo_lower_refuse(node, what, error) \
   yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED, \
       ONNX_NODE_FORMAT \
-      " %s, which is not supported; export a YOLOv8 detect model with Ultralytics", \
+      " %s, which is not supported; export the model with Ultralytics", \
       ONNX_NODE_ARGS (node), what)
 
+/* Whether a node is a Cast from numbers to floats. */
+gboolean yolo_lower_casts_to_float (const OnnxNode *node);
 /* Input k of a node; NULL where it is left out. */
 const Value *yolo_lowered_value (const Lowered *lowered, const OnnxNode *node, guint k);
 gboolean yolo_lowered_is_feature (const Lowered *lowered, const OnnxNode *node, guint k);

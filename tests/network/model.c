@@ -67,10 +67,10 @@ static const struct {
   const char *file;
   const char *says[3];
 } others[] = {
-  {"models/tiny-cls.onnx", {"GlobalAveragePool", "task of the file: classify", "export"}},
+  {"models/tiny-cls.onnx", {"no detect head", "task of the file: classify", "export"}},
   {"models/tiny-pose.onnx", {"third map", "task of the file: pose", "export"}},
   {"models/tiny-obb.onnx", {"third map", "task of the file: obb", "export"}},
-  {"models/yolov8n-seg.onnx", {"ConvTranspose", "task of the file: segment", "export"}},
+  {"models/yolov8n-seg.onnx", {"third map", "task of the file: segment", "export"}},
 };
 
 static void
