@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Files of others, read whole into memory. */
+/* Files that the process did not make itself, read whole into memory. */
 
 #ifndef YOLO_BASE_FILE_H
 #define YOLO_BASE_FILE_H

@@ -6,18 +6,20 @@
 #ifndef YOLO_BASE_OPERATION_H
 #define YOLO_BASE_OPERATION_H
 
-/* X (suffix of the constant, name) */
+/* X (suffix of the constant, name). `in`, `out` and `residual` are the views of YoloOp; words in
+ * backquotes are the members of YoloOpNumbers that the operation goes by. */
 #define YOLO_OPERATIONS(X) \
     /* out = act (conv (in) + bias) [+ residual]; in int8 if conv->int8 */ \
     X (CONV, "conv") \
-    /* kernel, stride, pad; `repeat` > 1: a chain at stride 1, out holds in pooled \
-     * once, twice, ... side by side (SPPF) */ \
+    /* out = the largest number under each window: `kernel`, `stride`, `pad`. Where `repeat` is \
+     * above 1 it is a chain of poolings at stride 1 (SPPF), and out holds in pooled once, in \
+     * pooled twice, ... side by side */ \
     X (MAX_POOL, "max-pool") \
-    /* nearest, by `scale` */ \
+    /* each pixel becomes `scale` x `scale` pixels like it */ \
     X (UPSAMPLE, "upsample") \
     /* out = in + residual */ \
     X (ADD, "add") \
-    /* out = act (in) */ \
+    /* out = `act` (in) */ \
     X (ACT, "act") \
     /* out = in; where one tensor is needed in two buffers, in two types or on two grids */ \
     X (COPY, "copy") \

@@ -21,11 +21,11 @@ struct _YoloPool {
   _Atomic guint64 ticket;
   _Atomic guint done;           /* indices that are through */
 
-  /* For threads that sleep. */
+  /* How threads that have found no work are put to sleep and woken up. */
   GMutex lock;
   GCond work, finished;
-  _Atomic guint sleeping;       /* workers */
-  _Atomic gboolean waiting;     /* the caller */
+  _Atomic guint sleeping;       /* how many workers are asleep */
+  _Atomic gboolean waiting;     /* the caller is asleep, until the job is done */
   _Atomic gboolean stop;
 };
 
@@ -132,7 +132,7 @@ yolo_pool_new (guint threads)
     *worker = (Worker) { pool, pool->n_threads };
     pool->threads[pool->n_threads - 1] = g_thread_try_new ("yolo-cpu", run_worker, worker, NULL);
     if (pool->threads[pool->n_threads - 1] == NULL) {
-      /* those that there are will do */
+      /* the system gave no more threads: the pool works with those that it has */
       g_free (worker);
       break;
     }

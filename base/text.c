@@ -34,7 +34,7 @@ yolo_text_printable (const char *text, gsize max_bytes)
     gunichar character = g_utf8_get_char_validated (text, end - text);
 
     if (character == (gunichar) -2 && cut)
-      break;                    /* a character that the cut goes through */
+      break;                    /* the character that max_bytes cuts in two is left out */
     if (character == (gunichar) -1 || character == (gunichar) -2) {
       g_string_append_printf (out, "\\x%02x", (guint8) *text++);
       continue;

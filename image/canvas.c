@@ -84,8 +84,9 @@ blend_run (const YoloComponent *c, guint8 *p, gint n, guint value, guint opacity
       blend_sample (c, p + i * c->pixel_stride, value, opacity);
 }
 
-/* NULL: not in memory. Whether an interlaced frame of, say, 6 rows has 3 or 4
- * rows of chroma depends on the format and on who made it; the last is left alone. */
+/* Row y of a field of a component; NULL: the row is not in memory. Whether an interlaced frame
+ * of, say, 6 rows has 3 or 4 rows of chroma depends on the format and on who made it; the last
+ * row is left alone. */
 static inline guint8 *
 row_of (const YoloComponent *c, gint row, guint field, guint n_fields)
 {
@@ -144,7 +145,7 @@ fill_field (const YoloCanvas *canvas, const YoloComponent *c, guint field, YoloR
   }
 }
 
-/* Strokes that are kept */
+/* -- strokes that are kept instead of being drawn -- */
 
 void
 yolo_drawing_init (YoloDrawing *drawing)

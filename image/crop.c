@@ -7,17 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The sources of each place of one axis, and their weights, side by side. */
+/* What one place of the output, a column or a row, is the weighted sum of: neighbouring columns
+ * or rows of the source. */
 typedef struct {
   int first, n;
   int32_t *weights;             /* [n] */
 } Taps;
 
 typedef struct {
-  Taps *taps;                   /* [places] */
+  Taps *taps;                   /* [places]; their weights lie in `weights`, one after the other */
   int32_t *weights;
-  size_t room;                  /* weights that are there */
-  int src, dst, begin, places;  /* what they are for */
+  size_t room;                  /* how many weights there is memory for */
+  /* places `begin` and those behind it, of an axis of `src` pixels that is scaled to `dst` */
+  int src, dst, begin, places;
 } Axis;
 
 struct _YoloCrop {
@@ -31,7 +33,7 @@ struct _YoloCrop {
 typedef struct {
   const YoloCrop *crop;
   const YoloLetterbox *box;
-  int first_row;                /* of the source, that `narrow` begins with */
+  int first_row;                /* number of the row of the source that `narrow` begins with */
   void *dst;
   YoloDType type;
   int channels;

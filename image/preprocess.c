@@ -20,13 +20,15 @@
 /* A word holds R G B 0 as bytes in memory, or Y U V from the lowest bit on. */
 _Static_assert (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are read as bytes");
 
-/* What the tables depend on. */
+/* What the tables of columns depend on: they are made anew when any of it changes. */
 typedef struct {
   YoloPixelFormat format;
   unsigned turn;                /* YOLO_TURN_* */
-  /* of the visible part: the column where rows begin; of a transposed frame, the row */
+  /* the column of the frame where rows of the visible part begin; of a transposed frame, whose
+   * upright rows are its columns, the row where they begin */
   int start;
-  int src_width, src_height, width, height;     /* upright */
+  /* pixels of the visible part, and of what it is scaled to, as the picture stands upright */
+  int src_width, src_height, width, height;
 } Geometry;
 
 struct _YoloPreprocess {
@@ -35,19 +37,25 @@ struct _YoloPreprocess {
   YoloScale scale;
   bool one_tap;                 /* a column of the output is a column of the source */
   bool dense;                   /* every column of the source is fetched */
-  bool reversed;                /* and the last one first in memory */
-  int n_taps;                   /* columns that are fetched */
-  int32_t *first, *others;      /* [n_taps] bytes into the row: of component 0, of 1 and 2;
-                                   of a transposed frame, `first` are rows of it */
-  int32_t *pick; /* [width] if dense: the left tap of a column, its right one follows it;
-                                   else tap i and tap width + i belong to column i */
-  int16_t *weight[2];           /* [4 * width] in 2048ths, the same for the four bytes of a word */
+  bool reversed;                /* `dense`, and the last column comes first in memory */
+  int n_taps;                   /* how many columns of the source are fetched ("taps") */
+  /* [n_taps] where a tap lies in a row, in bytes: in component 0, and in components 1 and 2.
+   * In a transposed frame `first` are numbers of rows of the frame. */
+  int32_t *first, *others;
+  /* [width] if `dense`: the left tap of each column of the output, whose right tap is the next
+   * one. Otherwise it is not used: taps i and width + i belong to column i. */
+  int32_t *pick;
+  /* [4 * width] of the left and of the right taps, in 2048ths; the same number stands four
+   * times, for the four bytes of a word. */
+  int16_t *weight[2];
   void *tables;
   size_t tables_size;
-  void *scratch;                /* of all threads */
+  void *scratch;                /* one Scratch for each thread, one behind the other */
   size_t scratch_size;
-  YoloCrop *crop;               /* or NULL */
-  void *unpacked;               /* a transposed frame, whose rows are not those that are needed */
+  YoloCrop *crop;               /* owned; NULL until a box of yolo_letterbox_crop() comes */
+  /* all rows of a transposed frame that has to be unpacked, since one upright row needs a
+   * pixel of each of them */
+  void *unpacked;
   size_t unpacked_size;
 };
 
@@ -58,25 +66,26 @@ typedef struct {
   const YoloLayout *layout;
   const YoloLetterbox *box;
   YoloColour colour;
-  int x, y;                     /* of the visible part */
+  int x, y;                     /* pixels; where the visible part begins in the frame */
   bool transposed;              /* upright rows are columns of the frame */
   bool flipped;                 /* the first upright row is the last in the frame */
   uint8_t *dst;
   YoloDType type;
   int channels;
-  size_t scratch;               /* bytes of one thread */
+  size_t scratch;               /* bytes that one thread has of pre->scratch */
 } Run;
 
-/* Of one thread. */
+/* The memory that one thread works in. Rows of pixels are words of R G B 0. */
 typedef struct {
-  uint8_t *unpacked;            /* a source row, of frames with unpack */
-  uint32_t *taps[2];            /* [n_taps + 1] of a source row; the second for YOLO_SCALE_HALF */
-  uint32_t *pair[2];            /* [width] the taps picked */
-  int16_t *sums[2];             /* [4 * width] two source rows scaled along the row */
-  int row[2];                   /* which they are, or -1 */
-  uint32_t *line;               /* [net_width] an output row with its borders */
-  uint32_t *border;             /* [net_width] one of nothing else */
-  uint8_t *packed;              /* [3 * net_width + 1] one without the fourth bytes */
+  uint8_t *unpacked;            /* a source row, of a frame that has to be unpacked */
+  /* [n_taps + 1] the taps of a source row; YOLO_SCALE_HALF needs two rows at once */
+  uint32_t *taps[2];
+  uint32_t *pair[2];            /* [width] the left and the right taps of the output's columns */
+  int16_t *sums[2];             /* [4 * width] two source rows, scaled along the row */
+  int row[2];                   /* which source rows `sums` holds; -1: none */
+  uint32_t *line;               /* [net_width] a row of the output with its borders */
+  uint32_t *border;             /* [net_width] a row of the output that is nothing but border */
+  uint8_t *packed;              /* [3 * net_width + 1] a row of the output as R G B R G B ... */
 } Scratch;
 
 /* Calls body for 0 to n - 1 on the pool's threads, or on this one. */
@@ -226,7 +235,8 @@ place_scratch (const Run *run, uint8_t *base, Scratch *s)
 
 /* -- along a source row -- */
 
-/* The samples of the taps, `bits` bits each, wherever they are. */
+/* Puts the three samples of each tap into a word, 8 bits each, wherever in the row they lie.
+ * @c0, @c1, @c2: the rows of the three components; @first, @others: [n] bytes into them. */
 static void
 gather_bytes (int n, const uint8_t *c0, const uint8_t *c1, const uint8_t *c2,
     const int32_t *restrict first, const int32_t *restrict others, uint32_t *restrict out)
@@ -252,8 +262,8 @@ gather_words (int n, int shift, const uint8_t *c0, const uint8_t *c1, const uint
         | ten_bits (c2 + others[i], shift) << 20;
 }
 
-/* The same of neighbouring columns from the pointers on, vectorised: of
- * formats with all components of a pixel ... */
+/* The same for neighbouring columns, from the pointers on, which is vectorised: for formats
+ * whose every pixel has samples of all components ... */
 static inline void
 copy_pixels (int n, const uint8_t *c0, const uint8_t *c1, const uint8_t *c2, int step,
     uint32_t *restrict out)
@@ -271,7 +281,8 @@ copy_words (int n, const uint8_t *c0, const uint8_t *c1, const uint8_t *c2, int 
         | ten_bits (c2 + step * i, shift) << 20;
 }
 
-/* ... and of formats where two columns share chroma; the first is the left one. */
+/* ... and for formats where two columns share their chroma; the first column is the left one
+ * of such a pair. */
 static inline void
 copy_pairs (int n, const uint8_t *c0, const uint8_t *c1, const uint8_t *c2, int step,
     int chroma_step, uint32_t *restrict out)
@@ -302,7 +313,7 @@ copy_grey (int n, const uint8_t *c0, uint32_t *restrict out)
     out[i] = c0[i] | 128 << 8 | 128 << 16;
 }
 
-/* Constant steps, so that each is vectorised for itself. */
+/* Steps are written out as constants, so that the compiler vectorises each case for itself. */
 YOLO_SIMD static void
 copy_columns (YoloPixelFormat format, int n, const uint8_t *c0, const uint8_t *c1,
     const uint8_t *c2, uint32_t *restrict out)
@@ -414,7 +425,7 @@ gather_words_down (int n, int shift, const uint8_t *const c[3], const ptrdiff_t 
 static void
 fetch_column (const Run *run, int column, uint32_t *taps)
 {
-  static const uint8_t middle = 128;    /* of all rows of grey */
+  static const uint8_t middle = 128;    /* the chroma of all rows of a grey frame */
   const YoloLayout *layout = run->layout;
   const uint8_t *c[3] = { NULL, &middle, &middle };
   ptrdiff_t stride[3] = { 0 };
@@ -447,7 +458,7 @@ reverse (int n, uint32_t *words)
 static void
 fetch (const Run *run, int row, uint8_t *unpacked, uint32_t *taps)
 {
-  static const uint8_t middle = 128;    /* of all columns of grey */
+  static const uint8_t middle = 128;    /* the chroma of all columns of a grey frame */
   const YoloPreprocess *pre = run->pre;
   const YoloLayout *layout = run->layout;
   const uint8_t *c[3] = { NULL, &middle, &middle };
@@ -471,7 +482,7 @@ fetch (const Run *run, int row, uint8_t *unpacked, uint32_t *taps)
 
   if (pre->dense) {
     bool pairs = layout->component[1].x_shift;
-    int before = pairs && run->x % 2;   /* a column without the left one of its pair */
+    int before = pairs && run->x % 2;   /* 1: the first column is the right one of a pair */
     int copied = pairs ? (n - before) & ~1 : n;
     gather (run, c, 0, before, taps);
     if (copied)
@@ -514,7 +525,8 @@ scale_row (const Run *run, int row, Scratch *s, int slot)
   const YoloPreprocess *pre = run->pre;
   int n = pre->geometry.width, n_taps = pre->n_taps;
   uint32_t *taps = s->taps[0], *left = taps, *right = taps + (pre->one_tap ? 0 : n);
-  bool convert_first = !pre->dense || n_taps <= 2 * n;  /* rather than what is picked */
+  /* whether it is less work to convert all taps than those that are picked of them */
+  bool convert_first = !pre->dense || n_taps <= 2 * n;
 
   fetch (run, row, s->unpacked, taps);
   if (convert_first)
@@ -537,7 +549,8 @@ scale_row (const Run *run, int row, Scratch *s, int slot)
 
 /* -- across rows -- */
 
-/* Two bytes of a word at a time: no sum of four passes into the next. */
+/* The mean of four pixels for each of n: every second byte of the words at a time, so that a sum
+ * of four levels has room and does not run over into the next one. */
 YOLO_SIMD static void
 mean_of_four (
     int n, const uint32_t *restrict top, const uint32_t *restrict bottom, uint32_t *restrict out)
@@ -560,7 +573,8 @@ blend (int n, const int16_t *restrict a, const int16_t *restrict b, int16_t wa, 
     out[i] = (uint8_t) ((((a[i] * wa) >> 16) + ((b[i] * wb) >> 16) + 2) >> 2);
 }
 
-/* Makes the two source rows present; says where they are. */
+/* Sees to it that two source rows are scaled along the row; slot[k]: which of s->sums is
+ * rows[k]. */
 static void
 need_rows (const Run *run, const int rows[2], Scratch *s, int slot[2])
 {
@@ -649,7 +663,7 @@ store (int n, const uint8_t *in, void *out, YoloDType type)
   }
 }
 
-/* Each word is written over the fourth byte of the one before. */
+/* From R G B 0 to R G B: each word is written over the fourth byte of the word before it. */
 static void
 pack (int n, const uint32_t *restrict words, uint8_t *restrict out)
 {
@@ -719,7 +733,8 @@ unpack_block (void *data, unsigned index, unsigned thread)
     u->frame->unpack (u->frame->source, y, u->pixels + (size_t) y * u->row);
 }
 
-/* All rows of a frame with unpack, for those who need all rows at once. */
+/* Unpacks all rows of a frame, for transposed ones, and describes them in @unpacked. FALSE: out
+ * of memory. */
 static bool
 unpack_all (YoloPreprocess *pre, const YoloFrame *frame, YoloFrame *unpacked)
 {

@@ -16,8 +16,8 @@ typedef struct {
   const YoloFrame *frame;
   const YoloLayout *layout;
   YoloColour colour;
-  int x0, y0;                   /* of the visible part */
-  int width, height;            /* of it, upright */
+  int x0, y0;                   /* where the visible part begins in the frame, pixels */
+  int width, height;            /* pixels of the visible part, as it stands upright */
   unsigned turn;                /* YOLO_TURN_* */
 } Source;
 

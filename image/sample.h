@@ -15,10 +15,10 @@ typedef struct {
   struct {
     int plane, step, offset, x_shift, y_shift;
   } component[3];
-  int n_components;             /* 1: grey */
+  int n_components;             /* 3; of a grey format 1 */
   int bits;                     /* 8, or 10: in 16-bit little-endian words */
-  int shift;                    /* of ten bits: bits below the value */
-  bool yuv;                     /* grey counts as Y */
+  int shift;                    /* bits below the value in the word, where there are ten */
+  bool yuv;                     /* the components are Y U V, or Y alone; else R G B */
 } YoloLayout;
 
 extern const YoloLayout yolo_layouts[YOLO_N_FORMATS];

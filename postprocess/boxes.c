@@ -29,14 +29,14 @@ typedef struct {
   const YoloSideRounding *rounding;
 } Boxes;
 
-/* The same in single precision everywhere: it alone decides. */
+/* In single precision on every back end, since a confidence decides what is a candidate. */
 static inline float
 sigmoid (float x)
 {
   return 1.0f / (1.0f + expf (-x));
 }
 
-/* The inverse of sigmoid(), with room for its rounding. */
+/* A logit whose sigmoid, however it is rounded, is not above the confidence. */
 static float
 logit_below (float confidence)
 {
@@ -84,7 +84,7 @@ round_to (YoloSteps steps, float x)
   return (x < steps.low ? steps.low : x > steps.high ? steps.high : x) * steps.step;
 }
 
-/* The same as a quantised file computes it. */
+/* The mean of the bins as a quantised file computes it. */
 static float
 rounded_expectation (const float *logits, int n, const YoloSideRounding *rounding)
 {
@@ -239,7 +239,7 @@ yolo_boxes_have (const YoloHead *head, YoloMapRole role)
   return first != NULL;
 }
 
-/* 60 us for 8400 anchors of 80 classes. */
+/* It takes 60 us for 8400 anchors of 80 classes. */
 void
 yolo_boxes_decode (const YoloHead *head, YoloDecode *decode)
 {

@@ -8,7 +8,7 @@
 
 #define BEST 5                  /* classes of an image at most */
 
-/* As many as there are classes: expand() needs the room. */
+/* The image is one candidate; expand() needs room for as many objects as there are classes. */
 static size_t
 anchors (const YoloHead *head)
 {
@@ -19,7 +19,7 @@ anchors (const YoloHead *head)
   return (size_t) map->channels;
 }
 
-/* The image, once. */
+/* The image itself is the only candidate. */
 static void
 decode (const YoloHead *head, YoloDecode *decode)
 {

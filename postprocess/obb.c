@@ -103,7 +103,7 @@ far_apart (const YoloObject *p, const YoloObject *q, float bound)
 static size_t
 suppress (YoloObject *candidates, size_t n, const YoloSuppression *how, YoloObject *scratch)
 {
-  /* of the distance, where the overlap is the threshold; and room for rounding */
+  /* the distance at which the overlap is the threshold, and some room for rounding */
   float bound = -logf (1 - (1 - how->iou) * (1 - how->iou)) * 1.01f + 1e-3f;
   size_t kept = 0;
 
