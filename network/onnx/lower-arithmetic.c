@@ -5,8 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-gboolean
-yolo_lower_act (Lowered *lowered, const OnnxNode *node, GError **error)
+static gboolean
+lower_act (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   YoloActivation act = strcmp (node->op, "Relu") == 0 ? YOLO_ACT_RELU : YOLO_ACT_SIGMOID;
 
@@ -70,8 +70,8 @@ lower_affine (Lowered *lowered, const OnnxNode *node, guint which, GError **erro
           g_steal_pointer (&shift), error));
 }
 
-gboolean
-yolo_lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
+static gboolean
+lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   guint in[2];
   const YoloLayer *a, *b;
@@ -112,8 +112,8 @@ yolo_lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
       node, "combines two feature maps in a way that is no SiLU and no residual", error);
 }
 
-gboolean
-yolo_lower_batch_norm (Lowered *lowered, const OnnxNode *node, GError **error)
+static gboolean
+lower_batch_norm (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   guint channels = yolo_lowered_feature (lowered, node, 0)->channels;
   float epsilon = yolo_onnx_attr_float (node, "epsilon", 1e-5f);
@@ -145,3 +145,14 @@ yolo_lower_batch_norm (Lowered *lowered, const OnnxNode *node, GError **error)
       yolo_graph_affine (lowered->graph, node->name, yolo_lowered_value (lowered, node, 0)->layer,
           g_steal_pointer (&scale), g_steal_pointer (&shift), error));
 }
+
+const LowerOperator yolo_lower_arithmetic_operators[] = {
+  { "Add", lower_arithmetic, NULL, 2, 2, TRUE },
+  { "BatchNormalization", lower_batch_norm, NULL, 5, 5, FALSE },
+  { "Div", lower_arithmetic, NULL, 2, 2, TRUE },
+  { "Mul", lower_arithmetic, NULL, 2, 2, TRUE },
+  { "Relu", lower_act, NULL, 1, 1, FALSE },
+  { "Sigmoid", lower_act, NULL, 1, 1, FALSE },
+  { "Sub", lower_arithmetic, NULL, 2, 2, TRUE },
+  { NULL },
+};

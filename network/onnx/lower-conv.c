@@ -115,8 +115,8 @@ weight_scale (Lowered *lowered, const OnnxNode *node, const Tensor *weights)
   return g_steal_pointer (&scales);
 }
 
-gboolean
-yolo_lower_conv (Lowered *lowered, const OnnxNode *node, GError **error)
+static gboolean
+lower_conv (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   gboolean integer = strcmp (node->op, "ConvInteger") == 0;
   const YoloLayer *in = yolo_lowered_feature (lowered, node, 0);
@@ -191,8 +191,8 @@ attr_any (const OnnxNode *node, const char *name)
   return FALSE;
 }
 
-gboolean
-yolo_lower_conv_transpose (Lowered *lowered, const OnnxNode *node, GError **error)
+static gboolean
+lower_conv_transpose (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   const YoloLayer *in = yolo_lowered_feature (lowered, node, 0);
   Tensor *weights, *bias;
@@ -253,8 +253,8 @@ read_window (const OnnxNode *node, guint *kernel, guint *stride, guint *pad, GEr
   return TRUE;
 }
 
-gboolean
-yolo_lower_max_pool (Lowered *lowered, const OnnxNode *node, GError **error)
+static gboolean
+lower_max_pool (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   guint in = yolo_lowered_value (lowered, node, 0)->layer, kernel, stride, pad;
 
@@ -263,8 +263,8 @@ yolo_lower_max_pool (Lowered *lowered, const OnnxNode *node, GError **error)
           yolo_graph_max_pool (lowered->graph, node->name, in, kernel, stride, pad, error));
 }
 
-gboolean
-yolo_lower_average_pool (Lowered *lowered, const OnnxNode *node, GError **error)
+static gboolean
+lower_average_pool (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   guint in = yolo_lowered_value (lowered, node, 0)->layer, kernel, stride, pad;
   gsize channels = yolo_layer_at (lowered->graph->layers, in)->channels;
@@ -279,3 +279,12 @@ yolo_lower_average_pool (Lowered *lowered, const OnnxNode *node, GError **error)
           yolo_compose_average_pool (
               lowered->graph, node->name, in, kernel, stride, pad, error));
 }
+
+const LowerOperator yolo_lower_conv_operators[] = {
+  { "AveragePool", lower_average_pool, NULL, 1, 1, FALSE },
+  { "Conv", lower_conv, NULL, 2, 3, FALSE },
+  { "ConvInteger", lower_conv, NULL, 2, 4, FALSE },
+  { "ConvTranspose", lower_conv_transpose, NULL, 2, 3, FALSE },
+  { "MaxPool", lower_max_pool, NULL, 1, 1, FALSE },
+  { NULL },
+};

@@ -31,8 +31,8 @@ yolo_lowered_grid (Lowered *lowered, const OnnxNode *node, YoloGrid *grid)
 
 /* A quantiser of 8 bits becomes a layer, which only an int8 model knows; one of more bits
  * is left out. */
-gboolean
-yolo_lower_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
+static gboolean
+lower_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   gint32 type = quantized_type (lowered, node);
   gint64 lowest = type == ONNX_INT8 ? G_MININT8 : type == ONNX_INT16 ? G_MININT16 : 0, at = 0;
@@ -51,7 +51,8 @@ yolo_lower_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
   if (scale != NULL && !scale->is_int && scale->n == 1 && !(scale->f[0] > 0))
     return yolo_onnx_bad (node, "its scale is not above 0", error);
   if (!yolo_lowered_grid (lowered, node, &grid))
-    return yolo_lower_same (lowered, node, error);
+    return yolo_lowered_set_layer (
+        lowered, node, 0, yolo_lowered_value (lowered, node, 0)->layer);
   return yolo_lowered_set_layer (lowered, node, 0,
       yolo_graph_quant (
           lowered->graph, node->name, yolo_lowered_value (lowered, node, 0)->layer, grid, error));
@@ -134,8 +135,8 @@ yolo_lower_follow_quantizers (Lowered *lowered, const OnnxNode *node, GError **e
   return TRUE;
 }
 
-gboolean
-yolo_lower_dynamic_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
+static gboolean
+lower_dynamic_quantize (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   /* The outputs are the input itself, a scale of 1 and a zero point of 0, so that what
    * follows folds to a plain convolution. */
@@ -150,5 +151,11 @@ yolo_lower_dynamic_quantize (Lowered *lowered, const OnnxNode *node, GError **er
     if (k == 1)
       value->tensor->f[0] = 1;
   }
-  return yolo_lower_same (lowered, node, error);
+  return yolo_lowered_set_layer (lowered, node, 0, yolo_lowered_value (lowered, node, 0)->layer);
 }
+
+const LowerOperator yolo_lower_quantize_operators[] = {
+  { "DynamicQuantizeLinear", lower_dynamic_quantize, NULL, 1, 1, FALSE },
+  { "QuantizeLinear", lower_quantize, NULL, 2, 3, FALSE },
+  { NULL },
+};

@@ -33,8 +33,8 @@ nearest_source (const OnnxNode *node, int x, int scale)
   return (int) MAX (at, 0);
 }
 
-gboolean
-yolo_lower_resize (Lowered *lowered, const OnnxNode *node, GError **error)
+static gboolean
+lower_resize (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   const YoloLayer *in = yolo_lowered_feature (lowered, node, 0);
   Tensor *scales, *sizes;
@@ -73,8 +73,8 @@ yolo_lower_resize (Lowered *lowered, const OnnxNode *node, GError **error)
 }
 
 /* The axis is that of the channels here: other nodes belong to the tail. */
-gboolean
-yolo_lower_concat (Lowered *lowered, const OnnxNode *node, GError **error)
+static gboolean
+lower_concat (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   g_autofree guint *in = g_new (guint, node->n_in);
   guint64 channels = 0;
@@ -101,8 +101,8 @@ add_slice (Lowered *lowered, const OnnxNode *node, guint out, gint64 begin, gint
           (guint) begin, (guint) channels, error));
 }
 
-gboolean
-yolo_lower_split (Lowered *lowered, const OnnxNode *node, GError **error)
+static gboolean
+lower_split (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   gint64 total = yolo_lowered_feature (lowered, node, 0)->channels, begin = 0, chunk;
   const gint64 *sizes;
@@ -129,8 +129,8 @@ yolo_lower_split (Lowered *lowered, const OnnxNode *node, GError **error)
   return begin == total || yolo_onnx_bad (node, "its sizes do not fit its input's channels", error);
 }
 
-gboolean
-yolo_lower_slice (Lowered *lowered, const OnnxNode *node, GError **error)
+static gboolean
+lower_slice (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   gint64 total = yolo_lowered_feature (lowered, node, 0)->channels, bound[2];
   Tensor *parts[5] = { NULL };
@@ -152,14 +152,14 @@ yolo_lower_slice (Lowered *lowered, const OnnxNode *node, GError **error)
   return add_slice (lowered, node, 0, bound[0], bound[1] - bound[0], error);
 }
 
-gboolean
-yolo_lower_same (Lowered *lowered, const OnnxNode *node, GError **error)
+static gboolean
+lower_same (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   return yolo_lowered_set_layer (lowered, node, 0, yolo_lowered_value (lowered, node, 0)->layer);
 }
 
-gboolean
-yolo_lower_shape (Lowered *lowered, const OnnxNode *node, GError **error)
+static gboolean
+lower_shape (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   const YoloLayer *in = yolo_lowered_feature (lowered, node, 0);
   gint64 dims[4] = { 1, in->channels, in->height, in->width };
@@ -169,3 +169,23 @@ yolo_lower_shape (Lowered *lowered, const OnnxNode *node, GError **error)
   out->tensor = yolo_onnx_tensor_shape (&lowered->scope, node, 4, dims, error);
   return out->tensor != NULL;
 }
+
+static gboolean
+axis_is_channels (const OnnxNode *node)
+{
+  gint64 axis = yolo_onnx_attr_int (node, "axis", 0);
+  return axis == 1 || axis == -3;
+}
+
+const LowerOperator yolo_lower_shape_operators[] = {
+  { "Cast", lower_same, yolo_lower_casts_to_float, 1, 1, FALSE },
+  { "Concat", lower_concat, axis_is_channels, 1, G_MAXUINT, FALSE },
+  { "DequantizeLinear", lower_same, NULL, 2, 3, FALSE },
+  { "Dropout", lower_same, NULL, 1, 3, FALSE },
+  { "Identity", lower_same, NULL, 1, 1, FALSE },
+  { "Resize", lower_resize, NULL, 1, 4, FALSE },
+  { "Shape", lower_shape, NULL, 1, 1, FALSE },
+  { "Slice", lower_slice, NULL, 3, 5, FALSE },
+  { "Split", lower_split, axis_is_channels, 1, 2, FALSE },
+  { NULL },
+};

@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-gboolean
-yolo_lower_global_pool (Lowered *lowered, const OnnxNode *node, GError **error)
+static gboolean
+lower_global_pool (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   guint in = yolo_lowered_value (lowered, node, 0)->layer;
 
@@ -26,8 +26,8 @@ set_flat (Lowered *lowered, const OnnxNode *node, guint layer)
 }
 
 /* Maps of more than one pixel that are flattened belong to the tail. */
-gboolean
-yolo_lower_flatten (Lowered *lowered, const OnnxNode *node, GError **error)
+static gboolean
+lower_flatten (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   const YoloLayer *in = yolo_lowered_feature (lowered, node, 0);
   gint64 axis = yolo_onnx_attr_int (node, "axis", 1);
@@ -98,3 +98,9 @@ yolo_lower_flat (Lowered *lowered, const OnnxNode *node, GError **error)
     set_flat (lowered, node, in->layer);
   return TRUE;
 }
+
+const LowerOperator yolo_lower_whole_operators[] = {
+  { "Flatten", lower_flatten, NULL, 1, 1, FALSE },
+  { "GlobalAveragePool", lower_global_pool, NULL, 1, 1, FALSE },
+  { NULL },
+};

@@ -132,48 +132,23 @@ yolo_lower_casts_to_float (const OnnxNode *node)
   return to == ONNX_FLOAT || to == ONNX_FLOAT16 || to == ONNX_BFLOAT16 || to == ONNX_DOUBLE;
 }
 
-static gboolean
-axis_is_channels (const OnnxNode *node)
-{
-  gint64 axis = yolo_onnx_attr_int (node, "axis", 0);
-  return axis == 1 || axis == -3;
-}
+/* The operators of the network's body, by the files that turn them into layers. */
+static const LowerOperator *const body[] = { yolo_lower_arithmetic_operators,
+  yolo_lower_conv_operators, yolo_lower_quantize_operators, yolo_lower_shape_operators,
+  yolo_lower_whole_operators };
 
-/* The operators of the network's body. Their first input is a feature map; how many inputs
- * they have is what the standard says for operator sets 11 and newer. A node for which
- * `applies` is FALSE belongs to the tail. */
-static const struct {
-  const char *op;
-  LowerFunc *lower;
-  gboolean (*applies) (const OnnxNode *node);
-  guint min_in, max_in;
-} body[] = {
-  { "Add", yolo_lower_arithmetic, NULL, 2, 2 },
-  { "AveragePool", yolo_lower_average_pool, NULL, 1, 1 },
-  { "BatchNormalization", yolo_lower_batch_norm, NULL, 5, 5 },
-  { "Cast", yolo_lower_same, yolo_lower_casts_to_float, 1, 1 },
-  { "Concat", yolo_lower_concat, axis_is_channels, 1, G_MAXUINT },
-  { "Conv", yolo_lower_conv, NULL, 2, 3 },
-  { "ConvInteger", yolo_lower_conv, NULL, 2, 4 },
-  { "ConvTranspose", yolo_lower_conv_transpose, NULL, 2, 3 },
-  { "DequantizeLinear", yolo_lower_same, NULL, 2, 3 },
-  { "Div", yolo_lower_arithmetic, NULL, 2, 2 },
-  { "Dropout", yolo_lower_same, NULL, 1, 3 },
-  { "DynamicQuantizeLinear", yolo_lower_dynamic_quantize, NULL, 1, 1 },
-  { "Flatten", yolo_lower_flatten, NULL, 1, 1 },
-  { "GlobalAveragePool", yolo_lower_global_pool, NULL, 1, 1 },
-  { "Identity", yolo_lower_same, NULL, 1, 1 },
-  { "MaxPool", yolo_lower_max_pool, NULL, 1, 1 },
-  { "Mul", yolo_lower_arithmetic, NULL, 2, 2 },
-  { "QuantizeLinear", yolo_lower_quantize, NULL, 2, 3 },
-  { "Relu", yolo_lower_act, NULL, 1, 1 },
-  { "Resize", yolo_lower_resize, NULL, 1, 4 },
-  { "Shape", yolo_lower_shape, NULL, 1, 1 },
-  { "Sigmoid", yolo_lower_act, NULL, 1, 1 },
-  { "Slice", yolo_lower_slice, NULL, 3, 5 },
-  { "Split", yolo_lower_split, axis_is_channels, 1, 2 },
-  { "Sub", yolo_lower_arithmetic, NULL, 2, 2 },
-};
+/* The operator of a node, or NULL: the node belongs to the tail. */
+static const LowerOperator *
+find_operator (const OnnxNode *node)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (body); i++) {
+    for (const LowerOperator *o = body[i]; o->op != NULL; o++) {
+      if (strcmp (node->op, o->op) == 0 && (o->applies == NULL || o->applies (node)))
+        return o;
+    }
+  }
+  return NULL;
+}
 
 static gboolean
 check_inputs (const OnnxNode *node, guint min, guint max, GError **error)
@@ -241,6 +216,7 @@ static gboolean
 lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
 {
   gboolean any_feature = FALSE, any_tail = FALSE, any_image = FALSE, any_flat = FALSE, done;
+  const LowerOperator *operator;
 
   for (guint k = 0; k < node->n_in; k++) {
     const Value *value = yolo_lowered_value (lowered, node, k);
@@ -265,20 +241,16 @@ lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
   if (done)
     return TRUE;
   any_feature |= any_image;
-  for (guint i = 0; any_feature && !any_tail && node->standard && i < G_N_ELEMENTS (body); i++) {
-    if (strcmp (node->op, body[i].op) != 0 || (body[i].applies != NULL && !body[i].applies (node)))
-      continue;
-    if (!yolo_lowered_is_feature (lowered, node, 0) && body[i].lower != yolo_lower_arithmetic)
-      break;
-    if (!check_inputs (node, body[i].min_in, body[i].max_in, error)
-        || !body[i].lower (lowered, node, error))
-      return FALSE;
-    /* masks and statistics, which are not understood */
-    for (guint k = 1; k < node->n_out; k++) {
-      if (node->out[k] != ONNX_NONE && lowered->values[node->out[k]].kind == VALUE_UNKNOWN)
-        lowered->values[node->out[k]].kind = VALUE_TAIL;
-    }
+  operator = any_feature && !any_tail && node->standard ? find_operator (node) : NULL;
+  if (operator == NULL || (!yolo_lowered_is_feature (lowered, node, 0) && !operator->either))
     return TRUE;
+  if (!check_inputs (node, operator->min_in, operator->max_in, error)
+      || !operator->lower (lowered, node, error))
+    return FALSE;
+  /* masks and statistics, which are not understood */
+  for (guint k = 1; k < node->n_out; k++) {
+    if (node->out[k] != ONNX_NONE && lowered->values[node->out[k]].kind == VALUE_UNKNOWN)
+      lowered->values[node->out[k]].kind = VALUE_TAIL;
   }
   return TRUE;
 }

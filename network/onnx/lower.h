@@ -63,20 +63,26 @@ gboolean yolo_lowered_grid (Lowered *lowered, const OnnxNode *node, YoloGrid *gr
  * is. */
 typedef gboolean LowerFunc (Lowered *lowered, const OnnxNode *node, GError **error);
 
-/* lower-arithmetic.c */
-LowerFunc yolo_lower_act, yolo_lower_arithmetic, yolo_lower_batch_norm;
+/* An operator of the network's body. How many inputs it has is what the standard says for
+ * operator sets 11 and newer. */
+typedef struct {
+  const char *op;
+  LowerFunc *lower;
+  gboolean (*applies) (const OnnxNode *node);   /* FALSE: the node belongs to the tail; or NULL */
+  guint min_in, max_in;
+  gboolean either;              /* the feature map may be another input than the first */
+} LowerOperator;
+
+/* What each file lower-*.c turns into layers, the last one without a name. Who teaches the reader
+ * an operator adds a row to one of them. */
+extern const LowerOperator yolo_lower_arithmetic_operators[], yolo_lower_conv_operators[],
+    yolo_lower_quantize_operators[], yolo_lower_shape_operators[], yolo_lower_whole_operators[];
+
 /* lower-attention.c. *done: the node is a part of attention, or moves the numbers of a map. */
 gboolean yolo_lower_attention (
     Lowered *lowered, const OnnxNode *node, gboolean *done, GError **error);
-/* lower-conv.c */
-LowerFunc yolo_lower_average_pool, yolo_lower_conv, yolo_lower_conv_transpose, yolo_lower_max_pool;
-/* lower-quantize.c */
-LowerFunc yolo_lower_quantize, yolo_lower_dynamic_quantize;
-/* lower-shape.c */
-LowerFunc yolo_lower_concat, yolo_lower_resize, yolo_lower_same, yolo_lower_shape, yolo_lower_slice,
-    yolo_lower_split;
-/* lower-whole.c. yolo_lower_flat() is for a node that reads a VALUE_FLAT. */
-LowerFunc yolo_lower_flat, yolo_lower_flatten, yolo_lower_global_pool;
+/* lower-whole.c: for a node that reads a VALUE_FLAT. */
+LowerFunc yolo_lower_flat;
 
 /* Quantising counts as the identity here, which it is if the whole numbers come
  * back by the scale that made them, and nothing computes with them before. FALSE
