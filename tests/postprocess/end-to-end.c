@@ -41,12 +41,13 @@ sorted_pairs (const YoloHead *head, int n_classes)
   for (size_t i = 0; i < n_anchors; i++) {
     const YoloMap *map = yolo_head_locate (head, YOLO_MAP_CLASS, i, &pixel);
     const float *logits = test_head_pixel (map, pixel);
-    double best = -INFINITY;
+    float best = logits[0];
 
-    for (int c = 0; c < n_classes; c++)
-      best = fmax (best, (double) logits[c]);
+    for (int c = 1; c < n_classes; c++)
+      best = logits[c] > best ? logits[c] : best;
     for (int c = 0; c < n_classes; c++) {
-      Pair pair = { .anchor = (int) i, .class_id = c, .logit = (double) logits[c], .best = best };
+      Pair pair = { .anchor = (int) i, .class_id = c, .logit = (double) logits[c],
+        .best = (double) best };
       g_array_append_val (pairs, pair);
     }
   }
@@ -75,6 +76,18 @@ run (const YoloTask *task, const YoloHead *head, YoloDecode *decode, const YoloS
   return n;
 }
 
+/* Makes many of a map's logits equal. */
+static void
+round_logits (const YoloMap *map, int n_classes)
+{
+  for (int i = 0; i < map->width * map->height; i++) {
+    float *logits = test_head_pixel (map, (size_t) i);
+
+    for (int c = 0; c < n_classes; c++)
+      logits[c] = rintf (logits[c] * 8) / 4 - 1;
+  }
+}
+
 static void
 test_pairs (void)
 {
@@ -87,11 +100,8 @@ test_pairs (void)
     TestHead t = { .head = { .form = { .end_to_end = 1 } } };
 
     test_head_add_levels (&t, &r, random_int (&r, 1, 3), 1, n_classes, YOLO_MAP_BOX, 0);
-    for (int k = 1; k < t.head.n_maps; k += 2)  /* many are equal */
-      for (int i = 0; i < t.head.maps[k].width * t.head.maps[k].height * n_classes; i++) {
-        float *logit = test_head_pixel (&t.head.maps[k], (size_t) (i / n_classes)) + i % n_classes;
-        *logit = rintf (*logit * 8) / 4 - 1;
-      }
+    for (int k = 1; k < t.head.n_maps; k += 2)
+      round_logits (&t.head.maps[k], n_classes);
     size_t capacity = yolo_task_detect.anchors (&t.head);
     Guarded memory = guarded_new (capacity * sizeof (YoloObject));
     uint8_t classes[12];
