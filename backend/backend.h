@@ -191,7 +191,10 @@ void yolo_plan_head (const YoloPlan *plan, const void *arena, guint image, YoloH
  * @objects: (array length=n): whose anchors are looked at
  * @rows: (out): [n][channels]: the map's pixel at each object's anchor
  *
- * Until the next yolo_exec_submit(). On a device it is a copy that is waited for.
+ * Reads maps, which the next yolo_exec_submit() overwrites. On a device it copies and waits for the
+ * copy. By one thread at a time.
+ *
+ * Returns: FALSE with @error (YOLO_NETWORK_ERROR) where the device has failed or has no memory
  */
 gboolean yolo_exec_rows (YoloExec *exec, guint image, YoloMapRole role, const YoloObject *objects,
     guint n, float *rows, GError **error);
@@ -202,7 +205,11 @@ gboolean yolo_exec_rows (YoloExec *exec, guint image, YoloMapRole role, const Yo
  * @coefficients: [n][channels of the prototypes]
  * @masks: (array length=n): placed by yolo_masks_place()
  * @n_cells: of all masks
- * @cells: (out): what yolo_mask_fill() gives
+ * @cells: (out): [n_cells]: what yolo_mask_fill() gives, each mask from its first cell on
+ *
+ * When and on what thread: as for yolo_exec_rows().
+ *
+ * Returns: FALSE with @error (YOLO_NETWORK_ERROR) where the device has failed or has no memory
  */
 gboolean yolo_exec_masks (YoloExec *exec, guint image, const float *coefficients,
     const YoloObjectMask *masks, guint n, int16_t *cells, gsize n_cells, GError **error);

@@ -174,7 +174,7 @@ yolo_pool_run (YoloPool *pool, guint n, YoloPoolFunc func, gpointer data)
 {
   guint64 ticket;
 
-  if (pool->n_threads == 1 || n <= 1) {
+  if (pool == NULL || pool->n_threads == 1 || n <= 1) {
     for (guint i = 0; i < n; i++)
       func (data, i, 0);
     return;

@@ -25,7 +25,8 @@ void yolo_pool_free (YoloPool *pool);
 guint yolo_pool_threads (const YoloPool *pool);
 
 /* Calls @func for 0 to n - 1, on any thread and in any order, and returns when
- * all are done. Allocates nothing. By one thread at a time; not from @func. */
+ * all are done. Allocates nothing. By one thread at a time; not from @func.
+ * @pool: NULL: the calling thread does all of it */
 void yolo_pool_run (YoloPool *pool, guint n, YoloPoolFunc func, gpointer data);
 
 G_END_DECLS

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "image/crop.h"
 #include "base/simd.h"
+#include "image/grow.h"
 #include "image/pixel.h"
 #include "image/tensor.h"
 
@@ -17,7 +18,7 @@ typedef struct {
 typedef struct {
   Taps *taps;                   /* [places]; their weights lie in `weights`, one after the other */
   int32_t *weights;
-  size_t room;                  /* how many weights there is memory for */
+  size_t room;                  /* bytes that there are for weights */
   /* places `begin` and those behind it, of an axis of `src` pixels that is scaled to `dst` */
   int src, dst, begin, places;
 } Axis;
@@ -53,20 +54,6 @@ yolo_crop_free (YoloCrop *crop)
   free (crop);
 }
 
-static bool
-grow (void **mem, size_t *have, size_t need)
-{
-  if (need <= *have)
-    return true;
-  void *p = malloc (need);
-  if (!p)
-    return false;
-  free (*mem);
-  *mem = p;
-  *have = need;
-  return true;
-}
-
 /* The taps of places begin .. begin + places - 1 of an axis of @src pixels scaled to @dst. */
 static bool
 make_axis (Axis *axis, int src, int dst, int begin, int places)
@@ -82,10 +69,8 @@ make_axis (Axis *axis, int src, int dst, int begin, int places)
   if (!taps)
     return false;
   axis->taps = taps;
-  size_t have = axis->room * sizeof (int32_t);
-  if (!grow ((void **) &axis->weights, &have, room * sizeof (int32_t)))
+  if (!yolo_grow ((void **) &axis->weights, &axis->room, room * sizeof (int32_t)))
     return false;
-  axis->room = have / sizeof (int32_t);
   for (int i = 0; i < places; i++) {
     YoloFilter filter = yolo_filter_at (begin + i, src, dst);
     double norm = yolo_filter_norm (&filter);
@@ -169,17 +154,6 @@ finish_row (void *data, unsigned index, unsigned thread)
   }
 }
 
-static void
-share_out (YoloPool *pool, unsigned n, YoloPoolFunc body, void *data)
-{
-  if (pool) {
-    yolo_pool_run (pool, n, body, data);
-    return;
-  }
-  for (unsigned i = 0; i < n; i++)
-    body (data, i, 0);
-}
-
 bool
 yolo_crop_run (YoloCrop **made, YoloPreprocess *pre, YoloPool *pool, const YoloFrame *frame,
     const YoloLetterbox *box, void *dst, YoloDType type, int channels)
@@ -191,13 +165,13 @@ yolo_crop_run (YoloCrop **made, YoloPreprocess *pre, YoloPool *pool, const YoloF
   if (!crop
       || !make_axis (&crop->columns, box->src_width, box->width, -box->left, box->net_width)
       || !make_axis (&crop->rows, box->src_height, box->height, -box->top, box->net_height)
-      || !grow ((void **) &crop->whole, &crop->whole_size,
+      || !yolo_grow ((void **) &crop->whole, &crop->whole_size,
           (size_t) box->src_width * (size_t) box->src_height * 3))
     return false;
   const Taps *last = &crop->rows.taps[box->net_height - 1];
   run.first_row = crop->rows.taps[0].first;
   int n_rows = last->first + last->n - run.first_row;
-  if (!grow ((void **) &crop->narrow, &crop->narrow_size,
+  if (!yolo_grow ((void **) &crop->narrow, &crop->narrow_size,
           (size_t) n_rows * (size_t) box->net_width * 3))
     return false;
 
@@ -207,7 +181,7 @@ yolo_crop_run (YoloCrop **made, YoloPreprocess *pre, YoloPool *pool, const YoloF
   whole.y = box->y;
   if (!yolo_preprocess_run (pre, frame, &whole, crop->whole, YOLO_U8, 3))
     return false;
-  share_out (pool, (unsigned) n_rows, narrow_row, &run);
-  share_out (pool, (unsigned) box->net_height, finish_row, &run);
+  yolo_pool_run (pool, (unsigned) n_rows, narrow_row, &run);
+  yolo_pool_run (pool, (unsigned) box->net_height, finish_row, &run);
   return true;
 }

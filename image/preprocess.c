@@ -10,6 +10,7 @@
 
 #include "image/preprocess.h"
 #include "image/crop.h"
+#include "image/grow.h"
 #include "image/sample.h"
 #include "base/simd.h"
 #include "image/tensor.h"
@@ -88,18 +89,6 @@ typedef struct {
   uint8_t *packed;              /* [3 * net_width + 1] a row of the output as R G B R G B ... */
 } Scratch;
 
-/* Calls body for 0 to n - 1 on the pool's threads, or on this one. */
-static void
-share_out (const YoloPreprocess *pre, unsigned n, YoloPoolFunc body, void *data)
-{
-  if (pre->pool) {
-    yolo_pool_run (pre->pool, n, body, data);
-    return;
-  }
-  for (unsigned i = 0; i < n; i++)
-    body (data, i, 0);
-}
-
 YoloPreprocess *
 yolo_preprocess_new (YoloPool *pool)
 {
@@ -129,20 +118,6 @@ take (uint8_t *base, size_t *at, size_t size)
   void *p = base ? base + *at : NULL;
   *at += (size + 63) & ~(size_t) 63;
   return p;
-}
-
-static bool
-grow (void **mem, size_t *have, size_t need)
-{
-  if (need <= *have)
-    return true;
-  void *p = aligned_alloc (64, (need + 63) & ~(size_t) 63);
-  if (!p)
-    return false;
-  free (*mem);
-  *mem = p;
-  *have = need;
-  return true;
 }
 
 static size_t
@@ -183,7 +158,7 @@ make_tables (YoloPreprocess *pre, const Geometry *g)
   if (pre->dense)
     pre->n_taps = g->src_width;
 
-  if (!grow (&pre->tables, &pre->tables_size, place_tables (pre, NULL, width)))
+  if (!yolo_grow (&pre->tables, &pre->tables_size, place_tables (pre, NULL, width)))
     return false;
   place_tables (pre, pre->tables, width);
 
@@ -740,10 +715,10 @@ unpack_all (YoloPreprocess *pre, const YoloFrame *frame, YoloFrame *unpacked)
 {
   Unpacking u = { .frame = frame, .row = (yolo_unpacked_row (frame) + 63) & ~(size_t) 63 };
 
-  if (!grow (&pre->unpacked, &pre->unpacked_size, u.row * (size_t) frame->height))
+  if (!yolo_grow (&pre->unpacked, &pre->unpacked_size, u.row * (size_t) frame->height))
     return false;
   u.pixels = pre->unpacked;
-  share_out (pre, (unsigned) (frame->height + BLOCK - 1) / BLOCK, unpack_block, &u);
+  yolo_pool_run (pre->pool, (unsigned) (frame->height + BLOCK - 1) / BLOCK, unpack_block, &u);
   *unpacked = *frame;
   unpacked->unpack = NULL;
   unpacked->plane[0] = u.pixels;
@@ -805,10 +780,10 @@ yolo_preprocess_run (YoloPreprocess *pre, const YoloFrame *frame,
 
   Scratch unused;
   run.scratch = place_scratch (&run, NULL, &unused);
-  if (!grow (&pre->scratch, &pre->scratch_size,
+  if (!yolo_grow (&pre->scratch, &pre->scratch_size,
           run.scratch * (pre->pool ? yolo_pool_threads (pre->pool) : 1)))
     return false;
 
-  share_out (pre, (unsigned) (box->net_height + BLOCK - 1) / BLOCK, make_block, &run);
+  yolo_pool_run (pre->pool, (unsigned) (box->net_height + BLOCK - 1) / BLOCK, make_block, &run);
   return true;
 }

@@ -17,12 +17,6 @@
 #define WEIGHTS YOLO_ATTENTION_WEIGHTS
 #define EACH (KEYS / 8)         /* scores of a thread */
 
-static __device__ __forceinline__ int
-size_of (int type)
-{
-  return type == TYPE_F32 ? 4 : type == TYPE_F16 ? 2 : 1;
-}
-
 /* Copies @channels channels from @first on of @n positions as floats, eights by eights; what is
  * missing of @rows positions, and of the last eight, is 0. Vectors of four lie @step floats apart
  * within a position, and the second of an eight @second floats behind the first. */
@@ -30,7 +24,7 @@ static __device__ __forceinline__ void
 load_tile (const YoloAttentionParams &p, float *to, int row, int step, int second, int rows,
     long long position, int n, int first, int channels, float factor)
 {
-  const char *in = (const char *) p.in + (long long) first * size_of (p.in_type);
+  const char *in = (const char *) p.in + (long long) first * bytes_of (p.in_type);
   const float *scale = p.in_scale != NULL ? p.in_scale + first : NULL;
   const int eights = (channels + 7) / 8;
 
@@ -102,7 +96,7 @@ store (const YoloAttentionParams &p, long long pixel, int first, int c, int chan
     for (int e = 0; e < 8; e++)
       x[e] = __fdiv_rn (x[e], p.out_scale[first + min (c + e, channels - 1)]);
   }
-  store_floats (x, (char *) p.out + (long long) first * size_of (p.out_type), p.out_type,
+  store_floats (x, (char *) p.out + (long long) first * bytes_of (p.out_type), p.out_type,
       p.out_pitch, pixel, c, channels - c);
 }
 

@@ -13,6 +13,13 @@ enum { ACT_NONE, ACT_SILU, ACT_RELU, ACT_SIGMOID };
 /* As YoloDType. */
 enum { TYPE_F32 = 0, TYPE_F16 = 1, TYPE_S8 = 4 };
 
+/* Bytes of an element. */
+static __device__ __forceinline__ int
+bytes_of (int type)
+{
+  return type == TYPE_S8 ? 1 : type == TYPE_F16 ? 2 : 4;
+}
+
 /* The error of __expf, some 2e-7 relative in x's usual range, is below that of half and near that
  * of float. */
 static __device__ __forceinline__ float

@@ -143,16 +143,27 @@ store_reals (const YoloOpsParams &p, float (&x)[8], long long pixel, int c)
   store_floats (x, p.out, p.out_type, p.out_pitch, pixel, c, p.channels - c);
 }
 
+/* Which pixel of the output this thread makes channels @c to c + 7 of; it may be beyond the last
+ * pixel. */
+static __device__ __forceinline__ long long
+eight_of (const YoloOpsParams &p, int &c)
+{
+  const long long index = (long long) blockIdx.x * blockDim.x + threadIdx.x;
+  const int vectors = (p.channels + 7) / 8;
+  const long long pixel = index / vectors;
+
+  c = (int) (index - pixel * vectors) * 8;
+  return pixel;
+}
+
 /* act (in [+ residual]) in any types and on any grids, eight channels a thread: this
  * runs additions, activations, and copies that convert. For an element that is written
  * one or two are read. */
 extern "C" __global__ void __launch_bounds__ (256)
 combine (const __grid_constant__ YoloOpsParams p)
 {
-  const long long index = (long long) blockIdx.x * blockDim.x + threadIdx.x;
-  const int vectors = (p.channels + 7) / 8;
-  const long long pixel = index / vectors;
-  const int c = (int) (index - pixel * vectors) * 8;
+  int c;
+  const long long pixel = eight_of (p, c);
   __align__ (16) float x[8];
 
   if (pixel >= (long long) p.batch * p.out_height * p.out_width)
@@ -172,21 +183,13 @@ combine (const __grid_constant__ YoloOpsParams p)
   store_reals (p, x, pixel, c);
 }
 
-static __device__ __forceinline__ int
-bytes_of (int type)
-{
-  return type == TYPE_S8 ? 1 : type == TYPE_F16 ? 2 : 4;
-}
-
 /* The channels of a pixel become scale x scale pixels of p.channels channels, in any types and on
  * any grids; a thread moves eight channels. An element is read once and written once. */
 extern "C" __global__ void __launch_bounds__ (256)
 shuffle (const __grid_constant__ YoloOpsParams p)
 {
-  const long long index = (long long) blockIdx.x * blockDim.x + threadIdx.x;
-  const int vectors = (p.channels + 7) / 8;
-  const long long pixel = index / vectors;
-  const int c = (int) (index - pixel * vectors) * 8;
+  int c;
+  const long long pixel = eight_of (p, c);
   __align__ (16) float v[8];
 
   if (pixel >= (long long) p.batch * p.out_height * p.out_width)
@@ -207,10 +210,9 @@ shuffle (const __grid_constant__ YoloOpsParams p)
 extern "C" __global__ void __launch_bounds__ (256)
 global_pool (const __grid_constant__ YoloOpsParams p)
 {
-  const long long index = (long long) blockIdx.x * blockDim.x + threadIdx.x;
-  const int vectors = (p.channels + 7) / 8, pixels = p.in_height * p.in_width;
-  const long long n = index / vectors;
-  const int c = (int) (index - n * vectors) * 8;
+  const int pixels = p.in_height * p.in_width;
+  int c;
+  const long long n = eight_of (p, c);
   __align__ (16) float sum[8] = { 0 }, v[8];
 
   if (n >= p.batch)

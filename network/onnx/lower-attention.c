@@ -556,10 +556,7 @@ static gboolean
 lower_same (
     Lowered *lowered, const OnnxNode *node, const Arranged *in, gboolean *done, GError **error)
 {
-  gint64 to = yolo_onnx_attr_int (node, "to", 0);
-
-  if (strcmp (node->op, "Cast") == 0 && to != ONNX_FLOAT && to != ONNX_FLOAT16
-      && to != ONNX_BFLOAT16 && to != ONNX_DOUBLE)
+  if (strcmp (node->op, "Cast") == 0 && !yolo_lower_casts_to_float (node))
     return TRUE;
   *done = TRUE;
   return set_output (lowered, node, 0, in, error);

@@ -139,7 +139,7 @@ yolo_torch_c2psa (
     YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
 {
   static const char *const names[] = { "attn", "cv1", "cv2", "ffn", "m", NULL };
-  guint half[2], joined;
+  guint half[2];
 
   if (!yolo_torch_check_children (builder, module, names, error)
       || (in = yolo_torch_run (builder, module, "cv1", in, error)) == YOLO_LAYER_NONE
@@ -154,9 +154,7 @@ yolo_torch_c2psa (
   }
   if (half[1] == YOLO_LAYER_NONE)
     return YOLO_LAYER_NONE;
-  joined = yolo_graph_concat (builder->graph, builder->path->str, 2, half, error);
-  return joined != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "cv2", joined, error)
-                                   : YOLO_LAYER_NONE;
+  return yolo_torch_join (builder, module, 2, half, "cv2", error);
 }
 
 /* x + gamma * y, where the module has a gamma, a factor for each channel; else y. */
@@ -197,9 +195,7 @@ yolo_torch_a2c2f (
   g_array_append_val (parts, y);
   if (!yolo_torch_chain (builder, module, "m", parts, error))
     return YOLO_LAYER_NONE;
-  y = yolo_graph_concat (
-      builder->graph, builder->path->str, parts->len, (const guint *) parts->data, error);
-  if (y != YOLO_LAYER_NONE)
-    y = yolo_torch_run (builder, module, "cv2", y, error);
+  y = yolo_torch_join (
+      builder, module, parts->len, (const guint *) parts->data, "cv2", error);
   return y != YOLO_LAYER_NONE ? add_scaled (builder, module, in, y, error) : y;
 }

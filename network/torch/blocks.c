@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The blocks of Ultralytics' networks (ultralytics/nn/modules/conv.py and block.py). */
 
+#include "network/compose.h"
 #include "network/torch/modules.h"
 
 #define FORMAT YOLO_NETWORK_ERROR_FORMAT
@@ -102,16 +103,14 @@ guint
 yolo_torch_c2 (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
 {
   static const char *const names[] = { "cv1", "cv2", "m", NULL };
-  guint half[2], joined;
+  guint half[2];
 
   if (!yolo_torch_check_children (builder, module, names, error)
       || (in = yolo_torch_run (builder, module, "cv1", in, error)) == YOLO_LAYER_NONE
       || !yolo_torch_halve (builder, module, in, half, error)
       || (half[0] = yolo_torch_run (builder, module, "m", half[0], error)) == YOLO_LAYER_NONE)
     return YOLO_LAYER_NONE;
-  joined = yolo_graph_concat (builder->graph, builder->path->str, 2, half, error);
-  return joined != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "cv2", joined, error)
-                                   : YOLO_LAYER_NONE;
+  return yolo_torch_join (builder, module, 2, half, "cv2", error);
 }
 
 /* The two parts that C2f begins with: the halves of cv1 (x), or, in the C2f_v2 that Torch-Pruning
@@ -154,10 +153,9 @@ yolo_torch_chain (YoloTorchBuilder *builder, const YoloPickleValue *module, cons
   return TRUE;
 }
 
-/* All parts joined, through the convolution NAME. */
-static guint
-join (YoloTorchBuilder *builder, const YoloPickleValue *module, guint n, const guint *parts,
-    const char *name, GError **error)
+guint
+yolo_torch_join (YoloTorchBuilder *builder, const YoloPickleValue *module, guint n,
+    const guint *parts, const char *name, GError **error)
 {
   guint joined = yolo_graph_concat (builder->graph, builder->path->str, n, parts, error);
 
@@ -179,7 +177,7 @@ yolo_torch_c2f (YoloTorchBuilder *builder, const YoloPickleValue *module, guint 
   g_array_append_vals (parts, part, 2);
   if (!yolo_torch_chain (builder, module, "m", parts, error))
     return YOLO_LAYER_NONE;
-  return join (builder, module, parts->len, (const guint *) parts->data, "cv2", error);
+  return yolo_torch_join (builder, module, parts->len, (const guint *) parts->data, "cv2", error);
 }
 
 /* RepNCSPELAN4 and ELAN1: the halves of cv1 (x), cv2 of the second half and cv3 of that; cv4 takes
@@ -199,7 +197,7 @@ yolo_torch_elan (YoloTorchBuilder *builder, const YoloPickleValue *module, guint
     if (parts[k] == YOLO_LAYER_NONE)
       return YOLO_LAYER_NONE;
   }
-  return join (builder, module, 4, parts, "cv4", error);
+  return yolo_torch_join (builder, module, 4, parts, "cv4", error);
 }
 
 /* SPPELAN: cv5 of cv1 (x), pooled not at all, once, twice and thrice. */
@@ -217,23 +215,7 @@ yolo_torch_sppelan (
     if (parts[k] == YOLO_LAYER_NONE)
       return YOLO_LAYER_NONE;
   }
-  return join (builder, module, 4, parts, "cv5", error);
-}
-
-/* The mean of windows of 2x2 pixels at stride 1, as a convolution of each channel with constant
- * weights. */
-static guint
-average (YoloTorchBuilder *builder, guint in, GError **error)
-{
-  guint channels = channels_of (builder, in);
-  YoloConv shape = { .in_channels = channels, .out_channels = channels, .groups = channels,
-    .kernel = { 2, 2 }, .stride = { 1, 1 }, .dilation = { 1, 1 } };
-  float *weights = g_new (float, 4 * (gsize) channels);
-
-  for (gsize k = 0; k < 4 * (gsize) channels; k++)
-    weights[k] = .25f;
-  return yolo_graph_conv (builder->graph, builder->path->str, in, &shape, weights,
-      g_new0 (float, channels), NULL, error);
+  return yolo_torch_join (builder, module, 4, parts, "cv5", error);
 }
 
 /* AConv: cv1 of averages. */
@@ -245,7 +227,7 @@ yolo_torch_aconv (
 
   if (!yolo_torch_check_children (builder, module, names, error))
     return YOLO_LAYER_NONE;
-  in = average (builder, in, error);
+  in = yolo_compose_average_pool (builder->graph, builder->path->str, in, 2, 1, 0, error);
   return in != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "cv1", in, error) : in;
 }
 
@@ -258,7 +240,8 @@ yolo_torch_adown (
   guint half[2];
 
   if (!yolo_torch_check_children (builder, module, names, error)
-      || (in = average (builder, in, error)) == YOLO_LAYER_NONE
+      || (in = yolo_compose_average_pool (builder->graph, builder->path->str, in, 2, 1, 0, error))
+          == YOLO_LAYER_NONE
       || !yolo_torch_halve (builder, module, in, half, error))
     return YOLO_LAYER_NONE;
   half[0] = yolo_torch_run (builder, module, "cv1", half[0], error);
@@ -330,7 +313,7 @@ guint
 yolo_torch_c3 (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
 {
   static const char *const names[] = { "cv1", "cv2", "cv3", "m", NULL };
-  guint both[2], joined;
+  guint both[2];
 
   if (!yolo_torch_check_children (builder, module, names, error))
     return YOLO_LAYER_NONE;
@@ -342,9 +325,7 @@ yolo_torch_c3 (YoloTorchBuilder *builder, const YoloPickleValue *module, guint i
   both[1] = yolo_torch_run (builder, module, "cv2", in, error);
   if (both[1] == YOLO_LAYER_NONE)
     return YOLO_LAYER_NONE;
-  joined = yolo_graph_concat (builder->graph, builder->path->str, 2, both, error);
-  return joined != YOLO_LAYER_NONE ? yolo_torch_run (builder, module, "cv3", joined, error)
-                                   : YOLO_LAYER_NONE;
+  return yolo_torch_join (builder, module, 2, both, "cv3", error);
 }
 
 /* cv2 of cv1 (x), pooled not at all, once, twice and so on [+ x]. Versions before 8.4 have no

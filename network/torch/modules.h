@@ -66,6 +66,10 @@ gboolean yolo_torch_halve (YoloTorchBuilder *builder, const YoloPickleValue *mod
 gboolean yolo_torch_chain (YoloTorchBuilder *builder, const YoloPickleValue *module,
     const char *name, GArray *parts, GError **error);
 
+/* The module of this name within, of layers joined: @parts[0 .. n - 1], in this order. */
+guint yolo_torch_join (YoloTorchBuilder *builder, const YoloPickleValue *module, guint n,
+    const guint *parts, const char *name, GError **error);
+
 /* attention.c */
 YoloTorchModule yolo_torch_a2c2f, yolo_torch_area_attention, yolo_torch_area_block,
     yolo_torch_attention, yolo_torch_c2psa, yolo_torch_psa_block;

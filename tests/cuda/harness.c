@@ -149,7 +149,7 @@ tensor_get (const Tensor *tensor, guint n, guint y, guint x, guint c)
       return value;
     case YOLO_BF16:
     case YOLO_U8:
-      break;                    /* of no kernel */
+      break;                    /* no kernel takes tensors of these types */
   }
   g_assert_not_reached ();
 }
@@ -174,7 +174,7 @@ tensor_set (Tensor *tensor, guint n, guint y, guint x, guint c, double value)
       break;
     case YOLO_BF16:
     case YOLO_U8:
-      g_assert_not_reached ();  /* of no kernel */
+      g_assert_not_reached ();  /* no kernel takes tensors of these types */
   }
 }
 

@@ -9,16 +9,6 @@
 
 #include <math.h>
 
-static uint64_t
-fnv1a (const uint8_t *data, size_t n)
-{
-  uint64_t h = UINT64_C (0xcbf29ce484222325);
-
-  for (size_t i = 0; i < n; i++)
-    h = (h ^ data[i]) * UINT64_C (0x100000001b3);
-  return h;
-}
-
 static void
 test_geometry (void)
 {

@@ -12,6 +12,17 @@ static const char *const format_names[YOLO_N_FORMATS] = {
   "Y42B", "Y444", "UYVY", "ARGB", "AYUV", "ARGB64", "AYUV64",
 };
 
+/* The hash of bytes by which expected.py describes a picture: FNV-1a, 64 bits. */
+static inline uint64_t
+fnv1a (const uint8_t *data, size_t n)
+{
+  uint64_t h = UINT64_C (0xcbf29ce484222325);
+
+  for (size_t i = 0; i < n; i++)
+    h = (h ^ data[i]) * UINT64_C (0x100000001b3);
+  return h;
+}
+
 typedef struct {
   YoloFrame frame;
   Guarded memory[3];
