@@ -124,6 +124,41 @@ edit_add_node (Onnx__ModelProto *proto, const char *op, const char *name, const 
   return graph->node[graph->n_node++] = node;
 }
 
+/* Appends an attribute that is not set yet. */
+static inline Onnx__AttributeProto *
+edit_add_attribute (Onnx__NodeProto *node, const char *name, int type)
+{
+  Onnx__AttributeProto *attribute = malloc (sizeof *attribute);
+
+  onnx__attribute_proto__init (attribute);
+  attribute->name = strdup (name);
+  attribute->has_type = TRUE;
+  attribute->type = type;
+  node->attribute = realloc (node->attribute, (node->n_attribute + 1) * sizeof (void *));
+  return node->attribute[node->n_attribute++] = attribute;
+}
+
+static inline void
+edit_add_int (Onnx__NodeProto *node, const char *name, gint64 value)
+{
+  Onnx__AttributeProto *attribute = edit_add_attribute (node, name, 2);
+
+  attribute->has_i = TRUE;
+  attribute->i = value;
+}
+
+/* Appends an attribute of @n numbers, all @value. */
+static inline void
+edit_add_ints (Onnx__NodeProto *node, const char *name, gsize n, gint64 value)
+{
+  Onnx__AttributeProto *attribute = edit_add_attribute (node, name, 7);
+
+  attribute->n_ints = n;
+  attribute->ints = malloc (n * sizeof (gint64));
+  for (gsize i = 0; i < n; i++)
+    attribute->ints[i] = value;
+}
+
 /* Adds a constant [dims] of floats or, by @type, of int64; a scalar if n_dims is 0. */
 static inline void
 edit_add_constant (Onnx__ModelProto *proto, const char *name, gint32 type, gsize n_dims,

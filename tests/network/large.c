@@ -129,36 +129,6 @@ add_node (Onnx__ModelProto *proto, const char *op, char *out, const char *in, ..
   graph->node[graph->n_node++] = new_node (op, n, all, 1, &out);
 }
 
-static Onnx__AttributeProto *
-new_ints (const char *name, gsize n, gint64 value)
-{
-  Onnx__AttributeProto *attribute = malloc (sizeof *attribute);
-
-  onnx__attribute_proto__init (attribute);
-  attribute->name = strdup (name);
-  attribute->has_type = TRUE;
-  attribute->type = 7;
-  attribute->n_ints = n;
-  attribute->ints = malloc (n * sizeof (gint64));
-  for (gsize i = 0; i < n; i++)
-    attribute->ints[i] = value;
-  return attribute;
-}
-
-static void
-set_axis (Onnx__NodeProto *node)
-{
-  Onnx__AttributeProto *attribute = malloc (sizeof *attribute);
-
-  onnx__attribute_proto__init (attribute);
-  attribute->name = strdup ("axis");
-  attribute->has_type = attribute->has_i = TRUE;
-  attribute->type = 2;
-  attribute->i = 1;
-  node->attribute = malloc (sizeof (void *));
-  node->attribute[node->n_attribute++] = attribute;
-}
-
 /* Takes a node's output away from those that read it, for something else to be
  * put in between. */
 static char *
@@ -327,12 +297,9 @@ shared_weights (Onnx__ModelProto *proto, guint n)
   enlarge_weights (proto, conv);
   for (guint i = 0; i < n; i++) {
     char *out = numbered_name (i);
-    Onnx__NodeProto *node;
 
     add_node (proto, "Conv", out, conv->input[0], conv->input[1], NULL);
-    node = proto->graph->node[proto->graph->n_node - 1];
-    node->attribute = malloc (sizeof (void *));
-    node->attribute[node->n_attribute++] = new_ints ("pads", 4, 127);
+    edit_add_ints (proto->graph->node[proto->graph->n_node - 1], "pads", 4, 127);
     free (out);
   }
 }
@@ -347,7 +314,7 @@ doubled_channels (Onnx__ModelProto *proto, guint n)
   for (guint i = 0; i < 29; i++) {
     char *out = numbered_name (i);
     add_node (proto, "Concat", out, last, last, NULL);
-    set_axis (proto->graph->node[proto->graph->n_node - 1]);
+    edit_add_int (proto->graph->node[proto->graph->n_node - 1], "axis", 1);
     free (last);
     last = out;
   }
@@ -520,7 +487,7 @@ slice_tower (Onnx__ModelProto *proto, guint n)
   for (guint i = 0; i < n / 4; i++) {
     char *joined = numbered_name (i), *out = i + 1 == n / 4 ? end : colliding_name (n + i);
     add_node (proto, "Concat", joined, last, tower, NULL);
-    set_axis (proto->graph->node[proto->graph->n_node - 1]);
+    edit_add_int (proto->graph->node[proto->graph->n_node - 1], "axis", 1);
     add_node (proto, "Slice", out, joined, "zero", "channels", "one", NULL);
     free (joined);
     free (last);
@@ -543,7 +510,7 @@ quantizer_fan (Onnx__ModelProto *proto, guint n)
   add_slice_bounds (proto, channels);
   add_node (proto, "Concat", (char *) "wide", "cut", NULL);
   wide = proto->graph->node[proto->graph->n_node - 1];
-  set_axis (wide);
+  edit_add_int (wide, "axis", 1);
   grow (&wide->input, 1, side);
   while (wide->n_input < side)
     wide->input[wide->n_input++] = strdup ("cut");
