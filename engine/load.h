@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 
 /**
  * yolo_model_load:
- * @path: a model file of the YOLOv8 detect family: .onnx, .pt
+ * @path: a model file of the YOLO family: .onnx, .pt
  *
  * Reads the file, and those in its folder or below that hold weights of it, with
  * the reader of its format, and makes a model of it. Any thread.

@@ -4,8 +4,8 @@
  * @title: yoloinfer
  * @short_description: finds objects in video with a YOLO network
  *
- * Runs a YOLOv8 detect model, an .onnx or .pt file, on each frame and attaches what
- * it finds as GstVideoRegionOfInterestMeta. Pixels are never touched, copied or
+ * Runs a YOLO network, an .onnx or .pt file, on each frame and attaches what it
+ * finds as GstVideoRegionOfInterestMeta. Pixels are never touched, copied or
  * converted. All yoloinfer elements of a process that name the same model,
  * device and precision share one engine, which forms batches of their frames.
  *
@@ -101,7 +101,7 @@ enum
  * made when it is asked for. */
 static const YoloProperty properties[N_PROPERTIES] = {
   [PROP_MODEL_FILE] = { "model-file", "Model file",
-      "File of a YOLOv8 detect model, .pt or .onnx", READY,
+      "File of a YOLO network, .pt or .onnx", READY,
       YOLO_STRING (YoloSettings, model_file, NULL) },
   [PROP_LABEL_FILE] = { "label-file", "Label file",
       "Text file, UTF-8, with the name of a class on each line (NULL: the model's own names)",

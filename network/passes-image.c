@@ -45,7 +45,7 @@ settle (const YoloLayer *layer, float *unit, GError **error)
       if (layer->channels != 3 || (layer->weights[3 * c + k] != 0) != (k == from))
         return yolo_network_fail (error, UNSUPPORTED,
             "node '%.100s' makes %u channels of the input that are neither "
-            "R, G, B nor B, G, R; export a YOLOv8 detect model with Ultralytics",
+            "R, G, B nor B, G, R; export the model with Ultralytics",
             layer->name, layer->channels);
     }
     own = layer->whole ? RANGE_GREY : channel_range (layer->weights[3 * c + from], layer->bias[c]);

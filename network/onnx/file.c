@@ -443,7 +443,7 @@ read_input (OnnxFile *file, GTree *names, GError **error)
     if (input != NULL)
       return yolo_network_fail (error, UNSUPPORTED,
           "the graph has several inputs ('%.80s', '%.80s'); "
-          "a YOLOv8 detect model has one",
+          "a YOLO has one",
           input->name, name);
     input = graph->input[i];
     file->input = id;

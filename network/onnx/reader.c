@@ -9,14 +9,17 @@
 #define PROBE_HEIGHT 256
 #define PROBE_WIDTH 384
 
-/* Gives the size that the file was exported for. */
+/* Where a network that classifies does not say its size: ImageNet's, as Ultralytics has it. */
+#define CLASSIFY_SIZE 224
+
+/* Gives the size that the file was exported for, @size on both sides if it does not say. */
 static void
-exported_size (const OnnxFile *file, guint *height, guint *width)
+exported_size (const OnnxFile *file, guint size, guint *height, guint *width)
 {
   const char *text = yolo_onnx_metadata (file, "imgsz");
 
   if (text == NULL || !yolo_literal_size (text, height, width))
-    *height = *width = YOLO_DEFAULT_SIZE;
+    *height = *width = size;
   if (file->input_dims[2] > 0 && file->input_dims[3] > 0) {
     *height = (guint) file->input_dims[2];
     *width = (guint) file->input_dims[3];
@@ -67,7 +70,7 @@ look_at_any (const OnnxFile *file, guint height, guint width, GError **error)
   lowered = look_at (file, height, width, NULL);
   if (lowered != NULL)
     return lowered;
-  exported_size (file, &exported[0], &exported[1]);
+  exported_size (file, YOLO_DEFAULT_SIZE, &exported[0], &exported[1]);
   height = MIN (exported[0], YOLO_MAX_SIZE);
   width = MIN (exported[1], YOLO_MAX_SIZE);
   return look_at (file, height, width, error);
@@ -110,7 +113,8 @@ yolo_onnx_read (const void *data, gsize size, const char *folder, GError **error
   names = yolo_onnx_metadata (file, "names");
   graph->named = names != NULL;
   graph->names = names != NULL ? yolo_literal_names (names) : NULL;
-  exported_size (file, &graph->height, &graph->width);
+  exported_size (file, g_str_equal (graph->task, "classify") ? CLASSIFY_SIZE : YOLO_DEFAULT_SIZE,
+      &graph->height, &graph->width);
   graph->sha256 = checksum (data, size, file);
   return graph;
 }

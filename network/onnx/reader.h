@@ -13,7 +13,7 @@ G_BEGIN_DECLS
 
 /**
  * yolo_onnx_read:
- * @data: the bytes of a file of the YOLOv8 detect family
+ * @data: the bytes of a file of the YOLO family
  * @folder: where other files that hold weights are looked for: in it or below;
  * symbolic links are not followed. NULL: nowhere
  *

@@ -38,18 +38,25 @@ fill_scores (Trial *trial, guint active, guint32 *state)
   trial->scores[n - 1] = 1 - .125f / n;
 }
 
-Trial *
-yolo_trial_new (guint n, guint active, guint n_classes, float size, guint32 *state)
+/* Where a feature of an anchor is in the tensor. */
+static gsize
+feature_at (const TrialLayout *layout, gsize anchor, gsize feature)
 {
-  Trial *trial = g_new0 (Trial, 1);
+  gsize features = 4 + (gsize) layout->n_classes + layout->n_other;
 
-  trial->n = n;
-  trial->n_classes = n_classes;
-  trial->boxes = g_new (float, 4 * (gsize) n);
-  trial->scores = g_new (float, n);
-  trial->classes = g_new (guint, n);
-  fill_scores (trial, active, state);
-  for (guint i = 0; i < n; i++) {
+  return layout->exchanged ? anchor * features + feature : feature * layout->anchors + anchor;
+}
+
+static float
+feature_of (const Trial *trial, gsize anchor, gsize feature)
+{
+  return trial->features[feature_at (&trial->layout, anchor, feature)];
+}
+
+static void
+fill_boxes (Trial *trial, float size, guint32 *state)
+{
+  for (guint i = 0; i < trial->n; i++) {
     float *box = trial->boxes + 4 * (gsize) i;
     /* some boxes reach beyond the picture, but not so far that they meet those of another
      * class, which a file moves to a square beside it */
@@ -58,7 +65,49 @@ yolo_trial_new (guint n, guint active, guint n_classes, float size, guint32 *sta
       box[k] = size * (centre - half);
       box[k + 2] = size * (centre + half);
     }
-    trial->classes[i] = MIN ((guint) uniform (state, 0, (float) n_classes), n_classes - 1);
+  }
+}
+
+/* Writes one anchor's features. */
+static void
+write_anchor (const Trial *trial, guint anchor, guint32 *state, float *to)
+{
+  const TrialLayout *layout = &trial->layout;
+  const float *box = trial->boxes + 4 * (gsize) anchor;
+  gsize feature = 4;
+
+  for (guint k = 0; k < 2; k++) {
+    to[feature_at (layout, anchor, k)] = layout->corners ? box[k] : (box[k] + box[k + 2]) / 2;
+    to[feature_at (layout, anchor, k + 2)] =
+        layout->corners ? box[k + 2] : box[k + 2] - box[k];
+  }
+  for (guint c = 0; c < layout->n_classes; c++)
+    to[feature_at (layout, anchor, feature++)] =
+        trial->scores[anchor] * (c == trial->classes[anchor] ? 1 : uniform (state, 0, .9f));
+  for (guint c = 0; c < layout->n_other; c++)
+    to[feature_at (layout, anchor, feature++)] = uniform (state, -4, 4);
+}
+
+Trial *
+yolo_trial_new (const TrialLayout *layout, guint active, float size, guint image, guint32 *state,
+    Tensor *to)
+{
+  guint n = (guint) layout->anchors;
+  Trial *trial = g_new0 (Trial, 1);
+  float *features = to->f + image * n * (4 + (gsize) layout->n_classes + layout->n_other);
+
+  trial->layout = *layout;
+  trial->n = n;
+  trial->boxes = g_new (float, 4 * (gsize) n);
+  trial->scores = g_new (float, n);
+  trial->classes = g_new (guint, n);
+  trial->features = features;
+  fill_scores (trial, active, state);
+  fill_boxes (trial, size, state);
+  for (guint i = 0; i < n; i++) {
+    trial->classes[i] =
+        MIN ((guint) uniform (state, 0, (float) layout->n_classes), layout->n_classes - 1);
+    write_anchor (trial, i, state, features);
   }
   return trial;
 }
@@ -74,39 +123,32 @@ yolo_trial_free (Trial *trial)
   g_free (trial);
 }
 
-void
-yolo_trial_write (
-    const Trial *trial, const TrialLayout *layout, guint image, guint32 *state, Tensor *to)
+/* Whether a row has the anchor's box and what comes behind score and class. */
+static gboolean
+is_row_of (const Trial *trial, guint anchor, const float *row)
 {
-  gsize features = 4 + (gsize) layout->n_classes;
-  gsize feature_step = layout->exchanged ? 1 : layout->anchors;
-  gsize anchor_step = layout->exchanged ? features : 1;
+  const TrialLayout *layout = &trial->layout;
+  const float *box = trial->boxes + 4 * (gsize) anchor;
 
-  for (guint i = 0; i < trial->n; i++) {
-    const float *box = trial->boxes + 4 * (gsize) i;
-    float *at = to->f + image * features * layout->anchors + i * anchor_step;
-
-    for (guint k = 0; k < 2; k++) {
-      at[k * feature_step] = layout->corners ? box[k] : (box[k] + box[k + 2]) / 2;
-      at[(k + 2) * feature_step] = layout->corners ? box[k + 2] : box[k + 2] - box[k];
-    }
-    for (guint c = 0; c < layout->n_classes; c++)
-      at[(4 + c) * feature_step] =
-          trial->scores[i] * (c == trial->classes[i] ? 1 : uniform (state, 0, .9f));
+  for (guint k = 0; k < 4; k++) {
+    float expected = layout->turned ? feature_of (trial, anchor, k) : box[k];
+    if (!(fabsf (expected - row[k]) <= BOX_TOLERANCE))
+      return FALSE;
   }
+  for (guint c = 0; c < layout->n_other; c++) {
+    if (row[6 + c] != feature_of (trial, anchor, 4 + (gsize) layout->n_classes + c))
+      return FALSE;
+  }
+  return TRUE;
 }
 
-/* The anchor that a row of the output is, or trial->n. */
+/* The anchor that a row of the output is, with its best class, or trial->n. */
 static guint
 anchor_of (const Trial *trial, const float *row)
 {
   for (guint i = 0; i < trial->n; i++) {
-    const float *box = trial->boxes + 4 * (gsize) i;
-    gboolean same = trial->scores[i] == row[4] && (float) trial->classes[i] == row[5];
-
-    for (guint k = 0; k < 4; k++)
-      same = same && fabsf (box[k] - row[k]) <= BOX_TOLERANCE;
-    if (same)
+    if (trial->scores[i] == row[4] && (float) trial->classes[i] == row[5]
+        && is_row_of (trial, i, row))
       return i;
   }
   return trial->n;
@@ -121,13 +163,25 @@ typedef struct {
 } Outcome;
 
 static gboolean
+is_zero (const float *row, gsize width)
+{
+  gsize k = 0;
+
+  while (k < width && row[k] == 0)
+    k++;
+  return k == width;
+}
+
+static gboolean
 read_rows (Outcome *outcome, const float *rows, gsize n_rows)
 {
+  gsize width = 6 + (gsize) outcome->trial->layout.n_other;
+
   for (gsize r = 0; r < n_rows; r++) {
-    const float *row = rows + 6 * r;
+    const float *row = rows + width * r;
     guint anchor;
 
-    if (row[0] == 0 && row[1] == 0 && row[2] == 0 && row[3] == 0 && row[4] == 0 && row[5] == 0)
+    if (is_zero (row, width))
       continue;
     anchor = anchor_of (outcome->trial, row);
     if (anchor == outcome->trial->n || outcome->is_kept[anchor])
@@ -182,9 +236,60 @@ yolo_trial_explains (const Trial *trial, const float *rows, gsize n_rows, gboole
   g_autofree gboolean *is_kept = g_new0 (gboolean, trial->n);
   Outcome outcome = { trial, kept, is_kept, INFINITY };
 
-  if (!read_rows (&outcome, rows, n_rows))
+  if (trial->layout.turned || !read_rows (&outcome, rows, n_rows))
     return FALSE;
   for (guint across = 0; across < 2; across++)
     possible[across] = possible[across] && consistent (&outcome, across);
   return possible[0] || possible[1];
+}
+
+/* How many pairs of anchor and class have a score above a threshold. */
+static gsize
+count_above (const Trial *trial, float threshold)
+{
+  gsize n = 0;
+
+  for (guint i = 0; i < trial->n; i++) {
+    for (guint c = 0; c < trial->layout.n_classes; c++)
+      n += feature_of (trial, i, 4 + (gsize) c) > threshold;
+  }
+  return n;
+}
+
+/* The anchor whose score of the row's class is the row's, if that pair is not taken yet, or
+ * trial->n. */
+static guint
+take_pair (const Trial *trial, const float *row, gboolean *taken)
+{
+  guint n_classes = trial->layout.n_classes, class;
+
+  if (!(row[5] >= 0 && row[5] < (float) n_classes))
+    return trial->n;
+  class = (guint) row[5];
+  for (guint i = 0; i < trial->n && (float) class == row[5]; i++) {
+    gboolean *pair = &taken[(gsize) i * n_classes + class];
+    if (!*pair && feature_of (trial, i, 4 + (gsize) class) == row[4]
+        && is_row_of (trial, i, row)) {
+      *pair = TRUE;
+      return i;
+    }
+  }
+  return trial->n;
+}
+
+gboolean
+yolo_trial_is_best (const Trial *trial, const float *rows, gsize n_rows)
+{
+  gsize width = 6 + (gsize) trial->layout.n_other, above = 0;
+  g_autofree gboolean *taken = g_new0 (gboolean, (gsize) trial->n * trial->layout.n_classes);
+  float lowest = INFINITY;
+
+  for (gsize r = 0; r < n_rows; r++) {
+    if (take_pair (trial, rows + width * r, taken) == trial->n)
+      return FALSE;
+    lowest = MIN (lowest, rows[width * r + 4]);
+  }
+  for (gsize r = 0; r < n_rows; r++)
+    above += rows[width * r + 4] > lowest;
+  return n_rows > 0 && count_above (trial, lowest) == above;
 }

@@ -316,28 +316,35 @@ checkpoint_of (const char *folder, const char *model)
   return g_file_test (path, G_FILE_TEST_EXISTS) ? g_strdup (name->str) : NULL;
 }
 
-/* A test of the checkpoint that each model of the reference was exported from. */
+/* The case of a model file, made when it is first asked for. */
+static Case *
+case_of (GHashTable *cases, const char *folder, const char *model)
+{
+  Case *c = g_hash_table_lookup (cases, model);
+
+  if (c == NULL) {
+    c = add_case (folder, model);
+    g_hash_table_insert (cases, g_strdup (model), c);
+  }
+  return c;
+}
+
+/* A test of each model of the reference, and of the checkpoint that it was exported from. */
 static void
 add_reference (JsonArray *entries, const char *folder)
 {
-  g_autoptr (GHashTable) cases = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GHashTable) cases = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 
   for (guint i = 0; i < json_array_get_length (entries); i++) {
     JsonObject *entry = json_array_get_object_element (entries, i);
     const char *model = json_object_get_string_member (entry, "model");
-    Case *c = g_hash_table_lookup (cases, model);
+    g_autofree char *checkpoint = checkpoint_of (folder, model);
 
     if (!g_str_has_suffix (json_object_get_string_member (entry, "file"), ".png"))
       continue;
-    if (c == NULL) {
-      g_autofree char *name = checkpoint_of (folder, model);
-
-      c = name != NULL ? add_case (folder, name) : NULL;
-      if (c == NULL)
-        continue;
-      g_hash_table_insert (cases, (gpointer) model, c);
-    }
-    g_ptr_array_add (c->entries, entry);
+    g_ptr_array_add (case_of (cases, folder, model)->entries, entry);
+    if (checkpoint != NULL)
+      g_ptr_array_add (case_of (cases, folder, checkpoint)->entries, entry);
   }
 }
 

@@ -383,12 +383,6 @@ multiplied_maps (Onnx__ModelProto *proto)
   edit_string (&edit_node (proto, "Add", 0)->op_type, "Mul");
 }
 
-static void
-segment_task (Onnx__ModelProto *proto)
-{
-  edit_metadata (proto, "task", "segment");
-}
-
 /* Lets the tail compute something else. */
 static void
 reversed_bins (Onnx__ModelProto *proto)
@@ -607,8 +601,8 @@ static const struct {
   { "tiny-input", tiny_input, SIZE, { "1x1" } },
   { "uneven-input", uneven_input, UNSUPPORTED, { "whole part" } },
   { "no-output", no_output, FORMAT, { "'nowhere'" } },
-  { "other-output", other_output, UNSUPPORTED, { "no detect head" } },
-  { "unknown-op", unknown_op, UNSUPPORTED, { "'s2' (Tanh)", "detect", "export" } },
+  { "other-output", other_output, UNSUPPORTED, { "no head" } },
+  { "unknown-op", unknown_op, UNSUPPORTED, { "'s2' (Tanh)", "the file: detect", "export" } },
   { "own-domain", own_domain, UNSUPPORTED, { "'s2' (Sigmoid)" } },
   { "surplus-conv", surplus_conv, FORMAT, { "'c1' (Conv)", "4 inputs", "2 to 3" } },
   { "surplus-sigmoid", surplus_sigmoid, FORMAT, { "'s2' (Sigmoid)", "2 inputs" } },
@@ -628,7 +622,6 @@ static const struct {
   { "rounded-resize", rounded_resize, UNSUPPORTED, { "(Resize)", "repeat" } },
   { "split-elsewhere", split_elsewhere, UNSUPPORTED, { NULL } },
   { "multiplied-maps", multiplied_maps, UNSUPPORTED, { "(Mul)", "SiLU" } },
-  { "segment-task", segment_task, UNSUPPORTED, { "segment", "export" } },
   { "reversed-bins", reversed_bins, UNSUPPORTED, { "does not compute" } },
   { "shifted-bins", shifted_bins, UNSUPPORTED, { "does not compute" } },
   { "moved-anchors", moved_anchors, UNSUPPORTED, { "does not compute" } },
