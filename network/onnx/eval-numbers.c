@@ -334,6 +334,41 @@ yolo_eval_conv_integer (
   return yolo_eval_conv (scope, node, in, out, error);
 }
 
+/* Rows of any number of dimensions, times one matrix. */
+gboolean
+yolo_eval_mat_mul (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  const Tensor *x = in[0], *w = in[1];
+  gint64 dims[TENSOR_MAX_DIMS];
+  gsize rows, inner, columns;
+
+  if (x->is_int || w->is_int || x->n_dims < 2 || w->n_dims != 2
+      || x->dims[x->n_dims - 1] != w->dims[0])
+    return yolo_network_fail (error, UNSUPPORTED,
+        ONNX_NODE_FORMAT " multiplies something else than rows of floats by a matrix",
+        ONNX_NODE_ARGS (node));
+  inner = (gsize) w->dims[0];
+  columns = (gsize) w->dims[1];
+  memcpy (dims, x->dims, sizeof dims);
+  dims[x->n_dims - 1] = w->dims[1];
+  *out = yolo_onnx_tensor_new (scope, FALSE, x->n_dims, dims, error);
+  if (*out == NULL)
+    return FALSE;
+  /* each number of the output, which the scope has counted, takes `inner` steps */
+  if (inner > 0 && (*out)->n > scope->left / inner)
+    return yolo_onnx_bad (node, "multiplies more than the reader evaluates", error);
+  scope->left -= (*out)->n * inner;
+  rows = columns > 0 ? (*out)->n / columns : 0;
+  for (gsize r = 0; r < rows; r++) {
+    for (gsize k = 0; k < inner; k++) {
+      for (gsize c = 0; c < columns; c++)
+        (*out)->f[r * columns + c] += x->f[r * inner + k] * w->f[k * columns + c];
+    }
+  }
+  return TRUE;
+}
+
 /* y = (x - zero_point) * scale, for the whole tensor or along an axis. Activations are
  * floats here, which were never quantised, and pass as they are. */
 gboolean

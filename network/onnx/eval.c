@@ -36,6 +36,7 @@ static const struct {
   { "GatherND", 2, 2, 1, yolo_eval_gather_nd },
   { "Greater", 2, 2, 1, yolo_eval_binary },
   { "Identity", 1, 1, 1, yolo_eval_identity },
+  { "MatMul", 2, 2, 1, yolo_eval_mat_mul },
   { "Max", 2, 2, 1, yolo_eval_binary },
   { "Min", 2, 2, 1, yolo_eval_binary },
   { "Mod", 2, 2, 1, yolo_eval_binary },

@@ -26,8 +26,8 @@ float yolo_eval_overlap (const float *a, const float *b);
 
 /* eval-numbers.c: operators that compute new numbers */
 EvalFunc yolo_eval_batch_norm, yolo_eval_binary, yolo_eval_cast, yolo_eval_conv,
-    yolo_eval_conv_integer, yolo_eval_dequantize, yolo_eval_dynamic_quantize, yolo_eval_softmax,
-    yolo_eval_unary, yolo_eval_where;
+    yolo_eval_conv_integer, yolo_eval_dequantize, yolo_eval_dynamic_quantize, yolo_eval_mat_mul,
+    yolo_eval_softmax, yolo_eval_unary, yolo_eval_where;
 
 /* eval-shapes.c: operators that make numbers out of nothing, or move them */
 EvalFunc yolo_eval_concat, yolo_eval_constant, yolo_eval_constant_of_shape, yolo_eval_expand,

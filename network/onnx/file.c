@@ -56,6 +56,7 @@ static const struct {
   { "pads", ATTR_INTS },
   { "perm", ATTR_INTS },
   { "reduction", ATTR_STRING },
+  { "score_activation", ATTR_INT },
   { "select_last_index", ATTR_INT },
   { "split", ATTR_INTS },
   { "start", ATTR_INT },

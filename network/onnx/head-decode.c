@@ -175,8 +175,8 @@ level_matches (const Search *search, const HeadKind *kind, const Decoded *decode
         return FALSE;
     }
     for (guint c = 0; c < level->channels[HEAD_CLASS]; c++, feature += decoded->feature_step) {
-      float score = sigmoid (number (search, level, HEAD_CLASS, c, pixel));
-      if (!(fabsf (*feature - score) <= tolerance.score))
+      float logit = number (search, level, HEAD_CLASS, c, pixel);
+      if (!is_near (&tolerance, FALSE, *feature, search->raw_scores ? logit : sigmoid (logit)))
         return FALSE;
     }
     for (guint c = 0; c < level->channels[HEAD_OTHER]; c++, feature += decoded->feature_step) {
@@ -210,18 +210,16 @@ channels_fit (const Search *search, const HeadKind *kind, const guint *channels,
 static gboolean
 order_level (const Search *search, guint l, guint order, Level *level)
 {
-  static const guint8 orders[][HEAD_MAX_MAPS] = { { 0, 1, 2 }, { 1, 0, 2 }, { 0, 2, 1 },
-    { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
   const GArray *layers = search->lowered->graph->layers;
   const Leaf *first = &g_array_index (search->leaves, Leaf, search->levels.first[l]);
   const YoloLayer *layer = yolo_layer_at (layers, first->layer);
 
-  if (order >= (search->levels.n_maps == 2 ? 2 : G_N_ELEMENTS (orders)))
+  if (order >= (search->levels.n_maps == 2 ? 2 : G_N_ELEMENTS (yolo_head_orders)))
     return FALSE;
   *level = (Level) { .stride = search->levels.stride[l], .width = layer->width,
     .size = (gsize) layer->height * layer->width };
   for (guint k = 0; k < search->levels.n_maps; k++) {
-    level->maps[k] = first + orders[order][k];
+    level->maps[k] = first + yolo_head_orders[order][k];
     level->channels[k] = yolo_layer_at (layers, level->maps[k]->layer)->channels;
   }
   return TRUE;
@@ -274,8 +272,8 @@ match_kind (Search *search, const HeadKind *kind, const Decoded *decoded)
   return TRUE;
 }
 
-static gsize
-count_anchors (const Search *search)
+gsize
+yolo_head_anchors (const Search *search)
 {
   gsize anchors = 0;
   Level level;
@@ -289,7 +287,7 @@ count_anchors (const Search *search)
 gboolean
 yolo_head_is_decode (Search *search, const Tensor *tensor)
 {
-  gsize anchors = count_anchors (search);
+  gsize anchors = yolo_head_anchors (search);
 
   if (tensor->is_int || tensor->n_dims != 3 || tensor->dims[0] != 1)
     return FALSE;

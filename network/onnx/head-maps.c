@@ -9,8 +9,8 @@
  * 3840x2160. */
 #define MAX_MAPS ((gsize) 1 << 25)
 
-static void
-add_leaves (Search *search, guint boundary, const OnnxNode *reader)
+void
+yolo_head_add_leaves (Search *search, guint boundary, const OnnxNode *reader)
 {
   const GArray *layers = search->lowered->graph->layers;
   const YoloLayer *layer = yolo_layer_at (layers, boundary);
@@ -39,6 +39,12 @@ compare_leaves (gconstpointer a, gconstpointer b, gpointer data)
   if (p->width != q->width)
     return p->width > q->width ? -1 : 1;
   return x->layer < y->layer ? -1 : x->layer > y->layer;
+}
+
+void
+yolo_head_sort_leaves (Search *search)
+{
+  g_array_sort_with_data (search->leaves, compare_leaves, search->lowered->graph->layers);
 }
 
 /* The tail reads the numbers of a map of one pixel: the logits of a classifying network. */
@@ -75,7 +81,7 @@ add_map (Search *search, const Value *value, const OnnxNode *reader, gboolean *s
         "the file's input of %ux%u is too large to check its head; "
         "export it with a smaller imgsz or with dynamic=True, any size can be chosen later",
         lowered->width, lowered->height);
-  add_leaves (search, boundary, reader);
+  yolo_head_add_leaves (search, boundary, reader);
   return TRUE;
 }
 
@@ -101,7 +107,7 @@ find_leaves (Search *search, GError **error)
         return FALSE;
     }
   }
-  g_array_sort_with_data (search->leaves, compare_leaves, lowered->graph->layers);
+  yolo_head_sort_leaves (search);
   return TRUE;
 }
 
@@ -125,8 +131,12 @@ add_level (Search *search, guint first, guint n, GError **error)
     return yolo_head_refuse (search, leaf[HEAD_MAX_MAPS].reader,
         "takes a fourth map from a level of the head, which no YOLO has", error);
   if (n < 2)
-    return yolo_head_refuse (
-        search, leaf->reader, "reads a feature map that is no pair of boxes and classes", error);
+    return yolo_head_refuse (search, leaf->reader,
+        layer->channels % 3 == 0 && layer->channels > 15
+            ? "reads one map of a level, as of boxes relative to anchors: classic YOLOv3, YOLOv5 "
+              "and YOLOv7 are not supported, YOLOv5u and newer are"
+            : "reads a feature map that is no pair of boxes and classes",
+        error);
   if (levels->n > 0 && n != levels->n_maps)
     return yolo_head_refuse (
         search, leaf->reader, "begins a level that has other maps than the level before", error);
@@ -143,25 +153,31 @@ add_level (Search *search, guint first, guint n, GError **error)
 }
 
 gboolean
-yolo_head_find_maps (Search *search, GError **error)
+yolo_head_sort_levels (Search *search, GError **error)
 {
   const GArray *layers = search->lowered->graph->layers;
   guint n;
 
-  if (!find_leaves (search, error))
-    return FALSE;
   for (guint i = 0; i < search->leaves->len; i += n) {
     const Leaf *first = &g_array_index (search->leaves, Leaf, i);
 
-    if (search->logits != YOLO_LAYER_NONE)
-      return yolo_head_refuse (search, first->reader,
-          "reads a feature map beside numbers for the whole image", error);
     for (n = 1; i + n < search->leaves->len && same_level (layers, first, first + n);)
       n++;
     if (!add_level (search, i, n, error))
       return FALSE;
   }
   return TRUE;
+}
+
+gboolean
+yolo_head_find_maps (Search *search, GError **error)
+{
+  if (!find_leaves (search, error))
+    return FALSE;
+  if (search->logits != YOLO_LAYER_NONE && search->leaves->len > 0)
+    return yolo_head_refuse (search, g_array_index (search->leaves, Leaf, 0).reader,
+        "reads a feature map beside numbers for the whole image", error);
+  return yolo_head_sort_levels (search, error);
 }
 
 static float

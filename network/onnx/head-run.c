@@ -26,7 +26,7 @@ yolo_head_mark (Search *search)
   g_autoptr (GArray) stack = g_array_new (FALSE, FALSE, sizeof (guint));
   const OnnxNode *first = NULL;
 
-  g_array_append_vals (stack, file->outputs, file->n_outputs);
+  g_array_append_vals (stack, search->outputs, search->n_outputs);
   while (stack->len > 0) {
     guint value = g_array_index (stack, guint, stack->len - 1), producer;
 
@@ -59,38 +59,6 @@ yolo_head_mark (Search *search)
   }
   if (search->body_goes_on && search->unknown == NULL)
     search->unknown = first;
-}
-
-gboolean
-yolo_head_only_through (const Search *search, guint decoded)
-{
-  const Lowered *lowered = search->lowered;
-  const OnnxFile *file = lowered->file;
-  g_autofree gboolean *seen = g_new0 (gboolean, file->values->len);
-  g_autoptr (GArray) stack = g_array_new (FALSE, FALSE, sizeof (guint));
-
-  g_array_append_val (stack, search->output);
-  while (stack->len > 0) {
-    guint value = g_array_index (stack, guint, stack->len - 1),
-          producer = yolo_onnx_value (file, value)->producer;
-    const OnnxNode *node;
-
-    g_array_set_size (stack, stack->len - 1);
-    if (value == decoded || seen[value] || lowered->values[value].kind == VALUE_CONST)
-      continue;
-    seen[value] = TRUE;
-    if (lowered->values[value].kind == VALUE_FEATURE || lowered->values[value].kind == VALUE_FLAT
-        || lowered->values[value].kind == VALUE_IMAGE)
-      return FALSE;
-    node = yolo_onnx_node (file, producer);
-    if (strcmp (node->op, "Shape") == 0)
-      continue;
-    for (guint k = 0; k < node->n_in; k++) {
-      if (node->in[k] != ONNX_NONE)
-        g_array_append_val (stack, node->in[k]);
-    }
-  }
-  return TRUE;
 }
 
 /* The tensor that a node of the tail reads, or NULL where it is not known. While a

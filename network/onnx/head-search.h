@@ -9,6 +9,10 @@
 
 /* The maps of a level: boxes, classes and what a task has beside them. */
 enum { HEAD_BOX, HEAD_CLASS, HEAD_OTHER, HEAD_MAX_MAPS };
+/* Of a head in several pieces: boxes, scores, classes, or what a task has beside them. */
+#define HEAD_MAX_PIECES 3
+/* Of the nodes of plugins, which give numbers and indices of boxes beside these. */
+#define HEAD_MAX_OUTPUTS 5
 
 /* A map that leaves the body: a layer that the tail reads, or one of the layers that it
  * joins. */
@@ -45,7 +49,13 @@ typedef struct {
   /* the tail chooses among the decoded boxes: by suppression, by the highest scores, or by
    * each box's best class */
   gboolean has_nms, has_top_k, has_arg_max;
-  guint output;                 /* the value of the file's output that the tail computes */
+  gboolean best;                /* it takes the pairs of box and class with the highest scores */
+  /* what the tail computes: the file's outputs but for maps of the body, or what a node of a
+   * plugin reads that chooses among boxes: boxes and scores */
+  guint n_outputs;
+  guint outputs[HEAD_MAX_OUTPUTS];
+  gboolean raw_scores;          /* the plugin makes scores of logits */
+  gboolean raw;                 /* the outputs are maps of the body */
   guint prototypes;             /* the layer that is an output of the file, or YOLO_LAYER_NONE */
   guint logits;                 /* the layer whose flat numbers the tail reads, or likewise */
   const OnnxNode *logits_reader;
@@ -78,8 +88,6 @@ gboolean yolo_head_refuse (
 /* Marks the tail's nodes that the outputs depend on, and finds the first of them that is
  * not understood. */
 void yolo_head_mark (Search *search);
-/* Whether all that reaches the outputs from the maps comes through value `decoded`. */
-gboolean yolo_head_only_through (const Search *search, guint decoded);
 /* The only input of a node that is not constant, or ONNX_NONE if there are none or
  * several. */
 guint yolo_head_variable_input (const Search *search, const OnnxNode *node);
@@ -92,6 +100,26 @@ typedef gboolean (*VisitFunc) (Search *search, guint value, const Tensor *tensor
 gboolean yolo_head_run (Search *search, TensorScope *scope, VisitFunc visit, gpointer data,
     const OnnxNode **last, GError **error);
 
+/* The orders that 3 things can have; the first two are those of 2 things. */
+extern const guint8 yolo_head_orders[6][3];
+
+/* head-outputs.c */
+
+/* Finds what the tail computes, and the prototypes of masks. */
+gboolean yolo_head_find_outputs (Search *search, GError **error);
+/* Sets the error that the outputs are several and do not belong together; is FALSE. */
+gboolean yolo_head_refuse_outputs (const Search *search, GError **error);
+gboolean yolo_head_is_output (const Search *search, guint value);
+/* Keeps an output in parts[n_outputs], references that the caller gives back. TRUE: it was
+ * the last that was missing. */
+gboolean yolo_head_collect (Search *search, guint value, const Tensor *tensor, Tensor **parts);
+/* The outputs side by side. parts[n_outputs]: each is [images][rows][features], in one
+ * dimension or several or none, or [images][features][rows]; @rows is what they have in common.
+ * @order: in which order, numbers of outputs. Returns [images][rows][all features], or
+ * NULL where the parts do not fit, with an error where there is no room. */
+Tensor *yolo_head_join (const Search *search, TensorScope *scope, Tensor *const *parts,
+    const guint8 *order, gsize rows, GError **error);
+
 /* head-maps.c */
 
 /* Finds the maps that the needed part of the tail reads, and sorts them into levels. */
@@ -99,8 +127,22 @@ gboolean yolo_head_find_maps (Search *search, GError **error);
 /* Fills all maps with random numbers. */
 gboolean yolo_head_make_maps (Search *search, TensorScope *scope, GError **error);
 
-/* head-decode.c: whether a tensor is the decode of the maps; if so, search->kind and what
- * follows it are set. */
+/* Adds a layer, or the layers that it joins, to search->leaves. @reader: NULL if the layer is
+ * an output of the file. */
+void yolo_head_add_leaves (Search *search, guint boundary, const OnnxNode *reader);
+void yolo_head_sort_leaves (Search *search);
+/* Sorts leaves in their order into levels. */
+gboolean yolo_head_sort_levels (Search *search, GError **error);
+
+/* head-raw.c: where several outputs are maps of the body, finds which of them is what. */
+gboolean yolo_head_find_raw (Search *search, GError **error);
+
+/* head-decode.c */
+
+/* How many boxes the maps give. */
+gsize yolo_head_anchors (const Search *search);
+/* Whether a tensor is the decode of the maps; if so, search->kind and what follows it are
+ * set. */
 gboolean yolo_head_is_decode (Search *search, const Tensor *tensor);
 
 /* head-select.c: makes sure that what follows the decode chooses among the boxes as we do,

@@ -13,16 +13,18 @@ typedef struct {
   guint images;
   gboolean best;                /* the best pairs are sought, not what a suppression leaves */
   gboolean *possible;           /* as for yolo_trial_explains() */
+  TensorScope *scope;
+  Tensor *parts[HEAD_MAX_PIECES];      /* owned */
 } Attempt;
 
+/* Whether rows [images][rows][6 + n_other] are what we would keep. */
 static gboolean
-is_explained (Search *search, guint value, const Tensor *tensor, gpointer data)
+are_chosen (const Search *search, const Attempt *attempt, const Tensor *tensor)
 {
-  const Attempt *attempt = data;
   gsize rows, width = 6 + (gsize) search->layout.n_other;
 
-  if (value != search->output || tensor->is_int || tensor->n_dims != 3
-      || tensor->dims[0] != attempt->images || tensor->dims[2] != (gint64) width)
+  if (tensor->is_int || tensor->n_dims != 3 || tensor->dims[0] != attempt->images
+      || tensor->dims[2] != (gint64) width)
     return FALSE;
   rows = (gsize) tensor->dims[1];
   for (guint b = 0; b < attempt->images; b++) {
@@ -32,6 +34,20 @@ is_explained (Search *search, guint value, const Tensor *tensor, gpointer data)
       return FALSE;
   }
   return TRUE;
+}
+
+static gboolean
+is_explained (Search *search, guint value, const Tensor *tensor, gpointer data)
+{
+  Attempt *attempt = data;
+
+  if (search->n_outputs == 1)
+    return value == search->outputs[0] && are_chosen (search, attempt, tensor);
+  if (!yolo_head_collect (search, value, tensor, attempt->parts))
+    return FALSE;
+  g_autoptr (Tensor) joined = yolo_head_join (search, attempt->scope, attempt->parts,
+      yolo_head_orders[0], (gsize) attempt->parts[0]->dims[1], NULL);
+  return joined != NULL && are_chosen (search, attempt, joined);
 }
 
 /* Gives one batch of made-up boxes to what follows the decode. */
@@ -47,7 +63,7 @@ try_choice (Search *search, TensorScope *scope, guint active, guint32 *state, gb
     layout->exchanged ? features : anchors };
   g_autoptr (GPtrArray) trials = g_ptr_array_new_with_free_func ((GDestroyNotify) yolo_trial_free);
   float size = (float) MAX (search->lowered->height, search->lowered->width);
-  Attempt attempt = { NULL, images, search->has_top_k && !search->has_nms, possible };
+  Attempt attempt = { NULL, images, search->best, possible, scope, { NULL } };
   gboolean explained;
 
   /* all images are there, so that shapes are taken as they are written */
@@ -60,14 +76,15 @@ try_choice (Search *search, TensorScope *scope, guint active, guint32 *state, gb
   attempt.trials = (Trial **) trials->pdata;
   explained = yolo_head_run (search, scope, is_explained, &attempt, last, error);
   g_clear_pointer (&search->trial, yolo_onnx_tensor_unref);
+  for (guint k = 0; k < search->n_outputs; k++)
+    g_clear_pointer (&attempt.parts[k], yolo_onnx_tensor_unref);
   return explained;
 }
 
 /* Full pictures, which a limit cuts short, and almost empty ones take turns. With few
  * anchors it is tried more often. */
-gboolean
-yolo_head_check_choice (
-    Search *search, const TensorScope *limits, const OnnxNode **last, GError **error)
+static gboolean
+run_rounds (Search *search, const TensorScope *limits, const OnnxNode **last, GError **error)
 {
   guint rounds = (guint) CLAMP (1024 / search->layout.anchors, 2, 32);
   gboolean possible[2] = { TRUE, TRUE };
@@ -83,4 +100,16 @@ yolo_head_check_choice (
       return FALSE;
   }
   return TRUE;
+}
+
+gboolean
+yolo_head_check_choice (
+    Search *search, const TensorScope *limits, const OnnxNode **last, GError **error)
+{
+  /* a TopK may also find each box's best class, and a suppression sort by one */
+  search->best = search->has_top_k && !search->has_nms;
+  if (search->best && run_rounds (search, limits, last, NULL))
+    return TRUE;
+  search->best = FALSE;
+  return run_rounds (search, limits, last, error);
 }

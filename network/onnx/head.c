@@ -49,52 +49,40 @@ refuse_foreign (const OnnxNode *node, GError **error)
       ONNX_NODE_ARGS (node), domain);
 }
 
-/* Sorts the outputs of the file: what the tail computes, and maps that leave the body as
- * they are. */
+/* What a run of the tail hands to those who look at its values. */
+typedef struct {
+  TensorScope *scope;
+  Tensor *parts[HEAD_MAX_PIECES];      /* owned */
+} Run;
+
+/* Whether the outputs, in some order, are the decode. */
 static gboolean
-find_outputs (Search *search, GError **error)
+is_decode_apart (Search *search, Run *run)
 {
-  Lowered *lowered = search->lowered;
-  const OnnxFile *file = lowered->file;
-  guint others = 0;
+  gboolean found = FALSE;
 
-  for (guint k = 0; k < file->n_outputs; k++) {
-    const Value *value = &lowered->values[file->outputs[k]];
-
-    if (value->kind == VALUE_FEATURE && search->prototypes == YOLO_LAYER_NONE) {
-      search->prototypes = yolo_layer_at (lowered->graph->layers, value->layer)->below;
-    } else if (search->output == ONNX_NONE
-        && (value->kind == VALUE_TAIL || value->kind == VALUE_FLAT)) {
-      search->output = file->outputs[k];
-    } else {
-      others++;
-    }
+  for (guint k = 0; k < (search->n_outputs == 2 ? 2 : G_N_ELEMENTS (yolo_head_orders)) && !found;
+       k++) {
+    g_autoptr (Tensor) joined = yolo_head_join (
+        search, run->scope, run->parts, yolo_head_orders[k], yolo_head_anchors (search), NULL);
+    found = joined != NULL && yolo_head_is_decode (search, joined);
   }
-  if (others > 0 && file->n_outputs > 1)
-    return yolo_network_fail (error, UNSUPPORTED,
-        "the model has several outputs ('%.80s' and '%.80s'), of which a YOLO has one, and a "
-        "second where it makes masks; " ADVICE,
-        yolo_onnx_value (file, file->outputs[0])->name,
-        yolo_onnx_value (file, file->outputs[1])->name);
-  if (search->output == ONNX_NONE)
-    return yolo_head_refuse (search, NULL,
-        "the model has no head: its output is a map of its body, or does not depend on its input",
-        error);
-  return TRUE;
+  return found;
 }
 
 static gboolean
 is_decode (Search *search, guint value, const Tensor *tensor, gpointer data)
 {
-  gboolean chosen = search->has_nms || search->has_top_k || search->has_arg_max;
+  gboolean chosen = search->has_nms || search->has_top_k || search->has_arg_max,
+           one = search->n_outputs == 1;
 
-  (void) data;
-  /* only the output can be the decode, unless boxes are chosen behind it */
-  if ((!chosen && value != search->output) || !yolo_head_is_decode (search, tensor)
-      || !yolo_head_only_through (search, value))
-    return FALSE;
-  search->decoded = value;
-  return TRUE;
+  /* a value on the way to the output can be the decode only if boxes are chosen behind it */
+  if ((chosen || (one && value == search->outputs[0])) && yolo_head_is_decode (search, tensor)) {
+    search->decoded = value;
+    return TRUE;
+  }
+  return !one && yolo_head_collect (search, value, tensor, ((Run *) data)->parts)
+      && is_decode_apart (search, data);
 }
 
 /* Source: Ultralytics nn/modules/head.py, Classify: the softmax of the logits. */
@@ -105,7 +93,7 @@ is_softmax (Search *search, guint value, const Tensor *tensor, gpointer data)
   float max = -INFINITY, sum = 0;
 
   (void) data;
-  if (value != search->output || tensor->is_int || tensor->n_dims != 2
+  if (value != search->outputs[0] || tensor->is_int || tensor->n_dims != 2
       || tensor->dims[0] != 1 || tensor->n != logits->n)
     return FALSE;
   for (gsize c = 0; c < logits->n; c++)
@@ -124,13 +112,17 @@ static gboolean
 run_all (Search *search, const TensorScope *limits, const OnnxNode **last, GError **error)
 {
   TensorScope scope = *limits;
+  Run run = { .scope = &scope };
   gboolean classifies = search->logits != YOLO_LAYER_NONE, found;
 
   search->decoded = ONNX_NONE;
-  found = yolo_head_run (search, &scope, classifies ? is_softmax : is_decode, NULL, last, error);
+  search->best = FALSE;
+  found = yolo_head_run (search, &scope, classifies ? is_softmax : is_decode, &run, last, error);
+  for (guint k = 0; k < search->n_outputs; k++)
+    g_clear_pointer (&run.parts[k], yolo_onnx_tensor_unref);
   search->spent += limits->left - scope.left;
   return found
-      && (classifies || search->decoded == search->output
+      && (search->decoded == ONNX_NONE || yolo_head_is_output (search, search->decoded)
           || yolo_head_check_choice (search, limits, last, error));
 }
 
@@ -174,6 +166,8 @@ check_tail (Search *search, const TensorScope *limits, GError **error)
     g_propagate_error (error, g_steal_pointer (&reason));
     return FALSE;
   }
+  if (search->n_outputs > 1)
+    return yolo_head_refuse_outputs (search, error);
   return yolo_head_refuse (search, last,
       "is where the head ends, but it does not compute what the head of a YOLO does", error);
 }
@@ -232,8 +226,7 @@ declare_boxes (Search *search, GError **error)
   graph->form = search->kind->form;
   if (graph->form.dimensions > 0)
     graph->form.keypoints = search->n_other / graph->form.dimensions;
-  graph->form.end_to_end =
-      search->decoded != search->output && search->has_top_k && !search->has_nms;
+  graph->form.end_to_end = search->best;
   for (guint l = 0; l < search->levels.n; l++) {
     for (guint k = 0; k < search->levels.n_maps; k++) {
       if (!yolo_graph_output (graph, roles[k], l, search->layers[k][l], error))
@@ -251,10 +244,10 @@ find_bare_logits (Search *search, GError **error)
   const Lowered *lowered = search->lowered;
 
   search->logits = yolo_layer_at (
-      lowered->graph->layers, lowered->values[search->output].layer)->below;
-  if (search->prototypes != YOLO_LAYER_NONE)
+      lowered->graph->layers, lowered->values[search->outputs[0]].layer)->below;
+  if (search->prototypes != YOLO_LAYER_NONE || search->n_outputs > 1)
     return yolo_head_refuse (
-        search, NULL, "the model gives a map beside numbers for the whole image", error);
+        search, NULL, "the model gives more than numbers for the whole image", error);
   if (yolo_onnx_metadata (lowered->file, "names") == NULL && g_strcmp0 (search->task, "classify"))
     return yolo_head_refuse (search, NULL,
         "the model gives numbers for the whole image that no softmax makes probabilities and "
@@ -268,9 +261,13 @@ find (Search *search, GError **error)
 {
   const Lowered *lowered = search->lowered;
 
-  if (!check_needed (search, error) || !find_outputs (search, error))
+  if (!yolo_head_find_outputs (search, error) || !check_needed (search, error))
     return FALSE;
-  if (lowered->values[search->output].kind == VALUE_FLAT)
+  if (search->n_outputs > HEAD_MAX_PIECES)
+    return yolo_head_refuse_outputs (search, error);
+  if (search->raw)
+    return yolo_head_find_raw (search, error) && declare_boxes (search, error);
+  if (lowered->values[search->outputs[0]].kind == VALUE_FLAT)
     return find_bare_logits (search, error) && declare_classes (search, error);
   if (!yolo_head_find_maps (search, error))
     return FALSE;
@@ -335,14 +332,14 @@ yolo_head_find (Lowered *lowered, const char *task, GError **error)
     .lowered = lowered,
     .task = task,
     .needed = g_new0 (gboolean, lowered->file->nodes->len),
-    .output = ONNX_NONE, .prototypes = YOLO_LAYER_NONE, .logits = YOLO_LAYER_NONE,
+    .prototypes = YOLO_LAYER_NONE, .logits = YOLO_LAYER_NONE,
     .leaves = g_array_new (FALSE, FALSE, sizeof (Leaf)),
     .maps = g_new0 (Tensor *, lowered->graph->layers->len),
     .decoded = ONNX_NONE, .left_out = ONNX_NONE,
   };
   gboolean found = find (&search, error);
 
-  if (found && search.reg_max > 1)
+  if (found && search.reg_max > 1 && !search.raw)
     find_rounding (&search, search.reg_max);
   for (guint i = 0; i < lowered->graph->layers->len; i++)
     g_clear_pointer (&search.maps[i], yolo_onnx_tensor_unref);

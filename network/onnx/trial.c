@@ -123,18 +123,21 @@ yolo_trial_free (Trial *trial)
   g_free (trial);
 }
 
-/* Whether a row has the anchor's box and what comes behind score and class. */
+/* Whether a row has the anchor's box, as corners or as the tensor has it, and what comes
+ * behind score and class. */
 static gboolean
 is_row_of (const Trial *trial, guint anchor, const float *row)
 {
   const TrialLayout *layout = &trial->layout;
   const float *box = trial->boxes + 4 * (gsize) anchor;
+  gboolean corners = !layout->turned, same = TRUE;
 
   for (guint k = 0; k < 4; k++) {
-    float expected = layout->turned ? feature_of (trial, anchor, k) : box[k];
-    if (!(fabsf (expected - row[k]) <= BOX_TOLERANCE))
-      return FALSE;
+    corners = corners && fabsf (box[k] - row[k]) <= BOX_TOLERANCE;
+    same = same && fabsf (feature_of (trial, anchor, k) - row[k]) <= BOX_TOLERANCE;
   }
+  if (!corners && !same)
+    return FALSE;
   for (guint c = 0; c < layout->n_other; c++) {
     if (row[6 + c] != feature_of (trial, anchor, 4 + (gsize) layout->n_classes + c))
       return FALSE;
@@ -285,9 +288,9 @@ yolo_trial_is_best (const Trial *trial, const float *rows, gsize n_rows)
   float lowest = INFINITY;
 
   for (gsize r = 0; r < n_rows; r++) {
-    if (take_pair (trial, rows + width * r, taken) == trial->n)
+    if (take_pair (trial, rows + width * r, taken) == trial->n || rows[width * r + 4] > lowest)
       return FALSE;
-    lowest = MIN (lowest, rows[width * r + 4]);
+    lowest = rows[width * r + 4];
   }
   for (gsize r = 0; r < n_rows; r++)
     above += rows[width * r + 4] > lowest;

@@ -37,15 +37,16 @@ Trial *yolo_trial_new (const TrialLayout *layout, guint active, float size, guin
 void yolo_trial_free (Trial *trial);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Trial, yolo_trial_free)
 
-/* Whether these rows [n_rows][6 + n_other] (x1 y1 x2 y2, or where boxes are turned centre
- * and size; score; class; the rest; rows of zeros fill what is left) are what a suppression
+/* Whether these rows [n_rows][6 + n_other] (x1 y1 x2 y2, or the box as the tensor
+ * has it; score; class; the rest; rows of zeros fill what is left) are what a suppression
  * leaves of the trial by some threshold of the score, some threshold of the overlap and some
  * limit. possible[0] is cleared if none does class by class, possible[1] if none does across
  * classes; FALSE: neither does. Boxes that are turned are never explained. */
 gboolean yolo_trial_explains (
     const Trial *trial, const float *rows, gsize n_rows, gboolean *possible);
 
-/* Whether the rows are the n_rows pairs of anchor and class that have the highest scores. */
+/* Whether the rows are the n_rows pairs of anchor and class that have the highest scores, the
+ * highest first. */
 gboolean yolo_trial_is_best (const Trial *trial, const float *rows, gsize n_rows);
 
 #endif

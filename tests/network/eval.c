@@ -49,6 +49,14 @@ static const Example examples[] = {
       { { { 2 }, FALSE, { .5f, .8807971f } } }, 1, NULL },
   { "cos-of-integers", "Cos", { ONE (1) }, 1, { { NULL, 0 } }, { ONE (0) }, 1, "no float" },
 
+  { "mat-mul", "MatMul", { { { 1, 2, 3 }, FALSE, { 1, 2, 3, 4, 5, 6 } },
+      { { 3, 2 }, FALSE, { 1, 0, -1, 2, .5f, 10 } } }, 2, { { NULL, 0 } },
+      { { { 1, 2, 2 }, FALSE, { .5f, 34, 2, 70 } } }, 1, NULL },
+  { "mat-mul-misfit", "MatMul", { TABLE, TABLE }, 2, { { NULL, 0 } }, { ONE (0) }, 1,
+      "by a matrix" },
+  { "mat-mul-of-integers", "MatMul", { { { 1, 1 }, TRUE, { 2 } }, { { 1, 1 }, TRUE, { 2 } } }, 2,
+      { { NULL, 0 } }, { ONE (0) }, 1, "by a matrix" },
+
   /* the remainder of integers has the divisor's sign, that of fmod the dividend's */
   { "mod", "Mod", { { { 6 }, TRUE, { 7, -7, 7, -7, 6, -6 } },
       { { 6 }, TRUE, { 3, 3, -3, -3, 3, -3 } } }, 2, { { NULL, 0 } },
