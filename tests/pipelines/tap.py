@@ -6,6 +6,7 @@ which meson ends at a timeout; of what a case leaves behind, this process become
 the parent (Linux: PR_SET_CHILD_SUBREAPER), and ends it."""
 
 import ctypes
+import fcntl
 import json
 import os
 import select
@@ -27,6 +28,26 @@ PR_SET_CHILD_SUBREAPER = 36
 
 class Skip(Exception):
     """This case cannot run here, and why."""
+
+
+def with_pycocotools():
+    """A Python that has it, in a virtual environment that tests which run at once share."""
+    cache = os.path.join(TOP, '.cache')
+    venv = os.path.join(cache, 'eval-venv')
+    python = os.path.join(venv, 'bin/python')
+    os.makedirs(cache, exist_ok=True)
+    with open(os.path.join(cache, 'eval-venv.lock'), 'w', encoding='utf-8') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ready = [python, '-c', 'import pycocotools.cocoeval']
+        if (not os.path.exists(python)
+                or subprocess.run(ready, stderr=subprocess.DEVNULL, check=False).returncode):
+            if (subprocess.run([sys.executable, '-m', 'venv', '--clear', venv],
+                               check=False).returncode
+                    or subprocess.run([python, '-m', 'pip', 'install', '--quiet',
+                                       '--disable-pip-version-check', 'pycocotools'],
+                                      check=False).returncode):
+                raise Skip('pycocotools cannot be installed')
+    return python
 
 
 def run_cases(cases):

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tap import BUILD, TOP, Skip, folder, run_cases
+from tap import BUILD, TOP, Skip, folder, run_cases, with_pycocotools
 
 PROGRAM = os.path.join(TOP, 'pipelines/yolo-eval')
 MODEL = os.path.join(TOP, 'tests/data/v8n.onnx')        # random weights, three classes
@@ -128,21 +128,6 @@ def runs_a_video():
                       '.05', *frames)
               ['comparison']['reference'] for frames in ([], ['--frames', '3'])]
     assert counts[0] == 3 * counts[1] > 0, counts       # all frames show nearly the same
-
-
-def with_pycocotools():
-    """A Python that has it."""
-    python = os.path.join(TOP, '.cache/eval-venv/bin/python')
-    ready = [python, '-c', 'import pycocotools.cocoeval']
-    if (not os.path.exists(python)
-            or subprocess.run(ready, stderr=subprocess.DEVNULL, check=False).returncode):
-        venv = os.path.dirname(os.path.dirname(python))
-        if (subprocess.run([sys.executable, '-m', 'venv', '--clear', venv], check=False).returncode
-                or subprocess.run([python, '-m', 'pip', 'install', '--quiet',
-                                   '--disable-pip-version-check', 'pycocotools'],
-                                  check=False).returncode):
-            raise Skip('pycocotools cannot be installed')
-    return python
 
 
 def labels_folder(frames, drop=0):
