@@ -12,7 +12,7 @@ void
 yolo_figures_clear (YoloFigures *figures)
 {
   g_clear_pointer (&figures->alpha, g_byte_array_unref);
-  g_clear_pointer (&figures->rows, g_byte_array_unref);
+  g_clear_pointer (&figures->pixels, g_byte_array_unref);
 }
 
 static guint8 *
@@ -88,29 +88,24 @@ yolo_figure_mask (YoloFigures *figures, YoloCanvas *canvas, const YoloShape *sha
     const gfloat box[4], gint x, gint y, gint width, gint height, guint opacity, gint line,
     const YoloColor *color)
 {
-  YoloRect rect = { (gint) floorf (CLAMP (box[0], 0, (gfloat) width)),
-    (gint) floorf (CLAMP (box[1], 0, (gfloat) height)),
-    (gint) ceilf (CLAMP (box[2], 0, (gfloat) width)),
-    (gint) ceilf (CLAMP (box[3], 0, (gfloat) height)) };
-  YoloMask mask = { .width = rect.x1 - rect.x0, .height = rect.y1 - rect.y0 };
-  guint8 *set;
+  YoloBitmap bitmap;
+  YoloMask mask;
 
+  if (figures->pixels == NULL)
+    figures->pixels = g_byte_array_new ();
+  bitmap = yolo_shape_bitmap (shape, box, width, height, figures->pixels);
+  mask = (YoloMask) { .width = bitmap.width, .height = bitmap.height, .stride = bitmap.width };
   if (mask.width <= 0 || mask.height <= 0)
     return;
-  mask.stride = mask.width;
-  set = reserve (&figures->rows, (gsize) mask.width * (gsize) mask.height);
   mask.alpha = reserve (&figures->alpha, (gsize) mask.width * (gsize) mask.height);
-  for (gint row = 0; row < mask.height; row++)
-    yolo_shape_mask_row (shape, box, width, height, rect.x0, rect.y0 + row, mask.width,
-        set + row * mask.width);
   for (gint row = 0; row < mask.height; row++) {
     for (gint column = 0; column < mask.width; column++) {
       gint i = row * mask.width + column;
 
-      mask.alpha[i] = !set[i] ? 0
-          : is_inside (set, mask.width, mask.height, column, row, line) ? (guint8) opacity
-                                                                        : 255;
+      mask.alpha[i] = !bitmap.pixels[i] ? 0
+          : is_inside (bitmap.pixels, mask.width, mask.height, column, row, line)
+          ? (guint8) opacity : 255;
     }
   }
-  yolo_canvas_blend (canvas, &mask, x + rect.x0, y + rect.y0, color);
+  yolo_canvas_blend (canvas, &mask, x + bitmap.x, y + bitmap.y, color);
 }

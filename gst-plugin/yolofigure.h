@@ -11,7 +11,7 @@ G_BEGIN_DECLS
 
 /* Memory for what is drawn, kept from one figure to the next. */
 typedef struct {
-  GByteArray *alpha, *rows;
+  GByteArray *alpha, *pixels;
 } YoloFigures;
 
 void yolo_figures_clear (YoloFigures *figures);

@@ -114,9 +114,19 @@ yolo_shape_get (GBytes *bytes)
   return shape;
 }
 
-void
-yolo_shape_mask_row (const YoloShape *shape, const gfloat box[4], gint frame_width,
-    gint frame_height, gint x, gint y, gint width, guint8 *out)
+/* The pixels that a frame of @size shows of a range, the first and the last in part. */
+static void
+visible (gfloat low, gfloat high, gint size, gint *first, gint *n)
+{
+  const gint end = (gint) ceilf (CLAMP (high, 0, (gfloat) size));
+
+  *first = (gint) floorf (CLAMP (low, 0, (gfloat) size));
+  *n = MAX (end - *first, 0);
+}
+
+YoloBitmap
+yolo_shape_bitmap (const YoloShape *shape, const gfloat box[4], gint frame_width,
+    gint frame_height, GByteArray *memory)
 {
   const YoloObjectMask mask = {
     .x1 = shape->mask[0] * frame_width, .y1 = shape->mask[1] * frame_height,
@@ -124,6 +134,17 @@ yolo_shape_mask_row (const YoloShape *shape, const gfloat box[4], gint frame_wid
     .width = (int) shape->mask_width, .height = (int) shape->mask_height,
   };
   const YoloObject object = { .x1 = box[0], .y1 = box[1], .x2 = box[2], .y2 = box[3] };
+  YoloBitmap bitmap = { 0 };
 
-  yolo_mask_row (&mask, yolo_shape_cells (shape), &object, x, y, width, out);
+  if (mask.width == 0 || mask.height == 0)
+    return bitmap;
+  visible (box[0], box[2], frame_width, &bitmap.x, &bitmap.width);
+  visible (box[1], box[3], frame_height, &bitmap.y, &bitmap.height);
+  if (memory->len < (gsize) bitmap.width * (gsize) bitmap.height)
+    g_byte_array_set_size (memory, (guint) bitmap.width * (guint) bitmap.height);
+  bitmap.pixels = memory->data;
+  for (gint y = 0; y < bitmap.height; y++)
+    yolo_mask_row (&mask, yolo_shape_cells (shape), &object, bitmap.x, bitmap.y + y, bitmap.width,
+        bitmap.pixels + (gsize) y * (gsize) bitmap.width);
+  return bitmap;
 }

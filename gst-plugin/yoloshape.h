@@ -9,6 +9,7 @@
 #include <glib.h>
 
 #include "engine/engine.h"
+#include "postprocess/bitmap.h"
 
 G_BEGIN_DECLS
 
@@ -44,10 +45,18 @@ const YoloShape *yolo_shape_get (GBytes *bytes);
 const gfloat *yolo_shape_points (const YoloShape *shape);
 const gint16 *yolo_shape_cells (const YoloShape *shape);
 
-/* The mask's pixels @x .. @x + @width - 1 of row @y of a frame: out [width] 0 or 1.
- * @box: x1, y1, x2, y2 of the object in pixels of the frame. */
-void yolo_shape_mask_row (const YoloShape *shape, const gfloat box[4], gint frame_width,
-    gint frame_height, gint x, gint y, gint width, guint8 *out);
+/**
+ * yolo_shape_bitmap:
+ * @box: x1, y1, x2, y2 of the object in pixels of the frame
+ * @memory: of the caller, grown to the largest mask
+ *
+ * The one place where a mask becomes pixels of a frame, for those that draw and those that write.
+ *
+ * Returns: the object's pixels, in @memory; of width or height 0 where the shape has no mask, or
+ * the frame shows nothing of the box
+ */
+YoloBitmap yolo_shape_bitmap (const YoloShape *shape, const gfloat box[4], gint frame_width,
+    gint frame_height, GByteArray *memory);
 
 G_END_DECLS
 
