@@ -4,7 +4,8 @@
  * @title: yoloexport
  *
  * Writes what was found in each frame: a JSON object a line in DL Streamer's
- * schema, COCO results, or label files in YOLO's format. Frames pass untouched.
+ * schema, COCO results, or label files in YOLO's format; masks, keypoints, turned boxes and
+ * classes of the whole frame included. Frames pass untouched.
  *
  * |[
  * gst-launch-1.0 -q filesrc location=video.mp4 ! decodebin ! yoloinfer model-file=yolov8n.onnx ! \
@@ -56,6 +57,7 @@ enum
   PROP_ADD_EMPTY_RESULTS,
   PROP_FIRST_IMAGE_ID,
   PROP_CATEGORIES,
+  PROP_LABEL_CONFIDENCE,
   PROP_WRITE_TIMEOUT,
   N_PROPERTIES
 };
@@ -68,6 +70,7 @@ typedef struct {
   gboolean add_empty_results;
   gint64 first_image_id;
   YoloCategories categories;
+  gboolean label_confidence;
   guint64 write_timeout;        /* ns; 0: without end */
 } Settings;
 
@@ -157,6 +160,9 @@ static const YoloProperty properties[N_PROPERTIES] = {
   [PROP_CATEGORIES] = { "categories", "Categories",
       "What category_id is in COCO results", PLAYING,
       YOLO_ENUM (Settings, categories, categories_get_type, YOLO_CATEGORIES_CLASS) },
+  [PROP_LABEL_CONFIDENCE] = { "label-confidence", "Label confidence",
+      "Whether lines of label files have the confidence, which labels to train with have not",
+      PLAYING, YOLO_BOOLEAN (Settings, label_confidence, TRUE) },
   [PROP_WRITE_TIMEOUT] = { "write-timeout", "Write timeout",
       "How long a frame waits for the reader of a FIFO or of standard output that takes "
       "nothing, in ns, before it is an error (0: without end, for a pager)", READY,
@@ -303,8 +309,9 @@ warn_of_left_out (GstYoloExport *self, guint n)
     return;
   self->warned = TRUE;
   GST_ELEMENT_WARNING (self, STREAM, FORMAT,
-      ("objects without a class number that the format can name, or without the confidence that "
-       "COCO needs, are not exported: put yoloexport before the element that drops these"),
+      ("objects without a class number that the format can name, without the confidence that COCO "
+       "needs, or with a mask that has no pixel in the frame, are not exported: put yoloexport "
+       "before the element that drops or shrinks these"),
       ("%u objects in frame %" G_GUINT64_FORMAT, n, self->frame));
 }
 
@@ -338,7 +345,7 @@ export (GstYoloExport *self, const YoloRecord *record, const Settings *settings,
       warn_of_left_out (self, record->n_objects - n);
       break;
     case FORMAT_YOLO:
-      n = yolo_record_labels (record, self->text);
+      n = yolo_record_labels (record, settings->label_confidence, self->text);
       warn_of_left_out (self, record->n_objects - n);
       if (n == 0 && !settings->add_empty_results)
         return TRUE;
@@ -508,7 +515,7 @@ gst_yolo_export_class_init (GstYoloExportClass *klass)
   yolo_properties_install (object_class, properties, N_PROPERTIES);
 
   gst_element_class_set_static_metadata (element_class, "YOLO export", "Filter/Metadata/Video",
-      "Writes detected objects as JSON lines, COCO results or YOLO labels", "The yolo project");
+      "Writes what was found as JSON lines, COCO results or YOLO labels", "The yolo project");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
   element_class->change_state = gst_yolo_export_change_state;

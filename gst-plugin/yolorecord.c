@@ -1,11 +1,40 @@
 /* SPDX-License-Identifier: MIT */
-/* A frame costs json-glib's tree, some hundred bytes an object, built and freed,
- * beside the text itself. */
+/* A frame costs json-glib's tree, some hundred bytes an object and as many a keypoint, built
+ * and freed, beside the text itself; and the memory for the largest of its masks, which is
+ * reserved and freed with the frame, since it is little beside the tree. */
 
 #include "gst-plugin/yolorecord.h"
 
+#include "base/text.h"
+#include "gst-plugin/yoloshape.h"
+
 #include <json-glib/json-glib.h>
+#include <math.h>
 #include <string.h>
+
+/* Bytes of a class's name in a label file at most. */
+#define MAX_NAME 1000
+
+/* Memory for the masks of a frame, grown to the largest one. */
+typedef struct {
+  GByteArray *pixels;           /* of a mask */
+  GByteArray *coded;            /* its run lengths, or the points of its outline */
+} Scratch;
+
+static Scratch
+scratch_new (void)
+{
+  return (Scratch) { g_byte_array_new (), g_byte_array_new () };
+}
+
+static void
+scratch_free (Scratch *scratch)
+{
+  g_byte_array_unref (scratch->pixels);
+  g_byte_array_unref (scratch->coded);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Scratch, scratch_free)
 
 static void
 add_double (JsonBuilder *builder, const char *name, gdouble value)
@@ -87,11 +116,177 @@ clipped_object (const YoloRecord *record, guint i)
   return object;
 }
 
-/* Source of the names: DL Streamer's gvametaconvert, jsonconverter.cpp. */
+/* What an object has beside its box, or nothing of it. */
+static const YoloShape *
+shape_of (const YoloMetaObject *object)
+{
+  static const YoloShape none = { 0 };
+  const YoloShape *shape = yolo_shape_get (object->shape);
+
+  return shape ? shape : &none;
+}
+
+static gboolean
+has_mask (const YoloShape *shape)
+{
+  return shape->mask_width > 0 && shape->mask_height > 0;
+}
+
+static YoloBitmap
+bitmap_of (const YoloRecord *record, const YoloMetaObject *object, const YoloShape *shape,
+    Scratch *scratch)
+{
+  const gfloat box[4] = { object->x, object->y, object->x + object->w, object->y + object->h };
+
+  return yolo_shape_bitmap (shape, box, record->width, record->height, scratch->pixels);
+}
+
+/* The object's pixels as COCO's run lengths; in the memory of @scratch. */
+static const char *
+rle_of (const YoloRecord *record, const YoloMetaObject *object, const YoloShape *shape,
+    Scratch *scratch)
+{
+  const YoloBitmap bitmap = bitmap_of (record, object, shape, scratch);
+  GByteArray *text = scratch->coded;
+  gsize n;
+
+  while ((n = yolo_bitmap_rle (&bitmap, record->width, record->height, (char *) text->data,
+              text->len)) >= text->len)
+    g_byte_array_set_size (text, (guint) n + 1);
+  text->data[n] = '\0';
+  return (const char *) text->data;
+}
+
+/* The outline of the object's pixels, [n][2] in halves of a pixel; in the memory of @scratch. */
+static const gint32 *
+outline_of (const YoloRecord *record, const YoloMetaObject *object, const YoloShape *shape,
+    Scratch *scratch, gsize *n)
+{
+  YoloBitmap bitmap = bitmap_of (record, object, shape, scratch);
+  GByteArray *points = scratch->coded;
+  const gsize size = 2 * sizeof (gint32);
+
+  while ((*n = yolo_bitmap_outline (&bitmap, (gint32 *) (gpointer) points->data,
+              points->len / size)) > points->len / size)
+    g_byte_array_set_size (points, (guint) (*n * size));
+  return (const gint32 *) (gpointer) points->data;
+}
+
+/* Point number @k in pixels of the frame, and its visibility. A point that the network
+ * sees beside the frame is moved to the border, as Ultralytics does it in utils/ops.py,
+ * scale_coords. */
 static void
-add_json_object (JsonBuilder *builder, const YoloRecord *record, const YoloMetaObject *object)
+get_point (const YoloRecord *record, const YoloShape *shape, guint k, gdouble point[3])
+{
+  const gfloat *place = yolo_shape_points (shape) + 3 * (gsize) k;
+
+  point[0] = CLAMP (place[0], 0, 1) * (gdouble) record->width;
+  point[1] = CLAMP (place[1], 0, 1) * (gdouble) record->height;
+  point[2] = place[2];
+}
+
+/* x, y of the corners of a turned box in pixels of the frame. */
+static void
+get_corners (const YoloRecord *record, const YoloShape *shape, gdouble corners[8])
+{
+  guint k;
+
+  for (k = 0; k < 8; k++)
+    corners[k] = shape->corners[k] * (gdouble) (k % 2 ? record->height : record->width);
+}
+
+static void
+add_corners (JsonBuilder *builder, const gdouble corners[8])
+{
+  guint k;
+
+  json_builder_begin_array (builder);
+  for (k = 0; k < 8; k++)
+    json_builder_add_double_value (builder, corners[k]);
+  json_builder_end_array (builder);
+}
+
+static void
+add_mask (JsonBuilder *builder, const char *name, const YoloRecord *record,
+    const YoloMetaObject *object, const YoloShape *shape, Scratch *scratch)
+{
+  json_builder_set_member_name (builder, name);
+  json_builder_begin_object (builder);
+  json_builder_set_member_name (builder, "size");
+  json_builder_begin_array (builder);
+  json_builder_add_int_value (builder, record->height);
+  json_builder_add_int_value (builder, record->width);
+  json_builder_end_array (builder);
+  add_string (builder, "counts", rle_of (record, object, shape, scratch));
+  json_builder_end_object (builder);
+}
+
+/* The angle is worked out from the corners, for these are right after a scaling that is
+ * not the same in both directions, too. */
+static void
+add_json_turned (JsonBuilder *builder, const YoloRecord *record, const YoloShape *shape)
+{
+  gdouble corners[8];
+
+  get_corners (record, shape, corners);
+  add_double (builder, "rotation", atan2 (corners[3] - corners[1], corners[2] - corners[0]));
+  json_builder_set_member_name (builder, "corners");
+  add_corners (builder, corners);
+}
+
+static void
+add_json_points (JsonBuilder *builder, const YoloRecord *record, const YoloShape *shape)
+{
+  gdouble point[3];
+  guint k;
+
+  json_builder_set_member_name (builder, "keypoints");
+  json_builder_begin_array (builder);
+  for (k = 0; k < shape->n_points; k++) {
+    get_point (record, shape, k, point);
+    json_builder_begin_object (builder);
+    add_double (builder, "x", point[0]);
+    add_double (builder, "y", point[1]);
+    add_double (builder, "confidence", point[2]);
+    json_builder_end_object (builder);
+  }
+  json_builder_end_array (builder);
+}
+
+/* What was found; of a class of the whole frame there is no box. */
+static void
+add_json_finding (JsonBuilder *builder, const YoloRecord *record, const YoloMetaObject *object,
+    const char *label, gboolean whole)
 {
   const gdouble w = record->width, h = record->height;
+
+  json_builder_set_member_name (builder, whole ? "classification" : "detection");
+  json_builder_begin_object (builder);
+  if (!whole) {
+    json_builder_set_member_name (builder, "bounding_box");
+    json_builder_begin_object (builder);
+    add_double (builder, "x_min", object->x / w);
+    add_double (builder, "y_min", object->y / h);
+    add_double (builder, "x_max", ((gdouble) object->x + object->w) / w);
+    add_double (builder, "y_max", ((gdouble) object->y + object->h) / h);
+    json_builder_end_object (builder);
+  }
+  if (object->confidence >= 0)
+    add_double (builder, "confidence", object->confidence);
+  if (label)
+    add_string (builder, "label", label);
+  if (object->label_id >= 0)
+    add_int (builder, "label_id", object->label_id);
+  json_builder_end_object (builder);
+}
+
+/* Source of the names: DL Streamer's gvametaconvert, jsonconverter.cpp, which has no masks, points
+ * and angles of objects; what they are called here, its metadata call keypoints and rotation. */
+static void
+add_json_object (JsonBuilder *builder, const YoloRecord *record, const YoloMetaObject *object,
+    Scratch *scratch)
+{
+  const YoloShape *shape = shape_of (object);
   g_autofree char *label = object->label
       ? g_utf8_make_valid (g_quark_to_string (object->label), -1) : NULL;
   gint box[4];
@@ -108,22 +303,13 @@ add_json_object (JsonBuilder *builder, const YoloRecord *record, const YoloMetaO
     add_int (builder, "batch_id", object->slot - 1);
   if (label)
     add_string (builder, "roi_type", label);
-  json_builder_set_member_name (builder, "detection");
-  json_builder_begin_object (builder);
-  json_builder_set_member_name (builder, "bounding_box");
-  json_builder_begin_object (builder);
-  add_double (builder, "x_min", object->x / w);
-  add_double (builder, "y_min", object->y / h);
-  add_double (builder, "x_max", ((gdouble) object->x + object->w) / w);
-  add_double (builder, "y_max", ((gdouble) object->y + object->h) / h);
-  json_builder_end_object (builder);
-  if (object->confidence >= 0)
-    add_double (builder, "confidence", object->confidence);
-  if (label)
-    add_string (builder, "label", label);
-  if (object->label_id >= 0)
-    add_int (builder, "label_id", object->label_id);
-  json_builder_end_object (builder);
+  add_json_finding (builder, record, object, label, (shape->flags & YOLO_SHAPE_WHOLE) != 0);
+  if (shape->flags & YOLO_SHAPE_TURNED)
+    add_json_turned (builder, record, shape);
+  if (shape->n_points > 0)
+    add_json_points (builder, record, shape);
+  if (has_mask (shape))
+    add_mask (builder, "mask", record, object, shape, scratch);
   json_builder_end_object (builder);
 }
 
@@ -131,6 +317,7 @@ guint
 yolo_record_json_line (const YoloRecord *record, GString *out)
 {
   JsonBuilder *builder = json_builder_new ();
+  g_auto (Scratch) scratch = scratch_new ();
   guint i;
 
   json_builder_begin_object (builder);
@@ -151,7 +338,7 @@ yolo_record_json_line (const YoloRecord *record, GString *out)
   for (i = 0; i < record->n_objects; i++) {
     const YoloMetaObject object = clipped_object (record, i);
 
-    add_json_object (builder, record, &object);
+    add_json_object (builder, record, &object, &scratch);
   }
   json_builder_end_array (builder);
   json_builder_end_object (builder);
@@ -182,12 +369,42 @@ category_of (gint label_id, YoloCategories categories)
   return id;
 }
 
+/* The object's members beside the box. */
+static void
+add_coco_shape (JsonBuilder *builder, const YoloRecord *record, const YoloMetaObject *object,
+    Scratch *scratch)
+{
+  const YoloShape *shape = shape_of (object);
+  gdouble corners[8], point[3];
+  guint k;
+
+  if (has_mask (shape)) {
+    add_mask (builder, "segmentation", record, object, shape, scratch);
+  } else if (shape->flags & YOLO_SHAPE_TURNED) {
+    get_corners (record, shape, corners);
+    json_builder_set_member_name (builder, "segmentation");
+    json_builder_begin_array (builder);
+    add_corners (builder, corners);
+    json_builder_end_array (builder);
+  }
+  if (shape->n_points == 0)
+    return;
+  json_builder_set_member_name (builder, "keypoints");
+  json_builder_begin_array (builder);
+  for (k = 0; k < 3 * shape->n_points; k++) {
+    get_point (record, shape, k / 3, point);
+    json_builder_add_double_value (builder, point[k % 3]);
+  }
+  json_builder_end_array (builder);
+}
+
 /* Source: https://cocodataset.org/#format-results. pycocotools sorts the objects by
  * score, so that a made-up score would change what it measures. */
 guint
 yolo_record_coco (const YoloRecord *record, gint64 image_id, YoloCategories categories,
     GString *out)
 {
+  g_auto (Scratch) scratch = scratch_new ();
   guint i, n = 0;
 
   for (i = 0; i < record->n_objects; i++) {
@@ -208,6 +425,7 @@ yolo_record_coco (const YoloRecord *record, gint64 image_id, YoloCategories cate
     json_builder_add_double_value (builder, object.w);
     json_builder_add_double_value (builder, object.h);
     json_builder_end_array (builder);
+    add_coco_shape (builder, record, &object, &scratch);
     add_double (builder, "score", object.confidence);
     json_builder_end_object (builder);
     if (n++ > 0)
@@ -226,25 +444,101 @@ append_number (GString *out, gdouble value)
   g_string_append (out, g_ascii_formatd (buffer, sizeof (buffer), "%.6f", value));
 }
 
-/* Source: Ultralytics' text format of results, engine/results.py, save_txt
- * with save_conf, or without where the confidence is unknown. */
-guint
-yolo_record_labels (const YoloRecord *record, GString *out)
+/* The place of a class of the whole frame: a line of its own form, as it has no box. The name
+ * is one out of a file, which must not begin another line. */
+static void
+append_class (const YoloMetaObject *object, gboolean with_confidence, GString *out)
 {
+  char buffer[G_ASCII_DTOSTR_BUF_SIZE];
+
+  if (with_confidence && object->confidence >= 0) {
+    g_string_append (out, g_ascii_formatd (buffer, sizeof (buffer), "%.6f", object->confidence));
+    g_string_append_c (out, ' ');
+  }
+  if (object->label) {
+    g_autofree char *name = yolo_text_printable (g_quark_to_string (object->label), MAX_NAME);
+
+    g_string_append (out, name);
+  } else {
+    g_string_append_printf (out, "%d", object->label_id);
+  }
+}
+
+static void
+append_box (const YoloRecord *record, const YoloMetaObject *object, GString *out)
+{
+  append_number (out, (object->x + object->w / 2.) / record->width);
+  append_number (out, (object->y + object->h / 2.) / record->height);
+  append_number (out, (gdouble) object->w / record->width);
+  append_number (out, (gdouble) object->h / record->height);
+}
+
+/* FALSE: the mask has no pixel in the frame, and so no outline. */
+static gboolean
+append_outline (const YoloRecord *record, const YoloMetaObject *object, const YoloShape *shape,
+    Scratch *scratch, GString *out)
+{
+  gsize i, n;
+  const gint32 *points = outline_of (record, object, shape, scratch, &n);
+
+  for (i = 0; i < n; i++) {
+    append_number (out, points[2 * i] / (2. * record->width));
+    append_number (out, points[2 * i + 1] / (2. * record->height));
+  }
+  return n > 0;
+}
+
+/* What stands behind the class. */
+static gboolean
+append_place (const YoloRecord *record, const YoloMetaObject *object, const YoloShape *shape,
+    Scratch *scratch, GString *out)
+{
+  gdouble point[3];
+  guint k;
+
+  if (has_mask (shape))
+    return append_outline (record, object, shape, scratch, out);
+  if (shape->flags & YOLO_SHAPE_TURNED) {
+    for (k = 0; k < 8; k++)
+      append_number (out, shape->corners[k]);
+    return TRUE;
+  }
+  append_box (record, object, out);
+  for (k = 0; k < shape->n_points; k++) {
+    get_point (record, shape, k, point);
+    append_number (out, point[0] / record->width);
+    append_number (out, point[1] / record->height);
+    append_number (out, point[2]);
+  }
+  return TRUE;
+}
+
+/* Source: Ultralytics' text format of results, engine/results.py, save_txt
+ * with save_conf, or without where the confidence is unknown or not wanted. */
+guint
+yolo_record_labels (const YoloRecord *record, gboolean with_confidence, GString *out)
+{
+  g_auto (Scratch) scratch = scratch_new ();
   guint i, n = 0;
 
   for (i = 0; i < record->n_objects; i++) {
     const YoloMetaObject object = clipped_object (record, i);
+    const YoloShape *shape = shape_of (&object);
+    const gsize before = out->len;
 
     if (object.label_id < 0)
       continue;
-    g_string_append_printf (out, "%d", object.label_id);
-    append_number (out, (object.x + object.w / 2.) / record->width);
-    append_number (out, (object.y + object.h / 2.) / record->height);
-    append_number (out, (gdouble) object.w / record->width);
-    append_number (out, (gdouble) object.h / record->height);
-    if (object.confidence >= 0)
-      append_number (out, object.confidence);
+    if (shape->flags & YOLO_SHAPE_WHOLE) {
+      append_class (&object, with_confidence, out);
+    } else {
+      g_string_append_printf (out, "%d", object.label_id);
+      if (!append_place (record, &object, shape, &scratch, out)) {
+        g_string_truncate (out, before);
+        continue;
+      }
+      if (with_confidence && object.confidence >= 0)
+        append_number (out, object.confidence);
+    }
     g_string_append_c (out, '\n');
     n++;
   }

@@ -25,20 +25,26 @@ typedef enum {
   YOLO_CATEGORIES_COCO91,       /* COCO's own ids, 1 to 90, of the 80 classes of its models */
 } YoloCategories;
 
-/* One line: a JSON object in the schema of DL Streamer's gvametaconvert, with
- * `stream` and `frame` besides. Leaves out no object and returns their number. */
+/* One line: a JSON object in the schema of DL Streamer's gvametaconvert, with `stream`
+ * and `frame` besides, and in an object what its model finds: `rotation` and `corners`,
+ * `keypoints`, `mask`; a class of the whole frame is a `classification` in place of a
+ * `detection`. Leaves out no object and returns their number. */
 guint yolo_record_json_line (const YoloRecord *record, GString *out);
 
 /* JSON objects as pycocotools' loadRes() takes them in an array, with commas
- * between. Objects without a category id or a confidence are left out. Returns
- * the number of objects written. */
+ * between; `segmentation` is a mask's run lengths, or the corners of a turned box.
+ * Objects without a category id or a confidence are left out. Returns the number of
+ * objects written. */
 guint yolo_record_coco (const YoloRecord *record, gint64 image_id, YoloCategories categories,
     GString *out);
 
-/* A line an object: class, centre x and y, width, height, normalised, and
- * confidence where it is known. Objects without a class number are left out.
- * Returns the number of objects written. */
-guint yolo_record_labels (const YoloRecord *record, GString *out);
+/* A line an object, all places normalised: the class; the box as centre x and y, width, height,
+ * and behind it x, y and visibility of its points; or the mask's outline as x, y of its points;
+ * or x, y of a turned box's corners; and with @with_confidence the confidence where it is
+ * known. Of a class of the whole frame the confidence and the name. Objects without a
+ * class number, and those whose mask has no pixel in the frame, are left out. Returns the
+ * number of objects written. */
+guint yolo_record_labels (const YoloRecord *record, gboolean with_confidence, GString *out);
 
 /**
  * yolo_record_path:

@@ -469,7 +469,7 @@ test_clipped (void)
   g_assert_cmpfloat (json_array_get_double_element (bbox, 2), ==, 200);
   g_assert_cmpfloat (json_array_get_double_element (bbox, 3), ==, 10);
 
-  g_assert_cmpint (yolo_record_labels (&record, labels), ==, 1);
+  g_assert_cmpint (yolo_record_labels (&record, TRUE, labels), ==, 1);
   g_assert_cmpstr (labels->str, ==, "3 0.500000 0.950000 1.000000 0.100000 0.500000\n");
 }
 
@@ -506,7 +506,7 @@ test_labels (void)
 {
   const YoloMetaObject objects[] = { object (20, 3, "car", -1), object (20, -1, "car", -1) };
   Fixture f;
-  g_autofree gchar *first = NULL, *second = NULL, *path = NULL;
+  g_autofree gchar *first = NULL, *second = NULL, *bare = NULL, *path = NULL;
 
   setup (&f, "yolo", "made/here");
   begin (&f);
@@ -520,13 +520,17 @@ test_labels (void)
   g_assert_cmpstr (second, ==, "");
   path = g_build_filename (f.folder, "made/here/000002.txt", NULL);
   g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
+  g_object_set (f.element, "label-confidence", FALSE, NULL);
+  g_assert_cmpint (push (&f, objects, 1), ==, GST_FLOW_OK);
+  bare = read_file (&f, "made/here/000003.txt");
+  g_assert_cmpstr (bare, ==, "3 0.226250 0.201250 0.252500 0.202500\n");
 
   /* the folder is moved away */
   g_free (path);
   path = g_build_filename (f.folder, "made", NULL);
   remove_tree (path);
   g_assert_cmpint (push (&f, objects, 1), ==, GST_FLOW_ERROR);
-  assert_error (&f, GST_RESOURCE_ERROR_WRITE, "made/here/000003.txt");
+  assert_error (&f, GST_RESOURCE_ERROR_WRITE, "made/here/000004.txt");
   teardown (&f);
 }
 
