@@ -154,9 +154,9 @@ yolo_cuda_decoder_describe (YoloCudaDecoder *decoder, guint i, const YoloDecode 
     images_of (decoder)[i] = (YoloDecodeImage) { .idle = 1 };
     return;
   }
-  /* an end-to-end head's classes are chosen later, of the best anchors */
+  /* the classes of an end-to-end head, or of anchors with several, are chosen later */
   images_of (decoder)[i] = (YoloDecodeImage){ .confidence = decode->confidence,
-    .masked = decode->classes != NULL && !decoder->end_to_end };
+    .masked = decode->classes != NULL && !decoder->end_to_end && !decode->multi_label };
   if (decode->classes != NULL)
     memcpy (mask, decode->classes, n_classes);
 }

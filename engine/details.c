@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+/* Pairs of an anchor and a class that go into suppression at most, as in Ultralytics
+ * utils/nms.py, max_nms. */
+#define MAX_PAIRS 30000
+
 /* Room for @n elements in an array of the room, made at first and never of no bytes. */
 static gpointer
 reserve (GArray **array, guint element, gsize n)
@@ -16,7 +20,8 @@ reserve (GArray **array, guint element, gsize n)
 void
 yolo_details_room_clear (YoloDetailsRoom *room)
 {
-  GArray **arrays[] = { &room->points, &room->rows, &room->masks, &room->cells, &room->scratch };
+  GArray **arrays[] = { &room->points, &room->rows, &room->masks, &room->cells, &room->scratch,
+    &room->pairs, &room->pair_scratch };
 
   for (guint i = 0; i < G_N_ELEMENTS (arrays); i++)
     g_clear_pointer (arrays[i], g_array_unref);
@@ -62,6 +67,25 @@ largest_mask (const YoloDetails *details, size_t n)
   return largest;
 }
 
+/* Replaces the candidates by one for each of their classes; gives the scratch that these need. */
+static gboolean
+find_pairs (YoloExec *exec, guint image, const YoloHead *head, const YoloTask *task,
+    YoloDecode *decode, YoloDetailsRoom *room, YoloObject **scratch, GError **error)
+{
+  const float *rows =
+      get_rows (exec, image, head, task->classes, decode->candidates, decode->n, room, error);
+  YoloObject *pairs;
+
+  if (rows == NULL)
+    return FALSE;
+  pairs = reserve (&room->pairs, sizeof (YoloObject), 2 * MAX_PAIRS);
+  *scratch = reserve (&room->pair_scratch, sizeof (YoloObject), 2 * MAX_PAIRS);
+  decode->n = task->pairs (head, rows, decode, pairs, MAX_PAIRS, *scratch);
+  decode->candidates = pairs;
+  decode->capacity = 2 * MAX_PAIRS;
+  return TRUE;
+}
+
 gboolean
 yolo_details_objects (YoloExec *exec, guint image, const YoloTask *task, YoloDecode *decode,
     const YoloSuppression *how, YoloObject *scratch, YoloDetailsRoom *room, size_t *n,
@@ -78,6 +102,9 @@ yolo_details_objects (YoloExec *exec, guint image, const YoloTask *task, YoloDec
       return FALSE;
     task->turn (&head, rows, objects, decode->n);
   }
+  if (decode->n > 0 && decode->multi_label && !head.form.end_to_end
+      && !find_pairs (exec, image, &head, task, decode, room, &scratch, error))
+    return FALSE;
   *n = task->finish (&head, decode, how, scratch);
   if (*n > 0 && head.form.end_to_end) {
     rows = get_rows (exec, image, &head, task->classes, objects, *n, room, error);

@@ -14,7 +14,7 @@ G_BEGIN_DECLS
  * grows to what the largest image needs. All zeros at first. */
 typedef struct {
   YoloDetails found;            /* of the last image; its arrays are the room's */
-  GArray *points, *rows, *masks, *cells, *scratch;
+  GArray *points, *rows, *masks, *cells, *scratch, *pairs, *pair_scratch;
 } YoloDetailsRoom;
 
 void yolo_details_room_clear (YoloDetailsRoom *room);
@@ -34,7 +34,7 @@ gboolean yolo_details_objects (YoloExec *exec, guint image, const YoloTask *task
  * @exec: the batch is over, and none has been submitted since
  * @image: of the batch
  * @decode: the candidates; the objects are at the front afterwards, best first, in pixels of
- * the frame
+ * the frame; with multi_label, they are in an array of @room
  * @box: how the frame lies in the network's input
  * @scratch: [decode->capacity]
  * @n: (out): objects

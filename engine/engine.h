@@ -132,6 +132,7 @@ typedef struct {
   float confidence, iou;
   guint max_detections;
   gboolean agnostic;
+  gboolean multi_label;         /* whether an anchor is an object of each of its classes */
   const guint8 *classes;        /* [n_classes] 0 or 1, or NULL; must live until the callback */
 } YoloRequest;
 

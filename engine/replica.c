@@ -181,6 +181,7 @@ describe_batch (YoloBatch *batch)
     batch->decode[i] = (YoloDecode) {
       .confidence = request->confidence,
       .classes = request->classes,
+      .multi_label = request->multi_label,
       .candidates = batch->candidates + i * YOLO_ENGINE_DEVICE_CANDIDATES,
       .capacity = YOLO_ENGINE_DEVICE_CANDIDATES,
     };
@@ -235,6 +236,7 @@ decode_image (YoloReplica *replica, const YoloExec *exec, guint i, const YoloReq
   *decode = (YoloDecode) {
     .confidence = request->confidence,
     .classes = request->classes,
+    .multi_label = request->multi_label,
     .rounding = model->box_rounding != NULL ? &replica->rounding : NULL,
     .candidates = replica->candidates,
     .capacity = replica->capacity,

@@ -80,6 +80,7 @@ enum
   PROP_MAX_DETECTIONS,
   PROP_CLASS_IDS,
   PROP_AGNOSTIC_NMS,
+  PROP_MULTI_LABEL,
   PROP_BATCH_SIZE,
   PROP_BATCH_TIMEOUT,
   PROP_MAX_IN_FLIGHT,
@@ -161,6 +162,11 @@ static const YoloProperty properties[N_PROPERTIES] = {
   [PROP_AGNOSTIC_NMS] = { "agnostic-nms", "Agnostic NMS",
       "Whether overlapping detections of different classes are dropped too", PLAYING,
       YOLO_BOOLEAN (YoloSettings, live.agnostic, FALSE) },
+  [PROP_MULTI_LABEL] = { "multi-label", "Multi-label",
+      "Whether one place can be objects of several classes, each that is above the threshold, and "
+      "not of the best one alone; mAP is measured so, and what is shown is better without. "
+      "End-to-end heads do it always", PLAYING,
+      YOLO_BOOLEAN (YoloSettings, live.multi_label, FALSE) },
   [PROP_BATCH_SIZE] = { "batch-size", "Batch size",
       "Most frames that run together, of all elements that share the engine "
       "(0: as many as there are streams)", PLAYING,

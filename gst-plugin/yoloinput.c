@@ -182,6 +182,7 @@ add_part (YoloInput *input, YoloFlight *flight, const YoloLiveSettings *settings
       .iou = settings->iou,
       .max_detections = settings->max_detections,
       .agnostic = settings->agnostic,
+      .multi_label = settings->multi_label,
       .classes = flight->classes ? g_bytes_get_data (flight->classes, NULL) : NULL,
     },
   };

@@ -19,7 +19,7 @@ typedef struct {
 typedef struct {
   gdouble confidence, iou;
   guint max_detections;
-  gboolean agnostic;
+  gboolean agnostic, multi_label;
   GBytes *classes;              /* owned; [n_classes] 0 or 1, or NULL for all */
   guint interval;
   gboolean repeat;

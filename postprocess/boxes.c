@@ -251,7 +251,7 @@ yolo_boxes_decode (const YoloHead *head, YoloDecode *decode)
     return;
   boxes.confidence = decode->confidence;
   boxes.logit = logit_below (decode->confidence);
-  boxes.classes = head->form.end_to_end ? NULL : decode->classes;
+  boxes.classes = head->form.end_to_end || decode->multi_label ? NULL : decode->classes;
   boxes.rounding = decode->rounding;
   n_anchors = count_anchors (&boxes);
   for (size_t start = 0; start < n_anchors; start += 64)
@@ -301,6 +301,32 @@ yolo_boxes_expand (const YoloHead *head, const float *rows, size_t n, YoloDecode
       decode->candidates[wanted++] = scratch[i];
   }
   return wanted;
+}
+
+/* Whenever the array is full, the better half stays: sorting costs little for each pair. */
+size_t
+yolo_boxes_pairs (const YoloHead *head, const float *rows, const YoloDecode *decode,
+    YoloObject *pairs, size_t max, YoloObject *scratch)
+{
+  int n_classes = yolo_head_map (head, YOLO_MAP_CLASS, 0)->channels;
+  float logit = logit_below (decode->confidence);
+  size_t n = 0;
+
+  for (size_t i = 0; i < decode->n; i++, rows += n_classes) {
+    for (int c = 0; c < n_classes; c++) {
+      float confidence = rows[c] > logit ? sigmoid (rows[c]) : 0;
+
+      if (!(confidence > decode->confidence)
+          || (decode->classes != NULL && !decode->classes[c]))
+        continue;
+      if (n == 2 * max)
+        n = yolo_best (pairs, n, max, scratch);
+      pairs[n] = decode->candidates[i];
+      pairs[n].confidence = confidence;
+      pairs[n++].class_id = c;
+    }
+  }
+  return n > max ? yolo_best (pairs, n, max, scratch) : n;
 }
 
 size_t

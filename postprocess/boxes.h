@@ -19,8 +19,11 @@ bool yolo_boxes_have (const YoloHead *head, YoloMapRole role);
  * sides are the means of their distributions, or the distances that the map has, from
  * the anchor point in the middle of the map's pixel. An anchor with a logit that is NaN,
  * or whose best class or box is not finite, gives no candidate. decode->classes counts
- * in expand() where the head is end to end. */
+ * in expand() where the head is end to end, and in pairs() where these are wanted. */
 void yolo_boxes_decode (const YoloHead *head, YoloDecode *decode);
+
+size_t yolo_boxes_pairs (const YoloHead *head, const float *rows, const YoloDecode *decode,
+    YoloObject *pairs, size_t max, YoloObject *scratch);
 
 /* Non-maximum suppression, or the best anchors of an end-to-end head. */
 size_t yolo_boxes_finish (const YoloHead *head, YoloDecode *decode, const YoloSuppression *how,

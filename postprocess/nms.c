@@ -8,8 +8,9 @@
 static bool
 better (const YoloObject *a, const YoloObject *b)
 {
-  return a->confidence > b->confidence
-      || (a->confidence == b->confidence && a->anchor < b->anchor);
+  if (a->confidence != b->confidence)
+    return a->confidence > b->confidence;
+  return a->anchor < b->anchor || (a->anchor == b->anchor && a->class_id < b->class_id);
 }
 
 /* Merge sort between two arrays of n elements: qsort() may allocate. */

@@ -135,6 +135,7 @@ const YoloTask yolo_task_obb = {
   .anchors = anchors,
   .decode = yolo_boxes_decode,
   .turn = turn,
+  .pairs = yolo_boxes_pairs,
   .finish = finish,
   .classes = YOLO_MAP_CLASS,
   .expand = yolo_boxes_expand,

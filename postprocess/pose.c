@@ -44,6 +44,7 @@ const YoloTask yolo_task_pose = {
   .name = "pose",
   .anchors = anchors,
   .decode = yolo_boxes_decode,
+  .pairs = yolo_boxes_pairs,
   .finish = yolo_boxes_finish,
   .classes = YOLO_MAP_CLASS,
   .expand = yolo_boxes_expand,

@@ -42,8 +42,10 @@ typedef struct {
 typedef struct _YoloDecode YoloDecode;
 struct _YoloDecode {
   float confidence;             /* threshold: candidates are above it */
-  /* [n_classes] 0 or 1, or NULL for all: applied to an anchor's best class */
+  /* [n_classes] 0 or 1, or NULL for all: applied to an anchor's best class, or by expand() and
+   * pairs() to each class */
   const uint8_t *classes;
+  bool multi_label;             /* whether the candidates are for pairs() */
   const YoloSideRounding *rounding;     /* or NULL: no rounding */
   YoloObject *candidates;       /* [capacity], owned by the caller */
   size_t capacity;
@@ -65,8 +67,8 @@ typedef enum {
 } YoloFit;
 
 /* Immutable; any thread. What a task does to an image is in this order: decode(),
- * turn(), finish(), for end-to-end heads expand(), and then what it has of points() and
- * masks. */
+ * turn(), pairs() if an anchor may be of several classes, finish(), for end-to-end heads
+ * expand(), and then what it has of points() and masks. */
 typedef struct {
   const char *name;             /* as in the metadata of model files */
   YoloFit fit;
@@ -83,6 +85,13 @@ typedef struct {
   /* Turns boxes in place. @rows: the pixel of the map YOLO_MAP_ANGLE at each object's
    * anchor, [n][1]. NULL: boxes are not turned. */
   void (*turn) (const YoloHead *head, const float *rows, YoloObject *objects, size_t n);
+
+  /* Of a head that is not end to end: a candidate for each pair of one of decode->candidates and
+   * a class above the threshold that is wanted, in any order, the best @max at most.
+   * @rows: the pixel of the map `classes` at each one's anchor, [n][channels]. @pairs and
+   * @scratch: [2 * max], owned by the caller. Returns how many there are. Allocates nothing. */
+  size_t (*pairs) (const YoloHead *head, const float *rows, const YoloDecode *decode,
+      YoloObject *pairs, size_t max, YoloObject *scratch);
 
   /* Makes objects of decode->candidates, in any order, in place, best first; those of
    * an end-to-end head are the best anchors. @scratch: [decode->n], owned by the

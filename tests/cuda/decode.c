@@ -16,13 +16,16 @@ typedef struct {
   guint n_classes, reg_max, batch, idle;        /* idle: places at the end */
   guint sizes[3][2];            /* height, width of the levels; 0: none */
   float confidence, spread;     /* of the logits, around -1 */
-  gboolean masked, odd;         /* odd: NaN and infinity among the logits */
+  gboolean masked, multi_label;
+  gboolean odd;                 /* NaN and infinity among the logits */
 } Case;
 
 static const Case cases[] = {
   { .name = "80 classes", 80, 16, 2, 1, { { 8, 12 }, { 4, 6 }, { 2, 3 } }, .25f, 4 },
   { .name = "one class", 1, 16, 1, 0, { { 7, 5 } }, .3f, 3 },
   { .name = "91 classes masked", 91, 16, 1, 0, { { 9, 9 }, { 5, 5 } }, .6f, 4, .masked = TRUE },
+  { .name = "91 classes for pairs", 91, 16, 1, 0, { { 9, 9 }, { 5, 5 } }, .6f, 4, .masked = TRUE,
+    .multi_label = TRUE },
   { .name = "two classes, few bins", 2, 5, 3, 0, { { 11, 3 }, { 6, 2 } }, 0, 2 },
   { .name = "no distribution", 3, 1, 1, 0, { { 6, 6 } }, .2f, 3 },
   { .name = "none", 5, 16, 1, 0, { { 6, 6 } }, 1, 3 },
@@ -185,7 +188,8 @@ test_case (gconstpointer data)
   /* Twice: counters begin anew. */
   for (guint round = 0; round < 2; round++) {
     for (guint n = 0; n < f.plan.batch; n++) {
-      YoloDecode decode = { .confidence = c->confidence, .classes = c->masked ? classes : NULL };
+      YoloDecode decode = { .confidence = c->confidence, .classes = c->masked ? classes : NULL,
+        .multi_label = c->multi_label };
       yolo_cuda_decoder_describe (decoder, n, n < c->batch ? &decode : NULL);
     }
     yolo_cuda_decoder_launch (decoder, NULL, &error);
@@ -195,7 +199,7 @@ test_case (gconstpointer data)
       g_autofree YoloObject *candidates = g_new (YoloObject, YOLO_DECODE_CAPACITY);
       YoloDecode decode = {
         .confidence = c->confidence, .classes = c->masked ? classes : NULL,
-        .candidates = candidates, .capacity = YOLO_DECODE_CAPACITY,
+        .multi_label = c->multi_label, .candidates = candidates, .capacity = YOLO_DECODE_CAPACITY,
       };
 
       yolo_cuda_decoder_read (decoder, n, &decode);

@@ -862,6 +862,31 @@ test_thresholds (void)
   infer_teardown (h);
 }
 
+/* One place is objects of several classes, if that is wanted, and one of a class that is asked
+ * for though another one is better there. */
+static void
+test_multi_label (void)
+{
+  GstHarness *h = infer_harness (infer_new ("confidence-threshold", "0.01", NULL), SMALL);
+  g_autoptr (GArray) best = infer_picture (h, SMALL), all = NULL, best_of_class = NULL,
+                     all_of_class = NULL;
+  guint n = 0;
+
+  g_object_set (h->element, "multi-label", TRUE, NULL);
+  all = infer_picture (h, SMALL);
+  g_assert_cmpuint (all->len, >, best->len);
+  g_assert_cmpuint (all->len, <, 300);
+  g_object_set (h->element, "class-ids", "1", NULL);
+  all_of_class = infer_picture (h, SMALL);
+  for (guint i = 0; i < all->len; i++)
+    n += g_array_index (all, YoloMetaObject, i).label_id == 1;
+  g_assert_cmpuint (all_of_class->len, ==, n);
+  g_object_set (h->element, "multi-label", FALSE, NULL);
+  best_of_class = infer_picture (h, SMALL);
+  g_assert_cmpuint (best_of_class->len, <, n);
+  infer_teardown (h);
+}
+
 static void
 test_labels (void)
 {
@@ -1476,6 +1501,7 @@ main (int argc, char **argv)
   g_test_add_func ("/yoloinfer/class-ids-quoted", test_class_ids_quoted);
   g_test_add_func ("/yoloinfer/class-ids-example", test_class_ids_example);
   g_test_add_func ("/yoloinfer/thresholds", test_thresholds);
+  g_test_add_func ("/yoloinfer/multi-label", test_multi_label);
   g_test_add_func ("/yoloinfer/labels", test_labels);
   g_test_add_func ("/yoloinfer/model-names", test_model_names);
   g_test_add_func ("/yoloinfer/checkpoint", test_checkpoint);
