@@ -199,11 +199,17 @@ struct _YoloReplicaSet {
   GArray *groups;               /* YoloGroup; scratch of yolo_engine_take(), kept */
 };
 
+/* Tells a file from one that was written in its place; all 0: there is no file. */
+typedef struct {
+  gint64 device, inode, size, changed;  /* bytes; ns */
+} YoloFileStamp;
+
 struct _YoloEngine {
   /* What it was asked for: constant. */
   YoloHeadChoice head;
   const YoloEngineParts *parts;
   char *id, *path, *model_file, *calibration_file;
+  YoloFileStamp stamp;          /* of the file at `path` */
   const YoloBackend *backend;
   guint device;
   guint threads;

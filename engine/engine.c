@@ -4,6 +4,7 @@
 #include "engine/engine-private.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 static GMutex registry_lock;
 static GCond registry_changed;  /* a model or a set of replicas has loaded, or failed */
@@ -19,6 +20,7 @@ typedef struct {
   YoloPrecision precision, if_quantized;
   const char *calibration_file;
   char *path;
+  YoloFileStamp stamp;
 } Resolved;
 
 static const YoloBackend *
@@ -50,6 +52,17 @@ choose_backend (const YoloEngineParts *parts, const YoloEngineConfig *config, GE
       "No device can run networks. CUDA device %u: %s. CPU: %s",
       config->cuda_device_id, no_cuda->message, no_cpu->message);
   return NULL;
+}
+
+static YoloFileStamp
+stamp_of (const char *path)
+{
+  struct stat st;
+
+  if (stat (path, &st) != 0)
+    return (YoloFileStamp) { 0 };
+  return (YoloFileStamp) { (gint64) st.st_dev, (gint64) st.st_ino, st.st_size,
+    st.st_mtim.tv_sec * G_GINT64_CONSTANT (1000000000) + st.st_mtim.tv_nsec };
 }
 
 static gboolean
@@ -85,6 +98,7 @@ resolve (const YoloEngineParts *parts, const YoloEngineConfig *config, Resolved 
   resolved->path = real != NULL ? g_strdup (real)
       : g_canonicalize_filename (config->model_file, NULL);
   free (real);
+  resolved->stamp = stamp_of (resolved->path);
   return TRUE;
 }
 
@@ -112,7 +126,8 @@ find (const YoloEngineParts *parts, const char *id, const Resolved *resolved)
     if (id != NULL || (e->backend == resolved->backend && e->device == resolved->device
             && e->threads == resolved->threads && e->head == resolved->head
             && g_strcmp0 (e->calibration_file, resolved->calibration_file) == 0
-            && strcmp (e->path, resolved->path) == 0)) {
+            && strcmp (e->path, resolved->path) == 0
+            && memcmp (&e->stamp, &resolved->stamp, sizeof e->stamp) == 0)) {
       if (id != NULL || same_precision (e, resolved))
         return e;
       if (e->model == NULL) {
@@ -135,6 +150,7 @@ engine_new (const YoloEngineParts *parts, const YoloEngineConfig *config,
   engine->id = g_strdup (config->id);
   engine->model_file = g_strdup (config->model_file);
   engine->path = g_strdup (resolved->path);
+  engine->stamp = resolved->stamp;
   engine->precision = resolved->precision;
   engine->head = resolved->head;
   engine->if_quantized = resolved->if_quantized;

@@ -21,10 +21,10 @@ typedef enum {
   YOLO_DEVICE_REFERENCE,
 } YoloDevice;
 
-/* With an id: the engine of that id, whatever else its first user asked for;
- * model_file may be NULL when it exists. Without: the engine without an id
- * that agrees in file (symbolic links followed), head, device and precision (`auto`
- * resolved, both), calibration file and threads. */
+/* With an id: the engine of that id, whatever else its first user asked for; model_file may be
+ * NULL when it exists. Without: the engine without an id that agrees in file (symbolic links
+ * followed, and not written since), head, device and precision (`auto` resolved, both),
+ * calibration file and threads. */
 typedef struct {
   const char *model_file;
   const char *id;               /* engine-id, or NULL */

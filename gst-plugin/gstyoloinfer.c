@@ -15,8 +15,8 @@
  * ]|
  *
  * The element posts an element message `yoloinfer-model` when its model is
- * loaded: file, task, classes, names, stride, input-size, precision, device,
- * sha256.
+ * loaded, and again when another one takes over: file, task, classes, names,
+ * stride, input-size, precision, device, sha256.
  */
 
 /* How frames pass through:
@@ -42,6 +42,7 @@
 #include "gst-plugin/gstyoloinfer.h"
 
 #include "gst-plugin/yolocaps.h"
+#include "gst-plugin/yolochange.h"
 #include "gst-plugin/yolocontext.h"
 #include "gst-plugin/yolocuda.h"
 #include "gst-plugin/yoloinput.h"
@@ -102,7 +103,9 @@ enum
  * made when it is asked for. */
 static const YoloProperty properties[N_PROPERTIES] = {
   [PROP_MODEL_FILE] = { "model-file", "Model file",
-      "File of a YOLO network, .pt or .onnx", READY,
+      "File of a YOLO network, .pt or .onnx; set while playing, it is loaded beside the one that "
+      "runs, takes its place between two frames, and is what the property says from then on",
+      PLAYING,
       YOLO_STRING (YoloSettings, model_file, NULL) },
   [PROP_LABEL_FILE] = { "label-file", "Label file",
       "Text file, UTF-8, with the name of a class on each line (NULL: the model's own names)",
@@ -216,6 +219,7 @@ struct _GstYoloInfer {
   GstClockTime latency;         /* ns, as last reported; object lock */
   YoloContext context;          /* from READY on */
   YoloLoad load;                /* from start to stop */
+  YoloChange *change;           /* owned; of the model */
   YoloQueue *queue;             /* owned */
   YoloStats *stats;             /* owned */
 
@@ -441,6 +445,37 @@ take_buffer (GstYoloInfer *self, YoloFlight *flight, GstBuffer *buffer)
   return GST_FLOW_OK;
 }
 
+static void
+post_load_error (GstYoloInfer *self, const GError *error)
+{
+  g_autofree gchar *file = NULL;
+
+  GST_OBJECT_LOCK (self);
+  file = g_strdup (self->settings.model_file);
+  GST_OBJECT_UNLOCK (self);
+  yolo_message_error (GST_ELEMENT (self), error, file);
+}
+
+/* Goes on with the model that was loaded beside the one that has run until now. No frame is
+ * under way. */
+static gboolean
+change_model (GstYoloInfer *self)
+{
+  g_autoptr (GstObject) context = yolo_load_ref_context (&self->load);
+  g_autoptr (GError) error = NULL;
+
+  yolo_change_apply (self->change);
+  /* frames may have come to lie in another context while it was loaded */
+  if (!yolo_load_move (&self->load, context, &error)) {
+    post_load_error (self, error);
+    return FALSE;
+  }
+  self->since_inferred = 0;
+  yolo_message_model (GST_ELEMENT (self), &self->load);
+  g_object_notify (G_OBJECT (self), "model-file");
+  return TRUE;
+}
+
 static GstFlowReturn
 gst_yolo_infer_submit_input_buffer (GstBaseTransform *trans, gboolean is_discont,
     GstBuffer *input)
@@ -448,6 +483,7 @@ gst_yolo_infer_submit_input_buffer (GstBaseTransform *trans, gboolean is_discont
   GstYoloInfer *self = GST_YOLO_INFER (trans);
   GstBuffer *buffer;
   YoloFlight *flight;
+  gboolean changes;
   GstFlowReturn ret;
 
   ret = GST_BASE_TRANSFORM_CLASS (gst_yolo_infer_parent_class)->submit_input_buffer (trans,
@@ -466,11 +502,19 @@ gst_yolo_infer_submit_input_buffer (GstBaseTransform *trans, gboolean is_discont
     return GST_FLOW_FLUSHING;
   }
 
+  changes = yolo_change_is_ready (self->change);
+  if (changes)
+    drain (self);
   flight = yolo_queue_wait_for_room (self->queue, self->settings.max_in_flight, &ret);
   if (flight == NULL) {
     gst_buffer_unref (buffer);
     self->discont = TRUE;
     return ret;
+  }
+  if (changes && !change_model (self)) {
+    yolo_queue_give_back (self->queue, flight);
+    gst_buffer_unref (buffer);
+    return GST_FLOW_ERROR;
   }
   return take_buffer (self, flight, buffer);
 }
@@ -617,17 +661,6 @@ gst_yolo_infer_transform_caps (GstBaseTransform *trans, GstPadDirection directio
   return yolo_caps_readable (caps, filter, on_cuda && yolo_cuda_memory_supported (), on_cuda);
 }
 
-static void
-post_load_error (GstYoloInfer *self, const GError *error)
-{
-  g_autofree gchar *file = NULL;
-
-  GST_OBJECT_LOCK (self);
-  file = g_strdup (self->settings.model_file);
-  GST_OBJECT_UNLOCK (self);
-  yolo_message_error (GST_ELEMENT (self), error, file);
-}
-
 /* Makes the engine run in the context of the frames. */
 static gboolean
 follow_frames (GstYoloInfer *self, YoloCapsMemory memory, GError **error)
@@ -679,6 +712,8 @@ set_started (GstYoloInfer *self, gboolean started)
 {
   GST_OBJECT_LOCK (self);
   self->settings.started = started;
+  /* they are parsed at the start, by the names that the model has */
+  g_clear_pointer (&self->settings.live.classes, g_bytes_unref);
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -692,6 +727,7 @@ gst_yolo_infer_start (GstBaseTransform *trans)
 
   yolo_stats_reset (self->stats);
   set_started (self, TRUE);
+  yolo_change_start (self->change);
   yolo_input_reset (&self->input);
   self->since_inferred = 0;
   self->discont = FALSE;
@@ -701,12 +737,15 @@ gst_yolo_infer_start (GstBaseTransform *trans)
 
   /* a buffer that comes while the model loads waits */
   GST_PAD_STREAM_LOCK (trans->sinkpad);
-  ok = yolo_load_start (&self->load, context, &error);
-  if (!ok)
+  ok = yolo_load_start (&self->load, NULL, context, &error);
+  if (ok)
+    yolo_load_use_classes (&self->load);
+  else
     yolo_load_stop (&self->load);
   GST_PAD_STREAM_UNLOCK (trans->sinkpad);
 
   if (!ok) {
+    yolo_change_stop (self->change);
     set_started (self, FALSE);
     post_load_error (self, error);
     return FALSE;
@@ -724,6 +763,7 @@ gst_yolo_infer_stop (GstBaseTransform *trans)
 
   drop_frames (self);
   yolo_queue_free_spare (self->queue);
+  yolo_change_stop (self->change);
   yolo_load_stop (&self->load);
   set_started (self, FALSE);
   return TRUE;
@@ -796,6 +836,8 @@ gst_yolo_infer_set_property (GObject *object, guint id, const GValue *value, GPa
   GST_OBJECT_UNLOCK (self);
   if (yolo_property_is_fixed (GST_ELEMENT (self), started, pspec, value))
     return;
+  if (id == PROP_MODEL_FILE && yolo_change_ask (self->change, g_value_get_string (value)))
+    return;
   if (id == PROP_CLASS_IDS) {
     yolo_load_set_classes (&self->load, g_value_get_string (value));
     return;
@@ -840,6 +882,7 @@ gst_yolo_infer_finalize (GObject *object)
   yolo_input_clear (&self->input);
   yolo_stats_free (self->stats);
   yolo_queue_free (self->queue);
+  yolo_change_free (self->change);
   G_OBJECT_CLASS (gst_yolo_infer_parent_class)->finalize (object);
 }
 
@@ -852,6 +895,7 @@ gst_yolo_infer_init (GstYoloInfer *self)
   yolo_context_init (&self->context, GST_BASE_TRANSFORM (self), &self->settings);
   self->stats = yolo_stats_new ();
   self->queue = yolo_queue_new ();
+  self->change = yolo_change_new (&self->load);
   self->last = yolo_meta_objects_new ();
 
   gst_pad_set_activatemode_function (GST_BASE_TRANSFORM_SRC_PAD (self),

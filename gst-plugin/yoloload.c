@@ -59,12 +59,12 @@ static YoloEngine *
 get_engine (YoloLoad *load, GstObject *context, GError **error)
 {
   YoloSettings *settings = load->settings;
-  g_autofree gchar *model_file = NULL, *engine_id = NULL, *calibration_file = NULL, *roi = NULL;
+  const gchar *model_file = load->file;
+  g_autofree gchar *engine_id = NULL, *calibration_file = NULL, *roi = NULL;
   YoloEngineConfig config;
   gboolean roi_ok;
 
   GST_OBJECT_LOCK (load->element);
-  model_file = g_strdup (settings->model_file);
   engine_id = g_strdup (settings->engine_id);
   if (settings->calibration_file != NULL && *settings->calibration_file != '\0')
     calibration_file = g_strdup (settings->calibration_file);
@@ -100,6 +100,7 @@ read_settings (YoloLoad *load, GError **error)
 {
   YoloSettings *settings = load->settings;
   g_autofree gchar *label_file = NULL, *input_size = NULL;
+  g_autoptr (GBytes) classes = NULL;
   GQuark *labels;
   gboolean ok;
 
@@ -117,10 +118,29 @@ read_settings (YoloLoad *load, GError **error)
     return FALSE;
   GST_OBJECT_LOCK (load->element);
   load->labels = labels;
-  ok = yolo_settings_parse_classes (
-      settings->class_ids, load->model, labels, &settings->live.classes, error);
+  ok = yolo_settings_parse_classes (settings->class_ids, load->model, labels, &classes, error);
   GST_OBJECT_UNLOCK (load->element);
   return ok;
+}
+
+void
+yolo_load_use_classes (YoloLoad *load)
+{
+  YoloSettings *settings = load->settings;
+  g_autoptr (GError) error = NULL;
+
+  GST_OBJECT_LOCK (load->element);
+  g_clear_pointer (&settings->live.classes, g_bytes_unref);
+  yolo_settings_parse_classes (
+      settings->class_ids, load->model, load->labels, &settings->live.classes, &error);
+  GST_OBJECT_UNLOCK (load->element);
+  /* read_settings() has found them right; they were set since */
+  if (error) {
+    g_autofree gchar *text = yolo_text_printable (error->message, YOLO_TEXT_MAX_MESSAGE);
+
+    GST_ELEMENT_WARNING (
+        load->element, LIBRARY, SETTINGS, ("%s", text), ("all classes are found"));
+  }
 }
 
 /* Begins to calibrate, if the property calibrate names a table. */
@@ -198,17 +218,20 @@ open_stream (YoloLoad *load)
 }
 
 gboolean
-yolo_load_start (YoloLoad *load, GstObject *context, GError **error)
+yolo_load_start (YoloLoad *load, const gchar *file, GstObject *context, GError **error)
 {
   YoloEngine *engine;
 
   load->device = device_of (load, context);
+  GST_OBJECT_LOCK (load->element);
+  load->file = g_strdup (file != NULL ? file : load->settings->model_file);
+  GST_OBJECT_UNLOCK (load->element);
   engine = get_engine (load, context, error);
   if (engine == NULL)
     return FALSE;
+  GST_OBJECT_LOCK (load->element);
   if (context != NULL)
     load->context = gst_object_ref (context);
-  GST_OBJECT_LOCK (load->element);
   load->engine = engine;
   GST_OBJECT_UNLOCK (load->element);
   load->model = yolo_engine_model (engine);
@@ -227,6 +250,7 @@ yolo_load_start (YoloLoad *load, GstObject *context, GError **error)
 void
 yolo_load_stop (YoloLoad *load)
 {
+  g_autoptr (GstObject) context = NULL;
   YoloEngine *engine;
   YoloStream *stream;
 
@@ -240,12 +264,35 @@ yolo_load_stop (YoloLoad *load)
   engine = g_steal_pointer (&load->engine);
   load->model = NULL;
   g_clear_pointer (&load->labels, g_free);
-  g_clear_pointer (&load->settings->live.classes, g_bytes_unref);
+  g_clear_pointer (&load->file, g_free);
+  context = g_steal_pointer (&load->context);
   GST_OBJECT_UNLOCK (load->element);
+  /* a replica of the engine runs in the context until then */
   if (engine)
-    yolo_engine_leave (engine, handle_of (load->context));
-  /* a replica of the engine has run in the context until now */
-  gst_clear_object (&load->context);
+    yolo_engine_leave (engine, handle_of (context));
+}
+
+void
+yolo_load_replace (YoloLoad *load, const YoloLoad *next)
+{
+  yolo_load_stop (load);
+  GST_OBJECT_LOCK (load->element);
+  *load = *next;
+  g_free (load->settings->model_file);
+  load->settings->model_file = g_strdup (load->file);
+  GST_OBJECT_UNLOCK (load->element);
+  yolo_load_use_classes (load);
+}
+
+GstObject *
+yolo_load_ref_context (YoloLoad *load)
+{
+  GstObject *context;
+
+  GST_OBJECT_LOCK (load->element);
+  context = load->context != NULL ? gst_object_ref (load->context) : NULL;
+  GST_OBJECT_UNLOCK (load->element);
+  return context;
 }
 
 gboolean
@@ -263,8 +310,10 @@ yolo_load_move (YoloLoad *load, GstObject *context, GError **error)
   if (load->device == device_of (load, context))
     engine = yolo_engine_ref (load->engine);
   yolo_load_stop (load);
-  if (yolo_load_start (load, context, error))
+  if (yolo_load_start (load, NULL, context, error)) {
+    yolo_load_use_classes (load);
     return TRUE;
+  }
   yolo_load_stop (load);
   return FALSE;
 }

@@ -25,12 +25,13 @@ typedef struct {
   YoloResultFunc func;          /* what the engine calls back, with the element */
 
   /* object lock; NULL: nothing is loaded */
+  gchar *file;                  /* owned; what was asked for */
   YoloEngine *engine;
   YoloStream *stream;
   GQuark *labels;               /* [model->n_classes] names of the classes */
-
   GstObject *context;           /* owned; GstCudaContext that the network runs in; NULL: the
                                  * device's primary one, or the CPU */
+
   guint device;                 /* number of the GPU, as CUDA counts */
   const YoloModel *model;       /* owned by the engine */
   YoloCalibrate *calibration;   /* owned; NULL: not calibrating */
@@ -43,6 +44,7 @@ void yolo_load_init (YoloLoad *load, GstBaseTransform *element, YoloSettings *se
 
 /**
  * yolo_load_start:
+ * @file: (nullable): the model's; NULL: what the settings say
  * @context: (nullable): a GstCudaContext to run in; NULL: the device's primary
  * one, if it is CUDA
  *
@@ -51,7 +53,20 @@ void yolo_load_init (YoloLoad *load, GstBaseTransform *element, YoloSettings *se
  *
  * Returns: FALSE with @error
  */
-gboolean yolo_load_start (YoloLoad *load, GstObject *context, GError **error);
+gboolean yolo_load_start (
+    YoloLoad *load, const gchar *file, GstObject *context, GError **error);
+
+/* Lets the frames to come be of the classes that the settings want, by the names of the model
+ * that is loaded. Called between two frames. */
+void yolo_load_use_classes (YoloLoad *load);
+
+/* Stops what is loaded and takes over all that @next has loaded; its file becomes the
+ * setting model-file. Called by the streaming thread; no frame is under way. */
+void yolo_load_replace (YoloLoad *load, const YoloLoad *next);
+
+/* (transfer full) (nullable): the context that the network runs in. Called by any thread,
+ * without the object lock. */
+GstObject *yolo_load_ref_context (YoloLoad *load);
 
 /* Undoes yolo_load_start(), whether or not it has failed. No frame is under way. */
 void yolo_load_stop (YoloLoad *load);

@@ -56,12 +56,14 @@ classify (YoloNetworkError error, const gchar *file, GQuark *domain, gint *code)
   }
 }
 
-void
-yolo_message_error (GstElement *element, const GError *error, const gchar *file)
+static void
+post (GstElement *element, GstMessageType type, const GError *error, const gchar *file,
+    const gchar *behind)
 {
   GQuark domain = GST_LIBRARY_ERROR;
   gint code = GST_LIBRARY_ERROR_FAILED;
   g_autofree gchar *debug = NULL;
+  g_autofree gchar *text = g_strconcat (error->message, behind, NULL);
 
   if (error->domain == GST_LIBRARY_ERROR || error->domain == GST_RESOURCE_ERROR
       || error->domain == GST_STREAM_ERROR) {
@@ -75,9 +77,21 @@ yolo_message_error (GstElement *element, const GError *error, const gchar *file)
     classify (error->code, file, &domain, &code);
   }
   debug = g_strdup_printf ("model-file %s", file ? file : "not set");
-  gst_element_message_full (element, GST_MESSAGE_ERROR, domain, code,
-      yolo_text_printable (error->message, YOLO_TEXT_MAX_MESSAGE),
+  gst_element_message_full (element, type, domain, code,
+      yolo_text_printable (text, YOLO_TEXT_MAX_MESSAGE),
       yolo_text_printable (debug, YOLO_TEXT_MAX_MESSAGE), __FILE__, GST_FUNCTION, __LINE__);
+}
+
+void
+yolo_message_error (GstElement *element, const GError *error, const gchar *file)
+{
+  post (element, GST_MESSAGE_ERROR, error, file, "");
+}
+
+void
+yolo_message_kept (GstElement *element, const GError *error, const gchar *file)
+{
+  post (element, GST_MESSAGE_WARNING, error, file, "; the model that runs stays");
 }
 
 void

@@ -18,6 +18,10 @@ G_BEGIN_DECLS
  */
 void yolo_message_error (GstElement *element, const GError *error, const gchar *file);
 
+/* The same as a warning, where another model could not be loaded, so that the one that runs
+ * stays. */
+void yolo_message_kept (GstElement *element, const GError *error, const gchar *file);
+
 /* Posts the element message `yoloinfer-model`: file, task, classes, names, stride,
  * input-size, precision, device, sha256; and, if there is something worth knowing
  * of the precision, an info message. */
