@@ -5,6 +5,7 @@
 #include "engine/load.h"
 #include "base/text.h"
 #include "base/error.h"
+#include "image/crop.h"
 #include "network/histogram.h"
 #include "postprocess/nms.h"
 
@@ -47,6 +48,7 @@ struct _YoloCalibrator {
   YoloNet *net;                 /* fp32 */
   YoloExec *exec;               /* prepared for the size of the last frame */
   YoloPreprocess *preprocess;
+  YoloCrop *crop;               /* NULL until a frame is cropped */
   YoloHistogram **histograms;   /* [layers], NULL where no range is needed */
   guint frames;
   /* Every `spacing`-th frame among those of the first frame's size. When there are
@@ -101,8 +103,6 @@ yolo_calibrator_new_on (
   calibrator->model = yolo_model_load_head (config->model_file, config->head, error);
   if (calibrator->model == NULL)
     return NULL;
-  if (!yolo_engine_can_calibrate (calibrator->model, error))
-    return NULL;
   calibrator->task = yolo_task_find (calibrator->model->task);
   calibrator->net = yolo_backend_load (
       backend, calibrator->model, 0, NULL, YOLO_PRECISION_FP32, config->threads, error);
@@ -125,6 +125,7 @@ yolo_calibrator_free (YoloCalibrator *calibrator)
   yolo_exec_free (calibrator->exec);
   yolo_net_free (calibrator->net);
   yolo_preprocess_free (calibrator->preprocess);
+  yolo_crop_free (calibrator->crop);
   for (guint i = 0; calibrator->histograms != NULL && i < yolo_model_n_layers (calibrator->model);
        i++)
     g_free (calibrator->histograms[i]);
@@ -164,9 +165,9 @@ input_size (const YoloExec *exec)
   return exec->plan->buffers[exec->plan->input].size;
 }
 
-/* How many anchors one image has. */
+/* How many candidates one image has at most. */
 static guint
-n_anchors (const YoloExec *exec)
+n_candidates (const YoloExec *exec)
 {
   YoloHead head;
 
@@ -174,18 +175,25 @@ n_anchors (const YoloExec *exec)
   return (guint) yolo_task_find (exec->plan->model->task)->anchors (&head);
 }
 
+/* Of a network without boxes the class of the whole image, the best one, is what is found. */
+static gboolean
+has_boxes (const YoloCalibrator *calibrator)
+{
+  return calibrator->task->fit == YOLO_FIT_LETTERBOX;
+}
+
 static Outcome
 outcome_of (const YoloCalibrator *calibrator, YoloExec *exec)
 {
   const YoloTask *task = calibrator->task;
-  guint n = n_anchors (exec);
+  guint n = n_candidates (exec);
   g_autofree YoloObject *scratch = g_new (YoloObject, n),
                            *candidates = g_new (YoloObject, n);
   YoloDecode decode = {
     .confidence = MAX (calibrator->config.confidence - MATCH_MARGIN, 0),
     .candidates = candidates, .capacity = n,
   };
-  YoloSuppression how = { calibrator->config.iou, FALSE, n };
+  YoloSuppression how = { calibrator->config.iou, FALSE, has_boxes (calibrator) ? n : 1 };
   YoloDetailsRoom room = { 0 };
   guint confident = 0;
   size_t found = 0;
@@ -197,7 +205,9 @@ outcome_of (const YoloCalibrator *calibrator, YoloExec *exec)
   yolo_details_objects (exec, 0, task, &decode, &how, scratch, &room, &found, NULL);
   yolo_details_room_clear (&room);
   n = (guint) found;
-  while (confident < n && candidates[confident].confidence > calibrator->config.confidence)
+  while (confident < n
+      && (candidates[confident].confidence > calibrator->config.confidence
+          || !has_boxes (calibrator)))
     confident++;
   return (Outcome) { g_memdup2 (candidates, n * sizeof *candidates), n, confident };
 }
@@ -231,12 +241,27 @@ keep_frame (YoloCalibrator *calibrator)
   g_array_append_val (all, kept);
 }
 
+/* Writes the frame into the network's input, as an engine does. */
+static gboolean
+read_frame (YoloCalibrator *calibrator, const YoloFrame *frame)
+{
+  const YoloExec *exec = calibrator->exec;
+  int width = (int) exec->plan->width, height = (int) exec->plan->height;
+  YoloLetterbox box;
+
+  if (has_boxes (calibrator)) {
+    yolo_letterbox_frame (&box, frame, width, height);
+    return yolo_preprocess_run (calibrator->preprocess, frame, &box, exec->input, YOLO_U8, 3);
+  }
+  yolo_letterbox_crop (&box, frame, width, height);
+  return yolo_crop_run (
+      &calibrator->crop, calibrator->preprocess, NULL, frame, &box, exec->input, YOLO_U8, 3);
+}
+
 gboolean
 yolo_calibrator_add (YoloCalibrator *calibrator, const YoloFrame *frame, guint net_width,
     guint net_height, GError **error)
 {
-  YoloLetterbox letterbox;
-
   if (calibrator->exec == NULL || calibrator->exec->plan->width != net_width
       || calibrator->exec->plan->height != net_height) {
     yolo_exec_free (calibrator->exec);
@@ -246,9 +271,7 @@ yolo_calibrator_add (YoloCalibrator *calibrator, const YoloFrame *frame, guint n
     calibrator->exec->observe = observe;
     calibrator->exec->observe_data = calibrator;
   }
-  yolo_letterbox_frame (&letterbox, frame, (int) net_width, (int) net_height);
-  if (!yolo_preprocess_run (
-          calibrator->preprocess, frame, &letterbox, calibrator->exec->input, YOLO_U8, 3)) {
+  if (!read_frame (calibrator, frame)) {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY,
         "Out of memory for the preprocessing of a frame");
     return FALSE;
@@ -321,6 +344,29 @@ trial_init (Trial *trial, YoloCalibrator *calibrator, const YoloCalibration *tab
   return trial->exec != NULL;
 }
 
+/* Whether maps of the role say what is found at each anchor. Logits of the whole image are
+ * those of its only anchor. */
+static gboolean
+is_of_anchor (YoloMapRole role)
+{
+  return yolo_map_has_level (role) || role == YOLO_MAP_LOGIT;
+}
+
+/* How many anchors one image has: the pixels of its maps of the first role. */
+static guint
+n_anchors (const YoloExec *exec)
+{
+  guint n = 0;
+  YoloHead head;
+
+  yolo_plan_head (exec->plan, NULL, 0, &head);
+  for (int k = 0; k < head.n_maps; k++) {
+    if (head.maps[k].output.role == head.maps[0].output.role)
+      n += (guint) head.maps[k].width * (guint) head.maps[k].height;
+  }
+  return n;
+}
+
 /* All maps together have a row of numbers for an anchor: those of its level's outputs,
  * one output after the other. This is where the numbers of a role lie in the row,
  * which looks the same at every level. */
@@ -329,7 +375,7 @@ find_role (const YoloPlan *plan, YoloMapRole role, guint *begin, guint *end)
 {
   *begin = *end = 0;
   for (guint k = 0, at = 0; k < plan->model->n_outputs; k++) {
-    if (plan->model->outputs[k].level != 0 || !yolo_map_has_level (plan->model->outputs[k].role))
+    if (plan->model->outputs[k].level != 0 || !is_of_anchor (plan->model->outputs[k].role))
       continue;
     if (plan->model->outputs[k].role == role) {
       *begin = at;
@@ -346,7 +392,7 @@ anchor_size (const YoloPlan *plan)
   guint size = 0;
 
   for (guint k = 0; k < plan->model->n_outputs; k++)
-    if (plan->model->outputs[k].level == 0 && yolo_map_has_level (plan->model->outputs[k].role))
+    if (plan->model->outputs[k].level == 0 && is_of_anchor (plan->model->outputs[k].role))
       size += plan->outputs[k].channels;
   return size;
 }
@@ -370,7 +416,7 @@ add_error (
       d += (maps[c] - reference[c]) * (maps[c] - reference[c]);
       best = c >= cls && c < cls_end && reference[c] > best ? reference[c] : best;
     }
-    weight = 1 / (1 + exp (-best));
+    weight = cls < cls_end ? 1 / (1 + exp (-best)) : 1;
     *signal += weight * s;
     *noise += weight * d;
   }
@@ -378,7 +424,7 @@ add_error (
 
 /* Confident detections of `a` that `b` does not have. */
 static guint
-count_lost (const Outcome *a, const Outcome *b)
+count_lost (const YoloCalibrator *calibrator, const Outcome *a, const Outcome *b)
 {
   guint lost = 0;
 
@@ -387,7 +433,8 @@ count_lost (const Outcome *a, const Outcome *b)
 
     for (guint k = 0; k < b->n && !found; k++)
       found = a->detections[i].class_id == b->detections[k].class_id
-          && yolo_iou (&a->detections[i], &b->detections[k]) >= MATCH_IOU;
+          && (!has_boxes (calibrator)
+              || yolo_iou (&a->detections[i], &b->detections[k]) >= MATCH_IOU);
     lost += !found;
   }
   return lost;
@@ -447,7 +494,8 @@ measure_loss (Search *search, float *loss, GError **error)
     if (!run (trial.exec, error) || !spend (search, 1, error))
       return FALSE;
     outcome = outcome_of (search->calibrator, trial.exec);
-    lost += count_lost (&kept->outcome, &outcome) + count_lost (&outcome, &kept->outcome);
+    lost += count_lost (search->calibrator, &kept->outcome, &outcome)
+        + count_lost (search->calibrator, &outcome, &kept->outcome);
     all += outcome.n_confident - kept->outcome.n_confident;
     g_free (outcome.detections);
   }
@@ -579,7 +627,7 @@ replace (gpointer data, guint op)
 }
 
 /* Writes a part of a kept frame, of half its height and width, into the input: the
- * part around the most confident detection. */
+ * part around the most confident detection, or the middle. */
 static void
 probe_input (const YoloCalibrator *calibrator, const Kept *kept, YoloExec *exec)
 {
@@ -587,7 +635,7 @@ probe_input (const YoloCalibrator *calibrator, const Kept *kept, YoloExec *exec)
         y = calibrator->height / 2;
   gsize pixel = input_size (exec) / ((gsize) height * width);
 
-  if (kept->outcome.n > 0) {
+  if (kept->outcome.n > 0 && has_boxes (calibrator)) {
     const YoloObject *best = &kept->outcome.detections[0];
     x = (guint) CLAMP ((best->x1 + best->x2) / 2, 0, calibrator->width);
     y = (guint) CLAMP ((best->y1 + best->y2) / 2, 0, calibrator->height);
@@ -697,7 +745,7 @@ copy_maps (const YoloExec *exec)
     const YoloMap *map = &head.maps[k];
     gsize pixels = (gsize) map->height * map->width;
 
-    if (!yolo_map_has_level (map->output.role))
+    if (!is_of_anchor (map->output.role))
       break;
     for (gsize i = 0; i < pixels; i++)
       memcpy (level + i * size + at, map->data + i * map->pitch, map->channels * sizeof (float));

@@ -251,9 +251,7 @@ YoloJob *yolo_engine_take_dropped (YoloReplicaSet *set, gint64 until);
 guint yolo_engine_take (YoloReplicaSet *set, const YoloReplica *replica, YoloJob **jobs,
     guint *size, gint64 now, gint64 *until);
 
-/* int8.c. Whether a table can be made for the model; FALSE with @error. */
-gboolean yolo_engine_can_calibrate (const YoloModel *model, GError **error);
-/* YoloEngineParts.to_int8 outside of tests. Errors say how to make a table. */
+/* int8.c. YoloEngineParts.to_int8 outside of tests. Errors say how to make a table. */
 YoloModel *yolo_engine_to_int8 (
     YoloModel *model, const char *calibration_file, YoloInt8Kind kind, GError **error);
 

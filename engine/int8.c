@@ -3,20 +3,6 @@
 
 #include "engine/engine-private.h"
 
-gboolean
-yolo_engine_can_calibrate (const YoloModel *model, GError **error)
-{
-  const YoloTask *task = yolo_task_find (model->task);
-
-  /* What calibration compares are boxes, of which a classification has none. */
-  if (task != NULL && task->fit == YOLO_FIT_LETTERBOX)
-    return TRUE;
-  g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED,
-      "%s: models of the task '%.40s' cannot be calibrated; run it in fp32, fp16 or bf16",
-      model->path, model->task);
-  return FALSE;
-}
-
 YoloModel *
 yolo_engine_to_int8 (
     YoloModel *model, const char *calibration_file, YoloInt8Kind kind, GError **error)
@@ -26,8 +12,6 @@ yolo_engine_to_int8 (
 
   if (calibration_file == NULL && model->quantized)
     return yolo_model_to_int8 (model, NULL, kind, error);
-  if (!yolo_engine_can_calibrate (model, error))
-    return NULL;
   if (calibration_file == NULL && !g_file_test (beside, G_FILE_TEST_EXISTS)) {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION,
         "precision=int8 needs a calibration table, and "

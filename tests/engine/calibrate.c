@@ -402,30 +402,6 @@ test_at_once (void)
   }
 }
 
-/* A model without boxes is refused before anybody is sent to make a table. */
-static void
-test_tasks (void)
-{
-  static const char *const tasks[] = { "detect", "segment", "pose", "obb", "classify", "depth" };
-
-  for (guint i = 0; i < G_N_ELEMENTS (tasks); i++) {
-    g_autofree char *task = g_strdup (tasks[i]), *path = g_strdup ("nowhere.pt");
-    YoloModel model = { .path = path, .task = task };
-    g_autoptr (GError) error = NULL, refused = NULL;
-
-    g_assert_cmpint (yolo_engine_can_calibrate (&model, &error), ==, i < 4);
-    g_assert_null (yolo_engine_to_int8 (&model, NULL, YOLO_INT8_ASYMMETRIC, &refused));
-    if (i < 4) {
-      g_assert_no_error (error);
-      g_assert_nonnull (strstr (refused->message, "calibrate=nowhere.pt.int8"));
-    } else {
-      g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED);
-      g_assert_nonnull (strstr (error->message, tasks[i]));
-      g_assert_cmpstr (error->message, ==, refused->message);
-    }
-  }
-}
-
 int
 main (int argc, char **argv)
 {
@@ -443,7 +419,6 @@ main (int argc, char **argv)
   g_test_add_func ("/calibrate/budget", test_budget);
   g_test_add_func ("/calibrate/interrupted", test_interrupted);
   g_test_add_func ("/calibrate/refused", test_refused);
-  g_test_add_func ("/calibrate/tasks", test_tasks);
   g_test_add_func ("/calibrate/black", test_black);
   g_test_add_func ("/calibrate/engine", test_engine);
   g_test_add_func ("/calibrate/quantised-file", test_quantised_file);
