@@ -16,18 +16,20 @@ typedef enum {
   BINARY_MAX,
   BINARY_MIN,
   BINARY_MOD,
+  BINARY_POW,
   BINARY_EQUAL,
-  BINARY_GREATER
+  BINARY_GREATER,
+  BINARY_LESS_OR_EQUAL
 } Binary;
 
 static Binary
 binary_of (const OnnxNode *node)
 {
   static const char *const names[] = { "Add", "Sub", "Mul", "Div", "Max", "Min", "Mod",
-    "Equal", "Greater" };
+    "Pow", "Equal", "Greater", "LessOrEqual" };
   guint op = 0;
 
-  while (op < BINARY_GREATER && strcmp (node->op, names[op]) != 0)
+  while (op < BINARY_LESS_OR_EQUAL && strcmp (node->op, names[op]) != 0)
     op++;
   return op;
 }
@@ -50,10 +52,14 @@ binary_float (Binary op, float p, float q)
       return MIN (p, q);
     case BINARY_MOD:
       return fmodf (p, q);
+    case BINARY_POW:
+      return powf (p, q);
     case BINARY_EQUAL:
       return p == q;
     case BINARY_GREATER:
       return p > q;
+    case BINARY_LESS_OR_EQUAL:
+      return p <= q;
   }
   g_assert_not_reached ();
 }
@@ -82,6 +88,10 @@ binary_int (Binary op, gint64 p, gint64 q)
       return p == q;
     case BINARY_GREATER:
       return p > q;
+    case BINARY_LESS_OR_EQUAL:
+      return p <= q;
+    case BINARY_POW:
+      break;                    /* refused before */
   }
   g_assert_not_reached ();
 }
@@ -93,12 +103,16 @@ yolo_eval_binary (
   const Tensor *a = in[0], *b = in[1];
   gint64 dims[TENSOR_MAX_DIMS];
   Binary op = binary_of (node);
-  gboolean compares = op == BINARY_EQUAL || op == BINARY_GREATER;
+  gboolean compares = op >= BINARY_EQUAL;
   guint n_dims;
   TensorWalk x, y;
 
   if (a->is_int != b->is_int)
     return yolo_onnx_bad (node, "its inputs have different types", error);
+  if (op == BINARY_POW && a->is_int)
+    return yolo_network_fail (error, UNSUPPORTED,
+        ONNX_NODE_FORMAT " takes powers of integers, which is not supported",
+        ONNX_NODE_ARGS (node));
   /* Source: ONNX, docs/Operators.md, Mod: fmod is C's, and the only one for floats. */
   if (op == BINARY_MOD && (yolo_onnx_attr_int (node, "fmod", 0) != 0) == a->is_int)
     return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT
@@ -193,6 +207,12 @@ sigmoid (float x)
   return 1 / (1 + expf (-x));
 }
 
+static float
+negate (float x)
+{
+  return -x;
+}
+
 /* Operators of one float each. */
 gboolean
 yolo_eval_unary (
@@ -202,8 +222,8 @@ yolo_eval_unary (
     const char *op;
     float (*function) (float x);
   } functions[] = {
-    { "Ceil", ceilf }, { "Cos", cosf }, { "Floor", floorf }, { "Sigmoid", sigmoid },
-    { "Sin", sinf },
+    { "Ceil", ceilf }, { "Cos", cosf }, { "Exp", expf }, { "Floor", floorf }, { "Log", logf },
+    { "Neg", negate }, { "Sigmoid", sigmoid }, { "Sin", sinf }, { "Sqrt", sqrtf },
   };
   guint k = 0;
 
@@ -216,6 +236,32 @@ yolo_eval_unary (
     k++;
   for (gsize i = 0; i < in[0]->n; i++)
     (*out)->f[i] = functions[k].function (in[0]->f[i]);
+  return TRUE;
+}
+
+/* Limits to the lowest and the highest number that may be, either of which may be left out. */
+gboolean
+yolo_eval_clip (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  const Tensor *x = in[0], *low = node->n_in > 1 ? in[1] : NULL,
+               *high = node->n_in > 2 ? in[2] : NULL;
+
+  if ((low != NULL && (low->n != 1 || low->is_int != x->is_int))
+      || (high != NULL && (high->n != 1 || high->is_int != x->is_int)))
+    return yolo_onnx_bad (node, "its limits are no single numbers of its input's type", error);
+  *out = yolo_onnx_tensor_new (scope, x->is_int, x->n_dims, x->dims, error);
+  if (*out == NULL)
+    return FALSE;
+  for (gsize i = 0; i < x->n; i++) {
+    if (x->is_int) {
+      gint64 value = low != NULL ? MAX (x->i[i], low->i[0]) : x->i[i];
+      (*out)->i[i] = high != NULL ? MIN (value, high->i[0]) : value;
+    } else {
+      float value = low != NULL ? MAX (x->f[i], low->f[0]) : x->f[i];
+      (*out)->f[i] = high != NULL ? MIN (value, high->f[0]) : value;
+    }
+  }
   return TRUE;
 }
 

@@ -41,11 +41,24 @@ largest (const Tensor *in, gsize first, gsize n, gsize step)
   return best;
 }
 
+/* The sum of n numbers that lie a step apart, as number @at of @out. Sums of integers may
+ * wrap. */
+static void
+add_up (const Tensor *in, gsize first, gsize n, gsize step, Tensor *out, gsize at)
+{
+  for (gsize k = 0; k < n; k++) {
+    if (in->is_int)
+      out->i[at] = (gint64) ((guint64) out->i[at] + (guint64) in->i[first + k * step]);
+    else
+      out->f[at] += in->f[first + k * step];
+  }
+}
+
 static gboolean
 reduce (TensorScope *scope, const OnnxNode *node, const Tensor *in, gint64 at, Tensor **out,
     GError **error)
 {
-  gboolean index = strcmp (node->op, "ArgMax") == 0;
+  gboolean index = strcmp (node->op, "ArgMax") == 0, sum = strcmp (node->op, "ReduceSum") == 0;
   gsize outer, inner, n;
   guint axis;
 
@@ -60,8 +73,10 @@ reduce (TensorScope *scope, const OnnxNode *node, const Tensor *in, gint64 at, T
   yolo_onnx_tensor_split (in, axis, &outer, &inner);
   for (gsize o = 0; o < outer; o++) {
     for (gsize i = 0; i < inner; i++) {
-      gsize first = o * n * inner + i, best = largest (in, first, n, inner);
-      if (index)
+      gsize first = o * n * inner + i, best = sum ? first : largest (in, first, n, inner);
+      if (sum)
+        add_up (in, first, n, inner, *out, o * inner + i);
+      else if (index)
         (*out)->i[o * inner + i] = (gint64) ((best - first) / inner);
       else
         yolo_onnx_tensor_copy (*out, o * inner + i, in, best, 1);
@@ -79,8 +94,9 @@ yolo_eval_arg_max (
   return reduce (scope, node, in[0], yolo_onnx_attr_int (node, "axis", 0), out, error);
 }
 
+/* ReduceMax and ReduceSum */
 gboolean
-yolo_eval_reduce_max (
+yolo_eval_reduce (
     TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
 {
   const gint64 *axes;
@@ -454,4 +470,29 @@ yolo_eval_suppression (
   if (*out != NULL && chosen->len > 0)
     memcpy ((*out)->i, chosen->data, chosen->len * sizeof (gint64));
   return *out != NULL;
+}
+
+/* Leaves the numbers on one side of a diagonal of each matrix, and 0 for the rest. */
+gboolean
+yolo_eval_trilu (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  const Tensor *x = in[0], *k = node->n_in > 1 ? in[1] : NULL;
+  gboolean upper = yolo_onnx_attr_int (node, "upper", 1) != 0;
+  gint64 rows, columns, diagonal = 0;
+
+  if (x->n_dims < 2 || (k != NULL && (!k->is_int || k->n != 1)))
+    return yolo_onnx_bad (node, "its input is no matrix, or its diagonal no integer", error);
+  rows = x->dims[x->n_dims - 2];
+  columns = x->dims[x->n_dims - 1];
+  diagonal = k != NULL ? CLAMP (k->i[0], -rows, columns) : 0;
+  *out = yolo_onnx_tensor_new (scope, x->is_int, x->n_dims, x->dims, error);
+  if (*out == NULL)
+    return FALSE;
+  for (gsize i = 0; i < x->n; i++) {
+    gint64 column = (gint64) i % columns, row = (gint64) i / columns % rows;
+    if (upper ? column - row >= diagonal : column - row <= diagonal)
+      yolo_onnx_tensor_copy (*out, i, x, i, 1);
+  }
+  return TRUE;
 }

@@ -25,7 +25,7 @@ float yolo_eval_overlap (const float *a, const float *b);
  * and that the required ones are not left out. */
 
 /* eval-numbers.c: operators that compute new numbers */
-EvalFunc yolo_eval_batch_norm, yolo_eval_binary, yolo_eval_cast, yolo_eval_conv,
+EvalFunc yolo_eval_batch_norm, yolo_eval_binary, yolo_eval_cast, yolo_eval_clip, yolo_eval_conv,
     yolo_eval_conv_integer, yolo_eval_dequantize, yolo_eval_dynamic_quantize, yolo_eval_mat_mul,
     yolo_eval_softmax, yolo_eval_unary, yolo_eval_where;
 
@@ -39,7 +39,7 @@ EvalFunc yolo_eval_concat, yolo_eval_constant, yolo_eval_constant_of_shape, yolo
  * suppression (nms=True), or one that is end to end, goes from boxes and scores to
  * detections */
 EvalFunc yolo_eval_arg_max, yolo_eval_gather_elements, yolo_eval_gather_nd, yolo_eval_non_zero,
-    yolo_eval_pad, yolo_eval_reduce_max, yolo_eval_scatter_nd, yolo_eval_suppression,
-    yolo_eval_top_k;
+    yolo_eval_pad, yolo_eval_reduce, yolo_eval_scatter_nd, yolo_eval_suppression, yolo_eval_top_k,
+    yolo_eval_trilu;
 
 #endif

@@ -66,6 +66,7 @@ static const struct {
   { "training_mode", ATTR_INT },
   { "transA", ATTR_INT },
   { "transB", ATTR_INT },
+  { "upper", ATTR_INT },
   { "value", ATTR_TENSOR },
   { "value_float", ATTR_FLOAT },
   { "value_floats", ATTR_FLOATS },

@@ -157,23 +157,19 @@ anchor_of (const Trial *trial, const float *row)
   return trial->n;
 }
 
+/* A turned box as a normal distribution: its middle, and its covariance [[a, c], [c, b]]. */
+typedef struct {
+  float x, y, a, b, c;
+} Normal;
+
 /* What a file has kept of an image. */
 typedef struct {
   const Trial *trial;
   GArray *kept;                 /* of guint: anchors */
   gboolean *is_kept;            /* [n] */
+  Normal *normals;              /* [n], where boxes are turned */
   float lowest;                 /* the lowest score among these */
 } Outcome;
-
-static gboolean
-is_zero (const float *row, gsize width)
-{
-  gsize k = 0;
-
-  while (k < width && row[k] == 0)
-    k++;
-  return k == width;
-}
 
 static gboolean
 read_rows (Outcome *outcome, const float *rows, gsize n_rows)
@@ -184,7 +180,8 @@ read_rows (Outcome *outcome, const float *rows, gsize n_rows)
     const float *row = rows + width * r;
     guint anchor;
 
-    if (is_zero (row, width))
+    /* rows that fill the rest, which may have the box of an anchor below the threshold */
+    if (row[4] == 0)
       continue;
     anchor = anchor_of (outcome->trial, row);
     if (anchor == outcome->trial->n || outcome->is_kept[anchor])
@@ -196,20 +193,53 @@ read_rows (Outcome *outcome, const float *rows, gsize n_rows)
   return outcome->kept->len > 0;
 }
 
-/* The largest overlap of an anchor with one that was kept and has a higher score, of its
- * own class or @across classes. */
+static Normal
+normal_of (const Trial *trial, guint anchor)
+{
+  float w = feature_of (trial, anchor, 2), h = feature_of (trial, anchor, 3);
+  float angle = feature_of (trial, anchor, 4 + (gsize) trial->layout.n_classes);
+  float along = w * w / 12, across = h * h / 12, cosine = cosf (angle), sine = sinf (angle);
+
+  return (Normal) { feature_of (trial, anchor, 0), feature_of (trial, anchor, 1),
+    along * cosine * cosine + across * sine * sine, along * sine * sine + across * cosine * cosine,
+    (along - across) * cosine * sine };
+}
+
+/* How much two turned boxes overlap. Sources: Llerena et al. 2021, Gaussian Bounding Boxes and
+ * Probabilistic Intersection-over-Union; Ultralytics utils/metrics.py, batch_probiou. */
+static float
+turned_overlap (const Normal *p, const Normal *q)
+{
+  const float eps = 1e-7f;
+  float a = p->a + q->a, b = p->b + q->b, c = p->c + q->c, dx = p->x - q->x, dy = p->y - q->y;
+  float det = a * b - c * c, own = MAX (p->a * p->b - p->c * p->c, 0)
+      * MAX (q->a * q->b - q->c * q->c, 0);
+  float distance = (a * dy * dy + b * dx * dx) / (det + eps) / 4 - c * dx * dy / (det + eps) / 2
+      + logf (det / (4 * sqrtf (own) + eps) + eps) / 2;
+
+  return 1 - sqrtf (1 - expf (-CLAMP (distance, eps, 100)) + eps);
+}
+
+/* The largest overlap of an anchor with one that has a higher score, of its own class or
+ * @across classes. One that was suppressed itself suppresses others where boxes are turned
+ * (Ultralytics utils/nms.py, fast_nms), and nowhere else. */
 static float
 covered (const Outcome *outcome, guint anchor, gboolean across)
 {
   const Trial *trial = outcome->trial;
+  const float *box = trial->boxes + 4 * (gsize) anchor;
+  gboolean turned = trial->layout.turned;
   float most = 0;
 
-  for (guint k = 0; k < outcome->kept->len; k++) {
-    guint other = g_array_index (outcome->kept, guint, k);
-    if (trial->scores[other] > trial->scores[anchor]
-        && (across || trial->classes[other] == trial->classes[anchor]))
-      most = MAX (most,
-          yolo_eval_overlap (trial->boxes + 4 * (gsize) other, trial->boxes + 4 * (gsize) anchor));
+  for (guint k = 0; k < (turned ? trial->n : outcome->kept->len); k++) {
+    guint other = turned ? k : g_array_index (outcome->kept, guint, k);
+
+    if (trial->scores[other] <= trial->scores[anchor]
+        || (!across && trial->classes[other] != trial->classes[anchor]))
+      continue;
+    most = MAX (most,
+        turned ? turned_overlap (&outcome->normals[other], &outcome->normals[anchor])
+               : yolo_eval_overlap (trial->boxes + 4 * (gsize) other, box));
   }
   return most;
 }
@@ -237,10 +267,13 @@ yolo_trial_explains (const Trial *trial, const float *rows, gsize n_rows, gboole
 {
   g_autoptr (GArray) kept = g_array_new (FALSE, FALSE, sizeof (guint));
   g_autofree gboolean *is_kept = g_new0 (gboolean, trial->n);
-  Outcome outcome = { trial, kept, is_kept, INFINITY };
+  g_autofree Normal *normals = g_new (Normal, trial->layout.turned ? trial->n : 1);
+  Outcome outcome = { trial, kept, is_kept, normals, INFINITY };
 
-  if (trial->layout.turned || !read_rows (&outcome, rows, n_rows))
+  if (!read_rows (&outcome, rows, n_rows))
     return FALSE;
+  for (guint i = 0; i < trial->n && trial->layout.turned; i++)
+    normals[i] = normal_of (trial, i);
   for (guint across = 0; across < 2; across++)
     possible[across] = possible[across] && consistent (&outcome, across);
   return possible[0] || possible[1];

@@ -38,10 +38,10 @@ void yolo_trial_free (Trial *trial);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Trial, yolo_trial_free)
 
 /* Whether these rows [n_rows][6 + n_other] (x1 y1 x2 y2, or the box as the tensor
- * has it; score; class; the rest; rows of zeros fill what is left) are what a suppression
+ * has it; score; class; the rest; rows with a score of 0 fill what is left) are what a suppression
  * leaves of the trial by some threshold of the score, some threshold of the overlap and some
  * limit. possible[0] is cleared if none does class by class, possible[1] if none does across
- * classes; FALSE: neither does. Boxes that are turned are never explained. */
+ * classes; FALSE: neither does. */
 gboolean yolo_trial_explains (
     const Trial *trial, const float *rows, gsize n_rows, gboolean *possible);
 
