@@ -236,7 +236,8 @@ lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
     return fold_constant (lowered, node, error);
   if (!yolo_lower_follow_quantizers (lowered, node, error)
       || !yolo_onnx_image_node (lowered, node, &done, error)
-      || (!done && !yolo_lower_attention (lowered, node, &done, error)))
+      || (!done && !yolo_lower_attention (lowered, node, &done, error))
+      || (!done && !yolo_lower_stack (lowered, node, &done, error)))
     return FALSE;
   if (done)
     return TRUE;

@@ -81,6 +81,9 @@ extern const LowerOperator yolo_lower_arithmetic_operators[], yolo_lower_conv_op
 /* lower-attention.c. *done: the node is a part of attention, or moves the numbers of a map. */
 gboolean yolo_lower_attention (
     Lowered *lowered, const OnnxNode *node, gboolean *done, GError **error);
+/* lower-stack.c. *done: the node adds up maps that were stacked. */
+gboolean yolo_lower_stack (
+    Lowered *lowered, const OnnxNode *node, gboolean *done, GError **error);
 /* lower-whole.c: for a node that reads a VALUE_FLAT. */
 LowerFunc yolo_lower_flat;
 

@@ -393,6 +393,7 @@ static const struct {
   { "C3k2", yolo_torch_c2f },
   { "CIB", yolo_torch_cib },
   { "Conv", yolo_torch_conv_block },
+  { "CBLinear", yolo_torch_cb_linear },
   { "Conv2d", conv },
   { "ConvTranspose2d", conv_transpose },
   { "DWConv", yolo_torch_conv_block },

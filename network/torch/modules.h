@@ -78,6 +78,13 @@ YoloTorchModule yolo_torch_aconv, yolo_torch_adown, yolo_torch_bottleneck, yolo_
     yolo_torch_c2, yolo_torch_c2f, yolo_torch_c3, yolo_torch_cib, yolo_torch_conv_block,
     yolo_torch_elan, yolo_torch_scdown, yolo_torch_sequence, yolo_torch_sppelan, yolo_torch_sppf;
 
+/* fuse.c: CBLinear, whose parts CBFuse chooses among. The layer of CBLinear has all parts. */
+YoloTorchModule yolo_torch_cb_linear;
+/* CBFuse: a part of each source, scaled to the size of the last one, and that, added up. @in:
+ * the sources' layers; @from: their modules. */
+guint yolo_torch_cb_fuse (YoloTorchBuilder *builder, const YoloPickleValue *module, guint n,
+    const guint *in, const YoloPickleValue *const *from, GError **error);
+
 /* heads.c: declares the maps of the head, whose inputs are layers, one a level, and what the
  * graph says of them: task and form. */
 gboolean yolo_torch_head (YoloTorchBuilder *builder, const YoloPickleValue *module, guint n_in,

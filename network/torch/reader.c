@@ -105,47 +105,60 @@ check_model (const YoloPickleValue *root, const YoloPickleValue *model, GError *
   return TRUE;
 }
 
+/* What a module gives, and the module. */
+typedef struct {
+  guint layer;
+  const YoloPickleValue *module;        /* NULL: it is the image */
+} Source;
+
 /* The layer that an entry of "f" means, as DetectionModel's forward has it: one from the
- * start, or, below 0, one before module @index. Module 0 takes the image. */
-static guint
-source_of (const YoloPickleValue *f, guint index, const GArray *outputs, guint image)
+ * start, or, below 0, one before the next module. The first one takes the image. */
+static Source
+source_of (const YoloPickleValue *f, const GArray *outputs, guint image)
 {
   gint64 source;
 
   if (!yolo_pickle_int (f, &source))
-    return YOLO_LAYER_NONE;
-  if (index == 0)
-    return source == -1 ? image : YOLO_LAYER_NONE;
+    return (Source) { YOLO_LAYER_NONE, NULL };
+  if (outputs->len == 0)
+    return (Source) { source == -1 ? image : YOLO_LAYER_NONE, NULL };
   if (source < 0)
-    source += index;
-  return source >= 0 && source < index ? g_array_index (outputs, guint, source) : YOLO_LAYER_NONE;
+    source += outputs->len;
+  return source >= 0 && source < outputs->len ? g_array_index (outputs, Source, source)
+                                              : (Source) { YOLO_LAYER_NONE, NULL };
 }
 
-/* The inputs of module @index; FALSE with @error. */
+/* The inputs of the module behind @outputs: layers, and the modules that give them; FALSE with
+ * @error. */
 static gboolean
-find_sources (const YoloTorchBuilder *builder, const YoloPickleValue *module, guint index,
-    const GArray *outputs, guint image, GArray *sources, GError **error)
+find_sources (const YoloTorchBuilder *builder, const YoloPickleValue *module,
+    const GArray *outputs, guint image, GArray *in, GPtrArray *from, GError **error)
 {
   const YoloPickleValue *f = yolo_pickle_attribute (module, "f");
   guint n = yolo_pickle_items (f).n;
 
   for (guint k = 0; k < MAX (n, 1); k++) {
-    guint source = source_of (n > 0 ? yolo_pickle_item (f, k) : f, index, outputs, image);
-    if (source == YOLO_LAYER_NONE)
+    Source source = source_of (n > 0 ? yolo_pickle_item (f, k) : f, outputs, image);
+    if (source.layer == YOLO_LAYER_NONE)
       return yolo_torch_refuse (
           builder, module, FORMAT, "takes what no module before it gives (f)", error);
-    g_array_append_val (sources, source);
+    g_array_append_val (in, source.layer);
+    g_ptr_array_add (from, (gpointer) source.module);
   }
   return TRUE;
 }
 
-/* Concat joins channels (dimension 1); all else has one input. */
+/* Concat joins channels (dimension 1), CBFuse adds; all else has one input. */
 static guint
-run_layer (
-    YoloTorchBuilder *builder, const YoloPickleValue *module, const GArray *sources, GError **error)
+run_layer (YoloTorchBuilder *builder, const YoloPickleValue *module, const GArray *sources,
+    const GPtrArray *from, GError **error)
 {
   const guint *in = (const guint *) sources->data;
   gint64 d;
+
+  if (strcmp (yolo_torch_class (module), "CBFuse") == 0)
+    return yolo_torch_cb_fuse (builder, module, sources->len, in,
+        (const YoloPickleValue *const *) from->pdata, error);
 
   if (strcmp (yolo_torch_class (module), "Concat") == 0) {
     if (yolo_pickle_int (yolo_pickle_attribute (module, "d"), &d) && d == 1)
@@ -155,7 +168,7 @@ run_layer (
   }
   if (sources->len != 1) {
     yolo_torch_refuse (builder, module, UNSUPPORTED,
-        "takes several inputs, as only Concat and the head may", error);
+        "takes several inputs, as only Concat, CBFuse and the head may", error);
     return YOLO_LAYER_NONE;
   }
   return yolo_torch_module (builder, module, in[0], error);
@@ -167,24 +180,26 @@ run_layers (YoloTorchBuilder *builder, const YoloPickleValue *model, guint image
 {
   const YoloPickleValue *list = yolo_torch_child (model, "model");
   YoloPickleItems layers = yolo_torch_children (list);
-  g_autoptr (GArray) outputs = g_array_new (FALSE, FALSE, sizeof (guint));
+  g_autoptr (GArray) outputs = g_array_new (FALSE, FALSE, sizeof (Source));
 
   if (layers.n == 0 || layers.n > 2 * MAX_LAYERS)
     return yolo_torch_refuse (builder, list, UNSUPPORTED, "is not the list of a YOLO", error);
   for (guint i = 0; i < layers.n / 2; i++) {
     g_autofree char *name = g_strdup_printf ("%u", i);
     g_autoptr (GArray) sources = g_array_new (FALSE, FALSE, sizeof (guint));
+    g_autoptr (GPtrArray) from = g_ptr_array_new ();
     const YoloPickleValue *module = yolo_torch_enter (builder, list, name, error);
-    guint layer = YOLO_LAYER_NONE;
+    Source source = { YOLO_LAYER_NONE, module };
 
-    if (module == NULL || !find_sources (builder, module, i, outputs, image, sources, error))
+    if (module == NULL
+        || !find_sources (builder, module, outputs, image, sources, from, error))
       return FALSE;
     if (i == layers.n / 2 - 1)
       return yolo_torch_head (builder, module, sources->len, (const guint *) sources->data, error);
-    layer = run_layer (builder, module, sources, error);
-    if (layer == YOLO_LAYER_NONE)
+    source.layer = run_layer (builder, module, sources, from, error);
+    if (source.layer == YOLO_LAYER_NONE)
       return FALSE;
-    g_array_append_val (outputs, layer);
+    g_array_append_val (outputs, source);
     yolo_torch_leave (builder);
   }
   return yolo_torch_refuse (
