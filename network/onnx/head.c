@@ -211,6 +211,9 @@ declare_classes (Search *search, GError **error)
 {
   YoloGraph *graph = search->lowered->graph;
 
+  if (search->prototypes != YOLO_LAYER_NONE || search->n_outputs > 1)
+    return yolo_head_refuse (
+        search, NULL, "the model gives more than numbers for the whole image", error);
   graph->task = "classify";
   graph->form = (YoloHeadForm) { .end_to_end = TRUE };
   return yolo_graph_output (graph, YOLO_MAP_LOGIT, 0, search->logits, error);
@@ -245,9 +248,6 @@ find_bare_logits (Search *search, GError **error)
 
   search->logits = yolo_layer_at (
       lowered->graph->layers, lowered->values[search->outputs[0]].layer)->below;
-  if (search->prototypes != YOLO_LAYER_NONE || search->n_outputs > 1)
-    return yolo_head_refuse (
-        search, NULL, "the model gives more than numbers for the whole image", error);
   if (yolo_onnx_metadata (lowered->file, "names") == NULL && g_strcmp0 (search->task, "classify"))
     return yolo_head_refuse (search, NULL,
         "the model gives numbers for the whole image that no softmax makes probabilities and "
