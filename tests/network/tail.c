@@ -22,29 +22,79 @@ writer (const Onnx__ModelProto *proto, const char *value)
   return i;
 }
 
-/* Marks the nodes from which an output can be reached; `through` are never gone through. */
-static gboolean *
-reach_output (const Onnx__ModelProto *proto, const char *const *through)
+/* Whether what reaches an output of a node only decides what is kept: by a threshold, by
+ * overlaps, by the largest, by what is not 0, by shapes. A factor leaves these as they are. */
+static gboolean
+only_decides (const Onnx__NodeProto *node, gsize output)
+{
+  static const char *const deciding[] = { "ArgMax", "Greater", "NonMaxSuppression", "NonZero",
+    "Shape", NULL };
+
+  return g_strv_contains (deciding, node->op_type)
+      || (strcmp (node->op_type, "TopK") == 0 && output == 1);
+}
+
+/* The names of the values whose numbers, or numbers made of them, are in an output. */
+static GHashTable *
+find_numbers (const Onnx__ModelProto *proto)
 {
   const Onnx__GraphProto *graph = proto->graph;
-  gboolean *reach = g_new0 (gboolean, graph->n_node), changed = TRUE;
+  GHashTable *found = g_hash_table_new (g_str_hash, g_str_equal);
+  gboolean changed = TRUE;
 
+  for (gsize k = 0; k < graph->n_output; k++)
+    g_hash_table_add (found, graph->output[k]->name);
   while (changed) {
     changed = FALSE;
     for (gsize i = 0; i < graph->n_node; i++) {
       const Onnx__NodeProto *node = graph->node[i];
-      gboolean now = strcmp (node->output[0], graph->output[0]->name) == 0;
-
-      for (gsize n = 0; n < graph->n_node && !now; n++) {
-        for (gsize k = 0; reach[n] && !g_strv_contains (through, graph->node[n]->op_type)
-            && k < graph->node[n]->n_input; k++)
-          now |= strcmp (graph->node[n]->input[k], node->output[0]) == 0;
+      for (gsize o = 0; o < node->n_output; o++) {
+        if (only_decides (node, o) || !g_hash_table_contains (found, node->output[o]))
+          continue;
+        for (gsize k = 0; k < node->n_input; k++)
+          changed |= g_hash_table_add (found, node->input[k]);
       }
-      changed |= now && !reach[i];
-      reach[i] |= now;
     }
   }
-  return reach;
+  return found;
+}
+
+/* Whether the input of a node is in its outputs, and these are in the file's. */
+static gboolean
+makes_numbers (const Onnx__NodeProto *node, GHashTable *numbers)
+{
+  for (gsize o = 0; o < node->n_output; o++) {
+    if (!only_decides (node, o) && g_hash_table_contains (numbers, node->output[o]))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Whether a value is always 0: the class, where there is one, as the rest of a division by
+ * 1. A factor leaves it 0. */
+static gboolean
+is_zero (const Onnx__ModelProto *proto, const char *value)
+{
+  gsize from = writer (proto, value);
+  const Onnx__NodeProto *node;
+  const Onnx__TensorProto *by;
+
+  if (from == proto->graph->n_node)
+    return FALSE;
+  node = proto->graph->node[from];
+  if (strcmp (node->op_type, "Cast") == 0 || strcmp (node->op_type, "Unsqueeze") == 0)
+    return is_zero (proto, node->input[0]);
+  if (strcmp (node->op_type, "Mod") != 0)
+    return FALSE;
+  by = edit_initializer (proto, node->input[1]);
+  return by->raw_data.len == 8 && by->raw_data.data[0] == 1;
+}
+
+/* Whether a node takes the rest of a division by 1, whatever is divided. */
+static gboolean
+forgets (const Onnx__ModelProto *proto, const Onnx__NodeProto *node)
+{
+  return strcmp (node->op_type, "Mod") == 0 && is_zero (proto, node->output[0]);
 }
 
 /* Marks each Reshape and what follows it: the tail, which begins by reshaping the maps. */
@@ -114,24 +164,22 @@ try_edge (const char *file, gsize i, gsize k, gint32 type, gboolean must_fail, C
 static void
 test_edges (gconstpointer data)
 {
-  /* what reaches the output through these only decides what is kept: by a threshold, by
-   * overlaps, by the largest, by what is not 0, by shapes: a factor leaves these as they are */
-  static const char *const deciding[] = { "ArgMax", "Greater", "NonMaxSuppression", "NonZero",
-    "Shape", NULL };
   const char *file = data;
   Onnx__ModelProto *proto = edit_open (file);
   g_autofree gboolean *tail = find_tail (proto);
-  g_autofree gboolean *reach = reach_output (proto, deciding);
-  /* files of any size are checked at a size that takes time, so that only some edges are
-   * tried */
-  guint every = strstr (file, "dynamic") != NULL ? 7 : 1, n = 0;
+  g_autoptr (GHashTable) numbers = find_numbers (proto);
+  /* large files of any size are checked at a size that takes time, so that only some edges
+   * are tried */
+  gboolean large = g_str_has_prefix (file, "v8n") && strstr (file, "dynamic") != NULL;
+  guint every = large ? 7 : 1, n = 0;
   Counts counts = { 0 };
 
   for (gsize i = 0; i < proto->graph->n_node; i++) {
     const Onnx__NodeProto *node = proto->graph->node[i];
-    gboolean must_fail = reach[i] && !g_strv_contains (deciding, node->op_type);
+    gboolean matters = makes_numbers (node, numbers) && !forgets (proto, node);
 
     for (gsize k = 0; tail[i] && k < node->n_input; k++) {
+      gboolean must_fail = matters && !is_zero (proto, node->input[k]);
       gsize from = writer (proto, node->input[k]);
       /* a factor on a map itself is a part of the network, and runs */
       if (from == proto->graph->n_node || !tail[from] || n++ % every != 0)
@@ -144,7 +192,7 @@ test_edges (gconstpointer data)
       counts.refused, counts.named, counts.accepted);
   onnx__model_proto__free_unpacked (proto, NULL);
   g_assert_cmpuint (counts.refused, >, 10);
-  g_assert_cmpuint (counts.named, >, counts.refused * 3 / 4);
+  g_assert_cmpuint (counts.named, >, counts.refused * 2 / 3);
 }
 
 typedef void (*EditFunc) (Onnx__ModelProto *proto);
@@ -163,6 +211,19 @@ insert_behind (
         edit_string (&proto->graph->node[i]->input[k], INSERTED);
     }
   }
+}
+
+/* Adds an output. */
+static void
+add_output (Onnx__ModelProto *proto, const char *name)
+{
+  Onnx__GraphProto *graph = proto->graph;
+  Onnx__ValueInfoProto *info = malloc (sizeof *info);
+
+  onnx__value_info_proto__init (info);
+  info->name = strdup (name);
+  graph->output = realloc (graph->output, (graph->n_output + 1) * sizeof (void *));
+  graph->output[graph->n_output++] = info;
 }
 
 static void
@@ -224,38 +285,575 @@ across_classes (Onnx__ModelProto *proto)
 static void
 second_output (Onnx__ModelProto *proto)
 {
-  Onnx__GraphProto *graph = proto->graph;
-  Onnx__ValueInfoProto *info = malloc (sizeof *info);
+  add_output (proto, edit_node (proto, "ReduceMax", 0)->output[0]);
+}
 
-  onnx__value_info_proto__init (info);
-  info->name = strdup (edit_node (proto, "ReduceMax", 0)->output[0]);
-  graph->output = realloc (graph->output, 2 * sizeof (void *));
-  graph->output[graph->n_output++] = info;
+/* Makes a node hand its first input on. */
+static void
+skip (Onnx__NodeProto *node)
+{
+  edit_string (&node->op_type, "Identity");
+  while (node->n_input > 1)
+    free (node->input[--node->n_input]);
+}
+
+static void
+add_int (Onnx__NodeProto *node, const char *name, gint64 value)
+{
+  Onnx__AttributeProto *attribute = edit_add_attribute (node, name, 2);
+
+  attribute->has_i = TRUE;
+  attribute->i = value;
+}
+
+/* Lets all that read one value read another. */
+static void
+rewire (Onnx__ModelProto *proto, const char *from, const char *to)
+{
+  g_autofree char *old = g_strdup (from), *new = g_strdup (to);
+
+  for (gsize i = 0; i < proto->graph->n_node; i++) {
+    Onnx__NodeProto *node = proto->graph->node[i];
+    for (gsize k = 0; k < node->n_input; k++) {
+      if (strcmp (node->input[k], old) == 0)
+        edit_string (&node->input[k], new);
+    }
+  }
+}
+
+static void
+set_int (Onnx__ModelProto *proto, Onnx__NodeProto *node, gsize input, gint64 value)
+{
+  gint64 bytes = GINT64_TO_LE (value);
+
+  edit_add_constant (proto, "other", 7, 0, NULL, &bytes);
+  edit_string (&node->input[input], "other");
+}
+
+static void
+set_float (Onnx__ModelProto *proto, Onnx__NodeProto *node, gsize input, float value)
+{
+  edit_add_constant (proto, "other", 1, 0, NULL, &value);
+  edit_string (&node->input[input], "other");
+}
+
+/* The worst anchors, or the worst pairs of these. */
+static void
+worst_anchors (Onnx__ModelProto *proto)
+{
+  edit_attribute (edit_node (proto, "TopK", 0), "largest")->i = 0;
+}
+
+static void
+worst_pairs (Onnx__ModelProto *proto)
+{
+  edit_attribute (edit_node (proto, "TopK", 1), "largest")->i = 0;
+}
+
+/* The best of each anchor's only best score. */
+static void
+best_of_axis (Onnx__ModelProto *proto)
+{
+  edit_attribute (edit_node (proto, "TopK", 0), "axis")->i = 0;
+}
+
+/* Fewer rows: a limit, which we have as a property. */
+static void
+fewer_rows (Onnx__ModelProto *proto)
+{
+  gint64 ten = GINT64_TO_LE (10);
+
+  edit_add_constant (proto, "ten", 7, 1, (gint64[]) { 1 }, &ten);
+  edit_string (&edit_node (proto, "TopK", 1)->input[1], "ten");
+}
+
+/* An anchor's first class decides whether it is among the best. */
+static void
+first_class (Onnx__ModelProto *proto)
+{
+  Onnx__NodeProto *best = edit_node (proto, "ReduceMax", 0);
+  const char *inputs[] = { best->input[0], "zero", "one", "two", NULL };
+  gint64 numbers[3] = { 0, GINT64_TO_LE (1), GINT64_TO_LE (2) };
+
+  for (guint k = 0; k < 3; k++)
+    edit_add_constant (proto, inputs[k + 1], 7, 1, (gint64[]) { 1 }, &numbers[k]);
+  edit_add_node (proto, "Slice", INSERTED, inputs);
+  edit_string (&best->input[0], INSERTED);
+}
+
+static void
+whole_index_as_class (Onnx__ModelProto *proto)
+{
+  skip (edit_node (proto, "Mod", 0));
+}
+
+static void
+fewer_classes (Onnx__ModelProto *proto)
+{
+  set_int (proto, edit_node (proto, "Mod", 0), 1, 2);
+}
+
+static void
+more_classes (Onnx__ModelProto *proto)
+{
+  set_int (proto, edit_node (proto, "Div", -1), 1, 4);
+}
+
+/* The score of an anchor's best class only, whose share of itself is whole: one class a box,
+ * as other exporters leave it to a suppression that is not in the file. */
+static void
+one_class_each (Onnx__ModelProto *proto)
+{
+  gint64 last = GINT64_TO_LE (-1);
+  const char *all = edit_node (proto, "GatherElements", 0)->output[0];
+  const char *reduced[] = { all, "last", NULL }, *divided[] = { all, "best", NULL },
+             *rounded[] = { "share", NULL }, *kept[] = { all, "whole", NULL };
+
+  edit_add_constant (proto, "last", 7, 1, (gint64[]) { 1 }, &last);
+  edit_add_node (proto, "ReduceMax", "best", reduced);
+  edit_add_node (proto, "Div", "share", divided);
+  edit_add_node (proto, "Floor", "whole", rounded);
+  edit_add_node (proto, "Mul", INSERTED, kept);
+  edit_string (&edit_node (proto, "Flatten", 0)->input[0], INSERTED);
+}
+
+/* The boxes are those of the best anchors, not of the best pairs. */
+static void
+boxes_of_anchors (Onnx__ModelProto *proto)
+{
+  edit_string (
+      &edit_node (proto, "Expand", 1)->input[0], edit_node (proto, "Expand", 0)->input[0]);
+}
+
+static void
+coefficients_of_anchors (Onnx__ModelProto *proto)
+{
+  edit_string (
+      &edit_node (proto, "Expand", 2)->input[0], edit_node (proto, "Expand", 0)->input[0]);
+}
+
+/* What was chosen are numbers of rows that have passed the threshold; the coefficients are
+ * taken from all rows by these. */
+static void
+coefficients_of_all_rows (Onnx__ModelProto *proto)
+{
+  const Onnx__NodeProto *passed = edit_node (proto, "GatherND", 3);
+
+  rewire (proto, passed->output[0], passed->input[0]);
+}
+
+static void
+points_without_offset (Onnx__ModelProto *proto)
+{
+  skip (edit_node (proto, "Sub", -1));
+}
+
+static void
+raw_visibility (Onnx__ModelProto *proto)
+{
+  skip (edit_node (proto, "Sigmoid", -2));
+}
+
+/* The first node that reads a value. */
+static Onnx__NodeProto *
+reader_of (const Onnx__ModelProto *proto, const char *value)
+{
+  for (gsize i = 0; i < proto->graph->n_node; i++) {
+    for (gsize k = 0; k < proto->graph->node[i]->n_input; k++) {
+      if (strcmp (proto->graph->node[i]->input[k], value) == 0)
+        return proto->graph->node[i];
+    }
+  }
+  g_assert_not_reached ();
+}
+
+static void
+other_scale_of_points (Onnx__ModelProto *proto)
+{
+  Onnx__NodeProto *scale = reader_of (proto, edit_node (proto, "Slice", 2)->output[0]);
+
+  g_assert_cmpstr (scale->op_type, ==, "Mul");
+  set_float (proto, scale, 1, 1.9f);
+}
+
+static void
+other_quarter (Onnx__ModelProto *proto)
+{
+  set_float (proto, edit_node (proto, "Sub", 0), 1, .5f);
+}
+
+static void
+other_half_turn (Onnx__ModelProto *proto)
+{
+  set_float (proto, reader_of (proto, edit_node (proto, "Sub", 0)->output[0]), 1, 3);
+}
+
+/* Boxes are turned by another angle than the file gives. */
+static void
+another_angle (Onnx__ModelProto *proto)
+{
+  const char *angle = edit_node (proto, "Sub", 0)->output[0];
+
+  edit_string (&edit_node (proto, "Cos", 0)->input[0], angle);
+  edit_string (&edit_node (proto, "Sin", 0)->input[0], angle);
+}
+
+static void
+centre_not_turned (Onnx__ModelProto *proto)
+{
+  rewire (
+      proto, edit_node (proto, "Concat", -3)->output[0], edit_node (proto, "Div", 0)->output[0]);
+}
+
+/* Sine and cosine change places. */
+static void
+turned_the_other_way (Onnx__ModelProto *proto)
+{
+  g_autofree char *sine = g_strdup (edit_node (proto, "Sin", 0)->output[0]);
+
+  edit_string (&edit_node (proto, "Sin", 0)->output[0], edit_node (proto, "Cos", 0)->output[0]);
+  edit_string (&edit_node (proto, "Cos", 0)->output[0], sine);
+}
+
+static void
+softmax_of_images (Onnx__ModelProto *proto)
+{
+  edit_attribute (edit_node (proto, "Softmax", 0), "axis")->i = 0;
+}
+
+static void
+scores_of_classes (Onnx__ModelProto *proto)
+{
+  edit_string (&edit_node (proto, "Softmax", 0)->op_type, "Sigmoid");
+}
+
+/* Logits, which have the order of probabilities. */
+static void
+no_softmax (Onnx__ModelProto *proto)
+{
+  edit_string (&proto->graph->output[0]->name, edit_node (proto, "Gemm", 0)->output[0]);
+}
+
+static void
+no_softmax_no_names (Onnx__ModelProto *proto)
+{
+  no_softmax (proto);
+  edit_metadata (proto, "names", NULL);
+  edit_metadata (proto, "task", NULL);
+}
+
+static void
+map_beside_logits (Onnx__ModelProto *proto)
+{
+  no_softmax (proto);
+  add_output (proto, edit_node (proto, "Conv", 1)->output[0]);
+}
+
+static void
+softmax_of_softmax (Onnx__ModelProto *proto)
+{
+  const char *inputs[] = { "output0", NULL };
+
+  edit_add_node (proto, "Softmax", INSERTED, inputs);
+  edit_string (&proto->graph->output[0]->name, INSERTED);
+}
+
+static void
+features_beside_classes (Onnx__ModelProto *proto)
+{
+  add_output (proto, edit_node (proto, "Flatten", 0)->output[0]);
+}
+
+static void
+map_beside_classes (Onnx__ModelProto *proto)
+{
+  add_output (proto, edit_node (proto, "Conv", 1)->output[0]);
+}
+
+static void
+map_beside_boxes (Onnx__ModelProto *proto)
+{
+  add_output (proto, edit_node (proto, "ConvTranspose", 0)->output[0]);
+}
+
+static void
+map_beside_detections (Onnx__ModelProto *proto)
+{
+  add_output (proto, edit_node (proto, "Mul", 1)->output[0]);
+}
+
+static void
+no_prototypes (Onnx__ModelProto *proto)
+{
+  Onnx__GraphProto *graph = proto->graph;
+
+  onnx__value_info_proto__free_unpacked (graph->output[--graph->n_output], NULL);
+}
+
+/* A map of the body, which has not as many channels as there are coefficients. */
+static void
+other_prototypes (Onnx__ModelProto *proto)
+{
+  edit_string (&proto->graph->output[1]->name, edit_node (proto, "ConvTranspose", 0)->output[0]);
+}
+
+static void
+flat_prototypes (Onnx__ModelProto *proto)
+{
+  gint64 shape[3] = { GINT64_TO_LE (1), GINT64_TO_LE (5), GINT64_TO_LE (-1) };
+  const char *inputs[] = { "output1", "shape", NULL };
+
+  edit_add_constant (proto, "shape", 7, 1, (gint64[]) { 3 }, shape);
+  edit_add_node (proto, "Reshape", INSERTED, inputs);
+  edit_string (&proto->graph->output[1]->name, INSERTED);
+}
+
+static void
+outputs_exchanged (Onnx__ModelProto *proto)
+{
+  Onnx__ValueInfoProto **output = proto->graph->output, *first = output[0];
+
+  output[0] = output[1];
+  output[1] = first;
+}
+
+/* The first level has no third map: of its anchors there are the second level's numbers. */
+static void
+level_without_third_map (Onnx__ModelProto *proto)
+{
+  Onnx__NodeProto *join = edit_node (proto, "Concat", 2);
+
+  edit_string (&join->input[0], join->input[1]);
+}
+
+/* Lets a node read rows of one of its inputs, [1][20][numbers], by an index for each. */
+static void
+pick_rows (Onnx__ModelProto *proto, char **input, gsize n, const gint64 *rows)
+{
+  g_autofree gint64 *bytes = g_new (gint64, n);
+  const char *inputs[] = { *input, "rows", NULL };
+
+  for (gsize k = 0; k < n; k++)
+    bytes[k] = GINT64_TO_LE (rows[k]);
+  edit_add_constant (proto, "rows", 7, 1, (gint64[]) { (gint64) n }, bytes);
+  add_int (edit_add_node (proto, "Gather", INSERTED, inputs), "axis", 1);
+  edit_string (input, INSERTED);
+}
+
+static void
+without_best_pair (Onnx__ModelProto *proto)
+{
+  static const gint64 rows[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 };
+
+  pick_rows (proto, &proto->graph->output[0]->name, G_N_ELEMENTS (rows), rows);
+}
+
+/* The best pair twice, and not the second best. */
+static void
+best_pair_twice (Onnx__ModelProto *proto)
+{
+  static const gint64 rows[] = { 0, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 };
+
+  pick_rows (proto, &proto->graph->output[0]->name, G_N_ELEMENTS (rows), rows);
+}
+
+/* The first row has the second's score. */
+static void
+score_of_another (Onnx__ModelProto *proto)
+{
+  static const gint64 rows[] = { 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17,
+    18, 19 };
+
+  pick_rows (proto, &edit_node (proto, "Concat", -1)->input[1], G_N_ELEMENTS (rows), rows);
+}
+
+/* A suppression keeps the best box twice. */
+static void
+best_box_twice (Onnx__ModelProto *proto)
+{
+  static const gint64 rows[] = { 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17,
+    18, 19 };
+
+  pick_rows (proto, &proto->graph->output[0]->name, G_N_ELEMENTS (rows), rows);
+}
+
+static void
+add_to_class (Onnx__ModelProto *proto, float number)
+{
+  edit_add_constant (proto, "number", 1, 0, NULL, &number);
+  insert_behind (proto, edit_node (proto, "Cast", -1), "Add", "number");
+}
+
+static void
+classes_from_one (Onnx__ModelProto *proto)
+{
+  add_to_class (proto, 1);
+}
+
+static void
+classes_between (Onnx__ModelProto *proto)
+{
+  add_to_class (proto, .25f);
+}
+
+/* Distances as after a ReLU: nothing lies outside of its box. */
+static void
+positive_distances (Onnx__ModelProto *proto)
+{
+  float none = 0;
+
+  edit_add_constant (proto, "limit", 1, 0, NULL, &none);
+  insert_behind (proto, edit_node (proto, "Concat", 0), "Max", "limit");
+}
+
+/* Boxes that are not turned, beside an angle. */
+static void
+straight_boxes (Onnx__ModelProto *proto)
+{
+  const Onnx__NodeProto *boxes = edit_node (proto, "Concat", -2);
+  Onnx__NodeProto *centre = proto->graph->node[writer (proto, boxes->input[0])],
+                  *size = proto->graph->node[writer (proto, boxes->input[1])];
+
+  edit_string (&centre->op_type, "Sub");
+  edit_string (&centre->input[0], centre->input[1]);
+  edit_string (&centre->input[1], size->input[0]);
+  edit_string (&size->input[0], centre->input[0]);
+}
+
+/* [anchors][features] */
+static void
+features_last (Onnx__ModelProto *proto)
+{
+  const char *inputs[] = { "output0", NULL };
+  Onnx__AttributeProto *perm =
+      edit_add_attribute (edit_add_node (proto, "Transpose", INSERTED, inputs), "perm", 7);
+
+  perm->n_ints = 3;
+  perm->ints = malloc (3 * sizeof *perm->ints);
+  memcpy (perm->ints, (gint64[]) { 0, 2, 1 }, 3 * sizeof *perm->ints);
+  edit_string (&proto->graph->output[0]->name, INSERTED);
+}
+
+/* Adds the largest number of a value to what an input of a node gets. */
+static void
+add_largest (Onnx__ModelProto *proto, const char *of, char **input)
+{
+  const char *reduced[] = { of, NULL }, *added[] = { *input, "largest", NULL };
+
+  add_int (edit_add_node (proto, "ReduceMax", "largest", reduced), "keepdims", 0);
+  edit_add_node (proto, "Add", INSERTED, added);
+  edit_string (input, INSERTED);
+}
+
+/* Scores and a number of a map that is at none of the head's levels. */
+static void
+map_of_no_level (Onnx__ModelProto *proto)
+{
+  add_largest (
+      proto, edit_node (proto, "Conv", 0)->output[0], &edit_node (proto, "Concat", -1)->input[1]);
+}
+
+/* Scores and a number of the map that the first level's boxes are made of. */
+static void
+fourth_map (Onnx__ModelProto *proto)
+{
+  const char *flat = edit_node (proto, "Concat", 0)->input[0];
+  const char *boxes = proto->graph->node[writer (proto, flat)]->input[0];
+
+  add_largest (proto, proto->graph->node[writer (proto, boxes)]->input[0],
+      &edit_node (proto, "Concat", -1)->input[1]);
+}
+
+/* Adds what its features have to the classes' probabilities. */
+static void
+classes_and_features (Onnx__ModelProto *proto)
+{
+  add_largest (proto, edit_node (proto, "Flatten", 0)->output[0],
+      &edit_node (proto, "Softmax", 0)->input[0]);
+}
+
+static void
+classes_and_map (Onnx__ModelProto *proto)
+{
+  add_largest (proto, edit_node (proto, "Conv", 1)->output[0],
+      &edit_node (proto, "Softmax", 0)->input[0]);
 }
 
 static const struct {
   const char *name;
-  EditFunc edit;
+  EditFunc edit;                /* NULL: the file is wrong as it is */
   const char *says;             /* in the error; NULL: the file loads */
+  const char *file;             /* NULL: v8n-nms.onnx */
 } edits[] = {
-  { "clip-boxes", clip_boxes, "'" INSERTED "' (Min)" },
-  { "unknown-operator", unknown_operator, "'" INSERTED "' (Sqrt)" },
-  { "drop-class", drop_class, "node '" },
-  { "drop-best", drop_best, "node '" },
-  { "other-thresholds", other_thresholds, NULL },
-  { "across-classes", across_classes, NULL },
-  { "second-output", second_output, "several outputs" },
+  { "clip-boxes", clip_boxes, "'" INSERTED "' (Min)", NULL },
+  { "unknown-operator", unknown_operator, "'" INSERTED "' (Sqrt)", NULL },
+  { "drop-class", drop_class, "node '", NULL },
+  { "drop-best", drop_best, "node '", NULL },
+  { "other-thresholds", other_thresholds, NULL, NULL },
+  { "across-classes", across_classes, NULL, NULL },
+  { "second-output", second_output, "several outputs", NULL },
+  { "worst-anchors", worst_anchors, "node '", "micro-e2e.onnx" },
+  { "worst-pairs", worst_pairs, "node '", "micro-e2e.onnx" },
+  { "best-of-axis", best_of_axis, "(TopK)", "micro-e2e.onnx" },
+  { "fewer-rows", fewer_rows, NULL, "micro-segment-e2e.onnx" },
+  { "first-class", first_class, "node '", "micro-e2e.onnx" },
+  { "whole-index-as-class", whole_index_as_class, "node '", "micro-obb-e2e.onnx" },
+  { "fewer-classes", fewer_classes, "node '", "micro-e2e.onnx" },
+  { "more-classes", more_classes, "node '", "micro-e2e.onnx" },
+  { "without-best-pair", without_best_pair, "is where the head ends", "micro-e2e.onnx" },
+  { "best-pair-twice", best_pair_twice, "is where the head ends", "micro-e2e.onnx" },
+  { "score-of-another", score_of_another, "is where the head ends", "micro-e2e.onnx" },
+  { "classes-from-one", classes_from_one, "'" INSERTED "' (Add)", "micro-obb-e2e.onnx" },
+  { "classes-between", classes_between, "'" INSERTED "' (Add)", "micro-obb-e2e.onnx" },
+  { "best-box-twice", best_box_twice, "is where the head ends", "micro-segment-nms.onnx" },
+  { "one-class-each", one_class_each, NULL, "micro-e2e.onnx" },
+  { "boxes-of-anchors", boxes_of_anchors, "node '", "micro-obb-e2e.onnx" },
+  { "coefficients-of-anchors", coefficients_of_anchors, "node '", "micro-segment-e2e.onnx" },
+  { "coefficients-of-all-rows", coefficients_of_all_rows, "node '", "micro-segment-nms.onnx" },
+  { "points-without-offset", points_without_offset, "node '", "micro-pose-dynamic.onnx" },
+  { "raw-visibility", raw_visibility, "node '", "micro-pose.onnx" },
+  { "other-scale-of-points", other_scale_of_points, "node '", "micro-pose.onnx" },
+  { "other-quarter", other_quarter, "node '", "micro-obb.onnx" },
+  { "other-half-turn", other_half_turn, "node '", "micro-obb.onnx" },
+  { "another-angle", another_angle, "node '", "micro-obb.onnx" },
+  { "centre-not-turned", centre_not_turned, "node '", "micro-obb26.onnx" },
+  { "turned-the-other-way", turned_the_other_way, "node '", "micro-obb26.onnx" },
+  { "positive-distances", positive_distances, "'" INSERTED "' (Max)", "micro-e2e.onnx" },
+  { "straight-boxes", straight_boxes, "is where the head ends", "micro-obb26.onnx" },
+  { "features-last", features_last, NULL, "micro-obb.onnx" },
+  { "map-of-no-level", map_of_no_level, "no pair of boxes and classes", "micro-pose.onnx" },
+  { "fourth-map", fourth_map, "a fourth map", "micro-pose.onnx" },
+  { "classes-and-features", classes_and_features, "a second vector", "micro-classify.onnx" },
+  { "classes-and-map", classes_and_map, "beside numbers", "micro-classify.onnx" },
+  { "softmax-of-images", softmax_of_images, "(Softmax)", "micro-classify.onnx" },
+  { "scores-of-classes", scores_of_classes, "(Sigmoid)", "micro-classify.onnx" },
+  { "softmax-of-softmax", softmax_of_softmax, "(Softmax)", "micro-classify.onnx" },
+  { "no-softmax", no_softmax, NULL, "micro-classify.onnx" },
+  { "no-softmax-no-names", no_softmax_no_names, "are no classes", "micro-classify.onnx" },
+  { "map-beside-logits", map_beside_logits, "more than numbers", "micro-classify.onnx" },
+  { "features-beside-classes", features_beside_classes, "more than numbers",
+      "micro-classify.onnx" },
+  { "map-beside-classes", map_beside_classes, "more than numbers", "micro-classify.onnx" },
+  { "map-beside-boxes", map_beside_boxes, "several outputs", "micro-segment.onnx" },
+  { "map-beside-detections", map_beside_detections, "no coefficients", "micro-e2e.onnx" },
+  { "no-prototypes", no_prototypes, "is where the head ends", "micro-segment.onnx" },
+  { "other-prototypes", other_prototypes, "is where the head ends", "micro-segment.onnx" },
+  { "flat-prototypes", flat_prototypes, "'" INSERTED "' (Reshape)", "micro-segment.onnx" },
+  { "outputs-exchanged", outputs_exchanged, NULL, "micro-segment-e2e.onnx" },
+  { "straight-suppression", NULL, "node '", "micro-obb-nms.onnx" },
+  { "level-without-third-map", level_without_third_map, "other maps than", "micro-obb26.onnx" },
 };
 
 static void
 test_edit (gconstpointer data)
 {
   guint i = GPOINTER_TO_UINT (data);
-  Onnx__ModelProto *proto = edit_open ("v8n-nms.onnx");
+  Onnx__ModelProto *proto = edit_open (edits[i].file != NULL ? edits[i].file : "v8n-nms.onnx");
   g_autoptr (GError) error = NULL;
   YoloModel *model;
 
-  edits[i].edit (proto);
+  if (edits[i].edit != NULL)
+    edits[i].edit (proto);
   model = edit_load (proto, &error);
   if (edits[i].says == NULL) {
     g_assert_no_error (error);
@@ -265,6 +863,47 @@ test_edit (gconstpointer data)
   g_assert_null (model);
   g_test_message ("%s", error->message);
   g_assert_nonnull (strstr (error->message, edits[i].says));
+}
+
+/* Moves the node that writes a value behind all those before node @to. */
+static void
+move_writer (Onnx__ModelProto *proto, const char *value, gsize to)
+{
+  gsize from = writer (proto, value);
+  Onnx__NodeProto **nodes = proto->graph->node, *node = nodes[from];
+
+  g_assert_cmpuint (from, <, to);
+  memmove (nodes + from, nodes + from + 1, (to - 1 - from) * sizeof *nodes);
+  nodes[to - 1] = node;
+}
+
+/* The maps of a level come in any order, and in another one at the next level. */
+static void
+test_orders (void)
+{
+  static const guint8 orders[][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 },
+    { 2, 0, 1 }, { 2, 1, 0 } };
+
+  for (guint p = 0; p < G_N_ELEMENTS (orders); p++) {
+    Onnx__ModelProto *proto = edit_open ("micro-pose26.onnx");
+    gsize first = 0;
+    g_autoptr (GError) error = NULL;
+    g_autoptr (YoloModel) model = NULL;
+
+    while (strcmp (proto->graph->node[first]->op_type, "Reshape") != 0)
+      first++;
+    for (guint k = 0; k < 6; k++) {
+      const guint8 *order = orders[k < 3 ? p : 5 - p];
+      /* the tail begins by joining boxes, classes and points, each of two levels */
+      const char *flat = edit_node (proto, "Concat", order[k % 3])->input[k / 3];
+      move_writer (proto, proto->graph->node[writer (proto, flat)]->input[0], first);
+    }
+    model = edit_load (proto, &error);
+    g_assert_no_error (error);
+    g_assert_cmpuint (model->reg_max, ==, 1);
+    g_assert_cmpuint (model->n_classes, ==, 2);
+    g_assert_cmpuint (model->form.keypoints, ==, 4);
+  }
 }
 
 /* Numbers that come back from whole ones by another scale are other numbers: refused, in
@@ -301,7 +940,11 @@ main (int argc, char **argv)
 {
   static const char *const files[] = { "micro.onnx", "v8n.onnx", "v8n-83.onnx", "v8n-nms.onnx",
     "v8n-nms-half.onnx", "v8n-nms-dynamic.onnx", "v8n-dynamic.onnx", "v8n-qdq-u8.onnx",
-    "micro-qdq-s8-dfl.onnx" };
+    "micro-qdq-s8-dfl.onnx", "micro-segment.onnx", "micro-segment-nms.onnx",
+    "micro-segment-e2e.onnx", "micro-segment-qdq.onnx", "micro-pose.onnx",
+    "micro-pose-dynamic.onnx", "micro-pose26.onnx", "micro-pose-e2e.onnx", "micro-pose-qdq.onnx",
+    "micro-obb.onnx", "micro-obb26.onnx", "micro-obb-e2e.onnx", "micro-e2e.onnx",
+    "micro-e2e-dynamic.onnx" };
 
   g_test_init (&argc, &argv, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (files); i++) {
@@ -312,6 +955,7 @@ main (int argc, char **argv)
     g_autofree char *path = g_strconcat ("/network/tail/", edits[i].name, NULL);
     g_test_add_data_func (path, GUINT_TO_POINTER (i), test_edit);
   }
+  g_test_add_func ("/network/tail/orders", test_orders);
   g_test_add_func ("/network/tail/other-scale", test_other_scale);
   return g_test_run ();
 }

@@ -154,6 +154,13 @@ class Heads:
             index = self.node('Expand', [index, self.ints(1, 1, width)])
         return self.node('GatherElements', [x, index], axis=1)
 
+    def corners(self, boxes):
+        """[rows][4] of centres and sizes, as if boxes were not turned."""
+        centre = self.slice(boxes, self.ints(0), self.ints(2), self.ints(1))
+        half = self.node('Mul', [self.slice(boxes, self.ints(2), self.ints(4), self.ints(1)),
+                                 self.real(.5)])
+        return self.concat([self.node('Sub', [centre, half]), self.node('Add', [centre, half])], 1)
+
     # -- what a file must say
 
     def expected(self, maps):

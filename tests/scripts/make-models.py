@@ -508,8 +508,9 @@ class Graph(heads.Heads):
             sides = self.slice(self.node('Shape', ['images']), self.ints(2), self.ints(4),
                                self.ints(0))
             size = self.node('Cast', [self.node('ReduceMax', [sides], keepdims=0)], to=self.float)
+        straight = self.corners(boxes) if self.task == 'obb' else boxes
         offset = self.node('Cast', [self.reshape(which, self.ints(-1, 1))], to=self.float)
-        apart = self.node('Add', [self.node('Mul', [self.node('Div', [boxes, size]),
+        apart = self.node('Add', [self.node('Mul', [self.node('Div', [straight, size]),
                                                     self.real(1 / self.classes)]),
                                   self.node('Mul', [offset, self.real(1 / self.classes)])])
         nms_boxes, nms_scores = self.unsqueeze(apart, 0), self.unsqueeze(best, 0, 1)
@@ -1117,6 +1118,8 @@ MODELS = {
     'micro-e2e': dict(MICRO_26, classes=3, rows=20),
     'micro-e2e-dynamic': dict(MICRO_26, rows=20, dynamic=True, also=[(2, 24, 16)]),
     'micro-classify': dict(MICRO_HEAD, task='classify', classes=5),
+    # not as Ultralytics' exporter writes it, and to be refused
+    'micro-obb-nms': dict(MICRO_HEAD, task='obb', nms=True, limit=20, kinds=[]),
 }
 
 
@@ -1180,6 +1183,8 @@ def build(name, spec, index):
             maps = [m.reshape(m.shape[:2] + (m.shape[2:] or (1, 1))).transpose(0, 2, 3, 1)
                     for m in maps]
             references.append((batch, height, width, kind, list(zip(roles, maps))))
+    if not references:
+        return model, g, [], []
     check_output(g, model, references[0])
     if g.half:
         rough = run(model, g.cls, g.images(noise(references[0][0], g.height, g.width)))
@@ -1238,6 +1243,8 @@ def main():
                 name + '.onnx', name + suffix + '.maps', kind, batch, height, width,
                 g.reg_max if g.levels else 0, ','.join(map(str, g.levels)), '|'.join(names),
                 g.task, g.other, g.form_numbers()))))
+        if not references:
+            continue
         passing = np.mean([(m.max(-1) > np.log(.25 / .75)).mean()
                            for m in class_maps(references[0])])
         deviation = [float(m.std()) for _, m in references[0][4]]
