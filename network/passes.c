@@ -142,6 +142,17 @@ merge_affine (Passes *passes, guint index)
   layer->in[0] = before->in[0];
 }
 
+/* Whether a layer hands on what it reads: factors that a file divides by again. */
+static gboolean
+is_identity (const YoloLayer *affine)
+{
+  for (guint c = 0; c < affine->channels; c++) {
+    if (affine->scale[c] != 1 || affine->shift[c] != 0)
+      return FALSE;
+  }
+  return TRUE;
+}
+
 /* Makes conv (x) * scale + shift another convolution. Where no convolution precedes, the
  * layer becomes one of one pixel with a group for each channel. */
 static void
@@ -150,6 +161,11 @@ fold_affine (Passes *passes, guint index)
   YoloLayer *layer = yolo_layer_at (passes->layers, index),
             *conv = plain_conv_before (passes, layer, 0);
 
+  if (is_identity (layer)) {
+    passes->replaced[index] = layer->in[0];
+    yolo_layer_at (passes->layers, layer->in[0])->uses += layer->uses - 1;
+    return;
+  }
   if (conv != NULL && conv->conv.act == YOLO_ACT_NONE) {
     gsize per_channel = (gsize) conv->conv.in_channels / conv->conv.groups * conv->conv.kernel[0]
         * conv->conv.kernel[1];

@@ -196,6 +196,27 @@ add_conv (Net *net, const char *name, guint in, guint channels, guint kernel, gu
       conv_pixel);
 }
 
+static guint
+add_affine (Net *net, const char *name, guint in, float *scale, float *shift)
+{
+  return compute (
+      net, yolo_graph_affine (net->graph, name, in, scale, shift, NULL), affine_pixel);
+}
+
+/* A convolution that is read as it is, by factors of 1, and with others. */
+static guint
+add_fork (Net *net, guint in)
+{
+  guint fork = add_conv (net, "fork", in, 6, 1, 2, 2, YOLO_ACT_NONE), same, changed;
+  float *ones = g_new (float, 6);
+
+  for (guint c = 0; c < 6; c++)
+    ones[c] = 1;
+  same = add_affine (net, "same", fork, ones, g_new0 (float, 6));
+  changed = add_affine (net, "changed", fork, numbers (net, 6, .5, 2), numbers (net, 6, -1, 1));
+  return compute (net, yolo_graph_add (net->graph, "forked", same, changed, NULL), add_pixel);
+}
+
 /* Ends a level in a map of boxes, two bins a side, and a map of three classes. */
 static void
 add_outputs (Net *net, guint level, guint in)
@@ -224,10 +245,7 @@ build (Net *net)
       yolo_graph_image (net->graph, "scale", 3, FALSE, factors, g_new0 (float, 3), NULL),
       image_pixel);
   stem = add_conv (net, "stem", image, 4, 3, 2, 1, YOLO_ACT_NONE);
-  stem = compute (net,
-      yolo_graph_affine (
-          net->graph, "norm", stem, numbers (net, 4, .5, 2), numbers (net, 4, -1, 1), NULL),
-      affine_pixel);
+  stem = add_affine (net, "norm", stem, numbers (net, 4, .5, 2), numbers (net, 4, -1, 1));
   stem = compute (net, yolo_graph_act (net->graph, "silu", stem, YOLO_ACT_SILU, NULL), act_pixel);
   branch = add_conv (net, "branch", stem, 4, 3, 1, 2, YOLO_ACT_SIGMOID);
   sum = compute (net, yolo_graph_add (net->graph, "sum", stem, branch, NULL), add_pixel);
@@ -240,6 +258,8 @@ build (Net *net)
   large = add_conv (net, "large", half, 6, 5, 2, 2, YOLO_ACT_NONE);
   deep = compute (net, yolo_graph_add (net->graph, "apart", small, large, NULL), add_pixel);
   deep = compute (net, yolo_graph_act (net->graph, "deep", deep, YOLO_ACT_RELU, NULL), act_pixel);
+  deep = compute (
+      net, yolo_graph_add (net->graph, "deeper", deep, add_fork (net, half), NULL), add_pixel);
   up = compute (net, yolo_graph_upsample (net->graph, "up", deep, 2, NULL), upsample_pixel);
   add_outputs (net, 0,
       compute (net, yolo_graph_concat (net->graph, "join", 2, (guint[]){ up, both }, NULL),
@@ -278,7 +298,7 @@ test_run (void)
   g_assert_cmpuint (model->reg_max, ==, 2);
   g_assert_cmpuint (model->n_classes, ==, 3);
   g_assert_cmpuint (model->stride, ==, 4);
-  g_assert_cmpuint (model->n_convs, ==, 7);
+  g_assert_cmpuint (model->n_convs, ==, 9);
   plan = yolo_plan_new (model, 1, SIZE, SIZE, YOLO_F32, YOLO_F32, 3, &error);
   g_assert_no_error (error);
 
