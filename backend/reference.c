@@ -76,7 +76,18 @@ put (const Run *run, YoloView view, guint n, guint y, guint x, guint c, double v
 }
 
 static double
-activate (YoloActivation act, double x)
+clip (double x, double low, double high)
+{
+  double above = x < low ? low : x;
+
+  return above > high ? high : above;
+}
+
+/* Sources: the operators Sigmoid, Relu, LeakyRelu, Clip, HardSigmoid, HardSwish, Gelu, Elu and Mish
+ * of https://onnx.ai/onnx/operators/, which PyTorch's modules of such names equal; SiLU is x times
+ * Sigmoid. GELU's probability is (1 + erf (x / sqrt (2))) / 2 there. */
+static double
+activate (YoloActivation act, double alpha, double beta, double x)
 {
   switch (act) {
     case YOLO_ACT_NONE:
@@ -87,6 +98,22 @@ activate (YoloActivation act, double x)
       return x > 0 ? x : 0;
     case YOLO_ACT_SIGMOID:
       return 1 / (1 + exp (-x));
+    case YOLO_ACT_LEAKY_RELU:
+      return x < 0 ? alpha * x : x;
+    case YOLO_ACT_CLIP:
+      return clip (x, alpha, beta);
+    case YOLO_ACT_HARD_SIGMOID:
+      return clip (alpha * x + beta, 0, 1);
+    case YOLO_ACT_HARD_SWISH:
+      return x * clip (x / 6 + .5, 0, 1);
+    case YOLO_ACT_GELU:
+      return x * erfc (-x * G_SQRT2 / 2) / 2;
+    case YOLO_ACT_GELU_TANH:
+      return x * (1 + tanh (sqrt (2 / G_PI) * (x + .044715 * x * x * x))) / 2;
+    case YOLO_ACT_ELU:
+      return x < 0 ? alpha * expm1 (x) : x;
+    case YOLO_ACT_MISH:
+      return x * tanh (log1p (exp (x)));
   }
   return x;
 }
@@ -114,7 +141,7 @@ convolve (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint o)
       }
     }
   }
-  return activate (conv->act, sum);
+  return activate (conv->act, conv->alpha, conv->beta, sum);
 }
 
 static double
@@ -158,9 +185,11 @@ convolve_int8 (const Run *run, const YoloOp *op, guint n, guint y, guint x, guin
   if (conv->int8->sum.scale != 0)
     value = round_to (conv->int8->sum, value * conv->int8->sum.scale);
   if (conv->int8->sigmoid.scale != 0)
-    value *= round_to (conv->int8->sigmoid, activate (YOLO_ACT_SIGMOID, value));
+    value *= round_to (conv->int8->sigmoid,
+        conv->act == YOLO_ACT_HARD_SWISH ? activate (YOLO_ACT_HARD_SIGMOID, 1 / 6., .5, value)
+                                         : activate (YOLO_ACT_SIGMOID, 0, 0, value));
   else
-    value = activate (conv->act, value);
+    value = activate (conv->act, conv->alpha, conv->beta, value);
   return round_to (conv->int8->act, value);
 }
 
@@ -269,7 +298,8 @@ element (const Run *run, const YoloOp *op, guint n, guint y, guint x, guint c)
     case YOLO_OP_UPSAMPLE:
       return get (run, op->in, n, y / scale, x / scale, c);
     case YOLO_OP_ACT:
-      return activate (op->numbers.act, get (run, op->in, n, y, x, c));
+      return activate (op->numbers.act, op->numbers.alpha, op->numbers.beta,
+          get (run, op->in, n, y, x, c));
     case YOLO_OP_ADD:
     case YOLO_OP_COPY:
       break;

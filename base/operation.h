@@ -19,7 +19,7 @@
     X (UPSAMPLE, "upsample") \
     /* out = in + residual */ \
     X (ADD, "add") \
-    /* out = `act` (in) */ \
+    /* out = `act` (in), with `alpha` and `beta` */ \
     X (ACT, "act") \
     /* out = in; where one tensor is needed in two buffers, in two types or on two grids */ \
     X (COPY, "copy") \
@@ -32,14 +32,46 @@
     /* the mean over all positions of the image: one pixel */ \
     X (GLOBAL_POOL, "global-pool")
 
-#define YOLO_OPERATION_CONSTANT(suffix, name) YOLO_OP_##suffix,
-typedef enum {
-  YOLO_ACT_NONE,
-  YOLO_ACT_SILU,                /* x * sigmoid(x) */
-  YOLO_ACT_RELU,
-  YOLO_ACT_SIGMOID,
-} YoloActivation;
+/* X (suffix of the constant, name). What an activation makes of a number x; `alpha` and `beta` are
+ * numbers that stand beside the constant. Those down to SIGMOID are what nearly all networks have,
+ * for which back ends may have faster ways. */
+#define YOLO_ACTIVATIONS(X) \
+    /* x */ \
+    X (NONE, "none") \
+    /* x * sigmoid (x) */ \
+    X (SILU, "silu") \
+    /* max (x, 0) */ \
+    X (RELU, "relu") \
+    /* 1 / (1 + e^-x) */ \
+    X (SIGMOID, "sigmoid") \
+    /* x, or `alpha` * x below 0 */ \
+    X (LEAKY_RELU, "leaky-relu") \
+    /* min (max (x, `alpha`), `beta`) */ \
+    X (CLIP, "clip") \
+    /* `alpha` * x + `beta`, cut to 0 ... 1 */ \
+    X (HARD_SIGMOID, "hard-sigmoid") \
+    /* x * (x / 6 + 1 / 2, cut to 0 ... 1) */ \
+    X (HARD_SWISH, "hard-swish") \
+    /* x * P, where P is how likely a standard normal number is below x */ \
+    X (GELU, "gelu") \
+    /* GELU by its approximation with tanh */ \
+    X (GELU_TANH, "gelu-tanh") \
+    /* x, or `alpha` * (e^x - 1) below 0 */ \
+    X (ELU, "elu") \
+    /* x * tanh (log (1 + e^x)) */ \
+    X (MISH, "mish")
 
+#define YOLO_ACTIVATION_CONSTANT(suffix, name) YOLO_ACT_##suffix,
+typedef enum {
+  YOLO_ACTIVATIONS (YOLO_ACTIVATION_CONSTANT)
+} YoloActivation;
+#undef YOLO_ACTIVATION_CONSTANT
+
+#define YOLO_ACTIVATION_ONE(suffix, name) + 1
+enum { YOLO_N_ACTIVATIONS = 0 YOLO_ACTIVATIONS (YOLO_ACTIVATION_ONE) };
+#undef YOLO_ACTIVATION_ONE
+
+#define YOLO_OPERATION_CONSTANT(suffix, name) YOLO_OP_##suffix,
 typedef enum {
   YOLO_OPERATIONS (YOLO_OPERATION_CONSTANT)
 } YoloOpType;
@@ -55,6 +87,7 @@ typedef struct {
   unsigned repeat;              /* MAX_POOL: poolings in a chain, 1 or more */
   unsigned scale; /* UPSAMPLE, SHUFFLE: pixels that a pixel becomes, in both directions */
   YoloActivation act;           /* ACT */
+  float alpha, beta;            /* ACT: the activation's own numbers */
   unsigned heads;               /* ATTENTION: 1 or more */
   unsigned key;                 /* ATTENTION: channels of a head's query, and of its key */
   unsigned areas;               /* ATTENTION: equal runs of positions that see themselves only */

@@ -39,24 +39,6 @@ typedef struct {
   float keys[ROWS * YOLO_ATTENTION_MAX_KEY], values[KEYS * VALUES];
 } Block;
 
-/* 2^x for x of 0 or less, by the terms of its series up to x^6, off by 2e-7 of itself at most;
- * below -100 it is 2^-100. */
-static ALWAYS_INLINE YoloVec
-exp2_below (YoloVec x)
-{
-  /* Adding 1.5 * 2^23 leaves the nearest integer in the low bits. */
-  YoloVec z = vec_max (x, vec_set (-100)), n = z + 12582912.f;
-  YoloVec r = (z - (n - 12582912.f)) * .69314718f, p = vec_set (1 / 720.f);
-
-  p = p * r + 1 / 120.f;
-  p = p * r + 1 / 24.f;
-  p = p * r + 1 / 6.f;
-  p = p * r + .5f;
-  p = p * r + 1;
-  p = p * r + 1;
-  return (YoloVec) ((YoloUintVec) p + ((YoloUintVec) n << 23));
-}
-
 /* Adds the products of @n columns of a matrix of ROWS rows, whose elements lie @row and @column
  * floats from each other, and as many rows of QUERIES floats. */
 static ALWAYS_INLINE void
@@ -144,10 +126,10 @@ weigh (Block *b, guint n)
 
     for (guint j = 0; j < n; j++)
       largest = vec_max (vec_load (b->scores[j] + v * YOLO_LANES), largest);
-    smaller = exp2_below (b->largest[v] - largest);
+    smaller = vec_exp2_below (b->largest[v] - largest);
     for (guint j = 0; j < n; j++) {
       float *at = b->scores[j] + v * YOLO_LANES;
-      YoloVec weight = exp2_below (vec_load (at) - largest);
+      YoloVec weight = vec_exp2_below (vec_load (at) - largest);
 
       sum += weight;
       vec_store (at, weight);

@@ -341,7 +341,7 @@ line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint c
 
     tile (acc, s, rows, vectors);
     for (guint v = 0; v < vectors; v++) {
-      finish (&f[v], acc, v, rows, conv->act);
+      finish (&f[v], acc, v, rows, conv);
       f[v].to_at += rows * f[v].to_pixel;
       if (residual)
         f[v].plus_at += rows * f[v].plus_pixel;

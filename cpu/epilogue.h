@@ -90,8 +90,20 @@ round_lanes (YoloVec v, YoloGrid grid)
   return grid.scale == 0 ? v : round_steps (v / grid.scale, grid);
 }
 
-/* Stores act (sum) [+ residual]. @rounds: has the grids that the sum, and what becomes of it,
- * are rounded to on the way; NULL: nothing is rounded. */
+/* Stores v [+ residual]. @rounds: has the grid that v is rounded to first; NULL: it is not. */
+static ALWAYS_INLINE void
+finish_activated (YoloVec v, const YoloInt8Conv *rounds, const YoloLanes *residual,
+    const char *residual_at, const YoloLanes *out, char *out_at)
+{
+  if (rounds)
+    v = round_lanes (v, rounds->act);
+  if (residual_at)
+    v += load_lanes (residual, residual_at);
+  store_lanes (out, out_at, v, rounds != NULL);
+}
+
+/* Stores act (sum) [+ residual], where the activation is not rare. @rounds: has the grids that the
+ * sum, and what becomes of it, are rounded to on the way; NULL: nothing is rounded. */
 static ALWAYS_INLINE void
 finish_lanes (YoloVec sum, const YoloActivation act, const YoloInt8Conv *rounds,
     const YoloLanes *residual, const char *residual_at, const YoloLanes *out, char *out_at)
@@ -104,11 +116,7 @@ finish_lanes (YoloVec sum, const YoloActivation act, const YoloInt8Conv *rounds,
     v = sum * round_lanes (vec_sigmoid (sum), rounds->sigmoid);
   else
     v = vec_activate (sum, act);
-  if (rounds)
-    v = round_lanes (v, rounds->act);
-  if (residual_at)
-    v += load_lanes (residual, residual_at);
-  store_lanes (out, out_at, v, rounds != NULL);
+  finish_activated (v, rounds, residual, residual_at, out, out_at);
 }
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef YOLO_CPU_FINISH_H
 #define YOLO_CPU_FINISH_H
 
+#include "cpu/activation.h"
 #include "cpu/epilogue.h"
 #include "cpu/gemm.h"
 
@@ -75,6 +76,38 @@ finish_rows (Finish f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, const Yol
   }
 }
 
+/* The same for a rare activation, a tile at a time. It is out of line, so that what is compiled for
+ * other activations stays as it is. */
+static __attribute__ ((noinline)) void
+finish_rare (
+    const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, const YoloConv *conv)
+{
+  const YoloInt8Conv *rounds = f->rounds;
+  const char *plus_at = f->plus_at;
+  char *to_at = f->to_at;
+  YoloVec x[YOLO_ROWS], factor[YOLO_ROWS];
+
+  for (guint m = 0; m < rows; m++) {
+    x[m] = whole_sum (f, acc[m][v]);
+    if (rounds && rounds->sum.scale != 0)
+      x[m] = round_steps (x[m], rounds->sum);
+    factor[m] = x[m];
+  }
+  if (rounds && rounds->sigmoid.scale != 0) {   /* HARD_SWISH, as x * HARD_SIGMOID */
+    vec_activate_rare (factor, rows, YOLO_ACT_HARD_SIGMOID, 1 / 6.f, .5f);
+    for (guint m = 0; m < rows; m++)
+      x[m] *= round_lanes (factor[m], rounds->sigmoid);
+  } else {
+    vec_activate_rare (x, rows, conv->act, conv->alpha, conv->beta);
+  }
+  for (guint m = 0; m < rows; m++) {
+    finish_activated (x[m], rounds, &f->plus, plus_at, &f->to, to_at);
+    to_at += f->to_pixel;
+    if (plus_at)
+      plus_at += f->plus_pixel;
+  }
+}
+
 #ifdef YOLO_INT8
 /* The same for what nearly all layers are: SiLU, bytes out, and a residual in bytes if there is
  * one (@plus). It computes in steps of the output's grid. */
@@ -103,8 +136,9 @@ finish_bytes (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, c
 
 /* Finishes @rows pixels; addresses of the next ones are the caller's to set. */
 static void
-finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, YoloActivation act)
+finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, const YoloConv *conv)
 {
+  YoloActivation act = conv->act;
   gboolean whole =
       f->to.lanes == YOLO_LANES && act == YOLO_ACT_SILU && f->to.t->scale && !f->rounds;
 
@@ -112,6 +146,8 @@ finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, YoloAct
     finish_bytes (f, acc, v, rows, FALSE);
   else if (whole && f->plus.t->scale)
     finish_bytes (f, acc, v, rows, TRUE);
+  else if (vec_is_rare (act))
+    finish_rare (f, acc, v, rows, conv);
   else
     finish_rows (*f, acc, v, rows, act);
 }
@@ -119,14 +155,18 @@ finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, YoloAct
 /* The same, faster for what nearly all layers are: SiLU, and output and residual in TYPE. The
  * compiler knows types and activation there, and keeps in registers what does not change. */
 static void
-finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, YoloActivation act)
+finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, const YoloConv *conv)
 {
+  YoloActivation act = conv->act;
   YoloTensor to = *f->to.t, plus = *f->plus.t;
   gboolean whole = f->to.lanes == YOLO_LANES && act == YOLO_ACT_SILU && to.dtype == TYPE;
   Finish known = *f;
 
   if (!whole || (f->plus_at && plus.dtype != TYPE)) {
-    finish_rows (known, acc, v, rows, act);
+    if (vec_is_rare (act))
+      finish_rare (f, acc, v, rows, conv);
+    else
+      finish_rows (known, acc, v, rows, act);
     return;
   }
   to.dtype = plus.dtype = TYPE;

@@ -274,20 +274,40 @@ add_arg (YoloDnnlConv *c, int kind, const Desc *desc, void *data)
       == dnnl_success;
 }
 
+/* HARD_SWISH has numbers in generation 3, which are those of ONNX and PyTorch. */
 static gboolean
-set_attr (dnnl_primitive_attr_t attr, YoloActivation act, const YoloTensor *out)
+append_activation (dnnl_post_ops_t ops, const YoloConv *conv)
+{
+  float alpha = conv->alpha, beta = conv->beta;
+
+  switch (conv->act) {
+    case YOLO_ACT_NONE: return TRUE;
+    case YOLO_ACT_SILU: return append_eltwise (ops, dnnl_eltwise_swish, 1, 0);
+    case YOLO_ACT_RELU: return append_eltwise (ops, dnnl_eltwise_relu, 0, 0);
+    case YOLO_ACT_SIGMOID: return append_eltwise (ops, dnnl_eltwise_logistic, 0, 0);
+    case YOLO_ACT_LEAKY_RELU: return append_eltwise (ops, dnnl_eltwise_relu, alpha, 0);
+    case YOLO_ACT_CLIP: return append_eltwise (ops, dnnl_eltwise_clip, alpha, beta);
+    /* in two parts, since generation 2 does not have it as one */
+    case YOLO_ACT_HARD_SIGMOID:
+      return append_eltwise (ops, dnnl_eltwise_linear, alpha, beta)
+          && append_eltwise (ops, dnnl_eltwise_clip, 0, 1);
+    case YOLO_ACT_HARD_SWISH: return append_eltwise (ops, dnnl_eltwise_hardswish, 1 / 6.f, .5f);
+    case YOLO_ACT_GELU: return append_eltwise (ops, dnnl_eltwise_gelu_erf, 0, 0);
+    case YOLO_ACT_GELU_TANH: return append_eltwise (ops, dnnl_eltwise_gelu_tanh, 0, 0);
+    case YOLO_ACT_ELU: return append_eltwise (ops, dnnl_eltwise_elu, alpha, 0);
+    case YOLO_ACT_MISH: return append_eltwise (ops, dnnl_eltwise_mish, 0, 0);
+  }
+  return FALSE;
+}
+
+static gboolean
+set_attr (dnnl_primitive_attr_t attr, const YoloConv *conv, const YoloTensor *out)
 {
   dnnl_post_ops_t ops;
   if (dnnl_primitive_attr_set_scratchpad_mode (attr, dnnl_scratchpad_mode_user) != dnnl_success
       || dnnl_post_ops_create (&ops) != dnnl_success)
     return FALSE;
-  gboolean ok = TRUE;
-  if (act == YOLO_ACT_SILU)
-    ok = append_eltwise (ops, dnnl_eltwise_swish, 1, 0);
-  else if (act == YOLO_ACT_RELU)
-    ok = append_eltwise (ops, dnnl_eltwise_relu, 0, 0);
-  else if (act == YOLO_ACT_SIGMOID)
-    ok = append_eltwise (ops, dnnl_eltwise_logistic, 0, 0);
+  gboolean ok = append_activation (ops, conv);
   if (out->dtype == YOLO_U8)
     ok = ok && append_eltwise (ops, dnnl_eltwise_linear, 1 / out->scale[0], (float) out->zero[0]);
   ok = ok && dnnl_primitive_attr_set_post_ops (attr, ops) == dnnl_success;
@@ -339,6 +359,9 @@ yolo_dnnl_has_int8 (const YoloConv *conv, const YoloTensor *in, const YoloTensor
 {
   const YoloInt8Conv *int8 = conv->int8;
 
+  /* Its linear part and that of the output's grid give wrong numbers together (oneDNN 2.6). */
+  if (conv->act == YOLO_ACT_HARD_SIGMOID)
+    return FALSE;
   if (in->dtype != YOLO_U8 || int8->sum.scale + int8->sigmoid.scale + int8->act.scale != 0)
     return FALSE;
   for (guint c = 1; c < conv->in_channels && conv->pad[0] + conv->pad[1] > 0; c++)
@@ -373,7 +396,7 @@ yolo_dnnl_conv_new (YoloDnnlWeights *weights, const YoloConv *conv, const YoloTe
       && desc_init (&bias, 1, bias_dims, dnnl_f32, dnnl_x)
       && desc_init (
           &w, n, w_dims, conv->int8 ? dnnl_s8 : dnnl_type (in->dtype), dnnl_format_tag_any)
-      && dnnl_primitive_attr_create (&attr) == dnnl_success && set_attr (attr, conv->act, out)
+      && dnnl_primitive_attr_create (&attr) == dnnl_success && set_attr (attr, conv, out)
       && (!conv->int8 || set_scales (attr, conv->out_channels, c->scale, &c->zero))
       && conv_desc_create (
           &c->pd, weights->engine, &src, &w, &bias, &dst, stride, dilation, pad, attr)

@@ -3,6 +3,7 @@
  * over channels, which the compiler vectorises. */
 
 #include "cpu/kernels.h"
+#include "cpu/activation.h"
 #include "cpu/epilogue.h"
 #include "base/pool.h"
 
@@ -56,6 +57,7 @@ typedef struct {
   guint scale;
   gboolean same;                /* bytes can be copied: in and out agree in type and grids */
   YoloActivation act;
+  float alpha, beta;
 } Run;
 
 static void
@@ -225,16 +227,29 @@ global_pool (YoloPool *pool, G_GNUC_UNUSED const YoloOpNumbers *numbers, const Y
   yolo_pool_run (pool, n * ((in->channels + CHUNK - 1) / CHUNK), global_pool_chunk, &r);
 }
 
+/* Applies a rare activation to @n numbers, at most CHUNK. */
+static void
+activate_rare (float *v, guint n, const Run *r)
+{
+  YoloVec x[CHUNK / YOLO_LANES] = { 0 };
+
+  memcpy (x, v, n * sizeof (float));
+  vec_activate_rare (x, (n + YOLO_LANES - 1) / YOLO_LANES, r->act, r->alpha, r->beta);
+  memcpy (v, x, n * sizeof (float));
+}
+
+/* Applies an activation that is not rare. */
 static void
 activate (float *v, guint n, YoloActivation act)
 {
-  for (guint i = 0; i < n; i++)
-    switch (act) {
-      case YOLO_ACT_NONE: break;
-      case YOLO_ACT_SILU: v[i] = v[i] / (1 + expf (-v[i])); break;
-      case YOLO_ACT_RELU: v[i] = v[i] > 0 ? v[i] : 0; break;
-      case YOLO_ACT_SIGMOID: v[i] = 1 / (1 + expf (-v[i])); break;
-    }
+  for (guint i = 0; i < n; i++) {
+    if (act == YOLO_ACT_SILU)
+      v[i] = v[i] / (1 + expf (-v[i]));
+    else if (act == YOLO_ACT_RELU)
+      v[i] = v[i] > 0 ? v[i] : 0;
+    else if (act == YOLO_ACT_SIGMOID)
+      v[i] = 1 / (1 + expf (-v[i]));
+  }
 }
 
 /* out = act (in + in2) */
@@ -257,7 +272,10 @@ pointwise_row (gpointer data, guint index, G_GNUC_UNUSED guint thread)
         for (guint k = 0; k < m; k++)
           v[k] += w[k];
       }
-      activate (v, m, r->act);
+      if (vec_is_rare (r->act))
+        activate_rare (v, m, r);
+      else
+        activate (v, m, r->act);
       store_real (yolo_tensor_at (r->out, image, y, x) + c * out_size, r->out, c, v, m);
     }
 }
@@ -267,7 +285,8 @@ static void
 pointwise (YoloPool *pool, const YoloOpNumbers *numbers, const YoloTensor *in,
     const YoloTensor *residual, const YoloTensor *out, guint n)
 {
-  Run r = { .in = in, .in2 = residual->data ? residual : NULL, .out = out, .act = numbers->act };
+  Run r = { .in = in, .in2 = residual->data ? residual : NULL, .out = out, .act = numbers->act,
+    .alpha = numbers->alpha, .beta = numbers->beta };
   yolo_pool_run (pool, n * out->height, pointwise_row, &r);
 }
 

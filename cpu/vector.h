@@ -133,6 +133,24 @@ vec_store_u8 (void *p, YoloVec v, YoloVec zero)
   memcpy (p, &b, YOLO_LANES);
 }
 
+/* 2^x for x of 0 or less, by the terms of its series up to x^6, off by 2e-7 of itself at most;
+ * below -100 it is 2^-100. */
+static ALWAYS_INLINE YoloVec
+vec_exp2_below (YoloVec x)
+{
+  /* Adding 1.5 * 2^23 leaves the nearest integer in the low bits. */
+  YoloVec z = vec_max (x, vec_set (-100)), n = z + 12582912.f;
+  YoloVec r = (z - (n - 12582912.f)) * .69314718f, p = vec_set (1 / 720.f);
+
+  p = p * r + 1 / 120.f;
+  p = p * r + 1 / 24.f;
+  p = p * r + 1 / 6.f;
+  p = p * r + .5f;
+  p = p * r + 1;
+  p = p * r + 1;
+  return (YoloVec) ((YoloUintVec) p + ((YoloUintVec) n << 23));
+}
+
 /* 1 / (1 + e^-x), off by 2e-7 at most, by the quotient of polynomials that Eigen and ONNX
  * Runtime (MlasComputeLogistic) use. The last bit is theirs too, so that what a quantised
  * file rounds afterwards is rounded to the same side. */
@@ -184,6 +202,15 @@ vec_silu_rough (YoloVec x, YoloVec slope)
 #endif
 }
 
+/* Whether vec_activate() leaves an activation to cpu/activation.h, so that few are compiled into
+ * the inner loops of convolutions. */
+static inline gboolean
+vec_is_rare (YoloActivation act)
+{
+  return act > YOLO_ACT_SIGMOID;
+}
+
+/* An activation that is not rare. */
 static inline YoloVec
 vec_activate (YoloVec x, YoloActivation act)
 {
@@ -195,7 +222,15 @@ vec_activate (YoloVec x, YoloActivation act)
 #endif
     case YOLO_ACT_RELU: return vec_select (x < 0, vec_set (0), x);
     case YOLO_ACT_SIGMOID: return vec_sigmoid (x);
-    case YOLO_ACT_NONE: break;
+    case YOLO_ACT_NONE:
+    case YOLO_ACT_LEAKY_RELU:
+    case YOLO_ACT_CLIP:
+    case YOLO_ACT_HARD_SIGMOID:
+    case YOLO_ACT_HARD_SWISH:
+    case YOLO_ACT_GELU:
+    case YOLO_ACT_GELU_TANH:
+    case YOLO_ACT_ELU:
+    case YOLO_ACT_MISH: break;
   }
   return x;
 }

@@ -353,7 +353,7 @@ output_tile (const Output *output, const Header *h, const float *from, gsize ste
       f.plus_at =
           residual->data ? yolo_tensor_at (residual, image, y0 + y, x0) + c * residual_size : NULL;
       f.to_at = yolo_tensor_at (out, image, y0 + y, x0) + c * out_size;
-      finish (&f, acc, v, width, output->conv->act);
+      finish (&f, acc, v, width, output->conv);
     }
   }
 }

@@ -312,13 +312,16 @@ convolution (Graph *graph, const YoloConvShape *shape, cudnnBackendDescriptor_t 
     graph->ops[graph->n_ops++] = op;
 }
 
+/* How cuDNN computes an activation; 0, which is no activation's mode: it is left to our kernels. */
+static const cudnnPointwiseMode_t modes[YOLO_N_ACTIVATIONS] = {
+  [YOLO_ACT_SILU] = CUDNN_POINTWISE_SWISH_FWD,
+  [YOLO_ACT_RELU] = CUDNN_POINTWISE_RELU_FWD,
+  [YOLO_ACT_SIGMOID] = CUDNN_POINTWISE_SIGMOID_FWD,
+};
+
 static void
 add_ops (Graph *graph, const YoloConvShape *shape)
 {
-  static const cudnnPointwiseMode_t modes[] = {
-    [YOLO_ACT_SILU] = CUDNN_POINTWISE_SWISH_FWD, [YOLO_ACT_RELU] = CUDNN_POINTWISE_RELU_FWD,
-    [YOLO_ACT_SIGMOID] = CUDNN_POINTWISE_SIGMOID_FWD,
-  };
   const YoloConv *conv = shape->conv;
   gboolean s8 = shape->dtype == YOLO_S8, requantise = shape->out_dtype == YOLO_S8,
            add = shape->residual_pitch > 0;
@@ -533,11 +536,14 @@ enum { LOADED };
 
 /* Whether cuDNN can be asked for a shape. Packed weights may have no padding channels, since
  * cuDNN's filters have no pitch. Convolutions in f32 are left to our kernels, because
- * cuDNN's engines round their factors to TF32. */
+ * cuDNN's engines round their factors to TF32; so are the activations that few networks have. */
 static gboolean
 is_possible (const YoloConvShape *shape)
 {
-  return (shape->dtype == YOLO_F16 || shape->dtype == YOLO_S8)
+  YoloActivation act = shape->conv->act;
+
+  return (act == YOLO_ACT_NONE || modes[act] != 0)
+      && (shape->dtype == YOLO_F16 || shape->dtype == YOLO_S8)
       && shape->in_channels / shape->conv->groups == yolo_conv_packed_channels (shape);
 }
 

@@ -179,6 +179,8 @@ yolo_conv_params (YoloConvParams *params, const YoloConvShape *shape, const Yolo
     .residual_pitch = (int) shape->residual_pitch,
     .groups = (int) conv->groups,
     .act = (int) conv->act,
+    .alpha = conv->alpha,
+    .beta = conv->beta,
     .residual_type = (int) shape->residual_dtype,
     .out_type = (int) shape->out_dtype,
     .residual_scale = (const float *) args->residual_scale,

@@ -216,6 +216,8 @@ yolo_ops_launch (YoloCudaDevice *device, const YoloOpsTask *task, CUstream strea
     .repeat = (int) op->numbers.repeat,
     .scale = 1,
     .act = (int) op->numbers.act,
+    .alpha = op->numbers.alpha,
+    .beta = op->numbers.beta,
     .in_type = (int) task->in_dtype,
     .residual_type = (int) task->residual_dtype,
     .out_type = (int) task->out_dtype,

@@ -39,7 +39,7 @@ typedef struct {
    * less the part of the bias that a file has as a whole number */
   gint32 *offset;
   gint32 *zero;                 /* [in] */
-  /* scale 0: not rounded there; sigmoid: what SiLU multiplies its input by */
+  /* scale 0: not rounded there; sigmoid: what SiLU, or HARD_SWISH, multiplies its input by */
   YoloGrid sum, sigmoid, act;
 } YoloInt8Conv;
 
@@ -50,6 +50,7 @@ typedef struct {
   guint groups;
   guint kernel[2], stride[2], pad[2], dilation[2];      /* [0] rows, [1] columns */
   YoloActivation act;
+  float alpha, beta;            /* the activation's own numbers */
   const float *weights;         /* [out][in / groups][kernel 0][kernel 1] */
   const float *bias;            /* [out], never NULL */
   /* [out]: the file has the weights as 8-bit multiples of it; or NULL */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "network/operation.h"
 
+#include <math.h>
+
 #define MAX_WINDOW 255          /* pixels of a kernel, a stride or a dilation */
 /* Inputs are at most 8192 pixels, so that no network of ours has a larger map. */
 #define MAX_SIDE 65536
@@ -26,17 +28,12 @@ yolo_window_size (guint in, guint kernel, guint stride, guint pad, guint dilatio
 const char *
 yolo_activation_text (YoloActivation act)
 {
-  switch (act) {
-    case YOLO_ACT_NONE:
-      break;
-    case YOLO_ACT_SILU:
-      return " silu";
-    case YOLO_ACT_RELU:
-      return " relu";
-    case YOLO_ACT_SIGMOID:
-      return " sigmoid";
-  }
-  return "";
+#define TEXT(suffix, name) [YOLO_ACT_##suffix] = " " name,
+  static const char *const texts[] = { YOLO_ACTIVATIONS (TEXT) };
+#undef TEXT
+
+  g_return_val_if_fail ((guint) act < G_N_ELEMENTS (texts), "");
+  return act == YOLO_ACT_NONE ? "" : texts[act];
 }
 
 static gboolean
@@ -79,6 +76,12 @@ static char *
 upsample_text (const YoloOpNumbers *n)
 {
   return g_strdup_printf (" x%u", n->scale);
+}
+
+static gboolean
+check_act (const YoloOpNumbers *n)
+{
+  return isfinite (n->alpha) && isfinite (n->beta);
 }
 
 static char *
@@ -136,7 +139,9 @@ static const YoloOpTraits traits[] = {
   [YOLO_OP_UPSAMPLE] = { .n_in = 1, .check = check_upsample,
       .problem = "enlarges by an impossible factor", .size = upsample_size, .text = upsample_text },
   [YOLO_OP_ADD] = { .n_in = 2, .computes = TRUE },
-  [YOLO_OP_ACT] = { .n_in = 1, .computes = TRUE, .text = act_text },
+  [YOLO_OP_ACT] = { .n_in = 1, .computes = TRUE, .check = check_act,
+      .problem = "is an activation with a slope or a limit that is no finite number",
+      .text = act_text },
   [YOLO_OP_COPY] = { .n_in = 1 },
   [YOLO_OP_ATTENTION] = { .n_in = 1, .computes = TRUE, .reads_floats = TRUE,
       .check = check_attention, .problem = "has heads that do not fit its input's channels",

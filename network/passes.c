@@ -256,6 +256,8 @@ fold_act (Passes *passes, guint index)
   if (conv == NULL || conv->conv.act != YOLO_ACT_NONE)
     return;
   conv->conv.act = layer->numbers.act;
+  conv->conv.alpha = layer->numbers.alpha;
+  conv->conv.beta = layer->numbers.beta;
   conv->sigmoid_grid = layer->sigmoid_grid;
   conv->act_grid = layer->act_grid;
   replace (passes, index, layer->in[0]);

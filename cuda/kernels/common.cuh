@@ -8,8 +8,8 @@
 
 #include <cuda_fp16.h>
 
-/* As YoloActivation of network/model.h, which nvcc does not read. */
-enum { ACT_NONE, ACT_SILU, ACT_RELU, ACT_SIGMOID };
+#include "base/operation.h"
+
 /* As YoloDType. */
 enum { TYPE_F32 = 0, TYPE_F16 = 1, TYPE_S8 = 4 };
 
@@ -28,19 +28,66 @@ sigmoid (float x)
   return __fdividef (1.0f, 1.0f + __expf (-x));
 }
 
+/* fminf() and fmaxf() drop a NaN, which min (max (x, low), high) keeps. */
 static __device__ __forceinline__ float
-activate (int act, float x)
+clip (float x, float low, float high)
 {
-  switch (act) {
-    case ACT_SILU:
-      return x * sigmoid (x);
-    case ACT_RELU:
-      return fmaxf (x, 0.0f);
-    case ACT_SIGMOID:
-      return sigmoid (x);
-    default:
-      return x;
+  float above = x < low ? low : x;
+
+  return above > high ? high : above;
+}
+
+/* tanh (log (1 + e^x)), a quotient of polynomials of e^x. Above 0 it is multiplied by e^(-2 x), so
+ * that there is no e^x that is too large. */
+static __device__ __forceinline__ float
+mish_factor (float x)
+{
+  float e = __expf (-fabsf (x)), below = e * (e + 2.0f), above = 2.0f * e + 1.0f;
+
+  return x < 0.0f ? below / (below + 2.0f) : above / (above + 2.0f * e * e);
+}
+
+/* Activations that few networks have. It is called, not inlined, so that kernels stay short and
+ * keep their registers. */
+static __device__ __noinline__ float
+activate_rare (int act, float alpha, float beta, float x)
+{
+  switch ((YoloActivation) act) {
+    case YOLO_ACT_LEAKY_RELU:
+      return x < 0.0f ? alpha * x : x;
+    case YOLO_ACT_CLIP:
+      return clip (x, alpha, beta);
+    case YOLO_ACT_HARD_SIGMOID:
+      return clip (fmaf (alpha, x, beta), 0.0f, 1.0f);
+    case YOLO_ACT_HARD_SWISH:
+      return x * clip (fmaf (x, 1 / 6.0f, 0.5f), 0.0f, 1.0f);
+    case YOLO_ACT_GELU:
+      return x * normcdff (x);
+    case YOLO_ACT_GELU_TANH:        /* (1 + tanh (z)) / 2 is sigmoid (2 z) */
+      return x * sigmoid (x * fmaf (x * x, 0.07135481f, 1.59576912f));
+    case YOLO_ACT_ELU:
+      return x < 0.0f ? alpha * (__expf (x) - 1.0f) : x;
+    case YOLO_ACT_MISH:
+      return x * mish_factor (x);
+    case YOLO_ACT_NONE:
+    case YOLO_ACT_SILU:
+    case YOLO_ACT_RELU:
+    case YOLO_ACT_SIGMOID:
+      break;
   }
+  return x;
+}
+
+static __device__ __forceinline__ float
+activate (int act, float alpha, float beta, float x)
+{
+  if (act == YOLO_ACT_SILU)
+    return x * sigmoid (x);
+  if (act == YOLO_ACT_RELU)
+    return fmaxf (x, 0.0f);
+  if (act == YOLO_ACT_SIGMOID)
+    return sigmoid (x);
+  return act == YOLO_ACT_NONE ? x : activate_rare (act, alpha, beta, x);
 }
 
 /* What a sum of products is worth before the activation: sum + bias in float, sum *

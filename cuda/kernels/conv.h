@@ -19,6 +19,7 @@ typedef struct {
   int kernel[2], stride[2], pad[2], dilation[2];        /* [0] rows, [1] columns */
   int groups;
   int act;                      /* YoloActivation */
+  float alpha, beta;            /* the activation's own numbers */
   int residual_type, out_type;  /* YoloDType */
   float out_inverse;            /* of an output in int8: 1 / the step of its grid */
   /* [splits][pixels][out_channels] sums where K is split, else NULL */

@@ -228,14 +228,14 @@ finish (const YoloConvParams &p, const typename Type::Sum (&sums)[8], const Fact
 #pragma unroll
   for (int e = 0; e < 8; e++)
     x[e] = scaled (sums[e], f.scale[e], f.bias[e]);
-  if (p.act == ACT_SILU) {
+  if (p.act == YOLO_ACT_SILU) {
 #pragma unroll
     for (int e = 0; e < 8; e++)
-      x[e] = activate (ACT_SILU, x[e]);
-  } else if (p.act != ACT_NONE) {
+      x[e] = activate (YOLO_ACT_SILU, 0.0f, 0.0f, x[e]);
+  } else if (p.act != YOLO_ACT_NONE) {
 #pragma unroll
     for (int e = 0; e < 8; e++)
-      x[e] = activate (p.act, x[e]);
+      x[e] = activate (p.act, p.alpha, p.beta, x[e]);
   }
   if (p.residual_pitch != 0) {
     __align__ (16) float r[8];

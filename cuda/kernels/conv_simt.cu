@@ -49,7 +49,8 @@ convolve (const YoloConvParams &p)
         sum += product (in[i], tap[i]);
     }
   }
-  float v[8] = { activate (p.act, scaled (sum, sizeof (T) == 1 ? p.scale[o] : 1.0f, p.bias[o])) };
+  float v[8] = { activate (
+      p.act, p.alpha, p.beta, scaled (sum, sizeof (T) == 1 ? p.scale[o] : 1.0f, p.bias[o])) };
   if (p.residual_pitch != 0) {
     float r[8];
     load_reals (
@@ -176,7 +177,7 @@ conv_simt_tile_f32 (const __grid_constant__ YoloConvParams p)
 
       if (pixel >= m_end || o >= p.out_channels)
         continue;
-      float sum = activate (p.act, sums[r][i] + p.bias[o]);
+      float sum = activate (p.act, p.alpha, p.beta, sums[r][i] + p.bias[o]);
       if (p.residual_pitch != 0)
         sum += ((const float *) p.residual)[pixel * p.residual_pitch + o];
       ((float *) p.out)[pixel * p.out_pitch + o] = sum;

@@ -179,7 +179,7 @@ combine (const __grid_constant__ YoloOpsParams p)
   }
 #pragma unroll
   for (int e = 0; e < 8; e++)
-    x[e] = activate (p.act, x[e]);
+    x[e] = activate (p.act, p.alpha, p.beta, x[e]);
   store_reals (p, x, pixel, c);
 }
 

@@ -13,6 +13,7 @@ typedef struct {
   int kernel, stride, pad, repeat;      /* pooling */
   int scale;                    /* upsampling and shuffling; 1: a copy */
   int act;                      /* YoloActivation */
+  float alpha, beta;            /* the activation's own numbers */
   /* For what computes or converts: types (YoloDType), and [channels] the steps of the grids
    * that int8 is on; NULL: it is on none. */
   int in_type, residual_type, out_type;

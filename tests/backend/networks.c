@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/backend/networks.h"
 
+#include "tests/activations.h"
 #include "tests/guarded.h"
 
 #include <math.h>
@@ -137,6 +138,24 @@ build_act (Net *net, const Case *c, guint in)
 
   return LAYER (concat, 3,
       ((guint[]){ in, LAYER (act, in, c->conv.act), LAYER (act, part, c->conv.act) }));
+}
+
+/* An activation behind convolutions of all kinds, one of them with a residual, and alone. */
+static guint
+build_active (Net *net, const Case *c, guint in)
+{
+  YoloOpNumbers numbers = { .act = c->conv.act, .alpha = c->conv.alpha, .beta = c->conv.beta };
+  YoloConv shape = { .out_channels = 37, .groups = 1, .kernel = { 1, 1 }, .stride = { 1, 1 },
+    .dilation = { 1, 1 }, .act = numbers.act, .alpha = numbers.alpha, .beta = numbers.beta };
+  guint one = add_conv (net, in, shape), part = LAYER (slice, in, 5, 7), parts[3];
+
+  shape.kernel[0] = shape.kernel[1] = 3;
+  shape.pad[0] = shape.pad[1] = 1;
+  parts[0] = LAYER (add, one, add_conv (net, in, shape));
+  shape.groups = shape.out_channels = channels_of (net, in);
+  parts[1] = add_conv (net, in, shape);
+  parts[2] = LAYER (op, YOLO_OP_ACT, &part, &numbers);
+  return LAYER (concat, 3, parts);
 }
 
 /* Windows and strides are those of the case's convolution. */
@@ -291,6 +310,9 @@ build_attention_shared (Net *net, const Case *c, guint in)
 /* Attention: channels of a head's query and its key, and of its value. */
 #define HEADS(heads, key, value, areas) \
   { .groups = heads, .out_channels = value, .kernel = { key, areas } }
+#define ACTIVE(name, suffix, alpha_, beta_) \
+  { "active-" name, 9, 7, 19, build_active, \
+    { .act = YOLO_ACT_##suffix, .alpha = alpha_, .beta = beta_ } },
 #define WINDOW(kernel_, stride_, pad_) \
   { .kernel = { kernel_, kernel_ }, .stride = { stride_, stride_ }, .pad = { pad_, pad_ } }
 
@@ -323,6 +345,7 @@ const Case cases[] = {
   { "act-silu", 9, 7, 13, build_act, { .act = YOLO_ACT_SILU } },
   { "act-relu", 9, 7, 13, build_act, { .act = YOLO_ACT_RELU } },
   { "act-sigmoid", 9, 7, 13, build_act, { .act = YOLO_ACT_SIGMOID } },
+  TEST_ACTIVATIONS (ACTIVE)
   { "max-pool-2", 14, 18, 13, build_pool, WINDOW (2, 2, 0) },
   { "max-pool-3-by-2", 14, 18, 13, build_pool, WINDOW (3, 2, 1) },
   { "max-pool-3", 9, 7, 13, build_pool, WINDOW (3, 1, 1) },
@@ -415,22 +438,6 @@ typedef struct {
   double **maps;
 } Definition;
 
-static double
-activate (YoloActivation act, double x)
-{
-  switch (act) {
-    case YOLO_ACT_NONE:
-      break;
-    case YOLO_ACT_SILU:
-      return x / (1 + exp (-x));
-    case YOLO_ACT_RELU:
-      return fmax (x, 0);
-    case YOLO_ACT_SIGMOID:
-      return 1 / (1 + exp (-x));
-  }
-  return x;
-}
-
 /* @outside: what there is beyond the map's edges */
 static double
 at (const Definition *d, guint layer, gint y, gint x, guint c, double outside)
@@ -461,7 +468,7 @@ conv_pixel (const Definition *d, const YoloLayer *layer, gint y, gint x, guint c
                 first + i, 0);
     }
   }
-  return activate (conv->act, sum);
+  return test_activate (conv->act, conv->alpha, conv->beta, sum);
 }
 
 static double
@@ -520,7 +527,8 @@ op_pixel (const Definition *d, const YoloLayer *layer, gint y, gint x, guint c)
 
   switch (layer->op) {
     case YOLO_OP_ACT:
-      return activate (layer->numbers.act, at (d, layer->in[0], y, x, c, 0));
+      return test_activate (layer->numbers.act, layer->numbers.alpha, layer->numbers.beta,
+          at (d, layer->in[0], y, x, c, 0));
     case YOLO_OP_ADD:
       return at (d, layer->in[0], y, x, c, 0) + at (d, layer->in[1], y, x, c, 0);
     case YOLO_OP_MAX_POOL:

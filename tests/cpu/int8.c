@@ -101,7 +101,7 @@ int8_new (Random *random, const YoloConv *conv, const YoloTensor *in)
   if (random_int (random, 0, 1)) {
     q.sum = (YoloGrid) { .05f, random_int (random, 60, 200) };
     q.act = (YoloGrid) { .04f, random_int (random, 20, 130) };
-    if (conv->act == YOLO_ACT_SILU)
+    if (conv->act == YOLO_ACT_SILU || conv->act == YOLO_ACT_HARD_SWISH)
       q.sigmoid = (YoloGrid) { 1 / 250.f, random_int (random, 0, 1) };
   }
   for (guint o = 0; o < conv->out_channels; o++) {
@@ -150,9 +150,11 @@ conv_at (const YoloConv *c, const YoloTensor *in, guint n, guint y, guint x, gui
   if (c->int8->sum.scale != 0)
     value = round_to (c->int8->sum, value * c->int8->sum.scale);
   if (c->int8->sigmoid.scale != 0)
-    value *= round_to (c->int8->sigmoid, activate (value, YOLO_ACT_SIGMOID));
+    value *= round_to (c->int8->sigmoid,
+        c->act == YOLO_ACT_SILU ? test_activate (YOLO_ACT_SIGMOID, 0, 0, value)
+                                : test_activate (YOLO_ACT_HARD_SIGMOID, 1 / 6., .5, value));
   else
-    value = activate (value, c->act);
+    value = test_activate (c->act, c->alpha, c->beta, value);
   return round_to (c->int8->act, value);
 }
 
@@ -193,8 +195,8 @@ check_winograd (const YoloKernels *set, const YoloConv *conv, const YoloTensor *
 static void
 run_conv (const YoloKernels *set, const Case *t, Random *random, Count *count)
 {
-  static const YoloActivation acts[] = { YOLO_ACT_SILU, YOLO_ACT_NONE, YOLO_ACT_RELU,
-    YOLO_ACT_SIGMOID };
+  const TestActivation *act =
+      &test_activations[random_int (random, 0, G_N_ELEMENTS (test_activations) - 1)];
   guint n = random_int (random, 1, 2), h = random_int (random, t->kernel * t->dilation, 15);
   guint w = random_int (random, t->kernel * t->dilation, 30), more = t->view ? 5 : 0;
   g_autofree float *bias = g_new (float, t->out);
@@ -206,7 +208,9 @@ run_conv (const YoloKernels *set, const Case *t, Random *random, Count *count)
     .stride = { t->stride, t->stride },
     .pad = { t->kernel / 2, t->kernel / 2 },
     .dilation = { t->dilation, t->dilation },
-    .act = acts[random_int (random, 0, 5) % 4],
+    .act = act->act,
+    .alpha = act->alpha,
+    .beta = act->beta,
     .bias = bias,
   };
   guint oh = (h + 2 * conv.pad[0] - t->dilation * (t->kernel - 1) - 1) / t->stride + 1;
@@ -247,8 +251,8 @@ static void
 run_dnnl (
     guint size, guint stride, guint in_channels, guint out_channels, Random *random, Count *count)
 {
-  static const YoloActivation acts[] = { YOLO_ACT_SILU, YOLO_ACT_NONE, YOLO_ACT_RELU,
-    YOLO_ACT_SIGMOID };
+  const TestActivation *act =
+      &test_activations[random_int (random, 0, G_N_ELEMENTS (test_activations) - 1)];
   guint h = random_int (random, size, 15), w = random_int (random, size, 30), pad = size / 2;
   guint oh = (h + 2 * pad - size) / stride + 1, ow = (w + 2 * pad - size) / stride + 1;
   g_autofree float *bias = g_new (float, out_channels);
@@ -260,7 +264,9 @@ run_dnnl (
     .stride = { stride, stride },
     .pad = { pad, pad },
     .dilation = { 1, 1 },
-    .act = acts[random_int (random, 0, 3)],
+    .act = act->act,
+    .alpha = act->alpha,
+    .beta = act->beta,
     .bias = bias,
   };
   GridMap in = grid_map (random, 1, h, w, in_channels, 0, YOLO_U8, pad > 0);
@@ -281,6 +287,10 @@ run_dnnl (
   memset (int8.weights, 0, in_channels * size * size);
   int8.offset[0] = random_int (random, -90, 90);
   int8.multiplier[0] = random_int (random, 0, 1) ? 0 : .01f;
+  if (conv.act == YOLO_ACT_HARD_SIGMOID) {      /* our own kernels run it */
+    g_assert_false (yolo_dnnl_has_int8 (&conv, &in.map.t, &out.map.t));
+    conv.act = YOLO_ACT_HARD_SWISH;
+  }
   g_assert_true (yolo_dnnl_has_int8 (&conv, &in.map.t, &out.map.t));
   dnnl = yolo_dnnl_conv_new (weights, &conv, &in.map.t, &out.map.t, &error);
   g_assert_no_error (error);
@@ -291,7 +301,8 @@ run_dnnl (
       for (guint o = 0; o < out_channels; o++) {
         double want = conv_at (&conv, &in.map.t, 0, y, x, o);
         if (o == 0)
-          want = activate (bias[0] - (float) int8.offset[0] * int8.multiplier[0], conv.act);
+          want = test_activate (conv.act, conv.alpha, conv.beta,
+              bias[0] - (float) int8.offset[0] * int8.multiplier[0]);
         check_value (&out.map.t, 0, y, x, o, want, 4e-4, 0, count);
       }
   check_between (&out.map, before, 1);
@@ -493,7 +504,8 @@ run_float_conv (const YoloConvKernel *kernel, Random *random, guint size, guint 
                   * get (&in.map.t, 0, iy, ix, i);
           }
         check_value (&out.map.t, 0, y, x, o,
-            activate (sum, YOLO_ACT_SILU) + get (&residual.map.t, 0, y, x, o), 0, 0, count);
+            test_activate (YOLO_ACT_SILU, 0, 0, sum) + get (&residual.map.t, 0, y, x, o), 0, 0,
+            count);
       }
   guarded_free (&packed);
   guarded_free (&scratch);

@@ -5,6 +5,7 @@
 #define TEST_CPU_MAPS_H
 
 #include "cpu/tensor.h"
+#include "tests/activations.h"
 #include "tests/guarded.h"
 
 #include <math.h>
@@ -83,17 +84,6 @@ check_between (const Map *m, const guint8 *before, guint n)
 
   for (gsize i = 0; i < (gsize) n * m->t.height * m->t.width; i++)
     g_assert_cmpmem (m->memory.data + i * m->t.pixel, others, before + i * m->t.pixel, others);
-}
-
-static inline double
-activate (double x, YoloActivation act)
-{
-  switch (act) {
-    case YOLO_ACT_SILU: return x / (1 + exp (-x));
-    case YOLO_ACT_RELU: return x > 0 ? x : 0;
-    case YOLO_ACT_SIGMOID: return 1 / (1 + exp (-x));
-    default: return x;
-  }
 }
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "cuda/conv.h"
 #include "cuda/half.h"
+#include "tests/activations.h"
 #include "tests/cuda/harness.h"
 
 typedef struct {
@@ -16,10 +17,15 @@ typedef struct {
   YoloActivation act;
   guint in_pitch, in_first, out_pitch, out_first;       /* pitches 0: dense */
   gboolean residual, out_f32;
+  float alpha, beta;            /* the activation's own numbers */
 } Case;
 
 #define K1 { 1, 1 }, { 1, 1 }, { 0, 0 }, { 1, 1 }
 #define K3 { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }
+/* With each activation. */
+#define ACTIVE(name, suffix, alpha_, beta_) \
+  { "3x3 " name, 1, 5, 6, 19, 21, 1, K3, .act = YOLO_ACT_##suffix, .residual = TRUE, \
+    .alpha = alpha_, .beta = beta_ },
 #define K3S2 { 3, 3 }, { 2, 2 }, { 1, 1 }, { 1, 1 }
 
 static const Case cases[] = {
@@ -64,6 +70,7 @@ static const Case cases[] = {
       .act = YOLO_ACT_NONE },
   { "depthwise", 1, 7, 5, 24, 24, 24, K3, .act = YOLO_ACT_SILU },
   { "groups", 1, 4, 6, 32, 48, 4, K3, .act = YOLO_ACT_SILU, 40, 8, 48, 0 },
+  TEST_ACTIVATIONS (ACTIVE)
 };
 
 /* The input has its channels padded to whole pixels, as the network's own. */
@@ -89,6 +96,8 @@ make_conv (const Case *c, YoloConv *conv, guint32 seed)
     .out_channels = c->out_channels,
     .groups = c->groups,
     .act = c->act,
+    .alpha = c->alpha,
+    .beta = c->beta,
     .weights = weights,
     .bias = bias,
   };
@@ -96,21 +105,6 @@ make_conv (const Case *c, YoloConv *conv, guint32 seed)
   memcpy (conv->stride, c->stride, sizeof (conv->stride));
   memcpy (conv->pad, c->pad, sizeof (conv->pad));
   memcpy (conv->dilation, c->dilation, sizeof (conv->dilation));
-}
-
-static double
-activate (YoloActivation act, double x)
-{
-  switch (act) {
-    case YOLO_ACT_SILU:
-      return x / (1 + exp (-x));
-    case YOLO_ACT_RELU:
-      return x > 0 ? x : 0;
-    case YOLO_ACT_SIGMOID:
-      return 1 / (1 + exp (-x));
-    default:
-      return x;
-  }
 }
 
 /* The same weights in whole numbers, each channel's on steps of its own. */
@@ -191,7 +185,7 @@ expect (Fixture *f)
             }
           if (s->dtype == YOLO_S8)
             sum *= f->int8->multiplier[o];
-          sum = activate (conv->act, sum + conv->bias[o]);
+          sum = test_activate (conv->act, conv->alpha, conv->beta, sum + conv->bias[o]);
           if (f->c->residual)
             sum += tensor_get (&f->residual, n, y, x, o)
                 * (s->residual_dtype == YOLO_S8 ? f->residual_scales[o] : 1);

@@ -203,6 +203,26 @@ test_refused (void)
   }
 }
 
+/* It is asked for the activations that it is known to have. */
+static void
+test_activations_offered (void)
+{
+  for (YoloActivation act = YOLO_ACT_NONE; act < YOLO_N_ACTIVATIONS; act++) {
+    YoloConv other = conv;
+    YoloConvShape with = shape;
+    YoloConvCandidate list[4];
+    g_autoptr (GError) error = NULL;
+    guint n;
+
+    other.act = act;
+    with.conv = &other;
+    n = yolo_conv_cudnn_list (test_device, &with, list, G_N_ELEMENTS (list), &error);
+    g_assert_no_error (error);
+    g_assert_cmpint (n > 0, ==, act <= YOLO_ACT_SIGMOID);
+    free_all (list, n);
+  }
+}
+
 static gpointer
 launch_often (gpointer data)
 {
@@ -251,6 +271,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/cudnn-launch/launch", test_launch);
   g_test_add_func ("/cuda/cudnn-launch/named", test_named);
   g_test_add_func ("/cuda/cudnn-launch/refused", test_refused);
+  g_test_add_func ("/cuda/cudnn-launch/activations", test_activations_offered);
   g_test_add_func ("/cuda/cudnn-launch/threads", test_threads);
   result = g_test_run ();
   test_device_close ();

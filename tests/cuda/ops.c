@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cuda/ops.h"
+#include "tests/activations.h"
 #include "tests/cuda/harness.h"
 
 typedef struct {
@@ -14,8 +15,14 @@ typedef struct {
   guint batch, height, width, channels;
   guint kernel, stride, pad, repeat, scale;
   YoloActivation act;
+  float alpha, beta;            /* the activation's own numbers */
   guint pitch, first;           /* of both; 0: dense */
 } Case;
+
+#define ACTIVE(name_, suffix, alpha_, beta_) \
+  { .name = name_, .type = YOLO_OP_ACT, .batch = 1, .height = 6, .width = 5, \
+    .channels = 8 + 3 * (YOLO_ACT_##suffix % 2), .act = YOLO_ACT_##suffix, .alpha = alpha_, \
+    .beta = beta_ },
 
 static const Case cases[] = {
   { .name = "pool",
@@ -119,27 +126,7 @@ static const Case cases[] = {
       .pitch = 32,
       .first = 16 },
   { .name = "add odd", .type = YOLO_OP_ADD, .batch = 1, .height = 3, .width = 7, .channels = 11 },
-  { .name = "silu",
-      .type = YOLO_OP_ACT,
-      .batch = 1,
-      .height = 6,
-      .width = 5,
-      .channels = 32,
-      .act = YOLO_ACT_SILU },
-  { .name = "sigmoid odd",
-      .type = YOLO_OP_ACT,
-      .batch = 1,
-      .height = 6,
-      .width = 5,
-      .channels = 3,
-      .act = YOLO_ACT_SIGMOID },
-  { .name = "relu",
-      .type = YOLO_OP_ACT,
-      .batch = 1,
-      .height = 6,
-      .width = 5,
-      .channels = 8,
-      .act = YOLO_ACT_RELU },
+  TEST_ACTIVATIONS (ACTIVE)
   { .name = "copy odd",
       .type = YOLO_OP_COPY,
       .batch = 2,
@@ -237,8 +224,7 @@ expected (const Fixture *f, guint n, guint y, guint x, guint channel)
           + get (&f->residual, &f->residual_grid, n, y, x, channel);
     case YOLO_OP_ACT:
       v = get (&f->in, &f->in_grid, n, y, x, channel);
-      return c->act == YOLO_ACT_RELU ? MAX (v, 0)
-                                     : 1 / (1 + exp (-v)) * (c->act == YOLO_ACT_SILU ? v : 1);
+      return test_activate (c->act, c->alpha, c->beta, v);
     case YOLO_OP_COPY:
       return get (&f->in, &f->in_grid, n, y, x, channel);
     case YOLO_OP_CONV:          /* the suite of tests/backend has the others */
@@ -289,7 +275,9 @@ run_case (const Case *c, Types types)
         .pad = c->pad,
         .repeat = c->repeat,
         .scale = c->scale,
-        .act = c->act },
+        .act = c->act,
+        .alpha = c->alpha,
+        .beta = c->beta },
     .name = c->name };
   Fixture f = { .c = c };
 
@@ -373,6 +361,44 @@ test_case (gconstpointer data)
   }
 }
 
+/* The hardware's e^x is off by some 1e-7 times x. */
+static void
+test_far_numbers (void)
+{
+  guint n = G_N_ELEMENTS (test_far);
+
+  for (guint k = 0; k < G_N_ELEMENTS (test_activations); k++) {
+    const TestActivation *a = &test_activations[k];
+    YoloOp op = { .type = YOLO_OP_ACT,
+      .numbers = { .act = a->act, .alpha = a->alpha, .beta = a->beta },
+      .name = (char *) a->name };
+    YoloOpsTask task = { .op = &op, .in_dtype = YOLO_F32, .out_dtype = YOLO_F32, .batch = 1,
+      .in_height = 1, .in_width = 1, .out_height = 1, .out_width = 1, .channels = n };
+    g_autoptr (GError) error = NULL;
+    Tensor in, out;
+
+    tensor_init (&in, YOLO_F32, 1, 1, 1, n, n, 0);
+    tensor_init (&out, YOLO_F32, 1, 1, 1, n, n, 0);
+    for (guint i = 0; i < n; i++)
+      tensor_set (&in, 0, 0, 0, i, test_far[i]);
+    tensor_upload (&in);
+    task.in = in.view;
+    task.out = out.view;
+    task.in_pitch = task.out_pitch = n;
+    g_assert_true (yolo_ops_launch (test_device, &task, NULL, &error));
+    g_assert_cmpint (test_device->driver->cuStreamSynchronize (NULL), ==, CUDA_SUCCESS);
+    tensor_download (&out);
+    for (guint i = 0; i < n; i++) {
+      float got = (float) tensor_get (&out, 0, 0, 0, i);
+
+      if (!test_far_is (a, test_far[i], got, 1e-6, 2e-5))
+        g_error ("%s of %g: %g", a->name, test_far[i], got);
+    }
+    tensor_clear (&in);
+    tensor_clear (&out);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -385,6 +411,7 @@ main (int argc, char **argv)
     g_autofree char *path = g_strdup_printf ("/cuda/ops/%s", cases[i].name);
     g_test_add_data_func (path, &cases[i], test_case);
   }
+  g_test_add_func ("/cuda/ops/far", test_far_numbers);
   result = g_test_run ();
   test_device_close ();
   return result;

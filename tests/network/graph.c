@@ -6,6 +6,7 @@
 #include "network/model.h"
 #include "network/plan.h"
 #include "backend/reference.h"
+#include "tests/activations.h"
 
 #include <math.h>
 #include <string.h>
@@ -71,22 +72,6 @@ image_pixel (const Net *net, const YoloLayer *layer, guint c, guint y, guint x)
 }
 
 static double
-activate (YoloActivation act, double x)
-{
-  switch (act) {
-    case YOLO_ACT_NONE:
-      return x;
-    case YOLO_ACT_SILU:
-      return x / (1 + exp (-x));
-    case YOLO_ACT_RELU:
-      return MAX (x, 0);
-    case YOLO_ACT_SIGMOID:
-      return 1 / (1 + exp (-x));
-  }
-  g_assert_not_reached ();
-}
-
-static double
 conv_pixel (const Net *net, const YoloLayer *layer, guint c, guint y, guint x)
 {
   const YoloConv *conv = &layer->conv;
@@ -105,7 +90,7 @@ conv_pixel (const Net *net, const YoloLayer *layer, guint c, guint y, guint x)
       }
     }
   }
-  return activate (conv->act, sum);
+  return test_activate (conv->act, conv->alpha, conv->beta, sum);
 }
 
 static double
@@ -117,7 +102,8 @@ affine_pixel (const Net *net, const YoloLayer *layer, guint c, guint y, guint x)
 static double
 act_pixel (const Net *net, const YoloLayer *layer, guint c, guint y, guint x)
 {
-  return activate (layer->numbers.act, at (net, layer->in[0], c, y, x));
+  return test_activate (layer->numbers.act, layer->numbers.alpha, layer->numbers.beta,
+      at (net, layer->in[0], c, y, x));
 }
 
 static double
