@@ -103,3 +103,32 @@ yolo_compose_linear (YoloGraph *graph, const char *name, guint in, guint channel
       bias != NULL ? g_memdup2 (bias, channels * sizeof (float)) : g_new0 (float, channels), NULL,
       error);
 }
+
+guint
+yolo_compose_prelu (
+    YoloGraph *graph, const char *name, guint in, const float *slopes, GError **error)
+{
+  guint channels = yolo_layer_at (graph->layers, in)->channels, relu, part[2];
+  YoloOpNumbers leaky = { .act = YOLO_ACT_LEAKY_RELU, .alpha = slopes[0] };
+  gboolean same = TRUE;
+
+  for (guint c = 1; c < channels; c++)
+    same &= slopes[c] == slopes[0];
+  if (same)
+    return yolo_graph_op (graph, name, YOLO_OP_ACT, &in, &leaky, error);
+
+  /* it is slope * x + (1 - slope) * max (x, 0) */
+  relu = yolo_graph_act (graph, name, in, YOLO_ACT_RELU, error);
+  if (relu == YOLO_LAYER_NONE)
+    return YOLO_LAYER_NONE;
+  for (guint k = 0; k < 2; k++) {
+    float *scale = g_new (float, channels), *shift = g_new0 (float, channels);
+
+    for (guint c = 0; c < channels; c++)
+      scale[c] = k == 0 ? slopes[c] : 1 - slopes[c];
+    part[k] = yolo_graph_affine (graph, name, k == 0 ? in : relu, scale, shift, error);
+    if (part[k] == YOLO_LAYER_NONE)
+      return YOLO_LAYER_NONE;
+  }
+  return yolo_graph_add (graph, name, part[0], part[1], error);
+}

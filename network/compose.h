@@ -32,6 +32,10 @@ guint yolo_compose_average_pool (YoloGraph *graph, const char *name, guint in, g
 guint yolo_compose_linear (YoloGraph *graph, const char *name, guint in, guint channels,
     const float *weights, const float *bias, GError **error);
 
+/* PReLU: x, or slopes[c] * x below 0. @slopes: [channels]. */
+guint yolo_compose_prelu (
+    YoloGraph *graph, const char *name, guint in, const float *slopes, GError **error);
+
 G_END_DECLS
 
 #endif

@@ -29,6 +29,7 @@ static const struct {
 } attribute_types[] = {
   { "allowzero", ATTR_INT },
   { "alpha", ATTR_FLOAT },
+  { "approximate", ATTR_STRING },
   { "auto_pad", ATTR_STRING },
   { "axes", ATTR_INTS },
   { "axis", ATTR_INT },

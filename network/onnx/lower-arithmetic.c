@@ -5,19 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-static gboolean
-lower_act (Lowered *lowered, const OnnxNode *node, GError **error)
-{
-  YoloActivation act = strcmp (node->op, "Relu") == 0 ? YOLO_ACT_RELU : YOLO_ACT_SIGMOID;
-
-  return yolo_lowered_set_layer (lowered, node, 0,
-      yolo_graph_act (
-          lowered->graph, node->name, yolo_lowered_value (lowered, node, 0)->layer, act, error));
-}
-
-/* Gives one number a channel of a constant that is broadcast to [N][C][H][W]. */
-static gboolean
-channel_constant (
+gboolean
+yolo_lower_channel_constant (
     const OnnxNode *node, const Tensor *constant, guint channels, float *values, GError **error)
 {
   gboolean fits = !constant->is_int
@@ -55,7 +44,7 @@ lower_affine (Lowered *lowered, const OnnxNode *node, guint which, GError **erro
   if (!yolo_lowered_take_numbers (lowered, node, 3 * (gsize) channels, error))
     return FALSE;
   values = g_new (float, channels);
-  if (!channel_constant (node, tensor, channels, values, error))
+  if (!yolo_lower_channel_constant (node, tensor, channels, values, error))
     return FALSE;
   scale = g_new (float, channels);
   shift = g_new (float, channels);
@@ -90,26 +79,15 @@ lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
         lowered, node, 0, yolo_graph_add (lowered->graph, node->name, in[0], in[1], error));
   }
   if (strcmp (node->op, "Mul") == 0) {
-    for (guint k = 0; k < 2; k++) {
-      /* A product of x and sigmoid (x) is one operation, also with a quantiser in between. */
-      const YoloLayer *sigmoid = yolo_layer_at (
-          lowered->graph->layers, yolo_layer_at (lowered->graph->layers, in[k])->below);
-      if (yolo_layer_is (sigmoid, YOLO_OP_ACT) && sigmoid->numbers.act == YOLO_ACT_SIGMOID
-          && yolo_layer_at (lowered->graph->layers, sigmoid->in[0])->below
-              == yolo_layer_at (lowered->graph->layers, in[1 - k])->below) {
-        guint silu = yolo_graph_act (lowered->graph, node->name, in[1 - k], YOLO_ACT_SILU, error);
+    gboolean done;
 
-        if (silu == YOLO_LAYER_NONE)
-          return FALSE;
-        /* the grid of a quantiser behind the sigmoid; none if the factor is the sigmoid itself */
-        yolo_layer_at (lowered->graph->layers, silu)->sigmoid_grid =
-            yolo_layer_at (lowered->graph->layers, in[k])->grid;
-        return yolo_lowered_set_layer (lowered, node, 0, silu);
-      }
-    }
+    if (!yolo_lower_product (lowered, node, &done, error))
+      return FALSE;
+    if (done)
+      return TRUE;
   }
   return yolo_lower_refuse (
-      node, "combines two feature maps in a way that is no SiLU and no residual", error);
+      node, "combines two feature maps in a way that is no activation and no residual", error);
 }
 
 static gboolean
@@ -151,8 +129,6 @@ const LowerOperator yolo_lower_arithmetic_operators[] = {
   { "BatchNormalization", lower_batch_norm, NULL, 5, 5, FALSE },
   { "Div", lower_arithmetic, NULL, 2, 2, TRUE },
   { "Mul", lower_arithmetic, NULL, 2, 2, TRUE },
-  { "Relu", lower_act, NULL, 1, 1, FALSE },
-  { "Sigmoid", lower_act, NULL, 1, 1, FALSE },
   { "Sub", lower_arithmetic, NULL, 2, 2, TRUE },
   { NULL },
 };

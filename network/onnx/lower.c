@@ -133,9 +133,9 @@ yolo_lower_casts_to_float (const OnnxNode *node)
 }
 
 /* The operators of the network's body, by the files that turn them into layers. */
-static const LowerOperator *const body[] = { yolo_lower_arithmetic_operators,
-  yolo_lower_conv_operators, yolo_lower_quantize_operators, yolo_lower_shape_operators,
-  yolo_lower_whole_operators };
+static const LowerOperator *const body[] = { yolo_lower_activation_operators,
+  yolo_lower_arithmetic_operators, yolo_lower_conv_operators, yolo_lower_quantize_operators,
+  yolo_lower_shape_operators, yolo_lower_whole_operators };
 
 /* The operator of a node, or NULL: the node belongs to the tail. */
 static const LowerOperator *
@@ -237,7 +237,9 @@ lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
   if (!yolo_lower_follow_quantizers (lowered, node, error)
       || !yolo_onnx_image_node (lowered, node, &done, error)
       || (!done && !yolo_lower_attention (lowered, node, &done, error))
-      || (!done && !yolo_lower_stack (lowered, node, &done, error)))
+      || (!done && !yolo_lower_stack (lowered, node, &done, error))
+      || (!done && any_feature && any_tail
+          && !yolo_lower_tail_product (lowered, node, &done, error)))
     return FALSE;
   if (done)
     return TRUE;

@@ -75,8 +75,21 @@ typedef struct {
 
 /* What each file lower-*.c turns into layers, the last one without a name. Who teaches the reader
  * an operator adds a row to one of them. */
-extern const LowerOperator yolo_lower_arithmetic_operators[], yolo_lower_conv_operators[],
-    yolo_lower_quantize_operators[], yolo_lower_shape_operators[], yolo_lower_whole_operators[];
+extern const LowerOperator yolo_lower_activation_operators[], yolo_lower_arithmetic_operators[],
+    yolo_lower_conv_operators[], yolo_lower_quantize_operators[], yolo_lower_shape_operators[],
+    yolo_lower_whole_operators[];
+
+/* lower-activation.c. The product of two feature maps. *done: it is an activation, whose layer is
+ * the node's output now. FALSE: with @error. */
+gboolean yolo_lower_product (
+    Lowered *lowered, const OnnxNode *node, gboolean *done, GError **error);
+/* The same for any node that reads a feature map and a value of the tail. */
+gboolean yolo_lower_tail_product (
+    Lowered *lowered, const OnnxNode *node, gboolean *done, GError **error);
+/* lower-arithmetic.c. Gives one number a channel of a constant that is broadcast to
+ * [N][C][H][W]. */
+gboolean yolo_lower_channel_constant (
+    const OnnxNode *node, const Tensor *constant, guint channels, float *values, GError **error);
 
 /* lower-attention.c. *done: the node is a part of attention, or moves the numbers of a map. */
 gboolean yolo_lower_attention (

@@ -190,7 +190,8 @@ mutate_graph (guint *state, Onnx__GraphProto *graph)
     "Resize", "Reshape", "Transpose", "Slice", "Gather", "Shape", "Cast", "Identity",
     "BatchNormalization", "QuantizeLinear", "DequantizeLinear", "ConvInteger",
     "DynamicQuantizeLinear", "Range", "Expand", "Unsqueeze", "Squeeze", "ConstantOfShape",
-    "Constant", "Softmax", "Relu", "Sub", "Div", "Where", "Equal", "Pad" };
+    "Constant", "Softmax", "Relu", "Sub", "Div", "Where", "Equal", "Pad", "Clip", "Elu", "Erf",
+    "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Softplus", "Tanh" };
   Onnx__NodeProto *node = graph->n_node ? graph->node[below (state, graph->n_node)] : NULL;
   guint kind = below (state, 9);
 

@@ -621,7 +621,7 @@ static const struct {
   { "linear-resize", linear_resize, UNSUPPORTED, { "(Resize)", "nearest" } },
   { "rounded-resize", rounded_resize, UNSUPPORTED, { "(Resize)", "repeat" } },
   { "split-elsewhere", split_elsewhere, UNSUPPORTED, { NULL } },
-  { "multiplied-maps", multiplied_maps, UNSUPPORTED, { "(Mul)", "SiLU" } },
+  { "multiplied-maps", multiplied_maps, UNSUPPORTED, { "(Mul)", "no activation and no residual" } },
   { "reversed-bins", reversed_bins, UNSUPPORTED, { "does not compute" } },
   { "shifted-bins", shifted_bins, UNSUPPORTED, { "does not compute" } },
   { "moved-anchors", moved_anchors, UNSUPPORTED, { "does not compute" } },

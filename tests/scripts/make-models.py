@@ -55,7 +55,7 @@ class Graph(heads.Heads):
         self.opset, self.batch, self.height, self.width = opset, batch, height, width
         self.classes, self.layout, self.dynamic, self.half = classes, layout, dynamic, half
         self.unfused, self.nms, self.simplify, self.naming = unfused, nms, simplify, naming
-        self.act_type, self.reg_max, self.front = act, reg_max, front
+        self.act_type, self.n_acts, self.reg_max, self.front = act, 0, reg_max, front
         self.nodes, self.inits, self.shared, self.n_names = [], {}, {}, 0
         self.box, self.cls, self.levels = [], [], []
         self.float = TensorProto.FLOAT16 if half else TensorProto.FLOAT
@@ -164,11 +164,57 @@ class Graph(heads.Heads):
                     ('weight', scale), ('bias', bias), ('running_mean', mean),
                     ('running_var', variance))],
                 scope, epsilon=1e-3, momentum=.97)
-        if not act:
-            return y
-        if self.act_type == 'ReLU':
-            return self.node('Relu', [y], scope)
-        return self.node('Mul', [y, self.node('Sigmoid', [y], scope)], scope)
+        return self.activation(y, scope) if act else y
+
+    def activation(self, x, scope):
+        """The activation of the model, or the next one of several, as exporters write it."""
+        kind = self.act_type
+        if isinstance(kind, list):
+            kind = kind[self.n_acts % len(kind)]
+            self.n_acts += 1
+
+        def node(op, *inputs, **attributes):
+            return self.node(op, list(inputs), scope, **attributes)
+
+        def clip(y, low, high):
+            return node('Clip', y, self.real(low), self.real(high))
+
+        if kind == 'SiLU':
+            return node('Mul', x, node('Sigmoid', x))
+        if kind == 'ReLU':
+            return node('Relu', x)
+        if kind == 'LeakyReLU':
+            return node('LeakyRelu', x, alpha=.1)
+        if kind == 'ReLU6':
+            return clip(x, 0, 6)
+        if kind == 'Hardtanh':
+            return clip(x, -.7, 1.2)
+        if kind == 'Hardsigmoid':
+            return node('HardSigmoid', x, alpha=1 / 6)
+        if kind == 'Hardswish' and self.opset >= 14:
+            return node('HardSwish', x)
+        if kind == 'Hardswish':
+            return node('Mul', x, node('HardSigmoid', x, alpha=1 / 6))
+        if kind == 'Hardswish of ReLU6':
+            y = node('Mul', x, clip(node('Add', x, self.real(3)), 0, 6))
+            return node('Div', y, self.real(6))
+        if kind == 'GELU' and self.opset >= 20:
+            return node('Gelu', x)
+        if kind == 'GELU':
+            y = node('Erf', node('Div', x, self.real(2 ** .5)))
+            y = node('Mul', x, node('Add', y, self.real(1)))
+            return node('Mul', y, self.real(.5))
+        if kind == 'GELU by tanh':
+            return node('Gelu', x, approximate='tanh')
+        if kind == 'ELU':
+            return node('Elu', x, alpha=1.3)
+        if kind == 'Mish' and self.opset >= 18:
+            return node('Mish', x)
+        if kind == 'Mish':
+            return node('Mul', x, node('Tanh', node('Softplus', x)))
+        slopes = [.3] if kind == 'PReLU' else .2 * np.arange(self.channels[x]) - .1
+        return node('PRelu', x, self.weight(scope + '.act', 'weight', np.array(
+            slopes, FLOATS[self.float]).reshape(-1, 1, 1)))
 
     def c2f(self, x, out, n, shortcut, scope, groups=1):
         hidden = out // 2
@@ -1024,6 +1070,9 @@ MICRO_QDQ = dict(arch='micro', height=16, width=24, classes=2, reg_max=4,
 MICRO_ATTENTION = dict(arch='attention', height=16, width=24, classes=2, reg_max=4)
 MICRO_HEAD = dict(arch='head', height=16, width=24, classes=2, reg_max=4)
 MICRO_26 = dict(MICRO_HEAD, reg_max=1)
+ACTIVATIONS = ['LeakyReLU', 'ReLU6', 'Hardtanh', 'Hardsigmoid', 'Hardswish', 'Hardswish of ReLU6',
+               'GELU', 'ELU', 'Mish', 'PReLU', 'PReLU of channels', 'ReLU', 'SiLU']
+QUANTISED = ['LeakyReLU', 'Hardswish', 'ReLU6', 'SiLU']
 READERS = {'OpTypesToExcludeOutputQuantization': ['Conv']}
 MODELS = {
     'v8n': dict(naming='full'),
@@ -1120,6 +1169,11 @@ MODELS = {
     'micro-classify': dict(MICRO_HEAD, task='classify', classes=5),
     # not as Ultralytics' exporter writes it, and to be refused
     'micro-obb-nms': dict(MICRO_HEAD, task='obb', nms=True, limit=20, kinds=[]),
+    # activations, each behind some convolution: as operators, and as several nodes
+    'micro-activations': dict(MICRO, seed=55, opset=20, act=ACTIVATIONS + ['GELU by tanh']),
+    'micro-activations-nodes': dict(MICRO, seed=56, opset=12, act=ACTIVATIONS, net=dict(width=4)),
+    'micro-qdq-activations': dict(MICRO_QDQ, seed=57, quantise='u8', opset=13, act=QUANTISED,
+                                  options=dict(per_channel=True)),
 }
 
 
@@ -1154,7 +1208,7 @@ def build(name, spec, index):
     names, meta = spec.pop('names', None), spec.pop('meta', {})
     decode_too = spec.pop('decode_too', False)
     kinds = spec.pop('kinds', ['float', 'int8'] if quantise else ['float'])
-    g = Graph(seed=index + 1, **spec)
+    g = Graph(**{'seed': index + 1, **spec})
     {'v8': yolov8, 'v5u': yolov5u, 'micro': micro, 'attention': micro_attention,
      'blocks': micro_blocks, 'head': micro_head}[arch](g, **net)
     first = len(g.nodes)
