@@ -224,22 +224,23 @@ identity (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GE
   return in;
 }
 
+/* torch.nn.PReLU: one slope, or one for each channel. */
 static guint
-silu (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
+prelu (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
 {
-  return yolo_graph_act (builder->graph, builder->path->str, in, YOLO_ACT_SILU, error);
-}
+  guint channels = yolo_layer_at (builder->graph->layers, in)->channels;
+  g_autofree float *read = NULL, *slopes = g_new (float, channels);
+  gsize n = 0;
 
-static guint
-relu (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
-{
-  return yolo_graph_act (builder->graph, builder->path->str, in, YOLO_ACT_RELU, error);
-}
-
-static guint
-sigmoid (YoloTorchBuilder *builder, const YoloPickleValue *module, guint in, GError **error)
-{
-  return yolo_graph_act (builder->graph, builder->path->str, in, YOLO_ACT_SIGMOID, error);
+  if (!read_numbers (builder, module, "_parameters", "weight", FALSE, 1, &n, &read, error))
+    return YOLO_LAYER_NONE;
+  if (n != 1 && n != channels) {
+    yolo_torch_refuse (builder, module, FORMAT, "does not fit its input's channels", error);
+    return YOLO_LAYER_NONE;
+  }
+  for (guint c = 0; c < channels; c++)
+    slopes[c] = read[n == 1 ? 0 : c];
+  return yolo_compose_prelu (builder->graph, builder->path->str, in, slopes, error);
 }
 
 /* torch.nn.MaxPool2d. */
@@ -399,12 +400,21 @@ static const struct {
   { "DWConv", yolo_torch_conv_block },
   { "Dropout", identity },
   { "ELAN1", yolo_torch_elan },
+  { "ELU", yolo_torch_activation },
+  { "GELU", yolo_torch_gelu },
+  { "Hardsigmoid", yolo_torch_activation },
+  { "Hardswish", yolo_torch_activation },
+  { "Hardtanh", yolo_torch_activation },
   { "Identity", identity },
+  { "LeakyReLU", yolo_torch_activation },
   { "Linear", linear },
   { "MaxPool2d", max_pool },
+  { "Mish", yolo_torch_activation },
+  { "PReLU", prelu },
   { "PSA", yolo_torch_c2psa },
   { "PSABlock", yolo_torch_psa_block },
-  { "ReLU", relu },
+  { "ReLU", yolo_torch_activation },
+  { "ReLU6", yolo_torch_activation },
   { "RepBottleneck", yolo_torch_bottleneck },
   { "RepCSP", yolo_torch_c3 },
   { "RepConv", yolo_torch_branches },
@@ -415,8 +425,8 @@ static const struct {
   { "SPPELAN", yolo_torch_sppelan },
   { "SPPF", yolo_torch_sppf },
   { "Sequential", yolo_torch_sequence },
-  { "SiLU", silu },
-  { "Sigmoid", sigmoid },
+  { "SiLU", yolo_torch_activation },
+  { "Sigmoid", yolo_torch_activation },
   { "Upsample", upsample },
 };
 

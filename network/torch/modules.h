@@ -70,6 +70,8 @@ gboolean yolo_torch_chain (YoloTorchBuilder *builder, const YoloPickleValue *mod
 guint yolo_torch_join (YoloTorchBuilder *builder, const YoloPickleValue *module, guint n,
     const guint *parts, const char *name, GError **error);
 
+/* activations.c */
+YoloTorchModule yolo_torch_activation, yolo_torch_gelu;
 /* attention.c */
 YoloTorchModule yolo_torch_a2c2f, yolo_torch_area_attention, yolo_torch_area_block,
     yolo_torch_attention, yolo_torch_c2psa, yolo_torch_psa_block;

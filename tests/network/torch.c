@@ -3,6 +3,7 @@
  * tests/scripts/make-checkpoints.py took the weights of, and those that must be refused. */
 
 #include "engine/load.h"
+#include "network/int8.h"
 #include "network/torch/reader.h"
 #include "backend/reference.h"
 
@@ -241,6 +242,48 @@ test_forms (void)
   }
 }
 
+/* PyTorch's activations, with the numbers of the module; PReLU with a slope for each channel has no
+ * constant of its own and is composed of layers. */
+static void
+test_activations (void)
+{
+  static const struct {
+    const char *name;
+    YoloActivation act;
+    float alpha, beta;
+  } cases[] = {
+    { "elu", YOLO_ACT_ELU, .75f, 0 },
+    { "gelu", YOLO_ACT_GELU, 0, 0 },
+    { "gelu-old", YOLO_ACT_GELU, 0, 0 },
+    { "gelu-tanh", YOLO_ACT_GELU_TANH, 0, 0 },
+    { "hard-sigmoid", YOLO_ACT_HARD_SIGMOID, 1 / 6.f, .5f },
+    { "hard-swish", YOLO_ACT_HARD_SWISH, 0, 0 },
+    { "hard-tanh", YOLO_ACT_CLIP, -.5f, 2 },
+    { "leaky-relu", YOLO_ACT_LEAKY_RELU, .125f, 0 },
+    { "mish", YOLO_ACT_MISH, 0, 0 },
+    { "prelu", YOLO_ACT_LEAKY_RELU, .25f, 0 },
+    { "prelu-channels", YOLO_ACT_NONE, 0, 0 },
+    { "relu", YOLO_ACT_RELU, 0, 0 },
+    { "relu6", YOLO_ACT_CLIP, 0, 6 },
+    { "sigmoid", YOLO_ACT_SIGMOID, 0, 0 },
+    { "silu", YOLO_ACT_SILU, 0, 0 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *file = g_strdup_printf ("activation-%s.pt", cases[i].name);
+    g_autofree char *pt = checkpoint_path (file);
+    g_autoptr (GError) error = NULL;
+    g_autoptr (YoloModel) model = yolo_model_load (pt, &error);
+    const YoloConv *conv;
+
+    g_assert_no_error (error);
+    conv = yolo_model_layer (model, 1).conv;
+    g_assert_cmpint (conv->act, ==, cases[i].act);
+    g_assert_cmpfloat (conv->alpha, ==, cases[i].alpha);
+    g_assert_cmpfloat (conv->beta, ==, cases[i].beta);
+  }
+}
+
 /* Ultralytics' own, where they are beside the project. */
 static void
 test_family (void)
@@ -300,6 +343,14 @@ test_refused (void)
     { "extra.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "model.2 (C2f) has a part 'se'" },
     { "endless.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "has more modules within than any YOLO" },
     { "many.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "has more modules within than any YOLO" },
+    { "activation-gelu-other.pt", YOLO_NETWORK_ERROR_UNSUPPORTED,
+        "model.0.act (GELU) approximates in a way" },
+    { "activation-hard-tanh-endless.pt", YOLO_NETWORK_ERROR_FORMAT,
+        "model.0.act (Hardtanh) has no max_val" },
+    { "activation-prelu-wrong.pt", YOLO_NETWORK_ERROR_FORMAT,
+        "model.0.act (PReLU) does not fit its input" },
+    { "activation-softsign.pt", YOLO_NETWORK_ERROR_UNSUPPORTED,
+        "model.0.act (Softsign) is not supported yet" },
     { "legacy.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "before version 1.6" },
     { "compressed.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "is compressed" },
   };
@@ -375,6 +426,7 @@ main (int argc, char **argv)
     g_test_add_data_func (path, same[i], test_same);
   }
   g_test_add_func ("/torch/unsplit", test_unsplit);
+  g_test_add_func ("/torch/activations", test_activations);
   g_test_add_func ("/torch/two-heads", test_two_heads);
   g_test_add_func ("/torch/choose-head", test_choose_head);
   g_test_add_func ("/torch/forms", test_forms);

@@ -624,6 +624,41 @@ def good(data, folder):
     write('micro-blocks.pt', checkpoint(tree(data, 'micro-blocks', BLOCKS)))
 
 
+def activations(data, folder):
+    """activation-CASE.pt: micro with another activation behind its first convolution."""
+    cases = {
+        'elu': ('ELU', dict(alpha=.75)),
+        'gelu': ('GELU', dict(approximate='none')),
+        'gelu-old': ('GELU', {}),
+        'gelu-tanh': ('GELU', dict(approximate='tanh')),
+        'gelu-other': ('GELU', dict(approximate='sigmoid')),
+        'hard-sigmoid': ('Hardsigmoid', {}),
+        'hard-swish': ('Hardswish', {}),
+        'hard-tanh': ('Hardtanh', dict(min_val=-.5, max_val=2)),
+        'hard-tanh-endless': ('Hardtanh', dict(min_val=-.5)),
+        'leaky-relu': ('LeakyReLU', dict(negative_slope=.125)),
+        'mish': ('Mish', {}),
+        'prelu': ('PReLU', dict(weight=[.25])),
+        'prelu-channels': ('PReLU', dict(weight=[.25, -.5])),
+        'prelu-wrong': ('PReLU', dict(weight=[.25, -.5, 1.])),
+        'relu': ('ReLU', {}),
+        'relu6': ('ReLU6', dict(min_val=0., max_val=6.)),
+        'sigmoid': ('Sigmoid', {}),
+        'silu': ('SiLU', {}),
+        'softsign': ('Softsign', {}),
+    }
+    for case, (kind, numbers) in cases.items():
+        model = tree(data, 'micro', MICRO)
+        act = Maker().torch('activation.' + kind, inplace=True)
+        model._modules['model']._modules['0']._modules['act'] = act
+        if 'weight' in numbers:
+            act._parameters['weight'] = Tensor('Float', numbers['weight'],
+                                               (len(numbers['weight']), ), parameter=True)
+        else:
+            act.__dict__.update(numbers)
+        save(os.path.join(folder, f'activation-{case}.pt'), checkpoint(model))
+
+
 def other(data, folder):
     """Files that must be refused, each for its own reason."""
     def write(file, model, **options):
@@ -760,6 +795,7 @@ def main():
     data, folder = sys.argv[1:]
     os.makedirs(folder, exist_ok=True)
     good(data, folder)
+    activations(data, folder)
     other(data, folder)
     os.utime(folder)                            # newer than what it was made of, for ninja
 
