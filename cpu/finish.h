@@ -152,34 +152,44 @@ finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, const Y
     finish_rows (*f, acc, v, rows, act);
 }
 #else
-/* The same, faster for what nearly all layers are: SiLU, and output and residual in TYPE. The
- * compiler knows types and activation there, and keeps in registers what does not change. */
-static void
-finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, const YoloConv *conv)
+/* The same where output and residual are whole vectors in TYPE and the compiler knows @act: it
+ * keeps in registers what does not change. */
+static ALWAYS_INLINE void
+finish_known (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows,
+    const YoloActivation act)
 {
-  YoloActivation act = conv->act;
   YoloTensor to = *f->to.t, plus = *f->plus.t;
-  gboolean whole = f->to.lanes == YOLO_LANES && act == YOLO_ACT_SILU && to.dtype == TYPE;
   Finish known = *f;
 
-  if (!whole || (f->plus_at && plus.dtype != TYPE)) {
-    if (vec_is_rare (act))
-      finish_rare (f, acc, v, rows, conv);
-    else
-      finish_rows (known, acc, v, rows, act);
-    return;
-  }
   to.dtype = plus.dtype = TYPE;
   known.to.t = &to;
   known.plus.t = &plus;
   known.to.lanes = known.plus.lanes = YOLO_LANES;
   known.rounds = NULL;
   if (f->plus_at) {
-    finish_rows (known, acc, v, rows, YOLO_ACT_SILU);
+    finish_rows (known, acc, v, rows, act);
   } else {
     known.plus_at = NULL;
-    finish_rows (known, acc, v, rows, YOLO_ACT_SILU);
+    finish_rows (known, acc, v, rows, act);
   }
+}
+
+/* Finishes @rows pixels, faster for what nearly all layers are. */
+static void
+finish (const Finish *f, YoloVec acc[YOLO_ROWS][2], guint v, guint rows, const YoloConv *conv)
+{
+  YoloActivation act = conv->act;
+  gboolean known = f->to.lanes == YOLO_LANES && f->to.t->dtype == TYPE
+      && (!f->plus_at || f->plus.t->dtype == TYPE);
+
+  if (known && act == YOLO_ACT_SILU)
+    finish_known (f, acc, v, rows, YOLO_ACT_SILU);
+  else if (known && act == YOLO_ACT_NONE)
+    finish_known (f, acc, v, rows, YOLO_ACT_NONE);
+  else if (vec_is_rare (act))
+    finish_rare (f, acc, v, rows, conv);
+  else
+    finish_rows (*f, acc, v, rows, act);
 }
 #endif
 
