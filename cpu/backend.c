@@ -244,6 +244,8 @@ choose (const CpuNet *net, const Step *s, YoloDType type)
     return k->winograd_int8 && conv->in_channels >= 16 && k->winograd_int8->supports (conv)
         ? k->winograd_int8
         : k->direct_int8;
+  if (k->depthwise->supports (conv))
+    return type == YOLO_BF16 && k->depthwise_bf16 ? k->depthwise_bf16 : k->depthwise;
   /* Few channels, as the input's, do not fill the tiles of AMX. */
   if (type == YOLO_BF16 && k->amx && conv->in_channels > 4)
     return NULL;

@@ -27,6 +27,18 @@ typedef struct {
       const YoloTensor *residual, const YoloTensor *out, guint n, char *scratch);
 } YoloConvKernel;
 
+/* How large the blocks are that @total rows or pixels of an image are cut into: at most @block,
+ * and where there are few blocks, so that each thread gets as many as the others. */
+static inline guint
+even_block (guint total, guint block, guint images, guint threads)
+{
+  guint blocks = (total + block - 1) / block;
+
+  if (images * blocks < 8 * threads)
+    blocks = (blocks + threads - 1) / threads * threads;
+  return (total + blocks - 1) / blocks;
+}
+
 G_END_DECLS
 
 #endif

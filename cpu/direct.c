@@ -409,18 +409,6 @@ row_block (gpointer data, guint index, guint thread)
     }
 }
 
-/* How large the blocks are that @total rows or pixels of an image are cut into: at most @block,
- * and where there are few blocks, so that each thread gets as many as the others. */
-static guint
-even_block (guint total, guint block, guint images, guint threads)
-{
-  guint blocks = (total + block - 1) / block;
-
-  if (images * blocks < 8 * threads)
-    blocks = (blocks + threads - 1) / threads * threads;
-  return (total + blocks - 1) / blocks;
-}
-
 static void
 run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor *in,
     const YoloTensor *residual, const YoloTensor *out, guint n, char *memory)

@@ -12,13 +12,13 @@
 
 #define DECLARE(isa) \
   extern const YoloOps yolo_ops_##isa; \
-  extern const YoloConvKernel yolo_direct_##isa, yolo_winograd_##isa, yolo_direct_int8_##isa, \
-      yolo_winograd_int8_##isa;
+  extern const YoloConvKernel yolo_direct_##isa, yolo_winograd_##isa, yolo_depthwise_##isa, \
+      yolo_direct_int8_##isa, yolo_winograd_int8_##isa;
 DECLARE (baseline)
 #ifdef YOLO_X86_VARIANTS
 DECLARE (v3)
 DECLARE (v4)
-extern const YoloConvKernel yolo_direct_v4_bf16, yolo_winograd_v4_bf16;
+extern const YoloConvKernel yolo_direct_v4_bf16, yolo_winograd_v4_bf16, yolo_depthwise_v4_bf16;
 extern const YoloConvKernel yolo_direct_int8_v4_vnni, yolo_direct_int8_v3_vnni;
 #endif
 #ifdef YOLO_ARM_VARIANTS
@@ -83,8 +83,8 @@ yolo_cpu_kernels (guint i)
 
   if (g_once_init_enter (&once)) {
     YoloKernels baseline = { "baseline", FALSE, FALSE, FALSE, &yolo_ops_baseline,
-      &yolo_direct_baseline, &yolo_winograd_baseline, NULL, &yolo_direct_int8_baseline,
-      &yolo_winograd_int8_baseline };
+      &yolo_direct_baseline, &yolo_winograd_baseline, &yolo_depthwise_baseline, NULL, NULL,
+      &yolo_direct_int8_baseline, &yolo_winograd_int8_baseline };
 
 #ifdef YOLO_X86_VARIANTS
     __builtin_cpu_init ();
@@ -101,10 +101,12 @@ yolo_cpu_kernels (guint i)
     gboolean amx = (v4 && has_amx (22)) || (as_amx && bf16),
              amx_int8 = (v4 && has_amx (25)) || (as_amx && vnni);
     YoloKernels with_v4 = { "x86-64-v4", bf16, amx, amx_int8, &yolo_ops_v4, &yolo_direct_v4,
-      bf16 ? &yolo_winograd_v4_bf16 : &yolo_winograd_v4, bf16 ? &yolo_direct_v4_bf16 : NULL,
+      bf16 ? &yolo_winograd_v4_bf16 : &yolo_winograd_v4, &yolo_depthwise_v4,
+      bf16 ? &yolo_direct_v4_bf16 : NULL, bf16 ? &yolo_depthwise_v4_bf16 : NULL,
       &yolo_direct_int8_v4, &yolo_winograd_int8_v4 };
     YoloKernels with_v3 = { "x86-64-v3", bf16, amx, amx_int8, &yolo_ops_v3, &yolo_direct_v3,
-      &yolo_winograd_v3, NULL, &yolo_direct_int8_v3, &yolo_winograd_int8_v3 };
+      &yolo_winograd_v3, &yolo_depthwise_v3, NULL, NULL, &yolo_direct_int8_v3,
+      &yolo_winograd_int8_v3 };
 
     if (vnni) {
       sets[n] = with_v4;

@@ -30,8 +30,9 @@ typedef struct {
   gboolean amx;                 /* it has AMX for bf16, many times faster than all else */
   gboolean amx_int8;            /* it has AMX for bytes */
   const YoloOps *ops;
-  const YoloConvKernel *direct, *winograd;
-  const YoloConvKernel *direct_bf16;    /* multiplies in bf16; NULL where the CPU does not */
+  const YoloConvKernel *direct, *winograd, *depthwise;
+  /* for maps in bf16; NULL where the CPU does not multiply it */
+  const YoloConvKernel *direct_bf16, *depthwise_bf16;
   const YoloConvKernel *direct_int8;
   /* gives the same numbers to the last bit; NULL where direct_int8 is faster */
   const YoloConvKernel *winograd_int8;

@@ -66,6 +66,45 @@ check_implementations (const char *path, guint height, guint width)
   }
 }
 
+/* Depthwise convolutions of 3x3 pixels and more are ours, in the precision of the plan. Returns
+ * how many there are. */
+static guint
+count_depthwise (const YoloExec *exec)
+{
+  const char *want = exec->plan->dtype == YOLO_BF16 ? "depthwise bf16" : "depthwise f32";
+  guint n = 0;
+
+  for (guint i = 0; i < exec->plan->n_ops; i++) {
+    const YoloConv *c = exec->plan->ops[i].conv;
+
+    if (exec->plan->ops[i].type != YOLO_OP_CONV || c->groups == 1 || c->groups != c->out_channels
+        || c->kernel[0] < 3)
+      continue;
+    g_assert_cmpstr (yolo_cpu_exec_implementation (exec, i), ==, want);
+    n++;
+  }
+  return n;
+}
+
+static void
+test_depthwise (void)
+{
+  g_autofree char *path =
+      g_build_filename (SOURCE_ROOT, "tests", "data", "micro-blocks.onnx", NULL);
+
+  for (YoloPrecision p = YOLO_PRECISION_FP32; p <= YOLO_PRECISION_BF16; p++) {
+    YoloNet *net;
+    YoloExec *exec;
+
+    if (!can (p))
+      continue;
+    exec = prepare (&net, path, p, 1, 0, 0);
+    g_assert_cmpuint (count_depthwise (exec), >, 0);
+    yolo_exec_free (exec);
+    yolo_net_free (net);
+  }
+}
+
 /* oneDNN's `ref` is a hundred times slower than the others, and silent. */
 static void
 test_no_ref (void)
@@ -151,6 +190,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/cpu/precision", test_precision);
+  g_test_add_func ("/cpu/depthwise", test_depthwise);
   g_test_add_func ("/cpu/no-ref", test_no_ref);
   g_test_add_func ("/cpu/memory", test_memory);
   return g_test_run ();

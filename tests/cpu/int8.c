@@ -458,31 +458,35 @@ test_extremes (void)
         run_extremes (set, &random, channels[c], pattern);
 }
 
-/* A convolution in floats that writes bytes, and adds them. */
+/* A convolution in floats that writes bytes, and adds them or nothing. */
 static void
 run_float_conv (const YoloConvKernel *kernel, Random *random, guint size, guint in_channels,
-    guint out_channels, YoloDType residual_type, Count *count)
+    guint out_channels, guint groups, YoloDType in_type, YoloDType residual_type, Count *count)
 {
-  gsize each = size * size * in_channels;
+  guint per_group = in_channels / groups;
+  gsize each = size * size * per_group;
   g_autofree float *weights = g_new (float, each *out_channels),
                    *bias = g_new (float, out_channels);
   YoloConv conv = {
     .in_channels = in_channels,
     .out_channels = out_channels,
-    .groups = 1,
+    .groups = groups,
     .kernel = { size, size },
     .stride = { 1, 1 },
     .pad = { size / 2, size / 2 },
     .dilation = { 1, 1 },
-    .act = YOLO_ACT_SILU,
+    .act = random_int (random, 0, 1) ? YOLO_ACT_SILU : YOLO_ACT_NONE,
     .weights = weights,
     .bias = bias,
   };
-  GridMap in = grid_map (random, 1, 9, 13, in_channels, 2, YOLO_F32, FALSE);
+  GridMap in = grid_map (random, 1, 9, 13, in_channels, 2, in_type, FALSE);
   GridMap out = grid_map (random, 1, 9, 13, out_channels, 4, YOLO_U8, TRUE);
   GridMap residual = grid_map (random, 1, 9, 13, out_channels, 3, residual_type, TRUE);
+  gboolean plus = random_int (random, 0, 2) > 0;
   Guarded packed, scratch;
 
+  if (!plus)
+    residual.map.t.data = NULL;
   for (gsize i = 0; i < each * out_channels; i++)
     weights[i] = (float) random_normal (random) / sqrtf ((float) each);
   for (guint o = 0; o < out_channels; o++)
@@ -496,16 +500,17 @@ run_float_conv (const YoloConvKernel *kernel, Random *random, guint size, guint 
     for (guint x = 0; x < 13; x++)
       for (guint o = 0; o < out_channels; o++) {
         double sum = bias[o];
+        guint first = o / (out_channels / groups) * per_group;
         for (guint ky = 0; ky < size; ky++)
           for (guint kx = 0; kx < size; kx++) {
             gint iy = (gint) (y + ky) - (gint) (size / 2), ix = (gint) (x + kx) - (gint) (size / 2);
-            for (guint i = 0; iy >= 0 && ix >= 0 && iy < 9 && ix < 13 && i < in_channels; i++)
-              sum += weights[((o * in_channels + i) * size + ky) * size + kx]
-                  * get (&in.map.t, 0, iy, ix, i);
+            for (guint i = 0; iy >= 0 && ix >= 0 && iy < 9 && ix < 13 && i < per_group; i++)
+              sum += weights[((o * per_group + i) * size + ky) * size + kx]
+                  * get (&in.map.t, 0, iy, ix, first + i);
           }
         check_value (&out.map.t, 0, y, x, o,
-            test_activate (YOLO_ACT_SILU, 0, 0, sum) + get (&residual.map.t, 0, y, x, o), 0, 0,
-            count);
+            test_activate (conv.act, 0, 0, sum) + (plus ? get (&residual.map.t, 0, y, x, o) : 0),
+            0, 0, count);
       }
   guarded_free (&packed);
   guarded_free (&scratch);
@@ -521,11 +526,15 @@ test_float_convolutions (void)
   const YoloKernels *set;
 
   for (guint i = 0; (set = yolo_cpu_kernels (i)) != NULL; i++)
-    for (guint k = 0; k < 8; k++) {
+    for (guint k = 0; k < 16; k++) {
       Count count = { 0, 0 };
       YoloDType type = k % 2 ? YOLO_U8 : YOLO_F32;
-      run_float_conv (set->direct, &random, k % 4 < 2 ? 1 : 3, 5 + 4 * k, 14 + 5 * k, type, &count);
-      run_float_conv (set->winograd, &random, 3, 5 + 4 * k, 14 + 5 * k, type, &count);
+      run_float_conv (set->direct, &random, k % 4 < 2 ? 1 : 3, 5 + 4 * k, 14 + 5 * k, 1, YOLO_F32,
+          type, &count);
+      run_float_conv (
+          set->winograd, &random, 3, 5 + 4 * k, 14 + 5 * k, 1, YOLO_F32, type, &count);
+      run_float_conv (set->depthwise, &random, 3 + k % 3 * 2, 3 * k + 3, 3 * k + 3, 3 * k + 3,
+          k % 4 < 2 ? YOLO_U8 : YOLO_F32, type, &count);
       g_assert_cmpfloat (count.off, <=, SHARE * count.n);
     }
 }

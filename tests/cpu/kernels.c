@@ -256,6 +256,7 @@ test_convolutions (gconstpointer data)
       for (guint i = 0; (set = yolo_cpu_kernels (i)) != NULL; i++) {
         run_kernel (set->direct, set->name, &t, &random, FALSE);
         run_kernel (set->winograd, set->name, &t, &random, FALSE);
+        run_kernel (set->depthwise, set->name, &t, &random, FALSE);
         if (set->direct_bf16)
           run_kernel (set->direct_bf16, set->name, &t, &random, TRUE);
       }
@@ -263,6 +264,70 @@ test_convolutions (gconstpointer data)
       g_free (t.weights);
       g_free (t.bias);
     }
+}
+
+/* Maps smaller and larger than a tile, channels that do and do not fill vectors, and any padding:
+ * none, windows that are all padding, another one on each axis. */
+static void
+test_depthwise (gconstpointer data)
+{
+  static const guint channels[] = { 1, 3, 4, 9, 16, 21, 40 };
+  static const YoloDType types[] = { YOLO_F32, YOLO_BF16, YOLO_U8 };
+  Random random = random_new (GPOINTER_TO_UINT (data));
+
+  for (guint round = 0; round < 150; round++) {
+    guint kernel = 3 + 2 * (round % 3), stride = 1 + round / 3 % 2;
+    guint groups = channels[random_int (&random, 0, G_N_ELEMENTS (channels) - 1)];
+    Case t = case_new (&random, kernel, stride, 1, 1, groups);
+    const YoloKernels *set;
+
+    for (guint i = 0; i < 2; i++)
+      t.conv.pad[i] = random_int (&random, 0, 2) ? kernel / 2 : (guint) random_int (&random, 0, 8);
+    t.height = MAX (t.height + 20 * (round % 2), kernel);
+    t.width = MAX (t.width, kernel);
+    t.in_type = types[random_int (&random, 0, 2)];
+    t.out_type = types[random_int (&random, 0, 1)];
+    for (guint i = 0; (set = yolo_cpu_kernels (i)) != NULL; i++) {
+      g_assert_true (set->depthwise->supports (&t.conv));
+      run_kernel (set->depthwise, set->name, &t, &random, FALSE);
+      if (set->depthwise_bf16)
+        run_kernel (set->depthwise_bf16, set->name, &t, &random, FALSE);
+    }
+    g_free (t.weights);
+    g_free (t.bias);
+  }
+}
+
+/* What has no kernel of ours is left to oneDNN. */
+static void
+test_not_depthwise (void)
+{
+  const YoloConv good = { .in_channels = 8, .out_channels = 8, .groups = 8, .kernel = { 3, 3 },
+    .stride = { 2, 2 }, .pad = { 1, 1 }, .dilation = { 1, 1 } };
+  const YoloKernels *set;
+
+  for (guint i = 0; (set = yolo_cpu_kernels (i)) != NULL; i++) {
+    YoloConv bad[13];
+
+    for (guint k = 0; k < G_N_ELEMENTS (bad); k++)
+      bad[k] = good;
+    bad[0].groups = 4;
+    bad[1].out_channels = 16;
+    bad[2].kernel[0] = 5;
+    bad[3].kernel[1] = 5;
+    bad[4].kernel[0] = bad[4].kernel[1] = 1;
+    bad[5].kernel[0] = bad[5].kernel[1] = 4;
+    bad[6].kernel[0] = bad[6].kernel[1] = 9;
+    bad[7].stride[0] = 1;
+    bad[8].stride[1] = 1;
+    bad[9].stride[0] = bad[9].stride[1] = 3;
+    bad[10].dilation[0] = 2;
+    bad[11].dilation[1] = 2;
+    bad[12].in_channels = 16;
+    g_assert_true (set->depthwise->supports (&good));
+    for (guint k = 0; k < G_N_ELEMENTS (bad); k++)
+      g_assert_false (set->depthwise->supports (&bad[k]));
+  }
 }
 
 /* Dilation, padding of its own on each axis, kernels that are not square. */
@@ -417,6 +482,11 @@ main (int argc, char **argv)
     g_autofree char *name = g_strdup_printf ("/cpu/convolutions/%u", seed);
     g_test_add_data_func (name, GUINT_TO_POINTER (seed), test_convolutions);
   }
+  for (guint seed = 1; seed <= 3; seed++) {
+    g_autofree char *name = g_strdup_printf ("/cpu/depthwise/%u", seed);
+    g_test_add_data_func (name, GUINT_TO_POINTER (seed), test_depthwise);
+  }
+  g_test_add_func ("/cpu/not-depthwise", test_not_depthwise);
   g_test_add_func ("/cpu/uneven", test_uneven);
   g_test_add_func ("/cpu/activations", test_far_numbers);
   g_test_add_func ("/cpu/pool", test_pool);
