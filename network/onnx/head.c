@@ -15,6 +15,10 @@
  * 640x640. A file must not make us compute for hours to refuse it. */
 #define MAX_BLAME ((gsize) 1 << 28)
 
+/* Elements that a suppression of turned boxes computes: 1500 candidates at most, as Ultralytics'
+ * exporter leaves them, each with each, in 60 tensors. */
+#define TURNED_NMS ((gsize) 60 * 1500 * 1500)
+
 #define ADVICE \
   "export the model with Ultralytics, YOLO('best.pt').export(format='onnx'), or give its .pt file"
 
@@ -178,7 +182,7 @@ prove (Search *search, GError **error)
 {
   const GArray *layers = search->lowered->graph->layers;
   TensorScope scope = search->lowered->scope;
-  gsize n = 0;
+  gsize n = 0, images = (gsize) CLAMP (scope.batch, 1, 8);
 
   for (guint i = 0; i < search->leaves->len; i++) {
     const YoloLayer *layer =
@@ -188,7 +192,7 @@ prove (Search *search, GError **error)
   if (search->logits != YOLO_LAYER_NONE)
     n += yolo_layer_at (layers, search->logits)->channels;
   scope.max_elements = MAX (scope.max_elements, n);
-  scope.left = 64 * n + scope.max_elements;
+  scope.left = 64 * n + scope.max_elements + (search->has_pairs ? TURNED_NMS * images : 0);
   return yolo_head_make_maps (search, &scope, error) && check_tail (search, &scope, error);
 }
 

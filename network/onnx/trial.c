@@ -62,6 +62,8 @@ fill_boxes (Trial *trial, float size, guint32 *state)
      * class, which a file moves to a square beside it */
     for (guint k = 0; k < 2; k++) {
       float centre = uniform (state, .12f, .88f), half = uniform (state, .135f, .165f);
+      if (trial->layout.turned && k == 1)
+        half *= .4f;            /* longer than high, so that angles matter */
       box[k] = size * (centre - half);
       box[k + 2] = size * (centre + half);
     }

@@ -91,7 +91,7 @@ not_cast (Onnx__ModelProto *proto)
 static void
 rooted (Onnx__ModelProto *proto)
 {
-  insert (proto, "Sqrt", "front", NULL);
+  insert (proto, "Tan", "front", NULL);
 }
 
 static void
@@ -122,7 +122,7 @@ static const struct {
   { "other-order", other_order, { "'front'", "neither" } },
   { "transposed", transposed, { "(Conv)", "[N, channels" } },
   { "not-cast", not_cast, { "(Conv)", "cast" } },
-  { "rooted", rooted, { "'front' (Sqrt)", NULL } },
+  { "rooted", rooted, { "'front' (Tan)", NULL } },
   { "of-doubles", of_doubles, { "float64 (double)", "uint8" } },
   { "mean-image", mean_image, { "'front' (Sub)", NULL } },
 };

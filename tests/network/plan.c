@@ -198,9 +198,13 @@ check_ops (const YoloPlan *plan)
     const YoloBuffer *b = &plan->buffers[map.buffer];
 
     check_read (&state, map, plan->n_ops - 1);
-    g_assert_cmpuint (map.channels, ==,
-        output->role == YOLO_MAP_CLASS ? plan->model->n_classes : 4 * plan->model->reg_max);
+    if (output->role == YOLO_MAP_CLASS || output->role == YOLO_MAP_LOGIT)
+      g_assert_cmpuint (map.channels, ==, plan->model->n_classes);
+    if (output->role == YOLO_MAP_BOX)
+      g_assert_cmpuint (map.channels, ==, 4 * plan->model->reg_max);
     g_assert_cmpint (b->dtype, ==, YOLO_F32);
+    if (output->role == YOLO_MAP_LOGIT)
+      continue;
     g_assert_cmpuint (b->height * output->stride, ==, plan->height);
     g_assert_cmpuint (b->width * output->stride, ==, plan->width);
   }

@@ -238,7 +238,7 @@ clip_boxes (Onnx__ModelProto *proto)
 static void
 unknown_operator (Onnx__ModelProto *proto)
 {
-  insert_behind (proto, edit_node (proto, "ReduceMax", 0), "Sqrt", NULL);
+  insert_behind (proto, edit_node (proto, "ReduceMax", 0), "Tan", NULL);
 }
 
 /* Takes the last class off the scores. */
@@ -779,6 +779,48 @@ classes_and_map (Onnx__ModelProto *proto)
       &edit_node (proto, "Softmax", 0)->input[0]);
 }
 
+/* Overlaps are those of boxes that are not turned. */
+static void
+straight_suppression (Onnx__ModelProto *proto)
+{
+  gsize angle = writer (proto, edit_node (proto, "Cos", -1)->input[0]);
+  float zero = 0;
+
+  edit_add_constant (proto, "zero", 1, 0, NULL, &zero);
+  insert_behind (proto, proto->graph->node[angle], "Mul", "zero");
+}
+
+/* The threshold of the overlap is the user's. */
+static void
+other_overlap (Onnx__ModelProto *proto)
+{
+  float overlap = .5f;
+
+  edit_add_constant (proto, "overlap", 1, 0, NULL, &overlap);
+  edit_string (&edit_node (proto, "Greater", -1)->input[1], "overlap");
+}
+
+/* Boxes go that overlap a worse one. */
+static void
+worse_suppress (Onnx__ModelProto *proto)
+{
+  edit_attribute (edit_node (proto, "Trilu", 0), "upper")->i = 0;
+  edit_string (&edit_node (proto, "Trilu", 0)->input[1], "minus-one");
+  edit_add_constant (
+      proto, "minus-one", 7, 0, NULL, &(gint64) { (gint64) GUINT64_TO_LE ((guint64) -1) });
+}
+
+/* The boxes' variances are a third of what they are elsewhere. */
+static void
+wider_overlap (Onnx__ModelProto *proto)
+{
+  float four = 4;
+
+  edit_add_constant (proto, "four", 1, 0, NULL, &four);
+  edit_string (&edit_node (proto, "Div", -4)->input[1], "four");
+  edit_string (&edit_node (proto, "Div", -5)->input[1], "four");
+}
+
 static const struct {
   const char *name;
   EditFunc edit;                /* NULL: the file is wrong as it is */
@@ -786,7 +828,7 @@ static const struct {
   const char *file;             /* NULL: v8n-nms.onnx */
 } edits[] = {
   { "clip-boxes", clip_boxes, "'" INSERTED "' (Min)", NULL },
-  { "unknown-operator", unknown_operator, "'" INSERTED "' (Sqrt)", NULL },
+  { "unknown-operator", unknown_operator, "'" INSERTED "' (Tan)", NULL },
   { "drop-class", drop_class, "node '", NULL },
   { "drop-best", drop_best, "node '", NULL },
   { "other-thresholds", other_thresholds, NULL, NULL },
@@ -840,7 +882,10 @@ static const struct {
   { "other-prototypes", other_prototypes, "is where the head ends", "micro-segment.onnx" },
   { "flat-prototypes", flat_prototypes, "'" INSERTED "' (Reshape)", "micro-segment.onnx" },
   { "outputs-exchanged", outputs_exchanged, NULL, "micro-segment-e2e.onnx" },
-  { "straight-suppression", NULL, "node '", "micro-obb-nms.onnx" },
+  { "straight-suppression", straight_suppression, "'" INSERTED "' (Mul)", "micro-obb-nms.onnx" },
+  { "other-overlap", other_overlap, NULL, "micro-obb-nms.onnx" },
+  { "worse-suppress", worse_suppress, "node '", "micro-obb-nms.onnx" },
+  { "wider-overlap", wider_overlap, "node '", "micro-obb-nms.onnx" },
   { "level-without-third-map", level_without_third_map, "other maps than", "micro-obb26.onnx" },
 };
 
@@ -852,8 +897,7 @@ test_edit (gconstpointer data)
   g_autoptr (GError) error = NULL;
   YoloModel *model;
 
-  if (edits[i].edit != NULL)
-    edits[i].edit (proto);
+  edits[i].edit (proto);
   model = edit_load (proto, &error);
   if (edits[i].says == NULL) {
     g_assert_no_error (error);
@@ -940,7 +984,7 @@ main (int argc, char **argv)
 {
   static const char *const files[] = { "micro.onnx", "v8n.onnx", "v8n-83.onnx", "v8n-nms.onnx",
     "v8n-nms-half.onnx", "v8n-nms-dynamic.onnx", "v8n-dynamic.onnx", "v8n-qdq-u8.onnx",
-    "micro-qdq-s8-dfl.onnx", "micro-segment.onnx", "micro-segment-nms.onnx",
+    "micro-qdq-s8-dfl.onnx", "micro-segment.onnx", "micro-segment-nms.onnx", "micro-obb-nms.onnx",
     "micro-segment-e2e.onnx", "micro-segment-qdq.onnx", "micro-pose.onnx",
     "micro-pose-dynamic.onnx", "micro-pose26.onnx", "micro-pose-e2e.onnx", "micro-pose-qdq.onnx",
     "micro-obb.onnx", "micro-obb26.onnx", "micro-obb-e2e.onnx", "micro-e2e.onnx",

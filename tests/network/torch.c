@@ -327,7 +327,7 @@ test_refused (void)
     { "worldmodel.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "is a WorldModel" },
     { "yolov5.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "of the repository of YOLOv5" },
     { "foreign.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "a somewhere.else.Net, no YOLO" },
-    { "unknown.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "model.4 (CBLinear) is not supported yet" },
+    { "unknown.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "model.4 (DeformConv) is not supported yet" },
     { "upsample.pt", YOLO_NETWORK_ERROR_UNSUPPORTED, "model.5 (Upsample) enlarges in another" },
     { "from-ahead.pt", YOLO_NETWORK_ERROR_FORMAT, "model.6 (Concat) takes what no module" },
     { "beyond.pt", YOLO_NETWORK_ERROR_FORMAT, "model.1.conv.weight: its sizes or strides" },

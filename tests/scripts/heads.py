@@ -4,6 +4,7 @@ of the whole image, and the end of files that are end to end. In the structure t
 Ultralytics' exporter writes."""
 
 import numpy as np
+from onnx import TensorProto
 
 SIZES = {'detect': 0, 'segment': 5, 'obb': 1, 'classify': 0}    # of the third map of a level
 HEADS = {'detect': 'Detect', 'segment': 'Segment', 'pose': 'Pose', 'obb': 'OBB',
@@ -154,12 +155,55 @@ class Heads:
             index = self.node('Expand', [index, self.ints(1, 1, width)])
         return self.node('GatherElements', [x, index], axis=1)
 
-    def corners(self, boxes):
-        """[rows][4] of centres and sizes, as if boxes were not turned."""
-        centre = self.slice(boxes, self.ints(0), self.ints(2), self.ints(1))
-        half = self.node('Mul', [self.slice(boxes, self.ints(2), self.ints(4), self.ints(1)),
-                                 self.real(.5)])
-        return self.concat([self.node('Sub', [centre, half]), self.node('Add', [centre, half])], 1)
+    def turned_overlaps(self, boxes):
+        """[n][n] of boxes [n][5]: probiou of their normal distributions."""
+        def node(op, *inputs, **attributes):
+            return self.node(op, list(inputs), **attributes)
+
+        def square(x):
+            return node('Pow', x, self.real(2))
+
+        def across(x):
+            return node('Transpose', x, perm=[1, 0])
+
+        x, y, w, h, angle = (self.slice(boxes, self.ints(k), self.ints(k + 1), self.ints(1))
+                             for k in range(5))
+        cos, sin, eps = node('Cos', angle), node('Sin', angle), self.real(1e-7)
+        w, h = (node('Div', square(side), self.real(12)) for side in (w, h))
+        a = node('Add', node('Mul', w, square(cos)), node('Mul', h, square(sin)))
+        b = node('Add', node('Mul', w, square(sin)), node('Mul', h, square(cos)))
+        c = node('Mul', node('Mul', node('Sub', w, h), cos), sin)
+        own = node('Clip', node('Sub', node('Mul', a, b), square(c)), self.real(0))
+        a, b, c = (node('Add', p, across(p)) for p in (a, b, c))
+        dx, dy = node('Sub', across(x), x), node('Sub', y, across(y))
+        det = node('Sub', node('Mul', a, b), square(c))
+        some = node('Add', det, eps)
+        one = node('Div', node('Add', node('Mul', a, square(dy)), node('Mul', b, square(dx))), some)
+        two = node('Div', node('Mul', node('Mul', c, dx), dy), some)
+        three = node('Mul', node('Sqrt', node('Mul', own, across(own))), self.real(4))
+        three = node('Add', node('Div', det, node('Add', three, eps)), eps)
+        distance = node('Add', node('Mul', one, self.real(.25)), node('Mul', two, self.real(.5)))
+        distance = node('Add', distance, node('Mul', node('Log', three), self.real(.5)))
+        distance = node('Clip', distance, eps, self.real(100))
+        part = node('Sub', self.real(1), node('Exp', node('Neg', distance)))
+        return node('Sub', self.real(1), node('Sqrt', node('Add', part, eps)))
+
+    def turned_suppression(self, boxes, angles, which, best, size):
+        """Indices of the boxes that no better one overlaps, the best first: fast_nms()."""
+        boxes = self.node('Mul', [self.node('Div', [boxes, size]), self.real(.5)])
+        offset = self.node('Cast', [self.reshape(which, self.ints(-1, 1))], to=self.float)
+        centre = self.node('Add', [self.slice(boxes, self.ints(0), self.ints(2), self.ints(1)),
+                                   offset])
+        sides = self.slice(boxes, self.ints(2), self.ints(4), self.ints(1))
+        _, order = self.node('TopK', [best, self.node('Shape', [best])], '', 2, axis=0)
+        rows = self.node('Gather', [self.concat([centre, sides, angles], 1), order], axis=0)
+        better = self.node('Trilu', [self.turned_overlaps(rows), self.int(1)], upper=1)
+        better = self.node('Cast', [self.node('Greater', [better, self.real(.7)])],
+                           to=TensorProto.INT64)
+        none = self.node('LessOrEqual', [
+            self.node('ReduceSum', [better, self.ints(0)], keepdims=0), self.int(0)])
+        kept = self.node('Transpose', [self.node('NonZero', [none])], perm=[1, 0])
+        return self.node('Gather', [order, self.node('Squeeze', [kept, self.ints(1)])], axis=0)
 
     # -- what a file must say
 

@@ -691,7 +691,7 @@ def other(data, folder):
     write('upsample.pt', layer(5, mode='bilinear'))
     write('from-ahead.pt', layer(6, f=[-1, 7]))
     unknown = micro()
-    block = name('ultralytics.nn.modules.block.CBLinear')()
+    block = name('ultralytics.nn.modules.block.DeformConv')()
     block.i, block.f = 4, -1
     unknown._modules['model']._modules['4'] = block
     write('unknown.pt', checkpoint(unknown))

@@ -527,8 +527,8 @@ class Graph(heads.Heads):
                       pads=[0] * 4, strides=[1, 1])
         return self.reshape(d, three, scope)
 
-    def suppress(self, out):
-        """nms=True: one image's detections [1][limit][6 + other] by NonMaxSuppression."""
+    def candidates(self, out):
+        """Of one image, what is above the threshold, and the longer side of the input."""
         n = self.int(0)
         out = self.node('Transpose', [out], perm=[0, 2, 1])
         boxes = self.slice(out, self.ints(0), self.ints(4), self.ints(2))
@@ -554,9 +554,12 @@ class Graph(heads.Heads):
             sides = self.slice(self.node('Shape', ['images']), self.ints(2), self.ints(4),
                                self.ints(0))
             size = self.node('Cast', [self.node('ReduceMax', [sides], keepdims=0)], to=self.float)
-        straight = self.corners(boxes) if self.task == 'obb' else boxes
+        return boxes, which, best, more, size
+
+    def suppression(self, boxes, _, which, best, size):
+        """Indices of the boxes that NonMaxSuppression leaves."""
         offset = self.node('Cast', [self.reshape(which, self.ints(-1, 1))], to=self.float)
-        apart = self.node('Add', [self.node('Mul', [self.node('Div', [straight, size]),
+        apart = self.node('Add', [self.node('Mul', [self.node('Div', [boxes, size]),
                                                     self.real(1 / self.classes)]),
                                   self.node('Mul', [offset, self.real(1 / self.classes)])])
         nms_boxes, nms_scores = self.unsqueeze(apart, 0), self.unsqueeze(best, 0, 1)
@@ -569,8 +572,15 @@ class Graph(heads.Heads):
         chosen = self.node('Gather', [chosen, self.ints(2)], axis=1)
         chosen = (self.node('Squeeze', [chosen, self.ints(1)]) if self.opset >= 13 else
                   self.node('Squeeze', [chosen], axes=[1]))
-        chosen = self.slice(chosen, self.ints(0), self.ints(self.limit), self.ints(0),
-                            self.ints(1))
+        return chosen
+
+    def suppress(self, out):
+        """nms=True: one image's detections [1][limit][6 + other]."""
+        n = self.int(0)
+        boxes, which, best, more, size = self.candidates(out)
+        how = self.turned_suppression if self.task == 'obb' else self.suppression
+        chosen = self.slice(how(boxes, more[0] if more else None, which, best, size),
+                            self.ints(0), self.ints(self.limit), self.ints(0), self.ints(1))
         boxes, best, which, *more = (self.node('Gather', [x, chosen], axis=0)
                                      for x in [boxes, best, which] + more)
         which = self.node('Cast', [self.reshape(which, self.ints(-1, 1))], to=self.float)
@@ -1167,8 +1177,7 @@ MODELS = {
     'micro-e2e': dict(MICRO_26, classes=3, rows=20),
     'micro-e2e-dynamic': dict(MICRO_26, rows=20, dynamic=True, also=[(2, 24, 16)]),
     'micro-classify': dict(MICRO_HEAD, task='classify', classes=5),
-    # not as Ultralytics' exporter writes it, and to be refused
-    'micro-obb-nms': dict(MICRO_HEAD, task='obb', nms=True, limit=20, kinds=[]),
+    'micro-obb-nms': dict(MICRO_HEAD, task='obb', nms=True, limit=20),
     # activations, each behind some convolution: as operators, and as several nodes
     'micro-activations': dict(MICRO, seed=55, opset=20, act=ACTIVATIONS + ['GELU by tanh']),
     'micro-activations-nodes': dict(MICRO, seed=56, opset=12, act=ACTIVATIONS, net=dict(width=4)),
