@@ -8,7 +8,7 @@
 static GArray *
 read_objects (GstBuffer *buffer, const GstVideoInfo *info)
 {
-  GArray *objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
+  GArray *objects = yolo_meta_objects_new ();
 
   yolo_meta_read (buffer, info, objects);
   return objects;
@@ -19,8 +19,8 @@ static void
 test_written (void)
 {
   const YoloMetaObject objects[] = {
-    {10.4, 19.6, 30.2, 40.3, 0.5, 2, g_quark_from_string ("car"), 5, 0},
-    {1, 2, 3, 4, 0.25, 0, g_quark_from_string ("dog"), -1, 0},
+    {10.4, 19.6, 30.2, 40.3, 0.5, 2, g_quark_from_string ("car"), 5, 0, NULL},
+    {1, 2, 3, 4, 0.25, 0, g_quark_from_string ("dog"), -1, 0, NULL},
   };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
@@ -74,7 +74,8 @@ test_written (void)
 static void
 test_read (void)
 {
-  const YoloMetaObject ours = { 50, 50, 20, 20, 0.5, 1, g_quark_from_string ("dog"), -1, 0 };
+  const YoloMetaObject ours = { 50, 50, 20, 20, 0.5, 1, g_quark_from_string ("dog"), -1, 0,
+    NULL };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
   GstAnalyticsRelationMeta *meta = gst_buffer_add_analytics_relation_meta (buffer);
