@@ -4,19 +4,16 @@
 
 #include "gst-plugin/yoloanalytics.h"
 
-gint
-yolo_analytics_add (GstBuffer *buffer, const YoloMetaRegion *region, guint n)
+void
+yolo_analytics_add (
+    GstBuffer *buffer, const GstVideoInfo *info, YoloMetaRegion *regions, guint n)
 {
-  return -1;
+  for (guint i = 0; i < n; i++)
+    regions[i].id = -1;
 }
 
 void
-yolo_analytics_add_track (GstBuffer *buffer, gint id, gint track_id)
-{
-}
-
-void
-yolo_analytics_read (GstBuffer *buffer, GArray *objects)
+yolo_analytics_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
 {
 }
 

@@ -1,40 +1,174 @@
 /* SPDX-License-Identifier: MIT */
-/* An object is a GstAnalyticsODMtd, and its track, if it has one, a
- * GstAnalyticsTrackingMtd that the object relates to. Source: the reference of
- * GStreamer's gst-libs/gst/analytics. */
+/* Source: the reference of GStreamer's gst-libs/gst/analytics.
+ *
+ * | what                    | as                                                    | from |
+ * |-------------------------|-------------------------------------------------------|------|
+ * | object                  | GstAnalyticsODMtd                                     | 1.24 |
+ * | its track               | GstAnalyticsTrackingMtd that it relates to            | 1.24 |
+ * | classes of the frame    | one GstAnalyticsClsMtd that nothing relates to        | 1.24 |
+ * | turned box              | the object's, pre-rotation, and how it is turned      | 1.26 |
+ * | mask                    | GstAnalyticsSegmentationMtd; it and the object relate | 1.26 |
+ * |                         | to each other, as yolosegtensordec has it             |      |
+ *
+ * Up to 1.28 GStreamer has nothing for keypoints; GstAnalyticsKeypointMtd comes with 1.30.
+ *
+ * What it costs: with a mask, a GstBuffer of a byte for each of its cells, in five allocations.
+ * The cells of a YoloShape cannot be shared, for they are numbers of 16 bits, where a reader of
+ * GstAnalytics finds regions' ids. */
 
 #include "gst-plugin/yoloanalytics.h"
 
 #include <gst/analytics/analytics.h>
+#include <math.h>
 
-gint
-yolo_analytics_add (GstBuffer *buffer, const YoloMetaRegion *region, guint n)
+/* How many classes of the frame are read, the best: a classifier of another element may give
+ * all that it knows. As many as yoloinfer gives. */
+#define MAX_CLASSES 5
+
+/* The ids of a mask's regions. */
+enum { BACKGROUND, OBJECT };
+
+#define HAVE_MASKS GST_CHECK_VERSION (1, 26, 0)
+
+static gboolean
+is_whole (const YoloShape *shape)
 {
-  GstAnalyticsRelationMeta *meta = gst_buffer_get_analytics_relation_meta (buffer);
-  GstAnalyticsODMtd object;
-
-  if (meta == NULL) {
-    /* room for two entries an object, one of them for the track, of at most 64 bytes
-     * each, so that the meta is not reallocated as it fills */
-    GstAnalyticsRelationMetaInitParams params = { 2 * n, 2 * n * 64 };
-    meta = gst_buffer_add_analytics_relation_meta_full (buffer, &params);
-  }
-  if (!gst_analytics_relation_meta_add_od_mtd (meta, region->label, region->x, region->y,
-          region->w, region->h, region->confidence, &object))
-    return -1;
-  return object.id;
+  return shape != NULL && (shape->flags & YOLO_SHAPE_WHOLE);
 }
 
-void
-yolo_analytics_add_track (GstBuffer *buffer, gint id, gint track_id)
+static gboolean
+is_turned (const YoloShape *shape)
 {
-  GstAnalyticsRelationMeta *meta = gst_buffer_get_analytics_relation_meta (buffer);
+  return shape != NULL && (shape->flags & YOLO_SHAPE_TURNED);
+}
+
+/* Returns: the object's id; -1: it could not be attached */
+static gint
+add_object (GstAnalyticsRelationMeta *meta, const YoloMetaRegion *region, const GstVideoInfo *info)
+{
+  GstAnalyticsODMtd object;
+
+#if HAVE_MASKS
+  if (is_turned (region->shape)) {
+    gfloat box[4];
+    gfloat angle = yolo_shape_upright (
+        region->shape, GST_VIDEO_INFO_WIDTH (info), GST_VIDEO_INFO_HEIGHT (info), box);
+
+    if (angle < 0)              /* 0 to 2 pi, says the reference */
+      angle += 2 * (gfloat) G_PI;
+    return gst_analytics_relation_meta_add_oriented_od_mtd (meta, region->label,
+               (gint) roundf (box[0]), (gint) roundf (box[1]), (gint) roundf (box[2]),
+               (gint) roundf (box[3]), angle, region->confidence, &object)
+        ? (gint) object.id
+        : -1;
+  }
+#endif
+  return gst_analytics_relation_meta_add_od_mtd (meta, region->label, region->x, region->y,
+             region->w, region->h, region->confidence, &object)
+      ? (gint) object.id
+      : -1;
+}
+
+/* Attaches the classes of the frame that the regions begin with, and returns how many these are;
+ * those of another frame of the buffer's batch are others. */
+static guint
+add_classes (GstAnalyticsRelationMeta *meta, const YoloMetaRegion *regions, guint n)
+{
+  /* one allocation for each frame that has been classified */
+  g_autofree gfloat *confidences = g_new (gfloat, n);
+  g_autofree GQuark *labels = g_new (GQuark, n);
+  GstAnalyticsClsMtd classes;
+  guint i;
+
+  for (i = 0; i < n && is_whole (regions[i].shape)
+      && regions[i].object->slot == regions[0].object->slot;
+      i++) {
+    confidences[i] = regions[i].confidence;
+    labels[i] = regions[i].label;
+  }
+  gst_analytics_relation_meta_add_cls_mtd (meta, i, confidences, labels, &classes);
+  return i;
+}
+
+static void
+add_track (GstAnalyticsRelationMeta *meta, const YoloMetaRegion *region, GstClockTime time)
+{
   GstAnalyticsTrackingMtd track;
 
-  if (gst_analytics_relation_meta_add_tracking_mtd (meta, track_id, GST_BUFFER_PTS (buffer),
-          &track))
-    gst_analytics_relation_meta_set_relation (meta, GST_ANALYTICS_REL_TYPE_RELATE_TO, id,
-        track.id);
+  if (gst_analytics_relation_meta_add_tracking_mtd (
+          meta, (guint64) region->object->object_id, time, &track))
+    gst_analytics_relation_meta_set_relation (
+        meta, GST_ANALYTICS_REL_TYPE_RELATE_TO, (guint) region->id, track.id);
+}
+
+#if HAVE_MASKS
+static void
+add_mask (GstAnalyticsRelationMeta *meta, const YoloMetaRegion *region)
+{
+  const gfloat *values = g_bytes_get_data (region->mask.values, NULL);
+  const gsize n = (gsize) region->mask.width * region->mask.height;
+  guint8 *pixels = g_malloc (n);
+  GstBuffer *mask = gst_buffer_new_wrapped (pixels, n);
+  guint ids[] = { BACKGROUND, OBJECT };
+  gsize offset[GST_VIDEO_MAX_PLANES] = { 0 };
+  /* rows follow each other without padding: segmentationoverlay reads them so, whatever the
+   * GstVideoMeta says */
+  gint stride[GST_VIDEO_MAX_PLANES] = { (gint) region->mask.width };
+  GstAnalyticsSegmentationMtd mtd;
+
+  for (gsize i = 0; i < n; i++)
+    pixels[i] = values[i] > .5f ? OBJECT : BACKGROUND;
+  gst_buffer_add_video_meta_full (mask, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_GRAY8,
+      region->mask.width, region->mask.height, 1, offset, stride);
+  if (!gst_analytics_relation_meta_add_segmentation_mtd (meta, mask,
+          GST_SEGMENTATION_TYPE_INSTANCE, G_N_ELEMENTS (ids), ids, region->x, region->y,
+          (guint) region->w, (guint) region->h, &mtd)) {
+    gst_buffer_unref (mask);
+    return;
+  }
+  gst_analytics_relation_meta_set_relation (
+      meta, GST_ANALYTICS_REL_TYPE_RELATE_TO, (guint) region->id, mtd.id);
+  gst_analytics_relation_meta_set_relation (
+      meta, GST_ANALYTICS_REL_TYPE_RELATE_TO, mtd.id, (guint) region->id);
+}
+#endif
+
+void
+yolo_analytics_add (
+    GstBuffer *buffer, const GstVideoInfo *info, YoloMetaRegion *regions, guint n)
+{
+  GstAnalyticsRelationMeta *meta = gst_buffer_get_analytics_relation_meta (buffer);
+  guint i, n_entries = n;
+
+  for (i = 0; i < n; i++) {
+    regions[i].id = -1;
+    n_entries += (regions[i].object->object_id >= 0) + (regions[i].mask.values != NULL);
+  }
+  if (n > 0 && meta == NULL) {
+    /* room for all entries of at most 96 bytes each, so that the meta is not reallocated as it
+     * fills */
+    GstAnalyticsRelationMetaInitParams params = { n_entries, n_entries * 96 };
+    meta = gst_buffer_add_analytics_relation_meta_full (buffer, &params);
+  }
+  for (i = 0; i < n;) {
+    if (is_whole (regions[i].shape)) {
+      i += add_classes (meta, &regions[i], n - i);
+    } else {
+      regions[i].id = add_object (meta, &regions[i], info);
+      i++;
+    }
+  }
+  /* tracks and masks come after the objects, so that the objects' ids have no gaps */
+  for (i = 0; i < n; i++) {
+    if (regions[i].id < 0)
+      continue;
+    if (regions[i].object->object_id >= 0)
+      add_track (meta, &regions[i], GST_BUFFER_PTS (buffer));
+#if HAVE_MASKS
+    if (regions[i].mask.values != NULL)
+      add_mask (meta, &regions[i]);
+#endif
+  }
 }
 
 /* Whether a region and a GstAnalyticsODMtd are the same object. Elements that know only
@@ -91,27 +225,197 @@ track_of (GstAnalyticsRelationMeta *meta, guint id)
   return -1;
 }
 
-void
-yolo_analytics_read (GstBuffer *buffer, GArray *objects)
+#if HAVE_MASKS
+/* A mask that anybody may have attached, mapped. */
+typedef struct {
+  GstBuffer *buffer;            /* owned; NULL: there is no mask */
+  GstMapInfo map;
+  const guint8 *pixels;
+  gsize stride, pixel_size;     /* bytes */
+  guint width, height;          /* pixels of the mask */
+  gint x, y;                    /* where it lies in the frame, and how large it is there */
+  guint w, h;
+} Mask;
+
+/* How many ids the mask's regions have beside the background's. */
+static gsize
+count_regions (const GstAnalyticsSegmentationMtd *mtd)
 {
-  GstAnalyticsRelationMeta *meta = gst_buffer_get_analytics_relation_meta (buffer);
+  const gsize n = gst_analytics_segmentation_mtd_get_region_count (mtd);
+  gsize found = 0;
+
+  for (gsize i = 0; i < n; i++)
+    found += gst_analytics_segmentation_mtd_get_region_id (mtd, i) != BACKGROUND;
+  return found;
+}
+
+/* Whether all of the mask's pixels lie in its memory, which was mapped; sets where. */
+static gboolean
+find_pixels (Mask *mask, const GstVideoMeta *video)
+{
+  gsize end;
+
+  mask->width = video->width;
+  mask->height = video->height;
+  mask->pixel_size = video->format == GST_VIDEO_FORMAT_GRAY8 ? 1 : 2;
+  if (video->stride[0] <= 0 || mask->width == 0 || mask->height == 0 || mask->w == 0
+      || mask->h == 0)
+    return FALSE;
+  mask->stride = (gsize) video->stride[0];
+  mask->pixels = mask->map.data + video->offset[0];
+  return g_size_checked_mul (&end, mask->stride, mask->height - 1)
+      && g_size_checked_add (&end, end, (gsize) mask->width * mask->pixel_size)
+      && g_size_checked_add (&end, end, video->offset[0]) && end <= mask->map.size;
+}
+
+static void
+close_mask (Mask *mask)
+{
+  if (mask->buffer == NULL)
+    return;
+  gst_buffer_unmap (mask->buffer, &mask->map);
+  gst_clear_buffer (&mask->buffer);
+}
+
+/* Opens the mask that the object with this id has a relation to. A mask of several regions does
+ * not say which of them is the object. */
+static gboolean
+open_mask (GstAnalyticsRelationMeta *meta, guint id, Mask *mask)
+{
+  GstAnalyticsSegmentationMtd mtd;
+  const GstVideoMeta *video;
+  gpointer related = NULL;
+
+  *mask = (Mask) { NULL };
+  if (!gst_analytics_relation_meta_get_direct_related (meta, id, GST_ANALYTICS_REL_TYPE_ANY,
+          gst_analytics_segmentation_mtd_get_mtd_type (), &related, &mtd)
+      || count_regions (&mtd) > 1)
+    return FALSE;
+  mask->buffer = gst_analytics_segmentation_mtd_get_mask (
+      &mtd, &mask->x, &mask->y, &mask->w, &mask->h);
+  if (mask->buffer == NULL)
+    return FALSE;
+  video = gst_buffer_get_video_meta (mask->buffer);
+  if (video == NULL || !gst_buffer_map (mask->buffer, &mask->map, GST_MAP_READ)) {
+    gst_clear_buffer (&mask->buffer);
+    return FALSE;
+  }
+  if (find_pixels (mask, video))
+    return TRUE;
+  close_mask (mask);
+  return FALSE;
+}
+
+static void
+fill_cells (const Mask *mask, gint16 *cells)
+{
+  for (guint y = 0; y < mask->height; y++) {
+    const guint8 *row = mask->pixels + y * mask->stride;
+
+    /* of 16 bits, whichever of them comes first */
+    for (guint x = 0; x < mask->width; x++, row += mask->pixel_size)
+      *cells++ = yolo_shape_cell (row[0] != 0 || row[mask->pixel_size - 1] != 0 ? 1 : 0);
+  }
+}
+#endif
+
+/* Reads an object, its turned box into @head too, which is of nothing else. */
+static gboolean
+read_object (GstAnalyticsRelationMeta *meta, const GstAnalyticsODMtd *mtd,
+    const GstVideoInfo *info, YoloMetaRegion *region, YoloShape *head)
+{
+  gfloat angle = 0;
+  gboolean found;
+
+#if HAVE_MASKS
+  found = gst_analytics_od_mtd_get_oriented_location (mtd, &region->x, &region->y, &region->w,
+      &region->h, &angle, &region->confidence);
+#else
+  found = gst_analytics_od_mtd_get_location (
+      mtd, &region->x, &region->y, &region->w, &region->h, &region->confidence);
+#endif
+  region->id = (gint) mtd->id;
+  region->label = gst_analytics_od_mtd_get_obj_type (mtd);
+  *head = (YoloShape) { 0 };
+  if (angle != 0 && isfinite (angle))
+    yolo_shape_turn (head,
+        (gfloat[4]){ region->x, region->y, MAX (region->w, 0), MAX (region->h, 0) }, angle,
+        GST_VIDEO_INFO_WIDTH (info), GST_VIDEO_INFO_HEIGHT (info));
+  return found;
+}
+
+/* (transfer full) (nullable): what the object with this id has beside its box. @head: its turned
+ * box. */
+static GBytes *
+shape_of (
+    GstAnalyticsRelationMeta *meta, guint id, const GstVideoInfo *info, const YoloShape *head)
+{
+  YoloShape all = *head, *shape;
+  gfloat *points;
+  gint16 *cells;
+#if HAVE_MASKS
+  const gfloat width = GST_VIDEO_INFO_WIDTH (info), height = GST_VIDEO_INFO_HEIGHT (info);
+  Mask mask;
+
+  if (open_mask (meta, id, &mask)) {
+    all.mask_width = mask.width;
+    all.mask_height = mask.height;
+    all.mask[0] = mask.x / width;
+    all.mask[1] = mask.y / height;
+    all.mask[2] = ((gfloat) mask.x + mask.w) / width;
+    all.mask[3] = ((gfloat) mask.y + mask.h) / height;
+  }
+#endif
+  shape = all.flags != 0 || all.mask_width > 0 ? yolo_shape_allocate (&all, &points, &cells)
+                                               : NULL;
+#if HAVE_MASKS
+  if (shape != NULL && mask.buffer != NULL)
+    fill_cells (&mask, cells);
+  close_mask (&mask);
+#endif
+  return shape != NULL ? yolo_shape_take (shape) : NULL;
+}
+
+/* The same as find_region(), of an object whose region may be the box around its turned box. */
+static gint
+find_region_around (GstBuffer *buffer, const YoloMetaRegion *object, const YoloShape *head,
+    const GstVideoInfo *info)
+{
+  const gint width = GST_VIDEO_INFO_WIDTH (info), height = GST_VIDEO_INFO_HEIGHT (info);
+  YoloMetaRegion around = *object;
+  YoloMetaObject bounds = { 0 };
+  gfloat outer[4];
+  gint box[4];
+
+  yolo_shape_bounds (head, width, height, outer);
+  bounds.x = outer[0];
+  bounds.y = outer[1];
+  bounds.w = outer[2];
+  bounds.h = outer[3];
+  yolo_object_round (&bounds, width, height, box);
+  around.x = box[0];
+  around.y = box[1];
+  around.w = box[2];
+  around.h = box[3];
+  return find_region (buffer, &around);
+}
+
+static void
+read_objects (
+    GstBuffer *buffer, GstAnalyticsRelationMeta *meta, const GstVideoInfo *info, GArray *objects)
+{
   GstAnalyticsODMtd mtd;
   gpointer state = NULL;
 
-  if (meta == NULL)
-    return;
-
-  while (gst_analytics_relation_meta_iterate (meta, &state, gst_analytics_od_mtd_get_mtd_type (),
-          &mtd)) {
+  while (gst_analytics_relation_meta_iterate (
+      meta, &state, gst_analytics_od_mtd_get_mtd_type (), &mtd)) {
     YoloMetaRegion region;
     YoloMetaObject object, *known;
+    YoloShape head;
     gint twin;
 
-    if (!gst_analytics_od_mtd_get_location (&mtd, &region.x, &region.y, &region.w, &region.h,
-            &region.confidence))
+    if (!read_object (meta, &mtd, info, &region, &head))
       continue;
-    region.id = mtd.id;
-    region.label = gst_analytics_od_mtd_get_obj_type (&mtd);
     object = (YoloMetaObject) {
       .x = region.x, .y = region.y, .w = region.w, .h = region.h,
       .confidence = region.confidence, .label_id = -1, .label = region.label,
@@ -119,16 +423,115 @@ yolo_analytics_read (GstBuffer *buffer, GArray *objects)
     };
 
     twin = find_region (buffer, &region);
+    if (twin < 0 && is_turned (&head))
+      twin = find_region_around (buffer, &region, &head, info);
     if (twin < 0) {
       g_array_append_val (objects, object);
-      continue;
+      twin = (gint) objects->len - 1;
     }
     known = &g_array_index (objects, YoloMetaObject, twin);
     if (known->confidence < 0)
       known->confidence = object.confidence;
     if (known->object_id < 0)
       known->object_id = object.object_id;
+    if (known->shape == NULL) {
+      known->shape = shape_of (meta, mtd.id, info, &head);
+      yolo_object_bound (known, info);
+    }
   }
+}
+
+/* Whether nothing relates to the entry with this id, and it to nothing. */
+static gboolean
+is_alone (GstAnalyticsRelationMeta *meta, guint id)
+{
+  const gsize n = gst_analytics_relation_get_length (meta);
+
+  for (guint other = 0; other < n; other++)
+    if (gst_analytics_relation_meta_get_relation (meta, id, other) != GST_ANALYTICS_REL_TYPE_NONE
+        || gst_analytics_relation_meta_get_relation (meta, other, id)
+            != GST_ANALYTICS_REL_TYPE_NONE)
+      return FALSE;
+  return TRUE;
+}
+
+/* The most likely class that is less likely than @below, or as likely and comes behind number
+ * @last; -1: there is none. */
+static gssize
+next_class (GstAnalyticsClsMtd *classes, gfloat below, gssize last)
+{
+  const gssize n = (gssize) gst_analytics_cls_mtd_get_length (classes);
+  gssize best = -1;
+
+  for (gssize i = 0; i < n; i++) {
+    const gfloat level = gst_analytics_cls_mtd_get_level (classes, (gsize) i);
+
+    if (level > 0 && (level < below || (level == below && i > last))
+        && (best < 0 || level > gst_analytics_cls_mtd_get_level (classes, (gsize) best)))
+      best = i;
+  }
+  return best;
+}
+
+/* The class of the whole frame with this label, if it was read already. */
+static YoloMetaObject *
+find_class (GArray *objects, GQuark label)
+{
+  for (guint i = 0; i < objects->len; i++) {
+    YoloMetaObject *object = &g_array_index (objects, YoloMetaObject, i);
+
+    if (object->label == label && is_whole (yolo_shape_get (object->shape)))
+      return object;
+  }
+  return NULL;
+}
+
+static void
+read_class (GQuark label, gfloat confidence, const GstVideoInfo *info, GArray *objects)
+{
+  const YoloShape head = { .flags = YOLO_SHAPE_WHOLE };
+  YoloMetaObject object = {
+    .w = GST_VIDEO_INFO_WIDTH (info), .h = GST_VIDEO_INFO_HEIGHT (info),
+    .confidence = confidence, .label_id = -1, .label = label, .object_id = -1,
+  };
+  gfloat *points;
+  gint16 *cells;
+
+  if (find_class (objects, label) != NULL)
+    return;
+  object.shape = yolo_shape_take (yolo_shape_allocate (&head, &points, &cells));
+  g_array_append_val (objects, object);
+}
+
+static void
+read_classes (GstAnalyticsRelationMeta *meta, const GstVideoInfo *info, GArray *objects)
+{
+  GstAnalyticsClsMtd mtd;
+  gpointer state = NULL;
+
+  while (gst_analytics_relation_meta_iterate (
+      meta, &state, gst_analytics_cls_mtd_get_mtd_type (), &mtd)) {
+    gfloat level = INFINITY;
+    gssize i = -1;
+
+    if (!is_alone (meta, mtd.id))
+      continue;
+    for (guint n = 0; n < MAX_CLASSES && (i = next_class (&mtd, level, i)) >= 0; n++) {
+      level = gst_analytics_cls_mtd_get_level (&mtd, (gsize) i);
+      read_class (gst_analytics_cls_mtd_get_quark (&mtd, (gsize) i), level, info, objects);
+    }
+  }
+}
+
+void
+yolo_analytics_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
+{
+  GstAnalyticsRelationMeta *meta = gst_buffer_get_analytics_relation_meta (buffer);
+
+  if (meta == NULL)
+    return;
+  read_objects (buffer, meta, info, objects);
+  read_classes (meta, info, objects);
 }
 
 /* There is no way to take one object off: the meta goes as a whole. */

@@ -7,6 +7,7 @@
 #define YOLO_ANALYTICS_H
 
 #include "gst-plugin/yolometa.h"
+#include "gst-plugin/yoloshape.h"
 
 G_BEGIN_DECLS
 
@@ -17,25 +18,39 @@ typedef struct {
   GQuark label;
   gint x, y, w, h;              /* pixels */
   gfloat confidence;            /* 0 to 1; not filled in by yolo_region_of_meta() */
+
+  /* of an object that is being attached: what it is, what it has beside its box, or NULL, and its
+   * mask over this region */
+  const YoloMetaObject *object;
+  const YoloShape *shape;
+  YoloShapeGrid mask;
 } YoloMetaRegion;
 
 /* Reads what a region says of an object; FALSE: @meta stands for no object. */
 gboolean yolo_region_of_meta (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta,
     YoloMetaRegion *region);
 
-/* Attaches an object and returns its id; -1: it could not be attached, as with a
- * GStreamer before 1.24. @n: how many objects the caller is going to attach in
- * all, for which the first call makes room. */
-gint yolo_analytics_add (GstBuffer *buffer, const YoloMetaRegion *region, guint n);
+/**
+ * yolo_analytics_add:
+ * @info: size of the frame
+ * @regions: all that the caller attaches; their ids are set: -1 where the object is not attached
+ * as one, as none is with a GStreamer before 1.24 and no class of a whole frame is
+ *
+ * Attaches objects, their tracks and masks, and classes of the whole frame.
+ */
+void yolo_analytics_add (
+    GstBuffer *buffer, const GstVideoInfo *info, YoloMetaRegion *regions, guint n);
 
-/* Says which track an attached object belongs to. */
-void yolo_analytics_add_track (GstBuffer *buffer, gint id, gint track_id);
-
-/* Appends the objects that have no region on the buffer, and fills in what the
- * regions that are there do not say. @objects: (element-type YoloMetaObject): one for
- * each region that yolo_region_of_meta() takes for an object, in the order of the
- * regions. */
-void yolo_analytics_read (GstBuffer *buffer, GArray *objects);
+/**
+ * yolo_analytics_read:
+ * @info: size of the frame
+ * @objects: (element-type YoloMetaObject): one for each region that yolo_region_of_meta() takes
+ * for an object, in the order of the regions
+ *
+ * Appends the objects that have no region on the buffer, and fills in what the regions that are
+ * there do not say.
+ */
+void yolo_analytics_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects);
 
 void yolo_analytics_clear (GstBuffer *buffer);
 

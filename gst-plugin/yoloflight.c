@@ -50,24 +50,6 @@ yolo_flight_free (YoloFlight *flight)
   g_free (flight);
 }
 
-/* The box around a turned box. */
-static void
-bound (const YoloShape *shape, const GstVideoInfo *info, YoloMetaObject *object)
-{
-  gfloat x1 = shape->corners[0], y1 = shape->corners[1], x2 = x1, y2 = y1;
-
-  for (guint k = 1; k < 4; k++) {
-    x1 = MIN (x1, shape->corners[2 * k]);
-    x2 = MAX (x2, shape->corners[2 * k]);
-    y1 = MIN (y1, shape->corners[2 * k + 1]);
-    y2 = MAX (y2, shape->corners[2 * k + 1]);
-  }
-  object->x = x1 * GST_VIDEO_INFO_WIDTH (info);
-  object->y = y1 * GST_VIDEO_INFO_HEIGHT (info);
-  object->w = (x2 - x1) * GST_VIDEO_INFO_WIDTH (info);
-  object->h = (y2 - y1) * GST_VIDEO_INFO_HEIGHT (info);
-}
-
 void
 yolo_part_add_objects (const YoloPart *part, const YoloResult *result, const GQuark *labels,
     const GstVideoInfo *info)
@@ -91,8 +73,7 @@ yolo_part_add_objects (const YoloPart *part, const YoloResult *result, const GQu
           GST_VIDEO_INFO_WIDTH (info), GST_VIDEO_INFO_HEIGHT (info)),
     };
 
-    if (result->details->turned)
-      bound (yolo_shape_get (object.shape), info, &object);
+    yolo_object_bound (&object, info);
     g_array_append_val (flight->objects, object);
   }
 }

@@ -5,10 +5,13 @@
  * What it costs: an object that is written is one meta and one structure of six
  * fields, about 1 kB in a dozen small allocations, which the layout demands and the
  * buffer frees. A frame with objects gets one note besides, 64 bytes an object in
- * five allocations. Reading allocates nothing but what the caller's array grows by. */
+ * five allocations. What masks and turned boxes cost besides is written in
+ * yoloanalytics.c; objects without them pay nothing. Reading allocates
+ * nothing but what the caller's array grows by, and the shapes of objects of other elements. */
 
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yoloanalytics.h"
+#include "gst-plugin/yoloshape.h"
 
 #include <math.h>
 
@@ -212,6 +215,21 @@ yolo_object_clip (YoloMetaObject *object, gint width, gint height)
 }
 
 void
+yolo_object_bound (YoloMetaObject *object, const GstVideoInfo *info)
+{
+  const YoloShape *shape = yolo_shape_get (object->shape);
+  gfloat box[4];
+
+  if (shape == NULL || !(shape->flags & YOLO_SHAPE_TURNED))
+    return;
+  yolo_shape_bounds (shape, GST_VIDEO_INFO_WIDTH (info), GST_VIDEO_INFO_HEIGHT (info), box);
+  object->x = box[0];
+  object->y = box[1];
+  object->w = box[2];
+  object->h = box[3];
+}
+
+void
 yolo_meta_origin (GstBuffer *buffer, const GstVideoInfo *info, gint *x, gint *y)
 {
   const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (buffer);
@@ -231,16 +249,62 @@ yolo_object_round (const YoloMetaObject *object, gint width, gint height, gint b
   round_range (object->y, (gdouble) object->y + object->h, height, &box[1], &box[3]);
 }
 
+/* What all layouts say of an object whose box is finite. */
+static YoloMetaRegion
+region_of_object (const YoloMetaObject *object, gint width, gint height)
+{
+  YoloMetaRegion region = {
+    .label = object->label, .confidence = object->confidence, .object = object,
+    .shape = yolo_shape_get (object->shape),
+  };
+  gint box[4];
+
+  yolo_object_round (object, width, height, box);
+  region.x = box[0];
+  region.y = box[1];
+  region.w = box[2];
+  region.h = box[3];
+  /* once for both layouts */
+  if (region.shape != NULL && region.shape->mask_width > 0 && region.shape->mask_height > 0)
+    region.mask = yolo_shape_sample (region.shape, box, width, height);
+  return region;
+}
+
+/* Attaches an object in DL Streamer's layout. @edges: its box, pixels, not rounded. */
+static void
+add_region (GstBuffer *buffer, const YoloMetaRegion *region, const gdouble edges[4], gint width,
+    gint height, guint unique_id)
+{
+  const YoloMetaObject *object = region->object;
+  GstVideoRegionOfInterestMeta *meta = gst_buffer_add_video_region_of_interest_meta_id (
+      buffer, region->label, region->x, region->y, region->w, region->h);
+  GstStructure *detection = gst_structure_new ("detection",
+      "x_min", G_TYPE_DOUBLE, edges[0] / width, "x_max", G_TYPE_DOUBLE, edges[2] / width,
+      "y_min", G_TYPE_DOUBLE, edges[1] / height, "y_max", G_TYPE_DOUBLE, edges[3] / height,
+      "label_id", G_TYPE_INT, object->label_id, "model_id", G_TYPE_INT, (gint) unique_id, NULL);
+
+  meta->id = region->id;
+  if (object->confidence >= 0)
+    gst_structure_set (
+        detection, "confidence", G_TYPE_DOUBLE, (gdouble) object->confidence, NULL);
+  if (object->slot > 0)
+    gst_structure_set (detection, "batch_id", G_TYPE_INT, (gint) object->slot - 1, NULL);
+  gst_video_region_of_interest_meta_add_param (meta, detection);
+  if (object->object_id >= 0)
+    gst_video_region_of_interest_meta_add_param (meta,
+        gst_structure_new ("object_id", "id", G_TYPE_INT, object->object_id, NULL));
+}
+
 void
 yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject *objects,
     guint n, guint unique_id)
 {
   const gint width = GST_VIDEO_INFO_WIDTH (info), height = GST_VIDEO_INFO_HEIGHT (info);
   guint n_regions = gst_buffer_get_n_meta (buffer, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
-  g_autofree gint *ids = g_new (gint, n);
+  g_autofree YoloMetaRegion *regions = g_new (YoloMetaRegion, n);
   GByteArray *shapes;
   GArray *notes;
-  guint i;
+  guint i, n_finite = 0;
 
   g_return_if_fail (gst_buffer_is_writable (buffer));
   g_return_if_fail (width > 0 && height > 0);
@@ -248,60 +312,32 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject
   notes = g_array_sized_new (FALSE, FALSE, sizeof (Note), n);
   shapes = g_byte_array_new ();
 
-  for (i = 0; i < n; i++) {
-    const YoloMetaObject *object = &objects[i];
-    GstVideoRegionOfInterestMeta *meta;
-    GstStructure *detection;
-    YoloMetaRegion region = { .label = object->label, .confidence = object->confidence };
+  for (i = 0; i < n; i++)
+    if (object_is_finite (&objects[i]))
+      regions[n_finite++] = region_of_object (&objects[i], width, height);
+  yolo_analytics_add (buffer, info, regions, n_finite);
+
+  for (i = 0; i < n_finite; i++) {
+    const YoloMetaObject *object = regions[i].object;
     gdouble edges[4];
     Note note;
-    gint box[4];
 
-    ids[i] = -1;
-    if (!object_is_finite (object))
-      continue;
-    clip_edges (object, width, height, edges);
-    yolo_object_round (object, width, height, box);
-    region.x = box[0];
-    region.y = box[1];
-    region.w = box[2];
-    region.h = box[3];
-    region.id = ids[i] = yolo_analytics_add (buffer, &region, n);
-    if (region.id < 0)          /* any, for Python's bindings reach a region by its id alone */
-      region.id = n_regions;
+    if (regions[i].id < 0)      /* any, for Python's bindings reach a region by its id alone */
+      regions[i].id = (gint) n_regions;
     n_regions++;
-
-    meta = gst_buffer_add_video_region_of_interest_meta_id (buffer, object->label,
-        region.x, region.y, region.w, region.h);
-    meta->id = region.id;
-    detection = gst_structure_new ("detection",
-        "x_min", G_TYPE_DOUBLE, edges[0] / width, "x_max", G_TYPE_DOUBLE, edges[2] / width,
-        "y_min", G_TYPE_DOUBLE, edges[1] / height, "y_max", G_TYPE_DOUBLE, edges[3] / height,
-        "label_id", G_TYPE_INT, object->label_id, "model_id", G_TYPE_INT, (gint) unique_id, NULL);
-    if (object->confidence >= 0)
-      gst_structure_set (
-          detection, "confidence", G_TYPE_DOUBLE, (gdouble) object->confidence, NULL);
-    if (object->slot > 0)
-      gst_structure_set (detection, "batch_id", G_TYPE_INT, (gint) object->slot - 1, NULL);
-    gst_video_region_of_interest_meta_add_param (meta, detection);
-    if (object->object_id >= 0)
-      gst_video_region_of_interest_meta_add_param (meta,
-          gst_structure_new ("object_id", "id", G_TYPE_INT, object->object_id, NULL));
+    clip_edges (object, width, height, edges);
+    add_region (buffer, &regions[i], edges, width, height, unique_id);
     note = (Note) {
-      .id = region.id, .label = object->label, .confidence = object->confidence,
+      .id = regions[i].id, .label = object->label, .confidence = object->confidence,
       .label_id = object->label_id, .object_id = object->object_id, .slot = object->slot,
       .x1 = edges[0] / width, .y1 = edges[1] / height, .x2 = edges[2] / width,
       .y2 = edges[3] / height,
     };
     add_shape (shapes, object->shape, &note);
     g_array_append_val (notes, note);
+    g_clear_pointer (&regions[i].mask.values, g_bytes_unref);
   }
   add_notes (buffer, notes, shapes);
-
-  /* tracks come after the objects, so that the objects' ids have no gaps */
-  for (i = 0; i < n; i++)
-    if (ids[i] >= 0 && objects[i].object_id >= 0)
-      yolo_analytics_add_track (buffer, ids[i], objects[i].object_id);
 }
 
 /* What the params of a region say, and what is noted of it where they say nothing.
@@ -470,7 +506,7 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
       object.shape = noted_shape (saying.note, saying.shapes);
     g_array_append_val (objects, object);
   }
-  yolo_analytics_read (buffer, objects);
+  yolo_analytics_read (buffer, info, objects);
 }
 
 static gboolean

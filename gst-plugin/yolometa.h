@@ -48,9 +48,10 @@ void yolo_meta_add (GstBuffer * buffer, const GstVideoInfo * info,
  * @objects: (element-type YoloMetaObject): of yolo_meta_objects_new(); cleared, then filled in the
  * order they were attached
  *
- * Reads what yolo_meta_add() or another element of DL Streamer's layout
+ * Reads what yolo_meta_add() or another element of DL Streamer's layout or of GstAnalytics
  * attached, and regions with a label only; an object present as both kinds of
- * meta is given once.
+ * meta is given once. What an object has beside its box is what yolo_meta_add() noted of it;
+ * where that is nothing, what GstAnalytics says.
  */
 void yolo_meta_read (GstBuffer * buffer, const GstVideoInfo * info, GArray * objects);
 
@@ -83,6 +84,9 @@ void yolo_object_round (const YoloMetaObject * object, gint width, gint height, 
  * the border.
  */
 void yolo_object_clip (YoloMetaObject * object, gint width, gint height);
+
+/* If the object has a turned box, makes its box the one around that; in pixels of the frame. */
+void yolo_object_bound (YoloMetaObject * object, const GstVideoInfo * info);
 
 /* Whether yolo_meta_add() attached objects, be their regions there or not. */
 gboolean yolo_meta_has_notes (GstBuffer * buffer);

@@ -40,6 +40,64 @@ typedef struct {
 GBytes *yolo_shape_new (
     const YoloResult *result, guint i, gint x, gint y, gint width, gint height);
 
+/**
+ * yolo_shape_allocate:
+ * @head: what the shape says; flags, corners and the numbers of points and cells
+ * @points: (out): [n_points][3] gfloat, not set
+ * @cells: (out): [mask_height][mask_width] gint16, not set
+ *
+ * For shapes out of metadata of others, whose numbers may be anything.
+ *
+ * Returns: (transfer full) (nullable): memory for yolo_shape_take() once all is set; NULL: no
+ * object has so many points or cells
+ */
+YoloShape *yolo_shape_allocate (const YoloShape *head, gfloat **points, gint16 **cells);
+GBytes *yolo_shape_take (YoloShape *shape);
+
+/**
+ * yolo_shape_turn:
+ * @box: x, y, width and height of the box before it is turned around its middle, pixels
+ * @angle: radians, clockwise
+ *
+ * Makes @shape one of a turned box, in a frame of @width x @height pixels.
+ */
+void yolo_shape_turn (
+    YoloShape *shape, const gfloat box[4], gfloat angle, gint width, gint height);
+
+/**
+ * yolo_shape_upright:
+ * @box: (out): x, y, width and height of the turned box before it is turned around its middle,
+ * pixels
+ *
+ * Of the two names that a turned box has, one by each of its sides, this is the one that is
+ * turned least: for readers that do not know of angles the box is still about where the object is.
+ *
+ * Returns: the angle in radians, clockwise, -pi/4 to pi/4
+ */
+gfloat yolo_shape_upright (const YoloShape *shape, gint width, gint height, gfloat box[4]);
+
+/* x, y, width and height of the box around the turned box, pixels. */
+void yolo_shape_bounds (const YoloShape *shape, gint width, gint height, gfloat box[4]);
+
+/* A mask over a rectangle of the frame, for layouts that do not know where cells lie. */
+typedef struct {
+  guint width, height;          /* 0: the object has no mask */
+  GBytes *values;               /* owned; [height][width] gfloat, 0 to 1; above .5: the object */
+} YoloShapeGrid;
+
+/**
+ * yolo_shape_sample:
+ * @box: x, y, width and height of the rectangle, pixels
+ *
+ * Returns: the mask in the middles of a grid over @box, whose cells are about as large as those
+ * of the mask
+ */
+YoloShapeGrid yolo_shape_sample (
+    const YoloShape *shape, const gint box[4], gint frame_width, gint frame_height);
+
+/* The cell of a mask for such a value; that of a number which is none is outside. */
+gint16 yolo_shape_cell (gfloat value);
+
 /* The shape in memory that anybody may have made; NULL: it is none. */
 const YoloShape *yolo_shape_get (GBytes *bytes);
 const gfloat *yolo_shape_points (const YoloShape *shape);
