@@ -5,13 +5,13 @@
  * What it costs: an object that is written is one meta and one structure of six
  * fields, about 1 kB in a dozen small allocations, which the layout demands and the
  * buffer frees. A frame with objects gets one note besides, 64 bytes an object in
- * five allocations. What masks and turned boxes cost besides is written in
- * yoloanalytics.c; objects without them pay nothing. Reading allocates
+ * five allocations. What points, masks and turned boxes cost in each layout is written in
+ * yolotensor.c and yoloanalytics.c; objects without them pay nothing. Reading allocates
  * nothing but what the caller's array grows by, and the shapes of objects of other elements. */
 
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yoloanalytics.h"
-#include "gst-plugin/yoloshape.h"
+#include "gst-plugin/yolotensor.h"
 
 #include <math.h>
 
@@ -293,6 +293,8 @@ add_region (GstBuffer *buffer, const YoloMetaRegion *region, const gdouble edges
   if (object->object_id >= 0)
     gst_video_region_of_interest_meta_add_param (meta,
         gst_structure_new ("object_id", "id", G_TYPE_INT, object->object_id, NULL));
+  if (region->shape != NULL)
+    yolo_tensor_add (meta, region->shape, &region->mask, width, height);
 }
 
 void
@@ -504,6 +506,11 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
       gst_structure_get_int (saying.track, "id", &object.object_id);
     if (saying.note && saying.shapes)
       object.shape = noted_shape (saying.note, saying.shapes);
+    if (object.shape == NULL) {
+      object.shape = yolo_tensor_read (
+          roi, GST_VIDEO_INFO_WIDTH (info), GST_VIDEO_INFO_HEIGHT (info));
+      yolo_object_bound (&object, info);
+    }
     g_array_append_val (objects, object);
   }
   yolo_analytics_read (buffer, info, objects);

@@ -2,7 +2,8 @@
 /* Detections on buffers: the one place that writes and reads them.
  * GstVideoRegionOfInterestMeta in DL Streamer's layout (roi_type = label,
  * param structure "detection" with x_min x_max y_min y_max normalised,
- * confidence, label_id; batch_id where a buffer holds several frames) and, built
+ * confidence, label_id; batch_id where a buffer holds several frames; points, masks and the
+ * corners of turned boxes as further params) and, built
  * against GStreamer 1.24 or newer, GstAnalyticsRelationMeta too. What other elements
  * drop of a region on its way downstream is found again in a note on the buffer. */
 
@@ -51,7 +52,7 @@ void yolo_meta_add (GstBuffer * buffer, const GstVideoInfo * info,
  * Reads what yolo_meta_add() or another element of DL Streamer's layout or of GstAnalytics
  * attached, and regions with a label only; an object present as both kinds of
  * meta is given once. What an object has beside its box is what yolo_meta_add() noted of it;
- * where that is nothing, what GstAnalytics says.
+ * where that is nothing, what the region's params or GstAnalytics say.
  */
 void yolo_meta_read (GstBuffer * buffer, const GstVideoInfo * info, GArray * objects);
 

@@ -3,6 +3,7 @@
 
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolorecord.h"
+#include "gst-plugin/yoloshape.h"
 
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -228,6 +229,62 @@ test_json_lines (void)
   frame = json_node_get_object (node);
   g_assert_cmpint (json_object_get_int_member (frame, "frame"), ==, 1);
   g_assert_cmpint (json_array_get_length (json_object_get_array_member (frame, "objects")), ==, 0);
+  teardown (&f);
+}
+
+/* Leaves what DL Streamer's layout says of the objects, as if another element had found them. */
+static gboolean
+drop_others (GstBuffer *buffer, GstMeta **meta, gpointer user_data)
+{
+  if ((*meta)->info->api != GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)
+    *meta = NULL;
+  return TRUE;
+}
+
+/* Points, a mask and a turned box of other elements are exported like ours. */
+static void
+test_foreign (void)
+{
+  const YoloShape head = { .n_points = 1, .mask_width = 1, .mask_height = 1,
+    .mask = { .1f, .1f, .2f, .2f } };
+  Fixture f;
+  g_autofree gchar *text = NULL;
+  g_autoptr (JsonNode) node = NULL;
+  YoloMetaObject person = { 20, 10, 20, 10, .5f, 0, 0, -1, 0, NULL };
+  GstBuffer *buffer = gst_buffer_new_and_alloc (16);
+  JsonArray *objects;
+  JsonObject *o;
+  gfloat *points;
+  gint16 *cells;
+  YoloShape *shape = yolo_shape_allocate (&head, &points, &cells);
+
+  points[0] = .125f;
+  points[1] = .25f;
+  points[2] = .75f;
+  cells[0] = 1;
+  person.shape = yolo_shape_take (shape);
+  setup (&f, "json-lines", "out.jsonl");
+  begin (&f);
+  yolo_meta_add (buffer, &f.info, &person, 1, 0);
+  gst_buffer_foreach_meta (buffer, drop_others, NULL);
+  gst_video_region_of_interest_meta_add_param (
+      gst_buffer_add_video_region_of_interest_meta (buffer, "ship", 80, 40, 40, 20),
+      gst_structure_new ("detection", "rotation", G_TYPE_DOUBLE, G_PI_2, NULL));
+  g_assert_cmpint (gst_harness_push (f.h, buffer), ==, GST_FLOW_OK);
+  text = read_file (&f, "out.jsonl");
+  node = parse (text);
+  objects = json_object_get_array_member (json_node_get_object (node), "objects");
+  o = json_array_get_object_element (objects, 0);
+  g_assert_true (json_object_has_member (o, "mask"));
+  o = json_array_get_object_element (json_object_get_array_member (o, "keypoints"), 0);
+  g_assert_cmpfloat_with_epsilon (json_object_get_double_member (o, "x"), 25, 1e-3);
+  g_assert_cmpfloat_with_epsilon (json_object_get_double_member (o, "y"), 25, 1e-3);
+  g_assert_cmpfloat_with_epsilon (json_object_get_double_member (o, "confidence"), .75, 1e-6);
+  o = json_array_get_object_element (objects, 1);
+  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (o, "corners")), ==, 8);
+  g_assert_cmpint (json_object_get_int_member (o, "x"), ==, 90);
+  g_assert_cmpint (json_object_get_int_member (o, "h"), ==, 40);
+  g_bytes_unref (person.shape);
   teardown (&f);
 }
 
@@ -1249,6 +1306,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/export/json-lines", test_json_lines);
+  g_test_add_func ("/export/foreign", test_foreign);
   g_test_add_func ("/export/batch", test_batch);
   g_test_add_func ("/export/changes", test_changes);
   g_test_add_func ("/export/coco", test_coco);
