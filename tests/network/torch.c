@@ -418,7 +418,7 @@ main (int argc, char **argv)
   static const char *const same[] = { "micro", "v5u", "v5u-l", "v8-p2", "v8-p34", "v8-p6", "v8n",
     "v8n-depthwise", "v8n-half", "v8n-relu", "v8n-unfused", "micro-attention",
     "micro-attention-b3", "micro-area", "micro-area-whole",
-    "micro-blocks" };
+    "micro-blocks", "micro-fuse" };
 
   g_test_init (&argc, &argv, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (same); i++) {

@@ -272,6 +272,12 @@ BLOCKS = [('Conv', -1), ('AConv', -1), ('RepNCSPELAN4', -1), ('ADown', -1), ('SP
           ('C2fCIB', -1), ('SCDown', -1), ('Detect', [2, 5, 6])]
 
 
+FUSE = [('Identity', -1), ('Conv', -1), ('Conv', -1), ('Conv', -1), ('CBLinear', 1),
+        ('CBLinear', 2), ('CBLinear', 3), ('Conv', 0), ('CBFuse', [4, 5, 6, -1]), ('Conv', -1),
+        ('CBFuse', [5, 6, -1]), ('Conv', -1), ('CBFuse', [6, -1]), ('Detect', [10, 12])]
+PARTS = {4: [4], 5: [4, 4], 6: [4, 4, 6]}
+
+
 def attentive(block):
     """The layers of make-models.py's micro_attention()."""
     return [('Conv', -1), ('Conv', -1), (block, -1), ('Conv', -1), ('SPPF', -1), ('Detect', [2, 4])]
@@ -495,12 +501,19 @@ class Maker:
 
     def model(self, layers, convs, strides, names, bins, size, gammas=None, numbers=None):
         modules, kinds = [], [kind for kind, _ in layers]
-        spine = kinds.index('SPPF' if 'SPPF' in kinds else 'SPPELAN')
+        spine = min(kinds.index(k) if k in kinds else len(kinds) for k in ('SPPF', 'SPPELAN'))
         for i, (kind, f) in enumerate(layers):
             own = {path[len(f'{i}.'):]: c for path, c in convs.items() if path.startswith(f'{i}.')}
             if kind == 'Upsample':
                 m = self.torch('upsampling.Upsample', size=None, scale_factor=2., mode='nearest',
                                align_corners=None, recompute_scale_factor=None)
+            elif kind == 'Identity':
+                m = self.torch('linear.Identity')
+            elif kind == 'CBLinear':
+                m = self.own('block.CBLinear', c2s=PARTS[i])
+                m._modules['conv'] = self.conv2d(own['conv'])
+            elif kind == 'CBFuse':
+                m = self.own('block.CBFuse', idx=[kinds[:i].count('CBFuse')] * (len(f) - 1))
             elif kind == 'Concat':
                 m = self.own('conv.Concat', d=1)
             elif kind == 'Detect':
@@ -622,6 +635,7 @@ def good(data, folder):
             ('micro-area-whole', 'A2C2f', dict(num_heads=4, head_dim=2, area=1))):
         write(file + '.pt', checkpoint(tree(data, file, attentive(block), numbers=numbers)))
     write('micro-blocks.pt', checkpoint(tree(data, 'micro-blocks', BLOCKS)))
+    write('micro-fuse.pt', checkpoint(tree(data, 'micro-fuse', FUSE)))
 
 
 def activations(data, folder):

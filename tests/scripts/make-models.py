@@ -873,6 +873,34 @@ def micro_blocks(g):
     g.head([p2, p3, p4], [4, 8, 16], '7')
 
 
+def micro_fuse(g):
+    """CBLinear and CBFuse of YOLOv9e: a second backbone that takes in parts of the first."""
+    sizes = ([4], [4, 4], [4, 4, 6])
+    image = g.start()
+    maps, parts, x = [], [], image
+    for i, out in enumerate((4, 4, 6)):
+        x = g.conv(x, out, 3, 2, str(i + 1))
+        maps.append(x)
+    for i, x in enumerate(maps):
+        y = g.conv(x, sum(sizes[i]), 1, 1, '%d.conv' % (i + 4), False)
+        parts.append(g.split(y, sizes[i], str(i + 4)) if len(sizes[i]) > 1 else [y])
+    x, fused = image, []
+    for i, out in enumerate((4, 4, 6)):
+        x = g.conv(x, out, 3, 2, str(2 * i + 7))
+        stack = []
+        for k in range(i, 3):
+            part = parts[k][i]
+            for _ in range(k - i):
+                part = g.upsample(part, str(2 * i + 8))
+            stack.append(g.unsqueeze(part, 0))
+        stack.append(g.unsqueeze(x, 0))
+        x = g.node('ReduceSum', [g.node('Concat', stack, str(2 * i + 8), axis=0), g.ints(0)],
+                   str(2 * i + 8), keepdims=0)
+        g.channels[x] = out
+        fused.append(x)
+    g.head(fused[1:], [4, 8], '13')
+
+
 def run(model, names, images):
     """The named tensors, [batch][channels][height][width], float32."""
     extended = onnx.ModelProto()
@@ -1183,6 +1211,7 @@ MODELS = {
     'micro-activations-nodes': dict(MICRO, seed=56, opset=12, act=ACTIVATIONS, net=dict(width=4)),
     'micro-qdq-activations': dict(MICRO_QDQ, seed=57, quantise='u8', opset=13, act=QUANTISED,
                                   options=dict(per_channel=True)),
+    'micro-fuse': dict(MICRO, seed=80, arch='fuse'),
 }
 
 
@@ -1219,7 +1248,7 @@ def build(name, spec, index):
     kinds = spec.pop('kinds', ['float', 'int8'] if quantise else ['float'])
     g = Graph(**{'seed': index + 1, **spec})
     {'v8': yolov8, 'v5u': yolov5u, 'micro': micro, 'attention': micro_attention,
-     'blocks': micro_blocks, 'head': micro_head}[arch](g, **net)
+     'blocks': micro_blocks, 'fuse': micro_fuse, 'head': micro_head}[arch](g, **net)
     first = len(g.nodes)
     if not g.logits:
         g.decode()
