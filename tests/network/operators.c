@@ -262,6 +262,44 @@ test_classifier (gconstpointer data)
   g_assert_cmpint (lowered->values[file->outputs[0]].kind, ==, VALUE_FLAT);
 }
 
+/* Two maps that are stacked along @stacked, joined along @joined and added up along @summed:
+ * along the first dimension of three they are one map, else none. */
+static void
+test_stack (gconstpointer data)
+{
+  static const struct {
+    gint64 stacked, joined, summed, keepdims;
+    gboolean of_tail;
+  } cases[] = { { 0, 0, 0, 0, FALSE }, { 1, 0, 0, 0, FALSE }, { 0, 1, 0, 0, FALSE },
+    { 0, 0, 1, 0, FALSE }, { 0, 0, 0, 1, FALSE }, { 0, 0, 0, 0, TRUE } };
+  guint i = GPOINTER_TO_UINT (data);
+  g_autoptr (OnnxFile) file = NULL;
+  g_autoptr (Lowered) lowered = NULL;
+  g_autoptr (GError) error = NULL;
+  Onnx__ModelProto *proto = empty_file ();
+  Random r = random_new (17);
+  gint64 axis = GINT64_TO_LE (cases[i].stacked), sum = GINT64_TO_LE (cases[i].summed);
+  Onnx__NodeProto *node;
+
+  add_map (proto, &r, 4);
+  edit_add_node (proto, "Sigmoid", "other", (const char *[]) { "map", NULL });
+  edit_add_node (proto, "Tan", "unknown", (const char *[]) { "map", NULL });
+  edit_add_constant (proto, "axis", 7, 1, (gint64[]) { 1 }, &axis);
+  edit_add_constant (proto, "summed", 7, 1, (gint64[]) { 1 }, &sum);
+  edit_add_node (proto, "Unsqueeze", "a", (const char *[]) { "map", "axis", NULL });
+  edit_add_node (proto, "Unsqueeze", "b",
+      (const char *[]) { cases[i].of_tail ? "unknown" : "other", "axis", NULL });
+  node = edit_add_node (proto, "Concat", "stack", (const char *[]) { "a", "b", NULL });
+  edit_add_int (node, "axis", cases[i].joined);
+  node = edit_add_node (proto, "ReduceSum", "out", (const char *[]) { "stack", "summed", NULL });
+  edit_add_int (node, "keepdims", cases[i].keepdims);
+  lowered = lower (proto, "out", &file, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (lowered->values[file->outputs[0]].kind, ==, i == 0 ? VALUE_FEATURE : VALUE_TAIL);
+  if (i == 0)
+    g_assert_true (yolo_layer_is (layer_of (lowered, 0), YOLO_OP_ADD));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -279,6 +317,10 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/network/operators/average-pool", test_average_pool);
   g_test_add_func ("/network/operators/average-pool-refused", test_average_pool_refused);
+  for (guint i = 0; i < 6; i++) {
+    g_autofree char *path = g_strdup_printf ("/network/operators/stack/%u", i);
+    g_test_add_data_func (path, GUINT_TO_POINTER (i), test_stack);
+  }
   g_test_add_data_func ("/network/operators/classifier", NULL, test_classifier);
   g_test_add_data_func (
       "/network/operators/classifier-exchanged", GINT_TO_POINTER (1), test_classifier);

@@ -709,6 +709,12 @@ def other(data, folder):
     block.i, block.f = 4, -1
     unknown._modules['model']._modules['4'] = block
     write('unknown.pt', checkpoint(unknown))
+    for case, i, change in (('of-conv', 12, dict(f=[3, -1])), ('before', 12, dict(idx=[-1])),
+                            ('beyond', 12, dict(idx=[3])), ('count', 12, dict(idx=[2, 2])),
+                            ('sizes', 6, dict(c2s=[4, 4, 600])), ('none', 6, dict(c2s=[4, 4, 0]))):
+        fuse = tree(data, 'micro-fuse', FUSE)
+        fuse._modules['model']._modules[str(i)].__dict__.update(change)
+        write(f'fuse-{case}.pt', checkpoint(fuse))
     write('modelopt.pt', checkpoint(micro(), modelopt={'quantizers': 1}))
     write('gray.pt', checkpoint(micro(yaml={'channels': 1})))
     head = type(micro()._modules['model']._modules['8'])
