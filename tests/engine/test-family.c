@@ -342,7 +342,10 @@ add_reference (JsonArray *entries, const char *folder)
 
     if (!g_str_has_suffix (json_object_get_string_member (entry, "file"), ".png"))
       continue;
-    g_ptr_array_add (case_of (cases, folder, model)->entries, entry);
+    /* on the driver that stands in for a GPU each takes half a minute, and what a file becomes
+     * does not depend on the device */
+    if (device == YOLO_DEVICE_CPU)
+      g_ptr_array_add (case_of (cases, folder, model)->entries, entry);
     if (checkpoint != NULL)
       g_ptr_array_add (case_of (cases, folder, checkpoint)->entries, entry);
   }
