@@ -37,22 +37,6 @@ yolo_head_refuse (const Search *search, const OnnxNode *node, const char *what, 
   return FALSE;
 }
 
-/* Refuses a node whose operator is not ONNX's own. */
-static gboolean
-refuse_foreign (const OnnxNode *node, GError **error)
-{
-  const char *domain = node->proto->domain;
-
-  if (g_str_has_prefix (domain, "com.microsoft"))
-    return yolo_network_fail (error, UNSUPPORTED,
-        ONNX_NODE_FORMAT " is an operator of %.40s: ONNX Runtime has optimised "
-                         "the file for itself; use the file that it was made of",
-        ONNX_NODE_ARGS (node), domain);
-  return yolo_network_fail (error, UNSUPPORTED,
-      ONNX_NODE_FORMAT " is an operator of '%.40s', none of ONNX's own; " ADVICE,
-      ONNX_NODE_ARGS (node), domain);
-}
-
 /* What a run of the tail hands to those who look at its values. */
 typedef struct {
   TensorScope *scope;
@@ -201,7 +185,7 @@ check_needed (Search *search, GError **error)
 {
   yolo_head_mark (search);
   if (search->unknown != NULL && !search->unknown->standard)
-    return refuse_foreign (search->unknown, error);
+    return yolo_lower_refuse_foreign (search->unknown, error);
   if (search->n_needed > MAX_TAIL)
     return yolo_head_refuse (
         search, NULL, "the model's head ends in more nodes than any YOLO's", error);

@@ -84,10 +84,24 @@ same_parameter (Lowered *lowered, const OnnxNode *a, const OnnxNode *b, guint k)
       == 0;
 }
 
+/* Whether two quantisers have zero points of the same type, as far as both say it. */
+static gboolean
+same_type (const Lowered *lowered, const OnnxNode *a, const OnnxNode *b)
+{
+  gint32 x, y;
+
+  if (MIN (a->n_in, b->n_in) < 3 || a->in[2] == ONNX_NONE || b->in[2] == ONNX_NONE)
+    return TRUE;
+  x = yolo_lowered_constant_type (lowered, a->in[2]);
+  y = yolo_lowered_constant_type (lowered, b->in[2]);
+  return x == 0 || y == 0 || x == y;
+}
+
 static gboolean
 same_grid (Lowered *lowered, const OnnxNode *a, const OnnxNode *b)
 {
-  return same_parameter (lowered, a, b, 1) && same_parameter (lowered, a, b, 2);
+  return same_parameter (lowered, a, b, 1) && same_parameter (lowered, a, b, 2)
+      && same_type (lowered, a, b);
 }
 
 /* Whether a node reads the whole numbers of an input of uint8, which no node has made. */
@@ -110,6 +124,8 @@ yolo_lower_follow_quantizers (Lowered *lowered, const OnnxNode *node, GError **e
     const Value *value = yolo_lowered_value (lowered, node, k);
     if (value == NULL || value->quantizer == NULL)
       continue;
+    if (!node->standard)
+      return yolo_lower_refuse_foreign (node, error);
     if (quantizer != NULL && quantizer != value->quantizer
         && !same_grid (lowered, quantizer, value->quantizer))
       return yolo_lower_refuse (node, "joins whole numbers of different scales", error);

@@ -123,6 +123,23 @@ yolo_lowered_set_layer (Lowered *lowered, const OnnxNode *node, guint k, guint l
 }
 
 gboolean
+yolo_lower_refuse_foreign (const OnnxNode *node, GError **error)
+{
+  const char *domain = node->proto->domain;
+
+  if (g_str_has_prefix (domain, "com.microsoft"))
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED,
+        ONNX_NODE_FORMAT " is an operator of %.40s: ONNX Runtime has optimised "
+                         "the file for itself; use the file that it was made of",
+        ONNX_NODE_ARGS (node), domain);
+  return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED,
+      ONNX_NODE_FORMAT " is an operator of '%.40s', none of ONNX's own; export the model "
+                       "with Ultralytics, YOLO('best.pt').export(format='onnx'), or give its .pt "
+                       "file",
+      ONNX_NODE_ARGS (node), domain);
+}
+
+gboolean
 yolo_lower_casts_to_float (const OnnxNode *node)
 {
   gint64 to = yolo_onnx_attr_int (node, "to", 0);
@@ -231,7 +248,8 @@ lower_node (Lowered *lowered, const OnnxNode *node, GError **error)
   if (node->n_out == 0 || node->out[0] == ONNX_NONE)
     return TRUE;
   if (any_flat)
-    return yolo_lower_flat (lowered, node, error);
+    return yolo_lower_follow_quantizers (lowered, node, error)
+        && yolo_lower_flat (lowered, node, error);
   if (!any_feature && !any_tail && !any_image)
     return fold_constant (lowered, node, error);
   if (!yolo_lower_follow_quantizers (lowered, node, error)

@@ -112,6 +112,9 @@ gboolean yolo_lower_follow_quantizers (Lowered *lowered, const OnnxNode *node, G
       " %s, which is not supported; export the model with Ultralytics", \
       ONNX_NODE_ARGS (node), what)
 
+/* Sets the error that a node's operator is not ONNX's own, and is FALSE. */
+gboolean yolo_lower_refuse_foreign (const OnnxNode *node, GError **error);
+
 /* Whether a node is a Cast from numbers to floats. */
 gboolean yolo_lower_casts_to_float (const OnnxNode *node);
 /* Input k of a node; NULL where it is left out. */
