@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "network/onnx/external.h"
 #include "network/onnx/foreign.h"
+#include "network/onnx/qoperator.h"
 #include "network/onnx/reader.h"
 
 #include <string.h>
@@ -38,6 +39,7 @@ static const struct {
   { "block_size", ATTR_INT },
   { "ceil_mode", ATTR_INT },
   { "center_point_box", ATTR_INT },
+  { "channels_last", ATTR_INT },
   { "coordinate_transformation_mode", ATTR_STRING },
   { "count_include_pad", ATTR_INT },
   { "dilations", ATTR_INTS },
@@ -52,6 +54,7 @@ static const struct {
   { "nearest_mode", ATTR_STRING },
   { "noop_with_empty_axes", ATTR_INT },
   { "num_outputs", ATTR_INT },
+  { "opset", ATTR_INT },
   { "output_padding", ATTR_INTS },
   { "output_shape", ATTR_INTS },
   { "pads", ATTR_INTS },
@@ -610,7 +613,8 @@ yolo_onnx_file_parse (const void *data, gsize size, const char *folder, GError *
   if (!unpack (file, data, size, error) || !read_opset (file, error)
       || !yolo_external_read (file, folder, error) || !read_initializers (file, names, error)
       || !read_nodes (file, names, error) || !read_input (file, names, error)
-      || !read_outputs (file, names, error) || !sort_nodes (file, error))
+      || !read_outputs (file, names, error) || !yolo_onnx_expand_qoperators (file, error)
+      || !sort_nodes (file, error))
     return NULL;
   return g_steal_pointer (&file);
 }
@@ -635,6 +639,7 @@ yolo_onnx_file_free (OnnxFile *file)
   g_array_unref (file->values);
   g_array_unref (file->nodes);
   g_free (file->operands);
+  g_free (file->expanded);
   g_free (file->outputs);
   g_free (file);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* An ONNX file, parsed and checked: values and nodes have numbers, and nodes are in an
- * order in which every value is made before it is used. */
+/* An ONNX file, parsed and checked: values and nodes have numbers, nodes are in an order
+ * in which every value is made before it is used, and operators of whole numbers are
+ * operators of floats between quantisers. */
 
 #ifndef YOLO_ONNX_FILE_H
 #define YOLO_ONNX_FILE_H
@@ -26,7 +27,8 @@ typedef struct {
 typedef struct {
   const char *op;
   const char *name;             /* the name of its first output if the node has none */
-  /* the operator is of ONNX's own domain, or a quantiser's copy of such an operator */
+  /* the operator is of ONNX's own domain, or a quantiser's copy of such an operator, or has
+   * become one (qoperator.c), whatever domain proto has */
   gboolean standard;
   guint n_in, n_out;
   guint *in, *out;              /* numbers of values, or ONNX_NONE */
@@ -40,7 +42,8 @@ typedef struct {
   gint64 opset;
   GArray *values;               /* of OnnxValue */
   GArray *nodes;                /* of OnnxNode */
-  guint *operands;              /* what in and out of all nodes point into */
+  guint *operands;              /* what in and out of the file's nodes point into */
+  guint *expanded;              /* the same of the nodes of qoperator.c; NULL: there are none */
   guint input;                  /* number of a value */
   gint32 input_type;            /* ONNX_FLOAT, ONNX_FLOAT16 or ONNX_UINT8 */
   gint64 input_dims[4];         /* N, C, H, W; 0 where dynamic */
