@@ -20,6 +20,7 @@ import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 import heads
+import qoperators
 
 MAPS_TOLERANCE = 1e-5           # of --check, relative to the map's largest value
 FLOATS = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16}
@@ -999,7 +1000,7 @@ def short(name):
     return name
 
 
-def quantised(g, model, how, exclude, **options):
+def quantised(g, model, how, exclude, operators, **options):
     """By onnxruntime's own quantisers."""
     from onnxruntime import quantization as q
 
@@ -1017,7 +1018,8 @@ def quantised(g, model, how, exclude, **options):
             q.quantize_dynamic(a, b, weight_type=q.QuantType.QInt8)
         else:
             kind = q.QuantType.QUInt8 if how == 'u8' else q.QuantType.QInt8
-            q.quantize_static(a, b, Reader(), quant_format=q.QuantFormat.QDQ,
+            q.quantize_static(a, b, Reader(), quant_format=(
+                                  q.QuantFormat.QOperator if operators else q.QuantFormat.QDQ),
                               weight_type=q.QuantType.QInt8, activation_type=kind,
                               nodes_to_exclude=exclude, **options)
         return shortened(onnx.load(b))
@@ -1059,9 +1061,11 @@ def check_output(g, model, reference):
     """That the file as a whole says what its maps say."""
     batch, height, width, _, maps = reference
     out = run(model, ['output0'], g.images(noise(batch, height, width)))[0]
+    loose = g.half or any(n.op_type in ('QuantizeLinear', 'ConvInteger') for n in model.graph.node)
     if g.logits:
         p = np.exp(maps[0][1].reshape(batch, -1).astype(np.float64))
-        assert np.abs(out - p / p.sum(-1, keepdims=True)).max() < 1e-5, 'softmax'
+        p /= p.sum(-1, keepdims=True)
+        assert np.abs(out - p).max() < (.05 if loose else 1e-5), 'softmax'
         return
     rows = g.expected(maps)
     if g.rows:
@@ -1069,8 +1073,6 @@ def check_output(g, model, reference):
         assert np.abs(out - best).max() < 1e-3, 'best pairs'
         return
     if not g.nms:
-        loose = g.half or any(n.op_type in ('QuantizeLinear', 'ConvInteger')
-                              for n in model.graph.node)
         assert np.abs(out.transpose(0, 2, 1) - rows).max() < (8 if loose else 1e-3), 'decode'
         return
     assert out.shape == (1, g.limit, 6 + g.other) and out[0, 0, 4] > .25
@@ -1212,6 +1214,19 @@ MODELS = {
     'micro-qdq-activations': dict(MICRO_QDQ, seed=57, quantise='u8', opset=13, act=QUANTISED,
                                   options=dict(per_channel=True)),
     'micro-fuse': dict(MICRO, seed=80, arch='fuse'),
+    # operators of whole numbers (QLinearConv and its like)
+    'micro-qop-u8': dict(MICRO_QDQ, seed=58, quantise='u8', operators=True,
+                         options=dict(per_channel=True)),
+    'micro-qop-s8': dict(MICRO, seed=58, quantise='s8', operators=True, opset=13, decode_too=True),
+    'micro-qop-relu': dict(MICRO, seed=66, quantise='u8', operators=True, opset=11, act='ReLU'),
+    'micro-qop-leaky': dict(MICRO, seed=61, quantise='u8', operators=True, act='LeakyReLU'),
+    'micro-qop-conv': dict(MICRO, seed=62, quantise='u8', operators=True,
+                           options=dict(op_types_to_quantize=['Conv'])),
+    # What it rounds within the attention, and behind the mean of the map, is not rounded here.
+    'micro-qop-attention': dict(MICRO_ATTENTION, seed=63, quantise='u8', operators=True,
+                                kinds=['float']),
+    'micro-qop-classify': dict(MICRO_HEAD, seed=64, task='classify', classes=5, quantise='u8',
+                               operators=True, kinds=['float']),
 }
 
 
@@ -1242,7 +1257,7 @@ def build(name, spec, index):
     arch, net, file = spec.pop('arch', 'v8'), spec.pop('net', {}), spec.pop('file', {})
     also, quantise = spec.pop('also', []), spec.pop('quantise', None)
     options = spec.pop('options', {})
-    apart = spec.pop('apart', False)
+    apart, operators = spec.pop('apart', False), spec.pop('operators', False)
     names, meta = spec.pop('names', None), spec.pop('meta', {})
     decode_too = spec.pop('decode_too', False)
     kinds = spec.pop('kinds', ['float', 'int8'] if quantise else ['float'])
@@ -1262,15 +1277,17 @@ def build(name, spec, index):
         floats = [] if decode_too else [n.name for n in model.graph.node[first:]]
         if apart:
             floats += last_concat(list(model.graph.node[:first]))
-        model = quantised(g, model, quantise, floats, **options)
+        model = quantised(g, model, quantise, floats, operators, **options)
         if apart:
             model = set_apart(model)
     references = []
     for batch, height, width in [(g.batch, g.height, g.width)] + also:
         for kind in kinds:
-            source = as_float(model) if kind == 'float' and (g.half or quantise) else model
             roles, tensors = zip(*g.maps())
             tensors = ['output1' if t == g.prototypes else t for t in tensors]
+            source = qoperators.with_floats(model, tensors) if operators else model
+            if kind == 'float' and (g.half or quantise):
+                source = as_float(qoperators.as_qdq(source) if operators else source)
             maps = run(source, tensors, g.images(noise(batch, height, width)))
             maps = [m.reshape(m.shape[:2] + (m.shape[2:] or (1, 1))).transpose(0, 2, 3, 1)
                     for m in maps]
