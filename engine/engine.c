@@ -28,12 +28,13 @@ choose_backend (const YoloEngineParts *parts, const YoloEngineConfig *config, GE
 {
   g_autoptr (GError) no_cuda = NULL, no_cpu = NULL;
 
-  if (config->device == YOLO_DEVICE_REFERENCE)
-    return parts->reference;
-  if (config->device == YOLO_DEVICE_CPU) {
-    if (yolo_backend_available (parts->cpu, 0, error))
-      return parts->cpu;
-    g_prefix_error (error, "The CPU cannot run networks: ");
+  if (config->device == YOLO_DEVICE_CPU || config->device == YOLO_DEVICE_REFERENCE) {
+    gboolean cpu = config->device == YOLO_DEVICE_CPU;
+    const YoloBackend *backend = cpu ? parts->cpu : parts->reference;
+
+    if (yolo_backend_available (backend, 0, error))
+      return backend;
+    g_prefix_error (error, "The %s cannot run networks: ", cpu ? "CPU" : "reference");
     return NULL;
   }
 

@@ -358,6 +358,8 @@ const YoloEngineParts fake_two_hosts = { 2, &host, &missing, &missing, load_mode
   NULL };
 const YoloEngineParts fake_two_devices = { 2, &host, &device, &missing, load_model, unref_model,
   NULL };
+const YoloEngineParts fake_missing = { 1, &missing, &missing, &missing, load_model, unref_model,
+  NULL };
 
 void
 fake_reset (void)

@@ -49,6 +49,8 @@ extern Fake fake;
 extern const YoloEngineParts fake_host, fake_device;
 /* As fake_host and fake_device, with a replica on each of two devices. */
 extern const YoloEngineParts fake_two_hosts, fake_two_devices;
+/* No back end is available. */
+extern const YoloEngineParts fake_missing;
 
 void fake_reset (void);
 void fake_set_hold (gboolean hold);
