@@ -130,13 +130,18 @@ resolve (guint device, YoloPrecision *precision, GError **error)
 static gboolean
 load (YoloNet *net, guint device, gpointer context, guint threads, GError **error)
 {
-  g_mutex_lock (&fake.lock);
-  fake.nets++;
-  fake.loaded_in = context;
-  g_mutex_unlock (&fake.lock);
+  gboolean fail;
+
   ((FakeNet *) net)->device = device;
   ((FakeNet *) net)->context = context;
-  if (fake.fail_device[device]) {
+  g_mutex_lock (&fake.lock);
+  fake.nets++;
+  fake.net_loads++;
+  fake.loaded_in = context;
+  wait_hold (&fake.hold_device[device]);
+  fail = fake.fail_device[device];
+  g_mutex_unlock (&fake.lock);
+  if (fail) {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY, "device %u is full", device);
     return FALSE;
   }

@@ -28,16 +28,17 @@ typedef struct {
   gsize arena;                  /* bytes that each exec says it takes; 0: the truth */
   guint delay;                  /* microseconds that a batch takes */
   guint delay_of[FAKE_DEVICES]; /* the same on one device, beside `delay` */
-  gboolean hold_device[FAKE_DEVICES];   /* batches of this one do not end */
+  gboolean hold_device[FAKE_DEVICES];   /* batches and loads of this one do not end */
   gboolean fail_load;           /* of the model */
   gboolean fail_device[FAKE_DEVICES];   /* the model does not fit this one */
   gboolean idle;                /* a device runs five frames as eight, not as four and one */
   guint candidates, missed;     /* more of them, of a device; 0: one, none */
   /* What happened. */
-  guint held;                   /* calls that wait for `hold` to end */
+  guint held;                   /* calls that wait for `hold` or `hold_device` to end */
   guint loads, unloads;         /* models */
   gpointer loaded_in;           /* the context that the last net was loaded in */
   guint nets, execs, images;    /* alive */
+  guint net_loads;              /* nets in all, those that failed too */
   guint prepared;               /* execs made in all */
   guint under_way, max_under_way, ended;        /* batches */
   guint batches_of[FAKE_DEVICES];       /* that ended on each device */
@@ -55,7 +56,7 @@ extern const YoloEngineParts fake_missing;
 void fake_reset (void);
 void fake_set_hold (gboolean hold);
 void fake_set_hold_device (guint device, gboolean hold);
-/* Until so many calls wait for `hold` to end. */
+/* Until so many calls wait for `hold` or `hold_device` to end. */
 void fake_wait_held (guint held);
 /* Of a detection: the grey level of its frame. */
 guint fake_level (const YoloObject *detection);

@@ -375,6 +375,73 @@ test_context_failure (gconstpointer data)
   assert_gone ();
 }
 
+typedef struct {
+  const YoloEngineParts *parts;
+  YoloEngine *engine;
+  GError *error;
+} Getting;
+
+static gpointer
+get_and_fail (gpointer data)
+{
+  YoloEngineConfig config = { .model_file = "fake.onnx", .cuda_context = &second_context };
+  Getting *getting = data;
+
+  getting->engine = yolo_engine_get_from (getting->parts, &config, &getting->error);
+  return NULL;
+}
+
+/* Two threads ask for a context whose first replica fails while its last one is held up.
+ * Returns how many replicas were loaded for them. */
+static guint
+fail_two_waiters (const YoloEngineParts *parts, gulong patience)
+{
+  guint last = parts->n_replicas - 1, before = fake.net_loads;
+  Getting getting[2] = { { parts, NULL, NULL }, { parts, NULL, NULL } };
+  GThread *threads[2];
+
+  fake.fail_device[0] = TRUE;
+  fake_set_hold_device (last, TRUE);
+  threads[0] = g_thread_new ("get", get_and_fail, &getting[0]);
+  fake_wait_held (1);
+  threads[1] = g_thread_new ("get", get_and_fail, &getting[1]);
+  g_usleep (patience);
+  fake_set_hold_device (last, FALSE);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++) {
+    g_thread_join (threads[i]);
+    g_assert_null (getting[i].engine);
+    g_assert_error (getting[i].error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY);
+    g_clear_error (&getting[i].error);
+  }
+  fake.fail_device[0] = FALSE;
+  return fake.net_loads - before;
+}
+
+/* Who waits for replicas that somebody else has asked for fails with them, and they are freed
+ * once. No sign shows that the second one waits, but one that is late loads replicas of its own:
+ * it is tried again then, with more patience. */
+static void
+test_shared_failure (gconstpointer data)
+{
+  const YoloEngineParts *parts = data;
+  YoloEngineConfig config = { .model_file = "fake.onnx", .cuda_context = &second_context };
+  gulong patience = 1000;       /* microseconds */
+  YoloEngine *engine;
+
+  fake_reset ();
+  engine = get_engine (parts, NULL);
+  while (fail_two_waiters (parts, patience) > parts->n_replicas) {
+    patience *= 2;
+    g_assert_cmpuint (patience, <, 4 * G_USEC_PER_SEC);
+  }
+  g_assert_cmpuint (fake.nets, ==, parts->n_replicas);
+  g_assert_true (yolo_engine_get_from (parts, &config, NULL) == engine);
+  g_assert_cmpuint (fake.nets, ==, 2 * parts->n_replicas);
+  yolo_engine_leave (engine, &second_context);
+  yolo_engine_leave (engine, NULL);
+  assert_gone ();
+}
+
 /* A context of another device than that of the engine, which an id has found, is none that
  * its replicas can load in. */
 static void
@@ -431,6 +498,9 @@ main (int argc, char **argv)
       "/engine/replicas/context-failure/one", &fake_device, test_context_failure);
   g_test_add_data_func (
       "/engine/replicas/context-failure/two", &fake_two_devices, test_context_failure);
+  g_test_add_data_func ("/engine/replicas/shared-failure/one", &fake_device, test_shared_failure);
+  g_test_add_data_func (
+      "/engine/replicas/shared-failure/two", &fake_two_devices, test_shared_failure);
   g_test_add_func ("/engine/replicas/foreign-context", test_foreign_context);
   for (guint i = 0; i < G_N_ELEMENTS (tests); i++) {
     g_autofree char *hosts = g_strdup_printf ("/engine/replicas/%s/hosts", tests[i].name);
