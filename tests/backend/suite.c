@@ -481,6 +481,21 @@ test_all_seen (void)
 
 /* What users of a back end rely on */
 
+/* A device number that a back end does not have is an error that tells how they are counted. */
+static void
+test_devices (void)
+{
+  g_autoptr (YoloModel) model = make_model (case_named ("block"), 4, 4);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (yolo_backend_available (backend, 99, &error));
+  g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE);
+  g_assert_true (g_str_has_suffix (error->message, " 0"));
+  g_clear_error (&error);
+  g_assert_null (yolo_backend_load (backend, model, 99, NULL, YOLO_PRECISION_FP32, 0, &error));
+  g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE);
+}
+
 /* A precision that a back end has is the one that it loads; of another it says which,
  * and which there are. */
 static void
@@ -701,6 +716,7 @@ main (int argc, char **argv)
   add_operations ();
   /* after them: GLib runs what lies in a path itself before what lies deeper */
   g_test_add_func ("/backend/all/seen", test_all_seen);
+  g_test_add_func ("/backend/use/devices", test_devices);
   g_test_add_func ("/backend/use/precisions", test_precisions);
   g_test_add_func ("/backend/use/two", test_two);
   g_test_add_func ("/backend/use/details", test_details);
