@@ -17,7 +17,8 @@ cd "$(dirname "$0")/.." || exit 1
 mode=${1:-run}
 report=${REPORT:-on-gpu-report.md}
 bundle=on-gpu
-programs='backend choices conv cudnn decode int8 ops preprocess'
+programs='test-backend-suite test-cuda-backend test-cuda-choices test-cuda-conv test-cuda-cudnn
+  test-cuda-decode test-cuda-draw test-cuda-int8 test-cuda-ops test-cuda-preprocess'
 
 fail () {
   echo "on-gpu.sh: $*" >&2
@@ -37,17 +38,24 @@ build () {
   ninja -C "$folder" >"$folder.log" 2>&1 || fail "the build failed, see $folder.log"
 }
 
+# built FOLDER NAME: where a program of ours is in the build folder.
+built () {
+  case $2 in
+    bench-*) echo "$1/tests/bench/$2" ;;
+    test-backend-*) echo "$1/tests/backend/$2" ;;
+    *) echo "$1/tests/cuda/$2" ;;
+  esac
+}
+
 # Programs, and the libraries they need but for libc's and the driver's.
 pack () {
   build build-card -Dcuda-tests=card
   rm -rf "$bundle"
   mkdir -p "$bundle/lib"
-  for name in $programs; do
-    [ -x "build-card/tests/cuda/test-cuda-$name" ] \
-      && cp "build-card/tests/cuda/test-cuda-$name" "$bundle/"
+  for name in $programs bench-cuda; do
+    [ ! -x "$(built build-card "$name")" ] || cp "$(built build-card "$name")" "$bundle/"
   done
-  cp build-card/tests/bench/bench-cuda "$bundle/"
-  for program in "$bundle"/test-cuda-* "$bundle/bench-cuda"; do
+  for program in "$bundle"/test-* "$bundle/bench-cuda"; do
     ldd "$program"
   done | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u \
     | grep -vE '/(libc|libm|libdl|librt|libpthread|ld-linux[^/]*|libcuda|libcudnn[^/]*)\.so' \
@@ -59,10 +67,8 @@ pack () {
 tool () {
   if [ -d "$bundle" ] && [ "$mode" = run ]; then
     echo "$bundle/$1"
-  elif [ "$1" = bench-cuda ]; then
-    echo "$folder_built/tests/bench/$1"
   else
-    echo "$folder_built/tests/cuda/$1"
+    built "$folder_built" "$1"
   fi
 }
 
@@ -72,10 +78,14 @@ tests () {
   shift
   printf '\n## %s\n\n| program | passed | failed | seconds |\n|---|---|---|---|\n' "$title"
   for name in $programs; do
-    program=$(tool "test-cuda-$name")
-    [ -x "$program" ] || continue
+    program=$(tool "$name")
+    if [ ! -x "$program" ]; then
+      echo "| $name | not built | | |"
+      continue
+    fi
     begin=$(date +%s)
-    "$@" "$program" >"$work/test.log" 2>&1
+    # The suite of all back ends is told which one to test; the other programs look at no argument.
+    "$@" "$program" cuda >"$work/test.log" 2>&1
     status=$?
     passed=$(grep -c '^ok ' "$work/test.log")
     failed=$(grep -c '^not ok ' "$work/test.log")
