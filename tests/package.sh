@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Builds the Debian package, installs it, runs what it brings, removes it. It
-# changes the system, so that it is for a root of its own: `tests/debian13.sh
-# --package` runs it in one. The last line is "N passed, N failed".
+# changes the system, so that it is for a root of its own: `tests/debian.sh
+# trixie --package` runs it in one. The last line is "N passed, N failed".
 
 set -u
 cd "$(dirname "$0")/.." || exit 1

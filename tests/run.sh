@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# run.sh [--all] [--no-sanitizers | --elsewhere]: installs what is missing, builds into build/,
-# runs the tests; then builds with AddressSanitizer and UBSan into build-asan/ and
-# runs the unit tests there. The last line is "N passed, N failed[, N skipped]".
+# run.sh [--all] [--no-sanitizers | --elsewhere | --quick]: installs what is missing,
+# builds into build/, runs the tests; then builds with AddressSanitizer and UBSan into
+# build-asan/ and runs the unit tests there. The last line is "N passed, N failed[, N skipped]".
 #
 # What is slow by nature is shared out: each capability and each check of the
 # stand-in driver runs with the programs that it is for. --all has each program
@@ -10,7 +10,8 @@
 #
 # --elsewhere is for a second system on a machine whose own has run it all: it
 # leaves out the sanitizers, and the suites "source" and "once", which look at what
-# neither another compiler nor other libraries change.
+# neither another compiler nor other libraries change. --quick leaves out the suites
+# "long" and "pipelines" as well: whole networks and programs, which take most of the time.
 #
 # The second leg leaves out the suites "source" (checks of text), "long", "gpusim"
 # (the stand-in driver's own tests: it is never built with a sanitizer), and
@@ -22,18 +23,20 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/scripts/packages.sh
 
 usage () {
-  echo "usage: tests/run.sh [--all] [--no-sanitizers | --elsewhere]" >&2
+  echo "usage: tests/run.sh [--all] [--no-sanitizers | --elsewhere | --quick]" >&2
   exit 2
 }
 
 all=
 sanitizers=yes
 elsewhere=
+quick=
 for word; do
   case $word in
     --all) all=yes ;;
     --no-sanitizers) sanitizers= ;;
     --elsewhere) sanitizers='' elsewhere=yes ;;
+    --quick) sanitizers='' elsewhere=yes quick=yes ;;
     *) usage ;;
   esac
 done
@@ -94,6 +97,7 @@ fi
 left_out=
 [ -n "$all" ] || left_out='--no-suite all'
 [ -z "$elsewhere" ] || left_out="$left_out --no-suite source --no-suite once"
+[ -z "$quick" ] || left_out="$left_out --no-suite long --no-suite pipelines"
 
 logs=
 # test_in FOLDER OPTION...: runs its tests and adds its log to those to count.

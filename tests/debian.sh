@@ -1,26 +1,52 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs tests/run.sh --elsewhere in a Debian 13 root: GStreamer 1.26, oneDNN 3, another
-# compiler. What these do not change is left to this machine: see there.
-# Makes the root with debootstrap in .cache/debian13 and keeps it
-# there; makes it anew when it does not work. Packages come from where this
-# machine's apt takes them, or from $DEBIAN_MIRROR. Needs root. With --package it
-# builds, installs and tries the Debian package there instead: tests/package.sh.
+# debian.sh SUITE [--package | COMMAND...]: builds and tests in a root of another Debian.
+#
+#   trixie   Debian 13 (GStreamer 1.26, oneDNN 3.7): tests/run.sh --elsewhere
+#   forky    Debian's testing suite (GStreamer 1.28, oneDNN 3.12, the newest compiler):
+#            tests/run.sh --quick
+#
+# What these do not change is left to this machine: see there. With --package it builds,
+# installs and tries the Debian package there instead: tests/package.sh. With a COMMAND
+# it runs that, in the folder of the sources.
+#
+# Makes the root with debootstrap in .cache/debian-SUITE and keeps it there; makes it anew
+# when it does not work, and that of testing, which changes, when it is older than a month.
+# Packages come from where this machine's apt takes them, or from $DEBIAN_MIRROR. A root
+# of testing that cannot be made, as while its packages do not fit one another, is a skip:
+# nothing here can mend it. Needs root.
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/scripts/packages.sh
 
+suite=${1:-}
+case $suite in
+  trixie) tests=--elsewhere ;;
+  forky) tests=--quick ;;
+  *)
+    echo "usage: tests/debian.sh trixie|forky [--package | COMMAND...]" >&2
+    exit 2
+    ;;
+esac
+shift
+
 fail () {
-  echo "Debian 13: $*" >&2
+  echo "Debian $suite: $*" >&2
   echo "0 passed, 1 failed"
   exit 1
+}
+
+skip () {
+  echo "Debian $suite: $*" >&2
+  echo "0 passed, 0 failed, 1 skipped"
+  exit 0
 }
 
 [ "$(id -u)" = 0 ] || fail "run this as root: it makes a root folder of its own"
 install_packages debootstrap debian-archive-keyring || fail "packages are missing"
 
-cache=$PWD/.cache/debian13
+cache=$PWD/.cache/debian-$suite
 root=$cache/root
 # shellcheck disable=SC2016 # apt's variables
 mirror=${DEBIAN_MIRROR:-$(apt-get indextargets \
@@ -43,7 +69,9 @@ in_root () {
 make_root () {
   rm -rf "$root"
   mkdir -p "$root" || return
-  debootstrap --variant=minbase --include=ca-certificates trixie "$root" "$mirror" \
+  # The script "sid" is that of every suite since etch; older releases of debootstrap do not
+  # know the name of a newer suite.
+  debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" "$mirror" sid \
       >"$cache/debootstrap.log" 2>&1 || {
     tail -5 "$cache/debootstrap.log" >&2
     return 1
@@ -54,6 +82,10 @@ make_root () {
   # What this machine has to say on reaching the mirror.
   apt-config dump | grep -Ei '^Acquire::(http|https)::.*(proxy|verify|cainfo)|^Acquire::Check-' \
     >"$root/etc/apt/apt.conf.d/99host"
+}
+
+is_old () {
+  [ "$suite" = forky ] && [ -n "$(find "$cache/debootstrap.log" -mtime +30 2>/dev/null)" ]
 }
 
 # The root and its packages; a second call finds all there and does nothing.
@@ -72,12 +104,16 @@ ready_root () {
     apt-get clean'
 }
 
-if ! ready_root; then
-  [ -d "$root" ] && echo "Debian 13: making the root anew" >&2
+if is_old || ! ready_root; then
+  [ -d "$root" ] && echo "Debian $suite: making the root anew" >&2
   if ! { make_root && ready_root; }; then
+    [ "$suite" = forky ] && skip "its packages could not be installed; testing may be in transition"
     fail "the root could not be made"
   fi
 fi
+# shellcheck disable=SC2016 # dpkg-query's variables
+in_root dpkg-query -W -f '${Package} ${Version}\n' gcc libgstreamer1.0-dev libdnnl-dev \
+  libprotobuf-c-dev meson
 
 # The source as it is here, without what git ignores; the cache of fetched
 # files; and ../shared where there is one. The folders of an earlier run stay.
@@ -89,7 +125,7 @@ git -c safe.directory='*' ls-files -z --cached --others --exclude-standard \
 mkdir -p "$root/src/yolo/.cache"
 for folder in .cache/*; do
   case $folder in
-    *debian13*|*arm64*|*.log) ;;
+    */debian*|*/arm64*|*.log) ;;
     *) [ -e "$folder" ] && cp -a "$folder" "$root/src/yolo/.cache/" ;;
   esac
 done
@@ -102,5 +138,6 @@ fi
 
 case ${1:-} in
   --package) in_root sh /src/yolo/tests/package.sh ;;
-  *) in_root sh /src/yolo/tests/run.sh --elsewhere ;;
+  '') in_root sh /src/yolo/tests/run.sh "$tests" ;;
+  *) in_root sh -c 'cd /src/yolo && exec "$@"' sh "$@" ;;
 esac
