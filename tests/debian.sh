@@ -81,7 +81,7 @@ make_root () {
   echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
   # What this machine has to say on reaching the mirror.
   apt-config dump | grep -Ei '^Acquire::(http|https)::.*(proxy|verify|cainfo)|^Acquire::Check-' \
-    >"$root/etc/apt/apt.conf.d/99host"
+    >"$root/etc/apt/apt.conf.d/99host" || true
 }
 
 is_old () {
@@ -131,7 +131,7 @@ for folder in .cache/*; do
 done
 if [ -d ../shared ]; then
   rm -rf "$root/src/shared"
-  cp -a ../shared "$root/src/shared"
+  cp -aH ../shared "$root/src/shared"
 else
   rm -rf "$root/src/shared"
 fi
