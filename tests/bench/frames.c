@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Frame to metadata through yoloinfer: raw frames out of memory, timed.
+/* Frame to metadata: raw frames out of memory through elements, timed.
  *
- *   frames FILE WIDTH HEIGHT PROPERTIES
+ *   frames FILE CAPS ELEMENTS
  *
- * FILE holds NV12 frames; PROPERTIES are those of yoloinfer, written as for gst-launch-1.0.
- * For every line "N" on the standard input, N frames go through, those of the file over and
- * over, and "SECONDS DETECTIONS" is printed. frames.py runs this program. */
+ * FILE holds frames of CAPS, one behind the other; ELEMENTS are written as for
+ * gst-launch-1.0. For every line "N" on the standard input, N frames go through, those of the
+ * file over and over, and "SECONDS DETECTIONS" is printed, the latter being regions of
+ * interest. turns.py runs this program. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,27 +106,30 @@ int
 main (int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GstElement) pipeline = NULL, source = NULL, infer = NULL;
+  g_autoptr (GstElement) pipeline = NULL, source = NULL, sink = NULL;
   g_autoptr (GstPad) pad = NULL;
   g_autoptr (GstBus) bus = NULL;
   g_autoptr (GPtrArray) frames = NULL;
+  g_autoptr (GstCaps) caps = NULL;
   g_autofree char *launch = NULL;
+  GstVideoInfo info;
   Counter counter = { 0, };
   char line[32];
-  int width, height, status = 0;
+  int status = 0;
 
   gst_init (&argc, &argv);
-  if (argc != 5 || (width = atoi (argv[2])) < 2 || (height = atoi (argv[3])) < 2) {
-    fprintf (stderr, "usage: %s FILE WIDTH HEIGHT PROPERTIES\n", argv[0]);
+  caps = argc == 4 ? gst_caps_from_string (argv[2]) : NULL;
+  if (caps == NULL || !gst_video_info_from_caps (&info, caps)) {
+    fprintf (stderr, "usage: %s FILE CAPS ELEMENTS, CAPS as "
+        "video/x-raw,format=NV12,width=1920,height=1080,framerate=25/1\n", argv[0]);
     return 2;
   }
   g_mutex_init (&counter.lock);
   g_cond_init (&counter.changed);
 
   launch = g_strdup_printf ("appsrc name=source format=time block=true max-buffers=2 "
-      "caps=video/x-raw,format=NV12,width=%d,height=%d,framerate=25/1 ! "
-      "yoloinfer name=infer %s ! fakesink sync=false async=false", width, height, argv[4]);
-  frames = load_frames (argv[1], (gsize) width * height * 3 / 2, &error);
+      "caps=\"%s\" ! %s ! fakesink name=sink sync=false async=false", argv[2], argv[3]);
+  frames = load_frames (argv[1], GST_VIDEO_INFO_SIZE (&info), &error);
   if (frames)
     pipeline = gst_parse_launch_full (launch, NULL, GST_PARSE_FLAG_FATAL_ERRORS, &error);
   if (pipeline == NULL) {
@@ -133,8 +137,8 @@ main (int argc, char **argv)
     return 1;
   }
   source = gst_bin_get_by_name (GST_BIN (pipeline), "source");
-  infer = gst_bin_get_by_name (GST_BIN (pipeline), "infer");
-  pad = gst_element_get_static_pad (infer, "src");
+  sink = gst_bin_get_by_name (GST_BIN (pipeline), "sink");
+  pad = gst_element_get_static_pad (sink, "sink");
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, count, &counter, NULL);
   bus = gst_element_get_bus (pipeline);
   gst_bus_set_sync_handler (bus, on_message, &counter, NULL);

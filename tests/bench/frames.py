@@ -14,21 +14,17 @@ rounds that take turns.
 import argparse
 import os
 import statistics
-import subprocess
 import time
 
 import cv2
 import numpy as np
 import openvino as ov
 
-TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
+from turns import TOP, Elements, fetch, ratio, take_turns
+
 WIDTH, HEIGHT = 1920, 1080
+CAPS = f'video/x-raw,format=NV12,width={WIDTH},height={HEIGHT},framerate=25/1'
 CONFIDENCE, IOU = 0.25, 0.7
-
-
-def fetch(name):
-    return subprocess.run([os.path.join(TOP, 'tests/scripts/fetch.sh'), name],
-                          stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 def make_frames(count, path):
@@ -48,31 +44,9 @@ def make_frames(count, path):
     return frames
 
 
-class Ours:
-    """The element, in a process of its own that waits for its turn."""
-
-    def __init__(self, raw, properties):
-        environment = {**os.environ, 'GST_PLUGIN_PATH': os.path.join(TOP, 'build/gst-plugin')}
-        self.process = subprocess.Popen(
-            [os.path.join(TOP, 'build/tests/bench/frames'), raw, str(WIDTH), str(HEIGHT),
-             properties],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-
-    def run(self, frames):
-        self.process.stdin.write(f'{len(frames)}\n')
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline().split()
-        if not answer:
-            raise SystemExit('yoloinfer failed')
-        return float(answer[0]), int(answer[1])
-
-    def end(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
 class OpenVINO:
-    def __init__(self, model, precision, threads):
+    def __init__(self, model, precision, threads, frames):
+        self.frames = frames
         core = ov.Core()
         network = core.read_model(model)
         self.height, self.width = (int(n) for n in network.input(0).shape[2:])
@@ -102,9 +76,9 @@ class OpenVINO:
         return [(int(classes[i]), float(confidences[i]),
                  ((corners[i] - (left, top, 0, 0)) / gain).tolist()) for i in best]
 
-    def run(self, frames):
+    def run(self, count):
         start = time.perf_counter()
-        found = sum(len(self.detect(frame)) for frame in frames)
+        found = sum(len(self.detect(frame)) for frame in self.frames[:count])
         return time.perf_counter() - start, found
 
     def end(self):
@@ -125,24 +99,17 @@ def main():
 
     try:
         for precision in arguments.precision or ['fp32', 'bf16']:
-            properties = f'model-file="{model}" precision={precision} threads={arguments.threads} '
-            sides = {'OpenVINO': OpenVINO(model, precision, arguments.threads),
-                     'input-size=auto': Ours(raw, properties + 'input-size=auto'),
-                     'exported size': Ours(raw, properties)}
-            fps = {name: [] for name in sides}
-            found = {}
-            for side in sides.values():         # first runs allocate and warm up
-                side.run(frames[:4])
-            for _ in range(arguments.rounds):
-                for name, side in sides.items():
-                    seconds, found[name] = side.run(frames)
-                    fps[name].append(len(frames) / seconds)
+            infer = (f'yoloinfer model-file="{model}" precision={precision} '
+                     f'threads={arguments.threads}')
+            sides = {'OpenVINO': OpenVINO(model, precision, arguments.threads, frames),
+                     'input-size=auto': Elements(raw, CAPS, f'{infer} input-size=auto'),
+                     'exported size': Elements(raw, CAPS, infer)}
+            rates, found = take_turns(sides, arguments.rounds, len(frames))
             print(f'{os.path.basename(model)}, {precision}, {arguments.threads} threads, '
                   f'{WIDTH}x{HEIGHT} NV12, frame to metadata:')
-            for name, values in fps.items():
-                ratio = statistics.median(a / b for a, b in zip(values, fps['OpenVINO']))
+            for name, values in rates.items():
                 print(f'  {name:<16} {statistics.median(values):7.1f} frames/s  '
-                      f'{ratio:5.2f} x OpenVINO'
+                      f'{ratio(rates, name, "OpenVINO"):5.2f} x OpenVINO'
                       f'  {found[name]} detections in {len(frames)} frames')
             for side in sides.values():
                 side.end()
