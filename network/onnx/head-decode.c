@@ -142,7 +142,7 @@ tolerance_of (const Search *search, const Level *level)
 {
   guint reg_max = level->channels[HEAD_BOX] / 4;
 
-  if (search->lowered->quantized)
+  if (search->rounded)
     return (Tolerance) { .2f + (float) (reg_max - 1) / 125.f, 2e-2f, 1e-3f };
   return (Tolerance) { 2e-3f, 1e-5f, 1e-5f };
 }

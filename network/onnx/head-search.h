@@ -49,6 +49,7 @@ typedef struct {
   /* the tail chooses among the decoded boxes: by suppression, by the highest scores, or by
    * each box's best class */
   gboolean has_nms, has_top_k, has_arg_max;
+  gboolean rounded;             /* the tail has quantisers */
   gboolean has_pairs;           /* it compares each box with each, by operators of its own */
   gboolean best;                /* it takes the pairs of box and class with the highest scores */
   /* what the tail computes: the file's outputs but for maps of the body, or what a node of a

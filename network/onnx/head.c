@@ -157,7 +157,11 @@ check_tail (Search *search, const TensorScope *limits, GError **error)
   if (search->n_outputs > 1)
     return yolo_head_refuse_outputs (search, error);
   return yolo_head_refuse (search, last,
-      "is where the head ends, but it does not compute what the head of a YOLO does", error);
+      search->levels.n_maps == HEAD_MAX_MAPS && search->prototypes == YOLO_LAYER_NONE
+          ? "is where the head ends, but it does not compute what the head of a YOLO does; one "
+            "that makes masks has their prototypes as a second output"
+          : "is where the head ends, but it does not compute what the head of a YOLO does",
+      error);
 }
 
 /* Runs the tail on random maps, and so learns what they are. */
