@@ -207,14 +207,14 @@ test_refused (void)
 static void
 test_activations_offered (void)
 {
-  for (YoloActivation act = YOLO_ACT_NONE; act < YOLO_N_ACTIVATIONS; act++) {
+  for (guint act = 0; act < YOLO_N_ACTIVATIONS; act++) {
     YoloConv other = conv;
     YoloConvShape with = shape;
     YoloConvCandidate list[4];
     g_autoptr (GError) error = NULL;
     guint n;
 
-    other.act = act;
+    other.act = (YoloActivation) act;
     with.conv = &other;
     n = yolo_conv_cudnn_list (test_device, &with, list, G_N_ELEMENTS (list), &error);
     g_assert_no_error (error);
