@@ -258,9 +258,9 @@ YoloShapeGrid
 yolo_shape_sample (const YoloShape *shape, const gint box[4], gint frame_width, gint frame_height)
 {
   const gfloat left = shape->mask[0] * frame_width, top = shape->mask[1] * frame_height;
-  /* cells a pixel */
-  const gfloat scale_x = shape->mask_width / (shape->mask[2] * frame_width - left),
-               scale_y = shape->mask_height / (shape->mask[3] * frame_height - top);
+  /* cells a pixel; the difference first, which is 0 of equal sides however it is rounded */
+  const gfloat scale_x = shape->mask_width / ((shape->mask[2] - shape->mask[0]) * frame_width),
+               scale_y = shape->mask_height / ((shape->mask[3] - shape->mask[1]) * frame_height);
   YoloShapeGrid grid = { 0 };
   g_autofree Place *columns = NULL;
   g_autofree gfloat *cells = NULL;

@@ -355,7 +355,7 @@ const Case cases[] = {
   { "act-silu", 9, 7, 13, build_act, { .act = YOLO_ACT_SILU } },
   { "act-relu", 9, 7, 13, build_act, { .act = YOLO_ACT_RELU } },
   { "act-sigmoid", 9, 7, 13, build_act, { .act = YOLO_ACT_SIGMOID } },
-  TEST_ACTIVATIONS (ACTIVE)
+  TEST_REAL_ACTIVATIONS (ACTIVE)
   { "max-pool-2", 14, 18, 13, build_pool, WINDOW (2, 2, 0) },
   { "max-pool-3-by-2", 14, 18, 13, build_pool, WINDOW (3, 2, 1) },
   { "max-pool-3", 9, 7, 13, build_pool, WINDOW (3, 1, 1) },
