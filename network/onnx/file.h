@@ -59,6 +59,15 @@ typedef struct {
 #define yolo_onnx_node(file, i) (&g_array_index ((file)->nodes, OnnxNode, i))
 #define yolo_onnx_value(file, i) (&g_array_index ((file)->values, OnnxValue, i))
 
+/* The node that writes a value; NULL for the input, for initializers and for ONNX_NONE. */
+static inline const OnnxNode *
+yolo_onnx_producer (const OnnxFile *file, guint value)
+{
+  guint node = value != ONNX_NONE ? yolo_onnx_value (file, value)->producer : ONNX_NONE;
+
+  return node != ONNX_NONE ? yolo_onnx_node (file, node) : NULL;
+}
+
 /* Parses and checks a file. @folder: where other files that hold weights are looked for;
  * NULL: nowhere. The result does not point into @data. */
 OnnxFile *yolo_onnx_file_parse (const void *data, gsize size, const char *folder, GError **error);

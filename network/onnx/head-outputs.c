@@ -15,26 +15,18 @@ static const char *const plugins[] = { "BatchedNMSDynamic_TRT", "BatchedNMS_TRT"
 const guint8 yolo_head_orders[6][3] = { { 0, 1, 2 }, { 1, 0, 2 }, { 0, 2, 1 }, { 1, 2, 0 },
   { 2, 0, 1 }, { 2, 1, 0 } };
 
-static const OnnxNode *
-producer_of (const Search *search, guint value)
-{
-  const OnnxFile *file = search->lowered->file;
-  guint producer = yolo_onnx_value (file, value)->producer;
-
-  return producer != ONNX_NONE ? yolo_onnx_node (file, producer) : NULL;
-}
-
 /* Where the outputs come from a plugin, its inputs take their place. */
 static void
 look_through_plugin (Search *search)
 {
   const Lowered *lowered = search->lowered;
-  const OnnxNode *node = search->n_outputs > 0 ? producer_of (search, search->outputs[0]) : NULL;
+  const OnnxNode *node = yolo_onnx_producer (
+      lowered->file, search->n_outputs > 0 ? search->outputs[0] : ONNX_NONE);
 
   if (node == NULL || !g_strv_contains (plugins, node->op) || node->n_in < 2)
     return;
   for (guint k = 0; k < search->n_outputs; k++) {
-    if (producer_of (search, search->outputs[k]) != node)
+    if (yolo_onnx_producer (lowered->file, search->outputs[k]) != node)
       return;
   }
   for (guint k = 0; k < 2; k++) {

@@ -29,11 +29,9 @@ map_of (const Search *search, guint layer)
 static gboolean
 is_sum (const Search *search, guint value)
 {
-  const OnnxFile *file = search->lowered->file;
-  guint producer = yolo_onnx_value (file, value)->producer;
-  const char *op = producer != ONNX_NONE ? yolo_onnx_node (file, producer)->op : "";
+  const OnnxNode *node = yolo_onnx_producer (search->lowered->file, value);
 
-  return strcmp (op, "ReduceSum") == 0 || strcmp (op, "Clip") == 0;
+  return node != NULL && (strcmp (node->op, "ReduceSum") == 0 || strcmp (node->op, "Clip") == 0);
 }
 
 static gboolean

@@ -277,17 +277,6 @@ find (Search *search, GError **error)
                                            : declare_boxes (search, error);
 }
 
-static const OnnxNode *
-producer_of (const Search *search, const OnnxNode *node, guint k)
-{
-  const OnnxFile *file = search->lowered->file;
-  guint producer = k < node->n_in && node->in[k] != ONNX_NONE
-      ? yolo_onnx_value (file, node->in[k])->producer
-      : ONNX_NONE;
-
-  return producer != ONNX_NONE ? yolo_onnx_node (file, producer) : NULL;
-}
-
 /* Finds what a quantised file, and so its own runtime, rounds in the mean over the bins of
  * a side. The tail has been checked: its convolution is that mean. */
 static void
@@ -308,7 +297,8 @@ find_rounding (Search *search, guint reg_max)
         && (weights = yolo_lowered_constant (search->lowered, node->in[1], NULL)) != NULL
         && !weights->is_int && weights->n == reg_max)
       memcpy (rounding->bins, weights->f, weights->n * sizeof (float));
-    if (strcmp (node->op, "QuantizeLinear") != 0 || (from = producer_of (search, node, 0)) == NULL)
+    if (strcmp (node->op, "QuantizeLinear") != 0 || node->n_in == 0
+        || (from = yolo_onnx_producer (file, node->in[0])) == NULL)
       continue;
     if (strcmp (from->op, "Softmax") == 0)
       yolo_lowered_grid (search->lowered, node, &rounding->softmax);

@@ -94,9 +94,10 @@ make_layer (Lowered *lowered, guint id, const OnnxNode *node, GError **error)
 {
   Value *value = &lowered->values[id];
   const Tensor *x = value->tensor;
-  guint producer = yolo_onnx_value (lowered->file, id)->producer, layer;
-  const char *name = producer != ONNX_NONE ? yolo_onnx_node (lowered->file, producer)->name
-                                           : yolo_onnx_value (lowered->file, id)->name;
+  const OnnxNode *producer = yolo_onnx_producer (lowered->file, id);
+  const char *name =
+      producer != NULL ? producer->name : yolo_onnx_value (lowered->file, id)->name;
+  guint layer;
   g_autofree float *factors = NULL, *offsets = NULL;
 
   if (x->is_int)
@@ -106,7 +107,7 @@ make_layer (Lowered *lowered, guint id, const OnnxNode *node, GError **error)
   factors = g_new (float, 3 * (gsize) x->dims[1]);
   offsets = g_new (float, (gsize) x->dims[1]);
   if (!fit (x, factors, offsets))
-    return refuse (producer != ONNX_NONE ? yolo_onnx_node (lowered->file, producer) : node,
+    return refuse (producer != NULL ? producer : node,
         "makes of the input something that is no scale and offset of its channels", error);
   layer = yolo_graph_image (lowered->graph, name, (guint) x->dims[1],
       lowered->file->input_type == ONNX_UINT8, g_steal_pointer (&factors),

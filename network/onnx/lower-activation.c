@@ -236,8 +236,7 @@ yolo_lower_product (Lowered *lowered, const OnnxNode *node, gboolean *done, GErr
 static const OnnxNode *
 producer (const Lowered *lowered, guint value, const char *op)
 {
-  guint index = value != ONNX_NONE ? yolo_onnx_value (lowered->file, value)->producer : ONNX_NONE;
-  const OnnxNode *node = index != ONNX_NONE ? yolo_onnx_node (lowered->file, index) : NULL;
+  const OnnxNode *node = yolo_onnx_producer (lowered->file, value);
 
   return node != NULL && node->standard && strcmp (node->op, op) == 0 ? node : NULL;
 }

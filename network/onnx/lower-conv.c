@@ -89,9 +89,7 @@ copy_weights (const Tensor *weights, const Tensor *zero)
 static float *
 weight_scale (Lowered *lowered, const OnnxNode *node, const Tensor *weights)
 {
-  const OnnxValue *value = yolo_onnx_value (lowered->file, node->in[1]);
-  const OnnxNode *from =
-      value->producer != ONNX_NONE ? yolo_onnx_node (lowered->file, value->producer) : NULL;
+  const OnnxNode *from = yolo_onnx_producer (lowered->file, node->in[1]);
   gsize channels = (gsize) weights->dims[0], per_channel = weights->n / channels;
   g_autofree float *scales = NULL;
   Tensor *scale;
@@ -132,10 +130,8 @@ lower_conv (Lowered *lowered, const OnnxNode *node, GError **error)
     return yolo_lower_refuse (
         node, "has weights that are no [out, in, rows, columns] of the right type", error);
   if (integer) {
-    const OnnxValue *from = yolo_onnx_value (lowered->file, node->in[0]);
-    if (from->producer == ONNX_NONE
-        || strcmp (yolo_onnx_node (lowered->file, from->producer)->op, "DynamicQuantizeLinear")
-            != 0)
+    const OnnxNode *from = yolo_onnx_producer (lowered->file, node->in[0]);
+    if (from == NULL || strcmp (from->op, "DynamicQuantizeLinear") != 0)
       return yolo_lower_refuse (node, "reads integers that no DynamicQuantizeLinear made", error);
     lowered->quantized = TRUE;
   }

@@ -6,16 +6,6 @@
 
 #include <string.h>
 
-static const OnnxNode *
-producer_of (const Lowered *lowered, const OnnxNode *node, guint k)
-{
-  guint producer = k < node->n_in && node->in[k] != ONNX_NONE
-      ? yolo_onnx_value (lowered->file, node->in[k])->producer
-      : ONNX_NONE;
-
-  return producer != ONNX_NONE ? yolo_onnx_node (lowered->file, producer) : NULL;
-}
-
 /* Whether the node's axes are the first dimension alone. */
 static gboolean
 is_along_first (Lowered *lowered, const OnnxNode *node)
@@ -32,7 +22,7 @@ is_along_first (Lowered *lowered, const OnnxNode *node)
 static gboolean
 is_stacked_map (Lowered *lowered, const OnnxNode *concat, guint k)
 {
-  const OnnxNode *node = producer_of (lowered, concat, k);
+  const OnnxNode *node = yolo_onnx_producer (lowered->file, concat->in[k]);
 
   return node != NULL && strcmp (node->op, "Unsqueeze") == 0
       && yolo_lowered_is_feature (lowered, node, 0) && is_along_first (lowered, node);
@@ -41,7 +31,8 @@ is_stacked_map (Lowered *lowered, const OnnxNode *concat, guint k)
 static guint
 map_of (Lowered *lowered, const OnnxNode *concat, guint k)
 {
-  return yolo_lowered_value (lowered, producer_of (lowered, concat, k), 0)->layer;
+  const OnnxNode *node = yolo_onnx_producer (lowered->file, concat->in[k]);
+  return yolo_lowered_value (lowered, node, 0)->layer;
 }
 
 gboolean
@@ -51,11 +42,11 @@ yolo_lower_stack (Lowered *lowered, const OnnxNode *node, gboolean *done, GError
   guint sum;
 
   *done = FALSE;
-  if (strcmp (node->op, "ReduceSum") != 0 || !node->standard
+  if (strcmp (node->op, "ReduceSum") != 0 || !node->standard || node->n_in == 0
       || yolo_onnx_attr_int (node, "keepdims", 1) != 0 || !is_along_first (lowered, node))
     return TRUE;
-  concat = producer_of (lowered, node, 0);
-  if (concat == NULL || strcmp (concat->op, "Concat") != 0
+  concat = yolo_onnx_producer (lowered->file, node->in[0]);
+  if (concat == NULL || strcmp (concat->op, "Concat") != 0 || concat->n_in == 0
       || yolo_onnx_attr_int (concat, "axis", 1) != 0)
     return TRUE;
   for (guint k = 0; k < concat->n_in; k++) {

@@ -70,13 +70,13 @@ gint32
 yolo_lowered_constant_type (const Lowered *lowered, guint id)
 {
   const OnnxValue *value = yolo_onnx_value (lowered->file, id);
+  const OnnxNode *producer;
   const Onnx__AttributeProto *attr;
 
   if (value->initializer != NULL)
     return value->initializer->data_type;
-  attr = value->producer != ONNX_NONE
-      ? yolo_onnx_attr (yolo_onnx_node (lowered->file, value->producer), "value")
-      : NULL;
+  producer = yolo_onnx_producer (lowered->file, id);
+  attr = producer != NULL ? yolo_onnx_attr (producer, "value") : NULL;
   return attr != NULL && attr->t != NULL ? attr->t->data_type : 0;
 }
 

@@ -88,8 +88,7 @@ static const Onnx__TensorProto *
 constant (const OnnxFile *file, const OnnxNode *node, guint k)
 {
   const OnnxValue *value = yolo_onnx_value (file, node->in[k]);
-  const OnnxNode *producer =
-      value->producer != ONNX_NONE ? yolo_onnx_node (file, value->producer) : NULL;
+  const OnnxNode *producer = yolo_onnx_producer (file, node->in[k]);
   const Onnx__AttributeProto *attr;
 
   if (producer == NULL || !producer->standard || strcmp (producer->op, "Constant") != 0)

@@ -269,9 +269,10 @@ test_stack (gconstpointer data)
 {
   static const struct {
     gint64 stacked, joined, summed, keepdims;
-    gboolean of_tail;
-  } cases[] = { { 0, 0, 0, 0, FALSE }, { 1, 0, 0, 0, FALSE }, { 0, 1, 0, 0, FALSE },
-    { 0, 0, 1, 0, FALSE }, { 0, 0, 0, 1, FALSE }, { 0, 0, 0, 0, TRUE } };
+    gboolean of_tail, of_nothing;
+  } cases[] = { { 0, 0, 0, 0, FALSE, FALSE }, { 1, 0, 0, 0, FALSE, FALSE },
+    { 0, 1, 0, 0, FALSE, FALSE }, { 0, 0, 1, 0, FALSE, FALSE }, { 0, 0, 0, 1, FALSE, FALSE },
+    { 0, 0, 0, 0, TRUE, FALSE }, { 0, 0, 0, 0, FALSE, TRUE } };
   guint i = GPOINTER_TO_UINT (data);
   g_autoptr (OnnxFile) file = NULL;
   g_autoptr (Lowered) lowered = NULL;
@@ -289,7 +290,8 @@ test_stack (gconstpointer data)
   edit_add_node (proto, "Unsqueeze", "a", (const char *[]) { "map", "axis", NULL });
   edit_add_node (proto, "Unsqueeze", "b",
       (const char *[]) { cases[i].of_tail ? "unknown" : "other", "axis", NULL });
-  node = edit_add_node (proto, "Concat", "stack", (const char *[]) { "a", "b", NULL });
+  node = edit_add_node (proto, "Concat", "stack",
+      (const char *[]) { cases[i].of_nothing ? NULL : "a", "b", NULL });
   edit_add_int (node, "axis", cases[i].joined);
   node = edit_add_node (proto, "ReduceSum", "out", (const char *[]) { "stack", "summed", NULL });
   edit_add_int (node, "keepdims", cases[i].keepdims);
@@ -317,7 +319,7 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/network/operators/average-pool", test_average_pool);
   g_test_add_func ("/network/operators/average-pool-refused", test_average_pool_refused);
-  for (guint i = 0; i < 6; i++) {
+  for (guint i = 0; i < 7; i++) {
     g_autofree char *path = g_strdup_printf ("/network/operators/stack/%u", i);
     g_test_add_data_func (path, GUINT_TO_POINTER (i), test_stack);
   }
