@@ -85,7 +85,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   }
   /* What other folders rely on. */
   g_assert_cmpuint (g_strv_length (model->names), ==, model->n_classes);
-  g_assert_true (model->n_outputs >= 2 && model->n_outputs <= YOLO_MAX_OUTPUTS);
+  g_assert_true (model->n_outputs >= 1 && model->n_outputs <= YOLO_MAX_OUTPUTS);
   try_plan (model, 1, model->height, model->width, YOLO_F32);
   try_plan (model, 2, model->stride, 3 * model->stride, YOLO_BF16);
   try_plan (model, 1, 0, 100000, YOLO_F32);
@@ -191,7 +191,9 @@ mutate_graph (guint *state, Onnx__GraphProto *graph)
     "BatchNormalization", "QuantizeLinear", "DequantizeLinear", "ConvInteger",
     "DynamicQuantizeLinear", "Range", "Expand", "Unsqueeze", "Squeeze", "ConstantOfShape",
     "Constant", "Softmax", "Relu", "Sub", "Div", "Where", "Equal", "Pad", "Clip", "Elu", "Erf",
-    "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Softplus", "Tanh" };
+    "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Softplus", "Tanh",
+    "QLinearConv", "QLinearAdd", "QLinearMul", "QLinearConcat", "ReduceSum", "TopK", "Flatten",
+    "Gemm", "MatMul", "Trilu", "GatherElements", "ReduceMax", "ArgMax" };
   Onnx__NodeProto *node = graph->n_node ? graph->node[below (state, graph->n_node)] : NULL;
   guint kind = below (state, 9);
 
