@@ -232,57 +232,156 @@ yolo_lower_product (Lowered *lowered, const OnnxNode *node, gboolean *done, GErr
   return TRUE;
 }
 
-/* The node of this operator that makes a value; NULL: another one does. */
-static const OnnxNode *
-producer (const Lowered *lowered, guint value, const char *op)
-{
-  const OnnxNode *node = yolo_onnx_producer (lowered->file, value);
+/* Where what nodes compute of a map is compared with activations: from where they are nearly 0 to
+ * where they are nearly x, closest where the two forms of GELU differ. */
+static const double points[] = { -8, -4, -3, -2.5, -2, -1.5, -1, -.5, -.1, .1, .5, 1, 1.5, 2, 2.5,
+  3, 4, 8 };
+#define N_POINTS G_N_ELEMENTS (points)
 
-  return node != NULL && node->standard && strcmp (node->op, op) == 0 ? node : NULL;
+static double
+silu (double x)
+{
+  return x / (1 + exp (-x));
 }
 
-/* The feature map that is the one input of the node of this operator that makes a value;
- * YOLO_LAYER_NONE where that is not so. */
-static guint
-feature_under (const Lowered *lowered, guint value, const char *op)
+static double
+gelu (double x)
 {
-  const OnnxNode *node = producer (lowered, value, op);
-
-  return node != NULL && node->n_in == 1 && yolo_lowered_is_feature (lowered, node, 0)
-      ? yolo_lowered_value (lowered, node, 0)->layer
-      : YOLO_LAYER_NONE;
+  return x / 2 * (1 + erf (x * G_SQRT2 / 2));
 }
 
-/* Gives the feature map z where a value is 1 + erf (z), else YOLO_LAYER_NONE. */
-static guint
-under_erf (Lowered *lowered, guint value)
+/* Hendrycks and Gimpel, Gaussian Error Linear Units, 2016: the approximation. */
+static double
+gelu_tanh (double x)
 {
-  const OnnxNode *add = producer (lowered, value, "Add");
+  return x / 2 * (1 + tanh (sqrt (2 / G_PI) * (x + .044715 * x * x * x)));
+}
 
-  for (guint k = 0; add != NULL && add->n_in == 2 && k < 2; k++) {
-    const Tensor *one = yolo_lowered_constant (lowered, add->in[1 - k], NULL);
+/* Misra, Mish: A Self Regularized Non-Monotonic Activation Function, 2019. */
+static double
+mish (double x)
+{
+  return x * tanh (log1p (exp (x)));
+}
 
-    if (one != NULL && !one->is_int && one->n == 1 && one->f[0] == 1)
-      return feature_under (lowered, add->in[k], "Erf");
+static double
+softplus (double x)
+{
+  return log1p (exp (x));
+}
+
+static double
+sigmoid (double x)
+{
+  return 1 / (1 + exp (-x));
+}
+
+/* An operator of which activations are written. One of the two functions is not NULL. */
+typedef struct {
+  const char *op;
+  double (*unary) (double x);
+  char binary;
+} Term;
+
+static const Term terms[] = {
+  { "Add", NULL, '+' }, { "Div", NULL, '/' }, { "Erf", erf, 0 }, { "Exp", exp, 0 },
+  { "Log", log, 0 }, { "Mul", NULL, '*' }, { "Pow", NULL, '^' }, { "Sigmoid", sigmoid, 0 },
+  { "Softplus", softplus, 0 }, { "Sqrt", sqrt, 0 }, { "Sub", NULL, '-' }, { "Tanh", tanh, 0 },
+};
+
+static double
+calculate (const Term *term, double a, double b)
+{
+  switch (term->binary) {
+    case '+': return a + b;
+    case '-': return a - b;
+    case '*': return a * b;
+    case '/': return a / b;
+    case '^': return pow (a, b);
+    default: return term->unary (a);
   }
-  return YOLO_LAYER_NONE;
 }
 
-/* y * (1 + erf (x / sqrt (2))), where y is a multiple of x, is twice that multiple of GELU. */
-static gboolean
-lower_erf (Lowered *lowered, const OnnxNode *node, guint y, guint z, gboolean *done,
-    GError **error)
-{
-  float inner[2], outer[2] = { 1, 0 };
-  guint x = take_off_affine (lowered, z, &inner[0], &inner[1]), layer;
+/* What nodes compute of one feature map, each pixel for itself. */
+typedef struct {
+  Lowered *lowered;
+  guint x;                      /* layer: the map */
+  guint left;                   /* values that may still be looked at: a file may double them */
+} Formula;
 
-  if (!is_same (lowered, x, y))
-    y = take_off_affine (lowered, y, &outer[0], &outer[1]);
-  if (!is_same (lowered, x, y) || !is_about (inner[0], G_SQRT2 / 2) || inner[1] != 0
-      || outer[1] != 0)
-    return TRUE;
-  *done = TRUE;
-  return set_scaled (lowered, node, x, YOLO_ACT_GELU, 2 * outer[0], &layer, error);
+/* A layer that is x, or a multiple of it plus an offset, at the points. */
+static gboolean
+formula_layer (const Formula *formula, guint layer, double y[N_POINTS])
+{
+  float scale = 1, shift = 0;
+
+  if (!is_same (formula->lowered, layer, formula->x))
+    layer = take_off_affine (formula->lowered, layer, &scale, &shift);
+  for (guint i = 0; i < N_POINTS; i++)
+    y[i] = scale * points[i] + shift;
+  return is_same (formula->lowered, layer, formula->x);
+}
+
+/* A value at the points. FALSE: it is no formula of x. */
+static gboolean
+formula_value (Formula *formula, guint id, double y[N_POINTS])
+{
+  Lowered *lowered = formula->lowered;
+  const OnnxNode *node;
+  const Tensor *number;
+  double in[2][N_POINTS] = { { 0 } };
+  const Term *term = terms;
+
+  if (id == ONNX_NONE || formula->left == 0)
+    return FALSE;
+  formula->left--;
+  if (lowered->values[id].kind == VALUE_FEATURE)
+    return formula_layer (formula, lowered->values[id].layer, y);
+  if (lowered->values[id].kind == VALUE_CONST) {
+    number = yolo_lowered_constant (lowered, id, NULL);
+    for (guint i = 0; number != NULL && number->n == 1 && i < N_POINTS; i++)
+      y[i] = number->is_int ? (double) number->i[0] : number->f[0];
+    return number != NULL && number->n == 1;
+  }
+  node = yolo_onnx_producer (lowered->file, id);
+  if (node == NULL || !node->standard)
+    return FALSE;
+  while (term < terms + G_N_ELEMENTS (terms) && strcmp (term->op, node->op) != 0)
+    term++;
+  if (term == terms + G_N_ELEMENTS (terms) || node->n_in != (term->binary ? 2 : 1))
+    return FALSE;
+  for (guint k = 0; k < node->n_in; k++)
+    if (!formula_value (formula, node->in[k], in[k]))
+      return FALSE;
+  for (guint i = 0; i < N_POINTS; i++)
+    y[i] = calculate (term, in[0][i], in[1][i]);
+  return TRUE;
+}
+
+/* Whether numbers at the points are *scale times an activation, the closest one: of GELU's two
+ * forms, which differ by as much as half files round, too. */
+static gboolean
+is_activation (const double y[N_POINTS], YoloActivation *act, float *scale)
+{
+  static const struct {
+    YoloActivation act;
+    double (*of) (double x);
+  } known[] = { { YOLO_ACT_SILU, silu }, { YOLO_ACT_GELU, gelu }, { YOLO_ACT_GELU_TANH, gelu_tanh },
+    { YOLO_ACT_MISH, mish } };
+  double best = TOLERANCE;
+
+  for (guint k = 0; k < G_N_ELEMENTS (known); k++) {
+    double factor = y[N_POINTS - 1] / known[k].of (points[N_POINTS - 1]), error = 0;
+
+    for (guint i = 0; i < N_POINTS; i++)
+      error = MAX (error, fabs (y[i] / factor - known[k].of (points[i])));
+    if (!(error < best) || !isfinite (factor))
+      continue;
+    best = error;
+    *act = known[k].act;
+    *scale = (float) factor;
+  }
+  return best < TOLERANCE;
 }
 
 gboolean
@@ -292,21 +391,22 @@ yolo_lower_tail_product (Lowered *lowered, const OnnxNode *node, gboolean *done,
   if (strcmp (node->op, "Mul") != 0 || !node->standard || node->n_in != 2)
     return TRUE;
   for (guint k = 0; k < 2; k++) {
-    const OnnxNode *tanh = producer (lowered, node->in[k], "Tanh");
-    guint x, layer;
+    Formula formula = { .lowered = lowered };
+    double y[N_POINTS];
+    float scale = 1, shift;
+    YoloActivation act = YOLO_ACT_NONE;
+    guint layer;
 
-    if (!yolo_lowered_is_feature (lowered, node, 1 - k))
+    if (!yolo_lowered_is_feature (lowered, node, k))
       continue;
-    x = yolo_lowered_value (lowered, node, 1 - k)->layer;
-    if (tanh != NULL && tanh->n_in == 1) {
-      guint under = feature_under (lowered, tanh->in[0], "Softplus");
-
-      *done = under != YOLO_LAYER_NONE && is_same (lowered, under, x);
-      return !*done || set_scaled (lowered, node, x, YOLO_ACT_MISH, 1, &layer, error);
+    layer = yolo_lowered_value (lowered, node, k)->layer;
+    /* the factor is x or a multiple of it */
+    for (guint t = 0; t < 2 && !*done; t++) {
+      formula.x = t == 0 ? layer : take_off_affine (lowered, layer, &scale, &shift);
+      formula.left = 32;
+      *done = formula_value (&formula, node->out[0], y) && is_activation (y, &act, &scale);
     }
-    guint z = under_erf (lowered, node->in[k]);
-    if (z != YOLO_LAYER_NONE)
-      return lower_erf (lowered, node, x, z, done, error);
+    return !*done || set_scaled (lowered, node, formula.x, act, scale, &layer, error);
   }
   return TRUE;
 }

@@ -83,7 +83,8 @@ lower_arithmetic (Lowered *lowered, const OnnxNode *node, GError **error)
 
     if (!yolo_lower_product (lowered, node, &done, error))
       return FALSE;
-    if (done)
+    /* a square may be a part of an activation, as the nodes behind it tell */
+    if (done || in[0] == in[1])
       return TRUE;
   }
   return yolo_lower_refuse (

@@ -32,6 +32,12 @@ static const Written written[] = {
     "Div x 1.41421354; Erf last; Add last 1; Mul x last; Mul last 0.5" },
   { "gelu-exchanged", YOLO_ACT_GELU, 0, 0,
     "Mul x 0.5; Mul 0.707106769 x; Erf last; Add 1 last; Mul last first" },
+  { "gelu-tanh-nodes", YOLO_ACT_GELU_TANH, 0, 0,
+    "Mul x x; Mul x last; Mul 0.044715 last; Add x last; Mul 0.797884583 last; Tanh last; "
+    "Add 1 last; Mul x last; Mul 0.5 last" },
+  { "gelu-tanh-power", YOLO_ACT_GELU_TANH, 0, 0,
+    "Mul x 0.5; Pow x 3; Mul last 0.044708252; Add x last; Mul last 0.797851562; Tanh last; "
+    "Add last 1; Mul first last" },
   { "hard-sigmoid", YOLO_ACT_HARD_SIGMOID, .2f, .5f, "HardSigmoid x" },
   { "hard-sigmoid-alpha", YOLO_ACT_HARD_SIGMOID, .25f, .5f, "HardSigmoid x alpha=0.25" },
   { "hard-sigmoid-beta", YOLO_ACT_HARD_SIGMOID, .2f, .25f, "HardSigmoid x beta=0.25" },
@@ -46,8 +52,11 @@ static const Written written[] = {
   { "leaky-relu-alpha", YOLO_ACT_LEAKY_RELU, .125f, 0, "LeakyRelu x alpha=0.125" },
   { "mish", YOLO_ACT_MISH, 0, 0, "Mish x" },
   { "mish-nodes", YOLO_ACT_MISH, 0, 0, "Softplus x; Tanh last; Mul x last" },
+  { "mish-exponent", YOLO_ACT_MISH, 0, 0, "Exp x; Add 1 last; Log last; Tanh last; Mul last x" },
   { "prelu", YOLO_ACT_LEAKY_RELU, .25f, 0, "PRelu x 0.25" },
   { "silu", YOLO_ACT_SILU, 0, 0, "Sigmoid x; Mul last x" },
+  { "silu-exponent", YOLO_ACT_SILU, 0, 0,
+    "Mul x -1; Exp last; Add last 1; Pow last -1; Mul x last" },
 };
 
 /* The name of input k of node i, which becomes a constant if it is a number. */
@@ -247,6 +256,15 @@ static const Refused refused[] = {
   { "erf-factor", "Div x 1.5; Erf last; Add last 1; Mul x last", "" },
   { "erf-offset", "Div x 1.41421354; Erf last; Add last 2; Mul x last", "" },
   { "erf-of-another-map", "Relu x; Div last 1.41421354; Erf last; Add last 1; Mul x last", "" },
+  { "tanh-factor",
+    "Mul x x; Mul x last; Mul 0.05 last; Add x last; Mul 0.797884583 last; Tanh last; "
+    "Add 1 last; Mul x last",
+    "" },
+  { "square", "Mul x x; Mul last x", "" },
+  { "doubled",
+    "Exp x; Mul last last; Mul last last; Mul last last; Mul last last; Mul last last; "
+    "Mul last last; Mul last last; Mul last last; Mul last last; Mul last last; Mul x last",
+    "" },
   { "clip-computed", "Relu x; Clip x last", "computes its parameters" },
   { "prelu-computed", "Relu x; PRelu x last", "computes its parameters" },
   { "leaky-relu-infinite", "LeakyRelu x alpha=inf", "no finite number" },
