@@ -45,11 +45,11 @@
 #include "gst-plugin/yolochange.h"
 #include "gst-plugin/yolocontext.h"
 #include "gst-plugin/yolocuda.h"
+#include "gst-plugin/yoloinferproperties.h"
 #include "gst-plugin/yoloinput.h"
 #include "gst-plugin/yoloload.h"
 #include "gst-plugin/yolomessage.h"
 #include "gst-plugin/yolometa.h"
-#include "gst-plugin/yoloproperty.h"
 #include "gst-plugin/yoloqueue.h"
 #include "gst-plugin/yolosettings.h"
 #include "gst-plugin/yolostats.h"
@@ -61,156 +61,6 @@
 
 GST_DEBUG_CATEGORY (yolo_infer_debug);
 #define GST_CAT_DEFAULT yolo_infer_debug
-
-enum
-{
-  PROP_MODEL_FILE = 1,
-  PROP_LABEL_FILE,
-  PROP_DEVICE,
-  PROP_CUDA_DEVICE_ID,
-  PROP_HEAD,
-  PROP_PRECISION,
-  PROP_CALIBRATION_FILE,
-  PROP_CALIBRATE,
-  PROP_CALIBRATION_FRAMES,
-  PROP_CALIBRATION_METHOD,
-  PROP_MAX_LOSS,
-  PROP_INPUT_SIZE,
-  PROP_CONFIDENCE_THRESHOLD,
-  PROP_IOU_THRESHOLD,
-  PROP_MAX_DETECTIONS,
-  PROP_CLASS_IDS,
-  PROP_AGNOSTIC_NMS,
-  PROP_MULTI_LABEL,
-  PROP_BATCH_SIZE,
-  PROP_BATCH_TIMEOUT,
-  PROP_MAX_IN_FLIGHT,
-  PROP_INFERENCE_INTERVAL,
-  PROP_REPEAT_DETECTIONS,
-  PROP_ROI,
-  PROP_ORIENTATION,
-  PROP_THREADS,
-  PROP_ENGINE_ID,
-  PROP_UNIQUE_ID,
-  N_PROPERTIES,                 /* rows of the table below */
-  PROP_STATS = N_PROPERTIES,
-};
-
-#define READY GST_PARAM_MUTABLE_READY
-#define PLAYING GST_PARAM_MUTABLE_PLAYING
-
-/* What a property is set to is kept in YoloSettings. `stats` is not in the table, for it is
- * made when it is asked for. */
-static const YoloProperty properties[N_PROPERTIES] = {
-  [PROP_MODEL_FILE] = { "model-file", "Model file",
-      "File of a YOLO network, .pt or .onnx; set while playing, it is loaded beside the one that "
-      "runs, takes its place between two frames, and is what the property says from then on",
-      PLAYING,
-      YOLO_STRING (YoloSettings, model_file, NULL) },
-  [PROP_LABEL_FILE] = { "label-file", "Label file",
-      "Text file, UTF-8, with the name of a class on each line (NULL: the model's own names)",
-      READY, YOLO_STRING (YoloSettings, label_file, NULL) },
-  [PROP_DEVICE] = { "device", "Device",
-      "What the network runs on", READY,
-      YOLO_ENUM (YoloSettings, device, yolo_settings_device_type, YOLO_DEVICE_AUTO) },
-  [PROP_CUDA_DEVICE_ID] = { "cuda-device-id", "CUDA device",
-      "Which GPU, as CUDA counts them (unset: that of the frames' CUDA memory, else 0)", READY,
-      YOLO_UINT (YoloSettings, cuda_device_id, 0, G_MAXINT, 0) },
-  [PROP_HEAD] = { "head", "Head",
-      "Which head of a checkpoint that has two, as YOLOv10 and YOLO26 have, runs", READY,
-      YOLO_ENUM (YoloSettings, head, yolo_settings_head_type, YOLO_HEAD_AUTO) },
-  [PROP_PRECISION] = { "precision", "Precision",
-      "What the network computes in", READY,
-      YOLO_ENUM (YoloSettings, precision, yolo_settings_precision_type, YOLO_PRECISION_AUTO) },
-  [PROP_CALIBRATION_FILE] = { "calibration-file", "Calibration file",
-      "Table that precision=int8 goes by (NULL: what a quantised model says itself, else the "
-      "table beside the model: model.int8 for model.onnx, model.pt.int8 for model.pt)", READY,
-      YOLO_STRING (YoloSettings, calibration_file, NULL) },
-  [PROP_CALIBRATE] = { "calibrate", "Calibrate",
-      "Table to make out of this stream for precision=int8; meanwhile the network runs in fp32 "
-      "on the CPU (NULL: none)", READY,
-      YOLO_STRING (YoloSettings, calibrate, NULL) },
-  [PROP_CALIBRATION_FRAMES] = { "calibration-frames", "Calibration frames",
-      "How many frames to calibrate by, spread over the stream, four a second where its length "
-      "is not known", READY,
-      YOLO_UINT (YoloSettings, calibration_frames, 1, 1000000, 200) },
-  [PROP_CALIBRATION_METHOD] = { "calibration-method", "Calibration method",
-      "How ranges are chosen", READY,
-      YOLO_ENUM (YoloSettings, calibration_method, yolo_settings_calibration_method_type,
-          YOLO_CALIBRATION_MSE) },
-  [PROP_MAX_LOSS] = { "max-loss", "Maximum loss",
-      "Share of the detections that int8 may change: layers stay in floats until it is less",
-      READY, YOLO_DOUBLE (YoloSettings, max_loss, 0, 1, 0.01) },
-  [PROP_INPUT_SIZE] = { "input-size", "Input size",
-      "Size that frames are scaled to for the network: N, WIDTHxHEIGHT, or auto for the "
-      "smallest rectangle of the frame's shape (NULL: the size the model was trained or exported "
-      "for)", READY,
-      YOLO_STRING (YoloSettings, input_size, NULL) },
-  [PROP_CONFIDENCE_THRESHOLD] = { "confidence-threshold", "Confidence threshold",
-      "Detections of less confidence are dropped; classes of a whole picture are not", PLAYING,
-      YOLO_DOUBLE (YoloSettings, live.confidence, 0, 1, 0.25) },
-  [PROP_IOU_THRESHOLD] = { "iou-threshold", "IoU threshold",
-      "Of two detections of a class that overlap by more than this (intersection over "
-      "union), the less confident one is dropped", PLAYING,
-      YOLO_DOUBLE (YoloSettings, live.iou, 0, 1, 0.7) },
-  [PROP_MAX_DETECTIONS] = { "max-detections", "Maximum detections",
-      "How many detections of a frame are kept, by confidence; of classes of a whole picture 5 "
-      "at most", PLAYING,
-      YOLO_UINT (YoloSettings, live.max_detections, 1, 30000, 300) },
-  [PROP_CLASS_IDS] = { "class-ids", "Class ids",
-      "Classes to find, numbers or names, for instance \"0,2\" or \"person,car\"; as in CSV, a "
-      "name that has a comma or is a number stands in double quotes, with its own quotes "
-      "doubled (NULL: all)", PLAYING,
-      YOLO_STRING (YoloSettings, class_ids, NULL) },
-  [PROP_AGNOSTIC_NMS] = { "agnostic-nms", "Agnostic NMS",
-      "Whether overlapping detections of different classes are dropped too", PLAYING,
-      YOLO_BOOLEAN (YoloSettings, live.agnostic, FALSE) },
-  [PROP_MULTI_LABEL] = { "multi-label", "Multi-label",
-      "Whether one place can be objects of several classes, each that is above the threshold, and "
-      "not of the best one alone; mAP is measured so, and what is shown is better without. "
-      "End-to-end heads do it always", PLAYING,
-      YOLO_BOOLEAN (YoloSettings, live.multi_label, FALSE) },
-  [PROP_BATCH_SIZE] = { "batch-size", "Batch size",
-      "Most frames that run together, of all elements that share the engine "
-      "(0: as many as there are streams)", PLAYING,
-      YOLO_UINT (YoloSettings, batch_size, 0, 32, 0) },
-  /* initially a frame never waits for other streams: what arrives while a batch
-   * runs is the next batch */
-  [PROP_BATCH_TIMEOUT] = { "batch-timeout", "Batch timeout",
-      "How long a frame waits for others to fill its batch, in ns (0: never; what comes "
-      "while one batch runs is the next)", PLAYING,
-      YOLO_UINT64 (YoloSettings, batch_timeout, 0, 10 * GST_SECOND, 0) },
-  /* initially one frame that runs and one that is ready when it ends: the engine
-   * never idles, and more would only add latency */
-  [PROP_MAX_IN_FLIGHT] = { "max-in-flight", "Maximum in flight",
-      "How many frames of this stream can be under way; more fill larger batches and add "
-      "latency", READY,
-      YOLO_UINT (YoloSettings, max_in_flight, 1, 64, 2) },
-  [PROP_INFERENCE_INTERVAL] = { "inference-interval", "Inference interval",
-      "Run the network on every n-th frame", PLAYING,
-      YOLO_UINT (YoloSettings, live.interval, 1, G_MAXUINT, 1) },
-  [PROP_REPEAT_DETECTIONS] = { "repeat-detections", "Repeat detections",
-      "Whether frames skipped by inference-interval get the last detections again", PLAYING,
-      YOLO_BOOLEAN (YoloSettings, live.repeat, FALSE) },
-  [PROP_ROI] = { "roi", "Region of interest",
-      "Part of the frame to look at, \"x,y,width,height\" in pixels (NULL: all of it)", PLAYING,
-      YOLO_STRING (YoloSettings, roi, NULL) },
-  [PROP_ORIENTATION] = { "orientation", "Orientation",
-      "How the network turns frames upright, as videoflip's video-direction (auto: as the "
-      "stream's tags say; detections are in the frame's own pixels)", PLAYING,
-      YOLO_ENUM (YoloSettings, live.orientation, gst_video_orientation_method_get_type,
-          GST_VIDEO_ORIENTATION_AUTO) },
-  [PROP_THREADS] = { "threads", "Threads",
-      "CPU threads (0: one per core)", READY,
-      YOLO_UINT (YoloSettings, threads, 0, 1024, 0) },
-  [PROP_ENGINE_ID] = { "engine-id", "Engine id",
-      "Elements of the same id share an engine; the first one's model, device and precision "
-      "count (NULL: those share one that agree in all three)", READY,
-      YOLO_STRING (YoloSettings, engine_id, NULL) },
-  [PROP_UNIQUE_ID] = { "unique-id", "Unique id",
-      "Tells the detections of several inference elements apart (model_id of the metadata)", READY,
-      YOLO_UINT (YoloSettings, unique_id, 0, G_MAXINT, 0) },
-};
 
 struct _GstYoloInfer {
   GstBaseTransform parent;
@@ -836,23 +686,24 @@ gst_yolo_infer_set_property (GObject *object, guint id, const GValue *value, GPa
   GST_OBJECT_UNLOCK (self);
   if (yolo_property_is_fixed (GST_ELEMENT (self), started, pspec, value))
     return;
-  if (id == PROP_MODEL_FILE && yolo_change_ask (self->change, g_value_get_string (value)))
+  if (id == YOLO_INFER_MODEL_FILE && yolo_change_ask (self->change, g_value_get_string (value)))
     return;
-  if (id == PROP_CLASS_IDS) {
+  if (id == YOLO_INFER_CLASS_IDS) {
     yolo_load_set_classes (&self->load, g_value_get_string (value));
     return;
   }
-  if (id == PROP_ROI) {
+  if (id == YOLO_INFER_ROI) {
     yolo_input_set_roi (&self->input, g_value_get_string (value));
     return;
   }
 
   GST_OBJECT_LOCK (self);
-  yolo_property_set (&properties[id], &self->settings, value);
-  self->settings.cuda_device_set |= id == PROP_CUDA_DEVICE_ID;
+  yolo_property_set (&yolo_infer_properties[id], &self->settings, value);
+  self->settings.cuda_device_set |= id == YOLO_INFER_CUDA_DEVICE_ID;
   GST_OBJECT_UNLOCK (self);
 
-  if ((id == PROP_BATCH_SIZE || id == PROP_BATCH_TIMEOUT) && yolo_load_set_batching (&self->load))
+  if ((id == YOLO_INFER_BATCH_SIZE || id == YOLO_INFER_BATCH_TIMEOUT)
+      && yolo_load_set_batching (&self->load))
     update_latency (self);
 }
 
@@ -861,13 +712,13 @@ gst_yolo_infer_get_property (GObject *object, guint id, GValue *value, GParamSpe
 {
   GstYoloInfer *self = GST_YOLO_INFER (object);
 
-  if (id == PROP_STATS) {
+  if (id == YOLO_INFER_STATS) {
     g_value_take_boxed (value, yolo_stats_structure (self->stats));
     return;
   }
 
   GST_OBJECT_LOCK (self);
-  yolo_property_get (&properties[id], &self->settings, value);
+  yolo_property_get (&yolo_infer_properties[id], &self->settings, value);
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -876,7 +727,7 @@ gst_yolo_infer_finalize (GObject *object)
 {
   GstYoloInfer *self = GST_YOLO_INFER (object);
 
-  yolo_properties_clear (properties, N_PROPERTIES, &self->settings);
+  yolo_properties_clear (yolo_infer_properties, YOLO_INFER_N_PROPERTIES, &self->settings);
   yolo_context_clear (&self->context);
   g_array_unref (self->last);
   yolo_input_clear (&self->input);
@@ -889,7 +740,7 @@ gst_yolo_infer_finalize (GObject *object)
 static void
 gst_yolo_infer_init (GstYoloInfer *self)
 {
-  yolo_properties_init (properties, N_PROPERTIES, &self->settings);
+  yolo_properties_init (yolo_infer_properties, YOLO_INFER_N_PROPERTIES, &self->settings);
   yolo_load_init (&self->load, GST_BASE_TRANSFORM (self), &self->settings, on_result);
   yolo_input_init (&self->input, GST_ELEMENT (self), &self->settings);
   yolo_context_init (&self->context, GST_BASE_TRANSFORM (self), &self->settings);
@@ -915,8 +766,8 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
   object_class->set_property = gst_yolo_infer_set_property;
   object_class->get_property = gst_yolo_infer_get_property;
   object_class->finalize = gst_yolo_infer_finalize;
-  yolo_properties_install (object_class, properties, N_PROPERTIES);
-  g_object_class_install_property (object_class, PROP_STATS,
+  yolo_properties_install (object_class, yolo_infer_properties, YOLO_INFER_N_PROPERTIES);
+  g_object_class_install_property (object_class, YOLO_INFER_STATS,
       g_param_spec_boxed ("stats", "Statistics",
           "Frames handed on, inferred, skipped and dropped; batches and their mean size; the last "
           "frame's input-size; percentiles of the last frames' times by stage, in ns",
