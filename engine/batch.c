@@ -7,9 +7,13 @@
 guint
 yolo_engine_batch_size (YoloReplicaSet *set)
 {
+  guint n = 0;
+
   if (set->engine->batch_size > 0)
     return set->engine->batch_size;
-  return CLAMP (set->streams.length, 1, YOLO_ENGINE_MAX_BATCH);
+  for (GList *l = set->streams.head; l != NULL && n < YOLO_ENGINE_MAX_BATCH; l = l->next)
+    n += MIN (MAX (((YoloStream *) l->data)->parts, 1), YOLO_ENGINE_MAX_BATCH);
+  return CLAMP (n, 1, YOLO_ENGINE_MAX_BATCH);
 }
 
 static gboolean
@@ -62,8 +66,9 @@ group_of (YoloReplicaSet *set, const YoloStream *stream)
 static YoloGroup *
 add_group (YoloReplicaSet *set, const YoloJob *job)
 {
-  YoloGroup group = { job->request.net_width, job->request.net_height, 0, job->submitted, FALSE,
-    FALSE };
+  YoloGroup group = {
+    .width = job->request.net_width, .height = job->request.net_height, .oldest = job->submitted,
+  };
 
   g_array_append_val (set->groups, group);
   return &g_array_index (set->groups, YoloGroup, set->groups->len - 1);
@@ -88,6 +93,7 @@ count_stream (YoloReplicaSet *set, const YoloStream *stream, guint batch_size)
       break;
     group->count++;
   }
+  group->part |= job == NULL && stream->more > 0;
 }
 
 /* Marks the groups that may get another frame of this stream before one of its
@@ -155,6 +161,11 @@ yolo_engine_take (YoloReplicaSet *set, const YoloReplica *replica, YoloJob **job
   for (guint i = 0; i < set->groups->len; i++) {
     YoloGroup *group = &g_array_index (set->groups, YoloGroup, i);
 
+    /* the rest of a picture comes at once, without a callback or a time in between */
+    if (group->part && group->count < batch_size) {
+      group->due = FALSE;
+      continue;
+    }
     group->due |= group->count >= batch_size || !group->more
         || now - group->oldest >= timeout;
     *until = MIN (*until, group->oldest + timeout);

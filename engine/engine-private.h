@@ -96,7 +96,9 @@ struct _YoloStream {
   guint max_pending;
   gboolean active;
   gboolean calling;             /* a replica's thread calls back: no other one does */
-  guint pending;                /* frames whose callback has not begun */
+  guint pending;                /* pictures whose last callback has not begun */
+  guint parts;                  /* requests of the last picture; 0: there was none yet */
+  guint more;                   /* of them, how many are still to be submitted */
   guint net_width, net_height;  /* that the last frame asked for; 0: there was none yet */
   /* Frames are numbered from 0. So many were submitted; the callbacks of so many have
    * returned, so that it is the turn of frame number `returned`; frames with a number below
@@ -111,6 +113,7 @@ typedef struct {
   gint64 oldest;                /* monotonic microseconds */
   gboolean due;                 /* run what is there */
   gboolean more;                /* a stream may add to it */
+  gboolean part;                /* a stream is about to add the rest of a picture */
 } YoloGroup;
 
 /* What yolo_engine_prepare() asks of one replica, on the caller's stack. */

@@ -110,8 +110,8 @@ gboolean yolo_engine_prepare (YoloEngine *engine, gpointer cuda_context, guint n
     guint net_height, GError **error);
 
 /* The batch former's settings, of the whole engine; can be set at any time,
- * the last one set counts; 0 and 0 at first. batch_size 0: the number of the
- * context's open streams, at most 32. batch_timeout in nanoseconds: how long the oldest frame
+ * the last one set counts; 0 and 0 at first. batch_size 0: a picture of each of the
+ * context's open streams, with all of its parts, at most 32. batch_timeout in nanoseconds: how long the oldest frame
  * may wait for others; 0: never, what is there is run. */
 void yolo_engine_set_batching (YoloEngine *engine, guint batch_size, guint64 batch_timeout);
 
@@ -134,6 +134,9 @@ typedef struct {
   gboolean agnostic;
   gboolean multi_label;         /* whether an anchor is an object of each of its classes */
   const guint8 *classes;        /* [n_classes] 0 or 1, or NULL; must live until the callback */
+  /* How many requests of the same picture follow at once: one that is looked at in parts is a
+   * request a part, which run together as far as a batch holds them. */
+  guint more;
 } YoloRequest;
 
 typedef struct {
@@ -163,9 +166,9 @@ typedef void (*YoloResultFunc) (gpointer user_data, gpointer tag, const YoloResu
 
 /* cuda_context: as yolo_engine_get() was given it. The frames share batches with
  * those of the context's other streams.
- * max_pending: how many frames this stream will have under way at most; the
+ * max_pending: how many pictures this stream will have under way at most; the
  * batch former does not wait for a stream that has reached it, and memory is
- * kept ready for so many. */
+ * kept ready for so many, and for their parts once these have come. */
 YoloStream *yolo_engine_open_stream (YoloEngine *engine, gpointer cuda_context,
     guint max_pending, YoloResultFunc func, gpointer user_data);
 /* Cancels what is under way, waits for its callbacks, closes. Not from a callback. */
@@ -176,7 +179,8 @@ void yolo_stream_set_max_pending (YoloStream *stream, guint max_pending);
  * flushing) is not waited for. Streams open idle; a submit makes them active. */
 void yolo_stream_set_active (YoloStream *stream, gboolean active);
 
-/* Never blocks, never fails: errors come through the callback. */
+/* Never blocks, never fails: errors come through the callback. After a request that
+ * says that more follow, the stream's batch waits for these; nothing may come between. */
 void yolo_stream_submit (YoloStream *stream, const YoloRequest *request, gpointer tag);
 /* Frames submitted so far and not yet running are called back as cancelled as
  * soon as those that run are done; returns after the last of these callbacks.
@@ -185,7 +189,7 @@ void yolo_stream_cancel (YoloStream *stream);
 /* Runs what has been submitted so far without waiting for the batch to fill;
  * returns after the last of its callbacks. Not from a callback. */
 void yolo_stream_drain (YoloStream *stream);
-/* Frames whose callback has not begun. */
+/* Pictures whose last callback has not begun. */
 guint yolo_stream_pending (YoloStream *stream);
 
 G_END_DECLS

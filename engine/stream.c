@@ -61,7 +61,8 @@ call_back (YoloStream *stream, YoloJob *job, const YoloResult *result)
 {
   YoloEngine *engine = stream->engine;
 
-  stream->pending--;
+  if (job->request.more == 0)
+    stream->pending--;
   g_mutex_unlock (&engine->lock);
   stream->func (stream->user_data, job->tag, result);
   g_mutex_lock (&engine->lock);
@@ -258,8 +259,8 @@ yolo_stream_submit (YoloStream *stream, const YoloRequest *request, gpointer tag
   YoloJob *job;
 
   g_mutex_lock (&engine->lock);
-  /* all are in use where the user submits more than max_pending, or cancels many frames that
-   * are not called back yet */
+  /* all are in use where the user submits more than max_pending, or more parts of a picture than
+   * before, or cancels many frames that are not called back yet */
   if (stream->unused == NULL)
     add_unused (stream);
   job = stream->unused;
@@ -278,7 +279,11 @@ yolo_stream_submit (YoloStream *stream, const YoloRequest *request, gpointer tag
     stream->first = job;
   stream->last = job;
 
-  stream->pending++;
+  if (stream->more == 0)
+    stream->parts = 1 + request->more;
+  stream->more = request->more;
+  if (request->more == 0)
+    stream->pending++;
   stream->active = TRUE;
   if (error == NULL) {
     stream->net_width = request->net_width;

@@ -5,7 +5,8 @@
 #include "tests/engine/fake.h"
 
 /* A row: streams A, B, ... and the frames that they submit, in order; a small
- * letter is a frame of another size. All have the same age. What the former
+ * letter is a frame of another size; frames with a + between are parts of one picture, of
+ * which more are to come where the + stands at the end. All have the same age. What the former
  * then runs, one batch after the other, each called back before the next. */
 typedef struct {
   const char *name;
@@ -57,6 +58,19 @@ static const Row rows[] = {
   { "nor does it when its batches never end with the same stream", 3, 16, 4, 0, 0, "AAAAAAAAABBBc",
       "", "", "", "ABAB c ABAA AAAA" },
 
+  { "the parts of a picture are a batch", 1, 1, 0, 0, 0, "A+A+A+A", "", "", "", "AAAA" },
+  { "parts of two pictures share it", 2, 1, 0, 40, 0, "A+A+A+AB+B+B+B", "", "", "", "ABABABAB" },
+  { "a batch takes what it holds of the parts", 1, 1, 2, 40, 0, "A+A+A+A+A", "", "", "",
+      "AA AA A" },
+  { "more parts than the largest batch", 1, 1, 0, 40, 0,
+      "A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A+A", "", "", "",
+      "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA AA" },
+  { "a picture without its rest waits, whatever its age", 1, 2, 4, 0, 10, "A+A+", "", "", "", "" },
+  { "but not where it fills a batch", 1, 2, 2, 0, 10, "A+A+", "", "", "", "AA" },
+  { "nor does another size wait for it", 2, 2, 4, 0, 10, "A+A+b", "", "", "", "b" },
+  { "a picture in parts is one that is under way", 1, 2, 8, 40, 0, "A+A+A", "", "", "", "" },
+  { "two of them are at the limit", 1, 2, 8, 40, 0, "A+A+AA+A", "", "", "", "AAAA A" },
+
   { "a cancelled frame is not counted", 2, 4, 2, 40, 0, "AB", "", "", "A", "" },
   { "cancelled frames make room", 2, 2, 4, 40, 40, "AABB", "", "", "A", "BB" },
 };
@@ -67,13 +81,28 @@ request_of (char letter)
   return g_ascii_islower (letter) ? fake_request (32, 64, 1) : fake_request (64, 64, 1);
 }
 
+/* How many parts of a picture follow the one that @c points at. */
+static guint
+more_after (const char *c)
+{
+  guint n = 0;
+
+  for (; c[1] == '+'; c += 2) {
+    n++;
+    if (c[2] != c[0])
+      break;
+  }
+  return n;
+}
+
 /* As a replica does, without callbacks. */
 static void
 end_job (YoloJob *job)
 {
   YoloStream *stream = job->stream;
 
-  stream->pending--;
+  if (job->request.more == 0)
+    stream->pending--;
   stream->returned++;
   job->next = stream->unused;
   stream->unused = job;
@@ -99,9 +128,12 @@ test_row (gconstpointer data)
     streams[i] = yolo_engine_open_stream (&engine, NULL, row->max_pending, NULL, NULL);
 
   for (const char *c = row->submit; *c != '\0'; c++) {
-    YoloStream *stream = streams[g_ascii_toupper (*c) - 'A'];
+    YoloStream *stream = *c == '+' ? NULL : streams[g_ascii_toupper (*c) - 'A'];
     YoloRequest request = request_of (*c);
 
+    if (*c == '+')
+      continue;
+    request.more = more_after (c);
     yolo_stream_submit (stream, &request, GINT_TO_POINTER (*c));
     stream->last->submitted = now - row->age * 1000;
   }
