@@ -111,8 +111,8 @@ gboolean yolo_engine_prepare (YoloEngine *engine, gpointer cuda_context, guint n
 
 /* The batch former's settings, of the whole engine; can be set at any time,
  * the last one set counts; 0 and 0 at first. batch_size 0: a picture of each of the
- * context's open streams, with all of its parts, at most 32. batch_timeout in nanoseconds: how long the oldest frame
- * may wait for others; 0: never, what is there is run. */
+ * context's open streams, with all of its parts, at most 32. batch_timeout in nanoseconds:
+ * how long the oldest frame may wait for others; 0: never, what is there is run. */
 void yolo_engine_set_batching (YoloEngine *engine, guint batch_size, guint64 batch_timeout);
 
 /* What all streams of an engine have done since it was loaded. */

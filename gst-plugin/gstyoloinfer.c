@@ -81,6 +81,7 @@ struct _GstYoloInfer {
 
   /* task of the source pad; others while it does not run, or has no frame */
   GArray *last;                 /* YoloMetaObject, for repeat-detections */
+  YoloMerger merger;
   gboolean announced;           /* downstream knows that there are objects */
 };
 
@@ -125,12 +126,12 @@ static void
 on_result (gpointer user_data, gpointer tag, const YoloResult *result)
 {
   GstYoloInfer *self = user_data;
-  const YoloPart *part = tag;
+  YoloPart *part = tag;
 
   yolo_part_add_objects (part, result, self->load.labels, &self->input.info);
   /* counted before the frame is done, so that whoever sees the frame sees it counted */
   if (result->error == NULL)
-    yolo_stats_add_result (self->stats, result, part->flight->since);
+    yolo_stats_add_result (self->stats, result, part->flight->since, part->last);
   yolo_queue_finish_part (self->queue, part->flight, result->error);
 }
 
@@ -164,6 +165,8 @@ finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
   }
 
   if (flight->inferred) {
+    yolo_flight_merge (flight, &self->input.info, &self->merger);
+    objects = flight->objects;
     g_array_set_size (self->last, 0);
     yolo_meta_objects_append (
         self->last, (const YoloMetaObject *) objects->data, objects->len);
@@ -246,9 +249,7 @@ take_buffer (GstYoloInfer *self, YoloFlight *flight, GstBuffer *buffer)
   guint n = 0, i;
 
   GST_OBJECT_LOCK (self);
-  settings = self->settings.live;
-  if (settings.classes)
-    g_bytes_ref (settings.classes);
+  settings = yolo_live_settings_copy (&self->settings.live);
   GST_OBJECT_UNLOCK (self);
 
   flight->buffer = buffer;
@@ -265,10 +266,7 @@ take_buffer (GstYoloInfer *self, YoloFlight *flight, GstBuffer *buffer)
     g_array_set_size (flight->parts, 0);
   }
   n = flight->parts->len;
-  /* all frames of a batch are under way at once */
-  if (n > 1)
-    yolo_stream_set_max_pending (self->load.stream, self->settings.max_in_flight * n);
-  g_clear_pointer (&settings.classes, g_bytes_unref);
+  yolo_live_settings_clear (&settings);
 
   /* counted before the frame is queued, from where on it may leave */
   if (ret == GST_FLOW_OK && n > 0) {
@@ -728,6 +726,8 @@ gst_yolo_infer_finalize (GObject *object)
   GstYoloInfer *self = GST_YOLO_INFER (object);
 
   yolo_properties_clear (yolo_infer_properties, YOLO_INFER_N_PROPERTIES, &self->settings);
+  yolo_live_settings_clear (&self->settings.live);
+  yolo_merger_clear (&self->merger);
   yolo_context_clear (&self->context);
   g_array_unref (self->last);
   yolo_input_clear (&self->input);

@@ -28,6 +28,14 @@ yolo_flight_unmap (YoloFlight *flight)
   g_clear_pointer (&flight->classes, g_bytes_unref);
 }
 
+/* Whether the middle of an object lies in the part of the frame that was asked for. */
+static gboolean
+is_wanted (const YoloPart *part, const YoloMetaObject *object)
+{
+  return part->area == NULL
+      || yolo_area_contains (part->area, object->x + object->w / 2., object->y + object->h / 2.);
+}
+
 void
 yolo_flight_clear (YoloFlight *flight)
 {
@@ -36,6 +44,7 @@ yolo_flight_clear (YoloFlight *flight)
   g_clear_error (&flight->error);
   g_array_set_size (flight->objects, 0);
   g_array_set_size (flight->parts, 0);
+  g_clear_pointer (&flight->areas, g_array_unref);
   flight->done = flight->inferred = flight->repeat = flight->discont = FALSE;
 }
 
@@ -51,12 +60,13 @@ yolo_flight_free (YoloFlight *flight)
 }
 
 void
-yolo_part_add_objects (const YoloPart *part, const YoloResult *result, const GQuark *labels,
+yolo_part_add_objects (YoloPart *part, const YoloResult *result, const GQuark *labels,
     const GstVideoInfo *info)
 {
   YoloFlight *flight = part->flight;
   guint i;
 
+  part->first = flight->objects->len;
   for (i = 0; i < result->n_detections; i++) {
     const YoloObject *d = &result->detections[i];
     YoloMetaObject object = {
@@ -74,8 +84,12 @@ yolo_part_add_objects (const YoloPart *part, const YoloResult *result, const GQu
     };
 
     yolo_object_bound (&object, info);
-    g_array_append_val (flight->objects, object);
+    if (result->details->whole || is_wanted (part, &object))
+      g_array_append_val (flight->objects, object);
+    else
+      g_clear_pointer (&object.shape, g_bytes_unref);
   }
+  part->n = flight->objects->len - part->first;
 }
 
 GstBuffer *

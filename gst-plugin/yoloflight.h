@@ -8,16 +8,28 @@
 #include <gst/video/video.h>
 
 #include "engine/engine.h"
+#include "gst-plugin/yoloregions.h"
+#include "postprocess/merge.h"
 
 G_BEGIN_DECLS
 
 typedef struct _YoloFlight YoloFlight;
 
-/* One request to the engine: the frame that a buffer is, or one frame of a batch. */
+/* Borders of a part behind which the frame goes on. */
+typedef enum {
+  YOLO_SEAM_LEFT = 1, YOLO_SEAM_TOP = 2, YOLO_SEAM_RIGHT = 4, YOLO_SEAM_BOTTOM = 8,
+} YoloSeams;
+
+/* One request to the engine: the frame that a buffer is, one frame of a batch, or a part of such
+ * a frame. */
 typedef struct {
   YoloFlight *flight;
   guint slot;                   /* as in YoloMetaObject */
   YoloRequest request;
+  const YoloArea *area;         /* of flight->areas; what lies outside is dropped; or NULL */
+  YoloSeams seams;
+  gboolean last;                /* of its frame */
+  guint first, n;               /* its objects in flight->objects; set by the engine's thread */
 } YoloPart;
 
 /* One thread at a time has it: the streaming thread of the sink pad until it is
@@ -42,11 +54,19 @@ struct _YoloFlight {
   gboolean repeat;              /* skipped: takes the last detections */
   gboolean discont;             /* the buffer before it was dropped */
   GBytes *classes;              /* owned; what the requests point into */
+  GArray *areas;                /* a reference; YoloArea; what the parts point into, or NULL */
   GstClockTime since;           /* gst_util_get_timestamp() when the buffer arrived */
 
   /* written by the engine's thread */
   GArray *objects;              /* YoloMetaObject; kept between flights */
 };
+
+/* What merging needs, kept between flights: allocated for the first frame in parts, and grown. */
+typedef struct {
+  GArray *merged;               /* YoloMetaObject */
+  GArray *candidates, *scratch; /* YoloObject */
+  GArray *seen;                 /* YoloSighting */
+} YoloMerger;
 
 YoloFlight *yolo_flight_new (void);
 void yolo_flight_free (YoloFlight *flight);
@@ -63,11 +83,22 @@ void yolo_flight_clear (YoloFlight *flight);
  * @labels: [n_classes]
  * @info: what the caps say
  *
- * Appends what was found to the flight's objects, in pixels of the frame that the
- * caps describe.
+ * Appends what was found in the part's area to the flight's objects, in pixels of the frame that
+ * the caps describe.
  */
-void yolo_part_add_objects (const YoloPart *part, const YoloResult *result, const GQuark *labels,
+void yolo_part_add_objects (YoloPart *part, const YoloResult *result, const GQuark *labels,
     const GstVideoInfo *info);
+
+/**
+ * yolo_flight_merge:
+ * @info: what the caps say
+ *
+ * Makes one object of what several parts of a frame have found of it; leaves classes of whole
+ * parts as they are. A flight whose frames are one part each stays as it is. Called by the task
+ * of the source pad, before yolo_flight_attach().
+ */
+void yolo_flight_merge (YoloFlight *flight, const GstVideoInfo *info, YoloMerger *merger);
+void yolo_merger_clear (YoloMerger *merger);
 
 /**
  * yolo_flight_attach:

@@ -98,8 +98,17 @@ const YoloProperty yolo_infer_properties[YOLO_INFER_N_PROPERTIES] = {
       "Whether frames skipped by inference-interval get the last detections again", PLAYING,
       YOLO_BOOLEAN (YoloSettings, live.repeat, FALSE) },
   [YOLO_INFER_ROI] = { "roi", "Region of interest",
-      "Part of the frame to look at, \"x,y,width,height\" in pixels (NULL: all of it)", PLAYING,
+      "Parts of the frame to look at, with semicolons between: rectangles \"x,y,width,height\" and "
+      "polygons \"x1,y1,x2,y2,x3,y3,...\" in pixels, of which what lies outside is dropped (NULL: "
+      "all of the frame)", PLAYING,
       YOLO_STRING (YoloSettings, roi, NULL) },
+  [YOLO_INFER_TILES] = { "tiles", "Tiles",
+      "Tiles that the frame, or each roi, is looked at in besides as a whole, \"COLUMNSxROWS\", so "
+      "that small objects of large frames are found (NULL: none)", READY,
+      YOLO_STRING (YoloSettings, tiles, NULL) },
+  [YOLO_INFER_TILE_OVERLAP] = { "tile-overlap", "Tile overlap",
+      "Share of a tile that its neighbour shows as well; objects up to that size are whole in one",
+      PLAYING, YOLO_DOUBLE (YoloSettings, live.tile_overlap, 0, 0.9, 0.2) },
   [YOLO_INFER_ORIENTATION] = { "orientation", "Orientation",
       "How the network turns frames upright, as videoflip's video-direction (auto: as the "
       "stream's tags say; detections are in the frame's own pixels)", PLAYING,

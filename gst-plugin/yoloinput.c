@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define ROI_OUTSIDE \
-    "roi %d,%d,%d,%d lies outside of the frame: give x,y,width,height in pixels within %dx%d"
+    "roi %s lies outside of the frame: give x,y,width,height in pixels within %dx%d"
 
 void
 yolo_input_init (YoloInput *input, GstElement *element, YoloSettings *settings)
@@ -48,12 +48,13 @@ yolo_input_set_caps (YoloInput *input, const GstVideoInfo *info, YoloCapsMemory 
   GST_OBJECT_UNLOCK (input->element);
 }
 
-/* Posts a warning, once for each roi and caps, that roi leaves the frame. @region: what
- * is looked at instead. */
+/* Posts a warning, once for each roi and caps, that an area leaves the frame. @region: what
+ * is looked at of it, or the frame, which the area lies outside of. */
 static void
-warn_of_roi (YoloInput *input, const YoloRegion *roi, const YoloRegion *region)
+warn_of_area (
+    YoloInput *input, const YoloArea *area, const YoloRegion *region, gboolean outside)
 {
-  YoloRegion part = *roi;
+  g_autofree gchar *text = NULL;
   gboolean warned;
 
   GST_OBJECT_LOCK (input->element);
@@ -62,55 +63,42 @@ warn_of_roi (YoloInput *input, const YoloRegion *roi, const YoloRegion *region)
   GST_OBJECT_UNLOCK (input->element);
   if (warned)
     return;
-  if (yolo_region_intersect (&part, region))
+  text = yolo_area_text (area);
+  if (!outside)
     GST_ELEMENT_WARNING (input->element, LIBRARY, SETTINGS,
-        ("roi %d,%d,%d,%d reaches out of the frame and is clipped to %d,%d,%d,%d",
-            roi->x, roi->y, roi->width, roi->height,
+        ("roi %s reaches out of the frame and is clipped to %d,%d,%d,%d", text,
             region->x, region->y, region->width, region->height), (NULL));
   else
     GST_ELEMENT_WARNING (input->element, LIBRARY, SETTINGS,
-        (ROI_OUTSIDE, roi->x, roi->y, roi->width, roi->height, region->width, region->height),
-        ("the whole frame is looked at until roi or the caps change"));
+        (ROI_OUTSIDE, text, region->width, region->height),
+        ("it is left out until roi or the caps change; where nothing is left, the whole frame is "
+            "looked at"));
 }
 
-/* What the network sees of a frame: the part that the crop and roi share. A roi
- * outside of the first frame is a mistake, and an error; one that lies outside later,
- * after the video's size has changed, must not end the stream: then the whole crop is
- * looked at. FALSE: an error was posted. */
+/* What the network can see of a frame: what its GstVideoCropMeta leaves. FALSE: an error was
+ * posted. */
 static gboolean
-visible_region (YoloInput *input, YoloFlight *flight, gint width, gint height,
-    const YoloRegion *roi, YoloRegion *region)
+visible_region (
+    YoloInput *input, YoloFlight *flight, gint width, gint height, YoloRegion *region)
 {
   const GstVideoCropMeta *crop =
       input->memory == YOLO_CAPS_NVMM ? NULL : gst_buffer_get_video_crop_meta (flight->buffer);
   YoloRegion part;
 
   *region = (YoloRegion) { 0, 0, width, height };
-  if (crop && crop->width > 0 && crop->height > 0) {
-    part = (YoloRegion) {
-      MIN (crop->x, G_MAXINT), MIN (crop->y, G_MAXINT),
-      MIN (crop->width, G_MAXINT), MIN (crop->height, G_MAXINT)
-    };
-    if (!yolo_region_intersect (region, &part)) {
-      GST_ELEMENT_ERROR (input->element, STREAM, FORMAT,
-          ("the frame's GstVideoCropMeta lies outside of the frame"),
-          ("%ux%u at %u,%u of %dx%d", crop->width, crop->height, crop->x, crop->y,
-              region->width, region->height));
-      return FALSE;
-    }
-  }
-  if (roi->width == 0)
+  if (crop == NULL || crop->width == 0 || crop->height == 0)
     return TRUE;
-
-  if (!yolo_region_intersect (region, roi) && !input->had_frame) {
-    GST_ELEMENT_ERROR (input->element, LIBRARY, SETTINGS,
-        (ROI_OUTSIDE, roi->x, roi->y, roi->width, roi->height, region->width, region->height),
-        (NULL));
-    return FALSE;
-  }
-  if (memcmp (region, roi, sizeof (YoloRegion)) != 0)
-    warn_of_roi (input, roi, region);
-  return TRUE;
+  part = (YoloRegion) {
+    MIN (crop->x, G_MAXINT), MIN (crop->y, G_MAXINT),
+    MIN (crop->width, G_MAXINT), MIN (crop->height, G_MAXINT)
+  };
+  if (yolo_region_intersect (region, &part))
+    return TRUE;
+  GST_ELEMENT_ERROR (input->element, STREAM, FORMAT,
+      ("the frame's GstVideoCropMeta lies outside of the frame"),
+      ("%ux%u at %u,%u of %dx%d", crop->width, crop->height, crop->x, crop->y,
+          region->width, region->height));
+  return FALSE;
 }
 
 /* Maps a buffer that holds one frame, and describes the frame. The GstVideoFrame has
@@ -166,16 +154,38 @@ map_surface (YoloInput *input, YoloFlight *flight, guint device, guint *n)
   return TRUE;
 }
 
-/* Adds the request for one frame to the flight. FALSE: an error was posted. */
-static gboolean
-add_part (YoloInput *input, YoloFlight *flight, const YoloLiveSettings *settings,
-    const YoloLoad *load, const YoloFrame *described, guint slot)
+/* A frame of the flight, and what is asked about it. */
+typedef struct {
+  YoloInput *input;
+  YoloFlight *flight;
+  const YoloLiveSettings *settings;
+  const YoloLoad *load;
+  const YoloFrame *described;
+  guint slot;
+  YoloRegion visible;           /* what the network can see of it, pixels in memory */
+} Source;
+
+/* Where the frame goes on behind a region's borders. */
+static YoloSeams
+seams_of (const YoloRegion *region, const YoloRegion *visible)
 {
-  YoloRegion region, roi = settings->roi;
+  return (region->x > visible->x ? YOLO_SEAM_LEFT : 0)
+      | (region->y > visible->y ? YOLO_SEAM_TOP : 0)
+      | (region->x + region->width < visible->x + visible->width ? YOLO_SEAM_RIGHT : 0)
+      | (region->y + region->height < visible->y + visible->height ? YOLO_SEAM_BOTTOM : 0);
+}
+
+/* Adds the request for a region of a frame to the flight. */
+static void
+add_part (const Source *source, const YoloArea *area, const YoloRegion *region)
+{
+  const YoloLiveSettings *settings = source->settings;
+  const YoloLoad *load = source->load;
   YoloPart part = {
-    .flight = flight, .slot = slot,
+    .flight = source->flight, .slot = source->slot, .area = area,
+    .seams = seams_of (region, &source->visible),
     .request = {
-      .frame = *described,
+      .frame = *source->described,
       .net_width = load->net_width,
       .net_height = load->net_height,
       .confidence = settings->confidence,
@@ -183,47 +193,109 @@ add_part (YoloInput *input, YoloFlight *flight, const YoloLiveSettings *settings
       .max_detections = settings->max_detections,
       .agnostic = settings->agnostic,
       .multi_label = settings->multi_label,
-      .classes = flight->classes ? g_bytes_get_data (flight->classes, NULL) : NULL,
+      .classes =
+          source->flight->classes ? g_bytes_get_data (source->flight->classes, NULL) : NULL,
     },
   };
+  YoloFrame *frame = &part.request.frame;
 
-  roi.x = MIN ((gint64) roi.x + flight->origin_x, G_MAXINT);
-  roi.y = MIN ((gint64) roi.y + flight->origin_y, G_MAXINT);
-  if (!visible_region (input, flight, described->width, described->height, &roi, &region))
-    return FALSE;
-  part.request.frame.crop.x = region.x;
-  part.request.frame.crop.y = region.y;
-  part.request.frame.crop.width = region.width;
-  part.request.frame.crop.height = region.height;
-  part.request.frame.turn = yolo_orientation_turn (&input->orientation, settings->orientation);
+  frame->crop.x = region->x;
+  frame->crop.y = region->y;
+  frame->crop.width = region->width;
+  frame->crop.height = region->height;
+  frame->turn = yolo_orientation_turn (&source->input->orientation, settings->orientation);
   if (load->auto_size) {
-    const gboolean transposed = part.request.frame.turn & YOLO_TURN_TRANSPOSE;
+    const gboolean transposed = frame->turn & YOLO_TURN_TRANSPOSE;
     int width, height;
 
-    yolo_letterbox_auto (transposed ? region.height : region.width,
-        transposed ? region.width : region.height, MAX (load->model->width, load->model->height),
+    yolo_letterbox_auto (transposed ? region->height : region->width,
+        transposed ? region->width : region->height, MAX (load->model->width, load->model->height),
         load->model->stride, &width, &height);
     part.request.net_width = width;
     part.request.net_height = height;
   }
-  g_array_append_val (flight->parts, part);
+  g_array_append_val (source->flight->parts, part);
+}
+
+/* Adds a region as a whole, and its tiles. */
+static void
+add_region (const Source *source, const YoloArea *area, const YoloRegion *region)
+{
+  const YoloTiling *tiling = &source->settings->tiling;
+  guint i;
+
+  add_part (source, area, region);
+  for (i = 0; i < tiling->columns * tiling->rows; i++) {
+    const YoloRegion tile = yolo_tile (region, tiling, source->settings->tile_overlap, i);
+
+    add_part (source, area, &tile);
+  }
+}
+
+/* Adds what the frame shows of an area. One outside of the first frame is a mistake, and an
+ * error; one that lies outside later, after the video's size has changed, must not end the
+ * stream. FALSE: an error was posted. */
+static gboolean
+add_area (const Source *source, const YoloArea *area)
+{
+  const YoloFlight *flight = source->flight;
+  YoloRegion region = source->visible, asked = area->box;
+
+  asked.x = MIN ((gint64) asked.x + flight->origin_x, G_MAXINT);
+  asked.y = MIN ((gint64) asked.y + flight->origin_y, G_MAXINT);
+  if (yolo_region_intersect (&region, &asked)) {
+    if (memcmp (&region, &asked, sizeof (YoloRegion)) != 0)
+      warn_of_area (source->input, area, &region, FALSE);
+    add_region (source, area, &region);
+    return TRUE;
+  }
+  if (!source->input->had_frame) {
+    g_autofree gchar *text = yolo_area_text (area);
+
+    GST_ELEMENT_ERROR (source->input->element, LIBRARY, SETTINGS,
+        (ROI_OUTSIDE, text, region.width, region.height), (NULL));
+    return FALSE;
+  }
+  warn_of_area (source->input, area, &region, TRUE);
+  return TRUE;
+}
+
+/* Adds the requests for one frame to the flight. FALSE: an error was posted. */
+static gboolean
+add_frame (Source *source, const YoloFrame *described, guint slot)
+{
+  GArray *parts = source->flight->parts;
+  const GArray *areas = source->flight->areas;
+  const guint first = parts->len;
+  guint i;
+
+  source->described = described;
+  source->slot = slot;
+  if (!visible_region (source->input, source->flight, described->width, described->height,
+          &source->visible))
+    return FALSE;
+  for (i = 0; areas != NULL && i < areas->len; i++)
+    if (!add_area (source, &g_array_index (areas, YoloArea, i)))
+      return FALSE;
+  if (parts->len == first)
+    add_region (source, NULL, &source->visible);
+  g_array_index (parts, YoloPart, parts->len - 1).last = TRUE;
   return TRUE;
 }
 
 static gboolean
-add_parts (
-    YoloInput *input, YoloFlight *flight, const YoloLiveSettings *settings, const YoloLoad *load)
+add_frames (Source *source)
 {
+  YoloInput *input = source->input;
   YoloFrame described;
   guint n, i;
 
   if (input->memory != YOLO_CAPS_NVMM)
-    return map_video (input, flight, &described)
-        && add_part (input, flight, settings, load, &described, 0);
-  if (!map_surface (input, flight, load->device, &n))
+    return map_video (input, source->flight, &described) && add_frame (source, &described, 0);
+  if (!map_surface (input, source->flight, source->load->device, &n))
     return FALSE;
   for (i = 0; i < n; i++)
-    if (!add_part (input, flight, settings, load, &input->surfaces[i], n > 1 ? i + 1 : 0))
+    if (!add_frame (source, &input->surfaces[i], n > 1 ? i + 1 : 0))
       return FALSE;
   return TRUE;
 }
@@ -232,12 +304,37 @@ gboolean
 yolo_input_make_parts (
     YoloInput *input, YoloFlight *flight, const YoloLiveSettings *settings, const YoloLoad *load)
 {
+  Source source = {
+    .input = input, .flight = flight, .settings = settings, .load = load,
+  };
+  guint i;
+
   if (settings->classes)
     flight->classes = g_bytes_ref (settings->classes);
-  if (!add_parts (input, flight, settings, load))
+  if (settings->areas)
+    flight->areas = g_array_ref (settings->areas);
+  if (!add_frames (&source))
     return FALSE;
+  for (i = 0; i < flight->parts->len; i++)
+    g_array_index (flight->parts, YoloPart, i).request.more = flight->parts->len - 1 - i;
   input->had_frame = TRUE;
   return TRUE;
+}
+
+/* The first area of which a frame shows nothing; NULL: there is none. */
+static const YoloArea *
+find_outside (const GArray *areas, const YoloRegion *frame)
+{
+  guint i;
+
+  for (i = 0; areas != NULL && i < areas->len; i++) {
+    const YoloArea *area = &g_array_index (areas, YoloArea, i);
+    YoloRegion part = area->box;
+
+    if (!yolo_region_intersect (&part, frame))
+      return area;
+  }
+  return NULL;
 }
 
 void
@@ -245,29 +342,33 @@ yolo_input_set_roi (YoloInput *input, const gchar *string)
 {
   YoloSettings *settings = input->settings;
   g_autofree gchar *shown = yolo_text_printable (string ? string : "", YOLO_TEXT_MAX_MESSAGE);
-  YoloRegion roi, frame = { 0 };
-  gboolean parsed, outside;
+  g_autofree gchar *outside = NULL;
+  g_autoptr (GArray) areas = NULL;
+  YoloRegion frame = { 0 };
+  const YoloArea *area = NULL;
+  gboolean parsed;
 
-  parsed = yolo_region_parse (string, &roi);
+  parsed = yolo_areas_parse (string, &areas);
   GST_OBJECT_LOCK (input->element);
   frame.width = GST_VIDEO_INFO_WIDTH (&input->info);
   frame.height = GST_VIDEO_INFO_HEIGHT (&input->info);
-  outside = settings->started && frame.width > 0 && roi.width > 0
-      && !yolo_region_intersect (&(YoloRegion) { roi.x, roi.y, roi.width, roi.height }, &frame);
-  if (!settings->started || (parsed && !outside)) {
+  if (settings->started && frame.width > 0)
+    area = find_outside (areas, &frame);
+  if (area != NULL)
+    outside = yolo_area_text (area);
+  if (!settings->started || (parsed && area == NULL)) {
     g_free (settings->roi);
     settings->roi = g_strdup (string);
-    settings->live.roi = roi;
+    g_clear_pointer (&settings->live.areas, g_array_unref);
+    settings->live.areas = g_steal_pointer (&areas);
     input->roi_warned = FALSE;
     parsed = TRUE;
   }
   GST_OBJECT_UNLOCK (input->element);
   if (!parsed)
     GST_ELEMENT_WARNING (input->element, LIBRARY, SETTINGS,
-        ("roi \"%s\" is not a region: give x,y,width,height in pixels", shown),
-        ("roi stays as it was"));
-  else if (outside)
+        ("roi \"%s\" " YOLO_ROI_IS_WRONG, shown), ("roi stays as it was"));
+  else if (outside != NULL)
     GST_ELEMENT_WARNING (input->element, LIBRARY, SETTINGS,
-        (ROI_OUTSIDE, roi.x, roi.y, roi.width, roi.height, frame.width, frame.height),
-        ("roi stays as it was"));
+        (ROI_OUTSIDE, outside, frame.width, frame.height), ("roi stays as it was"));
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The frames that come into yoloinfer: how they lie in memory, and what of a buffer
  * the network looks at. That is the frame, or each frame of a DeepStream surface, cut
- * down to the property roi and, in other memory, to the buffer's GstVideoCropMeta. */
+ * down to the buffer's GstVideoCropMeta in other memory; of it the areas of the property roi,
+ * or all; and of each of these the tiles besides. */
 
 #ifndef YOLO_INPUT_H
 #define YOLO_INPUT_H
@@ -48,7 +49,7 @@ void yolo_input_set_caps (YoloInput *input, const GstVideoInfo *info, YoloCapsMe
  * @settings: as they are for this buffer
  * @load: whose network looks at the frames
  *
- * Maps the buffer and makes a request for each of its frames. Called by the
+ * Maps the buffer and makes a request for each part of each of its frames. Called by the
  * streaming thread.
  *
  * Returns: FALSE: an error was posted

@@ -60,16 +60,15 @@ get_engine (YoloLoad *load, GstObject *context, GError **error)
 {
   YoloSettings *settings = load->settings;
   const gchar *model_file = load->file;
-  g_autofree gchar *engine_id = NULL, *calibration_file = NULL, *roi = NULL;
+  g_autofree gchar *engine_id = NULL, *calibration_file = NULL;
+  g_autoptr (GError) wrong = NULL;
   YoloEngineConfig config;
-  gboolean roi_ok;
 
   GST_OBJECT_LOCK (load->element);
   engine_id = g_strdup (settings->engine_id);
   if (settings->calibration_file != NULL && *settings->calibration_file != '\0')
     calibration_file = g_strdup (settings->calibration_file);
-  roi = g_strdup (settings->roi);
-  roi_ok = yolo_region_parse (settings->roi, &settings->live.roi);
+  yolo_settings_parse_parts (settings, &wrong);
   config = (YoloEngineConfig) {
     .model_file = model_file, .id = engine_id, .device = yolo_settings_device (settings),
     .cuda_device_id = load->device, .cuda_context = handle_of (context),
@@ -85,9 +84,8 @@ get_engine (YoloLoad *load, GstObject *context, GError **error)
         "no model: set model-file to the .pt or .onnx file of a YOLO");
     return NULL;
   }
-  if (!roi_ok) {
-    g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
-        "roi \"%s\" is not a region: give x,y,width,height in pixels", roi);
+  if (wrong != NULL) {
+    g_propagate_error (error, g_steal_pointer (&wrong));
     return NULL;
   }
   return yolo_engine_get (&config, error);
@@ -110,6 +108,12 @@ read_settings (YoloLoad *load, GError **error)
   GST_OBJECT_UNLOCK (load->element);
 
   load->auto_size = input_size != NULL && g_ascii_strcasecmp (input_size, "auto") == 0;
+  if (settings->live.tiling.columns > 0 && g_strcmp0 (load->model->task, "classify") == 0) {
+    g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+        "tiles need a network that finds boxes, and %s says what a picture is: leave tiles out",
+        load->model->path);
+    return FALSE;
+  }
   if (!yolo_settings_parse_size (load->auto_size ? NULL : input_size, load->model,
           &load->net_width, &load->net_height, error))
     return FALSE;

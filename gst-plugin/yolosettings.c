@@ -94,38 +94,40 @@ yolo_settings_cuda_device (const YoloSettings *settings)
   return settings->cuda_device_set ? (gint) settings->cuda_device_id : -1;
 }
 
-gboolean
-yolo_region_parse (const gchar *string, YoloRegion *roi)
+YoloLiveSettings
+yolo_live_settings_copy (const YoloLiveSettings *live)
 {
-  g_auto (GStrv) parts = NULL;
-  gint64 v[4];
-  guint i;
+  YoloLiveSettings copy = *live;
 
-  *roi = (YoloRegion) { 0 };
-  if (string == NULL || *string == '\0')
-    return TRUE;
-  parts = g_strsplit (string, ",", -1);
-  if (g_strv_length (parts) != 4)
-    return FALSE;
-  for (i = 0; i < 4; i++) {
-    if (!g_ascii_string_to_signed (g_strstrip (parts[i]), 10, i < 2 ? -G_MAXINT : 1, G_MAXINT,
-            &v[i], NULL))
-      return FALSE;
-  }
-  *roi = (YoloRegion) { v[0], v[1], v[2], v[3] };
-  return TRUE;
+  if (copy.classes != NULL)
+    g_bytes_ref (copy.classes);
+  if (copy.areas != NULL)
+    g_array_ref (copy.areas);
+  return copy;
+}
+
+void
+yolo_live_settings_clear (YoloLiveSettings *live)
+{
+  g_clear_pointer (&live->classes, g_bytes_unref);
+  g_clear_pointer (&live->areas, g_array_unref);
 }
 
 gboolean
-yolo_region_intersect (YoloRegion *a, const YoloRegion *b)
+yolo_settings_parse_parts (YoloSettings *settings, GError **error)
 {
-  const gint64 x1 = MAX (a->x, b->x), y1 = MAX (a->y, b->y);
-  const gint64 x2 = MIN ((gint64) a->x + a->width, (gint64) b->x + b->width);
-  const gint64 y2 = MIN ((gint64) a->y + a->height, (gint64) b->y + b->height);
-
-  if (x1 >= x2 || y1 >= y2)
+  g_clear_pointer (&settings->live.areas, g_array_unref);
+  if (!yolo_areas_parse (settings->roi, &settings->live.areas)) {
+    g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+        "roi \"%s\" " YOLO_ROI_IS_WRONG, settings->roi);
     return FALSE;
-  *a = (YoloRegion) { x1, y1, x2 - x1, y2 - y1 };
+  }
+  if (!yolo_tiling_parse (settings->tiles, &settings->live.tiling)) {
+    g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+        "tiles \"%s\" are not COLUMNSxROWS: give two numbers from 1 to %d, for instance 3x2",
+        settings->tiles, YOLO_MAX_TILES);
+    return FALSE;
+  }
   return TRUE;
 }
 

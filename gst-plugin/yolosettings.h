@@ -8,12 +8,9 @@
 
 #include "engine/calibrate.h"
 #include "engine/engine.h"
+#include "gst-plugin/yoloregions.h"
 
 G_BEGIN_DECLS
-
-typedef struct {
-  gint x, y, width, height;     /* pixels; width 0: no region */
-} YoloRegion;
 
 /* What may change while playing; copied for each frame. */
 typedef struct {
@@ -23,13 +20,15 @@ typedef struct {
   GBytes *classes;              /* owned; [n_classes] 0 or 1, or NULL for all */
   guint interval;
   gboolean repeat;
-  YoloRegion roi;
+  GArray *areas;                /* a reference; YoloArea, not written to any more; or NULL */
+  YoloTiling tiling;
+  gdouble tile_overlap;
   GstVideoOrientationMethod orientation;
 } YoloLiveSettings;
 
 /* What the properties say. The strings are owned. */
 typedef struct {
-  gchar *model_file, *label_file, *input_size, *class_ids, *roi, *engine_id;
+  gchar *model_file, *label_file, *input_size, *class_ids, *roi, *tiles, *engine_id;
   gchar *calibration_file, *calibrate;
   YoloDevice device;
   YoloPrecision precision;
@@ -41,8 +40,13 @@ typedef struct {
   guint64 batch_timeout;        /* ns */
   gboolean batching_set, cuda_device_set;       /* the user has set them */
   gboolean started;             /* from the element's start to its stop */
-  YoloLiveSettings live;        /* classes and roi as class_ids and roi were parsed */
+  /* classes, areas and tiling are what class_ids, roi and tiles say */
+  YoloLiveSettings live;
 } YoloSettings;
+
+/* A copy with references of its own, for yolo_live_settings_clear(). */
+YoloLiveSettings yolo_live_settings_copy (const YoloLiveSettings *live);
+void yolo_live_settings_clear (YoloLiveSettings *live);
 
 /* Whether a calibration table is to be made. */
 gboolean yolo_settings_is_calibrating (const YoloSettings *settings);
@@ -60,11 +64,15 @@ GType yolo_settings_device_type (void);
 GType yolo_settings_precision_type (void);
 GType yolo_settings_calibration_method_type (void);
 
-/* Reads "x,y,width,height"; NULL and "" are no region, of width 0. FALSE: @string is
- * something else, and @region of width 0 as well. */
-gboolean yolo_region_parse (const gchar *string, YoloRegion *region);
-/* Cuts @a down to what @b covers; FALSE: nothing is left. */
-gboolean yolo_region_intersect (YoloRegion *a, const YoloRegion *b);
+/**
+ * yolo_settings_parse_parts:
+ *
+ * Reads roi and tiles, which do not depend on the model, into the live settings. Called
+ * with the lock that guards @settings.
+ *
+ * Returns: FALSE with @error: one of them makes no sense
+ */
+gboolean yolo_settings_parse_parts (YoloSettings *settings, GError **error);
 
 /* Reads "N" or "WxH", in pixels; NULL and "" are the model's own size. A size that the
  * model does not run at is an error. */

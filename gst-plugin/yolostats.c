@@ -26,7 +26,7 @@ static const gchar *const stage_names[N_STAGES] = {
 struct _YoloStats {
   GMutex lock;
   guint64 counters[YOLO_STATS_N_COUNTERS];
-  guint64 n_inferred;
+  guint64 n_inferred, n_requests;
   gdouble n_batches;            /* sum of this stream's shares in its batches */
   guint last_width, last_height;        /* what the network saw last; 0: nothing yet */
   guint n_samples;              /* up to WINDOW */
@@ -56,7 +56,7 @@ yolo_stats_reset (YoloStats *stats)
 {
   g_mutex_lock (&stats->lock);
   memset (stats->counters, 0, sizeof stats->counters);
-  stats->n_inferred = 0;
+  stats->n_inferred = stats->n_requests = 0;
   stats->n_batches = 0;
   stats->n_samples = 0;
   stats->last_width = stats->last_height = 0;
@@ -92,13 +92,15 @@ yolo_stats_set_size (YoloStats *stats, guint net_width, guint net_height)
 }
 
 void
-yolo_stats_add_result (YoloStats *stats, const YoloResult *result, GstClockTime since)
+yolo_stats_add_result (
+    YoloStats *stats, const YoloResult *result, GstClockTime since, gboolean last)
 {
   const GstClockTime total = gst_util_get_timestamp () - since;
   guint at;
 
   g_mutex_lock (&stats->lock);
-  at = stats->n_inferred++ % WINDOW;
+  at = stats->n_requests++ % WINDOW;
+  stats->n_inferred += last ? 1 : 0;
   stats->n_batches += 1. / MAX (result->batch, 1);
   stats->samples[STAGE_QUEUED][at] = result->queued;
   stats->samples[STAGE_PREPROCESS][at] = result->preprocess;
@@ -133,11 +135,12 @@ yolo_stats_structure (YoloStats *stats)
   s = gst_structure_new ("yoloinfer-stats",
       "frames", G_TYPE_UINT64, stats->counters[YOLO_STATS_FRAMES],
       "inferred", G_TYPE_UINT64, stats->n_inferred,
+      "requests", G_TYPE_UINT64, stats->n_requests,
       "skipped", G_TYPE_UINT64, stats->counters[YOLO_STATS_SKIPPED],
       "dropped", G_TYPE_UINT64, stats->counters[YOLO_STATS_DROPPED],
       "batches", G_TYPE_UINT64, (guint64) (stats->n_batches + 0.5),
       "mean-batch", G_TYPE_DOUBLE,
-      stats->n_batches > 0 ? stats->n_inferred / stats->n_batches : 0.,
+      stats->n_batches > 0 ? stats->n_requests / stats->n_batches : 0.,
       "input-size", G_TYPE_STRING, size, NULL);
   g_mutex_unlock (&stats->lock);
 

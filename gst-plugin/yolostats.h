@@ -37,10 +37,12 @@ void yolo_stats_set_size (YoloStats *stats, guint net_width, guint net_height);
 
 /**
  * yolo_stats_add_result:
- * @result: the engine's answer to a frame, without an error
+ * @result: the engine's answer to a frame or a part of one, without an error
  * @since: gst_util_get_timestamp() when its buffer arrived
+ * @last: whether this is the last part of its frame, which counts as inferred
  */
-void yolo_stats_add_result (YoloStats *stats, const YoloResult *result, GstClockTime since);
+void yolo_stats_add_result (
+    YoloStats *stats, const YoloResult *result, GstClockTime since, gboolean last);
 
 /**
  * yolo_stats_structure:

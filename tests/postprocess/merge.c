@@ -175,7 +175,8 @@ test_order (void)
   size_t n_first = 0;
   g_autofree Found *found = g_new (Found, N);
   Guarded objects = guarded_new (N * sizeof (YoloObject)),
-      scratch = guarded_new (N * sizeof (YoloObject)), seen = guarded_new (N * sizeof (YoloSighting));
+      scratch = guarded_new (N * sizeof (YoloObject)),
+      seen = guarded_new (N * sizeof (YoloSighting));
 
   for (guint i = 0; i < N; i++) {
     float x = float_between (random, 0, 300), y = float_between (random, 0, 300);
