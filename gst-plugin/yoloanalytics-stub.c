@@ -13,6 +13,16 @@ yolo_analytics_add (
 }
 
 void
+yolo_analytics_relate (GstBuffer *buffer, const YoloMetaRegion *regions, guint n)
+{
+}
+
+void
+yolo_analytics_classify (GstBuffer *buffer, gint id, GQuark label, GBytes *classes)
+{
+}
+
+void
 yolo_analytics_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
 {
 }

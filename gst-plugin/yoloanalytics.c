@@ -5,6 +5,10 @@
  * |-------------------------|-------------------------------------------------------|------|
  * | object                  | GstAnalyticsODMtd                                     | 1.24 |
  * | its track               | GstAnalyticsTrackingMtd that it relates to            | 1.24 |
+ * | what a second network   | GstAnalyticsClsMtd that the object relates to and     | 1.24 |
+ * | says of it              | that is part of it                                    |      |
+ * | object in an object     | the outer one contains the inner one, and the inner   | 1.24 |
+ * |                         | one is part of it                                     |      |
  * | classes of the frame    | one GstAnalyticsClsMtd that nothing relates to        | 1.24 |
  * | turned box              | the object's, pre-rotation, and how it is turned      | 1.26 |
  * | mask                    | GstAnalyticsSegmentationMtd; it and the object relate | 1.26 |
@@ -171,6 +175,66 @@ yolo_analytics_add (
   }
 }
 
+/* Relates the object with this id to what other networks say of it. */
+static void
+relate_classes (GstAnalyticsRelationMeta *meta, guint id, GBytes *classes)
+{
+  guint n, i;
+  const YoloClass *class = yolo_classes_get (classes, &n);
+  GstAnalyticsClsMtd mtd;
+
+  for (i = 0; i < n; i++, class++) {
+    if (!gst_analytics_relation_meta_add_one_cls_mtd (
+            meta, MAX (class->confidence, 0), class->label, &mtd))
+      continue;
+    /* objectdetectionoverlay looks for the one, DL Streamer for the other */
+    gst_analytics_relation_meta_set_relation (
+        meta, GST_ANALYTICS_REL_TYPE_RELATE_TO, id, mtd.id);
+    gst_analytics_relation_meta_set_relation (
+        meta, GST_ANALYTICS_REL_TYPE_IS_PART_OF, mtd.id, id);
+  }
+}
+
+/* Whether the entry with this id is an object, of this label unless it is 0. */
+static gboolean
+is_object (GstAnalyticsRelationMeta *meta, gint id, GQuark label)
+{
+  GstAnalyticsODMtd mtd;
+
+  return id >= 0 && gst_analytics_relation_meta_get_od_mtd (meta, (guint) id, &mtd)
+      && (label == 0 || gst_analytics_od_mtd_get_obj_type (&mtd) == label);
+}
+
+void
+yolo_analytics_relate (GstBuffer *buffer, const YoloMetaRegion *regions, guint n)
+{
+  GstAnalyticsRelationMeta *meta = gst_buffer_get_analytics_relation_meta (buffer);
+  guint i;
+
+  for (i = 0; meta != NULL && i < n; i++) {
+    const YoloMetaRegion *region = &regions[i];
+
+    if (is_whole (region->shape) || !is_object (meta, region->id, region->label))
+      continue;
+    relate_classes (meta, (guint) region->id, region->object->classes);
+    if (!is_object (meta, region->parent, 0))
+      continue;
+    gst_analytics_relation_meta_set_relation (
+        meta, GST_ANALYTICS_REL_TYPE_CONTAIN, (guint) region->parent, (guint) region->id);
+    gst_analytics_relation_meta_set_relation (
+        meta, GST_ANALYTICS_REL_TYPE_IS_PART_OF, (guint) region->id, (guint) region->parent);
+  }
+}
+
+void
+yolo_analytics_classify (GstBuffer *buffer, gint id, GQuark label, GBytes *classes)
+{
+  GstAnalyticsRelationMeta *meta = gst_buffer_get_analytics_relation_meta (buffer);
+
+  if (meta != NULL && is_object (meta, id, label))
+    relate_classes (meta, (guint) id, classes);
+}
+
 /* Whether a region and a GstAnalyticsODMtd are the same object. Elements that know only
  * one kind of meta may have scaled that kind, with a rounding of their own. */
 static gboolean
@@ -319,6 +383,64 @@ fill_cells (const Mask *mask, gint16 *cells)
 }
 #endif
 
+/* The most likely class that is less likely than @below, or as likely and comes behind number
+ * @last; -1: there is none. */
+static gssize
+next_class (GstAnalyticsClsMtd *classes, gfloat below, gssize last)
+{
+  const gssize n = (gssize) gst_analytics_cls_mtd_get_length (classes);
+  gssize best = -1;
+
+  for (gssize i = 0; i < n; i++) {
+    const gfloat level = gst_analytics_cls_mtd_get_level (classes, (gsize) i);
+
+    if (level > 0 && (level < below || (level == below && i > last))
+        && (best < 0 || level > gst_analytics_cls_mtd_get_level (classes, (gsize) best)))
+      best = i;
+  }
+  return best;
+}
+
+/* (transfer full) (nullable): what the classifications that the object with this id relates to
+ * say of it, the best class of each. */
+static GBytes *
+classes_of (GstAnalyticsRelationMeta *meta, guint id)
+{
+  GByteArray *found = NULL;
+  GstAnalyticsClsMtd mtd;
+  gpointer state = NULL;
+
+  while (gst_analytics_relation_meta_get_direct_related (meta, id,
+      GST_ANALYTICS_REL_TYPE_RELATE_TO | GST_ANALYTICS_REL_TYPE_CONTAIN,
+      gst_analytics_cls_mtd_get_mtd_type (), &state, &mtd)) {
+    const gssize best = next_class (&mtd, INFINITY, -1);
+    YoloClass class = { .label_id = -1 };
+
+    if (best < 0)
+      continue;
+    class.label = gst_analytics_cls_mtd_get_quark (&mtd, (gsize) best);
+    class.confidence = gst_analytics_cls_mtd_get_level (&mtd, (gsize) best);
+    if (found == NULL)
+      found = g_byte_array_new ();
+    g_byte_array_append (found, (const guint8 *) &class, sizeof class);
+  }
+  return found != NULL ? g_byte_array_free_to_bytes (found) : NULL;
+}
+
+/* 1 + the id of the object that the one with this id is a part of; 0: it is of none. */
+static guint
+parent_of (GstAnalyticsRelationMeta *meta, guint id)
+{
+  GstAnalyticsODMtd parent;
+  gpointer state = NULL;
+
+  return gst_analytics_relation_meta_get_direct_related (meta, id,
+             GST_ANALYTICS_REL_TYPE_IS_PART_OF, gst_analytics_od_mtd_get_mtd_type (), &state,
+             &parent)
+      ? 1 + parent.id
+      : 0;
+}
+
 /* Reads an object, its turned box into @head too, which is of nothing else. */
 static gboolean
 read_object (GstAnalyticsRelationMeta *meta, const GstAnalyticsODMtd *mtd,
@@ -419,7 +541,7 @@ read_objects (
     object = (YoloMetaObject) {
       .x = region.x, .y = region.y, .w = region.w, .h = region.h,
       .confidence = region.confidence, .label_id = -1, .label = region.label,
-      .object_id = track_of (meta, mtd.id),
+      .object_id = track_of (meta, mtd.id), .region = 1 + mtd.id,
     };
 
     twin = find_region (buffer, &region);
@@ -434,6 +556,10 @@ read_objects (
       known->confidence = object.confidence;
     if (known->object_id < 0)
       known->object_id = object.object_id;
+    if (known->parent == 0)
+      known->parent = parent_of (meta, mtd.id);
+    if (known->classes == NULL)
+      known->classes = classes_of (meta, mtd.id);
     if (known->shape == NULL) {
       known->shape = shape_of (meta, mtd.id, info, &head);
       yolo_object_bound (known, info);
@@ -453,24 +579,6 @@ is_alone (GstAnalyticsRelationMeta *meta, guint id)
             != GST_ANALYTICS_REL_TYPE_NONE)
       return FALSE;
   return TRUE;
-}
-
-/* The most likely class that is less likely than @below, or as likely and comes behind number
- * @last; -1: there is none. */
-static gssize
-next_class (GstAnalyticsClsMtd *classes, gfloat below, gssize last)
-{
-  const gssize n = (gssize) gst_analytics_cls_mtd_get_length (classes);
-  gssize best = -1;
-
-  for (gssize i = 0; i < n; i++) {
-    const gfloat level = gst_analytics_cls_mtd_get_level (classes, (gsize) i);
-
-    if (level > 0 && (level < below || (level == below && i > last))
-        && (best < 0 || level > gst_analytics_cls_mtd_get_level (classes, (gsize) best)))
-      best = i;
-  }
-  return best;
 }
 
 /* The class of the whole frame with this label, if it was read already. */

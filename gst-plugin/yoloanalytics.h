@@ -6,6 +6,7 @@
 #ifndef YOLO_ANALYTICS_H
 #define YOLO_ANALYTICS_H
 
+#include "gst-plugin/yoloclass.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yoloshape.h"
 
@@ -18,6 +19,8 @@ typedef struct {
   GQuark label;
   gint x, y, w, h;              /* pixels */
   gfloat confidence;            /* 0 to 1; not filled in by yolo_region_of_meta() */
+
+  gint parent;                  /* the id of the region that it was found in; -1: of none */
 
   /* of an object that is being attached: what it is, what it has beside its box, or NULL, and its
    * mask over this region */
@@ -40,6 +43,14 @@ gboolean yolo_region_of_meta (GstBuffer *buffer, const GstVideoRegionOfInterestM
  */
 void yolo_analytics_add (
     GstBuffer *buffer, const GstVideoInfo *info, YoloMetaRegion *regions, guint n);
+
+/* Relates objects that yolo_analytics_add() attached, whose parents are known by now, to these and
+ * to what other networks say of them. */
+void yolo_analytics_relate (GstBuffer *buffer, const YoloMetaRegion *regions, guint n);
+
+/* Relates the object with this id and label, if there is one, to what another network says of
+ * it. */
+void yolo_analytics_classify (GstBuffer *buffer, gint id, GQuark label, GBytes *classes);
 
 /**
  * yolo_analytics_read:

@@ -11,6 +11,7 @@
 
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yoloanalytics.h"
+#include "gst-plugin/yoloclass.h"
 #include "gst-plugin/yolotensor.h"
 
 #include <math.h>
@@ -21,7 +22,9 @@
  * object, among which a region without params finds what is noted of it. The meta
  * is a GstCustomMeta whose field "objects" is a GBytes of Note[], and whose field
  * "shapes", where objects have any, is one of their YoloShapes, each at a multiple of
- * SHAPE_ALIGNMENT bytes; copies of the buffer share both. */
+ * SHAPE_ALIGNMENT bytes; copies of the buffer share both. What other networks say of an object
+ * is the field "classes", a GBytes of ClassNote[], of the same meta, or of one that is added when
+ * they say it. */
 #define NOTES "YoloObjectNotes"
 #define SHAPE_ALIGNMENT 8
 
@@ -33,7 +36,14 @@ typedef struct {
   guint slot;
   gdouble x1, y1, x2, y2;       /* the box, 0 to 1 of the frame */
   guint32 shape, shape_size;    /* where its shape lies in "shapes", bytes; 0: it has none */
+  guint parent;                 /* 1 + the id of its parent's region; 0: it has none */
 } Note;
+
+typedef struct {
+  gint id;                      /* the region's */
+  GQuark label;                 /* the region's roi_type */
+  YoloClass class;
+} ClassNote;
 
 /* Registered once in a process, by whichever copy of this code comes first. */
 static const GstMetaInfo *
@@ -56,6 +66,7 @@ static void
 clear_object (gpointer object)
 {
   g_clear_pointer (&((YoloMetaObject *) object)->shape, g_bytes_unref);
+  g_clear_pointer (&((YoloMetaObject *) object)->classes, g_bytes_unref);
 }
 
 GArray *
@@ -72,9 +83,12 @@ yolo_meta_objects_append (GArray *objects, const YoloMetaObject *from, guint n)
 {
   guint i;
 
-  for (i = 0; i < n; i++)
+  for (i = 0; i < n; i++) {
     if (from[i].shape)
       g_bytes_ref (from[i].shape);
+    if (from[i].classes)
+      g_bytes_ref (from[i].classes);
+  }
   g_array_append_vals (objects, from, n);
 }
 
@@ -96,21 +110,44 @@ add_shape (GByteArray *shapes, GBytes *shape, Note *note)
       shapes, padding, (SHAPE_ALIGNMENT - shapes->len % SHAPE_ALIGNMENT) % SHAPE_ALIGNMENT);
 }
 
-/* Attaches notes and shapes, whose arrays it takes. */
+/* Appends to @notes, which is made if it is NULL, what other networks say of an object. */
 static void
-add_notes (GstBuffer *buffer, GArray *notes, GByteArray *shapes)
+note_classes (GByteArray **notes, gint id, GQuark label, GBytes *classes)
 {
-  const gsize size = notes->len * sizeof (Note);
-  g_autoptr (GBytes) bytes = g_bytes_new_take (g_array_free (notes, FALSE), size);
-  g_autoptr (GBytes) all = g_byte_array_free_to_bytes (shapes);
+  guint n, i;
+  const YoloClass *class = yolo_classes_get (classes, &n);
+
+  if (n > 0 && *notes == NULL)
+    *notes = g_byte_array_new ();
+  for (i = 0; i < n; i++) {
+    const ClassNote note = { id, label, class[i] };
+
+    g_byte_array_append (*notes, (const guint8 *) &note, sizeof note);
+  }
+}
+
+/* Attaches notes, shapes and classes, whose arrays it takes, and which may be NULL. */
+static void
+add_notes (GstBuffer *buffer, GArray *notes, GByteArray *shapes, GByteArray *classes)
+{
+  const gsize size = notes != NULL ? notes->len * sizeof (Note) : 0;
+  g_autoptr (GBytes) bytes =
+      size > 0 ? g_bytes_new_take (g_array_free (notes, FALSE), size) : NULL;
+  g_autoptr (GBytes) all = shapes != NULL ? g_byte_array_free_to_bytes (shapes) : NULL,
+                     said = classes != NULL ? g_byte_array_free_to_bytes (classes) : NULL;
   GstStructure *structure;
 
-  if (size == 0 || notes_info () == NULL)
+  if (notes != NULL && size == 0)
+    g_array_unref (notes);
+  if ((bytes == NULL && said == NULL) || notes_info () == NULL)
     return;
   structure = gst_custom_meta_get_structure (gst_buffer_add_custom_meta (buffer, NOTES));
-  gst_structure_set (structure, "objects", G_TYPE_BYTES, bytes, NULL);
-  if (g_bytes_get_size (all) > 0)
+  if (bytes != NULL)
+    gst_structure_set (structure, "objects", G_TYPE_BYTES, bytes, NULL);
+  if (all != NULL && g_bytes_get_size (all) > 0)
     gst_structure_set (structure, "shapes", G_TYPE_BYTES, all, NULL);
+  if (said != NULL)
+    gst_structure_set (structure, "classes", G_TYPE_BYTES, said, NULL);
 }
 
 /* The bytes in a field of a structure that anybody can have made, or NULL. */
@@ -163,6 +200,32 @@ find_note (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *region, GBytes
       return &notes[i];
   }
   return NULL;
+}
+
+/* (transfer full) (nullable): what is noted of a region's classes, in all notes of the buffer. */
+static GBytes *
+noted_classes (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *region)
+{
+  const GstMetaInfo *info = notes_info ();
+  GByteArray *found = NULL;
+  gpointer state = NULL;
+  GstMeta *meta;
+
+  while (info && (meta = gst_buffer_iterate_meta_filtered (buffer, &state, info->api))) {
+    GBytes *classes =
+        get_bytes (gst_custom_meta_get_structure ((GstCustomMeta *) meta), "classes");
+    gsize size = 0, i;
+    const ClassNote *notes = classes != NULL ? g_bytes_get_data (classes, &size) : NULL;
+
+    for (i = 0; i < size / sizeof *notes; i++) {
+      if (notes[i].id != region->id || notes[i].label != region->roi_type)
+        continue;
+      if (found == NULL)
+        found = g_byte_array_new ();
+      g_byte_array_append (found, (const guint8 *) &notes[i].class, sizeof notes[i].class);
+    }
+  }
+  return found != NULL ? g_byte_array_free_to_bytes (found) : NULL;
 }
 
 gboolean
@@ -284,6 +347,8 @@ add_region (GstBuffer *buffer, const YoloMetaRegion *region, const gdouble edges
       "label_id", G_TYPE_INT, object->label_id, "model_id", G_TYPE_INT, (gint) unique_id, NULL);
 
   meta->id = region->id;
+  if (region->parent >= 0)
+    meta->parent_id = region->parent;
   if (object->confidence >= 0)
     gst_structure_set (
         detection, "confidence", G_TYPE_DOUBLE, (gdouble) object->confidence, NULL);
@@ -295,6 +360,29 @@ add_region (GstBuffer *buffer, const YoloMetaRegion *region, const gdouble edges
         gst_structure_new ("object_id", "id", G_TYPE_INT, object->object_id, NULL));
   if (region->shape != NULL)
     yolo_tensor_add (meta, region->shape, &region->mask, width, height);
+  yolo_classes_add (meta, object->classes);
+}
+
+/* Gives each region its id - any will do, for Python's bindings reach a region by its id alone -,
+ * where GstAnalytics has not done so, and that of its parent, which may have got a new one. */
+static void
+set_ids (YoloMetaRegion *regions, guint n, guint first)
+{
+  guint i, k;
+
+  for (i = 0; i < n; i++)
+    if (regions[i].id < 0)
+      regions[i].id = (gint) (first + i);
+  for (i = 0; i < n; i++) {
+    const guint parent = regions[i].object->parent;
+
+    regions[i].parent = (gint) (parent - 1);
+    if (parent == 0)
+      continue;
+    for (k = 0; k < n && regions[k].object->region != parent; k++);
+    if (k < n)
+      regions[i].parent = regions[k].id;
+  }
 }
 
 void
@@ -304,7 +392,7 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject
   const gint width = GST_VIDEO_INFO_WIDTH (info), height = GST_VIDEO_INFO_HEIGHT (info);
   guint n_regions = gst_buffer_get_n_meta (buffer, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
   g_autofree YoloMetaRegion *regions = g_new (YoloMetaRegion, n);
-  GByteArray *shapes;
+  GByteArray *shapes, *classes = NULL;
   GArray *notes;
   guint i, n_finite = 0;
 
@@ -318,28 +406,28 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject
     if (object_is_finite (&objects[i]))
       regions[n_finite++] = region_of_object (&objects[i], width, height);
   yolo_analytics_add (buffer, info, regions, n_finite);
+  set_ids (regions, n_finite, n_regions);
+  yolo_analytics_relate (buffer, regions, n_finite);
 
   for (i = 0; i < n_finite; i++) {
     const YoloMetaObject *object = regions[i].object;
     gdouble edges[4];
     Note note;
 
-    if (regions[i].id < 0)      /* any, for Python's bindings reach a region by its id alone */
-      regions[i].id = (gint) n_regions;
-    n_regions++;
     clip_edges (object, width, height, edges);
     add_region (buffer, &regions[i], edges, width, height, unique_id);
     note = (Note) {
       .id = regions[i].id, .label = object->label, .confidence = object->confidence,
       .label_id = object->label_id, .object_id = object->object_id, .slot = object->slot,
       .x1 = edges[0] / width, .y1 = edges[1] / height, .x2 = edges[2] / width,
-      .y2 = edges[3] / height,
+      .y2 = edges[3] / height, .parent = (guint) regions[i].parent + 1,
     };
     add_shape (shapes, object->shape, &note);
+    note_classes (&classes, note.id, note.label, object->classes);
     g_array_append_val (notes, note);
     g_clear_pointer (&regions[i].mask.values, g_bytes_unref);
   }
-  add_notes (buffer, notes, shapes);
+  add_notes (buffer, notes, shapes, classes);
 }
 
 /* What the params of a region say, and what is noted of it where they say nothing.
@@ -463,6 +551,7 @@ read_note (const Note *note, const GstVideoInfo *info, YoloMetaObject *object)
   object->label_id = note->label_id;
   object->object_id = note->object_id;
   object->slot = note->slot;
+  object->parent = note->parent;
   refine_box (note->x1, note->y1, note->x2, note->y2, info, object);
 }
 
@@ -497,6 +586,9 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
     object = (YoloMetaObject) {
       .x = region.x, .y = region.y, .w = region.w, .h = region.h,
       .confidence = -1, .label_id = -1, .label = region.label, .object_id = -1,
+      .region = 1 + (guint) roi->id,
+      /* 0 is what GStreamer sets it to, and our first region's id: only the note knows */
+      .parent = roi->parent_id > 0 ? 1 + (guint) roi->parent_id : 0,
     };
     if (saying.detection)
       read_detection (saying.detection, info, &object);
@@ -504,6 +596,11 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
       read_note (saying.note, info, &object);
     if (saying.track)
       gst_structure_get_int (saying.track, "id", &object.object_id);
+    if (saying.note)
+      object.parent = saying.note->parent;
+    object.classes = yolo_classes_read (roi);
+    if (object.classes == NULL)
+      object.classes = noted_classes (buffer, roi);
     if (saying.note && saying.shapes)
       object.shape = noted_shape (saying.note, saying.shapes);
     if (object.shape == NULL) {
@@ -514,6 +611,39 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
     g_array_append_val (objects, object);
   }
   yolo_analytics_read (buffer, info, objects);
+}
+
+void
+yolo_meta_classify (GstBuffer *buffer, const GArray *objects, GBytes *const *classes)
+{
+  GByteArray *notes = NULL;
+  gpointer state = NULL;
+  GstMeta *meta;
+  guint i = 0;
+
+  g_return_if_fail (gst_buffer_is_writable (buffer));
+
+  /* the objects begin with those that are regions, in their order */
+  while (i < objects->len && (meta = gst_buffer_iterate_meta_filtered (buffer, &state,
+              GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))) {
+    GstVideoRegionOfInterestMeta *roi = (GstVideoRegionOfInterestMeta *) meta;
+    YoloMetaRegion region;
+
+    if (!yolo_region_of_meta (buffer, roi, &region))
+      continue;
+    if (classes[i] != NULL) {
+      yolo_classes_add (roi, classes[i]);
+      note_classes (&notes, roi->id, roi->roi_type, classes[i]);
+    }
+    i++;
+  }
+  add_notes (buffer, NULL, NULL, notes);
+  for (i = 0; i < objects->len; i++) {
+    const YoloMetaObject *object = &g_array_index (objects, YoloMetaObject, i);
+
+    if (classes[i] != NULL && object->region > 0)
+      yolo_analytics_classify (buffer, (gint) (object->region - 1), object->label, classes[i]);
+  }
 }
 
 static gboolean

@@ -25,12 +25,15 @@ typedef struct {
   /* 1 + the frame's place in a batch (batch_id); 0: the buffer is one frame */
   guint slot;
   GBytes *shape;                /* owned; what it has beside its box, see yoloshape.h; or NULL */
+  guint region;                 /* 1 + the id of its region on the buffer; 0: it is on none yet */
+  guint parent;                 /* `region` of the object that it was found in; 0: of none */
+  GBytes *classes;              /* owned; what other networks say of it, see yoloclass.h; or NULL */
 } YoloMetaObject;
 
-/* An array of objects (YoloMetaObject), which lets go of their shapes. */
+/* An array of objects (YoloMetaObject), which lets go of their shapes and classes. */
 GArray *yolo_meta_objects_new (void);
 
-/* Appends @n objects, with references of their own to the shapes. */
+/* Appends @n objects, with references of their own to the shapes and classes. */
 void yolo_meta_objects_append (GArray *objects, const YoloMetaObject *from, guint n);
 
 /**
@@ -39,7 +42,8 @@ void yolo_meta_objects_append (GArray *objects, const YoloMetaObject *from, guin
  * @info: size of the frame
  * @unique_id: which inference element found them; written as model id
  *
- * Attaches @n objects to @buffer.
+ * Attaches @n objects to @buffer. A parent that is one of them is found by its `region`, as it
+ * was read; any other one must be on the buffer.
  */
 void yolo_meta_add (GstBuffer * buffer, const GstVideoInfo * info,
     const YoloMetaObject * objects, guint n, guint unique_id);
@@ -55,6 +59,16 @@ void yolo_meta_add (GstBuffer * buffer, const GstVideoInfo * info,
  * where that is nothing, what the region's params or GstAnalytics say.
  */
 void yolo_meta_read (GstBuffer * buffer, const GstVideoInfo * info, GArray * objects);
+
+/**
+ * yolo_meta_classify:
+ * @buffer: writable
+ * @objects: (element-type YoloMetaObject): what yolo_meta_read() gives of it
+ * @classes: (nullable elements): what is said of each object besides, see yoloclass.h
+ *
+ * Attaches classes to objects that are on @buffer.
+ */
+void yolo_meta_classify (GstBuffer * buffer, const GArray * objects, GBytes * const * classes);
 
 /**
  * yolo_meta_origin:

@@ -33,7 +33,8 @@ set_caps (GstHarness *h, GstVideoInfo *info, const gchar *format, gint width, gi
 static YoloMetaObject
 object (gfloat x, gfloat y, gfloat w, gfloat h)
 {
-  return (YoloMetaObject) { x, y, w, h, 0.875, 1, g_quark_from_string ("person"), -1, 0, NULL };
+  return (YoloMetaObject) { x, y, w, h, 0.875, 1, g_quark_from_string ("person"), -1, 0, NULL, 0,
+    0, NULL };
 }
 
 /* A frame of one mid grey, opaque. */
