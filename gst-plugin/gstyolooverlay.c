@@ -19,6 +19,7 @@
 
 #include "engine/draw.h"
 #include "gst-plugin/yolocanvas.h"
+#include "gst-plugin/yoloclass.h"
 #include "gst-plugin/yolocuda.h"
 #include "gst-plugin/yolofigure.h"
 #include "gst-plugin/yolometa.h"
@@ -209,14 +210,21 @@ box_of (GstYoloOverlay *self, const YoloMetaObject *object)
   };
 }
 
-/* The words of a label: track, class, confidence. Returns how many there are. Each is a
- * string of its own, so that few are ever rendered. */
+/* What other networks say of an object is in its label too. Words stay valid until 8 others are
+ * asked for, so that two such networks are in it. */
+#define MAX_CLASSES 2
+#define MAX_WORDS (3 + 2 * MAX_CLASSES)
+
+/* The words of a label: track, class, confidence; and class and confidence by each network that
+ * has looked at the object besides. Returns how many there are. Each is a string of its own, so
+ * that few are ever rendered. */
 static guint
 get_words (GstYoloOverlay *self, const Settings *settings, const YoloMetaObject *object,
-    const YoloGlyphs *words[3])
+    const YoloGlyphs *words[MAX_WORDS])
 {
   char buffer[32];
-  guint n = 0;
+  guint n = 0, n_classes, i;
+  const YoloClass *class = yolo_classes_get (object->classes, &n_classes);
 
   if (settings->show_ids && object->object_id >= 0) {
     g_snprintf (buffer, sizeof (buffer), "#%d", object->object_id);
@@ -230,6 +238,13 @@ get_words (GstYoloOverlay *self, const Settings *settings, const YoloMetaObject 
   }
   if (settings->show_confidence && object->confidence >= 0) {
     g_ascii_formatd (buffer, sizeof (buffer), "%.2f", object->confidence);
+    words[n++] = yolo_text_get (self->text, buffer);
+  }
+  for (i = 0; settings->show_labels && i < MIN (n_classes, MAX_CLASSES); i++, class++) {
+    words[n++] = yolo_text_get (self->text, g_quark_to_string (class->label));
+    if (!settings->show_confidence || class->confidence < 0)
+      continue;
+    g_ascii_formatd (buffer, sizeof (buffer), "%.2f", class->confidence);
     words[n++] = yolo_text_get (self->text, buffer);
   }
   return n;
@@ -260,7 +275,7 @@ draw_label (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings,
   const gint ascent = yolo_text_ascent (self->text), descent = yolo_text_descent (self->text);
   const gint space = yolo_text_space (self->text), margin = MAX (space / 2, 1);
   const guint color = color_of (object);
-  const YoloGlyphs *words[3];
+  const YoloGlyphs *words[MAX_WORDS];
   const guint n = get_words (self, settings, object, words);
   gint width = 2 * margin + ((gint) n - 1) * space, pen;
   YoloRect plate;

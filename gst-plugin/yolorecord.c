@@ -6,6 +6,7 @@
 #include "gst-plugin/yolorecord.h"
 
 #include "base/text.h"
+#include "gst-plugin/yoloclass.h"
 #include "gst-plugin/yoloshape.h"
 
 #include <json-glib/json-glib.h>
@@ -280,11 +281,46 @@ add_json_finding (JsonBuilder *builder, const YoloRecord *record, const YoloMeta
   json_builder_end_object (builder);
 }
 
+static void
+add_text (JsonBuilder *builder, const char *name, GQuark text)
+{
+  g_autofree char *valid = g_utf8_make_valid (g_quark_to_string (text), -1);
+
+  add_string (builder, name, valid);
+}
+
+/* What other networks say of the object. */
+static void
+add_json_classes (JsonBuilder *builder, const YoloMetaObject *object)
+{
+  guint n, i;
+  const YoloClass *class = yolo_classes_get (object->classes, &n);
+
+  for (i = 0; i < n; i++, class++) {
+    g_autofree char *name = yolo_class_name (class);
+
+    json_builder_set_member_name (builder, name);
+    json_builder_begin_object (builder);
+    if (class->confidence >= 0)
+      add_double (builder, "confidence", class->confidence);
+    add_text (builder, "label", class->label);
+    if (class->label_id >= 0)
+      add_int (builder, "label_id", class->label_id);
+    if (class->model != 0) {
+      json_builder_set_member_name (builder, "model");
+      json_builder_begin_object (builder);
+      add_text (builder, "name", class->model);
+      json_builder_end_object (builder);
+    }
+    json_builder_end_object (builder);
+  }
+}
+
 /* Source of the names: DL Streamer's gvametaconvert, jsonconverter.cpp, which has no masks, points
  * and angles of objects; what they are called here, its metadata call keypoints and rotation. */
 static void
 add_json_object (JsonBuilder *builder, const YoloRecord *record, const YoloMetaObject *object,
-    Scratch *scratch)
+    gboolean related, Scratch *scratch)
 {
   const YoloShape *shape = shape_of (object);
   g_autofree char *label = object->label
@@ -301,6 +337,10 @@ add_json_object (JsonBuilder *builder, const YoloRecord *record, const YoloMetaO
     add_int (builder, "id", object->object_id);
   if (object->slot > 0)
     add_int (builder, "batch_id", object->slot - 1);
+  if (related && object->region > 0)
+    add_int (builder, "region_id", (gint64) object->region - 1);
+  if (object->parent > 0)
+    add_int (builder, "parent_id", (gint64) object->parent - 1);
   if (label)
     add_string (builder, "roi_type", label);
   add_json_finding (builder, record, object, label, (shape->flags & YOLO_SHAPE_WHOLE) != 0);
@@ -310,12 +350,26 @@ add_json_object (JsonBuilder *builder, const YoloRecord *record, const YoloMetaO
     add_json_points (builder, record, shape);
   if (has_mask (shape))
     add_mask (builder, "mask", record, object, shape, scratch);
+  add_json_classes (builder, object);
   json_builder_end_object (builder);
+}
+
+/* Whether an object of the frame was found in another one. */
+static gboolean
+has_parents (const YoloRecord *record)
+{
+  guint i;
+
+  for (i = 0; i < record->n_objects; i++)
+    if (record->objects[i].parent > 0)
+      return TRUE;
+  return FALSE;
 }
 
 guint
 yolo_record_json_line (const YoloRecord *record, GString *out)
 {
+  const gboolean related = has_parents (record);
   JsonBuilder *builder = json_builder_new ();
   g_auto (Scratch) scratch = scratch_new ();
   guint i;
@@ -338,7 +392,7 @@ yolo_record_json_line (const YoloRecord *record, GString *out)
   for (i = 0; i < record->n_objects; i++) {
     const YoloMetaObject object = clipped_object (record, i);
 
-    add_json_object (builder, record, &object, &scratch);
+    add_json_object (builder, record, &object, related, &scratch);
   }
   json_builder_end_array (builder);
   json_builder_end_object (builder);

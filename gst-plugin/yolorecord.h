@@ -25,10 +25,12 @@ typedef enum {
   YOLO_CATEGORIES_COCO91,       /* COCO's own ids, 1 to 90, of the 80 classes of its models */
 } YoloCategories;
 
-/* One line: a JSON object in the schema of DL Streamer's gvametaconvert, with `stream`
- * and `frame` besides, and in an object what its model finds: `rotation` and `corners`,
- * `keypoints`, `mask`; a class of the whole frame is a `classification` in place of a
- * `detection`. Leaves out no object and returns their number. */
+/* One line: a JSON object in the schema of DL Streamer's gvametaconvert, with `stream` and
+ * `frame` besides, and in an object what its model finds: `rotation` and `corners`, `keypoints`,
+ * `mask`; a class of the whole frame is a `classification` in place of a `detection`. What a
+ * second network says of an object is a `classification` besides; where objects were found in
+ * others, all have a `region_id`, which is the `parent_id` of these. Leaves out no object and
+ * returns their number. */
 guint yolo_record_json_line (const YoloRecord *record, GString *out);
 
 /* JSON objects as pycocotools' loadRes() takes them in an array, with commas

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* yolooverlay as an element. What each pixel gets is tested in draw.c. */
 
+#include "gst-plugin/yoloclass.h"
 #include "gst-plugin/yolocanvas.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yoloshape.h"
@@ -749,6 +750,52 @@ test_turned_and_whole (void)
   }
 }
 
+/* How many pixels of a frame with one object are not grey. */
+static guint
+count_drawn (const YoloMetaObject *object, const gchar *show)
+{
+  GstElement *element = gst_element_factory_make ("yolooverlay", NULL);
+  GstHarness *h;
+  GstVideoInfo info;
+  GstBuffer *buffer;
+  guint8 *rgb;
+  guint n = 0;
+
+  g_object_set (element, show, FALSE, NULL);
+  gst_object_ref_sink (element);
+  h = gst_harness_new_with_element (element, "sink", "src");
+  gst_object_unref (element);
+  set_caps (h, &info, "RGB", WIDTH, HEIGHT, "");
+  buffer = grey_frame (&info);
+  yolo_meta_add (buffer, &info, object, 1, 0);
+  buffer = gst_harness_push_and_pull (h, buffer);
+  rgb = to_rgb (buffer, &info);
+  keep_picture (show, rgb, WIDTH, HEIGHT);
+  for (gint i = 0; i < WIDTH * HEIGHT; i++)
+    n += !is_grey (rgb, i % WIDTH, i / WIDTH);
+  g_free (rgb);
+  gst_buffer_unref (buffer);
+  gst_harness_teardown (h);
+  return n;
+}
+
+/* What another network says of an object makes its label longer, unless labels are not shown. */
+static void
+test_classes (void)
+{
+  const YoloClass class = { g_quark_from_string ("fireman"), 4, .5f, 0, 0 };
+  YoloMetaObject plain = object (20, 60, 60, 40), classified = plain;
+
+  classified.classes = g_bytes_new (&class, sizeof class);
+  g_assert_cmpuint (
+      count_drawn (&classified, "show-ids"), >, count_drawn (&plain, "show-ids") + 100);
+  g_assert_cmpuint (count_drawn (&classified, "show-ids"), >,
+      count_drawn (&classified, "show-confidence") + 100);
+  g_assert_cmpuint (
+      count_drawn (&classified, "show-labels"), ==, count_drawn (&plain, "show-labels"));
+  g_bytes_unref (classified.classes);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -769,5 +816,6 @@ main (int argc, char **argv)
   g_test_add_func ("/overlay/allocation", test_allocation);
   g_test_add_func ("/overlay/shapes", test_shapes);
   g_test_add_func ("/overlay/turned-and-whole", test_turned_and_whole);
+  g_test_add_func ("/overlay/classes", test_classes);
   return g_test_run ();
 }

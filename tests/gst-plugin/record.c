@@ -2,6 +2,7 @@
 /* What the records say of an object beside its box: masks, keypoints, turned boxes, classes
  * of the whole frame. */
 
+#include "gst-plugin/yoloclass.h"
 #include "gst-plugin/yolorecord.h"
 #include "gst-plugin/yoloshape.h"
 
@@ -287,6 +288,57 @@ test_foreign_shape (void)
   g_bytes_unref (object.shape);
 }
 
+/* What other networks say of an object, and which object was found in which. */
+static void
+test_related (void)
+{
+  const YoloClass classes[] = {
+    { g_quark_from_string ("taxi"), 4, .5f, 0, g_quark_from_string ("kinds") },
+    { g_quark_from_string ("bro\xffken"), -1, -1, 7, 0 },
+  };
+  g_autoptr (GBytes) bytes = g_bytes_new (classes, sizeof classes);
+  const YoloMetaObject objects[] = {
+    { .x = 1, .y = 1, .w = 9, .h = 8, .confidence = .5f, .label = g_quark_from_string ("car"),
+        .object_id = -1, .region = 1, .classes = bytes },
+    { .x = 2, .y = 6, .w = 3, .h = 1, .confidence = .5f, .label = g_quark_from_string ("plate"),
+        .object_id = -1, .region = 3, .parent = 1 },
+  };
+  YoloRecord record = record_of (objects, 2);
+  g_autoptr (GString) line = g_string_new (NULL);
+  g_autoptr (JsonNode) node = NULL, alone = NULL;
+  JsonArray *array;
+  JsonObject *car, *plate, *said;
+
+  g_assert_cmpuint (yolo_record_json_line (&record, line), ==, 2);
+  node = parse (line->str);
+  array = json_object_get_array_member (json_node_get_object (node), "objects");
+  car = json_array_get_object_element (array, 0);
+  plate = json_array_get_object_element (array, 1);
+  g_assert_cmpint (json_object_get_int_member (car, "region_id"), ==, 0);
+  g_assert_false (json_object_has_member (car, "parent_id"));
+  g_assert_cmpint (json_object_get_int_member (plate, "region_id"), ==, 2);
+  g_assert_cmpint (json_object_get_int_member (plate, "parent_id"), ==, 0);
+  g_assert_true (json_object_has_member (car, "detection"));
+  said = json_object_get_object_member (car, "classification");
+  g_assert_cmpstr (json_object_get_string_member (said, "label"), ==, "taxi");
+  g_assert_cmpint (json_object_get_int_member (said, "label_id"), ==, 4);
+  g_assert_cmpfloat (json_object_get_double_member (said, "confidence"), ==, .5);
+  g_assert_cmpstr (json_object_get_string_member (
+          json_object_get_object_member (said, "model"), "name"), ==, "kinds");
+  said = json_object_get_object_member (car, "classification_7");
+  g_assert_cmpstr (json_object_get_string_member (said, "label"), ==, "bro\xef\xbf\xbdken");
+  g_assert_cmpuint (json_object_get_size (said), ==, 1);
+  g_assert_false (json_object_has_member (plate, "classification"));
+
+  /* objects that are not in others need no number */
+  g_string_truncate (line, 0);
+  record.n_objects = 1;
+  yolo_record_json_line (&record, line);
+  alone = parse (line->str);
+  array = json_object_get_array_member (json_node_get_object (alone), "objects");
+  g_assert_false (json_object_has_member (json_array_get_object_element (array, 0), "region_id"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -299,5 +351,6 @@ main (int argc, char **argv)
   g_test_add_func ("/record/turned", test_turned);
   g_test_add_func ("/record/whole", test_whole);
   g_test_add_func ("/record/foreign-shape", test_foreign_shape);
+  g_test_add_func ("/record/related", test_related);
   return g_test_run ();
 }
