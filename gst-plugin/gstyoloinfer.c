@@ -44,6 +44,7 @@
 #include "gst-plugin/yolocaps.h"
 #include "gst-plugin/yolochange.h"
 #include "gst-plugin/yolocontext.h"
+#include "gst-plugin/yolocrops.h"
 #include "gst-plugin/yolocuda.h"
 #include "gst-plugin/yoloinferproperties.h"
 #include "gst-plugin/yoloinput.h"
@@ -82,6 +83,7 @@ struct _GstYoloInfer {
   /* task of the source pad; others while it does not run, or has no frame */
   GArray *last;                 /* YoloMetaObject, for repeat-detections */
   YoloMerger merger;
+  YoloCrops crops;              /* of the streaming thread and the task, as it says */
   gboolean announced;           /* downstream knows that there are objects */
 };
 
@@ -89,6 +91,13 @@ G_DEFINE_FINAL_TYPE (GstYoloInfer, gst_yolo_infer, GST_TYPE_BASE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (yoloinfer, "yoloinfer", GST_RANK_NONE,
     GST_TYPE_YOLO_INFER, GST_DEBUG_CATEGORY_INIT (yolo_infer_debug, "yoloinfer", 0,
         "object detection"))
+
+/* Whether the network looks at objects, and not at frames; does not change while it runs. */
+static gboolean
+looks_at_objects (GstYoloInfer *self)
+{
+  return self->settings.inference_region == YOLO_INFERENCE_OBJECTS;
+}
 
 /* Frames under way */
 
@@ -101,6 +110,7 @@ drop_frames (GstYoloInfer *self)
     yolo_stream_cancel (self->load.stream);
   yolo_stats_count (self->stats, YOLO_STATS_DROPPED, yolo_queue_clear (self->queue));
   g_array_set_size (self->last, 0);
+  yolo_crops_reset (&self->crops);
   self->since_inferred = 0;
 }
 
@@ -151,7 +161,9 @@ announce (GstYoloInfer *self, guint n_objects)
 static GstBuffer *
 finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
 {
+  const gboolean on_objects = looks_at_objects (self);
   GArray *objects = flight->objects;
+  GstBuffer *buffer;
 
   yolo_flight_unmap (flight);
   if (flight->error) {
@@ -164,9 +176,13 @@ finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
     return NULL;
   }
 
-  if (flight->inferred) {
+  if (flight->inferred)
     yolo_flight_merge (flight, &self->input.info, &self->merger);
-    objects = flight->objects;
+  objects = flight->objects;
+  if (on_objects) {
+    if (flight->classifies)     /* what it says of objects is no object itself */
+      objects = self->last;     /* empty */
+  } else if (flight->inferred) {
     g_array_set_size (self->last, 0);
     yolo_meta_objects_append (
         self->last, (const YoloMetaObject *) objects->data, objects->len);
@@ -177,8 +193,11 @@ finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
   }
 
   announce (self, objects->len);
-  return yolo_flight_attach (flight, objects, &self->input.info, self->settings.unique_id,
+  buffer = yolo_flight_attach (flight, objects, &self->input.info, self->settings.unique_id,
       self->input.memory == YOLO_CAPS_NVMM);
+  return on_objects ? yolo_crops_attach (&self->crops, flight, buffer, &self->input.info,
+             self->load.model_name, self->settings.unique_id)
+                    : buffer;
 }
 
 /* One round of the task: waits for the oldest frame and pushes it. */
@@ -257,6 +276,8 @@ take_buffer (GstYoloInfer *self, YoloFlight *flight, GstBuffer *buffer)
   flight->discont = self->discont;
   flight->inferred = is_inferred (self, buffer, settings.interval);
   flight->repeat = settings.repeat;
+  if (looks_at_objects (self))
+    yolo_crops_begin (&self->crops, flight, &self->input.info);
   if (flight->inferred && !yolo_input_make_parts (&self->input, flight, &settings, &self->load))
     ret = GST_FLOW_ERROR;
   if (self->load.calibration && ret == GST_FLOW_OK) {
@@ -319,6 +340,7 @@ change_model (GstYoloInfer *self)
     return FALSE;
   }
   self->since_inferred = 0;
+  yolo_crops_reset (&self->crops);
   yolo_message_model (GST_ELEMENT (self), &self->load);
   g_object_notify (G_OBJECT (self), "model-file");
   return TRUE;
@@ -420,6 +442,8 @@ gst_yolo_infer_sink_event (GstBaseTransform *trans, GstEvent *event)
   }
   if (GST_EVENT_IS_SERIALIZED (event))
     drain (self);
+  if (GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START)
+    yolo_crops_reset (&self->crops);
   yolo_orientation_event (&self->input.orientation, GST_BASE_TRANSFORM_SINK_PAD (trans), event);
   return parent->sink_event (trans, event);
 }
@@ -548,6 +572,7 @@ gst_yolo_infer_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *outc
   }
   self->since_inferred = 0;
   g_array_set_size (self->last, 0);
+  yolo_crops_reset (&self->crops);
   yolo_input_set_caps (&self->input, &info, memory);
   update_latency (self);
   return TRUE;
@@ -694,6 +719,11 @@ gst_yolo_infer_set_property (GObject *object, guint id, const GValue *value, GPa
     yolo_input_set_roi (&self->input, g_value_get_string (value));
     return;
   }
+  if (id == YOLO_INFER_OBJECT_CLASS) {
+    yolo_crops_set_classes (
+        GST_ELEMENT (self), &self->settings, g_value_get_string (value));
+    return;
+  }
 
   GST_OBJECT_LOCK (self);
   yolo_property_set (&yolo_infer_properties[id], &self->settings, value);
@@ -728,6 +758,7 @@ gst_yolo_infer_finalize (GObject *object)
   yolo_properties_clear (yolo_infer_properties, YOLO_INFER_N_PROPERTIES, &self->settings);
   yolo_live_settings_clear (&self->settings.live);
   yolo_merger_clear (&self->merger);
+  yolo_crops_clear (&self->crops);
   yolo_context_clear (&self->context);
   g_array_unref (self->last);
   yolo_input_clear (&self->input);
@@ -742,7 +773,8 @@ gst_yolo_infer_init (GstYoloInfer *self)
 {
   yolo_properties_init (yolo_infer_properties, YOLO_INFER_N_PROPERTIES, &self->settings);
   yolo_load_init (&self->load, GST_BASE_TRANSFORM (self), &self->settings, on_result);
-  yolo_input_init (&self->input, GST_ELEMENT (self), &self->settings);
+  yolo_crops_init (&self->crops);
+  yolo_input_init (&self->input, GST_ELEMENT (self), &self->settings, &self->crops);
   yolo_context_init (&self->context, GST_BASE_TRANSFORM (self), &self->settings);
   self->stats = yolo_stats_new ();
   self->queue = yolo_queue_new ();
@@ -785,6 +817,7 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
       element_class, gst_pad_template_new ("src", GST_PAD_SRC, GST_PAD_ALWAYS, caps));
   gst_caps_unref (caps);
   gst_type_mark_as_plugin_api (yolo_settings_device_type (), 0);
+  gst_type_mark_as_plugin_api (yolo_settings_inference_region_type (), 0);
   gst_type_mark_as_plugin_api (yolo_settings_precision_type (), 0);
   gst_type_mark_as_plugin_api (yolo_settings_calibration_method_type (), 0);
 

@@ -12,6 +12,7 @@ yolo_flight_new (void)
 
   flight->link.data = flight;
   flight->objects = yolo_meta_objects_new ();
+  flight->given = yolo_meta_objects_new ();
   flight->parts = g_array_new (FALSE, FALSE, sizeof (YoloPart));
   return flight;
 }
@@ -43,9 +44,11 @@ yolo_flight_clear (YoloFlight *flight)
   gst_clear_buffer (&flight->buffer);
   g_clear_error (&flight->error);
   g_array_set_size (flight->objects, 0);
+  g_array_set_size (flight->given, 0);
   g_array_set_size (flight->parts, 0);
   g_clear_pointer (&flight->areas, g_array_unref);
   flight->done = flight->inferred = flight->repeat = flight->discont = FALSE;
+  flight->classifies = FALSE;
 }
 
 void
@@ -55,6 +58,7 @@ yolo_flight_free (YoloFlight *flight)
     return;
   yolo_flight_clear (flight);
   g_array_unref (flight->objects);
+  g_array_unref (flight->given);
   g_array_unref (flight->parts);
   g_free (flight);
 }
@@ -79,6 +83,7 @@ yolo_part_add_objects (YoloPart *part, const YoloResult *result, const GQuark *l
       .label = labels[d->class_id],
       .object_id = -1,
       .slot = part->slot,
+      .parent = part->parent,
       .shape = yolo_shape_new (result, i, flight->origin_x, flight->origin_y,
           GST_VIDEO_INFO_WIDTH (info), GST_VIDEO_INFO_HEIGHT (info)),
     };

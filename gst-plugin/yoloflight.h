@@ -29,6 +29,8 @@ typedef struct {
   const YoloArea *area;         /* of flight->areas; what lies outside is dropped; or NULL */
   YoloSeams seams;
   gboolean last;                /* of its frame */
+  guint object;                 /* number in flight->given, where the part is one of them */
+  guint parent;                 /* `region` of that object; 0: the part is none of them */
   guint first, n;               /* its objects in flight->objects; set by the engine's thread */
 } YoloPart;
 
@@ -50,6 +52,10 @@ struct _YoloFlight {
   gboolean surface_mapped;
   GArray *parts;                /* YoloPart; kept between flights, as long as the longest batch */
   gint origin_x, origin_y;      /* pixels; where the caps' frame begins in memory */
+  /* YoloMetaObject; what is on the buffer, if the network looks at that; kept between flights */
+  GArray *given;
+  guint64 number;               /* of the frame, if the network looks at objects */
+  gboolean classifies;          /* and says what these are */
   gboolean inferred;            /* FALSE: skipped by inference-interval */
   gboolean repeat;              /* skipped: takes the last detections */
   gboolean discont;             /* the buffer before it was dropped */

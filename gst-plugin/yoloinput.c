@@ -14,9 +14,10 @@
     "roi %s lies outside of the frame: give x,y,width,height in pixels within %dx%d"
 
 void
-yolo_input_init (YoloInput *input, GstElement *element, YoloSettings *settings)
+yolo_input_init (
+    YoloInput *input, GstElement *element, YoloSettings *settings, YoloCrops *crops)
 {
-  *input = (YoloInput) { .element = element, .settings = settings };
+  *input = (YoloInput) { .element = element, .settings = settings, .crops = crops };
   gst_video_info_init (&input->info);
 }
 
@@ -176,7 +177,7 @@ seams_of (const YoloRegion *region, const YoloRegion *visible)
 }
 
 /* Adds the request for a region of a frame to the flight. */
-static void
+static YoloPart *
 add_part (const Source *source, const YoloArea *area, const YoloRegion *region)
 {
   const YoloLiveSettings *settings = source->settings;
@@ -215,6 +216,7 @@ add_part (const Source *source, const YoloArea *area, const YoloRegion *region)
     part.request.net_height = height;
   }
   g_array_append_val (source->flight->parts, part);
+  return &g_array_index (source->flight->parts, YoloPart, source->flight->parts->len - 1);
 }
 
 /* Adds a region as a whole, and its tiles. */
@@ -260,6 +262,29 @@ add_area (const Source *source, const YoloArea *area)
   return TRUE;
 }
 
+/* Adds the objects of a frame that the network is to look at. */
+static void
+add_objects (const Source *source)
+{
+  YoloFlight *flight = source->flight;
+  YoloRegion region;
+  guint i;
+
+  for (i = 0; i < flight->given->len && flight->parts->len < YOLO_MAX_CROPS; i++) {
+    const YoloMetaObject *object = &g_array_index (flight->given, YoloMetaObject, i);
+    YoloPart *part;
+
+    if (object->slot != source->slot
+        || !yolo_crops_wants (source->input->crops, flight, source->settings, object)
+        || !yolo_crops_region (object, flight, source->settings, source->load,
+            &source->visible, &region))
+      continue;
+    part = add_part (source, NULL, &region);
+    part->object = i;
+    part->parent = object->region;
+  }
+}
+
 /* Adds the requests for one frame to the flight. FALSE: an error was posted. */
 static gboolean
 add_frame (Source *source, const YoloFrame *described, guint slot)
@@ -274,12 +299,17 @@ add_frame (Source *source, const YoloFrame *described, guint slot)
   if (!visible_region (source->input, source->flight, described->width, described->height,
           &source->visible))
     return FALSE;
-  for (i = 0; areas != NULL && i < areas->len; i++)
-    if (!add_area (source, &g_array_index (areas, YoloArea, i)))
-      return FALSE;
-  if (parts->len == first)
-    add_region (source, NULL, &source->visible);
-  g_array_index (parts, YoloPart, parts->len - 1).last = TRUE;
+  if (source->input->settings->inference_region == YOLO_INFERENCE_OBJECTS) {
+    add_objects (source);
+  } else {
+    for (i = 0; areas != NULL && i < areas->len; i++)
+      if (!add_area (source, &g_array_index (areas, YoloArea, i)))
+        return FALSE;
+    if (parts->len == first)
+      add_region (source, NULL, &source->visible);
+  }
+  if (parts->len > first)
+    g_array_index (parts, YoloPart, parts->len - 1).last = TRUE;
   return TRUE;
 }
 
@@ -313,6 +343,9 @@ yolo_input_make_parts (
     flight->classes = g_bytes_ref (settings->classes);
   if (settings->areas)
     flight->areas = g_array_ref (settings->areas);
+  flight->classifies = g_strcmp0 (load->model->task, "classify") == 0;
+  if (input->settings->inference_region == YOLO_INFERENCE_OBJECTS && flight->given->len == 0)
+    return TRUE;
   if (!add_frames (&source))
     return FALSE;
   for (i = 0; i < flight->parts->len; i++)

@@ -2,7 +2,8 @@
 /* The frames that come into yoloinfer: how they lie in memory, and what of a buffer
  * the network looks at. That is the frame, or each frame of a DeepStream surface, cut
  * down to the buffer's GstVideoCropMeta in other memory; of it the areas of the property roi,
- * or all; and of each of these the tiles besides. */
+ * or all; and of each of these the tiles besides. Or it is the objects that an earlier element
+ * has attached. */
 
 #ifndef YOLO_INPUT_H
 #define YOLO_INPUT_H
@@ -10,6 +11,7 @@
 #include <gst/video/video.h>
 
 #include "gst-plugin/yolocaps.h"
+#include "gst-plugin/yolocrops.h"
 #include "gst-plugin/yoloflight.h"
 #include "gst-plugin/yoloload.h"
 #include "gst-plugin/yoloorientation.h"
@@ -23,6 +25,7 @@ typedef struct {
   /* constant */
   GstElement *element;          /* borrowed; posts messages */
   YoloSettings *settings;       /* borrowed, of the element; object lock */
+  YoloCrops *crops;             /* borrowed, of the element */
 
   GstVideoInfo info;            /* what the caps say; written with the object lock */
   gboolean roi_warned;          /* a warning said that roi leaves the frame; object lock */
@@ -33,7 +36,8 @@ typedef struct {
   gboolean had_frame;           /* there was a frame to look at since the start */
 } YoloInput;
 
-void yolo_input_init (YoloInput *input, GstElement *element, YoloSettings *settings);
+void yolo_input_init (
+    YoloInput *input, GstElement *element, YoloSettings *settings, YoloCrops *crops);
 void yolo_input_clear (YoloInput *input);
 
 /* Forgets the stream, at a start. Called by the thread that changes the element's

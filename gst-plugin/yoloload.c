@@ -221,6 +221,17 @@ open_stream (YoloLoad *load)
   GST_OBJECT_UNLOCK (load->element);
 }
 
+static GQuark
+name_of (const gchar *path)
+{
+  g_autofree gchar *file = g_path_get_basename (path), *name = g_utf8_make_valid (file, -1);
+  gchar *ending = strrchr (name, '.');
+
+  if (ending != NULL && ending > name)
+    *ending = '\0';
+  return g_quark_from_string (name);
+}
+
 gboolean
 yolo_load_start (YoloLoad *load, const gchar *file, GstObject *context, GError **error)
 {
@@ -239,6 +250,7 @@ yolo_load_start (YoloLoad *load, const gchar *file, GstObject *context, GError *
   load->engine = engine;
   GST_OBJECT_UNLOCK (load->element);
   load->model = yolo_engine_model (engine);
+  load->model_name = name_of (load->model->path);
   if (load->model->calibration_problem != NULL)
     GST_ELEMENT_WARNING (
         load->element, STREAM, FORMAT, ("%s", load->model->calibration_problem), (NULL));

@@ -34,6 +34,7 @@ typedef struct {
 
   guint device;                 /* number of the GPU, as CUDA counts */
   const YoloModel *model;       /* owned by the engine */
+  GQuark model_name;            /* the file's, without folder and ending */
   YoloCalibrate *calibration;   /* owned; NULL: not calibrating */
   gboolean auto_size;           /* the network's size follows that of each frame */
   guint net_width, net_height;  /* pixels, unless auto_size */

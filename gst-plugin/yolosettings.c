@@ -42,6 +42,21 @@ yolo_settings_head_type (void)
 }
 
 GType
+yolo_settings_inference_region_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    {YOLO_INFERENCE_FRAME, "the frame, or what roi and tiles make of it", "full-frame"},
+    {YOLO_INFERENCE_OBJECTS, "each object that an earlier element has attached", "roi-list"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstYoloInferInferenceRegion", values));
+  return type;
+}
+
+GType
 yolo_settings_precision_type (void)
 {
   static gsize type = 0;
@@ -103,6 +118,8 @@ yolo_live_settings_copy (const YoloLiveSettings *live)
     g_bytes_ref (copy.classes);
   if (copy.areas != NULL)
     g_array_ref (copy.areas);
+  if (copy.object_labels != NULL)
+    g_array_ref (copy.object_labels);
   return copy;
 }
 
@@ -111,6 +128,7 @@ yolo_live_settings_clear (YoloLiveSettings *live)
 {
   g_clear_pointer (&live->classes, g_bytes_unref);
   g_clear_pointer (&live->areas, g_array_unref);
+  g_clear_pointer (&live->object_labels, g_array_unref);
 }
 
 gboolean
@@ -128,7 +146,14 @@ yolo_settings_parse_parts (YoloSettings *settings, GError **error)
         settings->tiles, YOLO_MAX_TILES);
     return FALSE;
   }
-  return TRUE;
+  if (settings->inference_region == YOLO_INFERENCE_OBJECTS && settings->live.tiling.columns > 0) {
+    g_set_error_literal (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+        "tiles are of frames, and inference-region=roi-list looks at objects: leave one of the "
+        "two out");
+    return FALSE;
+  }
+  g_clear_pointer (&settings->live.object_labels, g_array_unref);
+  return yolo_settings_parse_labels (settings->object_class, &settings->live.object_labels, error);
 }
 
 gboolean
@@ -184,6 +209,33 @@ next_class (const gchar **at, GString *name, gboolean *quoted)
   for (end++; g_ascii_isspace (*end); end++);
   *at = end;
   return *end == ',' || *end == '\0';
+}
+
+gboolean
+yolo_settings_parse_labels (const gchar *string, GArray **labels, GError **error)
+{
+  g_autoptr (GString) name = g_string_new (NULL);
+  g_autoptr (GArray) found = g_array_new (FALSE, FALSE, sizeof (GQuark));
+  const gchar *at = string;
+  gboolean quoted;
+
+  *labels = NULL;
+  while (at != NULL && *at != '\0') {
+    GQuark label;
+
+    at += at > string;          /* the comma */
+    if (!next_class (&at, name, &quoted)) {
+      g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+          "object-class \"%s\": a quote is not closed, or something other than a comma is behind "
+          "it; a name in quotes has its own quotes doubled", string);
+      return FALSE;
+    }
+    label = g_quark_from_string (name->str);
+    g_array_append_val (found, label);
+  }
+  if (found->len > 0)
+    *labels = g_steal_pointer (&found);
+  return TRUE;
 }
 
 /* Marks in mask[n] the classes that @name means: digits alone are a number, unless

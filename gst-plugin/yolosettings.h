@@ -12,6 +12,12 @@
 
 G_BEGIN_DECLS
 
+/* What the network looks at. */
+typedef enum {
+  YOLO_INFERENCE_FRAME,
+  YOLO_INFERENCE_OBJECTS,       /* that an earlier element has attached */
+} YoloInferenceRegion;
+
 /* What may change while playing; copied for each frame. */
 typedef struct {
   gdouble confidence, iou;
@@ -23,12 +29,18 @@ typedef struct {
   GArray *areas;                /* a reference; YoloArea, not written to any more; or NULL */
   YoloTiling tiling;
   gdouble tile_overlap;
+  GArray *object_labels;        /* a reference; GQuark, not written to any more; NULL: all */
+  gdouble object_padding;       /* share of the object's size, on each side */
+  guint object_min_size;        /* pixels */
+  guint reclassify_interval;    /* frames; 0: once a track */
   GstVideoOrientationMethod orientation;
 } YoloLiveSettings;
 
 /* What the properties say. The strings are owned. */
 typedef struct {
   gchar *model_file, *label_file, *input_size, *class_ids, *roi, *tiles, *engine_id;
+  gchar *object_class;
+  YoloInferenceRegion inference_region;
   gchar *calibration_file, *calibrate;
   YoloDevice device;
   YoloPrecision precision;
@@ -40,7 +52,8 @@ typedef struct {
   guint64 batch_timeout;        /* ns */
   gboolean batching_set, cuda_device_set;       /* the user has set them */
   gboolean started;             /* from the element's start to its stop */
-  /* classes, areas and tiling are what class_ids, roi and tiles say */
+  /* classes, areas, tiling and object_labels are what class_ids, roi, tiles and object_class
+   * say */
   YoloLiveSettings live;
 } YoloSettings;
 
@@ -58,17 +71,27 @@ YoloDevice yolo_settings_device (const YoloSettings *settings);
 gint yolo_settings_cuda_device (const YoloSettings *settings);
 
 /* The enumerations that properties have: GstYoloInferDevice, GstYoloInferHead,
- * GstYoloInferPrecision, GstYoloInferCalibrationMethod. */
+ * GstYoloInferPrecision, GstYoloInferCalibrationMethod, GstYoloInferInferenceRegion. */
 GType yolo_settings_head_type (void);
+GType yolo_settings_inference_region_type (void);
 GType yolo_settings_device_type (void);
 GType yolo_settings_precision_type (void);
 GType yolo_settings_calibration_method_type (void);
 
 /**
+ * yolo_settings_parse_labels:
+ * @string: (nullable): names, as CSV
+ * @labels: (out) (transfer full): an array of GQuark, or NULL, since @string is NULL or ""
+ *
+ * Returns: FALSE with @error: a quote is not closed
+ */
+gboolean yolo_settings_parse_labels (const gchar *string, GArray **labels, GError **error);
+
+/**
  * yolo_settings_parse_parts:
  *
- * Reads roi and tiles, which do not depend on the model, into the live settings. Called
- * with the lock that guards @settings.
+ * Reads roi, tiles and object-class, which do not depend on the model, into the live settings.
+ * Called with the lock that guards @settings.
  *
  * Returns: FALSE with @error: one of them makes no sense
  */
