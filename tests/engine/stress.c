@@ -64,8 +64,9 @@ check_answer (gpointer data, gpointer tag, const YoloResult *result)
   g_mutex_unlock (&user->lock);
 }
 
+/* @more: parts of the same picture that follow */
 static void
-submit (User *user, Random *random)
+submit (User *user, Random *random, guint more)
 {
   static const guint sizes[][2] = { { 32, 32 }, { 64, 32 }, { 32, 64 } };
   guint size = random_int (random, 0, 9) < 8 ? user->index % 2 : (guint) random_int (random, 0, 2);
@@ -73,6 +74,7 @@ submit (User *user, Random *random)
   YoloRequest request = fake_request (sizes[size][0], sizes[size][1],
       (user->submitted * 7 + user->index) % 200);
 
+  request.more = more;
   if (kind == WRONG)
     request.frame.plane[0] = NULL;
   yolo_stream_submit (user->stream, &request, make_tag (user->submitted, kind));
@@ -162,7 +164,11 @@ act (User *user, Random *random, YoloEngine *engine)
       break;
     default:
       wait_below (user, MAX_PENDING);
-      submit (user, random);
+      for (guint more = random_int (random, 0, 4) == 0 ? random_int (random, 0, 40) : 0;; more--) {
+        submit (user, random, more);
+        if (more == 0)
+          break;
+      }
   }
 }
 
