@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Detections as GstAnalyticsRelationMeta; built where GStreamer has it. */
 
+#include "gst-plugin/yoloclass.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yoloshape.h"
 
@@ -565,6 +566,70 @@ test_read_mask (void)
 }
 #endif
 
+static gboolean
+keep_analytics (GstBuffer *buffer, GstMeta **meta, gpointer user_data)
+{
+  if ((*meta)->info->api != gst_analytics_relation_meta_api_get_type ())
+    *meta = NULL;
+  return TRUE;
+}
+
+/* What a second network says of an object, and what it finds inside: readers of GstAnalytics find
+ * it, and it is read from there alone. */
+static void
+test_related (void)
+{
+  const YoloMetaObject car = { .x = 20, .y = 10, .w = 60, .h = 50, .confidence = .5f,
+    .label = g_quark_from_string ("car"), .object_id = -1 };
+  const YoloClass taxi = { g_quark_from_string ("taxi"), 4, .75f, 1, 0 };
+  g_autoptr (GBytes) said = g_bytes_new (&taxi, sizeof taxi);
+  g_autoptr (GArray) found = NULL;
+  GstVideoInfo info;
+  GstBuffer *buffer = gst_buffer_new ();
+  GstAnalyticsRelationMeta *meta;
+  GstAnalyticsClsMtd classes;
+  GstAnalyticsODMtd inner;
+  gpointer state = NULL;
+  const YoloClass *class;
+  guint n;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_RGB, 200, 100);
+  yolo_meta_add (buffer, &info, &car, 1, 0);
+  found = read_objects (buffer, &info);
+  yolo_meta_classify (buffer, found, &said);
+  yolo_meta_add (buffer, &info,
+      &(YoloMetaObject) { .x = 30, .y = 40, .w = 20, .h = 8, .confidence = .25f,
+        .label = g_quark_from_string ("plate"), .object_id = -1,
+        .parent = g_array_index (found, YoloMetaObject, 0).region },
+      1, 1);
+
+  meta = gst_buffer_get_analytics_relation_meta (buffer);
+  g_assert_true (gst_analytics_relation_meta_get_direct_related (meta, 0,
+          GST_ANALYTICS_REL_TYPE_RELATE_TO, gst_analytics_cls_mtd_get_mtd_type (), &state,
+          &classes));
+  g_assert_cmpfloat (gst_analytics_cls_mtd_get_level (&classes, 0), ==, .75f);
+  g_assert_cmpstr (
+      g_quark_to_string (gst_analytics_cls_mtd_get_quark (&classes, 0)), ==, "taxi");
+  state = NULL;
+  g_assert_true (gst_analytics_relation_meta_get_direct_related (meta, 0,
+          GST_ANALYTICS_REL_TYPE_CONTAIN, gst_analytics_od_mtd_get_mtd_type (), &state, &inner));
+  g_assert_cmpstr (
+      g_quark_to_string (gst_analytics_od_mtd_get_obj_type (&inner)), ==, "plate");
+
+  gst_buffer_foreach_meta (buffer, keep_analytics, NULL);
+  g_array_unref (found);
+  found = read_objects (buffer, &info);
+  g_assert_cmpuint (found->len, ==, 2);
+  class = yolo_classes_get (g_array_index (found, YoloMetaObject, 0).classes, &n);
+  g_assert_cmpuint (n, ==, 1);
+  g_assert_cmpstr (g_quark_to_string (class->label), ==, "taxi");
+  g_assert_cmpfloat (class->confidence, ==, .75f);
+  g_assert_cmpuint (g_array_index (found, YoloMetaObject, 0).parent, ==, 0);
+  g_assert_cmpuint (g_array_index (found, YoloMetaObject, 1).parent, ==,
+      g_array_index (found, YoloMetaObject, 0).region);
+  gst_buffer_unref (buffer);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -576,6 +641,7 @@ main (int argc, char **argv)
   g_test_add_func ("/analytics/classes", test_classes);
   g_test_add_func ("/analytics/read-classes", test_read_classes);
   g_test_add_func ("/analytics/read-unlikely", test_read_unlikely);
+  g_test_add_func ("/analytics/related", test_related);
 #if GST_CHECK_VERSION(1, 26, 0)
   g_test_add_func ("/analytics/turned", test_turned);
   g_test_add_func ("/analytics/turned-twins", test_turned_twins);

@@ -51,7 +51,7 @@ static void
 keep_frame (GstElement *sink, GstBuffer *buffer, GstPad *pad, Run *run)
 {
   g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
-  GArray *objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
+  GArray *objects = yolo_meta_objects_new ();
   GstVideoInfo info;
 
   g_assert_true (gst_video_info_from_caps (&info, caps));
@@ -287,6 +287,32 @@ test_detections (void)
     run_clear (&run);
   }
   run_clear (&cpu);
+}
+
+/* Regions, tiles and objects of a frame in CUDA memory are cut out there. */
+static void
+test_parts (void)
+{
+  g_autofree gchar *model = data_path (MODEL);
+  static const gchar *const parts[] = {
+    "roi=\"0,0,80,120;90,10,150,10,120,110\" tiles=2x1",
+    "inference-region=roi-list object-min-size=60 object-padding=.1",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (parts); i++) {
+    Run runs[2];
+
+    for (guint k = 0; k < 2; k++)
+      runs[k] = run_pipeline ("videotestsrc num-buffers=2 pattern=ball ! " TEST_CAPS " ! %s"
+                              "identity name=%s ! yoloinfer device=%s precision=fp32 %s "
+                              "confidence-threshold=.3 model-file=%s ! fakesink name=sink",
+          k == 1 ? "cudaupload ! " CUDA_CAPS " ! " : "", i == 1 ? "objects" : "none",
+          k == 1 ? "cuda" : "cpu", parts[i], model);
+    g_assert_true (runs[1].cuda);
+    g_assert_cmpuint (compare_runs (&runs[0], &runs[1], .3, .999, 1e-4), >, i == 1 ? 200 : 10);
+    run_clear (&runs[0]);
+    run_clear (&runs[1]);
+  }
 }
 
 /* Where no GstVideoMeta tells the strides, they come from the memory: pools need not
@@ -927,6 +953,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gst-plugin/cuda/two", test_two_devices);
   g_test_add_func ("/gst-plugin/cuda/lost", test_lost_device);
   g_test_add_func ("/gst-plugin/cuda/detections", test_detections);
+  g_test_add_func ("/gst-plugin/cuda/parts", test_parts);
   g_test_add_func ("/gst-plugin/cuda/formats", test_formats);
   g_test_add_func ("/gst-plugin/cuda/no-meta", test_no_meta);
   g_test_add_func ("/gst-plugin/cuda/video", test_video);

@@ -200,7 +200,7 @@ make_picture (const GstVideoInfo *info)
 GArray *
 take_detections (GstBuffer *buffer, const GstVideoInfo *info)
 {
-  GArray *objects = g_array_new (FALSE, FALSE, sizeof (YoloMetaObject));
+  GArray *objects = yolo_meta_objects_new ();
 
   g_assert_nonnull (buffer);
   yolo_meta_read (buffer, info, objects);
