@@ -801,8 +801,9 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
   yolo_properties_install (object_class, yolo_infer_properties, YOLO_INFER_N_PROPERTIES);
   g_object_class_install_property (object_class, YOLO_INFER_STATS,
       g_param_spec_boxed ("stats", "Statistics",
-          "Frames handed on, inferred, skipped and dropped; batches and their mean size; the last "
-          "frame's input-size; percentiles of the last frames' times by stage, in ns",
+          "Frames handed on, inferred, skipped and dropped; requests, of which a frame in parts is "
+          "several; batches and their mean size; the last frame's input-size; percentiles of the "
+          "last frames' times by stage, in ns",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 
   element_class->change_state = gst_yolo_infer_change_state;

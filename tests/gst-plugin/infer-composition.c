@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Small objects in a 4K frame: photographs of which is known what they show, scaled down and put
  * in places of a grey frame, and one that the borders of tiles cut. Skips without the folder
- * ../shared. With YOLO_TEST_PICTURES=FOLDER in the environment, the frame is kept there, drawn on. */
+ * ../shared. With YOLO_TEST_PICTURES=FOLDER in the environment, the frame is kept there, drawn
+ * on. */
 
 #include "infer-common.h"
 
