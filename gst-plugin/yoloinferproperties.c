@@ -77,7 +77,7 @@ const YoloProperty yolo_infer_properties[YOLO_INFER_N_PROPERTIES] = {
       YOLO_BOOLEAN (YoloSettings, live.multi_label, FALSE) },
   [YOLO_INFER_BATCH_SIZE] = { "batch-size", "Batch size",
       "Most frames that run together, of all elements that share the engine "
-      "(0: as many as there are streams)", PLAYING,
+      "(0: a frame of each stream, with all parts that it is looked at in)", PLAYING,
       YOLO_UINT (YoloSettings, batch_size, 0, 32, 0) },
   /* initially a frame never waits for other streams: what arrives while a batch
    * runs is the next batch */

@@ -4,6 +4,7 @@
 #include "infer-common.h"
 
 #include "gst-plugin/yoloregions.h"
+#include "gst-plugin/yoloshape.h"
 
 #include <math.h>
 #include <string.h>
@@ -323,6 +324,44 @@ test_tiles (void)
   }
 }
 
+/* Objects keep the mask, points or turned box that one part gives them; a turned box is where its
+ * corners are. */
+static void
+test_tasks (void)
+{
+  static const struct { const gchar *model; guint flags; gboolean points, mask; } table[] = {
+    { "micro-segment.onnx", 0, FALSE, TRUE },
+    { "micro-pose.onnx", 0, TRUE, FALSE },
+    { "micro-obb.onnx", YOLO_SHAPE_TURNED, FALSE, FALSE },
+  };
+  guint i, k;
+
+  for (i = 0; i < G_N_ELEMENTS (table); i++) {
+    g_autofree gchar *model = data_path (table[i].model);
+    GstHarness *h =
+        infer_harness (infer_new (LOW, "model-file", model, "tiles", "2x2", NULL), SMALL);
+    g_autoptr (GArray) found = infer_picture (h, SMALL);
+
+    g_assert_cmpuint (found->len, >, 0);
+    for (k = 0; k < found->len; k++) {
+      const YoloMetaObject *object = &g_array_index (found, YoloMetaObject, k);
+      const YoloShape *shape = yolo_shape_get (object->shape);
+      gfloat box[4];
+
+      g_assert_nonnull (shape);
+      g_assert_cmpuint (shape->flags, ==, table[i].flags);
+      g_assert_cmpint (shape->n_points > 0, ==, table[i].points);
+      g_assert_cmpint (shape->mask_width > 0, ==, table[i].mask);
+      if (shape->flags == 0)
+        continue;
+      yolo_shape_bounds (shape, 128, 96, box);
+      g_assert_cmpfloat_with_epsilon (MAX (box[0], 0), object->x, .01f);
+      g_assert_cmpfloat_with_epsilon (MIN (box[1] + box[3], 96), object->y + object->h, .01f);
+    }
+    infer_teardown (h);
+  }
+}
+
 /* More parts than the largest batch holds; several regions, each with its tiles; several frames
  * under way, in order. */
 static void
@@ -387,6 +426,7 @@ main (int argc, char **argv)
   g_test_add_func ("/yoloinfer/parts/polygon-drops", test_polygon_drops);
   g_test_add_func ("/yoloinfer/parts/set-while-playing", test_set_while_playing);
   g_test_add_func ("/yoloinfer/parts/tiles", test_tiles);
+  g_test_add_func ("/yoloinfer/parts/tasks", test_tasks);
   g_test_add_func ("/yoloinfer/parts/many-parts", test_many_parts);
   g_test_add_func ("/yoloinfer/parts/tiles-refused", test_tiles_refused);
   return g_test_run ();
