@@ -416,9 +416,9 @@ classes_of (GstAnalyticsRelationMeta *meta, guint id)
     const gssize best = next_class (&mtd, INFINITY, -1);
     YoloClass class = { .label_id = -1 };
 
-    if (best < 0)
+    class.label = best < 0 ? 0 : gst_analytics_cls_mtd_get_quark (&mtd, (gsize) best);
+    if (class.label == 0)
       continue;
-    class.label = gst_analytics_cls_mtd_get_quark (&mtd, (gsize) best);
     class.confidence = gst_analytics_cls_mtd_get_level (&mtd, (gsize) best);
     if (found == NULL)
       found = g_byte_array_new ();

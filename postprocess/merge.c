@@ -198,10 +198,12 @@ yolo_merge (YoloObject *objects, size_t n, const YoloSighting *seen, bool agnost
     YoloObject d = objects[i];
     size_t same = find (&merge, &d, n);
 
-    if (same == merge.kept)
+    /* what is less confident than @max others stays out even if some of these are joined later:
+     * so the cost is bounded by n x max */
+    if (same == merge.kept && merge.kept < max)
       objects[merge.kept++] = d;
-    else if (join (&merge, &objects[same], &d))
+    else if (same < merge.kept && join (&merge, &objects[same], &d))
       join_neighbours (&merge, same);
   }
-  return merge.kept < max ? merge.kept : max;
+  return merge.kept;
 }

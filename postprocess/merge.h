@@ -37,7 +37,7 @@ typedef struct {
  * both are pieces that a border has cut; where one of them is whole it is the box, whichever is
  * more confident. Boxes that are turned are compared as they are turned, and never grow.
  *
- * Allocates nothing. Compares n x kept pairs.
+ * Allocates nothing. Compares n x max pairs at most, but for pieces that are joined.
  *
  * Returns: how many are left
  */
