@@ -178,6 +178,8 @@ finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
 
   if (flight->inferred)
     yolo_flight_merge (flight, &self->input.info, &self->merger);
+  if (on_objects)
+    yolo_crops_complete (&self->crops, flight, &self->input.info);
   objects = flight->objects;
   if (on_objects) {
     if (flight->classifies)     /* what it says of objects is no object itself */
@@ -195,8 +197,8 @@ finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
   announce (self, objects->len);
   buffer = yolo_flight_attach (flight, objects, &self->input.info, self->settings.unique_id,
       self->input.memory == YOLO_CAPS_NVMM);
-  return on_objects ? yolo_crops_attach (&self->crops, flight, buffer, &self->input.info,
-             self->load.model_name, self->settings.unique_id)
+  return on_objects ? yolo_crops_attach (&self->crops, flight, buffer, self->load.model_name,
+             self->settings.unique_id)
                     : buffer;
 }
 

@@ -20,6 +20,7 @@ yolo_crops_init (YoloCrops *crops)
   *crops = (YoloCrops) {
     .asked = yolo_tracks_new (), .known = yolo_tracks_new (),
     .said = g_ptr_array_new_with_free_func (free_said),
+    .inside = yolo_meta_objects_new (),
   };
 }
 
@@ -29,6 +30,7 @@ yolo_crops_clear (YoloCrops *crops)
   g_clear_pointer (&crops->asked, yolo_tracks_free);
   g_clear_pointer (&crops->known, yolo_tracks_free);
   g_clear_pointer (&crops->said, g_ptr_array_unref);
+  g_clear_pointer (&crops->inside, g_array_unref);
 }
 
 void
@@ -194,14 +196,63 @@ collect_classes (YoloCrops *crops, YoloFlight *flight, GQuark model, guint uniqu
   }
 }
 
+/* What was found inside of one object, in crops->inside. */
+static void
+collect_inside (YoloCrops *crops, const YoloFlight *flight, guint parent)
+{
+  guint i;
+
+  g_array_set_size (crops->inside, 0);
+  for (i = 0; i < flight->objects->len; i++) {
+    const YoloMetaObject *object = &g_array_index (flight->objects, YoloMetaObject, i);
+
+    if (object->parent == parent)
+      yolo_meta_objects_append (crops->inside, object, 1);
+  }
+}
+
+/* Whether the network has looked at an object of the flight. */
+static gboolean
+was_asked (const YoloFlight *flight, guint object)
+{
+  guint i;
+
+  for (i = 0; i < flight->parts->len; i++)
+    if (g_array_index (flight->parts, YoloPart, i).object == object)
+      return TRUE;
+  return FALSE;
+}
+
+void
+yolo_crops_complete (YoloCrops *crops, YoloFlight *flight, const GstVideoInfo *info)
+{
+  guint i;
+
+  if (!flight->inferred && yolo_tracks_count (crops->known) > 0)
+    yolo_meta_read (flight->buffer, info, flight->given);
+  if (flight->classifies)
+    return;
+  for (i = 0; i < flight->given->len; i++) {
+    const YoloMetaObject *object = &g_array_index (flight->given, YoloMetaObject, i);
+
+    if (object->object_id < 0)
+      continue;
+    if (was_asked (flight, i)) {
+      collect_inside (crops, flight, object->region);
+      yolo_tracks_learn_inside (crops->known, object, flight->number,
+          (const YoloMetaObject *) crops->inside->data, crops->inside->len);
+    } else {
+      yolo_tracks_recall_inside (crops->known, object, flight->number, info, flight->objects);
+    }
+  }
+}
+
 GstBuffer *
-yolo_crops_attach (YoloCrops *crops, YoloFlight *flight, GstBuffer *buffer,
-    const GstVideoInfo *info, GQuark model, guint unique_id)
+yolo_crops_attach (
+    YoloCrops *crops, YoloFlight *flight, GstBuffer *buffer, GQuark model, guint unique_id)
 {
   guint i, n = 0;
 
-  if (!flight->inferred && yolo_tracks_count (crops->known) > 0)
-    yolo_meta_read (buffer, info, flight->given);
   g_ptr_array_set_size (crops->said, 0);
   g_ptr_array_set_size (crops->said, (gint) flight->given->len);
   if (flight->classifies)

@@ -23,6 +23,7 @@ typedef struct {
   guint64 n_frames;             /* streaming thread; so many have come */
   YoloTracks *known;            /* task of the source pad */
   GPtrArray *said;              /* GBytes, or NULL, of each object of a frame; of the task, kept */
+  GArray *inside;               /* YoloMetaObject, what is inside of one; of the task, kept */
 } YoloCrops;
 
 void yolo_crops_init (YoloCrops *crops);
@@ -67,17 +68,26 @@ gboolean yolo_crops_region (const YoloMetaObject *object, const YoloFlight *flig
     YoloRegion *region);
 
 /**
- * yolo_crops_attach:
- * @buffer: (transfer full): with the objects that were found inside others attached
+ * yolo_crops_complete:
  *
- * Attaches to the objects on the buffer what the network says of them, or has said of their track.
- * Called by the task of the source pad.
+ * Appends to the flight's objects, which are inside of others and merged, what was found inside
+ * the track of an object that the network has not looked at this time. Called by the task of the
+ * source pad, before the flight's objects are attached.
+ */
+void yolo_crops_complete (YoloCrops *crops, YoloFlight *flight, const GstVideoInfo *info);
+
+/**
+ * yolo_crops_attach:
+ * @buffer: (transfer full): the flight's
+ *
+ * Attaches to the objects on the buffer what a network that classifies says of them, or has said
+ * of their track. Called by the task of the source pad, after yolo_crops_complete().
  *
  * Returns: (transfer full): the buffer, which is a copy that shares the pixels where somebody else
  * holds it
  */
 GstBuffer *yolo_crops_attach (YoloCrops *crops, YoloFlight *flight, GstBuffer *buffer,
-    const GstVideoInfo *info, GQuark model, guint unique_id);
+    GQuark model, guint unique_id);
 
 G_END_DECLS
 

@@ -124,8 +124,8 @@ const YoloProperty yolo_infer_properties[YOLO_INFER_N_PROPERTIES] = {
       "Pixels that an object must be wide, and high, to be looked at", PLAYING,
       YOLO_UINT (YoloSettings, live.object_min_size, 0, G_MAXINT, 0) },
   [YOLO_INFER_RECLASSIFY_INTERVAL] = { "reclassify-interval", "Reclassify interval",
-      "Frames after which the network looks at a tracked object again; between them it has the "
-      "class that it had (0: never again; objects without a track are always looked at)", PLAYING,
+      "Frames after which the network looks at a tracked object again; between them it has what "
+      "was found last (0: never again; objects without a track are always looked at)", PLAYING,
       YOLO_UINT (YoloSettings, live.reclassify_interval, 0, G_MAXUINT, 1) },
   [YOLO_INFER_ORIENTATION] = { "orientation", "Orientation",
       "How the network turns frames upright, as videoflip's video-direction (auto: as the "

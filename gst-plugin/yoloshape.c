@@ -194,6 +194,36 @@ yolo_shape_get (GBytes *bytes)
   return shape;
 }
 
+GBytes *
+yolo_shape_move (
+    GBytes *bytes, const gfloat scale[2], const gfloat offset[2], gint width, gint height)
+{
+  const YoloShape *shape = yolo_shape_get (bytes);
+  YoloShape *moved;
+  gfloat *points, box[4];
+  gint16 *cells;
+
+  if (shape == NULL)
+    return NULL;
+  moved = yolo_shape_allocate (shape, &points, &cells);
+  memcpy (points, yolo_shape_points (shape), points_size (shape));
+  memcpy (cells, yolo_shape_cells (shape),
+      (gsize) shape->mask_width * shape->mask_height * sizeof (gint16));
+  for (guint k = 0; k < shape->n_points; k++)
+    for (guint axis = 0; axis < 2; axis++)
+      points[3 * k + axis] = points[3 * k + axis] * scale[axis] + offset[axis];
+  for (guint k = 0; k < G_N_ELEMENTS (moved->mask); k++)
+    moved->mask[k] = moved->mask[k] * scale[k % 2] + offset[k % 2];
+  for (guint k = 0; k < G_N_ELEMENTS (moved->corners); k++)
+    moved->corners[k] = moved->corners[k] * scale[k % 2] + offset[k % 2];
+  if (moved->flags & YOLO_SHAPE_TURNED) {
+    moved->angle = yolo_shape_upright (moved, width, height, box);
+    if (moved->angle < 0)       /* by the other side of the box, as yolo_object_turn() has it */
+      moved->angle += (gfloat) G_PI_2;
+  }
+  return yolo_shape_take (moved);
+}
+
 /* The pixels that a frame of @size shows of a range, the first and the last in part. */
 static void
 visible (gfloat low, gfloat high, gint size, gint *first, gint *n)

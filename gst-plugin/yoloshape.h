@@ -76,6 +76,18 @@ void yolo_shape_turn (
  */
 gfloat yolo_shape_upright (const YoloShape *shape, gint width, gint height, gfloat box[4]);
 
+/**
+ * yolo_shape_move:
+ * @scale: of x and of y
+ * @offset: of x and of y, 0 to 1 of the frame, added to what is scaled
+ * @width, @height: of the frame, pixels
+ *
+ * Returns: (transfer full) (nullable): the shape in another place of the frame; NULL: @bytes is no
+ * shape
+ */
+GBytes *yolo_shape_move (
+    GBytes *bytes, const gfloat scale[2], const gfloat offset[2], gint width, gint height);
+
 /* x, y, width and height of the box around the turned box, pixels. */
 void yolo_shape_bounds (const YoloShape *shape, gint width, gint height, gfloat box[4]);
 

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "gst-plugin/yolotracks.h"
 
+#include "gst-plugin/yoloshape.h"
+
 /* The first member is the key. */
 typedef struct {
   gint64 key;
   guint64 seen, asked;          /* number of the frame, of the last time */
   GBytes *classes;              /* owned; NULL: nothing was said */
+  GArray *inside;               /* YoloMetaObject; NULL: nothing was looked for */
+  gfloat box[4];                /* x, y, width and height of the object then, pixels */
 } Track;
 
 struct _YoloTracks {
@@ -19,6 +23,7 @@ free_track (gpointer data)
   Track *track = data;
 
   g_clear_pointer (&track->classes, g_bytes_unref);
+  g_clear_pointer (&track->inside, g_array_unref);
   g_free (track);
 }
 
@@ -117,4 +122,51 @@ yolo_tracks_recall (YoloTracks *tracks, const YoloMetaObject *object, guint64 fr
   const Track *track = find (tracks, object, frame, FALSE);
 
   return track != NULL ? track->classes : NULL;
+}
+
+void
+yolo_tracks_learn_inside (YoloTracks *tracks, const YoloMetaObject *object, guint64 frame,
+    const YoloMetaObject *found, guint n)
+{
+  Track *track = find (tracks, object, frame, TRUE);
+
+  if (track == NULL)
+    return;
+  if (track->inside == NULL)
+    track->inside = yolo_meta_objects_new ();
+  g_array_set_size (track->inside, 0);
+  yolo_meta_objects_append (track->inside, found, n);
+  track->box[0] = object->x;
+  track->box[1] = object->y;
+  track->box[2] = object->w;
+  track->box[3] = object->h;
+}
+
+void
+yolo_tracks_recall_inside (YoloTracks *tracks, const YoloMetaObject *object, guint64 frame,
+    const GstVideoInfo *info, GArray *objects)
+{
+  const Track *track = find (tracks, object, frame, FALSE);
+  const gint width = GST_VIDEO_INFO_WIDTH (info), height = GST_VIDEO_INFO_HEIGHT (info);
+  gfloat scale[2], move[2];
+  guint i;
+
+  if (track == NULL || track->inside == NULL || !(track->box[2] > 0 && track->box[3] > 0))
+    return;
+  scale[0] = object->w / track->box[2];
+  scale[1] = object->h / track->box[3];
+  move[0] = object->x - track->box[0] * scale[0];
+  move[1] = object->y - track->box[1] * scale[1];
+  for (i = 0; i < track->inside->len; i++) {
+    YoloMetaObject inner = g_array_index (track->inside, YoloMetaObject, i);
+
+    inner.x = inner.x * scale[0] + move[0];
+    inner.y = inner.y * scale[1] + move[1];
+    inner.w *= scale[0];
+    inner.h *= scale[1];
+    inner.parent = object->region;
+    inner.shape = yolo_shape_move (inner.shape, scale,
+        (gfloat[2]){ move[0] / width, move[1] / height }, width, height);
+    g_array_append_val (objects, inner);
+  }
 }

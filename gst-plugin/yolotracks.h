@@ -38,6 +38,26 @@ void yolo_tracks_learn (
 /* (transfer none) (nullable): what was said last of the object's track. */
 GBytes *yolo_tracks_recall (YoloTracks *tracks, const YoloMetaObject *object, guint64 frame);
 
+/**
+ * yolo_tracks_learn_inside:
+ * @found: what was found inside the object
+ *
+ * Remembers what was found inside an object, which does nothing for one that has no track.
+ */
+void yolo_tracks_learn_inside (YoloTracks *tracks, const YoloMetaObject *object, guint64 frame,
+    const YoloMetaObject *found, guint n);
+
+/**
+ * yolo_tracks_recall_inside:
+ * @info: what the caps say
+ * @objects: (element-type YoloMetaObject): appended to
+ *
+ * Appends what was found inside the object's track last, moved and scaled as the object has been
+ * since, with the object as parent.
+ */
+void yolo_tracks_recall_inside (YoloTracks *tracks, const YoloMetaObject *object, guint64 frame,
+    const GstVideoInfo *info, GArray *objects);
+
 /* How many tracks are remembered. */
 guint yolo_tracks_count (YoloTracks *tracks);
 

@@ -3,8 +3,10 @@
 
 #include "gst-plugin/yoloclass.h"
 #include "gst-plugin/yolometa.h"
+#include "gst-plugin/yoloshape.h"
 
 #include <gst/check/gstharness.h>
+#include <math.h>
 
 static GArray *
 read_objects (GstBuffer *buffer, const GstVideoInfo *info)
@@ -259,6 +261,47 @@ test_join (void)
   g_assert_cmpint (classes[1].label_id, ==, 3);
 }
 
+/* Points, mask and corners in another place of the frame: half as wide, twice as high, moved by a
+ * tenth and a fifth of the frame. */
+static void
+test_shape_moves (void)
+{
+  const gfloat scale[] = { .5f, 2 }, move[] = { .1f, .2f };
+  YoloShape head = { .n_points = 1, .mask_width = 2, .mask_height = 1,
+    .mask = { .2f, .1f, .4f, .2f } };
+  g_autoptr (GBytes) bytes = NULL, moved = NULL, none = g_bytes_new ("x", 1);
+  const YoloShape *shape;
+  gfloat *points, box[4];
+  gint16 *cells;
+  YoloShape *own;
+
+  yolo_shape_turn (&head, (gfloat[4]){ 40, 20, 40, 10 }, .5f, 200, 100);
+  own = yolo_shape_allocate (&head, &points, &cells);
+  points[0] = .3f;
+  points[1] = .15f;
+  points[2] = .75f;
+  cells[0] = 7;
+  cells[1] = -7;
+  bytes = yolo_shape_take (own);
+  moved = yolo_shape_move (bytes, scale, move, 200, 100);
+  shape = yolo_shape_get (moved);
+  g_assert_nonnull (shape);
+  g_assert_cmpfloat_with_epsilon (yolo_shape_points (shape)[0], .25f, 1e-6);
+  g_assert_cmpfloat_with_epsilon (yolo_shape_points (shape)[1], .5f, 1e-6);
+  g_assert_cmpfloat (yolo_shape_points (shape)[2], ==, .75f);
+  g_assert_cmpint (yolo_shape_cells (shape)[1], ==, -7);
+  g_assert_cmpfloat_with_epsilon (shape->mask[0], .2f, 1e-6);
+  g_assert_cmpfloat_with_epsilon (shape->mask[1], .4f, 1e-6);
+  g_assert_cmpfloat_with_epsilon (shape->mask[2], .3f, 1e-6);
+  g_assert_cmpfloat_with_epsilon (shape->mask[3], .6f, 1e-6);
+  g_assert_cmpfloat_with_epsilon (shape->corners[0], head.corners[0] * .5f + .1f, 1e-6);
+  g_assert_cmpfloat_with_epsilon (shape->corners[5], head.corners[5] * 2 + .2f, 1e-6);
+  /* the side that went right and down goes down four times as steeply */
+  yolo_shape_upright (shape, 200, 100, box);
+  g_assert_cmpfloat_with_epsilon (tanf (shape->angle), 4 * tanf (.5f), 1e-3);
+  g_assert_null (yolo_shape_move (none, scale, move, 200, 100));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -270,5 +313,6 @@ main (int argc, char **argv)
   g_test_add_func ("/class/scaled", test_scaled);
   g_test_add_func ("/class/foreign", test_foreign);
   g_test_add_func ("/class/join", test_join);
+  g_test_add_func ("/class/shape-moves", test_shape_moves);
   return g_test_run ();
 }

@@ -299,6 +299,39 @@ test_reclassify_interval (void)
   }
 }
 
+/* So it is with what was found inside, which moves and grows with the object. */
+static void
+test_inside_between (void)
+{
+  const YoloMetaObject first = object ("car", 0, 0, 64, 64, 3),
+                       moved = object ("car", 64, 16, 32, 16, 3),
+                       other = object ("car", 64, 16, 32, 16, 4);
+  GstHarness *h = objects_harness (MODEL, "reclassify-interval", "3");
+  g_autoptr (GArray) before = push_objects (h, &first, 1), after = push_objects (h, &moved, 1),
+                     none = NULL;
+  guint i;
+
+  g_assert_cmpuint (stat_of (h, "requests"), ==, 1);
+  g_assert_cmpuint (before->len, >, 3);
+  g_assert_cmpuint (after->len, ==, before->len);
+  for (i = 1; i < after->len; i++) {
+    const YoloMetaObject *a = &g_array_index (before, YoloMetaObject, i),
+                         *b = &g_array_index (after, YoloMetaObject, i);
+
+    g_assert_cmpuint (b->parent, ==, g_array_index (after, YoloMetaObject, 0).region);
+    g_assert_cmpint (b->label, ==, a->label);
+    g_assert_cmpfloat (b->confidence, ==, a->confidence);
+    g_assert_cmpfloat_with_epsilon (b->x, 64 + a->x / 2, .01f);
+    g_assert_cmpfloat_with_epsilon (b->y, 16 + a->y / 4, .01f);
+    g_assert_cmpfloat_with_epsilon (b->w, a->w / 2, .01f);
+    g_assert_cmpfloat_with_epsilon (b->h, a->h / 4, .01f);
+  }
+  /* another track in the same place is asked about */
+  none = push_objects (h, &other, 1);
+  g_assert_cmpuint (stat_of (h, "requests"), ==, 2);
+  infer_teardown (h);
+}
+
 /* Frames that inference-interval skips have the classes of tracks that are known. */
 static void
 test_inference_interval (void)
@@ -418,6 +451,7 @@ main (int argc, char **argv)
   g_test_add_func ("/yoloinfer/objects/left-out", test_left_out);
   g_test_add_func ("/yoloinfer/objects/parents", test_parents);
   g_test_add_func ("/yoloinfer/objects/reclassify-interval", test_reclassify_interval);
+  g_test_add_func ("/yoloinfer/objects/inside-between", test_inside_between);
   g_test_add_func ("/yoloinfer/objects/inference-interval", test_inference_interval);
   g_test_add_func ("/yoloinfer/objects/many-objects", test_many_objects);
   g_test_add_func ("/yoloinfer/objects/refused", test_refused);
