@@ -28,6 +28,12 @@ yolo_analytics_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *object
 }
 
 void
+yolo_analytics_set_tracks (
+    GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject *objects, guint n)
+{
+}
+
+void
 yolo_analytics_clear (GstBuffer *buffer)
 {
 }

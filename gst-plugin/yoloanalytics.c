@@ -94,15 +94,20 @@ add_classes (GstAnalyticsRelationMeta *meta, const YoloMetaRegion *regions, guin
   return i;
 }
 
+/* @id: of the GstAnalyticsODMtd, @time: PTS of the frame */
 static void
-add_track (GstAnalyticsRelationMeta *meta, const YoloMetaRegion *region, GstClockTime time)
+add_track (GstAnalyticsRelationMeta *meta, guint id, const YoloMetaObject *object,
+    GstClockTime time)
 {
   GstAnalyticsTrackingMtd track;
 
-  if (gst_analytics_relation_meta_add_tracking_mtd (
-          meta, (guint64) region->object->object_id, time, &track))
-    gst_analytics_relation_meta_set_relation (
-        meta, GST_ANALYTICS_REL_TYPE_RELATE_TO, (guint) region->id, track.id);
+  if (!gst_analytics_relation_meta_add_tracking_mtd (
+          meta, (guint64) object->object_id, time, &track))
+    return;
+  if (object->state == YOLO_META_LOST)
+    gst_analytics_tracking_mtd_set_lost (&track);
+  gst_analytics_relation_meta_set_relation (
+      meta, GST_ANALYTICS_REL_TYPE_RELATE_TO, id, track.id);
 }
 
 #if HAVE_MASKS
@@ -167,7 +172,7 @@ yolo_analytics_add (
     if (regions[i].id < 0)
       continue;
     if (regions[i].object->object_id >= 0)
-      add_track (meta, &regions[i], GST_BUFFER_PTS (buffer));
+      add_track (meta, (guint) regions[i].id, regions[i].object, GST_BUFFER_PTS (buffer));
 #if HAVE_MASKS
     if (regions[i].mask.values != NULL)
       add_mask (meta, &regions[i]);
@@ -271,9 +276,10 @@ find_region (GstBuffer *buffer, const YoloMetaRegion *object)
   return -1;
 }
 
-/* Number of the track that the object with this id relates to; -1: it has none. */
+/* Number of the track that the object with this id relates to; -1: it has none. @state: (out):
+ * set if it has one */
 static gint
-track_of (GstAnalyticsRelationMeta *meta, guint id)
+track_of (GstAnalyticsRelationMeta *meta, guint id, YoloMetaState *state)
 {
   GstAnalyticsTrackingMtd track;
   gpointer related = NULL;
@@ -284,8 +290,10 @@ track_of (GstAnalyticsRelationMeta *meta, guint id)
   if (gst_analytics_relation_meta_get_direct_related (meta, id, GST_ANALYTICS_REL_TYPE_RELATE_TO,
           gst_analytics_tracking_mtd_get_mtd_type (), &related, &track)
       && gst_analytics_tracking_mtd_get_info (&track, &track_id, &first, &last, &lost)
-      && track_id <= G_MAXINT)
+      && track_id <= G_MAXINT) {
+    *state = lost ? YOLO_META_LOST : YOLO_META_TRACKED;
     return track_id;
+  }
   return -1;
 }
 
@@ -522,6 +530,17 @@ find_region_around (GstBuffer *buffer, const YoloMetaRegion *object, const YoloS
   return find_region (buffer, &around);
 }
 
+/* Number, among the buffer's regions that are objects, of the one that @object, whose turned box
+ * is in @head, is; -1: it is none of them. */
+static gint
+find_twin (GstBuffer *buffer, const YoloMetaRegion *object, const YoloShape *head,
+    const GstVideoInfo *info)
+{
+  const gint twin = find_region (buffer, object);
+
+  return twin < 0 && is_turned (head) ? find_region_around (buffer, object, head, info) : twin;
+}
+
 static void
 read_objects (
     GstBuffer *buffer, GstAnalyticsRelationMeta *meta, const GstVideoInfo *info, GArray *objects)
@@ -541,12 +560,11 @@ read_objects (
     object = (YoloMetaObject) {
       .x = region.x, .y = region.y, .w = region.w, .h = region.h,
       .confidence = region.confidence, .label_id = -1, .label = region.label,
-      .object_id = track_of (meta, mtd.id), .region = 1 + mtd.id,
+      .region = 1 + mtd.id,
     };
+    object.object_id = track_of (meta, mtd.id, &object.state);
 
-    twin = find_region (buffer, &region);
-    if (twin < 0 && is_turned (&head))
-      twin = find_region_around (buffer, &region, &head, info);
+    twin = find_twin (buffer, &region, &head, info);
     if (twin < 0) {
       g_array_append_val (objects, object);
       twin = (gint) objects->len - 1;
@@ -554,8 +572,10 @@ read_objects (
     known = &g_array_index (objects, YoloMetaObject, twin);
     if (known->confidence < 0)
       known->confidence = object.confidence;
-    if (known->object_id < 0)
+    if (known->object_id < 0) {
       known->object_id = object.object_id;
+      known->state = object.state;
+    }
     if (known->parent == 0)
       known->parent = parent_of (meta, mtd.id);
     if (known->classes == NULL)
@@ -640,6 +660,65 @@ yolo_analytics_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *object
     return;
   read_objects (buffer, meta, info, objects);
   read_classes (meta, info, objects);
+}
+
+/* How many objects the buffer's regions are. */
+static guint
+count_region_objects (GstBuffer *buffer)
+{
+  YoloMetaRegion region;
+  gpointer state = NULL;
+  GstMeta *meta;
+  guint n = 0;
+
+  while ((meta = gst_buffer_iterate_meta_filtered (buffer, &state,
+              GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)))
+    n += yolo_region_of_meta (buffer, (GstVideoRegionOfInterestMeta *) meta, &region) ? 1 : 0;
+  return n;
+}
+
+/* Takes the object's relation to a track away: the track itself stays, for there is no way to
+ * remove one. */
+static void
+leave_track (GstAnalyticsRelationMeta *meta, guint id)
+{
+  GstAnalyticsTrackingMtd track;
+  gpointer related = NULL;
+
+  while (gst_analytics_relation_meta_get_direct_related (meta, id,
+          GST_ANALYTICS_REL_TYPE_RELATE_TO, gst_analytics_tracking_mtd_get_mtd_type (), &related,
+          &track))
+    gst_analytics_relation_meta_set_relation (
+        meta, GST_ANALYTICS_REL_TYPE_NONE, id, track.id);
+}
+
+void
+yolo_analytics_set_tracks (
+    GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject *objects, guint n)
+{
+  GstAnalyticsRelationMeta *meta = gst_buffer_get_analytics_relation_meta (buffer);
+  const guint n_entries = meta ? (guint) gst_analytics_relation_get_length (meta) : 0;
+  guint n_read = meta ? count_region_objects (buffer) : 0;
+
+  /* by number, for entries are added meanwhile */
+  for (guint id = 0; id < n_entries; id++) {
+    GstAnalyticsODMtd mtd;
+    YoloMetaRegion region;
+    YoloShape head;
+    gint i;
+
+    if (!gst_analytics_relation_meta_get_od_mtd (meta, id, &mtd)
+        || !read_object (meta, &mtd, info, &region, &head))
+      continue;
+    i = find_twin (buffer, &region, &head, info);
+    if (i < 0)
+      i = (gint) n_read++;
+    if ((guint) i >= n)
+      continue;
+    leave_track (meta, id);
+    if (objects[i].object_id >= 0)
+      add_track (meta, id, &objects[i], GST_BUFFER_PTS (buffer));
+  }
 }
 
 /* There is no way to take one object off: the meta goes as a whole. */

@@ -63,6 +63,16 @@ void yolo_analytics_classify (GstBuffer *buffer, gint id, GQuark label, GBytes *
  */
 void yolo_analytics_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects);
 
+/**
+ * yolo_analytics_set_tracks:
+ * @objects: [n], all objects of the buffer, in the order of yolo_meta_read()
+ *
+ * Relates each object that GstAnalytics knows to its track, and no longer to that of another
+ * tracker.
+ */
+void yolo_analytics_set_tracks (
+    GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject *objects, guint n);
+
 void yolo_analytics_clear (GstBuffer *buffer);
 
 G_END_DECLS

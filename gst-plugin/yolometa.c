@@ -4,7 +4,7 @@
  *
  * What it costs: an object that is written is one meta and one structure of six
  * fields, about 1 kB in a dozen small allocations, which the layout demands and the
- * buffer frees. A frame with objects gets one note besides, 64 bytes an object in
+ * buffer frees. A frame with objects gets one note besides, 72 bytes an object in
  * five allocations. What points, masks and turned boxes cost in each layout is written in
  * yolotensor.c and yoloanalytics.c; objects without them pay nothing. Reading allocates
  * nothing but what the caller's array grows by, and the shapes of objects of other elements. */
@@ -33,6 +33,7 @@ typedef struct {
   GQuark label;                 /* the region's roi_type */
   gfloat confidence;
   gint label_id, object_id;
+  YoloMetaState state;
   guint slot;
   gdouble x1, y1, x2, y2;       /* the box, 0 to 1 of the frame */
   guint32 shape, shape_size;    /* where its shape lies in "shapes", bytes; 0: it has none */
@@ -333,6 +334,43 @@ region_of_object (const YoloMetaObject *object, gint width, gint height)
   return region;
 }
 
+const gchar *
+yolo_meta_state_name (YoloMetaState state)
+{
+  switch (state) {
+    case YOLO_META_TRACKED:
+      return "tracked";
+    case YOLO_META_PREDICTED:
+      return "predicted";
+    case YOLO_META_LOST:
+      return "lost";
+  }
+  g_return_val_if_reached ("tracked");
+}
+
+YoloMetaState
+yolo_meta_state_of_name (const gchar *name)
+{
+  if (g_strcmp0 (name, "predicted") == 0)
+    return YOLO_META_PREDICTED;
+  return g_strcmp0 (name, "lost") == 0 ? YOLO_META_LOST : YOLO_META_TRACKED;
+}
+
+static void
+set_track (GstStructure *track, const YoloMetaObject *object)
+{
+  gst_structure_set (track, "id", G_TYPE_INT, object->object_id, "state", G_TYPE_STRING,
+      yolo_meta_state_name (object->state), NULL);
+}
+
+static void
+set_box (GstStructure *detection, const gdouble edges[4], gint width, gint height)
+{
+  gst_structure_set (detection,
+      "x_min", G_TYPE_DOUBLE, edges[0] / width, "x_max", G_TYPE_DOUBLE, edges[2] / width,
+      "y_min", G_TYPE_DOUBLE, edges[1] / height, "y_max", G_TYPE_DOUBLE, edges[3] / height, NULL);
+}
+
 /* Attaches an object in DL Streamer's layout. @edges: its box, pixels, not rounded. */
 static void
 add_region (GstBuffer *buffer, const YoloMetaRegion *region, const gdouble edges[4], gint width,
@@ -341,23 +379,26 @@ add_region (GstBuffer *buffer, const YoloMetaRegion *region, const gdouble edges
   const YoloMetaObject *object = region->object;
   GstVideoRegionOfInterestMeta *meta = gst_buffer_add_video_region_of_interest_meta_id (
       buffer, region->label, region->x, region->y, region->w, region->h);
-  GstStructure *detection = gst_structure_new ("detection",
-      "x_min", G_TYPE_DOUBLE, edges[0] / width, "x_max", G_TYPE_DOUBLE, edges[2] / width,
-      "y_min", G_TYPE_DOUBLE, edges[1] / height, "y_max", G_TYPE_DOUBLE, edges[3] / height,
-      "label_id", G_TYPE_INT, object->label_id, "model_id", G_TYPE_INT, (gint) unique_id, NULL);
+  GstStructure *detection = gst_structure_new_empty ("detection");
 
   meta->id = region->id;
   if (region->parent >= 0)
     meta->parent_id = region->parent;
+  set_box (detection, edges, width, height);
+  gst_structure_set (detection, "label_id", G_TYPE_INT, object->label_id, "model_id", G_TYPE_INT,
+      (gint) unique_id, NULL);
   if (object->confidence >= 0)
     gst_structure_set (
         detection, "confidence", G_TYPE_DOUBLE, (gdouble) object->confidence, NULL);
   if (object->slot > 0)
     gst_structure_set (detection, "batch_id", G_TYPE_INT, (gint) object->slot - 1, NULL);
   gst_video_region_of_interest_meta_add_param (meta, detection);
-  if (object->object_id >= 0)
-    gst_video_region_of_interest_meta_add_param (meta,
-        gst_structure_new ("object_id", "id", G_TYPE_INT, object->object_id, NULL));
+  if (object->object_id >= 0) {
+    GstStructure *track = gst_structure_new_empty ("object_id");
+
+    set_track (track, object);
+    gst_video_region_of_interest_meta_add_param (meta, track);
+  }
   if (region->shape != NULL)
     yolo_tensor_add (meta, region->shape, &region->mask, width, height);
   yolo_classes_add (meta, object->classes);
@@ -418,9 +459,9 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject
     add_region (buffer, &regions[i], edges, width, height, unique_id);
     note = (Note) {
       .id = regions[i].id, .label = object->label, .confidence = object->confidence,
-      .label_id = object->label_id, .object_id = object->object_id, .slot = object->slot,
-      .x1 = edges[0] / width, .y1 = edges[1] / height, .x2 = edges[2] / width,
-      .y2 = edges[3] / height, .parent = (guint) regions[i].parent + 1,
+      .label_id = object->label_id, .object_id = object->object_id, .state = object->state,
+      .slot = object->slot, .x1 = edges[0] / width, .y1 = edges[1] / height,
+      .x2 = edges[2] / width, .y2 = edges[3] / height, .parent = (guint) regions[i].parent + 1,
     };
     add_shape (shapes, object->shape, &note);
     note_classes (&classes, note.id, note.label, object->classes);
@@ -550,6 +591,7 @@ read_note (const Note *note, const GstVideoInfo *info, YoloMetaObject *object)
   object->confidence = note->confidence;
   object->label_id = note->label_id;
   object->object_id = note->object_id;
+  object->state = note->state;
   object->slot = note->slot;
   object->parent = note->parent;
   refine_box (note->x1, note->y1, note->x2, note->y2, info, object);
@@ -594,8 +636,11 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
       read_detection (saying.detection, info, &object);
     else if (saying.note)
       read_note (saying.note, info, &object);
-    if (saying.track)
+    if (saying.track) {
       gst_structure_get_int (saying.track, "id", &object.object_id);
+      object.state =
+          yolo_meta_state_of_name (gst_structure_get_string (saying.track, "state"));
+    }
     if (saying.note)
       object.parent = saying.note->parent;
     object.classes = yolo_classes_read (roi);
@@ -611,6 +656,107 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
     g_array_append_val (objects, object);
   }
   yolo_analytics_read (buffer, info, objects);
+}
+
+/* Gives the notes of the buffer bytes of their own, which can be written while nobody else reads
+ * them: those that are there are shared with copies of the buffer. */
+static void
+own_notes (GstBuffer *buffer)
+{
+  const GstMetaInfo *info = notes_info ();
+  gpointer state = NULL;
+  GstMeta *meta;
+
+  while (info && (meta = gst_buffer_iterate_meta_filtered (buffer, &state, info->api))) {
+    GstStructure *structure = gst_custom_meta_get_structure ((GstCustomMeta *) meta);
+    GBytes *shared = get_bytes (structure, "objects");
+    gsize size;
+    gconstpointer data;
+    g_autoptr (GBytes) own = NULL;
+
+    if (shared == NULL)
+      continue;
+    data = g_bytes_get_data (shared, &size);
+    own = g_bytes_new (data, size);
+    gst_structure_set (structure, "objects", G_TYPE_BYTES, own, NULL);
+  }
+}
+
+/* @note: of own_notes(), or NULL */
+static void
+move_region (GstVideoRegionOfInterestMeta *meta, GstStructure *detection, Note *note,
+    const YoloMetaObject *object, gint width, gint height)
+{
+  gdouble edges[4];
+  gint box[4];
+
+  clip_edges (object, width, height, edges);
+  yolo_object_round (object, width, height, box);
+  meta->x = (guint) box[0];
+  meta->y = (guint) box[1];
+  meta->w = (guint) box[2];
+  meta->h = (guint) box[3];
+  if (detection)
+    set_box (detection, edges, width, height);
+  if (note == NULL)
+    return;
+  note->x1 = edges[0] / width;
+  note->y1 = edges[1] / height;
+  note->x2 = edges[2] / width;
+  note->y2 = edges[3] / height;
+}
+
+/* Writes an object's track into its region, and into the note of that, which is written to in
+ * place. */
+static void
+set_region_track (GstVideoRegionOfInterestMeta *meta, const Saying *saying,
+    const YoloMetaObject *object, const GstVideoInfo *info, gboolean moved)
+{
+  GstStructure *track = (GstStructure *) saying->track;
+  Note *note = (Note *) saying->note;
+
+  if (object->object_id < 0) {
+    if (track) {
+      meta->params = g_list_remove (meta->params, track);
+      gst_structure_free (track);
+    }
+  } else {
+    if (track == NULL) {
+      track = gst_structure_new_empty ("object_id");
+      gst_video_region_of_interest_meta_add_param (meta, track);
+    }
+    set_track (track, object);
+  }
+  if (note) {
+    note->object_id = object->object_id;
+    note->state = object->state;
+  }
+  if (moved && object->object_id >= 0)
+    move_region (meta, (GstStructure *) saying->detection, note, object,
+        GST_VIDEO_INFO_WIDTH (info), GST_VIDEO_INFO_HEIGHT (info));
+}
+
+void
+yolo_meta_set_tracks (GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject *objects,
+    guint n, gboolean moved)
+{
+  GstMeta *meta;
+  gpointer state = NULL;
+  guint i = 0;
+
+  g_return_if_fail (gst_buffer_is_writable (buffer));
+
+  own_notes (buffer);
+  /* before the regions move: objects of GstAnalytics are found by their regions' places */
+  yolo_analytics_set_tracks (buffer, info, objects, n);
+  while (i < n && (meta = gst_buffer_iterate_meta_filtered (buffer, &state,
+              GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))) {
+    GstVideoRegionOfInterestMeta *region = (GstVideoRegionOfInterestMeta *) meta;
+    Saying saying;
+
+    if (listen (buffer, region, &saying))
+      set_region_track (region, &saying, &objects[i++], info, moved);
+  }
 }
 
 void

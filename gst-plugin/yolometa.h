@@ -15,6 +15,13 @@
 
 G_BEGIN_DECLS
 
+/* What the tracker that gave an object its number knows of it. */
+typedef enum {
+  YOLO_META_TRACKED,            /* it was found in this frame */
+  YOLO_META_PREDICTED,          /* the frame was not looked at; the box is where it should be */
+  YOLO_META_LOST,               /* it was looked for, and not found; the box is the same */
+} YoloMetaState;
+
 typedef struct {
   /* pixels of the frame that the caps describe, see yolo_meta_origin() */
   gfloat x, y, w, h;
@@ -28,6 +35,7 @@ typedef struct {
   guint region;                 /* 1 + the id of its region on the buffer; 0: it is on none yet */
   guint parent;                 /* `region` of the object that it was found in; 0: of none */
   GBytes *classes;              /* owned; what other networks say of it, see yoloclass.h; or NULL */
+  YoloMetaState state;          /* of its track, if it has one */
 } YoloMetaObject;
 
 /* An array of objects (YoloMetaObject), which lets go of their shapes and classes. */
@@ -69,6 +77,23 @@ void yolo_meta_read (GstBuffer * buffer, const GstVideoInfo * info, GArray * obj
  * Attaches classes to objects that are on @buffer.
  */
 void yolo_meta_classify (GstBuffer * buffer, const GArray * objects, GBytes * const * classes);
+
+/**
+ * yolo_meta_set_tracks:
+ * @buffer: writable
+ * @objects: [n], all that yolo_meta_read() gives of @buffer, with the tracks that they are in now
+ * @moved: whether boxes of objects that have a track have changed, too
+ *
+ * Writes the track of each object, in every layout in which the object is there; one without a
+ * number loses what another tracker wrote. A box is moved in its region alone, for GstAnalytics
+ * has no way to move an object: there it stays where it was found.
+ */
+void yolo_meta_set_tracks (GstBuffer * buffer, const GstVideoInfo * info,
+    const YoloMetaObject * objects, guint n, gboolean moved);
+
+/* The name that the layouts have for a state, and back; of other names TRACKED. */
+const gchar *yolo_meta_state_name (YoloMetaState state);
+YoloMetaState yolo_meta_state_of_name (const gchar * name);
 
 /**
  * yolo_meta_origin:

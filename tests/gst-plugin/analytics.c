@@ -24,8 +24,8 @@ static void
 test_written (void)
 {
   const YoloMetaObject objects[] = {
-    {10.4, 19.6, 30.2, 40.3, 0.5, 2, g_quark_from_string ("car"), 5, 0, NULL, 0, 0, NULL},
-    {1, 2, 3, 4, 0.25, 0, g_quark_from_string ("dog"), -1, 0, NULL, 0, 0, NULL},
+    {10.4, 19.6, 30.2, 40.3, 0.5, 2, g_quark_from_string ("car"), 5, 0, NULL, 0, 0, NULL, 0},
+    {1, 2, 3, 4, 0.25, 0, g_quark_from_string ("dog"), -1, 0, NULL, 0, 0, NULL, 0},
   };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
@@ -80,7 +80,7 @@ static void
 test_read (void)
 {
   const YoloMetaObject ours = { 50, 50, 20, 20, 0.5, 1, g_quark_from_string ("dog"), -1, 0,
-    NULL, 0, 0, NULL };
+    NULL, 0, 0, NULL, 0 };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
   GstAnalyticsRelationMeta *meta = gst_buffer_add_analytics_relation_meta (buffer);
@@ -181,9 +181,9 @@ test_classes (void)
   g_autoptr (GBytes) shape = shape_new (&whole, NULL);
   const GQuark cat = g_quark_from_string ("cat"), dog = g_quark_from_string ("dog");
   const YoloMetaObject objects[] = {
-    { 0, 0, 200, 100, .75f, 3, cat, -1, 1, shape, 0, 0, NULL },
-    { 0, 0, 200, 100, .25f, 4, dog, -1, 1, shape, 0, 0, NULL },
-    { 0, 0, 200, 100, .5f, 4, dog, -1, 2, shape, 0, 0, NULL },
+    { 0, 0, 200, 100, .75f, 3, cat, -1, 1, shape, 0, 0, NULL, 0 },
+    { 0, 0, 200, 100, .25f, 4, dog, -1, 1, shape, 0, 0, NULL, 0 },
+    { 0, 0, 200, 100, .5f, 4, dog, -1, 2, shape, 0, 0, NULL, 0 },
   };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
@@ -456,8 +456,8 @@ test_mask (void)
 {
   g_autoptr (GBytes) shape = mask_new ();
   const YoloMetaObject objects[] = {
-    { 20, 30, 40, 40, .5f, 2, g_quark_from_string ("cat"), 5, 0, shape, 0, 0, NULL },
-    { 1, 2, 3, 4, .25f, 0, g_quark_from_string ("dog"), -1, 0, NULL, 0, 0, NULL },
+    { 20, 30, 40, 40, .5f, 2, g_quark_from_string ("cat"), 5, 0, shape, 0, 0, NULL, 0 },
+    { 1, 2, 3, 4, .25f, 0, g_quark_from_string ("dog"), -1, 0, NULL, 0, 0, NULL, 0 },
   };
   GstHarness *h =
       gst_harness_new_parse ("videoscale ! capsfilter caps=video/x-raw,width=400,height=50");

@@ -22,10 +22,10 @@ test_batch (void)
   NvDsBatchMeta batch = { .pool = 3 };
   g_autofree gchar *long_label = g_strnfill (300, 'x');
   const YoloMetaObject objects[] = {
-    { 1, 2, 3, 4, .5, 7, g_quark_from_static_string ("cat"), -1, 1, NULL, 0, 0, NULL },
-    { 5, 6, 7, 8, .6, 8, g_quark_from_string (long_label), -1, 3, NULL, 0, 0, NULL },
-    { 9, 10, 11, 12, .7, 9, 0, 5, 1, NULL, 0, 0, NULL },
-    { 13, 14, 15, 16, .8, 1, 0, -1, 2, NULL, 0, 0, NULL },        /* the pool is empty then */
+    { 1, 2, 3, 4, .5, 7, g_quark_from_static_string ("cat"), -1, 1, NULL, 0, 0, NULL, 0 },
+    { 5, 6, 7, 8, .6, 8, g_quark_from_string (long_label), -1, 3, NULL, 0, 0, NULL, 0 },
+    { 9, 10, 11, 12, .7, 9, 0, 5, 1, NULL, 0, 0, NULL, 0 },
+    { 13, 14, 15, 16, .8, 1, 0, -1, 2, NULL, 0, 0, NULL, 0 },        /* the pool is empty then */
   };
   GstBuffer *buffer = gst_buffer_new ();
   const NvDsObjectMeta *object;

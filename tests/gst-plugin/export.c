@@ -156,7 +156,7 @@ static YoloMetaObject
 object (gfloat x, gint label_id, const gchar *label, gint object_id)
 {
   return (YoloMetaObject){ x, 10, 50.5, 20.25, 0.875, label_id,
-    label ? g_quark_from_string (label) : 0, object_id, 0, NULL, 0, 0, NULL };
+    label ? g_quark_from_string (label) : 0, object_id, 0, NULL, 0, 0, NULL, 0 };
 }
 
 static void
@@ -250,7 +250,7 @@ test_foreign (void)
   Fixture f;
   g_autofree gchar *text = NULL;
   g_autoptr (JsonNode) node = NULL;
-  YoloMetaObject person = { 20, 10, 20, 10, .5f, 0, 0, -1, 0, NULL, 0, 0, NULL };
+  YoloMetaObject person = { 20, 10, 20, 10, .5f, 0, 0, -1, 0, NULL, 0, 0, NULL, 0 };
   GstBuffer *buffer = gst_buffer_new_and_alloc (16);
   JsonArray *objects;
   JsonObject *o;
@@ -500,7 +500,7 @@ static void
 test_clipped (void)
 {
   const YoloMetaObject one = { -20, 90, 1000, 40, 0.5, 3, g_quark_from_string ("car"), -1, 0,
-    NULL, 0, 0, NULL };
+    NULL, 0, 0, NULL, 0 };
   const YoloRecord record = { WIDTH, HEIGHT, &one, 1, 0, 0, NULL, NULL };
   g_autoptr (GString) line = g_string_new (NULL), coco = g_string_new (NULL),
                       labels = g_string_new (NULL);

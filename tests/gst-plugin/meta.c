@@ -28,10 +28,10 @@ test_round_trip (void)
 {
   const YoloMetaObject objects[] = {
     {10.25, 20.75, 100.5, 50.125, 0.875, 3, g_quark_from_string ("a \"cat\""), -1, 0, NULL, 0, 0,
-        NULL},
-    {0, 0, 1920, 1080, 0.5, 0, g_quark_from_string ("Löwe"), 17, 0, NULL, 0, 0, NULL},
-    {1919.5, 1079.5, 0.5, 0.5, 1, 79, 0, 0, 0, NULL, 0, 0, NULL},
-    {3.3, 4.4, 0.2, 0.1, 0.26, -1, g_quark_from_string ("?"), 2, 4, NULL, 0, 0, NULL},
+        NULL, 0},
+    {0, 0, 1920, 1080, 0.5, 0, g_quark_from_string ("Löwe"), 17, 0, NULL, 0, 0, NULL, 0},
+    {1919.5, 1079.5, 0.5, 0.5, 1, 79, 0, 0, 0, NULL, 0, 0, NULL, 0},
+    {3.3, 4.4, 0.2, 0.1, 0.26, -1, g_quark_from_string ("?"), 2, 4, NULL, 0, 0, NULL, 0},
   };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new (), *copy;
@@ -66,7 +66,7 @@ static void
 test_layout (void)
 {
   const YoloMetaObject object = { 10.4, 19.6, 30.2, 40.3, 0.5, 2, g_quark_from_string ("car"), 5,
-    0, NULL, 0, 0, NULL };
+    0, NULL, 0, 0, NULL, 0 };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
   GstVideoRegionOfInterestMeta *meta;
@@ -129,24 +129,24 @@ test_foreign (void)
     /* as gvadetect writes it */
     { "car",
         "detection, x_min=0.101, x_max=0.3005, y_min=0.1, y_max=0.202, confidence=0.5, label_id=2",
-        TRUE, { 20.2, 10, 39.9, 10.2, 0.5, 2, 0, -1, 0, NULL, 0, 0, NULL }, "car" },
+        TRUE, { 20.2, 10, 39.9, 10.2, 0.5, 2, 0, -1, 0, NULL, 0, 0, NULL, 0 }, "car" },
     /* moved since, by a crop: the pixels count */
     { "car", "detection, x_min=0.5, x_max=0.7, y_min=0.1, y_max=0.2, confidence=0.5, label_id=2",
-        TRUE, { 20, 10, 40, 10, 0.5, 2, 0, -1, 0, NULL, 0, 0, NULL }, "car" },
+        TRUE, { 20, 10, 40, 10, 0.5, 2, 0, -1, 0, NULL, 0, 0, NULL, 0 }, "car" },
     { NULL, "detection, label=bus, confidence=0.25", TRUE,
-        { 20, 10, 40, 10, 0.25, -1, 0, -1, 0, NULL, 0, 0, NULL }, "bus" },
+        { 20, 10, 40, 10, 0.25, -1, 0, -1, 0, NULL, 0, 0, NULL, 0 }, "bus" },
     /* a confidence that nobody has said is not 0 */
-    { NULL, "detection", TRUE, { 20, 10, 40, 10, -1, -1, 0, -1, 0, NULL, 0, 0, NULL }, NULL },
+    { NULL, "detection", TRUE, { 20, 10, 40, 10, -1, -1, 0, -1, 0, NULL, 0, 0, NULL, 0 }, NULL },
     { "odd", "detection, x_min=(string)0.1, confidence=(string)half, label_id=(double)1.5", TRUE,
-        { 20, 10, 40, 10, -1, -1, 0, -1, 0, NULL, 0, 0, NULL }, "odd" },
+        { 20, 10, 40, 10, -1, -1, 0, -1, 0, NULL, 0, 0, NULL, 0 }, "odd" },
     /* as of handdetect, a classifier, or an element that lost the params */
-    { "hand", NULL, TRUE, { 20, 10, 40, 10, -1, -1, 0, -1, 0, NULL, 0, 0, NULL }, "hand" },
+    { "hand", NULL, TRUE, { 20, 10, 40, 10, -1, -1, 0, -1, 0, NULL, 0, 0, NULL, 0 }, "hand" },
     { "face", "age, label=(string)33, confidence=0.9", TRUE,
-        { 20, 10, 40, 10, -1, -1, 0, -1, 0, NULL, 0, 0, NULL }, "face" },
+        { 20, 10, 40, 10, -1, -1, 0, -1, 0, NULL, 0, 0, NULL, 0 }, "face" },
     /* a region for an encoder */
-    { "roi", "roi/x264enc, delta-qp=-5", FALSE, { 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, NULL },
+    { "roi", "roi/x264enc, delta-qp=-5", FALSE, { 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, NULL, 0 },
         NULL },
-    { NULL, NULL, FALSE, { 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, NULL }, NULL },
+    { NULL, NULL, FALSE, { 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, NULL, 0 }, NULL },
   };
   GstVideoInfo info;
   guint i;
@@ -285,11 +285,11 @@ static void
 test_add_clips (void)
 {
   const YoloMetaObject objects[] = {
-    {NAN, 0, 1, 1, 1, 0, 0, -1, 0, NULL, 0, 0, NULL},
-    {0, 0, INFINITY, 1, 1, 0, 0, -1, 0, NULL, 0, 0, NULL},
-    {-10, -20, 1000, 1000, 1, 4, 0, 3, 0, NULL, 0, 0, NULL},
-    {0, -INFINITY, 1, 1, 1, 0, 0, -1, 0, NULL, 0, 0, NULL},
-    {20, 20, 10, 10, 1, 5, 0, -1, 0, NULL, 0, 0, NULL},
+    {NAN, 0, 1, 1, 1, 0, 0, -1, 0, NULL, 0, 0, NULL, 0},
+    {0, 0, INFINITY, 1, 1, 0, 0, -1, 0, NULL, 0, 0, NULL, 0},
+    {-10, -20, 1000, 1000, 1, 4, 0, 3, 0, NULL, 0, 0, NULL, 0},
+    {0, -INFINITY, 1, 1, 1, 0, 0, -1, 0, NULL, 0, 0, NULL, 0},
+    {20, 20, 10, 10, 1, 5, 0, -1, 0, NULL, 0, 0, NULL, 0},
   };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
@@ -325,7 +325,7 @@ static void
 test_scaled (void)
 {
   const YoloMetaObject object = { 33.3, 44.4, 101.7, 20.2, 0.5, 2, g_quark_from_string ("car"), 5,
-    0, NULL, 0, 0, NULL };
+    0, NULL, 0, 0, NULL, 0 };
   GstVideoRegionOfInterestMeta *meta;
   GstVideoInfo small, big;
   GstBuffer *buffer = gst_buffer_new ();
@@ -391,9 +391,9 @@ test_elements (void)
   };
   const YoloMetaObject objects[] = {
     {10.25, 20.75, 100.5, 50.125, 0.875, 3, g_quark_from_string ("person"), -1, 0, NULL, 0, 0,
-        NULL},
-    {150.3, 60.2, 20, 30, 0.5, 1, g_quark_from_string ("car"), 17, 0, NULL, 0, 0, NULL},
-    {150.3, 60.2, 20, 30, 0.25, 7, 0, -1, 3, NULL, 0, 0, NULL},
+        NULL, 0},
+    {150.3, 60.2, 20, 30, 0.5, 1, g_quark_from_string ("car"), 17, 0, NULL, 0, 0, NULL, 0},
+    {150.3, 60.2, 20, 30, 0.25, 7, 0, -1, 3, NULL, 0, 0, NULL, 0},
   };
   guint i, j;
 
@@ -453,11 +453,11 @@ static void
 test_notes (void)
 {
   const YoloMetaObject first[] = {
-    {10.25, 20.75, 50.5, 50.125, 0.875, 3, g_quark_from_string ("person"), 5, 0, NULL, 0, 0, NULL},
-    {10.25, 20.75, 50.5, 50.125, 0.75, 1, g_quark_from_string ("car"), -1, 0, NULL, 0, 0, NULL},
+    {10.25, 20.75, 50.5, 50.125, 0.875, 3, g_quark_from_string ("person"), 5, 0, NULL, 0, 0, NULL, 0},
+    {10.25, 20.75, 50.5, 50.125, 0.75, 1, g_quark_from_string ("car"), -1, 0, NULL, 0, 0, NULL, 0},
   };
   const YoloMetaObject second = { 60.25, 20.75, 50.5, 50.125, 0.5, 2, g_quark_from_string ("cat"),
-    -1, 0, NULL, 0, 0, NULL };
+    -1, 0, NULL, 0, 0, NULL, 0 };
   GstBuffer *buffer = gst_buffer_new ();
   GstVideoInfo info;
   GArray *found;
@@ -493,7 +493,7 @@ test_notes (void)
 static void
 test_clear (void)
 {
-  const YoloMetaObject object = { 10, 10, 10, 10, 0.5, 2, 0, -1, 0, NULL, 0, 0, NULL };
+  const YoloMetaObject object = { 10, 10, 10, 10, 0.5, 2, 0, -1, 0, NULL, 0, 0, NULL, 0 };
   GstVideoInfo info;
   GstBuffer *buffer = gst_buffer_new ();
   GArray *found;

@@ -35,7 +35,7 @@ static YoloMetaObject
 object (gfloat x, gfloat y, gfloat w, gfloat h)
 {
   return (YoloMetaObject) { x, y, w, h, 0.875, 1, g_quark_from_string ("person"), -1, 0, NULL, 0,
-    0, NULL };
+    0, NULL, 0 };
 }
 
 /* A frame of one mid grey, opaque. */

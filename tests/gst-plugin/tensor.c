@@ -64,7 +64,7 @@ buffer_of (YoloMetaObject object, GBytes *shape)
   return buffer;
 }
 
-static const YoloMetaObject person = { 20, 10, 40, 20, .5f, 0, 0, -1, 0, NULL, 0, 0, NULL };
+static const YoloMetaObject person = { 20, 10, 40, 20, .5f, 0, 0, -1, 0, NULL, 0, 0, NULL, 0 };
 
 static GstVideoRegionOfInterestMeta *
 region_of (GstBuffer *buffer)
@@ -191,7 +191,7 @@ test_cells (void)
 static void
 test_corners (void)
 {
-  const YoloMetaObject ship = { 90, 30, 20, 40, .5f, 0, 0, -1, 0, NULL, 0, 0, NULL };
+  const YoloMetaObject ship = { 90, 30, 20, 40, .5f, 0, 0, -1, 0, NULL, 0, 0, NULL, 0 };
   GstBuffer *buffer = buffer_of (ship, turned_new (80, 40, 40, 20, (gfloat) G_PI_2));
   const gfloat *places = get_tensor (buffer, "corners", "contour_points", 4, 2);
   GstStructure *detection =
