@@ -7,3 +7,14 @@ yolo_ds_add (
 {
   return FALSE;
 }
+
+guint
+yolo_ds_frames (GstBuffer *buffer, YoloDsFrame *frames, guint max)
+{
+  return 0;
+}
+
+void
+yolo_ds_track (GstBuffer *buffer, const YoloMetaObject *objects, guint n)
+{
+}

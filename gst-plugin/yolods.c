@@ -2,6 +2,7 @@
 #include "gst-plugin/yolods.h"
 
 #include <dlfcn.h>
+#include <math.h>
 #include <string.h>
 
 #include <gstnvdsmeta.h>
@@ -59,6 +60,21 @@ set_look (NvDsObjectMeta *meta, const YoloMetaObject *object, const char *label)
   meta->text_params.text_bg_clr = black;
 }
 
+/* A tracker's numbers are per camera; DeepStream wants them so, too. */
+static void
+set_track (NvDsObjectMeta *meta, const YoloMetaObject *object)
+{
+  meta->object_id = UNTRACKED_OBJECT_ID;
+  if (object->object_id < 0)
+    return;
+  meta->object_id = (guint64) object->object_id;
+  meta->tracker_confidence = object->confidence;
+  meta->tracker_bbox_info.org_bbox_coords.left = object->x;
+  meta->tracker_bbox_info.org_bbox_coords.top = object->y;
+  meta->tracker_bbox_info.org_bbox_coords.width = object->w;
+  meta->tracker_bbox_info.org_bbox_coords.height = object->h;
+}
+
 static void
 add_object (
     NvDsBatchMeta *batch, NvDsFrameMeta *frame, const YoloMetaObject *object, guint unique_id)
@@ -70,7 +86,7 @@ add_object (
     return;
   meta->unique_component_id = (gint) unique_id;
   meta->class_id = object->label_id;
-  meta->object_id = UNTRACKED_OBJECT_ID;
+  set_track (meta, object);
   meta->confidence = object->confidence;
   meta->detector_bbox_info.org_bbox_coords.left = object->x;
   meta->detector_bbox_info.org_bbox_coords.top = object->y;
@@ -81,17 +97,24 @@ add_object (
   lib.nvds_add_obj_meta_to_frame (frame, meta, NULL);
 }
 
+/* The buffer's metadata, or NULL. */
+static NvDsBatchMeta *
+find_batch (GstBuffer *buffer)
+{
+  static gsize opened = 0;
+
+  if (g_once_init_enter (&opened))
+    g_once_init_leave (&opened, open_libraries ()? 1 : 2);
+  return opened == 1 ? lib.gst_buffer_get_nvds_batch_meta (buffer) : NULL;
+}
+
 gboolean
 yolo_ds_add (
     GstBuffer *buffer, const YoloMetaObject *objects, guint n, guint unique_id, gboolean inferred)
 {
-  static gsize opened = 0;
-  NvDsBatchMeta *batch;
+  NvDsBatchMeta *batch = find_batch (buffer);
   guint i;
 
-  if (g_once_init_enter (&opened))
-    g_once_init_leave (&opened, open_libraries ()? 1 : 2);
-  batch = opened == 1 ? lib.gst_buffer_get_nvds_batch_meta (buffer) : NULL;
   if (batch == NULL)
     return FALSE;
 
@@ -107,4 +130,59 @@ yolo_ds_add (
   }
   lib.nvds_release_meta_lock (batch);
   return TRUE;
+}
+
+guint
+yolo_ds_frames (GstBuffer *buffer, YoloDsFrame *frames, guint max)
+{
+  NvDsBatchMeta *batch = find_batch (buffer);
+  guint n = 0;
+
+  if (batch == NULL)
+    return 0;
+  lib.nvds_acquire_meta_lock (batch);
+  for (GList *l = batch->frame_meta_list; l != NULL && n < max; l = l->next) {
+    const NvDsFrameMeta *frame = l->data;
+
+    frames[n++] = (YoloDsFrame) {
+      .slot = frame->batch_id + 1, .source = frame->pad_index, .pts = frame->buf_pts,
+    };
+  }
+  lib.nvds_release_meta_lock (batch);
+  if (n == 1)                   /* the buffer is one frame */
+    frames[0].slot = 0;
+  return n;
+}
+
+/* Whether an object of the frame is @object. Other elements may have rounded the box. */
+static gboolean
+is_same (const NvDsFrameMeta *frame, const NvDsObjectMeta *meta, const YoloMetaObject *object)
+{
+  const NvBbox_Coords *box = &meta->detector_bbox_info.org_bbox_coords;
+
+  return (object->slot > 0 ? object->slot - 1 : 0) == frame->batch_id
+      && meta->class_id == object->label_id
+      && fabsf (box->left - object->x) <= 1 && fabsf (box->top - object->y) <= 1
+      && fabsf (box->width - object->w) <= 1 && fabsf (box->height - object->h) <= 1;
+}
+
+void
+yolo_ds_track (GstBuffer *buffer, const YoloMetaObject *objects, guint n)
+{
+  NvDsBatchMeta *batch = find_batch (buffer);
+
+  if (batch == NULL)
+    return;
+  lib.nvds_acquire_meta_lock (batch);
+  for (GList *f = batch->frame_meta_list; f != NULL; f = f->next) {
+    const NvDsFrameMeta *frame = f->data;
+
+    for (GList *o = frame->obj_meta_list; o != NULL; o = o->next)
+      for (guint i = 0; i < n; i++)
+        if (is_same (frame, o->data, &objects[i])) {
+          set_track (o->data, &objects[i]);
+          break;
+        }
+  }
+  lib.nvds_release_meta_lock (batch);
 }

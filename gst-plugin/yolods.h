@@ -26,6 +26,34 @@ G_BEGIN_DECLS
 gboolean yolo_ds_add (
     GstBuffer *buffer, const YoloMetaObject *objects, guint n, guint unique_id, gboolean inferred);
 
+/* A frame of a batch. */
+typedef struct {
+  guint slot;                   /* as in YoloMetaObject */
+  guint source;                 /* which of nvstreammux' pads, that is which camera, it is of */
+  GstClockTime pts;
+} YoloDsFrame;
+
+/**
+ * yolo_ds_frames:
+ * @frames: (out): [max]
+ *
+ * Says which frames a batch holds: the same place may be another camera's in the next batch.
+ * Takes the batch's lock.
+ *
+ * Returns: how many there are, @max at most; 0: the buffer has no such metadata, or there is no
+ * DeepStream
+ */
+guint yolo_ds_frames (GstBuffer *buffer, YoloDsFrame *frames, guint max);
+
+/**
+ * yolo_ds_track:
+ * @objects: [n], of all frames of the batch
+ *
+ * Gives the tracks of @objects to those of the batch that have the same place, class number and
+ * box, whoever found them. Takes the batch's lock.
+ */
+void yolo_ds_track (GstBuffer *buffer, const YoloMetaObject *objects, guint n);
+
 G_END_DECLS
 
 #endif

@@ -35,14 +35,16 @@ typedef struct _NvDsObjectMeta {
   gint unique_component_id, class_id;
   guint64 object_id;
   gfloat confidence;
-  NvDsComp_BboxInfo detector_bbox_info;
+  NvDsComp_BboxInfo detector_bbox_info, tracker_bbox_info;
+  gfloat tracker_confidence;
   NvOSD_RectParams rect_params;
   NvOSD_TextParams text_params;
   gchar obj_label[MAX_LABEL_SIZE];
 } NvDsObjectMeta;
 
 typedef struct {
-  guint batch_id;
+  guint pad_index, batch_id;
+  guint64 buf_pts;
   gint bInferDone;
   GList *obj_meta_list;
 } NvDsFrameMeta;
