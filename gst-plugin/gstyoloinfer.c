@@ -46,6 +46,7 @@
 #include "gst-plugin/yolocontext.h"
 #include "gst-plugin/yolocrops.h"
 #include "gst-plugin/yolocuda.h"
+#include "gst-plugin/yolofollow.h"
 #include "gst-plugin/yoloinferproperties.h"
 #include "gst-plugin/yoloinput.h"
 #include "gst-plugin/yoloload.h"
@@ -79,6 +80,7 @@ struct _GstYoloInfer {
   YoloInput input;
   guint since_inferred;         /* frames; 0: the next one is inferred */
   gboolean discont;             /* the next buffer follows on one that was dropped */
+  YoloFollow follow;            /* what a tracker downstream wants; `known` is everybody's */
 
   /* task of the source pad; others while it does not run, or has no frame */
   GArray *last;                 /* YoloMetaObject, for repeat-detections */
@@ -178,6 +180,7 @@ finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
 
   if (flight->inferred)
     yolo_flight_merge (flight, &self->input.info, &self->merger);
+  yolo_follow_split (flight);
   if (on_objects)
     yolo_crops_complete (&self->crops, flight, &self->input.info);
   objects = flight->objects;
@@ -280,6 +283,8 @@ take_buffer (GstYoloInfer *self, YoloFlight *flight, GstBuffer *buffer)
   flight->repeat = settings.repeat;
   if (looks_at_objects (self))
     yolo_crops_begin (&self->crops, flight, &self->input.info);
+  else
+    yolo_follow_lower (&self->follow, GST_BASE_TRANSFORM_SRC_PAD (self), &settings, flight);
   if (flight->inferred && !yolo_input_make_parts (&self->input, flight, &settings, &self->load))
     ret = GST_FLOW_ERROR;
   if (self->load.calibration && ret == GST_FLOW_OK) {
@@ -450,6 +455,13 @@ gst_yolo_infer_sink_event (GstBaseTransform *trans, GstEvent *event)
   return parent->sink_event (trans, event);
 }
 
+static gboolean
+gst_yolo_infer_src_event (GstBaseTransform *trans, GstEvent *event)
+{
+  yolo_follow_event (&GST_YOLO_INFER (trans)->follow, event);
+  return GST_BASE_TRANSFORM_CLASS (gst_yolo_infer_parent_class)->src_event (trans, event);
+}
+
 /* What a frame may take from its arrival until it leaves: waiting for the
  * batch, then until max-in-flight others have come. */
 static void
@@ -606,6 +618,7 @@ gst_yolo_infer_start (GstBaseTransform *trans)
   yolo_input_reset (&self->input);
   self->since_inferred = 0;
   self->discont = FALSE;
+  yolo_follow_forget (&self->follow);
 
   yolo_context_settle (&self->context);        /* properties may have changed since READY */
   context = yolo_context_get (&self->context);
@@ -830,6 +843,7 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
   transform_class->start = gst_yolo_infer_start;
   transform_class->stop = gst_yolo_infer_stop;
   transform_class->sink_event = gst_yolo_infer_sink_event;
+  transform_class->src_event = gst_yolo_infer_src_event;
   transform_class->query = gst_yolo_infer_query;
   transform_class->transform_caps = gst_yolo_infer_transform_caps;
   transform_class->set_caps = gst_yolo_infer_set_caps;

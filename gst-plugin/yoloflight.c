@@ -2,6 +2,7 @@
 #include "gst-plugin/yoloflight.h"
 
 #include "gst-plugin/yolods.h"
+#include "gst-plugin/yolofollow.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yoloshape.h"
 
@@ -47,8 +48,9 @@ yolo_flight_clear (YoloFlight *flight)
   g_array_set_size (flight->given, 0);
   g_array_set_size (flight->parts, 0);
   g_clear_pointer (&flight->areas, g_array_unref);
+  g_clear_pointer (&flight->faint, g_array_unref);
   flight->done = flight->inferred = flight->repeat = flight->discont = FALSE;
-  flight->classifies = FALSE;
+  flight->classifies = flight->followed = FALSE;
 }
 
 void
@@ -104,12 +106,14 @@ yolo_flight_attach (YoloFlight *flight, const GArray *objects, const GstVideoInf
   const YoloMetaObject *found = (const YoloMetaObject *) objects->data;
   GstBuffer *buffer = g_steal_pointer (&flight->buffer);
 
-  if (objects->len > 0 || flight->discont) {
+  if (objects->len > 0 || flight->discont || flight->followed) {
     /* of a shared buffer, the metadata are copied and the pixels stay shared */
     buffer = gst_buffer_make_writable (buffer);
     if (flight->discont)
       GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
     yolo_meta_add (buffer, info, found, objects->len, unique_id);
+    if (flight->followed)
+      yolo_follow_note (buffer, info, flight->faint, flight->inferred, unique_id);
   }
   if (nvmm && (flight->inferred || objects->len > 0))
     yolo_ds_add (buffer, found, objects->len, unique_id, flight->inferred);

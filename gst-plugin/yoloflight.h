@@ -58,6 +58,8 @@ struct _YoloFlight {
   gboolean classifies;          /* and says what these are */
   gboolean inferred;            /* FALSE: skipped by inference-interval */
   gboolean repeat;              /* skipped: takes the last detections */
+  gboolean followed;            /* a tracker is downstream, which gets a note: yolofollow.h */
+  gfloat visible;               /* objects of less confidence are for that tracker alone */
   gboolean discont;             /* the buffer before it was dropped */
   GBytes *classes;              /* owned; what the requests point into */
   GArray *areas;                /* a reference; YoloArea; what the parts point into, or NULL */
@@ -65,6 +67,9 @@ struct _YoloFlight {
 
   /* written by the engine's thread */
   GArray *objects;              /* YoloMetaObject; kept between flights */
+
+  /* written by the task of the source pad */
+  GArray *faint;                /* owned; YoloMetaObject: for the tracker alone; NULL: none */
 };
 
 /* What merging needs, kept between flights: allocated for the first frame in parts, and grown. */
