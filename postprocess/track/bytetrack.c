@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* Source: Y. Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box",
+ * ECCV 2022. The motion is that of N. Wojke, A. Bewley, D. Paulus, "Simple Online and Realtime
+ * Tracking with a Deep Association Metric", ICIP 2017: middle, width by height, and height, with
+ * noise in proportion to the height. */
+#include "postprocess/track/record.h"
+
+/* shares of the height: deviations of a position and of a velocity, a nominal frame */
+#define POSITION (1. / 20)
+#define VELOCITY (1. / 160)
+/* deviations of width by height: of the motion, of its velocity, and of what is measured */
+#define ASPECT 1e-2
+#define ASPECT_VELOCITY 1e-5
+#define ASPECT_MEASURED 1e-1
+
+static double
+square (double x)
+{
+  return x * x;
+}
+
+static void
+measure (const YoloObject *box, double z[4])
+{
+  double w = (double) box->x2 - box->x1, h = (double) box->y2 - box->y1;
+
+  z[0] = box->x1 + w / 2;
+  z[1] = box->y1 + h / 2;
+  z[2] = w / h;
+  z[3] = h;
+}
+
+static void
+begin (YoloTrackRecord *r, const YoloObject *box)
+{
+  double z[4];
+
+  measure (box, z);
+  for (int i = 0; i < 4; i++)
+    yolo_kalman_begin (&r->motion[i], z[i], square (i == 2 ? ASPECT : 2 * POSITION * z[3]),
+        square (i == 2 ? ASPECT_VELOCITY : 10 * VELOCITY * z[3]));
+}
+
+static void
+predict (YoloTrackRecord *r, double step)
+{
+  double h = r->motion[3].x;
+
+  /* The height of what is hidden step by step would go on shrinking. */
+  if (r->lost)
+    r->motion[3].v = 0;
+  for (int i = 0; i < 4; i++)
+    yolo_kalman_predict (&r->motion[i], step, square (i == 2 ? ASPECT : POSITION * h),
+        square (i == 2 ? ASPECT_VELOCITY : VELOCITY * h));
+}
+
+static void
+correct (YoloTrackRecord *r, const YoloObject *box)
+{
+  double z[4], h = r->motion[3].x;
+
+  measure (box, z);
+  for (int i = 0; i < 4; i++)
+    yolo_kalman_correct (&r->motion[i], z[i], square (i == 2 ? ASPECT_MEASURED : POSITION * h));
+}
+
+static void
+show (YoloTrackRecord *r)
+{
+  const YoloKalman *m = r->motion;
+  double w = m[2].x * m[3].x, h = m[3].x;
+
+  r->track.object.x1 = (float) (m[0].x - w / 2);
+  r->track.object.y1 = (float) (m[1].x - h / 2);
+  r->track.object.x2 = (float) (m[0].x + w / 2);
+  r->track.object.y2 = (float) (m[1].x + h / 2);
+  r->track.vx = (float) m[0].v;
+  r->track.vy = (float) m[1].v;
+}
+
+/* Assigns the boxes listed in `wanted` to the tracks listed in `tracks`, and takes what found a
+ * partner out of both lists. */
+static void
+pair (YoloTracker *t, double limit, bool fuse)
+{
+  YoloAssignment *a = &t->assignment;
+  size_t n = 0;
+
+  yolo_assignment_begin (a, t->wanted.n, limit);
+  for (size_t i = 0; i < t->tracks.n; i++) {
+    const YoloTrack *track = &t->records[t->tracks.at[i]].track;
+    for (size_t j = 0; j < t->wanted.n; j++) {
+      const YoloObject *box = &t->boxes[t->wanted.at[j]];
+      if (t->settings.class_aware && box->class_id != track->object.class_id)
+        continue;
+      double iou = yolo_track_iou (&track->object, box);
+      yolo_assignment_pair (a, j, 1 - (fuse ? iou * box->confidence : iou));
+    }
+    yolo_assignment_end_row (a);
+  }
+  yolo_assignment_solve (a);
+  for (size_t i = 0; i < t->tracks.n; i++) {
+    if (a->column_of[i] < 0)
+      t->tracks.at[n++] = t->tracks.at[i];
+    else
+      yolo_track_see (t, &t->records[t->tracks.at[i]], (size_t) t->wanted.at[a->column_of[i]]);
+  }
+  t->tracks.n = n;
+  n = 0;
+  for (size_t j = 0; j < t->wanted.n; j++)
+    if (a->row_of[j] < 0)
+      t->wanted.at[n++] = t->wanted.at[j];
+  t->wanted.n = n;
+}
+
+/* Lists the boxes that no track has, with scores of @low and more, or between @low and @high. */
+static void
+want (YoloTracker *t, bool high)
+{
+  const YoloTrackerSettings *s = &t->settings;
+
+  t->wanted.n = 0;
+  for (size_t j = 0; j < t->n_boxes; j++) {
+    float score = t->boxes[j].confidence;
+    if (!t->taken[j] && (high ? score >= s->high : score > s->low && score < s->high))
+      t->wanted.at[t->wanted.n++] = (int32_t) j;
+  }
+}
+
+/* Lists the tracks that were seen or begun before this frame and have no box in it yet. */
+static void
+list (YoloTracker *t, bool confirmed, bool with_lost)
+{
+  t->tracks.n = 0;
+  for (size_t i = 0; i < t->n; i++) {
+    const YoloTrackRecord *r = &t->records[i];
+    if (r->track.detection < 0 && r->confirmed == confirmed && (with_lost || !r->lost))
+      t->tracks.at[t->tracks.n++] = (int32_t) i;
+  }
+}
+
+void
+yolo_bytetrack_associate (YoloTracker *t, double step)
+{
+  want (t, true);
+  list (t, true, true);
+  pair (t, t->settings.match, t->settings.fuse_score);
+
+  /* What is hardly seen is hidden by something, or about to be. */
+  want (t, false);
+  list (t, true, false);
+  pair (t, .5, false);
+
+  want (t, true);
+  list (t, false, false);
+  size_t n = t->tracks.n;
+  pair (t, .7, t->settings.fuse_score);
+  for (size_t i = 0; i < t->n && n; i++) {
+    YoloTrackRecord *r = &t->records[i];
+    if (!r->confirmed) {
+      r->gone = r->track.detection < 0;
+      r->confirmed = true;
+    }
+  }
+
+  for (size_t j = 0; j < t->wanted.n; j++)
+    if (t->boxes[t->wanted.at[j]].confidence >= t->settings.new_track)
+      yolo_track_begin (t, (size_t) t->wanted.at[j], t->first);
+}
+
+const YoloTrackerMethod yolo_bytetrack = {
+  begin, predict, correct, show, NULL, yolo_bytetrack_associate,
+};

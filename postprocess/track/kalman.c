@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#include "postprocess/track/kalman.h"
+
+void
+yolo_kalman_begin (YoloKalman *k, double x, double xx, double vv)
+{
+  *k = (YoloKalman) { .x = x, .xx = xx, .vv = vv };
+}
+
+/* With F = [1 1; 0 1] and Q = diag (q, r), n predictions add the sum of F^i Q F'^i for i from 0
+ * to n - 1, where F^i = [1 i; 0 1]: n q + r (0 + 1 + 4 + ... + (n - 1)^2) to the coordinate's
+ * variance, r (0 + 1 + ... + (n - 1)) to the covariance and n r to the velocity's. The sums'
+ * closed forms hold for any n: the determinant of what is added is n^2 r (q + r (n^2 - 1) / 12),
+ * above 0 wherever q > r / 12. */
+void
+yolo_kalman_predict (YoloKalman *k, double step, double xx, double vv)
+{
+  k->x += step * k->v;
+  k->xx += step * (2 * k->xv + step * k->vv) + step * xx
+      + vv * step * (step - 1) * (2 * step - 1) / 6;
+  k->xv += step * k->vv + vv * step * (step - 1) / 2;
+  k->vv += step * vv;
+}
+
+void
+yolo_kalman_correct (YoloKalman *k, double x, double xx)
+{
+  double sum = k->xx + xx, gain = k->xx / sum, gain_v = k->xv / sum, off = x - k->x;
+
+  k->x += gain * off;
+  k->v += gain_v * off;
+  k->vv -= gain_v * k->xv;
+  k->xv -= gain * k->xv;
+  k->xx -= gain * k->xx;
+}

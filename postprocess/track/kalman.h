@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* A Kalman filter of one coordinate and its velocity. In all trackers here the coordinates of a
+ * box (middle, size) do not depend on each other: the transition, the noise and the measurement
+ * have no term that mixes two of them. A filter of eight numbers is four of these.
+ * Source: R. E. Kalman, "A New Approach to Linear Filtering and Prediction Problems", 1960. */
+
+#ifndef YOLO_POSTPROCESS_TRACK_KALMAN_H
+#define YOLO_POSTPROCESS_TRACK_KALMAN_H
+
+typedef struct {
+  double x, v;                  /* the coordinate, and its change a nominal frame */
+  double xx, xv, vv;            /* covariance of the two */
+} YoloKalman;
+
+/* @xx, @vv: variances of what is measured and of the velocity, which is 0 */
+void yolo_kalman_begin (YoloKalman *k, double x, double xx, double vv);
+
+/* @step: in nominal frames, above 0; @xx, @vv: variances that one nominal frame adds. A step of
+ * n is what n steps of 1 are, and for parts of a frame the same formula. */
+void yolo_kalman_predict (YoloKalman *k, double step, double xx, double vv);
+
+/* @x: measured; @xx: variance of the measurement, above 0 */
+void yolo_kalman_correct (YoloKalman *k, double x, double xx);
+
+#endif

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+#include "postprocess/track/record.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Beyond this many tracks none begins: what a stream of nonsense can take is bounded. */
+#define MOST_TRACKS 4096
+/* A tracked and a lost one that overlap more than this are one object. */
+#define DUPLICATE .85
+
+static const YoloTrackerMethod *
+method_of (YoloTrackerKind kind)
+{
+  switch (kind) {
+    case YOLO_TRACKER_BYTETRACK:
+      return &yolo_bytetrack;
+    case YOLO_TRACKER_BOTSORT:
+      return &yolo_botsort;
+    case YOLO_TRACKER_OCSORT:
+      break;
+  }
+  return &yolo_bytetrack;
+}
+
+YoloTracker *
+yolo_tracker_new (const YoloTrackerSettings *settings)
+{
+  YoloTracker *t = calloc (1, sizeof *t);
+
+  if (!t)
+    return NULL;
+  t->settings = *settings;
+  t->method = method_of (settings->kind);
+  t->next_id = 1;
+  t->first = true;
+  return t;
+}
+
+void
+yolo_tracker_free (YoloTracker *t)
+{
+  if (!t)
+    return;
+  yolo_assignment_clear (&t->assignment);
+  free (t->records);
+  free (t->shown);
+  free (t->taken);
+  free (t->tracks.at);
+  free (t->wanted.at);
+  free (t);
+}
+
+void
+yolo_tracker_set (YoloTracker *t, const YoloTrackerSettings *settings)
+{
+  const YoloTrackerMethod *method = method_of (settings->kind);
+
+  t->settings = *settings;
+  if (method == t->method)
+    return;
+  t->method = method;
+  for (size_t i = 0; i < t->n; i++) {
+    YoloObject box = t->records[i].track.object;
+    method->begin (&t->records[i], &box);
+  }
+}
+
+void
+yolo_tracker_reset (YoloTracker *t)
+{
+  t->n = 0;
+  t->first = true;
+}
+
+double
+yolo_track_iou (const YoloObject *a, const YoloObject *b)
+{
+  double w = (double) fminf (a->x2, b->x2) - fmaxf (a->x1, b->x1);
+  double h = (double) fminf (a->y2, b->y2) - fmaxf (a->y1, b->y1);
+
+  if (!(w > 0 && h > 0))
+    return 0;
+  double both = w * h;
+  return both / (((double) a->x2 - a->x1) * ((double) a->y2 - a->y1)
+      + ((double) b->x2 - b->x1) * ((double) b->y2 - b->y1) - both);
+}
+
+/* Grows an array to n elements; false: there is no memory, and the array is as it was. */
+static bool
+grow (void *array, size_t n, size_t size)
+{
+  void **place = array, *larger;
+
+  if (n > SIZE_MAX / size || !(larger = realloc (*place, n * size)))
+    return false;
+  *place = larger;
+  return true;
+}
+
+/* Makes room for all that a frame can need, so that nothing fails in its midst. Capacities double:
+ * after some frames nothing is allocated any more. */
+static bool
+reserve (YoloTracker *t, size_t n_boxes)
+{
+  /* a track's detection is an int32_t */
+  if (n_boxes > INT32_MAX / 2)
+    return false;
+  if (n_boxes > t->box_capacity) {
+    size_t n = n_boxes > 2 * t->box_capacity ? n_boxes : 2 * t->box_capacity;
+    if (!grow (&t->taken, n, sizeof *t->taken)
+        || !grow (&t->wanted.at, n, sizeof *t->wanted.at))
+      return false;
+    t->box_capacity = n;
+  }
+  size_t most = t->n + n_boxes < MOST_TRACKS ? t->n + n_boxes : MOST_TRACKS;
+  if (most > t->capacity) {
+    size_t n = most > 2 * t->capacity ? most : 2 * t->capacity;
+    if (!grow (&t->records, n, sizeof *t->records) || !grow (&t->shown, n, sizeof *t->shown)
+        || !grow (&t->tracks.at, n, sizeof *t->tracks.at))
+      return false;
+    t->capacity = n;
+  }
+  return yolo_assignment_reserve (&t->assignment, t->n, t->box_capacity);
+}
+
+static bool
+is_box (const YoloObject *o)
+{
+  return isfinite (o->x1) && isfinite (o->y1) && isfinite (o->x2) && isfinite (o->y2)
+      && isfinite (o->confidence) && o->x2 > o->x1 && o->y2 > o->y1;
+}
+
+/* What the detection says of the object besides its box. */
+static void
+take_detection (YoloTracker *t, YoloTrackRecord *r, size_t box)
+{
+  r->track.object = t->boxes[box];
+  r->track.detection = (int32_t) box;
+  r->track.unseen = 0;
+  t->taken[box] = true;
+}
+
+void
+yolo_track_see (YoloTracker *t, YoloTrackRecord *r, size_t box)
+{
+  take_detection (t, r, box);
+  r->lost = false;
+  t->method->correct (r, &t->boxes[box]);
+}
+
+void
+yolo_track_begin (YoloTracker *t, size_t box, bool confirmed)
+{
+  if (t->n == MOST_TRACKS)
+    return;
+  YoloTrackRecord *r = &t->records[t->n++];
+  *r = (YoloTrackRecord) { .track = { .id = t->next_id }, .confirmed = confirmed };
+  t->next_id = t->next_id == INT32_MAX ? 1 : t->next_id + 1;
+  take_detection (t, r, box);
+  t->method->begin (r, &t->boxes[box]);
+}
+
+static void
+advance (YoloTracker *t, double step, const float *camera)
+{
+  for (size_t i = 0; i < t->n; i++) {
+    YoloTrackRecord *r = &t->records[i];
+    r->track.age += step;
+    r->track.unseen += step;
+    r->track.detection = -1;
+    if (r->confirmed)
+      t->method->predict (r, step);
+    if (camera && t->method->move)
+      t->method->move (r, camera);
+    t->method->show (r);
+  }
+}
+
+/* Of a tracked and a lost track of one object the younger goes. */
+static void
+remove_duplicates (YoloTracker *t)
+{
+  for (size_t i = 0; i < t->n; i++) {
+    YoloTrackRecord *a = &t->records[i];
+    for (size_t j = 0; j < t->n && !a->lost; j++) {
+      YoloTrackRecord *b = &t->records[j];
+      if (!b->lost || b->gone || yolo_track_iou (&a->track.object, &b->track.object) <= DUPLICATE)
+        continue;
+      if (t->settings.class_aware && a->track.object.class_id != b->track.object.class_id)
+        continue;
+      if (a->track.age > b->track.age)
+        b->gone = true;
+      else
+        a->gone = true;
+    }
+  }
+}
+
+static void
+publish (YoloTracker *t, bool looked)
+{
+  size_t n = 0;
+
+  for (size_t i = 0; i < t->n; i++) {
+    YoloTrackRecord *r = &t->records[i];
+    if (r->gone)
+      continue;
+    r->track.state = !r->confirmed ? YOLO_TRACK_NEW : r->lost ? YOLO_TRACK_LOST
+        : looked ? YOLO_TRACK_TRACKED : YOLO_TRACK_PREDICTED;
+    t->shown[n] = r->track;
+    if (n != i)
+      t->records[n] = *r;
+    n++;
+  }
+  t->n = n;
+}
+
+bool
+yolo_tracker_update (YoloTracker *t, double step, const YoloObject *boxes, size_t n,
+    const float *camera)
+{
+  if (!reserve (t, n))
+    return false;
+  t->boxes = boxes;
+  t->n_boxes = n;
+  for (size_t j = 0; j < n; j++)
+    t->taken[j] = !is_box (&boxes[j]);
+  advance (t, step, camera);
+  t->method->associate (t, step);
+  for (size_t i = 0; i < t->n; i++) {
+    YoloTrackRecord *r = &t->records[i];
+    r->lost = r->track.detection < 0;
+    r->gone |= r->lost && r->track.unseen > t->settings.buffer;
+    t->method->show (r);
+  }
+  remove_duplicates (t);
+  publish (t, true);
+  t->first = false;
+  t->boxes = NULL;
+  return true;
+}
+
+void
+yolo_tracker_predict (YoloTracker *t, double step, const float *camera)
+{
+  advance (t, step, camera);
+  publish (t, false);
+}
+
+const YoloTrack *
+yolo_tracker_tracks (const YoloTracker *t, size_t *n)
+{
+  *n = t->n;
+  return t->shown;
+}
