@@ -5,7 +5,8 @@
  *
  * Writes what was found in each frame: a JSON object a line in DL Streamer's
  * schema, COCO results, or label files in YOLO's format; masks, keypoints, turned boxes and
- * classes of the whole frame included. Frames pass untouched.
+ * classes of the whole frame included; or the tracks of objects as MOTChallenge's results. Frames
+ * pass untouched.
  *
  * |[
  * gst-launch-1.0 -q filesrc location=video.mp4 ! decodebin ! yoloinfer model-file=yolov8n.onnx ! \
@@ -40,12 +41,14 @@ typedef enum {
   FORMAT_JSON_LINES,
   FORMAT_COCO,
   FORMAT_YOLO,
+  FORMAT_MOT,
 } Format;
 
 /* What stands around the records, of the formats that write one file for all frames. */
 static const YoloFraming framings[] = {
   [FORMAT_JSON_LINES] = { "", "", "" },
   [FORMAT_COCO] = { "[\n", ",\n", "\n]\n" },
+  [FORMAT_MOT] = { "", "", "" },
 };
 
 enum
@@ -91,6 +94,7 @@ struct _GstYoloExport {
   GRefString *stream_id;        /* owned; NULL: it is not UTF-8, or not known yet */
   YoloWatch watch;
   gboolean warned;              /* that objects were left out */
+  guint64 n_seen, n_tracked;    /* objects of all frames, for format=mot */
 };
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
@@ -109,6 +113,7 @@ format_get_type (void)
         "json-lines" },
     { FORMAT_COCO, "COCO results: a JSON array of all detections", "coco" },
     { FORMAT_YOLO, "YOLO labels: one text file a frame", "yolo" },
+    { FORMAT_MOT, "MOTChallenge results: a line for each object that has a track", "mot" },
     { 0, NULL, NULL },
   };
   static gsize type = 0;
@@ -265,6 +270,7 @@ gst_yolo_export_start (GstBaseTransform *trans)
   self->frame = 0;
   self->watch = (YoloWatch) { 0 };
   self->warned = FALSE;
+  self->n_seen = self->n_tracked = 0;
 
   if (open_target (self, location, timeout, &error))
     return TRUE;
@@ -351,10 +357,28 @@ export (GstYoloExport *self, const YoloRecord *record, const Settings *settings,
         return TRUE;
       return yolo_labels_write (
           self->labels, record->frame, self->text->str, self->text->len, error);
+    case FORMAT_MOT:
+      self->n_tracked += yolo_record_mot (record, self->text);
+      self->n_seen += record->n_objects;
+      break;
   }
   if (self->text->len == 0)
     return TRUE;
   return yolo_output_write (self->output, self->text->str, self->text->len, error);
+}
+
+/* At the end of a stream in which nobody has tracked what was found, for a frame alone does not
+ * tell: an object that was seen once has no number yet. */
+static void
+warn_of_no_tracks (GstYoloExport *self)
+{
+  if (self->n_seen == 0 || self->n_tracked > 0 || self->warned)
+    return;
+  self->warned = TRUE;
+  GST_ELEMENT_WARNING (self, STREAM, FORMAT,
+      ("none of the objects that were found has a track, and format=mot writes no others: put "
+       "yolotrack before \"%s\"", GST_ELEMENT_NAME (self)),
+      ("%" G_GUINT64_FORMAT " objects", self->n_seen));
 }
 
 static GRefString *
@@ -428,6 +452,7 @@ gst_yolo_export_sink_event (GstBaseTransform *trans, GstEvent *event)
         self->stream_id = g_ref_string_new (stream_id);
       break;
     case GST_EVENT_EOS:
+      warn_of_no_tracks (self);
       if (self->output && !yolo_output_finish (self->output, &error))
         post_error (self, error);
       break;
@@ -515,7 +540,8 @@ gst_yolo_export_class_init (GstYoloExportClass *klass)
   yolo_properties_install (object_class, properties, N_PROPERTIES);
 
   gst_element_class_set_static_metadata (element_class, "YOLO export", "Filter/Metadata/Video",
-      "Writes what was found as JSON lines, COCO results or YOLO labels", "The yolo project");
+      "Writes what was found as JSON lines, COCO results, YOLO labels or MOTChallenge results",
+      "The yolo project");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
   element_class->change_state = gst_yolo_export_change_state;

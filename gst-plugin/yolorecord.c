@@ -335,6 +335,8 @@ add_json_object (JsonBuilder *builder, const YoloRecord *record, const YoloMetaO
   add_int (builder, "h", box[3]);
   if (object->object_id >= 0)
     add_int (builder, "id", object->object_id);
+  if (object->object_id >= 0 && object->state != YOLO_META_TRACKED)
+    add_string (builder, "state", yolo_meta_state_name (object->state));
   if (object->slot > 0)
     add_int (builder, "batch_id", object->slot - 1);
   if (related && object->region > 0)
@@ -594,6 +596,39 @@ yolo_record_labels (const YoloRecord *record, gboolean with_confidence, GString 
         append_number (out, object.confidence);
     }
     g_string_append_c (out, '\n');
+    n++;
+  }
+  return n;
+}
+
+static void
+append_column (GString *out, gdouble value, const char *format)
+{
+  char buffer[G_ASCII_DTOSTR_BUF_SIZE];
+
+  g_string_append_c (out, ',');
+  g_string_append (out, g_ascii_formatd (buffer, sizeof (buffer), format, value));
+}
+
+/* Source: motchallenge.net/instructions, "File Format". */
+guint
+yolo_record_mot (const YoloRecord *record, GString *out)
+{
+  guint i, n = 0;
+
+  for (i = 0; i < record->n_objects; i++) {
+    const YoloMetaObject object = clipped_object (record, i);
+
+    if (object.object_id < 0)
+      continue;
+    g_string_append_printf (
+        out, "%" G_GUINT64_FORMAT ",%d", record->frame + 1, object.object_id);
+    append_column (out, object.x, "%.2f");
+    append_column (out, object.y, "%.2f");
+    append_column (out, object.w, "%.2f");
+    append_column (out, object.h, "%.2f");
+    append_column (out, object.confidence >= 0 ? object.confidence : 1, "%.4f");
+    g_string_append (out, ",-1,-1,-1\n");
     n++;
   }
   return n;

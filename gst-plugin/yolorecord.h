@@ -29,8 +29,8 @@ typedef enum {
  * `frame` besides, and in an object what its model finds: `rotation` and `corners`, `keypoints`,
  * `mask`; a class of the whole frame is a `classification` in place of a `detection`. What a
  * second network says of an object is a `classification` besides; where objects were found in
- * others, all have a `region_id`, which is the `parent_id` of these. Leaves out no object and
- * returns their number. */
+ * others, all have a `region_id`, which is the `parent_id` of these; one that has a track has
+ * `state` where it was not found in this frame. Leaves out no object and returns their number. */
 guint yolo_record_json_line (const YoloRecord *record, GString *out);
 
 /* JSON objects as pycocotools' loadRes() takes them in an array, with commas
@@ -47,6 +47,12 @@ guint yolo_record_coco (const YoloRecord *record, gint64 image_id, YoloCategorie
  * class number, and those whose mask has no pixel in the frame, are left out. Returns the
  * number of objects written. */
 guint yolo_record_labels (const YoloRecord *record, gboolean with_confidence, GString *out);
+
+/* A line an object that has a track, as MOTChallenge's results: number of the frame, from 1, and
+ * of the track; left, top, width and height of the box, in pixels; confidence, or 1 where it is
+ * not known; and three times -1, in place of a position in the world. Returns the number of
+ * objects written. */
+guint yolo_record_mot (const YoloRecord *record, GString *out);
 
 /**
  * yolo_record_path:
