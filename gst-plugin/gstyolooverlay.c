@@ -5,7 +5,7 @@
  *
  * Draws the detections of a frame into it: a box, as it is turned, and a label with class,
  * confidence and, where there is one, the track's number; the object's mask, tinted and with
- * its edge; its points, joined where they are those of a person. Where the classes are the
+ * its edge; its points, joined where they are those of a person; where it has been lately. Where the classes are the
  * whole frame's, they are written at its upper left, one below the other. The frame is
  * neither converted nor copied; one without detections passes untouched.
  *
@@ -26,6 +26,7 @@
 #include "gst-plugin/yoloorientation.h"
 #include "gst-plugin/yoloproperty.h"
 #include "gst-plugin/yolotext.h"
+#include "gst-plugin/yolotrail.h"
 #include "gst-plugin/yolounpack.h"
 #include "gst-plugin/yolovideo.h"
 #include "gst-plugin/yolowatch.h"
@@ -41,6 +42,8 @@ enum
   PROP_SHOW_LABELS,
   PROP_SHOW_CONFIDENCE,
   PROP_SHOW_IDS,
+  PROP_SHOW_TRAILS,
+  PROP_TRAIL_LENGTH,
   PROP_SHOW_MASKS,
   PROP_MASK_OPACITY,
   PROP_SHOW_POINTS,
@@ -52,7 +55,8 @@ enum
 /* What the properties say. */
 typedef struct {
   guint line_width;             /* pixels; 0: by the frame's height */
-  gboolean show_labels, show_confidence, show_ids, show_masks, show_points;
+  gboolean show_labels, show_confidence, show_ids, show_trails, show_masks, show_points;
+  guint64 trail_length;         /* ns */
   guint mask_opacity;           /* percent */
   char *font;                   /* owned */
   GstVideoOrientationMethod orientation;
@@ -74,6 +78,13 @@ static const YoloProperty properties[N_PROPERTIES] = {
   [PROP_SHOW_IDS] = { "show-ids", "Show track ids",
       "Whether to write the number of an object's track, if it has one, on its box", PLAYING,
       YOLO_BOOLEAN (Settings, show_ids, TRUE) },
+  [PROP_SHOW_TRAILS] = { "show-trails", "Show trails",
+      "Whether to draw the way of the middle of each object that has a track; such objects have "
+      "the colour of their track then, and not that of their class", PLAYING,
+      YOLO_BOOLEAN (Settings, show_trails, FALSE) },
+  [PROP_TRAIL_LENGTH] = { "trail-length", "Trail length",
+      "How far back the trails reach, in ns", PLAYING,
+      YOLO_UINT64 (Settings, trail_length, 1, 3600 * GST_SECOND, 2 * GST_SECOND) },
   [PROP_SHOW_MASKS] = { "show-masks", "Show masks",
       "Whether to draw the shapes that a segmenting model finds", PLAYING,
       YOLO_BOOLEAN (Settings, show_masks, TRUE) },
@@ -110,7 +121,7 @@ struct _GstYoloOverlay {
   guint turn;                   /* YOLO_TURN_* of the frame in hand */
   YoloText *text;               /* owned */
   YoloUnpacked *unpacked;       /* owned; NULL: frames are drawn on where they lie */
-  YoloColor color[N_COLORS];    /* by class, in the format that is drawn on */
+  YoloColor color[N_COLORS];    /* by class or track, in the format that is drawn on */
   gboolean dark[N_COLORS];      /* whether white text reads better on the colour */
   YoloColor black, white;
   gboolean cuda;                /* frames lie in CUDA memory */
@@ -118,6 +129,7 @@ struct _GstYoloOverlay {
   YoloDrawer *drawer;           /* owned; NULL: not needed so far */
   YoloDrawing drawing;          /* what is to be drawn on the frame in hand */
   YoloFigures figures;
+  YoloTrails trails;
 };
 
 G_DEFINE_TYPE (GstYoloOverlay, gst_yolo_overlay, GST_TYPE_BASE_TRANSFORM)
@@ -146,10 +158,13 @@ class_color (guint class)
   return rgb;
 }
 
-/* Which of the N_COLORS an object has: by class number, else by label. */
+/* Which of the N_COLORS an object has: by track, if trails are drawn, by class number, else by
+ * label. */
 static guint
-color_of (const YoloMetaObject *object)
+color_of (const Settings *settings, const YoloMetaObject *object)
 {
+  if (settings->show_trails && object->object_id >= 0)
+    return object->object_id % N_COLORS;
   if (object->label_id >= 0)
     return object->label_id % N_COLORS;
   return object->label ? g_str_hash (g_quark_to_string (object->label)) % N_COLORS : 0;
@@ -274,7 +289,7 @@ draw_label (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings,
       yolo_rect_to_upright (canvas->clip, self->turn, canvas->width, canvas->height);
   const gint ascent = yolo_text_ascent (self->text), descent = yolo_text_descent (self->text);
   const gint space = yolo_text_space (self->text), margin = MAX (space / 2, 1);
-  const guint color = color_of (object);
+  const guint color = color_of (settings, object);
   const YoloGlyphs *words[MAX_WORDS];
   const guint n = get_words (self, settings, object, words);
   gint width = 2 * margin + ((gint) n - 1) * space, pen;
@@ -346,13 +361,36 @@ draw_points (GstYoloOverlay *self, YoloCanvas *canvas, const YoloShape *shape, g
       draw_line (self, canvas, points + 3 * i, points + 3 * i, 2 * line + 1, &self->white);
 }
 
+/* The way that an object has come. Positions that are no further apart than the line is thick
+ * are left out: an object that stands still has many. */
+static void
+draw_trail (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings,
+    const YoloMetaObject *object, gint line)
+{
+  const gfloat w = GST_VIDEO_INFO_WIDTH (&self->info), h = GST_VIDEO_INFO_HEIGHT (&self->info);
+  gfloat points[YOLO_TRAIL_POINTS][2];
+  const guint n = yolo_trails_get (&self->trails, object, points);
+  guint from = 0, i;
+
+  for (i = 1; i < n; i++) {
+    const gfloat dx = (points[i][0] - points[from][0]) * w;
+    const gfloat dy = (points[i][1] - points[from][1]) * h;
+
+    if (dx * dx + dy * dy < (gfloat) line * line && i + 1 < n)
+      continue;
+    draw_line (self, canvas, points[from], points[i], line,
+        &self->color[color_of (settings, object)]);
+    from = i;
+  }
+}
+
 /* An object without its label. */
 static void
 draw_object (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings,
     const YoloMetaObject *object, gint line)
 {
   const YoloShape *shape = shape_of (object);
-  const YoloColor *color = &self->color[color_of (object)];
+  const YoloColor *color = &self->color[color_of (settings, object)];
   const gint width = GST_VIDEO_INFO_WIDTH (&self->info),
              height = GST_VIDEO_INFO_HEIGHT (&self->info);
   const YoloRect outer = grow (box_of (self, object), (line + 1) / 2);
@@ -422,6 +460,8 @@ draw (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings)
   yolo_text_set_turn (self->text, self->turn);
   yolo_text_set_font (self->text, settings->font, MAX (height / 45, 10), CLAMP (width, 1, 4096));
 
+  for (i = 0; settings->show_trails && i < self->objects->len; i++)
+    draw_trail (self, canvas, settings, &g_array_index (self->objects, YoloMetaObject, i), line);
   /* the most confident objects come first in the metadata; here they come last, on top */
   for (i = self->objects->len; i-- > 0;) {
     draw_object (self, canvas, settings, &g_array_index (self->objects, YoloMetaObject, i), line);
@@ -589,6 +629,9 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   settings.font = g_strdup (settings.font);     /* the property may be set meanwhile */
   GST_OBJECT_UNLOCK (self);
   self->turn = yolo_orientation_turn (&self->orientation, settings.orientation);
+  if (settings.show_trails)
+    yolo_trails_add (&self->trails, self->objects, &self->info, GST_BUFFER_PTS (buffer),
+        settings.trail_length);
   if (self->cuda) {
     yolo_drawing_reset (&self->drawing);
     canvas.drawing = &self->drawing;
@@ -627,6 +670,10 @@ gst_yolo_overlay_sink_event (GstBaseTransform *trans, GstEvent *event)
 
   yolo_watch_event (&self->watch, GST_ELEMENT (self), event);
   yolo_orientation_event (&self->orientation, GST_BASE_TRANSFORM_SINK_PAD (trans), event);
+  /* a number is another object's in another stream */
+  if (GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START
+      || GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP)
+    yolo_trails_reset (&self->trails);
   return GST_BASE_TRANSFORM_CLASS (gst_yolo_overlay_parent_class)->sink_event (trans, event);
 }
 
@@ -687,6 +734,7 @@ gst_yolo_overlay_finalize (GObject *object)
   yolo_text_free (self->text);
   yolo_drawing_clear (&self->drawing);
   yolo_figures_clear (&self->figures);
+  yolo_trails_clear (&self->trails);
   G_OBJECT_CLASS (gst_yolo_overlay_parent_class)->finalize (object);
 }
 
