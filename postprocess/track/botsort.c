@@ -2,10 +2,9 @@
 /* Source: N. Aharon, R. Orfaig, B. Bobrovsky, "BoT-SORT: Robust Associations Multi-Pedestrian
  * Tracking", arXiv:2206.14651, without appearance: ByteTrack's association, with a motion of
  * middle, width and height, whose noise is in proportion to the side that it is along, and with
- * the camera's motion. */
+ * the camera's motion. The authors let the camera's matrix mix width and height too; here both are
+ * scaled, since a box is upright however the camera turns. */
 #include "postprocess/track/record.h"
-
-#include <math.h>
 
 /* shares of the side: deviations of a position and of a velocity, a nominal frame */
 #define POSITION (1. / 20)
@@ -40,6 +39,9 @@ predict (YoloTrackRecord *r, double step)
 {
   double sides[2] = { side (r, 0), side (r, 1) };
 
+  /* What was seen once has no velocity, and waits where it was. */
+  if (!r->confirmed)
+    return;
   /* The size of what is hidden step by step would go on shrinking. */
   if (r->lost)
     r->motion[2].v = r->motion[3].v = 0;
@@ -72,6 +74,14 @@ show (YoloTrackRecord *r)
   r->track.vy = (float) m[1].v;
 }
 
+static void
+move (YoloTrackRecord *r, const float *camera)
+{
+  yolo_kalman_move (&r->motion[0], &r->motion[1], camera);
+  yolo_kalman_scale (&r->motion[2], yolo_camera_zoom (camera));
+  yolo_kalman_scale (&r->motion[3], yolo_camera_zoom (camera));
+}
+
 const YoloTrackerMethod yolo_botsort = {
-  begin, predict, correct, show, NULL, yolo_bytetrack_associate,
+  begin, predict, correct, show, move, yolo_bytetrack_associate, true,
 };

@@ -46,6 +46,9 @@ predict (YoloTrackRecord *r, double step)
 {
   double h = r->motion[3].x;
 
+  /* What was seen once has no velocity, and waits where it was. */
+  if (!r->confirmed)
+    return;
   /* The height of what is hidden step by step would go on shrinking. */
   if (r->lost)
     r->motion[3].v = 0;
@@ -78,13 +81,19 @@ show (YoloTrackRecord *r)
   r->track.vy = (float) m[1].v;
 }
 
+static void
+move (YoloTrackRecord *r, const float *camera)
+{
+  yolo_kalman_move (&r->motion[0], &r->motion[1], camera);
+  yolo_kalman_scale (&r->motion[3], yolo_camera_zoom (camera));
+}
+
 /* Assigns the boxes listed in `wanted` to the tracks listed in `tracks`, and takes what found a
  * partner out of both lists. */
 static void
 pair (YoloTracker *t, double limit, bool fuse)
 {
   YoloAssignment *a = &t->assignment;
-  size_t n = 0;
 
   yolo_assignment_begin (a, t->wanted.n, limit);
   for (size_t i = 0; i < t->tracks.n; i++) {
@@ -99,18 +108,7 @@ pair (YoloTracker *t, double limit, bool fuse)
     yolo_assignment_end_row (a);
   }
   yolo_assignment_solve (a);
-  for (size_t i = 0; i < t->tracks.n; i++) {
-    if (a->column_of[i] < 0)
-      t->tracks.at[n++] = t->tracks.at[i];
-    else
-      yolo_track_see (t, &t->records[t->tracks.at[i]], (size_t) t->wanted.at[a->column_of[i]]);
-  }
-  t->tracks.n = n;
-  n = 0;
-  for (size_t j = 0; j < t->wanted.n; j++)
-    if (a->row_of[j] < 0)
-      t->wanted.at[n++] = t->wanted.at[j];
-  t->wanted.n = n;
+  yolo_track_give (t);
 }
 
 /* Lists the boxes that no track has, with scores of @low and more, or between @low and @high. */
@@ -165,9 +163,9 @@ yolo_bytetrack_associate (YoloTracker *t, double step)
 
   for (size_t j = 0; j < t->wanted.n; j++)
     if (t->boxes[t->wanted.at[j]].confidence >= t->settings.new_track)
-      yolo_track_begin (t, (size_t) t->wanted.at[j], t->first);
+      yolo_track_begin (t, (size_t) t->wanted.at[j], t->n_frames == 0);
 }
 
 const YoloTrackerMethod yolo_bytetrack = {
-  begin, predict, correct, show, NULL, yolo_bytetrack_associate,
+  begin, predict, correct, show, move, yolo_bytetrack_associate, true,
 };

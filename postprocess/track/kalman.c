@@ -33,3 +33,30 @@ yolo_kalman_correct (YoloKalman *k, double x, double xx)
   k->xv -= gain * k->xv;
   k->xx -= gain * k->xx;
 }
+
+void
+yolo_kalman_move (YoloKalman *x, YoloKalman *y, const float *camera)
+{
+  YoloKalman from[2] = { *x, *y }, *to[2] = { x, y };
+
+  for (int i = 0; i < 2; i++) {
+    double a = camera[3 * i], b = camera[3 * i + 1];
+    *to[i] = (YoloKalman) {
+      .x = a * from[0].x + b * from[1].x + camera[3 * i + 2],
+      .v = a * from[0].v + b * from[1].v,
+      .xx = a * a * from[0].xx + b * b * from[1].xx,
+      .xv = a * a * from[0].xv + b * b * from[1].xv,
+      .vv = a * a * from[0].vv + b * b * from[1].vv,
+    };
+  }
+}
+
+void
+yolo_kalman_scale (YoloKalman *k, double factor)
+{
+  k->x *= factor;
+  k->v *= factor;
+  k->xx *= factor * factor;
+  k->xv *= factor * factor;
+  k->vv *= factor * factor;
+}

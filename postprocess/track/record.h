@@ -9,12 +9,28 @@
 #include "postprocess/track/kalman.h"
 #include "postprocess/track/tracker.h"
 
+/* places that OC-SORT remembers of a track */
+#define YOLO_TRACK_SEEN 8
+
+typedef struct {
+  double age;                   /* of the track at that time */
+  YoloObject box;
+} YoloTrackSeen;
+
 typedef struct {
   YoloTrack track;              /* its box is the predicted one until a frame's end */
   YoloKalman motion[4];         /* coordinates of the box; the tracker says which */
   bool confirmed;
   bool lost;                    /* looked for and not found in the last frame looked at */
   bool gone;                    /* leaves at the frame's end */
+
+  /* of OC-SORT */
+  YoloTrackSeen seen[YOLO_TRACK_SEEN];  /* a ring */
+  unsigned n_seen;              /* the next place is n_seen % YOLO_TRACK_SEEN */
+  unsigned streak, missed;      /* frames on end in which it was seen, or missed */
+  float direction_x, direction_y;       /* unit vector, or almost 0 */
+  YoloKalman when_missed[4];    /* the motion, at missed_age, when it was missed first */
+  double missed_age;
 } YoloTrackRecord;
 
 /* How a tracker thinks that boxes move, and which box it gives to which track. */
@@ -28,6 +44,7 @@ typedef struct {
   void (*move) (YoloTrackRecord *r, const float *camera);
   /* Each box is given to a track, begins one or is left; each track was seen or missed. */
   void (*associate) (YoloTracker *t, double step);
+  bool unique;                  /* whether two tracks of one place become one */
 } YoloTrackerMethod;
 
 typedef struct {
@@ -42,7 +59,7 @@ struct _YoloTracker {
   YoloTrack *shown;             /* [n] */
   size_t n, capacity;
   int32_t next_id;
-  bool first;                   /* no frame was looked at since the beginning */
+  uint64_t n_frames;            /* looked at since the beginning */
 
   /* of the frame under way */
   const YoloObject *boxes;
@@ -54,8 +71,14 @@ struct _YoloTracker {
 
 /* Gives the box to a track, whose motion it corrects. */
 void yolo_track_see (YoloTracker *t, YoloTrackRecord *r, size_t box);
+/* Carries out the assignment of the rows `tracks` to the columns `wanted`: what has a partner is
+ * seen, and taken out of the lists. */
+void yolo_track_give (YoloTracker *t);
 /* The box begins a track. */
 void yolo_track_begin (YoloTracker *t, size_t box, bool confirmed);
+
+/* By how much lengths grow: the root of how much areas do. */
+double yolo_camera_zoom (const float *camera);
 
 /* Intersection over union of a track's predicted box and a box. */
 double yolo_track_iou (const YoloObject *a, const YoloObject *b);
@@ -63,6 +86,6 @@ double yolo_track_iou (const YoloObject *a, const YoloObject *b);
 /* Association of ByteTrack and BoT-SORT. */
 void yolo_bytetrack_associate (YoloTracker *t, double step);
 
-extern const YoloTrackerMethod yolo_bytetrack, yolo_botsort;
+extern const YoloTrackerMethod yolo_bytetrack, yolo_botsort, yolo_ocsort;
 
 #endif

@@ -19,7 +19,7 @@ method_of (YoloTrackerKind kind)
     case YOLO_TRACKER_BOTSORT:
       return &yolo_botsort;
     case YOLO_TRACKER_OCSORT:
-      break;
+      return &yolo_ocsort;
   }
   return &yolo_bytetrack;
 }
@@ -34,7 +34,7 @@ yolo_tracker_new (const YoloTrackerSettings *settings)
   t->settings = *settings;
   t->method = method_of (settings->kind);
   t->next_id = 1;
-  t->first = true;
+  t->n_frames = 0;
   return t;
 }
 
@@ -71,7 +71,7 @@ void
 yolo_tracker_reset (YoloTracker *t)
 {
   t->n = 0;
-  t->first = true;
+  t->n_frames = 0;
 }
 
 double
@@ -85,6 +85,12 @@ yolo_track_iou (const YoloObject *a, const YoloObject *b)
   double both = w * h;
   return both / (((double) a->x2 - a->x1) * ((double) a->y2 - a->y1)
       + ((double) b->x2 - b->x1) * ((double) b->y2 - b->y1) - both);
+}
+
+double
+yolo_camera_zoom (const float *camera)
+{
+  return sqrt (fabs ((double) camera[0] * camera[4] - (double) camera[1] * camera[3]));
 }
 
 /* Grows an array to n elements; false: there is no memory, and the array is as it was. */
@@ -162,6 +168,26 @@ yolo_track_begin (YoloTracker *t, size_t box, bool confirmed)
   t->method->begin (r, &t->boxes[box]);
 }
 
+void
+yolo_track_give (YoloTracker *t)
+{
+  const YoloAssignment *a = &t->assignment;
+  size_t n = 0;
+
+  for (size_t i = 0; i < t->tracks.n; i++) {
+    if (a->column_of[i] < 0)
+      t->tracks.at[n++] = t->tracks.at[i];
+    else
+      yolo_track_see (t, &t->records[t->tracks.at[i]], (size_t) t->wanted.at[a->column_of[i]]);
+  }
+  t->tracks.n = n;
+  n = 0;
+  for (size_t j = 0; j < t->wanted.n; j++)
+    if (a->row_of[j] < 0)
+      t->wanted.at[n++] = t->wanted.at[j];
+  t->wanted.n = n;
+}
+
 static void
 advance (YoloTracker *t, double step, const float *camera)
 {
@@ -170,8 +196,7 @@ advance (YoloTracker *t, double step, const float *camera)
     r->track.age += step;
     r->track.unseen += step;
     r->track.detection = -1;
-    if (r->confirmed)
-      t->method->predict (r, step);
+    t->method->predict (r, step);
     if (camera && t->method->move)
       t->method->move (r, camera);
     t->method->show (r);
@@ -235,9 +260,10 @@ yolo_tracker_update (YoloTracker *t, double step, const YoloObject *boxes, size_
     r->gone |= r->lost && r->track.unseen > t->settings.buffer;
     t->method->show (r);
   }
-  remove_duplicates (t);
+  if (t->method->unique)
+    remove_duplicates (t);
   publish (t, true);
-  t->first = false;
+  t->n_frames++;
   t->boxes = NULL;
   return true;
 }
