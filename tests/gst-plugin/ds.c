@@ -69,11 +69,64 @@ test_batch (void)
   gst_buffer_unref (buffer);
 }
 
+/* A tracker's numbers, on objects whoever found them, and on those that it adds. */
+static void
+test_tracks (void)
+{
+  NvDsFrameMeta frames[2] = {
+    { .batch_id = 1, .pad_index = 4, .buf_pts = 70 }, { .batch_id = 0, .pad_index = 9 }
+  };
+  NvDsBatchMeta batch = { .pool = 4 };
+  YoloMetaObject objects[] = {
+    { 1, 2, 3, 4, .5, 7, 0, -1, 1, NULL, 0 }, { 1, 2, 3, 4, .5, 7, 0, -1, 2, NULL, 0 },
+    { 5, 6, 7, 8, .6, 7, 0, -1, 2, NULL, 0 },
+  };
+  const YoloMetaObject added = { 50, 60, 7, 8, .6, 7, 0, 12, 2, NULL, YOLO_META_PREDICTED };
+  GstBuffer *buffer = gst_buffer_new ();
+  YoloDsFrame found[3];
+  const NvDsObjectMeta *object;
+
+  g_assert_cmpuint (yolo_ds_frames (buffer, found, 3), ==, 0);
+  for (guint i = 0; i < 2; i++)
+    batch.frame_meta_list = g_list_append (batch.frame_meta_list, &frames[i]);
+  gst_mini_object_set_qdata (
+      GST_MINI_OBJECT (buffer), g_quark_from_static_string ("batch"), &batch, NULL);
+  g_assert_cmpuint (yolo_ds_frames (buffer, found, 3), ==, 2);
+  g_assert_cmpuint (found[0].slot, ==, 2);
+  g_assert_cmpuint (found[0].source, ==, 4);
+  g_assert_cmpuint (found[0].pts, ==, 70);
+  g_assert_cmpuint (found[1].slot, ==, 1);
+  g_assert_cmpuint (found[1].source, ==, 9);
+  g_assert_cmpuint (yolo_ds_frames (buffer, found, 1), ==, 1);
+
+  g_assert_true (yolo_ds_add (buffer, objects, 3, 4, TRUE));
+  objects[0].object_id = 1;
+  objects[1].object_id = 2;
+  yolo_ds_track (buffer, objects, 3);
+  g_assert_false (batch.locked);
+  g_assert_true (yolo_ds_add (buffer, &added, 1, 4, FALSE));
+  object = frames[1].obj_meta_list->data;
+  g_assert_cmpuint (object->object_id, ==, 1);
+  g_assert_cmpfloat (object->tracker_bbox_info.org_bbox_coords.height, ==, 4);
+  g_assert_cmpfloat (object->tracker_confidence, ==, .5f);
+  object = frames[0].obj_meta_list->data;
+  g_assert_cmpuint (object->object_id, ==, 2);
+  object = frames[0].obj_meta_list->next->data;
+  g_assert_true (object->object_id == UNTRACKED_OBJECT_ID);
+  object = frames[0].obj_meta_list->next->next->data;
+  g_assert_cmpuint (object->object_id, ==, 12);
+  for (guint i = 0; i < 2; i++)
+    g_list_free_full (frames[i].obj_meta_list, free_object);
+  g_list_free (batch.frame_meta_list);
+  gst_buffer_unref (buffer);
+}
+
 int
 main (int argc, char **argv)
 {
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/gst-plugin/ds/batch", test_batch);
+  g_test_add_func ("/gst-plugin/ds/tracks", test_tracks);
   return g_test_run ();
 }

@@ -10,6 +10,7 @@ static const struct {
   {"yoloexport", "Filter/Metadata/Video"},
   {"yoloinfer", "Filter/Analyzer/Video"},
   {"yolooverlay", "Filter/Editor/Video"},
+  {"yolotrack", "Filter/Analyzer/Video"},
 };
 
 static void

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/* What yoloinfer tells a tracker downstream, which this harness plays. */
+
+#include "gst-plugin/yolofollow.h"
+#include "infer-common.h"
+
+#define SMALL "video/x-raw,format=RGB,width=128,height=96,framerate=30/1"
+#define LOWEST .01
+
+/* What the tracker answers, and how often it was asked; it has no answer below 0. */
+static gdouble low;
+static guint n_asked;
+
+static gboolean
+answer (GstPad *pad, GstObject *parent, GstQuery *query)
+{
+  if (low >= 0 && yolo_follow_answer (query, low)) {
+    n_asked++;
+    return TRUE;
+  }
+  return gst_pad_query_default (pad, parent, query);
+}
+
+static GstHarness *
+harness_new (const gchar *threshold, const gchar *property, const gchar *value)
+{
+  GstHarness *h = infer_harness (infer_new ("confidence-threshold", threshold, "max-detections",
+      "50", property, value, NULL), SMALL);
+
+  gst_pad_set_query_function (h->sinkpad, answer);
+  n_asked = 0;
+  return h;
+}
+
+/* What comes out for one more picture: what everybody sees, and what the tracker does. */
+static YoloFollowNote
+push (GstHarness *h, guint number, GArray *seen, GArray *faint)
+{
+  GstVideoInfo info;
+  YoloFollowNote note;
+  GstBuffer *buffer;
+
+  make_info (SMALL, &info);
+  buffer = make_picture (&info);
+  GST_BUFFER_PTS (buffer) = number * GST_SECOND / 30;
+  g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_OK);
+  buffer = gst_harness_pull (h);
+  yolo_meta_read (buffer, &info, seen);
+  g_array_set_size (faint, 0);
+  note = yolo_follow_read (buffer, &info, faint);
+  gst_buffer_unref (buffer);
+  return note;
+}
+
+/* A threshold that half of what the network finds has, as text. */
+static gchar *
+middle_threshold (GArray *all)
+{
+  const gfloat confidence = g_array_index (all, YoloMetaObject, all->len / 2).confidence;
+  char text[G_ASCII_DTOSTR_BUF_SIZE];
+
+  return g_strdup (g_ascii_dtostr (text, sizeof text, (gdouble) confidence + 1e-5));
+}
+
+static GArray *
+find_all (void)
+{
+  GstHarness *h;
+  GArray *all;
+
+  low = -1;
+  h = harness_new ("0.01", "unique-id", "7");
+  all = infer_picture (h, SMALL);
+  g_assert_cmpuint (all->len, >, 5);
+  infer_teardown (h);
+  return all;
+}
+
+/* Both together are what a lower threshold finds, and each object is on its side. */
+static void
+test_split (void)
+{
+  g_autoptr (GArray) all = find_all (), seen = yolo_meta_objects_new ();
+  g_autoptr (GArray) faint = yolo_meta_objects_new ();
+  g_autofree gchar *threshold = middle_threshold (all);
+  GstHarness *h;
+  YoloFollowNote note;
+
+  low = LOWEST;
+  h = harness_new (threshold, "unique-id", "7");
+  note = push (h, 0, seen, faint);
+  g_assert_true (note.noted && note.inferred);
+  g_assert_cmpuint (note.unique_id, ==, 7);
+  g_assert_cmpuint (seen->len, >, 0);
+  g_assert_cmpuint (faint->len, >, 0);
+  for (guint i = 0; i < seen->len; i++)
+    g_assert_cmpfloat (
+        g_array_index (seen, YoloMetaObject, i).confidence, >=, g_ascii_strtod (threshold, NULL));
+  for (guint i = 0; i < faint->len; i++)
+    g_assert_cmpfloat (
+        g_array_index (faint, YoloMetaObject, i).confidence, <, g_ascii_strtod (threshold, NULL));
+  yolo_meta_objects_append (seen, (const YoloMetaObject *) faint->data, faint->len);
+  g_assert_cmpuint (seen->len, ==, all->len);
+  assert_same_detections (all, seen, 0, 0, .01f, 0.0001f);
+  infer_teardown (h);
+}
+
+/* Nobody follows: frames are as they always were. */
+static void
+test_nobody (void)
+{
+  g_autoptr (GArray) all = find_all (), seen = yolo_meta_objects_new ();
+  g_autoptr (GArray) faint = yolo_meta_objects_new ();
+  g_autofree gchar *threshold = middle_threshold (all);
+  GstHarness *h = harness_new (threshold, "unique-id", "7");
+  YoloFollowNote note = push (h, 0, seen, faint);
+
+  g_assert_false (note.noted);
+  g_assert_true (note.inferred);
+  g_assert_cmpuint (seen->len, <, all->len);
+  g_assert_cmpuint (faint->len, ==, 0);
+  infer_teardown (h);
+}
+
+/* It is asked once, and again when it says so or something is linked. */
+static void
+test_changes (void)
+{
+  g_autoptr (GArray) all = find_all (), seen = yolo_meta_objects_new ();
+  g_autoptr (GArray) faint = yolo_meta_objects_new ();
+  g_autofree gchar *threshold = middle_threshold (all);
+  GstHarness *h;
+  guint n;
+
+  low = LOWEST;
+  h = harness_new (threshold, "unique-id", "7");
+  for (guint i = 0; i < 3; i++)
+    push (h, i, seen, faint);
+  g_assert_cmpuint (n_asked, ==, 1);
+  n = faint->len;
+  g_assert_cmpuint (n, >, 0);
+
+  low = .99;
+  push (h, 3, seen, faint);
+  g_assert_cmpuint (faint->len, ==, n);
+  gst_harness_push_upstream_event (h, yolo_follow_changed ());
+  push (h, 4, seen, faint);
+  g_assert_cmpuint (n_asked, ==, 2);
+  g_assert_cmpuint (faint->len, ==, 0);
+  g_assert_cmpuint (seen->len + n, ==, all->len);
+
+  low = -1;
+  gst_harness_push_upstream_event (h, gst_event_new_reconfigure ());
+  g_assert_false (push (h, 5, seen, faint).noted);
+  infer_teardown (h);
+}
+
+/* The note says which frames were looked at; only what everybody sees is repeated. */
+static void
+test_interval (void)
+{
+  g_autoptr (GArray) all = find_all (), seen = yolo_meta_objects_new ();
+  g_autoptr (GArray) faint = yolo_meta_objects_new ();
+  g_autofree gchar *threshold = middle_threshold (all);
+  GstHarness *h;
+  guint n = 0;
+
+  low = LOWEST;
+  h = harness_new (threshold, "inference-interval", "2");
+  for (guint i = 0; i < 6; i++) {
+    const YoloFollowNote note = push (h, i, seen, faint);
+
+    g_assert_true (note.noted);
+    g_assert_cmpint (note.inferred, ==, i % 2 == 0);
+    g_assert_cmpuint (faint->len > 0, ==, i % 2 == 0);
+    if (i == 0)
+      n = seen->len;
+    g_assert_cmpuint (seen->len, ==, i != 1 ? n : 0);
+    if (i == 2)
+      g_object_set (h->element, "repeat-detections", TRUE, NULL);
+  }
+  infer_teardown (h);
+}
+
+int
+main (int argc, char **argv)
+{
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/gst-plugin/follow/split", test_split);
+  g_test_add_func ("/gst-plugin/follow/nobody", test_nobody);
+  g_test_add_func ("/gst-plugin/follow/changes", test_changes);
+  g_test_add_func ("/gst-plugin/follow/interval", test_interval);
+  return g_test_run ();
+}
