@@ -84,6 +84,7 @@ struct _GstYoloTrack {
   GArray *found;                /* YoloMetaObject: what everybody sees */
   GArray *faint;                /* YoloMetaObject: what is for the tracker alone */
   GArray *added;                /* YoloMetaObject: what is to be attached */
+  GArray *before;               /* YoloMetaObject: `found` as it was, for DeepStream's metadata */
   GArray *frames;               /* YoloTrackFrame */
   YoloFollowNote note;
   gboolean writes;              /* the buffer gets other metadata than it has */
@@ -105,7 +106,7 @@ preset_get_type (void)
   static const GEnumValue values[] = {
     { PRESET_DEFAULT, "What suits most streams", "default" },
     { PRESET_ULTRALYTICS, "What Ultralytics' trackers do: its thresholds, a step a frame, no "
-        "regard to classes, the filter's boxes", "ultralytics" },
+        "regard to classes", "ultralytics" },
     { PRESET_PAPER, "The same with the thresholds of ByteTrack's paper", "paper" },
     { 0, NULL, NULL },
   };
@@ -151,9 +152,9 @@ static GType
 box_get_type (void)
 {
   static const GEnumValue values[] = {
+    { YOLO_TRACK_BOX_FILTER, "The mean of the tracker's Kalman filter, which is smoother; objects "
+        "that have a mask, points or an angle keep the one that was found", "filter" },
     { YOLO_TRACK_BOX_DETECTION, "The one that was found", "detection" },
-    { YOLO_TRACK_BOX_FILTER, "The mean of the tracker's Kalman filter, which is smoother",
-        "filter" },
     { 0, NULL, NULL },
   };
   static gsize type = 0;
@@ -167,8 +168,8 @@ box_get_type (void)
 
 static const YoloProperty properties[N_PROPERTIES] = {
   [PROP_PRESET] = { "preset", "Preset",
-      "Values of the thresholds, buffer, fuse-score, class-aware, time-base and box; those that "
-      "are set behind it count", PLAYING,
+      "Values of the thresholds, buffer, fuse-score, class-aware and time-base; those that are "
+      "set behind it count", PLAYING,
       YOLO_ENUM (Settings, preset, preset_get_type, PRESET_DEFAULT) },
   [PROP_TRACKER] = { "tracker", "Tracker",
       "Which algorithm finds objects again", PLAYING,
@@ -202,7 +203,7 @@ static const YoloProperty properties[N_PROPERTIES] = {
       YOLO_ENUM (Settings, track.time_base, time_base_get_type, YOLO_TIME_BASE_PTS) },
   [PROP_BOX] = { "box", "Box",
       "Which box an object has that is in a track", PLAYING,
-      YOLO_ENUM (Settings, track.box, box_get_type, YOLO_TRACK_BOX_DETECTION) },
+      YOLO_ENUM (Settings, track.box, box_get_type, YOLO_TRACK_BOX_FILTER) },
   [PROP_FILL_SKIPPED] = { "fill-skipped", "Fill skipped",
       "Whether frames that inference-interval skips get the objects of the tracks, where they "
       "should be by then, in state \"predicted\"", PLAYING,
@@ -230,7 +231,6 @@ apply_preset (Settings *settings, Preset preset)
   track->fuse_score = TRUE;
   track->class_aware = !reference;
   track->time_base = reference ? YOLO_TIME_BASE_FRAMES : YOLO_TIME_BASE_PTS;
-  track->box = reference ? YOLO_TRACK_BOX_FILTER : YOLO_TRACK_BOX_DETECTION;
 }
 
 /* What a buffer holds */
@@ -350,6 +350,8 @@ gst_yolo_track_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 
   if (!self->writes)
     return GST_FLOW_OK;
+  if (self->nvmm)
+    yolo_meta_read (buffer, &self->info, self->before);
   if (self->note.noted)
     yolo_follow_remove (buffer);
   if (self->replaced)
@@ -359,7 +361,7 @@ gst_yolo_track_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   if (self->added->len > 0)
     yolo_meta_add (buffer, &self->info, added, self->added->len, self->note.unique_id);
   if (self->nvmm) {
-    yolo_ds_track (buffer, found, self->found->len);
+    yolo_ds_track (buffer, (const YoloMetaObject *) self->before->data, found, self->found->len);
     if (self->added->len > 0)
       yolo_ds_add (buffer, added, self->added->len, self->note.unique_id, FALSE);
   }
@@ -506,8 +508,7 @@ static void
 gst_yolo_track_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   static const guint8 of_preset[] = { PROP_HIGH_THRESHOLD, PROP_LOW_THRESHOLD, PROP_NEW_THRESHOLD,
-    PROP_MATCH_THRESHOLD, PROP_BUFFER, PROP_FUSE_SCORE, PROP_CLASS_AWARE, PROP_TIME_BASE,
-    PROP_BOX };
+    PROP_MATCH_THRESHOLD, PROP_BUFFER, PROP_FUSE_SCORE, PROP_CLASS_AWARE, PROP_TIME_BASE };
   GstYoloTrack *self = GST_YOLO_TRACK (object);
   gboolean asks;
 
@@ -547,6 +548,7 @@ gst_yolo_track_init (GstYoloTrack *self)
   self->found = yolo_meta_objects_new ();
   self->faint = yolo_meta_objects_new ();
   self->added = yolo_meta_objects_new ();
+  self->before = yolo_meta_objects_new ();
   self->frames = g_array_new (FALSE, FALSE, sizeof (YoloTrackFrame));
   gst_base_transform_set_in_place (GST_BASE_TRANSFORM (self), TRUE);
 }
@@ -562,6 +564,7 @@ gst_yolo_track_finalize (GObject *object)
   g_array_unref (self->found);
   g_array_unref (self->faint);
   g_array_unref (self->added);
+  g_array_unref (self->before);
   g_array_unref (self->frames);
   G_OBJECT_CLASS (gst_yolo_track_parent_class)->finalize (object);
 }

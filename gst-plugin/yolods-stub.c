@@ -15,6 +15,7 @@ yolo_ds_frames (GstBuffer *buffer, YoloDsFrame *frames, guint max)
 }
 
 void
-yolo_ds_track (GstBuffer *buffer, const YoloMetaObject *objects, guint n)
+yolo_ds_track (GstBuffer *buffer, const YoloMetaObject *found, const YoloMetaObject *tracked,
+    guint n)
 {
 }

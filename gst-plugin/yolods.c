@@ -37,16 +37,22 @@ open_libraries (void)
 
 static const NvOSD_ColorParams red = { 1, 0, 0, 1 }, white = { 1, 1, 1, 1 }, black = { 0, 0, 0, 1 };
 
+static void
+set_rectangle (NvDsObjectMeta *meta, const YoloMetaObject *object)
+{
+  meta->rect_params.left = object->x;
+  meta->rect_params.top = object->y;
+  meta->rect_params.width = object->w;
+  meta->rect_params.height = object->h;
+}
+
 /* What nvdsosd draws: a box, and the label on its upper edge. */
 static void
 set_look (NvDsObjectMeta *meta, const YoloMetaObject *object, const char *label)
 {
   const gfloat text_height = 20;        /* pixels, of the font with its border */
 
-  meta->rect_params.left = object->x;
-  meta->rect_params.top = object->y;
-  meta->rect_params.width = object->w;
-  meta->rect_params.height = object->h;
+  set_rectangle (meta, object);
   meta->rect_params.border_width = 3;
   meta->rect_params.border_color = red;
   /* the meta frees display_text, but not font_name */
@@ -69,6 +75,7 @@ set_track (NvDsObjectMeta *meta, const YoloMetaObject *object)
     return;
   meta->object_id = (guint64) object->object_id;
   meta->tracker_confidence = object->confidence;
+  set_rectangle (meta, object);
   meta->tracker_bbox_info.org_bbox_coords.left = object->x;
   meta->tracker_bbox_info.org_bbox_coords.top = object->y;
   meta->tracker_bbox_info.org_bbox_coords.width = object->w;
@@ -167,7 +174,8 @@ is_same (const NvDsFrameMeta *frame, const NvDsObjectMeta *meta, const YoloMetaO
 }
 
 void
-yolo_ds_track (GstBuffer *buffer, const YoloMetaObject *objects, guint n)
+yolo_ds_track (GstBuffer *buffer, const YoloMetaObject *found, const YoloMetaObject *tracked,
+    guint n)
 {
   NvDsBatchMeta *batch = find_batch (buffer);
 
@@ -179,8 +187,8 @@ yolo_ds_track (GstBuffer *buffer, const YoloMetaObject *objects, guint n)
 
     for (GList *o = frame->obj_meta_list; o != NULL; o = o->next)
       for (guint i = 0; i < n; i++)
-        if (is_same (frame, o->data, &objects[i])) {
-          set_track (o->data, &objects[i]);
+        if (is_same (frame, o->data, &found[i])) {
+          set_track (o->data, &tracked[i]);
           break;
         }
   }

@@ -47,12 +47,14 @@ guint yolo_ds_frames (GstBuffer *buffer, YoloDsFrame *frames, guint max);
 
 /**
  * yolo_ds_track:
- * @objects: [n], of all frames of the batch
+ * @found: [n], objects of all frames of the batch, as they were found
+ * @tracked: [n], the same with their tracks, and boxes that a tracker may have moved
  *
- * Gives the tracks of @objects to those of the batch that have the same place, class number and
- * box, whoever found them. Takes the batch's lock.
+ * Gives their tracks and boxes to the objects of the batch that have the place, class number and
+ * box of one that was found, whoever attached them. Takes the batch's lock.
  */
-void yolo_ds_track (GstBuffer *buffer, const YoloMetaObject *objects, guint n);
+void yolo_ds_track (GstBuffer *buffer, const YoloMetaObject *found, const YoloMetaObject *tracked,
+    guint n);
 
 G_END_DECLS
 

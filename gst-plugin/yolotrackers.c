@@ -331,13 +331,14 @@ add_absent (YoloTrackers *tracks, const YoloTrackFrame *frame, const YoloTrack *
     g_array_append_val (added, object);
 }
 
-/* Gives the object of a detection its track. */
+/* Gives the object of a detection its track. What lies in the box, masks and points, would not fit
+ * into another one. */
 static void
 mark (YoloMetaObject *object, const YoloTrackSettings *settings, const YoloTrack *track)
 {
   object->object_id = track->id;
   object->state = YOLO_META_TRACKED;
-  if (settings->box == YOLO_TRACK_BOX_DETECTION)
+  if (settings->box == YOLO_TRACK_BOX_DETECTION || object->shape != NULL)
     return;
   object->x = track->object.x1;
   object->y = track->object.y1;

@@ -19,8 +19,8 @@ typedef enum {
 
 /* Which box an object has that is tracked. */
 typedef enum {
+  YOLO_TRACK_BOX_FILTER,        /* the mean of the tracker's filter, if it has nothing but a box */
   YOLO_TRACK_BOX_DETECTION,     /* the one that was found */
-  YOLO_TRACK_BOX_FILTER,        /* the mean of the tracker's filter */
 } YoloTrackBox;
 
 /* What the properties of yolotrack say. */

@@ -77,11 +77,14 @@ test_tracks (void)
     { .batch_id = 1, .pad_index = 4, .buf_pts = 70 }, { .batch_id = 0, .pad_index = 9 }
   };
   NvDsBatchMeta batch = { .pool = 4 };
-  YoloMetaObject objects[] = {
-    { 1, 2, 3, 4, .5, 7, 0, -1, 1, NULL, 0 }, { 1, 2, 3, 4, .5, 7, 0, -1, 2, NULL, 0 },
-    { 5, 6, 7, 8, .6, 7, 0, -1, 2, NULL, 0 },
+  const YoloMetaObject objects[] = {
+    { 1, 2, 3, 4, .5, 7, 0, -1, 1, NULL, 0, 0, NULL, 0 },
+    { 1, 2, 3, 4, .5, 7, 0, -1, 2, NULL, 0, 0, NULL, 0 },
+    { 5, 6, 7, 8, .6, 7, 0, -1, 2, NULL, 0, 0, NULL, 0 },
   };
-  const YoloMetaObject added = { 50, 60, 7, 8, .6, 7, 0, 12, 2, NULL, YOLO_META_PREDICTED };
+  YoloMetaObject tracked[3];
+  const YoloMetaObject added = { .x = 50, .y = 60, .w = 7, .h = 8, .confidence = .6f, .label_id = 7,
+    .object_id = 12, .slot = 2, .state = YOLO_META_PREDICTED };
   GstBuffer *buffer = gst_buffer_new ();
   YoloDsFrame found[3];
   const NvDsObjectMeta *object;
@@ -100,14 +103,19 @@ test_tracks (void)
   g_assert_cmpuint (yolo_ds_frames (buffer, found, 1), ==, 1);
 
   g_assert_true (yolo_ds_add (buffer, objects, 3, 4, TRUE));
-  objects[0].object_id = 1;
-  objects[1].object_id = 2;
-  yolo_ds_track (buffer, objects, 3);
+  memcpy (tracked, objects, sizeof tracked);
+  tracked[0].object_id = 1;
+  tracked[0].x = 21;
+  tracked[1].object_id = 2;
+  yolo_ds_track (buffer, objects, tracked, 3);
   g_assert_false (batch.locked);
   g_assert_true (yolo_ds_add (buffer, &added, 1, 4, FALSE));
   object = frames[1].obj_meta_list->data;
   g_assert_cmpuint (object->object_id, ==, 1);
+  g_assert_cmpfloat (object->tracker_bbox_info.org_bbox_coords.left, ==, 21);
   g_assert_cmpfloat (object->tracker_bbox_info.org_bbox_coords.height, ==, 4);
+  g_assert_cmpfloat (object->rect_params.left, ==, 21);
+  g_assert_cmpfloat (object->detector_bbox_info.org_bbox_coords.left, ==, 1);
   g_assert_cmpfloat (object->tracker_confidence, ==, .5f);
   object = frames[0].obj_meta_list->data;
   g_assert_cmpuint (object->object_id, ==, 2);

@@ -623,6 +623,40 @@ count_warnings (Fixture *f, const gchar *part)
   return n;
 }
 
+/* Lines of objects that have a track; where none has, a warning at the end says why. */
+static void
+test_mot (void)
+{
+  YoloMetaObject objects[] = {
+    object (20.5, 0, "person", 3), object (30, -1, "?", -1), object (40, 1, "car", 12),
+  };
+  Fixture f;
+  g_autofree gchar *text = NULL;
+
+  objects[2].confidence = -1;
+  setup (&f, "mot", "out.txt");
+  begin (&f);
+  g_assert_cmpint (push (&f, objects, 3), ==, GST_FLOW_OK);
+  g_assert_cmpint (push (&f, NULL, 0), ==, GST_FLOW_OK);
+  objects[0].state = YOLO_META_PREDICTED;
+  g_assert_cmpint (push (&f, objects, 1), ==, GST_FLOW_OK);
+  gst_harness_push_event (f.h, gst_event_new_eos ());
+  text = read_file (&f, "out.txt");
+  g_assert_cmpstr (text, ==,
+      "1,3,20.50,10.00,50.50,20.25,0.8750,-1,-1,-1\n"
+      "1,12,40.00,10.00,50.50,20.25,1.0000,-1,-1,-1\n"
+      "3,3,20.50,10.00,50.50,20.25,0.8750,-1,-1,-1\n");
+  g_assert_null (gst_bus_pop_filtered (f.bus, GST_MESSAGE_WARNING));
+  teardown (&f);
+
+  setup (&f, "mot", "out.txt");
+  begin (&f);
+  g_assert_cmpint (push (&f, objects + 1, 1), ==, GST_FLOW_OK);
+  gst_harness_push_event (f.h, gst_event_new_eos ());
+  g_assert_cmpint (count_warnings (&f, "put yolotrack before"), ==, 1);
+  teardown (&f);
+}
+
 /* An object without a confidence is written without one, or left out where the format
  * needs one. */
 static void
@@ -1310,6 +1344,7 @@ main (int argc, char **argv)
   g_test_add_func ("/export/batch", test_batch);
   g_test_add_func ("/export/changes", test_changes);
   g_test_add_func ("/export/coco", test_coco);
+  g_test_add_func ("/export/mot", test_mot);
   g_test_add_func ("/export/controls", test_controls);
   g_test_add_func ("/export/clipped", test_clipped);
   g_test_add_func ("/export/categories", test_categories);

@@ -796,6 +796,103 @@ test_classes (void)
   g_bytes_unref (classified.classes);
 }
 
+static gboolean
+is_painted (const guint8 *rgb, gint x, gint y)
+{
+  return !is_grey (rgb, x, y);
+}
+
+/* One object that goes to the right along the middle row, 10 pixels a frame from x = 20 on; the
+ * last picture. @event: (nullable) (transfer full): comes when the object is at x = 160 */
+static guint8 *
+draw_trail (const gchar *properties, gint id, GstEvent *event)
+{
+  g_autofree gchar *line = g_strdup_printf ("yolooverlay show-labels=false show-confidence=false "
+      "show-ids=false line-width=2 %s", properties);
+  GstHarness *h = gst_harness_new_parse (line);
+  GstVideoInfo info;
+  guint8 *rgb = NULL;
+
+  set_caps (h, &info, "RGB", WIDTH, HEIGHT, "");
+  for (guint i = 0; i < 20; i++) {
+    YoloMetaObject moving = object (10 + 10 * (gfloat) i, HEIGHT / 2 - 10, 20, 20);
+    GstBuffer *buffer = grey_frame (&info);
+    GstSegment segment;
+
+    moving.object_id = id;
+    GST_BUFFER_PTS (buffer) = i * GST_SECOND / 25;
+    if (i == 15 && event) {
+      if (GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP)
+        gst_harness_push_event (h, gst_event_new_flush_start ());
+      gst_harness_push_event (h, event);
+      gst_segment_init (&segment, GST_FORMAT_TIME);
+      gst_harness_push_event (h, gst_event_new_segment (&segment));
+    }
+    yolo_meta_add (buffer, &info, &moving, 1, 0);
+    buffer = gst_harness_push_and_pull (h, buffer);
+    g_free (rgb);
+    rgb = to_rgb (buffer, &info);
+    gst_buffer_unref (buffer);
+  }
+  gst_harness_teardown (h);
+  return rgb;
+}
+
+/* The object is at x = 210 in the end. */
+static void
+test_trails (void)
+{
+  static const struct {
+    const gchar *properties;
+    gint id;
+    gboolean shown, far;        /* whether there is a trail, and whether from the beginning */
+  } cases[] = {
+    { "show-trails=true", 7, TRUE, TRUE }, { "", 7, FALSE, FALSE },
+    { "show-trails=true", -1, FALSE, FALSE },
+    { "show-trails=true trail-length=200000000", 7, TRUE, FALSE },
+  };
+
+  for (guint c = 0; c < G_N_ELEMENTS (cases); c++) {
+    g_autofree guint8 *rgb = draw_trail (cases[c].properties, cases[c].id, NULL);
+
+    keep_picture ("trail", rgb, WIDTH, HEIGHT);
+    g_assert_cmpint (is_painted (rgb, 190, HEIGHT / 2), ==, cases[c].shown);
+    g_assert_cmpint (is_painted (rgb, 30, HEIGHT / 2), ==, cases[c].far);
+    g_assert_cmpint (is_painted (rgb, 120, HEIGHT / 2), ==, cases[c].far);
+    g_assert_false (is_painted (rgb, 120, HEIGHT / 2 + 6));
+    g_assert_false (is_painted (rgb, 240, HEIGHT / 2));
+    g_assert_true (is_painted (rgb, 200, HEIGHT / 2));  /* the box */
+  }
+}
+
+/* A number is another object's in another stream, and after a jump nobody knows the way. */
+static void
+test_trails_end (void)
+{
+  GstEvent *events[] = { gst_event_new_flush_stop (TRUE), gst_event_new_stream_start ("other") };
+
+  for (guint i = 0; i < G_N_ELEMENTS (events); i++) {
+    g_autofree guint8 *rgb = draw_trail ("show-trails=true", 7, events[i]);
+
+    g_assert_true (is_painted (rgb, 190, HEIGHT / 2));
+    g_assert_false (is_painted (rgb, 120, HEIGHT / 2));
+  }
+}
+
+/* With trails, objects of a class have the colours of their tracks. */
+static void
+test_trail_colors (void)
+{
+  g_autofree guint8 *one = draw_trail ("show-trails=true", 7, NULL);
+  g_autofree guint8 *two = draw_trail ("show-trails=true", 8, NULL);
+  g_autofree guint8 *plain = draw_trail ("", 8, NULL);
+  const gsize box = 3 * (HEIGHT / 2 * WIDTH + 200), way = 3 * (HEIGHT / 2 * WIDTH + 100);
+
+  g_assert_cmpmem (one + box, 3, one + way, 3);
+  g_assert_true (memcmp (one + box, two + box, 3) != 0);
+  g_assert_true (memcmp (plain + box, two + box, 3) != 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -817,5 +914,8 @@ main (int argc, char **argv)
   g_test_add_func ("/overlay/shapes", test_shapes);
   g_test_add_func ("/overlay/turned-and-whole", test_turned_and_whole);
   g_test_add_func ("/overlay/classes", test_classes);
+  g_test_add_func ("/overlay/trails", test_trails);
+  g_test_add_func ("/overlay/trails-end", test_trails_end);
+  g_test_add_func ("/overlay/trail-colors", test_trail_colors);
   return g_test_run ();
 }
