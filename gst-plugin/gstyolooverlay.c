@@ -5,9 +5,9 @@
  *
  * Draws the detections of a frame into it: a box, as it is turned, and a label with class,
  * confidence and, where there is one, the track's number; the object's mask, tinted and with
- * its edge; its points, joined where they are those of a person; where it has been lately. Where the classes are the
- * whole frame's, they are written at its upper left, one below the other. The frame is
- * neither converted nor copied; one without detections passes untouched.
+ * its edge; its points, joined where they are those of a person; the way that a tracked one has
+ * come. Where the classes are the whole frame's, they are written at its upper left, one below
+ * the other. The frame is neither converted nor copied; one without detections passes untouched.
  *
  * |[
  * gst-launch-1.0 filesrc location=video.mp4 ! decodebin ! yoloinfer model-file=yolov8n.onnx ! \

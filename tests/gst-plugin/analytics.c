@@ -111,6 +111,72 @@ test_read (void)
   gst_buffer_unref (buffer);
 }
 
+/* The track that an object relates to, and whether it is lost; -1: it relates to none. */
+static gint64
+related_track (GstAnalyticsRelationMeta *meta, guint id, gboolean *lost)
+{
+  GstAnalyticsTrackingMtd track;
+  gpointer state = NULL;
+  guint64 number;
+  GstClockTime first, last;
+
+  if (!gst_analytics_relation_meta_get_direct_related (meta, id, GST_ANALYTICS_REL_TYPE_RELATE_TO,
+          gst_analytics_tracking_mtd_get_mtd_type (), &state, &track))
+    return -1;
+  g_assert_true (gst_analytics_tracking_mtd_get_info (&track, &number, &first, &last, lost));
+  return (gint64) number;
+}
+
+/* A tracker numbers objects of ours and of others, which had another tracker's number. */
+static void
+test_set_tracks (void)
+{
+  const YoloMetaObject ours[] = {
+    {100, 50, 20, 20, 0.5, 1, g_quark_from_string ("bird"), -1, 0, NULL, 0, 0, NULL, 0},
+    {20, 50, 20, 20, 0.5, 1, g_quark_from_string ("bird"), -1, 0, NULL, 0, 0, NULL, 0},
+  };
+  GstVideoInfo info;
+  GstBuffer *buffer = gst_buffer_new ();
+  GstAnalyticsRelationMeta *meta = gst_buffer_add_analytics_relation_meta (buffer);
+  GstAnalyticsODMtd mtd;
+  GstAnalyticsTrackingMtd track;
+  g_autoptr (GArray) objects = NULL, again = NULL;
+  gboolean lost = FALSE;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_RGB, 200, 100);
+  g_assert_true (gst_analytics_relation_meta_add_tracking_mtd (meta, 33, 0, &track));
+  g_assert_true (gst_analytics_relation_meta_add_od_mtd (meta, g_quark_from_string ("cat"),
+          10, 20, 30, 40, 0.75, &mtd));
+  gst_analytics_relation_meta_set_relation (
+      meta, GST_ANALYTICS_REL_TYPE_RELATE_TO, mtd.id, track.id);
+  yolo_meta_add (buffer, &info, ours, 2, 0);
+
+  objects = read_objects (buffer, &info);
+  g_assert_cmpuint (objects->len, ==, 3);
+  g_array_index (objects, YoloMetaObject, 0).object_id = 4;
+  g_array_index (objects, YoloMetaObject, 2).object_id = 9;
+  g_array_index (objects, YoloMetaObject, 2).state = YOLO_META_LOST;
+  yolo_meta_set_tracks (buffer, &info, (const YoloMetaObject *) objects->data, 3, FALSE);
+  again = read_objects (buffer, &info);
+  g_assert_cmpuint (again->len, ==, 3);
+  for (guint i = 0; i < 3; i++) {
+    g_assert_cmpint (g_array_index (again, YoloMetaObject, i).object_id, ==,
+        g_array_index (objects, YoloMetaObject, i).object_id);
+    g_assert_cmpint (g_array_index (again, YoloMetaObject, i).state, ==,
+        g_array_index (objects, YoloMetaObject, i).state);
+  }
+  g_assert_cmpint (related_track (meta, mtd.id, &lost), ==, 9);
+  g_assert_true (lost);
+  g_assert_cmpint (related_track (meta, mtd.id + 1, &lost), ==, 4);
+  g_assert_false (lost);
+  g_assert_cmpint (related_track (meta, mtd.id + 2, &lost), ==, -1);
+
+  g_array_index (objects, YoloMetaObject, 2).object_id = -1;
+  yolo_meta_set_tracks (buffer, &info, (const YoloMetaObject *) objects->data, 3, FALSE);
+  g_assert_cmpint (related_track (meta, mtd.id, &lost), ==, -1);
+  gst_buffer_unref (buffer);
+}
+
 /* An object whose two kinds of meta differ by a pixel, since an element scaled each
  * with a rounding of its own, is read once. */
 static void
@@ -637,6 +703,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/analytics/written", test_written);
   g_test_add_func ("/analytics/read", test_read);
+  g_test_add_func ("/analytics/set-tracks", test_set_tracks);
   g_test_add_func ("/analytics/twins", test_twins);
   g_test_add_func ("/analytics/classes", test_classes);
   g_test_add_func ("/analytics/read-classes", test_read_classes);
