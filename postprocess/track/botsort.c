@@ -10,17 +10,12 @@
 #define POSITION (1. / 20)
 #define VELOCITY (1. / 160)
 
+/* The motion is of middle x, middle y, width and height. */
+
 static double
 square (double x)
 {
   return x * x;
-}
-
-/* motion: x, y, width, height */
-static double
-side (const YoloTrackRecord *r, int i)
-{
-  return r->motion[2 + i % 2].x;
 }
 
 static void
@@ -35,19 +30,23 @@ begin (YoloTrackRecord *r, const YoloObject *box)
 }
 
 static void
-predict (YoloTrackRecord *r, double step)
+predict (YoloTrackRecord *r, double step, const YoloTrackerSettings *settings)
 {
-  double sides[2] = { side (r, 0), side (r, 1) };
+  YoloKalman *m = r->motion;
+  double sides[2] = { m[2].x, m[3].x };
 
-  /* What was seen once has no velocity, and waits where it was. */
-  if (!r->confirmed)
+  if (!r->confirmed && settings->published)
     return;
   /* The size of what is hidden step by step would go on shrinking. */
   if (r->lost)
-    r->motion[2].v = r->motion[3].v = 0;
+    m[2].v = m[3].v = 0;
   for (int i = 0; i < 4; i++)
-    yolo_kalman_predict (&r->motion[i], step, square (POSITION * sides[i % 2]),
+    yolo_kalman_predict (&m[i], step, square (POSITION * sides[i % 2]),
         square (VELOCITY * sides[i % 2]));
+  for (int i = 0; i < 2; i++)
+    yolo_kalman_keep (&m[2 + i], sides[i] / 2);
+  if (!settings->published)
+    yolo_bytetrack_grow (r, m[2].x, m[3].x, POSITION * m[2].x, POSITION * m[3].x);
 }
 
 static void
@@ -55,7 +54,7 @@ correct (YoloTrackRecord *r, const YoloObject *box)
 {
   double w = (double) box->x2 - box->x1, h = (double) box->y2 - box->y1;
   double z[4] = { box->x1 + w / 2, box->y1 + h / 2, w, h };
-  double sides[2] = { side (r, 0), side (r, 1) };
+  double sides[2] = { r->motion[2].x, r->motion[3].x };
 
   for (int i = 0; i < 4; i++)
     yolo_kalman_correct (&r->motion[i], z[i], square (POSITION * sides[i % 2]));

@@ -2,8 +2,18 @@
 /* Source: Y. Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box",
  * ECCV 2022. The motion is that of N. Wojke, A. Bewley, D. Paulus, "Simple Online and Realtime
  * Tracking with a Deep Association Metric", ICIP 2017: middle, width by height, and height, with
- * noise in proportion to the height. */
+ * noise in proportion to the height.
+ *
+ * Unless settings.published is true, two things differ. A box that is compared with a track is
+ * grown, as the track's is, by as much as the track's place is in doubt: IoU says nothing of boxes
+ * that miss each other, and these are what a filter expects after a gap, after a long step, and of
+ * an object whose velocity is not known yet. Boxes grown by a fixed share are those of F. Yang et
+ * al., "Hard to Track Objects with Irregular Motions and Similar Appearances? Make It Easier by
+ * Buffering the Matching Space", WACV 2023. And a new track is predicted as others are, so that
+ * its second box tells its velocity. docs/tracking.md has what they bring. */
 #include "postprocess/track/record.h"
+
+#include <math.h>
 
 /* shares of the height: deviations of a position and of a velocity, a nominal frame */
 #define POSITION (1. / 20)
@@ -12,6 +22,9 @@
 #define ASPECT 1e-2
 #define ASPECT_VELOCITY 1e-5
 #define ASPECT_MEASURED 1e-1
+/* Boxes are grown by so many deviations of the predicted place, less what is in doubt of any box
+ * that is measured; by their own size at most. */
+#define GROWTH 2
 
 static double
 square (double x)
@@ -41,20 +54,37 @@ begin (YoloTrackRecord *r, const YoloObject *box)
         square (i == 2 ? ASPECT_VELOCITY : 10 * VELOCITY * z[3]));
 }
 
-static void
-predict (YoloTrackRecord *r, double step)
+static double
+growth (const YoloKalman *k, double measured, double size)
 {
-  double h = r->motion[3].x;
+  return fmax (0, fmin (1, GROWTH * (sqrt (k->xx) - measured) / size));
+}
 
-  /* What was seen once has no velocity, and waits where it was. */
-  if (!r->confirmed)
+void
+yolo_bytetrack_grow (YoloTrackRecord *r, double width, double height, double x, double y)
+{
+  r->grow_x = growth (&r->motion[0], x, width);
+  r->grow_y = growth (&r->motion[1], y, height);
+}
+
+static void
+predict (YoloTrackRecord *r, double step, const YoloTrackerSettings *settings)
+{
+  YoloKalman *m = r->motion;
+  double h = m[3].x;
+
+  if (!r->confirmed && settings->published)
     return;
   /* The height of what is hidden step by step would go on shrinking. */
   if (r->lost)
-    r->motion[3].v = 0;
+    m[3].v = 0;
   for (int i = 0; i < 4; i++)
-    yolo_kalman_predict (&r->motion[i], step, square (i == 2 ? ASPECT : POSITION * h),
+    yolo_kalman_predict (&m[i], step, square (i == 2 ? ASPECT : POSITION * h),
         square (i == 2 ? ASPECT_VELOCITY : VELOCITY * h));
+  yolo_kalman_keep (&m[3], h / 2);
+  yolo_kalman_keep (&m[2], ASPECT);
+  if (!settings->published)
+    yolo_bytetrack_grow (r, m[2].x * m[3].x, m[3].x, POSITION * m[3].x, POSITION * m[3].x);
 }
 
 static void
@@ -88,6 +118,15 @@ move (YoloTrackRecord *r, const float *camera)
   yolo_kalman_scale (&r->motion[3], yolo_camera_zoom (camera));
 }
 
+static YoloObject
+grown (const YoloObject *box, double x, double y)
+{
+  float w = (float) x * (box->x2 - box->x1), h = (float) y * (box->y2 - box->y1);
+
+  return (YoloObject) { .x1 = box->x1 - w, .y1 = box->y1 - h, .x2 = box->x2 + w,
+    .y2 = box->y2 + h };
+}
+
 /* Assigns the boxes listed in `wanted` to the tracks listed in `tracks`, and takes what found a
  * partner out of both lists. */
 static void
@@ -97,12 +136,14 @@ pair (YoloTracker *t, double limit, bool fuse)
 
   yolo_assignment_begin (a, t->wanted.n, limit);
   for (size_t i = 0; i < t->tracks.n; i++) {
-    const YoloTrack *track = &t->records[t->tracks.at[i]].track;
+    const YoloTrackRecord *r = &t->records[t->tracks.at[i]];
+    YoloObject place = grown (&r->track.object, r->grow_x, r->grow_y);
     for (size_t j = 0; j < t->wanted.n; j++) {
       const YoloObject *box = &t->boxes[t->wanted.at[j]];
-      if (t->settings.class_aware && box->class_id != track->object.class_id)
+      if (t->settings.class_aware && box->class_id != r->track.object.class_id)
         continue;
-      double iou = yolo_track_iou (&track->object, box);
+      YoloObject wide = grown (box, r->grow_x, r->grow_y);
+      double iou = yolo_track_iou (&place, &wide);
       yolo_assignment_pair (a, j, 1 - (fuse ? iou * box->confidence : iou));
     }
     yolo_assignment_end_row (a);

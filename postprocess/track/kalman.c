@@ -35,6 +35,15 @@ yolo_kalman_correct (YoloKalman *k, double x, double xx)
 }
 
 void
+yolo_kalman_keep (YoloKalman *k, double least)
+{
+  if (k->x < least) {
+    k->x = least;
+    k->v = 0;
+  }
+}
+
+void
 yolo_kalman_move (YoloKalman *x, YoloKalman *y, const float *camera)
 {
   YoloKalman from[2] = { *x, *y }, *to[2] = { x, y };

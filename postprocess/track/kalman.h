@@ -22,6 +22,9 @@ void yolo_kalman_predict (YoloKalman *k, double step, double xx, double vv);
 /* @x: measured; @xx: variance of the measurement, above 0 */
 void yolo_kalman_correct (YoloKalman *k, double x, double xx);
 
+/* A size that a long step made smaller than @least is that, and stays so. */
+void yolo_kalman_keep (YoloKalman *k, double least);
+
 /* The camera moves: @camera is [2][3], by which a pixel of the frame before, with a 1 behind it,
  * is multiplied. What the two coordinates of a middle have in common afterwards is left out. */
 void yolo_kalman_move (YoloKalman *x, YoloKalman *y, const float *camera);

@@ -51,7 +51,7 @@ begin (YoloTrackRecord *r, const YoloObject *box)
 }
 
 static void
-predict (YoloTrackRecord *r, double step)
+predict (YoloTrackRecord *r, double step, const YoloTrackerSettings *settings)
 {
   if (r->motion[2].x + step * r->motion[2].v <= 0)
     r->motion[2].v = 0;

@@ -23,6 +23,8 @@ typedef struct {
   bool confirmed;
   bool lost;                    /* looked for and not found in the last frame looked at */
   bool gone;                    /* leaves at the frame's end */
+  /* shares of its width and height by which boxes are grown when they are compared with it */
+  double grow_x, grow_y;
 
   /* of OC-SORT */
   YoloTrackSeen seen[YOLO_TRACK_SEEN];  /* a ring */
@@ -36,7 +38,7 @@ typedef struct {
 /* How a tracker thinks that boxes move, and which box it gives to which track. */
 typedef struct {
   void (*begin) (YoloTrackRecord *r, const YoloObject *box);
-  void (*predict) (YoloTrackRecord *r, double step);
+  void (*predict) (YoloTrackRecord *r, double step, const YoloTrackerSettings *settings);
   void (*correct) (YoloTrackRecord *r, const YoloObject *box);
   /* writes the box and the velocity of the track */
   void (*show) (YoloTrackRecord *r);
@@ -85,6 +87,9 @@ double yolo_track_iou (const YoloObject *a, const YoloObject *b);
 
 /* Association of ByteTrack and BoT-SORT. */
 void yolo_bytetrack_associate (YoloTracker *t, double step);
+/* Sets how much boxes are grown for a track whose motion has been predicted. @width, @height: of
+ * the track; @x, @y: deviations of what is measured; all in pixels. */
+void yolo_bytetrack_grow (YoloTrackRecord *r, double width, double height, double x, double y);
 
 extern const YoloTrackerMethod yolo_bytetrack, yolo_botsort, yolo_ocsort;
 

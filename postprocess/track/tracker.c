@@ -9,6 +9,8 @@
 #define MOST_TRACKS 4096
 /* A tracked and a lost one that overlap more than this are one object. */
 #define DUPLICATE .85
+/* nominal frames; a longer one is taken for this */
+#define LONGEST_STEP 1e6
 
 static const YoloTrackerMethod *
 method_of (YoloTrackerKind kind)
@@ -188,16 +190,25 @@ yolo_track_give (YoloTracker *t)
   t->wanted.n = n;
 }
 
+/* Predicts all tracks. */
 static void
 advance (YoloTracker *t, double step, const float *camera)
 {
+  bool moves = camera && t->method->move;
+
+  /* also what is no number */
+  if (!(step > 0 && step < LONGEST_STEP))
+    step = step > 0 ? LONGEST_STEP : 0;
+  for (int i = 0; moves && i < 6; i++)
+    moves = isfinite (camera[i]);
+  moves = moves && yolo_camera_zoom (camera) > 0;
   for (size_t i = 0; i < t->n; i++) {
     YoloTrackRecord *r = &t->records[i];
     r->track.age += step;
     r->track.unseen += step;
     r->track.detection = -1;
-    t->method->predict (r, step);
-    if (camera && t->method->move)
+    t->method->predict (r, step, &t->settings);
+    if (moves)
       t->method->move (r, camera);
     t->method->show (r);
   }
@@ -256,8 +267,8 @@ yolo_tracker_update (YoloTracker *t, double step, const YoloObject *boxes, size_
   t->method->associate (t, step);
   for (size_t i = 0; i < t->n; i++) {
     YoloTrackRecord *r = &t->records[i];
-    r->lost = r->track.detection < 0;
-    r->gone |= r->lost && r->track.unseen > t->settings.buffer;
+    r->lost = r->confirmed && r->track.detection < 0;
+    r->gone |= r->track.unseen > t->settings.buffer;
     t->method->show (r);
   }
   if (t->method->unique)

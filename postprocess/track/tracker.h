@@ -25,6 +25,9 @@ typedef struct {
   float buffer;                 /* nominal frames for which a lost track is looked for */
   bool fuse_score;              /* whether the cost of a pair knows the score of the box */
   bool class_aware;             /* whether a track takes boxes of its class alone */
+  /* whether ByteTrack and BoT-SORT are as their authors have them, line by line; false: they
+   * find objects again after longer steps and gaps (docs/tracking.md) */
+  bool published;
 } YoloTrackerSettings;
 
 typedef enum {
@@ -35,9 +38,10 @@ typedef enum {
 } YoloTrackState;
 
 typedef struct {
-  /* the box of the filter's mean, pixels; confidence and class of the last detection */
+  /* the box of the filter's mean, pixels, but of OC-SORT the detection's where there is one;
+   * confidence and class of the last detection */
   YoloObject object;
-  int32_t id;                   /* from 1, never given twice */
+  int32_t id;                   /* from 1; the same again only after 2^31 - 1 others */
   YoloTrackState state;
   int32_t detection;            /* index of the detection that it is in this frame; -1: none */
   double age;                   /* nominal frames since the track began */
@@ -58,10 +62,11 @@ void yolo_tracker_set (YoloTracker *tracker, const YoloTrackerSettings *settings
 /* Forgets all tracks; ids go on. */
 void yolo_tracker_reset (YoloTracker *tracker);
 
-/* A frame that was looked at. @step: since the frame before, in nominal frames, above 0; the
- * first one's is ignored. @camera: [2][3], where a pixel of the frame before is in this one; or
- * NULL: the camera stands still. Boxes that are not finite or have no size are ignored.
- * False: there is no memory, and nothing has changed. */
+/* A frame that was looked at. @step: since the frame before, in nominal frames; below 0 or no
+ * number: no time has passed. @camera: [2][3], by which a pixel of the frame before is multiplied,
+ * with a 1 behind it, to be one of this frame; NULL, or a matrix without an inverse: the camera
+ * stands still. OC-SORT does not know of the camera. Boxes that are not finite or have no size are
+ * ignored. False: there is no memory, and nothing has changed. */
 bool yolo_tracker_update (YoloTracker *tracker, double step, const YoloObject *detections,
     size_t n, const float *camera);
 

@@ -34,7 +34,8 @@ static const Setting table[] = {
   { "tracker", &tracker, NULL }, { "high", &settings.high, NULL }, { "low", &settings.low, NULL },
   { "new", &settings.new_track, NULL }, { "match", &settings.match, NULL },
   { "buffer", &settings.buffer, NULL }, { "fuse", NULL, &settings.fuse_score },
-  { "class", NULL, &settings.class_aware }, { "frames", &frames, NULL },
+  { "class", NULL, &settings.class_aware },
+  { "published", NULL, &settings.published }, { "frames", &frames, NULL },
   { "every", &every, NULL }, { "step", &step, NULL }, { "skipped", NULL, &skipped },
 };
 
