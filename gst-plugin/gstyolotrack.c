@@ -55,6 +55,7 @@ enum
   PROP_BUFFER,
   PROP_FUSE_SCORE,
   PROP_CLASS_AWARE,
+  PROP_PUBLISHED,
   PROP_TIME_BASE,
   PROP_BOX,
   PROP_FILL_SKIPPED,
@@ -168,8 +169,8 @@ box_get_type (void)
 
 static const YoloProperty properties[N_PROPERTIES] = {
   [PROP_PRESET] = { "preset", "Preset",
-      "Values of the thresholds, buffer, fuse-score, class-aware and time-base; those that are "
-      "set behind it count", PLAYING,
+      "Values of the thresholds, buffer, fuse-score, class-aware, published and time-base; "
+      "those that are set behind it count", PLAYING,
       YOLO_ENUM (Settings, preset, preset_get_type, PRESET_DEFAULT) },
   [PROP_TRACKER] = { "tracker", "Tracker",
       "Which algorithm finds objects again", PLAYING,
@@ -198,6 +199,10 @@ static const YoloProperty properties[N_PROPERTIES] = {
   [PROP_CLASS_AWARE] = { "class-aware", "Class-aware",
       "Whether an object keeps its class: a detection of another one is another object", PLAYING,
       YOLO_BOOLEAN (Settings, track.class_aware, TRUE) },
+  [PROP_PUBLISHED] = { "published", "Published",
+      "Whether ByteTrack and BoT-SORT are as their authors have them; else they also find objects "
+      "again whose place is in doubt, after longer steps and gaps", PLAYING,
+      YOLO_BOOLEAN (Settings, track.published, FALSE) },
   [PROP_TIME_BASE] = { "time-base", "Time base",
       "What tells how far an object has come since the frame before", PLAYING,
       YOLO_ENUM (Settings, track.time_base, time_base_get_type, YOLO_TIME_BASE_PTS) },
@@ -230,6 +235,7 @@ apply_preset (Settings *settings, Preset preset)
   track->buffer = GST_SECOND;
   track->fuse_score = TRUE;
   track->class_aware = !reference;
+  track->published = reference;
   track->time_base = reference ? YOLO_TIME_BASE_FRAMES : YOLO_TIME_BASE_PTS;
 }
 
@@ -508,7 +514,8 @@ static void
 gst_yolo_track_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   static const guint8 of_preset[] = { PROP_HIGH_THRESHOLD, PROP_LOW_THRESHOLD, PROP_NEW_THRESHOLD,
-    PROP_MATCH_THRESHOLD, PROP_BUFFER, PROP_FUSE_SCORE, PROP_CLASS_AWARE, PROP_TIME_BASE };
+    PROP_MATCH_THRESHOLD, PROP_BUFFER, PROP_FUSE_SCORE, PROP_CLASS_AWARE, PROP_PUBLISHED,
+    PROP_TIME_BASE };
   GstYoloTrack *self = GST_YOLO_TRACK (object);
   gboolean asks;
 

@@ -146,6 +146,7 @@ tracker_settings (const YoloTrackSettings *settings, const Stream *stream)
     .new_track = (float) settings->new_track, .match = (float) settings->match,
     .buffer = (float) ((gdouble) settings->buffer / stream->nominal),
     .fuse_score = settings->fuse_score, .class_aware = settings->class_aware,
+    .published = settings->published,
   };
 }
 

@@ -29,7 +29,7 @@ typedef struct {
   YoloTrackerKind tracker;
   gdouble high, low, new_track, match;  /* as in YoloTrackerSettings */
   guint64 buffer;               /* ns; for how long a lost track is looked for */
-  gboolean fuse_score, class_aware;
+  gboolean fuse_score, class_aware, published;
   YoloTimeBase time_base;
   YoloTrackBox box;
   gboolean fill_skipped;        /* frames that nobody looked at get the predicted boxes */
