@@ -453,7 +453,8 @@ static void
 test_notes (void)
 {
   const YoloMetaObject first[] = {
-    {10.25, 20.75, 50.5, 50.125, 0.875, 3, g_quark_from_string ("person"), 5, 0, NULL, 0, 0, NULL, 0},
+    {10.25, 20.75, 50.5, 50.125, 0.875, 3, g_quark_from_string ("person"),
+        5, 0, NULL, 0, 0, NULL, 0},
     {10.25, 20.75, 50.5, 50.125, 0.75, 1, g_quark_from_string ("car"), -1, 0, NULL, 0, 0, NULL, 0},
   };
   const YoloMetaObject second = { 60.25, 20.75, 50.5, 50.125, 0.5, 2, g_quark_from_string ("cat"),

@@ -7,7 +7,10 @@
 #include "gst-plugin/yoloshape.h"
 
 #include <gst/check/gstharness.h>
+#include <malloc.h>
 #include <math.h>
+#include <string.h>
+#include <time.h>
 
 #define FRAME (GST_SECOND / 25)
 
@@ -604,6 +607,19 @@ test_lost (void)
   test_end (&test);
 }
 
+/* Two points, in the middle of the frame and left of it. */
+static GBytes *
+points_new (void)
+{
+  const YoloShape head = { .n_points = 2 };
+  gfloat *points;
+  gint16 *cells;
+  YoloShape *shape = yolo_shape_allocate (&head, &points, &cells);
+
+  memcpy (points, (gfloat[6]){ .25f, .5f, 1, .5f, .5f, 1 }, 6 * sizeof (gfloat));
+  return yolo_shape_take (shape);
+}
+
 /* The filter's box lags behind one that jumps, in every layout. One that has points stays where
  * these are. */
 static void
@@ -612,14 +628,11 @@ test_box (void)
   for (guint c = 0; c < 3; c++) {
     const gboolean filter = c == 0;
     Test test = test_new (c == 1 ? "box=detection" : "box=filter");
-    const YoloShape head = { .n_points = 1 };
-    gfloat *points;
-    gint16 *cells;
     YoloMetaObject still = object (200, 100, 0);
     gdouble left = 0;
 
     if (c == 2)
-      still.shape = yolo_shape_take (yolo_shape_allocate (&head, &points, &cells));
+      still.shape = points_new ();
 
     for (guint i = 0; i < 8; i++)
       push (&test, i, &still, 1);
@@ -709,6 +722,17 @@ test_changes (void)
   test_end (&test);
 }
 
+/* What converters of GStreamer 1.22 do to a region. */
+static void
+drop_params (GstBuffer *buffer)
+{
+  GstVideoRegionOfInterestMeta *region = (GstVideoRegionOfInterestMeta *) gst_buffer_get_meta (
+      buffer, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
+
+  g_list_free_full (region->params, (GDestroyNotify) gst_structure_free);
+  region->params = NULL;
+}
+
 /* A buffer that gets nothing is handed on as it is, even if somebody else holds it, and one of
  * which others hold the pixels shares them. */
 static void
@@ -726,6 +750,12 @@ test_sharing (void)
   g_assert_true (test.out != full);
   g_assert_true (gst_buffer_peek_memory (test.out, 0) == gst_buffer_peek_memory (full, 0));
   g_assert_cmpint (get (&test, 0)->object_id, >=, 1);
+  yolo_meta_read (full, &test.info, objects);
+  g_assert_cmpint (g_array_index (objects, YoloMetaObject, 0).object_id, ==, -1);
+
+  /* nor in the note, which is all that counts of a region that has lost its params */
+  gst_buffer_replace (&test.out, NULL);
+  drop_params (full);
   yolo_meta_read (full, &test.info, objects);
   g_assert_cmpint (g_array_index (objects, YoloMetaObject, 0).object_id, ==, -1);
   gst_buffer_unref (empty);
@@ -757,22 +787,81 @@ static void
 test_shape (void)
 {
   Test test = test_new ("");
-  const YoloShape head = { .n_points = 2 };
-  gfloat *points;
-  gint16 *cells;
   YoloMetaObject person = object (100, 100, 0);
-  YoloShape *shape = yolo_shape_allocate (&head, &points, &cells);
 
-  points[0] = .25f;
-  points[1] = .5f;
-  points[2] = 1;
-  person.shape = yolo_shape_take (shape);
+  person.shape = points_new ();
   push (&test, 0, &person, 1);
   g_assert_cmpint (get (&test, 0)->object_id, ==, 1);
   g_assert_nonnull (get (&test, 0)->shape);
   g_assert_cmpuint (yolo_shape_get (get (&test, 0)->shape)->n_points, ==, 2);
   g_assert_cmpfloat (yolo_shape_points (yolo_shape_get (get (&test, 0)->shape))[0], ==, .25f);
   g_bytes_unref (person.shape);
+  test_end (&test);
+}
+
+/* The bytes that the process has allocated; 0 where the C library does not tell. */
+static gsize
+allocated (void)
+{
+#if defined (__GLIBC__) && __GLIBC_PREREQ (2, 33)
+  struct mallinfo2 m = mallinfo2 ();
+
+  return m.uordblks + m.hblkhd;
+#else
+  return 0;
+#endif
+}
+
+/* CPU time of this thread, in ms. */
+static gdouble
+cpu_time (void)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now);
+  return (gdouble) now.tv_sec * 1e3 + (gdouble) now.tv_nsec / 1e6;
+}
+
+/* A crowd that comes and goes for ever: what is remembered of those who are gone does not grow. */
+static void
+test_crowd (void)
+{
+  enum { N = 100, WARM = 200, FRAMES = 700 };
+  Test test = test_new ("");
+  g_autofree YoloMetaObject *crowd = g_new0 (YoloMetaObject, N);
+  GRand *rand = g_rand_new_with_seed (1);
+  gdouble time = 0;
+  gsize before = 0;
+  gint last = 0;
+
+  for (guint frame = 0; frame < FRAMES; frame++) {
+    GstBuffer *buffer;
+
+    for (guint i = 0; i < N; i++) {
+      crowd[i].x += 4;
+      if (frame == 0 || crowd[i].x > 640) {
+        crowd[i] = object ((gfloat) g_rand_double_range (rand, 0, 600),
+            (gfloat) g_rand_double_range (rand, 0, 400), (gint) i % 2);
+        crowd[i].w = 20;
+      }
+    }
+    buffer = buffer_new (&test, frame * FRAME, crowd, N);
+    gst_clear_buffer (&test.out);
+    time -= cpu_time ();
+    g_assert_cmpint (gst_harness_push (test.h, buffer), ==, GST_FLOW_OK);
+    time += cpu_time ();
+    test.out = gst_harness_pull (test.h);
+    if (frame == WARM)
+      before = allocated ();
+  }
+  yolo_meta_read (test.out, &test.info, test.objects);
+  for (guint i = 0; i < test.objects->len; i++)
+    last = MAX (last, get (&test, i)->object_id);
+  g_test_message ("%.3f ms a frame, %d tracks", time / FRAMES, last);
+  g_assert_cmpint (last, >, 5 * N);
+  /* a thousand tracks that are gone would be larger */
+  g_assert_cmpuint (allocated (), <, before + 64 * 1024);
+  g_rand_free (rand);
   test_end (&test);
 }
 
@@ -805,5 +894,6 @@ main (int argc, char **argv)
   g_test_add_func ("/gst-plugin/track/sharing", test_sharing);
   g_test_add_func ("/gst-plugin/track/whole", test_whole);
   g_test_add_func ("/gst-plugin/track/shape", test_shape);
+  g_test_add_func ("/gst-plugin/track/crowd", test_crowd);
   return g_test_run ();
 }
