@@ -140,8 +140,10 @@ place (YoloAssignment *a, int32_t start)
     for (size_t i = a->first[row]; i < a->first[row + 1]; i++) {
       int32_t j = a->column[i];
       double d = away + a->cost[i] - a->price[j];
-      /* rounding must not open a settled column again, which is no farther than `length` */
-      d = fmax (d, length);
+      /* rounding must not open a settled column again, which is no farther than `length`; costs of
+       * the first row may be below 0 */
+      if (n_settled)
+        d = fmax (d, length);
       if (isinf (a->distance[j]))
         a->touched[n_touched++] = j;
       else if (!(d < a->distance[j]))

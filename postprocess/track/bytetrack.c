@@ -124,7 +124,7 @@ grown (const YoloObject *box, double x, double y)
   float w = (float) x * (box->x2 - box->x1), h = (float) y * (box->y2 - box->y1);
 
   return (YoloObject) { .x1 = box->x1 - w, .y1 = box->y1 - h, .x2 = box->x2 + w,
-    .y2 = box->y2 + h };
+    .y2 = box->y2 + h, .angle = box->angle };
 }
 
 /* Assigns the boxes listed in `wanted` to the tracks listed in `tracks`, and takes what found a

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "postprocess/nms.h"
 #include "postprocess/track/record.h"
 
 #include <math.h>
@@ -9,6 +10,8 @@
 #define MOST_TRACKS 4096
 /* A tracked and a lost one that overlap more than this are one object. */
 #define DUPLICATE .85
+/* a right angle, radians */
+#define QUARTER 1.57079632679489662f
 /* nominal frames; a longer one is taken for this */
 #define LONGEST_STEP 1e6
 
@@ -82,6 +85,8 @@ yolo_track_iou (const YoloObject *a, const YoloObject *b)
   double w = (double) fminf (a->x2, b->x2) - fmaxf (a->x1, b->x1);
   double h = (double) fminf (a->y2, b->y2) - fmaxf (a->y1, b->y1);
 
+  if (a->angle != 0 || b->angle != 0)
+    return (double) yolo_turned_iou (a, b);
   if (!(w > 0 && h > 0))
     return 0;
   double both = w * h;
@@ -124,27 +129,48 @@ reserve (YoloTracker *t, size_t n_boxes)
   }
   size_t most = t->n + n_boxes < MOST_TRACKS ? t->n + n_boxes : MOST_TRACKS;
   if (most > t->capacity) {
-    size_t n = most > 2 * t->capacity ? most : 2 * t->capacity;
+    size_t n = 2 * t->capacity < MOST_TRACKS ? 2 * t->capacity : MOST_TRACKS;
+    n = most > n ? most : n;
     if (!grow (&t->records, n, sizeof *t->records) || !grow (&t->shown, n, sizeof *t->shown)
         || !grow (&t->tracks.at, n, sizeof *t->tracks.at))
       return false;
     t->capacity = n;
   }
-  return yolo_assignment_reserve (&t->assignment, t->n, t->box_capacity);
+  return yolo_assignment_reserve (&t->assignment, t->capacity, t->box_capacity);
 }
 
 static bool
 is_box (const YoloObject *o)
 {
   return isfinite (o->x1) && isfinite (o->y1) && isfinite (o->x2) && isfinite (o->y2)
-      && isfinite (o->confidence) && o->x2 > o->x1 && o->y2 > o->y1;
+      && isfinite (o->confidence) && isfinite (o->angle) && o->x2 > o->x1 && o->y2 > o->y1;
 }
 
-/* What the detection says of the object besides its box. */
+/* A turned box has two names, one by each of its sides, and with whole half turns any number of
+ * them. The one whose angle is nearest to the track's is taken, so that width and height stay what
+ * they are while the object turns on. */
+static void
+name_alike (YoloObject *box, float angle)
+{
+  float quarters = roundf ((box->angle - angle) / QUARTER);
+
+  box->angle -= quarters * QUARTER;
+  if (fmodf (quarters, 2) != 0) {
+    float x = (box->x1 + box->x2) / 2, y = (box->y1 + box->y2) / 2;
+    float w = (box->y2 - box->y1) / 2, h = (box->x2 - box->x1) / 2;
+    *box = (YoloObject) { x - w, y - h, x + w, y + h, box->confidence, box->class_id, box->anchor,
+      box->angle };
+  }
+}
+
 static void
 take_detection (YoloTracker *t, YoloTrackRecord *r, size_t box)
 {
+  float angle = r->track.object.angle;
+
   r->track.object = t->boxes[box];
+  if (angle != 0)
+    name_alike (&r->track.object, angle);
   r->track.detection = (int32_t) box;
   r->track.unseen = 0;
   t->taken[box] = true;
@@ -155,7 +181,7 @@ yolo_track_see (YoloTracker *t, YoloTrackRecord *r, size_t box)
 {
   take_detection (t, r, box);
   r->lost = false;
-  t->method->correct (r, &t->boxes[box]);
+  t->method->correct (r, &r->track.object);
 }
 
 void
@@ -167,7 +193,7 @@ yolo_track_begin (YoloTracker *t, size_t box, bool confirmed)
   *r = (YoloTrackRecord) { .track = { .id = t->next_id }, .confirmed = confirmed };
   t->next_id = t->next_id == INT32_MAX ? 1 : t->next_id + 1;
   take_detection (t, r, box);
-  t->method->begin (r, &t->boxes[box]);
+  t->method->begin (r, &r->track.object);
 }
 
 void
@@ -246,6 +272,10 @@ publish (YoloTracker *t, bool looked)
     r->track.state = !r->confirmed ? YOLO_TRACK_NEW : r->lost ? YOLO_TRACK_LOST
         : looked ? YOLO_TRACK_TRACKED : YOLO_TRACK_PREDICTED;
     t->shown[n] = r->track;
+    YoloObject *o = &t->shown[n].object;
+    if (o->angle != 0)
+      yolo_object_turn (o, (o->x1 + o->x2) / 2, (o->y1 + o->y2) / 2, o->x2 - o->x1, o->y2 - o->y1,
+          o->angle);
     if (n != i)
       t->records[n] = *r;
     n++;
