@@ -142,8 +142,8 @@ place (YoloAssignment *a, int32_t start)
       double d = away + a->cost[i] - a->price[j];
       /* rounding must not open a settled column again, which is no farther than `length`; costs of
        * the first row may be below 0 */
-      if (n_settled)
-        d = fmax (d, length);
+      if (n_settled && d < length)
+        d = length;
       if (isinf (a->distance[j]))
         a->touched[n_touched++] = j;
       else if (!(d < a->distance[j]))

@@ -143,6 +143,9 @@ pair (YoloTracker *t, double limit, bool fuse)
       if (t->settings.class_aware && box->class_id != r->track.object.class_id)
         continue;
       YoloObject wide = grown (box, r->grow_x, r->grow_y);
+      /* told before a function is called: most pairs of a frame are far from each other */
+      if (place.angle == 0 && wide.angle == 0 && !(place.x1 < wide.x2 && wide.x1 < place.x2))
+        continue;
       double iou = yolo_track_iou (&place, &wide);
       yolo_assignment_pair (a, j, 1 - (fuse ? iou * box->confidence : iou));
     }

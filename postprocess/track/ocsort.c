@@ -165,8 +165,9 @@ direction_gain (const YoloTrackRecord *r, const YoloTrackSeen *from, const YoloO
   if (!from)
     return 0;
   direct (&from->box, box, &x, &y);
-  double turn = acos (fmax (-1, fmin (1, (double) (x * r->direction_x + y * r->direction_y))));
-  return (.5 - turn / M_PI) * DIRECTION_WEIGHT * box->confidence;
+  float c = x * r->direction_x + y * r->direction_y;
+  float turn = acosf (c < -1 ? -1 : c > 1 ? 1 : c);
+  return (.5 - (double) turn / M_PI) * DIRECTION_WEIGHT * (double) box->confidence;
 }
 
 /* Where a track is looked for: where it is expected, or where it was last; NULL: nowhere. */

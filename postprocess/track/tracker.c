@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Beyond this many tracks none begins: what a stream of nonsense can take is bounded. */
-#define MOST_TRACKS 4096
+#define MOST_TRACKS 2048
 /* A tracked and a lost one that overlap more than this are one object. */
 #define DUPLICATE .85
 /* a right angle, radians */
@@ -82,13 +82,13 @@ yolo_tracker_reset (YoloTracker *t)
 double
 yolo_track_iou (const YoloObject *a, const YoloObject *b)
 {
-  double w = (double) fminf (a->x2, b->x2) - fmaxf (a->x1, b->x1);
-  double h = (double) fminf (a->y2, b->y2) - fmaxf (a->y1, b->y1);
-
   if (a->angle != 0 || b->angle != 0)
     return (double) yolo_turned_iou (a, b);
-  if (!(w > 0 && h > 0))
+  /* most pairs of a frame are far from each other */
+  if (!(a->x1 < b->x2 && b->x1 < a->x2 && a->y1 < b->y2 && b->y1 < a->y2))
     return 0;
+  double w = (double) (a->x2 < b->x2 ? a->x2 : b->x2) - (a->x1 > b->x1 ? a->x1 : b->x1);
+  double h = (double) (a->y2 < b->y2 ? a->y2 : b->y2) - (a->y1 > b->y1 ? a->y1 : b->y1);
   double both = w * h;
   return both / (((double) a->x2 - a->x1) * ((double) a->y2 - a->y1)
       + ((double) b->x2 - b->x1) * ((double) b->y2 - b->y1) - both);
