@@ -252,7 +252,8 @@ remove_duplicates (YoloTracker *t)
         continue;
       if (t->settings.class_aware && a->track.object.class_id != b->track.object.class_id)
         continue;
-      if (a->track.age > b->track.age)
+      /* until it was seen last; of two as old the tracked one goes, as the authors have it */
+      if (a->track.age > b->track.age - b->track.unseen)
         b->gone = true;
       else
         a->gone = true;
