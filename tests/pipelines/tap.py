@@ -30,24 +30,30 @@ class Skip(Exception):
     """This case cannot run here, and why."""
 
 
-def with_pycocotools():
-    """A Python that has it, in a virtual environment that tests which run at once share."""
+def with_packages(name, check, *options):
+    """A Python in which the line `check` runs after pip had these options, in a virtual environment
+    of that name that tests which run at once share."""
     cache = os.path.join(TOP, '.cache')
-    venv = os.path.join(cache, 'eval-venv')
+    venv = os.path.join(cache, name)
     python = os.path.join(venv, 'bin/python')
     os.makedirs(cache, exist_ok=True)
-    with open(os.path.join(cache, 'eval-venv.lock'), 'w', encoding='utf-8') as lock:
+    with open(venv + '.lock', 'w', encoding='utf-8') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        ready = [python, '-c', 'import pycocotools.cocoeval']
+        ready = [python, '-c', check]
         if (not os.path.exists(python)
-                or subprocess.run(ready, stderr=subprocess.DEVNULL, check=False).returncode):
+                or subprocess.run(ready, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                  check=False).returncode):
             if (subprocess.run([sys.executable, '-m', 'venv', '--clear', venv],
                                check=False).returncode
                     or subprocess.run([python, '-m', 'pip', 'install', '--quiet',
-                                       '--disable-pip-version-check', 'pycocotools'],
+                                       '--disable-pip-version-check', *options],
                                       check=False).returncode):
-                raise Skip('pycocotools cannot be installed')
+                raise Skip(f'{" ".join(options)} cannot be installed')
     return python
+
+
+def with_pycocotools():
+    return with_packages('eval-venv', 'import pycocotools.cocoeval', 'pycocotools')
 
 
 def run_cases(cases):

@@ -4,7 +4,8 @@
  *     track-text [SETTING=VALUE...] <DETECTIONS >TRACKS
  *
  * Standard input has lines of frame, any id, left, top, width, height, score, and perhaps class, by
- * frame from 1. The settings are the fields of YoloTrackerSettings, and these:
+ * frame from 1. What is written has two digits, as the reference's has. The settings are the
+ * fields of YoloTrackerSettings, and these:
  *   frames  the last frame
  *   every   only frames 1, 1 + every, 1 + 2 * every... are looked at (1)
  *   step    nominal frames from one of these to the next (1)
@@ -67,7 +68,7 @@ write_tracks (const YoloTracker *t, int frame)
   for (size_t i = 0; i < n; i++) {
     const YoloObject *o = &tracks[i].object;
     if (tracks[i].state == YOLO_TRACK_TRACKED || tracks[i].state == YOLO_TRACK_PREDICTED)
-      printf ("%d,%d,%.3f,%.3f,%.3f,%.3f,%.6f\n", frame, (int) tracks[i].id, (double) o->x1,
+      printf ("%d,%d,%.2f,%.2f,%.2f,%.2f,%.4f\n", frame, (int) tracks[i].id, (double) o->x1,
           (double) o->y1, (double) o->x2 - o->x1, (double) o->y2 - o->y1, (double) o->confidence);
   }
 }
@@ -100,10 +101,11 @@ main (int argc, char **argv)
         .class_id = class_id };
     }
     bool looked = (frame - 1) % (int) every == 0;
-    if (looked && !yolo_tracker_update (t, (double) (skipped ? step / every : step), boxes, n, NULL))
+    double time = (double) (skipped ? step / every : step);
+    if (looked && !yolo_tracker_update (t, time, boxes, n, NULL))
       return 1;
     if (!looked && skipped)
-      yolo_tracker_predict (t, (double) (step / every), NULL);
+      yolo_tracker_predict (t, time, NULL);
     if (looked || skipped)
       write_tracks (t, frame);
   }

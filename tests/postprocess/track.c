@@ -131,7 +131,8 @@ test_gap (void)
           g_assert_cmpint (lost->state, ==, YOLO_TRACK_LOST);
           g_assert_cmpint (lost->detection, ==, -1);
           g_assert_cmpfloat (lost->unseen, ==, i + 1);
-          g_assert_cmpfloat (fabs ((lost->object.x1 + lost->object.x2) / 2 - 100 - 4 * frame), <, 5);
+          double x = (double) (lost->object.x1 + lost->object.x2) / 2;
+          g_assert_cmpfloat (fabs (x - 100 - 4 * frame), <, 5);
         }
       }
       for (int i = 0; i < 5; i++, frame++)
