@@ -297,6 +297,19 @@ has_track (const GArray *objects)
   return FALSE;
 }
 
+/* Of what is repeated in a frame that nobody looked at, the predicted objects stand for those that
+ * are in a track. The others are attached again. */
+static void
+replace_repeated (GstYoloTrack *self)
+{
+  for (guint i = 0; i < self->found->len; i++) {
+    const YoloMetaObject *object = &g_array_index (self->found, YoloMetaObject, i);
+
+    if (object->object_id < 0)
+      yolo_meta_objects_append (self->added, object, 1);
+  }
+}
+
 /* Works out the tracks. FALSE: an error was posted. */
 static gboolean
 follow (GstYoloTrack *self, GstBuffer *buffer)
@@ -329,6 +342,8 @@ follow (GstYoloTrack *self, GstBuffer *buffer)
       return FALSE;
     }
   self->replaced = !self->note.inferred && settings.fill_skipped && self->found->len > 0;
+  if (self->replaced)
+    replace_repeated (self);
   self->moved = settings.box == YOLO_TRACK_BOX_FILTER && self->note.inferred;
   self->writes = self->note.noted || self->replaced || self->added->len > 0 || had_track
       || has_track (self->found);

@@ -464,7 +464,7 @@ yolo_trackers_follow (YoloTrackers *tracks, const YoloTrackSettings *settings,
         added);
   g_array_set_size (stream->memory, 0);
   g_array_append_vals (stream->memory, tracks->memory->data, tracks->memory->len);
-  if (!frame->inferred && !settings->fill_skipped)
+  if (!frame->inferred)
     mark_repeated (stream, frame, found);
   return TRUE;
 }

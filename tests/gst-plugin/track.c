@@ -392,22 +392,27 @@ push_skipped (Test *test, gdouble time, const YoloMetaObject *repeated, guint n)
 static void
 test_skipped (void)
 {
-  const YoloMetaObject repeated = object (20 + 20 * 9, 100, 0);
+  /* the second one is in no track */
+  const YoloMetaObject repeated[2] = { object (20 + 20 * 9, 100, 0), object (500, 300, 1) };
 
   for (guint fill = 0; fill < 2; fill++) {
     for (guint repeat = 0; repeat < 2; repeat++) {
       Test test = test_new (fill ? "" : "fill-skipped=false");
 
       walk (&test, 0, 20, 10);
-      push_skipped (&test, 10, &repeated, repeat);
-      push_skipped (&test, 11, &repeated, repeat);
-      g_assert_cmpuint (test.objects->len, ==, fill || repeat);
+      push_skipped (&test, 10, repeated, 2 * repeat);
+      push_skipped (&test, 11, repeated, 2 * repeat);
+      g_assert_cmpuint (test.objects->len, ==, repeat ? 2 : fill);
+      if (repeat) {
+        g_assert_cmpint (get (&test, 1)->object_id, ==, -1);
+        g_assert_cmpfloat_with_epsilon (get (&test, 1)->x, 500, .01);
+      }
       if (fill || repeat) {
         const gdouble moved = fill ? 40 : 0;
 
         g_assert_cmpint (get (&test, 0)->object_id, ==, 1);
         g_assert_cmpint (get (&test, 0)->state, ==, YOLO_META_PREDICTED);
-        g_assert_cmpfloat_with_epsilon (get (&test, 0)->x, repeated.x + moved, 4);
+        g_assert_cmpfloat_with_epsilon (get (&test, 0)->x, repeated[0].x + moved, 4);
         g_assert_cmpfloat_with_epsilon (get (&test, 0)->w, 40, 2);
         g_assert_cmpstr (g_quark_to_string (get (&test, 0)->label), ==, "person");
         g_assert_cmpint (get (&test, 0)->label_id, ==, 0);
