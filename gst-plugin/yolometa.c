@@ -127,22 +127,34 @@ note_classes (GByteArray **notes, gint id, GQuark label, GBytes *classes)
   }
 }
 
-/* Attaches notes, shapes and classes, whose arrays it takes, and which may be NULL. */
+/* Attaches a structure for notes. NULL: there is no such meta. */
+static GstStructure *
+new_notes (GstBuffer *buffer)
+{
+  return notes_info () != NULL
+      ? gst_custom_meta_get_structure (gst_buffer_add_custom_meta (buffer, NOTES)) : NULL;
+}
+
+/* Puts notes, shapes and classes, whose arrays it takes, and which may be NULL, into @structure; or
+ * if that is NULL into a new one on @buffer. */
 static void
-add_notes (GstBuffer *buffer, GArray *notes, GByteArray *shapes, GByteArray *classes)
+add_notes (GstBuffer *buffer, GstStructure *structure, GArray *notes, GByteArray *shapes,
+    GByteArray *classes)
 {
   const gsize size = notes != NULL ? notes->len * sizeof (Note) : 0;
   g_autoptr (GBytes) bytes =
       size > 0 ? g_bytes_new_take (g_array_free (notes, FALSE), size) : NULL;
   g_autoptr (GBytes) all = shapes != NULL ? g_byte_array_free_to_bytes (shapes) : NULL,
                      said = classes != NULL ? g_byte_array_free_to_bytes (classes) : NULL;
-  GstStructure *structure;
 
   if (notes != NULL && size == 0)
     g_array_unref (notes);
-  if ((bytes == NULL && said == NULL) || notes_info () == NULL)
+  if (bytes == NULL && said == NULL)
     return;
-  structure = gst_custom_meta_get_structure (gst_buffer_add_custom_meta (buffer, NOTES));
+  if (structure == NULL)
+    structure = new_notes (buffer);
+  if (structure == NULL)
+    return;
   if (bytes != NULL)
     gst_structure_set (structure, "objects", G_TYPE_BYTES, bytes, NULL);
   if (all != NULL && g_bytes_get_size (all) > 0)
@@ -235,6 +247,20 @@ yolo_meta_has_notes (GstBuffer *buffer)
   const GstMetaInfo *info = notes_info ();
 
   return info && gst_buffer_get_meta (buffer, info->api);
+}
+
+/* Whether classes of any object are noted. */
+static gboolean
+has_noted_classes (GstBuffer *buffer)
+{
+  const GstMetaInfo *info = notes_info ();
+  gpointer state = NULL;
+  GstMeta *meta;
+
+  while (info && (meta = gst_buffer_iterate_meta_filtered (buffer, &state, info->api)))
+    if (get_bytes (gst_custom_meta_get_structure ((GstCustomMeta *) meta), "classes") != NULL)
+      return TRUE;
+  return FALSE;
 }
 
 static gboolean
@@ -434,6 +460,7 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject
   guint n_regions = gst_buffer_get_n_meta (buffer, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
   g_autofree YoloMetaRegion *regions = g_new (YoloMetaRegion, n);
   GByteArray *shapes, *classes = NULL;
+  GstStructure *structure = NULL;
   GArray *notes;
   guint i, n_finite = 0;
 
@@ -450,6 +477,9 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject
   set_ids (regions, n_finite, n_regions);
   yolo_analytics_relate (buffer, regions, n_finite);
 
+  /* first, so that whoever looks for the note of a region need not pass all the others */
+  if (n_finite > 0)
+    structure = new_notes (buffer);
   for (i = 0; i < n_finite; i++) {
     const YoloMetaObject *object = regions[i].object;
     gdouble edges[4];
@@ -468,7 +498,7 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject
     g_array_append_val (notes, note);
     g_clear_pointer (&regions[i].mask.values, g_bytes_unref);
   }
-  add_notes (buffer, notes, shapes, classes);
+  add_notes (buffer, structure, notes, shapes, classes);
 }
 
 /* What the params of a region say, and what is noted of it where they say nothing.
@@ -612,6 +642,8 @@ noted_shape (const Note *note, GBytes *shapes)
 void
 yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
 {
+  /* once, and not for each of many regions */
+  const gboolean classified = has_noted_classes (buffer);
   GstMeta *meta;
   gpointer state = NULL;
 
@@ -644,7 +676,7 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
     if (saying.note)
       object.parent = saying.note->parent;
     object.classes = yolo_classes_read (roi);
-    if (object.classes == NULL)
+    if (object.classes == NULL && classified)
       object.classes = noted_classes (buffer, roi);
     if (saying.note && saying.shapes)
       object.shape = noted_shape (saying.note, saying.shapes);
@@ -783,7 +815,7 @@ yolo_meta_classify (GstBuffer *buffer, const GArray *objects, GBytes *const *cla
     }
     i++;
   }
-  add_notes (buffer, NULL, NULL, notes);
+  add_notes (buffer, NULL, NULL, NULL, notes);
   for (i = 0; i < objects->len; i++) {
     const YoloMetaObject *object = &g_array_index (objects, YoloMetaObject, i);
 
