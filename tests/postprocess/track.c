@@ -189,6 +189,28 @@ test_published (void)
     }
 }
 
+/* As published, the second box of a new track says nothing of its velocity. */
+static void
+test_second (void)
+{
+  for (size_t k = 0; k < 2; k++)
+    for (int published = 0; published < 2; published++) {
+      YoloTrackerSettings settings = usual;
+      settings.kind = kinds[k];
+      settings.published = published;
+      YoloTracker *t = yolo_tracker_new (&settings);
+      update (t, 1, NULL, 0, NULL);
+      update (t, 1, (YoloObject[]) { box_at (50, 200, 30, 80, .9) }, 1, NULL);
+      update (t, 1, (YoloObject[]) { box_at (56, 200, 30, 80, .9) }, 1, NULL);
+      g_assert_cmpint (id_of (t, 0), ==, 1);
+      if (published)
+        g_assert_cmpfloat (track_of (t, 0)->vx, ==, 0);
+      else
+        g_assert_cmpfloat (track_of (t, 0)->vx, >, 1);
+      yolo_tracker_free (t);
+    }
+}
+
 /* Frames that are not looked at: the box goes on, and three of them are one of three. */
 static void
 test_skipped (void)
@@ -345,6 +367,38 @@ test_ocsort_walk (void)
   yolo_tracker_free (t[1]);
 }
 
+/* OC-SORT: what went back to where it was seen last is looked for there too. */
+static void
+test_ocsort_back (void)
+{
+  YoloTracker *t = tracker (YOLO_TRACKER_OCSORT);
+
+  for (int n = 0; n < 20; n++)
+    update (t, 1, (YoloObject[]) { box_at (100 + 10 * n, 200, 40, 90, .9) }, 1, NULL);
+  for (int n = 0; n < 5; n++)
+    update (t, 1, NULL, 0, NULL);
+  update (t, 1, (YoloObject[]) { box_at (290, 200, 40, 90, .9) }, 1, NULL);
+  g_assert_cmpint (id_of (t, 0), ==, 1);
+  yolo_tracker_free (t);
+}
+
+/* OC-SORT: of two boxes as near to where an object is expected, it is the one that lies where the
+ * object was going. */
+static void
+test_ocsort_direction (void)
+{
+  YoloTracker *t = tracker (YOLO_TRACKER_OCSORT);
+  int n;
+
+  for (n = 0; n < 30; n++)
+    update (t, 1, (YoloObject[]) { box_at (100 + 4 * n, 200, 60, 90, .9) }, 1, NULL);
+  update (t, 1, (YoloObject[]) { box_at (100 + 4 * n - 25, 200, 60, 90, .9),
+              box_at (100 + 4 * n + 26, 200, 60, 90, .9) }, 2, NULL);
+  g_assert_cmpint (id_of (t, 1), ==, 1);
+  g_assert_cmpint (id_of (t, 0), ==, 2);
+  yolo_tracker_free (t);
+}
+
 /* A camera that jumps by more than a box. */
 static void
 test_camera (void)
@@ -368,7 +422,7 @@ test_camera (void)
       g_assert_cmpint (id_of (t, 0) == 1, ==, known);
       /* a matrix that says nothing does nothing */
       update (t, 1, (YoloObject[]) { box_at (x, y, 30 * size, 80 * size, .9) }, 1,
-          (float[6]) { NAN, 0, 0, 0, 0, 0 });
+          (float[6]) { 1, 0, NAN, 0, 1, 0 });
       update (t, 1, (YoloObject[]) { box_at (x, y, 30 * size, 80 * size, .9) }, 1,
           (float[6]) { 0 });
       g_assert_cmpint (id_of (t, 0) == 1, ==, known);
@@ -391,7 +445,7 @@ test_nonsense (void)
         boxes[i] = box_at (100 + 100 * i, 200, 30, 80, .9);
       boxes[0].x1 = bad[n % 3];
       boxes[1].y2 = bad[n % 3];
-      boxes[2].confidence = NAN;
+      boxes[2].confidence = bad[n % 3];
       boxes[3].x2 = boxes[3].x1;
       boxes[4].y1 = boxes[4].y2 + 1;
       boxes[5].angle = bad[n % 3];
@@ -629,12 +683,15 @@ main (int argc, char **argv)
   g_test_add_func ("/track/gap", test_gap);
   g_test_add_func ("/track/steps", test_steps);
   g_test_add_func ("/track/published", test_published);
+  g_test_add_func ("/track/second", test_second);
   g_test_add_func ("/track/skipped", test_skipped);
   g_test_add_func ("/track/class", test_class);
   g_test_add_func ("/track/scores", test_scores);
   g_test_add_func ("/track/new", test_new);
   g_test_add_func ("/track/ocsort-streak", test_ocsort_streak);
   g_test_add_func ("/track/ocsort-walk", test_ocsort_walk);
+  g_test_add_func ("/track/ocsort-back", test_ocsort_back);
+  g_test_add_func ("/track/ocsort-direction", test_ocsort_direction);
   g_test_add_func ("/track/camera", test_camera);
   g_test_add_func ("/track/nonsense", test_nonsense);
   g_test_add_func ("/track/turned", test_turned);
