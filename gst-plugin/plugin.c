@@ -5,6 +5,7 @@
 #include "gst-plugin/gstyoloinfer.h"
 #include "gst-plugin/gstyolooverlay.h"
 #include "gst-plugin/gstyolotrack.h"
+#include "gst-plugin/gstyolozones.h"
 
 static gboolean
 plugin_init (GstPlugin *plugin)
@@ -15,6 +16,7 @@ plugin_init (GstPlugin *plugin)
   registered |= GST_ELEMENT_REGISTER (yolotrack, plugin);
   registered |= GST_ELEMENT_REGISTER (yolooverlay, plugin);
   registered |= GST_ELEMENT_REGISTER (yoloexport, plugin);
+  registered |= GST_ELEMENT_REGISTER (yolozones, plugin);
   return registered;
 }
 

@@ -11,6 +11,7 @@ static const struct {
   {"yoloinfer", "Filter/Analyzer/Video"},
   {"yolooverlay", "Filter/Editor/Video"},
   {"yolotrack", "Filter/Analyzer/Video"},
+  {"yolozones", "Filter/Analyzer/Video"},
 };
 
 static void

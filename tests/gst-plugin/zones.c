@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: MIT */
+/* yolozones as an element: what it attaches, posts, counts and writes, and what yolooverlay and
+ * yoloexport make of it. The rules of counting are tested in postprocess/zones.c. */
+
+#include "gst-plugin/yolometa.h"
+#include "gst-plugin/yolozonesmeta.h"
+
+#include <cairo.h>
+#include <glib/gstdio.h>
+#include <gst/check/gstharness.h>
+#include <gst/video/video.h>
+#include <math.h>
+#include <string.h>
+
+#define WIDTH 320
+#define HEIGHT 240
+#define FRAME (GST_SECOND / 25)
+
+/* A line in the middle row, forward down; and the right half of the frame. */
+#define CONFIG \
+  "{ \"lines\": [ { \"name\": \"gate\", \"points\": [[0.1, 0.5], [0.9, 0.5]]," \
+  "               \"directions\": [\"in\", \"out\"] } ]," \
+  "  \"zones\": [ { \"name\": \"right\", \"points\": [[0.5, 0], [1, 0], [1, 1], [0.5, 1]] } ] }"
+
+static GstVideoInfo video;
+
+typedef struct {
+  GstHarness *harness;
+  GstElement *element;          /* the yolozones in it; owned */
+  GstBus *bus;
+  guint frame;
+} Fixture;
+
+/* @properties: of yolozones beside its configuration, and what follows it in the pipeline. */
+static Fixture
+start (const gchar *config, const gchar *properties)
+{
+  g_autofree gchar *escaped = g_strescape (config, NULL);
+  g_autofree gchar *pipeline =
+      g_strdup_printf ("yolozones config-text=\"%s\" %s", escaped, properties);
+  Fixture f = { .harness = gst_harness_new_parse (pipeline), .bus = gst_bus_new () };
+  GstCaps *caps = gst_caps_from_string (
+      "video/x-raw, format=RGB, width=320, height=240, framerate=25/1");
+
+  g_assert_true (gst_video_info_from_caps (&video, caps));
+  f.element = gst_harness_find_element (f.harness, "yolozones");
+  gst_element_set_bus (f.harness->element, f.bus);
+  if (f.harness->element != f.element)
+    gst_element_set_bus (f.element, f.bus);
+  gst_harness_set_src_caps (f.harness, caps);
+  return f;
+}
+
+static void
+stop (Fixture *f)
+{
+  gst_element_set_bus (f->element, NULL);
+  gst_element_set_bus (f->harness->element, NULL);
+  gst_object_unref (f->element);
+  gst_object_unref (f->bus);
+  gst_harness_teardown (f->harness);
+}
+
+/* An object 12 x 27 that stands at x, y; its size is 18 pixels. */
+static YoloMetaObject
+object (gint id, const gchar *label, gdouble x, gdouble y)
+{
+  return (YoloMetaObject) { .x = (gfloat) x - 6, .y = (gfloat) y - 27, .w = 12, .h = 27,
+    .confidence = .9f, .label_id = label[0], .label = g_quark_from_string (label),
+    .object_id = id };
+}
+
+/* Time from 0 on. */
+static void
+push_segment (Fixture *f)
+{
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_harness_push_event (f->harness, gst_event_new_segment (&segment));
+}
+
+/* Pushes a frame with objects and pulls it. */
+static GstBuffer *
+push (Fixture *f, const YoloMetaObject *objects, guint n)
+{
+  GstBuffer *buffer = gst_buffer_new_and_alloc (GST_VIDEO_INFO_SIZE (&video));
+
+  gst_buffer_memset (buffer, 0, 0x80, GST_VIDEO_INFO_SIZE (&video));
+  GST_BUFFER_PTS (buffer) = f->frame++ * FRAME;
+  yolo_meta_add (buffer, &video, objects, n, 0);
+  return gst_harness_push_and_pull (f->harness, buffer);
+}
+
+/* One object walks from row to row, at column x. */
+static void
+walk (Fixture *f, gint id, const gchar *label, gdouble x, gdouble from, gdouble to)
+{
+  for (guint i = 0; i <= 25; i++) {
+    const YoloMetaObject walker = object (id, label, x, from + (to - from) * i / 25);
+
+    gst_buffer_unref (push (f, &walker, 1));
+  }
+}
+
+/* (transfer full): line or zone number @i of the first stream, out of the property. */
+static GstStructure *
+stats_of (Fixture *f, const gchar *kind, guint stream, guint i)
+{
+  g_autoptr (GstStructure) stats = NULL;
+  const GstStructure *found;
+
+  g_object_get (f->element, "stats", &stats, NULL);
+  found = yolo_zones_meta_element (stats, "streams", stream);
+  g_assert_nonnull (found);
+  found = yolo_zones_meta_element (found, kind, i);
+  g_assert_nonnull (found);
+  return gst_structure_copy (found);
+}
+
+static void
+assert_crossings (Fixture *f, guint stream, guint line, guint forward, guint backward)
+{
+  g_autoptr (GstStructure) stats = stats_of (f, "lines", stream, line);
+
+  g_assert_cmpfloat (yolo_zones_meta_number (stats, "forward", -1), ==, forward);
+  g_assert_cmpfloat (yolo_zones_meta_number (stats, "backward", -1), ==, backward);
+}
+
+/* What is on a buffer, in a message and in the property when an object crosses the line. */
+static void
+test_cross (void)
+{
+  Fixture f = start (CONFIG, "name=z");
+  const GstStructure *zones, *line, *event = NULL, *class, *said;
+  g_autoptr (GstStructure) stats = NULL;
+  g_autoptr (GstMessage) message = NULL;
+  guint64 timestamp, since;
+  gpointer state;
+
+  for (guint i = 0; i <= 25 && event == NULL; i++) {
+    const YoloMetaObject walker = object (7, "person", 100, 100 + 2 * i);
+    GstBuffer *buffer = push (&f, &walker, 1);
+
+    state = NULL;
+    zones = yolo_zones_meta_next (buffer, &state);
+    g_assert_nonnull (zones);
+    g_assert_cmpstr (gst_structure_get_string (zones, "element"), ==, "z");
+    g_assert_false (gst_structure_has_field (zones, "batch-id"));
+    line = yolo_zones_meta_element (zones, "lines", 0);
+    g_assert_cmpstr (gst_structure_get_string (line, "name"), ==, "gate");
+    g_assert_cmpfloat (yolo_zones_meta_number (line, "y2", 0), ==, .5);
+    event = yolo_zones_meta_element (zones, "events", 0);
+    g_assert_cmpfloat (yolo_zones_meta_number (line, "forward", -1), ==, event != NULL);
+    if (event != NULL) {
+      g_assert_null (yolo_zones_meta_element (zones, "events", 1));
+      g_assert_cmpstr (gst_structure_get_string (event, "event"), ==, "cross");
+      g_assert_cmpstr (gst_structure_get_string (event, "line"), ==, "gate");
+      g_assert_cmpstr (gst_structure_get_string (event, "direction"), ==, "in");
+      g_assert_cmpstr (gst_structure_get_string (event, "label"), ==, "person");
+      g_assert_cmpfloat (yolo_zones_meta_number (event, "label-id", -1), ==, 'p');
+      g_assert_cmpfloat (yolo_zones_meta_number (event, "id", -1), ==, 7);
+      /* 1.8 pixels beyond the line in the 12th frame, and for a quarter of a second */
+      g_assert_true (gst_structure_get_uint64 (event, "timestamp", &timestamp));
+      g_assert_true (gst_structure_get_uint64 (event, "since", &since));
+      g_assert_cmpuint (timestamp, ==, i * FRAME);
+      g_assert_cmpuint (since, ==, 11 * FRAME);
+      g_assert_cmpuint (i, ==, 18);
+    }
+    gst_buffer_unref (buffer);
+  }
+  g_assert_nonnull (event);
+  message = gst_bus_pop_filtered (f.bus, GST_MESSAGE_ELEMENT);
+  g_assert_nonnull (message);
+  said = gst_message_get_structure (message);
+  g_assert_true (gst_structure_has_name (said, "yolozones"));
+  g_assert_cmpstr (gst_structure_get_string (said, "direction"), ==, "in");
+  g_assert_null (gst_bus_pop_filtered (f.bus, GST_MESSAGE_ELEMENT));
+  stats = stats_of (&f, "lines", 0, 0);
+  class = yolo_zones_meta_element (stats, "classes", 0);
+  g_assert_cmpstr (gst_structure_get_string (class, "label"), ==, "person");
+  g_assert_cmpfloat (yolo_zones_meta_number (class, "forward", -1), ==, 1);
+  g_assert_null (yolo_zones_meta_element (stats, "classes", 1));
+  stop (&f);
+}
+
+/* Who is where, for how long and how fast. */
+static void
+test_objects (void)
+{
+  Fixture f = start (
+      "{ \"frame\": [640, 480], \"zones\": ["
+      "    { \"name\": \"right\", \"points\": [[320, 0], [640, 0], [640, 480], [320, 480]] },"
+      "    { \"name\": \"all\", \"points\": [[0, 0], [640, 0], [640, 480], [0, 480]] } ],"
+      "  \"ground\": { \"points\": [[0, 0], [640, 0], [640, 480], [0, 480]],"
+      "              \"metres\": [[0, 0], [32, 0], [32, 24], [0, 24]] } }", "");
+
+  for (guint i = 0; i <= 75; i++) {
+    /* 20 pixels a second, which are 2 metres */
+    const YoloMetaObject walkers[2] = { object (1, "person", 200 + .8 * i, 120),
+      object (2, "person", 60, 120) };
+    GstBuffer *buffer = push (&f, walkers, 2);
+    gpointer state = NULL;
+    const GstStructure *zones = yolo_zones_meta_next (buffer, &state), *first, *second;
+    const GValue *names, *dwells;
+
+    if (i == 75) {
+      first = yolo_zones_meta_element (zones, "objects", 0);
+      second = yolo_zones_meta_element (zones, "objects", 1);
+      g_assert_nonnull (second);
+      g_assert_null (yolo_zones_meta_element (zones, "objects", 2));
+      g_assert_cmpfloat (yolo_zones_meta_number (first, "id", -1), ==, 1);
+      g_assert_cmpfloat_with_epsilon (yolo_zones_meta_number (first, "speed", -1), 2, .2);
+      g_assert_cmpfloat_with_epsilon (
+          yolo_zones_meta_number (first, "vx", -1), 20. / WIDTH, 2. / WIDTH);
+      g_assert_cmpfloat_with_epsilon (yolo_zones_meta_number (second, "speed", -1), 0, .1);
+      names = gst_structure_get_value (first, "zones");
+      g_assert_cmpuint (gst_value_array_get_size (names), ==, 2);
+      g_assert_cmpstr (
+          g_value_get_string (gst_value_array_get_value (names, 0)), ==, "right");
+      dwells = gst_structure_get_value (first, "dwells");
+      g_assert_cmpfloat_with_epsilon (
+          g_value_get_double (gst_value_array_get_value (dwells, 1)), 3, 1e-9);
+      names = gst_structure_get_value (second, "zones");
+      g_assert_cmpuint (gst_value_array_get_size (names), ==, 1);
+      first = yolo_zones_meta_element (zones, "zones", 1);
+      g_assert_cmpfloat (yolo_zones_meta_number (first, "occupancy", -1), ==, 2);
+      g_assert_cmpfloat_with_epsilon (
+          yolo_zones_meta_number (first, "dwell-longest", -1), 3, 1e-9);
+    }
+    gst_buffer_unref (buffer);
+  }
+  stop (&f);
+}
+
+/* Lines and zones are attached where nothing was seen, and the pixels are not copied for it, even
+ * if somebody else holds the buffer. */
+static void
+test_no_copy (void)
+{
+  Fixture f = start (CONFIG, "");
+  GstBuffer *buffer = gst_buffer_new_and_alloc (GST_VIDEO_INFO_SIZE (&video)), *out;
+  GstMemory *memory = gst_buffer_peek_memory (buffer, 0);
+  gpointer state = NULL;
+
+  GST_BUFFER_PTS (buffer) = 0;
+  out = gst_harness_push_and_pull (f.harness, gst_buffer_ref (buffer));
+  g_assert_true (gst_buffer_peek_memory (out, 0) == memory);
+  g_assert_nonnull (yolo_zones_meta_next (out, &state));
+  state = NULL;
+  g_assert_null (yolo_zones_meta_next (buffer, &state));
+  gst_buffer_unref (buffer);
+  gst_buffer_unref (out);
+  stop (&f);
+}
+
+/* Each frame of a batch has objects and counts of its own. */
+static void
+test_batch (void)
+{
+  Fixture f = start (CONFIG, "");
+
+  for (guint i = 0; i <= 50; i++) {
+    YoloMetaObject walkers[2] = { object (1, "person", 100, 100 + i),
+      object (1, "person", 100, 140 - i) };
+
+    walkers[0].slot = 1;
+    walkers[1].slot = 4;
+    gst_buffer_unref (push (&f, walkers, 2));
+  }
+  assert_crossings (&f, 0, 0, 1, 0);
+  assert_crossings (&f, 1, 0, 0, 1);
+  stop (&f);
+}
+
+static void
+test_reset (void)
+{
+  Fixture f = start (CONFIG, "post-messages=false");
+
+  walk (&f, 1, "person", 200, 100, 160);
+  assert_crossings (&f, 0, 0, 1, 0);
+  g_assert_null (gst_bus_pop_filtered (f.bus, GST_MESSAGE_ELEMENT));
+  g_signal_emit_by_name (f.element, "reset");
+  assert_crossings (&f, 0, 0, 0, 0);
+  walk (&f, 1, "person", 200, 160, 100);
+  assert_crossings (&f, 0, 0, 0, 1);
+  stop (&f);
+}
+
+/* A seek, and another stream: what comes is not what was there before. Frames without a time
+ * follow each other by the rate of the caps. */
+static void
+test_time (void)
+{
+  Fixture f = start (CONFIG, "");
+  const YoloMetaObject above = object (1, "person", 100, 60), below = object (1, "person", 100, 200);
+  g_autoptr (GstStructure) stats = NULL;
+
+  gst_buffer_unref (push (&f, &above, 1));
+  gst_buffer_unref (push (&f, &below, 1));
+  assert_crossings (&f, 0, 0, 1, 0);
+  gst_harness_push_event (f.harness, gst_event_new_flush_start ());
+  gst_harness_push_event (f.harness, gst_event_new_flush_stop (FALSE));
+  push_segment (&f);
+  gst_buffer_unref (push (&f, &above, 1));
+  assert_crossings (&f, 0, 0, 1, 0);
+  gst_harness_push_event (f.harness, gst_event_new_stream_start ("another"));
+  gst_buffer_unref (push (&f, &below, 1));
+  assert_crossings (&f, 0, 0, 1, 0);
+
+  for (guint i = 0; i < 26; i++) {
+    const YoloMetaObject inside = object (3, "person", 240, 60);
+    GstBuffer *buffer = gst_buffer_new_and_alloc (GST_VIDEO_INFO_SIZE (&video));
+
+    yolo_meta_add (buffer, &video, &inside, 1, 0);
+    gst_buffer_unref (gst_harness_push_and_pull (f.harness, buffer));
+  }
+  stats = stats_of (&f, "zones", 0, 0);
+  g_assert_cmpfloat_with_epsilon (
+      yolo_zones_meta_number (stats, "dwell-longest", -1), 1, 1e-6);
+  stop (&f);
+}
+
+static gboolean
+said (GstBus *bus, GstMessageType type, const gchar *text)
+{
+  g_autoptr (GstMessage) message = gst_bus_pop_filtered (bus, type);
+  g_autoptr (GError) error = NULL;
+
+  if (message == NULL)
+    return FALSE;
+  if (type == GST_MESSAGE_WARNING)
+    gst_message_parse_warning (message, &error, NULL);
+  else
+    gst_message_parse_error (message, &error, NULL);
+  g_test_message ("%s", error->message);
+  return strstr (error->message, text) != NULL;
+}
+
+/* Another text while it runs: lines that stay keep their counts; one that is wrong is a warning
+ * and changes nothing. */
+static void
+test_change (void)
+{
+  Fixture f = start (CONFIG, "");
+  g_autofree gchar *text = NULL;
+
+  walk (&f, 1, "person", 100, 100, 160);
+  g_object_set (f.element, "config-text", "{ \"lines\": 3 }", NULL);
+  g_assert_true (said (f.bus, GST_MESSAGE_WARNING, "config-text: lines: must be an array"));
+  g_object_set (f.element, "config", "/nowhere/gate.json", NULL);
+  g_assert_true (said (f.bus, GST_MESSAGE_WARNING, "/nowhere/gate.json"));
+  g_object_get (f.element, "config-text", &text, NULL);
+  g_assert_cmpstr (text, ==, CONFIG);
+  walk (&f, 1, "person", 100, 160, 100);
+  assert_crossings (&f, 0, 0, 1, 1);
+  g_object_set (f.element, "config-text",
+      "{ \"lines\": [ { \"name\": \"new\", \"points\": [[0.1, 0.9], [0.9, 0.9]] },"
+      " { \"name\": \"gate\", \"points\": [[0.1, 0.5], [0.9, 0.5]], \"classes\": [\"car\"] } ] }",
+      NULL);
+  walk (&f, 1, "person", 100, 100, 160);
+  assert_crossings (&f, 0, 0, 0, 0);
+  assert_crossings (&f, 0, 1, 1, 1);
+  walk (&f, 2, "car", 200, 100, 235);
+  assert_crossings (&f, 0, 0, 1, 0);
+  assert_crossings (&f, 0, 1, 2, 1);
+  stop (&f);
+}
+
+/* Without a configuration, or with a wrong one, the element does not start, and says why. */
+static void
+test_no_start (void)
+{
+  static const gchar *const bad[][2] = { { NULL, "config is not set" },
+    { "{ \"zones\": [ { \"points\": [] } ] }", "zones[0] \"zone 1\".points: must have 3" } };
+
+  for (guint i = 0; i < 2; i++) {
+    g_autoptr (GstElement) element = gst_element_factory_make ("yolozones", NULL);
+    g_autoptr (GstBus) bus = gst_bus_new ();
+
+    gst_object_ref_sink (element);
+    gst_element_set_bus (element, bus);
+    g_object_set (element, "config-text", bad[i][0], NULL);
+    g_assert_cmpint (
+        gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
+    g_assert_true (said (bus, GST_MESSAGE_ERROR, bad[i][1]));
+    gst_element_set_state (element, GST_STATE_NULL);
+    gst_element_set_bus (element, NULL);
+  }
+}
+
+/* The heat map as a picture and as numbers, at the end of the stream. */
+static void
+test_heat (void)
+{
+  g_autofree gchar *folder = g_dir_make_tmp ("yolo-zones-XXXXXX", NULL);
+  g_autofree gchar *picture = g_build_filename (folder, "heat.png", NULL);
+  g_autofree gchar *numbers = g_build_filename (folder, "heat.csv", NULL);
+  g_autofree gchar *second = g_build_filename (folder, "heat-2.png", NULL);
+  g_autofree gchar *text = NULL;
+  Fixture f = start ("{ \"heat\": { \"columns\": 4, \"rows\": 3 } }", "");
+  YoloMetaObject other = object (2, "person", 40, 40);
+  cairo_surface_t *png;
+  const guint8 *hot, *cold;
+
+  g_object_set (f.element, "heat-picture", picture, "heat-numbers", numbers, "heat-interval", 1,
+      NULL);
+  for (guint i = 0; i <= 50; i++) {
+    const YoloMetaObject standing = object (1, "person", 200, 200);
+
+    gst_buffer_unref (push (&f, &standing, 1));
+  }
+  other.slot = 3;
+  gst_buffer_unref (push (&f, &other, 1));
+  gst_harness_push_event (f.harness, gst_event_new_eos ());
+  g_assert_true (g_file_get_contents (numbers, &text, NULL, NULL));
+  g_assert_cmpstr (text, ==,
+      "0.000,0.000,0.000,0.000\n0.000,0.000,0.000,0.000\n0.000,0.000,2.000,0.000\n");
+  png = cairo_image_surface_create_from_png (picture);
+  g_assert_cmpint (cairo_surface_status (png), ==, CAIRO_STATUS_SUCCESS);
+  g_assert_cmpint (cairo_image_surface_get_width (png), ==, WIDTH);
+  g_assert_cmpint (cairo_image_surface_get_height (png), ==, HEIGHT);
+  hot = cairo_image_surface_get_data (png) + 200 * cairo_image_surface_get_stride (png) + 4 * 200;
+  cold = cairo_image_surface_get_data (png) + 30 * cairo_image_surface_get_stride (png) + 4 * 30;
+  g_assert_cmphex (*(const guint32 *) hot, ==, 0xcccc0000);
+  g_assert_cmphex (*(const guint32 *) cold, ==, 0);
+  cairo_surface_destroy (png);
+  g_assert_true (g_file_test (second, G_FILE_TEST_EXISTS));
+  /* a folder that is not there is a warning */
+  g_object_set (f.element, "heat-picture", "/nowhere/heat.png", NULL);
+  gst_harness_push_event (f.harness, gst_event_new_stream_start ("again"));
+  push_segment (&f);
+  gst_buffer_unref (push (&f, &other, 1));
+  gst_harness_push_event (f.harness, gst_event_new_eos ());
+  g_assert_true (said (f.bus, GST_MESSAGE_WARNING, "/nowhere/heat.png"));
+  stop (&f);
+  g_remove (picture);
+  g_remove (numbers);
+  g_remove (second);
+  g_autofree gchar *csv = g_build_filename (folder, "heat-2.csv", NULL);
+  g_remove (csv);
+  g_assert_cmpint (g_remove (folder), ==, 0);
+}
+
+int
+main (int argc, char **argv)
+{
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/zones/cross", test_cross);
+  g_test_add_func ("/zones/objects", test_objects);
+  g_test_add_func ("/zones/no-copy", test_no_copy);
+  g_test_add_func ("/zones/batch", test_batch);
+  g_test_add_func ("/zones/reset", test_reset);
+  g_test_add_func ("/zones/time", test_time);
+  g_test_add_func ("/zones/change", test_change);
+  g_test_add_func ("/zones/no-start", test_no_start);
+  g_test_add_func ("/zones/heat", test_heat);
+  return g_test_run ();
+}
