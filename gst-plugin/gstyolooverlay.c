@@ -30,6 +30,8 @@
 #include "gst-plugin/yolounpack.h"
 #include "gst-plugin/yolovideo.h"
 #include "gst-plugin/yolowatch.h"
+#include "gst-plugin/yolozonesdraw.h"
+#include "gst-plugin/yolozonesmeta.h"
 
 #include <math.h>
 
@@ -47,6 +49,7 @@ enum
   PROP_SHOW_MASKS,
   PROP_MASK_OPACITY,
   PROP_SHOW_POINTS,
+  PROP_SHOW_ZONES,
   PROP_FONT,
   PROP_ORIENTATION,
   N_PROPERTIES
@@ -55,7 +58,8 @@ enum
 /* What the properties say. */
 typedef struct {
   guint line_width;             /* pixels; 0: by the frame's height */
-  gboolean show_labels, show_confidence, show_ids, show_trails, show_masks, show_points;
+  gboolean show_labels, show_confidence, show_ids, show_trails, show_masks, show_points,
+      show_zones;
   guint64 trail_length;         /* ns */
   guint mask_opacity;           /* percent */
   char *font;                   /* owned */
@@ -95,6 +99,10 @@ static const YoloProperty properties[N_PROPERTIES] = {
       "Whether to draw the points that a pose model finds, and lines between those of a person "
       "(17 points, as in COCO); a point that is less than half visible is left out", PLAYING,
       YOLO_BOOLEAN (Settings, show_points, TRUE) },
+  [PROP_SHOW_ZONES] = { "show-zones", "Show zones",
+      "Whether to draw yolozones' lines, with an arrow and the counts of both directions, and its "
+      "zones, with how many objects are inside", PLAYING,
+      YOLO_BOOLEAN (Settings, show_zones, TRUE) },
   [PROP_FONT] = { "font", "Font",
       "Pango font description, for example \"Sans Bold\" or \"Monospace 18\" "
       "(without a size: 1/45 of the height of the frame, at least 10 pixels)", PLAYING,
@@ -115,6 +123,7 @@ struct _GstYoloOverlay {
   /* used by the streaming thread alone */
   GstVideoInfo info;            /* what the caps say */
   GArray *objects;              /* YoloMetaObject: of the frame in hand */
+  GstBuffer *buffer;            /* the frame in hand; not owned */
   YoloWatch watch;
   gint origin_x, origin_y;      /* pixels; where the caps' frame begins in memory */
   YoloOrientation orientation;  /* what the stream's tags say */
@@ -124,6 +133,7 @@ struct _GstYoloOverlay {
   YoloColor color[N_COLORS];    /* by class or track, in the format that is drawn on */
   gboolean dark[N_COLORS];      /* whether white text reads better on the colour */
   YoloColor black, white;
+  YoloZonesColors zones_colors;
   gboolean cuda;                /* frames lie in CUDA memory */
   GstObject *cuda_context;      /* owned; that of the frames that `drawer` draws on */
   YoloDrawer *drawer;           /* owned; NULL: not needed so far */
@@ -198,6 +208,7 @@ gst_yolo_overlay_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
   }
   yolo_color_init (&self->black, drawn, 0x000000);
   yolo_color_init (&self->white, drawn, 0xffffff);
+  yolo_zones_colors_init (&self->zones_colors, drawn);
   return TRUE;
 }
 
@@ -447,6 +458,31 @@ draw_class (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings,
       yolo_rect_to_frame (box, self->turn, canvas->width, canvas->height));
 }
 
+/* Whether anything can be drawn on a buffer whose objects have been read. */
+static gboolean
+has_something (GstYoloOverlay *self, GstBuffer *buffer)
+{
+  gpointer state = NULL;
+
+  return self->objects->len > 0 || yolo_zones_meta_next (buffer, &state) != NULL;
+}
+
+static void
+draw_zones (GstYoloOverlay *self, YoloCanvas *canvas, gint line)
+{
+  const YoloZonesPen pen = {
+    .canvas = canvas, .figures = &self->figures, .text = self->text,
+    .colors = &self->zones_colors, .turn = self->turn, .x = self->origin_x, .y = self->origin_y,
+    .width = GST_VIDEO_INFO_WIDTH (&self->info), .height = GST_VIDEO_INFO_HEIGHT (&self->info),
+    .thickness = line,
+  };
+  gpointer state = NULL;
+  const GstStructure *zones;
+
+  while ((zones = yolo_zones_meta_next (self->buffer, &state)) != NULL)
+    yolo_zones_draw (&pen, zones);
+}
+
 static void
 draw (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings)
 {
@@ -462,6 +498,8 @@ draw (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings)
 
   for (i = 0; settings->show_trails && i < self->objects->len; i++)
     draw_trail (self, canvas, settings, &g_array_index (self->objects, YoloMetaObject, i), line);
+  if (settings->show_zones)
+    draw_zones (self, canvas, line);
   /* the most confident objects come first in the metadata; here they come last, on top */
   for (i = self->objects->len; i-- > 0;) {
     draw_object (self, canvas, settings, &g_array_index (self->objects, YoloMetaObject, i), line);
@@ -540,7 +578,7 @@ gst_yolo_overlay_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *in, 
 
   yolo_meta_read (in, &self->info, self->objects);
   yolo_watch_buffer (&self->watch, GST_ELEMENT (self), in, self->objects->len);
-  if (self->objects->len == 0) {
+  if (!has_something (self, in)) {
     *out = in;
     return GST_FLOW_OK;
   }
@@ -613,8 +651,9 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   gboolean drawn = TRUE;
   g_autoptr (GError) error = NULL;
 
-  if (self->objects->len == 0)
+  if (!has_something (self, buffer))
     return GST_FLOW_OK;
+  self->buffer = buffer;
   if (!map_frame (self, buffer, &frame))
     return GST_FLOW_ERROR;
 

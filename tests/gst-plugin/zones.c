@@ -443,6 +443,87 @@ test_heat (void)
   g_assert_cmpint (g_remove (folder), ==, 0);
 }
 
+/* -- behind it -- */
+
+static const guint8 *
+pixel (const GstMapInfo *map, gint x, gint y)
+{
+  return map->data + y * GST_VIDEO_INFO_PLANE_STRIDE (&video, 0) + 3 * x;
+}
+
+/* The line, its arrow to side b, the zone and both labels are drawn, without any object. */
+static void
+test_draw (void)
+{
+  for (gint shown = 0; shown <= 1; shown++) {
+    g_autofree gchar *pipeline = g_strdup_printf ("! yolooverlay line-width=2 show-zones=%d", shown);
+    Fixture f = start (CONFIG, pipeline);
+    GstBuffer *buffer = push (&f, NULL, 0);
+    guint yellow = 0, blue = 0, below = 0, dark = 0;
+    GstMapInfo map;
+
+    g_assert_true (gst_buffer_map (buffer, &map, GST_MAP_READ));
+    for (gint y = 0; y < HEIGHT; y++)
+      for (gint x = 0; x < WIDTH; x++) {
+        const guint8 *p = pixel (&map, x, y);
+        const gboolean is_yellow = p[0] > 200 && p[1] > 180 && p[2] < 60;
+
+        yellow += is_yellow && y >= 119 && y <= 120 && x >= 40 && x < 150;
+        blue += p[0] < 100 && p[1] > 180 && p[2] > 200 && (x == 159 || x == 160) && y > 140;
+        below += is_yellow && x >= 158 && x <= 161 && y > 121 && y < 140;
+        dark += p[0] < 60 && p[1] < 60 && p[2] < 60;
+        if (shown == 0)
+          g_assert_cmpuint (p[0] + p[1] + p[2], ==, 3 * 0x80);
+      }
+    gst_buffer_unmap (buffer, &map);
+    gst_buffer_unref (buffer);
+    stop (&f);
+    if (shown == 0)
+      continue;
+    g_assert_cmpuint (yellow, >=, 200);
+    g_assert_cmpuint (blue, >, 100);
+    g_assert_cmpuint (below, >, 20);
+    /* the letters of the labels */
+    g_assert_cmpuint (dark, >, 60);
+  }
+}
+
+/* Fields that another element has made of another type, or left out, break nothing. */
+static void
+test_draw_nonsense (void)
+{
+  GstHarness *h = gst_harness_new ("yolooverlay");
+
+  gst_harness_set_src_caps (h, gst_caps_from_string (
+          "video/x-raw, format=RGB, width=320, height=240, framerate=25/1"));
+  for (guint i = 1; i < 4; i++) {
+    GstBuffer *buffer = gst_buffer_new_and_alloc (320 * 240 * 3);
+    GstStructure *structure = yolo_zones_meta_add (buffer);
+    GValue zones = G_VALUE_INIT, zone = G_VALUE_INIT, points = G_VALUE_INIT, point = G_VALUE_INIT;
+
+    if (i == 1) {
+      gst_structure_set (structure, "lines", G_TYPE_INT, 3, "zones", G_TYPE_STRING, "abc", NULL);
+    } else {
+      g_value_init (&points, GST_TYPE_ARRAY);
+      for (guint k = 0; k < 3 + 3 * (i - 2); k++) {
+        g_value_init (&point, i == 2 ? G_TYPE_STRING : G_TYPE_DOUBLE);
+        if (i == 3)
+          g_value_set_double (&point, k == 2 ? NAN : 1e300);
+        gst_value_array_append_and_take_value (&points, &point);
+      }
+      g_value_init (&zone, GST_TYPE_STRUCTURE);
+      g_value_take_boxed (&zone, gst_structure_new_empty ("zone"));
+      gst_structure_take_value (
+          (GstStructure *) gst_value_get_structure (&zone), "points", &points);
+      g_value_init (&zones, GST_TYPE_ARRAY);
+      gst_value_array_append_and_take_value (&zones, &zone);
+      gst_structure_take_value (structure, "zones", &zones);
+    }
+    gst_buffer_unref (gst_harness_push_and_pull (h, buffer));
+  }
+  gst_harness_teardown (h);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -457,5 +538,7 @@ main (int argc, char **argv)
   g_test_add_func ("/zones/change", test_change);
   g_test_add_func ("/zones/no-start", test_no_start);
   g_test_add_func ("/zones/heat", test_heat);
+  g_test_add_func ("/zones/draw", test_draw);
+  g_test_add_func ("/zones/draw-nonsense", test_draw_nonsense);
   return g_test_run ();
 }
