@@ -5,8 +5,8 @@
  *
  * Writes what was found in each frame: a JSON object a line in DL Streamer's
  * schema, COCO results, or label files in YOLO's format; masks, keypoints, turned boxes and
- * classes of the whole frame included; or the tracks of objects as MOTChallenge's results. Frames
- * pass untouched.
+ * classes of the whole frame included; or the tracks of objects as MOTChallenge's results;
+ * or the events of yolozones. Frames pass untouched.
  *
  * |[
  * gst-launch-1.0 -q filesrc location=video.mp4 ! decodebin ! yoloinfer model-file=yolov8n.onnx ! \
@@ -42,6 +42,7 @@ typedef enum {
   FORMAT_COCO,
   FORMAT_YOLO,
   FORMAT_MOT,
+  FORMAT_EVENTS,
 } Format;
 
 /* What stands around the records, of the formats that write one file for all frames. */
@@ -49,6 +50,7 @@ static const YoloFraming framings[] = {
   [FORMAT_JSON_LINES] = { "", "", "" },
   [FORMAT_COCO] = { "[\n", ",\n", "\n]\n" },
   [FORMAT_MOT] = { "", "", "" },
+  [FORMAT_EVENTS] = { "", "", "" },
 };
 
 enum
@@ -114,6 +116,7 @@ format_get_type (void)
     { FORMAT_COCO, "COCO results: a JSON array of all detections", "coco" },
     { FORMAT_YOLO, "YOLO labels: one text file a frame", "yolo" },
     { FORMAT_MOT, "MOTChallenge results: a line for each object that has a track", "mot" },
+    { FORMAT_EVENTS, "One JSON object a line for each event of yolozones", "events" },
     { 0, NULL, NULL },
   };
   static gsize type = 0;
@@ -335,7 +338,8 @@ is_batch (const GArray *objects)
 
 /* Writes what was found in a frame; FALSE with @error. */
 static gboolean
-export (GstYoloExport *self, const YoloRecord *record, const Settings *settings, GError **error)
+export (GstYoloExport *self, GstBuffer *buffer, const YoloRecord *record,
+    const Settings *settings, GError **error)
 {
   guint n;
 
@@ -360,6 +364,9 @@ export (GstYoloExport *self, const YoloRecord *record, const Settings *settings,
     case FORMAT_MOT:
       self->n_tracked += yolo_record_mot (record, self->text);
       self->n_seen += record->n_objects;
+      break;
+    case FORMAT_EVENTS:
+      yolo_record_events (record, buffer, self->text);
       break;
   }
   if (self->text->len == 0)
@@ -398,7 +405,8 @@ gst_yolo_export_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 
   yolo_meta_read (buffer, &self->info, self->objects);
   yolo_watch_buffer (&self->watch, GST_ELEMENT (self), buffer, self->objects->len);
-  if (self->format != FORMAT_JSON_LINES && is_batch (self->objects)) {
+  if (self->format != FORMAT_JSON_LINES && self->format != FORMAT_EVENTS
+      && is_batch (self->objects)) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
         ("a buffer holds several frames, and the format has a place for one: take "
          "format=json-lines, or put nvstreamdemux before"),
@@ -420,7 +428,7 @@ gst_yolo_export_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
         GST_BUFFER_PTS (buffer)),
     .source = settings.source, .stream = settings.stream ? settings.stream : self->stream_id,
   };
-  good = export (self, &record, &settings, &error);
+  good = export (self, buffer, &record, &settings, &error);
   self->frame++;
   g_clear_pointer (&settings.source, g_ref_string_release);
   g_clear_pointer (&settings.stream, g_ref_string_release);
@@ -540,7 +548,8 @@ gst_yolo_export_class_init (GstYoloExportClass *klass)
   yolo_properties_install (object_class, properties, N_PROPERTIES);
 
   gst_element_class_set_static_metadata (element_class, "YOLO export", "Filter/Metadata/Video",
-      "Writes what was found as JSON lines, COCO results, YOLO labels or MOTChallenge results",
+      "Writes what was found as JSON lines, COCO results, YOLO labels or MOTChallenge results, and "
+      "events of zones",
       "The yolo project");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);

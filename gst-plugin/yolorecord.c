@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "gst-plugin/yoloclass.h"
 #include "gst-plugin/yoloshape.h"
+#include "gst-plugin/yolozonesmeta.h"
 
 #include <json-glib/json-glib.h>
 #include <math.h>
@@ -401,6 +402,58 @@ yolo_record_json_line (const YoloRecord *record, GString *out)
   append_json (builder, out);
   g_string_append_c (out, '\n');
   return record->n_objects;
+}
+
+/* A field of an event; those of other types than an event has are left out. */
+static gboolean
+add_field (GQuark field, const GValue *value, gpointer builder)
+{
+  g_autofree gchar *name = g_strdelimit (g_strdup (g_quark_to_string (field)), "-", '_');
+
+  if (G_VALUE_HOLDS_STRING (value)) {
+    g_autofree gchar *text = g_utf8_make_valid (g_value_get_string (value), -1);
+
+    add_string (builder, name, text);
+  } else if (G_VALUE_HOLDS_INT (value)) {
+    add_int (builder, name, g_value_get_int (value));
+  } else if (G_VALUE_HOLDS_UINT (value)) {
+    add_int (builder, name, g_value_get_uint (value));
+  } else if (G_VALUE_HOLDS_UINT64 (value)) {
+    add_int (builder, name, (gint64) g_value_get_uint64 (value));
+  } else if (G_VALUE_HOLDS_DOUBLE (value)) {
+    add_double (builder, name, g_value_get_double (value));
+  }
+  return TRUE;
+}
+
+static void
+append_event (const YoloRecord *record, const GstStructure *event, GString *out)
+{
+  JsonBuilder *builder = json_builder_new ();
+
+  json_builder_begin_object (builder);
+  if (record->source)
+    add_string (builder, "source", record->source);
+  if (record->stream)
+    add_string (builder, "stream", record->stream);
+  add_int (builder, "frame", (gint64) record->frame);
+  gst_structure_foreach (event, add_field, builder);
+  json_builder_end_object (builder);
+  append_json (builder, out);
+  g_string_append_c (out, '\n');
+}
+
+guint
+yolo_record_events (const YoloRecord *record, GstBuffer *buffer, GString *out)
+{
+  const GstStructure *zones, *event;
+  gpointer state = NULL;
+  guint n = 0;
+
+  while ((zones = yolo_zones_meta_next (buffer, &state)) != NULL)
+    for (guint i = 0; (event = yolo_zones_meta_element (zones, "events", i)) != NULL; i++, n++)
+      append_event (record, event, out);
+  return n;
 }
 
 /* The category id of a class; -1: it has none. Source: COCO's instances_val2017.json,

@@ -33,6 +33,11 @@ typedef enum {
  * `state` where it was not found in this frame. Leaves out no object and returns their number. */
 guint yolo_record_json_line (const YoloRecord *record, GString *out);
 
+/* A line for each event that yolozones attached to @buffer, the frame's: a JSON object with
+ * `source`, `stream` and `frame`, and the fields of the event's structure, `_` in place of `-`.
+ * Returns the number of events. */
+guint yolo_record_events (const YoloRecord *record, GstBuffer *buffer, GString *out);
+
 /* JSON objects as pycocotools' loadRes() takes them in an array, with commas
  * between; `segmentation` is a mask's run lengths, or the corners of a turned box.
  * Objects without a category id or a confidence are left out. Returns the number of

@@ -3,12 +3,14 @@
  * yoloexport make of it. The rules of counting are tested in postprocess/zones.c. */
 
 #include "gst-plugin/yolometa.h"
+#include "gst-plugin/yolozonesheat.h"
 #include "gst-plugin/yolozonesmeta.h"
 
 #include <cairo.h>
 #include <glib/gstdio.h>
 #include <gst/check/gstharness.h>
 #include <gst/video/video.h>
+#include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
 
@@ -181,6 +183,12 @@ test_cross (void)
   g_assert_cmpstr (gst_structure_get_string (class, "label"), ==, "person");
   g_assert_cmpfloat (yolo_zones_meta_number (class, "forward", -1), ==, 1);
   g_assert_null (yolo_zones_meta_element (stats, "classes", 1));
+  walk (&f, 7, "person", 100, 140, 100);
+  gst_message_unref (message);
+  message = gst_bus_pop_filtered (f.bus, GST_MESSAGE_ELEMENT);
+  g_assert_nonnull (message);
+  g_assert_cmpstr (
+      gst_structure_get_string (gst_message_get_structure (message), "direction"), ==, "out");
   stop (&f);
 }
 
@@ -294,7 +302,8 @@ static void
 test_time (void)
 {
   Fixture f = start (CONFIG, "");
-  const YoloMetaObject above = object (1, "person", 100, 60), below = object (1, "person", 100, 200);
+  const YoloMetaObject above = object (1, "person", 100, 60);
+  const YoloMetaObject below = object (1, "person", 100, 200);
   g_autoptr (GstStructure) stats = NULL;
 
   gst_buffer_unref (push (&f, &above, 1));
@@ -443,7 +452,69 @@ test_heat (void)
   g_assert_cmpint (g_remove (folder), ==, 0);
 }
 
+/* Something parked does not hide what else there was. */
+static void
+test_heat_colors (void)
+{
+  g_autofree gchar *folder = g_dir_make_tmp ("yolo-zones-XXXXXX", NULL);
+  g_autofree gchar *path = g_build_filename (folder, "heat.png", NULL);
+  cairo_surface_t *png;
+  YoloHeat heat;
+
+  g_assert_true (yolo_heat_init (&heat, 10, 10));
+  for (guint i = 0; i < 90; i++)
+    heat.seconds[i] = 1;
+  heat.seconds[3] = 1000;
+  g_assert_true (yolo_zones_heat_png (&heat, 10, 10, path, NULL));
+  png = cairo_image_surface_create_from_png (path);
+  g_assert_cmphex (*(const guint32 *) cairo_image_surface_get_data (png), ==, 0xcccc0000);
+  cairo_surface_destroy (png);
+  yolo_heat_clear (&heat);
+  g_remove (path);
+  g_remove (folder);
+}
+
 /* -- behind it -- */
+
+/* Every event is a line of JSON, and nothing else is written. */
+static void
+test_export (void)
+{
+  g_autofree gchar *folder = g_dir_make_tmp ("yolo-zones-XXXXXX", NULL);
+  g_autofree gchar *path = g_build_filename (folder, "events.jsonl", NULL);
+  g_autofree gchar *pipeline =
+      g_strdup_printf ("! yoloexport format=events source=gate.mp4 location=%s", path);
+  Fixture f = start (CONFIG, pipeline);
+  g_autofree gchar *text = NULL;
+  g_auto (GStrv) lines = NULL;
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonObject *event;
+
+  walk (&f, 5, "person", 200, 100, 160);
+  stop (&f);
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  lines = g_strsplit (text, "\n", -1);
+  g_assert_cmpuint (g_strv_length (lines), ==, 3);
+  g_assert_true (json_parser_load_from_data (parser, lines[0], -1, NULL));
+  event = json_node_get_object (json_parser_get_root (parser));
+  g_assert_cmpstr (json_object_get_string_member (event, "event"), ==, "appear");
+  g_assert_cmpstr (json_object_get_string_member (event, "zone"), ==, "right");
+  g_assert_cmpint (json_object_get_int_member (event, "frame"), ==, 0);
+  g_assert_cmpint (json_object_get_int_member (event, "occupancy"), ==, 1);
+  g_assert_true (json_parser_load_from_data (parser, lines[1], -1, NULL));
+  event = json_node_get_object (json_parser_get_root (parser));
+  g_assert_cmpstr (json_object_get_string_member (event, "source"), ==, "gate.mp4");
+  g_assert_cmpstr (json_object_get_string_member (event, "event"), ==, "cross");
+  g_assert_cmpstr (json_object_get_string_member (event, "line"), ==, "gate");
+  g_assert_cmpstr (json_object_get_string_member (event, "direction"), ==, "in");
+  g_assert_cmpint (json_object_get_int_member (event, "id"), ==, 5);
+  g_assert_cmpint (json_object_get_int_member (event, "label_id"), ==, 'p');
+  g_assert_cmpint (json_object_get_int_member (event, "forward"), ==, 1);
+  g_assert_cmpint (json_object_get_int_member (event, "timestamp"), ==,
+      json_object_get_int_member (event, "frame") * (gint64) FRAME);
+  g_remove (path);
+  g_remove (folder);
+}
 
 static const guint8 *
 pixel (const GstMapInfo *map, gint x, gint y)
@@ -456,7 +527,8 @@ static void
 test_draw (void)
 {
   for (gint shown = 0; shown <= 1; shown++) {
-    g_autofree gchar *pipeline = g_strdup_printf ("! yolooverlay line-width=2 show-zones=%d", shown);
+    g_autofree gchar *pipeline =
+        g_strdup_printf ("! yolooverlay line-width=2 show-zones=%d", shown);
     Fixture f = start (CONFIG, pipeline);
     GstBuffer *buffer = push (&f, NULL, 0);
     guint yellow = 0, blue = 0, below = 0, dark = 0;
@@ -486,6 +558,29 @@ test_draw (void)
     /* the letters of the labels */
     g_assert_cmpuint (dark, >, 60);
   }
+}
+
+/* A zone in which somebody loiters is red. */
+static void
+test_draw_alarm (void)
+{
+  Fixture f = start ("{ \"zones\": [ { \"loiter\": 1,"
+      " \"points\": [[0.5, 0.5], [1, 0.5], [1, 1], [0.5, 1]] } ] }",
+      "! yolooverlay line-width=2 show-labels=false");
+
+  for (guint i = 0; i <= 25; i++) {
+    const YoloMetaObject standing = object (1, "person", 240, 180);
+    GstBuffer *buffer = push (&f, &standing, 1);
+    const guint8 *p;
+    GstMapInfo map;
+
+    g_assert_true (gst_buffer_map (buffer, &map, GST_MAP_READ));
+    p = pixel (&map, 160, 200);
+    g_assert_true (i < 25 ? p[0] < 100 && p[2] > 200 : p[0] > 200 && p[2] < 100);
+    gst_buffer_unmap (buffer, &map);
+    gst_buffer_unref (buffer);
+  }
+  stop (&f);
 }
 
 /* Fields that another element has made of another type, or left out, break nothing. */
@@ -538,7 +633,10 @@ main (int argc, char **argv)
   g_test_add_func ("/zones/change", test_change);
   g_test_add_func ("/zones/no-start", test_no_start);
   g_test_add_func ("/zones/heat", test_heat);
+  g_test_add_func ("/zones/heat-colors", test_heat_colors);
+  g_test_add_func ("/zones/export", test_export);
   g_test_add_func ("/zones/draw", test_draw);
+  g_test_add_func ("/zones/draw-alarm", test_draw_alarm);
   g_test_add_func ("/zones/draw-nonsense", test_draw_nonsense);
   return g_test_run ();
 }
