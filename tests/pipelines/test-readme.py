@@ -59,6 +59,11 @@ def run_line(line):
         path = os.path.join(folder(), name)
         if not os.path.exists(path):
             os.symlink(stand_in(name, kind), path)
+    for name in re.findall(r'config=([\w-]+\.json)', line):
+        with open(os.path.join(TOP, 'docs/zones.md'), encoding='utf-8') as document:
+            example = re.search(r'^```json\n(.*?)^```', document.read(), re.M | re.S)[1]
+        with open(os.path.join(folder(), name), 'w', encoding='utf-8') as file:
+            file.write(example)
     result = shell(substitute(line))
     assert result.returncode == 0 and 'ERROR' not in result.stdout, result.stdout
     for table in re.findall(r'calibrate=(\S+)', line):
