@@ -18,6 +18,7 @@
 #include "gst-plugin/gstyolozones.h"
 
 #include "base/text.h"
+#include "gst-plugin/yolods.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolonvmm.h"
 #include "gst-plugin/yoloproperty.h"
@@ -32,8 +33,8 @@
 GST_DEBUG_CATEGORY_STATIC (yolozones_debug);
 #define GST_CAT_DEFAULT yolozones_debug
 
-/* Frames of a batch that have objects of their own, and the buffer as one frame. */
-#define MAX_STREAMS 257
+/* Cameras of a batch. */
+#define MAX_STREAMS YOLO_NVMM_MAX_FRAMES
 
 enum
 {
@@ -80,7 +81,7 @@ static const YoloProperty properties[N_PROPERTIES] = {
       YOLO_BOOLEAN (Settings, post_messages, TRUE) },
   [PROP_HEAT_PICTURE] = { "heat-picture", "Heat picture",
       "PNG file to write the heat map into, as large as the frame, to be laid over it (unset: "
-      "none; frame N of a batch gets -N before the ending)", PLAYING,
+      "none; camera N of a batch gets -N before the ending)", PLAYING,
       YOLO_STRING (Settings, heat_picture, NULL) },
   [PROP_HEAT_NUMBERS] = { "heat-numbers", "Heat numbers",
       "CSV file to write the heat map into: for each cell the seconds that objects were there",
@@ -105,7 +106,9 @@ struct _GstYoloZones {
 
   /* used by the streaming thread alone */
   GstVideoInfo info;            /* what the caps say */
-  GArray *objects;              /* YoloMetaObject: of the frame in hand */
+  GArray *objects;              /* YoloMetaObject: of the buffer in hand */
+  GPtrArray *updated;           /* YoloZonesStream, not owned: those of the buffer in hand */
+  guint n_slots;                /* places of a batch that have had objects */
   YoloWatch watch;
   gdouble now;                  /* of the last frame, seconds */
   gboolean timed;               /* there was a frame */
@@ -192,7 +195,8 @@ heat_file_of (GstYoloZones *self, const YoloZonesStream *stream, const gchar *pi
     const gchar *numbers)
 {
   const YoloHeat *heat = yolo_zones_stream_heat (stream);
-  const guint slot = yolo_zones_stream_slot (stream);
+  const guint source = yolo_zones_stream_source (stream);
+  const gboolean several = source > 0 || yolo_zones_stream_slot (stream) > 0;
   HeatFile file = { .width = GST_VIDEO_INFO_WIDTH (&self->info),
     .height = GST_VIDEO_INFO_HEIGHT (&self->info) };
 
@@ -200,8 +204,8 @@ heat_file_of (GstYoloZones *self, const YoloZonesStream *stream, const gchar *pi
     return file;
   memcpy (file.heat.seconds, heat->seconds,
       (gsize) heat->columns * heat->rows * sizeof (*heat->seconds));
-  file.picture = picture != NULL ? yolo_zones_heat_path (picture, slot) : NULL;
-  file.numbers = numbers != NULL ? yolo_zones_heat_path (numbers, slot) : NULL;
+  file.picture = picture != NULL ? yolo_zones_heat_path (picture, several, source) : NULL;
+  file.numbers = numbers != NULL ? yolo_zones_heat_path (numbers, several, source) : NULL;
   return file;
 }
 
@@ -271,18 +275,18 @@ take_wanted (GstYoloZones *self)
   g_mutex_unlock (&self->lock);
 }
 
-/* The stream of a slot, which is made if it is new. NULL: there is no memory. Under the lock. */
+/* The stream of a camera, which is made if it is new. NULL: there is no memory. Under the lock. */
 static YoloZonesStream *
-stream_of (GstYoloZones *self, guint slot)
+stream_of (GstYoloZones *self, guint source)
 {
   YoloZonesStream *stream;
 
   for (guint i = 0; i < self->streams->len; i++) {
     stream = g_ptr_array_index (self->streams, i);
-    if (yolo_zones_stream_slot (stream) == slot)
+    if (yolo_zones_stream_source (stream) == source)
       return stream;
   }
-  stream = self->streams->len < MAX_STREAMS ? yolo_zones_stream_new (self->layout, slot) : NULL;
+  stream = self->streams->len < MAX_STREAMS ? yolo_zones_stream_new (self->layout, source) : NULL;
   if (stream != NULL)
     g_ptr_array_add (self->streams, stream);
   return stream;
@@ -331,19 +335,41 @@ describe (GstYoloZones *self, YoloZonesStream *stream, GstBuffer *buffer, GstClo
   gst_structure_take_value (structure, "events", &events);
 }
 
-/* Runs a frame through the streams. Under the lock. */
+/* Runs a frame of the buffer through its stream. @slot: its place in the buffer. Under the lock. */
 static void
-update_streams (GstYoloZones *self)
+update_stream (GstYoloZones *self, guint source, guint slot, gdouble now)
 {
+  YoloZonesStream *stream = stream_of (self, source);
+
+  if (stream == NULL
+      || !yolo_zones_stream_update (stream, self->objects, slot,
+          GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info), now))
+    GST_WARNING_OBJECT (self, "no memory for all streams, objects and events");
+  if (stream != NULL)
+    g_ptr_array_add (self->updated, stream);
+}
+
+/* Runs the frames of a buffer through the streams. DeepStream says whose they are; other batches
+ * have as many as there were objects of, each of the same stream every time. Under the lock. */
+static void
+update_streams (GstYoloZones *self, GstBuffer *buffer)
+{
+  YoloDsFrame batch[MAX_STREAMS];
+  const guint n = self->batches ? yolo_ds_frames (buffer, batch, MAX_STREAMS) : 0;
+
+  g_ptr_array_set_size (self->updated, 0);
+  for (guint i = 0; i < n; i++)
+    update_stream (self, batch[i].source, batch[i].slot,
+        GST_CLOCK_TIME_IS_VALID (batch[i].pts) ? (gdouble) batch[i].pts / GST_SECOND : self->now);
+  if (n > 0)
+    return;
   for (guint i = 0; i < self->objects->len; i++)
-    stream_of (self, g_array_index (self->objects, YoloMetaObject, i).slot);
-  /* lines and zones are there before the first object is */
-  if (self->streams->len == 0 && !self->batches)
-    stream_of (self, 0);
-  for (guint i = 0; i < self->streams->len; i++)
-    if (!yolo_zones_stream_update (g_ptr_array_index (self->streams, i), self->objects,
-            GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info), self->now))
-      GST_WARNING_OBJECT (self, "no memory for all objects and events");
+    self->n_slots = MAX (self->n_slots,
+        MIN (g_array_index (self->objects, YoloMetaObject, i).slot, MAX_STREAMS));
+  for (guint slot = 1; slot <= self->n_slots; slot++)
+    update_stream (self, slot - 1, slot, self->now);
+  if (self->n_slots == 0 && !self->batches)
+    update_stream (self, 0, 0, self->now);
 }
 
 static GstFlowReturn
@@ -360,6 +386,9 @@ gst_yolo_zones_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 
   take_wanted (self);
   yolo_meta_read (buffer, &self->info, self->objects);
+  if (self->batches)
+    yolo_ds_read_tracks (
+        buffer, (YoloMetaObject *) self->objects->data, self->objects->len);
   yolo_watch_buffer (&self->watch, GST_ELEMENT (self), buffer, self->objects->len);
   self->now = time_of (self, buffer);
   self->timed = TRUE;
@@ -371,13 +400,13 @@ gst_yolo_zones_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   GST_OBJECT_UNLOCK (self);
 
   g_mutex_lock (&self->lock);
-  update_streams (self);
-  for (guint i = 0; i < self->streams->len; i++)
-    n_events += yolo_zones_stream_n_events (g_ptr_array_index (self->streams, i));
+  update_streams (self, buffer);
+  for (guint i = 0; i < self->updated->len; i++)
+    n_events += yolo_zones_stream_n_events (g_ptr_array_index (self->updated, i));
   if (post && n_events > 0)
     messages = g_ptr_array_new ();
-  for (guint i = 0; i < self->streams->len; i++)
-    describe (self, g_ptr_array_index (self->streams, i), buffer, time, name, messages);
+  for (guint i = 0; i < self->updated->len; i++)
+    describe (self, g_ptr_array_index (self->updated, i), buffer, time, name, messages);
   g_mutex_unlock (&self->lock);
 
   for (guint i = 0; messages != NULL && i < messages->len; i++)
@@ -457,6 +486,7 @@ gst_yolo_zones_start (GstBaseTransform *trans)
   self->watch = (YoloWatch) { 0 };
   self->now = self->heat_written = 0;
   self->timed = self->heat_changed = FALSE;
+  self->n_slots = 0;
   GST_OBJECT_LOCK (self);
   self->running = TRUE;
   GST_OBJECT_UNLOCK (self);
@@ -583,6 +613,7 @@ gst_yolo_zones_init (GstYoloZones *self)
   g_mutex_init (&self->lock);
   self->streams = g_ptr_array_new_with_free_func (free_stream);
   self->objects = yolo_meta_objects_new ();
+  self->updated = g_ptr_array_new ();
   gst_base_transform_set_in_place (GST_BASE_TRANSFORM (self), TRUE);
 }
 
@@ -596,6 +627,7 @@ gst_yolo_zones_finalize (GObject *object)
   yolo_zones_layout_unref (self->layout);
   g_ptr_array_unref (self->streams);
   g_array_unref (self->objects);
+  g_ptr_array_unref (self->updated);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (gst_yolo_zones_parent_class)->finalize (object);
 }

@@ -15,6 +15,11 @@ yolo_ds_frames (GstBuffer *buffer, YoloDsFrame *frames, guint max)
 }
 
 void
+yolo_ds_read_tracks (GstBuffer *buffer, YoloMetaObject *objects, guint n)
+{
+}
+
+void
 yolo_ds_track (GstBuffer *buffer, const YoloMetaObject *found, const YoloMetaObject *tracked,
     guint n)
 {

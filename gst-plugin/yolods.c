@@ -174,6 +174,30 @@ is_same (const NvDsFrameMeta *frame, const NvDsObjectMeta *meta, const YoloMetaO
 }
 
 void
+yolo_ds_read_tracks (GstBuffer *buffer, YoloMetaObject *objects, guint n)
+{
+  NvDsBatchMeta *batch = find_batch (buffer);
+
+  if (batch == NULL)
+    return;
+  lib.nvds_acquire_meta_lock (batch);
+  for (GList *f = batch->frame_meta_list; f != NULL; f = f->next) {
+    const NvDsFrameMeta *frame = f->data;
+
+    for (GList *o = frame->obj_meta_list; o != NULL; o = o->next) {
+      const NvDsObjectMeta *meta = o->data;
+
+      for (guint i = 0; i < n && meta->object_id != UNTRACKED_OBJECT_ID; i++)
+        if (objects[i].object_id < 0 && is_same (frame, meta, &objects[i])) {
+          objects[i].object_id = (gint) (meta->object_id & G_MAXINT);
+          break;
+        }
+    }
+  }
+  lib.nvds_release_meta_lock (batch);
+}
+
+void
 yolo_ds_track (GstBuffer *buffer, const YoloMetaObject *found, const YoloMetaObject *tracked,
     guint n)
 {

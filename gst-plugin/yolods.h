@@ -46,6 +46,15 @@ typedef struct {
 guint yolo_ds_frames (GstBuffer *buffer, YoloDsFrame *frames, guint max);
 
 /**
+ * yolo_ds_read_tracks:
+ * @objects: [n], of all frames of the batch, as they were found
+ *
+ * Gives the numbers of DeepStream's tracker, cut to 31 bits, to those that have none. Takes the
+ * batch's lock.
+ */
+void yolo_ds_read_tracks (GstBuffer *buffer, YoloMetaObject *objects, guint n);
+
+/**
  * yolo_ds_track:
  * @found: [n], objects of all frames of the batch, as they were found
  * @tracked: [n], the same with their tracks, and boxes that a tracker may have moved

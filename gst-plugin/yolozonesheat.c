@@ -110,14 +110,14 @@ yolo_zones_heat_csv (const YoloHeat *heat, const gchar *path, GError **error)
 }
 
 gchar *
-yolo_zones_heat_path (const gchar *location, guint slot)
+yolo_zones_heat_path (const gchar *location, gboolean several, guint source)
 {
   const gchar *name = strrchr (location, G_DIR_SEPARATOR);
   const gchar *ending = strrchr (name != NULL ? name : location, '.');
 
-  if (slot == 0)
+  if (!several)
     return g_strdup (location);
   if (ending == NULL)
-    return g_strdup_printf ("%s-%u", location, slot - 1);
-  return g_strdup_printf ("%.*s-%u%s", (gint) (ending - location), location, slot - 1, ending);
+    return g_strdup_printf ("%s-%u", location, source);
+  return g_strdup_printf ("%.*s-%u%s", (gint) (ending - location), location, source, ending);
 }

@@ -27,9 +27,9 @@ gboolean yolo_zones_heat_png (
 /* Writes the seconds of each cell, a line of numbers with commas between for each row. */
 gboolean yolo_zones_heat_csv (const YoloHeat *heat, const gchar *path, GError **error);
 
-/* Returns: (transfer full): @location for slot 0, else with -N before the ending, N being the
- * place in the batch. */
-gchar *yolo_zones_heat_path (const gchar *location, guint slot);
+/* Returns: (transfer full): @location, with -@source before the ending where it is one of several
+ * streams */
+gchar *yolo_zones_heat_path (const gchar *location, gboolean several, guint source);
 
 G_END_DECLS
 

@@ -18,7 +18,8 @@ typedef struct {
 struct _YoloZonesStream {
   YoloZonesLayout *layout;      /* owned */
   YoloZones *zones;             /* owned */
-  guint slot;
+  guint source;
+  guint slot;                   /* of the last frame */
   /* in the order in which they were seen; when it is full, what comes is counted by the last */
   Class classes[YOLO_ZONES_MAX_CLASSES];
   guint n_classes;
@@ -28,7 +29,7 @@ struct _YoloZonesStream {
 };
 
 YoloZonesStream *
-yolo_zones_stream_new (YoloZonesLayout *layout, guint slot)
+yolo_zones_stream_new (YoloZonesLayout *layout, guint source)
 {
   YoloZones *zones = yolo_zones_new (&layout->config);
   YoloZonesStream *stream;
@@ -38,7 +39,7 @@ yolo_zones_stream_new (YoloZonesLayout *layout, guint slot)
   stream = g_new0 (YoloZonesStream, 1);
   stream->layout = yolo_zones_layout_ref (layout);
   stream->zones = zones;
-  stream->slot = slot;
+  stream->source = source;
   stream->objects = g_array_new (FALSE, FALSE, sizeof (YoloZonesObject));
   return stream;
 }
@@ -112,9 +113,10 @@ class_of (YoloZonesStream *stream, const YoloMetaObject *object)
 }
 
 gboolean
-yolo_zones_stream_update (YoloZonesStream *stream, const GArray *objects, gint width, gint height,
-    gdouble now)
+yolo_zones_stream_update (YoloZonesStream *stream, const GArray *objects, guint slot, gint width,
+    gint height, gdouble now)
 {
+  stream->slot = slot;
   stream->width = width;
   stream->height = height;
   stream->now = now;
@@ -123,7 +125,8 @@ yolo_zones_stream_update (YoloZonesStream *stream, const GArray *objects, gint w
   for (guint i = 0; i < objects->len; i++) {
     const YoloMetaObject *from = &g_array_index (objects, YoloMetaObject, i);
     YoloZonesObject object = { .x1 = from->x, .y1 = from->y, .x2 = from->x + from->w,
-      .y2 = from->y + from->h, .id = from->object_id };
+      .y2 = from->y + from->h, .id = from->object_id,
+      .predicted = from->state != YOLO_META_TRACKED };
 
     if (from->slot != stream->slot || from->object_id < 0)
       continue;
@@ -144,6 +147,12 @@ void
 yolo_zones_stream_reset (YoloZonesStream *stream)
 {
   yolo_zones_reset (stream->zones);
+}
+
+guint
+yolo_zones_stream_source (const YoloZonesStream *stream)
+{
+  return stream->source;
 }
 
 guint
@@ -336,7 +345,8 @@ yolo_zones_stream_describe (YoloZonesStream *stream, GstStructure *structure,
 
   gst_structure_set (structure, "element", G_TYPE_STRING, element, NULL);
   if (stream->slot > 0)
-    gst_structure_set (structure, "batch-id", G_TYPE_INT, (gint) stream->slot - 1, NULL);
+    gst_structure_set (structure, "batch-id", G_TYPE_INT, (gint) stream->slot - 1, "source-id",
+        G_TYPE_UINT, stream->source, NULL);
   g_value_init (&lines, GST_TYPE_ARRAY);
   for (guint i = 0; i < stream->layout->config.n_lines; i++) {
     GstStructure *line = describe_line (stream, i);
@@ -410,7 +420,8 @@ yolo_zones_stream_event (
       name->name, NULL);
 
   if (stream->slot > 0)
-    gst_structure_set (structure, "batch-id", G_TYPE_INT, (gint) stream->slot - 1, NULL);
+    gst_structure_set (structure, "batch-id", G_TYPE_INT, (gint) stream->slot - 1, "source-id",
+        G_TYPE_UINT, stream->source, NULL);
   if (GST_CLOCK_TIME_IS_VALID (time)) {
     const gdouble ago = MAX (stream->now - event->since, 0) * GST_SECOND;
 

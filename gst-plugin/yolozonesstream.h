@@ -12,8 +12,8 @@ G_BEGIN_DECLS
 
 typedef struct _YoloZonesStream YoloZonesStream;
 
-/* @slot: as in YoloMetaObject. NULL: there is no memory. */
-YoloZonesStream *yolo_zones_stream_new (YoloZonesLayout *layout, guint slot);
+/* @source: number of the camera among those of a batch, 0 otherwise. NULL: there is no memory. */
+YoloZonesStream *yolo_zones_stream_new (YoloZonesLayout *layout, guint source);
 /* NULL does nothing. */
 void yolo_zones_stream_free (YoloZonesStream *stream);
 
@@ -21,16 +21,19 @@ void yolo_zones_stream_free (YoloZonesStream *stream);
  * counts. FALSE: there is no memory, and nothing has changed. */
 gboolean yolo_zones_stream_change (YoloZonesStream *stream, YoloZonesLayout *layout);
 
-/* A frame. @objects: all of the buffer, of which those of the stream's slot count; @now: seconds.
- * FALSE: there was no memory for some of what is new. */
-gboolean yolo_zones_stream_update (YoloZonesStream *stream, const GArray *objects, gint width,
-    gint height, gdouble now);
+/* A frame. @objects: all of the buffer, of which those with this slot count; @slot: as in
+ * YoloMetaObject, where in the buffer the stream's frame is this time; @now: seconds. FALSE: there
+ * was no memory for some of what is new. */
+gboolean yolo_zones_stream_update (YoloZonesStream *stream, const GArray *objects, guint slot,
+    gint width, gint height, gdouble now);
 
 /* At the next frame all objects are gone first. */
 void yolo_zones_stream_forget (YoloZonesStream *stream);
 /* Sets counts, times and heat to 0. */
 void yolo_zones_stream_reset (YoloZonesStream *stream);
 
+guint yolo_zones_stream_source (const YoloZonesStream *stream);
+/* Of the last frame. */
 guint yolo_zones_stream_slot (const YoloZonesStream *stream);
 
 /* Fills in what docs/zones.md says of a frame. @element: name of the element; @by_class: the

@@ -123,6 +123,15 @@ test_tracks (void)
   g_assert_true (object->object_id == UNTRACKED_OBJECT_ID);
   object = frames[0].obj_meta_list->next->next->data;
   g_assert_cmpuint (object->object_id, ==, 12);
+  /* read back, as those of another tracker are; numbers that are there stay */
+  memcpy (tracked, objects, sizeof tracked);
+  tracked[1].object_id = 77;
+  ((NvDsObjectMeta *) frames[1].obj_meta_list->data)->object_id = G_GUINT64_CONSTANT (0x500000003);
+  yolo_ds_read_tracks (buffer, tracked, 3);
+  g_assert_false (batch.locked);
+  g_assert_cmpint (tracked[0].object_id, ==, 3);
+  g_assert_cmpint (tracked[1].object_id, ==, 77);
+  g_assert_cmpint (tracked[2].object_id, ==, -1);
   for (guint i = 0; i < 2; i++)
     g_list_free_full (frames[i].obj_meta_list, free_object);
   g_list_free (batch.frame_meta_list);
