@@ -2,6 +2,7 @@
 /* Lines, zones and speeds on the tracks of a real scene (PETS 2009 S2.L1, 795 frames at 7 a
  * second, ../shared/tracking): what trackers' tracks give against what the annotated ones do. */
 
+#include "postprocess/track/tracker.h"
 #include "postprocess/track/zones.h"
 
 #include <glib.h>
@@ -16,6 +17,7 @@
 
 typedef struct {
   GArray *frames[FRAMES + 1];   /* YoloZonesObject */
+  GArray *scores[FRAMES + 1];   /* gfloat: of each of these, where the file has any */
 } Tracks;
 
 static gchar *
@@ -36,14 +38,17 @@ read_tracks (const gchar *name)
   Tracks tracks;
 
   g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
-  for (guint i = 0; i <= FRAMES; i++)
+  for (guint i = 0; i <= FRAMES; i++) {
     tracks.frames[i] = g_array_new (FALSE, FALSE, sizeof (YoloZonesObject));
+    tracks.scores[i] = g_array_new (FALSE, FALSE, sizeof (gfloat));
+  }
   lines = g_strsplit (text, "\n", -1);
   for (guint i = 0; lines[i] != NULL && *lines[i] != '\0'; i++) {
     g_auto (GStrv) cells = g_strsplit (lines[i], ",", -1);
     const guint frame = (guint) atoi (cells[0]);
     gdouble box[4];
     YoloZonesObject object = { .id = atoi (cells[1]) };
+    gfloat score;
 
     g_assert_cmpuint (frame, <=, FRAMES);
     for (guint k = 0; k < 4; k++)
@@ -53,6 +58,8 @@ read_tracks (const gchar *name)
     object.x2 = (float) (box[0] + box[2]);
     object.y2 = (float) (box[1] + box[3]);
     g_array_append_val (tracks.frames[frame], object);
+    score = (gfloat) g_ascii_strtod (cells[6], NULL);
+    g_array_append_val (tracks.scores[frame], score);
   }
   return tracks;
 }
@@ -60,8 +67,49 @@ read_tracks (const gchar *name)
 static void
 free_tracks (Tracks *tracks)
 {
-  for (guint i = 0; i <= FRAMES; i++)
+  for (guint i = 0; i <= FRAMES; i++) {
     g_array_unref (tracks->frames[i]);
+    g_array_unref (tracks->scores[i]);
+  }
+}
+
+/* Tracks of our own, with yolotrack's defaults, of what a detector has found. */
+static Tracks
+track (const gchar *name)
+{
+  const YoloTrackerSettings settings = { .kind = YOLO_TRACKER_BYTETRACK, .high = .25f, .low = .1f,
+    .new_track = .25f, .match = .8f, .buffer = 10, .fuse_score = true, .class_aware = true };
+  YoloTracker *tracker = yolo_tracker_new (&settings);
+  Tracks found = read_tracks (name), tracks;
+
+  for (guint i = 0; i <= FRAMES; i++) {
+    g_autoptr (GArray) objects = g_array_new (FALSE, FALSE, sizeof (YoloObject));
+    const YoloTrack *known;
+    gsize n;
+
+    tracks.frames[i] = g_array_new (FALSE, FALSE, sizeof (YoloZonesObject));
+    tracks.scores[i] = g_array_new (FALSE, FALSE, sizeof (gfloat));
+    for (guint k = 0; k < found.frames[i]->len; k++) {
+      const YoloZonesObject *box = &g_array_index (found.frames[i], YoloZonesObject, k);
+      const YoloObject object = { box->x1, box->y1, box->x2, box->y2,
+        .confidence = g_array_index (found.scores[i], gfloat, k) };
+
+      g_array_append_val (objects, object);
+    }
+    g_assert_true (
+        yolo_tracker_update (tracker, 1, (const YoloObject *) objects->data, objects->len, NULL));
+    known = yolo_tracker_tracks (tracker, &n);
+    for (gsize k = 0; k < n; k++) {
+      const YoloObject *box = &known[k].object;
+      const YoloZonesObject object = { box->x1, box->y1, box->x2, box->y2, .id = known[k].id };
+
+      if (known[k].state == YOLO_TRACK_TRACKED)
+        g_array_append_val (tracks.frames[i], object);
+    }
+  }
+  yolo_tracker_free (tracker);
+  free_tracks (&found);
+  return tracks;
 }
 
 static YoloPoint
@@ -245,7 +293,8 @@ n_right_speeds (const Result *result)
 static void
 compare (gconstpointer name)
 {
-  Tracks truth = read_tracks ("gt.txt"), tracks = read_tracks (name);
+  Tracks truth = read_tracks ("gt.txt");
+  Tracks tracks = g_str_has_prefix (name, "det-") ? track (name) : read_tracks (name);
   const Result expected = run (&truth, &truth), result = run (&tracks, &truth);
   gdouble occupied = 0, expected_occupied = 0;
 
@@ -278,7 +327,7 @@ main (int argc, char **argv)
 {
   static const gchar *names[] = { "bytetrack-defaults-on-yolov8n.txt",
     "bytetrack-paper-on-yolov8n.txt", "bytetrack-defaults-on-sort.txt",
-    "bytetrack-paper-on-sort.txt" };
+    "bytetrack-paper-on-sort.txt", "det-yolov8n.txt" };
   g_autofree gchar *truth = shared ("gt.txt");
 
   if (!g_file_test (truth, G_FILE_TEST_EXISTS)) {
