@@ -105,6 +105,7 @@ struct _GstYoloZones {
   GPtrArray *streams;           /* YoloZonesStream; lock */
 
   /* used by the streaming thread alone */
+  gchar *name;                  /* owned; of the element, from its start */
   GstVideoInfo info;            /* what the caps say */
   GArray *objects;              /* YoloMetaObject: of the buffer in hand */
   GPtrArray *updated;           /* YoloZonesStream, not owned: those of the buffer in hand */
@@ -312,7 +313,7 @@ time_of (GstYoloZones *self, GstBuffer *buffer)
 /* Attaches what a stream knows, and appends its events to @messages, if these are wanted. */
 static void
 describe (GstYoloZones *self, YoloZonesStream *stream, GstBuffer *buffer, GstClockTime time,
-    const gchar *name, GPtrArray *messages)
+    GPtrArray *messages)
 {
   const guint n = yolo_zones_stream_n_events (stream);
   GstStructure *structure = yolo_zones_meta_add (buffer);
@@ -320,10 +321,10 @@ describe (GstYoloZones *self, YoloZonesStream *stream, GstBuffer *buffer, GstClo
 
   if (structure == NULL)
     return;
-  yolo_zones_stream_describe (stream, structure, name, FALSE, TRUE);
+  yolo_zones_stream_describe (stream, structure, self->name, FALSE, TRUE);
   g_value_init (&events, GST_TYPE_ARRAY);
   for (guint i = 0; i < n; i++) {
-    GstStructure *event = yolo_zones_stream_event (stream, i, name, time);
+    GstStructure *event = yolo_zones_stream_event (stream, i, self->name, time);
     GValue value = G_VALUE_INIT;
 
     if (messages != NULL)
@@ -380,7 +381,6 @@ gst_yolo_zones_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
       &trans->segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
   /* allocated where there are events alone */
   g_autoptr (GPtrArray) messages = NULL;
-  g_autofree gchar *name = gst_object_get_name (GST_OBJECT (self));
   guint n_events = 0, heat_interval;
   gboolean post;
 
@@ -406,7 +406,7 @@ gst_yolo_zones_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   if (post && n_events > 0)
     messages = g_ptr_array_new ();
   for (guint i = 0; i < self->updated->len; i++)
-    describe (self, g_ptr_array_index (self->updated, i), buffer, time, name, messages);
+    describe (self, g_ptr_array_index (self->updated, i), buffer, time, messages);
   g_mutex_unlock (&self->lock);
 
   for (guint i = 0; messages != NULL && i < messages->len; i++)
@@ -487,6 +487,8 @@ gst_yolo_zones_start (GstBaseTransform *trans)
   self->now = self->heat_written = 0;
   self->timed = self->heat_changed = FALSE;
   self->n_slots = 0;
+  g_free (self->name);
+  self->name = gst_object_get_name (GST_OBJECT (self));
   GST_OBJECT_LOCK (self);
   self->running = TRUE;
   GST_OBJECT_UNLOCK (self);
@@ -628,6 +630,7 @@ gst_yolo_zones_finalize (GObject *object)
   g_ptr_array_unref (self->streams);
   g_array_unref (self->objects);
   g_ptr_array_unref (self->updated);
+  g_free (self->name);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (gst_yolo_zones_parent_class)->finalize (object);
 }
