@@ -249,7 +249,9 @@ write_heat (GstYoloZones *self, gboolean wait)
   self->heat_written = self->now;
   self->heat_changed = FALSE;
   g_atomic_int_set (&self->heat_busy, TRUE);
-  self->heat_thread = g_thread_new ("yolo-heat", write_heat_files, job);
+  self->heat_thread = g_thread_try_new ("yolo-heat", write_heat_files, job, NULL);
+  if (self->heat_thread == NULL)
+    write_heat_files (job);
   if (wait)
     join_heat_thread (self);
 }
