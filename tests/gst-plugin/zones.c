@@ -350,6 +350,29 @@ test_time (void)
   stop (&f);
 }
 
+/* The video becomes twice as large, with the object and the line. */
+static void
+test_size (void)
+{
+  Fixture f = start (CONFIG, "");
+  GstCaps *caps = gst_caps_from_string (
+      "video/x-raw, format=RGB, width=640, height=480, framerate=25/1");
+
+  walk (&f, 1, "person", 100, 80, 110);
+  g_assert_true (gst_video_info_from_caps (&video, caps));
+  gst_harness_set_src_caps (f.harness, caps);
+  for (guint i = 0; i <= 25; i++) {
+    YoloMetaObject walker = object (1, "person", 200, 220 + i);
+
+    gst_buffer_unref (push (&f, &walker, 1));
+    if (i < 20)
+      assert_crossings (&f, 0, 0, 0, 0);
+  }
+  walk (&f, 1, "person", 200, 245, 300);
+  assert_crossings (&f, 0, 0, 1, 0);
+  stop (&f);
+}
+
 static gboolean
 said (GstBus *bus, GstMessageType type, const gchar *text)
 {
@@ -656,6 +679,7 @@ main (int argc, char **argv)
   g_test_add_func ("/zones/predicted", test_predicted);
   g_test_add_func ("/zones/reset", test_reset);
   g_test_add_func ("/zones/time", test_time);
+  g_test_add_func ("/zones/size", test_size);
   g_test_add_func ("/zones/change", test_change);
   g_test_add_func ("/zones/no-start", test_no_start);
   g_test_add_func ("/zones/heat", test_heat);
