@@ -38,6 +38,20 @@ yolo_colour_level (const int32_t *factor, int32_t offset, int32_t y, int32_t u, 
   return yolo_clamp_level ((factor[0] * y + factor[1] * u + factor[2] * v + offset) >> 16);
 }
 
+/* The luma of R'G'B', in 256ths that add up to 256. Source: ITU-R BT.601-7, section 2.5.1. */
+YOLO_PIXEL int
+yolo_luma (int r, int g, int b)
+{
+  return (77 * r + 150 * g + 29 * b + 128) >> 8;
+}
+
+/* The mean of @n values of 8 or 10 bits, as a level of 8: the nearest, but 1023 is 255. */
+YOLO_PIXEL uint8_t
+yolo_mean_level (unsigned sum, unsigned n, int bits)
+{
+  return (uint8_t) yolo_clamp_level ((int32_t) ((sum + (n << (bits - 8)) / 2) / (n << (bits - 8))));
+}
+
 /* Levels at (column, row) a 00, b 10, c 01, d 11. YOLO_SCALE_HALF. */
 YOLO_PIXEL int
 yolo_scale_half (int a, int b, int c, int d)
