@@ -41,7 +41,8 @@ yolo_backend_takes (const YoloBackend *backend, YoloMemory memory)
 }
 
 YoloDrawer *
-yolo_backend_drawer_new (const YoloBackend *backend, gpointer context, GError **error)
+yolo_backend_drawer_new (
+    const YoloBackend *backend, guint device, gpointer context, GError **error)
 {
   g_return_val_if_fail (backend != NULL, NULL);
   if (backend->drawer_size == 0) {
@@ -53,7 +54,7 @@ yolo_backend_drawer_new (const YoloBackend *backend, gpointer context, GError **
 
   YoloDrawer *drawer = g_malloc0 (backend->drawer_size);
   drawer->backend = backend;
-  if (backend->drawer_init (drawer, context, error))
+  if (backend->drawer_init (drawer, device, context, error))
     return drawer;
   yolo_drawer_free (drawer);
   return NULL;
@@ -77,6 +78,29 @@ yolo_drawer_draw (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream,
   g_return_val_if_fail (masks != NULL || masks_size == 0, FALSE);
   return n == 0
       || drawer->backend->draw (drawer, canvas, stream, strokes, n, masks, masks_size, error);
+}
+
+gboolean
+yolo_drawer_redact (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream,
+    const YoloRedaction *redactions, guint n, const guint8 *masks, gsize masks_size,
+    gsize n_levels, GError **error)
+{
+  g_return_val_if_fail (drawer != NULL && canvas != NULL, FALSE);
+  g_return_val_if_fail (redactions != NULL || n == 0, FALSE);
+  g_return_val_if_fail (masks != NULL || masks_size == 0, FALSE);
+  return n == 0
+      || drawer->backend->redact (
+          drawer, canvas, stream, redactions, n, masks, masks_size, n_levels, error);
+}
+
+gboolean
+yolo_drawer_motion (YoloDrawer *drawer, const YoloMotionGrid *grid, const YoloFrame *frame,
+    guint8 *picture, GError **error)
+{
+  g_return_val_if_fail (drawer != NULL && grid != NULL && picture != NULL, FALSE);
+  g_return_val_if_fail (frame != NULL && frame->memory == YOLO_MEMORY_CUDA, FALSE);
+  g_return_val_if_fail (frame->unpack == NULL && frame->format < YOLO_N_FORMATS, FALSE);
+  return drawer->backend->motion (drawer, grid, frame, picture, error);
 }
 
 /* What runs on them */

@@ -2,7 +2,7 @@
 /* The contract with what runs networks, in two parts: a device, and what runs on it.
  *
  * A net is a model's weights on a device, an exec is a plan of it made ready to
- * run, a drawer draws on frames. They are used through the functions below,
+ * run, a drawer draws on frames and looks at them. They are used through the functions below,
  * which check their arguments, and hand them to the back end's table at the end
  * of this file. */
 
@@ -11,6 +11,8 @@
 
 #include "base/pool.h"
 #include "image/frame.h"
+#include "image/motion.h"
+#include "image/redaction.h"
 #include "image/stroke.h"
 #include "network/int8.h"
 #include "network/plan.h"
@@ -63,7 +65,7 @@ struct _YoloExec {
   double *seconds;
 };
 
-/* Draws on frames in one context of a device. Back ends extend it. */
+/* Draws on frames in one context of a device, and looks at them. Back ends extend it. */
 typedef struct _YoloDrawer YoloDrawer;
 struct _YoloDrawer {
   const YoloBackend *backend;
@@ -84,12 +86,15 @@ gboolean yolo_backend_takes (const YoloBackend *backend, YoloMemory memory);
 
 /**
  * yolo_backend_drawer_new:
- * @context: the CUcontext of the frames; it must outlive the drawer
+ * @device: the number of the frames' device, where @context is NULL
+ * @context: (nullable): the CUcontext of the frames, which must outlive the drawer; NULL: the
+ * device's primary one
  *
  * Returns: (transfer full): what draws on frames in the device's memory, or NULL with @error
  * (YOLO_NETWORK_ERROR)
  */
-YoloDrawer *yolo_backend_drawer_new (const YoloBackend *backend, gpointer context, GError **error);
+YoloDrawer *yolo_backend_drawer_new (
+    const YoloBackend *backend, guint device, gpointer context, GError **error);
 void yolo_drawer_free (YoloDrawer *drawer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloDrawer, yolo_drawer_free)
 
@@ -105,6 +110,31 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloDrawer, yolo_drawer_free)
  */
 gboolean yolo_drawer_draw (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream,
     const YoloStroke *strokes, guint n, const guint8 *masks, gsize masks_size, GError **error);
+
+/**
+ * yolo_drawer_redact:
+ * @redactions: (array length=n): of yolo_privacy_add_box() and its like
+ * @masks: (array length=masks_size): what the redactions' `mask` counts bytes of
+ * @n_levels: what the redactions' levels are numbered up to
+ *
+ * The pixels equal those of yolo_privacy_apply() on the host; all is done when this
+ * returns. @canvas, @stream, threads: as for yolo_drawer_draw().
+ */
+gboolean yolo_drawer_redact (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream,
+    const YoloRedaction *redactions, guint n, const guint8 *masks, gsize masks_size,
+    gsize n_levels, GError **error);
+
+/**
+ * yolo_drawer_motion:
+ * @frame: in the drawer's memory, in a format that is not unpacked
+ * @picture: (out): [grid->rows][grid->columns], on the host
+ *
+ * The picture equals that of yolo_motion_picture() on the host. One thread at a time.
+ *
+ * Returns: FALSE with @error (YOLO_NETWORK_ERROR)
+ */
+gboolean yolo_drawer_motion (YoloDrawer *drawer, const YoloMotionGrid *grid,
+    const YoloFrame *frame, guint8 *picture, GError **error);
 
 /* What runs on them */
 
@@ -228,10 +258,15 @@ struct _YoloBackend {
   gboolean (*resolve) (guint device, YoloPrecision *precision, GError **error);
 
   gsize drawer_size;            /* bytes of what extends YoloDrawer; 0: it does not draw */
-  gboolean (*drawer_init) (YoloDrawer *drawer, gpointer context, GError **error);
+  gboolean (*drawer_init) (YoloDrawer *drawer, guint device, gpointer context, GError **error);
   void (*drawer_clear) (YoloDrawer *drawer);
   gboolean (*draw) (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream,
       const YoloStroke *strokes, guint n, const guint8 *masks, gsize masks_size, GError **error);
+  gboolean (*redact) (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream,
+      const YoloRedaction *redactions, guint n, const guint8 *masks, gsize masks_size,
+      gsize n_levels, GError **error);
+  gboolean (*motion) (YoloDrawer *drawer, const YoloMotionGrid *grid, const YoloFrame *frame,
+      guint8 *picture, GError **error);
 
   /* What runs on it. */
   gsize net_size, exec_size;    /* bytes of what extends YoloNet, YoloExec */

@@ -12,8 +12,7 @@ G_BEGIN_DECLS
  * functions is asked for. */
 #define YOLO_CUDA_MODULES(X) \
   X (attention) X (conv_mma_f16) X (conv_mma_s8) X (conv_simt) X (decode) X (details) X (draw) \
-  X (ops) \
-  X (preprocess)
+  X (motion) X (ops) X (preprocess) X (redact)
 
 typedef enum {
 #define YOLO_CUDA_MODULE(name) YOLO_CUDA_MODULE_##name,

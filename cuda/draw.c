@@ -15,21 +15,32 @@ init (YoloCudaDrawer *drawer, GError **error)
           "make a stream", error);
 }
 
-gboolean
-yolo_cuda_drawer_init (YoloDrawer *base, gpointer context, GError **error)
+/* The number of the device that a context is of. */
+static gboolean
+device_of (gpointer context, guint *device, GError **error)
 {
-  YoloCudaDrawer *drawer = (YoloCudaDrawer *) base;
   const YoloCudaDriver *driver = yolo_cuda_driver (error);
   CUdevice index = 0;
   CUcontext popped;
-  gboolean done;
 
   if (driver == NULL
       || !yolo_cuda_check (driver->cuCtxPushCurrent (context), "use the frames' context", error))
     return FALSE;
   driver->cuCtxGetDevice (&index);
   driver->cuCtxPopCurrent (&popped);
-  drawer->device = yolo_cuda_device_get ((guint) index, context, error);
+  *device = (guint) index;
+  return TRUE;
+}
+
+gboolean
+yolo_cuda_drawer_init (YoloDrawer *base, guint device, gpointer context, GError **error)
+{
+  YoloCudaDrawer *drawer = (YoloCudaDrawer *) base;
+  gboolean done;
+
+  if (context != NULL && !device_of (context, &device, error))
+    return FALSE;
+  drawer->device = yolo_cuda_device_get (device, context, error);
   if (drawer->device == NULL || !yolo_cuda_enter (drawer->device, error))
     return FALSE;
   done = init (drawer, error);
@@ -54,8 +65,8 @@ yolo_cuda_drawer_clear (YoloDrawer *base)
   yolo_cuda_device_unref (drawer->device);
 }
 
-static gboolean
-grow (YoloCudaDrawer *drawer, gsize size, GError **error)
+gboolean
+yolo_cuda_drawer_reserve (YoloCudaDrawer *drawer, gsize size, GError **error)
 {
   if (size <= drawer->size)
     return TRUE;
@@ -85,7 +96,7 @@ draw (YoloCudaDrawer *drawer, const YoloCanvas *canvas, CUstream stream, const Y
   YoloDrawParams params = { .canvas = *canvas, .n_strokes = (int) n };
   int rows = 0;
 
-  if (!grow (drawer, at + masks_size, error))
+  if (!yolo_cuda_drawer_reserve (drawer, at + masks_size, error))
     return FALSE;
   memcpy (drawer->pinned, strokes, at);
   if (masks_size > 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Drawing on frames in device memory: the functions of the back end's table. */
+/* Drawing on frames in device memory, and looking at them: the functions of the back end's
+ * table. */
 
 #ifndef YOLO_CUDA_DRAW_H
 #define YOLO_CUDA_DRAW_H
@@ -13,17 +14,27 @@ typedef struct {
   YoloDrawer base;
   YoloCudaDevice *device;
   CUfunction function;
+  CUfunction redact_levels, redact, motion;     /* NULL: not needed so far */
   CUstream stream;              /* where the frame has none; in order with the legacy one */
-  /* Strokes and masks of the frame in hand. */
+  /* Strokes, redactions and masks of the frame in hand, or its small picture. */
   guint8 *pinned;
   CUdeviceptr memory;
   gsize size;                   /* of both */
 } YoloCudaDrawer;
 
-gboolean yolo_cuda_drawer_init (YoloDrawer *drawer, gpointer context, GError **error);
+gboolean yolo_cuda_drawer_init (
+    YoloDrawer *drawer, guint device, gpointer context, GError **error);
 void yolo_cuda_drawer_clear (YoloDrawer *drawer);
 gboolean yolo_cuda_draw (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream,
     const YoloStroke *strokes, guint n, const guint8 *masks, gsize masks_size, GError **error);
+gboolean yolo_cuda_redact (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream,
+    const YoloRedaction *redactions, guint n, const guint8 *masks, gsize masks_size,
+    gsize n_levels, GError **error);
+gboolean yolo_cuda_motion (YoloDrawer *drawer, const YoloMotionGrid *grid, const YoloFrame *frame,
+    guint8 *picture, GError **error);
+
+/* Makes the drawer's memory of @size bytes at least; what it held may be lost. */
+gboolean yolo_cuda_drawer_reserve (YoloCudaDrawer *drawer, gsize size, GError **error);
 
 G_END_DECLS
 

@@ -4,7 +4,7 @@
 #include "engine/engine-private.h"
 
 YoloDrawer *
-yolo_drawer_new (gpointer context, GError **error)
+yolo_drawer_new (guint device, gpointer context, GError **error)
 {
-  return yolo_backend_drawer_new (yolo_engine_parts.cuda, context, error);
+  return yolo_backend_drawer_new (yolo_engine_parts.cuda, device, context, error);
 }

@@ -607,7 +607,7 @@ draw_on_device (GstYoloOverlay *self, GstBuffer *buffer, const YoloCanvas *canva
   if (context != self->cuda_context) {
     close_drawer (self);
     self->cuda_context = gst_object_ref (context);
-    self->drawer = yolo_drawer_new (yolo_cuda_context_handle (context), error);
+    self->drawer = yolo_drawer_new (0, yolo_cuda_context_handle (context), error);
   }
   return self->drawer != NULL
       && yolo_drawer_draw (self->drawer, canvas, yolo_cuda_buffer_stream (buffer),

@@ -281,12 +281,12 @@ test_without (void)
   g_assert_cmpuint (yolo_net_batch_size (net, 32, 32, 32), ==, 32);
   g_assert_true (yolo_backend_takes (&counting, YOLO_MEMORY_HOST));
   g_assert_false (yolo_backend_takes (&counting, YOLO_MEMORY_CUDA));
-  g_assert_null (yolo_backend_drawer_new (&counting, NULL, &error));
+  g_assert_null (yolo_backend_drawer_new (&counting, 0, NULL, &error));
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED);
   g_assert_nonnull (strstr (error->message, "'counting'"));
   g_clear_error (&error);
   seen.missing = TRUE;
-  g_assert_null (yolo_backend_drawer_new (&counting, NULL, &error));
+  g_assert_null (yolo_backend_drawer_new (&counting, 0, NULL, &error));
   g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE);
 }
 

@@ -68,7 +68,7 @@ test_case (gconstpointer data)
   g_autofree char *text = g_strdup_printf ("video/x-raw,framerate=30/1,%s", c->caps);
   g_autoptr (GstCaps) caps = gst_caps_from_string (text);
   g_autoptr (GError) error = NULL;
-  YoloDrawer *drawer = yolo_drawer_new (test_device->context, &error);
+  YoloDrawer *drawer = yolo_drawer_new (0, test_device->context, &error);
   GstVideoInfo info;
 
   g_assert_no_error (error);
