@@ -9,6 +9,8 @@
  * come. Where the classes are the whole frame's, they are written at its upper left, one below
  * the other. The frame is neither converted nor copied; one without detections passes untouched.
  *
+ * With privacy=blur, pixelate or fill, objects and fixed regions are made unrecognisable first.
+ *
  * |[
  * gst-launch-1.0 filesrc location=video.mp4 ! decodebin ! yoloinfer model-file=yolov8n.onnx ! \
  *     yolooverlay ! videoconvert ! autovideosink
@@ -24,6 +26,7 @@
 #include "gst-plugin/yolofigure.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yoloorientation.h"
+#include "gst-plugin/yoloprivacy.h"
 #include "gst-plugin/yoloproperty.h"
 #include "gst-plugin/yolotext.h"
 #include "gst-plugin/yolotrail.h"
@@ -52,6 +55,14 @@ enum
   PROP_SHOW_ZONES,
   PROP_FONT,
   PROP_ORIENTATION,
+  PROP_SHOW_BOXES,
+  PROP_PRIVACY,
+  PROP_PRIVACY_CLASS_IDS,
+  PROP_PRIVACY_REGIONS,
+  PROP_PRIVACY_BLOCKS,
+  PROP_PRIVACY_MASKS,
+  PROP_PRIVACY_MARGIN,
+  PROP_PRIVACY_HOLD,
   N_PROPERTIES
 };
 
@@ -59,11 +70,12 @@ enum
 typedef struct {
   guint line_width;             /* pixels; 0: by the frame's height */
   gboolean show_labels, show_confidence, show_ids, show_trails, show_masks, show_points,
-      show_zones;
+      show_zones, show_boxes;
   guint64 trail_length;         /* ns */
   guint mask_opacity;           /* percent */
   char *font;                   /* owned */
   GstVideoOrientationMethod orientation;
+  YoloPrivacySettings privacy;
 } Settings;
 
 #define PLAYING GST_PARAM_MUTABLE_PLAYING
@@ -112,6 +124,35 @@ static const YoloProperty properties[N_PROPERTIES] = {
       "labels can be read there (auto: as the stream's tags say)", PLAYING,
       YOLO_ENUM (Settings, orientation, gst_video_orientation_method_get_type,
           GST_VIDEO_ORIENTATION_AUTO) },
+  [PROP_SHOW_BOXES] = { "show-boxes", "Show boxes",
+      "Whether to draw the boxes of the objects", PLAYING,
+      YOLO_BOOLEAN (Settings, show_boxes, TRUE) },
+  [PROP_PRIVACY] = { "privacy", "Privacy",
+      "How objects and privacy-regions are made unrecognisable, before anything is drawn", PLAYING,
+      YOLO_ENUM (Settings, privacy.mode, yolo_privacy_mode_type, YOLO_PRIVACY_NONE) },
+  [PROP_PRIVACY_CLASS_IDS] = { "privacy-class-ids", "Privacy class ids",
+      "Classes to make unrecognisable, numbers or names, as class-ids of yoloinfer (NULL: all; "
+      "classes of a whole frame only if they are named)", PLAYING,
+      YOLO_STRING (Settings, privacy.class_ids, NULL) },
+  [PROP_PRIVACY_REGIONS] = { "privacy-regions", "Privacy regions",
+      "Parts of the frame to make unrecognisable at all times, in pixels: x,y,width,height of "
+      "rectangles or x,y of the corners of polygons, with semicolons between them (NULL: none)",
+      PLAYING, YOLO_STRING (Settings, privacy.regions, NULL) },
+  [PROP_PRIVACY_BLOCKS] = { "privacy-blocks", "Privacy blocks",
+      "How many blocks of blur and pixelate lie across the longer side of what is hidden, at most; "
+      "fewer hide more", PLAYING,
+      YOLO_UINT (Settings, privacy.blocks, 1, YOLO_PRIVACY_MAX_BLOCKS, 8) },
+  [PROP_PRIVACY_MASKS] = { "privacy-masks", "Privacy masks",
+      "Whether an object with a mask or a turned box is hidden where that is, and not in all of "
+      "its box", PLAYING, YOLO_BOOLEAN (Settings, privacy.masks, TRUE) },
+  [PROP_PRIVACY_MARGIN] = { "privacy-margin", "Privacy margin",
+      "How much more than the object is hidden on each side, as a share of its width and height",
+      PLAYING, YOLO_DOUBLE (Settings, privacy.margin, 0, 10, .1) },
+  [PROP_PRIVACY_HOLD] = { "privacy-hold", "Privacy hold",
+      "How long an object with a track stays hidden, where it was and where it may have gone, "
+      "while it is not found, in ns; one without a track half as long, and both for three frames "
+      "at least (0: not at all)", PLAYING,
+      YOLO_UINT64 (Settings, privacy.hold, 0, 60 * GST_SECOND, GST_SECOND) },
 };
 
 #define N_COLORS 64
@@ -140,6 +181,8 @@ struct _GstYoloOverlay {
   YoloDrawing drawing;          /* what is to be drawn on the frame in hand */
   YoloFigures figures;
   YoloTrails trails;
+  YoloHider *hider;             /* owned */
+  gboolean hides;               /* something of the frame in hand is to be hidden */
 };
 
 G_DEFINE_TYPE (GstYoloOverlay, gst_yolo_overlay, GST_TYPE_BASE_TRANSFORM)
@@ -196,6 +239,7 @@ gst_yolo_overlay_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
       return FALSE;
     drawn = &yolo_unpacked_frame (self->unpacked)->info;
   }
+  yolo_hider_set_size (self->hider, &self->info);
   self->cuda = gst_caps_features_contains (gst_caps_get_features (in, 0), YOLO_CAPS_FEATURE_CUDA);
   for (i = 0; i < N_COLORS; i++) {
     const guint32 rgb = class_color (i);
@@ -412,11 +456,11 @@ draw_object (GstYoloOverlay *self, YoloCanvas *canvas, const Settings *settings,
         (gfloat[4]){ object->x, object->y, object->x + object->w, object->y + object->h },
         self->origin_x, self->origin_y, width, height, settings->mask_opacity * 255 / 100, line,
         color);
-  if (shape->flags & YOLO_SHAPE_TURNED) {
+  if (settings->show_boxes && shape->flags & YOLO_SHAPE_TURNED) {
     for (k = 0; k < 4; k++)
       draw_line (self, canvas, shape->corners + 2 * k, shape->corners + 2 * ((k + 1) % 4), line,
           color);
-  } else if (!(shape->flags & YOLO_SHAPE_WHOLE)) {
+  } else if (settings->show_boxes && !(shape->flags & YOLO_SHAPE_WHOLE)) {
     yolo_canvas_fill (canvas, outer, grow (outer, -line), color);
   }
   if (settings->show_points)
@@ -578,7 +622,8 @@ gst_yolo_overlay_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *in, 
 
   yolo_meta_read (in, &self->info, self->objects);
   yolo_watch_buffer (&self->watch, GST_ELEMENT (self), in, self->objects->len);
-  if (!has_something (self, in)) {
+  self->hides = yolo_hider_begin (self->hider, in, self->objects);
+  if (!has_something (self, in) && !self->hides) {
     *out = in;
     return GST_FLOW_OK;
   }
@@ -593,9 +638,9 @@ close_drawer (GstYoloOverlay *self)
   gst_clear_object (&self->cuda_context);
 }
 
-/* Draws what self->drawing holds, in the CUDA context of the buffer's memory. */
+/* Makes self->drawer one in the CUDA context of the buffer's memory. */
 static gboolean
-draw_on_device (GstYoloOverlay *self, GstBuffer *buffer, const YoloCanvas *canvas, GError **error)
+open_drawer (GstYoloOverlay *self, GstBuffer *buffer, GError **error)
 {
   GstObject *context = yolo_cuda_buffer_context (buffer);
 
@@ -609,7 +654,52 @@ draw_on_device (GstYoloOverlay *self, GstBuffer *buffer, const YoloCanvas *canva
     self->cuda_context = gst_object_ref (context);
     self->drawer = yolo_drawer_new (0, yolo_cuda_context_handle (context), error);
   }
-  return self->drawer != NULL
+  return self->drawer != NULL;
+}
+
+/* Hides what is to be hidden, in the frame's own memory. */
+static gboolean
+hide (GstYoloOverlay *self, GstBuffer *buffer, GstVideoFrame *frame, const YoloCanvas *canvas,
+    GError **error)
+{
+  YoloPrivacy *privacy;
+  gint y0, y1;
+
+  if (!self->hides)
+    return TRUE;
+  privacy = yolo_hider_add (self->hider, canvas, self->origin_x, self->origin_y, &self->black);
+  if (self->cuda)
+    return open_drawer (self, buffer, error)
+        && yolo_drawer_redact (self->drawer, canvas, yolo_cuda_buffer_stream (buffer),
+            (const YoloRedaction *) privacy->redactions->data, privacy->redactions->len,
+            privacy->masks->data, privacy->masks->len, privacy->n_levels, error);
+  if (!yolo_privacy_rows (privacy, canvas, &y0, &y1))
+    return TRUE;
+  if (self->unpacked)
+    yolo_unpacked_take (self->unpacked, frame, y0, y1);
+  yolo_privacy_apply (privacy, canvas);
+  if (self->unpacked)
+    yolo_unpacked_put (self->unpacked, frame);
+  return TRUE;
+}
+
+/* Draws what is to be seen; in CUDA memory the strokes are collected first. */
+static gboolean
+draw_frame (GstYoloOverlay *self, GstBuffer *buffer, GstVideoFrame *frame, YoloCanvas *canvas,
+    const Settings *settings, GError **error)
+{
+  if (self->unpacked) {
+    draw_unpacked (self, frame, canvas, settings);
+    return TRUE;
+  }
+  if (!self->cuda) {
+    draw (self, canvas, settings);
+    return TRUE;
+  }
+  yolo_drawing_reset (&self->drawing);
+  canvas->drawing = &self->drawing;
+  draw (self, canvas, settings);
+  return open_drawer (self, buffer, error)
       && yolo_drawer_draw (self->drawer, canvas, yolo_cuda_buffer_stream (buffer),
           (const YoloStroke *) self->drawing.strokes->data, self->drawing.strokes->len,
           self->drawing.masks->data, self->drawing.masks->len, error);
@@ -648,10 +738,10 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   YoloCanvas canvas;
   YoloRect visible;
   Settings settings;
-  gboolean drawn = TRUE;
+  gboolean drawn;
   g_autoptr (GError) error = NULL;
 
-  if (!has_something (self, buffer))
+  if (!has_something (self, buffer) && !self->hides)
     return GST_FLOW_OK;
   self->buffer = buffer;
   if (!map_frame (self, buffer, &frame))
@@ -671,17 +761,9 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   if (settings.show_trails)
     yolo_trails_add (&self->trails, self->objects, &self->info, GST_BUFFER_PTS (buffer),
         settings.trail_length);
-  if (self->cuda) {
-    yolo_drawing_reset (&self->drawing);
-    canvas.drawing = &self->drawing;
-  }
-  if (self->unpacked)
-    draw_unpacked (self, &frame, &canvas, &settings);
-  else
-    draw (self, &canvas, &settings);
+  drawn = hide (self, buffer, &frame, &canvas, &error)
+      && draw_frame (self, buffer, &frame, &canvas, &settings, &error);
   g_free (settings.font);
-  if (self->cuda)
-    drawn = draw_on_device (self, buffer, &canvas, &error);
 
   gst_video_frame_unmap (&frame);
   if (!drawn) {
@@ -696,10 +778,14 @@ static gboolean
 gst_yolo_overlay_start (GstBaseTransform *trans)
 {
   GstYoloOverlay *self = GST_YOLO_OVERLAY (trans);
+  g_autoptr (GError) error = NULL;
 
   self->watch = (YoloWatch) { 0 };
   self->orientation = (YoloOrientation) { 0 };
-  return TRUE;
+  if (yolo_hider_start (self->hider, &error))
+    return TRUE;
+  GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS, ("%s", error->message), (NULL));
+  return FALSE;
 }
 
 static gboolean
@@ -711,8 +797,10 @@ gst_yolo_overlay_sink_event (GstBaseTransform *trans, GstEvent *event)
   yolo_orientation_event (&self->orientation, GST_BASE_TRANSFORM_SINK_PAD (trans), event);
   /* a number is another object's in another stream */
   if (GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START
-      || GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP)
+      || GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP) {
     yolo_trails_reset (&self->trails);
+    yolo_hider_flush (self->hider);
+  }
   return GST_BASE_TRANSFORM_CLASS (gst_yolo_overlay_parent_class)->sink_event (trans, event);
 }
 
@@ -723,6 +811,7 @@ gst_yolo_overlay_stop (GstBaseTransform *trans)
 
   close_drawer (self);
   g_clear_pointer (&self->unpacked, yolo_unpacked_free);
+  yolo_hider_stop (self->hider);
   return TRUE;
 }
 
@@ -738,6 +827,14 @@ gst_yolo_overlay_set_property (GObject *object, guint id, const GValue *value, G
 {
   GstYoloOverlay *self = GST_YOLO_OVERLAY (object);
 
+  if (id == PROP_PRIVACY_CLASS_IDS) {
+    yolo_hider_set_class_ids (self->hider, g_value_get_string (value));
+    return;
+  }
+  if (id == PROP_PRIVACY_REGIONS) {
+    yolo_hider_set_regions (self->hider, g_value_get_string (value));
+    return;
+  }
   GST_OBJECT_LOCK (self);
   yolo_property_set (&properties[id], &self->settings, value);
   GST_OBJECT_UNLOCK (self);
@@ -760,6 +857,7 @@ gst_yolo_overlay_init (GstYoloOverlay *self)
   self->objects = yolo_meta_objects_new ();
   self->text = yolo_text_new ();
   yolo_drawing_init (&self->drawing);
+  self->hider = yolo_hider_new (GST_ELEMENT (self), &self->settings.privacy);
   gst_base_transform_set_in_place (GST_BASE_TRANSFORM (self), TRUE);
 }
 
@@ -774,6 +872,7 @@ gst_yolo_overlay_finalize (GObject *object)
   yolo_drawing_clear (&self->drawing);
   yolo_figures_clear (&self->figures);
   yolo_trails_clear (&self->trails);
+  yolo_hider_free (self->hider);
   G_OBJECT_CLASS (gst_yolo_overlay_parent_class)->finalize (object);
 }
 
@@ -795,6 +894,7 @@ gst_yolo_overlay_class_init (GstYoloOverlayClass *klass)
   gst_element_class_set_static_metadata (element_class, "YOLO overlay", "Filter/Editor/Video",
       "Draws boxes and labels of detected objects into video frames, without converting them",
       "The yolo project");
+  gst_type_mark_as_plugin_api (yolo_privacy_mode_type (), 0);
   caps = yolo_unpack_caps ("video/x-raw", YOLO_DRAW_FORMATS);
   /* on a machine without CUDA, nobody offers frames in CUDA memory */
   gst_caps_append (caps,

@@ -181,12 +181,8 @@ yolo_settings_parse_size (
   return yolo_model_check_size (model, h, w, error);
 }
 
-/* Reads the next class of a list in CSV, RFC 4180: a name that has a comma or begins
- * with a quote stands in quotes, with quotes inside doubled. @at comes to stand on
- * the comma behind or the end. FALSE: a quote is not closed, or something else than
- * a comma follows it. */
-static gboolean
-next_class (const gchar **at, GString *name, gboolean *quoted)
+gboolean
+yolo_settings_next_class (const gchar **at, GString *name, gboolean *quoted)
 {
   const gchar *end;
 
@@ -224,7 +220,7 @@ yolo_settings_parse_labels (const gchar *string, GArray **labels, GError **error
     GQuark label;
 
     at += at > string;          /* the comma */
-    if (!next_class (&at, name, &quoted)) {
+    if (!yolo_settings_next_class (&at, name, &quoted)) {
       g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
           "object-class \"%s\": a quote is not closed, or something other than a comma is behind "
           "it; a name in quotes has its own quotes doubled", string);
@@ -262,7 +258,7 @@ choose_class (const gchar *name, gboolean quoted, const GQuark *labels, guint n,
   return found;
 }
 
-/* A class's name in quotes, as next_class() reads it. */
+/* A class's name in quotes, as yolo_settings_next_class() reads it. */
 static gchar *
 quote_class (GQuark label)
 {
@@ -292,7 +288,7 @@ yolo_settings_parse_classes (const gchar *string, const YoloModel *model, const 
     at = "";
   while (*at != '\0') {
     at += at > string;          /* the comma */
-    if (!next_class (&at, name, &quoted)) {
+    if (!yolo_settings_next_class (&at, name, &quoted)) {
       g_set_error (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
           "class-ids \"%s\": a quote is not closed, or something other than a comma is behind it; "
           "a name in quotes has its own quotes doubled", string);

@@ -103,6 +103,19 @@ gboolean yolo_settings_parse_size (
     const gchar *string, const YoloModel *model, guint *width, guint *height, GError **error);
 
 /**
+ * yolo_settings_next_class:
+ * @at: (inout): where the class begins; comes to stand on the comma behind it, or the end
+ * @name: (out): without its quotes
+ * @quoted: (out): whether it stood in quotes, so that digits are a name
+ *
+ * Reads the next class of a list in CSV, RFC 4180: a name that has a comma or begins with a quote
+ * stands in quotes, with quotes inside doubled.
+ *
+ * Returns: FALSE: a quote is not closed, or something else than a comma follows it
+ */
+gboolean yolo_settings_next_class (const gchar **at, GString *name, gboolean *quoted);
+
+/**
  * yolo_settings_parse_classes:
  * @string: (nullable): numbers or names, "0,person", as CSV: a name that has a comma,
  * begins with a quote or is a number stands in quotes, "\"person, walking\",7",

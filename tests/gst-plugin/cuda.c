@@ -458,6 +458,45 @@ test_overlay (void)
   }
 }
 
+/* What is made unrecognisable in CUDA memory is what is in system memory, to the byte, with what
+ * is drawn on it. */
+static void
+test_privacy (void)
+{
+  static const gchar *const caps[] = {
+    "format=NV12,width=131,height=71",
+    "format=P010_10LE,width=66,height=50",
+    "format=NV12,width=96,height=64,interlace-mode=interleaved",
+  };
+  static const gchar *const overlays[] = {
+    "yolooverlay name=objects privacy=blur privacy-class-ids=thing",
+    "yolooverlay privacy=pixelate privacy-blocks=5 privacy-regions=5,7,40,30;60,9,90,50,30,60",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (caps) * G_N_ELEMENTS (overlays); i++) {
+    const gchar *overlay = overlays[i % G_N_ELEMENTS (overlays)],
+                *format = caps[i / G_N_ELEMENTS (overlays)];
+    Run host = run_pipeline (
+        "videotestsrc num-buffers=2 pattern=ball ! video/x-raw,%s ! %s ! fakesink name=sink",
+        format, overlay);
+    Run run = run_pipeline (
+        "videotestsrc num-buffers=2 pattern=ball ! video/x-raw,%s ! cudaupload ! " CUDA_CAPS
+        " ! %s ! " CUDA_CAPS " ! cudadownload ! video/x-raw ! fakesink name=sink",
+        format, overlay);
+
+    g_assert_null (run.error);
+    g_assert_cmpuint (run.pixels->len, ==, 2);
+    for (guint f = 0; f < 2; f++) {
+      GBytes *a = g_ptr_array_index (host.pixels, f), *b = g_ptr_array_index (run.pixels, f);
+
+      g_assert_cmpmem (g_bytes_get_data (a, NULL), g_bytes_get_size (a), g_bytes_get_data (b, NULL),
+          g_bytes_get_size (b));
+    }
+    run_clear (&host);
+    run_clear (&run);
+  }
+}
+
 /* The whole chain of elements, as in the README. */
 static void
 test_chain (void)
@@ -961,6 +1000,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gst-plugin/cuda/contexts", test_contexts);
   g_test_add_func ("/gst-plugin/cuda/nvmm", test_nvmm);
   g_test_add_func ("/gst-plugin/cuda/overlay", test_overlay);
+  g_test_add_func ("/gst-plugin/cuda/privacy", test_privacy);
   g_test_add_func ("/gst-plugin/cuda/chain", test_chain);
   g_test_add_data_func ("/gst-plugin/cuda/two-devices", two, test_child);
   g_test_add_data_func ("/gst-plugin/cuda/lost-device", lost, test_child);
