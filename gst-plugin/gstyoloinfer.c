@@ -47,6 +47,7 @@
 #include "gst-plugin/yolocrops.h"
 #include "gst-plugin/yolocuda.h"
 #include "gst-plugin/yolofollow.h"
+#include "gst-plugin/yologate.h"
 #include "gst-plugin/yoloinferproperties.h"
 #include "gst-plugin/yoloinput.h"
 #include "gst-plugin/yoloload.h"
@@ -78,6 +79,7 @@ struct _GstYoloInfer {
   /* streaming thread of the sink pad; the task reads `input` while a frame is under
    * way, when it does not change */
   YoloInput input;
+  YoloGate *gate;               /* owned */
   guint since_inferred;         /* frames; 0: the next one is inferred */
   gboolean discont;             /* the next buffer follows on one that was dropped */
   YoloFollow follow;            /* what a tracker downstream wants; `known` is everybody's */
@@ -279,6 +281,8 @@ take_buffer (GstYoloInfer *self, YoloFlight *flight, GstBuffer *buffer)
   flight->buffer = buffer;
   flight->since = gst_util_get_timestamp ();
   flight->discont = self->discont;
+  if (self->since_inferred == 0)
+    yolo_gate_reset (self->gate);
   flight->inferred = is_inferred (self, buffer, settings.interval);
   flight->repeat = settings.repeat;
   if (looks_at_objects (self))
@@ -287,6 +291,8 @@ take_buffer (GstYoloInfer *self, YoloFlight *flight, GstBuffer *buffer)
     yolo_follow_lower (&self->follow, GST_BASE_TRANSFORM_SRC_PAD (self), &settings, flight);
   if (flight->inferred && !yolo_input_make_parts (&self->input, flight, &settings, &self->load))
     ret = GST_FLOW_ERROR;
+  if (self->load.calibration == NULL && ret == GST_FLOW_OK && flight->inferred)
+    yolo_gate_rests (self->gate, flight, &settings, self->load.device);
   if (self->load.calibration && ret == GST_FLOW_OK) {
     if (!yolo_calibrate_flight (self->load.calibration, flight))
       ret = GST_FLOW_ERROR;
@@ -302,7 +308,7 @@ take_buffer (GstYoloInfer *self, YoloFlight *flight, GstBuffer *buffer)
 
     yolo_stats_set_size (self->stats, last->net_width, last->net_height);
   } else if (ret == GST_FLOW_OK && !flight->inferred) {
-    yolo_stats_count (self->stats, YOLO_STATS_SKIPPED, 1);
+    yolo_stats_count (self->stats, flight->gated ? YOLO_STATS_GATED : YOLO_STATS_SKIPPED, 1);
   }
 
   if (ret != GST_FLOW_OK) {
@@ -653,6 +659,7 @@ gst_yolo_infer_stop (GstBaseTransform *trans)
   yolo_queue_free_spare (self->queue);
   yolo_change_stop (self->change);
   yolo_load_stop (&self->load);
+  yolo_gate_reset (self->gate);
   set_started (self, FALSE);
   return TRUE;
 }
@@ -777,6 +784,7 @@ gst_yolo_infer_finalize (GObject *object)
   yolo_context_clear (&self->context);
   g_array_unref (self->last);
   yolo_input_clear (&self->input);
+  yolo_gate_free (self->gate);
   yolo_stats_free (self->stats);
   yolo_queue_free (self->queue);
   yolo_change_free (self->change);
@@ -793,6 +801,7 @@ gst_yolo_infer_init (GstYoloInfer *self)
   yolo_context_init (&self->context, GST_BASE_TRANSFORM (self), &self->settings);
   self->stats = yolo_stats_new ();
   self->queue = yolo_queue_new ();
+  self->gate = yolo_gate_new (GST_ELEMENT (self));
   self->change = yolo_change_new (&self->load);
   self->last = yolo_meta_objects_new ();
 
@@ -816,9 +825,9 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
   yolo_properties_install (object_class, yolo_infer_properties, YOLO_INFER_N_PROPERTIES);
   g_object_class_install_property (object_class, YOLO_INFER_STATS,
       g_param_spec_boxed ("stats", "Statistics",
-          "Frames handed on, inferred, skipped and dropped; requests, of which a frame in parts is "
-          "several; batches and their mean size; the last frame's input-size; percentiles of the "
-          "last frames' times by stage, in ns",
+          "Frames handed on, inferred, skipped, gated and dropped; requests, of which a frame in "
+          "parts is several; batches and their mean size; the last frame's input-size; percentiles "
+          "of the last frames' times by stage, in ns",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 
   element_class->change_state = gst_yolo_infer_change_state;

@@ -50,7 +50,7 @@ yolo_flight_clear (YoloFlight *flight)
   g_clear_pointer (&flight->areas, g_array_unref);
   g_clear_pointer (&flight->faint, g_array_unref);
   flight->done = flight->inferred = flight->repeat = flight->discont = FALSE;
-  flight->classifies = flight->followed = FALSE;
+  flight->gated = flight->classifies = flight->followed = FALSE;
 }
 
 void
@@ -112,8 +112,10 @@ yolo_flight_attach (YoloFlight *flight, const GArray *objects, const GstVideoInf
     if (flight->discont)
       GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
     yolo_meta_add (buffer, info, found, objects->len, unique_id);
+    /* where nothing has moved, what was found last is what would be found */
     if (flight->followed)
-      yolo_follow_note (buffer, info, flight->faint, flight->inferred, unique_id);
+      yolo_follow_note (
+          buffer, info, flight->faint, flight->inferred || flight->gated, unique_id);
   }
   if (nvmm && (flight->inferred || objects->len > 0))
     yolo_ds_add (buffer, found, objects->len, unique_id, flight->inferred);

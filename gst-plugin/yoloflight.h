@@ -56,8 +56,9 @@ struct _YoloFlight {
   GArray *given;
   guint64 number;               /* of the frame, if the network looks at objects */
   gboolean classifies;          /* and says what these are */
-  gboolean inferred;            /* FALSE: skipped by inference-interval */
-  gboolean repeat;              /* skipped: takes the last detections */
+  gboolean inferred;            /* FALSE: skipped by inference-interval, or gated */
+  gboolean gated;               /* nothing has moved, so that it is not inferred */
+  gboolean repeat;              /* not inferred: takes the last detections */
   gboolean followed;            /* a tracker is downstream, which gets a note: yolofollow.h */
   gfloat visible;               /* objects of less confidence are for that tracker alone */
   gboolean discont;             /* the buffer before it was dropped */

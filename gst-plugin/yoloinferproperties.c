@@ -97,6 +97,18 @@ const YoloProperty yolo_infer_properties[YOLO_INFER_N_PROPERTIES] = {
   [YOLO_INFER_REPEAT_DETECTIONS] = { "repeat-detections", "Repeat detections",
       "Whether frames skipped by inference-interval get the last detections again", PLAYING,
       YOLO_BOOLEAN (YoloSettings, live.repeat, FALSE) },
+  [YOLO_INFER_MOTION_GATE] = { "motion-gate", "Motion gate",
+      "Whether a frame in which nothing has moved since the last one that the network saw gets the "
+      "detections of that one again, without a run of the network", PLAYING,
+      YOLO_BOOLEAN (YoloSettings, live.motion_gate, FALSE) },
+  [YOLO_INFER_MOTION_THRESHOLD] = { "motion-threshold", "Motion threshold",
+      "By how many of 255 levels the mean brightness of a block, of which 160 or fewer lie along "
+      "the longer side, must differ for the frame to have moved", PLAYING,
+      YOLO_UINT (YoloSettings, live.motion_threshold, 0, 255, 6) },
+  [YOLO_INFER_MOTION_MAX_REST] = { "motion-max-rest", "Maximum rest",
+      "For how long frames may be without a run of the network because nothing moves, in ns "
+      "(0: for ever)", PLAYING,
+      YOLO_UINT64 (YoloSettings, live.motion_max_rest, 0, G_MAXINT64, 5 * GST_SECOND) },
   [YOLO_INFER_ROI] = { "roi", "Region of interest",
       "Parts of the frame to look at, with semicolons between: rectangles \"x,y,width,height\" and "
       "polygons \"x1,y1,x2,y2,x3,y3,...\" in pixels, of which what lies outside is dropped (NULL: "

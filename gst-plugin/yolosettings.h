@@ -26,6 +26,9 @@ typedef struct {
   GBytes *classes;              /* owned; [n_classes] 0 or 1, or NULL for all */
   guint interval;
   gboolean repeat;
+  gboolean motion_gate;
+  guint motion_threshold;       /* levels of 255 */
+  guint64 motion_max_rest;      /* ns; 0: for ever */
   GArray *areas;                /* a reference; YoloArea, not written to any more; or NULL */
   YoloTiling tiling;
   gdouble tile_overlap;

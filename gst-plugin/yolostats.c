@@ -137,6 +137,7 @@ yolo_stats_structure (YoloStats *stats)
       "inferred", G_TYPE_UINT64, stats->n_inferred,
       "requests", G_TYPE_UINT64, stats->n_requests,
       "skipped", G_TYPE_UINT64, stats->counters[YOLO_STATS_SKIPPED],
+      "gated", G_TYPE_UINT64, stats->counters[YOLO_STATS_GATED],
       "dropped", G_TYPE_UINT64, stats->counters[YOLO_STATS_DROPPED],
       "batches", G_TYPE_UINT64, (guint64) (stats->n_batches + 0.5),
       "mean-batch", G_TYPE_DOUBLE,

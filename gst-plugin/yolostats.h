@@ -19,6 +19,7 @@ typedef struct _YoloStats YoloStats;
 typedef enum {
   YOLO_STATS_FRAMES,            /* it was handed on */
   YOLO_STATS_SKIPPED,           /* it was queued without a run of the network */
+  YOLO_STATS_GATED,             /* the same, since nothing had moved */
   YOLO_STATS_DROPPED,
   YOLO_STATS_N_COUNTERS
 } YoloStatsCounter;
@@ -47,8 +48,8 @@ void yolo_stats_add_result (
 /**
  * yolo_stats_structure:
  *
- * Returns: (transfer full): `yoloinfer-stats`: frames, inferred, skipped, dropped,
- * batches (guint64), mean-batch (double), input-size ("WxH"), and of the stages
+ * Returns: (transfer full): `yoloinfer-stats`: frames, inferred, skipped, gated,
+ * dropped, batches (guint64), mean-batch (double), input-size ("WxH"), and of the stages
  * queued, preprocess, network, postprocess and total, in nanoseconds, -p50, -p95
  * and -p99 of the last 1024 results
  */

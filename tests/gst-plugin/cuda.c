@@ -497,6 +497,41 @@ test_privacy (void)
   }
 }
 
+/* Stills in CUDA memory are inferred once. */
+static void
+test_gate (void)
+{
+  g_autofree gchar *model = data_path (MODEL);
+  g_autofree gchar *text = g_strdup_printf (
+      "videotestsrc num-buffers=4 pattern=checkers-8 ! " TEST_CAPS " ! cudaupload ! " CUDA_CAPS
+      " ! yoloinfer name=infer model-file=%s device=cuda motion-gate=true "
+      "confidence-threshold=.01 ! fakesink", model);
+  g_autoptr (GError) error = NULL;
+  GstElement *pipeline = gst_parse_launch (text, &error),
+             *infer = gst_bin_get_by_name (GST_BIN (pipeline), "infer");
+  GstBus *bus = gst_element_get_bus (pipeline);
+  GstMessage *message;
+  GstStructure *stats;
+  guint64 gated, inferred;
+
+  g_assert_no_error (error);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  message = gst_bus_timed_pop_filtered (
+      bus, 300 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR | GST_MESSAGE_WARNING);
+  g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_EOS);
+  gst_message_unref (message);
+  g_object_get (infer, "stats", &stats, NULL);
+  g_assert_true (gst_structure_get (
+      stats, "gated", G_TYPE_UINT64, &gated, "inferred", G_TYPE_UINT64, &inferred, NULL));
+  g_assert_cmpuint (inferred, ==, 1);
+  g_assert_cmpuint (gated, ==, 3);
+  gst_structure_free (stats);
+  gst_object_unref (bus);
+  gst_object_unref (infer);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_object_unref (pipeline);
+}
+
 /* The whole chain of elements, as in the README. */
 static void
 test_chain (void)
@@ -626,7 +661,29 @@ test_nvmm (void)
   g_assert_cmpuint (assert_same_detections (found, expected[0], 0, 0, .05, 1e-4), >, 0);
   g_assert_cmpuint (g_array_index (found, YoloMetaObject, 0).slot, ==, 0);
   g_array_unref (found);
-  put (batch.surface, 8, N);
+
+  /* a still one is gated, in the primary context; a batch is not, which is said */
+  g_object_set (h->element, "motion-gate", TRUE, NULL);
+  for (guint round = 0; round < 4; round++) {
+    g_autoptr (GArray) still = NULL;
+    GstStructure *stats;
+    guint64 gated = 0;
+
+    put (batch.surface, 8, round < 2 ? 1 : N);
+    buffer = gst_buffer_new_wrapped_full (
+        0, &batch, sizeof batch.surface, 0, sizeof batch.surface, NULL, NULL);
+    g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_OK);
+    still = take_detections (gst_harness_pull (h), &info);
+    g_assert_cmpuint (still->len, >=, expected[0]->len);
+    g_object_get (h->element, "stats", &stats, NULL);
+    g_assert_true (gst_structure_get_uint64 (stats, "gated", &gated));
+    g_assert_cmpuint (gated, ==, round > 0);
+    gst_structure_free (stats);
+    if (round < 2)
+      assert_no_message (h->element, GST_MESSAGE_WARNING);
+  }
+  check_message (h->element, GST_MESSAGE_WARNING, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+      "frames of several streams");
 
   /* a surface that lies about its size is an error, and nothing is read */
   put (batch.list[1], 4, 5000);
@@ -1001,6 +1058,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gst-plugin/cuda/nvmm", test_nvmm);
   g_test_add_func ("/gst-plugin/cuda/overlay", test_overlay);
   g_test_add_func ("/gst-plugin/cuda/privacy", test_privacy);
+  g_test_add_func ("/gst-plugin/cuda/gate", test_gate);
   g_test_add_func ("/gst-plugin/cuda/chain", test_chain);
   g_test_add_data_func ("/gst-plugin/cuda/two-devices", two, test_child);
   g_test_add_data_func ("/gst-plugin/cuda/lost-device", lost, test_child);

@@ -304,21 +304,26 @@ static void
 test_inside_between (void)
 {
   const YoloMetaObject first = object ("car", 0, 0, 64, 64, 3),
-                       moved = object ("car", 64, 16, 32, 16, 3),
-                       other = object ("car", 64, 16, 32, 16, 4);
+                       other = object ("car", 64, 16, 32, 16, 4),
+                       moved[] = {
+    object ("person", 5, 5, 9, 9, 8), object ("car", 64, 16, 32, 16, 3),
+  };
   GstHarness *h = objects_harness (MODEL, "reclassify-interval", "3");
-  g_autoptr (GArray) before = push_objects (h, &first, 1), after = push_objects (h, &moved, 1),
-                     none = NULL;
+  g_autoptr (GArray) before = push_objects (h, &first, 1), after = NULL, none = NULL;
   guint i;
 
+  g_object_set (h->element, "object-class", "car", NULL);
+  after = push_objects (h, moved + 1, 1);
+  g_array_unref (after);
+  after = push_objects (h, moved, 2);
   g_assert_cmpuint (stat_of (h, "requests"), ==, 1);
   g_assert_cmpuint (before->len, >, 3);
-  g_assert_cmpuint (after->len, ==, before->len);
-  for (i = 1; i < after->len; i++) {
+  g_assert_cmpuint (after->len, ==, before->len + 1);
+  for (i = 1; i < before->len; i++) {
     const YoloMetaObject *a = &g_array_index (before, YoloMetaObject, i),
-                         *b = &g_array_index (after, YoloMetaObject, i);
+                         *b = &g_array_index (after, YoloMetaObject, after->len - before->len + i);
 
-    g_assert_cmpuint (b->parent, ==, g_array_index (after, YoloMetaObject, 0).region);
+    g_assert_cmpuint (b->parent, ==, g_array_index (after, YoloMetaObject, 1).region);
     g_assert_cmpint (b->label, ==, a->label);
     g_assert_cmpfloat (b->confidence, ==, a->confidence);
     g_assert_cmpfloat_with_epsilon (b->x, 64 + a->x / 2, .01f);
