@@ -138,14 +138,18 @@ pair (YoloTracker *t, double limit, bool fuse)
   for (size_t i = 0; i < t->tracks.n; i++) {
     const YoloTrackRecord *r = &t->records[t->tracks.at[i]];
     YoloObject place = grown (&r->track.object, r->grow_x, r->grow_y);
+    float x = (float) r->grow_x, y = (float) r->grow_y;
     for (size_t j = 0; j < t->wanted.n; j++) {
       const YoloObject *box = &t->boxes[t->wanted.at[j]];
+      float w = x * (box->x2 - box->x1), h = y * (box->y2 - box->y1);
+      /* told before anything is computed: most pairs of a frame are far from each other */
+      if (place.angle == 0 && box->angle == 0
+          && !(place.x1 < box->x2 + w && box->x1 - w < place.x2
+              && place.y1 < box->y2 + h && box->y1 - h < place.y2))
+        continue;
       if (t->settings.class_aware && box->class_id != r->track.object.class_id)
         continue;
       YoloObject wide = grown (box, r->grow_x, r->grow_y);
-      /* told before a function is called: most pairs of a frame are far from each other */
-      if (place.angle == 0 && wide.angle == 0 && !(place.x1 < wide.x2 && wide.x1 < place.x2))
-        continue;
       double iou = yolo_track_iou (&place, &wide);
       yolo_assignment_pair (a, j, 1 - (fuse ? iou * box->confidence : iou));
     }
@@ -195,13 +199,12 @@ yolo_bytetrack_associate (YoloTracker *t, double step)
 
   want (t, true);
   list (t, false, false);
-  size_t n = t->tracks.n;
   pair (t, .7, t->settings.fuse_score);
-  for (size_t i = 0; i < t->n && n; i++) {
+  for (size_t i = 0; i < t->n; i++) {
     YoloTrackRecord *r = &t->records[i];
     if (!r->confirmed) {
       r->gone = r->track.detection < 0;
-      r->confirmed = true;
+      r->confirmed = !r->gone;
     }
   }
 

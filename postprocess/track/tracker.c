@@ -240,17 +240,20 @@ advance (YoloTracker *t, double step, const float *camera)
   }
 }
 
-/* Of a tracked and a lost track of one object the younger goes. */
+/* Of a tracked and a lost track of one object the younger goes; all pairs are looked at before any
+ * does. */
 static void
 remove_duplicates (YoloTracker *t)
 {
-  for (size_t i = 0; i < t->n; i++) {
-    YoloTrackRecord *a = &t->records[i];
-    for (size_t j = 0; j < t->n && !a->lost; j++) {
-      YoloTrackRecord *b = &t->records[j];
-      if (!b->lost || b->gone || yolo_track_iou (&a->track.object, &b->track.object) <= DUPLICATE)
-        continue;
-      if (t->settings.class_aware && a->track.object.class_id != b->track.object.class_id)
+  for (size_t j = 0; j < t->n; j++) {
+    YoloTrackRecord *b = &t->records[j];
+    if (!b->lost || b->track.unseen > t->settings.buffer)
+      continue;
+    for (size_t i = 0; i < t->n; i++) {
+      YoloTrackRecord *a = &t->records[i];
+      if (a->track.detection < 0
+          || yolo_track_iou (&a->track.object, &b->track.object) <= DUPLICATE
+          || (t->settings.class_aware && a->track.object.class_id != b->track.object.class_id))
         continue;
       /* until it was seen last; of two as old the tracked one goes, as the authors have it */
       if (a->track.age > b->track.age - b->track.unseen)
