@@ -22,16 +22,17 @@ yolo_kalman_predict (YoloKalman *k, double step, double xx, double vv)
   k->vv += step * vv;
 }
 
+/* 1 - gain is written as what it is, so that a variance that was large does not become 0. */
 void
 yolo_kalman_correct (YoloKalman *k, double x, double xx)
 {
-  double sum = k->xx + xx, gain = k->xx / sum, gain_v = k->xv / sum, off = x - k->x;
+  double sum = k->xx + xx, left = xx / sum, off = x - k->x;
 
-  k->x += gain * off;
-  k->v += gain_v * off;
-  k->vv -= gain_v * k->xv;
-  k->xv -= gain * k->xv;
-  k->xx -= gain * k->xx;
+  k->x += k->xx / sum * off;
+  k->v += k->xv / sum * off;
+  k->vv -= k->xv / sum * k->xv;
+  k->xx *= left;
+  k->xv *= left;
 }
 
 void

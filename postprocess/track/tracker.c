@@ -264,6 +264,14 @@ remove_duplicates (YoloTracker *t)
   }
 }
 
+/* Numbers near the end of what a float holds can make a track that is none. */
+static bool
+is_sound (const YoloTrack *track)
+{
+  return is_box (&track->object) && isfinite (track->vx) && isfinite (track->vy);
+}
+
+/* Drops the tracks that have gone, and shows the others. */
 static void
 publish (YoloTracker *t, bool looked)
 {
@@ -271,15 +279,16 @@ publish (YoloTracker *t, bool looked)
 
   for (size_t i = 0; i < t->n; i++) {
     YoloTrackRecord *r = &t->records[i];
-    if (r->gone)
-      continue;
     r->track.state = !r->confirmed ? YOLO_TRACK_NEW : r->lost ? YOLO_TRACK_LOST
         : looked ? YOLO_TRACK_TRACKED : YOLO_TRACK_PREDICTED;
-    t->shown[n] = r->track;
-    YoloObject *o = &t->shown[n].object;
+    YoloTrack shown = r->track;
+    YoloObject *o = &shown.object;
     if (o->angle != 0)
       yolo_object_turn (o, (o->x1 + o->x2) / 2, (o->y1 + o->y2) / 2, o->x2 - o->x1, o->y2 - o->y1,
           o->angle);
+    if (r->gone || !is_sound (&shown))
+      continue;
+    t->shown[n] = shown;
     if (n != i)
       t->records[n] = *r;
     n++;

@@ -184,6 +184,25 @@ test_parts (void)
   }
 }
 
+/* After a million frames and a correction, a covariance is still one. */
+static void
+test_long (void)
+{
+  Random r = random_new (6);
+
+  for (int run = 0; run < 1000; run++) {
+    YoloKalman k;
+    yolo_kalman_begin (&k, 0, 1, 1);
+    for (int i = 0; i < 20; i++) {
+      yolo_kalman_predict (&k, pow (10, 6 * random_unit (&r)), 1, 1. / 64);
+      yolo_kalman_correct (&k, 100 * random_unit (&r), pow (10, -6 * random_unit (&r)));
+      g_assert_cmpfloat (k.xx, >, 0);
+      g_assert_cmpfloat (k.vv, >, 0);
+      g_assert_cmpfloat (k.xx * k.vv - k.xv * k.xv, >, 0);
+    }
+  }
+}
+
 /* A quarter turn moves what belongs to one coordinate to the other. */
 static void
 test_camera (void)
@@ -212,6 +231,7 @@ main (int argc, char **argv)
   g_test_add_func ("/assign/too-large", test_too_large);
   g_test_add_func ("/assign/filter", test_filter);
   g_test_add_func ("/assign/filter-parts", test_parts);
+  g_test_add_func ("/assign/filter-long", test_long);
   g_test_add_func ("/assign/filter-camera", test_camera);
   return g_test_run ();
 }

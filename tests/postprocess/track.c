@@ -244,6 +244,24 @@ test_skipped (void)
   }
 }
 
+/* What gets smaller and is not looked at for long does not become nothing. */
+static void
+test_shrinking (void)
+{
+  for (size_t k = 0; k < G_N_ELEMENTS (kinds); k++) {
+    YoloTracker *t = tracker (kinds[k]);
+    for (int n = 0; n < 25; n++)
+      update (t, 1, (YoloObject[]) { box_at (300, 200, 60 - 1.5 * n, 120 - 3 * n, .9) }, 1, NULL);
+    yolo_tracker_predict (t, 60, NULL);
+    size_t n;
+    const YoloTrack *track = yolo_tracker_tracks (t, &n);
+    g_assert_cmpuint (n, ==, 1);
+    g_assert_cmpfloat (track->object.x2 - track->object.x1, >, 5);
+    g_assert_cmpfloat (track->object.y2 - track->object.y1, >, 10);
+    yolo_tracker_free (t);
+  }
+}
+
 /* A box of another class in the same place is another object, unless classes do not matter. */
 static void
 test_class (void)
@@ -470,6 +488,52 @@ test_nonsense (void)
   yolo_tracker_free (NULL);
 }
 
+/* Whatever comes in, boxes come out: of all kinds of settings, sizes, steps and cameras. */
+static void
+test_random (void)
+{
+  Random r = random_new (5);
+
+  for (int run = 0; run < 60; run++) {
+    YoloTrackerSettings settings = { .kind = kinds[run % 3], .high = .25f, .low = .1f,
+      .new_track = .25f, .match = (float) random_unit (&r), .buffer = (float) (run % 40),
+      .fuse_score = run & 1, .class_aware = run & 2, .published = run & 4 };
+    YoloTracker *t = yolo_tracker_new (&settings);
+    for (int frame = 0; frame < 100; frame++) {
+      YoloObject boxes[40];
+      float camera[6];
+      size_t n = (size_t) random_int (&r, 0, 40);
+      for (size_t i = 0; i < n; i++) {
+        double scale = random_int (&r, 0, 9) ? 1 : pow (10, random_int (&r, -30, 37));
+        boxes[i] = box_at (500 * scale * random_unit (&r), 500 * scale * random_unit (&r),
+            300 * scale * random_unit (&r), 300 * scale * random_unit (&r), random_unit (&r));
+        boxes[i].class_id = random_int (&r, 0, 2);
+        boxes[i].angle = random_int (&r, 0, 3) ? 0 : (float) (7 * random_unit (&r) - 3);
+      }
+      for (int i = 0; i < 6; i++)
+        camera[i] = (float) ((i == 0 || i == 4) + random_normal (&r) * (i % 3 == 2 ? 20 : .1));
+      const float *moved = random_int (&r, 0, 2) ? NULL : camera;
+      double step = random_int (&r, 0, 9) ? 3 * random_unit (&r) : pow (10, random_int (&r, -9, 9));
+      settings.kind = random_int (&r, 0, 40) ? settings.kind : kinds[random_int (&r, 0, 2)];
+      yolo_tracker_set (t, &settings);
+      if (random_int (&r, 0, 3))
+        update (t, step, boxes, n, moved);
+      else
+        yolo_tracker_predict (t, step, moved);
+      size_t n_tracks;
+      const YoloTrack *tracks = yolo_tracker_tracks (t, &n_tracks);
+      for (size_t i = 0; i < n_tracks; i++) {
+        const YoloObject *o = &tracks[i].object;
+        g_assert_true (isfinite (o->x1) && isfinite (o->y1) && isfinite (o->x2)
+            && isfinite (o->y2) && isfinite (tracks[i].vx) && isfinite (tracks[i].vy));
+        g_assert_true (o->x2 > o->x1 && o->y2 > o->y1);
+        g_assert_true (i == 0 || tracks[i].id > tracks[i - 1].id);
+      }
+    }
+    yolo_tracker_free (t);
+  }
+}
+
 /* A long box that turns around itself has two names; its identity and its longer side stay. */
 static void
 test_turned (void)
@@ -685,6 +749,7 @@ main (int argc, char **argv)
   g_test_add_func ("/track/published", test_published);
   g_test_add_func ("/track/second", test_second);
   g_test_add_func ("/track/skipped", test_skipped);
+  g_test_add_func ("/track/shrinking", test_shrinking);
   g_test_add_func ("/track/class", test_class);
   g_test_add_func ("/track/scores", test_scores);
   g_test_add_func ("/track/new", test_new);
@@ -694,6 +759,7 @@ main (int argc, char **argv)
   g_test_add_func ("/track/ocsort-direction", test_ocsort_direction);
   g_test_add_func ("/track/camera", test_camera);
   g_test_add_func ("/track/nonsense", test_nonsense);
+  g_test_add_func ("/track/random", test_random);
   g_test_add_func ("/track/turned", test_turned);
   g_test_add_func ("/track/set", test_set);
   g_test_add_func ("/track/memory", test_memory);
