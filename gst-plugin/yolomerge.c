@@ -68,6 +68,36 @@ has_shape (const YoloMetaObject *object, YoloShapeFlags flag)
   return shape != NULL && (shape->flags & flag);
 }
 
+/* Whether an object is for a tracker alone. Such objects are not merged: what they are taken into
+ * would have another box than all see without a tracker. */
+static gboolean
+is_faint (const YoloFlight *flight, const YoloMetaObject *object)
+{
+  return flight->followed && object->confidence < flight->visible;
+}
+
+/* Appends those of the @n objects that are for a tracker alone, but for what one of the n_left
+ * merged ones shows better. */
+static void
+append_faint (const YoloFlight *flight, const YoloMetaObject *found, guint n,
+    const GstVideoInfo *info, YoloMerger *merger, gsize n_left)
+{
+  YoloObject *faint = (YoloObject *) (gpointer) merger->scratch->data;
+  gsize n_faint = 0, i;
+
+  for (i = 0; i < n; i++) {
+    if (!is_faint (flight, &found[i]))
+      continue;
+    faint[n_faint] = candidate_of (&found[i], info);
+    faint[n_faint++].anchor = (gint) i;
+  }
+  n_faint = yolo_merge_drop ((const YoloObject *) (gpointer) merger->candidates->data, n_left,
+      faint, n_faint, (const YoloSighting *) (gpointer) merger->seen->data,
+      g_array_index (flight->parts, YoloPart, 0).request.agnostic);
+  for (i = 0; i < n_faint; i++)
+    yolo_meta_objects_append (merger->merged, &found[faint[i].anchor], 1);
+}
+
 /* Appends what is left of the objects of a frame's @n parts to merger->merged. */
 static void
 merge_frame (YoloFlight *flight, const YoloPart *parts, guint n, const GstVideoInfo *info,
@@ -88,8 +118,9 @@ merge_frame (YoloFlight *flight, const YoloPart *parts, guint n, const GstVideoI
       const YoloSighting seen = { i, is_cut (&parts[i], object) };
 
       candidate.anchor = (gint) n_found++;
-      g_array_append_val (merger->candidates, candidate);
       g_array_append_val (merger->seen, seen);
+      if (!is_faint (flight, object))
+        g_array_append_val (merger->candidates, candidate);
     }
   if (n_found == 0 || n == 1 || has_shape (found, YOLO_SHAPE_WHOLE)) {
     yolo_meta_objects_append (merger->merged, found, n_found);
@@ -97,7 +128,8 @@ merge_frame (YoloFlight *flight, const YoloPart *parts, guint n, const GstVideoI
   }
   g_array_set_size (merger->scratch, n_found);
   left = (YoloObject *) (gpointer) merger->candidates->data;
-  n_left = yolo_merge (left, n_found, (const YoloSighting *) (gpointer) merger->seen->data,
+  n_left = yolo_merge (left, merger->candidates->len,
+      (const YoloSighting *) (gpointer) merger->seen->data,
       request->agnostic, request->max_detections,
       (YoloObject *) (gpointer) merger->scratch->data);
   for (i = 0; i < n_left; i++) {
@@ -113,6 +145,7 @@ merge_frame (YoloFlight *flight, const YoloPart *parts, guint n, const GstVideoI
     object->w = left[i].x2 - left[i].x1;
     object->h = left[i].y2 - left[i].y1;
   }
+  append_faint (flight, found, n_found, info, merger, n_left);
 }
 
 void

@@ -207,3 +207,16 @@ yolo_merge (YoloObject *objects, size_t n, const YoloSighting *seen, bool agnost
   }
   return merge.kept;
 }
+
+size_t
+yolo_merge_drop (const YoloObject *kept, size_t n_kept, YoloObject *weak, size_t n,
+    const YoloSighting *seen, bool agnostic)
+{
+  const Merge merge = { (YoloObject *) kept, n_kept, seen, agnostic };
+  size_t left = 0;
+
+  for (size_t i = 0; i < n; i++)
+    if (find (&merge, &weak[i], n_kept) == n_kept)
+      weak[left++] = weak[i];
+  return left;
+}

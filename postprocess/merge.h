@@ -48,4 +48,10 @@ size_t yolo_merge (YoloObject *objects, size_t n, const YoloSighting *seen, bool
  * of an empty box. */
 float yolo_ios (const YoloObject *a, const YoloObject *b);
 
+/* Drops of the @n objects @weak those that a kept object of another part shows, as yolo_merge()
+ * would take them into it, but leaves the kept ones as they are. @seen: of both, by `anchor`.
+ * Returns: how many weak ones are left, at the front in the order in which they were */
+size_t yolo_merge_drop (const YoloObject *kept, size_t n_kept, YoloObject *weak, size_t n,
+    const YoloSighting *seen, bool agnostic);
+
 #endif

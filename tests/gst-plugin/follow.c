@@ -105,6 +105,34 @@ test_split (void)
   infer_teardown (h);
 }
 
+/* Of a frame in tiles all see what they would see without a tracker: pieces that only this sees
+ * widen no box at a seam. */
+static void
+test_tiles (void)
+{
+  static const gchar *const thresholds[] = { "0.4", "0.5", "0.6", "0.7", "0.8" };
+  g_autoptr (GArray) without = yolo_meta_objects_new (), seen = yolo_meta_objects_new ();
+  g_autoptr (GArray) faint = yolo_meta_objects_new ();
+  guint n_faint = 0, i;
+
+  for (i = 0; i < G_N_ELEMENTS (thresholds); i++) {
+    GstHarness *h;
+
+    low = -1;
+    h = harness_new (thresholds[i], "tiles", "3x3");
+    push (h, 0, without, faint);
+    infer_teardown (h);
+    low = LOWEST;
+    h = harness_new (thresholds[i], "tiles", "3x3");
+    push (h, 0, seen, faint);
+    infer_teardown (h);
+    n_faint += faint->len;
+    g_assert_cmpuint (seen->len, ==, without->len);
+    assert_same_detections (without, seen, 0, 0, .01f, 0.0001f);
+  }
+  g_assert_cmpuint (n_faint, >, 0);
+}
+
 /* Nobody follows: frames are as they always were. */
 static void
 test_nobody (void)
@@ -188,6 +216,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/gst-plugin/follow/split", test_split);
+  g_test_add_func ("/gst-plugin/follow/tiles", test_tiles);
   g_test_add_func ("/gst-plugin/follow/nobody", test_nobody);
   g_test_add_func ("/gst-plugin/follow/changes", test_changes);
   g_test_add_func ("/gst-plugin/follow/interval", test_interval);

@@ -217,6 +217,33 @@ test_order (void)
   guarded_free (&seen);
 }
 
+/* Weak objects go where a kept one of another part is the same, and widen none. */
+static void
+test_drop (void)
+{
+  static const YoloObject kept[] = { { 20, 5, 60, 20, .6f, 1, 0, 0 } };
+  static const YoloSighting seen[] = { { 1, true }, { 2, true }, { 1, true }, { 2, false },
+    { 2, true } };
+  const YoloObject weak[] = {
+    { 40, 5, 70, 20, .2f, 1, 1, 0 },    /* a piece of it */
+    { 22, 5, 60, 20, .2f, 1, 2, 0 },    /* of the same part */
+    { 20, 5, 60, 20, .2f, 2, 3, 0 },    /* of another class */
+    { 55, 5, 90, 20, .2f, 1, 4, 0 },    /* it shares too little */
+  };
+
+  for (guint agnostic = 0; agnostic < 2; agnostic++) {
+    YoloObject left[4];
+    size_t n;
+
+    memcpy (left, weak, sizeof weak);
+    n = yolo_merge_drop (kept, 1, left, 4, seen, agnostic);
+    g_assert_cmpuint (n, ==, agnostic ? 2 : 3);
+    g_assert_cmpint (left[0].anchor, ==, 2);
+    g_assert_cmpint (left[n - 1].anchor, ==, 4);
+    g_assert_cmpint (left[1].anchor, ==, agnostic ? 4 : 3);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -229,5 +256,6 @@ main (int argc, char **argv)
   g_test_add_func ("/postprocess/merge/turned", test_turned);
   g_test_add_func ("/postprocess/merge/turned-neighbours", test_turned_neighbours);
   g_test_add_func ("/postprocess/merge/order", test_order);
+  g_test_add_func ("/postprocess/merge/drop", test_drop);
   return g_test_run ();
 }
