@@ -252,9 +252,9 @@ choose (const CpuNet *net, const Step *s, YoloDType type)
   if (k->winograd->supports (conv) && conv->in_channels >= 16)
     return k->winograd;
   if (!k->direct->supports (conv))
-    return NULL;              /* groups */
+    return NULL;              /* groups of one channel */
   /* Few channels, as the input's, do not fill the pairs of bf16. */
-  return type == YOLO_BF16 && conv->in_channels > 4 ? k->direct_bf16 : k->direct;
+  return type == YOLO_BF16 && conv->in_channels / conv->groups > 4 ? k->direct_bf16 : k->direct;
 }
 
 /* The weights of a convolution as a kernel wants them: packed once for all sizes. */

@@ -34,12 +34,6 @@ panel_size (const YoloConv *conv)
   return (gsize) n_taps (conv) * depth (conv) * YOLO_PANEL * 4;
 }
 
-static gboolean
-supports (const YoloConv *conv)
-{
-  return conv->groups == 1 && n_taps (conv) <= MAX_TAPS;
-}
-
 /* What lies before the panels of packed weights: for each output channel the bias and, used
  * in int8 alone, the multiplier and the number that the sum begins with; then a pixel of
  * padding. */
@@ -72,8 +66,9 @@ header_of (const YoloConv *conv, const void *packed)
   };
 }
 
+/* Functions whose names begin with `one` are of a convolution without groups. */
 static gsize
-packed_size (const YoloConv *conv)
+one_packed_size (const YoloConv *conv)
 {
   return header_size (conv) + gemm_panels (conv) * panel_size (conv);
 }
@@ -125,12 +120,12 @@ pack_weight (const YoloConv *conv, char *element, guint i, gsize weight)
 
 /* Packed weights are the header, then elements [panel][tap][depth][vectors * lanes]. */
 static void
-pack (const YoloConv *conv, void *packed)
+one_pack (const YoloConv *conv, void *packed)
 {
   guint taps = n_taps (conv), panels = gemm_panels (conv);
   Header h = header_of (conv, packed);
 
-  memset (packed, 0, packed_size (conv));
+  memset (packed, 0, one_packed_size (conv));
   memcpy (h.bias, conv->bias, conv->out_channels * sizeof (float));
   pack_header (conv, h);
   for (guint p = 0; p < panels; p++) {
@@ -179,7 +174,7 @@ block_rows (const YoloConv *conv, const YoloTensor *in)
 }
 
 static gsize
-scratch (const YoloConv *conv, const YoloTensor *in)
+one_scratch (const YoloConv *conv, const YoloTensor *in)
 {
   return in_place (conv, in)
       ? 0
@@ -410,7 +405,7 @@ row_block (gpointer data, guint index, guint thread)
 }
 
 static void
-run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor *in,
+one_run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor *in,
     const YoloTensor *residual, const YoloTensor *out, guint n, char *memory)
 {
   Run r = { conv, packed, in, residual, out, .direct = in_place (conv, in), .memory = memory };
@@ -424,7 +419,7 @@ run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor 
   }
   r.pixel = r.direct ? in->pixel : (gsize) depth (conv) * 4;
   r.row = r.direct ? in->row : padded_row (conv, in);
-  r.scratch = scratch (conv, in);
+  r.scratch = one_scratch (conv, in);
   /* taps that lie side by side in memory are taken as one tap of all their elements */
   guint side = conv->dilation[1] == 1 ? conv->kernel[1] : 1;
   r.k = side * depth (conv);
@@ -434,6 +429,96 @@ run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor 
   r.block = even_block (out->height, block_rows (conv, in), n, yolo_pool_threads (pool));
   r.blocks = (out->height + r.block - 1) / r.block;
   yolo_pool_run (pool, n * r.blocks, row_block, &r);
+}
+
+/* Whether a convolution is run: in floats with groups as well, each as a convolution of its own
+ * on a view of its channels. A group of one channel would leave most lanes empty. */
+static gboolean
+supports (const YoloConv *conv)
+{
+#ifdef YOLO_INT8
+  return conv->groups == 1 && n_taps (conv) <= MAX_TAPS;
+#else
+  return (conv->groups == 1 || conv->in_channels > conv->groups) && n_taps (conv) <= MAX_TAPS;
+#endif
+}
+
+static YoloConv
+group_of (const YoloConv *conv, guint group)
+{
+  YoloConv one = *conv;
+
+  one.groups = 1;
+  one.in_channels /= conv->groups;
+  one.out_channels /= conv->groups;
+  one.bias += group * one.out_channels;
+  if (conv->groups > 1)         /* in int8 there are no weights in floats */
+    one.weights += (gsize) group * one.out_channels * one.in_channels * n_taps (conv);
+  return one;
+}
+
+/* The channels of a group, of which there are @channels. */
+static YoloTensor
+channels_of (const YoloTensor *t, guint group, guint channels)
+{
+  YoloTensor part = *t;
+
+  part.channels = channels;
+  if (t->data != NULL)
+    part.data = (char *) t->data + (gsize) group * channels * yolo_dtype_size (t->dtype);
+  if (t->scale != NULL) {
+    part.scale += group * channels;
+    part.zero += group * channels;
+  }
+  return part;
+}
+
+static gsize
+group_size (const YoloConv *conv)
+{
+  const YoloConv one = group_of (conv, 0);
+
+  return (one_packed_size (&one) + 63) & ~(gsize) 63;
+}
+
+static gsize
+packed_size (const YoloConv *conv)
+{
+  return conv->groups * group_size (conv);
+}
+
+static void
+pack (const YoloConv *conv, void *packed)
+{
+  for (guint g = 0; g < conv->groups; g++) {
+    const YoloConv one = group_of (conv, g);
+
+    one_pack (&one, (char *) packed + g * group_size (conv));
+  }
+}
+
+static gsize
+scratch (const YoloConv *conv, const YoloTensor *in)
+{
+  const YoloConv one = group_of (conv, 0);
+  const YoloTensor part = channels_of (in, 0, one.in_channels);
+
+  return one_scratch (&one, &part);
+}
+
+static void
+run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTensor *in,
+    const YoloTensor *residual, const YoloTensor *out, guint n, char *memory)
+{
+  for (guint g = 0; g < conv->groups; g++) {
+    const YoloConv one = group_of (conv, g);
+    const YoloTensor from = channels_of (in, g, one.in_channels),
+                     plus = channels_of (residual, g, one.out_channels),
+                     to = channels_of (out, g, one.out_channels);
+
+    one_run (pool, &one, (const char *) packed + g * group_size (conv), &from, &plus, &to, n,
+        memory);
+  }
 }
 
 #ifdef YOLO_INT8
