@@ -8,6 +8,8 @@
 
 #include "gst-plugin/yoloclass.h"
 
+#include "gst-plugin/yolofields.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -78,22 +80,27 @@ yolo_classes_add (GstVideoRegionOfInterestMeta *region, GBytes *classes)
 static gboolean
 read_param (const GstStructure *param, YoloClass *class)
 {
-  const gchar *label = gst_structure_get_string (param, "label"),
-              *model = gst_structure_get_string (param, "model_name");
+  static YoloFields fields =
+      YOLO_FIELDS ("label", "model_name", "confidence", "label_id", "model_id");
+  const GValue *values[YOLO_FIELDS_MAX];
+  const gchar *label, *model;
   gdouble confidence;
 
-  if (label == NULL || *label == '\0' || gst_structure_has_name (param, "detection")
-      || gst_structure_has_name (param, "object_id"))
+  if (gst_structure_has_name (param, "detection") || gst_structure_has_name (param, "object_id"))
+    return FALSE;
+  yolo_fields_get (&fields, param, values);
+  label = yolo_field_string (values[0]);
+  model = yolo_field_string (values[1]);
+  if (label == NULL || *label == '\0')
     return FALSE;
   *class = (YoloClass) {
     .label = g_quark_from_string (label), .label_id = -1, .confidence = -1,
     .model = model != NULL && *model != '\0' ? g_quark_from_string (model) : 0,
   };
-  if (gst_structure_get_double (param, "confidence", &confidence)
-      && isfinite ((gfloat) confidence))
+  if (yolo_field_double (values[2], &confidence) && isfinite ((gfloat) confidence))
     class->confidence = (gfloat) confidence;
-  gst_structure_get_int (param, "label_id", &class->label_id);
-  gst_structure_get_int (param, "model_id", &class->model_id);
+  yolo_field_int (values[3], &class->label_id);
+  yolo_field_int (values[4], &class->model_id);
   return TRUE;
 }
 

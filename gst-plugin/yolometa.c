@@ -12,6 +12,7 @@
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yoloanalytics.h"
 #include "gst-plugin/yoloclass.h"
+#include "gst-plugin/yolofields.h"
 #include "gst-plugin/yolotensor.h"
 
 #include <math.h>
@@ -163,13 +164,17 @@ add_notes (GstBuffer *buffer, GstStructure *structure, GArray *notes, GByteArray
     gst_structure_set (structure, "classes", G_TYPE_BYTES, said, NULL);
 }
 
-/* The bytes in a field of a structure that anybody can have made, or NULL. */
+/* The bytes in the value of a field that anybody can have made, or NULL. */
+static GBytes *
+bytes_of (const GValue *value)
+{
+  return value != NULL && G_VALUE_HOLDS (value, G_TYPE_BYTES) ? g_value_get_boxed (value) : NULL;
+}
+
 static GBytes *
 get_bytes (const GstStructure *structure, const gchar *field)
 {
-  const GValue *value = gst_structure_get_value (structure, field);
-
-  return value != NULL && G_VALUE_HOLDS (value, G_TYPE_BYTES) ? g_value_get_boxed (value) : NULL;
+  return bytes_of (gst_structure_get_value (structure, field));
 }
 
 /* The next array of notes on the buffer; each inference element that has seen the
@@ -177,20 +182,23 @@ get_bytes (const GstStructure *structure, const gchar *field)
 static const Note *
 next_notes (GstBuffer *buffer, gpointer *state, guint *n, GBytes **shapes)
 {
+  static YoloFields fields = YOLO_FIELDS ("objects", "shapes");
   const GstMetaInfo *info = notes_info ();
+  const GValue *values[YOLO_FIELDS_MAX];
   GstMeta *meta;
 
   while (info && (meta = gst_buffer_iterate_meta_filtered (buffer, state, info->api))) {
-    const GstStructure *structure = gst_custom_meta_get_structure ((GstCustomMeta *) meta);
-    GBytes *objects = get_bytes (structure, "objects");
+    GBytes *objects;
     gsize size = 0;
     const Note *notes;
 
+    yolo_fields_get (&fields, gst_custom_meta_get_structure ((GstCustomMeta *) meta), values);
+    objects = bytes_of (values[0]);
     if (objects == NULL)
       continue;
     notes = g_bytes_get_data (objects, &size);
     *n = size / sizeof (Note);
-    *shapes = get_bytes (structure, "shapes");
+    *shapes = bytes_of (values[1]);
     if (*n > 0)
       return notes;
   }
@@ -385,16 +393,79 @@ yolo_meta_state_of_name (const gchar *name)
 static void
 set_track (GstStructure *track, const YoloMetaObject *object)
 {
-  gst_structure_set (track, "id", G_TYPE_INT, object->object_id, "state", G_TYPE_STRING,
-      yolo_meta_state_name (object->state), NULL);
+  static YoloFields fields = YOLO_FIELDS ("id", "state");
+  GValue *values[YOLO_FIELDS_MAX];
+
+  yolo_fields_get_writable (&fields, track, values);
+  if (values[0] != NULL && G_VALUE_HOLDS_INT (values[0]) && values[1] != NULL
+      && G_VALUE_HOLDS_STRING (values[1])) {
+    g_value_set_int (values[0], object->object_id);
+    g_value_set_static_string (values[1], yolo_meta_state_name (object->state));
+  } else {
+    gst_structure_set (track, "id", G_TYPE_INT, object->object_id, "state", G_TYPE_STRING,
+        yolo_meta_state_name (object->state), NULL);
+  }
+}
+
+/* A copy of a structure takes half of the time that its fields take one by one, so that those
+ * which are made for each object are copies. The first of them stays for ever. */
+static GstStructure *
+track_new (const YoloMetaObject *object)
+{
+  static gsize first = 0;
+  GstStructure *track;
+
+  if (g_once_init_enter (&first))
+    g_once_init_leave (&first, (gsize) gst_structure_new ("object_id", "id", G_TYPE_INT, 0,
+        "state", G_TYPE_STRING, "tracked", NULL));
+  track = gst_structure_copy ((const GstStructure *) first);
+  set_track (track, object);
+  return track;
 }
 
 static void
 set_box (GstStructure *detection, const gdouble edges[4], gint width, gint height)
 {
-  gst_structure_set (detection,
-      "x_min", G_TYPE_DOUBLE, edges[0] / width, "x_max", G_TYPE_DOUBLE, edges[2] / width,
-      "y_min", G_TYPE_DOUBLE, edges[1] / height, "y_max", G_TYPE_DOUBLE, edges[3] / height, NULL);
+  static YoloFields fields = YOLO_FIELDS ("x_min", "x_max", "y_min", "y_max");
+  const gdouble places[4] = {
+    edges[0] / width, edges[2] / width, edges[1] / height, edges[3] / height,
+  };
+  GValue *values[YOLO_FIELDS_MAX];
+  guint i;
+
+  yolo_fields_get_writable (&fields, detection, values);
+  for (i = 0; i < 4 && values[i] != NULL && G_VALUE_HOLDS_DOUBLE (values[i]); i++)
+    g_value_set_double (values[i], places[i]);
+  if (i < 4)
+    gst_structure_set (detection, "x_min", G_TYPE_DOUBLE, places[0], "x_max", G_TYPE_DOUBLE,
+        places[1], "y_min", G_TYPE_DOUBLE, places[2], "y_max", G_TYPE_DOUBLE, places[3], NULL);
+}
+
+/* @edges: of the object's box, pixels, not rounded */
+static GstStructure *
+detection_new (const YoloMetaObject *object, const gdouble edges[4], gint width, gint height,
+    guint unique_id)
+{
+  static YoloFields fields = YOLO_FIELDS ("label_id", "model_id");
+  static gsize first = 0;
+  GstStructure *detection;
+  GValue *values[YOLO_FIELDS_MAX];
+
+  if (g_once_init_enter (&first))
+    g_once_init_leave (&first, (gsize) gst_structure_new ("detection", "x_min", G_TYPE_DOUBLE, 0.,
+        "x_max", G_TYPE_DOUBLE, 0., "y_min", G_TYPE_DOUBLE, 0., "y_max", G_TYPE_DOUBLE, 0.,
+        "label_id", G_TYPE_INT, 0, "model_id", G_TYPE_INT, 0, NULL));
+  detection = gst_structure_copy ((const GstStructure *) first);
+  set_box (detection, edges, width, height);
+  yolo_fields_get_writable (&fields, detection, values);
+  g_value_set_int (values[0], object->label_id);
+  g_value_set_int (values[1], (gint) unique_id);
+  if (object->confidence >= 0)
+    gst_structure_set (
+        detection, "confidence", G_TYPE_DOUBLE, (gdouble) object->confidence, NULL);
+  if (object->slot > 0)
+    gst_structure_set (detection, "batch_id", G_TYPE_INT, (gint) object->slot - 1, NULL);
+  return detection;
 }
 
 /* Attaches an object in DL Streamer's layout. @edges: its box, pixels, not rounded. */
@@ -405,26 +476,14 @@ add_region (GstBuffer *buffer, const YoloMetaRegion *region, const gdouble edges
   const YoloMetaObject *object = region->object;
   GstVideoRegionOfInterestMeta *meta = gst_buffer_add_video_region_of_interest_meta_id (
       buffer, region->label, region->x, region->y, region->w, region->h);
-  GstStructure *detection = gst_structure_new_empty ("detection");
 
   meta->id = region->id;
   if (region->parent >= 0)
     meta->parent_id = region->parent;
-  set_box (detection, edges, width, height);
-  gst_structure_set (detection, "label_id", G_TYPE_INT, object->label_id, "model_id", G_TYPE_INT,
-      (gint) unique_id, NULL);
-  if (object->confidence >= 0)
-    gst_structure_set (
-        detection, "confidence", G_TYPE_DOUBLE, (gdouble) object->confidence, NULL);
-  if (object->slot > 0)
-    gst_structure_set (detection, "batch_id", G_TYPE_INT, (gint) object->slot - 1, NULL);
-  gst_video_region_of_interest_meta_add_param (meta, detection);
-  if (object->object_id >= 0) {
-    GstStructure *track = gst_structure_new_empty ("object_id");
-
-    set_track (track, object);
-    gst_video_region_of_interest_meta_add_param (meta, track);
-  }
+  gst_video_region_of_interest_meta_add_param (
+      meta, detection_new (object, edges, width, height, unique_id));
+  if (object->object_id >= 0)
+    gst_video_region_of_interest_meta_add_param (meta, track_new (object));
   if (region->shape != NULL)
     yolo_tensor_add (meta, region->shape, &region->mask, width, height);
   yolo_classes_add (meta, object->classes);
@@ -599,20 +658,32 @@ refine_box (gdouble x1, gdouble y1, gdouble x2, gdouble y2, const GstVideoInfo *
 static void
 read_detection (const GstStructure *detection, const GstVideoInfo *info, YoloMetaObject *object)
 {
+  static YoloFields fields =
+      YOLO_FIELDS ("x_min", "x_max", "y_min", "y_max", "confidence", "label_id", "batch_id");
+  const GValue *values[YOLO_FIELDS_MAX];
   gdouble confidence, x1, x2, y1, y2;
   gint batch_id;
 
-  if (gst_structure_get_double (detection, "confidence", &confidence)
-      && isfinite ((gfloat) confidence))
+  yolo_fields_get (&fields, detection, values);
+  if (yolo_field_double (values[4], &confidence) && isfinite ((gfloat) confidence))
     object->confidence = confidence;
-  gst_structure_get_int (detection, "label_id", &object->label_id);
-  if (gst_structure_get_int (detection, "batch_id", &batch_id) && batch_id >= 0)
+  yolo_field_int (values[5], &object->label_id);
+  if (yolo_field_int (values[6], &batch_id) && batch_id >= 0)
     object->slot = (guint) batch_id + 1;
-  if (gst_structure_get_double (detection, "x_min", &x1)
-      && gst_structure_get_double (detection, "x_max", &x2)
-      && gst_structure_get_double (detection, "y_min", &y1)
-      && gst_structure_get_double (detection, "y_max", &y2))
+  if (yolo_field_double (values[0], &x1) && yolo_field_double (values[1], &x2)
+      && yolo_field_double (values[2], &y1) && yolo_field_double (values[3], &y2))
     refine_box (x1, y1, x2, y2, info, object);
+}
+
+static void
+read_track (const GstStructure *track, YoloMetaObject *object)
+{
+  static YoloFields fields = YOLO_FIELDS ("id", "state");
+  const GValue *values[YOLO_FIELDS_MAX];
+
+  yolo_fields_get (&fields, track, values);
+  yolo_field_int (values[0], &object->object_id);
+  object->state = yolo_meta_state_of_name (yolo_field_string (values[1]));
 }
 
 static void
@@ -668,11 +739,8 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
       read_detection (saying.detection, info, &object);
     else if (saying.note)
       read_note (saying.note, info, &object);
-    if (saying.track) {
-      gst_structure_get_int (saying.track, "id", &object.object_id);
-      object.state =
-          yolo_meta_state_of_name (gst_structure_get_string (saying.track, "state"));
-    }
+    if (saying.track)
+      read_track (saying.track, &object);
     if (saying.note)
       object.parent = saying.note->parent;
     object.classes = yolo_classes_read (roi);
@@ -752,12 +820,10 @@ set_region_track (GstVideoRegionOfInterestMeta *meta, const Saying *saying,
       meta->params = g_list_remove (meta->params, track);
       gst_structure_free (track);
     }
-  } else {
-    if (track == NULL) {
-      track = gst_structure_new_empty ("object_id");
-      gst_video_region_of_interest_meta_add_param (meta, track);
-    }
+  } else if (track) {
     set_track (track, object);
+  } else {
+    gst_video_region_of_interest_meta_add_param (meta, track_new (object));
   }
   if (note) {
     note->object_id = object->object_id;

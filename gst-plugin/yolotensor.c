@@ -30,6 +30,8 @@
 
 #include "gst-plugin/yolotensor.h"
 
+#include "gst-plugin/yolofields.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -127,6 +129,7 @@ yolo_tensor_add (GstVideoRegionOfInterestMeta *region, const YoloShape *shape,
 typedef struct {
   guint dims[2];
   GVariant *data;               /* NULL: there is no such tensor */
+  const gchar *format;          /* or NULL */
   const GValue *confidence;     /* an array, or NULL */
 } Tensor;
 
@@ -140,17 +143,22 @@ is_array (const GValue *value)
 static gboolean
 open_tensor (const GstStructure *param, Tensor *tensor)
 {
-  const GValue *dims = gst_structure_get_value (param, "dims"),
-               *data = gst_structure_get_value (param, "data_buffer");
+  static YoloFields fields =
+      YOLO_FIELDS ("dims", "data_buffer", "precision", "confidence", "format");
+  const GValue *values[YOLO_FIELDS_MAX], *dims, *data;
   gint precision = PRECISION_FP32;
 
-  gst_structure_get_int (param, "precision", &precision);
+  yolo_fields_get (&fields, param, values);
+  dims = values[0];
+  data = values[1];
+  yolo_field_int (values[2], &precision);
   if (precision != PRECISION_FP32 || !is_array (dims) || gst_value_array_get_size (dims) != 2
       || data == NULL || !G_VALUE_HOLDS_VARIANT (data))
     return FALSE;
   *tensor = (Tensor) {
     .data = g_value_get_variant (data),
-    .confidence = gst_structure_get_value (param, "confidence"),
+    .confidence = values[3],
+    .format = yolo_field_string (values[4]),
   };
   for (guint i = 0; i < 2; i++) {
     const GValue *dim = gst_value_array_get_value (dims, i);
@@ -227,10 +235,12 @@ static void
 read_rotation (const GstVideoRegionOfInterestMeta *region, const GstStructure *detection,
     gint width, gint height, YoloShape *shape)
 {
+  static YoloFields fields = YOLO_FIELDS ("rotation");
+  const GValue *values[YOLO_FIELDS_MAX];
   gdouble rotation;
 
-  if (gst_structure_get_double (detection, "rotation", &rotation)
-      && isfinite ((gfloat) rotation) && rotation != 0)
+  yolo_fields_get (&fields, detection, values);
+  if (yolo_field_double (values[0], &rotation) && isfinite ((gfloat) rotation) && rotation != 0)
     yolo_shape_turn (shape,
         (gfloat[4]){ (gint) region->x, (gint) region->y, (gint) region->w, (gint) region->h },
         (gfloat) rotation, width, height);
@@ -256,18 +266,18 @@ yolo_tensor_read (const GstVideoRegionOfInterestMeta *region, gint width, gint h
 
   for (const GList *l = region->params; l; l = l->next) {
     const GstStructure *param = l->data;
-    const gchar *format = gst_structure_get_string (param, "format");
 
     if (gst_structure_has_name (param, "detection"))
       read_rotation (region, param, width, height, &head);
     else if (!open_tensor (param, &tensor))
       continue;
-    else if (g_strcmp0 (format, "segmentation_mask") == 0)
+    else if (g_strcmp0 (tensor.format, "segmentation_mask") == 0)
       mask = tensor;
     else if (gst_structure_has_name (param, "corners") && tensor.dims[0] == 4
         && tensor.dims[1] == 2)
       read_corners (region, &tensor, width, height, &head);
-    else if ((g_strcmp0 (format, "keypoints") == 0 || gst_structure_has_name (param, "keypoints"))
+    else if ((g_strcmp0 (tensor.format, "keypoints") == 0
+            || gst_structure_has_name (param, "keypoints"))
         && tensor.dims[1] >= 2)
       points = tensor;
   }

@@ -175,6 +175,46 @@ test_region (void)
   test_end (&test);
 }
 
+/* Params of others, who wrote less or something else into them, become what the layout says. */
+static void
+test_foreign_params (void)
+{
+  Test test = test_new ("");
+
+  for (guint i = 0; i < 2; i++) {
+    GstBuffer *buffer = gst_buffer_new_and_alloc (16);
+    GstVideoRegionOfInterestMeta *region = gst_buffer_add_video_region_of_interest_meta (
+        buffer, "person", 100 + 2 * i, 100, 40, 80);
+    gdouble x = -1;
+    gint number = 0;
+
+    GST_BUFFER_PTS (buffer) = i * FRAME;
+    gst_video_region_of_interest_meta_add_param (region,
+        gst_structure_new ("detection", "confidence", G_TYPE_DOUBLE, .9, "x_min", G_TYPE_INT, 7,
+            NULL));
+    gst_video_region_of_interest_meta_add_param (region,
+        i == 0 ? gst_structure_new ("object_id", "id", G_TYPE_INT, 70, NULL)
+               : gst_structure_new ("object_id", "id", G_TYPE_STRING, "seven", "state",
+                     G_TYPE_INT, 1, "more", G_TYPE_INT, 5, NULL));
+    push_buffer (&test, buffer);
+    g_assert_cmpint (get (&test, 0)->object_id, ==, 1);
+    region = first_region (&test);
+    g_assert_cmpuint (g_list_length (region->params), ==, 2);
+    g_assert_true (gst_structure_get_double (
+        gst_video_region_of_interest_meta_get_param (region, "detection"), "x_min", &x));
+    g_assert_cmpfloat_with_epsilon (x, (100 + 2 * i) / 640., .002);
+    g_assert_true (gst_structure_get_double (
+        gst_video_region_of_interest_meta_get_param (region, "detection"), "y_max", &x));
+    g_assert_cmpfloat_with_epsilon (x, 180 / 480., .002);
+    g_assert_true (gst_structure_get_int (
+        gst_video_region_of_interest_meta_get_param (region, "object_id"), "id", &number));
+    g_assert_cmpint (number, ==, 1);
+    g_assert_cmpstr (gst_structure_get_string (gst_video_region_of_interest_meta_get_param (
+        region, "object_id"), "state"), ==, "tracked");
+  }
+  test_end (&test);
+}
+
 /* A converter drops the params of regions: the number is found again in the note. */
 static void
 test_note (void)
@@ -877,6 +917,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/gst-plugin/track/numbers", test_numbers);
   g_test_add_func ("/gst-plugin/track/region", test_region);
+  g_test_add_func ("/gst-plugin/track/foreign-params", test_foreign_params);
   g_test_add_func ("/gst-plugin/track/note", test_note);
   g_test_add_func ("/gst-plugin/track/other-numbers", test_other_numbers);
   g_test_add_func ("/gst-plugin/track/time-base", test_time_base);
