@@ -5,6 +5,7 @@
 
 #include "gst-plugin/yolozonesstream.h"
 
+#include "gst-plugin/yolofields.h"
 #include "gst-plugin/yolozonesmeta.h"
 
 #include <math.h>
@@ -285,6 +286,52 @@ describe_zone (const YoloZonesStream *stream, guint i)
   return structure;
 }
 
+/* The fields of an object, of which there are many: each is put where it belongs without looking
+ * for its name. */
+enum
+{
+  OBJECT_ID, OBJECT_LABEL, OBJECT_LABEL_ID, OBJECT_VX, OBJECT_VY, OBJECT_SPEED, OBJECT_ZONES,
+  OBJECT_DWELLS
+};
+
+static YoloFields object_fields =
+    YOLO_FIELDS ("id", "label", "label-id", "vx", "vy", "speed", "zones", "dwells");
+
+static void
+take_int (GstStructure *object, guint field, gint number)
+{
+  GValue value = G_VALUE_INIT;
+
+  g_value_init (&value, G_TYPE_INT);
+  g_value_set_int (&value, number);
+  yolo_fields_take (&object_fields, object, field, &value);
+}
+
+static void
+take_double (GstStructure *object, guint field, gdouble number)
+{
+  GValue value = G_VALUE_INIT;
+
+  g_value_init (&value, G_TYPE_DOUBLE);
+  g_value_set_double (&value, number);
+  yolo_fields_take (&object_fields, object, field, &value);
+}
+
+/* What gst_structure_set() of set_class() does. */
+static void
+take_class (GstStructure *object, const Class *class)
+{
+  GValue value = G_VALUE_INIT;
+
+  if (class->label != 0) {
+    g_value_init (&value, G_TYPE_STRING);
+    g_value_set_interned_string (&value, g_quark_to_string (class->label));
+    yolo_fields_take (&object_fields, object, OBJECT_LABEL, &value);
+  }
+  if (class->id >= 0)
+    take_int (object, OBJECT_LABEL_ID, class->id);
+}
+
 /* NULL: there is nothing to say of the object. */
 static GstStructure *
 describe_object (const YoloZonesStream *stream, gsize i)
@@ -298,13 +345,15 @@ describe_object (const YoloZonesStream *stream, gsize i)
     inside = yolo_zones_dwell (stream->zones, i, k) >= 0;
   if (!track.seen || (!inside && isnan (track.speed) && isnan (track.vx)))
     return NULL;
-  structure = gst_structure_new ("object", "id", G_TYPE_INT, track.id, NULL);
-  set_class (structure, &stream->classes[track.class]);
-  if (!isnan (track.vx))
-    gst_structure_set (structure, "vx", G_TYPE_DOUBLE, track.vx / stream->width, "vy",
-        G_TYPE_DOUBLE, track.vy / stream->height, NULL);
+  structure = gst_structure_new_empty ("object");
+  take_int (structure, OBJECT_ID, track.id);
+  take_class (structure, &stream->classes[track.class]);
+  if (!isnan (track.vx)) {
+    take_double (structure, OBJECT_VX, track.vx / stream->width);
+    take_double (structure, OBJECT_VY, track.vy / stream->height);
+  }
   if (!isnan (track.speed))
-    gst_structure_set (structure, "speed", G_TYPE_DOUBLE, track.speed, NULL);
+    take_double (structure, OBJECT_SPEED, track.speed);
   if (!inside)
     return structure;
   g_value_init (&names, GST_TYPE_ARRAY);
@@ -317,8 +366,8 @@ describe_object (const YoloZonesStream *stream, gsize i)
     append_string (&names, stream->layout->zones[k].name);
     append_double (&dwells, dwell);
   }
-  gst_structure_take_value (structure, "zones", &names);
-  gst_structure_take_value (structure, "dwells", &dwells);
+  yolo_fields_take (&object_fields, structure, OBJECT_ZONES, &names);
+  yolo_fields_take (&object_fields, structure, OBJECT_DWELLS, &dwells);
   return structure;
 }
 
