@@ -564,6 +564,7 @@ yolo_meta_add (GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject
  * NULL: there is no such param, or note. */
 typedef struct {
   const GstStructure *detection, *track;
+  gboolean more;                /* there are other params */
   const Note *note;
   GBytes *shapes;               /* of the note's buffer */
 } Saying;
@@ -580,12 +581,14 @@ listen (GstBuffer *buffer, const GstVideoRegionOfInterestMeta *meta, Saying *say
   for (l = meta->params; l; l = l->next) {
     const GstStructure *param = l->data;
 
-    if (gst_structure_has_name (param, "detection"))
+    if (gst_structure_has_name (param, "detection")) {
       saying->detection = param;
-    else if (gst_structure_has_name (param, "object_id"))
+    } else if (gst_structure_has_name (param, "object_id")) {
       saying->track = param;
-    else if (g_str_has_prefix (gst_structure_get_name (param), "roi/"))
-      for_encoder = TRUE;
+    } else {
+      saying->more = TRUE;
+      for_encoder |= g_str_has_prefix (gst_structure_get_name (param), "roi/");
+    }
   }
   saying->note = find_note (buffer, meta, &saying->shapes);
   return saying->detection || saying->note || (meta->roi_type && !for_encoder);
@@ -655,11 +658,12 @@ refine_box (gdouble x1, gdouble y1, gdouble x2, gdouble y2, const GstVideoInfo *
   }
 }
 
-static void
+/* Whether the box is turned, which yolo_tensor_read() looks at. */
+static gboolean
 read_detection (const GstStructure *detection, const GstVideoInfo *info, YoloMetaObject *object)
 {
-  static YoloFields fields =
-      YOLO_FIELDS ("x_min", "x_max", "y_min", "y_max", "confidence", "label_id", "batch_id");
+  static YoloFields fields = YOLO_FIELDS ("x_min", "x_max", "y_min", "y_max", "confidence",
+      "label_id", "batch_id", "rotation");
   const GValue *values[YOLO_FIELDS_MAX];
   gdouble confidence, x1, x2, y1, y2;
   gint batch_id;
@@ -673,6 +677,7 @@ read_detection (const GstStructure *detection, const GstVideoInfo *info, YoloMet
   if (yolo_field_double (values[0], &x1) && yolo_field_double (values[1], &x2)
       && yolo_field_double (values[2], &y1) && yolo_field_double (values[3], &y2))
     refine_box (x1, y1, x2, y2, info, object);
+  return values[7] != NULL;
 }
 
 static void
@@ -724,6 +729,7 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
     const GstVideoRegionOfInterestMeta *roi = (GstVideoRegionOfInterestMeta *) meta;
     YoloMetaRegion region;
     YoloMetaObject object;
+    gboolean turned = FALSE;
     Saying saying;
 
     if (!read_region (buffer, roi, &saying, &region))
@@ -736,19 +742,20 @@ yolo_meta_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *objects)
       .parent = roi->parent_id > 0 ? 1 + (guint) roi->parent_id : 0,
     };
     if (saying.detection)
-      read_detection (saying.detection, info, &object);
+      turned = read_detection (saying.detection, info, &object);
     else if (saying.note)
       read_note (saying.note, info, &object);
     if (saying.track)
       read_track (saying.track, &object);
     if (saying.note)
       object.parent = saying.note->parent;
-    object.classes = yolo_classes_read (roi);
+    if (saying.more)
+      object.classes = yolo_classes_read (roi);
     if (object.classes == NULL && classified)
       object.classes = noted_classes (buffer, roi);
     if (saying.note && saying.shapes)
       object.shape = noted_shape (saying.note, saying.shapes);
-    if (object.shape == NULL) {
+    if (object.shape == NULL && (saying.more || turned)) {
       object.shape = yolo_tensor_read (
           roi, GST_VIDEO_INFO_WIDTH (info), GST_VIDEO_INFO_HEIGHT (info));
       yolo_object_bound (&object, info);
