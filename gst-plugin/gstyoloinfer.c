@@ -86,6 +86,7 @@ struct _GstYoloInfer {
 
   /* task of the source pad; others while it does not run, or has no frame */
   GArray *last;                 /* YoloMetaObject, for repeat-detections */
+  GArray *last_faint;           /* owned; for frames that are gated: yolo_follow_repeat() */
   YoloMerger merger;
   YoloCrops crops;              /* of the streaming thread and the task, as it says */
   gboolean announced;           /* downstream knows that there are objects */
@@ -105,6 +106,14 @@ looks_at_objects (GstYoloInfer *self)
 
 /* Frames under way */
 
+/* What was found last is not repeated any more. */
+static void
+forget_last (GstYoloInfer *self)
+{
+  g_array_set_size (self->last, 0);
+  g_clear_pointer (&self->last_faint, g_array_unref);
+}
+
 /* Drops all frames under way. Neither the streaming thread nor the task of the source
  * pad may be busy with one. */
 static void
@@ -113,7 +122,7 @@ drop_frames (GstYoloInfer *self)
   if (self->load.stream)
     yolo_stream_cancel (self->load.stream);
   yolo_stats_count (self->stats, YOLO_STATS_DROPPED, yolo_queue_clear (self->queue));
-  g_array_set_size (self->last, 0);
+  forget_last (self);
   yolo_crops_reset (&self->crops);
   self->since_inferred = 0;
 }
@@ -183,6 +192,7 @@ finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
   if (flight->inferred)
     yolo_flight_merge (flight, &self->input.info, &self->merger);
   yolo_follow_split (flight);
+  yolo_follow_repeat (flight, &self->last_faint);
   if (on_objects)
     yolo_crops_complete (&self->crops, flight, &self->input.info);
   objects = flight->objects;
@@ -591,7 +601,7 @@ gst_yolo_infer_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *outc
     return FALSE;
   }
   self->since_inferred = 0;
-  g_array_set_size (self->last, 0);
+  forget_last (self);
   yolo_crops_reset (&self->crops);
   yolo_input_set_caps (&self->input, &info, memory);
   update_latency (self);
@@ -783,6 +793,7 @@ gst_yolo_infer_finalize (GObject *object)
   yolo_crops_clear (&self->crops);
   yolo_context_clear (&self->context);
   g_array_unref (self->last);
+  g_clear_pointer (&self->last_faint, g_array_unref);
   yolo_input_clear (&self->input);
   yolo_gate_free (self->gate);
   yolo_stats_free (self->stats);

@@ -133,6 +133,18 @@ yolo_follow_split (YoloFlight *flight)
 }
 
 void
+yolo_follow_repeat (YoloFlight *flight, GArray **last)
+{
+  if (flight->inferred) {
+    g_clear_pointer (last, g_array_unref);
+    *last = flight->faint != NULL ? g_array_ref (flight->faint) : NULL;
+  } else if (flight->gated && *last != NULL) {
+    g_clear_pointer (&flight->faint, g_array_unref);
+    flight->faint = g_array_ref (*last);
+  }
+}
+
+void
 yolo_follow_note (GstBuffer *buffer, const GstVideoInfo *info, GArray *faint, gboolean inferred,
     guint unique_id)
 {

@@ -44,6 +44,16 @@ void yolo_follow_lower (YoloFollow *follow, GstPad *srcpad, YoloLiveSettings *se
 void yolo_follow_split (YoloFlight *flight);
 
 /**
+ * yolo_follow_repeat:
+ * @last: `faint` of the last flight that was inferred, a reference; NULL: there was nothing in it
+ *
+ * Remembers `faint` of a flight that was inferred, after yolo_follow_split(), and gives it to one
+ * that is gated: where nothing moves, what was hardly seen is still there, and a track that lives
+ * by it must not end.
+ */
+void yolo_follow_repeat (YoloFlight *flight, GArray **last);
+
+/**
  * yolo_follow_note:
  * @buffer: writable
  * @faint: (nullable) (element-type YoloMetaObject): the buffer shares it from now on

@@ -76,6 +76,19 @@ find_all (void)
   return all;
 }
 
+static void
+assert_counts (GstElement *infer, guint inferred, guint gated)
+{
+  g_autoptr (GstStructure) stats = NULL;
+  guint64 n;
+
+  g_object_get (infer, "stats", &stats, NULL);
+  g_assert_true (gst_structure_get_uint64 (stats, "inferred", &n));
+  g_assert_cmpuint (n, ==, inferred);
+  g_assert_true (gst_structure_get_uint64 (stats, "gated", &n));
+  g_assert_cmpuint (n, ==, gated);
+}
+
 /* Both together are what a lower threshold finds, and each object is on its side. */
 static void
 test_split (void)
@@ -210,6 +223,103 @@ test_interval (void)
   infer_teardown (h);
 }
 
+/* What is gated counts as looked at, and carries all that was found last: both sides. */
+static void
+test_gate (void)
+{
+  g_autoptr (GArray) all = find_all (), seen = yolo_meta_objects_new ();
+  g_autoptr (GArray) faint = yolo_meta_objects_new (), first = yolo_meta_objects_new ();
+  g_autofree gchar *threshold = middle_threshold (all);
+  GstHarness *h;
+  GstSegment segment;
+
+  low = LOWEST;
+  h = harness_new (threshold, "motion-gate", "true");
+  for (guint i = 0; i < 4; i++) {
+    const YoloFollowNote note = push (h, i, seen, faint);
+
+    g_assert_true (note.noted && note.inferred);
+    g_assert_cmpuint (seen->len + faint->len, ==, all->len);
+    if (i == 0)
+      yolo_meta_objects_append (first, (const YoloMetaObject *) faint->data, faint->len);
+    g_assert_cmpuint (first->len, >, 0);
+    assert_same_detections (first, faint, 0, 0, 0, 0);
+    g_assert_cmpuint (faint->len, ==, first->len);
+    assert_counts (h->element, 1, i);
+  }
+
+  /* nothing is left of it behind a flush, nor once the tracker wants none */
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  low = .99;
+  gst_harness_push_upstream_event (h, yolo_follow_changed ());
+  gst_harness_push_event (h, gst_event_new_flush_start ());
+  gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
+  gst_harness_push_event (h, gst_event_new_segment (&segment));
+  for (guint i = 4; i < 6; i++) {
+    push (h, i, seen, faint);
+    g_assert_cmpuint (seen->len, >, 0);
+    g_assert_cmpuint (faint->len, ==, 0);
+    assert_counts (h->element, 2, i - 1);
+  }
+  infer_teardown (h);
+}
+
+/* The sum of the numbers of tracks on the next picture, and how many there are. */
+static guint
+push_tracked (GstHarness *h, guint number, guint *n)
+{
+  g_autoptr (GArray) seen = yolo_meta_objects_new (), faint = yolo_meta_objects_new ();
+  guint sum = 0;
+
+  push (h, number, seen, faint);
+  g_assert_cmpuint (faint->len, ==, 0);
+  *n = 0;
+  for (guint i = 0; i < seen->len; i++) {
+    const YoloMetaObject *object = &g_array_index (seen, YoloMetaObject, i);
+
+    if (object->object_id < 0)
+      continue;
+    g_assert_cmpint (object->state, ==, YOLO_META_TRACKED);
+    sum += (guint) object->object_id;
+    (*n)++;
+  }
+  return sum;
+}
+
+/* Tracks that were begun by strong detections, which are weak by now, live on while the scene
+ * rests, longer than the tracker looks for what is lost. */
+static void
+test_rest (void)
+{
+  g_autoptr (GArray) all = find_all ();
+  g_autofree gchar *threshold = middle_threshold (all), *model = data_path (MODEL);
+  g_autofree gchar *line = g_strdup_printf (
+      "yoloinfer name=infer model-file=%s confidence-threshold=0.01 max-detections=50 ! "
+      "yolotrack name=track low-threshold=0.01 high-threshold=0.01 new-threshold=0.01 "
+      "fuse-score=false", model);
+  GstHarness *h = gst_harness_new_parse (line);
+  g_autoptr (GstElement) infer = gst_harness_find_element (h, "yoloinfer");
+  g_autoptr (GstElement) track = gst_harness_find_element (h, "yolotrack");
+  const gdouble middle = g_ascii_strtod (threshold, NULL);
+  guint sum = 0, n = 0;
+
+  gst_harness_set_src_caps_str (h, SMALL);
+  for (guint i = 0; i < 3; i++)
+    sum = push_tracked (h, i, &n);
+  g_assert_cmpuint (n, >, all->len / 2 + 1);
+
+  g_object_set (track, "high-threshold", middle, "new-threshold", middle, NULL);
+  g_object_set (infer, "confidence-threshold", middle, "motion-gate", TRUE, NULL);
+  for (guint i = 3; i < 3 + 60; i++) {
+    guint now;
+
+    g_assert_cmpuint (push_tracked (h, i, &now), ==, sum);
+    g_assert_cmpuint (now, ==, n);
+  }
+  assert_counts (infer, 4, 59);
+  gst_harness_teardown (h);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -220,5 +330,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gst-plugin/follow/nobody", test_nobody);
   g_test_add_func ("/gst-plugin/follow/changes", test_changes);
   g_test_add_func ("/gst-plugin/follow/interval", test_interval);
+  g_test_add_func ("/gst-plugin/follow/gate", test_gate);
+  g_test_add_func ("/gst-plugin/follow/rest", test_rest);
   return g_test_run ();
 }
