@@ -175,6 +175,7 @@ static GstBuffer *
 finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
 {
   const gboolean on_objects = looks_at_objects (self);
+  const gboolean nvmm = self->input.memory == YOLO_CAPS_NVMM;
   GArray *objects = flight->objects;
   GstBuffer *buffer;
 
@@ -210,10 +211,10 @@ finish_frame (GstYoloInfer *self, YoloFlight *flight, GstFlowReturn *ret)
   }
 
   announce (self, objects->len);
-  buffer = yolo_flight_attach (flight, objects, &self->input.info, self->settings.unique_id,
-      self->input.memory == YOLO_CAPS_NVMM);
+  buffer =
+      yolo_flight_attach (flight, objects, &self->input.info, self->settings.unique_id, nvmm);
   return on_objects ? yolo_crops_attach (&self->crops, flight, buffer, self->load.model_name,
-             self->settings.unique_id)
+             self->settings.unique_id, nvmm)
                     : buffer;
 }
 

@@ -384,7 +384,7 @@ gst_yolo_track_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   if (self->nvmm) {
     yolo_ds_track (buffer, (const YoloMetaObject *) self->before->data, found, self->found->len);
     if (self->added->len > 0)
-      yolo_ds_add (buffer, added, self->added->len, self->note.unique_id, FALSE);
+      yolo_ds_add (buffer, added, self->added->len, NULL, self->note.unique_id, FALSE);
   }
   return GST_FLOW_OK;
 }

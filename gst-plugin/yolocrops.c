@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "gst-plugin/yoloclass.h"
+#include "gst-plugin/yolods.h"
 #include "gst-plugin/yoloshape.h"
 
 #include <math.h>
@@ -248,8 +249,8 @@ yolo_crops_complete (YoloCrops *crops, YoloFlight *flight, const GstVideoInfo *i
 }
 
 GstBuffer *
-yolo_crops_attach (
-    YoloCrops *crops, YoloFlight *flight, GstBuffer *buffer, GQuark model, guint unique_id)
+yolo_crops_attach (YoloCrops *crops, YoloFlight *flight, GstBuffer *buffer, GQuark model,
+    guint unique_id, gboolean nvmm)
 {
   guint i, n = 0;
 
@@ -268,6 +269,8 @@ yolo_crops_attach (
   if (n > 0) {
     buffer = gst_buffer_make_writable (buffer);
     yolo_meta_classify (buffer, flight->given, (GBytes *const *) crops->said->pdata);
+    if (nvmm)
+      yolo_ds_classify (buffer, flight->given, (GBytes *const *) crops->said->pdata);
   }
   return buffer;
 }

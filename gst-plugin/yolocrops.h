@@ -81,13 +81,14 @@ void yolo_crops_complete (YoloCrops *crops, YoloFlight *flight, const GstVideoIn
  * @buffer: (transfer full): the flight's
  *
  * Attaches to the objects on the buffer what a network that classifies says of them, or has said
- * of their track. Called by the task of the source pad, after yolo_crops_complete().
+ * of their track, in DeepStream's metadata too if @nvmm. Called by the task of the source pad,
+ * after yolo_crops_complete().
  *
  * Returns: (transfer full): the buffer, which is a copy that shares the pixels where somebody else
  * holds it
  */
 GstBuffer *yolo_crops_attach (YoloCrops *crops, YoloFlight *flight, GstBuffer *buffer,
-    GQuark model, guint unique_id);
+    GQuark model, guint unique_id, gboolean nvmm);
 
 G_END_DECLS
 

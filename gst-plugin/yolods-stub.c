@@ -2,10 +2,15 @@
 #include "gst-plugin/yolods.h"
 
 gboolean
-yolo_ds_add (
-    GstBuffer *buffer, const YoloMetaObject *objects, guint n, guint unique_id, gboolean inferred)
+yolo_ds_add (GstBuffer *buffer, const YoloMetaObject *objects, guint n, const GArray *parents,
+    guint unique_id, gboolean inferred)
 {
   return FALSE;
+}
+
+void
+yolo_ds_classify (GstBuffer *buffer, const GArray *objects, GBytes *const *classes)
+{
 }
 
 guint

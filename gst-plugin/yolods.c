@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gst-plugin/yolods.h"
 
+#include "gst-plugin/yoloclass.h"
+
 #include <dlfcn.h>
 #include <math.h>
 #include <string.h>
@@ -9,7 +11,9 @@
 
 #define ENTRIES(X) \
   X (gst_buffer_get_nvds_batch_meta) X (nvds_acquire_meta_lock) X (nvds_release_meta_lock) \
-  X (nvds_acquire_obj_meta_from_pool) X (nvds_add_obj_meta_to_frame)
+  X (nvds_acquire_obj_meta_from_pool) X (nvds_add_obj_meta_to_frame) \
+  X (nvds_acquire_classifier_meta_from_pool) X (nvds_acquire_label_info_meta_from_pool) \
+  X (nvds_add_label_info_meta_to_classifier) X (nvds_add_classifier_meta_to_object)
 
 static struct {
 #define MEMBER(name) __typeof__ (&name) name;
@@ -82,9 +86,10 @@ set_track (NvDsObjectMeta *meta, const YoloMetaObject *object)
   meta->tracker_bbox_info.org_bbox_coords.height = object->h;
 }
 
+/* @parent: or NULL */
 static void
-add_object (
-    NvDsBatchMeta *batch, NvDsFrameMeta *frame, const YoloMetaObject *object, guint unique_id)
+add_object (NvDsBatchMeta *batch, NvDsFrameMeta *frame, const YoloMetaObject *object,
+    NvDsObjectMeta *parent, guint unique_id)
 {
   NvDsObjectMeta *meta = lib.nvds_acquire_obj_meta_from_pool (batch);
   const char *label = object->label ? g_quark_to_string (object->label) : "";
@@ -101,7 +106,7 @@ add_object (
   meta->detector_bbox_info.org_bbox_coords.height = object->h;
   g_strlcpy (meta->obj_label, label, sizeof meta->obj_label);
   set_look (meta, object, label);
-  lib.nvds_add_obj_meta_to_frame (frame, meta, NULL);
+  lib.nvds_add_obj_meta_to_frame (frame, meta, parent);
 }
 
 /* The buffer's metadata, or NULL. */
@@ -115,23 +120,83 @@ find_batch (GstBuffer *buffer)
   return opened == 1 ? lib.gst_buffer_get_nvds_batch_meta (buffer) : NULL;
 }
 
+static gboolean
+is_in (const NvDsFrameMeta *frame, const YoloMetaObject *object)
+{
+  return (object->slot > 0 ? object->slot - 1 : 0) == frame->batch_id;
+}
+
+/* Whether an object of the frame is @object. Other elements may have rounded the box. */
+static gboolean
+is_same (const NvDsFrameMeta *frame, const NvDsObjectMeta *meta, const YoloMetaObject *object)
+{
+  const NvBbox_Coords *box = &meta->detector_bbox_info.org_bbox_coords;
+
+  return is_in (frame, object) && meta->class_id == object->label_id
+      && fabsf (box->left - object->x) <= 1 && fabsf (box->top - object->y) <= 1
+      && fabsf (box->width - object->w) <= 1 && fabsf (box->height - object->h) <= 1;
+}
+
+/* Number of a track as YoloMetaObject has it; -1: there is none. */
+static gint
+track_of (const NvDsObjectMeta *meta)
+{
+  return meta->object_id != UNTRACKED_OBJECT_ID ? (gint) (meta->object_id & G_MAXINT) : -1;
+}
+
+/* The frame's metadata of an object that was read from the buffer, or NULL. A tracker may have
+ * moved its box, but has given it a number. */
+static NvDsObjectMeta *
+find_object (const NvDsFrameMeta *frame, const YoloMetaObject *object)
+{
+  for (GList *o = is_in (frame, object) ? frame->obj_meta_list : NULL; o != NULL; o = o->next) {
+    NvDsObjectMeta *meta = o->data;
+
+    if (is_same (frame, meta, object)
+        || (object->object_id >= 0 && track_of (meta) == object->object_id
+            && meta->class_id == object->label_id))
+      return meta;
+  }
+  return NULL;
+}
+
+/* The frame's metadata of the object that another one was found in, or NULL. */
+static NvDsObjectMeta *
+find_parent (const NvDsFrameMeta *frame, const YoloMetaObject *object, const GArray *parents)
+{
+  for (guint i = 0; object->parent > 0 && parents != NULL && i < parents->len; i++) {
+    const YoloMetaObject *parent = &g_array_index (parents, YoloMetaObject, i);
+
+    if (parent->region == object->parent)
+      return find_object (frame, parent);
+  }
+  return NULL;
+}
+
 gboolean
-yolo_ds_add (
-    GstBuffer *buffer, const YoloMetaObject *objects, guint n, guint unique_id, gboolean inferred)
+yolo_ds_add (GstBuffer *buffer, const YoloMetaObject *objects, guint n, const GArray *parents,
+    guint unique_id, gboolean inferred)
 {
   NvDsBatchMeta *batch = find_batch (buffer);
+  /* Found before any is added, for one that is added may look like a parent. Allocated for frames
+   * with objects that are inside of others. */
+  g_autofree NvDsObjectMeta **found = NULL;
   guint i;
 
   if (batch == NULL)
     return FALSE;
 
+  if (parents != NULL && parents->len > 0)
+    found = g_new (NvDsObjectMeta *, n);
   lib.nvds_acquire_meta_lock (batch);
   for (GList *l = batch->frame_meta_list; l != NULL; l = l->next) {
     NvDsFrameMeta *frame = l->data;
 
+    for (i = 0; found != NULL && i < n; i++)
+      found[i] = is_in (frame, &objects[i]) ? find_parent (frame, &objects[i], parents) : NULL;
     for (i = 0; i < n; i++)
-      if ((objects[i].slot > 0 ? objects[i].slot - 1 : 0) == frame->batch_id)
-        add_object (batch, frame, &objects[i], unique_id);
+      if (is_in (frame, &objects[i]))
+        add_object (batch, frame, &objects[i], found != NULL ? found[i] : NULL, unique_id);
     if (inferred)
       frame->bInferDone = 1;
   }
@@ -161,18 +226,6 @@ yolo_ds_frames (GstBuffer *buffer, YoloDsFrame *frames, guint max)
   return n;
 }
 
-/* Whether an object of the frame is @object. Other elements may have rounded the box. */
-static gboolean
-is_same (const NvDsFrameMeta *frame, const NvDsObjectMeta *meta, const YoloMetaObject *object)
-{
-  const NvBbox_Coords *box = &meta->detector_bbox_info.org_bbox_coords;
-
-  return (object->slot > 0 ? object->slot - 1 : 0) == frame->batch_id
-      && meta->class_id == object->label_id
-      && fabsf (box->left - object->x) <= 1 && fabsf (box->top - object->y) <= 1
-      && fabsf (box->width - object->w) <= 1 && fabsf (box->height - object->h) <= 1;
-}
-
 void
 yolo_ds_read_tracks (GstBuffer *buffer, YoloMetaObject *objects, guint n)
 {
@@ -187,9 +240,9 @@ yolo_ds_read_tracks (GstBuffer *buffer, YoloMetaObject *objects, guint n)
     for (GList *o = frame->obj_meta_list; o != NULL; o = o->next) {
       const NvDsObjectMeta *meta = o->data;
 
-      for (guint i = 0; i < n && meta->object_id != UNTRACKED_OBJECT_ID; i++)
+      for (guint i = 0; i < n && track_of (meta) >= 0; i++)
         if (objects[i].object_id < 0 && is_same (frame, meta, &objects[i])) {
-          objects[i].object_id = (gint) (meta->object_id & G_MAXINT);
+          objects[i].object_id = track_of (meta);
           break;
         }
     }
@@ -216,5 +269,56 @@ yolo_ds_track (GstBuffer *buffer, const YoloMetaObject *found, const YoloMetaObj
           break;
         }
   }
+  lib.nvds_release_meta_lock (batch);
+}
+
+/* Adds a classification to an object, and its label to what nvdsosd writes, as DeepStream's
+ * nvinfer does (gstnvinfer_meta_utils.cpp, attach_metadata_classifier()). */
+static void
+add_class (NvDsBatchMeta *batch, NvDsObjectMeta *object, const YoloClass *class)
+{
+  NvDsClassifierMeta *meta = lib.nvds_acquire_classifier_meta_from_pool (batch);
+  const char *label = class->label ? g_quark_to_string (class->label) : "";
+  NvDsLabelInfo *info;
+  gchar *text;
+
+  if (meta == NULL)             /* the pool is used up */
+    return;
+  meta->unique_component_id = class->model_id;
+  /* not freed by the meta; strings of quarks stay for ever */
+  meta->classifier_type = class->model ? g_quark_to_string (class->model) : "";
+  info = lib.nvds_acquire_label_info_meta_from_pool (batch);
+  if (info != NULL) {
+    info->result_class_id = (guint) MAX (class->label_id, 0);
+    info->label_id = 0;         /* the first output of the network, which has one */
+    info->result_prob = MAX (class->confidence, 0);
+    g_strlcpy (info->result_label, label, sizeof info->result_label);
+    lib.nvds_add_label_info_meta_to_classifier (meta, info);
+  }
+  lib.nvds_add_classifier_meta_to_object (object, meta);
+
+  text = object->text_params.display_text;
+  object->text_params.display_text = text ? g_strconcat (text, " ", label, NULL) : g_strdup (label);
+  g_free (text);
+}
+
+void
+yolo_ds_classify (GstBuffer *buffer, const GArray *objects, GBytes *const *classes)
+{
+  NvDsBatchMeta *batch = find_batch (buffer);
+
+  if (batch == NULL)
+    return;
+  lib.nvds_acquire_meta_lock (batch);
+  for (GList *f = batch->frame_meta_list; f != NULL; f = f->next)
+    for (guint i = 0; i < objects->len; i++) {
+      guint n;
+      const YoloClass *class = yolo_classes_get (classes[i], &n);
+      NvDsObjectMeta *meta =
+          n > 0 ? find_object (f->data, &g_array_index (objects, YoloMetaObject, i)) : NULL;
+
+      for (guint k = 0; meta != NULL && k < n; k++)
+        add_class (batch, meta, &class[k]);
+    }
   lib.nvds_release_meta_lock (batch);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Detections as DeepStream's object metadata, for its elements downstream
- * (nvtracker, nvdsosd, nvmsgconv). Built against the headers of the installed
+/* Detections, and what other networks say of them, as DeepStream's object metadata, for its
+ * elements downstream (nvtracker, nvdsosd, nvmsgconv). Built against the headers of the installed
  * DeepStream (meson option `deepstream`), whose structures change from version
  * to version; without the option, a stub does nothing. */
 
@@ -14,6 +14,8 @@ G_BEGIN_DECLS
 /**
  * yolo_ds_add:
  * @objects: [n], of all frames of the batch; `slot` tells which frame an object is in
+ * @parents: (nullable) (element-type YoloMetaObject): what was read from the buffer, among which
+ * an object's `parent` is found by its `region`
  * @unique_id: unique_component_id of the objects
  * @inferred: whether the network has run on these frames; FALSE: the objects are those
  * of an earlier one
@@ -23,8 +25,18 @@ G_BEGIN_DECLS
  *
  * Returns: FALSE if there is no such meta, or no DeepStream
  */
-gboolean yolo_ds_add (
-    GstBuffer *buffer, const YoloMetaObject *objects, guint n, guint unique_id, gboolean inferred);
+gboolean yolo_ds_add (GstBuffer *buffer, const YoloMetaObject *objects, guint n,
+    const GArray *parents, guint unique_id, gboolean inferred);
+
+/**
+ * yolo_ds_classify:
+ * @objects: (element-type YoloMetaObject): what was read from the buffer, of all its frames
+ * @classes: (nullable elements): what is said of each object, see yoloclass.h
+ *
+ * Adds what another network says of objects to theirs in the buffer's NvDsBatchMeta, as
+ * NvDsClassifierMeta, one for each network, with one NvDsLabelInfo. Takes the batch's lock.
+ */
+void yolo_ds_classify (GstBuffer *buffer, const GArray *objects, GBytes *const *classes);
 
 /* A frame of a batch. */
 typedef struct {

@@ -118,6 +118,6 @@ yolo_flight_attach (YoloFlight *flight, const GArray *objects, const GstVideoInf
           buffer, info, flight->faint, flight->inferred || flight->gated, unique_id);
   }
   if (nvmm && (flight->inferred || objects->len > 0))
-    yolo_ds_add (buffer, found, objects->len, unique_id, flight->inferred);
+    yolo_ds_add (buffer, found, objects->len, flight->given, unique_id, flight->inferred);
   return buffer;
 }

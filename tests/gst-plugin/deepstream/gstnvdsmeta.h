@@ -31,7 +31,21 @@ typedef struct {
 typedef struct { float left, top, width, height; } NvBbox_Coords;
 typedef struct { NvBbox_Coords org_bbox_coords; } NvDsComp_BboxInfo;
 
+typedef struct {
+  gchar result_label[MAX_LABEL_SIZE];
+  guint result_class_id, label_id;
+  gfloat result_prob;
+} NvDsLabelInfo;
+
+typedef struct {
+  guint num_labels;
+  gint unique_component_id;
+  GList *label_info_list;
+  const gchar *classifier_type;
+} NvDsClassifierMeta;
+
 typedef struct _NvDsObjectMeta {
+  struct _NvDsObjectMeta *parent;
   gint unique_component_id, class_id;
   guint64 object_id;
   gfloat confidence;
@@ -40,6 +54,7 @@ typedef struct _NvDsObjectMeta {
   NvOSD_RectParams rect_params;
   NvOSD_TextParams text_params;
   gchar obj_label[MAX_LABEL_SIZE];
+  GList *classifier_meta_list;
 } NvDsObjectMeta;
 
 typedef struct {
@@ -47,11 +62,13 @@ typedef struct {
   guint64 buf_pts;
   gint bInferDone;
   GList *obj_meta_list;
+  gint prepends;                /* of the stand-in: the last object is the first of the list */
 } NvDsFrameMeta;
 
 typedef struct {
   GList *frame_meta_list;
-  gint locked, pool;            /* of the stand-in: lock held; objects left */
+  /* of the stand-in: lock held; objects, and classifiers and labels together, left */
+  gint locked, pool, classifier_pool;
 } NvDsBatchMeta;
 
 NvDsBatchMeta *gst_buffer_get_nvds_batch_meta (GstBuffer *buffer);
@@ -60,5 +77,9 @@ void nvds_release_meta_lock (NvDsBatchMeta *batch);
 NvDsObjectMeta *nvds_acquire_obj_meta_from_pool (NvDsBatchMeta *batch);
 void nvds_add_obj_meta_to_frame (
     NvDsFrameMeta *frame, NvDsObjectMeta *object, NvDsObjectMeta *parent);
+NvDsClassifierMeta *nvds_acquire_classifier_meta_from_pool (NvDsBatchMeta *batch);
+NvDsLabelInfo *nvds_acquire_label_info_meta_from_pool (NvDsBatchMeta *batch);
+void nvds_add_label_info_meta_to_classifier (NvDsClassifierMeta *classifier, NvDsLabelInfo *label);
+void nvds_add_classifier_meta_to_object (NvDsObjectMeta *object, NvDsClassifierMeta *classifier);
 
 #endif

@@ -33,6 +33,34 @@ nvds_acquire_obj_meta_from_pool (NvDsBatchMeta *batch)
 void
 nvds_add_obj_meta_to_frame (NvDsFrameMeta *frame, NvDsObjectMeta *object, NvDsObjectMeta *parent)
 {
-  g_assert_null (parent);
-  frame->obj_meta_list = g_list_append (frame->obj_meta_list, object);
+  object->parent = parent;
+  frame->obj_meta_list = frame->prepends ? g_list_prepend (frame->obj_meta_list, object)
+                                         : g_list_append (frame->obj_meta_list, object);
+}
+
+NvDsClassifierMeta *
+nvds_acquire_classifier_meta_from_pool (NvDsBatchMeta *batch)
+{
+  g_assert_true (batch->locked);
+  return batch->classifier_pool-- > 0 ? g_new0 (NvDsClassifierMeta, 1) : NULL;
+}
+
+NvDsLabelInfo *
+nvds_acquire_label_info_meta_from_pool (NvDsBatchMeta *batch)
+{
+  g_assert_true (batch->locked);
+  return batch->classifier_pool-- > 0 ? g_new0 (NvDsLabelInfo, 1) : NULL;
+}
+
+void
+nvds_add_label_info_meta_to_classifier (NvDsClassifierMeta *classifier, NvDsLabelInfo *label)
+{
+  classifier->label_info_list = g_list_append (classifier->label_info_list, label);
+  classifier->num_labels++;
+}
+
+void
+nvds_add_classifier_meta_to_object (NvDsObjectMeta *object, NvDsClassifierMeta *classifier)
+{
+  object->classifier_meta_list = g_list_append (object->classifier_meta_list, classifier);
 }
