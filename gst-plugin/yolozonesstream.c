@@ -339,11 +339,11 @@ describe_object (const YoloZonesStream *stream, gsize i)
   const YoloZonesTrack track = yolo_zones_track (stream->zones, i);
   GValue names = G_VALUE_INIT, dwells = G_VALUE_INIT;
   GstStructure *structure;
-  gboolean inside = FALSE;
+  guint n_inside = 0;
 
-  for (guint k = 0; k < stream->layout->config.n_zones && !inside; k++)
-    inside = yolo_zones_dwell (stream->zones, i, k) >= 0;
-  if (!track.seen || (!inside && isnan (track.speed) && isnan (track.vx)))
+  for (guint k = 0; k < stream->layout->config.n_zones; k++)
+    n_inside += yolo_zones_dwell (stream->zones, i, k) >= 0;
+  if (!track.seen || (n_inside == 0 && isnan (track.speed) && isnan (track.vx)))
     return NULL;
   structure = gst_structure_new_empty ("object");
   take_int (structure, OBJECT_ID, track.id);
@@ -354,10 +354,10 @@ describe_object (const YoloZonesStream *stream, gsize i)
   }
   if (!isnan (track.speed))
     take_double (structure, OBJECT_SPEED, track.speed);
-  if (!inside)
+  if (n_inside == 0)
     return structure;
-  g_value_init (&names, GST_TYPE_ARRAY);
-  g_value_init (&dwells, GST_TYPE_ARRAY);
+  gst_value_array_init (&names, n_inside);
+  gst_value_array_init (&dwells, n_inside);
   for (guint k = 0; k < stream->layout->config.n_zones; k++) {
     const gdouble dwell = yolo_zones_dwell (stream->zones, i, k);
 
@@ -376,7 +376,7 @@ describe_objects (const YoloZonesStream *stream, GstStructure *structure)
 {
   GValue objects = G_VALUE_INIT;
 
-  g_value_init (&objects, GST_TYPE_ARRAY);
+  gst_value_array_init (&objects, (guint) yolo_zones_n_tracks (stream->zones));
   for (gsize i = 0; i < yolo_zones_n_tracks (stream->zones); i++) {
     GstStructure *object = describe_object (stream, i);
 
