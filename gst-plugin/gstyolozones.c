@@ -230,10 +230,12 @@ write_heat (GstYoloZones *self, gboolean wait)
   picture = g_strdup (self->settings.heat_picture);
   numbers = g_strdup (self->settings.heat_numbers);
   GST_OBJECT_UNLOCK (self);
-  if ((picture == NULL && numbers == NULL) || !self->heat_changed
-      || (!wait && g_atomic_int_get (&self->heat_busy)))
+  if (!wait && g_atomic_int_get (&self->heat_busy))
     return;
+  /* it may be writing what has not changed since */
   join_heat_thread (self);
+  if ((picture == NULL && numbers == NULL) || !self->heat_changed)
+    return;
   job = g_new (HeatJob, 1);
   job->self = self;
   job->files = g_array_new (FALSE, FALSE, sizeof (HeatFile));
