@@ -254,25 +254,33 @@ regions_match (const YoloMetaRegion *a, const YoloMetaRegion *b)
           && ABS ((gint64) a->w - b->w) <= slack && ABS ((gint64) a->h - b->h) <= slack);
 }
 
-/* Number, among the buffer's regions that are objects, of the one that @object is; -1:
- * it is none of them. */
-static gint
-find_region (GstBuffer *buffer, const YoloMetaRegion *object)
+/* (element-type YoloMetaRegion): the buffer's regions that are objects. Allocated for each frame
+ * that has GstAnalytics, since each of its objects is looked for among all of them: to read a
+ * region takes fifty times as long as to compare it. */
+static GArray *
+regions_of (GstBuffer *buffer)
 {
-  GstMeta *meta;
+  GArray *regions = g_array_new (FALSE, FALSE, sizeof (YoloMetaRegion));
   gpointer state = NULL;
-  gint i = 0;
+  GstMeta *meta;
 
   while ((meta = gst_buffer_iterate_meta_filtered (buffer, &state,
               GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))) {
     YoloMetaRegion region;
 
-    if (!yolo_region_of_meta (buffer, (GstVideoRegionOfInterestMeta *) meta, &region))
-      continue;
-    if (regions_match (&region, object))
-      return i;
-    i++;
+    if (yolo_region_of_meta (buffer, (GstVideoRegionOfInterestMeta *) meta, &region))
+      g_array_append_val (regions, region);
   }
+  return regions;
+}
+
+/* Number of the region that @object is; -1: it is none of them. */
+static gint
+find_region (const GArray *regions, const YoloMetaRegion *object)
+{
+  for (guint i = 0; i < regions->len; i++)
+    if (regions_match (&g_array_index (regions, YoloMetaRegion, i), object))
+      return (gint) i;
   return -1;
 }
 
@@ -508,7 +516,7 @@ shape_of (
 
 /* The same as find_region(), of an object whose region may be the box around its turned box. */
 static gint
-find_region_around (GstBuffer *buffer, const YoloMetaRegion *object, const YoloShape *head,
+find_region_around (const GArray *regions, const YoloMetaRegion *object, const YoloShape *head,
     const GstVideoInfo *info)
 {
   const gint width = GST_VIDEO_INFO_WIDTH (info), height = GST_VIDEO_INFO_HEIGHT (info);
@@ -527,24 +535,24 @@ find_region_around (GstBuffer *buffer, const YoloMetaRegion *object, const YoloS
   around.y = box[1];
   around.w = box[2];
   around.h = box[3];
-  return find_region (buffer, &around);
+  return find_region (regions, &around);
 }
 
-/* Number, among the buffer's regions that are objects, of the one that @object, whose turned box
- * is in @head, is; -1: it is none of them. */
+/* Number of the region that @object, whose turned box is in @head, is; -1: it is none of them. */
 static gint
-find_twin (GstBuffer *buffer, const YoloMetaRegion *object, const YoloShape *head,
+find_twin (const GArray *regions, const YoloMetaRegion *object, const YoloShape *head,
     const GstVideoInfo *info)
 {
-  const gint twin = find_region (buffer, object);
+  const gint twin = find_region (regions, object);
 
-  return twin < 0 && is_turned (head) ? find_region_around (buffer, object, head, info) : twin;
+  return twin < 0 && is_turned (head) ? find_region_around (regions, object, head, info) : twin;
 }
 
 static void
 read_objects (
     GstBuffer *buffer, GstAnalyticsRelationMeta *meta, const GstVideoInfo *info, GArray *objects)
 {
+  g_autoptr (GArray) regions = regions_of (buffer);
   GstAnalyticsODMtd mtd;
   gpointer state = NULL;
 
@@ -564,7 +572,7 @@ read_objects (
     };
     object.object_id = track_of (meta, mtd.id, &object.state);
 
-    twin = find_twin (buffer, &region, &head, info);
+    twin = find_twin (regions, &region, &head, info);
     if (twin < 0) {
       g_array_append_val (objects, object);
       twin = (gint) objects->len - 1;
@@ -662,21 +670,6 @@ yolo_analytics_read (GstBuffer *buffer, const GstVideoInfo *info, GArray *object
   read_classes (meta, info, objects);
 }
 
-/* How many objects the buffer's regions are. */
-static guint
-count_region_objects (GstBuffer *buffer)
-{
-  YoloMetaRegion region;
-  gpointer state = NULL;
-  GstMeta *meta;
-  guint n = 0;
-
-  while ((meta = gst_buffer_iterate_meta_filtered (buffer, &state,
-              GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)))
-    n += yolo_region_of_meta (buffer, (GstVideoRegionOfInterestMeta *) meta, &region) ? 1 : 0;
-  return n;
-}
-
 /* Takes the object's relation to a track away: the track itself stays, for there is no way to
  * remove one. */
 static void
@@ -697,9 +690,14 @@ yolo_analytics_set_tracks (
     GstBuffer *buffer, const GstVideoInfo *info, const YoloMetaObject *objects, guint n)
 {
   GstAnalyticsRelationMeta *meta = gst_buffer_get_analytics_relation_meta (buffer);
-  const guint n_entries = meta ? (guint) gst_analytics_relation_get_length (meta) : 0;
-  guint n_read = meta ? count_region_objects (buffer) : 0;
+  g_autoptr (GArray) regions = NULL;
+  guint n_entries, n_read;
 
+  if (meta == NULL)
+    return;
+  regions = regions_of (buffer);
+  n_read = regions->len;
+  n_entries = (guint) gst_analytics_relation_get_length (meta);
   /* by number, for entries are added meanwhile */
   for (guint id = 0; id < n_entries; id++) {
     GstAnalyticsODMtd mtd;
@@ -710,7 +708,7 @@ yolo_analytics_set_tracks (
     if (!gst_analytics_relation_meta_get_od_mtd (meta, id, &mtd)
         || !read_object (meta, &mtd, info, &region, &head))
       continue;
-    i = find_twin (buffer, &region, &head, info);
+    i = find_twin (regions, &region, &head, info);
     if (i < 0)
       i = (gint) n_read++;
     if ((guint) i >= n)
