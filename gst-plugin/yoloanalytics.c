@@ -548,10 +548,28 @@ find_twin (const GArray *regions, const YoloMetaRegion *object, const YoloShape 
   return twin < 0 && is_turned (head) ? find_region_around (regions, object, head, info) : twin;
 }
 
+/* Whether there is an entry of this type. To ask what an object relates to passes all entries, and
+ * need not be done for each object if there is nothing that it could relate to. */
+static gboolean
+has_any (GstAnalyticsRelationMeta *meta, GstAnalyticsMtdType type)
+{
+  GstAnalyticsMtd mtd;
+  gpointer state = NULL;
+
+  return gst_analytics_relation_meta_iterate (meta, &state, type, &mtd);
+}
+
 static void
 read_objects (
     GstBuffer *buffer, GstAnalyticsRelationMeta *meta, const GstVideoInfo *info, GArray *objects)
 {
+  const gboolean tracked = has_any (meta, gst_analytics_tracking_mtd_get_mtd_type ()),
+                 classified = has_any (meta, gst_analytics_cls_mtd_get_mtd_type ());
+#if HAVE_MASKS
+  const gboolean masked = has_any (meta, gst_analytics_segmentation_mtd_get_mtd_type ());
+#else
+  const gboolean masked = FALSE;
+#endif
   g_autoptr (GArray) regions = regions_of (buffer);
   GstAnalyticsODMtd mtd;
   gpointer state = NULL;
@@ -568,9 +586,10 @@ read_objects (
     object = (YoloMetaObject) {
       .x = region.x, .y = region.y, .w = region.w, .h = region.h,
       .confidence = region.confidence, .label_id = -1, .label = region.label,
-      .region = 1 + mtd.id,
+      .object_id = -1, .region = 1 + mtd.id,
     };
-    object.object_id = track_of (meta, mtd.id, &object.state);
+    if (tracked)
+      object.object_id = track_of (meta, mtd.id, &object.state);
 
     twin = find_twin (regions, &region, &head, info);
     if (twin < 0) {
@@ -586,9 +605,9 @@ read_objects (
     }
     if (known->parent == 0)
       known->parent = parent_of (meta, mtd.id);
-    if (known->classes == NULL)
+    if (known->classes == NULL && classified)
       known->classes = classes_of (meta, mtd.id);
-    if (known->shape == NULL) {
+    if (known->shape == NULL && (masked || is_turned (&head))) {
       known->shape = shape_of (meta, mtd.id, info, &head);
       yolo_object_bound (known, info);
     }
