@@ -10,11 +10,16 @@
 #include "image/pixel.h"
 #include "image/sample.h"
 
-void
-yolo_motion_grid (YoloMotionGrid *grid, const YoloFrame *frame)
+static int
+longer_side (const YoloMotionGrid *grid)
+{
+  return grid->width > grid->height ? grid->width : grid->height;
+}
+
+static void
+make_grid (YoloMotionGrid *grid, const YoloFrame *frame)
 {
   const bool whole = frame->crop.width <= 0 || frame->crop.height <= 0;
-  int longer;
 
   *grid = (YoloMotionGrid){
     .x = whole ? 0 : frame->crop.x,
@@ -22,11 +27,36 @@ yolo_motion_grid (YoloMotionGrid *grid, const YoloFrame *frame)
     .width = whole ? frame->width : frame->crop.width,
     .height = whole ? frame->height : frame->crop.height,
   };
-  longer = grid->width > grid->height ? grid->width : grid->height;
-  grid->block = (longer + 8 * YOLO_MOTION_MAX_BLOCKS - 1) / (8 * YOLO_MOTION_MAX_BLOCKS) * 8;
-  grid->step = grid->block / YOLO_MOTION_ROWS;
-  grid->columns = (grid->width + grid->block - 1) / grid->block;
-  grid->rows = (grid->height + grid->block - 1) / grid->block;
+}
+
+static void
+cut (YoloMotionGrid *grid, int block)
+{
+  grid->block = block;
+  grid->step = block / YOLO_MOTION_ROWS;
+  grid->columns = (grid->width + block - 1) / block;
+  grid->rows = (grid->height + block - 1) / block;
+}
+
+/* The smallest multiple of 8 of which up to @most make the longer side. */
+static int
+coarse_block (const YoloMotionGrid *grid, int most)
+{
+  return (longer_side (grid) + 8 * most - 1) / (8 * most) * 8;
+}
+
+void
+yolo_motion_grid (YoloMotionGrid *grid, const YoloFrame *frame)
+{
+  make_grid (grid, frame);
+  cut (grid, coarse_block (grid, YOLO_MOTION_MAX_BLOCKS));
+}
+
+void
+yolo_motion_fine_grid (YoloMotionGrid *grid, const YoloFrame *frame, int most)
+{
+  make_grid (grid, frame);
+  cut (grid, longer_side (grid) <= 4 * most ? 4 : coarse_block (grid, most));
 }
 
 void
@@ -141,7 +171,11 @@ mean_of_blocks (const YoloMotionGrid *grid, const uint16_t *sums, int rows, int 
         : grid->width - column * grid->block;
     unsigned sum = 0;
 
-    for (int i = 0; i < grid->block; i += 8, sums += 8) {
+    if (grid->block == 4) {
+      sum = (unsigned) (sums[0] + sums[1] + sums[2] + sums[3]);
+      sums += 4;
+    }
+    for (int i = 0; i + 8 <= grid->block; i += 8, sums += 8) {
       /* eight sums are below 32768 */
       uint16_t part = 0;
 

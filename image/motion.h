@@ -19,13 +19,16 @@
 /* How a part of a frame is cut into blocks. Read by CUDA, too. */
 typedef struct {
   int x, y, width, height;      /* the part, pixels of the frame as it lies in memory */
-  int block;                    /* pixels of a side, a multiple of 8 */
+  int block;                    /* pixels of a side, a multiple of 8, or 4 */
   int step;                     /* of the rows of a block every such one is read */
   int columns, rows;            /* blocks; those at the right and at the bottom may be smaller */
 } YoloMotionGrid;
 
 /* The grid of a frame's visible part. */
 void yolo_motion_grid (YoloMotionGrid *grid, const YoloFrame *frame);
+
+/* The same with up to @most blocks along the longer side, which may be as small as 4 pixels. */
+void yolo_motion_fine_grid (YoloMotionGrid *grid, const YoloFrame *frame, int most);
 
 /* Memory that is kept from frame to frame; zeroed before its first use. */
 typedef struct {

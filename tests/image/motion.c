@@ -37,35 +37,50 @@ luma_at (const YoloFrame *frame, int x, int y)
   return layout->yuv ? v[0] : (77 * v[0] + 150 * v[1] + 29 * v[2] + 128) / 256;
 }
 
+/* @most: blocks along the longer side */
+static void
+check_grid (const YoloMotionGrid *grid, const YoloFrame *frame, int most,
+    YoloMotionScratch *scratch)
+{
+  g_assert_cmpint (grid->columns, <=, most);
+  g_assert_cmpint (grid->rows, <=, most);
+  g_assert_cmpint (grid->columns * grid->block, >=, grid->width);
+  g_assert_cmpint (grid->rows * grid->block, >=, grid->height);
+
+  const size_t size = (size_t) (grid->columns * grid->rows);
+  Guarded picture = guarded_new (size);
+
+  g_assert_true (yolo_motion_picture (grid, frame, scratch, picture.data));
+  guarded_check (&picture);
+  for (int row = 0; row < grid->rows; row++)
+    for (int column = 0; column < grid->columns; column++) {
+      double sum = 0, n = 0;
+
+      for (int y = row * grid->block; y < (row + 1) * grid->block && y < grid->height;
+           y += grid->block / 4)
+        for (int x = column * grid->block; x < (column + 1) * grid->block && x < grid->width;
+             x++, n++)
+          sum += luma_at (frame, grid->x + x, grid->y + y);
+      /* of ten bits 1023, which is 255.75, is 255 */
+      sum = MIN (sum / (n * (yolo_layouts[frame->format].bits == 8 ? 1 : 4)), 255);
+      g_assert_cmpfloat (ABS (picture.data[row * grid->columns + column] - sum), <=, .5001);
+    }
+  guarded_free (&picture);
+}
+
 static void
 check_picture (const YoloFrame *frame, YoloMotionScratch *scratch)
 {
   YoloMotionGrid grid;
 
   yolo_motion_grid (&grid, frame);
-  g_assert_cmpint (grid.columns, <=, YOLO_MOTION_MAX_BLOCKS);
-  g_assert_cmpint (grid.rows, <=, YOLO_MOTION_MAX_BLOCKS);
-  g_assert_cmpint (grid.columns * grid.block, >=, grid.width);
-  g_assert_cmpint (grid.rows * grid.block, >=, grid.height);
-
-  const size_t size = (size_t) (grid.columns * grid.rows);
-  Guarded picture = guarded_new (size);
-
-  g_assert_true (yolo_motion_picture (&grid, frame, scratch, picture.data));
-  guarded_check (&picture);
-  for (int row = 0; row < grid.rows; row++)
-    for (int column = 0; column < grid.columns; column++) {
-      double sum = 0, n = 0;
-
-      for (int y = row * grid.block; y < (row + 1) * grid.block && y < grid.height;
-           y += grid.block / 4)
-        for (int x = column * grid.block; x < (column + 1) * grid.block && x < grid.width; x++, n++)
-          sum += luma_at (frame, grid.x + x, grid.y + y);
-      /* of ten bits 1023, which is 255.75, is 255 */
-      sum = MIN (sum / (n * (yolo_layouts[frame->format].bits == 8 ? 1 : 4)), 255);
-      g_assert_cmpfloat (ABS (picture.data[row * grid.columns + column] - sum), <=, .5001);
-    }
-  guarded_free (&picture);
+  check_grid (&grid, frame, YOLO_MOTION_MAX_BLOCKS, scratch);
+  for (int most = 64; most <= 320; most *= 5) {
+    yolo_motion_fine_grid (&grid, frame, most);
+    g_assert_cmpint (grid.block, ==, MAX (grid.width, grid.height) <= 4 * most ? 4
+            : (MAX (grid.width, grid.height) + 8 * most - 1) / (8 * most) * 8);
+    check_grid (&grid, frame, most, scratch);
+  }
 }
 
 static void
