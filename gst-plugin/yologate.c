@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gst-plugin/yologate.h"
 
-#include "engine/draw.h"
-#include "gst-plugin/yolocuda.h"
-#include "image/motion.h"
+#include "gst-plugin/yololook.h"
 
 #include <string.h>
 
@@ -26,11 +24,8 @@ struct _YoloGate {
   GstClockTime since;           /* when that frame was */
   GArray *new_views;            /* the same of the frame in hand */
   GByteArray *new_pictures;
-  YoloMotionScratch scratch;
+  YoloLook look;
   gboolean warned;
-  /* frames in CUDA memory */
-  GstObject *context;           /* owned; GstCudaContext of the drawer; NULL: the primary one */
-  YoloDrawer *drawer;           /* owned; NULL: not needed so far */
 };
 
 YoloGate *
@@ -59,8 +54,7 @@ yolo_gate_reset (YoloGate *gate)
 {
   forget (gate);
   gate->warned = FALSE;
-  g_clear_pointer (&gate->drawer, yolo_drawer_free);
-  gst_clear_object (&gate->context);
+  yolo_look_close (&gate->look);
 }
 
 void
@@ -73,7 +67,7 @@ yolo_gate_free (YoloGate *gate)
   g_array_unref (gate->new_views);
   g_byte_array_unref (gate->pictures);
   g_byte_array_unref (gate->new_pictures);
-  yolo_motion_scratch_clear (&gate->scratch);
+  yolo_look_clear (&gate->look);
   g_free (gate);
 }
 
@@ -85,25 +79,6 @@ warn (YoloGate *gate, const char *why)
   gate->warned = TRUE;
   GST_ELEMENT_WARNING (gate->element, LIBRARY, SETTINGS,
       ("motion-gate has no effect, every frame is inferred: %s", why), (NULL));
-}
-
-/* The small picture of a frame in CUDA memory, in the context of the buffer's memory. */
-static gboolean
-look_on_device (YoloGate *gate, GstBuffer *buffer, const View *view, guint device,
-    guint8 *picture, GError **error)
-{
-  GstObject *context =
-      view->request.frame.cuda_context != NULL ? yolo_cuda_buffer_context (buffer) : NULL;
-
-  if (gate->drawer == NULL || context != gate->context) {
-    g_clear_pointer (&gate->drawer, yolo_drawer_free);
-    gst_clear_object (&gate->context);
-    gate->context = context != NULL ? gst_object_ref (context) : NULL;
-    gate->drawer = yolo_drawer_new (
-        device, context != NULL ? yolo_cuda_context_handle (context) : NULL, error);
-  }
-  return gate->drawer != NULL
-      && yolo_drawer_motion (gate->drawer, &view->grid, &view->request.frame, picture, error);
 }
 
 /* Makes the views of the frame in hand. FALSE: it cannot be looked at. */
@@ -131,10 +106,9 @@ look (YoloGate *gate, YoloFlight *flight, guint device)
     g_byte_array_set_size (gate->new_pictures,
         gate->new_pictures->len + (guint) (view.grid.columns * view.grid.rows));
     picture = gate->new_pictures->data + view.picture;
-    if (part->request.frame.memory == YOLO_MEMORY_CUDA
-            ? !look_on_device (gate, flight->buffer, &view, device, picture, &error)
-            : !yolo_motion_picture (&view.grid, &part->request.frame, &gate->scratch, picture)) {
-      warn (gate, error != NULL ? error->message : "there is no memory");
+    if (!yolo_look_picture (&gate->look, flight->buffer, &part->request.frame, &view.grid, device,
+            picture, &error)) {
+      warn (gate, error->message);
       return FALSE;
     }
     g_array_append_val (gate->new_views, view);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#include "gst-plugin/yololook.h"
+
+#include "base/error.h"
+#include "gst-plugin/yolocuda.h"
+
+void
+yolo_look_close (YoloLook *look)
+{
+  g_clear_pointer (&look->drawer, yolo_drawer_free);
+  gst_clear_object (&look->context);
+}
+
+void
+yolo_look_clear (YoloLook *look)
+{
+  yolo_look_close (look);
+  yolo_motion_scratch_clear (&look->scratch);
+}
+
+/* A frame in CUDA memory, in the context of the buffer's memory. */
+static gboolean
+look_on_device (YoloLook *look, GstBuffer *buffer, const YoloFrame *frame,
+    const YoloMotionGrid *grid, guint device, guint8 *picture, GError **error)
+{
+  GstObject *context = frame->cuda_context != NULL ? yolo_cuda_buffer_context (buffer) : NULL;
+
+  if (look->drawer == NULL || context != look->context) {
+    yolo_look_close (look);
+    look->context = context != NULL ? gst_object_ref (context) : NULL;
+    look->drawer = yolo_drawer_new (
+        device, context != NULL ? yolo_cuda_context_handle (context) : NULL, error);
+  }
+  return look->drawer != NULL && yolo_drawer_motion (look->drawer, grid, frame, picture, error);
+}
+
+gboolean
+yolo_look_picture (YoloLook *look, GstBuffer *buffer, const YoloFrame *frame,
+    const YoloMotionGrid *grid, guint device, guint8 *picture, GError **error)
+{
+  if (frame->memory == YOLO_MEMORY_CUDA)
+    return look_on_device (look, buffer, frame, grid, device, picture, error);
+  if (yolo_motion_picture (grid, frame, &look->scratch, picture))
+    return TRUE;
+  g_set_error_literal (
+      error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY, "there is no memory");
+  return FALSE;
+}
