@@ -6,7 +6,8 @@
  *
  * Gives each object that was found a number, by which it is known in the frames that follow. The
  * numbers begin at 1 in each stream, and none is given twice. An object that was seen only once
- * has none yet. Pixels are neither read nor written, so that frames can lie in any memory.
+ * has none yet. Pixels are not written, and read only with camera-motion, so that frames can lie in
+ * any memory.
  *
  * |[
  * gst-launch-1.0 filesrc location=video.mp4 ! decodebin ! yoloinfer model-file=yolov8n.onnx ! \
@@ -23,6 +24,7 @@
 
 #include "gst-plugin/gstyolotrack.h"
 
+#include "gst-plugin/yolocamera.h"
 #include "gst-plugin/yolods.h"
 #include "gst-plugin/yolofollow.h"
 #include "gst-plugin/yolometa.h"
@@ -60,12 +62,14 @@ enum
   PROP_BOX,
   PROP_FILL_SKIPPED,
   PROP_ATTACH_LOST,
+  PROP_CAMERA_MOTION,
   N_PROPERTIES
 };
 
 typedef struct {
   YoloTrackSettings track;
   Preset preset;
+  gboolean camera_motion;
 } Settings;
 
 struct _GstYoloTrack {
@@ -75,7 +79,9 @@ struct _GstYoloTrack {
   /* used by the streaming thread alone */
   GstVideoInfo info;            /* what the caps say */
   gboolean nvmm;                /* frames are DeepStream's surfaces */
-  YoloTrackers *tracks;           /* owned */
+  GstCapsFeatures *features;    /* owned; of the caps; NULL: there were none */
+  YoloTrackers *tracks;         /* owned */
+  YoloCameraMotion *motion;     /* owned */
   YoloWatch watch;
   gchar *stream_id;             /* owned; NULL: not known yet */
   GstStreamCollection *collection;      /* owned; NULL: none so far */
@@ -217,6 +223,10 @@ static const YoloProperty properties[N_PROPERTIES] = {
       "Whether objects that are looked for and not found are attached, where they should be, in "
       "state \"lost\"", PLAYING,
       YOLO_BOOLEAN (Settings, track.attach_lost, FALSE) },
+  [PROP_CAMERA_MOTION] = { "camera-motion", "Camera motion",
+      "Whether to look at the pixels for how the camera moves, and move tracks with it; ocsort "
+      "does not know of it", PLAYING,
+      YOLO_BOOLEAN (Settings, camera_motion, FALSE) },
 };
 
 /* The values of a preset. Sources: ultralytics/cfg/trackers/bytetrack.yaml, whose track_buffer is
@@ -310,15 +320,30 @@ replace_repeated (GstYoloTrack *self)
   }
 }
 
+/* Looks how the camera has moved. Frames that nobody looks for objects in are looked at too: over
+ * several frames the way is longer, and harder to find. */
+static void
+look_at_camera (GstYoloTrack *self, GstBuffer *buffer, gfloat matrix[6])
+{
+  if (is_gap (buffer)
+      || !yolo_camera_motion_look (
+          self->motion, buffer, &self->info, self->features, self->frames->len, matrix))
+    return;
+  for (guint i = 0; i < self->frames->len; i++)
+    g_array_index (self->frames, YoloTrackFrame, i).camera = matrix;
+}
+
 /* Works out the tracks. FALSE: an error was posted. */
 static gboolean
 follow (GstYoloTrack *self, GstBuffer *buffer)
 {
   YoloTrackSettings settings;
-  gboolean had_track;
+  gboolean had_track, camera_motion;
+  gfloat camera[6];
 
   GST_OBJECT_LOCK (self);
   settings = self->settings.track;
+  camera_motion = self->settings.camera_motion;
   GST_OBJECT_UNLOCK (self);
 
   g_array_set_size (self->faint, 0);
@@ -331,6 +356,10 @@ follow (GstYoloTrack *self, GstBuffer *buffer)
   had_track = has_track (self->found);
 
   list_frames (self, buffer);
+  if (camera_motion)
+    look_at_camera (self, buffer, camera);
+  else
+    yolo_camera_motion_reset (self->motion);
   for (guint i = 0; i < self->frames->len; i++)
     if (!yolo_trackers_follow (self->tracks, &settings,
             &g_array_index (self->frames, YoloTrackFrame, i), self->found, self->faint,
@@ -344,6 +373,10 @@ follow (GstYoloTrack *self, GstBuffer *buffer)
   self->replaced = !self->note.inferred && settings.fill_skipped && self->found->len > 0;
   if (self->replaced)
     replace_repeated (self);
+  if (camera_motion) {
+    yolo_camera_motion_hide (self->motion, self->found);
+    yolo_camera_motion_hide (self->motion, self->added);
+  }
   self->moved = settings.box == YOLO_TRACK_BOX_FILTER && self->note.inferred;
   self->writes = self->note.noted || self->replaced || self->added->len > 0 || had_track
       || has_track (self->found);
@@ -419,8 +452,10 @@ take_collection (GstYoloTrack *self, GstStreamCollection *collection)
         && has_video_stream (collection, gst_stream_get_stream_id (stream)))
       another = FALSE;
   }
-  if (another)
+  if (another) {
     yolo_trackers_clear (self->tracks);
+    yolo_camera_motion_reset (self->motion);
+  }
   gst_object_replace ((GstObject **) &self->collection, GST_OBJECT (collection));
 }
 
@@ -433,6 +468,7 @@ take_stream_start (GstYoloTrack *self, GstEvent *event)
   if (g_strcmp0 (id, self->stream_id) == 0)
     return;
   yolo_trackers_clear (self->tracks);
+  yolo_camera_motion_reset (self->motion);
   self->n_slots = 0;
   g_free (self->stream_id);
   self->stream_id = g_strdup (id);
@@ -457,6 +493,7 @@ gst_yolo_track_sink_event (GstBaseTransform *trans, GstEvent *event)
       break;
     case GST_EVENT_FLUSH_STOP:
       yolo_trackers_reset (self->tracks);
+      yolo_camera_motion_reset (self->motion);
       break;
     default:
       break;
@@ -485,7 +522,9 @@ gst_yolo_track_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
 
   if (!gst_video_info_from_caps (&self->info, in))
     return FALSE;
-  self->nvmm = gst_caps_features_contains (gst_caps_get_features (in, 0), "memory:NVMM");
+  g_clear_pointer (&self->features, gst_caps_features_free);
+  self->features = gst_caps_features_copy (gst_caps_get_features (in, 0));
+  self->nvmm = gst_caps_features_contains (self->features, "memory:NVMM");
   yolo_trackers_set_info (self->tracks, &self->info);
   return TRUE;
 }
@@ -501,6 +540,7 @@ static void
 forget (GstYoloTrack *self)
 {
   yolo_trackers_clear (self->tracks);
+  yolo_camera_motion_stop (self->motion);
   self->n_slots = 0;
   g_clear_pointer (&self->stream_id, g_free);
   gst_clear_object (&self->collection);
@@ -567,6 +607,7 @@ gst_yolo_track_init (GstYoloTrack *self)
   yolo_properties_init (properties, N_PROPERTIES, &self->settings);
   gst_video_info_init (&self->info);
   self->tracks = yolo_trackers_new ();
+  self->motion = yolo_camera_motion_new (GST_ELEMENT (self));
   self->found = yolo_meta_objects_new ();
   self->faint = yolo_meta_objects_new ();
   self->added = yolo_meta_objects_new ();
@@ -583,6 +624,8 @@ gst_yolo_track_finalize (GObject *object)
   forget (self);
   yolo_properties_clear (properties, N_PROPERTIES, &self->settings);
   yolo_trackers_free (self->tracks);
+  yolo_camera_motion_free (self->motion);
+  g_clear_pointer (&self->features, gst_caps_features_free);
   g_array_unref (self->found);
   g_array_unref (self->faint);
   g_array_unref (self->added);

@@ -427,8 +427,8 @@ yolo_trackers_follow (YoloTrackers *tracks, const YoloTrackSettings *settings,
     const YoloTrackFrame *frame, GArray *found, GArray *faint, GArray *added)
 {
   Stream *stream = get_stream (tracks, settings, frame->source);
+  const gfloat *camera = frame->camera;
   gfloat matrix[6];
-  const gfloat *camera = NULL;
   const YoloTrack *all;
   gdouble step;
   size_t n;

@@ -43,6 +43,9 @@ typedef struct {
   GstClockTime pts;
   gdouble rate;                 /* of playback; below 0 time stamps fall */
   gboolean inferred;            /* whether somebody looked for objects in it */
+  /* borrowed; [2][3], how the camera has moved since the frame before, as yolo_tracker_update() has
+   * it; NULL: it is taken to stand still */
+  const gfloat *camera;
 } YoloTrackFrame;
 
 typedef struct _YoloTrackers YoloTrackers;
