@@ -7,6 +7,8 @@
 #include "tests/cuda/harness.h"
 #include "tests/image/frames.h"
 
+#define MOST_BLOCKS 320
+
 /* Puts a frame's planes into device memory that ends where they do. */
 static YoloFrame
 upload (const TestFrame *t, CUdeviceptr memory[3])
@@ -37,8 +39,7 @@ test_format (gconstpointer data)
   for (guint i = 0; i < 2 * G_N_ELEMENTS (sizes); i++) {
     const int w = sizes[i / 2][0], h = sizes[i / 2][1];
     TestFrame t = test_frame_new (&r, format, w, h, 3, false);
-    uint8_t expected[YOLO_MOTION_MAX_BLOCKS * YOLO_MOTION_MAX_BLOCKS],
-        found[YOLO_MOTION_MAX_BLOCKS * YOLO_MOTION_MAX_BLOCKS];
+    uint8_t expected[MOST_BLOCKS * MOST_BLOCKS], found[MOST_BLOCKS * MOST_BLOCKS];
     CUdeviceptr memory[3] = { 0 };
     YoloMotionGrid grid;
 
@@ -50,11 +51,20 @@ test_format (gconstpointer data)
     }
     if (t.n_planes > 0) {
       const YoloFrame frame = upload (&t, memory);
-      const size_t size = (yolo_motion_grid (&grid, &frame), (size_t) (grid.columns * grid.rows));
 
-      g_assert_true (yolo_motion_picture (&grid, &t.frame, &scratch, expected));
-      g_assert_true (yolo_drawer_motion (drawer, &grid, &frame, found, &error));
-      g_assert_cmpmem (found, size, expected, size);
+      for (guint fine = 0; fine < 2; fine++) {
+        if (fine)
+          yolo_motion_fine_grid (&grid, &frame, MOST_BLOCKS);
+        else
+          yolo_motion_grid (&grid, &frame);
+        g_assert_cmpint (grid.block == 4, ==, fine && MAX (grid.width, grid.height) <= 1280);
+
+        const size_t size = (size_t) (grid.columns * grid.rows);
+
+        g_assert_true (yolo_motion_picture (&grid, &t.frame, &scratch, expected));
+        g_assert_true (yolo_drawer_motion (drawer, &grid, &frame, found, &error));
+        g_assert_cmpmem (found, size, expected, size);
+      }
     }
     for (int p = 0; p < t.n_planes; p++)
       yolo_cuda_free (test_device, memory[p]);

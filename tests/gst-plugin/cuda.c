@@ -134,6 +134,50 @@ add_video_meta (GstPad *pad, GstPadProbeInfo *probe, gpointer user_data)
   return GST_PAD_PROBE_OK;
 }
 
+/* Makes the buffer's luma a wall of random blocks, which moves by 5 pixels to the left and 3 down
+ * from frame to frame. */
+static GstPadProbeReturn
+paint_wall (GstPad *pad, GstPadProbeInfo *probe, gpointer user_data)
+{
+  GstBuffer *buffer = gst_buffer_make_writable (GST_PAD_PROBE_INFO_BUFFER (probe));
+  const guint n = (guint) GST_BUFFER_OFFSET (buffer);
+  g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
+  GstVideoInfo info;
+  GstVideoFrame frame;
+
+  g_assert_true (gst_video_info_from_caps (&info, caps));
+  g_assert_true (gst_video_frame_map (&frame, &info, buffer, GST_MAP_WRITE));
+  for (guint y = 0; y < (guint) info.height; y++) {
+    guint8 *row = (guint8 *) frame.data[0] + y * (guint) info.stride[0];
+
+    for (guint x = 0; x < (guint) info.width; x++) {
+      const guint block = (x + 5 * n) / 24 * 61 + (y + 300 - 3 * n) / 24;
+
+      row[x] = (guint8) (block * 2654435761u >> 24);
+    }
+  }
+  gst_video_frame_unmap (&frame);
+  GST_PAD_PROBE_INFO_DATA (probe) = buffer;
+  return GST_PAD_PROBE_OK;
+}
+
+/* Attaches an object to the first frame. */
+static GstPadProbeReturn
+add_one (GstPad *pad, GstPadProbeInfo *probe, gpointer user_data)
+{
+  GstBuffer *buffer = gst_buffer_make_writable (GST_PAD_PROBE_INFO_BUFFER (probe));
+  const YoloMetaObject object = { .x = 300, .y = 200, .w = 20, .h = 20, .confidence = .9f,
+    .label_id = 0, .object_id = -1 };
+  g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
+  GstVideoInfo info;
+
+  g_assert_true (gst_video_info_from_caps (&info, caps));
+  if (GST_BUFFER_PTS (buffer) == 0)
+    yolo_meta_add (buffer, &info, &object, 1, 1);
+  GST_PAD_PROBE_INFO_DATA (probe) = buffer;
+  return GST_PAD_PROBE_OK;
+}
+
 /* Adds a probe to the sink pad of the element with this name, if there is one. */
 static void
 add_probe (GstElement *pipeline, const gchar *name, GstPadProbeCallback function)
@@ -150,8 +194,9 @@ add_probe (GstElement *pipeline, const gchar *name, GstPadProbeCallback function
 }
 
 /* Runs a pipeline to the end; its sink is called "sink". Frames that come to an element
- * called "objects" get objects, those that come to "no-meta" lose their GstVideoMeta, and
- * those that come to "meta" get one. */
+ * called "objects" get objects, those that come to "no-meta" lose their GstVideoMeta, those that
+ * come to "meta" get one, those that come to "wall" are painted over, and the first one that comes
+ * to "one" gets an object. */
 static Run
 run_pipeline (const gchar *format, ...)
 {
@@ -189,6 +234,8 @@ run_pipeline (const gchar *format, ...)
 
   add_probe (pipeline, "no-meta", drop_video_meta);
   add_probe (pipeline, "meta", add_video_meta);
+  add_probe (pipeline, "wall", paint_wall);
+  add_probe (pipeline, "one", add_one);
 
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   bus = gst_element_get_bus (pipeline);
@@ -530,6 +577,35 @@ test_gate (void)
   gst_object_unref (infer);
   gst_element_set_state (pipeline, GST_STATE_NULL);
   gst_object_unref (pipeline);
+}
+
+/* The camera's motion is that of the same frames in system memory. */
+static void
+test_camera (void)
+{
+  static const gchar *const uploads[] = { "", "cudaupload ! " CUDA_CAPS " ! ",
+    "cudaupload ! " CUDA_CAPS " ! identity name=no-meta ! " };
+
+  for (guint k = 0; k < G_N_ELEMENTS (uploads); k++) {
+    Run run = run_pipeline ("videotestsrc num-buffers=6 ! video/x-raw,format=NV12,width=640,"
+                            "height=480,framerate=30/1 ! identity name=wall ! %s"
+                            "identity name=one ! yolotrack camera-motion=true attach-lost=true ! "
+                            "fakesink name=sink",
+        uploads[k]);
+
+    g_assert_null (run.error);
+    g_assert_true (run.cuda == (k > 0));
+    g_assert_cmpuint (run.frames->len, ==, 6);
+    for (guint f = 0; f < 6; f++) {
+      const GArray *objects = g_ptr_array_index (run.frames, f);
+      const YoloMetaObject *object = &g_array_index (objects, YoloMetaObject, 0);
+
+      g_assert_cmpuint (objects->len, ==, 1);
+      g_assert_cmpfloat_with_epsilon (object->x, 300 - 5. * f, 1);
+      g_assert_cmpfloat_with_epsilon (object->y, 200 + 3. * f, 1);
+    }
+    run_clear (&run);
+  }
 }
 
 /* The whole chain of elements, as in the README. */
@@ -1059,6 +1135,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gst-plugin/cuda/overlay", test_overlay);
   g_test_add_func ("/gst-plugin/cuda/privacy", test_privacy);
   g_test_add_func ("/gst-plugin/cuda/gate", test_gate);
+  g_test_add_func ("/gst-plugin/cuda/camera", test_camera);
   g_test_add_func ("/gst-plugin/cuda/chain", test_chain);
   g_test_add_data_func ("/gst-plugin/cuda/two-devices", two, test_child);
   g_test_add_data_func ("/gst-plugin/cuda/lost-device", lost, test_child);
