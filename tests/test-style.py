@@ -170,7 +170,7 @@ def tree():
     """[(path, language, text)] of every source: of the rooms that meson knows, and a few more."""
     rooms = re.findall(r"^ *subdir\('([\w-]+)'\)", read('meson.build'), re.M)
     paths = [name for name in os.listdir(TOP) if os.path.isfile(os.path.join(TOP, name))]
-    for room in (*rooms, '.ci', 'debian', 'docs'):
+    for room in (*rooms, '.ci', 'debian', 'docs', 'training'):
         for folder, folders, files in os.walk(os.path.join(TOP, room)):
             folders[:] = [f for f in folders if f not in ('data', 'regressions', '__pycache__')]
             paths += [os.path.relpath(os.path.join(folder, file), TOP) for file in files]

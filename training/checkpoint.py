@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: MIT
+"""Builds the modules of network.py out of a checkpoint in the form of Ultralytics'.
+
+The tree of modules in the file says what the network is, as in the plugin's own reader
+(network/torch): not the yaml beside it, which pruning makes wrong. A class, and a setting of
+one, that network.py does not have is an error that names the layer.
+"""
+
+import torch
+from torch import nn
+
+from . import network
+from .records import CheckpointError, File, Record
+
+ACTIVATIONS = {'SiLU': nn.SiLU, 'ReLU': nn.ReLU, 'Identity': nn.Identity}
+# The parts of each class. What else a module has would change what it computes.
+PARTS = {'Conv': {'conv', 'bn', 'act'}, 'DWConv': {'conv', 'bn', 'act'}, 'Upsample': set(),
+         'Concat': set(), 'C2f': {'cv1', 'cv2', 'm'}, 'SPPF': {'cv1', 'cv2', 'm'},
+         'C2f_v2': {'cv0', 'cv1', 'cv2', 'm'}, 'Bottleneck': {'cv1', 'cv2'},
+         'Detect': {'cv2', 'cv3', 'dfl'}, 'Conv2d': set(), 'BatchNorm2d': set()}
+KNOWN = 'training knows YOLOv8 to detect: Conv, C2f, SPPF, Upsample, Concat and Detect'
+# Of P7 heads, which are rarely seen.
+MOST_STRIDE = 128
+
+
+class Builder:
+    """Makes modules of records. `where` is the path of the module that is being made."""
+
+    def __init__(self, file):
+        self.file, self.where = file, ''
+
+    def fail(self, why, remedy):
+        raise CheckpointError(f'{self.file.path}: {self.where} {why}; {remedy}')
+
+    def expect(self, record, *kinds):
+        """Fails unless the record is a module of these classes without parts that none has."""
+        if record.kind not in kinds:
+            self.fail(f'has a {record.kind} where a {kinds[0]} belongs', KNOWN)
+        for name in record.children:
+            if name not in PARTS.get(record.kind, record.children):
+                self.fail(f'({record.kind}) has a part {name}', KNOWN)
+
+    def child(self, record, name):
+        child = record.children.get(name)
+        if child is None:
+            self.fail(f'({record.kind}) has no part {name}', 'get the file again')
+        return child
+
+    def only(self, record, **expected):
+        """Fails where an attribute is there and has another value than network.py computes by."""
+        for name, value in expected.items():
+            found = record.get(name, value)
+            if isinstance(found, tuple) and isinstance(value, int):
+                value = (value, ) * len(found)
+            if found != value:
+                self.fail(f'({record.kind}) has {name} {found}', f'training knows {value} alone')
+
+    def numbers(self, record, name, tensors='_parameters'):
+        """A parameter or buffer in float32."""
+        tensor = self.file.tensor(record.table(tensors).get(name))
+        return None if tensor is None else tensor.float()
+
+    def kernel(self, record):
+        """The weights of a Conv2d, [outputs][inputs / groups][rows][columns], checked to be what
+        the padding, stride and groups that are given make of a square window."""
+        self.expect(record, 'Conv2d')
+        self.only(record, padding_mode='zeros', dilation=1)
+        weight = self.numbers(record, 'weight')
+        if weight is None or weight.dim() != 4:
+            self.fail('has a convolution without weights', 'get the file again')
+        size, stride = weight.shape[2], record.get('stride', (1, 1))
+        self.only(record, padding=size // 2)
+        if weight.shape[3] != size or not isinstance(stride, tuple) or len(set(stride)) != 1:
+            self.fail(f'has a window of {tuple(weight.shape[2:])} and stride {stride}',
+                      'training knows square ones')
+        return weight, stride[0], record.get('groups', 1)
+
+    def conv2d(self, record):
+        """The last layer of a branch, with its bias."""
+        weight, stride, groups = self.kernel(record)
+        bias = self.numbers(record, 'bias')
+        made = nn.Conv2d(weight.shape[1] * groups, *weight.shape[:1], weight.shape[2], stride,
+                         weight.shape[2] // 2, groups=groups, bias=bias is not None)
+        with torch.no_grad():
+            made.weight.copy_(weight)
+            if bias is not None:
+                made.bias.copy_(bias)
+        return made
+
+    def conv(self, record):
+        """Conv. A file that was fused gets a batch norm that only adds its bias: training can
+        then go on with it."""
+        self.expect(record, 'Conv', 'DWConv')
+        inner, act = self.child(record, 'conv'), record.children.get('act')
+        weight, stride, groups = self.kernel(inner)
+        name = act.kind if act else 'Identity'
+        if name not in ACTIVATIONS:
+            self.fail(f'has the activation {name}', f'training knows {", ".join(ACTIVATIONS)}')
+        made = network.Conv(weight.shape[1] * groups, weight.shape[0], weight.shape[2], stride,
+                            groups, ACTIVATIONS[name])
+        bias, bn = self.numbers(inner, 'bias'), record.children.get('bn')
+        with torch.no_grad():
+            made.conv.weight.copy_(weight)
+            if bn is not None and bn.kind == 'BatchNorm2d':
+                self.norm(bn, made.bn)
+                if bias is not None:
+                    made.bn.running_mean -= bias
+            else:
+                made.bn.running_var.fill_(1 - made.bn.eps)
+                if bias is not None:
+                    made.bn.bias.copy_(bias)
+        return made
+
+    def norm(self, record, norm):
+        norm.eps = record.get('eps', norm.eps)
+        for name, table in (('weight', '_parameters'), ('bias', '_parameters'),
+                            ('running_mean', '_buffers'), ('running_var', '_buffers')):
+            values = self.numbers(record, name, table)
+            if values is None or values.shape != norm.weight.shape:
+                self.fail(f'has a batch norm without its {name}', 'get the file again')
+            getattr(norm, name).copy_(values)
+
+    def part(self, record, name):
+        return self.conv(self.child(record, name))
+
+    def block(self, record):
+        kind = record.kind
+        if kind not in PARTS:
+            self.fail(f'is a {kind}', KNOWN)
+        self.expect(record, kind)
+        if kind in ('Conv', 'DWConv'):
+            return self.conv(record)
+        if kind in ('C2f', 'C2f_v2'):
+            return self.c2f(record)
+        if kind == 'SPPF':
+            return self.sppf(record)
+        if kind == 'Upsample':
+            self.only(record, mode='nearest', size=None, scale_factor=2.)
+            return nn.Upsample(scale_factor=2)
+        if kind == 'Concat':
+            self.only(record, d=1)
+            return network.Concat()
+        return self.detect(record)
+
+    def c2f(self, record):
+        bottlenecks = []
+        for inner in self.child(record, 'm').children.values():
+            self.expect(inner, 'Bottleneck')
+            bottlenecks.append(network.Bottleneck(
+                self.part(inner, 'cv1'), self.part(inner, 'cv2'), bool(inner.get('add'))))
+        first = self.part(record, 'cv1')
+        if record.kind == 'C2f_v2':             # Torch-Pruning's example splits the halves
+            other = self.part(record, 'cv0')
+            if other.conv.out_channels != first.conv.out_channels:
+                self.fail('has halves of different widths', 'prune both by as much')
+            first = network.join(other, first)
+        if first.conv.out_channels % 2:
+            self.fail('has halves of different widths', 'prune both by as much')
+        return network.C2f(first, self.part(record, 'cv2'), bottlenecks)
+
+    def sppf(self, record):
+        pool = self.child(record, 'm')
+        self.only(record, add=False)
+        self.only(pool, stride=1, dilation=1, ceil_mode=False)
+        size, pools = pool.get('kernel_size'), record.get('n', 3)
+        if pool.kind != 'MaxPool2d' or not isinstance(size, int) or size % 2 == 0:
+            self.fail(f'pools by {pool.kind} of {size}', 'training knows MaxPool2d of odd size')
+        if not isinstance(pools, int) or not 1 <= pools <= 16:
+            self.fail(f'has {pools} poolings', 'get the file again')
+        self.only(pool, padding=size // 2)
+        return network.SPPF(self.part(record, 'cv1'), self.part(record, 'cv2'), size, pools)
+
+    def detect(self, record):
+        bins, strides = record.get('reg_max'), self.file.tensor(record.get('stride'))
+        if not isinstance(bins, int) or bins < 2:
+            self.fail(f'has {bins} bins for a side', 'training knows distributions of 2 or more')
+        if strides is None or strides.dim() != 1 or not all(
+                s in range(1, MOST_STRIDE + 1) for s in strides.tolist()):
+            self.fail('has no strides that make sense', 'get the file again')
+        bin_values = self.child(self.child(record, 'dfl'), 'conv')
+        values = self.numbers(bin_values, 'weight')
+        if values is None or values.flatten().tolist() != list(range(bins)):
+            self.fail('has bins (dfl) of other values than 0, 1, ...', KNOWN)
+        branches = []
+        for name, channels in (('cv2', 4 * bins), ('cv3', record.get('nc'))):
+            levels = self.child(record, name).children.values()
+            branches.append([self.branch(level) for level in levels])
+            for branch in branches[-1]:
+                if not isinstance(branch[-1], nn.Conv2d) or branch[-1].out_channels != channels:
+                    self.fail(f'has a branch that does not end in {channels} channels',
+                              'get the file again')
+        if {len(branches[0]), len(branches[1])} != {len(strides)}:
+            self.fail('has branches and strides that do not match', 'get the file again')
+        return network.Detect(*branches, bins, [int(s) for s in strides])
+
+    def branch(self, record):
+        parts = []
+        for part in record.children.values():
+            if part.kind == 'Sequential':
+                parts.append(self.branch(part))
+            else:
+                parts.append(self.conv2d(part) if part.kind == 'Conv2d' else self.conv(part))
+        if record.kind != 'Sequential' or not parts:
+            self.fail(f'has a {record.kind} where a branch belongs', 'get the file again')
+        return nn.Sequential(*parts)
+
+
+def model_of(file):
+    """The record of the network: the average of training where there is one."""
+    top = file.top.items if isinstance(file.top, Record) else file.top
+    remedy = 'give the .pt file that Ultralytics\' training wrote'
+    if not isinstance(top, dict):
+        raise CheckpointError(f'{file.path}: not a network but a {type(top).__name__}; {remedy}')
+    model = top.get('ema') or top.get('model')
+    if isinstance(model, Record) and model.kind in ('DataParallel', 'DistributedDataParallel'):
+        model = model.children.get('module')
+    if not isinstance(model, Record) or model.kind == 'OrderedDict':
+        raise CheckpointError(f'{file.path}: weights without their network; {remedy}')
+    if not model.path.startswith('ultralytics.nn.'):
+        raise CheckpointError(f'{file.path}: another project\'s network ({model.path}); {remedy}')
+    if model.kind != 'DetectionModel' or 'model' not in model.children:
+        raise CheckpointError(f'{file.path}: a {model.kind}; {KNOWN}')
+    if top.get('modelopt') is not None:
+        raise CheckpointError(f'{file.path}: was quantised in training (modelopt); give the .pt '
+                              'file of before that')
+    if model.table('yaml').get('channels', 3) != 3:
+        raise CheckpointError(f'{file.path}: takes pictures of {model.table("yaml")["channels"]} '
+                              'channels; training knows R G B')
+    return model
+
+
+def names_of(file, model, classes):
+    """{number: name} of as many classes as the head has."""
+    names = model.get('names', {})
+    names = dict(enumerate(names)) if isinstance(names, (list, tuple)) else names
+    if isinstance(names, Record):
+        names = names.items
+    if not isinstance(names, dict) or set(names) != set(range(classes)):
+        raise CheckpointError(f'{file.path}: the names of its classes are not those of '
+                              f'{classes} classes; set model.names and save it again')
+    return {number: str(names[number]) for number in range(classes)}
+
+
+def read(path):
+    """The Network of a checkpoint, in float32, to be evaluated. Raises CheckpointError."""
+    try:
+        with File(path) as file:
+            made = build(file)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError,
+            ValueError) as why:
+        # Of a damaged file any value may be anything.
+        raise CheckpointError(f'{path}: is damaged ({why}); get the file again') from None
+    try_out(path, made)
+    return made
+
+
+def build(file):
+    model, builder = model_of(file), Builder(file)
+    layers, froms = [], []
+    for i, (name, record) in enumerate(model.children['model'].children.items()):
+        builder.where = f'layer {name}'
+        layers.append(builder.block(record))
+        f = record.get('f')
+        sources = f if isinstance(f, list) else [f]
+        if (not all(type(s) is int and -1 <= s < i for s in sources) or (i == 0 and f != -1)
+                or isinstance(f, list) != (record.kind in ('Concat', 'Detect'))):
+            builder.fail(f'({record.kind}) reads {f}', 'get the file again')
+        froms.append(f)
+    if not layers or not isinstance(layers[-1], network.Detect):
+        raise CheckpointError(f'{file.path}: its last layer is no Detect; {KNOWN}')
+    classes = layers[-1].cv3[0][-1].out_channels
+    return network.Network(layers, froms, names_of(file, model, classes)).eval()
+
+
+def try_out(path, made):
+    """Fails where layers do not fit each other, or maps not the strides."""
+    strides = made.head.strides
+    try:
+        with torch.no_grad():
+            maps = made(torch.zeros(1, 3, max(strides), max(strides)))
+    except RuntimeError as why:
+        raise CheckpointError(f'{path}: its layers do not fit each other, or pictures of three '
+                              f'channels ({why}); get the file again') from None
+    for (box, cls), stride in zip(maps, strides):
+        if {box.shape[2:], cls.shape[2:]} != {(max(strides) // stride, ) * 2}:
+            raise CheckpointError(f'{path}: a map has not the stride {stride} that the head says; '
+                                  'get the file again')
