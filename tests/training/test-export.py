@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""An exported file computes what the network does, and the plugin finds by it what it finds by
+the checkpoint. Prints TAP."""
+
+import os
+
+import environment
+from environment import CHECKPOINTS, SHARED
+from tap import BUILD, Skip, fetch, folder, read_lines, run_cases, shell
+
+import numpy as np
+import onnx
+from onnx.reference import ReferenceEvaluator
+import torch
+from training import checkpoint, export, network
+
+
+def path_of(name):
+    return os.path.join(CHECKPOINTS, name + '.pt')
+
+
+def decoded(made, images):
+    with torch.no_grad():
+        return network.decode(made(images), made.head.bins, made.head.strides).numpy()
+
+
+def the_file_computes_what_the_network_does():
+    rows = environment.references()
+    for name in ('micro', 'v8n-relu', 'v8n-unfused', 'v8n-depthwise', 'v8-p34'):
+        made, images = checkpoint.read(path_of(name)), environment.reference_input(rows[name])
+        path = os.path.join(folder(), name + '.onnx')
+        before = {key: value.clone() for key, value in made.state_dict().items()}
+        export.write(made, path, tuple(images.shape[2:]))
+        after = made.state_dict()
+        assert all(torch.equal(before[key], after[key]) for key in before), name
+        found = ReferenceEvaluator(path).run(None, {'images': images[:1].numpy()})[0]
+        expected = decoded(made, images[:1])
+        assert found.shape == expected.shape, (name, found.shape, expected.shape)
+        difference = np.abs(found - expected).max() / np.abs(expected).max()
+        assert difference < 1e-5, (name, difference)
+
+
+def the_file_says_what_it_is():
+    made, path = checkpoint.read(path_of('v8n')), os.path.join(folder(), 'said.onnx')
+    export.write(made, path, (64, 96))
+    model = onnx.load(path)
+    said = {entry.key: entry.value for entry in model.metadata_props}
+    assert said == {'task': 'detect', 'stride': '32', 'batch': '1', 'imgsz': '[64, 96]',
+                    'names': "{0: 'alpha', 1: 'beta', 2: 'gamma'}"}, said
+    shape = [d.dim_value for d in model.graph.output[0].type.tensor_type.shape.dim]
+    assert shape == [1, 7, 8 * 12 + 4 * 6 + 2 * 3], shape
+    with open(path, 'rb') as file:
+        before = file.read()
+    try:
+        export.write(made, path, (64, 100))
+        raise AssertionError('100 is no multiple of 32')
+    except ValueError as why:
+        assert '100x64' in str(why) and 'multiples of 32' in str(why), why
+    with open(path, 'rb') as file:
+        assert file.read() == before
+    left = [name for name in os.listdir(folder()) if '.part-' in name]
+    assert not left, left
+
+
+def detections(source, model, threshold):
+    """[(class, confidence, x1, y1, x2, y2)] of all frames, corners as parts of the frame."""
+    path = os.path.join(folder(), 'found.jsonl')
+    if os.path.exists(path):
+        os.remove(path)
+    result = shell(f'gst-launch-1.0 -q {source} ! yoloinfer model-file="{model}" device=cpu '
+                   f'precision=fp32 confidence-threshold={threshold} ! '
+                   f'yoloexport format=json-lines location="{path}" ! fakesink')
+    assert result.returncode == 0, result.stdout
+    found = []
+    for frame in read_lines(path):
+        for each in frame['objects']:
+            box = each['detection']['bounding_box']
+            found.append((each['detection']['label_id'], each['detection']['confidence'],
+                          *(box[key] for key in ('x_min', 'y_min', 'x_max', 'y_max'))))
+    return found
+
+
+def assert_same(source, first, second, threshold, least):
+    if not os.path.exists(os.path.join(BUILD, 'gst-plugin', 'libgstyolo.so')):
+        raise Skip('the plugin is not built')
+    a, b = (detections(source, model, threshold) for model in (first, second))
+    assert len(a) == len(b) >= least, (len(a), len(b))
+    for one, other in zip(a, b):
+        assert one[0] == other[0] and np.allclose(one[1:], other[1:], atol=1e-4), (one, other)
+
+
+def the_plugin_finds_the_same():
+    """A network with random weights, on noise."""
+    path = os.path.join(folder(), 'v8n.onnx')
+    export.write(checkpoint.read(path_of('v8n')), path, (64, 64))
+    assert_same('videotestsrc pattern=snow num-buffers=3 ! video/x-raw,format=RGB,width=64,'
+                'height=64', path_of('v8n'), path, .3, 3)
+
+
+def the_plugin_finds_the_same_on_a_photograph():
+    model = os.path.join(SHARED, 'models', 'yolov8n.pt')
+    if not os.path.exists(model):
+        raise Skip('needs ../shared/models/yolov8n.pt')
+    path = os.path.join(folder(), 'yolov8n.onnx')
+    export.write(checkpoint.read(model), path)
+    assert_same(f'filesrc location="{fetch("bus")}" ! jpegdec', model, path, .25, 4)
+
+
+run_cases([the_file_computes_what_the_network_does, the_file_says_what_it_is,
+           the_plugin_finds_the_same, the_plugin_finds_the_same_on_a_photograph])

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+"""Writes a Network as .onnx, in the form of Ultralytics' exporter: batch norms folded, boxes
+decoded to [N][4 + classes][A], and what else a reader wants to know in the metadata.
+
+The nodes are written out of the tree of modules, so that the file has what the network is and
+nothing that a tracer leaves.
+"""
+
+import copy
+import os
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from . import network
+
+OPSET = 17
+
+
+class Graph:
+    """Nodes and weights in the order of execution. Methods take and give names of tensors."""
+
+    def __init__(self):
+        self.nodes, self.weights, self.count = [], [], 0
+
+    def constant(self, values, kind=np.float32):
+        self.count += 1
+        name = f'constant_{self.count}'
+        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(values, kind), name))
+        return name
+
+    def node(self, operator, inputs, outputs=1, **attributes):
+        self.count += 1
+        names = [f'{operator.lower()}_{self.count}_{i}' for i in range(outputs)]
+        self.nodes.append(helper.make_node(operator, inputs, names, f'/{operator}_{self.count}',
+                                           **attributes))
+        return names[0] if outputs == 1 else names
+
+    def split(self, x, sizes, axis=1):
+        return self.node('Split', [x, self.constant(sizes, np.int64)], len(sizes), axis=axis)
+
+    def reshape(self, x, *shape):
+        return self.node('Reshape', [x, self.constant(shape, np.int64)])
+
+    def conv2d(self, module, x):
+        inputs = [x, self.constant(module.weight.detach().numpy())]
+        if module.bias is not None:
+            inputs.append(self.constant(module.bias.detach().numpy()))
+        return self.node('Conv', inputs, kernel_shape=list(module.kernel_size),
+                         strides=list(module.stride), pads=list(module.padding) * 2,
+                         dilations=[1, 1], group=module.groups)
+
+    def act(self, module, x):
+        if isinstance(module, nn.SiLU):
+            return self.node('Mul', [x, self.node('Sigmoid', [x])])
+        return self.node('Relu', [x]) if isinstance(module, nn.ReLU) else x
+
+    def layer(self, module, x):
+        """x: a tensor, or a list of them for Concat."""
+        if isinstance(module, network.Conv):
+            return self.act(module.act, self.conv2d(module.conv, x))
+        if isinstance(module, nn.Conv2d):
+            return self.conv2d(module, x)
+        if isinstance(module, nn.Sequential):
+            for part in module:
+                x = self.layer(part, x)
+            return x
+        if isinstance(module, network.Bottleneck):
+            y = self.layer(module.cv2, self.layer(module.cv1, x))
+            return self.node('Add', [x, y]) if module.add else y
+        if isinstance(module, network.C2f):
+            half = module.cv1.conv.out_channels // 2
+            parts = self.split(self.layer(module.cv1, x), [half, half])
+            for bottleneck in module.m:
+                parts.append(self.layer(bottleneck, parts[-1]))
+            return self.layer(module.cv2, self.node('Concat', parts, axis=1))
+        if isinstance(module, network.SPPF):
+            parts, size = [self.layer(module.cv1, x)], module.m.kernel_size
+            for _ in range(module.pools):
+                parts.append(self.node('MaxPool', [parts[-1]], kernel_shape=[size] * 2,
+                                       strides=[1, 1], pads=[size // 2] * 4))
+            return self.layer(module.cv2, self.node('Concat', parts, axis=1))
+        if isinstance(module, nn.Upsample):
+            return self.node('Resize', [x, '', self.constant([1, 1, 2, 2])], mode='nearest',
+                             nearest_mode='floor', coordinate_transformation_mode='asymmetric')
+        if isinstance(module, network.Concat):
+            return self.node('Concat', x, axis=1)
+        raise TypeError(f'{type(module).__name__} cannot be exported')
+
+    def head(self, module, maps, size):
+        """network.decode(), for pictures of that many rows and columns."""
+        bins, classes = module.bins, module.cv3[0][-1].out_channels
+        levels = [self.node('Concat', [self.layer(box, x), self.layer(cls, x)], axis=1)
+                  for box, cls, x in zip(module.cv2, module.cv3, maps)]
+        flat = [self.reshape(level, 1, 4 * bins + classes, -1) for level in levels]
+        box, cls = self.split(self.node('Concat', flat, axis=2), [4 * bins, classes])
+        each = self.node('Transpose', [self.reshape(box, 1, 4, bins, -1)], perm=[0, 2, 1, 3])
+        mean = self.node('Conv', [self.node('Softmax', [each], axis=1), self.constant(
+            np.arange(bins).reshape(1, bins, 1, 1))], kernel_shape=[1, 1])
+        left, right = self.split(self.reshape(mean, 1, 4, -1), [2, 2])
+        points, strides = anchors(size, module.strides)
+        points = self.constant(points)
+        least = self.node('Sub', [points, left])
+        most = self.node('Add', [points, right])
+        centre = self.node('Div', [self.node('Add', [least, most]), self.constant(2)])
+        sides = self.node('Sub', [most, least])
+        boxes = self.node('Mul', [self.node('Concat', [centre, sides], axis=1),
+                                  self.constant(strides)])
+        return self.node('Concat', [boxes, self.node('Sigmoid', [cls])], axis=1)
+
+
+def anchors(size, strides):
+    """Centres in strides [1][x, y][A], and strides [1][1][A]."""
+    sizes = [(size[0] // stride, size[1] // stride) for stride in strides]
+    points, steps = network.anchors_of(sizes, strides)
+    return (points / steps).T[None].numpy(), steps.T[None].numpy()
+
+
+def graph_of(net, size):
+    graph, outputs, x = Graph(), {}, 'images'
+    for layer in net.model:
+        named = {-1: x, **outputs}
+        inputs = [named[f] for f in layer.f] if isinstance(layer.f, list) else named[layer.f]
+        if layer is net.head:
+            x = graph.head(layer, inputs, size)
+        else:
+            x = outputs[layer.i] = graph.layer(layer, inputs)
+    graph.nodes[-1].output[0] = 'output0'
+    rows = 4 + net.head.cv3[0][-1].out_channels
+    columns = sum(size[0] // s * (size[1] // s) for s in net.head.strides)
+    return helper.make_graph(
+        graph.nodes, 'yolo',
+        [helper.make_tensor_value_info('images', TensorProto.FLOAT, [1, 3, *size])],
+        [helper.make_tensor_value_info('output0', TensorProto.FLOAT, [1, rows, columns])],
+        graph.weights)
+
+
+def write(net, path, size=(640, 640)):
+    """size: rows and columns of the pictures. The network stays as it is. A file that is there
+    is replaced once the new one is whole."""
+    stride = max(net.head.strides)
+    if any(side < stride or side % stride for side in size):
+        raise ValueError(f'{path}: no file for pictures of {size[1]}x{size[0]}; give multiples of '
+                         f'{stride}')
+    plain = network.fuse(copy.deepcopy(net).float().cpu()).eval()
+    model = helper.make_model(graph_of(plain, size), producer_name='yolo',
+                              opset_imports=[helper.make_opsetid('', OPSET)], ir_version=8)
+    helper.set_model_props(model, {
+        'task': 'detect', 'stride': str(stride), 'batch': '1', 'imgsz': str(list(size)),
+        'names': str(net.names)})
+    onnx.checker.check_model(model)
+    part = f'{path}.part-{os.getpid()}'
+    try:
+        onnx.save(model, part)
+        os.replace(part, path)
+    finally:
+        if os.path.exists(part):
+            os.remove(part)
