@@ -189,15 +189,15 @@ def fuse(network):
 def join(first, second):
     """One Conv that gives the channels of two that read the same input."""
     a, b = first.conv, second.conv
-    joined_conv = Conv(a.in_channels, a.out_channels + b.out_channels, a.kernel_size[0],
-                       a.stride[0], act=type(first.act))
+    both = Conv(a.in_channels, a.out_channels + b.out_channels, a.kernel_size[0], a.stride[0],
+                act=type(first.act)).to(a.weight)
     with torch.no_grad():
-        joined_conv.conv.weight.copy_(torch.cat((a.weight, b.weight)))
+        both.conv.weight.copy_(torch.cat((a.weight, b.weight)))
         for name in ('weight', 'bias', 'running_mean', 'running_var'):
-            getattr(joined_conv.bn, name).copy_(
+            getattr(both.bn, name).copy_(
                 torch.cat((getattr(first.bn, name), getattr(second.bn, name))))
-    joined_conv.bn.eps = first.bn.eps
-    return joined_conv
+    both.bn.eps = first.bn.eps
+    return both.train(first.training)
 
 
 def c2f(inputs, outputs, bottlenecks, add):

@@ -12,7 +12,7 @@ TOP = os.path.join(HERE, '..', '..')
 DATA = os.path.join(TOP, 'tests', 'data')
 SHARED = os.path.join(TOP, '..', 'shared')
 CHECKPOINTS = os.environ.get('CHECKPOINTS', '')
-NEEDED = 'import torch, onnx'
+NEEDED = 'import torch, onnx, torch_pruning'
 
 sys.path[:0] = [TOP, os.path.join(TOP, 'tests', 'pipelines')]
 
