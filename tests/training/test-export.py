@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""An exported file computes what the network does, and the plugin finds by it what it finds by
-the checkpoint. Prints TAP."""
+"""Exported and saved files compute what the network does, and the plugin finds by them what it
+finds by the checkpoint. Prints TAP."""
 
 import os
 
@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
 import torch
-from training import checkpoint, export, network
+from training import checkpoint, export, network, saving
 
 
 def path_of(name):
@@ -107,5 +107,36 @@ def the_plugin_finds_the_same_on_a_photograph():
     assert_same(f'filesrc location="{fetch("bus")}" ! jpegdec', model, path, .25, 4)
 
 
-run_cases([the_file_computes_what_the_network_does, the_file_says_what_it_is,
+def saved_networks_are_read_again():
+    rows = environment.references()
+    for name in ('micro', 'v8n-relu', 'v8n-unfused', 'v8-p2'):
+        made, path = checkpoint.read(path_of(name)), os.path.join(folder(), name + '.pt')
+        saving.save(made, path, half=False)
+        again = checkpoint.read(path)
+        a, b = made.state_dict(), again.state_dict()
+        assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a), name
+        assert again.names == made.names and again.head.strides == made.head.strides
+        images = environment.reference_input(rows[name])
+        assert np.array_equal(decoded(made, images), decoded(again, images)), name
+        saving.save(made, path)
+        again = checkpoint.read(path)
+        difference = np.abs(decoded(made, images) - decoded(again, images)).max()
+        assert 0 < difference < .5, (name, difference)          # pixels, by the rounding to half
+        with torch.no_grad():
+            made.model[0].bn.running_var[0] = 1e6               # too large for half
+        saving.save(made, path)
+        assert checkpoint.read(path).model[0].bn.running_var[0] == 1e6
+    left = [name for name in os.listdir(folder()) if name.startswith('.')]
+    assert not left, left
+
+
+def the_plugin_reads_saved_networks():
+    path = os.path.join(folder(), 'saved.pt')
+    saving.save(checkpoint.read(path_of('v8n')), path, (64, 64), half=False)
+    assert_same('videotestsrc pattern=snow num-buffers=3 ! video/x-raw,format=RGB,width=64,'
+                'height=64', path_of('v8n'), path, .3, 3)
+
+
+run_cases([saved_networks_are_read_again, the_plugin_reads_saved_networks,
+           the_file_computes_what_the_network_does, the_file_says_what_it_is,
            the_plugin_finds_the_same, the_plugin_finds_the_same_on_a_photograph])

@@ -13,7 +13,7 @@ from tap import Skip, folder, run_cases
 
 import torch
 from torch.nn import functional
-from training import checkpoint, loss, network
+from training import checkpoint, loss, network, norms, prune, saving
 
 SIZE, STRIDES, BINS, CLASSES = (96, 128), (8, 16, 32), 16, 5
 SIZES = [(SIZE[0] // s, SIZE[1] // s) for s in STRIDES]
@@ -219,18 +219,26 @@ def losses_are_those_of_ultralytics():
             assert torch.allclose(mine, other, rtol=1e-4, atol=1e-7)
 
 
-def the_network_is_that_of_ultralytics():
+def what_networks_compute_is_that_of_ultralytics():
+    """Of a published network, and of a pruned one that was saved."""
     path = os.path.join(SHARED, 'models', 'yolov8n.pt')
     if not os.path.exists(path):
         raise Skip('needs ../shared/models/yolov8n.pt')
     images = torch.rand(2, 3, *SIZE, generator=torch.Generator().manual_seed(0))
-    theirs = peer(forward=(path, images))['forward']
-    made = checkpoint.read(path)
-    with torch.no_grad():
-        mine = network.decode(made(images), made.head.bins, made.head.strides)
-    assert (mine - theirs).abs().max() < 1e-4, (mine - theirs).abs().max()
+    made, smaller = checkpoint.read(path), os.path.join(folder(), 'smaller.pt')
+    norms.restore(made, [images])
+    scores = prune.importances(made, [(images, random_objects(20, 2, 5))],
+                               lambda maps, objects: loss.detection(maps, objects, Head)['total'])
+    prune.prune(made, scores, .6, SIZE)
+    saving.save(made, smaller)
+    for file in (path, smaller):
+        theirs = peer(forward=(file, images))['forward']
+        made = checkpoint.read(file)
+        with torch.no_grad():
+            mine = network.decode(made(images), made.head.bins, made.head.strides)
+        assert (mine - theirs).abs().max() < 1e-4, (file, (mine - theirs).abs().max())
 
 
 run_cases([ciou_of_known_boxes, anchors_learn_the_objects_that_fit, objects_come_in_any_order,
            pictures_without_objects, two_processes_learn_as_one, a_teacher_is_followed,
-           losses_are_those_of_ultralytics, the_network_is_that_of_ultralytics])
+           losses_are_those_of_ultralytics, what_networks_compute_is_that_of_ultralytics])

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""Writes a Network as a checkpoint in the form of Ultralytics'.
+
+A pickle names classes by text. Modules of PyTorch go in as they are; ours as objects of made-up
+classes with the names that Ultralytics' have, whose attributes are those that its forward
+functions read. Nothing of its package is needed, and none of its code is in the file.
+"""
+
+import contextlib
+import copy
+import os
+import sys
+import types
+
+import torch
+from torch import nn
+
+from . import network
+
+PACKAGE = 'ultralytics'
+PLACES = {'Conv': 'ultralytics.nn.modules.conv', 'Concat': 'ultralytics.nn.modules.conv',
+          'C2f': 'ultralytics.nn.modules.block', 'Bottleneck': 'ultralytics.nn.modules.block',
+          'SPPF': 'ultralytics.nn.modules.block', 'DFL': 'ultralytics.nn.modules.block',
+          'Detect': 'ultralytics.nn.modules.head', 'DetectionModel': 'ultralytics.nn.tasks'}
+CLASSES = {name: type(name, (nn.Module, ), {'__module__': module})
+           for name, module in PLACES.items()}
+
+
+def named(name, parts, **attributes):
+    """A module of a made-up class."""
+    made = CLASSES[name]()
+    for key, part in parts.items():
+        made.add_module(key, part)
+    made.__dict__.update(attributes)
+    return made
+
+
+def part(module):
+    """The module as Ultralytics' tree has it. Weights are those of the module itself."""
+    def sequence(kind, modules):
+        return kind(*map(part, modules)) if kind is nn.Sequential else kind(map(part, modules))
+    if isinstance(module, network.Conv):
+        return named('Conv', {'conv': module.conv, 'bn': module.bn, 'act': module.act})
+    if isinstance(module, network.Bottleneck):
+        return named('Bottleneck', {'cv1': part(module.cv1), 'cv2': part(module.cv2)},
+                     add=module.add)
+    if isinstance(module, network.C2f):
+        return named('C2f', {'cv1': part(module.cv1), 'cv2': part(module.cv2),
+                             'm': sequence(nn.ModuleList, module.m)},
+                     c=module.cv1.conv.out_channels // 2)
+    if isinstance(module, network.SPPF):
+        return named('SPPF', {'cv1': part(module.cv1), 'cv2': part(module.cv2), 'm': module.m},
+                     n=module.pools, add=False)
+    if isinstance(module, network.Concat):
+        return named('Concat', {}, d=1)
+    if isinstance(module, nn.Sequential):
+        return sequence(nn.Sequential, module)
+    if isinstance(module, network.Detect):
+        return head(module, sequence)
+    return module
+
+
+def head(module, sequence):
+    bins, classes = module.bins, module.cv3[0][-1].out_channels
+    expectation = nn.Conv2d(bins, 1, 1, bias=False).requires_grad_(False)
+    expectation.weight.copy_(torch.arange(bins).view(1, bins, 1, 1))
+    return named('Detect', {'cv2': sequence(nn.ModuleList, module.cv2),
+                            'cv3': sequence(nn.ModuleList, module.cv3),
+                            'dfl': named('DFL', {'conv': expectation}, c1=bins)},
+                 nc=classes, nl=len(module.strides), reg_max=bins, no=classes + 4 * bins,
+                 stride=torch.tensor(module.strides, dtype=torch.float32))
+
+
+@contextlib.contextmanager
+def importable():
+    """Within, pickle finds the made-up classes where their names say; a package of that name is
+    put back afterwards."""
+    hidden = {name: sys.modules.pop(name) for name in list(sys.modules)
+              if name.split('.')[0] == PACKAGE}
+    try:
+        for name, module in PLACES.items():
+            path = module.split('.')
+            for length in range(1, len(path) + 1):
+                inner = '.'.join(path[:length])
+                sys.modules.setdefault(inner, types.ModuleType(inner))
+            setattr(sys.modules[module], name, CLASSES[name])
+        yield
+    finally:
+        for name in [n for n in sys.modules if n.split('.')[0] == PACKAGE]:
+            del sys.modules[name]
+        sys.modules.update(hidden)
+
+
+def fits_in_half(model):
+    most = torch.finfo(torch.float16).max
+    return all(tensor.abs().max() <= most for tensor in model.state_dict().values()
+               if tensor.is_floating_point())
+
+
+def save(net, path, size=(640, 640), half=True):
+    """size: rows and columns of the pictures that the network was trained for; half: whether in
+    half precision, as files that Ultralytics publishes, if the numbers fit. The network stays as
+    it is. A file that is there is replaced once the new one is whole."""
+    net = copy.deepcopy(net).cpu().eval()
+    layers = []
+    for layer in net.model:
+        with torch.no_grad():
+            made = part(layer)
+        # Attributes of a layer alone: a module of PyTorch's has them already.
+        made.i, made.f = layer.i, layer.f
+        made.type = f'{type(made).__module__}.{type(made).__name__}'
+        made.np = sum(p.numel() for p in layer.parameters())
+        layers.append(made)
+    strides = net.head.strides
+    side = list(size) if size[0] != size[1] else size[0]
+    model = named('DetectionModel', {'model': nn.Sequential(*layers)},
+                  names=dict(net.names), stride=torch.tensor(strides, dtype=torch.float32),
+                  save=sorted(net.kept), inplace=True, nc=len(net.names), task='detect',
+                  yaml={'nc': len(net.names), 'channels': 3},
+                  args={'imgsz': side, 'task': 'detect'})
+    model.eval()
+    if half and fits_in_half(model):
+        model.half()
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    folder, name = os.path.split(path)
+    whole = os.path.join(folder, f'.{os.getpid()}-{name}')
+    try:
+        with importable():
+            torch.save({'epoch': -1, 'model': model, 'ema': None, 'optimizer': None,
+                        'updates': None, 'best_fitness': None, 'version': '8.4.0',
+                        'train_args': {'imgsz': side, 'task': 'detect'}}, whole)
+        os.replace(whole, path)
+    finally:
+        if os.path.exists(whole):
+            os.remove(whole)
