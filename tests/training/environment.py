@@ -3,6 +3,7 @@
 that there is none and skips the program: the environment takes gigabytes, so that no test makes
 it."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -44,6 +45,12 @@ import torch                                    # noqa: E402
 
 # Tests run beside others, on few cores.
 torch.set_num_threads(1)
+
+
+def require(*modules):
+    for name in modules:
+        if importlib.util.find_spec(name) is None:
+            skip(f'{name} is not installed; training/requirements.txt lists what training needs')
 
 
 def grey_levels(count):
