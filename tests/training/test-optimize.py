@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The parts of labelling and judging, and the whole of training/optimize with a small network.
+Prints TAP."""
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+
+import environment
+from environment import CHECKPOINTS, TOP
+from tap import BUILD, Skip, folder, run_cases, shell
+
+environment.require('lightning', 'PIL', 'torch_pruning')
+
+import numpy as np
+import onnx
+import torch
+from PIL import Image
+from training import agree, checkpoint, label, optimize, prune
+from training.data import DataError
+
+
+def frames_that_differ_are_chosen():
+    to = os.path.join(folder(), 'frames')
+    os.makedirs(to)
+    paths = []
+    for i, grey in enumerate((50, 50, 90, 90, 130, 170, 170, 210)):
+        paths.append(os.path.join(to, f'{i}.png'))
+        Image.fromarray(np.full((36, 64, 3), grey, np.uint8)).save(paths[-1])
+    assert label.different(paths, 9) == [paths[i] for i in (0, 2, 4, 5, 7)]
+    assert label.different(paths, 2) == [paths[0], paths[4]]
+
+
+def parts_are_shared_out_in_time():
+    parts = label.share_out(100)
+    assert parts == {'train': range(0, 60), 'choose': range(62, 80), 'judge': range(82, 100)}
+
+
+def agreement_is_counted():
+    """Two objects and three boxes: one of the wrong class, one twice."""
+    wanted = [torch.tensor([[0, .1, .1, .3, .3], [1, .5, .5, .9, .9]])]
+    found = [torch.tensor([[0, .1, .1, .3, .31, .9], [0, .11, .1, .3, .3, .8],
+                           [0, .5, .5, .9, .9, .7]])]
+    scores = agree.scores(found, wanted, (.1, .75, .85, .95))
+    assert scores == {.1: 2 / 5, .75: 2 / 4, .85: 2 / 3, .95: 0.}, scores
+    found[0][2, 0] = 1
+    assert agree.scores(found, wanted, (.1, ))[.1] == 4 / 5
+    found[0][0, 3:5] = .19                      # overlaps by less than half
+    found[0][1, 0] = 1
+    assert agree.scores(found, wanted, (.1, ))[.1] == 2 / 5
+    nothing = [torch.zeros(0, 6)]
+    assert agree.scores(nothing, [torch.zeros(0, 5)], (.5, ))[.5] == 1
+
+
+def video(pattern='snow', seconds=6):
+    path = os.path.join(folder(), pattern + '.mkv')
+    if not os.path.exists(path):
+        result = shell('gst-launch-1.0 -q videotestsrc '
+                       f'pattern={pattern} num-buffers={seconds * 5} ! '
+                       'video/x-raw,format=I420,width=64,height=64,framerate=5/1 ! '
+                       f'jpegenc ! matroskamux ! filesink location="{path}"')
+        assert result.returncode == 0, result.stdout
+    return path
+
+
+def run(output, *more, model=None, film=None):
+    words = ['--model', model or os.path.join(CHECKPOINTS, 'v8n.pt'), '--video', film or video(),
+             '--output', output, '--size', '64x64', '--teacher-size', '64x64', '--epochs', '2',
+             '--keep', '.6', *more]
+    return subprocess.run([os.path.join(TOP, 'training', 'optimize'), '--python', sys.executable,
+                           *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False)
+
+
+def a_network_is_made_for_a_video():
+    """Random weights see objects in noise. The files are read, cost what was asked, and a second
+    run does nothing again; one with other settings is refused."""
+    if not os.path.exists(os.path.join(BUILD, 'gst-plugin', 'libgstyolo.so')):
+        raise Skip('the plugin is not built')
+    output = os.path.join(folder(), 'camera.onnx')
+    first = run(output)
+    assert first.returncode == 0, first.stdout
+    assert 'epoch 2 of 2' in first.stdout and 'after: F1' in first.stdout, first.stdout
+    onnx.checker.check_model(onnx.load(output))
+    before, after = (prune.cost_of(checkpoint.read(path), (64, 64)) for path in
+                     (os.path.join(CHECKPOINTS, 'v8n.pt'), output.replace('.onnx', '.pt')))
+    assert .4 < after / before <= .6, after / before
+    with open(output, 'rb') as file:
+        made = file.read()
+    second = run(output)
+    assert second.returncode == 0 and 'epoch' not in second.stdout, second.stdout
+    with open(output, 'rb') as file:
+        assert file.read() == made
+    other = run(output, '--step', '4')
+    assert other.returncode and 'other settings' in other.stdout, other.stdout
+
+
+def bad_input_is_named():
+    if not os.path.exists(os.path.join(BUILD, 'gst-plugin', 'libgstyolo.so')):
+        raise Skip('the plugin is not built')
+    output = os.path.join(folder(), 'bad.onnx')
+    for text, more in (
+            ('there is no such file', dict(film='absent.mkv')),
+            ('layer 8 is a Pose', dict(model=os.path.join(CHECKPOINTS, 'pose.pt'))),
+            ('1 frames that differ are too few', dict(film=video('black', 2)))):
+        result = run(output, '--work', os.path.join(folder(), text[:3]), **more)
+        assert result.returncode == 1 and text in result.stdout, result.stdout
+        assert 'Traceback' not in result.stdout, result.stdout
+        assert not os.path.exists(output)
+
+
+def options_that_make_no_sense_are_refused():
+    for words, text in ((['--keep', '2'], 'more than 0'), (['--size', '100x64'], 'multiples of 32'),
+                        (['--epochs', '0'], '1 or more')):
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stderr(said):
+                optimize.arguments_of(['--model', 'a', '--video', 'b', '--output', 'c', *words])
+        except SystemExit as why:
+            assert why.code == 2 and text in said.getvalue(), said.getvalue()
+            continue
+        raise AssertionError(words)
+    assert optimize.size('320x256') == (256, 320) and optimize.size('64') == (64, 64)
+
+
+def pipelines_that_fail_are_told():
+    try:
+        label.launch(['fakesrc', 'num-buffers=1', '!', 'identity', 'error-after=1', '!',
+                      'fakesink'], 'a pipeline')
+    except DataError as why:
+        assert str(why).startswith('a pipeline: ERROR'), why
+        return
+    raise AssertionError('the pipeline failed')
+
+
+run_cases([frames_that_differ_are_chosen, parts_are_shared_out_in_time, agreement_is_counted,
+           options_that_make_no_sense_are_refused, pipelines_that_fail_are_told,
+           bad_input_is_named, a_network_is_made_for_a_video])
