@@ -6,7 +6,6 @@ where it was interrupted, and learns in two processes what it does in one. Print
 import csv
 import logging
 import os
-import random
 import warnings
 
 import environment
@@ -14,33 +13,13 @@ from tap import folder, run_cases
 
 environment.require('lightning', 'PIL')
 
-import numpy as np
 import torch
-from PIL import Image
+from pictures import write_pictures
 from training import data, loss, network, norms, teach
 from training.data import DataError
 
 SIZE = (32, 64)
 SCALE = (1 / 3, .0625, 128)
-
-
-def write_pictures(name, count):
-    """A white rectangle and on top of it a black one, which is labelled as class 1, on grey."""
-    to = os.path.join(folder(), name)
-    for part in ('images', 'labels'):
-        os.makedirs(os.path.join(to, part), exist_ok=True)
-    draw = random.Random(name)
-    for i in range(count):
-        pixels = np.full((60, 80, 3), 100, np.uint8)
-        for kind in (0, 1):
-            width, height = draw.randrange(16, 40), draw.randrange(16, 30)
-            x, y = draw.randrange(80 - width), draw.randrange(60 - height)
-            pixels[y:y + height, x:x + width] = 255 * (1 - kind)
-        line = f'{kind} {(x + width / 2) / 80} {(y + height / 2) / 60} {width / 80} {height / 60}'
-        Image.fromarray(pixels).save(os.path.join(to, 'images', f'{i:03}.png'))
-        with open(os.path.join(to, 'labels', f'{i:03}.txt'), 'w', encoding='utf-8') as file:
-            file.write(line + ' .9\n')
-    return to
 
 
 def inside(pixels, box):
