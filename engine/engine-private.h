@@ -29,9 +29,6 @@ G_BEGIN_DECLS
 #define YOLO_ENGINE_MAX_EXECS 64
 #define YOLO_ENGINE_KEPT_ARENA ((gsize) 1 << 30)
 
-/* Devices, or contexts of one, that run a model at the same time. */
-#define YOLO_ENGINE_MAX_REPLICAS 16
-
 /* Batches that a replica has under way where the back end has its own memory: frames of one
  * are read while the other one runs. The CPU does both itself, one after the other. */
 #define YOLO_ENGINE_DEPTH 2
@@ -41,7 +38,6 @@ G_BEGIN_DECLS
 
 /* The back ends and functions that an engine is made of; tests pass some of their own. */
 typedef struct {
-  guint n_replicas;             /* of a set, on devices that count up from the one asked for */
   const YoloBackend *cpu, *cuda, *reference;
   YoloModel *(*load_model) (const char *path, YoloHeadChoice head, GError **error);
   void (*unref_model) (YoloModel *model);
@@ -148,11 +144,10 @@ typedef struct {
   YoloObject *candidates;
 } YoloBatch;
 
-/* Where a replica runs: constant. */
+/* Where a replica runs. */
 typedef struct {
   const YoloBackend *backend;
-  guint device;
-  gpointer cuda_context;        /* or NULL */
+  guint device;                 /* of those that the back end has */
 } YoloPlace;
 
 /* The model on one device: a thread that takes batches as long as it has
@@ -160,7 +155,8 @@ typedef struct {
 struct _YoloReplica {
   YoloReplicaSet *set;          /* whose part it is */
   YoloEngine *engine;           /* the set's */
-  YoloPlace place;
+  YoloPlace place;              /* constant */
+  gpointer cuda_context;        /* constant; NULL: the device's primary one, or no CUDA */
   GThread *thread;
 
   /* Under engine->lock. */
@@ -182,13 +178,14 @@ struct _YoloReplica {
   GError *cancelled, *memory;   /* for frames that are cancelled, or that have no memory */
 };
 
-/* The replicas that run the frames of one CUDA context, each on a device of its own. A
- * batch is formed out of the streams of one set. */
+/* The replicas that run the frames of one CUDA context, one on each of the engine's places: in
+ * that context where it is of their device, else in their device's primary one. A batch is
+ * formed out of the streams of one set. */
 struct _YoloReplicaSet {
   /* Constant. */
   YoloEngine *engine;
-  gpointer cuda_context;        /* NULL: the device's primary one, or no CUDA */
-  YoloReplica *replicas;        /* [engine->n_replicas] */
+  gpointer cuda_context;        /* NULL: the primary ones, or no CUDA */
+  YoloReplica *replicas;        /* [engine->n_places] */
 
   /* Under the registry's lock. */
   guint users;                  /* open streams, and who got the engine for this context */
@@ -213,10 +210,10 @@ struct _YoloEngine {
   const YoloEngineParts *parts;
   char *id, *path, *model_file, *calibration_file;
   YoloFileStamp stamp;          /* of the file at `path` */
-  const YoloBackend *backend;
-  guint device;
+  YoloPlace places[YOLO_MAX_DEVICES];
+  guint n_places;               /* replicas of each set */
+  char *devices;                /* the places' names, with commas between */
   guint threads;
-  guint n_replicas;             /* of each set, on devices that count up from `device` */
   YoloPrecision precision;      /* with `auto` resolved; constant once the model is there */
   YoloPrecision if_quantized;   /* what it is instead if the file is quantised itself */
 

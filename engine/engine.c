@@ -4,6 +4,7 @@
 #include "engine/engine-private.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 static GMutex registry_lock;
@@ -13,8 +14,8 @@ static GList *registry;
 
 /* A YoloEngineConfig, checked, and with all that was `auto` decided. */
 typedef struct {
-  const YoloBackend *backend;
-  guint device;
+  YoloPlace places[YOLO_MAX_DEVICES];
+  guint n_places;
   guint threads;
   YoloHeadChoice head;
   YoloPrecision precision, if_quantized;
@@ -23,13 +24,14 @@ typedef struct {
   YoloFileStamp stamp;
 } Resolved;
 
+/* The back end that a choice means, of which GPU @cuda is asked about. */
 static const YoloBackend *
-choose_backend (const YoloEngineParts *parts, const YoloEngineConfig *config, GError **error)
+choose_backend (const YoloEngineParts *parts, YoloDevice device, guint cuda, GError **error)
 {
   g_autoptr (GError) no_cuda = NULL, no_cpu = NULL;
 
-  if (config->device == YOLO_DEVICE_CPU || config->device == YOLO_DEVICE_REFERENCE) {
-    gboolean cpu = config->device == YOLO_DEVICE_CPU;
+  if (device == YOLO_DEVICE_CPU || device == YOLO_DEVICE_REFERENCE) {
+    gboolean cpu = device == YOLO_DEVICE_CPU;
     const YoloBackend *backend = cpu ? parts->cpu : parts->reference;
 
     if (yolo_backend_available (backend, 0, error))
@@ -38,12 +40,12 @@ choose_backend (const YoloEngineParts *parts, const YoloEngineConfig *config, GE
     return NULL;
   }
 
-  if (yolo_backend_available (parts->cuda, config->cuda_device_id, &no_cuda))
+  if (yolo_backend_available (parts->cuda, cuda, &no_cuda))
     return parts->cuda;
-  if (config->device == YOLO_DEVICE_CUDA) {
+  if (device == YOLO_DEVICE_CUDA) {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE,
         "CUDA device %u cannot be used: %s; use device=cpu, or auto, which takes "
-        "the CPU where there is no CUDA", config->cuda_device_id, no_cuda->message);
+        "the CPU where there is no CUDA", cuda, no_cuda->message);
     return NULL;
   }
 
@@ -51,8 +53,56 @@ choose_backend (const YoloEngineParts *parts, const YoloEngineConfig *config, GE
     return parts->cpu;
   g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE,
       "No device can run networks. CUDA device %u: %s. CPU: %s",
-      config->cuda_device_id, no_cuda->message, no_cpu->message);
+      cuda, no_cuda->message, no_cpu->message);
   return NULL;
+}
+
+static gboolean
+choose_places (const YoloEngineParts *parts, const YoloEngineConfig *config, Resolved *resolved,
+    GError **error)
+{
+  YoloDevices devices;
+
+  if (!yolo_devices_parse (config->device, &devices, error))
+    return FALSE;
+  for (guint i = 0; i < devices.n; i++) {
+    const YoloDeviceChoice *choice = &devices.at[i];
+    guint cuda = choice->number >= 0 ? (guint) choice->number : config->cuda_device_id;
+    const YoloBackend *backend = choose_backend (parts, choice->kind, cuda, error);
+
+    if (backend == NULL)
+      return FALSE;
+    resolved->places[i] = (YoloPlace) { backend, backend == parts->cuda ? cuda : 0 };
+  }
+  resolved->n_places = devices.n;
+  return TRUE;
+}
+
+/* What all places run in where @precision is asked for, so that it does not matter which of them
+ * has run a frame: `auto` is fp32 where they would choose differently. */
+static gboolean
+choose_precision (const Resolved *resolved, YoloPrecision *precision, GError **error)
+{
+  const YoloPrecision asked = *precision;
+
+  for (guint i = 0; i < resolved->n_places; i++) {
+    const YoloPlace *place = &resolved->places[i];
+    YoloPrecision here = asked;
+
+    if (!yolo_backend_resolve (place->backend, place->device, &here, error))
+      return FALSE;
+    *precision = i == 0 || here == *precision ? here : YOLO_PRECISION_FP32;
+  }
+  if (*precision != YOLO_PRECISION_INT8)
+    return TRUE;
+  /* an engine has one model */
+  for (guint i = 1; i < resolved->n_places; i++)
+    if (resolved->places[i].backend->int8_kind != resolved->places[0].backend->int8_kind)
+      return yolo_network_fail (error, YOLO_NETWORK_ERROR_PRECISION,
+          "int8 has other numbers on %s than on %s, so that they cannot share a stream; use "
+          "precision=fp32, or devices of one kind",
+          resolved->places[0].backend->name, resolved->places[i].backend->name);
+  return TRUE;
 }
 
 static YoloFileStamp
@@ -70,7 +120,6 @@ static gboolean
 resolve (const YoloEngineParts *parts, const YoloEngineConfig *config, Resolved *resolved,
     GError **error)
 {
-  const YoloBackend *backend;
   char *real;
 
   if (config->model_file == NULL || config->model_file[0] == '\0') {
@@ -78,20 +127,17 @@ resolve (const YoloEngineParts *parts, const YoloEngineConfig *config, Resolved 
         "No model file is given: model-file must name a .pt or .onnx file");
     return FALSE;
   }
-  backend = choose_backend (parts, config, error);
-  if (backend == NULL)
+  if (!choose_places (parts, config, resolved, error))
     return FALSE;
-  resolved->backend = backend;
-  resolved->device = backend == parts->cuda ? config->cuda_device_id : 0;
   resolved->threads = config->threads;
   resolved->head = config->head;
   resolved->calibration_file = config->calibration_file;
   resolved->precision = config->precision;
-  if (!yolo_backend_resolve (backend, resolved->device, &resolved->precision, error))
+  if (!choose_precision (resolved, &resolved->precision, error))
     return FALSE;
   resolved->if_quantized = YOLO_PRECISION_INT8;
   if (config->precision != YOLO_PRECISION_AUTO
-      || !yolo_backend_resolve (backend, resolved->device, &resolved->if_quantized, NULL))
+      || !choose_precision (resolved, &resolved->if_quantized, NULL))
     resolved->if_quantized = resolved->precision;
 
   /* A file that does not exist is for the loader to report. */
@@ -113,6 +159,18 @@ same_precision (const YoloEngine *e, const Resolved *resolved)
   return e->precision == resolved->precision && e->if_quantized == resolved->if_quantized;
 }
 
+static gboolean
+same_places (const YoloEngine *e, const Resolved *resolved)
+{
+  if (e->n_places != resolved->n_places)
+    return FALSE;
+  for (guint i = 0; i < e->n_places; i++)
+    if (e->places[i].backend != resolved->places[i].backend
+        || e->places[i].device != resolved->places[i].device)
+      return FALSE;
+  return TRUE;
+}
+
 /* The engine of the id, or, if that is NULL, the one without an id that agrees with @resolved.
  * Waits for one that may turn out to agree once it has read its file. Under the registry's
  * lock. */
@@ -124,8 +182,8 @@ find (const YoloEngineParts *parts, const char *id, const Resolved *resolved)
 
     if (e->parts != parts || g_strcmp0 (e->id, id) != 0)
       continue;
-    if (id != NULL || (e->backend == resolved->backend && e->device == resolved->device
-            && e->threads == resolved->threads && e->head == resolved->head
+    if (id != NULL || (same_places (e, resolved) && e->threads == resolved->threads
+            && e->head == resolved->head
             && g_strcmp0 (e->calibration_file, resolved->calibration_file) == 0
             && strcmp (e->path, resolved->path) == 0
             && memcmp (&e->stamp, &resolved->stamp, sizeof e->stamp) == 0)) {
@@ -138,6 +196,28 @@ find (const YoloEngineParts *parts, const char *id, const Resolved *resolved)
     }
   }
   return NULL;
+}
+
+/* (transfer full): the name of a place, which has a number only if it is one of several. */
+static char *
+name_place (const YoloEngineParts *parts, const YoloPlace *place, gboolean several)
+{
+  return several && place->backend == parts->cuda
+      ? g_strdup_printf ("%s:%u", place->backend->name, place->device)
+      : g_strdup (place->backend->name);
+}
+
+static char *
+name_places (const YoloEngineParts *parts, const Resolved *resolved)
+{
+  char *names[YOLO_MAX_DEVICES + 1] = { NULL }, *joined;
+
+  for (guint i = 0; i < resolved->n_places; i++)
+    names[i] = name_place (parts, &resolved->places[i], resolved->n_places > 1);
+  joined = g_strjoinv (",", names);
+  for (guint i = 0; i < resolved->n_places; i++)
+    g_free (names[i]);
+  return joined;
 }
 
 static YoloEngine *
@@ -156,13 +236,13 @@ engine_new (const YoloEngineParts *parts, const YoloEngineConfig *config,
   engine->head = resolved->head;
   engine->if_quantized = resolved->if_quantized;
   engine->calibration_file = g_strdup (resolved->calibration_file);
-  engine->backend = resolved->backend;
-  engine->device = resolved->device;
+  memcpy (engine->places, resolved->places, sizeof engine->places);
+  engine->n_places = resolved->n_places;
+  engine->devices = name_places (parts, resolved);
   engine->threads = resolved->threads;
   g_mutex_init (&engine->lock);
   g_cond_init (&engine->work);
   g_cond_init (&engine->done);
-  engine->n_replicas = parts->n_replicas;
   return engine;
 }
 
@@ -176,7 +256,7 @@ set_free (YoloReplicaSet *set)
   set->stop = TRUE;
   g_cond_broadcast (&engine->work);
   g_mutex_unlock (&engine->lock);
-  for (guint i = 0; i < engine->n_replicas; i++)
+  for (guint i = 0; i < engine->n_places; i++)
     if (set->replicas[i].thread != NULL)
       g_thread_join (set->replicas[i].thread);
   g_free (set->replicas);
@@ -195,6 +275,7 @@ engine_free (YoloEngine *engine)
   g_mutex_clear (&engine->lock);
   g_cond_clear (&engine->work);
   g_cond_clear (&engine->done);
+  g_free (engine->devices);
   g_free (engine->id);
   g_free (engine->model_file);
   g_free (engine->calibration_file);
@@ -236,9 +317,18 @@ yolo_replica_set_loaded (YoloReplicaSet *set, GError *error)
   g_mutex_unlock (&registry_lock);
 }
 
-/* A set whose replicas load. Under the registry's lock. */
+/* Whether a place is the GPU of number @cuda. */
+static gboolean
+is_on_gpu (const YoloEngine *engine, guint place, guint cuda)
+{
+  return engine->places[place].backend == engine->parts->cuda
+      && engine->places[place].device == cuda;
+}
+
+/* A set whose replicas load. @cuda_context: of the GPU of number @cuda, or NULL. Under the
+ * registry's lock. */
 static YoloReplicaSet *
-set_new (YoloEngine *engine, gpointer cuda_context)
+set_new (YoloEngine *engine, gpointer cuda_context, guint cuda)
 {
   YoloReplicaSet *set = g_new0 (YoloReplicaSet, 1);
 
@@ -246,13 +336,16 @@ set_new (YoloEngine *engine, gpointer cuda_context)
   set->cuda_context = cuda_context;
   g_queue_init (&set->streams);
   set->groups = g_array_new (FALSE, FALSE, sizeof (YoloGroup));
-  set->replicas = g_new0 (YoloReplica, engine->n_replicas);
+  set->replicas = g_new0 (YoloReplica, engine->n_places);
   engine->sets = g_list_prepend (engine->sets, set);
-  for (guint i = 0; i < engine->n_replicas && set->error == NULL; i++) {
-    set->replicas[i].set = set;
-    set->replicas[i].engine = engine;
-    set->replicas[i].place = (YoloPlace) { engine->backend, engine->device + i, cuda_context };
-    set->loading += start_thread (&set->replicas[i], &set->error);
+  for (guint i = 0; i < engine->n_places && set->error == NULL; i++) {
+    YoloReplica *replica = &set->replicas[i];
+
+    replica->set = set;
+    replica->engine = engine;
+    replica->place = engine->places[i];
+    replica->cuda_context = is_on_gpu (engine, i, cuda) ? cuda_context : NULL;
+    set->loading += start_thread (replica, &set->error);
   }
   if (set->loading == 0)
     settle (set);
@@ -339,7 +432,7 @@ read_model (const YoloEngine *engine, YoloPrecision *precision, GError **error)
   if (model == NULL || *precision != YOLO_PRECISION_INT8)
     return model;
   int8 = engine->parts->to_int8 (
-      model, engine->calibration_file, engine->backend->int8_kind, error);
+      model, engine->calibration_file, engine->places[0].backend->int8_kind, error);
   engine->parts->unref_model (model);
   return int8;
 }
@@ -374,7 +467,7 @@ load_model (YoloEngine *engine)
 /* Waits for the model, then for the context's set of replicas, loading what nobody has
  * asked for before. Under the registry's lock. */
 static YoloReplicaSet *
-load (YoloEngine *engine, gpointer cuda_context, GError **error)
+load (YoloEngine *engine, gpointer cuda_context, guint cuda, GError **error)
 {
   YoloReplicaSet *set;
 
@@ -387,7 +480,7 @@ load (YoloEngine *engine, gpointer cuda_context, GError **error)
 
   set = find_set (engine, cuda_context);
   if (set == NULL)
-    set = set_new (engine, cuda_context);
+    set = set_new (engine, cuda_context, cuda);
   set->users++;
   while (set->loading > 0)
     g_cond_wait (&registry_changed, &registry_lock);
@@ -403,7 +496,7 @@ yolo_engine_get_from (const YoloEngineParts *parts, const YoloEngineConfig *conf
   Resolved resolved = { .path = NULL };
   YoloEngine *engine = NULL;
   YoloReplicaSet *set;
-  gpointer context;
+  gpointer context = NULL;
   gboolean failed;
 
   g_mutex_lock (&registry_lock);
@@ -425,10 +518,10 @@ yolo_engine_get_from (const YoloEngineParts *parts, const YoloEngineConfig *conf
     registry = g_list_prepend (registry, engine);
     load_model (engine);
   }
-  context = engine->backend == parts->cuda && engine->device == config->cuda_device_id
-      ? config->cuda_context
-      : NULL;
-  set = load (engine, context, error);
+  for (guint i = 0; i < engine->n_places; i++)
+    if (is_on_gpu (engine, i, config->cuda_device_id))
+      context = config->cuda_context;
+  set = load (engine, context, config->cuda_device_id, error);
   failed = set == NULL || set->error != NULL;
   g_mutex_unlock (&registry_lock);
 
@@ -484,13 +577,16 @@ yolo_engine_precision (YoloEngine *engine)
 gboolean
 yolo_engine_takes (YoloEngine *engine, YoloMemory memory)
 {
-  return yolo_backend_takes (engine->backend, memory);
+  for (guint i = 0; i < engine->n_places; i++)
+    if (!yolo_backend_takes (engine->places[i].backend, memory))
+      return FALSE;
+  return TRUE;
 }
 
 const char *
-yolo_engine_backend (YoloEngine *engine)
+yolo_engine_devices (YoloEngine *engine)
 {
-  return engine->backend->name;
+  return engine->devices;
 }
 
 char *
@@ -502,8 +598,8 @@ yolo_engine_remark (YoloEngine *engine)
   for (GList *l = engine->sets; l != NULL && remark == NULL; l = l->next) {
     YoloReplicaSet *set = l->data;
 
-    if (set->loading == 0)
-      remark = yolo_net_remark (set->replicas[0].net);
+    for (guint i = 0; i < engine->n_places && set->loading == 0 && remark == NULL; i++)
+      remark = yolo_net_remark (set->replicas[i].net);
   }
   g_mutex_unlock (&registry_lock);
   return remark;
@@ -559,7 +655,7 @@ yolo_engine_prepare (YoloEngine *engine, gpointer cuda_context, guint net_width,
   g_return_val_if_fail (!yolo_engine_is_own_thread (engine), FALSE);
   set = yolo_replica_set_enter (engine, cuda_context);
   g_return_val_if_fail (set != NULL, FALSE);
-  for (guint i = 0; i < engine->n_replicas && ok; i++)
+  for (guint i = 0; i < engine->n_places && ok; i++)
     ok = prepare_replica (&set->replicas[i], net_width, net_height, error);
   yolo_replica_set_leave (set);
   return ok;

@@ -7,32 +7,24 @@
 #define YOLO_ENGINE_ENGINE_H
 
 #include "backend/backend.h"
+#include "engine/devices.h"
 #include "image/frame.h"
 #include "postprocess/mask.h"
 
 G_BEGIN_DECLS
 
-/* auto: CUDA where it is available, else the CPU. The reference is the plain C
- * definition, which runs everywhere, slowly. */
-typedef enum {
-  YOLO_DEVICE_AUTO,
-  YOLO_DEVICE_CPU,
-  YOLO_DEVICE_CUDA,
-  YOLO_DEVICE_REFERENCE,
-} YoloDevice;
-
 /* With an id: the engine of that id, whatever else its first user asked for; model_file may be
  * NULL when it exists. Without: the engine without an id that agrees in file (symbolic links
- * followed, and not written since), head, device and precision (`auto` resolved, both),
+ * followed, and not written since), head, devices and precision (`auto` resolved, both),
  * calibration file and threads. */
 typedef struct {
   const char *model_file;
   const char *id;               /* engine-id, or NULL */
-  YoloDevice device;
-  guint cuda_device_id;
-  /* CUcontext of that device to run in, that of the frames; NULL: the device's
-   * primary one. An engine that does not run on CUDA ignores it, as does one that was found
-   * by its id and runs on another device. Borrowed: it must live until yolo_engine_leave(). */
+  const char *device;           /* as yolo_devices_parse() reads it; NULL: auto */
+  guint cuda_device_id;         /* the GPU of `auto`, and of `cuda` without a number */
+  /* CUcontext of that GPU to run in, that of the frames; NULL: the device's primary one. Only a
+   * replica on that GPU runs in it; an engine without one there ignores it. Borrowed: it must live
+   * until yolo_engine_leave(). */
   gpointer cuda_context;
   YoloHeadChoice head;          /* of a file with two */
   /* `auto` is int8 for a file that is quantised itself. */
@@ -79,16 +71,18 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloEngine, yolo_engine_unref)
  * enough. Makes no context. Thread-safe. */
 gboolean yolo_engine_cuda_available (guint cuda_device_id, GError **error);
 
-/* Whether a device that this setting may choose takes frames in such memory where
- * they lie; available or not. Thread-safe. */
-gboolean yolo_device_takes (YoloDevice device, YoloMemory memory);
+/* Whether all devices that this setting (YoloEngineConfig.device) may choose take frames in such
+ * memory where they lie, available or not; `auto` does where one does. FALSE: also where the
+ * setting is wrong. Thread-safe. */
+gboolean yolo_device_takes (const char *device, YoloMemory memory);
 
-/* Whether the engine takes frames in such memory where they lie. */
+/* Whether all of the engine's devices take frames in such memory where they lie. */
 gboolean yolo_engine_takes (YoloEngine *engine, YoloMemory memory);
 
 const YoloModel *yolo_engine_model (YoloEngine *engine);
 YoloPrecision yolo_engine_precision (YoloEngine *engine);       /* what it runs in */
-const char *yolo_engine_backend (YoloEngine *engine);   /* "cpu", "cuda", "reference" */
+/* What it runs on: "cpu", "cuda", "reference"; where that are several, "cuda:0,cuda:1". */
+const char *yolo_engine_devices (YoloEngine *engine);
 /* (transfer full): what is worth knowing of the precision on this device, a
  * sentence for the user, or NULL. Thread-safe. */
 char *yolo_engine_remark (YoloEngine *engine);

@@ -6,7 +6,7 @@
 #include "engine/load.h"
 
 const YoloEngineParts yolo_engine_parts = {
-  1, &yolo_cpu_backend, &yolo_cuda_backend, &yolo_reference_backend, yolo_model_load_head,
+  &yolo_cpu_backend, &yolo_cuda_backend, &yolo_reference_backend, yolo_model_load_head,
   yolo_model_unref, yolo_engine_to_int8
 };
 
@@ -22,8 +22,8 @@ yolo_engine_cuda_available (guint cuda_device_id, GError **error)
   return yolo_backend_available (yolo_engine_parts.cuda, cuda_device_id, error);
 }
 
-gboolean
-yolo_device_takes (YoloDevice device, YoloMemory memory)
+static gboolean
+kind_takes (YoloDevice device, YoloMemory memory)
 {
   const YoloEngineParts *parts = &yolo_engine_parts;
 
@@ -38,4 +38,17 @@ yolo_device_takes (YoloDevice device, YoloMemory memory)
       return yolo_backend_takes (parts->reference, memory);
   }
   g_return_val_if_reached (FALSE);
+}
+
+gboolean
+yolo_device_takes (const char *device, YoloMemory memory)
+{
+  YoloDevices devices;
+
+  if (!yolo_devices_parse (device, &devices, NULL))
+    return FALSE;
+  for (guint i = 0; i < devices.n; i++)
+    if (!kind_takes (devices.at[i].kind, memory))
+      return FALSE;
+  return TRUE;
 }

@@ -420,7 +420,7 @@ load (YoloReplica *replica, GError **error)
   const YoloBackend *backend = replica->place.backend;
 
   replica->net = yolo_backend_load (backend, engine->model, replica->place.device,
-      replica->place.cuda_context, engine->precision, engine->threads, error);
+      replica->cuda_context, engine->precision, engine->threads, error);
   if (replica->net == NULL)
     return FALSE;
 

@@ -242,7 +242,7 @@ check_request (const YoloReplicaSet *set, const YoloRequest *request)
         "A network input of %ux%u pixels", request->net_width, request->net_height);
   if (frame->memory == YOLO_MEMORY_HOST)
     return NULL;
-  for (guint i = 0; i < set->engine->n_replicas; i++) {
+  for (guint i = 0; i < set->engine->n_places; i++) {
     GError *error = check_device_frame (&set->replicas[i], frame);
 
     if (error != NULL)

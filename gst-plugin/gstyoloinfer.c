@@ -853,7 +853,6 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
   gst_element_class_add_pad_template (
       element_class, gst_pad_template_new ("src", GST_PAD_SRC, GST_PAD_ALWAYS, caps));
   gst_caps_unref (caps);
-  gst_type_mark_as_plugin_api (yolo_settings_device_type (), 0);
   gst_type_mark_as_plugin_api (yolo_settings_inference_region_type (), 0);
   gst_type_mark_as_plugin_api (yolo_settings_precision_type (), 0);
   gst_type_mark_as_plugin_api (yolo_settings_calibration_method_type (), 0);

@@ -50,14 +50,14 @@ yolo_context_settle (YoloContext *context)
   GstBaseTransform *trans = context->element;
   GstElement *element = GST_ELEMENT (trans);
   GstObject *shared = NULL;
-  YoloDevice device;
+  gboolean on_cuda;
   gint device_id;
 
   GST_OBJECT_LOCK (trans);
-  device = yolo_settings_device (context->settings);
+  on_cuda = yolo_device_takes (yolo_settings_device (context->settings), YOLO_MEMORY_CUDA);
   device_id = yolo_settings_cuda_device (context->settings);
   GST_OBJECT_UNLOCK (trans);
-  if (yolo_device_takes (device, YOLO_MEMORY_CUDA) && yolo_cuda_memory_supported ()) {
+  if (on_cuda && yolo_cuda_memory_supported ()) {
     shared = yolo_context_get (context);
     if (shared && device_id >= 0 && yolo_cuda_context_device (shared) != (guint) device_id)
       gst_clear_object (&shared);

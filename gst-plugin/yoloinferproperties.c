@@ -16,10 +16,13 @@ const YoloProperty yolo_infer_properties[YOLO_INFER_N_PROPERTIES] = {
       "Text file, UTF-8, with the name of a class on each line (NULL: the model's own names)",
       READY, YOLO_STRING (YoloSettings, label_file, NULL) },
   [YOLO_INFER_DEVICE] = { "device", "Device",
-      "What the network runs on", READY,
-      YOLO_ENUM (YoloSettings, device, yolo_settings_device_type, YOLO_DEVICE_AUTO) },
+      "What the network runs on: auto (CUDA where it is available, else the CPU), cpu, cuda, "
+      "cuda:N (N as CUDA counts), reference (plain C, slow), or several with commas between, each "
+      "of which runs batches", READY,
+      YOLO_STRING (YoloSettings, device, "auto") },
   [YOLO_INFER_CUDA_DEVICE_ID] = { "cuda-device-id", "CUDA device",
-      "Which GPU, as CUDA counts them (unset: that of the frames' CUDA memory, else 0)", READY,
+      "Which GPU, as CUDA counts, where device gives no number (unset: that of the frames' CUDA "
+      "memory, else 0)", READY,
       YOLO_UINT (YoloSettings, cuda_device_id, 0, G_MAXINT, 0) },
   [YOLO_INFER_HEAD] = { "head", "Head",
       "Which head of a checkpoint that has two, as YOLOv10 and YOLO26 have, runs", READY,

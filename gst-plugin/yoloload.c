@@ -60,17 +60,19 @@ get_engine (YoloLoad *load, GstObject *context, GError **error)
 {
   YoloSettings *settings = load->settings;
   const gchar *model_file = load->file;
-  g_autofree gchar *engine_id = NULL, *calibration_file = NULL;
+  g_autofree gchar *engine_id = NULL, *calibration_file = NULL, *device = NULL;
   g_autoptr (GError) wrong = NULL;
   YoloEngineConfig config;
+  YoloDevices devices;
 
   GST_OBJECT_LOCK (load->element);
   engine_id = g_strdup (settings->engine_id);
+  device = g_strdup (yolo_settings_device (settings));
   if (settings->calibration_file != NULL && *settings->calibration_file != '\0')
     calibration_file = g_strdup (settings->calibration_file);
   yolo_settings_parse_parts (settings, &wrong);
   config = (YoloEngineConfig) {
-    .model_file = model_file, .id = engine_id, .device = yolo_settings_device (settings),
+    .model_file = model_file, .id = engine_id, .device = device,
     .cuda_device_id = load->device, .cuda_context = handle_of (context),
     .precision = yolo_settings_is_calibrating (settings) ? YOLO_PRECISION_FP32
         : settings->precision,
@@ -83,6 +85,11 @@ get_engine (YoloLoad *load, GstObject *context, GError **error)
     g_set_error_literal (error, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
         "no model: set model-file to the .pt or .onnx file of a YOLO");
     return NULL;
+  }
+  if (wrong == NULL && !yolo_devices_parse (device, &devices, &wrong)) {
+    /* a setting, and no device that is missing */
+    wrong->domain = GST_LIBRARY_ERROR;
+    wrong->code = GST_LIBRARY_ERROR_SETTINGS;
   }
   if (wrong != NULL) {
     g_propagate_error (error, g_steal_pointer (&wrong));

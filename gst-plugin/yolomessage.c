@@ -105,7 +105,7 @@ yolo_message_model (GstElement *element, const YoloLoad *load)
       "classes", G_TYPE_UINT, model->n_classes, "stride", G_TYPE_UINT, model->stride,
       "input-size", G_TYPE_STRING, size,
       "precision", G_TYPE_STRING, yolo_precision_name (yolo_engine_precision (load->engine)),
-      "device", G_TYPE_STRING, yolo_engine_backend (load->engine),
+      "device", G_TYPE_STRING, yolo_engine_devices (load->engine),
       "sha256", G_TYPE_STRING, model->sha256, NULL);
   g_autofree gchar *remark = yolo_engine_remark (load->engine);
   GValue names = G_VALUE_INIT;

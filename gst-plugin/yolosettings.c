@@ -8,23 +8,6 @@
 #define MAX_LABEL_FILE_SIZE (1 << 20)
 
 GType
-yolo_settings_device_type (void)
-{
-  static gsize type = 0;
-  static const GEnumValue values[] = {
-    {YOLO_DEVICE_AUTO, "CUDA where it is available, else the CPU", "auto"},
-    {YOLO_DEVICE_CPU, "CPU", "cpu"},
-    {YOLO_DEVICE_CUDA, "NVIDIA GPU", "cuda"},
-    {YOLO_DEVICE_REFERENCE, "Plain C, the definition of the others: slow, for tests", "reference"},
-    {0, NULL, NULL}
-  };
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type, g_enum_register_static ("GstYoloInferDevice", values));
-  return type;
-}
-
-GType
 yolo_settings_head_type (void)
 {
   static gsize type = 0;
@@ -97,15 +80,20 @@ yolo_settings_is_calibrating (const YoloSettings *settings)
   return settings->calibrate != NULL && *settings->calibrate != '\0';
 }
 
-YoloDevice
+const gchar *
 yolo_settings_device (const YoloSettings *settings)
 {
-  return yolo_settings_is_calibrating (settings) ? YOLO_DEVICE_CPU : settings->device;
+  return yolo_settings_is_calibrating (settings) ? "cpu" : settings->device;
 }
 
 gint
 yolo_settings_cuda_device (const YoloSettings *settings)
 {
+  YoloDevices devices;
+
+  if (yolo_devices_parse (settings->device, &devices, NULL) && devices.n == 1
+      && devices.at[0].number >= 0)
+    return devices.at[0].number;
   return settings->cuda_device_set ? (gint) settings->cuda_device_id : -1;
 }
 

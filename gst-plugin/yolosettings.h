@@ -44,8 +44,7 @@ typedef struct {
   gchar *model_file, *label_file, *input_size, *class_ids, *roi, *tiles, *engine_id;
   gchar *object_class;
   YoloInferenceRegion inference_region;
-  gchar *calibration_file, *calibrate;
-  YoloDevice device;
+  gchar *calibration_file, *calibrate, *device;
   YoloPrecision precision;
   YoloHeadChoice head;
   YoloCalibrationMethod calibration_method;
@@ -66,18 +65,17 @@ void yolo_live_settings_clear (YoloLiveSettings *live);
 
 /* Whether a calibration table is to be made. */
 gboolean yolo_settings_is_calibrating (const YoloSettings *settings);
-/* What the network is to run on. While calibrating this is the CPU, for calibration
- * looks at frames in host memory. */
-YoloDevice yolo_settings_device (const YoloSettings *settings);
-/* Number of the CUDA device that the user wants; -1: that of the neighbours' context,
- * or the first device. */
+/* What the network is to run on, as yolo_devices_parse() reads it; borrowed. While calibrating
+ * this is the CPU, for calibration looks at frames in host memory. */
+const gchar *yolo_settings_device (const YoloSettings *settings);
+/* Number of the one CUDA device that the user wants, by `device` or cuda-device-id; -1: that of
+ * the neighbours' context, or the first device. */
 gint yolo_settings_cuda_device (const YoloSettings *settings);
 
-/* The enumerations that properties have: GstYoloInferDevice, GstYoloInferHead,
- * GstYoloInferPrecision, GstYoloInferCalibrationMethod, GstYoloInferInferenceRegion. */
+/* The enumerations that properties have: GstYoloInferHead, GstYoloInferPrecision,
+ * GstYoloInferCalibrationMethod, GstYoloInferInferenceRegion. */
 GType yolo_settings_head_type (void);
 GType yolo_settings_inference_region_type (void);
-GType yolo_settings_device_type (void);
 GType yolo_settings_precision_type (void);
 GType yolo_settings_calibration_method_type (void);
 

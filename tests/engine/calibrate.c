@@ -284,7 +284,7 @@ static YoloEngine *
 get (const char *model, YoloPrecision precision, const char *table, GError **error)
 {
   YoloEngineConfig config = { .model_file = model,
-    .device = YOLO_DEVICE_CPU,
+    .device = "cpu",
     .precision = precision,
     .calibration_file = table,
     .threads = 1 };

@@ -144,13 +144,13 @@ test_sharing (void)
     { { .model_file = file }, 0 },
     { { .model_file = linked }, 0 },
     { { .model_file = file, .precision = YOLO_PRECISION_FP32 }, 0 },
-    { { .model_file = file, .device = YOLO_DEVICE_CUDA }, 0 },
+    { { .model_file = file, .device = "cuda" }, 0 },
     { { .model_file = other }, 1 },
     { { .model_file = file, .precision = YOLO_PRECISION_BF16 }, 2 },
     { { .model_file = file, .threads = 3 }, 3 },
-    { { .model_file = file, .device = YOLO_DEVICE_CPU }, 4 },
+    { { .model_file = file, .device = "cpu" }, 4 },
     { { .model_file = file, .cuda_device_id = 1 }, 5 },
-    { { .model_file = file, .device = YOLO_DEVICE_CPU, .cuda_device_id = 1 }, 4 },
+    { { .model_file = file, .device = "cpu", .cuda_device_id = 1 }, 4 },
     { { .model_file = file, .id = "x" }, 6 },
     { { .model_file = other, .id = "x", .threads = 2 }, 6 },
     { { .id = "x" }, 6 },
@@ -159,7 +159,7 @@ test_sharing (void)
     { { .model_file = file, .cuda_context = file }, 0 },
     { { .model_file = file, .cuda_context = other }, 0 },
     { { .id = "x", .cuda_context = file }, 6 },
-    { { .model_file = file, .cuda_context = file, .device = YOLO_DEVICE_CPU }, 4 },
+    { { .model_file = file, .cuda_context = file, .device = "cpu" }, 4 },
   };
   YoloEngine *got[G_N_ELEMENTS (rows)], *engines[8] = { NULL };
 
@@ -182,8 +182,8 @@ test_sharing (void)
   g_assert_cmpuint (fake.loads, ==, 8);
   g_assert_cmpuint (fake.nets, ==, 8 + 3);      /* one more for each context */
   g_assert_cmpuint (fake.unloads, ==, 0);
-  g_assert_cmpstr (yolo_engine_backend (engines[0]), ==, "device");
-  g_assert_cmpstr (yolo_engine_backend (engines[4]), ==, "host");
+  g_assert_cmpstr (yolo_engine_devices (engines[0]), ==, "device");
+  g_assert_cmpstr (yolo_engine_devices (engines[4]), ==, "host");
   g_assert_cmpint (yolo_engine_precision (engines[0]), ==, YOLO_PRECISION_FP32);
   g_assert_cmpint (yolo_engine_precision (engines[2]), ==, YOLO_PRECISION_BF16);
 
@@ -265,15 +265,15 @@ test_config_errors (void)
     { &fake_host, { .model_file = NULL }, YOLO_NETWORK_ERROR_FILE, "model-file" },
     { &fake_host, { .model_file = "" }, YOLO_NETWORK_ERROR_FILE, "model-file" },
     { &fake_host, { .id = "nobody has made it" }, YOLO_NETWORK_ERROR_FILE, "model-file" },
-    { &fake_host, { .model_file = "a", .device = YOLO_DEVICE_CUDA }, YOLO_NETWORK_ERROR_DEVICE,
+    { &fake_host, { .model_file = "a", .device = "cuda" }, YOLO_NETWORK_ERROR_DEVICE,
         "built without it; use device=cpu" },
-    { &fake_missing, { .model_file = "a", .device = YOLO_DEVICE_CPU }, YOLO_NETWORK_ERROR_DEVICE,
+    { &fake_missing, { .model_file = "a", .device = "cpu" }, YOLO_NETWORK_ERROR_DEVICE,
         "The CPU cannot run networks: built without it" },
-    { &fake_missing, { .model_file = "a", .device = YOLO_DEVICE_REFERENCE },
+    { &fake_missing, { .model_file = "a", .device = "reference" },
         YOLO_NETWORK_ERROR_DEVICE, "The reference cannot run networks: built without it" },
     { &fake_missing, { .model_file = "a" }, YOLO_NETWORK_ERROR_DEVICE,
         "CUDA device 0: built without it. CPU: built without it" },
-    { &fake_device, { .model_file = "a", .device = YOLO_DEVICE_CUDA, .cuda_device_id = 2 },
+    { &fake_device, { .model_file = "a", .device = "cuda", .cuda_device_id = 2 },
         YOLO_NETWORK_ERROR_DEVICE, "there is no device 2" },
     { &fake_host, { .model_file = "a", .precision = YOLO_PRECISION_INT8 },
         YOLO_NETWORK_ERROR_PRECISION, "int8" },

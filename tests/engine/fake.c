@@ -118,13 +118,21 @@ not_available (guint device, GError **error)
 static gboolean
 resolve (guint device, YoloPrecision *precision, GError **error)
 {
-  if (*precision == YOLO_PRECISION_INT8) {
+  if (*precision == YOLO_PRECISION_INT8 && !fake.int8) {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_PRECISION, "no int8 here");
     return FALSE;
   }
   if (*precision == YOLO_PRECISION_AUTO)
     *precision = YOLO_PRECISION_FP32;
   return TRUE;
+}
+
+static gboolean
+resolve_device (guint device, YoloPrecision *precision, GError **error)
+{
+  if (*precision == YOLO_PRECISION_AUTO && fake.half)
+    *precision = YOLO_PRECISION_FP16;
+  return resolve (device, precision, error);
 }
 
 static gboolean
@@ -137,7 +145,8 @@ load (YoloNet *net, guint device, gpointer context, guint threads, GError **erro
   g_mutex_lock (&fake.lock);
   fake.nets++;
   fake.net_loads++;
-  fake.loaded_in = context;
+  if (context != NULL)
+    fake.loaded_in = context;
   wait_hold (&fake.hold_device[device]);
   fail = fake.fail_device[device];
   g_mutex_unlock (&fake.lock);
@@ -146,6 +155,13 @@ load (YoloNet *net, guint device, gpointer context, guint threads, GError **erro
     return FALSE;
   }
   return TRUE;
+}
+
+/* The second host has its own place in the arrays that count by device. */
+static gboolean
+load_second (YoloNet *net, guint device, gpointer context, guint threads, GError **error)
+{
+  return load (net, device + 1, context, threads, error);
 }
 
 static void
@@ -338,11 +354,29 @@ static const YoloBackend host = {
   .wait = finish,
 };
 
+static const YoloBackend second_host = {
+  .name = "second-host",
+  .host_memory = TRUE,
+  .memories = 1u << YOLO_MEMORY_HOST,
+  .available = available,
+  .resolve = resolve,
+  .net_size = sizeof (FakeNet),
+  .exec_size = sizeof (FakeExec),
+  .load = load_second,
+  .unload = unload,
+  .plan = make_plan,
+  .prepare = prepare,
+  .release = release,
+  .submit = submit,
+  .wait = finish,
+};
+
 static const YoloBackend device = {
   .name = "device",
   .memories = 1u << YOLO_MEMORY_HOST | 1u << YOLO_MEMORY_CUDA,
+  .int8_kind = YOLO_INT8_SYMMETRIC,
   .available = available,
-  .resolve = resolve,
+  .resolve = resolve_device,
   .net_size = sizeof (FakeNet),
   .exec_size = sizeof (FakeExec),
   .load = load,
@@ -357,14 +391,27 @@ static const YoloBackend device = {
 
 static const YoloBackend missing = {.name = "missing",.available = not_available };
 
-const YoloEngineParts fake_host = { 1, &host, &missing, &missing, load_model, unref_model, NULL };
-const YoloEngineParts fake_device = { 1, &host, &device, &missing, load_model, unref_model, NULL };
-const YoloEngineParts fake_two_hosts = { 2, &host, &missing, &missing, load_model, unref_model,
+const YoloEngineParts fake_host = { &host, &missing, &missing, load_model, unref_model, NULL };
+const YoloEngineParts fake_device = { &host, &device, &missing, load_model, unref_model, NULL };
+const YoloEngineParts fake_two_hosts = { &host, &missing, &second_host, load_model, unref_model,
   NULL };
-const YoloEngineParts fake_two_devices = { 2, &host, &device, &missing, load_model, unref_model,
+const YoloEngineParts fake_two_devices = { &host, &device, &missing, load_model, unref_model,
   NULL };
-const YoloEngineParts fake_missing = { 1, &missing, &missing, &missing, load_model, unref_model,
+const YoloEngineParts fake_missing = { &missing, &missing, &missing, load_model, unref_model,
   NULL };
+
+const char *
+fake_devices (const YoloEngineParts *parts)
+{
+  return parts == &fake_two_hosts ? "cpu,reference"
+      : parts == &fake_two_devices ? "cuda:0,cuda:1" : NULL;
+}
+
+guint
+fake_n_replicas (const YoloEngineParts *parts)
+{
+  return fake_devices (parts) != NULL ? 2 : 1;
+}
 
 void
 fake_reset (void)

@@ -31,12 +31,14 @@ typedef struct {
   gboolean hold_device[FAKE_DEVICES];   /* batches and loads of this one do not end */
   gboolean fail_load;           /* of the model */
   gboolean fail_device[FAKE_DEVICES];   /* the model does not fit this one */
+  gboolean half;                /* a device prefers fp16 */
+  gboolean int8;                /* all have int8, hosts another kind than devices */
   gboolean idle;                /* a device runs five frames as eight, not as four and one */
   guint candidates, missed;     /* more of them, of a device; 0: one, none */
   /* What happened. */
   guint held;                   /* calls that wait for `hold` or `hold_device` to end */
   guint loads, unloads;         /* models */
-  gpointer loaded_in;           /* the context that the last net was loaded in */
+  gpointer loaded_in;           /* the last context that a net was loaded in, but for NULL */
   guint nets, execs, images;    /* alive */
   guint net_loads;              /* nets in all, those that failed too */
   guint prepared;               /* execs made in all */
@@ -48,8 +50,11 @@ typedef struct {
 /* One for the process: the vtable's functions have no place for another. */
 extern Fake fake;
 extern const YoloEngineParts fake_host, fake_device;
-/* As fake_host and fake_device, with a replica on each of two devices. */
+/* As fake_host and fake_device, with another host as the reference, and for two devices. */
 extern const YoloEngineParts fake_two_hosts, fake_two_devices;
+/* What YoloEngineConfig.device says for these parts, and how many replicas that makes. */
+const char *fake_devices (const YoloEngineParts *parts);
+guint fake_n_replicas (const YoloEngineParts *parts);
 /* No back end is available. */
 extern const YoloEngineParts fake_missing;
 

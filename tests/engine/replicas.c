@@ -59,7 +59,7 @@ n_answered (Answers *answers)
 static YoloEngine *
 get_engine (const YoloEngineParts *parts, GError **error)
 {
-  YoloEngineConfig config = { .model_file = "fake.onnx" };
+  YoloEngineConfig config = { .model_file = "fake.onnx", .device = fake_devices (parts) };
   YoloEngine *engine = yolo_engine_get_from (parts, &config, error);
 
   if (engine != NULL)
@@ -253,30 +253,37 @@ test_load_failure (gconstpointer data)
 /* Stand for CUcontexts: the fake back end only compares them. */
 static int first_context, second_context;
 
-/* So many batches ran in a context, each of one frame of this grey level. */
+/* One batch of one frame ran for each context: in it on its device, which is the first one, or in
+ * the primary context of the second device. */
 static void
-check_batches (gpointer context, guint level, guint batches)
+check_batches (const YoloEngineParts *parts)
 {
-  guint n = 0;
+  guint n[2] = { 0 };
 
   g_mutex_lock (&fake.lock);
   for (guint i = 0; i < fake.batches->len; i++) {
     const FakeBatch *batch = &g_array_index (fake.batches, FakeBatch, i);
 
-    if (batch->context != context)
-      continue;
-    n++;
     g_assert_cmpuint (batch->n, ==, 1);
-    g_assert_cmpuint (batch->level[0], ==, level);
+    g_assert_cmpuint (batch->level[0], ==, 0);
+    g_assert_true ((batch->context == NULL) == (batch->device == 1));
+    n[0] += batch->context == &first_context;
+    n[1] += batch->context == &second_context;
   }
+  g_assert_cmpuint (fake.batches->len, ==, 2);
   g_mutex_unlock (&fake.lock);
-  g_assert_cmpuint (n, ==, batches);
+  for (guint i = 0; i < 2; i++) {
+    g_assert_cmpuint (n[i], <=, 1);
+    if (fake_n_replicas (parts) == 1)
+      g_assert_cmpuint (n[i], ==, 1);
+  }
 }
 
 static gpointer
 get_in_second (gpointer parts)
 {
-  YoloEngineConfig config = { .model_file = "fake.onnx", .cuda_context = &second_context };
+  YoloEngineConfig config = { .model_file = "fake.onnx", .device = fake_devices (parts),
+    .cuda_context = &second_context };
 
   return yolo_engine_get_from (parts, &config, NULL);
 }
@@ -287,7 +294,8 @@ static void
 test_contexts (gconstpointer data)
 {
   const YoloEngineParts *parts = data;
-  YoloEngineConfig config = { .model_file = "fake.onnx", .cuda_context = &first_context };
+  YoloEngineConfig config = { .model_file = "fake.onnx", .device = fake_devices (parts),
+    .cuda_context = &first_context };
   Answers answers[2] = { 0 };
   GThread *threads[4];
   YoloStream *streams[2];
@@ -296,13 +304,13 @@ test_contexts (gconstpointer data)
   fake_reset ();
   engine = yolo_engine_get_from (parts, &config, NULL);
   g_assert_true (fake.loaded_in == &first_context);
-  g_assert_cmpuint (fake.nets, ==, parts->n_replicas);
+  g_assert_cmpuint (fake.nets, ==, fake_n_replicas (parts));
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     threads[i] = g_thread_new ("get", get_in_second, (gpointer) parts);
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     g_assert_true (g_thread_join (threads[i]) == engine);
   g_assert_true (fake.loaded_in == &second_context);
-  g_assert_cmpuint (fake.nets, ==, 2 * parts->n_replicas);
+  g_assert_cmpuint (fake.nets, ==, 2 * fake_n_replicas (parts));
   g_assert_cmpuint (fake.loads, ==, 1);
 
   /* Two frames would fill a batch, one waits for ever. */
@@ -318,30 +326,29 @@ test_contexts (gconstpointer data)
   yolo_stream_cancel (streams[0]);
   g_assert_cmpuint (answers[0].cancelled, ==, 1);
   g_assert_cmpuint (answers[1].answered, ==, 1);
-  check_batches (&first_context, 0, 1);
-  check_batches (&second_context, 0, 1);
+  check_batches (parts);
   g_assert_true (yolo_engine_prepare (engine, &second_context, 96, 96, NULL));
-  g_assert_cmpuint (fake.execs, ==, 2 + parts->n_replicas);
+  g_assert_cmpuint (fake.execs, ==, 2 + fake_n_replicas (parts));
 
   /* Who leaves as the last one finds the context free: a stream, or who got the engine. */
   yolo_engine_leave (engine, &first_context);
-  g_assert_cmpuint (fake.nets, ==, 2 * parts->n_replicas);
+  g_assert_cmpuint (fake.nets, ==, 2 * fake_n_replicas (parts));
   yolo_stream_close (streams[0]);
-  g_assert_cmpuint (fake.nets, ==, parts->n_replicas);
+  g_assert_cmpuint (fake.nets, ==, fake_n_replicas (parts));
   submit (streams[1], 1);
   yolo_stream_drain (streams[1]);
   g_assert_cmpuint (answers[1].errors + answers[1].cancelled, ==, 0);
   yolo_stream_close (streams[1]);
   for (guint i = 1; i < G_N_ELEMENTS (threads); i++)
     yolo_engine_leave (engine, &second_context);
-  g_assert_cmpuint (fake.nets, ==, parts->n_replicas);
+  g_assert_cmpuint (fake.nets, ==, fake_n_replicas (parts));
 
   /* A change of context: the model is not read again. */
   yolo_engine_ref (engine);
   yolo_engine_leave (engine, &second_context);
   g_assert_cmpuint (fake.nets, ==, 0);
   g_assert_true (yolo_engine_get_from (parts, &config, NULL) == engine);
-  g_assert_cmpuint (fake.nets, ==, parts->n_replicas);
+  g_assert_cmpuint (fake.nets, ==, fake_n_replicas (parts));
   g_assert_cmpuint (fake.loads, ==, 1);
   yolo_engine_unref (engine);
   yolo_engine_leave (engine, &first_context);
@@ -352,7 +359,8 @@ test_contexts (gconstpointer data)
 static void
 test_context_failure (gconstpointer data)
 {
-  YoloEngineConfig config = { .model_file = "fake.onnx", .cuda_context = &second_context };
+  YoloEngineConfig config = { .model_file = "fake.onnx", .device = fake_devices (data),
+    .cuda_context = &second_context };
   g_autoptr (GError) error = NULL;
   Answers answers = { 0 };
   YoloEngine *engine;
@@ -384,8 +392,9 @@ typedef struct {
 static gpointer
 get_and_fail (gpointer data)
 {
-  YoloEngineConfig config = { .model_file = "fake.onnx", .cuda_context = &second_context };
   Getting *getting = data;
+  YoloEngineConfig config = { .model_file = "fake.onnx", .device = fake_devices (getting->parts),
+    .cuda_context = &second_context };
 
   getting->engine = yolo_engine_get_from (getting->parts, &config, &getting->error);
   return NULL;
@@ -396,7 +405,7 @@ get_and_fail (gpointer data)
 static guint
 fail_two_waiters (const YoloEngineParts *parts, gulong patience)
 {
-  guint last = parts->n_replicas - 1, before = fake.net_loads;
+  guint last = fake_n_replicas (parts) - 1, before = fake.net_loads;
   Getting getting[2] = { { parts, NULL, NULL }, { parts, NULL, NULL } };
   GThread *threads[2];
 
@@ -424,19 +433,20 @@ static void
 test_shared_failure (gconstpointer data)
 {
   const YoloEngineParts *parts = data;
-  YoloEngineConfig config = { .model_file = "fake.onnx", .cuda_context = &second_context };
+  YoloEngineConfig config = { .model_file = "fake.onnx", .device = fake_devices (parts),
+    .cuda_context = &second_context };
   gulong patience = 1000;       /* microseconds */
   YoloEngine *engine;
 
   fake_reset ();
   engine = get_engine (parts, NULL);
-  while (fail_two_waiters (parts, patience) > parts->n_replicas) {
+  while (fail_two_waiters (parts, patience) > fake_n_replicas (parts)) {
     patience *= 2;
     g_assert_cmpuint (patience, <, 4 * G_USEC_PER_SEC);
   }
-  g_assert_cmpuint (fake.nets, ==, parts->n_replicas);
+  g_assert_cmpuint (fake.nets, ==, fake_n_replicas (parts));
   g_assert_true (yolo_engine_get_from (parts, &config, NULL) == engine);
-  g_assert_cmpuint (fake.nets, ==, 2 * parts->n_replicas);
+  g_assert_cmpuint (fake.nets, ==, 2 * fake_n_replicas (parts));
   yolo_engine_leave (engine, &second_context);
   yolo_engine_leave (engine, NULL);
   assert_gone ();

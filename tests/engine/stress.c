@@ -102,7 +102,8 @@ static YoloEngine *
 get_engine (const YoloEngineParts *parts, gpointer context)
 {
   YoloEngineConfig config = {
-    .model_file = "fake.onnx", .threads = 1, .cuda_context = context };
+    .model_file = "fake.onnx", .device = fake_devices (parts), .threads = 1,
+    .cuda_context = context };
   YoloEngine *engine = yolo_engine_get_from (parts, &config, NULL);
 
   g_assert_nonnull (engine);
@@ -154,7 +155,7 @@ act (User *user, Random *random, YoloEngine *engine)
     case 7:
       yolo_engine_get_stats (engine, &stats);
       g_assert_cmpuint (stats.prepared, <=,
-          G_N_ELEMENTS (contexts) * user->parts->n_replicas * YOLO_ENGINE_MAX_EXECS);
+          G_N_ELEMENTS (contexts) * fake_n_replicas (user->parts) * YOLO_ENGINE_MAX_EXECS);
       g_assert_cmpuint (stats.streams, <=, STREAMS);
       break;
     case 8:

@@ -287,7 +287,7 @@ static Found **
 detect (const Case *c, YoloPrecision precision, const Picture *pictures, float iou, GError **error)
 {
   YoloEngineConfig config = {
-    .model_file = c->model, .device = YOLO_DEVICE_CPU, .precision = precision
+    .model_file = c->model, .device = "cpu", .precision = precision
   };
   guint n = json_array_get_length (c->images);
   g_autoptr (YoloEngine) engine = yolo_engine_get (&config, error);
