@@ -7,12 +7,15 @@
 guint
 yolo_engine_batch_size (YoloReplicaSet *set)
 {
+  const guint serving = MAX (set->serving, 1);
   guint n = 0;
 
   if (set->engine->batch_size > 0)
     return set->engine->batch_size;
   for (GList *l = set->streams.head; l != NULL && n < YOLO_ENGINE_MAX_BATCH; l = l->next)
     n += MIN (MAX (((YoloStream *) l->data)->parts, 1), YOLO_ENGINE_MAX_BATCH);
+  /* as if the streams were shared out, so that no replica waits while another one has them all */
+  n = (n + serving - 1) / serving;
   return CLAMP (n, 1, YOLO_ENGINE_MAX_BATCH);
 }
 
@@ -142,6 +145,39 @@ exec_size (const YoloReplica *replica, const YoloGroup *group, guint frames)
                          : 1u << (g_bit_storage (frames) - 1);
 }
 
+/* Frames that could run in batches of this group now, one after the other. */
+static guint
+count_waiting (YoloReplicaSet *set, const YoloGroup *group)
+{
+  guint n = 0;
+
+  for (GList *l = set->streams.head; l != NULL; l = l->next) {
+    const YoloStream *stream = l->data;
+
+    if (group_of (set, stream) != group)
+      continue;
+    for (const YoloJob *job = stream->first; job != NULL && !is_dropped (job); job = job->next) {
+      if (job->request.net_width != group->width || job->request.net_height != group->height)
+        break;
+      n++;
+    }
+  }
+  return n;
+}
+
+/* Whether the batch is left to another replica, and if so, until when at most. */
+static gboolean
+is_left (YoloReplicaSet *set, const YoloReplica *replica, const YoloGroup *group, guint size,
+    gint64 now, gint64 *until)
+{
+  if (replica == NULL || set->serving < 2
+      || yolo_schedule_takes (set, replica, size, count_waiting (set, group), now))
+    return FALSE;
+  /* by then the other one may turn out to be late */
+  *until = MIN (*until, now + MAX (yolo_schedule_time (&replica->times, size), 1000));
+  return TRUE;
+}
+
 guint
 yolo_engine_take (YoloReplicaSet *set, const YoloReplica *replica, YoloJob **jobs, guint *size,
     gint64 now, gint64 *until)
@@ -168,7 +204,8 @@ yolo_engine_take (YoloReplicaSet *set, const YoloReplica *replica, YoloJob **job
     }
     group->due |= group->count >= batch_size || !group->more
         || now - group->oldest >= timeout;
-    *until = MIN (*until, group->oldest + timeout);
+    if (!group->due)
+      *until = MIN (*until, group->oldest + timeout);
   }
 
   /* Of the groups that are due the one of the stream that was served least
@@ -184,6 +221,8 @@ yolo_engine_take (YoloReplicaSet *set, const YoloReplica *replica, YoloJob **job
 
   ready = MIN (next->count, batch_size);
   *size = exec_size (replica, next, MIN (ready, YOLO_ENGINE_MAX_BATCH));
+  if (is_left (set, replica, next, *size, now, until))
+    return 0;
   n = MIN (ready, *size);
   take_frames (set, next, jobs, n);
 

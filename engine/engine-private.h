@@ -20,6 +20,7 @@ G_BEGIN_DECLS
  * takes from milliseconds to seconds, and memory for its activations: with powers of two there are
  * six batches for each size of frames instead of 32. */
 #define YOLO_ENGINE_MAX_BATCH 32
+#define YOLO_ENGINE_BATCH_SIZES 6       /* 1, 2, 4, ... YOLO_ENGINE_MAX_BATCH */
 
 /* How many networks a replica keeps ready; then the least recently used one goes, so that
  * streams that keep changing their size do not take ever more memory. KEPT_EXECS of them,
@@ -150,8 +151,16 @@ typedef struct {
   guint device;                 /* of those that the back end has */
 } YoloPlace;
 
-/* The model on one device: a thread that takes batches as long as it has
- * nothing else to do, and makes all calls to the back end. */
+/* How long batches of each size have taken a replica, from when it had nothing else to do until
+ * the last callback, in microseconds. The first one of a size is not believed: what it is the
+ * first to need is loaded and measured meanwhile. */
+typedef struct {
+  guint64 n[YOLO_ENGINE_BATCH_SIZES];
+  gint64 mean[YOLO_ENGINE_BATCH_SIZES];
+} YoloBatchTimes;
+
+/* The model on one device: a thread that takes batches when it is the one to finish them
+ * first, and makes all calls to the back end. */
 struct _YoloReplica {
   YoloReplicaSet *set;          /* whose part it is */
   YoloEngine *engine;           /* the set's */
@@ -159,8 +168,18 @@ struct _YoloReplica {
   gpointer cuda_context;        /* constant; NULL: the device's primary one, or no CUDA */
   GThread *thread;
 
+  char *name;                   /* constant; "cuda:1" */
+
   /* Under engine->lock. */
   YoloPrepare *prepare;         /* what it is asked to ready */
+  gboolean serves;              /* it takes batches */
+  guint first_batch, n_batches; /* of `batches`, those under way, oldest first */
+  gint64 free_at;               /* when they will be over; monotonic microseconds */
+  YoloBatchTimes times;
+  guint64 frames_run, batches_run;      /* without an error */
+  gint64 loaded;                /* when it began to serve; monotonic microseconds */
+  gint64 busy;                  /* microseconds with a batch under way, until `done` */
+  gint64 done;                  /* when the last batch was over; monotonic microseconds */
 
   /* The thread's own. */
   YoloNet *net;                 /* constant once the set has loaded */
@@ -169,7 +188,6 @@ struct _YoloReplica {
   gsize arena;                  /* bytes of their activations */
   guint64 tick;                 /* counts uses of slots */
   YoloBatch batches[YOLO_ENGINE_DEPTH];
-  guint first_batch, n_batches; /* under way, oldest first */
   YoloPreprocess *preprocess;
   YoloSideRounding rounding;    /* of model->box_rounding, if there is one */
   YoloObject *candidates, *scratch;
@@ -194,7 +212,7 @@ struct _YoloReplicaSet {
 
   /* Under engine->lock. */
   gboolean stop;
-  guint idle;                   /* replicas that wait for engine->work */
+  guint serving;                /* replicas that take batches */
   GQueue streams;               /* of YoloStream.link, least recently served first */
   GArray *groups;               /* YoloGroup; scratch of yolo_engine_take(), kept */
 };
@@ -246,10 +264,20 @@ YoloJob *yolo_engine_take_dropped (YoloReplicaSet *set, gint64 until);
 /* Moves the frames of the next batch to @jobs [YOLO_ENGINE_MAX_BATCH] if it is
  * time to run it, and sets @size to the size of the batch that they run in, as
  * many or more. Returns how many frames that are; 0: it is not time before the monotonic
- * time @until, unless something changes. @replica: the one that will run the batch; NULL: one
- * that leaves no place of a batch idle. */
+ * time @until, unless something changes, or another replica is to run them. @replica: the one
+ * that will run the batch; NULL: one that leaves no place of a batch idle. */
 guint yolo_engine_take (YoloReplicaSet *set, const YoloReplica *replica, YoloJob **jobs,
     guint *size, gint64 now, gint64 *until);
+
+/* schedule.c, under the engine's lock. How long a batch of this size will take, in microseconds:
+ * by those of its size, else in proportion to those of the next one; 0: there is none yet. */
+gint64 yolo_schedule_time (const YoloBatchTimes *times, guint size);
+/* Notes that a batch of this size has taken so many microseconds. */
+void yolo_schedule_measured (YoloBatchTimes *times, guint size, gint64 time);
+/* Whether a replica that could take a batch of this size now is to do so, where so many frames
+ * wait: FALSE: the others would have run all of them before it has run one. */
+gboolean yolo_schedule_takes (const YoloReplicaSet *set, const YoloReplica *asks, guint size,
+    guint frames, gint64 now);
 
 /* int8.c. YoloEngineParts.to_int8 outside of tests. Errors say how to make a table. */
 YoloModel *yolo_engine_to_int8 (

@@ -256,9 +256,11 @@ set_free (YoloReplicaSet *set)
   set->stop = TRUE;
   g_cond_broadcast (&engine->work);
   g_mutex_unlock (&engine->lock);
-  for (guint i = 0; i < engine->n_places; i++)
+  for (guint i = 0; i < engine->n_places; i++) {
     if (set->replicas[i].thread != NULL)
       g_thread_join (set->replicas[i].thread);
+    g_free (set->replicas[i].name);
+  }
   g_free (set->replicas);
   g_clear_error (&set->error);
   g_array_unref (set->groups);
@@ -337,6 +339,7 @@ set_new (YoloEngine *engine, gpointer cuda_context, guint cuda)
   g_queue_init (&set->streams);
   set->groups = g_array_new (FALSE, FALSE, sizeof (YoloGroup));
   set->replicas = g_new0 (YoloReplica, engine->n_places);
+  set->serving = engine->n_places;
   engine->sets = g_list_prepend (engine->sets, set);
   for (guint i = 0; i < engine->n_places && set->error == NULL; i++) {
     YoloReplica *replica = &set->replicas[i];
@@ -344,6 +347,8 @@ set_new (YoloEngine *engine, gpointer cuda_context, guint cuda)
     replica->set = set;
     replica->engine = engine;
     replica->place = engine->places[i];
+    replica->name = name_place (engine->parts, &replica->place, engine->n_places > 1);
+    replica->serves = TRUE;
     replica->cuda_context = is_on_gpu (engine, i, cuda) ? cuda_context : NULL;
     set->loading += start_thread (replica, &set->error);
   }

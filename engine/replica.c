@@ -268,19 +268,24 @@ postprocess_image (
   return TRUE;
 }
 
-static void
+/* Whether the batch, and not a frame of it alone, has run without an error. */
+static gboolean
 finish_batch (YoloReplica *replica, YoloBatch *batch)
 {
   YoloEngine *engine = replica->engine;
+  gboolean ok;
   gint64 ran;
 
   if (batch->error == NULL)
     yolo_exec_wait (batch->slot->exec, &batch->error);
   ran = g_get_monotonic_time ();
-  if (batch->error == NULL) {
+  ok = batch->error == NULL;
+  if (ok) {
     g_mutex_lock (&engine->lock);
     engine->stats.frames += batch->n;
     engine->stats.batches++;
+    replica->frames_run += batch->n;
+    replica->batches_run++;
     g_mutex_unlock (&engine->lock);
   }
 
@@ -306,6 +311,39 @@ finish_batch (YoloReplica *replica, YoloBatch *batch)
   if (batch->slot != NULL)
     batch->slot->busy = FALSE;
   g_clear_error (&batch->error);
+  return ok;
+}
+
+/* Counts a batch that begins, before its network is got. Called with the lock held. */
+static void
+note_start (YoloReplica *replica, const YoloBatch *batch)
+{
+  const gint64 now = g_get_monotonic_time ();
+
+  replica->free_at = (replica->n_batches > 0 ? MAX (replica->free_at, now) : now)
+      + yolo_schedule_time (&replica->times, batch->size);
+  replica->n_batches++;
+}
+
+/* Counts the oldest batch, which is over, callbacks and all; @ok: without an error. Called with
+ * the lock held. */
+static void
+note_end (YoloReplica *replica, gboolean ok)
+{
+  const YoloBatch *batch = &replica->batches[replica->first_batch];
+  const gint64 now = g_get_monotonic_time (), began = MAX (batch->started, replica->done);
+
+  if (ok)
+    yolo_schedule_measured (&replica->times, batch->size, now - began);
+  replica->busy += now - began;
+  replica->done = now;
+  replica->first_batch = (replica->first_batch + 1) % YOLO_ENGINE_DEPTH;
+  replica->n_batches--;
+  /* YOLO_ENGINE_DEPTH is 2: one batch at most is left, and is next */
+  replica->free_at = now;
+  if (replica->n_batches > 0)
+    replica->free_at +=
+        yolo_schedule_time (&replica->times, replica->batches[replica->first_batch].size);
 }
 
 /* Answers yolo_engine_prepare(). Called and left with the lock held. */
@@ -325,14 +363,11 @@ run_prepare (YoloReplica *replica)
   g_cond_broadcast (&engine->done);
 }
 
-/* Whether another batch may be taken now. One that is under way already leaves
- * it to a replica that has nothing to do. Called with the lock held. */
+/* Whether another batch may be under way. */
 static gboolean
 has_room (const YoloReplica *replica)
 {
-  guint depth = replica->place.backend->host_memory ? 1 : YOLO_ENGINE_DEPTH;
-
-  return replica->n_batches < depth && (replica->n_batches == 0 || replica->set->idle == 0);
+  return replica->n_batches < (replica->place.backend->host_memory ? 1 : YOLO_ENGINE_DEPTH);
 }
 
 /* Does some of what there is to do. Returns FALSE if there is nothing before
@@ -342,7 +377,7 @@ run_once (YoloReplica *replica, gint64 *until)
 {
   YoloEngine *engine = replica->engine;
   gint64 now = g_get_monotonic_time ();
-  gboolean busy = FALSE;
+  gboolean busy = FALSE, ok;
   YoloBatch *batch;
   YoloJob *job;
 
@@ -366,8 +401,8 @@ run_once (YoloReplica *replica, gint64 *until)
     batch->n = yolo_engine_take (
         replica->set, replica, batch->jobs, &batch->size, g_get_monotonic_time (), until);
     if (batch->n > 0) {
+      note_start (replica, batch);
       g_mutex_unlock (&engine->lock);
-      replica->n_batches++;
       start_batch (replica, batch);
       g_mutex_lock (&engine->lock);
       return TRUE;
@@ -377,10 +412,9 @@ run_once (YoloReplica *replica, gint64 *until)
   if (replica->n_batches > 0) {
     g_mutex_unlock (&engine->lock);
     batch = &replica->batches[replica->first_batch];
-    finish_batch (replica, batch);
-    replica->first_batch = (replica->first_batch + 1) % YOLO_ENGINE_DEPTH;
-    replica->n_batches--;
+    ok = finish_batch (replica, batch);
     g_mutex_lock (&engine->lock);
+    note_end (replica, ok);
     return TRUE;
   }
   return busy;
@@ -394,15 +428,14 @@ run (YoloReplica *replica)
   gint64 until;
 
   g_mutex_lock (&engine->lock);
+  replica->loaded = g_get_monotonic_time ();
   while (!set->stop) {
     if (run_once (replica, &until))
       continue;
-    set->idle++;
     if (until == G_MAXINT64)
       g_cond_wait (&engine->work, &engine->lock);
     else
       g_cond_wait_until (&engine->work, &engine->lock, until);
-    set->idle--;
   }
   g_mutex_unlock (&engine->lock);
 }

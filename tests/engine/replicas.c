@@ -112,6 +112,71 @@ test_order (gconstpointer data)
   assert_gone ();
 }
 
+/* One frame at a time goes to the device that has it done first, once both are known; what is more
+ * than that one can do in the time of the other goes to both. */
+static void
+test_fastest (gconstpointer data)
+{
+  Answers answers = { 0 };
+  YoloEngine *engine;
+  YoloStream *stream;
+  guint slow;
+
+  fake_reset ();
+  fake.delay_of[0] = 50000;
+  engine = get_engine (data, NULL);
+  stream = yolo_engine_open_stream (engine, NULL, 64, check_answer, &answers);
+  for (guint i = 0; i < 40; i++) {
+    submit (stream, i);
+    yolo_stream_drain (stream);
+  }
+  slow = fake.batches_of[0];
+  g_assert_cmpuint (slow, >, 0);
+  g_assert_cmpuint (slow, <, 10);
+
+  fake.delay_of[1] = 10000;
+  for (guint i = 40; i < 100; i++)
+    submit (stream, i);
+  yolo_stream_drain (stream);
+  g_assert_cmpuint (answers.answered, ==, 100);
+  g_assert_cmpuint (answers.errors, ==, 0);
+  g_assert_cmpuint (fake.batches_of[0], >, slow);
+  g_assert_cmpuint (fake.batches_of[1] + slow, >, fake.batches_of[0]);
+  yolo_stream_close (stream);
+  yolo_engine_unref (engine);
+  assert_gone ();
+}
+
+/* With a batch size of its own, the engine shares the streams out among the devices. */
+static void
+test_shares (gconstpointer data)
+{
+  Answers answers[8] = { 0 };
+  YoloStream *streams[8];
+  YoloEngine *engine;
+
+  fake_reset ();
+  engine = get_engine (data, NULL);
+  yolo_engine_set_batching (engine, 0, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (streams); i++)
+    streams[i] = yolo_engine_open_stream (engine, NULL, 4, check_answer, &answers[i]);
+  fake_set_hold (TRUE);
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (streams); i++)
+    submit (streams[i % G_N_ELEMENTS (streams)], i / G_N_ELEMENTS (streams));
+  fake_wait_held (2);
+  fake_set_hold (FALSE);
+  for (guint i = 0; i < G_N_ELEMENTS (streams); i++) {
+    yolo_stream_drain (streams[i]);
+    g_assert_cmpuint (answers[i].answered, ==, 2);
+  }
+  for (guint i = 0; i < fake.batches->len; i++)
+    g_assert_cmpuint (g_array_index (fake.batches, FakeBatch, i).n, <=, 4);
+  for (guint i = 0; i < G_N_ELEMENTS (streams); i++)
+    yolo_stream_close (streams[i]);
+  yolo_engine_unref (engine);
+  assert_gone ();
+}
+
 /* The lowest grey level, which is the number of the frame, that a device was given. */
 static guint
 first_of (guint device)
@@ -496,6 +561,7 @@ main (int argc, char **argv)
     const char *name;
     GTestDataFunc test;
   } tests[] = {
+    { "fastest", test_fastest }, { "shares", test_shares },
     { "order", test_order }, { "overtaken", test_overtaken }, { "cancel", test_cancel },
     { "failure", test_failure }, { "prepare", test_prepare }, { "load-failure", test_load_failure },
   };

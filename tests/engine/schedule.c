@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* Which replica is to run a batch, by times that the test makes up. */
+
+#include "tests/engine/fake.h"
+
+#define NOW 1000000
+
+typedef struct {
+  gint64 time;                  /* microseconds of a batch of one; 0: none has run yet */
+  guint under_way;              /* batches */
+  gint64 free_in;               /* microseconds until they are over; negative: they are late */
+  gboolean lost;
+} Place;
+
+/* A row: what each replica is doing, how many frames wait, and which of the replicas would take a
+ * batch of one if it could, as letters. */
+typedef struct {
+  const char *name;
+  Place places[3];
+  guint frames;
+  const char *takes;
+} Row;
+
+#define IDLE(time_) { time_, 0, 0, FALSE }
+
+static const Row rows[] = {
+  { "equal and idle", { IDLE (10), IDLE (10), IDLE (10) }, 1, "ABC" },
+  { "the fast one", { IDLE (30), IDLE (10), IDLE (20) }, 1, "B" },
+  { "a busy fast one is still sooner", { IDLE (50), { 10, 1, 10, FALSE }, IDLE (40) }, 1, "B" },
+  { "a busy fast one is later", { IDLE (25), { 10, 1, 20, FALSE }, IDLE (40) }, 1, "A" },
+  { "two wait: the second one's turn", { IDLE (25), { 10, 1, 10, FALSE }, IDLE (40) }, 2, "AB" },
+  { "all have work", { IDLE (30), IDLE (10), IDLE (20) }, 6, "ABC" },
+  { "the slowest has none yet", { IDLE (30), IDLE (10), IDLE (20) }, 3, "BC" },
+  { "what is not known is tried", { IDLE (30), IDLE (0), IDLE (20) }, 1, "B" },
+  { "or tried again", { IDLE (30), { 0, 1, 0, FALSE }, { 20, 1, 5, FALSE } }, 1, "B" },
+  { "late as long as it takes another", { IDLE (30), { 10, 1, -19, FALSE }, IDLE (90) }, 1, "B" },
+  { "later than that", { IDLE (30), { 10, 1, -21, FALSE }, IDLE (90) }, 1, "A" },
+  { "a lost one counts for nothing", { IDLE (30), { 10, 0, 0, TRUE }, IDLE (20) }, 1, "C" },
+  { "many wait", { IDLE (30), IDLE (1), IDLE (1) }, 10000, "ABC" },
+  { "one is too slow for any", { IDLE (1000), IDLE (1), IDLE (1) }, 10000, "BC" },
+};
+
+static void
+test_row (gconstpointer data)
+{
+  const Row *row = data;
+  YoloEngine engine = { .n_places = G_N_ELEMENTS (row->places) };
+  YoloReplica replicas[G_N_ELEMENTS (row->places)] = { 0 };
+  YoloReplicaSet set = { .engine = &engine, .replicas = replicas };
+  g_autoptr (GString) takes = g_string_new (NULL);
+
+  for (guint i = 0; i < engine.n_places; i++) {
+    const Place *place = &row->places[i];
+
+    replicas[i].serves = !place->lost;
+    replicas[i].n_batches = place->under_way;
+    replicas[i].free_at = NOW + place->free_in;
+    for (guint n = 0; n < 2 && place->time > 0; n++)
+      yolo_schedule_measured (&replicas[i].times, 1, place->time);
+  }
+  for (guint i = 0; i < engine.n_places; i++)
+    if (replicas[i].serves && yolo_schedule_takes (&set, &replicas[i], 1, row->frames, NOW))
+      g_string_append_c (takes, 'A' + i);
+  g_assert_cmpstr (takes->str, ==, row->takes);
+}
+
+/* Frames are counted in batches of the size that is asked for. */
+static void
+test_batches (void)
+{
+  YoloEngine engine = { .n_places = 2 };
+  YoloReplica replicas[2] = { { .serves = TRUE }, { .serves = TRUE } };
+  YoloReplicaSet set = { .engine = &engine, .replicas = replicas };
+
+  for (guint n = 0; n < 2; n++) {
+    yolo_schedule_measured (&replicas[0].times, 8, 25);
+    yolo_schedule_measured (&replicas[1].times, 8, 10);
+  }
+  g_assert_false (yolo_schedule_takes (&set, &replicas[0], 8, 16, NOW));
+  g_assert_true (yolo_schedule_takes (&set, &replicas[0], 8, 17, NOW));
+}
+
+static void
+test_times (void)
+{
+  YoloBatchTimes times = { 0 };
+
+  g_assert_cmpint (yolo_schedule_time (&times, 4), ==, 0);
+  yolo_schedule_measured (&times, 4, 9000);     /* what loads its kernels */
+  g_assert_cmpint (yolo_schedule_time (&times, 4), ==, 0);
+  yolo_schedule_measured (&times, 4, 400);
+  g_assert_cmpint (yolo_schedule_time (&times, 4), ==, 400);
+  g_assert_cmpint (yolo_schedule_time (&times, 1), ==, 100);
+  g_assert_cmpint (yolo_schedule_time (&times, 32), ==, 3200);
+  yolo_schedule_measured (&times, 1, 9000);
+  yolo_schedule_measured (&times, 1, 160);
+  g_assert_cmpint (yolo_schedule_time (&times, 1), ==, 160);
+  g_assert_cmpint (yolo_schedule_time (&times, 2), ==, 320);
+  g_assert_cmpint (yolo_schedule_time (&times, 4), ==, 400);
+  /* one that is out of the common run changes little, a change that stays is followed */
+  yolo_schedule_measured (&times, 4, 1200);
+  g_assert_cmpint (yolo_schedule_time (&times, 4), ==, 500);
+  for (guint i = 0; i < 50; i++)
+    yolo_schedule_measured (&times, 4, 1200);
+  g_assert_cmpint (yolo_schedule_time (&times, 4), >, 1100);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autofree char *path = g_strdup_printf ("/engine/schedule/%s", rows[i].name);
+
+    g_test_add_data_func (path, &rows[i], test_row);
+  }
+  g_test_add_func ("/engine/schedule/batches", test_batches);
+  g_test_add_func ("/engine/schedule/times", test_times);
+  return g_test_run ();
+}
