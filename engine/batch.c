@@ -77,6 +77,21 @@ add_group (YoloReplicaSet *set, const YoloJob *job)
   return &g_array_index (set->groups, YoloGroup, set->groups->len - 1);
 }
 
+void
+yolo_engine_give_back (YoloJob *job)
+{
+  YoloStream *stream = job->stream;
+  YoloJob **place = &stream->first;
+
+  while (*place != NULL && (*place)->number < job->number)
+    place = &(*place)->next;
+  job->next = *place;
+  *place = job;
+  if (job->next == NULL)
+    stream->last = job;
+  job->due = TRUE;
+}
+
 /* Counts the frames at the head of a stream that share its group's batch. */
 static void
 count_stream (YoloReplicaSet *set, const YoloStream *stream, guint batch_size)

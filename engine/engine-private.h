@@ -20,7 +20,6 @@ G_BEGIN_DECLS
  * takes from milliseconds to seconds, and memory for its activations: with powers of two there are
  * six batches for each size of frames instead of 32. */
 #define YOLO_ENGINE_MAX_BATCH 32
-#define YOLO_ENGINE_BATCH_SIZES 6       /* 1, 2, 4, ... YOLO_ENGINE_MAX_BATCH */
 
 /* How many networks a replica keeps ready; then the least recently used one goes, so that
  * streams that keep changing their size do not take ever more memory. KEPT_EXECS of them,
@@ -37,8 +36,14 @@ G_BEGIN_DECLS
 /* Candidates of a frame that come back from a device, 28 bytes each. */
 #define YOLO_ENGINE_DEVICE_CANDIDATES 1024
 
+/* How much longer than the first time a device that keeps failing is left alone. */
+#define YOLO_ENGINE_MAX_RETRY 64
+
 /* The back ends and functions that an engine is made of; tests pass some of their own. */
 typedef struct {
+  /* Microseconds after which a device that has failed beside others is tried again; each time that
+   * it fails then, twice as long. */
+  gint64 retry;
   const YoloBackend *cpu, *cuda, *reference;
   YoloModel *(*load_model) (const char *path, YoloHeadChoice head, GError **error);
   void (*unref_model) (YoloModel *model);
@@ -172,7 +177,9 @@ struct _YoloReplica {
 
   /* Under engine->lock. */
   YoloPrepare *prepare;         /* what it is asked to ready */
-  gboolean serves;              /* it takes batches */
+  gboolean serves;              /* it takes batches; FALSE: its device has failed */
+  guint failures;               /* of its device, since the set was loaded */
+  GError *failure;              /* the last of them, or NULL; owned */
   guint first_batch, n_batches; /* of `batches`, those under way, oldest first */
   gint64 free_at;               /* when they will be over; monotonic microseconds */
   YoloBatchTimes times;
@@ -182,7 +189,9 @@ struct _YoloReplica {
   gint64 done;                  /* when the last batch was over; monotonic microseconds */
 
   /* The thread's own. */
-  YoloNet *net;                 /* constant once the set has loaded */
+  /* Changes once the set has loaded only where the device fails beside others; then under
+   * engine->lock, too, for other threads ask it about frames. */
+  YoloNet *net;
   YoloSlot slots[YOLO_ENGINE_MAX_EXECS];
   guint n_execs;                /* slots with a network */
   gsize arena;                  /* bytes of their activations */
@@ -212,7 +221,8 @@ struct _YoloReplicaSet {
 
   /* Under engine->lock. */
   gboolean stop;
-  guint serving;                /* replicas that take batches */
+  guint serving;                /* replicas that take batches: one or more */
+  gint changes;                 /* of `serves` of a replica; atomic */
   GQueue streams;               /* of YoloStream.link, least recently served first */
   GArray *groups;               /* YoloGroup; scratch of yolo_engine_take(), kept */
 };
@@ -292,6 +302,10 @@ gpointer yolo_replica_run (gpointer replica);
 
 /* engine.c. Called by each replica once; @error (transfer full): NULL is success. */
 void yolo_replica_set_loaded (YoloReplicaSet *set, GError *error);
+
+/* batch.c, under the engine's lock. Puts a frame that a replica has taken and not run back to its
+ * place in its stream. */
+void yolo_engine_give_back (YoloJob *job);
 
 /* engine.c. One more user of a set that has loaded, which is given back by
  * yolo_replica_set_leave(); the set holds a reference to the engine for each. */

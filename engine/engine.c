@@ -603,8 +603,11 @@ yolo_engine_remark (YoloEngine *engine)
   for (GList *l = engine->sets; l != NULL && remark == NULL; l = l->next) {
     YoloReplicaSet *set = l->data;
 
+    g_mutex_lock (&engine->lock);
     for (guint i = 0; i < engine->n_places && set->loading == 0 && remark == NULL; i++)
-      remark = yolo_net_remark (set->replicas[i].net);
+      if (set->replicas[i].net != NULL)
+        remark = yolo_net_remark (set->replicas[i].net);
+    g_mutex_unlock (&engine->lock);
   }
   g_mutex_unlock (&registry_lock);
   return remark;
@@ -645,6 +648,8 @@ prepare_replica (YoloReplica *replica, guint net_width, guint net_height, GError
   engine->waiting--;
   g_mutex_unlock (&engine->lock);
 
+  if (prepare.error != NULL && engine->n_places > 1)
+    g_prefix_error (&prepare.error, "%s: ", replica->name);
   if (prepare.error != NULL)
     g_propagate_error (error, prepare.error);
   return prepare.error == NULL;

@@ -119,6 +119,22 @@ typedef struct {
 
 void yolo_engine_get_stats (YoloEngine *engine, YoloEngineStats *stats);
 
+#define YOLO_ENGINE_BATCH_SIZES 6       /* 1, 2, 4, ... 32 frames */
+
+/* What one of the devices that run a stream's frames has done for all streams since it was
+ * loaded. Who has several devices goes on where one of them fails, and tries it again later. */
+typedef struct {
+  char device[32];              /* "cuda:1"; "cuda" where it is the only one */
+  gboolean serves;              /* FALSE: it has failed, and the others do its work */
+  guint failures;               /* so often; what a device that is alone fails at is not counted */
+  char failure[512];            /* the last of them, or what keeps it from serving again; or "" */
+  guint64 frames, batches;      /* that ran without an error */
+  double utilisation;           /* share of the time in which a batch was under way */
+  /* Nanoseconds that a batch of 1, 2, 4, ... frames takes, from when the device begins with it
+   * until its last callback; 0: not known. */
+  guint64 batch_time[YOLO_ENGINE_BATCH_SIZES];
+} YoloReplicaStats;
+
 /* What to do with one frame; copied. */
 typedef struct {
   YoloFrame frame;              /* its memory must live until the callback */
@@ -183,6 +199,17 @@ void yolo_stream_cancel (YoloStream *stream);
 /* Runs what has been submitted so far without waiting for the batch to fill;
  * returns after the last of its callbacks. Not from a callback. */
 void yolo_stream_drain (YoloStream *stream);
+/**
+ * yolo_stream_get_replicas:
+ * @stats: (out): [YOLO_MAX_DEVICES]
+ *
+ * Waits for nobody but for the time of a decision.
+ *
+ * Returns: how many devices run the stream's frames, in the order of YoloEngineConfig.device
+ */
+guint yolo_stream_get_replicas (YoloStream *stream, YoloReplicaStats *stats);
+/* How often one of them has failed or come back; takes no lock. */
+guint yolo_stream_changes (YoloStream *stream);
 /* Pictures whose last callback has not begun. */
 guint yolo_stream_pending (YoloStream *stream);
 

@@ -6,8 +6,8 @@
 #include "engine/load.h"
 
 const YoloEngineParts yolo_engine_parts = {
-  &yolo_cpu_backend, &yolo_cuda_backend, &yolo_reference_backend, yolo_model_load_head,
-  yolo_model_unref, yolo_engine_to_int8
+  5 * G_USEC_PER_SEC, &yolo_cpu_backend, &yolo_cuda_backend, &yolo_reference_backend,
+  yolo_model_load_head, yolo_model_unref, yolo_engine_to_int8
 };
 
 YoloEngine *

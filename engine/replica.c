@@ -268,6 +268,69 @@ postprocess_image (
   return TRUE;
 }
 
+/* Whether an error is the device's, and not the fault of what was asked of it. */
+static gboolean
+is_failure (const GError *error)
+{
+  return g_error_matches (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE)
+      || g_error_matches (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY);
+}
+
+/* Leaves frames that the device has failed to run to the set's other replicas, and serves no more.
+ * FALSE: the frames fail, since there is no other replica that serves. */
+static gboolean
+leave_to_others (YoloReplica *replica, YoloJob **jobs, guint n, const GError *error)
+{
+  YoloEngine *engine = replica->engine;
+  YoloReplicaSet *set = replica->set;
+  gboolean others;
+
+  if (!is_failure (error))
+    return FALSE;
+  g_mutex_lock (&engine->lock);
+  others = set->serving > (replica->serves ? 1 : 0);
+  if (others && replica->serves) {
+    replica->serves = FALSE;
+    replica->failures++;
+    g_clear_error (&replica->failure);
+    replica->failure = g_error_copy (error);
+    set->serving--;
+    g_atomic_int_inc (&set->changes);
+  }
+  for (guint i = 0; i < n && others; i++)
+    yolo_engine_give_back (jobs[i]);
+  if (others)
+    g_cond_broadcast (&engine->work);
+  g_mutex_unlock (&engine->lock);
+  return others;
+}
+
+/* Hands back what came of a batch's frames. @ran: when the network was done */
+static void
+finish_frames (YoloReplica *replica, YoloBatch *batch, gint64 ran)
+{
+  for (guint i = 0; i < batch->n; i++) {
+    YoloResult result = {
+      .batch = batch->error == NULL ? batch->n : 0,
+      .queued = (batch->started - batch->jobs[i]->submitted) * 1000,
+      .preprocess = (batch->preprocessed - batch->started) * 1000,
+      .network = (ran - batch->preprocessed) * 1000,
+    };
+    g_autoptr (GError) failed = NULL;
+
+    if (batch->error != NULL)
+      result.error = batch->error;
+    else if (batch->failed[i])
+      result.error = replica->memory;
+    else if (!postprocess_image (replica, batch, i, &result, &failed))
+      result.error = failed;
+    if (failed != NULL && leave_to_others (replica, &batch->jobs[i], 1, failed))
+      continue;
+    result.postprocess = (g_get_monotonic_time () - ran) * 1000;
+    yolo_stream_finish (batch->jobs[i]->stream, batch->jobs[i], &result);
+  }
+}
+
 /* Whether the batch, and not a frame of it alone, has run without an error. */
 static gboolean
 finish_batch (YoloReplica *replica, YoloBatch *batch)
@@ -289,25 +352,8 @@ finish_batch (YoloReplica *replica, YoloBatch *batch)
     g_mutex_unlock (&engine->lock);
   }
 
-  for (guint i = 0; i < batch->n; i++) {
-    YoloResult result = {
-      .batch = batch->error == NULL ? batch->n : 0,
-      .queued = (batch->started - batch->jobs[i]->submitted) * 1000,
-      .preprocess = (batch->preprocessed - batch->started) * 1000,
-      .network = (ran - batch->preprocessed) * 1000,
-    };
-    g_autoptr (GError) failed = NULL;
-
-    if (batch->error != NULL)
-      result.error = batch->error;
-    else if (batch->failed[i])
-      result.error = replica->memory;
-    else if (!postprocess_image (replica, batch, i, &result, &failed))
-      result.error = failed;
-    result.postprocess = (g_get_monotonic_time () - ran) * 1000;
-    yolo_stream_finish (batch->jobs[i]->stream, batch->jobs[i], &result);
-  }
-
+  if (ok || !leave_to_others (replica, batch->jobs, batch->n, batch->error))
+    finish_frames (replica, batch, ran);
   if (batch->slot != NULL)
     batch->slot->busy = FALSE;
   g_clear_error (&batch->error);
@@ -396,7 +442,7 @@ run_once (YoloReplica *replica, gint64 *until)
   }
 
   *until = G_MAXINT64;
-  if (has_room (replica)) {
+  if (replica->serves && has_room (replica)) {
     batch = &replica->batches[(replica->first_batch + replica->n_batches) % YOLO_ENGINE_DEPTH];
     batch->n = yolo_engine_take (
         replica->set, replica, batch->jobs, &batch->size, g_get_monotonic_time (), until);
@@ -420,26 +466,6 @@ run_once (YoloReplica *replica, gint64 *until)
   return busy;
 }
 
-static void
-run (YoloReplica *replica)
-{
-  YoloEngine *engine = replica->engine;
-  YoloReplicaSet *set = replica->set;
-  gint64 until;
-
-  g_mutex_lock (&engine->lock);
-  replica->loaded = g_get_monotonic_time ();
-  while (!set->stop) {
-    if (run_once (replica, &until))
-      continue;
-    if (until == G_MAXINT64)
-      g_cond_wait (&engine->work, &engine->lock);
-    else
-      g_cond_wait_until (&engine->work, &engine->lock, until);
-  }
-  g_mutex_unlock (&engine->lock);
-}
-
 static YoloSteps
 steps_of (YoloGrid grid)
 {
@@ -447,18 +473,47 @@ steps_of (YoloGrid grid)
 }
 
 static gboolean
+load_net (YoloReplica *replica, GError **error)
+{
+  YoloEngine *engine = replica->engine;
+  YoloNet *net = yolo_backend_load (replica->place.backend, engine->model, replica->place.device,
+      replica->cuda_context, engine->precision, engine->threads, error);
+
+  if (net == NULL) {
+    if (engine->n_places > 1)
+      g_prefix_error (error, "%s: ", replica->name);
+    return FALSE;
+  }
+  replica->preprocess = yolo_preprocess_new (net->pool);
+  g_mutex_lock (&engine->lock);
+  replica->net = net;
+  g_mutex_unlock (&engine->lock);
+  return TRUE;
+}
+
+static void
+unload_net (YoloReplica *replica)
+{
+  YoloNet *net;
+
+  for (guint i = 0; i < YOLO_ENGINE_MAX_EXECS; i++)
+    if (replica->slots[i].exec != NULL)
+      release (replica, &replica->slots[i]);
+  g_clear_pointer (&replica->preprocess, yolo_preprocess_free);
+  g_mutex_lock (&replica->engine->lock);
+  net = g_steal_pointer (&replica->net);
+  g_mutex_unlock (&replica->engine->lock);
+  yolo_net_free (net);
+}
+
+static gboolean
 load (YoloReplica *replica, GError **error)
 {
   YoloEngine *engine = replica->engine;
-  const YoloBackend *backend = replica->place.backend;
 
-  replica->net = yolo_backend_load (backend, engine->model, replica->place.device,
-      replica->cuda_context, engine->precision, engine->threads, error);
-  if (replica->net == NULL)
+  if (!load_net (replica, error))
     return FALSE;
-
-  replica->preprocess = yolo_preprocess_new (replica->net->pool);
-  if (!backend->host_memory) {
+  if (!replica->place.backend->host_memory) {
     for (guint i = 0; i < YOLO_ENGINE_DEPTH; i++)
       replica->batches[i].candidates =
           g_new (YoloObject, YOLO_ENGINE_MAX_BATCH * YOLO_ENGINE_DEVICE_CANDIDATES);
@@ -480,18 +535,100 @@ load (YoloReplica *replica, GError **error)
 static void
 unload (YoloReplica *replica)
 {
-  for (guint i = 0; i < YOLO_ENGINE_MAX_EXECS; i++)
-    if (replica->slots[i].exec != NULL)
-      release (replica, &replica->slots[i]);
+  unload_net (replica);
   for (guint i = 0; i < YOLO_ENGINE_DEPTH; i++)
     g_free (replica->batches[i].candidates);
-  yolo_net_free (replica->net);
-  yolo_preprocess_free (replica->preprocess);
   g_free (replica->candidates);
   g_free (replica->scratch);
   yolo_details_room_clear (&replica->details);
   g_clear_error (&replica->cancelled);
   g_clear_error (&replica->memory);
+  g_clear_error (&replica->failure);
+}
+
+/* Answers yolo_engine_prepare() in place of a device that has failed: it will prepare what it
+ * needs. Called with the lock held. */
+static void
+skip_prepares (YoloReplica *replica)
+{
+  for (; replica->prepare != NULL; replica->prepare = replica->prepare->next)
+    replica->prepare->done = TRUE;
+  g_cond_broadcast (&replica->engine->done);
+}
+
+/* Leaves the device alone for so many microseconds, or until the set stops. Called and left with
+ * the lock held. */
+static void
+rest (YoloReplica *replica, gint64 pause)
+{
+  YoloEngine *engine = replica->engine;
+  const gint64 end = g_get_monotonic_time () + pause;
+
+  while (!replica->set->stop && g_get_monotonic_time () < end) {
+    skip_prepares (replica);
+    g_cond_wait_until (&engine->work, &engine->lock, end);
+  }
+}
+
+/* Lets go of all that lies on a device that has failed, and tries from time to time to load the
+ * model there again. Returns when it serves again, or the set stops. Called and left with the
+ * lock held; no batch is under way. */
+static void
+recover (YoloReplica *replica)
+{
+  YoloEngine *engine = replica->engine;
+  YoloReplicaSet *set = replica->set;
+  gint64 pause = engine->parts->retry;
+
+  g_mutex_unlock (&engine->lock);
+  unload_net (replica);
+  g_mutex_lock (&engine->lock);
+  while (!set->stop && !replica->serves) {
+    GError *error = NULL;
+    gboolean loaded;
+
+    rest (replica, pause);
+    if (set->stop)
+      return;
+    g_mutex_unlock (&engine->lock);
+    loaded = load_net (replica, &error);
+    g_mutex_lock (&engine->lock);
+    if (loaded) {
+      replica->serves = TRUE;
+      replica->times = (YoloBatchTimes) { 0 };  /* it may be another device now */
+      set->serving++;
+      g_atomic_int_inc (&set->changes);
+    } else {
+      g_clear_error (&replica->failure);
+      replica->failure = error;
+      pause = MIN (2 * pause, YOLO_ENGINE_MAX_RETRY * engine->parts->retry);
+    }
+  }
+  skip_prepares (replica);
+}
+
+static void
+run (YoloReplica *replica)
+{
+  YoloEngine *engine = replica->engine;
+  YoloReplicaSet *set = replica->set;
+  gint64 until;
+
+  g_mutex_lock (&engine->lock);
+  replica->loaded = g_get_monotonic_time ();
+  while (!set->stop) {
+    if (!replica->serves && replica->n_batches == 0) {
+      recover (replica);
+      continue;
+    }
+    if (run_once (replica, &until))
+      continue;
+    if (until == G_MAXINT64)
+      g_cond_wait (&engine->work, &engine->lock);
+    else
+      g_cond_wait_until (&engine->work, &engine->lock, until);
+  }
+  g_mutex_unlock (&engine->lock);
 }
 
 /* The engine whose replica a thread is. */

@@ -196,13 +196,20 @@ yolo_stream_set_active (YoloStream *stream, gboolean active)
 static GError *
 check_device_frame (const YoloReplica *replica, const YoloFrame *frame)
 {
+  YoloEngine *engine = replica->engine;
   gint unknown;
 
   if (!yolo_backend_takes (replica->place.backend, frame->memory))
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
         "A frame in CUDA memory, but the network runs on the CPU; use device=cuda, or cudadownload "
         "before");
-  unknown = yolo_net_unknown_plane (replica->net, frame);
+  /* of several replicas, each may lose its net; only those who submit frames that lie on a device
+   * wait here for the time of a query */
+  if (engine->n_places > 1)
+    g_mutex_lock (&engine->lock);
+  unknown = replica->net != NULL ? yolo_net_unknown_plane (replica->net, frame) : -1;
+  if (engine->n_places > 1)
+    g_mutex_unlock (&engine->lock);
   if (unknown >= 0)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
         "A frame whose plane %d, at %p, is not in the memory of any CUDA device", unknown,
@@ -329,4 +336,40 @@ yolo_stream_pending (YoloStream *stream)
   pending = stream->pending;
   g_mutex_unlock (&engine->lock);
   return pending;
+}
+
+guint
+yolo_stream_changes (YoloStream *stream)
+{
+  return g_atomic_int_get (&stream->set->changes);
+}
+
+/* Called with the lock held. */
+static void
+describe (const YoloReplica *replica, gint64 now, YoloReplicaStats *stats)
+{
+  *stats = (YoloReplicaStats) {
+    .serves = replica->serves, .failures = replica->failures,
+    .frames = replica->frames_run, .batches = replica->batches_run,
+    .utilisation = (double) replica->busy / MAX (now - replica->loaded, 1),
+  };
+  g_strlcpy (stats->device, replica->name, sizeof stats->device);
+  if (replica->failure != NULL)
+    g_strlcpy (stats->failure, replica->failure->message, sizeof stats->failure);
+  for (guint i = 0; i < YOLO_ENGINE_BATCH_SIZES; i++)
+    if (replica->times.n[i] > 0)
+      stats->batch_time[i] = replica->times.mean[i] * 1000;
+}
+
+guint
+yolo_stream_get_replicas (YoloStream *stream, YoloReplicaStats *stats)
+{
+  YoloEngine *engine = stream->engine;
+  const gint64 now = g_get_monotonic_time ();
+
+  g_mutex_lock (&engine->lock);
+  for (guint i = 0; i < engine->n_places; i++)
+    describe (&stream->set->replicas[i], now, &stats[i]);
+  g_mutex_unlock (&engine->lock);
+  return engine->n_places;
 }

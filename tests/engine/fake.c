@@ -277,7 +277,7 @@ submit (YoloExec *exec, guint n, const YoloFrame *frames, YoloDecode *decode, GE
 
   g_mutex_lock (&fake.lock);
   g_array_append_val (fake.batches, e->batch);
-  fail = fake.batches->len == fake.fail_submit
+  fail = fake.batches->len == fake.fail_submit || fake.lost_submit[e->net->device]
       || (fake.fail_every > 0 && fake.batches->len % fake.fail_every == 0);
   if (!fail) {
     e->started = TRUE;
@@ -286,7 +286,9 @@ submit (YoloExec *exec, guint n, const YoloFrame *frames, YoloDecode *decode, GE
   }
   g_mutex_unlock (&fake.lock);
   if (fail)
-    g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "submit made to fail");
+    g_set_error (error, YOLO_NETWORK_ERROR,
+        fake.unsupported ? YOLO_NETWORK_ERROR_UNSUPPORTED : YOLO_NETWORK_ERROR_DEVICE,
+        "submit made to fail");
   return !fail;
 }
 
@@ -325,7 +327,7 @@ finish (YoloExec *exec, GError **error)
   wait_hold (&fake.hold_device[e->net->device]);
   fake.under_way--;
   fake.batches_of[e->net->device]++;
-  fail = ++fake.ended == fake.fail_wait;
+  fail = ++fake.ended == fake.fail_wait || fake.lost_wait[e->net->device];
   g_mutex_unlock (&fake.lock);
   if (fake.delay + fake.delay_of[e->net->device] > 0)
     g_usleep (fake.delay + fake.delay_of[e->net->device]);
@@ -391,14 +393,18 @@ static const YoloBackend device = {
 
 static const YoloBackend missing = {.name = "missing",.available = not_available };
 
-const YoloEngineParts fake_host = { &host, &missing, &missing, load_model, unref_model, NULL };
-const YoloEngineParts fake_device = { &host, &device, &missing, load_model, unref_model, NULL };
-const YoloEngineParts fake_two_hosts = { &host, &missing, &second_host, load_model, unref_model,
+#define RETRY 20000             /* microseconds */
+
+const YoloEngineParts fake_host = { RETRY, &host, &missing, &missing, load_model, unref_model,
   NULL };
-const YoloEngineParts fake_two_devices = { &host, &device, &missing, load_model, unref_model,
+const YoloEngineParts fake_device = { RETRY, &host, &device, &missing, load_model, unref_model,
   NULL };
-const YoloEngineParts fake_missing = { &missing, &missing, &missing, load_model, unref_model,
-  NULL };
+const YoloEngineParts fake_two_hosts = { RETRY, &host, &missing, &second_host, load_model,
+  unref_model, NULL };
+const YoloEngineParts fake_two_devices = { RETRY, &host, &device, &missing, load_model,
+  unref_model, NULL };
+const YoloEngineParts fake_missing = { RETRY, &missing, &missing, &missing, load_model,
+  unref_model, NULL };
 
 const char *
 fake_devices (const YoloEngineParts *parts)

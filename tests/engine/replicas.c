@@ -4,6 +4,9 @@
  * several contexts. */
 
 #include "tests/engine/fake.h"
+#include "tests/guarded.h"
+
+#include <string.h>
 
 typedef struct {
   GMutex lock;
@@ -256,7 +259,7 @@ test_cancel (gconstpointer data)
   assert_gone ();
 }
 
-/* An error reaches the frames of its batch, and no other ones. */
+/* An error that is not the device's reaches the frames of its batch, and no other ones. */
 static void
 test_failure (gconstpointer data)
 {
@@ -267,6 +270,7 @@ test_failure (gconstpointer data)
   fake_reset ();
   fake.delay_of[0] = 2000;
   fake.fail_every = 10;
+  fake.unsupported = TRUE;
   engine = get_engine (data, NULL);
   stream = yolo_engine_open_stream (engine, NULL, 8, check_answer, &answers);
   for (guint i = 0; i < 60; i++)
@@ -275,6 +279,182 @@ test_failure (gconstpointer data)
   g_assert_cmpuint (answers.answered, ==, 60);
   g_assert_cmpuint (answers.errors, ==, 6);
   g_assert_cmpuint (answers.cancelled, ==, 0);
+  yolo_stream_close (stream);
+  yolo_engine_unref (engine);
+  assert_gone ();
+}
+
+/* Sets one of the flags that the back end reads under its lock. */
+static void
+set_flag (gboolean *flag, gboolean value)
+{
+  g_mutex_lock (&fake.lock);
+  *flag = value;
+  g_mutex_unlock (&fake.lock);
+}
+
+static void
+submit_and_drain (YoloStream *stream, guint first, guint n)
+{
+  for (guint i = first; i < first + n; i++)
+    submit (stream, i);
+  yolo_stream_drain (stream);
+}
+
+/* Waits until a device serves, or until it does not. */
+static YoloReplicaStats
+wait_serves (YoloStream *stream, guint device, gboolean serves)
+{
+  YoloReplicaStats stats[YOLO_MAX_DEVICES];
+
+  for (guint i = 0; i < 2000; i++) {
+    g_assert_cmpuint (yolo_stream_get_replicas (stream, stats), ==, 2);
+    if (stats[device].serves == serves)
+      return stats[device];
+    g_usleep (5000);
+  }
+  g_error ("device %u does not change", device);
+}
+
+/* A device that fails, as it begins with a batch or as it ends it, leaves its frames to the
+ * other one: all arrive, in order. It gives its memory back, is tried until it loads, and serves
+ * again. */
+static void
+test_lost (gconstpointer data)
+{
+  gboolean *const flags[] = {
+    &fake.lost_submit[0], &fake.lost_wait[0], &fake.lost_submit[1], &fake.lost_wait[1] };
+
+  for (guint i = 0; i < G_N_ELEMENTS (flags); i++) {
+    const guint device = i / 2;
+    Answers answers = { 0 };
+    YoloReplicaStats stats;
+    YoloEngine *engine;
+    YoloStream *stream;
+    guint ran;
+
+    fake_reset ();
+    fake.delay = 300;
+    engine = get_engine (data, NULL);
+    stream = yolo_engine_open_stream (engine, NULL, 8, check_answer, &answers);
+    submit_and_drain (stream, 0, 40);
+    g_assert_cmpuint (fake.batches_of[device], >, 0);
+    g_assert_cmpuint (yolo_stream_changes (stream), ==, 0);
+
+    set_flag (&fake.fail_device[device], TRUE);
+    set_flag (flags[i], TRUE);
+    submit_and_drain (stream, 40, 60);
+    stats = wait_serves (stream, device, FALSE);
+    g_assert_cmpuint (stats.failures, ==, 1);
+    g_assert_cmpstr (stats.failure, !=, "");
+    g_assert_cmpuint (yolo_stream_changes (stream), ==, 1);
+    g_assert_true (yolo_engine_prepare (engine, NULL, 96, 96, NULL));
+    while (strstr (stats.failure, "is full") == NULL)   /* it was tried again */
+      stats = wait_serves (stream, device, FALSE);
+    g_assert_cmpuint (fake.nets, <=, 2);
+
+    set_flag (flags[i], FALSE);
+    set_flag (&fake.fail_device[device], FALSE);
+    wait_serves (stream, device, TRUE);
+    g_assert_cmpuint (yolo_stream_changes (stream), ==, 2);
+    ran = fake.batches_of[device];
+    submit_and_drain (stream, 100, 40);
+    g_assert_cmpuint (fake.batches_of[device], >, ran);
+    g_assert_cmpuint (answers.answered, ==, 140);
+    g_assert_cmpuint (answers.errors + answers.cancelled, ==, 0);
+    yolo_stream_close (stream);
+    yolo_engine_unref (engine);
+    assert_gone ();
+  }
+}
+
+/* Where all fail, the error of the last one reaches the frames, and it goes on. */
+static void
+test_all_lost (gconstpointer data)
+{
+  Answers answers = { 0 };
+  YoloEngine *engine;
+  YoloStream *stream;
+  YoloReplicaStats stats[YOLO_MAX_DEVICES];
+  guint errors;
+
+  fake_reset ();
+  engine = get_engine (data, NULL);
+  stream = yolo_engine_open_stream (engine, NULL, 8, check_answer, &answers);
+  fake.lost_wait[0] = fake.lost_wait[1] = TRUE;
+  fake.fail_device[0] = fake.fail_device[1] = TRUE;
+  submit_and_drain (stream, 0, 20);
+  g_assert_cmpuint (answers.answered, ==, 20);
+  errors = answers.errors;
+  g_assert_cmpuint (errors, ==, 20);
+  yolo_stream_get_replicas (stream, stats);
+  g_assert_cmpint (stats[0].serves + stats[1].serves, ==, 1);
+
+  set_flag (&fake.lost_wait[0], FALSE);
+  set_flag (&fake.lost_wait[1], FALSE);
+  submit_and_drain (stream, 20, 20);
+  g_assert_cmpuint (answers.errors, ==, errors);
+  /* it ends while a device is not to be had */
+  yolo_stream_close (stream);
+  yolo_engine_unref (engine);
+  assert_gone ();
+}
+
+/* Frames that are cancelled while a device fails are cancelled, once. */
+static void
+test_lost_cancel (gconstpointer data)
+{
+  for (guint round = 0; round < 20; round++) {
+    Answers answers = { 0 };
+    YoloEngine *engine;
+    YoloStream *stream;
+
+    fake_reset ();
+    engine = get_engine (data, NULL);
+    stream = yolo_engine_open_stream (engine, NULL, 8, check_answer, &answers);
+    fake.delay = 100;
+    fake.lost_wait[round % 2] = TRUE;
+    for (guint i = 0; i < 12; i++)
+      submit (stream, i);
+    g_usleep (random_int (&(Random) { round }, 0, 500));
+    yolo_stream_cancel (stream);
+    g_assert_cmpuint (answers.answered, ==, 12);
+    g_assert_cmpuint (answers.errors, ==, 0);
+    yolo_stream_close (stream);
+    yolo_engine_unref (engine);
+    assert_gone ();
+  }
+}
+
+/* What each has done adds up. */
+static void
+test_stats (gconstpointer data)
+{
+  Answers answers = { 0 };
+  YoloReplicaStats stats[YOLO_MAX_DEVICES];
+  YoloEngine *engine;
+  YoloStream *stream;
+
+  fake_reset ();
+  fake.delay = 2000;
+  engine = get_engine (data, NULL);
+  stream = yolo_engine_open_stream (engine, NULL, 64, check_answer, &answers);
+  submit_and_drain (stream, 0, 40);
+  g_assert_cmpuint (yolo_stream_get_replicas (stream, stats), ==, 2);
+  g_assert_cmpuint (stats[0].frames + stats[1].frames, ==, 40);
+  g_assert_cmpuint (stats[0].batches + stats[1].batches, ==, 40);
+  for (guint i = 0; i < 2; i++) {
+    g_assert_cmpstr (stats[i].device, ==,
+        data == &fake_two_devices ? i == 0 ? "device:0" : "device:1"
+        : i == 0 ? "host" : "second-host");
+    g_assert_true (stats[i].serves);
+    g_assert_cmpstr (stats[i].failure, ==, "");
+    g_assert_cmpuint (stats[i].frames, >, 0);
+    g_assert_cmpuint (stats[i].batch_time[0], >=, 2000000);
+    g_assert_cmpuint (stats[i].batch_time[1], ==, 0);
+    g_assert_cmpfloat (stats[i].utilisation, >, 0);
+    g_assert_cmpfloat (stats[i].utilisation, <=, 1);
+  }
   yolo_stream_close (stream);
   yolo_engine_unref (engine);
   assert_gone ();
@@ -562,7 +742,9 @@ main (int argc, char **argv)
     GTestDataFunc test;
   } tests[] = {
     { "fastest", test_fastest }, { "shares", test_shares },
-    { "order", test_order }, { "overtaken", test_overtaken }, { "cancel", test_cancel },
+    { "lost", test_lost }, { "all-lost", test_all_lost }, { "lost-cancel", test_lost_cancel },
+    { "stats", test_stats }, { "order", test_order }, { "overtaken", test_overtaken },
+    { "cancel", test_cancel },
     { "failure", test_failure }, { "prepare", test_prepare }, { "load-failure", test_load_failure },
   };
 
