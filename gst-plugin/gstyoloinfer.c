@@ -35,9 +35,9 @@
  * and YoloInput other threads read. YoloQueue and YoloStats have a lock each, which
  * is taken last and held for no call of anybody. The object lock is not held either
  * while the engine, a pad or the bus is called, so that the engine may call back
- * whenever it likes; yolo_stream_set_active(), which waits for nobody, is the
- * exception. on_result() takes the locks of YoloStats and YoloQueue alone, one after
- * the other. */
+ * whenever it likes; yolo_stream_set_active() and yolo_stream_get_replicas(), which wait
+ * for nobody, are the exceptions. on_result() takes the locks of YoloStats and YoloQueue
+ * alone, one after the other. */
 
 #include "gst-plugin/gstyoloinfer.h"
 
@@ -235,6 +235,8 @@ gst_yolo_infer_loop (gpointer data)
   }
   yolo_stats_count (self->stats,
       ret == GST_FLOW_OK && flight->error == NULL ? YOLO_STATS_FRAMES : YOLO_STATS_DROPPED, 1);
+  if (flight->inferred && self->load.stream)
+    yolo_device_watch_look (&self->load.watch, GST_ELEMENT (self), self->load.stream);
   if (ret == GST_FLOW_OK)
     buffer = finish_frame (self, flight, &ret);
   if (buffer) {
@@ -774,7 +776,13 @@ gst_yolo_infer_get_property (GObject *object, guint id, GValue *value, GParamSpe
   GstYoloInfer *self = GST_YOLO_INFER (object);
 
   if (id == YOLO_INFER_STATS) {
-    g_value_take_boxed (value, yolo_stats_structure (self->stats));
+    GstStructure *stats = yolo_stats_structure (self->stats);
+
+    GST_OBJECT_LOCK (self);
+    if (self->load.stream)
+      yolo_devices_add_stats (stats, self->load.stream);
+    GST_OBJECT_UNLOCK (self);
+    g_value_take_boxed (value, stats);
     return;
   }
 
@@ -839,7 +847,7 @@ gst_yolo_infer_class_init (GstYoloInferClass *klass)
       g_param_spec_boxed ("stats", "Statistics",
           "Frames handed on, inferred, skipped, gated and dropped; requests, of which a frame in "
           "parts is several; batches and their mean size; the last frame's input-size; percentiles "
-          "of the last frames' times by stage, in ns",
+          "of the last frames' times by stage, in ns; what each device has done for all streams",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 
   element_class->change_state = gst_yolo_infer_change_state;

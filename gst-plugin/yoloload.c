@@ -223,6 +223,7 @@ open_stream (YoloLoad *load)
     yolo_load_set_batching (load);
   stream = yolo_engine_open_stream (
       load->engine, handle_of (load->context), max_in_flight, load->func, load->element);
+  yolo_device_watch_begin (&load->watch, stream);
   GST_OBJECT_LOCK (load->element);
   load->stream = stream;
   GST_OBJECT_UNLOCK (load->element);

@@ -9,6 +9,7 @@
 
 #include "engine/engine.h"
 #include "gst-plugin/yolocalibrate.h"
+#include "gst-plugin/yolodevices.h"
 #include "gst-plugin/yolosettings.h"
 
 G_BEGIN_DECLS
@@ -38,6 +39,7 @@ typedef struct {
   YoloCalibrate *calibration;   /* owned; NULL: not calibrating */
   gboolean auto_size;           /* the network's size follows that of each frame */
   guint net_width, net_height;  /* pixels, unless auto_size */
+  YoloDeviceWatch watch;        /* the task of the source pad's, from the opening of `stream` on */
 } YoloLoad;
 
 void yolo_load_init (YoloLoad *load, GstBaseTransform *element, YoloSettings *settings,

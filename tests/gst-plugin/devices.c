@@ -23,6 +23,29 @@ make_frame (const GstVideoInfo *info, guint number)
   return buffer;
 }
 
+/* `stats` names the devices, which have run all frames. */
+static void
+check_stats (GstElement *element, const gchar *device)
+{
+  g_autoptr (GstStructure) stats = NULL;
+  g_autoptr (GString) names = g_string_new (NULL);
+  const GValue *replicas;
+  guint64 sum = 0, frames;
+
+  g_object_get (element, "stats", &stats, NULL);
+  replicas = gst_structure_get_value (stats, "replicas");
+  for (guint i = 0; i < gst_value_array_get_size (replicas); i++) {
+    const GstStructure *s = gst_value_get_structure (gst_value_array_get_value (replicas, i));
+
+    g_string_append_printf (
+        names, "%s%s", i > 0 ? "," : "", gst_structure_get_string (s, "device"));
+    g_assert_true (gst_structure_get_uint64 (s, "frames", &frames));
+    sum += frames;
+  }
+  g_assert_cmpstr (names->str, ==, device);
+  g_assert_cmpuint (sum, ==, FRAMES);
+}
+
 /* What is found in each frame: [FRAMES] of arrays of YoloMetaObject. */
 static GPtrArray *
 run (const gchar *device)
@@ -43,6 +66,7 @@ run (const gchar *device)
     g_ptr_array_add (found, take_detections (buffer, &info));
   }
   assert_no_message (h->element, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
+  check_stats (h->element, device);
   infer_teardown (h);
   return found;
 }
