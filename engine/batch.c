@@ -7,15 +7,12 @@
 guint
 yolo_engine_batch_size (YoloReplicaSet *set)
 {
-  const guint serving = MAX (set->serving, 1);
   guint n = 0;
 
   if (set->engine->batch_size > 0)
     return set->engine->batch_size;
   for (GList *l = set->streams.head; l != NULL && n < YOLO_ENGINE_MAX_BATCH; l = l->next)
     n += MIN (MAX (((YoloStream *) l->data)->parts, 1), YOLO_ENGINE_MAX_BATCH);
-  /* as if the streams were shared out, so that no replica waits while another one has them all */
-  n = (n + serving - 1) / serving;
   return CLAMP (n, 1, YOLO_ENGINE_MAX_BATCH);
 }
 
@@ -180,17 +177,22 @@ count_waiting (YoloReplicaSet *set, const YoloGroup *group)
   return n;
 }
 
-/* Whether the batch is left to another replica, and if so, until when at most. */
-static gboolean
-is_left (YoloReplicaSet *set, const YoloReplica *replica, const YoloGroup *group, guint size,
-    gint64 now, gint64 *until)
+/* How many of @ready frames the replica is to take, as one of several, and in a batch of which
+ * size. 0: it leaves them to others before the monotonic time @until. */
+static guint
+share (YoloReplicaSet *set, const YoloReplica *replica, const YoloGroup *group, guint ready,
+    guint *size, gint64 now, gint64 *until)
 {
-  if (replica == NULL || set->serving < 2
-      || yolo_schedule_takes (set, replica, size, count_waiting (set, group), now))
-    return FALSE;
-  /* by then the other one may turn out to be late */
-  *until = MIN (*until, now + MAX (yolo_schedule_time (&replica->times, size), 1000));
-  return TRUE;
+  const guint waiting = count_waiting (set, group);
+
+  if (!yolo_schedule_takes (set, replica, *size, waiting, now)) {
+    /* by then the other one may turn out to be late */
+    *until = MIN (*until, now + MAX (yolo_schedule_time (&replica->times, *size), 1000));
+    return 0;
+  }
+  ready = MIN (ready, yolo_schedule_share (set, replica, *size, waiting));
+  *size = exec_size (replica, group, ready);
+  return MIN (ready, *size);
 }
 
 guint
@@ -236,9 +238,11 @@ yolo_engine_take (YoloReplicaSet *set, const YoloReplica *replica, YoloJob **job
 
   ready = MIN (next->count, batch_size);
   *size = exec_size (replica, next, MIN (ready, YOLO_ENGINE_MAX_BATCH));
-  if (is_left (set, replica, next, *size, now, until))
-    return 0;
   n = MIN (ready, *size);
+  if (replica != NULL && set->serving > 1)
+    n = share (set, replica, next, MIN (ready, YOLO_ENGINE_MAX_BATCH), size, now, until);
+  if (n == 0)
+    return 0;
   take_frames (set, next, jobs, n);
 
   /* What is left of the group has waited long enough. */

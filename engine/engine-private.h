@@ -289,6 +289,11 @@ void yolo_schedule_measured (YoloBatchTimes *times, guint size, gint64 time);
 gboolean yolo_schedule_takes (const YoloReplicaSet *set, const YoloReplica *asks, guint size,
     guint frames, gint64 now);
 
+/* Of so many frames that wait, those that the replica takes so that others which have nothing to
+ * do, and are not much slower with batches of this size, have as many. */
+guint yolo_schedule_share (const YoloReplicaSet *set, const YoloReplica *asks, guint size,
+    guint frames);
+
 /* int8.c. YoloEngineParts.to_int8 outside of tests. Errors say how to make a table. */
 YoloModel *yolo_engine_to_int8 (
     YoloModel *model, const char *calibration_file, YoloInt8Kind kind, GError **error);

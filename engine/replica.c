@@ -604,7 +604,6 @@ recover (YoloReplica *replica)
       pause = MIN (2 * pause, YOLO_ENGINE_MAX_RETRY * engine->parts->retry);
     }
   }
-  skip_prepares (replica);
 }
 
 static void

@@ -78,3 +78,19 @@ yolo_schedule_takes (const YoloReplicaSet *set, const YoloReplica *asks, guint s
   }
   return FALSE;
 }
+
+guint
+yolo_schedule_share (const YoloReplicaSet *set, const YoloReplica *asks, guint size, guint frames)
+{
+  const gint64 time = yolo_schedule_time (&asks->times, size);
+  guint n = 1;
+
+  for (guint i = 0; i < set->engine->n_places; i++) {
+    const YoloReplica *other = &set->replicas[i];
+
+    if (other != asks && other->serves && other->n_batches == 0
+        && yolo_schedule_time (&other->times, size) <= 2 * time)
+      n++;
+  }
+  return (frames + n - 1) / n;
+}

@@ -147,7 +147,7 @@ test_precision (void)
     { "cpu,cuda", YOLO_PRECISION_FP16, YOLO_PRECISION_FP16, NULL },
     { "cuda,cuda:1", YOLO_PRECISION_AUTO, YOLO_PRECISION_FP16, NULL },
     { "cpu,cuda", YOLO_PRECISION_INT8, 0, "int8 has other numbers on host than on device" },
-    { "cpu,cuda:2", YOLO_PRECISION_AUTO, 0, "there is no device 2" },
+    { "cpu,cuda:8", YOLO_PRECISION_AUTO, 0, "there is no device 8" },
     { "cpu,reference", YOLO_PRECISION_AUTO, 0, "The reference cannot run networks" },
     { "cpu+cuda", YOLO_PRECISION_AUTO, 0, "in pieces" },
   };

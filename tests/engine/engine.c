@@ -273,8 +273,8 @@ test_config_errors (void)
         YOLO_NETWORK_ERROR_DEVICE, "The reference cannot run networks: built without it" },
     { &fake_missing, { .model_file = "a" }, YOLO_NETWORK_ERROR_DEVICE,
         "CUDA device 0: built without it. CPU: built without it" },
-    { &fake_device, { .model_file = "a", .device = "cuda", .cuda_device_id = 2 },
-        YOLO_NETWORK_ERROR_DEVICE, "there is no device 2" },
+    { &fake_device, { .model_file = "a", .device = "cuda", .cuda_device_id = 8 },
+        YOLO_NETWORK_ERROR_DEVICE, "there is no device 8" },
     { &fake_host, { .model_file = "a", .precision = YOLO_PRECISION_INT8 },
         YOLO_NETWORK_ERROR_PRECISION, "int8" },
   };

@@ -320,6 +320,7 @@ finish (YoloExec *exec, GError **error)
 {
   FakeExec *e = (FakeExec *) exec;
   gboolean fail;
+  gulong delay;
 
   g_assert_true (e->started);
   e->started = FALSE;
@@ -329,8 +330,9 @@ finish (YoloExec *exec, GError **error)
   fake.batches_of[e->net->device]++;
   fail = ++fake.ended == fake.fail_wait || fake.lost_wait[e->net->device];
   g_mutex_unlock (&fake.lock);
-  if (fake.delay + fake.delay_of[e->net->device] > 0)
-    g_usleep (fake.delay + fake.delay_of[e->net->device]);
+  delay = fake.delay + e->batch.n * fake.delay_frame + fake.delay_of[e->net->device];
+  if (delay > 0)
+    g_usleep (delay);
   if (fail) {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE, "wait made to fail");
     return FALSE;

@@ -8,7 +8,7 @@
 
 #include "engine/engine-private.h"
 
-#define FAKE_DEVICES 2
+#define FAKE_DEVICES 8
 
 typedef struct {
   guint n, height, width;
@@ -29,7 +29,8 @@ typedef struct {
   guint max_images;             /* that all execs together have memory for; 0: no limit */
   gsize arena;                  /* bytes that each exec says it takes; 0: the truth */
   guint delay;                  /* microseconds that a batch takes */
-  guint delay_of[FAKE_DEVICES]; /* the same on one device, beside `delay` */
+  guint delay_frame;            /* the same for each of its frames, beside `delay` */
+  guint delay_of[FAKE_DEVICES]; /* the same on one device, beside both */
   gboolean hold_device[FAKE_DEVICES];   /* batches and loads of this one do not end */
   gboolean fail_load;           /* of the model */
   gboolean fail_device[FAKE_DEVICES];   /* the model does not fit this one */

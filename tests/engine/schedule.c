@@ -80,6 +80,28 @@ test_batches (void)
   g_assert_true (yolo_schedule_takes (&set, &replicas[0], 8, 17, NOW));
 }
 
+/* Frames are shared with replicas that have nothing to do, and are half as fast or more. */
+static void
+test_share (void)
+{
+  YoloEngine engine = { .n_places = 3 };
+  YoloReplica replicas[3] = { { .serves = TRUE }, { .serves = TRUE }, { .serves = TRUE } };
+  YoloReplicaSet set = { .engine = &engine, .replicas = replicas };
+
+  for (guint n = 0; n < 2; n++) {
+    yolo_schedule_measured (&replicas[0].times, 1, 10);
+    yolo_schedule_measured (&replicas[1].times, 1, 20);
+    yolo_schedule_measured (&replicas[2].times, 1, 21);
+  }
+  g_assert_cmpuint (yolo_schedule_share (&set, &replicas[0], 1, 7), ==, 4);
+  g_assert_cmpuint (yolo_schedule_share (&set, &replicas[1], 1, 7), ==, 3);
+  replicas[1].n_batches = 1;
+  g_assert_cmpuint (yolo_schedule_share (&set, &replicas[0], 1, 7), ==, 7);
+  replicas[1].n_batches = 0;
+  replicas[1].serves = FALSE;
+  g_assert_cmpuint (yolo_schedule_share (&set, &replicas[0], 1, 7), ==, 7);
+}
+
 static void
 test_times (void)
 {
@@ -115,6 +137,7 @@ main (int argc, char **argv)
     g_test_add_data_func (path, &rows[i], test_row);
   }
   g_test_add_func ("/engine/schedule/batches", test_batches);
+  g_test_add_func ("/engine/schedule/share", test_share);
   g_test_add_func ("/engine/schedule/times", test_times);
   return g_test_run ();
 }
