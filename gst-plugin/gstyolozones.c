@@ -181,8 +181,8 @@ write_heat_files (gpointer data)
       g_autofree gchar *text = yolo_text_printable (error->message, YOLO_TEXT_MAX_MESSAGE);
 
       GST_ELEMENT_WARNING (job->self, RESOURCE, WRITE,
-          ("a heat map cannot be written: %s; set heat-picture and heat-numbers to files in a "
-           "folder that exists", text), (NULL));
+          ("a heat map cannot be written: %s; heat-picture and heat-numbers must name files "
+           "in a folder that exists, on a disk with room", text), (NULL));
     }
   }
   g_atomic_int_set (&job->self->heat_busy, FALSE);
