@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* yoloinfer with several devices: each runs frames, which leave in order with the detections that
- * one device finds. */
+ * one device finds. With the argument `cuda`, on GPUs. */
 
 #include "infer-common.h"
 
@@ -87,9 +87,9 @@ assert_equal (GArray *a, GArray *b)
 
 /* Two devices that are equal give what one gives, bit for bit, whichever of them ran a frame. */
 static void
-test_equal (void)
+check_equal (const gchar *first, const gchar *both)
 {
-  g_autoptr (GPtrArray) one = run ("cpu"), two = run ("cpu,cpu");
+  g_autoptr (GPtrArray) one = run (first), two = run (both);
   guint n = 0;
 
   for (guint i = 0; i < FRAMES; i++) {
@@ -97,6 +97,18 @@ test_equal (void)
     n += ((GArray *) one->pdata[i])->len;
   }
   g_assert_cmpuint (n, >, FRAMES);
+}
+
+static void
+test_equal (void)
+{
+  check_equal ("cpu", "cpu,cpu");
+}
+
+static void
+test_cuda (void)
+{
+  check_equal ("cuda", "cuda:0,cuda:1");
 }
 
 /* Devices that differ agree as far as sums in another order do. */
@@ -138,6 +150,10 @@ main (int argc, char **argv)
 {
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
+  if (argc > 1) {
+    g_test_add_func ("/yoloinfer/devices/cuda", test_cuda);
+    return g_test_run ();
+  }
   g_test_add_func ("/yoloinfer/devices/equal", test_equal);
   g_test_add_func ("/yoloinfer/devices/different", test_different);
   g_test_add_func ("/yoloinfer/devices/property", test_property);
