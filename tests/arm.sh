@@ -107,7 +107,8 @@ test_on () {
 fast_tests () {
   meson test -C build-arm --list --no-suite source --no-suite long --no-suite pipelines \
       2>/dev/null | sed -n 's/^yolo.* //p' \
-    | grep -v -e engine-calibrate -e gst-plugin-infer-int8 -e network-tail
+    | grep -v -e engine-calibrate -e gst-plugin-infer-int8 -e network-tail \
+      -e gst-plugin-infer-pipelines
 }
 
 # shellcheck disable=SC2046 # names
