@@ -73,6 +73,7 @@ struct _YoloJob {
   gint64 submitted;             /* monotonic microseconds */
   GError *error;                /* owned; what is wrong with the request, which then never runs */
   gboolean due;                 /* a batch that was ready left it over: it waits for nobody */
+  gboolean short_of_memory;     /* a replica gave it back, since its device had no memory for it */
   /* If the frame was finished before its turn, by a replica that overtook
    * another one: a copy of what its callback will be given. The memory is kept
    * for the next such frame. */

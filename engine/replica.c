@@ -268,12 +268,14 @@ postprocess_image (
   return TRUE;
 }
 
-/* Whether an error is the device's, and not the fault of what was asked of it. */
+/* Whether an error is the device's, and not the fault of what was asked of it. What a second
+ * device has no memory for either is too large: it takes no more devices from the other streams. */
 static gboolean
-is_failure (const GError *error)
+is_failure (const GError *error, const YoloJob *job)
 {
   return g_error_matches (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE)
-      || g_error_matches (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY);
+      || (g_error_matches (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY)
+          && !job->short_of_memory);
 }
 
 /* Leaves frames that the device has failed to run to the set's other replicas, and serves no more.
@@ -285,7 +287,7 @@ leave_to_others (YoloReplica *replica, YoloJob **jobs, guint n, const GError *er
   YoloReplicaSet *set = replica->set;
   gboolean others;
 
-  if (!is_failure (error))
+  if (!is_failure (error, jobs[0]))
     return FALSE;
   g_mutex_lock (&engine->lock);
   others = set->serving > (replica->serves ? 1 : 0);
@@ -297,8 +299,11 @@ leave_to_others (YoloReplica *replica, YoloJob **jobs, guint n, const GError *er
     set->serving--;
     g_atomic_int_inc (&set->changes);
   }
-  for (guint i = 0; i < n && others; i++)
+  for (guint i = 0; i < n && others; i++) {
+    jobs[i]->short_of_memory |=
+        g_error_matches (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY);
     yolo_engine_give_back (jobs[i]);
+  }
   if (others)
     g_cond_broadcast (&engine->work);
   g_mutex_unlock (&engine->lock);
@@ -324,8 +329,14 @@ finish_frames (YoloReplica *replica, YoloBatch *batch, gint64 ran)
       result.error = replica->memory;
     else if (!postprocess_image (replica, batch, i, &result, &failed))
       result.error = failed;
-    if (failed != NULL && leave_to_others (replica, &batch->jobs[i], 1, failed))
+    if (failed != NULL && leave_to_others (replica, &batch->jobs[i], 1, failed)) {
+      /* it was counted with its batch, and whoever runs it counts it again */
+      g_mutex_lock (&replica->engine->lock);
+      replica->engine->stats.frames--;
+      replica->frames_run--;
+      g_mutex_unlock (&replica->engine->lock);
       continue;
+    }
     result.postprocess = (g_get_monotonic_time () - ran) * 1000;
     yolo_stream_finish (batch->jobs[i]->stream, batch->jobs[i], &result);
   }
@@ -409,6 +420,16 @@ run_prepare (YoloReplica *replica)
   g_cond_broadcast (&engine->done);
 }
 
+/* Answers yolo_engine_prepare() in place of a device that has failed: it will prepare what it
+ * needs. Called with the lock held. */
+static void
+skip_prepares (YoloReplica *replica)
+{
+  for (; replica->prepare != NULL; replica->prepare = replica->prepare->next)
+    replica->prepare->done = TRUE;
+  g_cond_broadcast (&replica->engine->done);
+}
+
 /* Whether another batch may be under way. */
 static gboolean
 has_room (const YoloReplica *replica)
@@ -428,7 +449,10 @@ run_once (YoloReplica *replica, gint64 *until)
   YoloJob *job;
 
   if (replica->prepare != NULL) {
-    run_prepare (replica);
+    if (replica->serves)
+      run_prepare (replica);
+    else
+      skip_prepares (replica);
     busy = TRUE;
   }
 
@@ -544,16 +568,6 @@ unload (YoloReplica *replica)
   g_clear_error (&replica->cancelled);
   g_clear_error (&replica->memory);
   g_clear_error (&replica->failure);
-}
-
-/* Answers yolo_engine_prepare() in place of a device that has failed: it will prepare what it
- * needs. Called with the lock held. */
-static void
-skip_prepares (YoloReplica *replica)
-{
-  for (; replica->prepare != NULL; replica->prepare = replica->prepare->next)
-    replica->prepare->done = TRUE;
-  g_cond_broadcast (&replica->engine->done);
 }
 
 /* Leaves the device alone for so many microseconds, or until the set stops. Called and left with

@@ -279,7 +279,7 @@ yolo_stream_submit (YoloStream *stream, const YoloRequest *request, gpointer tag
   job->number = stream->submitted++;
   job->submitted = g_get_monotonic_time ();
   job->error = error;
-  job->due = FALSE;
+  job->due = job->short_of_memory = FALSE;
   if (stream->last != NULL)
     stream->last->next = job;
   else

@@ -182,7 +182,7 @@ struct _GstYoloOverlay {
   YoloFigures figures;
   YoloTrails trails;
   YoloHider *hider;             /* owned */
-  gboolean hides;               /* something of the frame in hand is to be hidden */
+  gboolean draws, hides;        /* something of the frame in hand is to be drawn, or hidden */
 };
 
 G_DEFINE_TYPE (GstYoloOverlay, gst_yolo_overlay, GST_TYPE_BASE_TRANSFORM)
@@ -507,8 +507,13 @@ static gboolean
 has_something (GstYoloOverlay *self, GstBuffer *buffer)
 {
   gpointer state = NULL;
+  gboolean show_zones;
 
-  return self->objects->len > 0 || yolo_zones_meta_next (buffer, &state) != NULL;
+  GST_OBJECT_LOCK (self);
+  show_zones = self->settings.show_zones;
+  GST_OBJECT_UNLOCK (self);
+  return self->objects->len > 0
+      || (show_zones && yolo_zones_meta_next (buffer, &state) != NULL);
 }
 
 static void
@@ -623,7 +628,8 @@ gst_yolo_overlay_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *in, 
   yolo_meta_read (in, &self->info, self->objects);
   yolo_watch_buffer (&self->watch, GST_ELEMENT (self), in, self->objects->len);
   self->hides = yolo_hider_begin (self->hider, in, self->objects);
-  if (!has_something (self, in) && !self->hides) {
+  self->draws = has_something (self, in);
+  if (!self->draws && !self->hides) {
     *out = in;
     return GST_FLOW_OK;
   }
@@ -649,7 +655,7 @@ open_drawer (GstYoloOverlay *self, GstBuffer *buffer, GError **error)
         error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "the buffer holds no CUDA memory");
     return FALSE;
   }
-  if (context != self->cuda_context) {
+  if (self->drawer == NULL || context != self->cuda_context) {
     close_drawer (self);
     self->cuda_context = gst_object_ref (context);
     self->drawer = yolo_drawer_new (0, yolo_cuda_context_handle (context), error);
@@ -741,7 +747,7 @@ gst_yolo_overlay_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   gboolean drawn;
   g_autoptr (GError) error = NULL;
 
-  if (!has_something (self, buffer) && !self->hides)
+  if (!self->draws && !self->hides)
     return GST_FLOW_OK;
   self->buffer = buffer;
   if (!map_frame (self, buffer, &frame))

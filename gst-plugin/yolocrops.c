@@ -103,8 +103,7 @@ is_in_area (const GArray *areas, const YoloMetaObject *object)
 }
 
 gboolean
-yolo_crops_wants (YoloCrops *crops, const YoloFlight *flight, const YoloLiveSettings *settings,
-    const YoloMetaObject *object)
+yolo_crops_wants (const YoloLiveSettings *settings, const YoloMetaObject *object)
 {
   const YoloShape *shape = yolo_shape_get (object->shape);
 
@@ -112,9 +111,14 @@ yolo_crops_wants (YoloCrops *crops, const YoloFlight *flight, const YoloLiveSett
       && is_of_class (settings->object_labels, object->label)
       /* NaN is not */
       && object->w > 0 && object->h > 0 && object->w >= settings->object_min_size
-      && object->h >= settings->object_min_size && is_in_area (settings->areas, object)
-      && yolo_tracks_is_due (
-          crops->asked, object, flight->number, settings->reclassify_interval);
+      && object->h >= settings->object_min_size && is_in_area (settings->areas, object);
+}
+
+gboolean
+yolo_crops_is_due (YoloCrops *crops, const YoloFlight *flight, const YoloLiveSettings *settings,
+    const YoloMetaObject *object)
+{
+  return yolo_tracks_is_due (crops->asked, object, flight->number, settings->reclassify_interval);
 }
 
 /* Moves a range of @length into one of @size that begins at @start, or makes it that range if it

@@ -49,10 +49,19 @@ void yolo_crops_begin (YoloCrops *crops, YoloFlight *flight, const GstVideoInfo 
  * yolo_crops_wants:
  * @object: one of flight->given
  *
- * Whether the network is to look at the object: of a class that is wanted, large enough, with its
- * middle in a roi, and due. Called by the streaming thread, once for each object.
+ * Whether the network can be asked about the object: of a class that is wanted, large enough, with
+ * its middle in a roi. Called by the streaming thread.
  */
-gboolean yolo_crops_wants (YoloCrops *crops, const YoloFlight *flight,
+gboolean yolo_crops_wants (const YoloLiveSettings *settings, const YoloMetaObject *object);
+
+/**
+ * yolo_crops_is_due:
+ * @object: one of flight->given, which the frame shows
+ *
+ * Whether the network is to look at the object now, by reclassify-interval. Remembers that it was
+ * asked: called by the streaming thread once for each object that is looked at if so.
+ */
+gboolean yolo_crops_is_due (YoloCrops *crops, const YoloFlight *flight,
     const YoloLiveSettings *settings, const YoloMetaObject *object);
 
 /**

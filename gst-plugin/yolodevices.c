@@ -9,7 +9,8 @@ yolo_device_watch_begin (YoloDeviceWatch *watch, YoloStream *stream)
   YoloReplicaStats stats[YOLO_MAX_DEVICES];
   guint n;
 
-  /* what changes from here on differs, and so does what does not serve now */
+  /* The counts begin at what they are, but one lower for a device that does not serve, so that
+   * the first look at them tells of it. */
   *watch = (YoloDeviceWatch) { .changes = yolo_stream_changes (stream) };
   n = yolo_stream_get_replicas (stream, stats);
   for (guint i = 0; i < n; i++) {

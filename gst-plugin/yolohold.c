@@ -106,9 +106,13 @@ find (YoloHold *hold, const YoloMetaObject *object, const gdouble box[4])
       if (held->id == object->object_id)
         return held;
     } else if (held->id < 0 && !held->here && held->label_id == object->label_id
-        && held->label == object->label && overlap (held->box, box) > largest) {
-      largest = overlap (held->box, box);
-      best = held;
+        && held->label == object->label) {
+      const gdouble both = overlap (held->box, box);
+
+      if (both > largest) {
+        largest = both;
+        best = held;
+      }
     }
   }
   return best;
@@ -138,13 +142,14 @@ yolo_hold_see (YoloHold *hold, const YoloMetaObject *object, gboolean wanted)
     g_array_append_val (hold->held, ((YoloHeld){ .id = object->object_id,
                                         .label_id = object->label_id, .label = object->label }));
     held = &g_array_index (hold->held, YoloHeld, hold->held->len - 1);
-  } else if (held != NULL && age_of (hold, held) > 0) {
-    measure_speed (held, box, age_of (hold, held));
+  } else if (held != NULL && hold->now > held->measured) {
+    measure_speed (held, box, hold->now - held->measured);
   }
   if (held == NULL)
     return wanted;
   for (guint k = 0; k < 4; k++)
     held->box[k] = box[k];
+  held->measured = hold->now;
   held->here = TRUE;
   if (wanted) {
     held->seen = hold->now;
@@ -165,7 +170,8 @@ yolo_hold_next (const YoloHold *hold, guint *at, gdouble box[4])
     held = &g_array_index (hold->held, YoloHeld, (*at)++);
   } while (held->here);
 
-  seconds = (gdouble) age_of (hold, held) / GST_SECOND;
+  /* the box may have been seen since, as one that is not wanted */
+  seconds = (gdouble) (hold->now - held->measured) / GST_SECOND;
   stray = MIN (seconds * STRAYS_A_SECOND, MAX_STRAY)
       * MAX (held->box[2] - held->box[0], held->box[3] - held->box[1]);
   for (guint k = 0; k < 2; k++) {

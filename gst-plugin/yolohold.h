@@ -17,7 +17,8 @@ typedef struct {
   gdouble box[4];               /* x1, y1, x2, y2 in pixels of the frame */
   gdouble speed[2];             /* pixels a second */
   gboolean moves;               /* the speed has been measured */
-  GstClockTime seen;
+  GstClockTime seen;            /* when it was last one that is wanted */
+  GstClockTime measured;        /* when its box was there */
   guint missing;                /* frames since then */
   gboolean here;                /* it is in the frame in hand */
 } YoloHeld;

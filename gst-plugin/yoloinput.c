@@ -275,9 +275,10 @@ add_objects (const Source *source)
     YoloPart *part;
 
     if (object->slot != source->slot
-        || !yolo_crops_wants (source->input->crops, flight, source->settings, object)
+        || !yolo_crops_wants (source->settings, object)
         || !yolo_crops_region (object, flight, source->settings, source->load,
-            &source->visible, &region))
+            &source->visible, &region)
+        || !yolo_crops_is_due (source->input->crops, flight, source->settings, object))
       continue;
     part = add_part (source, NULL, &region);
     part->object = i;

@@ -373,8 +373,12 @@ is_activation (const double y[N_POINTS], YoloActivation *act, float *scale)
   for (guint k = 0; k < G_N_ELEMENTS (known); k++) {
     double factor = y[N_POINTS - 1] / known[k].of (points[N_POINTS - 1]), error = 0;
 
-    for (guint i = 0; i < N_POINTS; i++)
-      error = MAX (error, fabs (y[i] / factor - known[k].of (points[i])));
+    for (guint i = 0; i < N_POINTS; i++) {
+      double off = fabs (y[i] / factor - known[k].of (points[i]));
+
+      /* NaN, where a logarithm is not defined, is as far off as can be */
+      error = off <= error ? error : isnan (off) ? INFINITY : off;
+    }
     if (!(error < best) || !isfinite (factor))
       continue;
     best = error;

@@ -277,7 +277,7 @@ submit (YoloExec *exec, guint n, const YoloFrame *frames, YoloDecode *decode, GE
 
   g_mutex_lock (&fake.lock);
   g_array_append_val (fake.batches, e->batch);
-  fail = fake.batches->len == fake.fail_submit || fake.lost_submit[e->net->device]
+  fail = fake.batches->len == fake.fail_submit || fake.lost_submit[e->net->device] || fake.full
       || (fake.fail_every > 0 && fake.batches->len % fake.fail_every == 0);
   if (!fail) {
     e->started = TRUE;
@@ -287,7 +287,9 @@ submit (YoloExec *exec, guint n, const YoloFrame *frames, YoloDecode *decode, GE
   g_mutex_unlock (&fake.lock);
   if (fail)
     g_set_error (error, YOLO_NETWORK_ERROR,
-        fake.unsupported ? YOLO_NETWORK_ERROR_UNSUPPORTED : YOLO_NETWORK_ERROR_DEVICE,
+        fake.unsupported  ? YOLO_NETWORK_ERROR_UNSUPPORTED
+            : fake.full   ? YOLO_NETWORK_ERROR_MEMORY
+                          : YOLO_NETWORK_ERROR_DEVICE,
         "submit made to fail");
   return !fail;
 }

@@ -24,6 +24,7 @@ typedef struct {
   gboolean hold;                /* batches do not end, models do not load */
   guint fail_submit, fail_wait; /* the n-th batch from 1 fails there; 0: none */
   guint fail_every;             /* each n-th batch fails at submit(); 0: none */
+  gboolean full;                /* all batches fail at submit(), for want of memory */
   gboolean unsupported;         /* as what no device can do, and not as a failure of this one */
   gboolean lost_submit[FAKE_DEVICES], lost_wait[FAKE_DEVICES];  /* all of this device's fail */
   guint max_images;             /* that all execs together have memory for; 0: no limit */

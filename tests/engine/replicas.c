@@ -374,6 +374,36 @@ test_lost (gconstpointer data)
   }
 }
 
+/* A frame that no device has the memory for takes one of them from the others, and not all. */
+static void
+test_too_large (void)
+{
+  const YoloEngineConfig config = { .model_file = "fake.onnx", .device = "cuda:0,cuda:1,cuda:2" };
+  Answers answers = { 0 };
+  YoloReplicaStats stats[YOLO_MAX_DEVICES];
+  GError *error = NULL;
+  YoloEngine *engine;
+  YoloStream *stream;
+
+  fake_reset ();
+  engine = yolo_engine_get_from (&fake_two_devices, &config, &error);
+  g_assert_no_error (error);
+  yolo_engine_set_batching (engine, 1, 0);
+  stream = yolo_engine_open_stream (engine, NULL, 8, check_answer, &answers);
+  set_flag (&fake.full, TRUE);
+  submit_and_drain (stream, 0, 1);
+  set_flag (&fake.full, FALSE);
+  g_assert_cmpuint (answers.errors, ==, 1);
+  g_assert_cmpuint (yolo_stream_get_replicas (stream, stats), ==, 3);
+  g_assert_cmpint (stats[0].serves + stats[1].serves + stats[2].serves, >=, 2);
+  submit_and_drain (stream, 1, 20);
+  g_assert_cmpuint (answers.answered, ==, 21);
+  g_assert_cmpuint (answers.errors, ==, 1);
+  yolo_stream_close (stream);
+  yolo_engine_unref (engine);
+  assert_gone ();
+}
+
 /* Where all fail, the error of the last one reaches the frames, and it goes on. */
 static void
 test_all_lost (gconstpointer data)
@@ -766,6 +796,7 @@ main (int argc, char **argv)
   g_test_add_data_func (
       "/engine/replicas/shared-failure/two", &fake_two_devices, test_shared_failure);
   g_test_add_func ("/engine/replicas/foreign-context", test_foreign_context);
+  g_test_add_func ("/engine/replicas/too-large", test_too_large);
   for (guint i = 0; i < G_N_ELEMENTS (tests); i++) {
     g_autofree char *hosts = g_strdup_printf ("/engine/replicas/%s/hosts", tests[i].name);
     g_autofree char *devices = g_strdup_printf ("/engine/replicas/%s/devices", tests[i].name);

@@ -260,6 +260,7 @@ static const Refused refused[] = {
     "Mul x x; Mul x last; Mul 0.05 last; Add x last; Mul 0.797884583 last; Tanh last; "
     "Add 1 last; Mul x last",
     "" },
+  { "undefined-below", "Pow x 0.5; Pow last 2; Sigmoid last; Mul x last", "" },
   { "square", "Mul x x; Mul last x", "" },
   { "doubled",
     "Exp x; Mul last last; Mul last last; Mul last last; Mul last last; Mul last last; "
