@@ -19,7 +19,7 @@ PARTS = {'Conv': {'conv', 'bn', 'act'}, 'DWConv': {'conv', 'bn', 'act'}, 'Upsamp
          'C2f_v2': {'cv0', 'cv1', 'cv2', 'm'}, 'Bottleneck': {'cv1', 'cv2'},
          'Detect': {'cv2', 'cv3', 'dfl'}, 'Conv2d': set(), 'BatchNorm2d': set()}
 KNOWN = 'training knows YOLOv8 to detect: Conv, C2f, SPPF, Upsample, Concat and Detect'
-# Of P7 heads, which are rarely seen.
+# Pixels. The largest stride of a head with the level P7, which is the deepest that is in use.
 MOST_STRIDE = 128
 
 
@@ -179,7 +179,8 @@ class Builder:
             self.fail('has no strides that make sense', 'get the file again')
         bin_values = self.child(self.child(record, 'dfl'), 'conv')
         values = self.numbers(bin_values, 'weight')
-        if values is None or values.flatten().tolist() != list(range(bins)):
+        if (values is None or values.numel() != bins
+                or values.flatten().tolist() != list(range(bins))):
             self.fail('has bins (dfl) of other values than 0, 1, ...', KNOWN)
         branches = []
         for name, channels in (('cv2', 4 * bins), ('cv3', record.get('nc'))):
@@ -278,7 +279,7 @@ def try_out(path, made):
     try:
         with torch.no_grad():
             maps = made(torch.zeros(1, 3, max(strides), max(strides)))
-    except RuntimeError as why:
+    except (RuntimeError, TypeError, ValueError) as why:
         raise CheckpointError(f'{path}: its layers do not fit each other, or pictures of three '
                               f'channels ({why}); get the file again') from None
     for (box, cls), stride in zip(maps, strides):

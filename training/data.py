@@ -46,17 +46,21 @@ def labels_of(picture, classes):
     path = os.path.join(os.path.dirname(os.path.dirname(picture)), 'labels', stem + '.txt')
     rows = []
     if os.path.exists(path):
-        with open(path, encoding='utf-8') as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    kind, x, y, width, height = map(float, line.split()[:5])
-                except ValueError:
-                    raise DataError(f'{path}:{number}: not a class and four numbers') from None
-                parts = (x, y, width, height)
-                if kind not in range(classes) or not all(0 <= v <= 1 for v in parts):
-                    raise DataError(f'{path}:{number}: a class from 0 to {classes - 1} and numbers '
-                                    'from 0 to 1 belong there')
-                rows.append((kind, x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+        try:
+            with open(path, encoding='utf-8') as file:
+                lines = list(file)
+        except UnicodeDecodeError as why:
+            raise DataError(f'{path}: is not text in UTF-8 ({why}); write it again') from None
+        for number, line in enumerate(lines, 1):
+            try:
+                kind, x, y, width, height = map(float, line.split()[:5])
+            except ValueError:
+                raise DataError(f'{path}:{number}: not a class and four numbers') from None
+            parts = (x, y, width, height)
+            if kind not in range(classes) or not all(0 <= v <= 1 for v in parts):
+                raise DataError(f'{path}:{number}: a class from 0 to {classes - 1} and numbers '
+                                'from 0 to 1 belong there')
+            rows.append((kind, x - width / 2, y - height / 2, x + width / 2, y + height / 2))
     return torch.tensor(rows, dtype=torch.float32).reshape(-1, 5)
 
 
@@ -65,7 +69,7 @@ def read(path):
     try:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert('RGB'))
-    except (OSError, ValueError) as why:
+    except (OSError, ValueError, Image.DecompressionBombError) as why:
         raise DataError(f'{path}: cannot be read ({why})') from None
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float()
 

@@ -145,17 +145,50 @@ def learn(net, options, frames):
     trainer = teach.trainer(folder, options.epochs, enable_progress_bar=False,
                             enable_model_summary=False, log_every_n_steps=1)
     trainer.callbacks.insert(0, Report())
-    trainer.fit(lesson, material, weights_only=False,
+    # weights_only: nothing that the folder's checkpoint names is imported or called.
+    trainer.fit(lesson, material, weights_only=True,
                 ckpt_path=last if os.path.exists(last) else None)
     if trainer.current_epoch < options.epochs:
         raise KeyboardInterrupt
     return teach.trained(lesson)
 
 
+def beside(output):
+    """The .pt file that is written beside the .onnx file."""
+    return os.path.splitext(output)[0] + '.pt'
+
+
+def check_output(options):
+    """Fails where a file that is written would replace one that is read."""
+    if not options.output.endswith('.onnx'):
+        raise data.DataError(f'--output {options.output}: does not end in .onnx; give a name that '
+                             'does')
+    for written in (options.output, beside(options.output)):
+        for name in ('model', 'teacher'):
+            path = getattr(options, name)
+            if path and os.path.realpath(path) == os.path.realpath(written):
+                raise data.DataError(f'--output {options.output}: {written} would replace '
+                                     f'--{name} {path}; give another name')
+
+
+def check_network(net, options):
+    """Fails where a network cannot be pruned, or run at the size that is asked for."""
+    if any(isinstance(m, torch.nn.Conv2d) and m.groups != 1 for m in net.modules()):
+        raise data.DataError(f'{options.model}: its convolutions in groups cannot be pruned; give '
+                             'a network without them')
+    rows, columns = options.size
+    stride = max(net.head.strides)
+    if rows % stride or columns % stride:
+        raise data.DataError(f'--size {columns}x{rows}: {options.model} has a stride of {stride}; '
+                             'give multiples of that')
+
+
 def optimize(options):
+    check_output(options)
     options.work = options.work or options.output + '.work'
     options.teacher_size = options.teacher_size or tuple(2 * side for side in options.size)
     net = checkpoint.read(options.model)
+    check_network(net, options)
     begin(options)
     frames, pruned, ready = (os.path.join(options.work, name)
                              for name in ('frames', 'pruned.pt', 'ready.pt'))
@@ -175,7 +208,7 @@ def optimize(options):
         saving.save(net, ready, options.size, half=False)
     say('4 of 4: files are written and judged by frames that nothing has seen')
     net = checkpoint.read(ready)
-    saving.save(net, os.path.splitext(options.output)[0] + '.pt', options.size)
+    saving.save(net, beside(options.output), options.size)
     export.write(net, options.output, options.size)
     for name, path in (('before', options.model), ('after', options.output)):
         threshold, _ = agree.measure(path, os.path.join(frames, 'choose'), len(net.names),

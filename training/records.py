@@ -7,6 +7,7 @@ that it was given. A malicious file is a tree of records that nobody looks at.
 """
 
 import io
+import math
 import os
 import pickle
 import pickletools
@@ -143,6 +144,15 @@ class File:
             raise CheckpointError(f'{path}: {why.strerror}') from None
         except (zipfile.BadZipFile, NotImplementedError, ValueError):
             raise CheckpointError(self.not_a_zip()) from None
+        try:
+            self.open()
+        except BaseException:
+            self.zip.close()
+            raise
+
+    def open(self):
+        """Finds the pickle among the entries, and reads it."""
+        path = self.path
         entries = self.zip.namelist()
         tops = [name for name in entries if name.endswith('/data.pkl') and name.count('/') == 1]
         if len(tops) != 1:
@@ -173,7 +183,8 @@ class File:
     def not_a_zip(self):
         with open(self.path, 'rb') as file:
             start = file.read(16)
-        if start.startswith(b'\x80\x02\x8a\x0alF\xf9\x9cF') or start.startswith(b'\x80\x02\x8a\n'):
+        # A pickle of protocol 2 that begins with a number of ten bytes, torch's magic number.
+        if start.startswith(b'\x80\x02\x8a\n'):
             return (f'{self.path}: PyTorch\'s format of before version 1.6; load and save it with '
                     'a newer PyTorch')
         size = os.path.getsize(self.path)
@@ -213,7 +224,8 @@ class File:
                                   'float')
         kind = TYPES[storage.kind]
         last = self.last_index(offset, shape, stride)
-        if last >= storage.count:
+        # A stride of 0 repeats numbers: a shape could then be larger than any memory.
+        if last >= storage.count or math.prod(shape) > storage.count:
             raise CheckpointError(f'{self.path}: a tensor of {tuple(shape)} does not fit in its '
                                   f'storage of {storage.count} numbers; get the file again')
         data = bytearray(self.read(f'{self.folder}data/{storage.key}', MOST_STORAGE))

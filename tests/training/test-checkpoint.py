@@ -137,6 +137,62 @@ def a_large_entry_is_not_read():
         records.MOST_PICKLE = most
 
 
+def sizes_are_checked_before_they_are_used():
+    with records.File(path_of('micro')) as file:
+        layers = checkpoint.model_of(file).children['model'].children
+        weight = layers['0'].children['conv'].table('_parameters')['weight']
+        while weight.kind != '_rebuild_tensor_v2':
+            weight = weight.args[0]
+        whole = weight.args
+        for shape, stride in (((1 << 20, 1 << 20), (0, 0)), ((whole[0].count + 1, ), (0, ))):
+            weight.args = (whole[0], 0, shape, stride)
+            try:
+                file.tensor(weight)
+            except CheckpointError as why:
+                assert 'does not fit in its storage' in str(why), why
+                continue
+            raise AssertionError(shape)
+        weight.args = whole
+        layers['8'].state['reg_max'] = 1 << 50
+        try:
+            checkpoint.build(file)
+        except CheckpointError as why:
+            assert 'has bins (dfl)' in str(why), why
+            return
+    raise AssertionError('2^50 bins')
+
+
+def layers_that_do_not_fit_are_refused():
+    """A head in the middle, whose maps are no tensor."""
+    conv = network.Conv(3, 4, 3, 2)
+
+    def head():
+        last = [torch.nn.Sequential(torch.nn.Conv2d(4, channels, 1)) for channels in (8, 1)]
+        return network.Detect(last[:1], last[1:], 2, [2])
+    good = network.Network([conv, head()], [-1, [0]], {0: 'a'})
+    checkpoint.try_out('good.pt', good.eval())
+    bad = network.Network([conv, head(), network.Conv(4, 4), head()], [-1, [0], -1, [2]], {0: 'a'})
+    try:
+        checkpoint.try_out('bad.pt', bad.eval())
+    except CheckpointError as why:
+        assert str(why).startswith('bad.pt: its layers do not fit'), why
+        return
+    raise AssertionError('maps are no tensor')
+
+
+def refused_files_are_closed():
+    path = os.path.realpath(path_of('script'))
+    try:
+        records.File(path)
+    except CheckpointError as why:
+        # The exception's frames still hold the File.
+        assert why.__traceback__
+        numbers = os.listdir('/proc/self/fd')
+        assert numbers and path not in [os.path.realpath(f'/proc/self/fd/{n}') for n in numbers]
+        return
+    raise AssertionError(path)
+
+
 def widths_may_differ():
     """As pruning leaves them: every layer has its own width."""
     conv = network.Conv
@@ -172,5 +228,6 @@ def the_archive_has_no_effect_on_order():
 
 run_cases([checkpoints_compute_the_reference, fused_norms_are_found_and_folded,
            others_are_refused_by_name, nothing_is_executed, damaged_files_are_errors,
-           a_large_entry_is_not_read, widths_may_differ, published_sizes,
-           the_archive_has_no_effect_on_order])
+           a_large_entry_is_not_read, sizes_are_checked_before_they_are_used,
+           layers_that_do_not_fit_are_refused, refused_files_are_closed, widths_may_differ,
+           published_sizes, the_archive_has_no_effect_on_order])

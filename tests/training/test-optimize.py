@@ -6,6 +6,7 @@ Prints TAP."""
 import contextlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 
@@ -126,6 +127,36 @@ def options_that_make_no_sense_are_refused():
     assert optimize.size('320x256') == (256, 320) and optimize.size('64') == (64, 64)
 
 
+def what_cannot_work_is_refused_before_any_work():
+    def path(name):
+        return os.path.join(CHECKPOINTS, name)
+    to = os.path.join(folder(), 'early')
+    os.makedirs(to)
+    for name in ('camera.pt', 'camera.onnx'):
+        shutil.copy(path('v8n.pt'), os.path.join(to, name))
+    linked = os.path.join(to, 'linked.pt')
+    os.symlink(os.path.join(to, 'camera.pt'), linked)
+    before = sorted(os.listdir(to))
+    for model, output, more, text in (
+            (os.path.join(to, 'camera.pt'), 'camera.pt', [], 'does not end in .onnx'),
+            (os.path.join(to, 'camera.pt'), 'camera', [], 'does not end in .onnx'),
+            (linked, 'camera.onnx', [], 'would replace --model'),
+            (path('v8n.pt'), 'camera.onnx', ['--teacher', linked], 'would replace --teacher'),
+            (path('v8n.pt'), 'camera.onnx', ['--teacher', os.path.join(to, 'camera.onnx')],
+             'would replace --teacher'),
+            (path('v8n-depthwise.pt'), 'new.onnx', [], 'convolutions in groups'),
+            (path('v8-p6.pt'), 'new.onnx', ['--size', '96x64'], 'a stride of 64')):
+        options = optimize.arguments_of(['--model', model, '--video', 'absent.mkv', '--output',
+                                         os.path.join(to, output), *more])
+        try:
+            optimize.optimize(options)
+        except DataError as why:
+            assert text in str(why) and '; ' in str(why), why
+            assert sorted(os.listdir(to)) == before
+            continue
+        raise AssertionError(text)
+
+
 def pipelines_that_fail_are_told():
     try:
         label.launch(['fakesrc', 'num-buffers=1', '!', 'identity', 'error-after=1', '!',
@@ -137,5 +168,5 @@ def pipelines_that_fail_are_told():
 
 
 run_cases([frames_that_differ_are_chosen, parts_are_shared_out_in_time, agreement_is_counted,
-           options_that_make_no_sense_are_refused, pipelines_that_fail_are_told,
-           bad_input_is_named, a_network_is_made_for_a_video])
+           options_that_make_no_sense_are_refused, what_cannot_work_is_refused_before_any_work,
+           pipelines_that_fail_are_told, bad_input_is_named, a_network_is_made_for_a_video])

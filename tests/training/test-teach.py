@@ -14,6 +14,7 @@ from tap import folder, run_cases
 environment.require('lightning', 'PIL')
 
 import torch
+from PIL import Image
 from pictures import write_pictures
 from training import data, loss, network, norms, teach
 from training.data import DataError
@@ -79,7 +80,19 @@ def bad_labels_are_named():
             assert f'{path}:2: ' in str(why) and text in str(why), why
             continue
         raise AssertionError(line)
+    with open(path, 'wb') as file:
+        file.write(b'0 .5 .5 .1 \xff\n')
+    picture, most = data.pictures_of(to)[0], Image.MAX_IMAGE_PIXELS
+
+    def read_large():
+        Image.MAX_IMAGE_PIXELS = 60 * 80 // 2 - 1           # Pillow refuses twice as many
+        try:
+            data.read(picture)
+        finally:
+            Image.MAX_IMAGE_PIXELS = most
     for call, text in ((lambda: data.pictures_of('absent'), 'No such file'),
+                       (lambda: data.labels_of(picture, 2), f'{path}: is not text in UTF-8'),
+                       (read_large, f'{picture}: cannot be read (Image size'),
                        (lambda: data.Batches(1, 4, world=2), 'too few'),
                        (lambda: data.read(path), 'cannot be read')):
         try:
@@ -138,7 +151,7 @@ def a_network_learns_and_goes_on():
     first.callbacks.append(StopAfter(2))
     first.fit(half, material)
     again, material = lesson_and_material(seed=1)
-    quiet('parts', 6).fit(again, material, weights_only=False,
+    quiet('parts', 6).fit(again, material, weights_only=True,
                           ckpt_path=os.path.join(folder(), 'parts', 'last.ckpt'))
     a, b = lesson.state_dict(), again.state_dict()
     assert a.keys() == b.keys() and a['steps'] == b['steps'] == 18
