@@ -110,8 +110,9 @@ static void
 test_no_ref (void)
 {
   g_autofree char *folder = g_build_filename (SOURCE_ROOT, "tests", "data", NULL);
-  g_autofree char *shared =
-      g_build_filename (SOURCE_ROOT, "..", "shared", "models", "yolov8n.onnx", NULL);
+  const char *material = g_getenv ("YOLO_SHARED");
+  g_autofree char *shared = g_build_filename (
+      material ? material : SOURCE_ROOT "/../shared", "models", "yolov8n.onnx", NULL);
   g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
   const char *name;
   guint n = 0;

@@ -343,39 +343,15 @@ finish (YoloExec *exec, GError **error)
   return TRUE;
 }
 
-static const YoloBackend host = {
-  .name = "host",
-  .host_memory = TRUE,
-  .memories = 1u << YOLO_MEMORY_HOST,
-  .available = available,
-  .resolve = resolve,
-  .net_size = sizeof (FakeNet),
-  .exec_size = sizeof (FakeExec),
-  .load = load,
-  .unload = unload,
-  .plan = make_plan,
-  .prepare = prepare,
-  .release = release,
-  .submit = submit,
-  .wait = finish,
-};
+/* A backend in the host's memory. */
+#define HOST(its_name, its_load) {                                                              \
+  .name = its_name, .host_memory = TRUE, .memories = 1u << YOLO_MEMORY_HOST,                    \
+  .available = available, .resolve = resolve, .net_size = sizeof (FakeNet),                     \
+  .exec_size = sizeof (FakeExec), .load = its_load, .unload = unload, .plan = make_plan,        \
+  .prepare = prepare, .release = release, .submit = submit, .wait = finish }
 
-static const YoloBackend second_host = {
-  .name = "second-host",
-  .host_memory = TRUE,
-  .memories = 1u << YOLO_MEMORY_HOST,
-  .available = available,
-  .resolve = resolve,
-  .net_size = sizeof (FakeNet),
-  .exec_size = sizeof (FakeExec),
-  .load = load_second,
-  .unload = unload,
-  .plan = make_plan,
-  .prepare = prepare,
-  .release = release,
-  .submit = submit,
-  .wait = finish,
-};
+static const YoloBackend host = HOST ("host", load);
+static const YoloBackend second_host = HOST ("second-host", load_second);
 
 static const YoloBackend device = {
   .name = "device",

@@ -4,7 +4,6 @@
 #include "gst-plugin/yolofollow.h"
 #include "infer-common.h"
 
-#define SMALL "video/x-raw,format=RGB,width=128,height=96,framerate=30/1"
 #define LOWEST .01
 
 /* What the tracker answers, and how often it was asked; it has no answer below 0. */
@@ -79,14 +78,8 @@ find_all (void)
 static void
 assert_counts (GstElement *infer, guint inferred, guint gated)
 {
-  g_autoptr (GstStructure) stats = NULL;
-  guint64 n;
-
-  g_object_get (infer, "stats", &stats, NULL);
-  g_assert_true (gst_structure_get_uint64 (stats, "inferred", &n));
-  g_assert_cmpuint (n, ==, inferred);
-  g_assert_true (gst_structure_get_uint64 (stats, "gated", &n));
-  g_assert_cmpuint (n, ==, gated);
+  g_assert_cmpuint (infer_count (infer, "inferred"), ==, inferred);
+  g_assert_cmpuint (infer_count (infer, "gated"), ==, gated);
 }
 
 /* Both together are what a lower threshold finds, and each object is on its side. */

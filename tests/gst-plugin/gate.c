@@ -6,29 +6,13 @@
 
 #include <string.h>
 
-/* Random weights find something everywhere. */
-#define LOW "confidence-threshold", "0.01", "max-detections", "50"
-#define SMALL "video/x-raw,format=RGB,width=128,height=96,framerate=30/1"
-
-static guint
-n_frames_in (GstElement *element, const gchar *field)
-{
-  GstStructure *stats;
-  guint64 n = 0;
-
-  g_object_get (element, "stats", &stats, NULL);
-  g_assert_true (gst_structure_get_uint64 (stats, field, &n));
-  gst_structure_free (stats);
-  return n;
-}
-
 static void
 check_counts (GstHarness *h, guint inferred, guint gated, guint skipped)
 {
-  g_assert_cmpuint (n_frames_in (h->element, "inferred"), ==, inferred);
-  g_assert_cmpuint (n_frames_in (h->element, "gated"), ==, gated);
-  g_assert_cmpuint (n_frames_in (h->element, "skipped"), ==, skipped);
-  g_assert_cmpuint (n_frames_in (h->element, "frames"), ==, inferred + gated + skipped);
+  g_assert_cmpuint (infer_count (h->element, "inferred"), ==, inferred);
+  g_assert_cmpuint (infer_count (h->element, "gated"), ==, gated);
+  g_assert_cmpuint (infer_count (h->element, "skipped"), ==, skipped);
+  g_assert_cmpuint (infer_count (h->element, "frames"), ==, inferred + gated + skipped);
 }
 
 /* The picture, with a square of @size pixels in its middle made dark. */
@@ -164,12 +148,12 @@ test_questions (void)
     g_autoptr (GArray) asked = NULL, again = NULL;
 
     run_still (h, &info, ms += 33);
-    g_assert_cmpuint (n_frames_in (element, "inferred"), ==, n);
+    g_assert_cmpuint (infer_count (element, "inferred"), ==, n);
     gst_util_set_object_arg (G_OBJECT (element), changes[k][0], changes[k][1]);
     asked = run (h, &info, make_picture (&info), (ms += 33) * GST_MSECOND);
-    g_assert_cmpuint (n_frames_in (element, "inferred"), ==, ++n);
+    g_assert_cmpuint (infer_count (element, "inferred"), ==, ++n);
     again = run (h, &info, make_picture (&info), (ms += 33) * GST_MSECOND);
-    g_assert_cmpuint (n_frames_in (element, "inferred"), ==, n);
+    g_assert_cmpuint (infer_count (element, "inferred"), ==, n);
     g_assert_cmpuint (again->len, ==, asked->len);
   }
 
@@ -178,13 +162,13 @@ test_questions (void)
   gst_segment_init (&segment, GST_FORMAT_TIME);
   gst_harness_push_event (h, gst_event_new_segment (&segment));
   run_still (h, &info, ms += 33);
-  g_assert_cmpuint (n_frames_in (element, "inferred"), ==, ++n);
+  g_assert_cmpuint (infer_count (element, "inferred"), ==, ++n);
 
   gst_harness_set_src_caps_str (h, "video/x-raw,format=RGB,width=96,height=64,framerate=30/1");
   make_info ("video/x-raw,format=RGB,width=96,height=64,framerate=30/1", &info);
   g_object_set (element, "roi", NULL, NULL);
   run_still (h, &info, ms += 33);
-  g_assert_cmpuint (n_frames_in (element, "inferred"), ==, ++n);
+  g_assert_cmpuint (infer_count (element, "inferred"), ==, ++n);
   infer_teardown (h);
 }
 
@@ -230,14 +214,14 @@ test_parts (void)
 
     assert_same_detections (first, again, 0, 0, 0, 0);
   }
-  g_assert_cmpuint (n_frames_in (h->element, "gated"), ==, 2);
+  g_assert_cmpuint (infer_count (h->element, "gated"), ==, 2);
   g_object_set (h->element, "roi", "0,0,64,64;70,10,120,10,110,90", NULL);
   run_still (h, &info, 100);
-  g_assert_cmpuint (n_frames_in (h->element, "gated"), ==, 2);
+  g_assert_cmpuint (infer_count (h->element, "gated"), ==, 2);
   run_still (h, &info, 133);
-  g_assert_cmpuint (n_frames_in (h->element, "gated"), ==, 3);
+  g_assert_cmpuint (infer_count (h->element, "gated"), ==, 3);
   g_array_unref (run (h, &info, changed_picture (&info, 8), 166 * GST_MSECOND));
-  g_assert_cmpuint (n_frames_in (h->element, "gated"), ==, 3);
+  g_assert_cmpuint (infer_count (h->element, "gated"), ==, 3);
   infer_teardown (h);
 }
 
@@ -258,7 +242,7 @@ test_objects (void)
     yolo_meta_add (buffer, &info, &object, 1, 0);
     g_array_unref (run (h, &info, buffer, k * 33 * GST_MSECOND));
   }
-  g_assert_cmpuint (n_frames_in (h->element, "gated"), ==, 0);
+  g_assert_cmpuint (infer_count (h->element, "gated"), ==, 0);
   check_message (h->element, GST_MESSAGE_WARNING, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
       "reclassify-interval");
   infer_teardown (h);

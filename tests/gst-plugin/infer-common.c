@@ -91,6 +91,17 @@ infer_free (GstElement *element)
   gst_object_unref (element);
 }
 
+guint64
+infer_count (GstElement *element, const gchar *field)
+{
+  g_autoptr (GstStructure) stats = NULL;
+  guint64 n = 0;
+
+  g_object_get (element, "stats", &stats, NULL);
+  g_assert_true (gst_structure_get_uint64 (stats, field, &n));
+  return n;
+}
+
 GstMessage *
 pop_message (GstElement *element, GstMessageType type)
 {
@@ -195,6 +206,22 @@ make_picture (const GstVideoInfo *info)
   gst_buffer_unref (from);
   GST_BUFFER_PTS (to) = 0;
   return to;
+}
+
+GstBuffer *
+crop_picture (GstBuffer *frame, const GstVideoInfo *info, const GstVideoInfo *part, gint x, gint y)
+{
+  GstBuffer *cut = gst_buffer_new_allocate (NULL, part->size, NULL);
+  GstVideoFrame a, b;
+
+  g_assert_true (gst_video_frame_map (&a, info, frame, GST_MAP_READ));
+  g_assert_true (gst_video_frame_map (&b, part, cut, GST_MAP_WRITE));
+  for (gint row = 0; row < part->height; row++)
+    memcpy ((guint8 *) b.data[0] + row * b.info.stride[0],
+        (guint8 *) a.data[0] + (y + row) * a.info.stride[0] + x * 3, (gsize) part->width * 3);
+  gst_video_frame_unmap (&a);
+  gst_video_frame_unmap (&b);
+  return cut;
 }
 
 GArray *

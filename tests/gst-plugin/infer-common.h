@@ -15,6 +15,12 @@
 #define MODEL_STRIDE 32
 #define MODEL_CLASSES 3
 
+/* Properties: random weights find something everywhere; this many are enough to compare. */
+#define LOW "confidence-threshold", "0.01", "max-detections", "50"
+
+/* Caps of a frame that is inferred quickly. */
+#define SMALL "video/x-raw,format=RGB,width=128,height=96,framerate=30/1"
+
 /* Path of a file of tests/data; free with g_free(). */
 gchar *data_path (const gchar *name);
 
@@ -32,6 +38,9 @@ GstHarness *infer_harness (GstElement *element, const gchar *caps);
 void infer_teardown (GstHarness *h);
 void infer_free (GstElement *element);
 
+/* A field of the property `stats` that is a guint64, as "inferred"; fails where there is none. */
+guint64 infer_count (GstElement *element, const gchar *field);
+
 /* The next warning, error or element message, or fails the test. */
 GstMessage *pop_message (GstElement *element, GstMessageType type);
 void assert_no_message (GstElement *element, GstMessageType type);
@@ -42,6 +51,9 @@ void check_message (GstElement *element, GstMessageType type, GQuark domain, gin
 void make_info (const gchar *caps, GstVideoInfo *info);
 /* The same coloured blocks in every format and size. */
 GstBuffer *make_picture (const GstVideoInfo *info);
+/* A frame of its own out of the pixels of @frame from (x, y), of @part's size. Both are RGB. */
+GstBuffer *crop_picture (GstBuffer *frame, const GstVideoInfo *info, const GstVideoInfo *part,
+    gint x, gint y);
 
 /* Takes the buffer. Array of YoloMetaObject. */
 GArray *take_detections (GstBuffer *buffer, const GstVideoInfo *info);

@@ -12,7 +12,6 @@
 
 #define WIDTH 3840
 #define HEIGHT 2160
-#define SHARED SOURCE_ROOT "/../shared/"
 
 /* Where a photograph lies in the frame. */
 typedef struct {
@@ -30,15 +29,24 @@ static const Photograph photographs[] = {
   { "bus.jpg", 810, 1080, 1560, 540 },
 };
 
+/* A file of the shared material; free with g_free(). */
+static gchar *
+shared (const gchar *name)
+{
+  const gchar *folder = g_getenv ("YOLO_SHARED");
+
+  return g_build_filename (folder ? folder : SOURCE_ROOT "/../shared", name, NULL);
+}
+
 static GstHarness *
 harness (const gchar *tiles, gint width, gint height)
 {
   g_autofree gchar *caps = g_strdup_printf (
       "video/x-raw,format=RGB,width=%d,height=%d,framerate=1/1", width, height);
+  g_autofree gchar *model = shared ("models/yolov8n.onnx");
 
   return infer_harness (
-      infer_new ("model-file", SHARED "models/yolov8n.onnx", "precision", "fp32", "tiles", tiles,
-          NULL), caps);
+      infer_new ("model-file", model, "precision", "fp32", "tiles", tiles, NULL), caps);
 }
 
 static GArray *
@@ -55,9 +63,10 @@ find (GstHarness *h, GstBuffer *buffer, gint width, gint height)
 static GstSample *
 load (const gchar *file, gint width, gint height)
 {
-  g_autofree gchar *line = g_strdup_printf ("filesrc location=\"" SHARED "images/%s\" ! jpegdec ! "
+  g_autofree gchar *folder = shared ("images");
+  g_autofree gchar *line = g_strdup_printf ("filesrc location=\"%s/%s\" ! jpegdec ! "
       "videoconvert ! videoscale method=lanczos ! video/x-raw,format=RGB,width=%d,height=%d,"
-      "pixel-aspect-ratio=1/1 ! appsink name=sink", file, width, height);
+      "pixel-aspect-ratio=1/1 ! appsink name=sink", folder, file, width, height);
   GstElement *pipeline = gst_parse_launch (line, NULL), *sink;
   GstSample *sample = NULL;
 
@@ -251,10 +260,11 @@ test_composition (void)
 int
 main (int argc, char **argv)
 {
+  g_autofree gchar *model = shared ("models/yolov8n.onnx"), *photograph = shared ("images/bus.jpg");
+
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
-  if (!g_file_test (SHARED "models/yolov8n.onnx", G_FILE_TEST_EXISTS)
-      || !g_file_test (SHARED "images/bus.jpg", G_FILE_TEST_EXISTS)) {
+  if (!g_file_test (model, G_FILE_TEST_EXISTS) || !g_file_test (photograph, G_FILE_TEST_EXISTS)) {
     g_print ("1..0 # SKIP needs ../shared/models/yolov8n.onnx and ../shared/images\n");
     return 77;
   }

@@ -9,8 +9,6 @@
 #include <math.h>
 #include <string.h>
 
-#define LOW "confidence-threshold", "0.01", "max-detections", "50"
-#define SMALL "video/x-raw,format=RGB,width=128,height=96,framerate=30/1"
 #define CLASSIFIER "micro-classify.onnx"
 #define SQUARE "32"             /* its own input is a rectangle */
 
@@ -25,18 +23,6 @@ objects_harness (const gchar *model, const gchar *property, const gchar *value)
   if (strcmp (model, CLASSIFIER) == 0)
     g_object_set (element, "input-size", SQUARE, NULL);
   return infer_harness (element, SMALL);
-}
-
-static guint64
-stat_of (GstHarness *h, const gchar *field)
-{
-  GstStructure *stats;
-  guint64 n = 0;
-
-  g_object_get (h->element, "stats", &stats, NULL);
-  g_assert_true (gst_structure_get_uint64 (stats, field, &n));
-  gst_structure_free (stats);
-  return n;
 }
 
 static YoloMetaObject
@@ -82,23 +68,13 @@ class_of_part (gint x, gint y, gint w, gint h)
       infer_new (LOW, "model-file", path, "input-size", SQUARE, NULL), caps);
   g_autoptr (GArray) found = NULL;
   GstVideoInfo whole, part;
-  GstBuffer *frame, *cut;
-  GstVideoFrame a, b;
-  gint row;
+  GstBuffer *frame;
 
   make_info (SMALL, &whole);
   make_info (caps, &part);
   frame = make_picture (&whole);
-  cut = gst_buffer_new_allocate (NULL, part.size, NULL);
-  gst_video_frame_map (&a, &whole, frame, GST_MAP_READ);
-  gst_video_frame_map (&b, &part, cut, GST_MAP_WRITE);
-  for (row = 0; row < h; row++)
-    memcpy ((guint8 *) b.data[0] + row * b.info.stride[0],
-        (guint8 *) a.data[0] + (y + row) * a.info.stride[0] + x * 3, (gsize) w * 3);
-  gst_video_frame_unmap (&a);
-  gst_video_frame_unmap (&b);
+  gst_harness_push (harness, crop_picture (frame, &whole, &part, x, y));
   gst_buffer_unref (frame);
-  gst_harness_push (harness, cut);
   found = take_detections (gst_harness_pull (harness), &part);
   g_assert_cmpuint (found->len, >, 0);
   infer_teardown (harness);
@@ -131,9 +107,9 @@ test_classes (void)
   g_assert_null (class_of (found, 1));
   assert_class (class_of (found, 2), class_of_part (60, 40, 50, 50));
   g_assert_cmpfloat (class_of (found, 0)->confidence, !=, class_of (found, 2)->confidence);
-  g_assert_cmpuint (stat_of (h, "inferred"), ==, 1);
-  g_assert_cmpuint (stat_of (h, "requests"), ==, 2);
-  g_assert_cmpuint (stat_of (h, "batches"), ==, 1);
+  g_assert_cmpuint (infer_count (h->element, "inferred"), ==, 1);
+  g_assert_cmpuint (infer_count (h->element, "requests"), ==, 2);
+  g_assert_cmpuint (infer_count (h->element, "batches"), ==, 1);
 
   /* all classes */
   g_array_unref (found);
@@ -197,7 +173,7 @@ test_left_out (void)
   found = push_objects (h, objects, 4);
   for (i = 0; i < 4; i++)
     g_assert_cmpint (class_of (found, i) != NULL, ==, i == 2);
-  g_assert_cmpuint (stat_of (h, "requests"), ==, 3);
+  g_assert_cmpuint (infer_count (h->element, "requests"), ==, 3);
 
   none = push_objects (h, NULL, 0);
   g_assert_cmpuint (none->len, ==, 0);
@@ -210,8 +186,8 @@ test_left_out (void)
   gst_buffer_add_video_region_of_interest_meta (buffer, "car", 10, 10, 0, 0);
   g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_OK);
   gst_buffer_unref (gst_harness_pull (h));
-  g_assert_cmpuint (stat_of (h, "requests"), ==, 3);
-  g_assert_cmpuint (stat_of (h, "frames"), ==, 4);
+  g_assert_cmpuint (infer_count (h->element, "requests"), ==, 3);
+  g_assert_cmpuint (infer_count (h->element, "frames"), ==, 4);
   assert_no_message (h->element, GST_MESSAGE_WARNING);
   infer_teardown (h);
 }
@@ -287,14 +263,14 @@ test_reclassify_interval (void)
         assert_class (class_of (found, 1), class_of_part (60, 40, 50, 50));
       assert_class (class_of (found, k == 0 ? 1 : 0), class_of_part (70, 20, 30, 30));
     }
-    g_assert_cmpuint (stat_of (h, "requests"), ==, table[i].requests);
+    g_assert_cmpuint (infer_count (h->element, "requests"), ==, table[i].requests);
 
     /* tracks behind a flush are others */
     gst_harness_push_event (h, gst_event_new_flush_start ());
     gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
     gst_harness_set_src_caps_str (h, SMALL);
     g_array_unref (push_objects (h, first, 1));
-    g_assert_cmpuint (stat_of (h, "requests"), ==, table[i].requests + 1);
+    g_assert_cmpuint (infer_count (h->element, "requests"), ==, table[i].requests + 1);
     infer_teardown (h);
   }
 }
@@ -316,7 +292,7 @@ test_inside_between (void)
   after = push_objects (h, moved + 1, 1);
   g_array_unref (after);
   after = push_objects (h, moved, 2);
-  g_assert_cmpuint (stat_of (h, "requests"), ==, 1);
+  g_assert_cmpuint (infer_count (h->element, "requests"), ==, 1);
   g_assert_cmpuint (before->len, >, 3);
   g_assert_cmpuint (after->len, ==, before->len + 1);
   for (i = 1; i < before->len; i++) {
@@ -333,7 +309,7 @@ test_inside_between (void)
   }
   /* another track in the same place is asked about */
   none = push_objects (h, &other, 1);
-  g_assert_cmpuint (stat_of (h, "requests"), ==, 2);
+  g_assert_cmpuint (infer_count (h->element, "requests"), ==, 2);
   infer_teardown (h);
 }
 
@@ -347,7 +323,7 @@ test_inference_interval (void)
   GstHarness *h = objects_harness (CLASSIFIER, "inference-interval", "2");
   g_autoptr (GArray) first = push_objects (h, objects, 2), second = push_objects (h, objects, 2);
 
-  g_assert_cmpuint (stat_of (h, "requests"), ==, 2);
+  g_assert_cmpuint (infer_count (h->element, "requests"), ==, 2);
   g_assert_nonnull (class_of (first, 1));
   assert_class (class_of (second, 0), class_of_part (16, 8, 40, 40));
   g_assert_null (class_of (second, 1));
@@ -415,7 +391,7 @@ test_refused (void)
   g_object_get (h->element, "object-class", &class, NULL);
   g_assert_cmpstr (class, ==, "car");
   g_array_unref (push_objects (h, &one, 1));
-  g_assert_cmpuint (stat_of (h, "requests"), ==, 1);
+  g_assert_cmpuint (infer_count (h->element, "requests"), ==, 1);
   infer_teardown (h);
 }
 

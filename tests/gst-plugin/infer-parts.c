@@ -9,9 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Random weights find something everywhere; this many are enough to compare. */
-#define LOW "confidence-threshold", "0.01", "max-detections", "100"
-#define SMALL "video/x-raw,format=RGB,width=128,height=96,framerate=30/1"
+/* As MANY, with room for what several parts of a frame have. */
+#define MANY "confidence-threshold", "0.01", "max-detections", "100"
 
 static gdouble
 stat_of (GstElement *element, const gchar *field)
@@ -32,7 +31,7 @@ stat_of (GstElement *element, const gchar *field)
 static GArray *
 by_roi (const gchar *roi)
 {
-  GstHarness *h = infer_harness (infer_new (LOW, "roi", roi, NULL), SMALL);
+  GstHarness *h = infer_harness (infer_new (MANY, "roi", roi, NULL), SMALL);
   GArray *found = infer_picture (h, SMALL);
 
   infer_teardown (h);
@@ -192,7 +191,7 @@ count_found (GArray *found, GArray *expected)
 static void
 test_regions (void)
 {
-  GstHarness *h = infer_harness (infer_new (LOW, "max-detections", "300", "roi",
+  GstHarness *h = infer_harness (infer_new (MANY, "max-detections", "300", "roi",
           "0,0,64,64;64,32,64,64", NULL), SMALL);
   g_autoptr (GArray) found = infer_picture (h, SMALL), expected = by_roi ("0,0,64,64"),
                      more = by_roi ("64,32,64,64");
@@ -267,7 +266,7 @@ test_polygon_drops (void)
 static void
 test_set_while_playing (void)
 {
-  GstHarness *h = infer_harness (infer_new (LOW, "roi", "0,0,64,64", NULL), SMALL);
+  GstHarness *h = infer_harness (infer_new (MANY, "roi", "0,0,64,64", NULL), SMALL);
   g_autoptr (GArray) found = infer_picture (h, SMALL);
   g_autofree gchar *roi = NULL;
 
@@ -308,7 +307,7 @@ test_tiles (void)
     static const gchar *const sizes[] = { "0", "2", "32" };
     /* the largest powers of two that make 7 */
     static const gdouble mean[] = { 7. / 3, 7. / 4, 7. / 3 };
-    GstHarness *h = infer_harness (infer_new (LOW, "tiles", "3x2", "tile-overlap", ".2",
+    GstHarness *h = infer_harness (infer_new (MANY, "tiles", "3x2", "tile-overlap", ".2",
             "batch-size", sizes[i], NULL), SMALL);
     g_autoptr (GArray) found = infer_picture (h, SMALL);
 
@@ -339,7 +338,7 @@ test_tasks (void)
   for (i = 0; i < G_N_ELEMENTS (table); i++) {
     g_autofree gchar *model = data_path (table[i].model);
     GstHarness *h =
-        infer_harness (infer_new (LOW, "model-file", model, "tiles", "2x2", NULL), SMALL);
+        infer_harness (infer_new (MANY, "model-file", model, "tiles", "2x2", NULL), SMALL);
     g_autoptr (GArray) found = infer_picture (h, SMALL);
 
     g_assert_cmpuint (found->len, >, 0);
@@ -368,7 +367,7 @@ static void
 test_many_parts (void)
 {
   GstHarness *h = infer_harness (
-      infer_new (LOW, "tiles", "8x8", "roi", "0,0,128,96;0,0,128,48", "max-in-flight", "3", NULL),
+      infer_new (MANY, "tiles", "8x8", "roi", "0,0,128,96;0,0,128,48", "max-in-flight", "3", NULL),
       SMALL);
   GstVideoInfo info;
   guint i;

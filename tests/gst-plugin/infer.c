@@ -6,22 +6,6 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-/* Random weights find something everywhere; this many are enough to compare. */
-#define LOW "confidence-threshold", "0.01", "max-detections", "50"
-#define SMALL "video/x-raw,format=RGB,width=128,height=96,framerate=30/1"
-
-static guint
-n_frames_in (GstElement *element, const gchar *field)
-{
-  GstStructure *stats;
-  guint64 n = 0;
-
-  g_object_get (element, "stats", &stats, NULL);
-  g_assert_true (gst_structure_get_uint64 (stats, field, &n));
-  gst_structure_free (stats);
-  return n;
-}
-
 static void
 push_frame (GstHarness *h, const GstVideoInfo *info, guint number)
 {
@@ -241,23 +225,13 @@ test_parts (void)
     GstHarness *harness = infer_harness (infer_new (LOW, NULL), caps);
     g_autoptr (GArray) expected = NULL, by_roi = NULL, by_crop = NULL;
     GstVideoInfo info, part;
-    GstBuffer *frame, *cut;
+    GstBuffer *frame;
     GstVideoCropMeta *meta;
-    GstVideoFrame a, b;
-    gint row;
 
     make_info (SMALL, &info);
     make_info (caps, &part);
     frame = make_picture (&info);
-    cut = gst_buffer_new_allocate (NULL, part.size, NULL);
-    gst_video_frame_map (&a, &info, frame, GST_MAP_READ);
-    gst_video_frame_map (&b, &part, cut, GST_MAP_WRITE);
-    for (row = 0; row < h; row++)
-      memcpy ((guint8 *) b.data[0] + row * b.info.stride[0],
-          (guint8 *) a.data[0] + (y + row) * a.info.stride[0] + x * 3, w * 3);
-    gst_video_frame_unmap (&a);
-    gst_video_frame_unmap (&b);
-    gst_harness_push (harness, cut);
+    gst_harness_push (harness, crop_picture (frame, &info, &part, x, y));
     expected = take_detections (gst_harness_pull (harness), &part);
 
     gst_harness_set_src_caps_str (harness, SMALL);
@@ -586,7 +560,7 @@ test_order (void)
   g_assert_cmpstr (log->str, ==,
       " stream-start RGB segment custom-downstream-sticky 0 1 2 tag 3 4 NV12 segment 5 6 gap 8 "
       "custom-downstream 9 10 11 12 13 eos");
-  g_assert_cmpuint (n_frames_in (h->element, "frames"), ==, 13);
+  g_assert_cmpuint (infer_count (h->element, "frames"), ==, 13);
   infer_teardown (h);
 }
 
@@ -686,9 +660,9 @@ test_interval (void)
     push_frame (h, &info, i);
     g_assert_cmpint (has_objects (gst_harness_pull (h)), ==, i % 3 == 0);
   }
-  g_assert_cmpuint (n_frames_in (h->element, "frames"), ==, 9);
-  g_assert_cmpuint (n_frames_in (h->element, "inferred"), ==, 3);
-  g_assert_cmpuint (n_frames_in (h->element, "skipped"), ==, 6);
+  g_assert_cmpuint (infer_count (h->element, "frames"), ==, 9);
+  g_assert_cmpuint (infer_count (h->element, "inferred"), ==, 3);
+  g_assert_cmpuint (infer_count (h->element, "skipped"), ==, 6);
 
   /* frame 9 is inferred, and 10 and 11 get its detections, while several are under way */
   g_object_set (h->element, "repeat-detections", TRUE, NULL);
@@ -699,7 +673,7 @@ test_interval (void)
     g_assert_cmpuint (repeated->len, ==, first->len);
     assert_same_detections (first, repeated, 0, 0, 0, 0);
   }
-  g_assert_cmpuint (n_frames_in (h->element, "inferred"), ==, 4);
+  g_assert_cmpuint (infer_count (h->element, "inferred"), ==, 4);
 
   /* after new caps nothing is repeated: the first frame of the new size is inferred */
   gst_buffer_unref ((push_frame (h, &info, 12), gst_harness_pull (h)));
@@ -707,13 +681,13 @@ test_interval (void)
   make_info ("video/x-raw,format=RGB,width=64,height=64,framerate=30/1", &info);
   push_frame (h, &info, 13);
   gst_buffer_unref (gst_harness_pull (h));
-  g_assert_cmpuint (n_frames_in (h->element, "inferred"), ==, 6);
+  g_assert_cmpuint (infer_count (h->element, "inferred"), ==, 6);
 
   g_object_set (h->element, "inference-interval", 1, NULL);
   for (i = 0; i < 3; i++)
     push_frame (h, &info, i);
   pull_all (h, 3);
-  g_assert_cmpuint (n_frames_in (h->element, "inferred"), ==, 9);
+  g_assert_cmpuint (infer_count (h->element, "inferred"), ==, 9);
   infer_teardown (h);
 }
 
@@ -1125,10 +1099,10 @@ test_stats (void)
   gst_harness_push_event (h, gst_event_new_eos ());
 
   g_object_get (h->element, "stats", &stats, NULL);
-  g_assert_cmpuint (n_frames_in (h->element, "frames"), ==, 40);
-  g_assert_cmpuint (n_frames_in (h->element, "inferred"), ==, 40);
-  g_assert_cmpuint (n_frames_in (h->element, "dropped"), ==, 0);
-  g_assert_cmpuint (n_frames_in (h->element, "batches"), ==, 40);
+  g_assert_cmpuint (infer_count (h->element, "frames"), ==, 40);
+  g_assert_cmpuint (infer_count (h->element, "inferred"), ==, 40);
+  g_assert_cmpuint (infer_count (h->element, "dropped"), ==, 0);
+  g_assert_cmpuint (infer_count (h->element, "batches"), ==, 40);
   g_assert_true (gst_structure_get_double (stats, "mean-batch", &mean));
   g_assert_cmpfloat (mean, ==, 1);
   g_assert_cmpstr (gst_structure_get_string (stats, "input-size"), ==, "64x64");
@@ -1165,8 +1139,8 @@ test_batches (void)
   for (i = 0; i < 16; i++)
     push_frame (h, &info, i);
   gst_harness_push_event (h, gst_event_new_eos ());
-  g_assert_cmpuint (n_frames_in (h->element, "inferred"), ==, 16);
-  g_assert_cmpuint (n_frames_in (h->element, "batches"), ==, 4);
+  g_assert_cmpuint (infer_count (h->element, "inferred"), ==, 16);
+  g_assert_cmpuint (infer_count (h->element, "batches"), ==, 4);
   infer_teardown (h);
 }
 
@@ -1354,7 +1328,7 @@ test_qos (void)
   g_assert_cmpuint (processed, ==, 4);
   g_assert_cmpuint (dropped, ==, 1);
   gst_message_unref (message);
-  g_assert_cmpuint (n_frames_in (element, "dropped"), ==, 1);
+  g_assert_cmpuint (infer_count (element, "dropped"), ==, 1);
   infer_teardown (h);
 }
 
@@ -1472,7 +1446,7 @@ test_gap_buffer (void)
   GST_BUFFER_FLAG_SET (gap, GST_BUFFER_FLAG_GAP);
   g_assert_cmpint (gst_harness_push (h, gap), ==, GST_FLOW_OK);
   g_assert_false (has_objects (gst_harness_pull (h)));
-  g_assert_cmpuint (n_frames_in (h->element, "inferred"), ==, 0);
+  g_assert_cmpuint (infer_count (h->element, "inferred"), ==, 0);
   infer_teardown (h);
 }
 

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#define LOW "confidence-threshold", "0.01", "max-detections", "50", "input-size", "auto"
+#define LOW_AUTO LOW, "input-size", "auto"
 #define WIDTH 128
 #define HEIGHT 64
 
@@ -122,7 +122,7 @@ static GArray *
 infer_upright (void)
 {
   g_autofree gchar *caps = caps_of (0);
-  GstHarness *h = infer_harness (infer_new (LOW, NULL), caps);
+  GstHarness *h = infer_harness (infer_new (LOW_AUTO, NULL), caps);
   GArray *found = infer_turned (h, 0, FALSE);
 
   g_assert_cmpuint (found->len, >, 3);
@@ -148,7 +148,7 @@ test_all (void)
     for (by_tag = 0; by_tag < 2; by_tag++) {
       g_autofree gchar *caps = caps_of (i);
       GstHarness *h = infer_harness (
-          infer_new (LOW, "orientation", by_tag ? "auto" : orientations[i].nick, NULL), caps);
+          infer_new (LOW_AUTO, "orientation", by_tag ? "auto" : orientations[i].nick, NULL), caps);
       g_autoptr (GArray) found = NULL;
       GstStructure *stats;
 
@@ -176,7 +176,7 @@ test_roi (void)
   for (i = 0; i < G_N_ELEMENTS (orientations); i++) {
     g_autofree gchar *caps = caps_of (i), *roi = NULL;
     GstHarness *h =
-        infer_harness (infer_new (LOW, "orientation", orientations[i].nick, NULL), caps);
+        infer_harness (infer_new (LOW_AUTO, "orientation", orientations[i].nick, NULL), caps);
     g_autoptr (GArray) found = NULL;
     GstVideoInfo info;
     gint x, y;
@@ -211,7 +211,7 @@ test_tags (void)
   const guint right = 1;
   g_autoptr (GArray) upright = infer_upright ();
   g_autofree gchar *caps = caps_of (right);
-  GstHarness *h = infer_harness (infer_new (LOW, NULL), caps);
+  GstHarness *h = infer_harness (infer_new (LOW_AUTO, NULL), caps);
   g_autoptr (GArray) plain = infer_turned (h, right, TRUE), found = NULL;
 
   g_assert_false (are_same (plain, upright));

@@ -299,9 +299,12 @@ test_family (void)
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (files); i++) {
-    g_autofree char *folder = g_test_build_filename (G_TEST_DIST, "..", "shared", "models", NULL);
-    g_autofree char *pt = g_strdup_printf ("%s/%s.pt", folder, files[i].name);
-    g_autofree char *onnx = g_strdup_printf ("%s/%s.onnx", folder, files[i].name);
+    const char *folder = g_getenv ("YOLO_SHARED");
+    g_autofree char *beside = g_test_build_filename (G_TEST_DIST, "..", "shared", NULL);
+    g_autofree char *pt =
+        g_strdup_printf ("%s/models/%s.pt", folder ? folder : beside, files[i].name);
+    g_autofree char *onnx =
+        g_strdup_printf ("%s/models/%s.onnx", folder ? folder : beside, files[i].name);
 
     if (!g_file_test (pt, G_FILE_TEST_EXISTS)) {
       g_test_skip ("the models are not there");

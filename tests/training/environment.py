@@ -11,7 +11,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.join(HERE, '..', '..')
 DATA = os.path.join(TOP, 'tests', 'data')
-SHARED = os.path.join(TOP, '..', 'shared')
+SHARED = os.environ.get('YOLO_SHARED', os.path.join(TOP, '..', 'shared'))
 CHECKPOINTS = os.environ.get('CHECKPOINTS', '')
 NEEDED = 'import torch, onnx, torch_pruning'
 
