@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""docs/environment.md names every variable YOLO_... that the code reads, and no other one.
+"""docs/environment.md names every variable YOLO_... that the code reads, those in OTHERS, and no
+other one.
 
 Prints TAP.
 """
@@ -10,9 +11,11 @@ import re
 import sys
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
-READS = (re.compile(r'getenv \("(YOLO_[A-Z0-9_]+)"'),
-         re.compile(r'os\.environ(?:\.get\(|\[)[\'"](YOLO_[A-Z0-9_]+)'),
-         re.compile(r'\$\{?(YOLO_[A-Z0-9_]+)'))
+OTHERS = 'CHECKPOINTS', 'TRAINING_PYTHON', 'ULTRALYTICS_PYTHON'
+NAME = '(YOLO_[A-Z0-9_]+|' + '|'.join(OTHERS) + ')'
+READS = (re.compile(r'getenv \("' + NAME + '"'),
+         re.compile(r'os\.environ(?:\.get\(|\[)[\'"]' + NAME),
+         re.compile(r'\$\{?' + NAME + r'\b'))
 
 
 def sources():
@@ -34,7 +37,7 @@ def main():
             for name in pattern.findall(text):
                 read.setdefault(name, os.path.relpath(path, TOP))
     with open(os.path.join(TOP, 'docs', 'environment.md'), encoding='utf-8') as document:
-        told = set(re.findall(r'^\| `(YOLO_[A-Z0-9_]+)`', document.read(), re.M))
+        told = set(re.findall(r'^\| `([A-Z0-9_]+)`', document.read(), re.M))
     print('1..2')
     missing, surplus = sorted(set(read) - told), sorted(told - set(read))
     good = 'not ok' if missing or not read else 'ok'
