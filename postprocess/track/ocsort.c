@@ -106,6 +106,9 @@ walk_again (YoloTrackRecord *r, const YoloObject *box)
   double x2 = box->x1 + w2 / 2, y2 = box->y1 + h2 / 2;
   double gap = r->track.age - last->age, step = (r->track.age - r->missed_age) / r->missed;
 
+  /* no time has passed, and there is no way to walk */
+  if (!(gap > 0))
+    return;
   for (int i = 0; i < 4; i++)
     r->motion[i] = r->when_missed[i];
   for (unsigned n = 0; n <= r->missed; n++) {

@@ -385,6 +385,25 @@ test_ocsort_walk (void)
   yolo_tracker_free (t[1]);
 }
 
+/* OC-SORT: what is missed and found again while no time passes has not moved. */
+static void
+test_ocsort_at_once (void)
+{
+  YoloTracker *t = tracker (YOLO_TRACKER_OCSORT);
+  const YoloObject box = box_at (100, 200, 40, 90, .9);
+
+  for (int n = 0; n < 5; n++)
+    update (t, 1, &box, 1, NULL);
+  update (t, 0, NULL, 0, NULL);
+  update (t, 0, &box, 1, NULL);
+  g_assert_cmpint (id_of (t, 0), ==, 1);
+  for (int i = 0; i < 4; i++)
+    g_assert_true (isfinite (t->records[0].motion[i].x) && isfinite (t->records[0].motion[i].v));
+  update (t, 1, &box, 1, NULL);
+  g_assert_cmpint (id_of (t, 0), ==, 1);
+  yolo_tracker_free (t);
+}
+
 /* OC-SORT: what went back to where it was seen last is looked for there too. */
 static void
 test_ocsort_back (void)
@@ -755,6 +774,7 @@ main (int argc, char **argv)
   g_test_add_func ("/track/new", test_new);
   g_test_add_func ("/track/ocsort-streak", test_ocsort_streak);
   g_test_add_func ("/track/ocsort-walk", test_ocsort_walk);
+  g_test_add_func ("/track/ocsort-at-once", test_ocsort_at_once);
   g_test_add_func ("/track/ocsort-back", test_ocsort_back);
   g_test_add_func ("/track/ocsort-direction", test_ocsort_direction);
   g_test_add_func ("/track/camera", test_camera);
