@@ -129,33 +129,3 @@ yolo_ground_map (
   jacobian[3] = (m[4] - metres->y * m[7]) / (w * ground->scale);
   return true;
 }
-
-void
-yolo_motion_begin (YoloMotion *motion, double x, double variance, double speed)
-{
-  *motion = (YoloMotion) { .x = x, .xx = variance, .vv = speed * speed };
-}
-
-/* The white-noise acceleration model in continuous time: Bar-Shalom, Li and Kirubarajan,
- * "Estimation with Applications to Tracking and Navigation", 6.2.2. */
-void
-yolo_motion_predict (YoloMotion *m, double dt, double noise)
-{
-  m->x += dt * m->v;
-  m->xx += dt * (2 * m->xv + dt * m->vv) + noise * dt * dt * dt / 3;
-  m->xv += dt * m->vv + noise * dt * dt / 2;
-  m->vv += noise * dt;
-}
-
-void
-yolo_motion_correct (YoloMotion *m, double x, double variance)
-{
-  double innovation = x - m->x, total = m->xx + variance;
-  double gain_x = m->xx / total, gain_v = m->xv / total;
-
-  m->x += gain_x * innovation;
-  m->v += gain_v * innovation;
-  m->vv -= gain_v * m->xv;
-  m->xv *= 1 - gain_x;
-  m->xx *= 1 - gain_x;
-}

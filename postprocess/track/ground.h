@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From pixels to metres on the ground, which is taken to be flat, and the speed of what moves
- * there. Nothing here allocates; any thread may call it. */
+/* From pixels to metres on the ground, which is taken to be flat. Nothing here allocates; any
+ * thread may call it. */
 
 #ifndef YOLO_POSTPROCESS_TRACK_GROUND_H
 #define YOLO_POSTPROCESS_TRACK_GROUND_H
@@ -22,22 +22,5 @@ bool yolo_ground_solve (YoloGround *ground, const YoloPoint pixels[4], const Yol
  * ground change with x, and with y, in the picture. False: it lies on the horizon or above. */
 bool yolo_ground_map (
     const YoloGround *ground, YoloPoint pixel, YoloPoint *metres, double jacobian[4]);
-
-/* Position and velocity of a point along one axis: a Kalman filter of an object that keeps its
- * velocity but for random accelerations. Units are the caller's, with seconds. */
-typedef struct {
-  double x, v;
-  double xx, xv, vv;            /* the covariance of x and v */
-} YoloMotion;
-
-/* @variance: of the first measurement; @speed: standard deviation of what v may be. */
-void yolo_motion_begin (YoloMotion *motion, double x, double variance, double speed);
-
-/* @dt: seconds, 0 or more; @noise: spectral density of the acceleration, squares of the unit a
- * cubed second. */
-void yolo_motion_predict (YoloMotion *motion, double dt, double noise);
-
-/* @variance: of the measurement, above 0. */
-void yolo_motion_correct (YoloMotion *motion, double x, double variance);
 
 #endif

@@ -48,22 +48,12 @@ yolo_heat_add (YoloHeat *heat, double x, double y, double seconds)
       seconds;
 }
 
-double
-yolo_heat_maximum (const YoloHeat *heat)
-{
-  double maximum = 0;
-
-  for (size_t i = 0; i < (size_t) heat->columns * heat->rows; i++)
-    maximum = fmax (maximum, heat->seconds[i]);
-  return maximum;
-}
-
 uint32_t
-yolo_heat_color (double share)
+yolo_heat_color (double heat)
 {
   static const double stops[5][3] = { { 0, 0, 1 }, { 0, 1, 1 }, { 0, 1, 0 }, { 1, 1, 0 },
     { 1, 0, 0 } };
-  double at = fmin (fmax (share, 0), 1) * 4, alpha = fmin (at, 1) * .8;
+  double at = fmin (fmax (heat, 0), 1) * 4, alpha = fmin (at, 1) * .8;
   int stop = (int) fmin (at, 3);
   uint32_t color = (uint32_t) lrint (alpha * 255);
 

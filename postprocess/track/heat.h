@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How long objects were where in the frame: a grid of seconds. */
+/* How long objects were where in the frame: a grid of seconds. One thread at a time. */
 
 #ifndef YOLO_POSTPROCESS_TRACK_HEAT_H
 #define YOLO_POSTPROCESS_TRACK_HEAT_H
@@ -23,11 +23,9 @@ void yolo_heat_reset (YoloHeat *heat);
 /* @x, @y: the place, 0 to 1 of the frame; one outside counts for the nearest cell. */
 void yolo_heat_add (YoloHeat *heat, double x, double y, double seconds);
 
-/* Seconds of the cell that has most. */
-double yolo_heat_maximum (const YoloHeat *heat);
-
-/* A colour for a share of the maximum, 0 to 1: 0xAARRGGBB with the colours multiplied by the
- * alpha, as cairo has it. From nothing over blue, cyan, green and yellow to red. */
-uint32_t yolo_heat_color (double share);
+/* The colour of a cell that is so hot, from 0, which is transparent, over blue, cyan, green and
+ * yellow to 1, which is red; what is hotter is red as well. 0xAARRGGBB with the colours multiplied
+ * by the alpha, as cairo has it. What 1 means the caller says (yolo_zones_heat_png()). */
+uint32_t yolo_heat_color (double heat);
 
 #endif

@@ -22,6 +22,17 @@ yolo_kalman_predict (YoloKalman *k, double step, double xx, double vv)
   k->vv += step * vv;
 }
 
+/* The white-noise acceleration model in continuous time: Bar-Shalom, Li and Kirubarajan,
+ * "Estimation with Applications to Tracking and Navigation", 6.2.2. */
+void
+yolo_kalman_accelerate (YoloKalman *k, double time, double density)
+{
+  k->x += time * k->v;
+  k->xx += time * (2 * k->xv + time * k->vv) + density * time * time * time / 3;
+  k->xv += time * k->vv + density * time * time / 2;
+  k->vv += density * time;
+}
+
 /* 1 - gain is written as what it is, so that a variance that was large does not become 0. */
 void
 yolo_kalman_correct (YoloKalman *k, double x, double xx)

@@ -8,7 +8,7 @@
 #define YOLO_POSTPROCESS_TRACK_KALMAN_H
 
 typedef struct {
-  double x, v;                  /* the coordinate, and its change a nominal frame */
+  double x, v;                  /* the coordinate; its change a nominal frame, in zones a second */
   double xx, xv, vv;            /* covariance of the two */
 } YoloKalman;
 
@@ -18,6 +18,11 @@ void yolo_kalman_begin (YoloKalman *k, double x, double xx, double vv);
 /* @step: in nominal frames, above 0; @xx, @vv: variances that one nominal frame adds. A step of
  * n is what n steps of 1 are, and for parts of a frame the same formula. */
 void yolo_kalman_predict (YoloKalman *k, double step, double xx, double vv);
+
+/* The same for an object that keeps its velocity but for random accelerations at any time. @time:
+ * in the unit that the velocity has, 0 or more; @density: spectral density of the acceleration,
+ * squares of the coordinate's unit a cubed unit of time. */
+void yolo_kalman_accelerate (YoloKalman *k, double time, double density);
 
 /* @x: measured; @xx: variance of the measurement, above 0 */
 void yolo_kalman_correct (YoloKalman *k, double x, double xx);

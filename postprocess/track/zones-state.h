@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "postprocess/track/crossing.h"
+#include "postprocess/track/kalman.h"
 #include "postprocess/track/zones.h"
 
 typedef struct {
@@ -19,7 +20,7 @@ typedef struct {
   double last;                  /* when it was seen; seconds */
   double kept;                  /* when it was seen or predicted */
   double measured;              /* when the filters were run */
-  YoloMotion picture[2], ground[2];
+  YoloKalman picture[2], ground[2];     /* x and y; pixels, metres */
   double picture_since, ground_since;   /* when the filters began; NaN: they have not */
   double doubtful;              /* when two boxes of a frame had its number; -INFINITY: never */
   uint64_t born;                /* the number of its first frame */

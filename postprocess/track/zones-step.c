@@ -294,7 +294,7 @@ measure_ground (YoloZones *zones, Track *track, double dt)
   double j[4], variance[2];
 
   for (int i = 0; i < 2 && !isnan (track->ground_since); i++)
-    yolo_motion_predict (&track->ground[i], dt, GROUND_NOISE);
+    yolo_kalman_accelerate (&track->ground[i], dt, GROUND_NOISE);
   /* where the frame cuts the box, the foot is not seen */
   if (known->x1 < 1 || known->x2 > zones->width - 1 || known->y2 > zones->height - 1
       || !yolo_ground_map (&zones->ground, foot, &at, j))
@@ -305,9 +305,9 @@ measure_ground (YoloZones *zones, Track *track, double dt)
     const double x = i == 0 ? at.x : at.y;
 
     if (isnan (track->ground_since))
-      yolo_motion_begin (&track->ground[i], x, variance[i], GROUND_SPEED);
+      yolo_kalman_begin (&track->ground[i], x, variance[i], GROUND_SPEED * GROUND_SPEED);
     else
-      yolo_motion_correct (&track->ground[i], x, variance[i]);
+      yolo_kalman_correct (&track->ground[i], x, variance[i]);
   }
   if (isnan (track->ground_since))
     track->ground_since = zones->now;
@@ -319,15 +319,15 @@ measure (YoloZones *zones, Track *track)
 {
   YoloZonesTrack *known = &track->known;
   const double size = size_of (known), dt = zones->now - track->measured;
-  const double variance = FOOT_NOISE * FOOT_NOISE * size * size;
+  const double variance = FOOT_NOISE * FOOT_NOISE * size * size, speed = PICTURE_SPEED * size;
   const double place[2] = { (known->x1 + known->x2) / 2, known->y2 };
 
   for (int i = 0; i < 2; i++) {
     if (isnan (track->picture_since)) {
-      yolo_motion_begin (&track->picture[i], place[i], variance, PICTURE_SPEED * size);
+      yolo_kalman_begin (&track->picture[i], place[i], variance, speed * speed);
     } else {
-      yolo_motion_predict (&track->picture[i], dt, PICTURE_NOISE * size * size);
-      yolo_motion_correct (&track->picture[i], place[i], variance);
+      yolo_kalman_accelerate (&track->picture[i], dt, PICTURE_NOISE * size * size);
+      yolo_kalman_correct (&track->picture[i], place[i], variance);
     }
   }
   if (isnan (track->picture_since))
