@@ -447,12 +447,8 @@ set_object (const YoloZonesStream *stream, GstStructure *structure, const YoloZo
   gst_structure_set (structure, "id", G_TYPE_INT, event->id, "x", G_TYPE_DOUBLE,
       event->at.x / stream->width, "y", G_TYPE_DOUBLE, event->at.y / stream->height, NULL);
   set_class (structure, &stream->classes[event->class]);
-  for (gsize i = 0; i < yolo_zones_n_tracks (stream->zones); i++) {
-    const YoloZonesTrack track = yolo_zones_track (stream->zones, i);
-
-    if (track.id == event->id && track.class == event->class && !isnan (track.speed))
-      gst_structure_set (structure, "speed", G_TYPE_DOUBLE, track.speed, NULL);
-  }
+  if (!isnan (event->speed))
+    gst_structure_set (structure, "speed", G_TYPE_DOUBLE, event->speed, NULL);
 }
 
 GstStructure *

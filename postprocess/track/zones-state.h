@@ -40,6 +40,7 @@ typedef struct {
   YoloLineShape shape;
   YoloPoint from, to;           /* pixels */
   uint64_t counts[YOLO_ZONES_MAX_CLASSES][2];
+  uint64_t totals[2];           /* of all classes, which are asked for in each frame */
 } Line;
 
 typedef struct {

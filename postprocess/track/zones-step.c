@@ -67,11 +67,12 @@ add_event (YoloZones *zones, YoloZonesEventKind kind, size_t shape, const Track 
   }
   event = &zones->events[zones->n_events++];
   *event = (YoloZonesEvent) {
-    .kind = kind, .shape = (uint32_t) shape, .since = zones->now, .id = -1,
+    .kind = kind, .shape = (uint32_t) shape, .since = zones->now, .id = -1, .speed = NAN,
   };
   if (track != NULL) {
     event->id = track->known.id;
     event->class = track->known.class;
+    event->speed = track->known.speed;
   }
   return event;
 }
@@ -364,6 +365,7 @@ step_lines (YoloZones *zones, size_t track, const YoloHold *hold)
     if (crossed == 0 || !(zones->accept_lines[t->known.class] >> i & 1))
       continue;
     line->counts[t->known.class][crossed < 0]++;
+    line->totals[crossed < 0]++;
     YoloZonesEvent *event = add_event (zones, YOLO_ZONES_CROSS, i, t);
     event->direction = crossed < 0;
     event->since = crossings[i].since;

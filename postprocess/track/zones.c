@@ -248,8 +248,10 @@ yolo_zones_forget (YoloZones *zones)
 void
 yolo_zones_reset (YoloZones *zones)
 {
-  for (size_t i = 0; i < zones->config.n_lines; i++)
+  for (size_t i = 0; i < zones->config.n_lines; i++) {
     memset (zones->lines[i].counts, 0, sizeof (zones->lines[i].counts));
+    memset (zones->lines[i].totals, 0, sizeof (zones->lines[i].totals));
+  }
   for (size_t i = 0; i < zones->config.n_zones; i++) {
     Zone *zone = &zones->zones[i];
     const YoloZoneTotals totals = zone->totals;
@@ -263,6 +265,28 @@ yolo_zones_reset (YoloZones *zones)
     yolo_heat_reset (&zones->heat);
 }
 
+static bool
+same_direction (const YoloZoneShape *a, const YoloZoneShape *b)
+{
+  return a->directed == b->directed && a->from.x == b->from.x && a->from.y == b->from.y
+      && a->to.x == b->to.x && a->to.y == b->to.y && a->tolerance == b->tolerance;
+}
+
+/* The visit of a zone that has another shape now: who has not been there for as long as it says
+ * does not loiter, and goes as another arrow has not said yet. */
+static Visit
+take_visit (const YoloZones *zones, const Visit *visit, const YoloZoneShape *shape,
+    const YoloZoneShape *old)
+{
+  Visit taken = *visit;
+
+  taken.loiters = visit->loiters && shape->loiter > 0
+      && zones->now - visit->stay.entered >= shape->loiter;
+  if (!same_direction (shape, old))
+    taken.going = taken.next = 0;
+  return taken;
+}
+
 /* Takes over the state of one track. */
 static void
 take_track (YoloZones *zones, const YoloZones *old, size_t i, const int *lines, const int *areas)
@@ -272,7 +296,9 @@ take_track (YoloZones *zones, const YoloZones *old, size_t i, const int *lines, 
     crossings_of (zones, i)[k] =
         lines[k] >= 0 ? crossings_of (old, i)[lines[k]] : (YoloCrossing) { 0 };
   for (size_t k = 0; k < zones->config.n_zones; k++)
-    visits_of (zones, i)[k] = areas[k] >= 0 ? visits_of (old, i)[areas[k]] : (Visit) { 0 };
+    visits_of (zones, i)[k] = areas[k] < 0 ? (Visit) { 0 }
+        : take_visit (old, &visits_of (old, i)[areas[k]], &zones->zones[k].shape,
+            &old->zones[areas[k]].shape);
 }
 
 bool
@@ -289,9 +315,14 @@ yolo_zones_take (YoloZones *zones, const YoloZones *old, const int *lines, const
   for (size_t i = 0; i < old->n_tracks; i++)
     take_track (zones, old, i, lines, areas);
   yolo_zones_fill_table (zones);
-  for (size_t k = 0; k < zones->config.n_lines; k++)
-    if (lines[k] >= 0)
-      memcpy (zones->lines[k].counts, old->lines[lines[k]].counts, sizeof (old->lines[0].counts));
+  for (size_t k = 0; k < zones->config.n_lines; k++) {
+    const Line *from = lines[k] >= 0 ? &old->lines[lines[k]] : NULL;
+
+    if (from == NULL)
+      continue;
+    memcpy (zones->lines[k].counts, from->counts, sizeof (from->counts));
+    memcpy (zones->lines[k].totals, from->totals, sizeof (from->totals));
+  }
   for (size_t k = 0; k < zones->config.n_zones; k++) {
     Zone *zone = &zones->zones[k];
     const Zone *from = areas[k] >= 0 ? &old->zones[areas[k]] : NULL;
@@ -299,8 +330,10 @@ yolo_zones_take (YoloZones *zones, const YoloZones *old, const int *lines, const
     if (from == NULL)
       continue;
     zone->totals = from->totals;
+    zone->totals.crowded = from->totals.crowded && zone->shape.crowd > 0;
     zone->crowd_since = from->crowd_since;
-    zone->crowd_held = from->crowd_held;
+    /* what has been held against another number of objects says nothing */
+    zone->crowd_held = from->crowd_held && zone->shape.crowd == from->shape.crowd;
     memcpy (zone->entries, from->entries, sizeof (zone->entries));
     memcpy (zone->exits, from->exits, sizeof (zone->exits));
   }
@@ -343,13 +376,9 @@ yolo_zones_dwell (const YoloZones *zones, size_t track, uint32_t zone)
 uint64_t
 yolo_zones_crossings (const YoloZones *zones, uint32_t line, int class, unsigned direction)
 {
-  uint64_t sum = 0;
+  const Line *l = &zones->lines[line];
 
-  if (class >= 0)
-    return zones->lines[line].counts[class][direction];
-  for (int i = 0; i < YOLO_ZONES_MAX_CLASSES; i++)
-    sum += zones->lines[line].counts[i][direction];
-  return sum;
+  return class >= 0 ? l->counts[class][direction] : l->totals[direction];
 }
 
 uint64_t

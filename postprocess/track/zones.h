@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What objects with an identity do at lines and in zones of a picture: who crosses which way,
- * who is where and for how long, how fast. State is of one stream; it knows neither pixels nor
- * GStreamer. One thread at a time. docs/zones.md has the rules and the sources of the formulas.
+ * who is where and for how long, how fast. State is of one stream. Places are in pixels, and nobody
+ * looks at what those show. One thread at a time. docs/zones.md has the rules and the sources of
+ * the formulas.
  *
  * An object counts by its number and its class together: trackers that number each class by
  * itself give one number to two objects. An object that changes its class keeps its state if it
@@ -57,12 +58,12 @@ typedef struct {
   size_t n_lines, n_zones;      /* up to YOLO_ZONES_MAX_SHAPES each */
   /* hysteresis: how far beyond a line an object must be, in units of its size, which is the root
    * of the box's area, and for how many seconds, to be on the other side */
-  double hold_distance, hold_time;
-  double forget;                /* seconds unseen after which an object is gone */
+  double hold_distance, hold_time;      /* 0 or more */
+  double forget;                /* seconds unseen after which an object is gone; above 0 */
   bool has_ground;
   YoloPoint ground_pixels[4];   /* 0 to 1 of the frame */
-  YoloPoint ground_metres[4];
-  unsigned heat_columns, heat_rows;     /* 0: no heat map */
+  YoloPoint ground_metres[4];   /* where these lie; no three in line, else there is no ground */
+  unsigned heat_columns, heat_rows;     /* up to YOLO_HEAT_MAX_SIDE; columns 0: no heat map */
   YoloBoxPoint heat_point;
 } YoloZonesConfig;
 
@@ -99,6 +100,7 @@ typedef struct {
   bool unseen;
   double since;                 /* when what is told has begun: the crossing, the visit */
   double dwell;                 /* seconds in the zone */
+  double speed;                 /* of the object, as in YoloZonesTrack */
   YoloPoint at;                 /* its point, pixels */
 } YoloZonesEvent;
 
@@ -128,10 +130,11 @@ typedef struct _YoloZones YoloZones;
 
 /* @config: copied. NULL: there is no memory, or it has numbers out of their ranges. */
 YoloZones *yolo_zones_new (const YoloZonesConfig *config);
+/* NULL does nothing. */
 void yolo_zones_free (YoloZones *zones);
 
 /* Which lines and zones take notice of a class, a bit each, by number, and whether the heat map
- * does; at first all do. */
+ * does; at first all do. A class of YOLO_ZONES_MAX_CLASSES or more is ignored. */
 void yolo_zones_accept (
     YoloZones *zones, uint32_t class, uint64_t lines, uint64_t areas, bool heat);
 
@@ -150,30 +153,35 @@ void yolo_zones_forget (YoloZones *zones);
 /* Sets the counts, the peaks, the times and the heat to 0; who is in a zone stays there. */
 void yolo_zones_reset (YoloZones *zones);
 
-/* Takes over what @old knows, of the same size: objects, heat if the grid is as large, and state
- * and counts of the shapes that stay. @lines, @areas: for each shape its number in @old; -1: it is
- * a new one. False: there is no memory, and nothing is taken. */
+/* Takes over what @old, which has the size of its frames and is not changed, knows: objects, heat
+ * if the grid is as large, and state and counts of the shapes that stay. A crowd, and what an
+ * object does, end without an event where the zone does not ask for them any more. @lines, @areas:
+ * for each shape its number in @old; -1: it is a new one. False: there is no memory, and nothing
+ * is taken. */
 bool yolo_zones_take (
     YoloZones *zones, const YoloZones *old, const int *lines, const int *areas);
 
-/* What the last frame has brought; until the next call of yolo_zones_update(). */
+/* [n], owned by @zones: what the last frame has brought, until the next call of
+ * yolo_zones_update(). */
 const YoloZonesEvent *yolo_zones_events (const YoloZones *zones, size_t *n);
 
 /* The objects after the last frame, seen or not yet forgotten; until the next call of a function
  * that changes anything. */
 size_t yolo_zones_n_tracks (const YoloZones *zones);
+/* @i: below that number, as is @track. */
 YoloZonesTrack yolo_zones_track (const YoloZones *zones, size_t i);
 /* Seconds that an object has been in a zone; negative: it is not in it. */
 double yolo_zones_dwell (const YoloZones *zones, size_t track, uint32_t zone);
 
-/* @direction: 0: a to b, 1: b to a. @class: or -1: all classes together. */
+/* @line: below n_lines, as @zone is below n_zones; @direction: 0: a to b, 1: b to a; @class: below
+ * YOLO_ZONES_MAX_CLASSES, or -1: all classes together. */
 uint64_t yolo_zones_crossings (
     const YoloZones *zones, uint32_t line, int class, unsigned direction);
 /* @exits: or entries. */
 uint64_t yolo_zones_passages (const YoloZones *zones, uint32_t zone, uint32_t class, bool exits);
 YoloZoneTotals yolo_zones_totals (const YoloZones *zones, uint32_t zone);
 
-/* NULL: there is no heat map. */
+/* Owned by @zones. NULL: there is no heat map. */
 const YoloHeat *yolo_zones_heat (const YoloZones *zones);
 
 #endif

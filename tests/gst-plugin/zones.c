@@ -192,6 +192,28 @@ test_cross (void)
   stop (&f);
 }
 
+/* What is told of objects that are lost has the speed that they had. */
+static void
+assert_lost_speed (Fixture *f)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < 60; i++) {
+    GstBuffer *buffer = push (f, NULL, 0);
+    gpointer state = NULL;
+    const GstStructure *zones = yolo_zones_meta_next (buffer, &state), *event;
+
+    for (guint k = 0; (event = yolo_zones_meta_element (zones, "events", k)) != NULL; k++) {
+      g_assert_cmpstr (gst_structure_get_string (event, "event"), ==, "vanish");
+      g_assert_cmpfloat_with_epsilon (yolo_zones_meta_number (event, "speed", -1),
+          yolo_zones_meta_number (event, "id", -1) == 1 ? 2 : 0, .2);
+      n++;
+    }
+    gst_buffer_unref (buffer);
+  }
+  g_assert_cmpuint (n, ==, 3);
+}
+
 /* Who is where, for how long and how fast. */
 static void
 test_objects (void)
@@ -238,6 +260,7 @@ test_objects (void)
     }
     gst_buffer_unref (buffer);
   }
+  assert_lost_speed (&f);
   stop (&f);
 }
 

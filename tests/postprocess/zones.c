@@ -821,6 +821,45 @@ test_take (void)
   yolo_zones_free (zones);
 }
 
+/* Who was a crowd, loitered and went along an arrow does not once the zone knows none of these;
+ * and loiters on, without another event, as long as the zone asks for less time. */
+static void
+test_take_less (void)
+{
+  const YoloPoint all[4] = { { 0, 0 }, { 1, 0 }, { 1, 1 }, { 0, 1 } };
+  const YoloZoneShape old_zone = { .corners = all, .n_corners = 4, .loiter = 1, .crowd = 1,
+    .directed = true, .from = { 0, .5 }, .to = { 1, .5 }, .tolerance = .5 };
+  YoloZoneShape zone = old_zone;
+
+  for (guint i = 0; i < 4; i++) {
+    YoloZones *old = make (NULL, 0, &old_zone, 1), *zones;
+    double now = 0;
+
+    for (; now < 3; now += FRAME) {
+      const YoloZonesObject both[2] = { object (1, 0, 300 + 100 * now, 500),
+        object (2, 0, 300 + 100 * now, 900) };
+
+      g_assert_true (yolo_zones_update (old, now, both, 2));
+    }
+    g_assert_true (yolo_zones_totals (old, 0).crowded);
+    g_assert_cmpuint (yolo_zones_totals (old, 0).loitering, ==, 2);
+    g_assert_cmpuint (yolo_zones_totals (old, 0).along, ==, 2);
+    zone.crowd = i == 0 ? 0 : old_zone.crowd;
+    zone.loiter = i == 1 ? 0 : i == 2 ? 100 : .5;
+    zone.to.y = i == 3 ? .51 : .5;
+    zones = make (NULL, 0, &zone, 1);
+    g_assert_true (yolo_zones_take (zones, old, NULL, (int[]){ 0 }));
+    stand (zones, &now, 1, 1, 300 + 100 * now, 500);
+    g_assert_cmpint (yolo_zones_totals (zones, 0).crowded, ==, i != 0);
+    g_assert_cmpuint (yolo_zones_totals (zones, 0).loitering, ==, i == 1 || i == 2 ? 0 : 2);
+    for (guint k = 0; k < 10; k++)
+      stand (zones, &now, 1, 1, 300 + 100 * now, 500);
+    g_assert_cmpuint (yolo_zones_totals (zones, 0).along, ==, i == 3 ? 3 : 2);
+    yolo_zones_free (old);
+    yolo_zones_free (zones);
+  }
+}
+
 static void
 test_heat (void)
 {
@@ -954,6 +993,7 @@ main (int argc, char **argv)
   g_test_add_func ("/zones/resize", test_resize);
   g_test_add_func ("/zones/reset", test_reset);
   g_test_add_func ("/zones/take", test_take);
+  g_test_add_func ("/zones/take-less", test_take_less);
   g_test_add_func ("/zones/heat", test_heat);
   g_test_add_func ("/zones/bad-config", test_bad_config);
   g_test_add_func ("/zones/crowd-for-ever", test_crowd_for_ever);
