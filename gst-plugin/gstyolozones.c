@@ -33,7 +33,7 @@
 GST_DEBUG_CATEGORY_STATIC (yolozones_debug);
 #define GST_CAT_DEFAULT yolozones_debug
 
-/* Cameras of a batch. */
+/* Cameras of a batch, which are as many as are remembered. */
 #define MAX_STREAMS YOLO_NVMM_MAX_FRAMES
 
 enum
@@ -109,7 +109,8 @@ struct _GstYoloZones {
   GstVideoInfo info;            /* what the caps say */
   GArray *objects;              /* YoloMetaObject: of the buffer in hand */
   GPtrArray *updated;           /* YoloZonesStream, not owned: those of the buffer in hand */
-  guint n_slots;                /* places of a batch that have had objects */
+  guint n_slots;                /* places of a batch that have had objects in this stream */
+  guint64 n_buffers;            /* since the start */
   YoloWatch watch;
   gdouble now;                  /* of the last frame, seconds */
   gboolean timed;               /* there was a frame */
@@ -165,6 +166,18 @@ clear_heat_file (gpointer data)
   g_free (file->numbers);
 }
 
+/* @property: which names the file; @error: taken */
+static void
+warn_of_heat (GstYoloZones *self, const gchar *property, GError *error)
+{
+  g_autofree gchar *text = yolo_text_printable (error->message, YOLO_TEXT_MAX_MESSAGE);
+
+  GST_ELEMENT_WARNING (self, RESOURCE, WRITE,
+      ("a heat map cannot be written: %s; %s must name a file in a folder that exists, on a disk "
+       "with room", text, property), (NULL));
+  g_error_free (error);
+}
+
 /* A thread of its own, since making a PNG takes longer than a frame lasts. */
 static gpointer
 write_heat_files (gpointer data)
@@ -173,17 +186,13 @@ write_heat_files (gpointer data)
 
   for (guint i = 0; i < job->files->len; i++) {
     const HeatFile *file = &g_array_index (job->files, HeatFile, i);
-    g_autoptr (GError) error = NULL;
+    GError *error = NULL;
 
-    if ((file->picture != NULL
-            && !yolo_zones_heat_png (&file->heat, file->width, file->height, file->picture, &error))
-        || (file->numbers != NULL && !yolo_zones_heat_csv (&file->heat, file->numbers, &error))) {
-      g_autofree gchar *text = yolo_text_printable (error->message, YOLO_TEXT_MAX_MESSAGE);
-
-      GST_ELEMENT_WARNING (job->self, RESOURCE, WRITE,
-          ("a heat map cannot be written: %s; heat-picture and heat-numbers must name files "
-           "in a folder that exists, on a disk with room", text), (NULL));
-    }
+    if (file->picture != NULL
+        && !yolo_zones_heat_png (&file->heat, file->width, file->height, file->picture, &error))
+      warn_of_heat (job->self, "heat-picture", g_steal_pointer (&error));
+    if (file->numbers != NULL && !yolo_zones_heat_csv (&file->heat, file->numbers, &error))
+      warn_of_heat (job->self, "heat-numbers", g_steal_pointer (&error));
   }
   g_atomic_int_set (&job->self->heat_busy, FALSE);
   g_array_unref (job->files);
@@ -201,8 +210,12 @@ heat_file_of (GstYoloZones *self, const YoloZonesStream *stream, const gchar *pi
   HeatFile file = { .width = GST_VIDEO_INFO_WIDTH (&self->info),
     .height = GST_VIDEO_INFO_HEIGHT (&self->info) };
 
-  if (heat == NULL || !yolo_heat_init (&file.heat, heat->columns, heat->rows))
+  if (heat == NULL)
     return file;
+  if (!yolo_heat_init (&file.heat, heat->columns, heat->rows)) {
+    GST_WARNING_OBJECT (self, "no memory to write the heat map of stream %u", source);
+    return file;
+  }
   memcpy (file.heat.seconds, heat->seconds,
       (gsize) heat->columns * heat->rows * sizeof (*heat->seconds));
   file.picture = picture != NULL ? yolo_zones_heat_path (picture, several, source) : NULL;
@@ -280,23 +293,6 @@ take_wanted (GstYoloZones *self)
   g_mutex_unlock (&self->lock);
 }
 
-/* The stream of a camera, which is made if it is new. NULL: there is no memory. Under the lock. */
-static YoloZonesStream *
-stream_of (GstYoloZones *self, guint source)
-{
-  YoloZonesStream *stream;
-
-  for (guint i = 0; i < self->streams->len; i++) {
-    stream = g_ptr_array_index (self->streams, i);
-    if (yolo_zones_stream_source (stream) == source)
-      return stream;
-  }
-  stream = self->streams->len < MAX_STREAMS ? yolo_zones_stream_new (self->layout, source) : NULL;
-  if (stream != NULL)
-    g_ptr_array_add (self->streams, stream);
-  return stream;
-}
-
 /* When a buffer is, seconds; where it does not say so, a frame after the one before. */
 static gdouble
 time_of (GstYoloZones *self, GstBuffer *buffer)
@@ -344,7 +340,9 @@ describe (GstYoloZones *self, YoloZonesStream *stream, GstBuffer *buffer, GstClo
 static void
 update_stream (GstYoloZones *self, guint source, guint slot, gdouble now)
 {
-  YoloZonesStream *stream = stream_of (self, source);
+  /* that of a buffer is as large, so that none is dropped that the buffer has had a frame of */
+  YoloZonesStream *stream = yolo_zones_stream_get (
+      self->streams, MAX_STREAMS, self->layout, source, self->n_buffers);
 
   if (stream == NULL
       || !yolo_zones_stream_update (stream, self->objects, slot,
@@ -362,6 +360,7 @@ update_streams (GstYoloZones *self, GstBuffer *buffer)
   YoloDsFrame batch[MAX_STREAMS];
   const guint n = self->batches ? yolo_ds_frames (buffer, batch, MAX_STREAMS) : 0;
 
+  self->n_buffers++;
   g_ptr_array_set_size (self->updated, 0);
   for (guint i = 0; i < n; i++)
     update_stream (self, batch[i].source, batch[i].slot,
@@ -450,6 +449,9 @@ gst_yolo_zones_sink_event (GstBaseTransform *trans, GstEvent *event)
   if (GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START
       || GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP)
     forget (self);
+  /* and it need not be a batch */
+  if (GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START)
+    self->n_slots = 0;
   if (GST_EVENT_TYPE (event) == GST_EVENT_EOS)
     write_heat (self, TRUE);
   return GST_BASE_TRANSFORM_CLASS (gst_yolo_zones_parent_class)->sink_event (trans, event);
@@ -465,6 +467,15 @@ gst_yolo_zones_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
   return gst_video_info_from_caps (&self->info, in);
 }
 
+static void
+stop_running (GstYoloZones *self)
+{
+  GST_OBJECT_LOCK (self);
+  self->running = FALSE;
+  g_clear_pointer (&self->wanted, yolo_zones_layout_unref);
+  GST_OBJECT_UNLOCK (self);
+}
+
 static gboolean
 gst_yolo_zones_start (GstBaseTransform *trans)
 {
@@ -473,12 +484,15 @@ gst_yolo_zones_start (GstBaseTransform *trans)
   g_autoptr (GError) error = NULL;
   YoloZonesLayout *layout;
 
+  /* what is set from here on is `wanted`, since it is not what is read */
   GST_OBJECT_LOCK (self);
   config = g_strdup (self->settings.config);
   text = g_strdup (self->settings.config_text);
+  self->running = TRUE;
   GST_OBJECT_UNLOCK (self);
   layout = load (config, text, &error);
   if (layout == NULL) {
+    stop_running (self);
     GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message), (NULL));
     return FALSE;
   }
@@ -491,11 +505,9 @@ gst_yolo_zones_start (GstBaseTransform *trans)
   self->now = self->heat_written = 0;
   self->timed = self->heat_changed = FALSE;
   self->n_slots = 0;
+  self->n_buffers = 0;
   g_free (self->name);
   self->name = gst_object_get_name (GST_OBJECT (self));
-  GST_OBJECT_LOCK (self);
-  self->running = TRUE;
-  GST_OBJECT_UNLOCK (self);
   return TRUE;
 }
 
@@ -506,10 +518,7 @@ gst_yolo_zones_stop (GstBaseTransform *trans)
 
   write_heat (self, TRUE);
   join_heat_thread (self);
-  GST_OBJECT_LOCK (self);
-  self->running = FALSE;
-  g_clear_pointer (&self->wanted, yolo_zones_layout_unref);
-  GST_OBJECT_UNLOCK (self);
+  stop_running (self);
   return TRUE;
 }
 
@@ -523,25 +532,24 @@ set_config (GstYoloZones *self, guint id, const GValue *value)
   const gchar *given = g_value_get_string (value);
   g_autoptr (YoloZonesLayout) layout = NULL, replaced = NULL;
   g_autoptr (GError) error = NULL;
-  gboolean running;
 
   GST_OBJECT_LOCK (self);
-  running = self->running;
-  GST_OBJECT_UNLOCK (self);
-  if (running) {
+  /* it may start or stop while the text is read */
+  while (self->running && layout == NULL) {
+    GST_OBJECT_UNLOCK (self);
     layout = id == PROP_CONFIG ? load (given, NULL, &error) : load (NULL, given, &error);
     if (layout == NULL) {
       GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
           ("%s; lines and zones stay as they were", error->message), (NULL));
       return;
     }
+    GST_OBJECT_LOCK (self);
   }
-  GST_OBJECT_LOCK (self);
   g_clear_pointer (&self->settings.config, g_free);
   g_clear_pointer (&self->settings.config_text, g_free);
   yolo_property_set (&properties[id], &self->settings, value);
   replaced = self->wanted;
-  self->wanted = running ? g_steal_pointer (&layout) : NULL;
+  self->wanted = self->running ? g_steal_pointer (&layout) : NULL;
   GST_OBJECT_UNLOCK (self);
 }
 

@@ -26,6 +26,14 @@ to_pixels (const YoloZonesPen *pen, gdouble x, gdouble y, gfloat at[2])
   at[1] = (gfloat) (pen->y + y * pen->height);
 }
 
+/* Whether a place that somebody else may have written is a number that a gint holds, and that
+ * something near the frame can have. */
+static gboolean
+is_near (const gfloat at[2])
+{
+  return fabsf (at[0]) < 1e6f && fabsf (at[1]) < 1e6f;
+}
+
 static void
 stroke (const YoloZonesPen *pen, const gfloat from[2], const gfloat to[2], const YoloColor *color)
 {
@@ -122,7 +130,7 @@ draw_line (const YoloZonesPen *pen, const GstStructure *line)
       yolo_zones_meta_number (line, "y1", NAN), from);
   to_pixels (
       pen, yolo_zones_meta_number (line, "x2", NAN), yolo_zones_meta_number (line, "y2", NAN), to);
-  if (!isfinite (from[0] + from[1] + to[0] + to[1]))
+  if (!is_near (from) || !is_near (to))
     return;
   stroke (pen, from, to, &pen->colors->line);
   draw_arrow (pen, from, to, tip);
@@ -170,7 +178,7 @@ draw_zone (const YoloZonesPen *pen, const GstStructure *zone)
     last[0] = at[0];
     last[1] = at[1];
   }
-  if (!(fabsf (top[0]) < 1e6f && fabsf (top[1]) < 1e6f))
+  if (!is_near (top))
     return;
   g_strlcpy (words[0], text_of (zone, "name"), sizeof (words[0]));
   g_snprintf (words[1], sizeof (words[1]), "%.0f", yolo_zones_meta_number (zone, "occupancy", 0));

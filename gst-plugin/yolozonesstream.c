@@ -20,6 +20,7 @@ struct _YoloZonesStream {
   YoloZonesLayout *layout;      /* owned */
   YoloZones *zones;             /* owned */
   guint source;
+  guint64 used;                 /* number of the buffer that asked for it last */
   guint slot;                   /* of the last frame */
   /* in the order in which they were seen; when it is full, what comes is counted by the last */
   Class classes[YOLO_ZONES_MAX_CLASSES];
@@ -54,6 +55,31 @@ yolo_zones_stream_free (YoloZonesStream *stream)
   yolo_zones_free (stream->zones);
   g_array_unref (stream->objects);
   g_free (stream);
+}
+
+YoloZonesStream *
+yolo_zones_stream_get (GPtrArray *streams, guint most, YoloZonesLayout *layout, guint source,
+    guint64 number)
+{
+  YoloZonesStream *stream, *oldest = NULL;
+
+  for (guint i = 0; i < streams->len; i++) {
+    stream = g_ptr_array_index (streams, i);
+    if (stream->source == source) {
+      stream->used = number;
+      return stream;
+    }
+    if (oldest == NULL || stream->used < oldest->used)
+      oldest = stream;
+  }
+  stream = yolo_zones_stream_new (layout, source);
+  if (stream == NULL)
+    return NULL;
+  stream->used = number;
+  if (streams->len >= most)
+    g_ptr_array_remove (streams, oldest);
+  g_ptr_array_add (streams, stream);
+  return stream;
 }
 
 /* Says which lines and zones take notice of a class. */

@@ -32,6 +32,18 @@ void yolo_zones_stream_forget (YoloZonesStream *stream);
 /* Sets counts, times and heat to 0. */
 void yolo_zones_stream_reset (YoloZonesStream *stream);
 
+/**
+ * yolo_zones_stream_get:
+ * @streams: (element-type YoloZonesStream): owned streams; a new one is added
+ * @most: how many there may be, above 0: the one that was not asked for for longest is freed
+ * @number: of the buffer that asks, which does not decrease
+ *
+ * Returns: (transfer none) (nullable): the stream of a camera, which is made if it is new; NULL:
+ * there is no memory
+ */
+YoloZonesStream *yolo_zones_stream_get (GPtrArray *streams, guint most, YoloZonesLayout *layout,
+    guint source, guint64 number);
+
 guint yolo_zones_stream_source (const YoloZonesStream *stream);
 /* Of the last frame. */
 guint yolo_zones_stream_slot (const YoloZonesStream *stream);

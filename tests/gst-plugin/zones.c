@@ -5,6 +5,7 @@
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolozonesheat.h"
 #include "gst-plugin/yolozonesmeta.h"
+#include "gst-plugin/yolozonesstream.h"
 
 #include <cairo.h>
 #include <glib/gstdio.h>
@@ -302,7 +303,43 @@ test_batch (void)
   assert_crossings (&f, 0, 0, 1, 0);
   assert_crossings (&f, 1, 0, 0, 0);
   assert_crossings (&f, 3, 0, 0, 1);
+  /* another stream need not be a batch */
+  gst_harness_push_event (f.harness, gst_event_new_stream_start ("one"));
+  push_segment (&f);
+  walk (&f, 9, "person", 100, 100, 160);
+  assert_crossings (&f, 0, 0, 2, 0);
   stop (&f);
+}
+
+static void
+free_stream (gpointer stream)
+{
+  yolo_zones_stream_free (stream);
+}
+
+/* Of more cameras than are remembered, the one that was not seen for longest goes. */
+static void
+test_many_streams (void)
+{
+  YoloZonesLayout *layout = yolo_zones_layout_parse (CONFIG, "test", NULL);
+  GPtrArray *streams = g_ptr_array_new_with_free_func (free_stream);
+  YoloZonesStream *first, *last;
+
+  g_assert_nonnull (layout);
+  first = yolo_zones_stream_get (streams, 3, layout, 70, 1);
+  yolo_zones_stream_get (streams, 3, layout, 71, 1);
+  yolo_zones_stream_get (streams, 3, layout, 72, 2);
+  g_assert_true (yolo_zones_stream_get (streams, 3, layout, 70, 3) == first);
+  last = yolo_zones_stream_get (streams, 3, layout, 73, 4);
+  g_assert_nonnull (last);
+  g_assert_cmpuint (yolo_zones_stream_source (last), ==, 73);
+  g_assert_cmpuint (streams->len, ==, 3);
+  g_assert_true (g_ptr_array_find (streams, first, NULL));
+  for (guint i = 0; i < streams->len; i++)
+    g_assert_cmpuint (
+        yolo_zones_stream_source (g_ptr_array_index (streams, i)), !=, 71);
+  g_ptr_array_unref (streams);
+  yolo_zones_layout_unref (layout);
 }
 
 /* What yolotrack says it has not seen crosses nothing. */
@@ -471,6 +508,7 @@ test_heat (void)
   g_autofree gchar *folder = g_dir_make_tmp ("yolo-zones-XXXXXX", NULL);
   g_autofree gchar *picture = g_build_filename (folder, "heat.png", NULL);
   g_autofree gchar *numbers = g_build_filename (folder, "heat.csv", NULL);
+  g_autofree gchar *numbers_of_batch = g_build_filename (folder, "heat-2.csv", NULL);
   g_autofree gchar *text = NULL;
   Fixture f = start ("{ \"heat\": { \"columns\": 4, \"rows\": 3 } }", "");
   YoloMetaObject other = object (2, "person", 40, 40);
@@ -515,13 +553,22 @@ test_heat (void)
     g_assert_cmpint (g_remove (path), ==, 0);
   }
   /* a folder that is not there is a warning */
-  g_object_set (f.element, "heat-picture", "/nowhere/heat.png", NULL);
+  g_object_set (
+      f.element, "heat-picture", "/nowhere/heat.png", "heat-numbers", numbers, NULL);
   gst_harness_push_event (f.harness, gst_event_new_stream_start ("again"));
   push_segment (&f);
   gst_buffer_unref (push (&f, &other, 1));
   gst_harness_push_event (f.harness, gst_event_new_eos ());
   g_assert_true (said (f.bus, GST_MESSAGE_WARNING, "/nowhere/heat-0.png"));
+  /* and keeps nothing else from being written */
+  g_assert_true (g_file_test (numbers_of_batch, G_FILE_TEST_EXISTS));
   stop (&f);
+  for (guint i = 0; i < 3; i++) {
+    g_autofree gchar *name = g_strdup_printf ("heat-%u.csv", i);
+    g_autofree gchar *path = g_build_filename (folder, name, NULL);
+
+    g_remove (path);
+  }
   g_remove (picture);
   g_remove (numbers);
   g_assert_cmpint (g_remove (folder), ==, 0);
@@ -694,6 +741,39 @@ test_draw_nonsense (void)
   gst_harness_teardown (h);
 }
 
+/* A line that another element has put where no frame is draws nothing. */
+static void
+test_draw_far (void)
+{
+  GstHarness *h = gst_harness_new ("yolooverlay");
+
+  gst_harness_set_src_caps (h, gst_caps_from_string (
+          "video/x-raw, format=RGB, width=320, height=240, framerate=25/1"));
+  for (guint i = 0; i < 2; i++) {
+    GstBuffer *buffer = gst_buffer_new_and_alloc (320 * 240 * 3);
+    GValue lines = G_VALUE_INIT, line = G_VALUE_INIT;
+    gboolean drawn = FALSE;
+    GstMapInfo map;
+
+    gst_buffer_memset (buffer, 0, 0x80, 320 * 240 * 3);
+    g_value_init (&line, GST_TYPE_STRUCTURE);
+    g_value_take_boxed (&line, gst_structure_new ("line", "x1", G_TYPE_DOUBLE, .1, "y1",
+            G_TYPE_DOUBLE, .5, "x2", G_TYPE_DOUBLE, i == 0 ? .9 : 1e30, "y2", G_TYPE_DOUBLE, .5,
+            NULL));
+    g_value_init (&lines, GST_TYPE_ARRAY);
+    gst_value_array_append_and_take_value (&lines, &line);
+    gst_structure_take_value (yolo_zones_meta_add (buffer), "lines", &lines);
+    buffer = gst_harness_push_and_pull (h, buffer);
+    g_assert_true (gst_buffer_map (buffer, &map, GST_MAP_READ));
+    for (gsize k = 0; k < map.size; k++)
+      drawn |= map.data[k] != 0x80;
+    gst_buffer_unmap (buffer, &map);
+    gst_buffer_unref (buffer);
+    g_assert_cmpint (drawn, ==, i == 0);
+  }
+  gst_harness_teardown (h);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -703,6 +783,7 @@ main (int argc, char **argv)
   g_test_add_func ("/zones/objects", test_objects);
   g_test_add_func ("/zones/no-copy", test_no_copy);
   g_test_add_func ("/zones/batch", test_batch);
+  g_test_add_func ("/zones/many-streams", test_many_streams);
   g_test_add_func ("/zones/predicted", test_predicted);
   g_test_add_func ("/zones/reset", test_reset);
   g_test_add_func ("/zones/time", test_time);
@@ -715,5 +796,6 @@ main (int argc, char **argv)
   g_test_add_func ("/zones/draw", test_draw);
   g_test_add_func ("/zones/draw-alarm", test_draw_alarm);
   g_test_add_func ("/zones/draw-nonsense", test_draw_nonsense);
+  g_test_add_func ("/zones/draw-far", test_draw_far);
   return g_test_run ();
 }
