@@ -167,6 +167,8 @@ yolo_tracks_recall_inside (YoloTracks *tracks, const YoloMetaObject *object, gui
     inner.parent = object->region;
     inner.shape = yolo_shape_move (inner.shape, scale,
         (gfloat[2]){ move[0] / width, move[1] / height }, width, height);
+    if (inner.classes != NULL)  /* the array gives up a reference to each of its objects' */
+      g_bytes_ref (inner.classes);
     g_array_append_val (objects, inner);
   }
 }

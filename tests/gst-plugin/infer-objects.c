@@ -422,6 +422,37 @@ test_tracks_are_forgotten (void)
   yolo_tracks_free (tracks);
 }
 
+static void
+count_free (gpointer n)
+{
+  ++*(guint *) n;
+}
+
+/* What is appended of what was inside an object has a reference of its own. */
+static void
+test_inside_is_owned (void)
+{
+  const GstVideoInfo info = { .width = 100, .height = 100 };
+  YoloTracks *tracks = yolo_tracks_new ();
+  YoloMetaObject outer = object ("car", 0, 0, 9, 9, 0), inner = object ("plate", 1, 1, 2, 2, -1);
+  GArray *recalled = yolo_meta_objects_new ();
+  guint n_freed = 0;
+
+  inner.classes = g_bytes_new_with_free_func ("x", 1, count_free, &n_freed);
+  yolo_tracks_learn_inside (tracks, &outer, 0, &inner, 1);
+  for (guint i = 0; i < 3; i++) {
+    yolo_tracks_recall_inside (tracks, &outer, 1, &info, recalled);
+    g_assert_cmpuint (recalled->len, ==, 1);
+    g_assert_true (g_array_index (recalled, YoloMetaObject, 0).classes == inner.classes);
+    g_array_set_size (recalled, 0);
+  }
+  yolo_tracks_free (tracks);
+  g_array_unref (recalled);
+  g_assert_cmpuint (n_freed, ==, 0);
+  g_bytes_unref (inner.classes);
+  g_assert_cmpuint (n_freed, ==, 1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -437,5 +468,6 @@ main (int argc, char **argv)
   g_test_add_func ("/yoloinfer/objects/many-objects", test_many_objects);
   g_test_add_func ("/yoloinfer/objects/refused", test_refused);
   g_test_add_func ("/yoloinfer/objects/tracks-are-forgotten", test_tracks_are_forgotten);
+  g_test_add_func ("/yoloinfer/objects/inside-is-owned", test_inside_is_owned);
   return g_test_run ();
 }
