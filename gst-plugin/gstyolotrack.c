@@ -28,6 +28,7 @@
 #include "gst-plugin/yolods.h"
 #include "gst-plugin/yolofollow.h"
 #include "gst-plugin/yolometa.h"
+#include "gst-plugin/yolonvmm.h"
 #include "gst-plugin/yoloproperty.h"
 #include "gst-plugin/yolotrackers.h"
 #include "gst-plugin/yolowatch.h"
@@ -349,6 +350,11 @@ follow (GstYoloTrack *self, GstBuffer *buffer)
   g_array_set_size (self->faint, 0);
   g_array_set_size (self->added, 0);
   yolo_meta_read (buffer, &self->info, self->found);
+  if (self->nvmm) {
+    g_array_set_size (self->before, 0);
+    yolo_meta_objects_append (
+        self->before, (const YoloMetaObject *) self->found->data, self->found->len);
+  }
   self->note = yolo_follow_read (buffer, &self->info, self->faint);
   self->note.inferred &= !is_gap (buffer);
   yolo_watch_buffer (
@@ -404,8 +410,6 @@ gst_yolo_track_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 
   if (!self->writes)
     return GST_FLOW_OK;
-  if (self->nvmm)
-    yolo_meta_read (buffer, &self->info, self->before);
   if (self->note.noted)
     yolo_follow_remove (buffer);
   if (self->replaced)
@@ -524,7 +528,7 @@ gst_yolo_track_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
     return FALSE;
   g_clear_pointer (&self->features, gst_caps_features_free);
   self->features = gst_caps_features_copy (gst_caps_get_features (in, 0));
-  self->nvmm = gst_caps_features_contains (self->features, "memory:NVMM");
+  self->nvmm = gst_caps_features_contains (self->features, YOLO_CAPS_FEATURE_NVMM);
   yolo_trackers_set_info (self->tracks, &self->info);
   return TRUE;
 }

@@ -114,12 +114,6 @@ yolo_trackers_clear (YoloTrackers *tracks)
   g_hash_table_remove_all (tracks->streams);
 }
 
-void
-yolo_trackers_forget (YoloTrackers *tracks, guint64 source)
-{
-  g_hash_table_remove (tracks->streams, &source);
-}
-
 /* Makes room for one more stream. */
 static void
 drop_oldest (YoloTrackers *tracks)
@@ -234,6 +228,8 @@ static gboolean
 take_size (Stream *stream, gint width, gint height, gfloat camera[6])
 {
   const gint old_width = stream->width, old_height = stream->height;
+  /* which take_step() has set to this frame's time */
+  const GstClockTime last = stream->last;
   gdouble x, y;
 
   stream->width = width;
@@ -244,6 +240,7 @@ take_size (Stream *stream, gint width, gint height, gfloat camera[6])
   y = (gdouble) height / old_height;
   if (fabs (x - y) > .02 * y) {
     stream_reset (stream);
+    stream->last = last;
     return FALSE;
   }
   memcpy (camera, (gfloat[6]){ (gfloat) x, 0, 0, 0, (gfloat) y, 0 }, 6 * sizeof (gfloat));

@@ -51,6 +51,7 @@ typedef struct {
 typedef struct _YoloTrackers YoloTrackers;
 
 YoloTrackers *yolo_trackers_new (void);
+/* NULL does nothing. */
 void yolo_trackers_free (YoloTrackers *tracks);
 
 /**
@@ -65,14 +66,15 @@ void yolo_trackers_set_info (YoloTrackers *tracks, const GstVideoInfo *info);
 /* Ends all tracks, as after a flush; numbers go on. */
 void yolo_trackers_reset (YoloTrackers *tracks);
 
-/* Forgets all streams, or one: what comes is another one, whose numbers begin at 1. */
+/* Forgets all streams: what comes is another one, whose numbers begin at 1. */
 void yolo_trackers_clear (YoloTrackers *tracks);
-void yolo_trackers_forget (YoloTrackers *tracks, guint64 source);
 
 /**
  * yolo_trackers_follow:
  * @found: (element-type YoloMetaObject): of all frames of the buffer; those of this frame get
- * their tracks. In a frame that nobody looked at these are the last ones again
+ * their tracks. In a frame that nobody looked at these are the last ones again.
+ * Of an object of this frame `object_id` is changed (-1: it is in no track), and of one in a track
+ * `state`, and its box, if @settings say so and it has no shape
  * @faint: (element-type YoloMetaObject): detections of all frames that nobody else sees
  * @added: (element-type YoloMetaObject): to which objects are appended that are not in @found:
  * faint ones that are in a track, and predicted and lost ones, as @settings say

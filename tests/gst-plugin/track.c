@@ -416,6 +416,12 @@ test_size (void)
   for (guint i = 6; i < 9; i++)
     push (&test, i, &person, 1);
   g_assert_cmpint (get (&test, 0)->object_id, ==, 2);
+  /* and time goes on: a gap right behind a change of the shape ends tracks as any other does */
+  set_caps (&test, "width=640, height=480, framerate=25/1");
+  push (&test, 9, &person, 1);
+  for (guint i = 100; i < 103; i++)
+    push (&test, i, &person, 1);
+  g_assert_cmpint (get (&test, 0)->object_id, ==, 4);
   test_end (&test);
 }
 
