@@ -26,7 +26,7 @@ typedef struct {
  * want something else. Called by any thread. */
 void yolo_follow_event (YoloFollow *follow, GstEvent *event);
 
-/* Asks again before the next frame. */
+/* Asks again before the next frame. Called by any thread. */
 void yolo_follow_forget (YoloFollow *follow);
 
 /**
@@ -40,7 +40,9 @@ void yolo_follow_forget (YoloFollow *follow);
 void yolo_follow_lower (YoloFollow *follow, GstPad *srcpad, YoloLiveSettings *settings,
     YoloFlight *flight);
 
-/* Moves the flight's objects that only a tracker sees from `objects` to `faint`. */
+/* Moves the flight's objects that only a tracker sees from `objects` to `faint`, which is made if
+ * it is needed. Like the functions of flights and buffers below, called by the thread that has
+ * these. */
 void yolo_follow_split (YoloFlight *flight);
 
 /**
@@ -49,7 +51,7 @@ void yolo_follow_split (YoloFlight *flight);
  *
  * Remembers `faint` of a flight that was inferred, after yolo_follow_split(), and gives it to one
  * that is gated: where nothing moves, what was hardly seen is still there, and a track that lives
- * by it must not end.
+ * by it must not end. @last is owned by the caller, who clears it at the end.
  */
 void yolo_follow_repeat (YoloFlight *flight, GArray **last);
 

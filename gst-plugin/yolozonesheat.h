@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Heat maps as files: a picture, and numbers. */
+/* Heat maps as files: a picture, and numbers. Any thread may call these functions, on a heat map
+ * that nobody changes meanwhile. */
 
 #ifndef YOLO_ZONES_HEAT_H
 #define YOLO_ZONES_HEAT_H
@@ -12,7 +13,8 @@ G_BEGIN_DECLS
 
 /**
  * yolo_zones_heat_png:
- * @width: of the picture, pixels; it is made smaller where it is more than 4096
+ * @width, @height: of the picture, pixels, above 0; both are made smaller where one is more than
+ * 4096
  * @path: the file, which is whole at any time
  *
  * Writes a picture to be laid over the frame: the longer somebody was in a place, the redder and
@@ -24,7 +26,8 @@ G_BEGIN_DECLS
 gboolean yolo_zones_heat_png (
     const YoloHeat *heat, gint width, gint height, const gchar *path, GError **error);
 
-/* Writes the seconds of each cell, a line of numbers with commas between for each row. */
+/* Writes the seconds of each cell, a line of numbers with commas between for each row, into a file
+ * that is whole at any time. Returns: FALSE with @error */
 gboolean yolo_zones_heat_csv (const YoloHeat *heat, const gchar *path, GError **error);
 
 /* Returns: (transfer full): @location, with -@source before the ending where it is one of several

@@ -159,7 +159,8 @@ pair (YoloTracker *t, double limit, bool fuse)
   yolo_track_give (t);
 }
 
-/* Lists the boxes that no track has, with scores of @low and more, or between @low and @high. */
+/* Lists the boxes that no track has, with scores from the settings' high on if @high, else
+ * between their low and high. */
 static void
 want (YoloTracker *t, bool high)
 {

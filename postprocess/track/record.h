@@ -79,10 +79,11 @@ void yolo_track_give (YoloTracker *t);
 /* The box begins a track. */
 void yolo_track_begin (YoloTracker *t, size_t box, bool confirmed);
 
-/* By how much lengths grow: the root of how much areas do. */
+/* By how much lengths grow: the root of how much areas do. @camera: [2][3], as
+ * yolo_tracker_update() has it, with an inverse. */
 double yolo_camera_zoom (const float *camera);
 
-/* Intersection over union of a track's predicted box and a box. */
+/* Intersection over union of a track's predicted box and a box, 0 to 1. */
 double yolo_track_iou (const YoloObject *a, const YoloObject *b);
 
 /* Association of ByteTrack and BoT-SORT. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Gives objects an identity over time: which box of this frame is which of the frame before.
- * A tracker is of one stream; it knows neither pixels nor GStreamer. One thread at a time. */
+ * A tracker is of one stream. Boxes are in pixels, and nobody looks at what those show. One thread
+ * at a time. */
 
 #ifndef YOLO_POSTPROCESS_TRACK_TRACKER_H
 #define YOLO_POSTPROCESS_TRACK_TRACKER_H
