@@ -238,23 +238,19 @@ choose (const CpuNet *net, const Step *s, YoloDType type)
   const YoloKernels *k = net->kernels;
   const YoloConv *conv = s->op->conv;
 
-  if (conv->int8 && k->amx_int8 && yolo_dnnl_has_int8 (conv, &s->in, &s->out))
-    return NULL;
   if (conv->int8)
     return k->winograd_int8 && conv->in_channels >= 16 && k->winograd_int8->supports (conv)
         ? k->winograd_int8
         : k->direct_int8;
   if (k->depthwise->supports (conv))
     return type == YOLO_BF16 && k->depthwise_bf16 ? k->depthwise_bf16 : k->depthwise;
-  /* Few channels, as the input's, do not fill the tiles of AMX. */
-  if (type == YOLO_BF16 && k->amx && conv->in_channels > 4)
-    return NULL;
-  if (k->winograd->supports (conv) && conv->in_channels >= 16)
+  if (k->winograd->supports (conv) && conv->in_channels >= 16 && !(type == YOLO_BF16 && k->amx))
     return k->winograd;
   if (!k->direct->supports (conv))
     return NULL;              /* groups of one channel */
-  /* Few channels, as the input's, do not fill the pairs of bf16. */
-  return type == YOLO_BF16 && conv->in_channels / conv->groups > 4 ? k->direct_bf16 : k->direct;
+  /* Few channels, as the input's, do not fill the pairs of bf16, which AMX has plenty of. */
+  return type == YOLO_BF16 && (k->amx || conv->in_channels / conv->groups > 4) ? k->direct_bf16
+                                                                              : k->direct;
 }
 
 /* The weights of a convolution as a kernel wants them: packed once for all sizes. */

@@ -6,6 +6,9 @@
 
 #include "cpu/conv.h"
 #include "cpu/finish.h"
+#ifdef __AMX_TILE__
+# include "cpu/amx.h"
+#endif
 
 /* whether the channels of an input of TYPE are multiplied as they lie in memory */
 #define IN_ELEMENTS (ELEMENT != ELEMENT_S16)
@@ -227,6 +230,23 @@ copy_pixel (char *to, const char *from, YoloDType type, guint channels)
 }
 
 /* Copies @n pixels of the network's input, whose three channels become four. */
+#if !defined (YOLO_INT8) && defined (__AVX512BF16__)
+static inline void
+copy_image_row (char *to, const char *from, guint n)
+{
+  const __m128i four = _mm_setr_epi8 (0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1);
+  guint x = 0;
+
+  /* Sixteen bytes are read, of which twelve are four pixels. */
+  for (; x + 6 <= n; x += 4) {
+    __m128i bytes = _mm_shuffle_epi8 (_mm_loadu_si128 ((const void *) (from + 3 * x)), four);
+
+    vec_store_bf16 (to + 8 * x, vec_load_u8 (&bytes));
+  }
+  for (; x < n; x++)
+    copy_pixel (to + 8 * x, from + 3 * x, YOLO_U8, 3);
+}
+#else
 static inline void
 copy_image_row (char *to, const char *from, guint n)
 {
@@ -253,6 +273,7 @@ copy_image_row (char *to, const char *from, guint n)
   }
   copy_pixel (to + 4 * (n - 1), from + 3 * (n - 1), YOLO_U8, 3);
 }
+#endif
 
 /* Writes @n pixels of padding. */
 static inline void
@@ -286,7 +307,7 @@ copy_rows (const YoloConv *conv, const char *padding, const YoloTensor *in, guin
     else if (yolo_tensor_dense (in) && ELEMENT == ELEMENT_S16 && conv->in_channels % PER == 0)
       widen ((gint16 *) (to + pad), (const guint8 *) yolo_tensor_at (in, image, y, 0),
           in->width * conv->in_channels);
-    else if (yolo_tensor_dense (in) && TYPE == YOLO_U8 && conv->in_channels == 3)
+    else if (yolo_tensor_dense (in) && in->dtype == YOLO_U8 && PER > 1 && conv->in_channels == 3)
       copy_image_row (to + pad, yolo_tensor_at (in, image, y, 0), in->width);
     else if (yolo_tensor_dense (in) && PER == 1)
       load_f32 ((float *) (to + pad), yolo_tensor_at (in, image, y, 0),
@@ -299,20 +320,28 @@ copy_rows (const YoloConv *conv, const char *padding, const YoloTensor *in, guin
   }
 }
 
+#ifdef __AMX_TILE__
+# define tile amx_tile
+# define give_back() _tile_release ()
+#else
 static void
-tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, guint rows, guint vectors)
+tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, guint rows, guint vectors,
+    G_GNUC_UNUSED guint *shape)
 {
-#define BODY(m, v) gemm_tile (acc, s, m, v, ELEMENT)
+# define BODY(m, v) gemm_tile (acc, s, m, v, ELEMENT)
   GEMM_DISPATCH (BODY, rows, vectors);
-#undef BODY
+# undef BODY
 }
 
+# define give_back()
+#endif
+
 /* Computes @count pixels that lie side by side in the output, for the channels of one panel.
- * @s: where their rows of A are; the rest of it is set here. */
+ * @s: where their rows of A are; the rest of it is set here. @shape: as in amx_tile(). */
 static void
 line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint count,
     const char *residual, const YoloTensor *residual_tensor, char *out,
-    const YoloTensor *out_tensor)
+    const YoloTensor *out_tensor, guint *shape)
 {
   guint c0 = panel * YOLO_PANEL, vectors = gemm_panel_vectors (conv, c0),
         step = gemm_tile_rows (count);
@@ -334,7 +363,7 @@ line (const YoloConv *conv, const char *packed, guint panel, YoloSum *s, guint c
     guint rows = MIN (step, count - x);
     YoloVec acc[YOLO_ROWS][2];
 
-    tile (acc, s, rows, vectors);
+    tile (acc, s, rows, vectors, shape);
     for (guint v = 0; v < vectors; v++) {
       finish (&f[v], acc, v, rows, conv);
       f[v].to_at += rows * f[v].to_pixel;
@@ -367,6 +396,7 @@ flat_block (gpointer data, guint index, G_GNUC_UNUSED guint thread)
   const Run *r = data;
   guint image = index / r->blocks, pixels = r->out->height * r->out->width;
   gsize x = (gsize) (index % r->blocks) * r->block;
+  guint shape = 0;
 
   for (guint p = 0; p < gemm_panels (r->conv); p++) {
     YoloSum s = { yolo_tensor_at (r->in, image, 0, x), r->in->pixel, r->taps, 1, depth (r->conv),
@@ -374,8 +404,9 @@ flat_block (gpointer data, guint index, G_GNUC_UNUSED guint thread)
 
     line (r->conv, r->packed, p, &s, MIN (r->block, pixels - x),
         r->residual->data ? yolo_tensor_at (r->residual, image, 0, x) : NULL, r->residual,
-        yolo_tensor_at (r->out, image, 0, x), r->out);
+        yolo_tensor_at (r->out, image, 0, x), r->out, &shape);
   }
+  give_back ();
 }
 
 /* Computes a block of whole output rows. Runs on the pool's threads. */
@@ -387,6 +418,7 @@ row_block (gpointer data, guint index, guint thread)
   guint image = index / r->blocks, y0 = index % r->blocks * r->block,
         rows = MIN (r->block, r->out->height - y0);
   const char *from = r->memory + thread * r->scratch;
+  guint shape = 0;
 
   if (r->direct)
     from = yolo_tensor_at (r->in, image, y0 * conv->stride[0], 0);
@@ -400,8 +432,9 @@ row_block (gpointer data, guint index, guint thread)
 
       line (conv, r->packed, p, &s, r->out->width,
           r->residual->data ? yolo_tensor_at (r->residual, image, y0 + y, 0) : NULL, r->residual,
-          yolo_tensor_at (r->out, image, y0 + y, 0), r->out);
+          yolo_tensor_at (r->out, image, y0 + y, 0), r->out, &shape);
     }
+  give_back ();
 }
 
 static void

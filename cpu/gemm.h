@@ -14,8 +14,10 @@
 #include "cpu/vector.h"
 
 /* Rows of a tile. With two vectors each, sums take 24 of the 32 registers of AVX-512, and 12
- * of 16 elsewhere. */
-#if YOLO_LANES == 16
+ * of 16 elsewhere; AMX has registers of 16 rows. */
+#if defined (__AMX_TILE__)
+# define YOLO_ROWS 32u
+#elif YOLO_LANES == 16
 # define YOLO_ROWS 12u
 #else
 # define YOLO_ROWS 6u

@@ -5,6 +5,12 @@
 
 #if defined (YOLO_X86_VARIANTS)
 # include <cpuid.h>
+# if defined (__linux__)
+#  include <sys/syscall.h>
+#  include <unistd.h>
+#  define ARCH_REQ_XCOMP_PERM 0x1023    /* of the kernel's asm/prctl.h, which may be older */
+#  define XFEATURE_XTILEDATA 18
+# endif
 #elif defined (YOLO_ARM_VARIANTS)
 # include <asm/hwcap.h>
 # include <sys/auxv.h>
@@ -19,6 +25,7 @@ DECLARE (baseline)
 DECLARE (v3)
 DECLARE (v4)
 extern const YoloConvKernel yolo_direct_v4_bf16, yolo_winograd_v4_bf16, yolo_depthwise_v4_bf16;
+extern const YoloConvKernel yolo_direct_v4_amx, yolo_direct_int8_v4_amx;
 extern const YoloConvKernel yolo_direct_int8_v4_vnni, yolo_direct_int8_v3_vnni;
 #endif
 #ifdef YOLO_ARM_VARIANTS
@@ -26,16 +33,24 @@ extern const YoloConvKernel yolo_direct_int8_i8mm, yolo_direct_int8_dotprod;
 #endif
 
 #ifdef YOLO_X86_VARIANTS
-/* Whether the CPU has AMX for a type. Source: Intel's Software Developer's Manual, CPUID leaf
- * 7: EDX bit 22 is AMX-BF16, bit 25 is AMX-INT8. */
+/* Whether the CPU has AMX for bf16 and for bytes, and the system lets this process use it, which it
+ * must be asked for. Sources: Intel's Software Developer's Manual, CPUID leaf 7: EDX bits 22, 24
+ * and 25; Linux' Documentation/arch/x86/xstate.rst. */
 static gboolean
-has_amx (guint bit)
+has_amx (void)
 {
+# if defined (__linux__)
+  const unsigned wanted = 1u << 22 | 1u << 24 | 1u << 25;
   unsigned a, b, c, d;
-  return __get_cpuid_count (7, 0, &a, &b, &c, &d) && (d >> bit & 1);
+
+  return __get_cpuid_count (7, 0, &a, &b, &c, &d) && (d & wanted) == wanted
+      && syscall (SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+# else
+  return FALSE;
+# endif
 }
 
-/* Source: the same, leaf 7, subleaf 1: EAX bit 4. */
+/* Source: the same manual, leaf 7, subleaf 1: EAX bit 4. */
 static gboolean
 has_avx_vnni (void)
 {
@@ -68,8 +83,6 @@ keep_from (YoloKernels *sets, guint n)
   for (guint i = 0; i < n - first && first > 0; i++) {
     gboolean v4 = g_str_has_prefix (sets[i].name, "x86-64-v4");
     sets[i].bf16 &= v4;
-    sets[i].amx &= v4;
-    sets[i].amx_int8 &= v4;
   }
   return n - first;
 }
@@ -77,12 +90,12 @@ keep_from (YoloKernels *sets, guint n)
 const YoloKernels *
 yolo_cpu_kernels (guint i)
 {
-  static YoloKernels sets[5];
+  static YoloKernels sets[6];
   static guint n;
   static gsize once;
 
   if (g_once_init_enter (&once)) {
-    YoloKernels baseline = { "baseline", FALSE, FALSE, FALSE, &yolo_ops_baseline,
+    YoloKernels baseline = { "baseline", FALSE, FALSE, &yolo_ops_baseline,
       &yolo_direct_baseline, &yolo_winograd_baseline, &yolo_depthwise_baseline, NULL, NULL,
       &yolo_direct_int8_baseline, &yolo_winograd_int8_baseline };
 
@@ -94,20 +107,22 @@ yolo_cpu_kernels (guint i)
         && __builtin_cpu_supports ("avx512dq") && __builtin_cpu_supports ("avx512vl");
     gboolean bf16 = v4 && __builtin_cpu_supports ("avx512bf16"),
              vnni = v4 && __builtin_cpu_supports ("avx512vnni");
-    /* For tests: YOLO_CPU_AS_AMX gives oneDNN the layers that it gets on a CPU with AMX, and it
-     * runs them by other instructions. In int8 these must be VNNI's: without them oneDNN adds
-     * products of bytes by pairs in 16 bits, which overflow. */
-    gboolean as_amx = g_getenv ("YOLO_CPU_AS_AMX") != NULL;
-    gboolean amx = (v4 && has_amx (22)) || (as_amx && bf16),
-             amx_int8 = (v4 && has_amx (25)) || (as_amx && vnni);
-    YoloKernels with_v4 = { "x86-64-v4", bf16, amx, amx_int8, &yolo_ops_v4, &yolo_direct_v4,
+    YoloKernels with_v4 = { "x86-64-v4", bf16, FALSE, &yolo_ops_v4, &yolo_direct_v4,
       bf16 ? &yolo_winograd_v4_bf16 : &yolo_winograd_v4, &yolo_depthwise_v4,
       bf16 ? &yolo_direct_v4_bf16 : NULL, bf16 ? &yolo_depthwise_v4_bf16 : NULL,
       &yolo_direct_int8_v4, &yolo_winograd_int8_v4 };
-    YoloKernels with_v3 = { "x86-64-v3", bf16, amx, amx_int8, &yolo_ops_v3, &yolo_direct_v3,
+    YoloKernels with_v3 = { "x86-64-v3", bf16, FALSE, &yolo_ops_v3, &yolo_direct_v3,
       &yolo_winograd_v3, &yolo_depthwise_v3, NULL, NULL, &yolo_direct_int8_v3,
       &yolo_winograd_int8_v3 };
 
+    if (bf16 && vnni && has_amx ()) {
+      sets[n] = with_v4;
+      sets[n].name = "x86-64-v4, AMX";
+      sets[n].amx = TRUE;
+      sets[n].direct_bf16 = &yolo_direct_v4_amx;
+      sets[n].direct_int8 = &yolo_direct_int8_v4_amx;
+      sets[n++].winograd_int8 = NULL;
+    }
     if (vnni) {
       sets[n] = with_v4;
       sets[n].name = "x86-64-v4, VNNI";
@@ -125,8 +140,6 @@ yolo_cpu_kernels (guint i)
     if (v3)
       sets[n++] = with_v3;
     baseline.bf16 = bf16;
-    baseline.amx = amx;
-    baseline.amx_int8 = amx_int8;
 #endif
 #ifdef YOLO_ARM_VARIANTS
     if (getauxval (AT_HWCAP2) & HWCAP2_I8MM) {

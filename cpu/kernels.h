@@ -27,8 +27,7 @@ typedef struct {
 typedef struct {
   const char *name;             /* "baseline", "x86-64-v3", "x86-64-v4, VNNI", "Armv8, dotprod" */
   gboolean bf16;                /* the CPU multiplies bf16 */
-  gboolean amx;                 /* it has AMX for bf16, many times faster than all else */
-  gboolean amx_int8;            /* it has AMX for bytes */
+  gboolean amx;                 /* direct_bf16 uses AMX, many times faster than all else */
   const YoloOps *ops;
   const YoloConvKernel *direct, *winograd, *depthwise;
   /* for maps in bf16; NULL where the CPU does not multiply it */

@@ -80,7 +80,7 @@ maps_free (Maps *m)
 }
 
 /* Tolerance: of a sum of `depth` products of unit variance, relative to its
- * size; and what storing rounds off. */
+ * size; and what storing rounds off. SiLU is rough where bf16 is stored (vec_silu_rough()). */
 static void
 check (const Case *t, const Maps *m, const float *weights, double tolerance, const char *what)
 {
@@ -95,10 +95,12 @@ check (const Case *t, const Maps *m, const float *weights, double tolerance, con
           double want = test_activate (
               c->act, c->alpha, c->beta, conv_at (c, weights, &m->in.t, n, y, x, o));
           double bound, got = get (&m->out.t, n, y, x, o);
+          double rough =
+              t->out_type == YOLO_BF16 && c->act == YOLO_ACT_SILU ? fabs (want) / 8000 : 0;
 
           if (m->residual.t.data)
             want += get (&m->residual.t, n, y, x, o);
-          bound = tolerance * sqrt (depth) * scale
+          bound = tolerance * sqrt (depth) * scale + rough
               + fabs (want) * (t->out_type == YOLO_BF16 ? 1. / 255 : 1e-6);
           if (!(fabs (got - want) <= bound))
             g_error ("%s: %ux%u kernel, stride %u, %u to %u channels, %u groups, %ux%ux%u, %s to "
@@ -197,7 +199,7 @@ case_new (Random *random, guint kernel, guint stride, guint in, guint out, guint
         .beta = act->beta },
     .n = random_int (random, 1, 3),
     .height = random_int (random, 1, 14),
-    .width = random_int (random, 1, 30),
+    .width = random_int (random, 1, 70),
     .residual = random_int (random, 0, 1),
     .view = random_int (random, 0, 1),
   };
@@ -223,12 +225,14 @@ test_convolutions (gconstpointer data)
     { 1, 1, 7, 3, 1 },
     { 1, 1, 16, 32, 1 },
     { 1, 1, 24, 80, 1 },
+    { 1, 1, 136, 40, 1 },
     { 1, 2, 8, 17, 1 },
     { 3, 1, 1, 1, 1 },
     { 3, 1, 3, 16, 1 },
     { 3, 1, 16, 16, 1 },
     { 3, 1, 17, 33, 1 },
     { 3, 1, 40, 48, 1 },
+    { 3, 1, 80, 72, 1 },
     { 3, 2, 3, 16, 1 },
     { 3, 2, 16, 32, 1 },
     { 3, 2, 31, 18, 1 },
