@@ -4,19 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <omp.h>
 
 #include "backend/builtin.h"
 #include "cpu/backend.h"
 #include "cpu/kernels.h"
-#include "cpu/onednn.h"
 
 #define ALIGN(x) (((x) + 63) & ~(gsize) 63)
 
 typedef struct {
   YoloNet base;
   const YoloKernels *kernels;
-  YoloDnnlWeights *dnnl;
   GArray *packed;               /* Packed: weights for our own convolutions */
 } CpuNet;
 
@@ -30,20 +27,15 @@ typedef struct {
 typedef struct {
   const YoloOp *op;
   YoloTensor in, out, residual;
-  /* Convolutions are ours or oneDNN's. */
-  const YoloConvKernel *kernel;
+  const YoloConvKernel *kernel; /* what runs a convolution; NULL for other operations */
   const void *packed;           /* the net's */
-  YoloDnnlConv *dnnl;
-  /* oneDNN takes dense tensors of one image: what is none is copied. NULL: used as it is */
-  YoloTensor dense_in, dense_out;
-  gsize scratch;                /* where in the scratch oneDNN's begins */
 } Step;
 
 typedef struct {
   YoloExec base;
   CpuNet *net;
   Step *steps;                  /* base.plan->n_ops */
-  char *scratch;                /* of all steps, one after the other */
+  char *scratch;                /* of whichever step runs */
   double *profile;              /* base.seconds, if asked for by the environment */
   guint images;                 /* run */
 } CpuExec;
@@ -85,15 +77,14 @@ resolve (G_GNUC_UNUSED guint device, YoloPrecision *precision, GError **error)
 
 static gboolean
 load (YoloNet *base, G_GNUC_UNUSED guint device, G_GNUC_UNUSED gpointer context, guint threads,
-    GError **error)
+    G_GNUC_UNUSED GError **error)
 {
   CpuNet *net = (CpuNet *) base;
 
   base->pool = yolo_pool_new (threads);
   net->kernels = yolo_cpu_kernels (0);
   net->packed = g_array_new (FALSE, FALSE, sizeof (Packed));
-  net->dnnl = yolo_dnnl_weights_new (error);
-  return net->dnnl != NULL;
+  return TRUE;
 }
 
 static void
@@ -104,7 +95,6 @@ unload (YoloNet *base)
   for (guint i = 0; i < net->packed->len; i++)
     free (g_array_index (net->packed, Packed, i).weights);
   g_array_unref (net->packed);
-  yolo_dnnl_weights_free (net->dnnl);
   yolo_pool_free (base->pool);
 }
 
@@ -123,13 +113,6 @@ remark (YoloNet *base)
       "int8 runs on %s, which has no instructions for products of bytes (VNNI, dot products): "
       "expect .7 to 1 of fp32's time, not half of it",
       net->kernels->name);
-}
-
-/* oneDNN's threads are OpenMP's, whose number belongs to the calling thread. */
-static void
-use_threads (const CpuNet *net)
-{
-  omp_set_num_threads ((int) yolo_pool_threads (net->base.pool));
 }
 
 static YoloTensor
@@ -154,7 +137,7 @@ const char *
 yolo_cpu_exec_implementation (const YoloExec *base, guint op)
 {
   const Step *s = &((const CpuExec *) base)->steps[op];
-  return s->kernel ? s->kernel->name : s->dnnl ? yolo_dnnl_conv_impl (s->dnnl) : "C";
+  return s->kernel ? s->kernel->name : "C";
 }
 
 /* What YOLO_CPU_PROFILE asks for: an operation a line, of all images run. */
@@ -197,8 +180,6 @@ release (YoloExec *base)
   if (e->profile && e->images > 0)
     print_profile (e);
   g_free (e->profile);
-  for (guint i = 0; e->steps && i < base->plan->n_ops; i++)
-    yolo_dnnl_conv_free (e->steps[i].dnnl);
   g_free (e->steps);
   free (e->scratch);
   free (base->input);
@@ -213,22 +194,6 @@ allocate (gsize size, GError **error)
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY,
         "no memory for %" G_GSIZE_FORMAT " bytes", size);
   return p;
-}
-
-/* A dense stand-in for @t of one image, at *used of the scratch; none if @t can be used. */
-static YoloTensor
-stand_in (const YoloTensor *t, YoloDType dtype, gsize *used)
-{
-  if (yolo_tensor_dense (t) && t->dtype == dtype)
-    return (YoloTensor) { 0 };
-  YoloTensor d =
-      yolo_tensor_make (GSIZE_TO_POINTER (*used), t->height, t->width, t->channels, dtype);
-  if (t->dtype == dtype) {
-    d.scale = t->scale;
-    d.zero = t->zero;
-  }
-  *used += ALIGN (d.image);
-  return d;
 }
 
 /* Which convolution is fastest; README.md has the measurements. */
@@ -246,8 +211,6 @@ choose (const CpuNet *net, const Step *s, YoloDType type)
     return type == YOLO_BF16 && k->depthwise_bf16 ? k->depthwise_bf16 : k->depthwise;
   if (k->winograd->supports (conv) && conv->in_channels >= 16 && !(type == YOLO_BF16 && k->amx))
     return k->winograd;
-  if (!k->direct->supports (conv))
-    return NULL;              /* groups of one channel */
   /* Few channels, as the input's, do not fill the pairs of bf16, which AMX has plenty of. */
   return type == YOLO_BF16 && (k->amx || conv->in_channels / conv->groups > 4) ? k->direct_bf16
                                                                               : k->direct;
@@ -276,28 +239,9 @@ static gboolean
 ready_conv (CpuExec *e, Step *s, gsize *used, GError **error)
 {
   s->kernel = choose (e->net, s, e->base.plan->dtype);
-  if (s->kernel) {
-    *used =
-        (gsize) yolo_pool_threads (e->base.net->pool) * s->kernel->scratch (s->op->conv, &s->in);
-    s->packed = pack (e->net, s->kernel, s->op->conv, error);
-    return s->packed != NULL;
-  }
-
-  YoloDType type = e->base.plan->dtype;
-  /* bytes are written at once only if there is no residual to add */
-  YoloDType out = s->out.dtype == YOLO_F32 || (s->op->conv->int8 && s->residual.data) ? YOLO_F32
-      : s->op->conv->int8 ? YOLO_U8 : type;
-
-  s->dense_in = stand_in (&s->in, s->op->conv->int8 ? YOLO_U8 : type, used);
-  s->dense_out = stand_in (&s->out, out, used);
-  s->dnnl =
-      yolo_dnnl_conv_new (e->net->dnnl, s->op->conv, s->dense_in.channels ? &s->dense_in : &s->in,
-          s->dense_out.channels ? &s->dense_out : &s->out, error);
-  if (!s->dnnl)
-    return FALSE;
-  s->scratch = *used;
-  *used += ALIGN (yolo_dnnl_conv_scratch (s->dnnl));
-  return TRUE;
+  *used = (gsize) yolo_pool_threads (e->base.net->pool) * s->kernel->scratch (s->op->conv, &s->in);
+  s->packed = pack (e->net, s->kernel, s->op->conv, error);
+  return s->packed != NULL;
 }
 
 static YoloPlan *
@@ -330,16 +274,7 @@ ready_steps (CpuExec *e, GError **error)
     scratch = MAX (scratch, used);
   }
   e->scratch = allocate (scratch, error);
-  if (!e->scratch)
-    return FALSE;
-  for (guint i = 0; i < plan->n_ops; i++) {
-    YoloTensor *t[] = { &e->steps[i].dense_in, &e->steps[i].dense_out };
-
-    for (guint k = 0; k < G_N_ELEMENTS (t); k++)
-      if (t[k]->channels)
-        t[k]->data = e->scratch + GPOINTER_TO_SIZE (t[k]->data);
-  }
-  return TRUE;
+  return e->scratch != NULL;
 }
 
 static gboolean
@@ -349,7 +284,6 @@ prepare (YoloExec *base, GError **error)
   const YoloPlan *plan = base->plan;
 
   e->net = (CpuNet *) base->net;
-  use_threads (e->net);
   if (g_getenv ("YOLO_CPU_PROFILE"))
     base->seconds = e->profile = g_new0 (double, plan->n_ops);
   base->input = allocate (plan->buffers[plan->input].size, error);
@@ -385,71 +319,33 @@ supports (const YoloPlan *plan, const YoloOp *op)
     return FALSE;
   if (op->type == YOLO_OP_ATTENTION && op->numbers.key > YOLO_ATTENTION_MAX_KEY)
     return FALSE;
-  return op->type == YOLO_OP_CONV || yolo_cpu_kernels (0)->ops->run[op->type] != NULL;
+  if (op->type == YOLO_OP_CONV)
+    return yolo_cpu_kernels (0)->direct->supports (op->conv);
+  return yolo_cpu_kernels (0)->ops->run[op->type] != NULL;
 }
 
-static YoloTensor
-image (const YoloTensor *t, guint i)
-{
-  YoloTensor one = *t;
-  if (one.data)
-    one.data += i * one.image;
-  return one;
-}
-
-static gboolean
-run_dnnl (CpuExec *e, Step *s, guint n, GError **error)
-{
-  const YoloOps *ops = e->net->kernels->ops;
-  const YoloOpNumbers none = { 0 };
-  const YoloTensor nothing = { 0 };
-
-  for (guint i = 0; i < n; i++) {
-    YoloTensor in = image (&s->in, i), out = image (&s->out, i), residual = image (&s->residual, i);
-    YoloTensor target = out;
-    if (s->dense_in.data) {
-      ops->run[YOLO_OP_COPY](e->base.net->pool, &none, &in, &nothing, &s->dense_in, 1);
-      in = s->dense_in;
-    }
-    if (s->dense_out.data)
-      target = s->dense_out;
-    if (!yolo_dnnl_conv_run (s->dnnl, in.data, target.data, e->scratch + s->scratch, error))
-      return FALSE;
-    if (residual.data)
-      ops->run[YOLO_OP_ADD](e->base.net->pool, &none, &target, &residual, &out, 1);
-    else if (s->dense_out.data)
-      ops->run[YOLO_OP_COPY](e->base.net->pool, &none, &target, &nothing, &out, 1);
-  }
-  return TRUE;
-}
-
-static gboolean
-run_step (CpuExec *e, Step *s, guint n, GError **error)
+static void
+run_step (CpuExec *e, Step *s, guint n)
 {
   const YoloOp *op = s->op;
   YoloPool *pool = e->base.net->pool;
 
-  if (op->type != YOLO_OP_CONV)
-    e->net->kernels->ops->run[op->type](pool, &op->numbers, &s->in, &s->residual, &s->out, n);
-  else if (s->kernel)
+  if (op->type == YOLO_OP_CONV)
     s->kernel->run (pool, op->conv, s->packed, &s->in, &s->residual, &s->out, n, e->scratch);
   else
-    return run_dnnl (e, s, n, error);
-  return TRUE;
+    e->net->kernels->ops->run[op->type](pool, &op->numbers, &s->in, &s->residual, &s->out, n);
 }
 
 static gboolean
 submit (YoloExec *base, guint n, G_GNUC_UNUSED const YoloFrame *frames,
-    G_GNUC_UNUSED YoloDecode *decode, GError **error)
+    G_GNUC_UNUSED YoloDecode *decode, G_GNUC_UNUSED GError **error)
 {
   CpuExec *e = (CpuExec *) base;
 
-  use_threads (e->net);
   for (guint i = 0; i < base->plan->n_ops; i++) {
     double start = base->seconds ? g_get_monotonic_time () / 1e6 : 0;
-    if (!(base->replace && base->replace (base->observe_data, i))
-        && !run_step (e, &e->steps[i], n, error))
-      return FALSE;
+    if (!(base->replace && base->replace (base->observe_data, i)))
+      run_step (e, &e->steps[i], n);
     if (base->seconds)
       base->seconds[i] += g_get_monotonic_time () / 1e6 - start;
     if (base->observe)

@@ -8,7 +8,7 @@
 
 G_BEGIN_DECLS
 
-/* What runs an operation: "winograd f32", oneDNN's name, "C". */
+/* What runs an operation: "winograd f32", "direct bf16", "C". */
 const char *yolo_cpu_exec_implementation (const YoloExec *exec, guint op);
 
 G_END_DECLS

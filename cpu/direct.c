@@ -13,7 +13,8 @@
 /* whether the channels of an input of TYPE are multiplied as they lie in memory */
 #define IN_ELEMENTS (ELEMENT != ELEMENT_S16)
 
-#define MAX_TAPS 49u
+/* Taps of which a kernel may have, neighbours in a row counting as one; 15x15 with dilation. */
+#define MAX_TAPS 255u
 /* bytes of copied rows that a thread works on; second-level caches have 512 KiB or more */
 #define SCRATCH (192u << 10)
 #define CHUNK 8u                /* tiles that a thread works on at a time where A is the image */
@@ -465,15 +466,14 @@ one_run (YoloPool *pool, const YoloConv *conv, const void *packed, const YoloTen
 }
 
 /* Whether a convolution is run: in floats with groups as well, each as a convolution of its own
- * on a view of its channels. A group of one channel would leave most lanes empty. */
+ * on a view of its channels. A group of one channel leaves most lanes empty; where networks have
+ * such groups depthwise.c runs them. */
 static gboolean
 supports (const YoloConv *conv)
 {
-#ifdef YOLO_INT8
-  return conv->groups == 1 && n_taps (conv) <= MAX_TAPS;
-#else
-  return (conv->groups == 1 || conv->in_channels > conv->groups) && n_taps (conv) <= MAX_TAPS;
-#endif
+  if (TYPE == YOLO_U8 && conv->groups > 1)
+    return FALSE;
+  return conv->kernel[0] * (conv->dilation[1] == 1 ? 1 : conv->kernel[1]) <= MAX_TAPS;
 }
 
 static YoloConv

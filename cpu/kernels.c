@@ -139,7 +139,6 @@ yolo_cpu_kernels (guint i)
     }
     if (v3)
       sets[n++] = with_v3;
-    baseline.bf16 = bf16;
 #endif
 #ifdef YOLO_ARM_VARIANTS
     if (getauxval (AT_HWCAP2) & HWCAP2_I8MM) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the back end runs without oneDNN. The same C is compiled once per instruction set;
+/* What the back end runs. The same C is compiled once per instruction set;
  * at run time the best that the CPU has is taken. */
 
 #ifndef YOLO_CPU_KERNELS_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Stands for the CPU back end in a build without oneDNN, or with -Dcpu=disabled. */
+/* Stands for the CPU back end in a build with -Dcpu=disabled. */
 
 #include "backend/builtin.h"
 
@@ -7,7 +7,7 @@ static gboolean
 available (G_GNUC_UNUSED guint device, GError **error)
 {
   g_set_error_literal (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE,
-      "built without the CPU back end: install oneDNN (libdnnl-dev) and build with -Dcpu=enabled");
+      "built without the CPU back end: build without -Dcpu=disabled");
   return FALSE;
 }
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # debian.sh SUITE [--package | COMMAND...]: builds and tests in a root of another Debian.
 #
-#   trixie   Debian 13 (GStreamer 1.26, oneDNN 3.7): tests/run.sh --elsewhere
-#   forky    Debian's testing suite (GStreamer 1.28, oneDNN 3.12, the newest compiler):
+#   trixie   Debian 13 (GStreamer 1.26): tests/run.sh --elsewhere
+#   forky    Debian's testing suite (GStreamer 1.28, the newest compiler):
 #            tests/run.sh --quick
 #
 # What these do not change is left to this machine: see there. With --package it builds,
@@ -112,7 +112,7 @@ if is_old || ! ready_root; then
   fi
 fi
 # shellcheck disable=SC2016 # dpkg-query's variables
-in_root dpkg-query -W -f '${Package} ${Version}\n' gcc libgstreamer1.0-dev libdnnl-dev \
+in_root dpkg-query -W -f '${Package} ${Version}\n' gcc libgstreamer1.0-dev \
   libprotobuf-c-dev meson
 
 # The source as it is here, without what git ignores; the cache of fetched

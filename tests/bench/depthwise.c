@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Depthwise layers: our kernel, oneDNN's and a copy of as many bytes, in turns.
+/* Depthwise layers: our kernel and a copy of as many bytes, in turns.
  *
- *     OMP_NUM_THREADS=N build/tests/bench/bench-depthwise N [ROUNDS]
+ *     build/tests/bench/bench-depthwise N [ROUNDS]
  *
  * Prints microseconds, the least of all rounds: N threads each, maps that lie in memory
- * without gaps and stay in the cache if they fit there. OpenMP's threads are oneDNN's. */
+ * without gaps and stay in the cache if they fit there. */
 
 #include "cpu/kernels.h"
-#include "cpu/onednn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,8 +33,6 @@ typedef struct {
   YoloTensor in, out;
   const YoloConvKernel *kernel;
   void *packed, *scratch;
-  YoloDnnlConv *dnnl;
-  void *dnnl_scratch;
 } Bench;
 
 static void *
@@ -54,15 +51,6 @@ run_ours (Bench *b)
   const YoloTensor none = { 0 };
 
   b->kernel->run (b->pool, &b->conv, b->packed, &b->in, &none, &b->out, 1, b->scratch);
-}
-
-static void
-run_dnnl (Bench *b)
-{
-  g_autoptr (GError) error = NULL;
-
-  if (!yolo_dnnl_conv_run (b->dnnl, b->in.data, b->out.data, b->dnnl_scratch, &error))
-    g_error ("%s", error->message);
 }
 
 #define PARTS 8u
@@ -101,10 +89,8 @@ measure (YoloPool *pool, guint layer, YoloDType type, YoloActivation act, guint 
   gsize n = (gsize) channels * k * k;
   g_autofree float *weights = g_new (float, n), *bias = g_new0 (float, channels);
   const YoloKernels *set = yolo_cpu_kernels (0);
-  g_autoptr (GError) error = NULL;
-  YoloDnnlWeights *net = yolo_dnnl_weights_new (&error);
-  void (*const runs[]) (Bench *) = { run_ours, run_dnnl, run_copy };
-  double best[] = { 1, 1, 1 };
+  void (*const runs[]) (Bench *) = { run_ours, run_copy };
+  double best[] = { 1, 1 };
   Bench b = { .pool = pool,
     .conv = { .in_channels = channels, .out_channels = channels, .groups = channels,
         .kernel = { k, k }, .stride = { stride, stride }, .pad = { k / 2, k / 2 },
@@ -120,23 +106,16 @@ measure (YoloPool *pool, guint layer, YoloDType type, YoloActivation act, guint 
   b.packed = allocate (b.kernel->packed_size (&b.conv));
   b.scratch = allocate (b.kernel->scratch (&b.conv, &b.in) * yolo_pool_threads (pool));
   b.kernel->pack (&b.conv, b.packed);
-  b.dnnl = net ? yolo_dnnl_conv_new (net, &b.conv, &b.in, &b.out, &error) : NULL;
-  if (b.dnnl == NULL)
-    g_error ("%s", error->message);
-  b.dnnl_scratch = allocate (yolo_dnnl_conv_scratch (b.dnnl));
   for (guint round = 0; round < rounds; round++)
     for (guint i = 0; i < G_N_ELEMENTS (runs); i++)
       best[i] = MIN (best[i], seconds (runs[i], &b));
-  printf ("%3ux%-3u x %3u  %ux%u/%u  %-4s %-4s  %8.1f %8.1f %8.1f   %5.2f  %5.2f\n", size, size,
+  printf ("%3ux%-3u x %3u  %ux%u/%u  %-4s %-4s  %8.1f %8.1f   %5.2f\n", size, size,
       channels, k, k, stride, yolo_dtype_name (type), act == YOLO_ACT_SILU ? "SiLU" : "none",
-      1e6 * best[0], 1e6 * best[1], 1e6 * best[2], best[0] / best[1], best[2] / best[0]);
-  yolo_dnnl_conv_free (b.dnnl);
-  yolo_dnnl_weights_free (net);
+      1e6 * best[0], 1e6 * best[1], best[1] / best[0]);
   free (b.in.data);
   free (b.out.data);
   free (b.packed);
   free (b.scratch);
-  free (b.dnnl_scratch);
 }
 
 int
@@ -146,11 +125,11 @@ main (int argc, char **argv)
   YoloPool *pool;
 
   if (argc < 2) {
-    fprintf (stderr, "usage: OMP_NUM_THREADS=N %s N [ROUNDS]\n", argv[0]);
+    fprintf (stderr, "usage: %s N [ROUNDS]\n", argv[0]);
     return 2;
   }
   pool = yolo_pool_new ((guint) atoi (argv[1]));
-  printf ("map            kernel type act        ours   oneDNN     copy  / oneDNN  copy / ours\n");
+  printf ("map            kernel type act        ours     copy  copy / ours\n");
   for (YoloDType type = YOLO_F32; type <= YOLO_BF16; type++) {
     if ((type != YOLO_F32 && type != YOLO_BF16)
         || (type == YOLO_BF16 && yolo_cpu_kernels (0)->depthwise_bf16 == NULL))

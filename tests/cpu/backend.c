@@ -45,27 +45,6 @@ can (YoloPrecision precision)
   return yolo_backend_resolve (cpu, 0, &precision, NULL);
 }
 
-static void
-check_implementations (const char *path, guint height, guint width)
-{
-  for (YoloPrecision p = YOLO_PRECISION_FP32; p <= YOLO_PRECISION_BF16; p++) {
-    YoloNet *net;
-    YoloExec *exec;
-
-    if (!can (p))
-      continue;
-    exec = prepare (&net, path, p, 1, height, width);
-    for (guint i = 0; i < exec->plan->n_ops; i++) {
-      const char *name = yolo_cpu_exec_implementation (exec, i);
-      if (g_str_has_prefix (name, "ref"))
-        g_error (
-            "%s, %s: %s runs as %s", path, yolo_precision_name (p), exec->plan->ops[i].name, name);
-    }
-    yolo_exec_free (exec);
-    yolo_net_free (net);
-  }
-}
-
 /* Depthwise convolutions of 3x3 pixels and more are ours, in the precision of the plan. Returns
  * how many there are. */
 static guint
@@ -102,33 +81,6 @@ test_depthwise (void)
     g_assert_cmpuint (count_depthwise (exec), >, 0);
     yolo_exec_free (exec);
     yolo_net_free (net);
-  }
-}
-
-/* oneDNN's `ref` is a hundred times slower than the others, and silent. */
-static void
-test_no_ref (void)
-{
-  g_autofree char *folder = g_build_filename (SOURCE_ROOT, "tests", "data", NULL);
-  const char *material = g_getenv ("YOLO_SHARED");
-  g_autofree char *shared = g_build_filename (
-      material ? material : SOURCE_ROOT "/../shared", "models", "yolov8n.onnx", NULL);
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
-  const char *name;
-  guint n = 0;
-
-  g_assert_nonnull (dir);
-  while ((name = g_dir_read_name (dir)) != NULL) {
-    g_autofree char *path = g_build_filename (folder, name, NULL);
-    if (g_str_has_suffix (name, ".onnx")) {
-      check_implementations (path, 0, 0);
-      n++;
-    }
-  }
-  g_assert_cmpuint (n, >, 10);
-  if (g_file_test (shared, G_FILE_TEST_EXISTS)) {
-    check_implementations (shared, 640, 640);
-    check_implementations (shared, 384, 640);
   }
 }
 
@@ -190,7 +142,6 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/cpu/precision", test_precision);
   g_test_add_func ("/cpu/depthwise", test_depthwise);
-  g_test_add_func ("/cpu/no-ref", test_no_ref);
   g_test_add_func ("/cpu/memory", test_memory);
   return g_test_run ();
 }

@@ -4,7 +4,6 @@
  * views in guarded buffers. */
 
 #include "cpu/kernels.h"
-#include "cpu/onednn.h"
 #include "tests/cpu/maps.h"
 
 /* of the numbers that may be one step off: edges, and a SiLU of 14 bits */
@@ -244,107 +243,6 @@ run_conv (const YoloKernels *set, const Case *t, Random *random, Count *count)
   grid_map_free (&in);
   grid_map_free (&out);
   grid_map_free (&residual);
-}
-
-/* oneDNN, on dense tensors and one grid each. */
-static void
-run_dnnl (
-    guint size, guint stride, guint in_channels, guint out_channels, Random *random, Count *count)
-{
-  const TestActivation *act =
-      &test_activations[random_int (random, 0, G_N_ELEMENTS (test_activations) - 1)];
-  guint h = random_int (random, size, 15), w = random_int (random, size, 30), pad = size / 2;
-  guint oh = (h + 2 * pad - size) / stride + 1, ow = (w + 2 * pad - size) / stride + 1;
-  g_autofree float *bias = g_new (float, out_channels);
-  YoloConv conv = {
-    .in_channels = in_channels,
-    .out_channels = out_channels,
-    .groups = 1,
-    .kernel = { size, size },
-    .stride = { stride, stride },
-    .pad = { pad, pad },
-    .dilation = { 1, 1 },
-    .act = act->act,
-    .alpha = act->alpha,
-    .beta = act->beta,
-    .bias = bias,
-  };
-  GridMap in = grid_map (random, 1, h, w, in_channels, 0, YOLO_U8, pad > 0);
-  GridMap out = grid_map (
-      random, 1, oh, ow, out_channels, 0, random_int (random, 0, 1) ? YOLO_U8 : YOLO_F32, TRUE);
-  g_autofree guint8 *before = g_memdup2 (out.map.memory.data, out.map.memory.size);
-  YoloInt8Conv int8 = int8_new (random, &conv, &in.map.t);
-  g_autoptr (GError) error = NULL;
-  YoloDnnlWeights *weights = yolo_dnnl_weights_new (&error);
-  YoloDnnlConv *dnnl;
-  void *scratch;
-
-  int8.sum = int8.sigmoid = int8.act = (YoloGrid) { 0 };
-  conv.int8 = &int8;
-  for (guint o = 0; o < out_channels; o++)
-    bias[o] = (float) random_normal (random);
-  /* a channel that is only its bias */
-  memset (int8.weights, 0, in_channels * size * size);
-  int8.offset[0] = random_int (random, -90, 90);
-  int8.multiplier[0] = random_int (random, 0, 1) ? 0 : .01f;
-  if (conv.act == YOLO_ACT_HARD_SIGMOID) {      /* our own kernels run it */
-    g_assert_false (yolo_dnnl_has_int8 (&conv, &in.map.t, &out.map.t));
-    conv.act = YOLO_ACT_HARD_SWISH;
-  }
-  g_assert_true (yolo_dnnl_has_int8 (&conv, &in.map.t, &out.map.t));
-  dnnl = yolo_dnnl_conv_new (weights, &conv, &in.map.t, &out.map.t, &error);
-  g_assert_no_error (error);
-  scratch = aligned_alloc (64, (yolo_dnnl_conv_scratch (dnnl) + 127) & ~(gsize) 63);
-  g_assert_true (yolo_dnnl_conv_run (dnnl, in.map.t.data, out.map.t.data, scratch, &error));
-  for (guint y = 0; y < oh; y++)
-    for (guint x = 0; x < ow; x++)
-      for (guint o = 0; o < out_channels; o++) {
-        double want = conv_at (&conv, &in.map.t, 0, y, x, o);
-        if (o == 0)
-          want = test_activate (conv.act, conv.alpha, conv.beta,
-              bias[0] - (float) int8.offset[0] * int8.multiplier[0]);
-        check_value (&out.map.t, 0, y, x, o, want, 4e-4, 0, count);
-      }
-  check_between (&out.map, before, 1);
-  free (scratch);
-  yolo_dnnl_conv_free (dnnl);
-  yolo_dnnl_weights_free (weights);
-  int8_clear (&int8);
-  grid_map_free (&in);
-  grid_map_free (&out);
-}
-
-/* Without VNNI oneDNN adds pairs of products in 16 bits, which run over; the back
- * end takes it where there is AMX. */
-static void
-test_dnnl (void)
-{
-  static const struct { guint kernel, stride, in, out;
-  } shapes[] = {
-    { 1, 1, 1, 1 },
-    { 1, 1, 7, 3 },
-    { 1, 1, 16, 32 },
-    { 1, 1, 24, 80 },
-    { 3, 1, 3, 16 },
-    { 3, 1, 16, 16 },
-    { 3, 1, 18, 33 },
-    { 3, 1, 64, 64 },
-    { 3, 2, 3, 16 },
-    { 3, 2, 32, 64 },
-    { 6, 2, 3, 8 },
-  };
-  Random random = random_new (11);
-  Count count = { 0, 0 };
-
-  if (strstr (yolo_cpu_kernels (0)->name, "VNNI") == NULL) {
-    g_test_skip ("no VNNI");
-    return;
-  }
-  for (guint round = 0; round < 6; round++)
-    for (guint s = 0; s < G_N_ELEMENTS (shapes); s++)
-      run_dnnl (shapes[s].kernel, shapes[s].stride, shapes[s].in, shapes[s].out, &random, &count);
-  g_test_message ("oneDNN: %u of %u numbers are one step off", count.off, count.n);
-  g_assert_cmpfloat (count.off, <=, 2 * SHARE * count.n);
 }
 
 static void
@@ -630,7 +528,6 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/cpu/int8/extremes", test_extremes);
   g_test_add_func ("/cpu/int8/float-convolutions", test_float_convolutions);
-  g_test_add_func ("/cpu/int8/onednn", test_dnnl);
   g_test_add_func ("/cpu/int8/pool", test_pool);
   g_test_add_func ("/cpu/int8/conversions", test_conversions);
   result = g_test_run ();

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Every kernel of cpu/, in every instruction set that this machine has,
  * against its definition in double: random data, odd sizes, views in guarded
- * buffers, float and bf16. oneDNN's convolutions too. */
+ * buffers, float and bf16. */
 
 #include "cpu/kernels.h"
-#include "cpu/onednn.h"
 #include "tests/cpu/maps.h"
 
 #include <math.h>
@@ -148,39 +147,6 @@ run_kernel (
   maps_free (&m);
 }
 
-/* oneDNN takes dense tensors, an image at a time. */
-static void
-run_dnnl (const Case *t, Random *random)
-{
-  const YoloConv *c = &t->conv;
-  g_autoptr (GError) error = NULL;
-  YoloDnnlWeights *net;
-  YoloDnnlConv *conv;
-  Case dense = *t;
-  void *scratch;
-  Maps m;
-
-  if (t->in_type == YOLO_U8 || (t->in_type == YOLO_F32 && t->out_type != YOLO_F32)
-      || (t->in_type == YOLO_BF16 && !yolo_cpu_kernels (0)->bf16))
-    return;
-  net = yolo_dnnl_weights_new (&error);
-  g_assert_no_error (error);
-  dense.view = dense.residual = FALSE;
-  m = maps_new (&dense, random);
-  conv = yolo_dnnl_conv_new (net, c, &m.in.t, &m.out.t, &error);
-  g_assert_no_error (error);
-  scratch = aligned_alloc (64, (yolo_dnnl_conv_scratch (conv) + 127) & ~(gsize) 63);
-  for (guint n = 0; n < t->n; n++) {
-    g_assert_true (yolo_dnnl_conv_run (conv, yolo_tensor_at (&m.in.t, n, 0, 0),
-            yolo_tensor_at (&m.out.t, n, 0, 0), scratch, &error));
-  }
-  check (&dense, &m, t->weights, t->in_type == YOLO_BF16 ? 2e-2 : 5e-6, yolo_dnnl_conv_impl (conv));
-  free (scratch);
-  maps_free (&m);
-  yolo_dnnl_conv_free (conv);
-  yolo_dnnl_weights_free (net);
-}
-
 static Case
 case_new (Random *random, guint kernel, guint stride, guint in, guint out, guint groups)
 {
@@ -240,6 +206,9 @@ test_convolutions (gconstpointer data)
     { 6, 2, 3, 8, 1 },
     { 3, 1, 2, 3, 4 },
     { 3, 1, 1, 1, 16 },
+    { 3, 1, 1, 2, 9 },
+    { 9, 1, 1, 1, 5 },
+    { 17, 2, 2, 9, 1 },
   };
   static const YoloDType types[][2] = { { YOLO_F32, YOLO_F32 }, { YOLO_U8, YOLO_F32 },
     { YOLO_U8, YOLO_BF16 }, { YOLO_BF16, YOLO_BF16 }, { YOLO_BF16, YOLO_F32 },
@@ -264,7 +233,6 @@ test_convolutions (gconstpointer data)
         if (set->direct_bf16)
           run_kernel (set->direct_bf16, set->name, &t, &random, TRUE);
       }
-      run_dnnl (&t, &random);
       g_free (t.weights);
       g_free (t.bias);
     }
@@ -302,7 +270,7 @@ test_depthwise (gconstpointer data)
   }
 }
 
-/* What has no kernel of ours is left to oneDNN. */
+/* What is left to direct.c. */
 static void
 test_not_depthwise (void)
 {
@@ -328,7 +296,13 @@ test_not_depthwise (void)
     bad[10].dilation[0] = 2;
     bad[11].dilation[1] = 2;
     bad[12].in_channels = 16;
+    YoloConv large = good;
+
     g_assert_true (set->depthwise->supports (&good));
+    large.kernel[0] = large.kernel[1] = 255;
+    g_assert_true (set->direct->supports (&large));
+    large.dilation[1] = 2;
+    g_assert_false (set->direct->supports (&large));
     for (guint k = 0; k < G_N_ELEMENTS (bad); k++)
       g_assert_false (set->depthwise->supports (&bad[k]));
   }
@@ -352,7 +326,6 @@ test_uneven (void)
   t.in_type = t.out_type = YOLO_F32;
   for (guint i = 0; (set = yolo_cpu_kernels (i)) != NULL; i++)
     run_kernel (set->direct, set->name, &t, &random, FALSE);
-  run_dnnl (&t, &random);
   g_free (t.weights);
   g_free (t.bias);
 }
