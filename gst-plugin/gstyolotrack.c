@@ -419,7 +419,12 @@ gst_yolo_track_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   if (self->added->len > 0)
     yolo_meta_add (buffer, &self->info, added, self->added->len, self->note.unique_id);
   if (self->nvmm) {
-    yolo_ds_track (buffer, (const YoloMetaObject *) self->before->data, found, self->found->len);
+    const YoloMetaObject *before = (const YoloMetaObject *) self->before->data;
+
+    if (self->replaced)
+      yolo_ds_remove (buffer, before, self->before->len);
+    else
+      yolo_ds_track (buffer, before, found, self->found->len);
     if (self->added->len > 0)
       yolo_ds_add (buffer, added, self->added->len, NULL, self->note.unique_id, FALSE);
   }

@@ -29,3 +29,8 @@ yolo_ds_track (GstBuffer *buffer, const YoloMetaObject *found, const YoloMetaObj
     guint n)
 {
 }
+
+void
+yolo_ds_remove (GstBuffer *buffer, const YoloMetaObject *objects, guint n)
+{
+}

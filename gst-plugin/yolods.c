@@ -12,6 +12,7 @@
 #define ENTRIES(X) \
   X (gst_buffer_get_nvds_batch_meta) X (nvds_acquire_meta_lock) X (nvds_release_meta_lock) \
   X (nvds_acquire_obj_meta_from_pool) X (nvds_add_obj_meta_to_frame) \
+  X (nvds_remove_obj_meta_from_frame) \
   X (nvds_acquire_classifier_meta_from_pool) X (nvds_acquire_label_info_meta_from_pool) \
   X (nvds_add_label_info_meta_to_classifier) X (nvds_add_classifier_meta_to_object)
 
@@ -268,6 +269,43 @@ yolo_ds_track (GstBuffer *buffer, const YoloMetaObject *found, const YoloMetaObj
           set_track (o->data, &tracked[i]);
           break;
         }
+  }
+  lib.nvds_release_meta_lock (batch);
+}
+
+/* Objects inside of one that goes have no parent any more. */
+static void
+remove_object (NvDsFrameMeta *frame, NvDsObjectMeta *meta)
+{
+  for (GList *o = frame->obj_meta_list; o != NULL; o = o->next) {
+    NvDsObjectMeta *inner = o->data;
+
+    if (inner->parent == meta)
+      inner->parent = NULL;
+  }
+  lib.nvds_remove_obj_meta_from_frame (frame, meta);
+}
+
+void
+yolo_ds_remove (GstBuffer *buffer, const YoloMetaObject *objects, guint n)
+{
+  NvDsBatchMeta *batch = find_batch (buffer);
+
+  if (batch == NULL)
+    return;
+  lib.nvds_acquire_meta_lock (batch);
+  for (GList *f = batch->frame_meta_list; f != NULL; f = f->next) {
+    NvDsFrameMeta *frame = f->data;
+
+    for (GList *o = frame->obj_meta_list, *next; o != NULL; o = next) {
+      gboolean same = FALSE;
+
+      next = o->next;
+      for (guint i = 0; i < n && !same; i++)
+        same = is_same (frame, o->data, &objects[i]);
+      if (same)
+        remove_object (frame, o->data);
+    }
   }
   lib.nvds_release_meta_lock (batch);
 }

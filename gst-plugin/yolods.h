@@ -77,6 +77,16 @@ void yolo_ds_read_tracks (GstBuffer *buffer, YoloMetaObject *objects, guint n);
 void yolo_ds_track (GstBuffer *buffer, const YoloMetaObject *found, const YoloMetaObject *tracked,
     guint n);
 
+/**
+ * yolo_ds_remove:
+ * @objects: [n], of all frames of the batch, as they were found
+ *
+ * Takes the objects of the batch off that have the place, class number and box of one of
+ * @objects, whoever attached them. What was found inside of one stays, without a parent. Takes the
+ * batch's lock.
+ */
+void yolo_ds_remove (GstBuffer *buffer, const YoloMetaObject *objects, guint n);
+
 G_END_DECLS
 
 #endif

@@ -228,6 +228,39 @@ test_parents (void)
   free_batch (buffer, &batch);
 }
 
+/* What is taken off is what was found in that frame, and nobody keeps it as a parent. */
+static void
+test_remove (void)
+{
+  NvDsFrameMeta frames[2] = { { .batch_id = 0 }, { .batch_id = 1 } };
+  NvDsBatchMeta batch = { .pool = 9 };
+  GstBuffer *buffer = buffer_of (&batch, frames, 2), *plain = gst_buffer_new ();
+  const YoloMetaObject cars[3] = {
+    { .x = 10, .y = 20, .w = 30, .h = 40, .object_id = -1, .slot = 1, .region = 1 },
+    { .x = 90, .y = 20, .w = 30, .h = 40, .object_id = -1, .slot = 1, .region = 2 },
+    { .x = 10, .y = 20, .w = 30, .h = 40, .object_id = -1, .slot = 2, .region = 3 },
+  };
+  const YoloMetaObject plates[2] = {
+    { .x = 15, .y = 25, .w = 5, .h = 5, .object_id = -1, .slot = 1, .parent = 1 },
+    { .x = 95, .y = 25, .w = 5, .h = 5, .object_id = -1, .slot = 1, .parent = 2 },
+  };
+  g_autoptr (GArray) parents = yolo_meta_objects_new ();
+
+  yolo_ds_remove (plain, cars, 1);      /* there is nothing to take off */
+  yolo_meta_objects_append (parents, cars, 3);
+  g_assert_true (yolo_ds_add (buffer, cars, 3, NULL, 4, TRUE));
+  g_assert_true (yolo_ds_add (buffer, plates, 2, parents, 5, TRUE));
+  yolo_ds_remove (buffer, cars, 1);
+  g_assert_false (batch.locked);
+  g_assert_cmpuint (g_list_length (frames[0].obj_meta_list), ==, 3);
+  g_assert_cmpfloat (object_of (&frames[0], 0)->rect_params.left, ==, 90);
+  g_assert_null (parent_of (&frames[0], 1));
+  g_assert_true (parent_of (&frames[0], 2) == object_of (&frames[0], 0));
+  g_assert_cmpuint (g_list_length (frames[1].obj_meta_list), ==, 1);
+  gst_buffer_unref (plain);
+  free_batch (buffer, &batch);
+}
+
 static GBytes *
 classes_new (const YoloClass *classes, guint n)
 {
@@ -303,6 +336,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gst-plugin/ds/batch", test_batch);
   g_test_add_func ("/gst-plugin/ds/tracks", test_tracks);
   g_test_add_func ("/gst-plugin/ds/parents", test_parents);
+  g_test_add_func ("/gst-plugin/ds/remove", test_remove);
   g_test_add_func ("/gst-plugin/ds/classes", test_classes);
   return g_test_run ();
 }

@@ -77,6 +77,7 @@ void nvds_release_meta_lock (NvDsBatchMeta *batch);
 NvDsObjectMeta *nvds_acquire_obj_meta_from_pool (NvDsBatchMeta *batch);
 void nvds_add_obj_meta_to_frame (
     NvDsFrameMeta *frame, NvDsObjectMeta *object, NvDsObjectMeta *parent);
+void nvds_remove_obj_meta_from_frame (NvDsFrameMeta *frame, NvDsObjectMeta *object);
 NvDsClassifierMeta *nvds_acquire_classifier_meta_from_pool (NvDsBatchMeta *batch);
 NvDsLabelInfo *nvds_acquire_label_info_meta_from_pool (NvDsBatchMeta *batch);
 void nvds_add_label_info_meta_to_classifier (NvDsClassifierMeta *classifier, NvDsLabelInfo *label);

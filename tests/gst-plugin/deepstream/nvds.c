@@ -38,6 +38,16 @@ nvds_add_obj_meta_to_frame (NvDsFrameMeta *frame, NvDsObjectMeta *object, NvDsOb
                                          : g_list_append (frame->obj_meta_list, object);
 }
 
+/* What is removed goes back to the pool, and must not be read any more. */
+void
+nvds_remove_obj_meta_from_frame (NvDsFrameMeta *frame, NvDsObjectMeta *object)
+{
+  frame->obj_meta_list = g_list_remove (frame->obj_meta_list, object);
+  g_assert_null (object->classifier_meta_list);
+  g_free (object->text_params.display_text);
+  g_free (object);
+}
+
 NvDsClassifierMeta *
 nvds_acquire_classifier_meta_from_pool (NvDsBatchMeta *batch)
 {
