@@ -4,6 +4,7 @@
 #include "gst-plugin/yolocuda.h"
 #include "gst-plugin/yololook.h"
 #include "gst-plugin/yolometa.h"
+#include "gst-plugin/yolonvmm.h"
 #include "gst-plugin/yoloshape.h"
 #include "gst-plugin/yolovideo.h"
 #include "image/camera.h"
@@ -12,6 +13,7 @@ struct _YoloCameraMotion {
   GstElement *element;          /* borrowed */
   YoloCamera *camera;           /* owned; NULL: not needed so far */
   YoloLook look;
+  YoloFrame *surfaces;          /* [YOLO_NVMM_MAX_FRAMES], owned; NULL: no surface came so far */
   gboolean looked;              /* the camera has a last frame */
   gboolean warned;
 };
@@ -37,6 +39,7 @@ void
 yolo_camera_motion_stop (YoloCameraMotion *motion)
 {
   g_clear_pointer (&motion->camera, yolo_camera_free);
+  g_clear_pointer (&motion->surfaces, g_free);
   yolo_look_clear (&motion->look);
   motion->looked = motion->warned = FALSE;
 }
@@ -60,6 +63,9 @@ warn (YoloCameraMotion *motion, const gchar *why)
       ("camera-motion has no effect, the camera is taken to stand still: %s", why), (NULL));
 }
 
+static const gchar several_streams[] =
+    "a buffer holds frames of several streams; put yolotrack before they are batched";
+
 /* Why frames cannot be looked at, by their caps; NULL: they can. */
 static const gchar *
 obstacle (const GstVideoInfo *info, GstCapsFeatures *features, guint n)
@@ -67,11 +73,12 @@ obstacle (const GstVideoInfo *info, GstCapsFeatures *features, guint n)
   const gboolean cuda = gst_caps_features_contains (features, YOLO_CAPS_FEATURE_CUDA);
 
   if (n != 1)
-    return "a buffer holds frames of several streams; put yolotrack before they are batched";
+    return several_streams;
   for (guint i = 0; i < gst_caps_features_get_size (features); i++) {
     const gchar *feature = gst_caps_features_get_nth (features, i);
 
     if (g_str_has_prefix (feature, "memory:") && !cuda
+        && !g_str_equal (feature, YOLO_CAPS_FEATURE_NVMM)
         && !g_str_equal (feature, GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY)
         && !g_str_equal (feature, "memory:DMABuf"))
       return "frames in this memory are not read; use system memory or memory:CUDAMemory before "
@@ -96,50 +103,89 @@ crop (GstBuffer *buffer, const GstVideoInfo *info, YoloFrame *frame)
   return frame->crop.width > 0 && frame->crop.height > 0;
 }
 
-/* Makes the small picture of a frame that is mapped. NULL: done; else why not. */
+/* Makes the small picture of a frame that lies on @device. NULL: done; else why not. */
 static const gchar *
-look_at (YoloCameraMotion *motion, GstBuffer *buffer, const GstVideoInfo *info,
-    const GstVideoFrame *video, gboolean cuda, GError **error)
+look_at (YoloCameraMotion *motion, GstBuffer *buffer, const GstVideoInfo *info, YoloFrame *frame,
+    guint device, GError **error)
 {
   YoloMotionGrid grid;
-  YoloFrame frame;
 
-  if (!yolo_video_describe (video, &GST_VIDEO_INFO_COLORIMETRY (info), &frame)
-      || !crop (buffer, info, &frame) || (cuda && !yolo_cuda_describe (buffer, &frame)))
+  if (!crop (buffer, info, frame))
     return "a frame does not hold what its caps say";
-  if (cuda && frame.unpack != NULL)
-    return "frames in this format are not read in CUDA memory; put cudaconvert before yolotrack";
-  yolo_camera_grid (&grid, &frame);
-  if (!yolo_look_picture (&motion->look, buffer, &frame, &grid, 0,
+  yolo_camera_grid (&grid, frame);
+  if (!yolo_look_picture (&motion->look, buffer, frame, &grid, device,
           yolo_camera_picture (motion->camera, &grid), error))
     return (*error)->message;
   return NULL;
+}
+
+/* The same of a buffer in system memory, or in CUDA memory. */
+static const gchar *
+look_at_video (YoloCameraMotion *motion, GstBuffer *buffer, const GstVideoInfo *info,
+    gboolean cuda, GError **error)
+{
+  const GstMapFlags flags = (GstMapFlags) (GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)
+      | (cuda ? yolo_cuda_map_flags () : 0);
+  GstVideoInfo layout = *info;
+  GstVideoFrame video;
+  YoloFrame frame;
+  const gchar *why;
+
+  if (cuda)
+    yolo_cuda_layout (buffer, &layout);
+  if (!gst_video_frame_map (&video, &layout, buffer, flags))
+    return "a frame cannot be mapped";
+  if (!yolo_video_describe (&video, &GST_VIDEO_INFO_COLORIMETRY (info), &frame)
+      || (cuda && !yolo_cuda_describe (buffer, &frame)))
+    why = "a frame does not hold what its caps say";
+  else if (cuda && frame.unpack != NULL)
+    why = "frames in this format are not read in CUDA memory; put cudaconvert before yolotrack";
+  else
+    why = look_at (motion, buffer, info, &frame, 0, error);
+  gst_video_frame_unmap (&video);
+  return why;
+}
+
+/* The same of a DeepStream surface, on the GPU that it says. */
+static const gchar *
+look_at_surface (
+    YoloCameraMotion *motion, GstBuffer *buffer, const GstVideoInfo *info, GError **error)
+{
+  const gchar *why;
+  GstMapInfo map;
+  guint device, n;
+
+  if (motion->surfaces == NULL)
+    motion->surfaces = g_new (YoloFrame, YOLO_NVMM_MAX_FRAMES);
+  if (!gst_buffer_map (buffer, &map, GST_MAP_READ))
+    return "an NVMM buffer cannot be mapped";
+  device = yolo_nvmm_device (map.data, map.size);
+  if (!yolo_nvmm_read (map.data, map.size, device, motion->surfaces, &n, error))
+    why = (*error)->message;
+  else if (n != 1)
+    why = several_streams;
+  else
+    why = look_at (motion, buffer, info, motion->surfaces, device, error);
+  gst_buffer_unmap (buffer, &map);
+  return why;
 }
 
 gboolean
 yolo_camera_motion_look (YoloCameraMotion *motion, GstBuffer *buffer, const GstVideoInfo *info,
     GstCapsFeatures *features, guint n, gfloat matrix[6])
 {
-  const gboolean cuda = gst_caps_features_contains (features, YOLO_CAPS_FEATURE_CUDA);
-  const GstMapFlags flags = (GstMapFlags) (GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)
-      | (cuda ? yolo_cuda_map_flags () : 0);
   const gchar *why = obstacle (info, features, n);
   g_autoptr (GError) error = NULL;
-  GstVideoInfo layout = *info;
-  GstVideoFrame video;
 
   if (motion->camera == NULL)
     motion->camera = yolo_camera_new ();
   if (motion->camera == NULL)
     why = "there is no memory";
-  if (cuda && why == NULL)
-    yolo_cuda_layout (buffer, &layout);
-  if (why == NULL && !gst_video_frame_map (&video, &layout, buffer, flags))
-    why = "a frame cannot be mapped";
-  if (why == NULL) {
-    why = look_at (motion, buffer, info, &video, cuda, &error);
-    gst_video_frame_unmap (&video);
-  }
+  if (why == NULL && gst_caps_features_contains (features, YOLO_CAPS_FEATURE_NVMM))
+    why = look_at_surface (motion, buffer, info, &error);
+  else if (why == NULL)
+    why = look_at_video (motion, buffer, info,
+        gst_caps_features_contains (features, YOLO_CAPS_FEATURE_CUDA), &error);
   if (why != NULL) {
     warn (motion, why);
     yolo_camera_motion_reset (motion);

@@ -187,6 +187,12 @@ stride_of (const guint8 *list, gsize size, guint batch_size)
   return stride;
 }
 
+guint
+yolo_nvmm_device (const void *data, gsize size)
+{
+  return size < SURFACE_LEAST_SIZE ? 0 : u32 (data, SURFACE_GPU_ID);
+}
+
 gboolean
 yolo_nvmm_read (
     const void *data, gsize size, guint device, YoloFrame *frames, guint *n, GError **error)

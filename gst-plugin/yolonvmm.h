@@ -32,6 +32,10 @@ G_BEGIN_DECLS
 gboolean yolo_nvmm_read (
     const void *data, gsize size, guint device, YoloFrame *frames, guint *n, GError **error);
 
+/* Number of the GPU that a surface, data as above, says that it is on; 0: @data is too short for
+ * one, which yolo_nvmm_read() refuses. */
+guint yolo_nvmm_device (const void *data, gsize size);
+
 G_END_DECLS
 
 #endif

@@ -339,7 +339,7 @@ test_unreadable (void)
     guint slot;
   } rows[] = {
     { "video/x-raw(memory:GLMemory), format=RGBA, width=640, height=360", "in this memory", 0 },
-    { "video/x-raw(memory:NVMM), format=NV12, width=640, height=360", "in this memory", 0 },
+    { "video/x-raw(memory:NVMM), format=NV12, width=640, height=360", "no NVMM surface", 0 },
     { "video/x-raw, format=NV12, width=640, height=360", "several streams", 2 },
     { "video/x-raw, format=NV12, width=640, height=360", "cannot be mapped", 0 },
   };

@@ -608,6 +608,107 @@ test_camera (void)
   }
 }
 
+/* A DeepStream surface of one frame: a picture with a grain, the camera's view moved right and down
+ * by as many pixels. NV12, the chroma grey. */
+typedef struct {
+  guint8 surface[64], list[384];
+  CUdeviceptr memory;
+} Surface;
+
+enum { SURFACE_WIDTH = 320, SURFACE_HEIGHT = 240, SURFACE_PITCH = 512,
+  SURFACE_SIZE = SURFACE_PITCH * SURFACE_HEIGHT * 3 / 2 };
+
+static void
+put (guint8 *p, gsize offset, guint32 value)
+{
+  memcpy (p + offset, &value, 4);
+}
+
+static void
+surface_fill (Surface *s, YoloCudaDevice *device, guint x0, guint y0)
+{
+  g_autofree guint8 *pixels = g_malloc (SURFACE_SIZE);
+
+  memset (pixels, 128, SURFACE_SIZE);
+  for (guint y = 0; y < SURFACE_HEIGHT; y++)
+    for (guint x = 0; x < SURFACE_WIDTH; x++) {
+      const guint block = ((x + x0) / 12 * 7919 + (y + y0) / 12 * 104729) * 2654435761u;
+
+      pixels[y * SURFACE_PITCH + x] = (guint8) (40 + (block >> 24) * 3 / 4);
+    }
+  g_assert_cmpint (
+      device->driver->cuMemcpyHtoD (s->memory, pixels, SURFACE_SIZE), ==, CUDA_SUCCESS);
+}
+
+/* The same of surfaces that DeepStream's elements give, one to a buffer. */
+static void
+test_camera_nvmm (void)
+{
+  g_autoptr (YoloCudaDevice) device = yolo_cuda_device_get (0, NULL, NULL);
+  GstElement *track = gst_element_factory_make ("yolotrack", NULL);
+  const gchar *caps = "video/x-raw(memory:NVMM),format=NV12,width=320,height=240,framerate=30/1";
+  GstBus *bus = gst_bus_new ();
+  Surface s = { 0 };
+  GArray *objects = yolo_meta_objects_new ();
+  guint8 *list = s.list;
+  GstVideoInfo info;
+  GstHarness *h;
+
+  g_assert_nonnull (device);
+  g_assert_true (yolo_cuda_enter (device, NULL));
+  g_assert_cmpint (device->driver->cuMemAlloc (&s.memory, SURFACE_SIZE), ==, CUDA_SUCCESS);
+  put (s.surface, 4, 1);
+  put (s.surface, 8, 1);
+  put (s.surface, 16, 2);
+  memcpy (s.surface + 24, &list, sizeof list);
+  put (s.list, 0, SURFACE_WIDTH);
+  put (s.list, 4, SURFACE_HEIGHT);
+  put (s.list, 12, 6);
+  put (s.list, 32, SURFACE_SIZE);
+  memcpy (s.list + 40, &s.memory, 8);
+  put (s.list, 48, 2);
+  for (guint plane = 0; plane < 2; plane++) {
+    put (s.list, 48 + 36 + 4 * plane, SURFACE_PITCH);
+    put (s.list, 48 + 52 + 4 * plane, plane * SURFACE_PITCH * SURFACE_HEIGHT);
+  }
+  make_info (caps, &info);
+  gst_element_set_bus (track, bus);
+  g_object_set_data_full (G_OBJECT (track), "bus", bus, gst_object_unref);
+  g_object_set (track, "camera-motion", TRUE, "attach-lost", TRUE, NULL);
+  h = infer_harness (track, caps);
+  for (guint f = 0; f < 5; f++) {
+    const YoloMetaObject person = { .x = 100, .y = 80, .w = 40, .h = 60, .confidence = .9f,
+      .label = g_quark_from_static_string ("person"), .object_id = -1 };
+    GstBuffer *buffer = gst_buffer_new_wrapped_full (
+        0, &s, sizeof s.surface, 0, sizeof s.surface, NULL, NULL);
+    const YoloMetaObject *object;
+
+    surface_fill (&s, device, 5 * f, 3 * f);
+    GST_BUFFER_PTS (buffer) = f * GST_SECOND / 30;
+    if (f == 0)                 /* from then on it is lost, and moves with the camera alone */
+      yolo_meta_add (buffer, &info, &person, 1, 3);
+    g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_OK);
+    buffer = gst_harness_pull (h);
+    yolo_meta_read (buffer, &info, objects);
+    gst_buffer_unref (buffer);
+    g_assert_cmpuint (objects->len, ==, 1);
+    object = &g_array_index (objects, YoloMetaObject, 0);
+    g_assert_cmpfloat_with_epsilon (object->x, 100 - 5. * f, 1);
+    g_assert_cmpfloat_with_epsilon (object->y, 80 - 3. * f, 1);
+    assert_no_message (track, GST_MESSAGE_WARNING);
+  }
+  /* a surface whose memory is not CUDA's moves nothing and breaks nothing, which is said */
+  memset (s.list + 40, 0, 8);
+  gst_harness_push (h, gst_buffer_new_wrapped_full (
+      0, &s, sizeof s.surface, 0, sizeof s.surface, NULL, NULL));
+  check_message (track, GST_MESSAGE_WARNING, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+      "an NVMM surface without memory");
+  infer_teardown (h);
+  device->driver->cuMemFree (s.memory);
+  yolo_cuda_leave (device);
+  g_array_unref (objects);
+}
+
 /* The whole chain of elements, as in the README. */
 static void
 test_chain (void)
@@ -639,12 +740,6 @@ give_context (GstElement *element, GstObject *given)
       G_OBJECT_TYPE (given), given, NULL);
   gst_element_set_context (element, context);
   gst_context_unref (context);
-}
-
-static void
-put (guint8 *p, gsize offset, guint32 value)
-{
-  memcpy (p + offset, &value, 4);
 }
 
 /* A batch of frames in one buffer, as nvstreammux makes them: each frame has the
@@ -1131,6 +1226,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gst-plugin/cuda/video", test_video);
   g_test_add_func ("/gst-plugin/cuda/negotiation", test_negotiation);
   g_test_add_func ("/gst-plugin/cuda/contexts", test_contexts);
+  g_test_add_func ("/gst-plugin/cuda/camera-nvmm", test_camera_nvmm);
   g_test_add_func ("/gst-plugin/cuda/nvmm", test_nvmm);
   g_test_add_func ("/gst-plugin/cuda/overlay", test_overlay);
   g_test_add_func ("/gst-plugin/cuda/privacy", test_privacy);
