@@ -29,6 +29,14 @@ typedef struct {
   const YoloShape *shape;       /* of the object, or NULL */
 } Target;
 
+/* What the redactions of the fixed regions depend on: as long as it stays, they do. */
+typedef struct {
+  gint width, height;           /* of the canvas, pixels; 0: there are no such redactions */
+  guint n_fields, n_components; /* of the canvas */
+  gint x, y;                    /* where in the canvas the frame begins, pixels */
+  YoloPrivacyStyle style;
+} Ground;
+
 struct _YoloHider {
   GstElement *element;          /* borrowed */
   YoloPrivacySettings *settings;        /* borrowed; object lock */
@@ -45,6 +53,8 @@ struct _YoloHider {
   GByteArray *pixels;           /* of an object's mask */
   GArray *moved;                /* gfloat: a polygon's points in pixels in memory */
   gboolean warned;              /* of a region outside of the frame, since the last caps */
+  Ground ground;                /* of what `privacy` begins with */
+  YoloPrivacyMark fixed;        /* where that ends */
   YoloPrivacy privacy;
 };
 
@@ -269,6 +279,7 @@ yolo_hider_set_size (YoloHider *hider, const GstVideoInfo *info)
   hider->width = width;
   hider->height = height;
   hider->warned = FALSE;
+  hider->ground.width = 0;
   hider->duration = info->fps_n > 0
       ? gst_util_uint64_scale (GST_SECOND, (guint64) info->fps_d, (guint64) info->fps_n)
       : GST_SECOND / 25;
@@ -283,6 +294,7 @@ take_settings (YoloHider *hider)
   if (hider->chosen != hider->choice) {
     choice_unref (hider->chosen);
     hider->chosen = hider->choice != NULL ? g_atomic_rc_box_acquire (hider->choice) : NULL;
+    hider->ground.width = 0;
   }
   GST_OBJECT_UNLOCK (hider->element);
   hider->now.class_ids = hider->now.regions = NULL;     /* they may be freed from here on */
@@ -410,10 +422,29 @@ add_region (YoloHider *hider, const YoloCanvas *canvas, const YoloPrivacyStyle *
       &hider->privacy, canvas, style, (const gfloat *) hider->moved->data, region->n_points);
 }
 
+static gboolean
+is_same_ground (const Ground *a, const Ground *b)
+{
+  return a->width == b->width && a->height == b->height && a->n_fields == b->n_fields
+      && a->n_components == b->n_components && a->x == b->x && a->y == b->y
+      && a->style.mode == b->style.mode && a->style.blocks == b->style.blocks
+      && memcmp (&a->style.color, &b->style.color, sizeof a->style.color) == 0;
+}
+
+/* Makes the redactions those of the fixed regions, which stay from frame to frame as long as
+ * nothing that they depend on changes. */
 static void
 add_regions (YoloHider *hider, const YoloCanvas *canvas, const YoloPrivacyStyle *style, gint x,
     gint y)
 {
+  const Ground ground = { canvas->width, canvas->height, canvas->n_fields, canvas->n_components,
+    x, y, *style };
+
+  if (is_same_ground (&ground, &hider->ground)) {
+    yolo_privacy_back_to (&hider->privacy, &hider->fixed);
+    return;
+  }
+  yolo_privacy_reset (&hider->privacy);
   for (guint i = 0; hider->chosen->regions != NULL && i < hider->chosen->regions->len; i++) {
     const YoloArea *region = &g_array_index (hider->chosen->regions, YoloArea, i);
 
@@ -424,6 +455,8 @@ add_regions (YoloHider *hider, const YoloCanvas *canvas, const YoloPrivacyStyle 
         ("privacy-regions: region number %u lies outside of the frame and hides nothing; give "
          "pixels within %dx%d", i + 1, hider->width, hider->height), (NULL));
   }
+  hider->ground = ground;
+  hider->fixed = yolo_privacy_mark (&hider->privacy);
 }
 
 YoloPrivacy *
@@ -438,7 +471,6 @@ yolo_hider_add (
     .color = *black,
   };
 
-  yolo_privacy_reset (&hider->privacy);
   add_regions (hider, canvas, &style, x, y);
   for (guint i = 0; i < hider->targets->len; i++)
     add_target (hider, canvas, &style, &g_array_index (hider->targets, Target, i), x, y);

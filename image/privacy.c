@@ -34,9 +34,21 @@ yolo_privacy_clear (YoloPrivacy *privacy)
 void
 yolo_privacy_reset (YoloPrivacy *privacy)
 {
-  g_array_set_size (privacy->redactions, 0);
-  g_byte_array_set_size (privacy->masks, 0);
-  privacy->n_levels = 0;
+  yolo_privacy_back_to (privacy, &(YoloPrivacyMark){ 0 });
+}
+
+YoloPrivacyMark
+yolo_privacy_mark (const YoloPrivacy *privacy)
+{
+  return (YoloPrivacyMark){ privacy->redactions->len, privacy->masks->len, privacy->n_levels };
+}
+
+void
+yolo_privacy_back_to (YoloPrivacy *privacy, const YoloPrivacyMark *mark)
+{
+  g_array_set_size (privacy->redactions, mark->redactions);
+  g_byte_array_set_size (privacy->masks, mark->masks);
+  privacy->n_levels = mark->n_levels;
 }
 
 /* Pixel rows of a cell. */

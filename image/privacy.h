@@ -44,6 +44,17 @@ void yolo_privacy_clear (YoloPrivacy *privacy);
 /* Forgets the redactions, keeps the memory. */
 void yolo_privacy_reset (YoloPrivacy *privacy);
 
+/* How many redactions there are, and what they need. */
+typedef struct {
+  guint redactions, masks;
+  gsize n_levels;
+} YoloPrivacyMark;
+
+YoloPrivacyMark yolo_privacy_mark (const YoloPrivacy *privacy);
+/* Forgets the redactions that were added after the mark was taken; those before it must be there
+ * still. */
+void yolo_privacy_back_to (YoloPrivacy *privacy, const YoloPrivacyMark *mark);
+
 /* The functions below add a redaction of all cells that a shape touches, so that none of its
  * pixels is left. What lies outside of the frame in memory is cut off; the canvas's clip is not
  * heeded. FALSE: the shape touches no pixel, and nothing was added. */

@@ -278,6 +278,50 @@ test_regions (void)
   gst_harness_teardown (h);
 }
 
+/* What an element makes of a frame that has seen others is what a new one makes of it, whatever
+ * the regions' redactions depend on. */
+static void
+test_regions_stay (void)
+{
+  static const gchar *const regions[] = { "60,40,100,40,80,80;0,0,20,20",
+    "60,40,100,40,80,80;0,0,20,20", "10,60,60,60,30,110", "10,60,60,60,30,110" };
+  static const struct {
+    const gchar *format, *mode;
+    gint width;
+    guint regions, n_objects;
+  } frames[] = {
+    { "I420", "pixelate", WIDTH, 0, 0 }, { "I420", "pixelate", WIDTH, 1, 2 },
+    { "I420", "pixelate", WIDTH, 0, 1 }, { "I420", "pixelate", WIDTH, 2, 0 },
+    { "I420", "fill", WIDTH, 2, 0 }, { "I420", "fill", 240, 2, 1 }, { "RGB", "fill", 240, 3, 0 },
+    { "RGB", "blur", WIDTH, 0, 2 }, { "RGB", "none", WIDTH, 0, 2 }, { "RGB", "blur", WIDTH, 0, 1 },
+    { "NV12", "blur", WIDTH, 0, 0 }, { "NV12", "blur", WIDTH, 0, 2 },
+  };
+  const YoloMetaObject objects[] = { object (100, 80, 30, 30, "person", -1),
+    object (30, 10, 40, 30, "person", -1) };
+  GstHarness *h = harness ("privacy-hold=0");
+
+  for (guint i = 0; i < G_N_ELEMENTS (frames); i++) {
+    GstHarness *fresh = harness ("privacy-hold=0"), *both[] = { h, fresh };
+    GstBuffer *out[2];
+    GstVideoInfo info;
+
+    for (guint k = 0; k < 2; k++) {
+      g_autoptr (GstElement) o = gst_harness_find_element (both[k], "yolooverlay");
+
+      gst_util_set_object_arg (G_OBJECT (o), "privacy", frames[i].mode);
+      g_object_set (o, "privacy-regions", regions[frames[i].regions], NULL);
+      set_caps (both[k], &info, frames[i].format, frames[i].width, HEIGHT);
+      out[k] = run (both[k], &info, frame (&info, (YoloRect){ 0 }), i * 40 * GST_MSECOND, objects,
+          frames[i].n_objects);
+    }
+    g_assert_true (bytes_are_equal (out[0], out[1]));
+    gst_buffer_unref (out[0]);
+    gst_buffer_unref (out[1]);
+    gst_harness_teardown (fresh);
+  }
+  gst_harness_teardown (h);
+}
+
 /* Where the caps' frame is a part of the pixels in memory, all is counted from its corner. */
 static void
 test_crop (void)
@@ -607,6 +651,7 @@ main (int argc, char **argv)
   g_test_add_func ("/privacy/formats", test_formats);
   g_test_add_func ("/privacy/classes", test_classes);
   g_test_add_func ("/privacy/regions", test_regions);
+  g_test_add_func ("/privacy/regions-stay", test_regions_stay);
   g_test_add_func ("/privacy/crop", test_crop);
   g_test_add_func ("/privacy/hold", test_hold);
   g_test_add_func ("/privacy/hold-times", test_hold_times);
