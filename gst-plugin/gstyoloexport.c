@@ -29,6 +29,7 @@
 #include "gst-plugin/yoloproperty.h"
 #include "gst-plugin/yolorecord.h"
 #include "gst-plugin/yolowatch.h"
+#include "gst-plugin/yolozonesmeta.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -394,6 +395,27 @@ string_ref (GRefString *string)
   return string ? g_ref_string_acquire (string) : NULL;
 }
 
+/* Takes what the properties say at this record; to be given to settings_clear(). */
+static Settings
+take_settings (GstYoloExport *self)
+{
+  Settings settings;
+
+  GST_OBJECT_LOCK (self);
+  settings = self->settings;
+  string_ref (settings.source);
+  string_ref (settings.stream);
+  GST_OBJECT_UNLOCK (self);
+  return settings;
+}
+
+static void
+settings_clear (Settings *settings)
+{
+  g_clear_pointer (&settings->source, g_ref_string_release);
+  g_clear_pointer (&settings->stream, g_ref_string_release);
+}
+
 static GstFlowReturn
 gst_yolo_export_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 {
@@ -414,12 +436,7 @@ gst_yolo_export_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
     return GST_FLOW_ERROR;
   }
 
-  GST_OBJECT_LOCK (self);
-  settings = self->settings;
-  string_ref (settings.source);
-  string_ref (settings.stream);
-  GST_OBJECT_UNLOCK (self);
-
+  settings = take_settings (self);
   record = (YoloRecord) {
     .width = GST_VIDEO_INFO_WIDTH (&self->info), .height = GST_VIDEO_INFO_HEIGHT (&self->info),
     .objects = (const YoloMetaObject *) self->objects->data, .n_objects = self->objects->len,
@@ -430,9 +447,26 @@ gst_yolo_export_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   };
   good = export (self, buffer, &record, &settings, &error);
   self->frame++;
-  g_clear_pointer (&settings.source, g_ref_string_release);
-  g_clear_pointer (&settings.stream, g_ref_string_release);
+  settings_clear (&settings);
   return good ? GST_FLOW_OK : post_error (self, error);
+}
+
+/* Writes the events that came with the end of a stream, as of its last frame. */
+static void
+export_end (GstYoloExport *self, const GstStructure *zones)
+{
+  Settings settings = take_settings (self);
+  const YoloRecord record = {
+    .frame = self->frame - MIN (self->frame, 1), .source = settings.source,
+    .stream = settings.stream ? settings.stream : self->stream_id,
+  };
+  GError *error = NULL;
+
+  g_string_truncate (self->text, 0);
+  if (yolo_record_events_in (&record, zones, self->text) > 0
+      && !yolo_output_write (self->output, self->text->str, self->text->len, &error))
+    post_error (self, error);
+  settings_clear (&settings);
 }
 
 static void
@@ -463,6 +497,11 @@ gst_yolo_export_sink_event (GstBaseTransform *trans, GstEvent *event)
       warn_of_no_tracks (self);
       if (self->output && !yolo_output_finish (self->output, &error))
         post_error (self, error);
+      break;
+    case GST_EVENT_CUSTOM_DOWNSTREAM:
+      if (self->format == FORMAT_EVENTS && self->output
+          && gst_event_has_name (event, YOLO_ZONES_END))
+        export_end (self, gst_event_get_structure (event));
       break;
     case GST_EVENT_FLUSH_START:
       set_flushing (self, TRUE);

@@ -113,6 +113,7 @@ struct _GstYoloZones {
   guint64 n_buffers;            /* since the start */
   YoloWatch watch;
   gdouble now;                  /* of the last frame, seconds */
+  GstClockTime time;            /* the same, stream time; GST_CLOCK_TIME_NONE: there is none */
   gboolean timed;               /* there was a frame */
   gboolean batches;             /* buffers are DeepStream's, of several frames */
   gdouble heat_written;         /* when the heat map was written, seconds */
@@ -310,12 +311,32 @@ time_of (GstYoloZones *self, GstBuffer *buffer)
   return self->now + step;
 }
 
-/* Attaches what a stream knows, and appends its events to @messages, if these are wanted. */
+/* Appends a stream's events to @events, an array of GstValueArray's kind, and to @messages, if
+ * these are wanted. @reason: what else they say of why, or NULL. */
 static void
-describe (GstYoloZones *self, YoloZonesStream *stream, GstBuffer *buffer, GstClockTime time,
-    GPtrArray *messages)
+add_events (GstYoloZones *self, YoloZonesStream *stream, GstClockTime time, const gchar *reason,
+    GValue *events, GPtrArray *messages)
 {
   const guint n = yolo_zones_stream_n_events (stream);
+
+  for (guint i = 0; i < n; i++) {
+    GstStructure *event = yolo_zones_stream_event (stream, i, self->name, time);
+    GValue value = G_VALUE_INIT;
+
+    if (reason != NULL)
+      gst_structure_set (event, "reason", G_TYPE_STRING, reason, NULL);
+    if (messages != NULL)
+      g_ptr_array_add (messages, gst_structure_copy (event));
+    g_value_init (&value, GST_TYPE_STRUCTURE);
+    g_value_take_boxed (&value, event);
+    gst_value_array_append_and_take_value (events, &value);
+  }
+}
+
+/* Attaches what a stream knows, and appends its events to @messages, if these are wanted. */
+static void
+describe (GstYoloZones *self, YoloZonesStream *stream, GstBuffer *buffer, GPtrArray *messages)
+{
   GstStructure *structure = yolo_zones_meta_add (buffer);
   GValue events = G_VALUE_INIT;
 
@@ -323,17 +344,28 @@ describe (GstYoloZones *self, YoloZonesStream *stream, GstBuffer *buffer, GstClo
     return;
   yolo_zones_stream_describe (stream, structure, self->name, FALSE, TRUE);
   g_value_init (&events, GST_TYPE_ARRAY);
-  for (guint i = 0; i < n; i++) {
-    GstStructure *event = yolo_zones_stream_event (stream, i, self->name, time);
-    GValue value = G_VALUE_INIT;
-
-    if (messages != NULL)
-      g_ptr_array_add (messages, gst_structure_copy (event));
-    g_value_init (&value, GST_TYPE_STRUCTURE);
-    g_value_take_boxed (&value, event);
-    gst_value_array_append_and_take_value (&events, &value);
-  }
+  add_events (self, stream, self->time, NULL, &events, messages);
   gst_structure_take_value (structure, "events", &events);
+}
+
+static gboolean
+posts_messages (GstYoloZones *self)
+{
+  gboolean post;
+
+  GST_OBJECT_LOCK (self);
+  post = self->settings.post_messages;
+  GST_OBJECT_UNLOCK (self);
+  return post;
+}
+
+/* @messages: GstStructures, which it takes, or NULL */
+static void
+post_events (GstYoloZones *self, GPtrArray *messages)
+{
+  for (guint i = 0; messages != NULL && i < messages->len; i++)
+    gst_element_post_message (GST_ELEMENT (self),
+        gst_message_new_element (GST_OBJECT (self), g_ptr_array_index (messages, i)));
 }
 
 /* Runs a frame of the buffer through its stream. @slot: its place in the buffer. Under the lock. */
@@ -380,14 +412,13 @@ static GstFlowReturn
 gst_yolo_zones_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 {
   GstYoloZones *self = GST_YOLO_ZONES (trans);
-  const GstClockTime time = gst_segment_to_stream_time (
-      &trans->segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
   /* allocated where there are events alone */
   g_autoptr (GPtrArray) messages = NULL;
   guint n_events = 0, heat_interval;
-  gboolean post;
 
   take_wanted (self);
+  self->time = gst_segment_to_stream_time (
+      &trans->segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
   yolo_meta_read (buffer, &self->info, self->objects);
   if (self->batches)
     yolo_ds_read_tracks (
@@ -398,7 +429,6 @@ gst_yolo_zones_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   self->heat_changed = TRUE;
 
   GST_OBJECT_LOCK (self);
-  post = self->settings.post_messages;
   heat_interval = self->settings.heat_interval;
   GST_OBJECT_UNLOCK (self);
 
@@ -406,15 +436,13 @@ gst_yolo_zones_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   update_streams (self, buffer);
   for (guint i = 0; i < self->updated->len; i++)
     n_events += yolo_zones_stream_n_events (g_ptr_array_index (self->updated, i));
-  if (post && n_events > 0)
+  if (n_events > 0 && posts_messages (self))
     messages = g_ptr_array_new ();
   for (guint i = 0; i < self->updated->len; i++)
-    describe (self, g_ptr_array_index (self->updated, i), buffer, time, messages);
+    describe (self, g_ptr_array_index (self->updated, i), buffer, messages);
   g_mutex_unlock (&self->lock);
 
-  for (guint i = 0; messages != NULL && i < messages->len; i++)
-    gst_element_post_message (GST_ELEMENT (self),
-        gst_message_new_element (GST_OBJECT (self), g_ptr_array_index (messages, i)));
+  post_events (self, messages);
   if (self->now < self->heat_written)
     self->heat_written = self->now;
   if (heat_interval > 0 && self->now - self->heat_written >= heat_interval)
@@ -439,6 +467,38 @@ forget (GstYoloZones *self)
   g_mutex_unlock (&self->lock);
 }
 
+/* Ends the visits that the end of the stream has cut off. No buffer follows that could tell of
+ * them: an event does. */
+static void
+end_visits (GstYoloZones *self)
+{
+  g_autoptr (GPtrArray) messages = posts_messages (self) ? g_ptr_array_new () : NULL;
+  GstStructure *structure;
+  GValue events = G_VALUE_INIT;
+  guint n;
+
+  g_value_init (&events, GST_TYPE_ARRAY);
+  g_mutex_lock (&self->lock);
+  for (guint i = 0; i < self->streams->len; i++) {
+    YoloZonesStream *stream = g_ptr_array_index (self->streams, i);
+
+    if (!yolo_zones_stream_end (stream))
+      GST_WARNING_OBJECT (self, "no memory for all events");
+    add_events (self, stream, self->time, "end-of-stream", &events, messages);
+  }
+  g_mutex_unlock (&self->lock);
+
+  post_events (self, messages);
+  n = gst_value_array_get_size (&events);
+  structure = gst_structure_new (YOLO_ZONES_END, "element", G_TYPE_STRING, self->name, NULL);
+  gst_structure_take_value (structure, "events", &events);
+  if (n > 0)
+    gst_pad_push_event (GST_BASE_TRANSFORM_SRC_PAD (self),
+        gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM, structure));
+  else
+    gst_structure_free (structure);
+}
+
 static gboolean
 gst_yolo_zones_sink_event (GstBaseTransform *trans, GstEvent *event)
 {
@@ -452,8 +512,10 @@ gst_yolo_zones_sink_event (GstBaseTransform *trans, GstEvent *event)
   /* and it need not be a batch */
   if (GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START)
     self->n_slots = 0;
-  if (GST_EVENT_TYPE (event) == GST_EVENT_EOS)
+  if (GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
+    end_visits (self);
     write_heat (self, TRUE);
+  }
   return GST_BASE_TRANSFORM_CLASS (gst_yolo_zones_parent_class)->sink_event (trans, event);
 }
 
@@ -503,6 +565,7 @@ gst_yolo_zones_start (GstBaseTransform *trans)
   g_mutex_unlock (&self->lock);
   self->watch = (YoloWatch) { 0 };
   self->now = self->heat_written = 0;
+  self->time = GST_CLOCK_TIME_NONE;
   self->timed = self->heat_changed = FALSE;
   self->n_slots = 0;
   self->n_buffers = 0;

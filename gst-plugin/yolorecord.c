@@ -444,15 +444,25 @@ append_event (const YoloRecord *record, const GstStructure *event, GString *out)
 }
 
 guint
+yolo_record_events_in (const YoloRecord *record, const GstStructure *zones, GString *out)
+{
+  const GstStructure *event;
+  guint n = 0;
+
+  for (; (event = yolo_zones_meta_element (zones, "events", n)) != NULL; n++)
+    append_event (record, event, out);
+  return n;
+}
+
+guint
 yolo_record_events (const YoloRecord *record, GstBuffer *buffer, GString *out)
 {
-  const GstStructure *zones, *event;
+  const GstStructure *zones;
   gpointer state = NULL;
   guint n = 0;
 
   while ((zones = yolo_zones_meta_next (buffer, &state)) != NULL)
-    for (guint i = 0; (event = yolo_zones_meta_element (zones, "events", i)) != NULL; i++, n++)
-      append_event (record, event, out);
+    n += yolo_record_events_in (record, zones, out);
   return n;
 }
 

@@ -38,6 +38,9 @@ guint yolo_record_json_line (const YoloRecord *record, GString *out);
  * Returns the number of events. */
 guint yolo_record_events (const YoloRecord *record, GstBuffer *buffer, GString *out);
 
+/* The same of one structure that has `events`: of such metadata, or of YOLO_ZONES_END. */
+guint yolo_record_events_in (const YoloRecord *record, const GstStructure *zones, GString *out);
+
 /* JSON objects as pycocotools' loadRes() takes them in an array, with commas
  * between; `segmentation` is a mask's run lengths, or the corners of a turned box.
  * Objects without a category id or a confidence are left out. Returns the number of

@@ -12,6 +12,11 @@ G_BEGIN_DECLS
 
 #define YOLO_ZONES_META "YoloZones"
 
+/* Structure of the custom event, serialised and downstream, that yolozones sends in front of EOS
+ * where visits end with the stream, since no buffer follows that could carry `events`, the array
+ * that the metadata have. */
+#define YOLO_ZONES_END "yolozones-end"
+
 /* Returns: (transfer none): a structure without fields, to be filled; NULL: the registry has no
  * such metadata. @buffer: writable */
 GstStructure *yolo_zones_meta_add (GstBuffer *buffer);

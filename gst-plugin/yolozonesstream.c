@@ -164,6 +164,12 @@ yolo_zones_stream_update (YoloZonesStream *stream, const GArray *objects, guint 
       stream->objects->len);
 }
 
+gboolean
+yolo_zones_stream_end (YoloZonesStream *stream)
+{
+  return yolo_zones_end (stream->zones);
+}
+
 void
 yolo_zones_stream_forget (YoloZonesStream *stream)
 {

@@ -27,6 +27,8 @@ gboolean yolo_zones_stream_change (YoloZonesStream *stream, YoloZonesLayout *lay
 gboolean yolo_zones_stream_update (YoloZonesStream *stream, const GArray *objects, guint slot,
     gint width, gint height, gdouble now);
 
+/* The stream has ended, see yolo_zones_end(): the events are of that from now on. */
+gboolean yolo_zones_stream_end (YoloZonesStream *stream);
 /* At the next frame all objects are gone first. */
 void yolo_zones_stream_forget (YoloZonesStream *stream);
 /* Sets counts, times and heat to 0. */
@@ -54,8 +56,8 @@ void yolo_zones_stream_describe (YoloZonesStream *stream, GstStructure *structur
     const gchar *element, gboolean by_class, gboolean with_objects);
 
 guint yolo_zones_stream_n_events (const YoloZonesStream *stream);
-/* Returns: (transfer full): an event of the last frame. @time: of the frame, stream time, or
- * GST_CLOCK_TIME_NONE. */
+/* Returns: (transfer full): an event of the last frame, or of the end. @time: of the last frame,
+ * stream time, or GST_CLOCK_TIME_NONE. */
 GstStructure *yolo_zones_stream_event (
     const YoloZonesStream *stream, guint i, const gchar *element, GstClockTime time);
 

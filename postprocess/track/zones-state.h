@@ -79,6 +79,7 @@ struct _YoloZones {
   double interval[2];           /* from the frame before to the last, and before that; seconds */
   uint64_t frames;              /* how many there were */
   bool forget, failed;
+  bool ending;                  /* the stream has ended, and visits end in the middle */
 };
 
 /* The states of a track at each line, and in each zone. */

@@ -123,7 +123,7 @@ end_visit (YoloZones *zones, size_t i, size_t track, double end, bool lost)
   YoloZonesEvent *event = add_event (zones, YOLO_ZONES_EXIT, i, t);
   YoloPoint box[2] = { { t->known.x1, t->known.y1 }, { t->known.x2, t->known.y2 } };
 
-  event->unseen = lost && !is_at_edge (zones, &t->known);
+  event->unseen = zones->ending || (lost && !is_at_edge (zones, &t->known));
   event->since = end;
   event->dwell = fmax (end - visit->stay.entered, 0);
   event->at = point_of (zones, box, zone->shape.point);
@@ -530,6 +530,34 @@ step_crowd (YoloZones *zones, size_t i)
   event = add_event (zones, totals->crowded ? YOLO_ZONES_CROWD : YOLO_ZONES_CROWD_END, i, NULL);
   event->count = totals->occupancy;
   event->since = zone->crowd_since;
+}
+
+/* Nobody is in a zone any more. */
+static void
+end_crowd (YoloZones *zones, size_t i)
+{
+  Zone *zone = &zones->zones[i];
+
+  zone->totals.occupancy = zone->totals.loitering = 0;
+  zone->crowd_held = false;
+  if (!zone->totals.crowded)
+    return;
+  zone->totals.crowded = false;
+  add_event (zones, YOLO_ZONES_CROWD_END, i, NULL);
+}
+
+bool
+yolo_zones_end (YoloZones *zones)
+{
+  zones->n_events = 0;
+  zones->failed = false;
+  zones->ending = true;
+  remove_tracks (zones, INFINITY);
+  zones->ending = false;
+  zones->interval[0] = zones->interval[1] = 0;
+  for (size_t i = 0; i < zones->config.n_zones; i++)
+    end_crowd (zones, i);
+  return !zones->failed;
 }
 
 bool

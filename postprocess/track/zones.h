@@ -147,6 +147,12 @@ void yolo_zones_resize (YoloZones *zones, int width, int height);
  * is left out. */
 bool yolo_zones_update (YoloZones *zones, double now, const YoloZonesObject *objects, size_t n);
 
+/* The stream has ended: who is in a zone has not gone, but nobody will see more of the visit, which
+ * ends as one of an object that is lost does (`unseen`), at the edge of the frame too, and a crowd
+ * ends now. All objects are gone, counts and heat stay. The events are those that
+ * yolo_zones_events() gives from now on. False: there is no memory for one, which is left out. */
+bool yolo_zones_end (YoloZones *zones);
+
 /* At the next frame all objects are gone first: what comes is not what was before. */
 void yolo_zones_forget (YoloZones *zones);
 
@@ -161,8 +167,8 @@ void yolo_zones_reset (YoloZones *zones);
 bool yolo_zones_take (
     YoloZones *zones, const YoloZones *old, const int *lines, const int *areas);
 
-/* [n], owned by @zones: what the last frame has brought, until the next call of
- * yolo_zones_update(). */
+/* [n], owned by @zones: what the last frame or the end has brought, until the next call of
+ * yolo_zones_update() or yolo_zones_end(). */
 const YoloZonesEvent *yolo_zones_events (const YoloZones *zones, size_t *n);
 
 /* The objects after the last frame, seen or not yet forgotten; until the next call of a function

@@ -598,6 +598,69 @@ test_heat_colors (void)
 
 /* -- behind it -- */
 
+/* Who is in a zone when the stream ends has not gone, but the visit is over: that is told once, on
+ * the bus and in the file, though no buffer follows. */
+static void
+test_end_of_stream (void)
+{
+  g_autofree gchar *folder = g_dir_make_tmp ("yolo-zones-XXXXXX", NULL);
+  g_autofree gchar *path = g_build_filename (folder, "events.jsonl", NULL);
+  g_autofree gchar *pipeline = g_strdup_printf (
+      "! yoloexport format=events location=%s ! identity", path);
+  Fixture f = start (CONFIG, pipeline);
+  g_autofree gchar *text = NULL;
+  g_auto (GStrv) lines = NULL;
+  g_autoptr (GstStructure) zone = NULL;
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  GstMessage *message;
+  JsonObject *event;
+  guint n_vanished = 0, occupancy = 9;
+  guint64 n = 0;
+
+  /* at the edge of the frame, where one who is lost would have walked out */
+  walk (&f, 5, "person", 318, 60, 100);
+  walk (&f, 6, "person", 20, 60, 100);  /* in no zone */
+  walk (&f, 5, "person", 318, 100, 100);
+  gst_harness_push_event (f.harness, gst_event_new_eos ());
+  gst_harness_push_event (f.harness, gst_event_new_eos ());
+  while ((message = gst_bus_pop_filtered (f.bus, GST_MESSAGE_ELEMENT)) != NULL) {
+    const GstStructure *s = gst_message_get_structure (message);
+
+    if (g_strcmp0 (gst_structure_get_string (s, "event"), "vanish") == 0) {
+      n_vanished++;
+      g_assert_cmpstr (gst_structure_get_string (s, "reason"), ==, "end-of-stream");
+    } else {
+      g_assert_false (gst_structure_has_field (s, "reason"));
+    }
+    gst_message_unref (message);
+  }
+  g_assert_cmpuint (n_vanished, ==, 1);
+  zone = stats_of (&f, "zones", 0, 0);
+  g_assert_true (gst_structure_get (zone, "occupancy", G_TYPE_UINT, &occupancy, "vanished",
+      G_TYPE_UINT64, &n, NULL));
+  g_assert_cmpuint (occupancy, ==, 0);
+  g_assert_cmpuint (n, ==, 1);
+  g_assert_true (gst_structure_get_uint64 (zone, "exits", &n));
+  g_assert_cmpuint (n, ==, 0);
+  stop (&f);
+
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  lines = g_strsplit (text, "\n", -1);
+  g_assert_cmpuint (g_strv_length (lines), ==, 3);
+  g_assert_true (json_parser_load_from_data (parser, lines[1], -1, NULL));
+  event = json_node_get_object (json_parser_get_root (parser));
+  g_assert_cmpstr (json_object_get_string_member (event, "event"), ==, "vanish");
+  g_assert_cmpstr (json_object_get_string_member (event, "reason"), ==, "end-of-stream");
+  g_assert_cmpstr (json_object_get_string_member (event, "zone"), ==, "right");
+  g_assert_cmpint (json_object_get_int_member (event, "id"), ==, 5);
+  g_assert_cmpint (json_object_get_int_member (event, "frame"), ==, 77);
+  g_assert_cmpint (json_object_get_int_member (event, "timestamp"), ==, 77 * (gint64) FRAME);
+  g_assert_cmpint (json_object_get_int_member (event, "since"), ==, 77 * (gint64) FRAME);
+  g_assert_cmpfloat_with_epsilon (json_object_get_double_member (event, "dwell"), 77 / 25., 1e-6);
+  g_remove (path);
+  g_remove (folder);
+}
+
 /* Every event is a line of JSON, and nothing else is written. */
 static void
 test_export (void)
@@ -792,6 +855,7 @@ main (int argc, char **argv)
   g_test_add_func ("/zones/no-start", test_no_start);
   g_test_add_func ("/zones/heat", test_heat);
   g_test_add_func ("/zones/heat-colors", test_heat_colors);
+  g_test_add_func ("/zones/end-of-stream", test_end_of_stream);
   g_test_add_func ("/zones/export", test_export);
   g_test_add_func ("/zones/draw", test_draw);
   g_test_add_func ("/zones/draw-alarm", test_draw_alarm);

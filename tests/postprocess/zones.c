@@ -634,6 +634,46 @@ test_crowd (void)
   yolo_zones_free (zones);
 }
 
+/* What the stream's end cuts off is over, once, and what comes behind it is new. */
+static void
+test_end (void)
+{
+  const YoloZoneShape zone = { .corners = square, .n_corners = 4, .crowd = 2, .crowd_time = 1 };
+  YoloZones *zones = make (NULL, 0, &zone, 1);
+  const YoloZonesEvent *events;
+  YoloZoneTotals totals;
+  double now = 0;
+  size_t n;
+
+  g_assert_true (yolo_zones_end (zones));       /* before the first frame */
+  g_assert_nonnull (crowd (zones, &now, 40, 3));
+  g_assert_true (yolo_zones_end (zones));
+  events = yolo_zones_events (zones, &n);
+  g_assert_cmpuint (n, ==, 4);
+  for (size_t i = 0; i < 3; i++) {
+    g_assert_cmpint (events[i].kind, ==, YOLO_ZONES_EXIT);
+    g_assert_true (events[i].unseen);
+    g_assert_cmpfloat_with_epsilon (events[i].since, now - FRAME, 1e-9);
+    g_assert_cmpfloat_with_epsilon (events[i].dwell, now - FRAME, 1e-9);
+  }
+  g_assert_cmpint (events[3].kind, ==, YOLO_ZONES_CROWD_END);
+  totals = yolo_zones_totals (zones, 0);
+  g_assert_cmpuint (totals.occupancy, ==, 0);
+  g_assert_cmpuint (totals.peak, ==, 3);
+  g_assert_cmpuint (totals.exits, ==, 0);
+  g_assert_cmpuint (totals.vanished, ==, 3);
+  g_assert_cmpuint (totals.visits, ==, 3);
+  g_assert_false (totals.crowded);
+  g_assert_cmpuint (yolo_zones_n_tracks (zones), ==, 0);
+
+  g_assert_true (yolo_zones_end (zones));
+  yolo_zones_events (zones, &n);
+  g_assert_cmpuint (n, ==, 0);
+  g_assert_null (crowd (zones, &now, 20, 1));
+  g_assert_cmpuint (yolo_zones_totals (zones, 0).occupancy, ==, 1);
+  yolo_zones_free (zones);
+}
+
 /* With the arrow, against it, across it, and standing. */
 static void
 test_direction (void)
@@ -987,6 +1027,7 @@ main (int argc, char **argv)
   g_test_add_func ("/zones/overlap", test_overlap);
   g_test_add_func ("/zones/loiter", test_loiter);
   g_test_add_func ("/zones/crowd", test_crowd);
+  g_test_add_func ("/zones/end", test_end);
   g_test_add_func ("/zones/direction", test_direction);
   g_test_add_func ("/zones/speed", test_speed);
   g_test_add_func ("/zones/time-jumps", test_time_jumps);
