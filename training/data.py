@@ -13,16 +13,14 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
+from . import DataError
+
 ENDINGS = ('.jpg', '.jpeg', '.png')
 GREY = 114                                      # what the plugin fills a letterbox with
 # How far augmentation goes: sizes and places as parts of the picture, colours as factors.
 SCALE, SHIFT, BRIGHTNESS, SATURATION, HUE = .5, .1, .4, .7, .1
 # An object of which less than that is left is none, and one of fewer pixels.
 PART, PIXELS = .2, 3
-
-
-class DataError(Exception):
-    """Pictures or labels that cannot be used; says which and why."""
 
 
 def pictures_of(folder):

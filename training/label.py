@@ -10,32 +10,17 @@ part is to learn from, one to choose by, and one only judges.
 import json
 import os
 import shutil
-import subprocess
 
 import numpy as np
 from PIL import Image
 
-from .data import DataError
+from . import DataError
+from .pipeline import launch
 
 # What each part gets of the frames, and what is left out in front of the second and the third.
 PARTS, GAP = (('train', .6), ('choose', .2), ('judge', .2)), .02
 # Two frames whose small pictures differ by less, in grey levels on average, show the same.
 ALIKE, SMALL = 1., (64, 36)
-
-
-def launch(line, what):
-    """Runs a pipeline, a list of words."""
-    try:
-        result = subprocess.run(['gst-launch-1.0', '-q', *line], stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, text=True, check=False)
-    except FileNotFoundError:
-        raise DataError('gst-launch-1.0 is not installed: it is in Debian\'s '
-                        'gstreamer1.0-tools') from None
-    if result.returncode or 'ERROR' in result.stdout:
-        if 'no element "yolo' in result.stdout:
-            raise DataError('GStreamer does not find the plugin; set GST_PLUGIN_PATH')
-        reasons = [row for row in result.stdout.splitlines() if row.startswith('ERROR')]
-        raise DataError(f'{what}: {(reasons or [result.stdout])[0].strip()}')
 
 
 def extract(video, rate, folder):
