@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Labels a video by a teacher: a network that the plugin runs, at a size at which it sees more
-than the student will. No label is made by hand.
+"""Labels videos and pictures by a teacher: a network that the plugin runs, at a size at which it
+sees more than the student will. Labels by hand are mixed in.
 
 FOLDER gets `train`, `choose` and `judge`, each with `images` and `labels` as data.py reads them:
-frames are shared out by time, since neighbours look alike, with a gap between the parts. One
-part is to learn from, one to choose by, and one only judges.
+the frames of each source are shared out by time, since neighbours look alike, with a gap between
+the parts. One part is to learn from, one to choose by, and one only judges. Beside them lie
+`data.yaml`, by which Ultralytics' package reads the folder, and `labels.jsonl`, which says of each
+picture where it comes from, who labelled it, and how sure the teacher was.
 """
 
 import json
@@ -12,47 +14,42 @@ import os
 import shutil
 
 import numpy as np
-from PIL import Image
+import yaml
 
-from . import DataError
+from . import DataError, hand, sources
 from .pipeline import launch
 
 # What each part gets of the frames, and what is left out in front of the second and the third.
 PARTS, GAP = (('train', .6), ('choose', .2), ('judge', .2)), .02
-# Two frames whose small pictures differ by less, in grey levels on average, show the same.
-ALIKE, SMALL = 1., (64, 36)
+# Two frames none of whose small pictures' pixels differ by as many grey levels show the same.
+ALIKE = 6
+FEWEST = 2                                      # frames of a part
 
 
-def extract(video, rate, folder):
-    """Sorted paths of the video's frames as JPEG files, so many a second."""
-    if not os.path.exists(video):
-        raise DataError(f'{video}: there is no such file')
-    os.makedirs(folder, exist_ok=True)
-    launch(['filesrc', f'location={video}', '!', 'decodebin', '!', 'videorate', 'drop-only=true',
-            '!', f'video/x-raw,framerate=[0/1,{rate}/1]', '!', 'videoconvert', '!', 'jpegenc',
-            'quality=95', '!', 'multifilesink', f'location={folder}/%06d.jpg'], video)
-    return [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+def different(small, most):
+    """Sorted numbers of the frames that differ, `most` of them at most: the first one, and then
+    again and again the one that is the least like those chosen, as long as that is not one of them
+    (farthest-point sampling; Gonzalez, 1985). small: [frames][pixels] as uint8; frames differ by
+    the pixel that differs most."""
+    chosen = []
+    distance = np.full(len(small), 256, np.int16)
+    while len(chosen) < min(most, len(small)):
+        next_one = int(distance.argmax())
+        if distance[next_one] < ALIKE:
+            break
+        chosen.append(next_one)
+        frame = small[next_one]
+        apart = (np.maximum(small, frame) - np.minimum(small, frame)).max(1)
+        np.minimum(distance, apart, out=distance)
+        distance[next_one] = -1
+    return sorted(chosen)
 
 
-def different(paths, most):
-    """Those of the frames that differ from the one chosen before, `most` of them at most, evenly
-    over time."""
-    chosen, last = [], None
-    for path in paths:
-        with Image.open(path) as image:
-            small = np.asarray(image.convert('L').resize(SMALL), np.float32)
-        if last is None or np.abs(small - last).mean() >= ALIKE:
-            chosen.append(path)
-            last = small
-    if len(chosen) > most:
-        chosen = [chosen[i * len(chosen) // most] for i in range(most)]
-    return chosen
-
-
-def teach(paths, model, size, confidence, work):
+def teach(paths, model, size, confidence, work, classes=None):
     """The objects that the model finds in each picture: [[(class, x, y, width, height,
     confidence)]], boxes by centre and size as parts of the picture. size: (rows, columns) of the
-    network's input."""
+    network's input. classes: {name: class}, of which only these are taken; None: all, by the
+    model's own numbers."""
     turns = os.path.join(work, 'turns')
     shutil.rmtree(turns, ignore_errors=True)
     os.makedirs(turns)
@@ -69,9 +66,13 @@ def teach(paths, model, size, confidence, work):
             frame = json.loads(line)
             for each in frame['objects']:
                 seen = each['detection']
+                kind = seen['label_id'] if classes is None \
+                    else classes.get(seen['label'].strip().lower())
+                if kind is None:
+                    continue
                 x1, y1, x2, y2 = (min(max(seen['bounding_box'][key], 0), 1)
                                   for key in ('x_min', 'y_min', 'x_max', 'y_max'))
-                frames[frame['frame']].append((seen['label_id'], (x1 + x2) / 2, (y1 + y2) / 2,
+                frames[frame['frame']].append((kind, (x1 + x2) / 2, (y1 + y2) / 2,
                                                x2 - x1, y2 - y1, seen['confidence']))
     return frames
 
@@ -86,31 +87,115 @@ def share_out(count):
     return parts
 
 
-def label(video, model, folder, size, rate=5, most=400, confidence=.25):
-    """Makes FOLDER, which is not there before, once it is whole; gives {part: number of frames}.
+def choose(found, most):
+    """{part: [(number of the source, number of its frame)]}, the frames that differ. Most of them
+    come from where most happens."""
+    small = [source.small() for source in found]
+    parts = [share_out(len(each)) for each in small]
+    chosen = {}
+    for name, part in PARTS:
+        places = [(i, n) for i, each in enumerate(parts) for n in each[name]]
+        if not places:
+            chosen[name] = []
+            continue
+        frames = np.concatenate([each[parts[i][name].start:parts[i][name].stop]
+                                 for i, each in enumerate(small)])
+        chosen[name] = [places[k] for k in different(frames, max(round(part * most), FEWEST))]
+    return chosen
+
+
+def write_frames(found, chosen, folder):
+    """Writes the frames as FOLDER/PART/images/NAME.jpg; gives {part: [(path, origin)]}."""
+    written = {}
+    for part, places in chosen.items():
+        here = os.path.join(folder, part, 'images')
+        os.makedirs(here)
+        written[part] = [(os.path.join(here, f'{i:02}-{n:07}.jpg'), found[i].origin(n))
+                         for i, n in places]
+    for i, source in enumerate(found):
+        paths = {n: path for part, places in chosen.items()
+                 for (k, n), (path, _) in zip(places, written[part]) if k == i}
+        if paths:
+            source.write(paths)
+    return written
+
+
+def mix_in(labelled, folder):
+    """Copies pictures with labels by hand to the parts; gives {part: [(path, origin, objects)]}."""
+    copied = {name: [] for name, _ in PARTS}
+    free = [each for each in labelled if each.part is None]
+    shares = share_out(len(free))
+    parts = {id(free[i]): name for name, numbers in shares.items() for i in numbers}
+    for number, each in enumerate(labelled):
+        part = each.part or parts.get(id(each))
+        if part is None:                        # in the gap
+            continue
+        path = os.path.join(folder, part, 'images', f'hand-{number:07}.jpg')
+        sources.keep(each.path, path)
+        copied[part].append((path, {'source': each.path}, each.objects))
+    return copied
+
+
+def write_labels(folder, part, rows, names, log):
+    """Text files and lines of JSON for pictures (path, origin, objects, who labelled it)."""
+    os.makedirs(os.path.join(folder, part, 'labels'))
+    for path, origin, objects, by in rows:
+        stem = os.path.splitext(os.path.basename(path))[0]
+        with open(os.path.join(folder, part, 'labels', stem + '.txt'), 'w',
+                  encoding='utf-8') as file:
+            file.writelines(' '.join(f'{v:.6g}' for v in each[:5]) + '\n' for each in objects)
+        said = [{'label_id': int(each[0]), 'label': names.get(int(each[0]), str(int(each[0]))),
+                 'box': [round(v, 6) for v in each[1:5]],
+                 **({'confidence': round(each[5], 4)} if len(each) > 5 else {})}
+                for each in objects]
+        log.write(json.dumps({'image': os.path.relpath(path, folder), **origin, 'by': by,
+                              'objects': said}) + '\n')
+
+
+def write_all(folder, pictures, names):
+    """pictures: {part: rows as write_labels() has them}"""
+    with open(os.path.join(folder, 'labels.jsonl'), 'w', encoding='utf-8') as log:
+        for part, rows in pictures.items():
+            write_labels(folder, part, rows, names, log)
+    with open(os.path.join(folder, 'data.yaml'), 'w', encoding='utf-8') as file:
+        yaml.safe_dump({'train': 'train/images', 'val': 'choose/images', 'test': 'judge/images',
+                        'names': names}, file, sort_keys=False, allow_unicode=True)
+
+
+def label(videos, model, folder, size, rate=5, most=400, confidence=.25, names=None, labels=(),
+          duration=None, say=lambda text: None):
+    """Makes FOLDER, which is not there before, once it is whole; gives {part: number of pictures}.
+
+    videos: files, folders and addresses of cameras, which are recorded for `duration` seconds;
+    labels: folders, data.yaml and COCO files that somebody has labelled, all of which are taken.
     rate: frames a second that are looked at; most: how many are kept; size: (rows, columns) of
-    the teacher's input; confidence: of what it finds, the least."""
+    the teacher's input; confidence: of what it finds, the least. names: {class: name} of the
+    student; None: the teacher's classes are taken as they are."""
+    names = names or {}
     work = folder + '.part'
     shutil.rmtree(work, ignore_errors=True)
-    frames = different(extract(video, rate, os.path.join(work, 'frames')), most)
-    parts = share_out(len(frames))
-    if min(map(len, parts.values())) < 2:
-        raise DataError(f'{video}: {len(frames)} frames that differ are too few to learn, choose '
-                        'and judge by; give a longer video, or more frames a second')
-    objects = teach(frames, model, size, confidence, work)
-    if not any(objects[i] for i in parts['train']):
-        raise DataError(f'{video}: the teacher finds no object in it; give another video, or a '
+    labelled = hand.read(labels, names, say)
+    found = sources.find(videos, rate, duration, folder + '.recordings', say)
+    what = ', '.join([*videos, *labels])
+    chosen = choose(found, most)
+    written = write_frames(found, chosen, work)
+    by_hand = mix_in(labelled, work)
+    counts = {name: len(written[name]) + len(by_hand[name]) for name, _ in PARTS}
+    if min(counts.values()) < FEWEST:
+        raise DataError(f'{what}: {sum(counts.values())} frames that differ are too few to learn, '
+                        'choose and judge by; give a longer video, or more frames a second')
+    paths = [path for rows in written.values() for path, _ in rows]
+    classes = {name.strip().lower(): number for number, name in names.items()} or None
+    objects = dict(zip(paths, teach(paths, model, size, confidence, work, classes))) \
+        if paths else {}
+    pictures = {name: [(path, origin, objects[path], 'teacher') for path, origin in written[name]]
+                + [(*row, 'hand') for row in by_hand[name]] for name, _ in PARTS}
+    if not any(row[2] for row in pictures['train']):
+        raise DataError(f'{what}: the teacher finds no object in it; give another video, or a '
                         'teacher that knows what is to be seen there')
-    for name, numbers in parts.items():
-        for inner in ('images', 'labels'):
-            os.makedirs(os.path.join(work, name, inner))
-        for i in numbers:
-            stem = os.path.splitext(os.path.basename(frames[i]))[0]
-            os.rename(frames[i], os.path.join(work, name, 'images', stem + '.jpg'))
-            with open(os.path.join(work, name, 'labels', stem + '.txt'), 'w',
-                      encoding='utf-8') as file:
-                file.writelines(' '.join(f'{v:.6g}' for v in each) + '\n' for each in objects[i])
-    for rest in ('frames', 'turns'):
-        shutil.rmtree(os.path.join(work, rest))
+    write_all(work, pictures, names)
+    if paths:
+        shutil.rmtree(os.path.join(work, 'turns'))
+        os.remove(os.path.join(work, 'teacher.jsonl'))
     os.rename(work, folder)
-    return {name: len(numbers) for name, numbers in parts.items()}
+    return counts

@@ -17,7 +17,7 @@ import warnings
 
 import torch
 
-from . import agree, checkpoint, data, export, label, loss, norms, prune, saving, teach
+from . import agree, checkpoint, data, export, label, loss, norms, prune, saving, sources, teach
 from .records import CheckpointError
 
 # Pictures that importances and norms are measured with, and how many at a time.
@@ -52,7 +52,14 @@ def arguments_of(words):
         'camera. The front script takes --python too: the Python to run in, which has what '
         'training/requirements.txt lists.')
     parser.add_argument('--model', required=True, help='the .pt file, of YOLOv8 to detect')
-    parser.add_argument('--video', required=True, help='what the camera sees, some minutes of it')
+    parser.add_argument('--video', nargs='+', action='extend', default=[], metavar='SOURCE',
+                        help='what the camera sees, some minutes of it: videos, folders of videos '
+                        'and pictures, and addresses, rtsp://...')
+    parser.add_argument('--duration', type=count, metavar='SECONDS',
+                        help='how long cameras of --video are recorded')
+    parser.add_argument('--labels', nargs='+', action='extend', default=[], metavar='LABELS',
+                        help='pictures with labels by hand, which are learnt too: folders as YOLO '
+                        'has them, data.yaml, COCO\'s .json')
     parser.add_argument('--output', required=True, help='the .onnx file; a .pt is written beside')
     parser.add_argument('--keep', type=part, default=.5,
                         help='part of the multiply-adds that is kept (.5)')
@@ -68,7 +75,10 @@ def arguments_of(words):
     parser.add_argument('--step', type=count, default=8,
                         help='channels that wide layers lose at a time (8)')
     parser.add_argument('--work', help='folder of what is made on the way (OUTPUT.work)')
-    return parser.parse_args(words)
+    options = parser.parse_args(words)
+    if not options.video and not options.labels:
+        parser.error('give --video, what the camera sees, or --labels')
+    return options
 
 
 def say(text):
@@ -114,8 +124,11 @@ def smaller(net, options, paths):
 def settings(options):
     """What the files in the folder of work depend on."""
     said = {name: value for name, value in vars(options).items() if name not in ('work', 'output')}
-    for name in ('model', 'video', 'teacher'):
+    for name in ('model', 'teacher'):
         said[name] = os.path.abspath(said[name]) if said[name] else None
+    for name in ('video', 'labels'):
+        said[name] = [each if sources.is_camera(each) else os.path.abspath(each)
+                      for each in said[name]]
     return json.dumps(said, sort_keys=True)
 
 
@@ -195,8 +208,10 @@ def optimize(options):
     if not os.path.exists(frames):
         say('1 of 4: the teacher labels frames of the video')
         parts = label.label(options.video, options.teacher or options.model, frames,
-                            options.teacher_size, options.rate, options.frames)
-        say('  ' + ', '.join(f'{name}: {number} frames' for name, number in parts.items()))
+                            options.teacher_size, options.rate, options.frames, names=net.names,
+                            labels=options.labels, duration=options.duration,
+                            say=lambda text: say(f'  {text}'))
+        say('  ' + ', '.join(f'{name}: {number} pictures' for name, number in parts.items()))
     if not os.path.exists(pruned):
         say('2 of 4: channels are taken out that these frames need least')
         left = smaller(net, options, data.pictures_of(os.path.join(frames, 'train')))

@@ -16,28 +16,10 @@ from tap import BUILD, Skip, folder, run_cases, shell
 
 environment.require('lightning', 'PIL', 'torch_pruning')
 
-import numpy as np
 import onnx
 import torch
-from PIL import Image
-from training import agree, checkpoint, label, optimize, prune
+from training import agree, checkpoint, optimize, prune
 from training.data import DataError
-
-
-def frames_that_differ_are_chosen():
-    to = os.path.join(folder(), 'frames')
-    os.makedirs(to)
-    paths = []
-    for i, grey in enumerate((50, 50, 90, 90, 130, 170, 170, 210)):
-        paths.append(os.path.join(to, f'{i}.png'))
-        Image.fromarray(np.full((36, 64, 3), grey, np.uint8)).save(paths[-1])
-    assert label.different(paths, 9) == [paths[i] for i in (0, 2, 4, 5, 7)]
-    assert label.different(paths, 2) == [paths[0], paths[4]]
-
-
-def parts_are_shared_out_in_time():
-    parts = label.share_out(100)
-    assert parts == {'train': range(0, 60), 'choose': range(62, 80), 'judge': range(82, 100)}
 
 
 def agreement_is_counted():
@@ -106,7 +88,7 @@ def bad_input_is_named():
     for text, more in (
             ('there is no such file', dict(film='absent.mkv')),
             ('layer 8 is a Pose', dict(model=os.path.join(CHECKPOINTS, 'pose.pt'))),
-            ('1 frames that differ are too few', dict(film=video('black', 2)))):
+            ('frames that differ are too few', dict(film=video('black', 2)))):
         result = run(output, '--work', os.path.join(folder(), text[:3]), **more)
         assert result.returncode == 1 and text in result.stdout, result.stdout
         assert 'Traceback' not in result.stdout, result.stdout
@@ -115,7 +97,7 @@ def bad_input_is_named():
 
 def options_that_make_no_sense_are_refused():
     for words, text in ((['--keep', '2'], 'more than 0'), (['--size', '100x64'], 'multiples of 32'),
-                        (['--epochs', '0'], '1 or more')):
+                        (['--epochs', '0'], '1 or more'), (['--duration', '0'], '1 or more')):
         said = io.StringIO()
         try:
             with contextlib.redirect_stderr(said):
@@ -157,6 +139,6 @@ def what_cannot_work_is_refused_before_any_work():
         raise AssertionError(text)
 
 
-run_cases([frames_that_differ_are_chosen, parts_are_shared_out_in_time, agreement_is_counted,
-           options_that_make_no_sense_are_refused, what_cannot_work_is_refused_before_any_work,
-           bad_input_is_named, a_network_is_made_for_a_video])
+run_cases([agreement_is_counted, options_that_make_no_sense_are_refused,
+           what_cannot_work_is_refused_before_any_work, bad_input_is_named,
+           a_network_is_made_for_a_video])
