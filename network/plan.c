@@ -387,10 +387,12 @@ yolo_plan_new (YoloModel *public, guint batch, guint height, guint width, YoloDT
   plan->height = height;
   plan->width = width;
   plan->dtype = dtype;
+  plan->starts = plan->ends = TRUE;
   plan->n_buffers = builder.buffers->len;
   plan->n_ops = builder.ops->len;
   plan->buffers = (YoloBuffer *) g_array_free (builder.buffers, FALSE);
   plan->ops = (YoloOp *) g_array_free (builder.ops, FALSE);
+  plan->part.end = plan->n_ops;
   plan->input = places[0].buffer;
   plan->buffers[plan->input].dtype = input_dtype;
   plan->buffers[plan->input].channels = input_channels;
@@ -428,6 +430,7 @@ yolo_plan_free (YoloPlan *plan)
   }
   g_free (plan->buffers);
   g_free (plan->ops);
+  g_free (plan->given);
   g_free (plan);
 }
 

@@ -44,6 +44,12 @@ typedef struct {
   const char *name;
 } YoloOp;
 
+/* Neighbouring operations of a plan: number `first` and those behind it up to `end`, which is not
+ * one of them. */
+typedef struct {
+  guint first, end;             /* 0 and 0: all operations */
+} YoloPart;
+
 /* Immutable. Holds a reference to its model. */
 typedef struct {
   const YoloModel *model;
@@ -58,6 +64,13 @@ typedef struct {
   guint input;
   YoloView outputs[YOLO_MAX_OUTPUTS];   /* one f32 map for each of model->outputs */
   gsize arena_size;             /* bytes */
+  /* Of yolo_plan_take_part(): which operations of the whole plan these are, whether they begin with
+   * the first one and end with the last one, and the views that hold numbers before they run. Of a
+   * whole plan `starts` and `ends` are TRUE, and there are no such views. */
+  YoloPart part;
+  gboolean starts, ends;
+  guint n_given;
+  YoloView *given;              /* [n_given] */
 } YoloPlan;
 
 /**
