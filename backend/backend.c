@@ -109,6 +109,14 @@ YoloNet *
 yolo_backend_load (const YoloBackend *backend, YoloModel *model, guint device, gpointer context,
     YoloPrecision precision, guint threads, GError **error)
 {
+  return yolo_backend_load_part (
+      backend, model, device, context, precision, threads, (YoloPlanPart) { 0 }, error);
+}
+
+YoloNet *
+yolo_backend_load_part (const YoloBackend *backend, YoloModel *model, guint device,
+    gpointer context, YoloPrecision precision, guint threads, YoloPlanPart part, GError **error)
+{
   g_return_val_if_fail (backend != NULL && model != NULL, NULL);
   if (!yolo_backend_available (backend, device, error)
       || !yolo_backend_resolve (backend, device, &precision, error))
@@ -119,6 +127,10 @@ yolo_backend_load (const YoloBackend *backend, YoloModel *model, guint device, g
   net->backend = backend;
   net->model = yolo_model_ref (model);
   net->precision = precision;
+  net->part = part;
+  net->host_input = net->host_maps = backend->host_memory;
+  /* The host does all of a batch in submit(); a device is given one while it runs another. */
+  net->depth = backend->host_memory ? 1 : 2;
   if (backend->load (net, device, context, threads, error))
     return net;
   yolo_net_free (net);
@@ -186,6 +198,8 @@ yolo_net_prepare (YoloNet *net, guint batch, guint height, guint width, GError *
   g_return_val_if_fail (net != NULL && batch > 0, NULL);
   YoloPlan *plan = net->backend->plan (net, batch, height, width, error);
 
+  if (plan != NULL && net->part.end > 0)
+    plan = yolo_plan_take_part (plan, net->part);
   return plan != NULL ? yolo_net_prepare_plan (net, plan, error) : NULL;
 }
 
@@ -201,6 +215,7 @@ yolo_net_prepare_plan (YoloNet *net, YoloPlan *plan, GError **error)
   YoloExec *exec = g_malloc0 (net->backend->exec_size);
   exec->net = net;
   exec->plan = plan;
+  exec->activations = plan->arena_size;
   if (net->backend->prepare (exec, error))
     return exec;
   yolo_exec_free (exec);
@@ -218,14 +233,22 @@ yolo_exec_free (YoloExec *exec)
   g_free (exec);
 }
 
+/* A net that is cut into stages itself has the plan of its last one. */
+static gboolean
+takes_frames (const YoloExec *exec)
+{
+  return !exec->plan->part_before || exec->net->part.end == 0;
+}
+
 gboolean
 yolo_exec_submit (
     YoloExec *exec, guint n, const YoloFrame *frames, YoloDecode *decode, GError **error)
 {
   g_return_val_if_fail (exec != NULL && !exec->under_way, FALSE);
   g_return_val_if_fail (n > 0 && n <= exec->plan->batch, FALSE);
-  g_return_val_if_fail ((frames == NULL) == exec->net->backend->host_memory, FALSE);
-  g_return_val_if_fail ((decode == NULL) == exec->net->backend->host_memory, FALSE);
+  g_return_val_if_fail ((frames == NULL) == (exec->net->host_input || !takes_frames (exec)), FALSE);
+  g_return_val_if_fail (
+      (decode == NULL) == (exec->net->host_maps || exec->plan->part_after), FALSE);
   exec->under_way = exec->net->backend->submit (exec, n, frames, decode, error);
   return exec->under_way;
 }
@@ -236,6 +259,110 @@ yolo_exec_wait (YoloExec *exec, GError **error)
   g_return_val_if_fail (exec != NULL && exec->under_way, FALSE);
   exec->under_way = FALSE;
   return exec->net->backend->wait (exec, error);
+}
+
+gboolean
+yolo_exec_is_over (YoloExec *exec)
+{
+  g_return_val_if_fail (exec != NULL && exec->under_way, TRUE);
+  return exec->net->backend->is_over == NULL || exec->net->backend->is_over (exec);
+}
+
+/* Copies the rows of a view between an arena and a dense tensor. */
+static void
+copy_view (const YoloPlan *plan, void *arena, YoloView view, void *dense, gboolean pack)
+{
+  const YoloBuffer *buffer = &plan->buffers[view.buffer];
+  const gsize element = yolo_dtype_size (buffer->dtype), size = view.channels * element;
+  const gsize pixels = (gsize) plan->batch * buffer->height * buffer->width;
+  guint8 *at = (guint8 *) arena + buffer->offset + view.channel * element;
+
+  for (gsize i = 0; i < pixels; i++, at += buffer->channels * element)
+    if (pack)
+      memcpy ((guint8 *) dense + i * size, at, size);
+    else
+      memcpy (at, (guint8 *) dense + i * size, size);
+}
+
+static gsize
+view_size (const YoloPlan *plan, YoloView view)
+{
+  const YoloBuffer *buffer = &plan->buffers[view.buffer];
+
+  return buffer->size / buffer->channels * view.channels;
+}
+
+gsize
+yolo_given_size (const YoloPlan *to)
+{
+  gsize size = 0;
+
+  for (guint i = 0; i < to->n_given; i++)
+    size += view_size (to, to->given[i]);
+  return size;
+}
+
+void
+yolo_given_pack (const YoloPlan *to, const YoloExec *from, void *message)
+{
+  guint8 *at = message;
+
+  for (guint i = 0; i < to->n_given; at += view_size (to, to->given[i++]))
+    copy_view (from->plan, from->arena, to->given[i], at, TRUE);
+}
+
+void
+yolo_given_unpack (const YoloExec *to, const void *message)
+{
+  guint8 *at = (guint8 *) message;
+
+  for (guint i = 0; i < to->plan->n_given; at += view_size (to->plan, to->plan->given[i++]))
+    copy_view (to->plan, to->arena, to->plan->given[i], at, FALSE);
+}
+
+void
+yolo_given_copy (const YoloExec *from, const YoloExec *to)
+{
+  for (guint k = 0; k < to->plan->n_given; k++) {
+    const YoloView view = to->plan->given[k];
+    const YoloBuffer *buffer = &to->plan->buffers[view.buffer];
+    const gsize element = yolo_dtype_size (buffer->dtype), pitch = buffer->channels * element;
+    const gsize pixels = (gsize) to->plan->batch * buffer->height * buffer->width;
+    const guint8 *source = (guint8 *) from->arena + from->plan->buffers[view.buffer].offset;
+    guint8 *target = (guint8 *) to->arena + buffer->offset;
+
+    for (gsize i = 0; i < pixels; i++)
+      memcpy (target + i * pitch + view.channel * element,
+          source + i * pitch + view.channel * element, view.channels * element);
+  }
+}
+
+gboolean
+yolo_exec_pass (YoloExec *from, YoloExec *to, GError **error)
+{
+  g_return_val_if_fail (from != NULL && to != NULL, FALSE);
+  g_return_val_if_fail (!from->under_way && !to->under_way, FALSE);
+  g_return_val_if_fail (from->plan->part.end == to->plan->part.first, FALSE);
+  const YoloBackend *source = from->net->backend, *target = to->net->backend;
+
+  for (guint i = 0; i < to->plan->n_given; i++) {
+    const YoloBuffer *a = &from->plan->buffers[to->plan->given[i].buffer],
+        *b = &to->plan->buffers[to->plan->given[i].buffer];
+
+    if (a->dtype != b->dtype || a->size != b->size)
+      return yolo_network_fail (error, YOLO_NETWORK_ERROR_PRECISION,
+          "the device %s has %s where the device %s has %s, so that they cannot run pieces of one "
+          "network; use precision=fp32", source->name, yolo_dtype_name (a->dtype), target->name,
+          yolo_dtype_name (b->dtype));
+  }
+  if (source->host_memory && target->host_memory) {
+    yolo_given_copy (from, to);
+    return TRUE;
+  }
+  if (source != target && !source->host_memory && !target->host_memory)
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_UNSUPPORTED,
+        "nothing can be passed from the device %s to the device %s", source->name, target->name);
+  return (source->host_memory ? target : source)->pass (from, to, error);
 }
 
 void *
@@ -277,7 +404,7 @@ yolo_exec_rows (YoloExec *exec, guint image, YoloMapRole role, const YoloObject 
   YoloHead head;
 
   g_return_val_if_fail (exec != NULL && !exec->under_way && image < exec->plan->batch, FALSE);
-  if (!exec->net->backend->host_memory)
+  if (!exec->net->host_maps)
     return exec->net->backend->rows (exec, image, role, objects, n, rows, error);
   yolo_plan_head (exec->plan, exec->arena, image, &head);
   for (guint i = 0; i < n; i++) {
@@ -299,7 +426,7 @@ yolo_exec_masks (YoloExec *exec, guint image, const float *coefficients,
   YoloHead head;
 
   g_return_val_if_fail (exec != NULL && !exec->under_way && image < exec->plan->batch, FALSE);
-  if (!exec->net->backend->host_memory)
+  if (!exec->net->host_maps)
     return exec->net->backend->masks (
         exec, image, coefficients, masks, n, cells, n_cells, error);
   yolo_plan_head (exec->plan, exec->arena, image, &head);

@@ -16,6 +16,7 @@
 #include "image/stroke.h"
 #include "network/int8.h"
 #include "network/plan.h"
+#include "network/stages.h"
 #include "postprocess/mask.h"
 #include "postprocess/task.h"
 
@@ -34,12 +35,23 @@ const char *yolo_precision_name (YoloPrecision precision);      /* "fp32" */
 typedef struct _YoloBackend YoloBackend;
 
 /* A model's weights on one device in one precision. Back ends extend it. All
- * calls for one net, its execs' as well, are made by one thread at a time. */
+ * calls for one net, its execs' as well, are made by one thread at a time, but for
+ * yolo_exec_wait() and yolo_exec_pass(), beside which others may be made for other execs. */
 typedef struct _YoloNet YoloNet;
 struct _YoloNet {
   const YoloBackend *backend;
   YoloModel *model;             /* a reference */
   YoloPrecision precision;      /* never AUTO */
+  /* The operations that its execs run; end 0: all of them. */
+  YoloPlanPart part;
+  /* The caller writes the network's input, and reads the head's maps; else the back end is given
+   * frames, and room for candidates. */
+  gboolean host_input, host_maps;
+  guint depth;                  /* batches that are worth having under way at once, 1 or more */
+  /* Called by a thread of the net's own whenever a batch is over, where yolo_exec_is_over() may be
+   * FALSE. Set by the owner before the first batch; NULL: not wanted. */
+  void (*notify) (gpointer data);
+  gpointer notify_data;
   /* Of a back end with host_memory, or NULL: the net's threads, free for other work
    * between two batches. Set and owned by the back end. */
   YoloPool *pool;
@@ -51,9 +63,10 @@ struct _YoloExec {
   YoloNet *net;
   const YoloPlan *plan;         /* owned */
   gboolean under_way;           /* between submit and wait */
-  /* Host addresses, or NULL without host_memory. */
-  void *input;                  /* plan->input */
-  void *arena;
+  gsize activations;            /* bytes, on all devices */
+  /* Host addresses, or NULL. */
+  void *input;                  /* plan->input, with host_input */
+  void *arena;                  /* with host_maps */
   /* With host_memory, set between batches, for calibration: called after each
    * operation, whose output then lies in the arena; and seconds spent in each,
    * added up, [plan->n_ops]. NULL: not wanted. */
@@ -152,6 +165,15 @@ gboolean yolo_drawer_motion (YoloDrawer *drawer, const YoloMotionGrid *grid,
  */
 YoloNet *yolo_backend_load (const YoloBackend *backend, YoloModel *model, guint device,
     gpointer context, YoloPrecision precision, guint threads, GError **error);
+/**
+ * yolo_backend_load_part:
+ * @part: operations of the model's plans, which are the same for all batches and sizes; end 0: all
+ *
+ * As yolo_backend_load(), for a net whose execs run only these, with their weights alone. Execs of
+ * the parts of a model are run one after the other, with yolo_exec_pass() between them.
+ */
+YoloNet *yolo_backend_load_part (const YoloBackend *backend, YoloModel *model, guint device,
+    gpointer context, YoloPrecision precision, guint threads, YoloPlanPart part, GError **error);
 /* Its execs must be freed before. */
 void yolo_net_free (YoloNet *net);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloNet, yolo_net_free)
@@ -192,10 +214,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloExec, yolo_exec_free)
 /**
  * yolo_exec_submit:
  * @n: images, the first ones of the batch
- * @frames: (array length=n) (nullable): in memory that the back end takes. NULL with host_memory,
- * where the caller has written exec->input
+ * @frames: (array length=n) (nullable): in memory that the back end takes; must live until
+ * yolo_exec_wait(). NULL with net->host_input, where the caller has written exec->input, and for a
+ * part of a plan that does not start it
  * @decode: (array length=n) (nullable): what to keep of each image, and room for it; must live
- * until yolo_exec_wait(). NULL with host_memory
+ * until yolo_exec_wait(). NULL with net->host_maps, and for a part that does not end a plan
  *
  * Starts a batch, which yolo_exec_wait() ends; one at a time.
  *
@@ -206,6 +229,31 @@ gboolean yolo_exec_submit (
 /* Waits for the batch under way. The maps (yolo_plan_head()) then lie in
  * the arena, or the candidates in @decode. Whether or not it fails, the batch is over. */
 gboolean yolo_exec_wait (YoloExec *exec, GError **error);
+/* Whether yolo_exec_wait() for the batch under way need not wait for what other threads do. TRUE
+ * also of a back end that cannot tell. Thread-safe. */
+gboolean yolo_exec_is_over (YoloExec *exec);
+
+/**
+ * yolo_exec_pass:
+ * @from: of a part of a plan, whose batch yolo_exec_wait() has ended
+ * @to: of the part behind it, for the same batch and size, with no batch under way
+ *
+ * Copies what @to is given (YoloPlan.given): within the host, between the host and a device by
+ * pinned memory, or from device to device. All is there when this returns. Uses nothing of the two
+ * nets, so that other execs of theirs may be used meanwhile.
+ *
+ * Returns: FALSE with @error (YOLO_NETWORK_ERROR)
+ */
+gboolean yolo_exec_pass (YoloExec *from, YoloExec *to, GError **error);
+
+/* Copies what an exec is given out of the arena of the exec before it, which both lie on the host,
+ * and between such an arena and a message: the given views, one behind the other, dense. For back
+ * ends. */
+void yolo_given_copy (const YoloExec *from, const YoloExec *to);
+gsize yolo_given_size (const YoloPlan *to);     /* bytes of the message */
+/* @from: whose arena holds the views that @to is given */
+void yolo_given_pack (const YoloPlan *to, const YoloExec *from, void *message);
+void yolo_given_unpack (const YoloExec *to, const void *message);
 
 /* Host address of a view's element (0, 0, 0, 0), with host_memory. */
 void *yolo_exec_view (const YoloExec *exec, YoloView view);
@@ -256,6 +304,10 @@ struct _YoloBackend {
   YoloInt8Kind int8_kind;       /* of the int8 models that it runs */
   gboolean (*available) (guint device, GError **error);
   gboolean (*resolve) (guint device, YoloPrecision *precision, GError **error);
+  /* What a net in this precision is expected to do there, for the choice of a cut: a function of
+   * the machine alone, but for the memory that is free. NULL: it is not known. */
+  gboolean (*speed) (guint device, YoloPrecision precision, guint threads,
+      YoloStageDevice *speed, GError **error);
 
   gsize drawer_size;            /* bytes of what extends YoloDrawer; 0: it does not draw */
   gboolean (*drawer_init) (YoloDrawer *drawer, guint device, gpointer context, GError **error);
@@ -287,6 +339,10 @@ struct _YoloBackend {
   gboolean (*submit) (
       YoloExec *exec, guint n, const YoloFrame *frames, YoloDecode *decode, GError **error);
   gboolean (*wait) (YoloExec *exec, GError **error);
+  gboolean (*is_over) (YoloExec *exec); /* NULL: TRUE */
+  /* One of the two execs is of another back end only if that has host_memory. NULL with
+   * host_memory, and in a back end whose nets have no parts. */
+  gboolean (*pass) (YoloExec *from, YoloExec *to, GError **error);
 
   /* Of a device, whose maps the host does not see. A back end without them runs no
    * task that needs them; with host_memory both are NULL. */

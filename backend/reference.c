@@ -389,6 +389,15 @@ resolve (G_GNUC_UNUSED guint device, YoloPrecision *precision, GError **error)
           yolo_precision_name (*precision));
 }
 
+/* A product at a time, in one thread. */
+static gboolean
+speed (G_GNUC_UNUSED guint device, G_GNUC_UNUSED YoloPrecision precision,
+    G_GNUC_UNUSED guint threads, YoloStageDevice *speed, G_GNUC_UNUSED GError **error)
+{
+  *speed = (YoloStageDevice) { .macs = 1e8, .bytes = 1e9 };
+  return TRUE;
+}
+
 static gboolean
 load (G_GNUC_UNUSED YoloNet *net, G_GNUC_UNUSED guint device, G_GNUC_UNUSED gpointer context,
     G_GNUC_UNUSED guint threads, G_GNUC_UNUSED GError **error)
@@ -429,9 +438,10 @@ prepare (YoloExec *base, GError **error)
   ReferenceExec *exec = (ReferenceExec *) base;
   const YoloBuffer *input = &base->plan->buffers[base->plan->input];
 
-  base->input = g_try_malloc0 (input->size);
-  base->arena = g_try_malloc0 (base->plan->arena_size);
-  exec->input = g_try_new0 (float, input->size / yolo_dtype_size (input->dtype));
+  /* a part of a plan may have no input */
+  base->input = g_try_malloc0 (MAX (input->size, 1));
+  base->arena = g_try_malloc0 (MAX (base->plan->arena_size, 1));
+  exec->input = g_try_new0 (float, input->size / yolo_dtype_size (input->dtype) + 1);
   return (base->input != NULL && base->arena != NULL && exec->input != NULL)
       || yolo_network_fail (error, YOLO_NETWORK_ERROR_MEMORY,
           "out of memory for %" G_GSIZE_FORMAT " bytes of activations", base->plan->arena_size);
@@ -493,6 +503,7 @@ const YoloBackend yolo_reference_backend = {
   .int8_kind = YOLO_INT8_ASYMMETRIC,
   .available = available,
   .resolve = resolve,
+  .speed = speed,
   .net_size = sizeof (YoloNet),
   .exec_size = sizeof (ReferenceExec),
   .load = load,

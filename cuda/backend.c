@@ -11,6 +11,7 @@
 #include "cuda/details.h"
 #include "cuda/draw.h"
 #include "cuda/ops.h"
+#include "cuda/pass.h"
 #include "cuda/preprocess.h"
 #include "cuda/upload.h"
 #include "image/letterbox.h"
@@ -47,7 +48,8 @@ typedef struct {
   YoloCudaFrame *frames;        /* [batch], pinned */
   YoloFrame *uploaded;          /* [batch] */
   CUdeviceptr device_frames;
-  YoloCudaDecoder *decoder;
+  YoloCudaDecoder *decoder;     /* NULL: of a part that does not end the plan */
+  guint8 *given, *taken;        /* pinned: what the host gives to this part, and takes from it */
 
   YoloDecode *decode;   /* of the batch under way, the caller's */
   guint n;
@@ -77,6 +79,37 @@ resolve (G_GNUC_UNUSED guint device, YoloPrecision *precision, GError **error)
       "CUDA devices cannot run in precision %s: use auto, fp32, fp16 or int8",
       yolo_precision_name (*precision));
   return FALSE;
+}
+
+/* Multiply-adds of a multiprocessor in a clock, as NVIDIA's data sheets have them of capability 8.0
+ * to 9.0, to within a factor of two: what counts is that equal devices have equal numbers, and
+ * that a CPU has far smaller ones. */
+static gboolean
+speed (guint index, YoloPrecision precision, G_GNUC_UNUSED guint threads, YoloStageDevice *speed,
+    GError **error)
+{
+  YoloCudaDevice *device = yolo_cuda_device_get (index, NULL, error);
+  gsize available = 0, total = 0;
+  gboolean known;
+
+  if (device == NULL)
+    return FALSE;
+  const double clock = device->clock_khz > 0 ? 1e3 * device->clock_khz : 1.5e9;
+  const double memory = 2e3 * device->memory_clock_khz * device->memory_bus_bits / 8;
+
+  speed->macs = MAX (device->n_sm, 1) * clock
+      * (precision == YOLO_PRECISION_FP32 ? 64 : precision == YOLO_PRECISION_FP16 ? 512 : 1024);
+  speed->bytes = memory > 0 ? memory : 5e11;
+  known = yolo_cuda_enter (device, error);
+  if (known) {
+    known = yolo_cuda_check (
+        device->driver->cuMemGetInfo (&available, &total), "ask for free memory", error);
+    yolo_cuda_leave (device);
+  }
+  /* a tenth is left for frames, kernels and workspaces */
+  speed->memory = MAX (available / 10 * 9, 1);
+  yolo_cuda_device_unref (device);
+  return known;
 }
 
 /* Nets */
@@ -323,27 +356,35 @@ enqueue_step (CudaExec *exec, const Step *step, GError **error)
   return yolo_ops_launch (device, &step->task, exec->stream, error);
 }
 
-/* All work of a batch, from the descriptors to the candidates on the host. */
 static gboolean
-enqueue (CudaExec *exec, GError **error)
+enqueue_input (CudaExec *exec, GError **error)
 {
   YoloCudaDevice *device = exec->net->device;
   const YoloPlan *plan = exec->base.plan;
   const YoloBuffer *input = &plan->buffers[plan->input];
 
-  if (!yolo_cuda_check (device->driver->cuMemcpyHtoDAsync (exec->device_frames, exec->frames,
+  return yolo_cuda_check (device->driver->cuMemcpyHtoDAsync (exec->device_frames, exec->frames,
                             plan->batch * sizeof (YoloCudaFrame), exec->stream),
-          "upload the frames' descriptions", error)
-      || !yolo_cuda_preprocess_launch (device, exec->device_frames, plan->batch, plan->height,
+             "upload the frames' descriptions", error)
+      && yolo_cuda_preprocess_launch (device, exec->device_frames, plan->batch, plan->height,
           plan->width, input->channels, input->dtype, input->scale != NULL ? input->scale[0] : 1,
-          exec->input, exec->stream, error))
+          exec->input, exec->stream, error);
+}
+
+/* All work of a batch, from the descriptors to the candidates on the host. */
+static gboolean
+enqueue (CudaExec *exec, GError **error)
+{
+  const YoloPlan *plan = exec->base.plan;
+
+  if (!plan->part_before && !enqueue_input (exec, error))
     return FALSE;
   for (guint i = 0; i < plan->n_ops; i++)
     if (!enqueue_step (exec, &exec->steps[i], error)) {
       g_prefix_error (error, "%s: ", exec->steps[i].op->name);
       return FALSE;
     }
-  return yolo_cuda_decoder_launch (exec->decoder, exec->stream, error);
+  return exec->decoder == NULL || yolo_cuda_decoder_launch (exec->decoder, exec->stream, error);
 }
 
 /* What a batch of this size takes, for batch_size(). */
@@ -394,29 +435,33 @@ record (CudaExec *exec, GError **error)
   return recorded;
 }
 
+static void
+describe_frame (CudaExec *exec, guint i, const YoloFrame *frame)
+{
+  const YoloPlan *plan = exec->base.plan;
+  const YoloTask *task = yolo_task_find (plan->model->task);
+  YoloLetterbox box;
+
+  if (task != NULL && task->fit == YOLO_FIT_CROP)
+    yolo_letterbox_crop (&box, frame, (int) plan->width, (int) plan->height);
+  else
+    yolo_letterbox_frame (&box, frame, (int) plan->width, (int) plan->height);
+  yolo_cuda_preprocess_describe (&exec->frames[i], frame, &box);
+}
+
 /* Fills what the graph reads from pinned memory; slots beyond the batch are idle. */
 static void
 describe_batch (CudaExec *exec, const YoloFrame *frames, guint n, const YoloDecode *decode)
 {
   const YoloPlan *plan = exec->base.plan;
-  const YoloTask *task = yolo_task_find (plan->model->task);
-  YoloFit fit = task != NULL ? task->fit : YOLO_FIT_LETTERBOX;
 
   for (guint i = 0; i < plan->batch; i++) {
-    const YoloFrame *frame = &frames[i];
-    YoloLetterbox box;
-
-    if (i >= n) {
-      yolo_cuda_preprocess_idle (&exec->frames[i]);
-      yolo_cuda_decoder_describe (exec->decoder, i, NULL);
-      continue;
-    }
-    if (fit == YOLO_FIT_CROP)
-      yolo_letterbox_crop (&box, frame, (int) plan->width, (int) plan->height);
+    if (!plan->part_before && i < n)
+      describe_frame (exec, i, &frames[i]);
     else
-      yolo_letterbox_frame (&box, frame, (int) plan->width, (int) plan->height);
-    yolo_cuda_preprocess_describe (&exec->frames[i], frame, &box);
-    yolo_cuda_decoder_describe (exec->decoder, i, &decode[i]);
+      yolo_cuda_preprocess_idle (&exec->frames[i]);
+    if (exec->decoder != NULL)
+      yolo_cuda_decoder_describe (exec->decoder, i, i < n ? &decode[i] : NULL);
   }
 }
 
@@ -425,10 +470,18 @@ describe_batch (CudaExec *exec, const YoloFrame *frames, guint n, const YoloDeco
 static gboolean
 warm_up (CudaExec *exec, GError **error)
 {
+  const YoloCudaDriver *driver = exec->net->device->driver;
+  const YoloPlan *plan = exec->base.plan;
+
   describe_batch (exec, NULL, 0, NULL);
+  /* numbers of some kind in what this part will be given */
+  if (plan->part_before
+      && !yolo_cuda_check (
+          driver->cuMemsetD8Async (exec->arena, 0, MAX (plan->arena_size, 1), exec->stream),
+          "clear the activations", error))
+    return FALSE;
   return choose (exec, error) && enqueue (exec, error)
-      && yolo_cuda_check (
-          exec->net->device->driver->cuStreamSynchronize (exec->stream), "run the network", error);
+      && yolo_cuda_check (driver->cuStreamSynchronize (exec->stream), "run the network", error);
 }
 
 static void
@@ -444,6 +497,8 @@ release_on_device (CudaExec *exec)
   yolo_cuda_decoder_free (exec->decoder);
   yolo_upload_clear (&exec->upload, device);
   yolo_cuda_free_host (device, exec->frames);
+  yolo_cuda_free_host (device, exec->given);
+  yolo_cuda_free_host (device, exec->taken);
   yolo_cuda_free (device, exec->device_frames);
   yolo_cuda_free (device, exec->arena);
   yolo_cuda_free (device, exec->input);
@@ -534,11 +589,13 @@ ready (CudaExec *exec, GError **error)
 
   if (!allocate (exec, error) || !upload_grids (exec, error))
     return FALSE;
-  for (guint k = 0; k < plan->model->n_outputs; k++)
-    maps[k] = view_address (exec, plan->outputs[k]);
-  exec->decoder = yolo_cuda_decoder_new (exec->net->device, plan, maps, error);
-  if (exec->decoder == NULL)
-    return FALSE;
+  if (!plan->part_after) {
+    for (guint k = 0; k < plan->model->n_outputs; k++)
+      maps[k] = view_address (exec, plan->outputs[k]);
+    exec->decoder = yolo_cuda_decoder_new (exec->net->device, plan, maps, error);
+    if (exec->decoder == NULL)
+      return FALSE;
+  }
   exec->uploaded = g_new (YoloFrame, plan->batch);
   exec->steps = g_new0 (Step, plan->n_ops);
   for (guint i = 0; i < plan->n_ops; i++) {
@@ -582,7 +639,8 @@ start (CudaExec *exec, guint n, const YoloFrame *frames, YoloDecode *decode, GEr
   if ((exec->graph == NULL || exec->generation != yolo_choices_generation (exec->net->choices))
       && !record (exec, error))
     return FALSE;
-  if (!yolo_upload_frames (
+  if (frames != NULL
+      && !yolo_upload_frames (
           &exec->upload, device, frames, n, exec->uploaded, exec->stream, exec->follow, error))
     return FALSE;
   describe_batch (exec, exec->uploaded, n, decode);
@@ -621,9 +679,37 @@ wait (YoloExec *base, GError **error)
   done = yolo_cuda_check (
       exec->net->device->driver->cuEventSynchronize (exec->done), "run the network", error);
   yolo_cuda_leave (exec->net->device);
-  for (guint i = 0; done && i < exec->n; i++)
+  for (guint i = 0; done && exec->decoder != NULL && i < exec->n; i++)
     yolo_cuda_decoder_read (exec->decoder, i, &exec->decode[i]);
   return done;
+}
+
+/* Where an exec passes from or, if @takes, to. */
+static YoloCudaEnd
+end_of (YoloExec *base, gboolean takes)
+{
+  CudaExec *exec = (CudaExec *) base;
+
+  return (YoloCudaEnd) {
+    .device = exec->net->device, .exec = base, .stream = exec->stream, .done = exec->done,
+    .pinned = takes ? &exec->given : &exec->taken,
+  };
+}
+
+static gboolean
+pass (YoloExec *from, YoloExec *to, GError **error)
+{
+  YoloCudaEnd source, target;
+
+  if (from->net->backend->host_memory) {
+    target = end_of (to, TRUE);
+    return yolo_cuda_pass_from_host (from, &target, error);
+  }
+  source = end_of (from, FALSE);
+  if (to->net->backend->host_memory)
+    return yolo_cuda_pass_to_host (&source, to, error);
+  target = end_of (to, TRUE);
+  return yolo_cuda_pass_between (&source, &target, error);
 }
 
 static gboolean
@@ -668,6 +754,7 @@ const YoloBackend yolo_cuda_backend = {
   .int8_kind = YOLO_INT8_SYMMETRIC,
   .available = available,
   .resolve = resolve,
+  .speed = speed,
   .drawer_size = sizeof (YoloCudaDrawer),
   .drawer_init = yolo_cuda_drawer_init,
   .drawer_clear = yolo_cuda_drawer_clear,
@@ -686,6 +773,7 @@ const YoloBackend yolo_cuda_backend = {
   .release = release,
   .submit = submit,
   .wait = wait,
+  .pass = pass,
   .rows = rows,
   .masks = masks,
 };

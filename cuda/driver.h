@@ -15,26 +15,21 @@ G_BEGIN_DECLS
  * ("_v2"). Member and symbol follow, so that driver->cuMemAlloc means the same function
  * as cuMemAlloc in the header that we are built with. */
 #define YOLO_CUDA_ENTRIES(X) \
-  X (cuInit) \
-  X (cuDriverGetVersion) X (cuGetErrorName) X (cuGetErrorString) X (cuDeviceGet) X ( \
-      cuDeviceGetCount) X (cuDeviceGetName) X (cuDeviceGetAttribute) X (cuDeviceGetUuid) \
-      X (cuDeviceTotalMem) X (cuDevicePrimaryCtxRetain) X (cuDevicePrimaryCtxRelease) X ( \
-          cuCtxPushCurrent) X (cuCtxPopCurrent) X (cuCtxGetDevice) X (cuModuleLoadData) \
-          X (cuModuleUnload) X (cuModuleGetFunction) X (cuFuncSetAttribute) X (cuFuncGetAttribute) \
-              X (cuLaunchKernel) X (cuOccupancyMaxActiveBlocksPerMultiprocessor) X (cuMemAlloc) \
-                  X (cuMemFree) X (cuMemHostAlloc) X (cuMemFreeHost) X (cuMemcpyHtoD) \
-                      X (cuMemcpyDtoH) X (cuMemcpyHtoDAsync) X (cuMemcpyDtoHAsync) \
-                          X (cuMemcpyDtoDAsync) X (cuMemcpy2DAsync) X (cuMemcpy3DPeerAsync) X ( \
-                              cuMemsetD8) X (cuMemsetD8Async) X (cuMemsetD32Async) \
-                              X (cuPointerGetAttribute) X (cuStreamCreateWithPriority) X ( \
-                                  cuStreamDestroy) X (cuStreamSynchronize) X (cuStreamWaitEvent) \
-                                  X (cuStreamQuery) X (cuCtxGetStreamPriorityRange) \
-                                      X (cuEventCreate) X (cuEventDestroy) X (cuEventRecord) \
-                                          X (cuEventSynchronize) X (cuEventElapsedTime) \
-                                              X (cuStreamBeginCapture) X (cuStreamEndCapture) \
-                                                  X (cuGraphInstantiateWithFlags) \
-                                                      X (cuGraphLaunch) X (cuGraphExecDestroy) \
-                                                          X (cuGraphDestroy)
+    X (cuInit) X (cuDriverGetVersion) X (cuGetErrorName) X (cuGetErrorString) X (cuDeviceGet) \
+    X (cuDeviceGetCount) X (cuDeviceGetName) X (cuDeviceGetAttribute) X (cuDeviceGetUuid) \
+    X (cuDeviceTotalMem) X (cuDeviceCanAccessPeer) X (cuDevicePrimaryCtxRetain) \
+    X (cuDevicePrimaryCtxRelease) X (cuCtxPushCurrent) X (cuCtxPopCurrent) X (cuCtxGetDevice) \
+    X (cuCtxEnablePeerAccess) X (cuModuleLoadData) X (cuModuleUnload) X (cuModuleGetFunction) \
+    X (cuFuncSetAttribute) X (cuFuncGetAttribute) X (cuLaunchKernel) \
+    X (cuOccupancyMaxActiveBlocksPerMultiprocessor) X (cuMemAlloc) X (cuMemFree) X (cuMemGetInfo) \
+    X (cuMemHostAlloc) X (cuMemFreeHost) X (cuMemcpyHtoD) X (cuMemcpyDtoH) X (cuMemcpyHtoDAsync) \
+    X (cuMemcpyDtoHAsync) X (cuMemcpyDtoDAsync) X (cuMemcpy2DAsync) X (cuMemcpy3DPeerAsync) \
+    X (cuMemsetD8) X (cuMemsetD8Async) X (cuMemsetD32Async) X (cuPointerGetAttribute) \
+    X (cuStreamCreateWithPriority) X (cuStreamDestroy) X (cuStreamSynchronize) \
+    X (cuStreamWaitEvent) X (cuStreamQuery) X (cuCtxGetStreamPriorityRange) X (cuEventCreate) \
+    X (cuEventDestroy) X (cuEventRecord) X (cuEventSynchronize) X (cuEventElapsedTime) \
+    X (cuStreamBeginCapture) X (cuStreamEndCapture) X (cuGraphInstantiateWithFlags) \
+    X (cuGraphLaunch) X (cuGraphExecDestroy) X (cuGraphDestroy)
 
 typedef struct {
 #define YOLO_CUDA_MEMBER(name) __typeof__ (&name) name;

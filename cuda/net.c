@@ -117,6 +117,8 @@ yolo_cuda_net_upload (CudaNet *net, GError **error)
 
   if (plan == NULL)
     return FALSE;
+  if (net->base.part.end > 0)
+    plan = yolo_plan_take_part (plan, net->base.part);
   place_all (net, plan, NULL, &size);
   staging = g_try_malloc0 (size);
   if (staging == NULL) {

@@ -42,7 +42,7 @@ YoloPlan *yolo_cuda_net_plan (
 /* NULL: no such batch was recorded. Valid until the next one is. */
 CudaTime *yolo_cuda_net_time (CudaNet *net, guint batch, guint height, guint width);
 
-/* Uploads the weights of all convolutions of the model, once. In the device's context. */
+/* Uploads the weights of all convolutions that the net runs, once. In the device's context. */
 gboolean yolo_cuda_net_upload (CudaNet *net, GError **error);
 
 G_END_DECLS

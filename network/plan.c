@@ -387,7 +387,6 @@ yolo_plan_new (YoloModel *public, guint batch, guint height, guint width, YoloDT
   plan->height = height;
   plan->width = width;
   plan->dtype = dtype;
-  plan->starts = plan->ends = TRUE;
   plan->n_buffers = builder.buffers->len;
   plan->n_ops = builder.ops->len;
   plan->buffers = (YoloBuffer *) g_array_free (builder.buffers, FALSE);

@@ -48,7 +48,7 @@ typedef struct {
  * one of them. */
 typedef struct {
   guint first, end;             /* 0 and 0: all operations */
-} YoloPart;
+} YoloPlanPart;
 
 /* Immutable. Holds a reference to its model. */
 typedef struct {
@@ -64,11 +64,11 @@ typedef struct {
   guint input;
   YoloView outputs[YOLO_MAX_OUTPUTS];   /* one f32 map for each of model->outputs */
   gsize arena_size;             /* bytes */
-  /* Of yolo_plan_take_part(): which operations of the whole plan these are, whether they begin with
-   * the first one and end with the last one, and the views that hold numbers before they run. Of a
-   * whole plan `starts` and `ends` are TRUE, and there are no such views. */
-  YoloPart part;
-  gboolean starts, ends;
+  /* Of yolo_plan_take_part(): which operations of the whole plan these are, whether others are
+   * before and behind them, and the views that hold numbers before they run. A whole plan has no
+   * others, and no such views. */
+  YoloPlanPart part;
+  gboolean part_before, part_after;
   guint n_given;
   YoloView *given;              /* [n_given] */
 } YoloPlan;

@@ -215,7 +215,7 @@ sums_clear (Sums *sums)
 
 /* What a device would do without handing anything on. */
 static double
-compute_seconds (const Sums *sums, const YoloStageDevice *device, YoloPart part)
+compute_seconds (const Sums *sums, const YoloStageDevice *device, YoloPlanPart part)
 {
   return (sums->macs[part.end] - sums->macs[part.first]) / device->macs
       + (sums->bytes[part.end] - sums->bytes[part.first]) / device->bytes;
@@ -223,7 +223,7 @@ compute_seconds (const Sums *sums, const YoloStageDevice *device, YoloPart part)
 
 /* The most bytes that are alive at one of a part's operations. */
 static gsize
-most_alive (const Sums *sums, YoloPart part)
+most_alive (const Sums *sums, YoloPlanPart part)
 {
   gsize most = 0;
 
@@ -234,7 +234,7 @@ most_alive (const Sums *sums, YoloPart part)
 
 /* @activations: of most_alive() */
 static YoloStage
-describe (const Sums *sums, guint stage, YoloPart part, gsize activations)
+describe (const Sums *sums, guint stage, YoloPlanPart part, gsize activations)
 {
   return (YoloStage) {
     .part = part,
@@ -279,7 +279,7 @@ best_way (const Sums *sums, guint stage, guint cut, const Way *before, double li
 {
   Way best = { INFINITY, INFINITY, 0 };
   guint from = before == NULL ? 0 : cut;
-  gsize activations = before == NULL ? most_alive (sums, (YoloPart) { 0, cut }) : 0;
+  gsize activations = before == NULL ? most_alive (sums, (YoloPlanPart) { 0, cut }) : 0;
 
   do {
     YoloStage described;
@@ -289,7 +289,7 @@ best_way (const Sums *sums, guint stage, guint cut, const Way *before, double li
       from--;
       activations = MAX (activations, sums->alive[from]);
     }
-    described = describe (sums, stage, (YoloPart) { from, cut }, activations);
+    described = describe (sums, stage, (YoloPlanPart) { from, cut }, activations);
     way = (Way) { described.seconds, (double) described.bytes, from };
     if (before != NULL) {
       way.slowest = MAX (way.slowest, before[from].slowest);
@@ -324,7 +324,7 @@ find_best (const Sums *sums, double limit, gboolean by_bytes, Way *ways, YoloSta
   if (isinf (ways[sums->n * width - 1].slowest))
     return FALSE;
   for (guint s = sums->n; s-- > 0;) {
-    const YoloPart part = { ways[s * width + end].before, end };
+    const YoloPlanPart part = { ways[s * width + end].before, end };
 
     stages[s] = describe (sums, s, part, most_alive (sums, part));
     end = part.first;
@@ -336,10 +336,11 @@ find_best (const Sums *sums, double limit, gboolean by_bytes, Way *ways, YoloSta
 static double
 balance (const Sums *sums)
 {
+  const YoloPlanPart all = { 0, sums->plan->n_ops };
   double together = 0;
 
   for (guint s = 0; s < sums->n; s++)
-    together += 1 / compute_seconds (sums, &sums->devices[s], (YoloPart) { 0, sums->plan->n_ops });
+    together += 1 / compute_seconds (sums, &sums->devices[s], all);
   return 1 / together;
 }
 
@@ -400,20 +401,20 @@ find_given (const YoloPlan *plan, guint at, YoloPlan *to)
 }
 
 YoloPlan *
-yolo_plan_take_part (YoloPlan *plan, YoloPart part)
+yolo_plan_take_part (YoloPlan *plan, YoloPlanPart part)
 {
   const guint n_ops = part.end - part.first;
 
   g_return_val_if_fail (part.first < part.end && part.end <= plan->n_ops, plan);
   find_given (plan, part.first, plan);
   plan->part = part;
-  plan->starts = part.first == 0;
-  plan->ends = part.end == plan->n_ops;
+  plan->part_before = part.first > 0;
+  plan->part_after = part.end < plan->n_ops;
   for (guint i = 0; i < plan->n_buffers; i++) {
     YoloBuffer *buffer = &plan->buffers[i];
 
     if (buffer->last < part.first || buffer->first >= part.end
-        || (i == plan->input && !plan->starts)) {
+        || (i == plan->input && plan->part_before)) {
       buffer->size = 0;
       buffer->first = buffer->last = 0;
       continue;

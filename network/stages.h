@@ -22,7 +22,7 @@ typedef struct {
 } YoloStageDevice;
 
 typedef struct {
-  YoloPart part;
+  YoloPlanPart part;
   double seconds;               /* that a batch is expected to take, handing on included */
   gsize bytes;                  /* that the stage is given by the one before, for a batch */
   gsize weights, activations;   /* bytes; of activations, those of one batch under way */
@@ -63,7 +63,7 @@ gsize yolo_stages_bytes (const YoloPlan *plan, guint at);
  *
  * Returns: (transfer full): the plan of the part
  */
-YoloPlan *yolo_plan_take_part (YoloPlan *plan, YoloPart part);
+YoloPlan *yolo_plan_take_part (YoloPlan *plan, YoloPlanPart part);
 
 G_END_DECLS
 

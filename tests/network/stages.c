@@ -38,7 +38,7 @@ make_plan (YoloModel *model, guint batch, guint height, guint width)
 }
 
 static YoloPlan *
-make_part (YoloModel *model, guint height, guint width, YoloPart part)
+make_part (YoloModel *model, guint height, guint width, YoloPlanPart part)
 {
   return yolo_plan_take_part (make_plan (model, 2, height, width), part);
 }
@@ -113,13 +113,13 @@ check_parts (YoloModel *model, const YoloPlan *whole, const float *input, void *
   void *arenas[YOLO_MAX_STAGES];
 
   for (guint i = 0; i < n; i++) {
-    const YoloPart part = { i > 0 ? ends[i - 1] : 0, ends[i] };
+    const YoloPlanPart part = { i > 0 ? ends[i - 1] : 0, ends[i] };
     gsize given = 0;
 
     parts[i] = make_part (model, whole->height, whole->width, part);
     g_assert_cmpuint (parts[i]->n_ops, ==, part.end - part.first);
-    g_assert_cmpint (parts[i]->starts, ==, i == 0);
-    g_assert_cmpint (parts[i]->ends, ==, i + 1 == n);
+    g_assert_cmpint (parts[i]->part_before, ==, i > 0);
+    g_assert_cmpint (parts[i]->part_after, ==, i + 1 < n);
     g_assert_cmpuint (parts[i]->arena_size, <=, whole->arena_size + whole->arena_size / 5);
     for (guint k = 0; k < parts[i]->n_given; k++) {
       const YoloBuffer *buffer = &parts[i]->buffers[parts[i]->given[k].buffer];
