@@ -4,7 +4,8 @@
 # share, and the installing of what is missing. To be sourced.
 
 library_packages='libc6-dev libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
-  libprotobuf-c-dev libjson-glib-dev libpango1.0-dev libcairo2-dev'
+  libprotobuf-c-dev libjson-glib-dev libpango1.0-dev libcairo2-dev
+  libsqlite3-dev'
 build_packages="gcc meson ninja-build pkg-config protobuf-c-compiler $library_packages"
 
 # Demuxers, decoders, encoders and the tools; pip fetches the demo's model.
