@@ -18,7 +18,7 @@
 /* Messages in one transaction at most, so that the consumer does not wait long for the disk. */
 #define BATCH 256
 
-struct _YoloQueue {
+struct _YoloMessageQueue {
   GMutex lock;
   GCond changed;                /* what the writer waits for */
   GQueue waiting;               /* YoloMessage, the oldest first */
@@ -31,7 +31,7 @@ struct _YoloQueue {
   gint64 retry;                 /* when the writer tries again, while it fails; monotonic, us */
   YoloSpool *spool;             /* owned, or NULL */
   GThread *writer;              /* NULL: there is no spool */
-  YoloQueueTrouble trouble;
+  YoloMessageQueueTrouble trouble;
   gpointer user_data;
   int fd;
   guint64 done;                 /* used by the consumer: id up to which messages are done */
@@ -39,14 +39,14 @@ struct _YoloQueue {
 
 /* With the lock held. @message left the memory of the queue. */
 static void
-account (YoloQueue *queue, const YoloMessage *message)
+account (YoloMessageQueue *queue, const YoloMessage *message)
 {
   queue->bytes -= yolo_message_cost (message);
   queue->n_memory--;
 }
 
 static void
-drop_oldest (YoloQueue *queue)
+drop_oldest (YoloMessageQueue *queue)
 {
   YoloMessage *message = g_queue_pop_head (&queue->waiting);
 
@@ -56,7 +56,7 @@ drop_oldest (YoloQueue *queue)
 }
 
 guint64
-yolo_queue_push (YoloQueue *queue, YoloMessage *message)
+yolo_message_queue_push (YoloMessageQueue *queue, YoloMessage *message)
 {
   guint64 before, dropped;
   gboolean direct;
@@ -74,25 +74,25 @@ yolo_queue_push (YoloQueue *queue, YoloMessage *message)
   g_cond_signal (&queue->changed);
   g_mutex_unlock (&queue->lock);
   if (direct)
-    yolo_queue_wake (queue);
+    yolo_message_queue_wake (queue);
   return dropped;
 }
 
 int
-yolo_queue_fd (YoloQueue *queue)
+yolo_message_queue_fd (YoloMessageQueue *queue)
 {
   return queue->fd;
 }
 
 void
-yolo_queue_wake (YoloQueue *queue)
+yolo_message_queue_wake (YoloMessageQueue *queue)
 {
   /* the counter can be full, and then the descriptor is readable */
   (void) !eventfd_write (queue->fd, 1);
 }
 
 void
-yolo_queue_clear_wake (YoloQueue *queue)
+yolo_message_queue_clear_wake (YoloMessageQueue *queue)
 {
   eventfd_t value;
 
@@ -101,7 +101,7 @@ yolo_queue_clear_wake (YoloQueue *queue)
 
 /* Takes up to BATCH messages for the disk; with the lock held. */
 static void
-steal (YoloQueue *queue, GQueue *batch)
+steal (YoloMessageQueue *queue, GQueue *batch)
 {
   YoloMessage *message;
 
@@ -112,7 +112,7 @@ steal (YoloQueue *queue, GQueue *batch)
 
 /* Notes how writing went, with the lock held; TRUE: it is other than before. */
 static gboolean
-conclude (YoloQueue *queue, GQueue *batch, gboolean good, guint64 dropped)
+conclude (YoloMessageQueue *queue, GQueue *batch, gboolean good, guint64 dropped)
 {
   const gboolean turned = queue->failing == good;
   YoloMessage *message;
@@ -138,7 +138,7 @@ conclude (YoloQueue *queue, GQueue *batch, gboolean good, guint64 dropped)
 /* Waits until there is something to write, and time for it; FALSE: the queue closes and nothing
  * is left to write. With the lock held. */
 static gboolean
-wait_for_work (YoloQueue *queue)
+wait_for_work (YoloMessageQueue *queue)
 {
   while (!queue->closing
       && (g_queue_is_empty (&queue->waiting)
@@ -154,7 +154,7 @@ wait_for_work (YoloQueue *queue)
 static gpointer
 write_all (gpointer data)
 {
-  YoloQueue *queue = data;
+  YoloMessageQueue *queue = data;
   GQueue batch = G_QUEUE_INIT;
   gboolean closing = FALSE, good = TRUE;
 
@@ -173,19 +173,19 @@ write_all (gpointer data)
     g_mutex_unlock (&queue->lock);
     if (turned && queue->trouble)
       queue->trouble (good ? NULL : error->message, queue->user_data);
-    yolo_queue_wake (queue);
+    yolo_message_queue_wake (queue);
     g_mutex_lock (&queue->lock);
   }
   g_mutex_unlock (&queue->lock);
   return NULL;
 }
 
-YoloQueue *
-yolo_queue_new (guint64 max_bytes, YoloSpool *spool, YoloQueueTrouble trouble,
+YoloMessageQueue *
+yolo_message_queue_new (guint64 max_bytes, YoloSpool *spool, YoloMessageQueueTrouble trouble,
     gpointer user_data, GError **error)
 {
   const int fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  YoloQueue *queue;
+  YoloMessageQueue *queue;
 
   if (fd < 0) {
     g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno),
@@ -193,7 +193,7 @@ yolo_queue_new (guint64 max_bytes, YoloSpool *spool, YoloQueueTrouble trouble,
     yolo_spool_close (spool);
     return NULL;
   }
-  queue = g_new0 (YoloQueue, 1);
+  queue = g_new0 (YoloMessageQueue, 1);
   g_mutex_init (&queue->lock);
   g_cond_init (&queue->changed);
   g_queue_init (&queue->waiting);
@@ -210,14 +210,14 @@ yolo_queue_new (guint64 max_bytes, YoloSpool *spool, YoloQueueTrouble trouble,
 /* Whether messages go past the spool: it takes nothing, and there was none in it when it was looked
  * at and @n_batches had been written. With the lock held. */
 static gboolean
-is_direct (YoloQueue *queue, guint64 n_batches)
+is_direct (YoloMessageQueue *queue, guint64 n_batches)
 {
   return queue->failing && !queue->writing && queue->n_batches == n_batches
       && g_get_monotonic_time () < queue->retry;
 }
 
 YoloMessage *
-yolo_queue_take (YoloQueue *queue)
+yolo_message_queue_take (YoloMessageQueue *queue)
 {
   g_autoptr (GError) error = NULL;
   YoloMessage *message = NULL;
@@ -242,7 +242,7 @@ yolo_queue_take (YoloQueue *queue)
 }
 
 void
-yolo_queue_done (YoloQueue *queue, YoloMessage *message)
+yolo_message_queue_done (YoloMessageQueue *queue, YoloMessage *message)
 {
   g_mutex_lock (&queue->lock);
   queue->n_taken--;
@@ -257,7 +257,7 @@ yolo_queue_done (YoloQueue *queue, YoloMessage *message)
 }
 
 void
-yolo_queue_settle (YoloQueue *queue)
+yolo_message_queue_settle (YoloMessageQueue *queue)
 {
   if (queue->done > 0)
     yolo_spool_acknowledge (queue->spool, queue->done);
@@ -265,9 +265,9 @@ yolo_queue_settle (YoloQueue *queue)
 }
 
 void
-yolo_queue_give_back (YoloQueue *queue, YoloMessage **messages, guint n)
+yolo_message_queue_give_back (YoloMessageQueue *queue, YoloMessage **messages, guint n)
 {
-  yolo_queue_settle (queue);
+  yolo_message_queue_settle (queue);
   if (queue->spool)
     yolo_spool_rewind (queue->spool);
   g_mutex_lock (&queue->lock);
@@ -285,9 +285,9 @@ yolo_queue_give_back (YoloQueue *queue, YoloMessage **messages, guint n)
 }
 
 void
-yolo_queue_level (YoloQueue *queue, YoloQueueLevel *level)
+yolo_message_queue_level (YoloMessageQueue *queue, YoloMessageQueueLevel *level)
 {
-  *level = (YoloQueueLevel) { 0 };
+  *level = (YoloMessageQueueLevel) { 0 };
   if (queue->spool)
     yolo_spool_level (queue->spool, &level->n_spool, &level->bytes_spool);
   g_mutex_lock (&queue->lock);
@@ -301,7 +301,7 @@ yolo_queue_level (YoloQueue *queue, YoloQueueLevel *level)
 }
 
 guint64
-yolo_queue_free (YoloQueue *queue)
+yolo_message_queue_free (YoloMessageQueue *queue)
 {
   guint64 lost;
 

@@ -14,7 +14,7 @@
 
 G_BEGIN_DECLS
 
-typedef struct _YoloQueue YoloQueue;
+typedef struct _YoloMessageQueue YoloMessageQueue;
 
 typedef struct {
   guint64 n, bytes;             /* messages in memory, those that were taken included */
@@ -22,58 +22,59 @@ typedef struct {
   guint64 n_taken;              /* messages that were taken and are neither done nor given back */
   guint64 n_pushed, n_dropped;  /* since the start */
   gboolean spool_fails;         /* the disk takes nothing: new messages stay in memory */
-} YoloQueueLevel;
+} YoloMessageQueueLevel;
 
 /* Called by a thread of the queue's, without a lock, when the disk stops taking messages, with the
  * reason, and with NULL when it takes them again. */
-typedef void (*YoloQueueTrouble) (const char *reason, gpointer user_data);
+typedef void (*YoloMessageQueueTrouble) (const char *reason, gpointer user_data);
 
 /**
- * yolo_queue_new:
+ * yolo_message_queue_new:
  * @max_bytes: of the messages in memory
  * @spool: (transfer full) (nullable): where all messages are kept until they are done
  * @trouble: (nullable): what to call
  *
  * Returns: (transfer full): or NULL with @error where the system gives no event descriptor
  */
-YoloQueue *yolo_queue_new (guint64 max_bytes, YoloSpool *spool, YoloQueueTrouble trouble,
-    gpointer user_data, GError **error);
+YoloMessageQueue *yolo_message_queue_new (guint64 max_bytes, YoloSpool *spool,
+    YoloMessageQueueTrouble trouble, gpointer user_data, GError **error);
 
 /* @message: (transfer full): put behind all others. Returns how many were dropped for it; it is
  * one of these itself if it alone is more than the queue holds. */
-guint64 yolo_queue_push (YoloQueue *queue, YoloMessage *message);
+guint64 yolo_message_queue_push (YoloMessageQueue *queue, YoloMessage *message);
 
 /* A descriptor that poll() says can be read where the consumer should look at the queue again. */
-int yolo_queue_fd (YoloQueue *queue);
+int yolo_message_queue_fd (YoloMessageQueue *queue);
 
 /* Makes the descriptor readable. Any thread may call this. */
-void yolo_queue_wake (YoloQueue *queue);
+void yolo_message_queue_wake (YoloMessageQueue *queue);
 
 /* From here on the consumer. */
 
 /* Makes the descriptor wait for what comes next. */
-void yolo_queue_clear_wake (YoloQueue *queue);
+void yolo_message_queue_clear_wake (YoloMessageQueue *queue);
 
 /* Returns: (transfer full): the oldest message that was not taken yet; NULL: none is there now */
-YoloMessage *yolo_queue_take (YoloQueue *queue);
+YoloMessage *yolo_message_queue_take (YoloMessageQueue *queue);
 
 /* @message: (transfer full): taken before; the broker has it. To be called in the order in which
  * messages were taken. */
-void yolo_queue_done (YoloQueue *queue, YoloMessage *message);
+void yolo_message_queue_done (YoloMessageQueue *queue, YoloMessage *message);
 
-/* Takes what is done off the disk; to be called after some calls of yolo_queue_done(). */
-void yolo_queue_settle (YoloQueue *queue);
+/* Takes what is done off the disk; to be called after some calls of yolo_message_queue_done(). */
+void yolo_message_queue_settle (YoloMessageQueue *queue);
 
 /* @messages: (array length=n) (transfer full): all that are taken and not done, in the order in
  * which they were taken; they come again, in this order */
-void yolo_queue_give_back (YoloQueue *queue, YoloMessage **messages, guint n);
+void yolo_message_queue_give_back (
+    YoloMessageQueue *queue, YoloMessage **messages, guint n);
 
 /* Any thread may call this. */
-void yolo_queue_level (YoloQueue *queue, YoloQueueLevel *level);
+void yolo_message_queue_level (YoloMessageQueue *queue, YoloMessageQueueLevel *level);
 
 /* Writes what is in memory into the spool, if there is one, and frees the queue. Returns how many
  * messages are lost with it. @queue: (nullable) */
-guint64 yolo_queue_free (YoloQueue *queue);
+guint64 yolo_message_queue_free (YoloMessageQueue *queue);
 
 G_END_DECLS
 

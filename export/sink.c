@@ -31,7 +31,7 @@
 struct _YoloSink {
   gatomicrefcount refs;         /* the thread has one, since closing may leave it behind */
   char *topic, *place;          /* place: what messages call the broker, without a user */
-  YoloQueue *queue;             /* owned */
+  YoloMessageQueue *queue;             /* owned */
   YoloClient *client;           /* owned; used by the thread */
 
   GMutex lock;
@@ -88,7 +88,7 @@ sink_unref (YoloSink *sink)
     return;
   if (sink->client)
     sink->client->class->free (sink->client);
-  yolo_queue_free (sink->queue);
+  yolo_message_queue_free (sink->queue);
   g_mutex_clear (&sink->lock);
   g_cond_clear (&sink->changed);
   g_free (sink->topic);
@@ -132,11 +132,11 @@ settle (YoloSink *sink)
     YoloMessage *message = sink->messages[sink->first++ % YOLO_CLIENT_WINDOW];
 
     sink->bytes -= yolo_message_cost (message);
-    yolo_queue_done (sink->queue, message);
+    yolo_message_queue_done (sink->queue, message);
   }
   if (sink->first == before)
     return;
-  yolo_queue_settle (sink->queue);
+  yolo_message_queue_settle (sink->queue);
   g_mutex_lock (&sink->lock);
   g_cond_broadcast (&sink->changed);
   g_mutex_unlock (&sink->lock);
@@ -154,7 +154,7 @@ give_back (YoloSink *sink)
   while (sink->first < sink->next)
     messages[n++] = sink->messages[sink->first++ % YOLO_CLIENT_WINDOW];
   sink->bytes = 0;
-  yolo_queue_give_back (sink->queue, messages, n);
+  yolo_message_queue_give_back (sink->queue, messages, n);
   g_mutex_lock (&sink->lock);
   sink->n_resent += n;
   g_mutex_unlock (&sink->lock);
@@ -171,7 +171,7 @@ send_some (YoloSink *sink, gboolean *more, GError **error)
 
     if (sink->next - sink->first >= YOLO_CLIENT_WINDOW || sink->bytes >= WINDOW_BYTES)
       return TRUE;
-    message = yolo_queue_take (sink->queue);
+    message = yolo_message_queue_take (sink->queue);
     if (message == NULL)
       return TRUE;
     if (sink->first == sink->next)
@@ -230,11 +230,11 @@ set_connected (YoloSink *sink, gboolean connected, const char *why, gboolean *to
 static void
 wait_for_events (YoloSink *sink, int timeout)
 {
-  struct pollfd fds[2] = { { .fd = yolo_queue_fd (sink->queue), .events = POLLIN } };
+  struct pollfd fds[2] = { { .fd = yolo_message_queue_fd (sink->queue), .events = POLLIN } };
 
   fds[1].fd = sink->client->class->fd (sink->client, &fds[1].events);
   poll (fds, fds[1].fd >= 0 ? 2 : 1, timeout);
-  yolo_queue_clear_wake (sink->queue);
+  yolo_message_queue_clear_wake (sink->queue);
 }
 
 /* Waits until the connection has come about. */
@@ -392,7 +392,7 @@ on_trouble (const char *reason, gpointer user_data)
       reason ? reason : sink->place);
 }
 
-static YoloQueue *
+static YoloMessageQueue *
 open_queue (YoloSink *sink, const YoloSinkOptions *options, GError **error)
 {
   YoloSpool *spool = NULL;
@@ -402,7 +402,7 @@ open_queue (YoloSink *sink, const YoloSinkOptions *options, GError **error)
     if (spool == NULL)
       return NULL;
   }
-  return yolo_queue_new (options->queue_bytes, spool, on_trouble, sink, error);
+  return yolo_message_queue_new (options->queue_bytes, spool, on_trouble, sink, error);
 }
 
 YoloSink *
@@ -448,7 +448,7 @@ void
 yolo_sink_send (YoloSink *sink, const char *topic, const char *key, gconstpointer body,
     gsize size, gboolean retain)
 {
-  const guint64 dropped = yolo_queue_push (
+  const guint64 dropped = yolo_message_queue_push (
       sink->queue, yolo_message_new (topic ? topic : sink->topic, key, body, size, retain));
   gboolean tell;
 
@@ -470,9 +470,9 @@ yolo_sink_send (YoloSink *sink, const char *topic, const char *key, gconstpointe
 static gboolean
 is_empty (YoloSink *sink)
 {
-  YoloQueueLevel level;
+  YoloMessageQueueLevel level;
 
-  yolo_queue_level (sink->queue, &level);
+  yolo_message_queue_level (sink->queue, &level);
   return level.n == 0 && level.n_spool == 0 && level.n_taken == 0;
 }
 
@@ -507,9 +507,9 @@ yolo_sink_set_flushing (YoloSink *sink, gboolean flushing)
 void
 yolo_sink_get_stats (YoloSink *sink, YoloSinkStats *stats)
 {
-  YoloQueueLevel level;
+  YoloMessageQueueLevel level;
 
-  yolo_queue_level (sink->queue, &level);
+  yolo_message_queue_level (sink->queue, &level);
   g_mutex_lock (&sink->lock);
   *stats = (YoloSinkStats) {
     .connected = sink->connected, .n_sent = level.n_pushed, .n_delivered = sink->n_delivered,
@@ -529,18 +529,18 @@ yolo_sink_close (YoloSink *sink)
   g_mutex_lock (&sink->lock);
   sink->closing = TRUE;
   g_cond_broadcast (&sink->changed);
-  yolo_queue_wake (sink->queue);
+  yolo_message_queue_wake (sink->queue);
   while (!sink->finished && g_cond_wait_until (&sink->changed, &sink->lock, end));
   sink->notify = NULL;
   while (sink->notifying > 0)
     g_cond_wait (&sink->changed, &sink->lock);
   if (sink->finished) {
     g_mutex_unlock (&sink->lock);
-    lost = yolo_queue_free (g_steal_pointer (&sink->queue));
+    lost = yolo_message_queue_free (g_steal_pointer (&sink->queue));
   } else {
-    YoloQueueLevel level;
+    YoloMessageQueueLevel level;
 
-    yolo_queue_level (sink->queue, &level);
+    yolo_message_queue_level (sink->queue, &level);
     lost = level.n;
     g_mutex_unlock (&sink->lock);
   }

@@ -262,7 +262,7 @@ send_load (gpointer data)
     for (guint i = 0; i < CAMERAS; i++) {
       const char key[] = { (char) ('a' + i), '\0' };
 
-      broker_send (load->sink, key, load->n, 1, 200);
+      broker_send (load->sink, key, load->n, 1, 0);
     }
     yolo_sink_get_stats (load->sink, &stats);
     load->most = MAX (load->most, stats.queued_bytes);

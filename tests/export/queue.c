@@ -75,28 +75,28 @@ assert_number (const YoloMessage *message, guint number)
   g_assert_cmpint (message->retain, ==, number % 2);
 }
 
-static YoloQueue *
+static YoloMessageQueue *
 open_queue (Fixture *f, guint64 max_bytes, gboolean spooled)
 {
   g_autoptr (GError) error = NULL;
   YoloSpool *spool = spooled ? yolo_spool_open (f->path, 1 << 30, &error) : NULL;
-  YoloQueue *queue;
+  YoloMessageQueue *queue;
 
   g_assert_no_error (error);
-  queue = yolo_queue_new (max_bytes, spool, NULL, NULL, &error);
+  queue = yolo_message_queue_new (max_bytes, spool, NULL, NULL, &error);
   g_assert_no_error (error);
   return queue;
 }
 
 /* Waits for the writer of the spool. */
 static void
-wait_for_spool (YoloQueue *queue)
+wait_for_spool (YoloMessageQueue *queue)
 {
-  YoloQueueLevel level;
+  YoloMessageQueueLevel level;
 
   do {
     g_usleep (1000);
-    yolo_queue_level (queue, &level);
+    yolo_message_queue_level (queue, &level);
   } while (level.n > 0 && !level.spool_fails);
 }
 
@@ -105,38 +105,38 @@ test_order (Fixture *f, gconstpointer data)
 {
   const gboolean spooled = GPOINTER_TO_INT (data);
   YoloMessage *taken[6];
-  YoloQueueLevel level;
-  YoloQueue *queue;
+  YoloMessageQueueLevel level;
+  YoloMessageQueue *queue;
 
   if (spooled && !have_spool (f))
     return;
   queue = open_queue (f, 1 << 20, spooled);
   for (guint i = 0; i < 10; i++)
-    g_assert_cmpuint (yolo_queue_push (queue, numbered (i, 0)), ==, 0);
+    g_assert_cmpuint (yolo_message_queue_push (queue, numbered (i, 0)), ==, 0);
   if (spooled)
     wait_for_spool (queue);
   for (guint i = 0; i < 6; i++)
-    assert_number (taken[i] = yolo_queue_take (queue), i);
-  yolo_queue_done (queue, taken[0]);
-  yolo_queue_done (queue, taken[1]);
-  yolo_queue_level (queue, &level);
+    assert_number (taken[i] = yolo_message_queue_take (queue), i);
+  yolo_message_queue_done (queue, taken[0]);
+  yolo_message_queue_done (queue, taken[1]);
+  yolo_message_queue_level (queue, &level);
   g_assert_cmpuint (level.n_taken, ==, 4);
-  yolo_queue_give_back (queue, taken + 2, 4);
-  yolo_queue_level (queue, &level);
+  yolo_message_queue_give_back (queue, taken + 2, 4);
+  yolo_message_queue_level (queue, &level);
   g_assert_cmpuint (level.n_taken, ==, 0);
   g_assert_cmpuint (spooled ? level.n_spool : level.n, ==, 8);
   g_assert_cmpuint (level.n_pushed, ==, 10);
   for (guint i = 2; i < 10; i++) {
-    YoloMessage *message = yolo_queue_take (queue);
+    YoloMessage *message = yolo_message_queue_take (queue);
 
     assert_number (message, i);
-    yolo_queue_done (queue, message);
+    yolo_message_queue_done (queue, message);
   }
-  g_assert_null (yolo_queue_take (queue));
-  yolo_queue_settle (queue);
-  yolo_queue_level (queue, &level);
+  g_assert_null (yolo_message_queue_take (queue));
+  yolo_message_queue_settle (queue);
+  yolo_message_queue_level (queue, &level);
   g_assert_cmpuint (level.n + level.n_spool + level.bytes + level.bytes_spool, ==, 0);
-  g_assert_cmpuint (yolo_queue_free (queue), ==, 0);
+  g_assert_cmpuint (yolo_message_queue_free (queue), ==, 0);
 }
 
 /* The oldest go, but never those that are under way. */
@@ -145,33 +145,33 @@ test_bounds (Fixture *f, gconstpointer data)
 {
   YoloMessage *one = numbered (0, 1000);
   const gsize cost = yolo_message_cost (one);
-  YoloQueue *queue = open_queue (f, 10 * cost, FALSE);
+  YoloMessageQueue *queue = open_queue (f, 10 * cost, FALSE);
   YoloMessage *first, *second;
-  YoloQueueLevel level;
+  YoloMessageQueueLevel level;
 
   yolo_message_free (one);
   for (guint i = 0; i < 10; i++)
-    g_assert_cmpuint (yolo_queue_push (queue, numbered (i, 1000)), ==, 0);
-  assert_number (first = yolo_queue_take (queue), 0);
-  assert_number (second = yolo_queue_take (queue), 1);
+    g_assert_cmpuint (yolo_message_queue_push (queue, numbered (i, 1000)), ==, 0);
+  assert_number (first = yolo_message_queue_take (queue), 0);
+  assert_number (second = yolo_message_queue_take (queue), 1);
   for (guint i = 10; i < 1000; i++)
-    g_assert_cmpuint (yolo_queue_push (queue, numbered (i, 1000)), ==, 1);
-  yolo_queue_level (queue, &level);
+    g_assert_cmpuint (yolo_message_queue_push (queue, numbered (i, 1000)), ==, 1);
+  yolo_message_queue_level (queue, &level);
   g_assert_cmpuint (level.bytes, ==, 10 * cost);
   g_assert_cmpuint (level.n_dropped, ==, 990);
-  yolo_queue_done (queue, first);
-  yolo_queue_give_back (queue, &second, 1);
-  assert_number (second = yolo_queue_take (queue), 1);
-  yolo_queue_done (queue, second);
+  yolo_message_queue_done (queue, first);
+  yolo_message_queue_give_back (queue, &second, 1);
+  assert_number (second = yolo_message_queue_take (queue), 1);
+  yolo_message_queue_done (queue, second);
   for (guint i = 992; i < 1000; i++) {
-    assert_number (first = yolo_queue_take (queue), i);
-    yolo_queue_done (queue, first);
+    assert_number (first = yolo_message_queue_take (queue), i);
+    yolo_message_queue_done (queue, first);
   }
   /* one that never fits is dropped itself, and with it what waits before it */
-  g_assert_cmpuint (yolo_queue_push (queue, numbered (0, 11 * cost)), ==, 1);
-  g_assert_null (yolo_queue_take (queue));
-  yolo_queue_push (queue, numbered (1, 0));
-  g_assert_cmpuint (yolo_queue_free (queue), ==, 1);
+  g_assert_cmpuint (yolo_message_queue_push (queue, numbered (0, 11 * cost)), ==, 1);
+  g_assert_null (yolo_message_queue_take (queue));
+  yolo_message_queue_push (queue, numbered (1, 0));
+  g_assert_cmpuint (yolo_message_queue_free (queue), ==, 1);
 }
 
 static void
@@ -246,10 +246,10 @@ static int
 fill (const char *path)
 {
   Fixture f = { .path = (char *) path };
-  YoloQueue *queue = open_queue (&f, 1 << 20, TRUE);
+  YoloMessageQueue *queue = open_queue (&f, 1 << 20, TRUE);
 
   for (guint i = 0;; i++) {
-    yolo_queue_push (queue, numbered (i, 300));
+    yolo_message_queue_push (queue, numbered (i, 300));
     wait_for_spool (queue);
     if (write (STDOUT_FILENO, &i, sizeof i) != sizeof i)
       return 1;
@@ -313,30 +313,30 @@ test_full_disk (Fixture *f, gconstpointer data)
 {
   YoloMessage *taken[400];
   gint trouble[2] = { 0 };
-  YoloQueueLevel level;
-  YoloQueue *queue;
+  YoloMessageQueueLevel level;
+  YoloMessageQueue *queue;
   guint n = 0, next = 0;
 
   if (!have_spool (f))
     return;
   signal (SIGXFSZ, SIG_IGN);
-  queue = yolo_queue_new (1 << 20, yolo_spool_open (f->path, 1 << 30, NULL), count_trouble, trouble,
-      NULL);
+  queue = yolo_message_queue_new (
+      1 << 20, yolo_spool_open (f->path, 1 << 30, NULL), count_trouble, trouble, NULL);
   set_file_limit (200000);
   do {
     g_assert_cmpuint (n, <, 1000);
-    yolo_queue_push (queue, numbered (n++, 2000));
+    yolo_message_queue_push (queue, numbered (n++, 2000));
     wait_for_spool (queue);
-    yolo_queue_level (queue, &level);
+    yolo_message_queue_level (queue, &level);
   } while (!level.spool_fails);
   for (guint i = 0; i < 50; i++)
-    yolo_queue_push (queue, numbered (n++, 2000));
+    yolo_message_queue_push (queue, numbered (n++, 2000));
   g_assert_cmpint (g_atomic_int_get (&trouble[0]), ==, 1);
 
   /* a broker that is there gets those of the disk and those of memory, twice */
   for (guint round = 0; round < 2; round++) {
     while (next < n) {
-      YoloMessage *message = yolo_queue_take (queue);
+      YoloMessage *message = yolo_message_queue_take (queue);
 
       if (message == NULL) {    /* the writer tries again */
         g_usleep (1000);
@@ -346,24 +346,24 @@ test_full_disk (Fixture *f, gconstpointer data)
       taken[next++] = message;
     }
     if (round == 0)
-      yolo_queue_give_back (queue, taken, next);
+      yolo_message_queue_give_back (queue, taken, next);
     next = round == 0 ? 0 : next;
   }
   for (guint i = 0; i < n; i++)
-    yolo_queue_done (queue, taken[i]);
-  yolo_queue_settle (queue);
+    yolo_message_queue_done (queue, taken[i]);
+  yolo_message_queue_settle (queue);
 
   set_file_limit (RLIM_INFINITY);
-  yolo_queue_push (queue, numbered (n, 2000));
+  yolo_message_queue_push (queue, numbered (n, 2000));
   while (g_atomic_int_get (&trouble[1]) == 0)
     g_usleep (1000);
-  assert_number (taken[0] = yolo_queue_take (queue), n);
+  assert_number (taken[0] = yolo_message_queue_take (queue), n);
   g_assert_cmpuint (taken[0]->id, >, 0);
-  yolo_queue_done (queue, taken[0]);
-  yolo_queue_settle (queue);
-  yolo_queue_level (queue, &level);
+  yolo_message_queue_done (queue, taken[0]);
+  yolo_message_queue_settle (queue);
+  yolo_message_queue_level (queue, &level);
   g_assert_cmpuint (level.n + level.n_spool + level.n_dropped, ==, 0);
-  yolo_queue_free (queue);
+  yolo_message_queue_free (queue);
 }
 
 int
