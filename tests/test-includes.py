@@ -19,6 +19,8 @@ LIBRARIES = (
     ('gst', re.compile(r'gst/')),
     ('json-glib', re.compile(r'json-glib/')),
     ('cairo', re.compile(r'(cairo|pango)')),
+    ('soup', re.compile(r'libsoup/')),
+    ('yaml', re.compile(r'yaml\.h')),
     ('protobuf-c', re.compile(r'protobuf-c/')),
     ('mosquitto', re.compile(r'(mosquitto|mqtt_protocol)\.h')),
     ('rdkafka', re.compile(r'librdkafka/')),

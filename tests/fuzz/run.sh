@@ -12,6 +12,7 @@ rm -rf "$folder/first"
 mkdir -p "$folder/first" "$folder/found" "$folder/new"
 case $fuzzer in
   *torch) make=tests/scripts/make-checkpoints.py ;;
+  *settings) make=tests/fuzz/make-settings.py ;;
   *) make=tests/fuzz/make-corpus.py ;;
 esac
 python3 "$source/$make" "$source/tests/data" "$folder/first"

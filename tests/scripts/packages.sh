@@ -5,7 +5,7 @@
 
 library_packages='libc6-dev libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
   libprotobuf-c-dev libjson-glib-dev libpango1.0-dev libcairo2-dev
-  libmosquitto-dev librdkafka-dev libhiredis-dev libsqlite3-dev'
+  libmosquitto-dev librdkafka-dev libhiredis-dev libsqlite3-dev libyaml-dev libsoup-3.0-dev'
 build_packages="gcc meson ninja-build pkg-config protobuf-c-compiler $library_packages"
 
 # Demuxers, decoders, encoders and the tools; pip fetches the demo's model.

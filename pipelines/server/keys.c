@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipelines/server/keys.h"
+
+#include <string.h>
+
+/* Longest name that is compared with others letter by letter. */
+#define MAX_COMPARED 40
+
+const YoloKey yolo_keys[YOLO_N_KEYS] = {
+  [YOLO_KEY_LISTEN] = { "listen", YOLO_TYPE_TEXT, .initial = "127.0.0.1:8080",
+      .doc = "Address and port of the page and the API; port 0 takes a free one. An address that "
+          "others can reach needs `token`, or `login` and `login-hash`" },
+  [YOLO_KEY_TOKEN] = { "token", YOLO_TYPE_SECRET,
+      .doc = "What programs send as `Authorization: Bearer TOKEN`" },
+  [YOLO_KEY_TOKEN_FILE] = { "token-file", YOLO_TYPE_SECRET_FILE,
+      .doc = "File whose first line is the token" },
+  [YOLO_KEY_LOGIN] = { "login", YOLO_TYPE_TEXT, .doc = "User whom the page asks for" },
+  [YOLO_KEY_LOGIN_HASH] = { "login-hash", YOLO_TYPE_SECRET,
+      .doc = "The user's password, hashed as `mkpasswd` or `openssl passwd -6` does it" },
+  [YOLO_KEY_HOSTS] = { "hosts", YOLO_TYPE_LIST,
+      .doc = "Names by which browsers may call the server besides localhost and addresses, "
+          "for instance behind a proxy" },
+  [YOLO_KEY_TLS_CERTIFICATE] = { "tls-certificate", YOLO_TYPE_FILE,
+      .doc = "Certificate (PEM) for HTTPS, with those that signed it behind it" },
+  [YOLO_KEY_TLS_KEY] = { "tls-key", YOLO_TYPE_FILE, .doc = "The certificate's key (PEM)" },
+  [YOLO_KEY_API_FOLDERS] = { "api-folders", YOLO_TYPE_LIST,
+      .doc = "Folders whose files the API may name, as videos, models, zones and files to write; "
+          "without one it may name only those that this file names" },
+  [YOLO_KEY_MAX_CAMERAS] = { "max-cameras", YOLO_TYPE_INTEGER, 1, 4096, .initial = "256",
+      .doc = "Most cameras" },
+  [YOLO_KEY_MAX_CONNECTIONS] = { "max-connections", YOLO_TYPE_INTEGER, 1, 10000,
+      .initial = "200", .doc = "Most connections at once; others are closed" },
+  [YOLO_KEY_MAX_VIEWERS] = { "max-viewers", YOLO_TYPE_INTEGER, 1, 10000, .initial = "100",
+      .doc = "Most pictures that are watched at once" },
+  [YOLO_KEY_MAX_REQUESTS] = { "max-requests", YOLO_TYPE_INTEGER, 1, 100000, .initial = "500",
+      .doc = "Most requests a second from one address; more are answered with 429" },
+  [YOLO_KEY_WATCH] = { "watch", YOLO_TYPE_BOOLEAN, .initial = "true",
+      .doc = "Whether the file is read again when it changes, as on SIGHUP" },
+
+  [YOLO_KEY_URI] = { "uri", YOLO_TYPE_URI,
+      .doc = "Where the video is: `rtsp://`, `rtsps://`, `http://`, `v4l2:///dev/video0`, "
+          "a file, or `test:ball` (a pattern of videotestsrc)" },
+  [YOLO_KEY_TITLE] = { "title", YOLO_TYPE_TEXT, .doc = "What people call the camera" },
+  [YOLO_KEY_ENABLED] = { "enabled", YOLO_TYPE_BOOLEAN, .initial = "true",
+      .doc = "Whether the camera runs" },
+  [YOLO_KEY_LOOP] = { "loop", YOLO_TYPE_BOOLEAN, .initial = "true",
+      .doc = "Whether a file begins again at its end" },
+  [YOLO_KEY_USER] = { "user", YOLO_TYPE_TEXT, .doc = "User name for the camera" },
+  [YOLO_KEY_PASSWORD] = { "password", YOLO_TYPE_SECRET, .doc = "Password for the camera" },
+  [YOLO_KEY_PASSWORD_FILE] = { "password-file", YOLO_TYPE_SECRET_FILE,
+      .doc = "File whose first line is the password" },
+  [YOLO_KEY_TRANSPORT] = { "transport", YOLO_TYPE_CHOICE, .choices = "auto|tcp|udp|multicast",
+      .initial = "tcp", .doc = "How RTSP sends the video" },
+  [YOLO_KEY_BUFFER] = { "buffer", YOLO_TYPE_INTEGER, 0, 10000, .initial = "200",
+      .doc = "Milliseconds that RTSP waits for late packets" },
+  [YOLO_KEY_VERIFY] = { "verify-certificate", YOLO_TYPE_BOOLEAN, .initial = "true",
+      .doc = "Whether a camera's certificate must be right" },
+  [YOLO_KEY_CONNECT_TIMEOUT] = { "connect-timeout", YOLO_TYPE_NUMBER, 1, 600, .initial = "15",
+      .doc = "Seconds without a first frame after which connecting has failed" },
+  [YOLO_KEY_STALL_AFTER] = { "stall-after", YOLO_TYPE_NUMBER, .2, 3600, .initial = "5",
+      .doc = "Seconds without a frame after which a camera is stalled; after as many again it "
+          "is connected anew" },
+  [YOLO_KEY_RECONNECT_MIN] = { "reconnect-min", YOLO_TYPE_NUMBER, .1, 3600, .initial = "1",
+      .doc = "Seconds before the first attempt to connect again; each failure doubles them" },
+  [YOLO_KEY_RECONNECT_MAX] = { "reconnect-max", YOLO_TYPE_NUMBER, .1, 3600, .initial = "30",
+      .doc = "Most seconds between two attempts; one that was unreachable and answers again is "
+          "connected at once" },
+  [YOLO_KEY_MODEL] = { "model", YOLO_TYPE_FILE,
+      .doc = "Network, `.onnx` or `.pt`; cameras with the same one, device and precision share it",
+      .element = "infer", .property = "model-file" },
+  [YOLO_KEY_DEVICE] = { "device", YOLO_TYPE_TEXT, .element = "infer", .property = "device",
+      .doc = "What the network runs on: auto, cpu, cuda, cuda:1, several with commas between" },
+  [YOLO_KEY_PRECISION] = { "precision", YOLO_TYPE_CHOICE, .choices = "auto|fp32|fp16|bf16|int8",
+      .element = "infer", .property = "precision", .doc = "What the network computes in" },
+  [YOLO_KEY_INPUT_SIZE] = { "input-size", YOLO_TYPE_TEXT,
+      .element = "infer", .property = "input-size",
+      .doc = "Size of the network's input: N, WIDTHxHEIGHT or auto" },
+  [YOLO_KEY_THREADS] = { "threads", YOLO_TYPE_INTEGER, 0, 1024,
+      .element = "infer", .property = "threads", .doc = "CPU threads (0: one per core)" },
+  [YOLO_KEY_WEIGHT] = { "weight", YOLO_TYPE_INTEGER, 1, 32, .initial = "1",
+      .doc = "Share of a machine that cannot infer all frames: a camera of weight 2 gets up to "
+          "twice the frames of one of weight 1, and every camera gets some" },
+  [YOLO_KEY_INTERVAL] = { "interval", YOLO_TYPE_INTEGER, 1, 100000,
+      .element = "infer", .property = "inference-interval", .live = TRUE,
+      .doc = "Infer every n-th frame" },
+  [YOLO_KEY_MOTION_GATE] = { "motion-gate", YOLO_TYPE_BOOLEAN,
+      .element = "infer", .property = "motion-gate", .live = TRUE,
+      .doc = "Whether frames in which nothing has moved are not inferred" },
+  [YOLO_KEY_CONFIDENCE] = { "confidence", YOLO_TYPE_NUMBER, 0, 1,
+      .element = "infer", .property = "confidence-threshold", .live = TRUE,
+      .doc = "Detections of less confidence are dropped" },
+  [YOLO_KEY_IOU] = { "iou", YOLO_TYPE_NUMBER, 0, 1,
+      .element = "infer", .property = "iou-threshold", .live = TRUE,
+      .doc = "Of detections that overlap by more than this the best one stays" },
+  [YOLO_KEY_CLASSES] = { "classes", YOLO_TYPE_LIST,
+      .element = "infer", .property = "class-ids", .live = TRUE,
+      .doc = "Classes to find, names or numbers; all if it is left out" },
+  [YOLO_KEY_MAX_DETECTIONS] = { "max-detections", YOLO_TYPE_INTEGER, 1, 30000,
+      .element = "infer", .property = "max-detections", .live = TRUE,
+      .doc = "Most detections in a frame" },
+  [YOLO_KEY_TRACKER] = { "tracker", YOLO_TYPE_CHOICE, .choices = "none|bytetrack|botsort|ocsort",
+      .initial = "bytetrack", .element = "track", .property = "tracker",
+      .doc = "What follows objects from frame to frame" },
+  [YOLO_KEY_ZONES] = { "zones", YOLO_TYPE_FILE,
+      .element = "zones", .property = "config",
+      .doc = "JSON file of lines and zones ([zones.md](zones.md)); needs a tracker" },
+  [YOLO_KEY_PRIVACY] = { "privacy", YOLO_TYPE_CHOICE, .choices = "none|blur|pixelate|fill",
+      .element = "privacy", .property = "privacy", .live = TRUE,
+      .doc = "How objects are made unrecognisable in all pictures that leave the server" },
+  [YOLO_KEY_PRIVACY_CLASSES] = { "privacy-classes", YOLO_TYPE_LIST,
+      .element = "privacy", .property = "privacy-class-ids", .live = TRUE,
+      .doc = "Classes that privacy hides; all if it is left out" },
+  [YOLO_KEY_PUBLISH] = { "publish", YOLO_TYPE_PLACES,
+      .doc = "Files and URLs that `yoloexport` writes what was seen to" },
+  [YOLO_KEY_PUBLISH_FORMAT] = { "publish-format", YOLO_TYPE_CHOICE,
+      .choices = "json-lines|events", .initial = "json-lines",
+      .doc = "What is published: every frame's objects, or events of lines and zones" },
+  [YOLO_KEY_PREVIEW_WIDTH] = { "preview-width", YOLO_TYPE_INTEGER, 64, 3840, .initial = "640",
+      .doc = "Most pixels across pictures on the page" },
+  [YOLO_KEY_PREVIEW_FPS] = { "preview-fps", YOLO_TYPE_INTEGER, 1, 60, .initial = "10",
+      .doc = "Most pictures a second on the page" },
+};
+
+int
+yolo_key_find (int first, int end, const char *name)
+{
+  for (int i = first; i < end; i++)
+    if (strcmp (yolo_keys[i].name, name) == 0)
+      return i;
+  return -1;
+}
+
+/* Levenshtein's distance of two texts, row by row. */
+static guint
+distance (const char *a, const char *b)
+{
+  guint row[MAX_COMPARED + 1];
+  const guint n = strlen (b);
+
+  for (guint j = 0; j <= n; j++)
+    row[j] = j;
+  for (guint i = 0; a[i] != '\0'; i++) {
+    guint diagonal = row[0];
+
+    row[0] = i + 1;
+    for (guint j = 0; j < n; j++) {
+      const guint replaced = diagonal + (a[i] != b[j]);
+
+      diagonal = row[j + 1];
+      row[j + 1] = MIN (replaced, MIN (row[j], row[j + 1]) + 1);
+    }
+  }
+  return row[n];
+}
+
+const char *
+yolo_key_nearest (int first, int end, const char *name)
+{
+  const char *best = NULL;
+  guint least = 4;
+
+  if (strlen (name) > MAX_COMPARED)
+    return NULL;
+  for (int i = first; i < end; i++) {
+    const guint changes = distance (name, yolo_keys[i].name);
+
+    if (changes < least && changes < strlen (yolo_keys[i].name)) {
+      least = changes;
+      best = yolo_keys[i].name;
+    }
+  }
+  return best;
+}
+
+char *
+yolo_key_describe (const YoloKey *key)
+{
+  switch (key->type) {
+    case YOLO_TYPE_BOOLEAN:
+      return g_strdup ("true or false");
+    case YOLO_TYPE_INTEGER:
+      return g_strdup_printf ("a whole number from %g to %g", key->min, key->max);
+    case YOLO_TYPE_NUMBER:
+      return g_strdup_printf ("a number from %g to %g", key->min, key->max);
+    case YOLO_TYPE_TEXT:
+    case YOLO_TYPE_SECRET:
+      return g_strdup ("text");
+    case YOLO_TYPE_CHOICE: {
+      g_auto (GStrv) names = g_strsplit (key->choices, "|", -1);
+      return g_strjoinv (", ", names);
+    }
+    case YOLO_TYPE_LIST:
+      return g_strdup ("a list of texts");
+    case YOLO_TYPE_URI:
+      return g_strdup ("a URI or a file");
+    case YOLO_TYPE_FILE:
+    case YOLO_TYPE_SECRET_FILE:
+      return g_strdup ("a file");
+    case YOLO_TYPE_PLACES:
+      return g_strdup ("a list of files and URLs");
+  }
+  g_return_val_if_reached (NULL);
+}
+
+char *
+yolo_keys_markdown (void)
+{
+  GString *text = g_string_new (NULL);
+
+  for (int i = 0; i < YOLO_N_KEYS; i++) {
+    const YoloKey *key = &yolo_keys[i];
+    g_autofree char *takes = yolo_key_describe (key);
+
+    if (i == 0 || i == YOLO_N_SERVER_KEYS)
+      g_string_append_printf (text,
+          "%s| %s | takes | default | live | what |\n|---|---|---|---|---|\n",
+          i == 0 ? "" : "\n", i == 0 ? "server" : "camera");
+    g_string_append_printf (text, "| `%s` | %s | %s%s%s | %s | %s |\n", key->name, takes,
+        key->initial != NULL ? "`" : "", key->initial != NULL ? key->initial : "",
+        key->initial != NULL ? "`" : "", key->live ? "yes" : "", key->doc);
+  }
+  return g_string_free (text, FALSE);
+}
