@@ -9,12 +9,13 @@
 #include "network/graph.h"
 
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
-/* A number is the least of at least so many runs, and of more until so many seconds are over:
+/* A number is the least of at least so many runs, and of more until so many microseconds are over:
  * other programs only ever add to a time. */
-#define RUNS 5u
-#define SECONDS .02
+#define RUNS 8u
+#define LAYER_MICROSECONDS 10000
+#define NETWORK_MICROSECONDS 500000
 /* The largest convolution that is measured: channels, pixels of a side, taps of a side, and
  * numbers of its weights and maps. */
 #define MAX_CHANNELS 16384u
@@ -115,8 +116,9 @@ model_of (const Layer *layer, gboolean int8, GError **error)
   return yolo_model_new (g_steal_pointer (&graph), "a layer", error);
 }
 
-/* What is measured is run until it is known: the number of the operation that bears the name, or
- * of all where it is NULL. Milliseconds; -1 with @error. */
+/* Runs a network of one picture and adds up the least that each of its operations took: on a busy
+ * machine some run of an operation is left alone, a run of the whole never is. Milliseconds, of the
+ * operation that bears the name alone, or of all where it is NULL; -1 with @error. */
 static double
 time_of (YoloModel *model, YoloPrecision precision, guint threads, guint height, guint width,
     const char *name, GError **error)
@@ -124,37 +126,33 @@ time_of (YoloModel *model, YoloPrecision precision, guint threads, guint height,
   g_autoptr (YoloNet) net =
       yolo_backend_load (&yolo_cpu_backend, model, 0, NULL, precision, threads, error);
   g_autoptr (YoloExec) exec = net ? yolo_net_prepare (net, 1, height, width, error) : NULL;
-  g_autofree double *seconds = NULL;
-  double *own, least = G_MAXDOUBLE, all = 0;
-  guint op = 0;
+  const gint64 enough = name ? LAYER_MICROSECONDS : NETWORK_MICROSECONDS;
+  g_autofree double *seconds = NULL, *least = NULL;
+  double *own, sum = 0;
+  gint64 start = 0;
+  gboolean ran = TRUE;
 
   if (!exec)
     return -1;
   for (gsize i = 0; i < exec->plan->buffers[exec->plan->input].size; i++)
     ((guint8 *) exec->input)[i] = (guint8) ((guint32) (i * 2654435761u) >> 24);
-  while (name && op + 1 < exec->plan->n_ops && !g_str_equal (exec->plan->ops[op].name, name))
-    op++;
   seconds = g_new0 (double, exec->plan->n_ops);
+  least = g_new (double, exec->plan->n_ops);
   own = exec->seconds;          /* of the back end's own profile, if there is one */
-  for (guint run = 0; run <= RUNS || all < SECONDS; run++) {
-    const gint64 start = g_get_monotonic_time ();
-
-    seconds[op] = 0;
-    exec->seconds = name ? seconds : own;
-    if (!yolo_exec_submit (exec, 1, NULL, NULL, error) || !yolo_exec_wait (exec, error)) {
-      exec->seconds = own;
-      return -1;
-    }
-    if (run > 0) {              /* the first one brings everything into the caches */
-      const double whole = (double) (g_get_monotonic_time () - start) / 1e6;
-      const double taken = name ? seconds[op] : whole;
-
-      least = MIN (least, taken);
-      all += whole;
-    }
+  exec->seconds = seconds;
+  for (guint run = 0; ran && (run <= RUNS || g_get_monotonic_time () - start < enough); run++) {
+    memset (seconds, 0, exec->plan->n_ops * sizeof *seconds);
+    ran = yolo_exec_submit (exec, 1, NULL, NULL, error) && yolo_exec_wait (exec, error);
+    for (guint i = 0; i < exec->plan->n_ops; i++)       /* the first run warms the caches */
+      least[i] = run < 2 ? seconds[i] : MIN (least[i], seconds[i]);
+    if (run == 0)
+      start = g_get_monotonic_time ();
   }
   exec->seconds = own;
-  return 1e3 * least;
+  for (guint i = 0; i < exec->plan->n_ops; i++)
+    if (!name || g_str_equal (exec->plan->ops[i].name, name))
+      sum += least[i];
+  return ran ? 1e3 * sum : -1;
 }
 
 /* One layer of the standard input, or FALSE with @error. */
