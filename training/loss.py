@@ -180,3 +180,17 @@ def distillation(maps, teacher, bins, temperature=2., least=.05):
     each = functional.kl_div(sides, goal_sides, reduction='none', log_target=True).sum(-1).mean(-1)
     return {'class': ((cross - entropy).sum(-1) * weight).sum() / total,
             'bins': (each * weight).sum() / total * temperature ** 2}
+
+
+def imitation(features, teacher, temperature=4.):
+    """How far a student's features are from a teacher's, as lists of maps [N][channels][rows]
+    [columns] of the same shapes: the divergence of where in the picture each channel is strong
+    (Shu et al. 2021, "Channel-wise Knowledge Distillation for Dense Prediction", eq. 4), summed
+    over places, averaged over channels and pictures, summed over levels."""
+    total = 0
+    for own, goal in zip(features, teacher, strict=True):
+        own, goal = ((each.float().flatten(2) / temperature).log_softmax(-1)
+                     for each in (own, goal.detach()))
+        each = functional.kl_div(own, goal, reduction='none', log_target=True).sum(-1)
+        total = total + each.mean() * temperature ** 2
+    return total

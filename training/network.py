@@ -120,16 +120,22 @@ class Network(nn.Module):
 
     def forward(self, x):
         """The head's maps: [(box logits, class logits)] of the levels."""
+        return self.head(self.features(x))
+
+    def features(self, x):
+        """[map [N][channels][rows][columns]] of the levels, which the head reads."""
         outputs = {}
         for layer in self.model:
             if isinstance(layer.f, list):
                 inputs = [x if source == -1 else outputs[source] for source in layer.f]
             else:
                 inputs = x if layer.f == -1 else outputs[layer.f]
+            if layer is self.head:
+                return inputs
             x = layer(inputs)
             if layer.i in self.kept:
                 outputs[layer.i] = x
-        return x
+        raise AssertionError('a network without a head')
 
 
 def anchors_of(sizes, strides, device=None):

@@ -2,10 +2,12 @@
 """Training on PyTorch Lightning: a student that learns boxes, and perhaps what a teacher says."""
 
 import copy
+import importlib.util
 import math
 
 import lightning
 import torch
+from lightning.pytorch import callbacks, loggers
 from torch import nn
 
 from . import data, loss, network
@@ -15,23 +17,36 @@ from . import data, loss, network
 CLASS_WEIGHT, BINS_WEIGHT = .1, .25
 
 
+def widths(net):
+    """Channels of the maps that a network's head reads."""
+    return [branch[0].conv.in_channels for branch in net.head.cv2]
+
+
 class Lesson(lightning.LightningModule):
     """Adam with decoupled weight decay, a rate that rises and then falls as a cosine over all
     steps, and an average of the weights, `average`, which is what training is for.
 
     student, teacher: Networks of the same strides, bins and classes; teacher may be None.
     frozen_norms: norms work by their statistics, which do not change: results then do not depend
-    on how a batch is shared out among processes.
+    on how a batch is shared out among processes. class_weight, bins_weight, temperature: of what
+    the teacher's logits and box distributions say (loss.distillation). imitation: the weight of its
+    features (loss.imitation), to which a convolution brings the student's; 0: without.
     """
 
     def __init__(self, student, teacher=None, rate=1e-3, decay=5e-4, warm_up=20, smoothing=.998,
-                 frozen_norms=False):
+                 frozen_norms=False, class_weight=CLASS_WEIGHT, bins_weight=BINS_WEIGHT,
+                 temperature=2., imitation=0.):
         super().__init__()
+        self.class_weight, self.bins_weight = class_weight, bins_weight
+        self.temperature, self.imitation = temperature, imitation
         self.student, self.rate, self.decay, self.warm_up = student, rate, decay, warm_up
         self.smoothing, self.frozen_norms = smoothing, frozen_norms
         self.average = copy.deepcopy(student).eval().requires_grad_(False)
         # In a list, so that it is neither trained nor written into every checkpoint.
         self.teachers = [teacher.eval().requires_grad_(False)] if teacher else []
+        self.adapters = nn.ModuleList(
+            nn.Conv2d(own, goal, 1, bias=False) for own, goal in zip(*map(widths, (
+                student, teacher)))) if teacher and imitation else nn.ModuleList()
         self.register_buffer('steps', torch.zeros((), dtype=torch.long))
 
     def train(self, mode=True):
@@ -60,15 +75,21 @@ class Lesson(lightning.LightningModule):
 
     def training_step(self, batch, _):
         images, objects = batch[0].float() / 255, batch[1]
-        maps = self.student(images)
+        features = self.student.features(images)
+        maps = self.student.head(features)
         parts = loss.detection(maps, objects, self.student.head, self.share)
         total = parts.pop('total')
         for teacher in self.teachers:
             with torch.no_grad():
-                said = teacher(images)
-            kept = loss.distillation(maps, said, self.student.head.bins)
+                seen = teacher.features(images)
+                said = teacher.head(seen)
+            kept = loss.distillation(maps, said, self.student.head.bins, self.temperature)
+            total = total + kept['class'] * self.class_weight + kept['bins'] * self.bins_weight
+            if self.imitation:
+                kept['features'] = loss.imitation(
+                    [adapt(each) for adapt, each in zip(self.adapters, features)], seen)
+                total = total + kept['features'] * self.imitation
             parts |= {f'teacher {name}': value for name, value in kept.items()}
-            total = total + kept['class'] * CLASS_WEIGHT + kept['bins'] * BINS_WEIGHT
         self.log_dict({f'train {name}': value.detach() for name, value in parts.items()},
                       batch_size=len(images))
         self.log('train loss', total.detach(), prog_bar=True, batch_size=len(images))
@@ -93,7 +114,8 @@ class Lesson(lightning.LightningModule):
 
     def configure_optimizers(self):
         """Norms and biases do not decay."""
-        kernels = [p for p in self.student.parameters() if p.dim() > 1]
+        kernels = [p for p in (*self.student.parameters(), *self.adapters.parameters())
+                   if p.dim() > 1]
         others = [p for p in self.student.parameters() if p.dim() <= 1]
         optimizer = torch.optim.AdamW([{'params': kernels, 'weight_decay': self.decay},
                                        {'params': others, 'weight_decay': 0.}], lr=self.rate)
@@ -134,18 +156,29 @@ class Material(lightning.LightningDataModule):
                                            collate_fn=data.collate)
 
 
-def trainer(folder, epochs, **options):
-    """A Trainer that writes FOLDER/last.ckpt after every epoch and FOLDER/log/metrics.csv. Its own
-    sampler is left out: it would shuffle what Batches has put in order."""
-    keep = lightning.pytorch.callbacks.ModelCheckpoint(folder, filename='epoch', save_last=True,
-                                                       save_top_k=0)
-    log = lightning.pytorch.loggers.CSVLogger(folder, name='', version='log')
-    return lightning.Trainer(max_epochs=epochs, callbacks=[keep], logger=log,
+def trainer(folder, epochs, patience=0, **options):
+    """A Trainer that writes FOLDER/last.ckpt after every epoch, FOLDER/best.ckpt after each that is
+    the best on held-out pictures, FOLDER/log/metrics.csv, and what TensorBoard reads beside that.
+    patience: epochs without a better one after which it ends; 0: never. Its own sampler is left
+    out: it would shuffle what Batches has put in order."""
+    keep = callbacks.ModelCheckpoint(folder, filename='best', monitor='held out', save_last=True,
+                                     save_top_k=1, enable_version_counter=False)
+    stop = [callbacks.EarlyStopping('held out', patience=patience)] if patience else []
+    logs = [loggers.CSVLogger(folder, name='', version='log')]
+    if importlib.util.find_spec('tensorboard'):
+        logs.append(loggers.TensorBoardLogger(folder, name='', version='log'))
+    return lightning.Trainer(max_epochs=epochs, callbacks=[keep, *stop], logger=logs,
                              use_distributed_sampler=False, reload_dataloaders_every_n_epochs=1,
                              num_sanity_val_steps=0, **options)
 
 
-def trained(lesson):
-    """The Network that a lesson has brought about."""
+def trained(lesson, best=None):
+    """The Network that a lesson has brought about: the average of its weights in the checkpoint
+    whose path is given, of the epoch that was the best on held-out pictures, or after the last."""
     assert isinstance(lesson.average, network.Network)
+    if best:
+        state = torch.load(best, map_location='cpu', weights_only=True)['state_dict']
+        own = 'average.'
+        lesson.average.load_state_dict({name[len(own):]: value for name, value in state.items()
+                                        if name.startswith(own)})
     return lesson.average.cpu()

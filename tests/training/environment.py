@@ -15,6 +15,9 @@ SHARED = os.environ.get('YOLO_SHARED', os.path.join(TOP, '..', 'shared'))
 CHECKPOINTS = os.environ.get('CHECKPOINTS', '')
 NEEDED = 'import torch, onnx, torch_pruning'
 
+# yolo-time of the build that is tested
+os.environ['PATH'] = os.pathsep.join((os.path.join(os.environ.get('YOLO_BUILD', os.path.join(
+    TOP, 'build')), 'engine'), os.environ['PATH']))
 sys.path[:0] = [TOP, os.path.join(TOP, 'tests', 'pipelines')]
 
 

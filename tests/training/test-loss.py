@@ -191,6 +191,19 @@ def a_teacher_is_followed():
     assert nothing['class'] == 0 and nothing['bins'] == 0, nothing
 
 
+def features_are_followed():
+    """The divergence of softmaxes over places, written out, in double; 0 of the same maps."""
+    g = torch.Generator().manual_seed(3)
+    own, goal = ([torch.randn(2, 3, side, side + 1, generator=g) * 4 for side in (4, 2)]
+                 for _ in range(2))
+    expected = 0
+    for a, b in zip(own, goal):
+        q, p = ((each.double().flatten(2) / 2).softmax(-1) for each in (a, b))
+        expected += (p * (p / q).log()).sum() / 6 * 4
+    assert torch.isclose(loss.imitation(own, goal, 2.).double(), expected, rtol=1e-4)
+    assert abs(loss.imitation(own, own)) < 1e-5
+
+
 def peer(**given):
     """What Ultralytics' package computes, in its own environment."""
     script = os.path.join(HERE, 'ultralytics.sh')
@@ -241,4 +254,5 @@ def what_networks_compute_is_that_of_ultralytics():
 
 run_cases([ciou_of_known_boxes, anchors_learn_the_objects_that_fit, objects_come_in_any_order,
            pictures_without_objects, two_processes_learn_as_one, a_teacher_is_followed,
-           losses_are_those_of_ultralytics, what_networks_compute_is_that_of_ultralytics])
+           features_are_followed, losses_are_those_of_ultralytics,
+           what_networks_compute_is_that_of_ultralytics])

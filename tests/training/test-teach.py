@@ -170,6 +170,40 @@ class StopAfter(teach.lightning.Callback):
         trainer.should_stop = trainer.current_epoch + 1 >= self.epochs
 
 
+class Spoil(teach.lightning.Callback):
+    """Makes the average of the weights worse from the third epoch on, before it is judged."""
+
+    def on_validation_start(self, trainer, lesson):
+        if trainer.current_epoch >= 2:
+            for branch in lesson.average.head.cv3:
+                branch[-1].bias += 20
+
+
+def the_best_epoch_is_taken():
+    """Learning ends after two epochs without gain, and gives the average of the best one."""
+    lesson, material = lesson_and_material()
+    learnt = quiet('spoilt', 9, patience=2)     # of nine epochs at most
+    learnt.callbacks.insert(0, Spoil())
+    learnt.fit(lesson, material)
+    held_out = values('spoilt', 'held out')
+    best = held_out.index(min(held_out))
+    assert best < 2 and len(held_out) == best + 3, held_out
+    net, total = teach.trained(lesson, os.path.join(folder(), 'spoilt', 'best.ckpt')), 0
+    with torch.no_grad():
+        for images, objects in material.val_dataloader():
+            maps = net(images.float() / 255)
+            total += float(loss.detection(maps, objects, net.head)['total'])
+    assert abs(total - min(held_out)) < 1e-3 * total, (total, held_out)
+
+
+def logs_are_for_tensorboard_too():
+    environment.require('tensorboard')
+    lesson, material = lesson_and_material()
+    quiet('logged', 1).fit(lesson, material)
+    logs = os.listdir(os.path.join(folder(), 'logged', 'log'))
+    assert 'metrics.csv' in logs and any('tfevents' in name for name in logs), logs
+
+
 def a_teacher_is_heard():
     torch.manual_seed(5)
     teacher = network.yolov8({0: 'white', 1: 'black'}, SCALE, bins=8)
@@ -186,6 +220,28 @@ def a_teacher_is_heard():
         expected = sum(own) + teach.CLASS_WEIGHT * said + teach.BINS_WEIGHT * sides
         assert abs(total - expected) < 1e-3 * total, (total, expected)
     assert not any(key.startswith('teacher') for key in lesson.state_dict())
+
+
+def features_are_imitated():
+    """By a student that is narrower; what brings its features to the teacher's learns with it."""
+    torch.manual_seed(5)
+    teacher = network.yolov8({0: 'white', 1: 'black'}, (1 / 3, .1875, 512), bins=8)
+    torch.manual_seed(0)
+    student = network.yolov8({0: 'white', 1: 'black'}, SCALE, bins=8)
+    lesson = teach.Lesson(student, teacher, rate=5e-3, warm_up=2, imitation=.5, temperature=3.)
+    assert [a.weight.shape[:2] for a in lesson.adapters] == list(zip(
+        teach.widths(teacher), teach.widths(student))) != []
+    before = [a.weight.clone() for a in lesson.adapters]
+    _, material = lesson_and_material()
+    quiet('imitated', 3).fit(lesson, material)
+    assert not any(torch.equal(a, b.weight) for a, b in zip(before, lesson.adapters))
+    kept = values('imitated', 'train teacher features')
+    assert kept[-1] < kept[0], kept
+    columns = ('box', 'class', 'bins', 'teacher class', 'teacher bins', 'teacher features')
+    first = [values('imitated', 'train ' + name)[0] for name in columns]
+    expected = sum(part * weight for part, weight in zip(
+        first, (1, 1, 1, teach.CLASS_WEIGHT, teach.BINS_WEIGHT, .5)))
+    assert abs(values('imitated', 'train loss')[0] - expected) < 1e-3 * expected
 
 
 class Half:
@@ -225,4 +281,6 @@ warnings.simplefilter('ignore')
 logging.getLogger('lightning.pytorch').setLevel(logging.ERROR)
 run_cases([boxes_lie_on_their_objects, what_is_drawn_depends_on_the_epoch_alone,
            letterboxes_are_the_plugins, bad_labels_are_named, processes_share_batches,
-           a_network_learns_and_goes_on, a_teacher_is_heard, two_batches_learn_as_one])
+           a_network_learns_and_goes_on, the_best_epoch_is_taken,
+           a_teacher_is_heard, features_are_imitated, two_batches_learn_as_one,
+           logs_are_for_tensorboard_too])
