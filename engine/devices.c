@@ -2,10 +2,12 @@
 #include "engine/devices.h"
 
 #include "base/error.h"
+#include "network/stages.h"
 
 #include <string.h>
 
-#define HOW "use auto, or cpu, cuda, cuda:N and reference with commas between, as in cuda:0,cuda:1"
+#define HOW "use auto, or cpu, cuda, cuda:N and reference with commas between, as in " \
+    "cuda:0,cuda:1, or with plus signs for a network in pieces, as in cuda:0+cuda:1"
 
 /* The number behind "cuda:", of digits alone and at most G_MAXINT; -1: it is none. */
 static gint
@@ -41,31 +43,45 @@ parse_one (const char *name, YoloDeviceChoice *choice)
   return choice->number >= 0;
 }
 
+/* Reads the devices that run one copy. */
+static gboolean
+parse_copy (const char *text, const char *copy, YoloDevices *devices, GError **error)
+{
+  g_auto (GStrv) names = g_strsplit (copy, "+", -1);
+
+  if (g_strv_length (names) > YOLO_MAX_STAGES)
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_DEVICE,
+        "device \"%.80s\" asks for a network in more than %d pieces", text, YOLO_MAX_STAGES);
+  for (guint i = 0; i == 0 || names[i] != NULL; i++) {
+    const char *name = names[i] != NULL ? g_strstrip (names[i]) : "";
+    YoloDeviceChoice *choice = &devices->at[devices->n];
+
+    if (devices->n == YOLO_MAX_DEVICES)
+      return yolo_network_fail (error, YOLO_NETWORK_ERROR_DEVICE,
+          "device \"%.80s\" names more than %d devices", text, YOLO_MAX_DEVICES);
+    if (!parse_one (name, choice))
+      return yolo_network_fail (error, YOLO_NETWORK_ERROR_DEVICE,
+          "device \"%.80s\": \"%.40s\" is no device; " HOW, text, name);
+    choice->joined = i > 0;
+    devices->n++;
+    if (names[i] == NULL)
+      break;
+  }
+  return TRUE;
+}
+
 gboolean
 yolo_devices_parse (const char *text, YoloDevices *devices, GError **error)
 {
-  g_auto (GStrv) names = NULL;
+  g_auto (GStrv) copies = NULL;
 
   if (text == NULL || *text == '\0')
     text = "auto";
   *devices = (YoloDevices) { .n = 0 };
-  if (strchr (text, '+') != NULL)
-    return yolo_network_fail (error, YOLO_NETWORK_ERROR_DEVICE,
-        "device \"%.80s\" asks for a network in pieces on several devices, which is not built; "
-        "name devices with commas between, each of which runs the whole network", text);
-
-  names = g_strsplit (text, ",", -1);
-  for (guint i = 0; names[i] != NULL; i++) {
-    const char *name = g_strstrip (names[i]);
-
-    if (i == YOLO_MAX_DEVICES)
-      return yolo_network_fail (error, YOLO_NETWORK_ERROR_DEVICE,
-          "device \"%.80s\" names more than %d devices", text, YOLO_MAX_DEVICES);
-    if (!parse_one (name, &devices->at[i]))
-      return yolo_network_fail (error, YOLO_NETWORK_ERROR_DEVICE,
-          "device \"%.80s\": \"%.40s\" is no device; " HOW, text, name);
-    devices->n = i + 1;
-  }
+  copies = g_strsplit (text, ",", -1);
+  for (guint i = 0; copies[i] != NULL; i++)
+    if (!parse_copy (text, copies[i], devices, error))
+      return FALSE;
   for (guint i = 0; i < devices->n && devices->n > 1; i++)
     if (devices->at[i].kind == YOLO_DEVICE_AUTO)
       return yolo_network_fail (error, YOLO_NETWORK_ERROR_DEVICE,

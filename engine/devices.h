@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the property `device` says: which devices run a model, each with a copy of its own. */
+/* What the property `device` says: which devices run a model, each with a copy of its own or,
+ * joined by plus signs, with a piece of one. */
 
 #ifndef YOLO_ENGINE_DEVICES_H
 #define YOLO_ENGINE_DEVICES_H
@@ -8,7 +9,7 @@
 
 G_BEGIN_DECLS
 
-/* Copies of one model that a text can ask for. */
+/* Devices that a text can name. */
 #define YOLO_MAX_DEVICES 16
 
 /* auto: CUDA where it is available, else the CPU. The reference is the plain C
@@ -23,6 +24,7 @@ typedef enum {
 typedef struct {
   YoloDevice kind;
   gint number;                  /* of a GPU, as CUDA counts; -1: the text does not say */
+  gboolean joined;              /* it runs the piece behind that of the device before it */
 } YoloDeviceChoice;
 
 typedef struct {
@@ -33,7 +35,9 @@ typedef struct {
 /**
  * yolo_devices_parse:
  * @text: (nullable): "auto", or "cpu", "reference", "cuda" and "cuda:1" with commas between;
- * NULL and "": "auto". A device that stands there twice runs two copies.
+ * NULL and "": "auto". A device that stands there twice runs two copies. "cuda:0+cuda:1" in place
+ * of one of them is two devices that run one copy in two pieces, of which there are
+ * YOLO_MAX_STAGES at most.
  * @devices: (out): in the order of @text
  *
  * Returns: FALSE with @error (YOLO_NETWORK_ERROR_DEVICE), which begins with `device`

@@ -29,10 +29,6 @@ G_BEGIN_DECLS
 #define YOLO_ENGINE_MAX_EXECS 64
 #define YOLO_ENGINE_KEPT_ARENA ((gsize) 1 << 30)
 
-/* Batches that a replica has under way where the back end has its own memory: frames of one
- * are read while the other one runs. The CPU does both itself, one after the other. */
-#define YOLO_ENGINE_DEPTH 2
-
 /* Candidates of a frame that come back from a device, 28 bytes each. */
 #define YOLO_ENGINE_DEVICE_CANDIDATES 1024
 
@@ -151,11 +147,11 @@ typedef struct {
   YoloObject *candidates;
 } YoloBatch;
 
-/* Where a replica runs. */
+/* Where a replica runs: one device or, in pieces, several, in the order of the pieces. */
 typedef struct {
-  const YoloBackend *backend;
-  guint device;                 /* of those that the back end has */
-} YoloPlace;
+  guint n;                      /* 1 or more */
+  YoloPlace at[YOLO_MAX_STAGES];
+} YoloSite;
 
 /* How long batches of each size have taken a replica, from when it had nothing else to do until
  * the last callback, in microseconds. The first one of a size is not believed: what it is the
@@ -170,11 +166,11 @@ typedef struct {
 struct _YoloReplica {
   YoloReplicaSet *set;          /* whose part it is */
   YoloEngine *engine;           /* the set's */
-  YoloPlace place;              /* constant */
-  gpointer cuda_context;        /* constant; NULL: the device's primary one, or no CUDA */
+  YoloSite site;                /* constant */
+  gpointer cuda_context;        /* constant; NULL: the first device's primary one, or no CUDA */
   GThread *thread;
 
-  char *name;                   /* constant; "cuda:1" */
+  char *name;                   /* constant; "cuda:1", "cuda:0+cuda:1" */
 
   /* Under engine->lock. */
   YoloPrepare *prepare;         /* what it is asked to ready */
@@ -197,7 +193,8 @@ struct _YoloReplica {
   guint n_execs;                /* slots with a network */
   gsize arena;                  /* bytes of their activations */
   guint64 tick;                 /* counts uses of slots */
-  YoloBatch batches[YOLO_ENGINE_DEPTH];
+  YoloBatch *batches;           /* [depth], a ring */
+  guint depth;                  /* of the net; constant once it has loaded */
   YoloPreprocess *preprocess;
   YoloSideRounding rounding;    /* of model->box_rounding, if there is one */
   YoloObject *candidates, *scratch;
@@ -206,14 +203,14 @@ struct _YoloReplica {
   GError *cancelled, *memory;   /* for frames that are cancelled, or that have no memory */
 };
 
-/* The replicas that run the frames of one CUDA context, one on each of the engine's places: in
+/* The replicas that run the frames of one CUDA context, one on each of the engine's sites: in
  * that context where it is of their device, else in their device's primary one. A batch is
  * formed out of the streams of one set. */
 struct _YoloReplicaSet {
   /* Constant. */
   YoloEngine *engine;
   gpointer cuda_context;        /* NULL: the primary ones, or no CUDA */
-  YoloReplica *replicas;        /* [engine->n_places] */
+  YoloReplica *replicas;        /* [engine->n_sites] */
 
   /* Under the registry's lock. */
   guint users;                  /* open streams, and who got the engine for this context */
@@ -239,9 +236,9 @@ struct _YoloEngine {
   const YoloEngineParts *parts;
   char *id, *path, *model_file, *calibration_file;
   YoloFileStamp stamp;          /* of the file at `path` */
-  YoloPlace places[YOLO_MAX_DEVICES];
-  guint n_places;               /* replicas of each set */
-  char *devices;                /* the places' names, with commas between */
+  YoloSite sites[YOLO_MAX_DEVICES];
+  guint n_sites;                /* replicas of each set */
+  char *devices;                /* the sites' names, with commas between */
   guint threads;
   YoloPrecision precision;      /* with `auto` resolved; constant once the model is there */
   YoloPrecision if_quantized;   /* what it is instead if the file is quantised itself */

@@ -14,8 +14,8 @@ static GList *registry;
 
 /* A YoloEngineConfig, checked, and with all that was `auto` decided. */
 typedef struct {
-  YoloPlace places[YOLO_MAX_DEVICES];
-  guint n_places;
+  YoloSite sites[YOLO_MAX_DEVICES];
+  guint n_sites;
   guint threads;
   YoloHeadChoice head;
   YoloPrecision precision, if_quantized;
@@ -58,7 +58,7 @@ choose_backend (const YoloEngineParts *parts, YoloDevice device, guint cuda, GEr
 }
 
 static gboolean
-choose_places (const YoloEngineParts *parts, const YoloEngineConfig *config, Resolved *resolved,
+choose_sites (const YoloEngineParts *parts, const YoloEngineConfig *config, Resolved *resolved,
     GError **error)
 {
   YoloDevices devices;
@@ -69,13 +69,28 @@ choose_places (const YoloEngineParts *parts, const YoloEngineConfig *config, Res
     const YoloDeviceChoice *choice = &devices.at[i];
     guint cuda = choice->number >= 0 ? (guint) choice->number : config->cuda_device_id;
     const YoloBackend *backend = choose_backend (parts, choice->kind, cuda, error);
+    YoloSite *site;
 
     if (backend == NULL)
       return FALSE;
-    resolved->places[i] = (YoloPlace) { backend, backend == parts->cuda ? cuda : 0 };
+    if (!choice->joined)
+      resolved->n_sites++;
+    site = &resolved->sites[resolved->n_sites - 1];
+    site->at[site->n++] = (YoloPlace) { backend, backend == parts->cuda ? cuda : 0 };
   }
-  resolved->n_places = devices.n;
   return TRUE;
+}
+
+/* All places of all sites, [YOLO_MAX_DEVICES]; returns how many they are. */
+static guint
+list_places (const Resolved *resolved, YoloPlace *places)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < resolved->n_sites; i++)
+    for (guint k = 0; k < resolved->sites[i].n; k++)
+      places[n++] = resolved->sites[i].at[k];
+  return n;
 }
 
 /* What all places run in where @precision is asked for, so that it does not matter which of them
@@ -84,24 +99,25 @@ static gboolean
 choose_precision (const Resolved *resolved, YoloPrecision *precision, GError **error)
 {
   const YoloPrecision asked = *precision;
+  YoloPlace places[YOLO_MAX_DEVICES];
+  const guint n = list_places (resolved, places);
 
-  for (guint i = 0; i < resolved->n_places; i++) {
-    const YoloPlace *place = &resolved->places[i];
+  for (guint i = 0; i < n; i++) {
     YoloPrecision here = asked;
 
-    if (!yolo_backend_resolve (place->backend, place->device, &here, error))
+    if (!yolo_backend_resolve (places[i].backend, places[i].device, &here, error))
       return FALSE;
     *precision = i == 0 || here == *precision ? here : YOLO_PRECISION_FP32;
   }
   if (*precision != YOLO_PRECISION_INT8)
     return TRUE;
   /* an engine has one model */
-  for (guint i = 1; i < resolved->n_places; i++)
-    if (resolved->places[i].backend->int8_kind != resolved->places[0].backend->int8_kind)
+  for (guint i = 1; i < n; i++)
+    if (places[i].backend->int8_kind != places[0].backend->int8_kind)
       return yolo_network_fail (error, YOLO_NETWORK_ERROR_PRECISION,
           "int8 has other numbers on %s than on %s, so that they cannot share a stream; use "
           "precision=fp32, or devices of one kind",
-          resolved->places[0].backend->name, resolved->places[i].backend->name);
+          places[0].backend->name, places[i].backend->name);
   return TRUE;
 }
 
@@ -127,7 +143,7 @@ resolve (const YoloEngineParts *parts, const YoloEngineConfig *config, Resolved 
         "No model file is given: model-file must name a .pt or .onnx file");
     return FALSE;
   }
-  if (!choose_places (parts, config, resolved, error))
+  if (!choose_sites (parts, config, resolved, error))
     return FALSE;
   resolved->threads = config->threads;
   resolved->head = config->head;
@@ -160,14 +176,19 @@ same_precision (const YoloEngine *e, const Resolved *resolved)
 }
 
 static gboolean
-same_places (const YoloEngine *e, const Resolved *resolved)
+same_sites (const YoloEngine *e, const Resolved *resolved)
 {
-  if (e->n_places != resolved->n_places)
+  if (e->n_sites != resolved->n_sites)
     return FALSE;
-  for (guint i = 0; i < e->n_places; i++)
-    if (e->places[i].backend != resolved->places[i].backend
-        || e->places[i].device != resolved->places[i].device)
+  for (guint i = 0; i < e->n_sites; i++) {
+    const YoloSite *a = &e->sites[i], *b = &resolved->sites[i];
+
+    if (a->n != b->n)
       return FALSE;
+    for (guint k = 0; k < a->n; k++)
+      if (a->at[k].backend != b->at[k].backend || a->at[k].device != b->at[k].device)
+        return FALSE;
+  }
   return TRUE;
 }
 
@@ -182,7 +203,7 @@ find (const YoloEngineParts *parts, const char *id, const Resolved *resolved)
 
     if (e->parts != parts || g_strcmp0 (e->id, id) != 0)
       continue;
-    if (id != NULL || (same_places (e, resolved) && e->threads == resolved->threads
+    if (id != NULL || (same_sites (e, resolved) && e->threads == resolved->threads
             && e->head == resolved->head
             && g_strcmp0 (e->calibration_file, resolved->calibration_file) == 0
             && strcmp (e->path, resolved->path) == 0
@@ -198,24 +219,31 @@ find (const YoloEngineParts *parts, const char *id, const Resolved *resolved)
   return NULL;
 }
 
-/* (transfer full): the name of a place, which has a number only if it is one of several. */
+/* (transfer full): the name of a site. GPUs have numbers only if there are several devices. */
 static char *
-name_place (const YoloEngineParts *parts, const YoloPlace *place, gboolean several)
+name_site (const YoloEngineParts *parts, const YoloSite *site, gboolean several)
 {
-  return several && place->backend == parts->cuda
-      ? g_strdup_printf ("%s:%u", place->backend->name, place->device)
-      : g_strdup (place->backend->name);
+  GString *name = g_string_new (NULL);
+
+  for (guint i = 0; i < site->n; i++) {
+    const YoloPlace *place = &site->at[i];
+
+    g_string_append_printf (name, "%s%s", i > 0 ? "+" : "", place->backend->name);
+    if ((several || site->n > 1) && place->backend == parts->cuda)
+      g_string_append_printf (name, ":%u", place->device);
+  }
+  return g_string_free (name, FALSE);
 }
 
 static char *
-name_places (const YoloEngineParts *parts, const Resolved *resolved)
+name_sites (const YoloEngineParts *parts, const Resolved *resolved)
 {
   char *names[YOLO_MAX_DEVICES + 1] = { NULL }, *joined;
 
-  for (guint i = 0; i < resolved->n_places; i++)
-    names[i] = name_place (parts, &resolved->places[i], resolved->n_places > 1);
+  for (guint i = 0; i < resolved->n_sites; i++)
+    names[i] = name_site (parts, &resolved->sites[i], resolved->n_sites > 1);
   joined = g_strjoinv (",", names);
-  for (guint i = 0; i < resolved->n_places; i++)
+  for (guint i = 0; i < resolved->n_sites; i++)
     g_free (names[i]);
   return joined;
 }
@@ -236,9 +264,9 @@ engine_new (const YoloEngineParts *parts, const YoloEngineConfig *config,
   engine->head = resolved->head;
   engine->if_quantized = resolved->if_quantized;
   engine->calibration_file = g_strdup (resolved->calibration_file);
-  memcpy (engine->places, resolved->places, sizeof engine->places);
-  engine->n_places = resolved->n_places;
-  engine->devices = name_places (parts, resolved);
+  memcpy (engine->sites, resolved->sites, sizeof engine->sites);
+  engine->n_sites = resolved->n_sites;
+  engine->devices = name_sites (parts, resolved);
   engine->threads = resolved->threads;
   g_mutex_init (&engine->lock);
   g_cond_init (&engine->work);
@@ -256,7 +284,7 @@ set_free (YoloReplicaSet *set)
   set->stop = TRUE;
   g_cond_broadcast (&engine->work);
   g_mutex_unlock (&engine->lock);
-  for (guint i = 0; i < engine->n_places; i++) {
+  for (guint i = 0; i < engine->n_sites; i++) {
     if (set->replicas[i].thread != NULL)
       g_thread_join (set->replicas[i].thread);
     g_free (set->replicas[i].name);
@@ -319,12 +347,13 @@ yolo_replica_set_loaded (YoloReplicaSet *set, GError *error)
   g_mutex_unlock (&registry_lock);
 }
 
-/* Whether a place is the GPU of number @cuda. */
+/* Whether the GPU of number @cuda is given the frames of a site. */
 static gboolean
-is_on_gpu (const YoloEngine *engine, guint place, guint cuda)
+is_on_gpu (const YoloEngine *engine, guint site, guint cuda)
 {
-  return engine->places[place].backend == engine->parts->cuda
-      && engine->places[place].device == cuda;
+  const YoloPlace *first = &engine->sites[site].at[0];
+
+  return first->backend == engine->parts->cuda && first->device == cuda;
 }
 
 /* A set whose replicas load. @cuda_context: of the GPU of number @cuda, or NULL. Under the
@@ -338,16 +367,16 @@ set_new (YoloEngine *engine, gpointer cuda_context, guint cuda)
   set->cuda_context = cuda_context;
   g_queue_init (&set->streams);
   set->groups = g_array_new (FALSE, FALSE, sizeof (YoloGroup));
-  set->replicas = g_new0 (YoloReplica, engine->n_places);
-  set->serving = engine->n_places;
+  set->replicas = g_new0 (YoloReplica, engine->n_sites);
+  set->serving = engine->n_sites;
   engine->sets = g_list_prepend (engine->sets, set);
-  for (guint i = 0; i < engine->n_places && set->error == NULL; i++) {
+  for (guint i = 0; i < engine->n_sites && set->error == NULL; i++) {
     YoloReplica *replica = &set->replicas[i];
 
     replica->set = set;
     replica->engine = engine;
-    replica->place = engine->places[i];
-    replica->name = name_place (engine->parts, &replica->place, engine->n_places > 1);
+    replica->site = engine->sites[i];
+    replica->name = name_site (engine->parts, &replica->site, engine->n_sites > 1);
     replica->serves = TRUE;
     replica->cuda_context = is_on_gpu (engine, i, cuda) ? cuda_context : NULL;
     set->loading += start_thread (replica, &set->error);
@@ -437,7 +466,7 @@ read_model (const YoloEngine *engine, YoloPrecision *precision, GError **error)
   if (model == NULL || *precision != YOLO_PRECISION_INT8)
     return model;
   int8 = engine->parts->to_int8 (
-      model, engine->calibration_file, engine->places[0].backend->int8_kind, error);
+      model, engine->calibration_file, engine->sites[0].at[0].backend->int8_kind, error);
   engine->parts->unref_model (model);
   return int8;
 }
@@ -523,7 +552,7 @@ yolo_engine_get_from (const YoloEngineParts *parts, const YoloEngineConfig *conf
     registry = g_list_prepend (registry, engine);
     load_model (engine);
   }
-  for (guint i = 0; i < engine->n_places; i++)
+  for (guint i = 0; i < engine->n_sites; i++)
     if (is_on_gpu (engine, i, config->cuda_device_id))
       context = config->cuda_context;
   set = load (engine, context, config->cuda_device_id, error);
@@ -582,8 +611,8 @@ yolo_engine_precision (YoloEngine *engine)
 gboolean
 yolo_engine_takes (YoloEngine *engine, YoloMemory memory)
 {
-  for (guint i = 0; i < engine->n_places; i++)
-    if (!yolo_backend_takes (engine->places[i].backend, memory))
+  for (guint i = 0; i < engine->n_sites; i++)
+    if (!yolo_backend_takes (engine->sites[i].at[0].backend, memory))
       return FALSE;
   return TRUE;
 }
@@ -604,7 +633,7 @@ yolo_engine_remark (YoloEngine *engine)
     YoloReplicaSet *set = l->data;
 
     g_mutex_lock (&engine->lock);
-    for (guint i = 0; i < engine->n_places && set->loading == 0 && remark == NULL; i++)
+    for (guint i = 0; i < engine->n_sites && set->loading == 0 && remark == NULL; i++)
       if (set->replicas[i].net != NULL)
         remark = yolo_net_remark (set->replicas[i].net);
     g_mutex_unlock (&engine->lock);
@@ -648,7 +677,7 @@ prepare_replica (YoloReplica *replica, guint net_width, guint net_height, GError
   engine->waiting--;
   g_mutex_unlock (&engine->lock);
 
-  if (prepare.error != NULL && engine->n_places > 1)
+  if (prepare.error != NULL && engine->n_sites > 1)
     g_prefix_error (&prepare.error, "%s: ", replica->name);
   if (prepare.error != NULL)
     g_propagate_error (error, prepare.error);
@@ -665,7 +694,7 @@ yolo_engine_prepare (YoloEngine *engine, gpointer cuda_context, guint net_width,
   g_return_val_if_fail (!yolo_engine_is_own_thread (engine), FALSE);
   set = yolo_replica_set_enter (engine, cuda_context);
   g_return_val_if_fail (set != NULL, FALSE);
-  for (guint i = 0; i < engine->n_places && ok; i++)
+  for (guint i = 0; i < engine->n_sites && ok; i++)
     ok = prepare_replica (&set->replicas[i], net_width, net_height, error);
   yolo_replica_set_leave (set);
   return ok;

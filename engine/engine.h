@@ -7,6 +7,7 @@
 #define YOLO_ENGINE_ENGINE_H
 
 #include "backend/backend.h"
+#include "backend/staged.h"
 #include "engine/devices.h"
 #include "image/frame.h"
 #include "postprocess/mask.h"
@@ -81,7 +82,8 @@ gboolean yolo_engine_takes (YoloEngine *engine, YoloMemory memory);
 
 const YoloModel *yolo_engine_model (YoloEngine *engine);
 YoloPrecision yolo_engine_precision (YoloEngine *engine);       /* what it runs in */
-/* What it runs on: "cpu", "cuda", "reference"; where that are several, "cuda:0,cuda:1". */
+/* What it runs on: "cpu", "cuda", "reference"; where that are several, "cuda:0,cuda:1", or
+ * "cuda:0+cuda:1" in pieces. */
 const char *yolo_engine_devices (YoloEngine *engine);
 /* (transfer full): what is worth knowing of the precision on this device, a
  * sentence for the user, or NULL. Thread-safe. */
@@ -124,7 +126,7 @@ void yolo_engine_get_stats (YoloEngine *engine, YoloEngineStats *stats);
 /* What one of the devices that run a stream's frames has done for all streams since it was
  * loaded. Who has several devices goes on where one of them fails, and tries it again later. */
 typedef struct {
-  char device[32];              /* "cuda:1"; "cuda" where it is the only one */
+  char device[128];             /* "cuda:1"; "cuda" where it is the only one; "cuda:0+cuda:1" */
   gboolean serves;              /* FALSE: it has failed, and the others do its work */
   guint failures;               /* so often; what a device that is alone fails at is not counted */
   char failure[512];            /* the last of them, or what keeps it from serving again; or "" */
@@ -133,6 +135,9 @@ typedef struct {
   /* Nanoseconds that a batch of 1, 2, 4, ... frames takes, from when the device begins with it
    * until its last callback; 0: not known. */
   guint64 batch_time[YOLO_ENGINE_BATCH_SIZES];
+  /* Of a network in pieces, each piece and what it has done since it was loaded last; else 0. */
+  guint n_stages;
+  YoloStageStats stages[YOLO_MAX_STAGES];
 } YoloReplicaStats;
 
 /* What to do with one frame; copied. */

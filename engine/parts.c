@@ -47,8 +47,9 @@ yolo_device_takes (const char *device, YoloMemory memory)
 
   if (!yolo_devices_parse (device, &devices, NULL))
     return FALSE;
+  /* the first piece of a network in pieces is given the frames */
   for (guint i = 0; i < devices.n; i++)
-    if (!kind_takes (devices.at[i].kind, memory))
+    if (!devices.at[i].joined && !kind_takes (devices.at[i].kind, memory))
       return FALSE;
   return TRUE;
 }

@@ -35,7 +35,7 @@ count_execs (YoloReplica *replica, int change, gsize arena)
 static void
 release (YoloReplica *replica, YoloSlot *slot)
 {
-  gsize arena = slot->exec->plan->arena_size;
+  gsize arena = slot->exec->activations;
 
   count_execs (replica, -1, arena);
   yolo_exec_free (slot->exec);
@@ -65,7 +65,8 @@ empty_slot (YoloReplica *replica)
   YoloSlot *slot = replica->slots;
 
   if (replica->n_execs == YOLO_ENGINE_MAX_EXECS
-      || (replica->n_execs >= YOLO_ENGINE_KEPT_EXECS && replica->arena >= YOLO_ENGINE_KEPT_ARENA))
+      || (replica->n_execs >= MAX (YOLO_ENGINE_KEPT_EXECS, 2 * replica->depth)
+          && replica->arena >= YOLO_ENGINE_KEPT_ARENA))
     release (replica, oldest_slot (replica));
   while (slot->exec != NULL)
     slot++;
@@ -82,7 +83,7 @@ grow_candidates (YoloReplica *replica, const YoloExec *exec, GError **error)
   YoloObject *grown;
   gsize anchors;
 
-  if (!replica->place.backend->host_memory)
+  if (!replica->net->host_maps)
     return TRUE;
   yolo_plan_head (exec->plan, NULL, 0, &head);
   anchors = replica->engine->task->anchors (&head);
@@ -151,7 +152,7 @@ get_slot (YoloReplica *replica, guint batch, guint height, guint width, GError *
 
   slot->exec = exec;
   slot->used = ++replica->tick;
-  count_execs (replica, 1, exec->plan->arena_size);
+  count_execs (replica, 1, exec->activations);
   return slot;
 }
 
@@ -170,14 +171,23 @@ preprocess_batch (YoloReplica *replica, YoloBatch *batch)
         input->dtype, input->channels);
 }
 
-/* Describes the frames to a device, which preprocesses and decodes them itself. */
+/* Describes the frames to a device, which preprocesses them itself. */
 static void
-describe_batch (YoloBatch *batch)
+describe_frames (YoloBatch *batch)
+{
+  for (guint i = 0; i < batch->n; i++) {
+    batch->frames[i] = batch->jobs[i]->request.frame;
+    batch->failed[i] = FALSE;
+  }
+}
+
+/* Tells a device what to keep of each frame, which it decodes itself. */
+static void
+describe_decode (YoloBatch *batch)
 {
   for (guint i = 0; i < batch->n; i++) {
     const YoloRequest *request = &batch->jobs[i]->request;
 
-    batch->frames[i] = request->frame;
     batch->decode[i] = (YoloDecode) {
       .confidence = request->confidence,
       .classes = request->classes,
@@ -185,7 +195,6 @@ describe_batch (YoloBatch *batch)
       .candidates = batch->candidates + i * YOLO_ENGINE_DEVICE_CANDIDATES,
       .capacity = YOLO_ENGINE_DEVICE_CANDIDATES,
     };
-    batch->failed[i] = FALSE;
   }
 }
 
@@ -195,7 +204,7 @@ static void
 start_batch (YoloReplica *replica, YoloBatch *batch)
 {
   const YoloRequest *first = &batch->jobs[0]->request;
-  gboolean host = replica->place.backend->host_memory;
+  const gboolean host_input = replica->net->host_input, host_maps = replica->net->host_maps;
 
   batch->error = NULL;
   batch->slot = get_slot (replica, batch->size, first->net_height, first->net_width, &batch->error);
@@ -214,14 +223,16 @@ start_batch (YoloReplica *replica, YoloBatch *batch)
       yolo_letterbox_frame (
           &batch->letterbox[i], &request->frame, request->net_width, request->net_height);
   }
-  if (host)
+  if (host_input)
     preprocess_batch (replica, batch);
   else
-    describe_batch (batch);
+    describe_frames (batch);
+  if (!host_maps)
+    describe_decode (batch);
   batch->preprocessed = g_get_monotonic_time ();
 
-  yolo_exec_submit (batch->slot->exec, batch->n, host ? NULL : batch->frames,
-      host ? NULL : batch->decode, &batch->error);
+  yolo_exec_submit (batch->slot->exec, batch->n, host_input ? NULL : batch->frames,
+      host_maps ? NULL : batch->decode, &batch->error);
 }
 
 /* Decodes the candidates of image @i out of the maps on the host. */
@@ -256,7 +267,7 @@ postprocess_image (
   YoloExec *exec = batch->slot->exec;
   size_t n;
 
-  if (replica->place.backend->host_memory)
+  if (replica->net->host_maps)
     decode_image (replica, exec, i, request, decode);
   if (!yolo_details_find (exec, i, replica->engine->task, decode, &how,
           &batch->letterbox[i], replica->scratch, &replica->details, &n, error))
@@ -394,13 +405,12 @@ note_end (YoloReplica *replica, gboolean ok)
     yolo_schedule_measured (&replica->times, batch->size, now - began);
   replica->busy += now - began;
   replica->done = now;
-  replica->first_batch = (replica->first_batch + 1) % YOLO_ENGINE_DEPTH;
+  replica->first_batch = (replica->first_batch + 1) % replica->depth;
   replica->n_batches--;
-  /* YOLO_ENGINE_DEPTH is 2: one batch at most is left, and is next */
   replica->free_at = now;
-  if (replica->n_batches > 0)
-    replica->free_at +=
-        yolo_schedule_time (&replica->times, replica->batches[replica->first_batch].size);
+  for (guint i = 0; i < replica->n_batches; i++)
+    replica->free_at += yolo_schedule_time (&replica->times,
+        replica->batches[(replica->first_batch + i) % replica->depth].size);
 }
 
 /* Answers yolo_engine_prepare(). Called and left with the lock held. */
@@ -434,7 +444,17 @@ skip_prepares (YoloReplica *replica)
 static gboolean
 has_room (const YoloReplica *replica)
 {
-  return replica->n_batches < (replica->place.backend->host_memory ? 1 : YOLO_ENGINE_DEPTH);
+  return replica->n_batches < replica->depth;
+}
+
+/* Whether the oldest batch under way is to be finished now. While a network in pieces runs it,
+ * frames for its first piece may come: that is waited for as well. */
+static gboolean
+is_next_over (const YoloReplica *replica)
+{
+  const YoloBatch *batch = &replica->batches[replica->first_batch];
+
+  return batch->error != NULL || yolo_exec_is_over (batch->slot->exec);
 }
 
 /* Does some of what there is to do. Returns FALSE if there is nothing before
@@ -467,7 +487,7 @@ run_once (YoloReplica *replica, gint64 *until)
 
   *until = G_MAXINT64;
   if (replica->serves && has_room (replica)) {
-    batch = &replica->batches[(replica->first_batch + replica->n_batches) % YOLO_ENGINE_DEPTH];
+    batch = &replica->batches[(replica->first_batch + replica->n_batches) % replica->depth];
     batch->n = yolo_engine_take (
         replica->set, replica, batch->jobs, &batch->size, g_get_monotonic_time (), until);
     if (batch->n > 0) {
@@ -479,7 +499,7 @@ run_once (YoloReplica *replica, gint64 *until)
     }
   }
 
-  if (replica->n_batches > 0) {
+  if (replica->n_batches > 0 && is_next_over (replica)) {
     g_mutex_unlock (&engine->lock);
     batch = &replica->batches[replica->first_batch];
     ok = finish_batch (replica, batch);
@@ -496,18 +516,44 @@ steps_of (YoloGrid grid)
   return (YoloSteps) { grid.scale, (float) -grid.zero, (float) (255 - grid.zero) };
 }
 
+/* A batch of a network in pieces is over. */
+static void
+wake (gpointer data)
+{
+  YoloEngine *engine = ((YoloReplica *) data)->engine;
+
+  g_mutex_lock (&engine->lock);
+  g_cond_broadcast (&engine->work);
+  g_mutex_unlock (&engine->lock);
+}
+
+static YoloNet *
+load_on_site (YoloReplica *replica, GError **error)
+{
+  YoloEngine *engine = replica->engine;
+  const YoloSite *site = &replica->site;
+
+  if (site->n == 1)
+    return yolo_backend_load (site->at[0].backend, engine->model, site->at[0].device,
+        replica->cuda_context, engine->precision, engine->threads, error);
+  return yolo_staged_load (engine->model, site->at, site->n, replica->cuda_context,
+      engine->precision, engine->threads, error);
+}
+
 static gboolean
 load_net (YoloReplica *replica, GError **error)
 {
   YoloEngine *engine = replica->engine;
-  YoloNet *net = yolo_backend_load (replica->place.backend, engine->model, replica->place.device,
-      replica->cuda_context, engine->precision, engine->threads, error);
+  YoloNet *net = load_on_site (replica, error);
 
   if (net == NULL) {
-    if (engine->n_places > 1)
+    if (engine->n_sites > 1)
       g_prefix_error (error, "%s: ", replica->name);
     return FALSE;
   }
+  net->notify = wake;
+  net->notify_data = replica;
+  replica->depth = net->depth;
   replica->preprocess = yolo_preprocess_new (net->pool);
   g_mutex_lock (&engine->lock);
   replica->net = net;
@@ -537,8 +583,9 @@ load (YoloReplica *replica, GError **error)
 
   if (!load_net (replica, error))
     return FALSE;
-  if (!replica->place.backend->host_memory) {
-    for (guint i = 0; i < YOLO_ENGINE_DEPTH; i++)
+  replica->batches = g_new0 (YoloBatch, replica->depth);
+  if (!replica->net->host_maps) {
+    for (guint i = 0; i < replica->depth; i++)
       replica->batches[i].candidates =
           g_new (YoloObject, YOLO_ENGINE_MAX_BATCH * YOLO_ENGINE_DEVICE_CANDIDATES);
     replica->scratch = g_new (YoloObject, YOLO_ENGINE_DEVICE_CANDIDATES);
@@ -560,8 +607,9 @@ static void
 unload (YoloReplica *replica)
 {
   unload_net (replica);
-  for (guint i = 0; i < YOLO_ENGINE_DEPTH; i++)
+  for (guint i = 0; i < replica->depth && replica->batches != NULL; i++)
     g_free (replica->batches[i].candidates);
+  g_free (replica->batches);
   g_free (replica->candidates);
   g_free (replica->scratch);
   yolo_details_room_clear (&replica->details);

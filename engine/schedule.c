@@ -60,7 +60,7 @@ yolo_schedule_takes (const YoloReplicaSet *set, const YoloReplica *asks, guint s
   gint64 done[YOLO_MAX_DEVICES], time[YOLO_MAX_DEVICES];
   const guint me = asks - set->replicas, batches = MIN ((frames + size - 1) / size, MAX_AHEAD);
 
-  for (guint i = 0; i < set->engine->n_places; i++) {
+  for (guint i = 0; i < set->engine->n_sites; i++) {
     time[i] = yolo_schedule_time (&set->replicas[i].times, size);
     done[i] = free_at (&set->replicas[i], now) + time[i];
   }
@@ -69,7 +69,7 @@ yolo_schedule_takes (const YoloReplicaSet *set, const YoloReplica *asks, guint s
   for (guint batch = 0; batch < batches; batch++) {
     guint best = me;
 
-    for (guint i = 0; i < set->engine->n_places; i++)
+    for (guint i = 0; i < set->engine->n_sites; i++)
       if (set->replicas[i].serves && done[i] < done[best])
         best = i;
     if (best == me)
@@ -85,7 +85,7 @@ yolo_schedule_share (const YoloReplicaSet *set, const YoloReplica *asks, guint s
   const gint64 time = yolo_schedule_time (&asks->times, size);
   guint n = 1;
 
-  for (guint i = 0; i < set->engine->n_places; i++) {
+  for (guint i = 0; i < set->engine->n_sites; i++) {
     const YoloReplica *other = &set->replicas[i];
 
     if (other != asks && other->serves && other->n_batches == 0

@@ -199,16 +199,16 @@ check_device_frame (const YoloReplica *replica, const YoloFrame *frame)
   YoloEngine *engine = replica->engine;
   gint unknown;
 
-  if (!yolo_backend_takes (replica->place.backend, frame->memory))
+  if (!yolo_backend_takes (replica->site.at[0].backend, frame->memory))
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
         "A frame in CUDA memory, but the network runs on the CPU; use device=cuda, or cudadownload "
         "before");
   /* of several replicas, each may lose its net; only those who submit frames that lie on a device
    * wait here for the time of a query */
-  if (engine->n_places > 1)
+  if (engine->n_sites > 1)
     g_mutex_lock (&engine->lock);
   unknown = replica->net != NULL ? yolo_net_unknown_plane (replica->net, frame) : -1;
-  if (engine->n_places > 1)
+  if (engine->n_sites > 1)
     g_mutex_unlock (&engine->lock);
   if (unknown >= 0)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
@@ -249,7 +249,7 @@ check_request (const YoloReplicaSet *set, const YoloRequest *request)
         "A network input of %ux%u pixels", request->net_width, request->net_height);
   if (frame->memory == YOLO_MEMORY_HOST)
     return NULL;
-  for (guint i = 0; i < set->engine->n_places; i++) {
+  for (guint i = 0; i < set->engine->n_sites; i++) {
     GError *error = check_device_frame (&set->replicas[i], frame);
 
     if (error != NULL)
@@ -354,6 +354,8 @@ describe (const YoloReplica *replica, gint64 now, YoloReplicaStats *stats)
     .utilisation = (double) replica->busy / MAX (now - replica->loaded, 1),
   };
   g_strlcpy (stats->device, replica->name, sizeof stats->device);
+  if (replica->net != NULL)
+    stats->n_stages = yolo_staged_get_stats (replica->net, stats->stages);
   if (replica->failure != NULL)
     g_strlcpy (stats->failure, replica->failure->message, sizeof stats->failure);
   for (guint i = 0; i < YOLO_ENGINE_BATCH_SIZES; i++)
@@ -368,8 +370,8 @@ yolo_stream_get_replicas (YoloStream *stream, YoloReplicaStats *stats)
   const gint64 now = g_get_monotonic_time ();
 
   g_mutex_lock (&engine->lock);
-  for (guint i = 0; i < engine->n_places; i++)
+  for (guint i = 0; i < engine->n_sites; i++)
     describe (&stream->set->replicas[i], now, &stats[i]);
   g_mutex_unlock (&engine->lock);
-  return engine->n_places;
+  return engine->n_sites;
 }

@@ -51,8 +51,39 @@ yolo_device_watch_look (YoloDeviceWatch *watch, GstElement *element, YoloStream 
 }
 
 static GstStructure *
+describe_stage (const YoloStageStats *stage)
+{
+  const guint64 images = MAX (stage->images, 1);
+
+  return gst_structure_new ("yoloinfer-stage", "device", G_TYPE_STRING, stage->device,
+      "first-operation", G_TYPE_UINT, stage->part.first,
+      "operations", G_TYPE_UINT, stage->part.end - stage->part.first,
+      "batches", G_TYPE_UINT64, stage->batches, "frames", G_TYPE_UINT64, stage->images,
+      "bytes-on", G_TYPE_UINT64, stage->bytes, "frame-time", G_TYPE_UINT64, stage->busy / images,
+      "pass-time", G_TYPE_UINT64, stage->passing / images, NULL);
+}
+
+/* Adds @n structures as an array. */
+static void
+add_array (GstStructure *structure, const gchar *name, GstStructure **structures, guint n)
+{
+  GValue array = G_VALUE_INIT;
+
+  gst_value_array_init (&array, n);
+  for (guint i = 0; i < n; i++) {
+    GValue value = G_VALUE_INIT;
+
+    g_value_init (&value, GST_TYPE_STRUCTURE);
+    g_value_take_boxed (&value, structures[i]);
+    gst_value_array_append_and_take_value (&array, &value);
+  }
+  gst_structure_take_value (structure, name, &array);
+}
+
+static GstStructure *
 describe (const YoloReplicaStats *stats)
 {
+  GstStructure *stages[YOLO_MAX_STAGES];
   g_autofree gchar *failure = yolo_text_printable (stats->failure, YOLO_TEXT_MAX_MESSAGE);
   GstStructure *s = gst_structure_new ("yoloinfer-replica", "device", G_TYPE_STRING, stats->device,
       "serves", G_TYPE_BOOLEAN, stats->serves, "failures", G_TYPE_UINT, stats->failures,
@@ -67,6 +98,10 @@ describe (const YoloReplicaStats *stats)
     if (stats->batch_time[i] > 0)
       gst_structure_set (s, name, G_TYPE_UINT64, stats->batch_time[i], NULL);
   }
+  for (guint i = 0; i < stats->n_stages; i++)
+    stages[i] = describe_stage (&stats->stages[i]);
+  if (stats->n_stages > 0)
+    add_array (s, "stages", stages, stats->n_stages);
   return s;
 }
 
@@ -75,15 +110,9 @@ yolo_devices_add_stats (GstStructure *structure, YoloStream *stream)
 {
   YoloReplicaStats stats[YOLO_MAX_DEVICES];
   const guint n = yolo_stream_get_replicas (stream, stats);
-  GValue replicas = G_VALUE_INIT;
+  GstStructure *replicas[YOLO_MAX_DEVICES];
 
-  gst_value_array_init (&replicas, n);
-  for (guint i = 0; i < n; i++) {
-    GValue replica = G_VALUE_INIT;
-
-    g_value_init (&replica, GST_TYPE_STRUCTURE);
-    g_value_take_boxed (&replica, describe (&stats[i]));
-    gst_value_array_append_and_take_value (&replicas, &replica);
-  }
-  gst_structure_take_value (structure, "replicas", &replicas);
+  for (guint i = 0; i < n; i++)
+    replicas[i] = describe (&stats[i]);
+  add_array (structure, "replicas", replicas, n);
 }

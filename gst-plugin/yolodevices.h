@@ -33,7 +33,10 @@ void yolo_device_watch_look (YoloDeviceWatch *watch, GstElement *element, YoloSt
  * yolo_devices_add_stats:
  * @structure: gets `replicas`, an array of structures `yoloinfer-replica`: device (string), serves
  * (boolean), failures (guint), failure (string, if there was one), frames, batches (guint64),
- * utilisation (double, 0 to 1) and, of each batch size that has run, batch-time-N in nanoseconds
+ * utilisation (double, 0 to 1) and, of each batch size that has run, batch-time-N in nanoseconds;
+ * of a network in pieces also `stages`, an array of structures `yoloinfer-stage`: device (string),
+ * first-operation and operations (guint), batches, frames and bytes-on, what it has handed on
+ * (guint64), and frame-time and pass-time, nanoseconds of a frame (guint64)
  */
 void yolo_devices_add_stats (GstStructure *structure, YoloStream *stream);
 

@@ -90,9 +90,13 @@ gint
 yolo_settings_cuda_device (const YoloSettings *settings)
 {
   YoloDevices devices;
+  guint copies = 0;
 
-  if (yolo_devices_parse (settings->device, &devices, NULL) && devices.n == 1
-      && devices.at[0].number >= 0)
+  /* of a network in pieces, the first one is given the frames */
+  if (yolo_devices_parse (settings->device, &devices, NULL))
+    for (guint i = 0; i < devices.n; i++)
+      copies += !devices.at[i].joined;
+  if (copies == 1 && devices.at[0].number >= 0)
     return devices.at[0].number;
   return settings->cuda_device_set ? (gint) settings->cuda_device_id : -1;
 }

@@ -13,7 +13,8 @@ show (const YoloDevices *devices)
   GString *text = g_string_new (NULL);
 
   for (guint i = 0; i < devices->n; i++) {
-    g_string_append_printf (text, "%s%s", i > 0 ? " " : "", names[devices->at[i].kind]);
+    g_string_append_printf (text, "%s%s", devices->at[i].joined ? "+" : i > 0 ? " " : "",
+        names[devices->at[i].kind]);
     if (devices->at[i].number >= 0)
       g_string_append_printf (text, ":%d", devices->at[i].number);
   }
@@ -31,6 +32,9 @@ test_good (void)
     { "CPU", "cpu" }, { "Cuda:1", "cuda:1" }, { "cuda:2147483647", "cuda:2147483647" },
     { "cpu,reference", "cpu reference" }, { "cuda:0,cuda:1", "cuda:0 cuda:1" },
     { "cpu , cuda:1,cuda", "cpu cuda:1 cuda" }, { "cpu,cpu", "cpu cpu" },
+    { "cuda:0+cuda:1", "cuda:0+cuda:1" }, { "cuda + cpu", "cuda+cpu" },
+    { "cuda:0+cuda:1,cuda:2+cuda:3", "cuda:0+cuda:1 cuda:2+cuda:3" },
+    { "cpu,cuda:1+cuda:1+reference", "cpu cuda:1+cuda:1+reference" },
     { "cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu",
         "cpu cpu cpu cpu cpu cpu cpu cpu cpu cpu cpu cpu cpu cpu cpu cpu" },
   };
@@ -54,10 +58,14 @@ test_bad (void)
     const char *text, *says;
   } rows[] = {
     { "gpu", "\"gpu\" is no device; use auto" }, { "cuda:", "\"cuda:\" is no device" },
-    { "cuda:-1", "\"cuda:-1\"" }, { "cuda:1x", "\"cuda:1x\"" }, { "cuda:+1", "which is not built" },
+    { "cuda:-1", "\"cuda:-1\"" }, { "cuda:1x", "\"cuda:1x\"" },
+    { "cuda:+1", "\"cuda:\" is no device" },
     { "cuda:2147483648", "\"cuda:2147483648\"" }, { "cpu:0", "\"cpu:0\"" },
     { "cpu,", "\"\" is no device" }, { ",", "\"\" is no device" }, { "cpu;cuda", "\"cpu;cuda\"" },
-    { "cuda:0+cuda:1", "\"cuda:0+cuda:1\" asks for a network in pieces" },
+    { "cuda:0+", "\"\" is no device" }, { "+", "\"\" is no device" },
+    { "cpu,cuda:0+gpu", "\"gpu\" is no device" }, { "cpu+auto", "names auto beside" },
+    { "cpu+cpu+cpu+cpu+cpu+cpu+cpu+cpu+cpu", "in more than 8 pieces" },
+    { "cpu+cpu+cpu+cpu+cpu+cpu+cpu+cpu,cpu+cpu+cpu+cpu+cpu+cpu+cpu+cpu,cpu", "more than 16" },
     { "auto,cpu", "\"auto,cpu\" names auto beside" }, { "cpu,auto", "names auto beside" },
     { "cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu", "more than 16" },
   };
@@ -83,6 +91,8 @@ test_memory (void)
   g_assert_cmpint (yolo_device_takes (NULL, YOLO_MEMORY_CUDA), ==, cuda);
   g_assert_cmpint (yolo_device_takes ("cuda:0,cuda:1", YOLO_MEMORY_CUDA), ==, cuda);
   g_assert_false (yolo_device_takes ("cuda,cpu", YOLO_MEMORY_CUDA));
+  g_assert_cmpint (yolo_device_takes ("cuda:0+cpu", YOLO_MEMORY_CUDA), ==, cuda);
+  g_assert_false (yolo_device_takes ("cpu+cuda:0", YOLO_MEMORY_CUDA));
   g_assert_true (yolo_device_takes ("cpu,reference", YOLO_MEMORY_HOST));
   g_assert_false (yolo_device_takes ("cpu", YOLO_MEMORY_CUDA));
   g_assert_false (yolo_device_takes ("nothing", YOLO_MEMORY_HOST));
@@ -149,7 +159,7 @@ test_precision (void)
     { "cpu,cuda", YOLO_PRECISION_INT8, 0, "int8 has other numbers on host than on device" },
     { "cpu,cuda:8", YOLO_PRECISION_AUTO, 0, "there is no device 8" },
     { "cpu,reference", YOLO_PRECISION_AUTO, 0, "The reference cannot run networks" },
-    { "cpu+cuda", YOLO_PRECISION_AUTO, 0, "in pieces" },
+    { "cpu+cuda", YOLO_PRECISION_INT8, 0, "int8 has other numbers on host than on device" },
   };
 
   fake_reset ();

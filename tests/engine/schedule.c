@@ -44,12 +44,12 @@ static void
 test_row (gconstpointer data)
 {
   const Row *row = data;
-  YoloEngine engine = { .n_places = G_N_ELEMENTS (row->places) };
+  YoloEngine engine = { .n_sites = G_N_ELEMENTS (row->places) };
   YoloReplica replicas[G_N_ELEMENTS (row->places)] = { 0 };
   YoloReplicaSet set = { .engine = &engine, .replicas = replicas };
   g_autoptr (GString) takes = g_string_new (NULL);
 
-  for (guint i = 0; i < engine.n_places; i++) {
+  for (guint i = 0; i < engine.n_sites; i++) {
     const Place *place = &row->places[i];
 
     replicas[i].serves = !place->lost;
@@ -58,7 +58,7 @@ test_row (gconstpointer data)
     for (guint n = 0; n < 2 && place->time > 0; n++)
       yolo_schedule_measured (&replicas[i].times, 1, place->time);
   }
-  for (guint i = 0; i < engine.n_places; i++)
+  for (guint i = 0; i < engine.n_sites; i++)
     if (replicas[i].serves && yolo_schedule_takes (&set, &replicas[i], 1, row->frames, NOW))
       g_string_append_c (takes, 'A' + i);
   g_assert_cmpstr (takes->str, ==, row->takes);
@@ -68,7 +68,7 @@ test_row (gconstpointer data)
 static void
 test_batches (void)
 {
-  YoloEngine engine = { .n_places = 2 };
+  YoloEngine engine = { .n_sites = 2 };
   YoloReplica replicas[2] = { { .serves = TRUE }, { .serves = TRUE } };
   YoloReplicaSet set = { .engine = &engine, .replicas = replicas };
 
@@ -84,7 +84,7 @@ test_batches (void)
 static void
 test_share (void)
 {
-  YoloEngine engine = { .n_places = 3 };
+  YoloEngine engine = { .n_sites = 3 };
   YoloReplica replicas[3] = { { .serves = TRUE }, { .serves = TRUE }, { .serves = TRUE } };
   YoloReplicaSet set = { .engine = &engine, .replicas = replicas };
 

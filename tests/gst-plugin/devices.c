@@ -23,6 +23,34 @@ make_frame (const GstVideoInfo *info, guint number)
   return buffer;
 }
 
+/* Of a network in pieces, each names its device, and has run all frames. */
+static void
+check_stages (const GValue *stages, const gchar *device, guint64 frames)
+{
+  g_auto (GStrv) names = g_strsplit (device, "+", -1);
+  guint first, n, end = 0;
+  guint64 run, on;
+
+  if (g_strv_length (names) == 1) {
+    g_assert_null (stages);
+    return;
+  }
+  g_assert_cmpuint (gst_value_array_get_size (stages), ==, g_strv_length (names));
+  for (guint i = 0; i < g_strv_length (names); i++) {
+    const GstStructure *s = gst_value_get_structure (gst_value_array_get_value (stages, i));
+
+    g_assert_cmpstr (gst_structure_get_string (s, "device"), ==, names[i]);
+    g_assert_true (gst_structure_get (s, "first-operation", G_TYPE_UINT, &first, "operations",
+        G_TYPE_UINT, &n, "frames", G_TYPE_UINT64, &run, "bytes-on", G_TYPE_UINT64, &on, NULL));
+    g_assert_true (gst_structure_has_field_typed (s, "frame-time", G_TYPE_UINT64));
+    g_assert_true (gst_structure_has_field_typed (s, "pass-time", G_TYPE_UINT64));
+    g_assert_cmpuint (first, ==, end);
+    g_assert_cmpuint (run, ==, frames);
+    g_assert_true ((on > 0) == (names[i + 1] != NULL && frames > 0));
+    end = first + n;
+  }
+}
+
 /* `stats` names the devices, which have run all frames. */
 static void
 check_stats (GstElement *element, const gchar *device)
@@ -41,6 +69,8 @@ check_stats (GstElement *element, const gchar *device)
         names, "%s%s", i > 0 ? "," : "", gst_structure_get_string (s, "device"));
     g_assert_true (gst_structure_get_uint64 (s, "frames", &frames));
     sum += frames;
+    check_stages (gst_structure_get_value (s, "stages"), gst_structure_get_string (s, "device"),
+        frames);
   }
   g_assert_cmpstr (names->str, ==, device);
   g_assert_cmpuint (sum, ==, FRAMES);
@@ -105,10 +135,19 @@ test_equal (void)
   check_equal ("cpu", "cpu,cpu");
 }
 
+/* A network in pieces gives what it gives in one. */
+static void
+test_pieces (void)
+{
+  check_equal ("cpu", "cpu+cpu");
+  check_equal ("cpu", "cpu+cpu,cpu+cpu+cpu");
+}
+
 static void
 test_cuda (void)
 {
   check_equal ("cuda", "cuda:0,cuda:1");
+  check_equal ("cuda", "cuda:0+cuda:1");
 }
 
 /* Devices that differ agree as far as sums in another order do. */
@@ -155,6 +194,7 @@ main (int argc, char **argv)
     return g_test_run ();
   }
   g_test_add_func ("/yoloinfer/devices/equal", test_equal);
+  g_test_add_func ("/yoloinfer/devices/pieces", test_pieces);
   g_test_add_func ("/yoloinfer/devices/different", test_different);
   g_test_add_func ("/yoloinfer/devices/property", test_property);
   return g_test_run ();

@@ -113,7 +113,7 @@ test_settings (void)
     {"class-ids", "-1", "1", "\"-1\""},
     {"class-ids", "0,,1", "0,1", "\"\""},
     {"device", "gpu", "cpu", "\"gpu\" is no device"},
-    {"device", "cpu+cuda", "cpu,reference", "in pieces"},
+    {"device", "cpu+gpu", "cpu,reference", "\"gpu\" is no device"},
     {"roi", "1,2,3", "1,2,3,4", "\"1,2,3\""},
     {"roi", "0,0,0,5", "", "\"0,0,0,5\""},
     {"roi", "a,b,c,d", "", "\"a,b,c,d\""},
