@@ -449,7 +449,11 @@ choose_cut (YoloModel *model, const YoloPlace *places, guint n, YoloPrecision pr
         devices[i].memory /= sharing;
     }
   }
-  return plan != NULL && yolo_stages_cut (plan, devices, n, LINK, n + 1, stages, error);
+  if (plan == NULL)
+    return FALSE;
+  /* Frames may be smaller than the model's own size: it is tried if the weights have room. */
+  return yolo_stages_cut (plan, devices, n, LINK, n + 1, stages, NULL)
+      || yolo_stages_cut (plan, devices, n, LINK, 0, stages, error);
 }
 
 static gboolean

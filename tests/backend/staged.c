@@ -9,9 +9,11 @@
 #include "backend/builtin.h"
 #include "backend/staged.h"
 #include "engine/load.h"
+#include "network/graph.h"
 #include "tests/guarded.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +32,62 @@ open_model (const char *name)
   g_autoptr (GError) error = NULL;
   YoloModel *model = yolo_model_load (path, &error);
 
+  g_assert_no_error (error);
+  return model;
+}
+
+static float *
+random_numbers (Random *random, gsize n, double deviation)
+{
+  float *numbers = g_new (float, n);
+
+  for (gsize i = 0; i < n; i++)
+    numbers[i] = (float) (deviation * random_normal (random));
+  return numbers;
+}
+
+static guint
+add_conv (YoloGraph *graph, Random *random, guint in, guint channels, guint kernel, guint stride)
+{
+  const guint from = yolo_layer_at (graph->layers, in)->channels;
+  const gsize each = (gsize) from * kernel * kernel;
+  const YoloConv conv = { .in_channels = from, .out_channels = channels, .groups = 1,
+    .kernel = { kernel, kernel }, .stride = { stride, stride }, .dilation = { 1, 1 },
+    .pad = { kernel / 2, kernel / 2 }, .act = kernel > 1 ? YOLO_ACT_SILU : YOLO_ACT_NONE };
+  g_autoptr (GError) error = NULL;
+  guint layer = yolo_graph_conv (graph, "conv", in, &conv,
+      random_numbers (random, each * channels, 1 / sqrt ((double) each)),
+      random_numbers (random, channels, .3), NULL, &error);
+
+  g_assert_no_error (error);
+  return layer;
+}
+
+/* A network of few pixels and 2.4 MB of weights in four convolutions. */
+static YoloModel *
+make_wide (void)
+{
+  YoloGraph *graph = yolo_graph_new ("images", 32, 32);
+  float *factors = g_new0 (float, 9);
+  g_autoptr (GError) error = NULL;
+  Random random = random_new (5);
+  YoloModel *model;
+  guint layer;
+
+  for (guint i = 0; i < 3; i++)
+    factors[4 * i] = 1.f / 255;
+  layer = yolo_graph_image (graph, "image", 3, FALSE, factors, g_new0 (float, 3), &error);
+  for (guint i = 0; i < 3; i++)
+    layer = add_conv (graph, &random, layer, 32, 3, 2);
+  for (guint i = 0; i < 5; i++)
+    layer = add_conv (graph, &random, layer, 128, 3, 1);
+  g_assert_true (yolo_graph_output (
+      graph, YOLO_MAP_BOX, 0, add_conv (graph, &random, layer, 8, 1, 1), NULL));
+  g_assert_true (yolo_graph_output (
+      graph, YOLO_MAP_CLASS, 0, add_conv (graph, &random, layer, 1, 1, 1), NULL));
+  graph->sha256 = g_compute_checksum_for_string (G_CHECKSUM_SHA256, "wide", -1);
+  graph->height = graph->width = 32;
+  model = yolo_model_new (graph, "wide", &error);
   g_assert_no_error (error);
   return model;
 }
@@ -349,6 +407,122 @@ test_missing (void)
   g_assert_nonnull (strstr (error->message, "reference"));
 }
 
+/* Failures of a GPU, which are made in a process of their own, by its driver's stand-in */
+
+static const char *program;
+
+/* Two batches of a network in two pieces; what came of them is printed. */
+static int
+run_child (const char *mode)
+{
+  const gboolean wide = strcmp (mode, "--wide-one") == 0 || strcmp (mode, "--wide-two") == 0;
+  g_autoptr (YoloModel) model = wide ? make_wide () : open_model ("micro.onnx");
+  const guint n = strcmp (mode, "--wide-one") == 0 ? 1 : 2;
+  const YoloPlace places[] = { { cuda, 0 }, { cuda, 1 } };
+  g_autoptr (GError) error = NULL;
+  const char *step = "load";
+  YoloExec *exec = NULL;
+  Batch batch;
+  YoloNet *net;
+
+  batch_init (&batch, model, model->stride, model->stride, 1);
+  net = n == 1 ? yolo_backend_load (cuda, model, 0, NULL, YOLO_PRECISION_FP32, 0, &error)
+               : yolo_staged_load (model, places, n, NULL, YOLO_PRECISION_FP32, 0, &error);
+  if (net != NULL) {
+    step = "prepare";
+    exec = yolo_net_prepare (net, BATCH, model->stride, model->stride, &error);
+  }
+  for (guint round = 0; round < 2 && error == NULL; round++) {
+    step = "run";
+    if (submit (exec, &batch, &error))
+      wait (exec, &batch, &error);
+  }
+  yolo_exec_free (exec);
+  yolo_net_free (net);
+  batch_clear (&batch);
+  if (error == NULL)
+    printf ("all went well\n");
+  else
+    printf ("%s: %s: %s\n", step, error->code == YOLO_NETWORK_ERROR_MEMORY ? "memory"
+        : error->code == YOLO_NETWORK_ERROR_DEVICE ? "device" : "?", error->message);
+  return 0;
+}
+
+/* What a child printed, with a variable set. It must end well and leave nothing. */
+static char *
+child (const char *mode, const char *variable, guint value)
+{
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) environment = g_get_environ ();
+  g_autofree char *number = g_strdup_printf ("%u", value), *errors = NULL;
+  char *argv[] = { (char *) program, (char *) mode, NULL }, *output = NULL;
+  int status;
+
+  environment = g_environ_setenv (environment, variable, number, TRUE);
+  /* a lost context takes its memory with it, and freeing it fails */
+  environment = g_environ_setenv (
+      environment, "GPUSIM_LEAKS", g_str_has_suffix (variable, "DEVICE") ? "0" : "1", TRUE);
+  g_spawn_sync (NULL, argv, environment, 0, NULL, NULL, &output, &errors, &status, &error);
+  g_assert_no_error (error);
+  if (!g_spawn_check_wait_status (status, &error))
+    g_error ("%s, %s=%u: %s\n%s%s", mode, variable, value, error->message, output, errors);
+  if (strstr (errors, "leak") != NULL)
+    g_error ("%s, %s=%u: %s", mode, variable, value, errors);
+  g_test_message ("%s, %s=%u: %s", mode, variable, value, g_strchomp (output));
+  return output;
+}
+
+static gboolean
+skips_failures (void)
+{
+  if (g_getenv ("GPUSIM_CACHE") != NULL && g_getenv ("YOLO_TEST_ONCE") != NULL)
+    return FALSE;
+  g_test_skip ("a real driver does not fail on demand, and others do it once, with YOLO_TEST_ONCE");
+  return TRUE;
+}
+
+/* The n-th allocation or launch fails, or the device is lost there, for numbers n that lie so close
+ * that each piece has some, and the batches. Copies that fail are in tests/engine/staged.c. */
+static void
+test_failures (gconstpointer data)
+{
+  const char *variable = data;
+  const gboolean memory = g_str_has_suffix (variable, "ALLOC");
+  guint n, failed = 0, running = 0;
+
+  if (skips_failures ())
+    return;
+  for (n = 1; n < 1000; n += memory ? 3 : 7, failed++) {
+    g_autofree char *output = child ("--child", variable, n);
+
+    if (strstr (output, "all went well") != NULL)
+      break;
+    g_assert_nonnull (strstr (output, memory ? ": memory: " : ": device: "));
+    running += strstr (output, "run: ") != NULL;
+    if (strstr (output, "load: ") == NULL)
+      g_assert_nonnull (strstr (output, "piece "));
+  }
+  g_assert_cmpuint (failed, >, 3);
+  g_assert_cmpuint (n, <, 1000);
+  g_test_message ("%u failures, %u of them in batches", failed, running);
+}
+
+/* What has no room on one device runs on two. */
+static void
+test_large (void)
+{
+  g_autofree char *one = NULL, *two = NULL, *neither = NULL;
+
+  if (skips_failures ())
+    return;
+  one = child ("--wide-one", "GPUSIM_MEMORY_MB", 2);
+  two = child ("--wide-two", "GPUSIM_MEMORY_MB", 2);
+  neither = child ("--wide-two", "GPUSIM_MEMORY_MB", 1);
+  g_assert_nonnull (strstr (one, "load: memory: "));
+  g_assert_nonnull (strstr (two, "all went well"));
+  g_assert_nonnull (strstr (neither, "load: memory: no cut of the network into 2 pieces fits"));
+}
+
 #define FP32 YOLO_PRECISION_FP32
 #define FP16 YOLO_PRECISION_FP16
 #define INT8 YOLO_PRECISION_INT8
@@ -384,15 +558,27 @@ main (int argc, char **argv)
   const Case *cases = gpus ? cuda_cases : host_cases;
   const guint n = gpus ? G_N_ELEMENTS (cuda_cases) : G_N_ELEMENTS (host_cases);
 
+  const char *mode = argc > 1 && g_str_has_prefix (argv[1], "--") ? argv[1] : NULL;
+
+  program = argv[0];
+  if (mode != NULL)
+    argc = 1;
   g_test_init (&argc, &argv, NULL);
+  if (mode != NULL)
+    return run_child (mode);
   for (guint i = 0; i < n; i++) {
     g_autofree char *path = g_strdup_printf ("/backend/staged/%s", cases[i].name);
 
     g_test_add_data_func (path, &cases[i], test_case);
   }
-  if (gpus)
+  if (gpus) {
     g_test_add_func ("/backend/staged/types", test_types);
-  else
+    g_test_add_data_func ("/backend/staged/no-memory", "GPUSIM_FAIL_ALLOC", test_failures);
+    g_test_add_data_func ("/backend/staged/refused-launch", "GPUSIM_FAIL_LAUNCH", test_failures);
+    g_test_add_data_func ("/backend/staged/lost-device", "GPUSIM_LOSE_DEVICE", test_failures);
+    g_test_add_func ("/backend/staged/large", test_large);
+  }
+  if (!gpus)
     g_test_add_func ("/backend/staged/missing", test_missing);
   return g_test_run ();
 }
