@@ -482,8 +482,7 @@ yolo_sink_flush (YoloSink *sink, gint64 timeout)
   const gint64 end = g_get_monotonic_time () + timeout;
   gboolean empty, over = FALSE;
 
-  /* The level is asked for without the lock, since that may wait for the disk; and the writer of
-   * a spool signals nobody here, which is why no wait is long. */
+  /* the writer of a spool signals nobody here, which is why no wait is long */
   while (!(empty = is_empty (sink)) && !over) {
     g_mutex_lock (&sink->lock);
     over = sink->flushing || g_get_monotonic_time () >= end;

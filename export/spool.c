@@ -22,6 +22,8 @@ struct _YoloSpool {
   sqlite3_stmt *insert, *next, *measure, *forget, *oldest, *drop;
   guint64 max_bytes;
   guint64 n, bytes;             /* of what is kept */
+  GMutex level_lock;            /* apart, since who asks for the level must not wait for the disk */
+  guint64 level_n, level_bytes; /* level_lock; copies of the two above */
   guint64 last;                 /* id of the newest message that was ever written */
   guint64 given, acknowledged;  /* ids: up to these, messages were given out and acknowledged */
 };
@@ -44,6 +46,16 @@ fail (YoloSpool *spool, const char *what, GError **error)
         code == SQLITE_FULL ? G_FILE_ERROR_NOSPC : G_FILE_ERROR_IO, "cannot %s spool \"%s\": %s",
         what, spool->path, sqlite3_errmsg (spool->database));
   return FALSE;
+}
+
+/* Tells yolo_spool_level() of a change. */
+static void
+publish (YoloSpool *spool)
+{
+  g_mutex_lock (&spool->level_lock);
+  spool->level_n = spool->n;
+  spool->level_bytes = spool->bytes;
+  g_mutex_unlock (&spool->level_lock);
 }
 
 static gboolean
@@ -149,12 +161,14 @@ yolo_spool_open (const char *path, guint64 max_bytes, GError **error)
 
   G_STATIC_ASSERT (APPLICATION_ID == 1498369103);
   g_mutex_init (&spool->lock);
+  g_mutex_init (&spool->level_lock);
   spool->path = g_strdup (path);
   spool->max_bytes = max_bytes;
   if (!open_database (spool, error)) {
     yolo_spool_close (spool);
     return NULL;
   }
+  publish (spool);
   return spool;
 }
 
@@ -260,6 +274,7 @@ yolo_spool_append (YoloSpool *spool, GQueue *messages, guint64 *dropped, GError 
     spool->bytes = bytes;
     *dropped = 0;
   }
+  publish (spool);
   g_mutex_unlock (&spool->lock);
   return good;
 }
@@ -324,6 +339,7 @@ yolo_spool_acknowledge (YoloSpool *spool, guint64 id)
     spool->n -= n;
     spool->bytes -= bytes;
   }
+  publish (spool);
   g_mutex_unlock (&spool->lock);
 }
 
@@ -338,10 +354,10 @@ yolo_spool_rewind (YoloSpool *spool)
 void
 yolo_spool_level (YoloSpool *spool, guint64 *messages, guint64 *bytes)
 {
-  g_mutex_lock (&spool->lock);
-  *messages = spool->n;
-  *bytes = spool->bytes;
-  g_mutex_unlock (&spool->lock);
+  g_mutex_lock (&spool->level_lock);
+  *messages = spool->level_n;
+  *bytes = spool->level_bytes;
+  g_mutex_unlock (&spool->level_lock);
 }
 
 void
@@ -357,6 +373,7 @@ yolo_spool_close (YoloSpool *spool)
   sqlite3_finalize (spool->drop);
   sqlite3_close (spool->database);
   g_mutex_clear (&spool->lock);
+  g_mutex_clear (&spool->level_lock);
   g_free (spool->path);
   g_free (spool);
 }

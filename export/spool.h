@@ -45,7 +45,7 @@ void yolo_spool_acknowledge (YoloSpool *spool, guint64 id);
 /* The next message is the first one that was not acknowledged again. */
 void yolo_spool_rewind (YoloSpool *spool);
 
-/* How many messages are kept, and how many bytes these have. */
+/* How many messages are kept, and how many bytes these have. Does not wait. */
 void yolo_spool_level (YoloSpool *spool, guint64 *messages, guint64 *bytes);
 
 /* @spool: (nullable) */

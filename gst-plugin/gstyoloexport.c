@@ -6,23 +6,28 @@
  * Writes what was found in each frame: a JSON object a line in DL Streamer's
  * schema, COCO results, or label files in YOLO's format; masks, keypoints, turned boxes and
  * classes of the whole frame included; or the tracks of objects as MOTChallenge's results;
- * or the events of yolozones. Frames pass untouched.
+ * or the events of yolozones; to a file, or to a broker of messages (MQTT, Kafka, Redis).
+ * Frames pass untouched.
  *
  * |[
  * gst-launch-1.0 -q filesrc location=video.mp4 ! decodebin ! yoloinfer model-file=yolov8n.onnx ! \
  *     yoloexport ! fakesink
  * gst-launch-1.0 filesrc location=video.mp4 ! decodebin ! yoloinfer model-file=yolov8n.onnx ! \
  *     yoloexport format=coco location=results.json ! fakesink
+ * gst-launch-1.0 filesrc location=video.mp4 ! decodebin ! yoloinfer model-file=yolov8n.onnx ! \
+ *     yoloexport location=mqtt://localhost/cameras/door stream=door ! fakesink
  * ]|
  *
  * Each frame is written before it leaves the element. A COCO file is a whole
  * array after every frame, even if the process is killed; in a pipe the array
- * ends with EOS, or when the element stops.
+ * ends with EOS, or when the element stops. Messages to a broker are queued, and
+ * no frame waits for one.
  */
 
 #include "gst-plugin/gstyoloexport.h"
 
 #include "base/text.h"
+#include "gst-plugin/yolobroker.h"
 #include "gst-plugin/yololabels.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolooutput.h"
@@ -65,7 +70,26 @@ enum
   PROP_CATEGORIES,
   PROP_LABEL_CONFIDENCE,
   PROP_WRITE_TIMEOUT,
-  N_PROPERTIES
+  PROP_QUEUE_SIZE,
+  PROP_SPOOL_LOCATION,
+  PROP_SPOOL_SIZE,
+  PROP_FLUSH_TIMEOUT,
+  PROP_KEY,
+  PROP_USER,
+  PROP_PASSWORD_FILE,
+  PROP_CA_FILE,
+  PROP_CERTIFICATE_FILE,
+  PROP_PRIVATE_KEY_FILE,
+  PROP_CLIENT_ID,
+  PROP_QOS,
+  PROP_RETAIN,
+  PROP_MQTT_VERSION,
+  PROP_AVAILABILITY_TOPIC,
+  PROP_COMPRESSION,
+  PROP_BROKER_OPTIONS,
+  PROP_MAX_LENGTH,
+  N_PROPERTIES,
+  PROP_STATS = N_PROPERTIES
 };
 
 /* What the properties say; the strings are owned. */
@@ -78,6 +102,7 @@ typedef struct {
   YoloCategories categories;
   gboolean label_confidence;
   guint64 write_timeout;        /* ns; 0: without end */
+  YoloBrokerSettings broker;
 } Settings;
 
 struct _GstYoloExport {
@@ -86,19 +111,24 @@ struct _GstYoloExport {
 
   /* from start to stop, read by the streaming thread; written with the object lock */
   Format format;
-  YoloOutput *output;           /* owned; NULL: label files are written */
-  YoloLabels *labels;           /* owned; NULL: one file for all frames is written */
+  /* one of these, owned; the others are NULL */
+  YoloOutput *output;           /* one file for all frames */
+  YoloLabels *labels;           /* a file for each frame */
+  YoloBroker *broker;           /* messages */
 
   /* used by the streaming thread alone */
   GstVideoInfo info;            /* what the caps say */
   GArray *objects;              /* YoloMetaObject: of the frame in hand */
   GString *text;                /* what is written of the frame in hand */
-  guint64 frame;                /* number of the frame in hand, from 0 */
+  guint64 frame;                /* number of the frame in hand, from 0; written with the lock */
   GRefString *stream_id;        /* owned; NULL: it is not UTF-8, or not known yet */
   YoloWatch watch;
   gboolean warned;              /* that objects were left out */
   guint64 n_seen, n_tracked;    /* objects of all frames, for format=mot */
 };
+
+/* Whether the element is between its start and its stop; with the object lock. */
+#define IS_RUNNING(self) ((self)->output || (self)->labels || (self)->broker)
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
     GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw(ANY)"));
@@ -143,6 +173,21 @@ categories_get_type (void)
   return type;
 }
 
+static GType
+mqtt_version_get_type (void)
+{
+  static const GEnumValue values[] = {
+    { YOLO_BROKER_MQTT_3_1_1, "MQTT 3.1.1", "3.1.1" },
+    { YOLO_BROKER_MQTT_5, "MQTT 5", "5" },
+    { 0, NULL, NULL },
+  };
+  static gsize type = 0;
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstYoloExportMqttVersion", values));
+  return type;
+}
+
 #define READY GST_PARAM_MUTABLE_READY
 #define PLAYING GST_PARAM_MUTABLE_PLAYING
 
@@ -152,7 +197,9 @@ static const YoloProperty properties[N_PROPERTIES] = {
       YOLO_ENUM (Settings, format, format_get_type, FORMAT_JSON_LINES) },
   [PROP_LOCATION] = { "location", "Location",
       "File to write, begun anew at each start; unset or \"-\": standard output. For "
-      "format=yolo a folder, or a pattern with a %d for the number of the frame", READY,
+      "format=yolo a folder, or a pattern with a %d for the number of the frame. Or a broker: "
+      "mqtt://USER@HOST:PORT/TOPIC, mqtts:// with TLS, kafka://HOST,HOST/TOPIC, "
+      "redis://HOST/STREAM", READY,
       YOLO_STRING (Settings, location, NULL) },
   [PROP_SOURCE] = { "source", "Source",
       "Name or URI of the video, written into JSON lines as \"source\" (unset: left out)", PLAYING,
@@ -176,6 +223,63 @@ static const YoloProperty properties[N_PROPERTIES] = {
       "How long a frame waits for the reader of a FIFO or of standard output that takes "
       "nothing, in ns, before it is an error (0: without end, for a pager)", READY,
       YOLO_UINT64 (Settings, write_timeout, 0, G_MAXINT64, 30 * GST_SECOND) },
+  [PROP_QUEUE_SIZE] = { "queue-size", "Queue size",
+      "Brokers: bytes of messages that wait in memory at most; then the oldest are dropped", READY,
+      YOLO_UINT64 (Settings, broker.queue_size, 65536, G_MAXINT64, 16 << 20) },
+  [PROP_SPOOL_LOCATION] = { "spool-location", "Spool location",
+      "Brokers: file in which messages are kept until the broker has confirmed them, for the next "
+      "start too (unset: in memory alone)", READY,
+      YOLO_STRING (Settings, broker.spool_location, NULL) },
+  [PROP_SPOOL_SIZE] = { "spool-size", "Spool size",
+      "Brokers: bytes of messages on the disk at most; then the oldest are dropped", READY,
+      YOLO_UINT64 (Settings, broker.spool_size, 65536, G_MAXINT64, 1 << 30) },
+  [PROP_FLUSH_TIMEOUT] = { "flush-timeout", "Flush timeout",
+      "Brokers: how long the end of the stream waits until all messages are confirmed, in ns",
+      READY, YOLO_UINT64 (Settings, broker.flush_timeout, 0, G_MAXINT64, 10 * GST_SECOND) },
+  [PROP_KEY] = { "key", "Key",
+      "Kafka and Redis: key of the messages; those of one key stay in order (unset: stream)", READY,
+      YOLO_STRING (Settings, broker.key, NULL) },
+  [PROP_USER] = { "user", "User",
+      "Brokers: name to log in with (unset: the location's)", READY,
+      YOLO_STRING (Settings, broker.user, NULL) },
+  [PROP_PASSWORD_FILE] = { "password-file", "Password file",
+      "Brokers: file whose first line is the password (unset: the environment variable "
+      "YOLO_EXPORT_PASSWORD)", READY, YOLO_STRING (Settings, broker.password_file, NULL) },
+  [PROP_CA_FILE] = { "ca-file", "CA file",
+      "mqtts and Kafka: PEM file of the authorities to trust (unset: the system's; of Kafka no "
+      "TLS, unless broker-options ask for it)", READY,
+      YOLO_STRING (Settings, broker.ca_file, NULL) },
+  [PROP_CERTIFICATE_FILE] = { "certificate-file", "Certificate file",
+      "mqtts and Kafka: PEM file of the certificate to show (unset: none)", READY,
+      YOLO_STRING (Settings, broker.certificate_file, NULL) },
+  [PROP_PRIVATE_KEY_FILE] = { "private-key-file", "Private key file",
+      "mqtts and Kafka: PEM file of the certificate's key, not encrypted", READY,
+      YOLO_STRING (Settings, broker.private_key_file, NULL) },
+  [PROP_CLIENT_ID] = { "client-id", "Client id",
+      "MQTT and Kafka: what the broker calls this client, of MQTT no other (unset: made up)", READY,
+      YOLO_STRING (Settings, broker.client_id, NULL) },
+  [PROP_QOS] = { "qos", "Quality of service",
+      "MQTT: 0: at most once, 1: at least once, 2: exactly once within a connection", READY,
+      YOLO_UINT (Settings, broker.qos, 0, 2, 1) },
+  [PROP_RETAIN] = { "retain", "Retain",
+      "MQTT: whether the broker keeps the last message for those who come later", READY,
+      YOLO_BOOLEAN (Settings, broker.retain, FALSE) },
+  [PROP_MQTT_VERSION] = { "mqtt-version", "MQTT version",
+      "MQTT: version of the protocol", READY,
+      YOLO_ENUM (Settings, broker.mqtt_version, mqtt_version_get_type, YOLO_BROKER_MQTT_3_1_1) },
+  [PROP_AVAILABILITY_TOPIC] = { "availability-topic", "Availability topic",
+      "MQTT: topic that holds \"online\" while the element is connected and \"offline\" else, "
+      "by the client's will (unset: none)", READY,
+      YOLO_STRING (Settings, broker.availability_topic, NULL) },
+  [PROP_COMPRESSION] = { "compression", "Compression",
+      "Kafka: none, gzip, snappy, lz4 or zstd (unset: none)", READY,
+      YOLO_STRING (Settings, broker.compression, NULL) },
+  [PROP_BROKER_OPTIONS] = { "broker-options", "Broker options",
+      "Kafka: librdkafka's own, as \"NAME=VALUE,NAME=VALUE\"", READY,
+      YOLO_STRING (Settings, broker.broker_options, NULL) },
+  [PROP_MAX_LENGTH] = { "max-length", "Maximum length",
+      "Redis: entries that a stream keeps, about (0: all)", READY,
+      YOLO_UINT64 (Settings, broker.max_length, 0, G_MAXINT64, 100000) },
 };
 
 /* Posts an error, which it takes, and returns what the stream ends with. One that only
@@ -237,7 +341,7 @@ label_pattern (GstYoloExport *self, const char *location)
 /* Opens @location as the format demands. FALSE with @error, or without it if the error
  * was posted already. */
 static gboolean
-open_target (GstYoloExport *self, const char *location, guint64 timeout, GError **error)
+open_file (GstYoloExport *self, const char *location, guint64 timeout, GError **error)
 {
   g_autofree char *owner = gst_object_get_path_string (GST_OBJECT (self));
   g_autofree char *pattern = NULL;
@@ -258,6 +362,33 @@ open_target (GstYoloExport *self, const char *location, guint64 timeout, GError 
   return output || labels;
 }
 
+/* The settings are READY ones, which do not change while the element starts. */
+static gboolean
+open_broker (GstYoloExport *self, const char *location, GError **error)
+{
+  YoloBroker *broker;
+
+  if (self->format == FORMAT_YOLO) {
+    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
+        ("format=yolo writes a file for each frame, and no messages: take another format, or set "
+         "location to a folder"),
+        (NULL));
+    return FALSE;
+  }
+  broker = yolo_broker_open (GST_ELEMENT (self), location, &self->settings.broker, error);
+  GST_OBJECT_LOCK (self);
+  self->broker = broker;
+  GST_OBJECT_UNLOCK (self);
+  return broker != NULL;
+}
+
+/* Whether what is wrong with a location is in the properties. */
+static gboolean
+is_setting (const GError *error)
+{
+  return error->domain == G_URI_ERROR || error->domain == G_OPTION_ERROR;
+}
+
 static gboolean
 gst_yolo_export_start (GstBaseTransform *trans)
 {
@@ -276,12 +407,16 @@ gst_yolo_export_start (GstBaseTransform *trans)
   self->warned = FALSE;
   self->n_seen = self->n_tracked = 0;
 
-  if (open_target (self, location, timeout, &error))
+  if (yolo_broker_is_location (location) ? open_broker (self, location, &error)
+      : open_file (self, location, timeout, &error))
     return TRUE;
   if (error) {
     g_autofree char *text = yolo_text_printable (error->message, YOLO_TEXT_MAX_MESSAGE);
 
-    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE, ("%s", text), (NULL));
+    if (is_setting (error))
+      GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", text), (NULL));
+    else
+      GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE, ("%s", text), (NULL));
   }
   return FALSE;
 }
@@ -292,15 +427,18 @@ gst_yolo_export_stop (GstBaseTransform *trans)
   GstYoloExport *self = GST_YOLO_EXPORT (trans);
   YoloOutput *output;
   YoloLabels *labels;
+  YoloBroker *broker;
   GError *error = NULL;
 
   GST_OBJECT_LOCK (self);
   output = g_steal_pointer (&self->output);
   labels = g_steal_pointer (&self->labels);
+  broker = g_steal_pointer (&self->broker);
   GST_OBJECT_UNLOCK (self);
   if (output && !yolo_output_close (output, &error))
     post_error (self, error);
   yolo_labels_close (labels);
+  yolo_broker_close (broker);
   g_clear_pointer (&self->stream_id, g_ref_string_release);
   return TRUE;
 }
@@ -337,6 +475,42 @@ is_batch (const GArray *objects)
   return FALSE;
 }
 
+/* Sends what a frame has in self->text: each line as a message, or the array or the lines of the
+ * frame as one. */
+static void
+send_text (GstYoloExport *self, const char *stream)
+{
+  switch (self->format) {
+    case FORMAT_JSON_LINES:
+    case FORMAT_EVENTS:
+      yolo_broker_send_lines (self->broker, stream, self->text);
+      break;
+    case FORMAT_COCO:
+      g_string_prepend_c (self->text, '[');
+      g_string_append_c (self->text, ']');
+      yolo_broker_send (self->broker, NULL, stream, self->text->str, self->text->len, FALSE);
+      break;
+    case FORMAT_MOT:
+      yolo_broker_send (self->broker, NULL, stream, self->text->str, self->text->len - 1, FALSE);
+      break;
+    case FORMAT_YOLO:           /* refused at the start */
+      break;
+  }
+}
+
+/* Writes or sends what is in self->text; FALSE with @error. */
+static gboolean
+write_text (GstYoloExport *self, const char *stream, GError **error)
+{
+  if (self->text->len == 0)
+    return TRUE;
+  if (self->broker) {
+    send_text (self, stream);
+    return TRUE;
+  }
+  return yolo_output_write (self->output, self->text->str, self->text->len, error);
+}
+
 /* Writes what was found in a frame; FALSE with @error. */
 static gboolean
 export (GstYoloExport *self, GstBuffer *buffer, const YoloRecord *record,
@@ -370,9 +544,7 @@ export (GstYoloExport *self, GstBuffer *buffer, const YoloRecord *record,
       yolo_record_events (record, buffer, self->text);
       break;
   }
-  if (self->text->len == 0)
-    return TRUE;
-  return yolo_output_write (self->output, self->text->str, self->text->len, error);
+  return write_text (self, record->stream, error);
 }
 
 /* At the end of a stream in which nobody has tracked what was found, for a frame alone does not
@@ -446,7 +618,9 @@ gst_yolo_export_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
     .source = settings.source, .stream = settings.stream ? settings.stream : self->stream_id,
   };
   good = export (self, buffer, &record, &settings, &error);
+  GST_OBJECT_LOCK (self);
   self->frame++;
+  GST_OBJECT_UNLOCK (self);
   settings_clear (&settings);
   return good ? GST_FLOW_OK : post_error (self, error);
 }
@@ -463,8 +637,8 @@ export_end (GstYoloExport *self, const GstStructure *zones)
   GError *error = NULL;
 
   g_string_truncate (self->text, 0);
-  if (yolo_record_events_in (&record, zones, self->text) > 0
-      && !yolo_output_write (self->output, self->text->str, self->text->len, &error))
+  yolo_record_events_in (&record, zones, self->text);
+  if (!write_text (self, record.stream, &error))
     post_error (self, error);
   settings_clear (&settings);
 }
@@ -475,6 +649,8 @@ set_flushing (GstYoloExport *self, gboolean flushing)
   GST_OBJECT_LOCK (self);
   if (self->output)
     yolo_output_set_flushing (self->output, flushing);
+  if (self->broker)
+    yolo_broker_set_flushing (self->broker, flushing);
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -497,9 +673,11 @@ gst_yolo_export_sink_event (GstBaseTransform *trans, GstEvent *event)
       warn_of_no_tracks (self);
       if (self->output && !yolo_output_finish (self->output, &error))
         post_error (self, error);
+      if (self->broker)
+        yolo_broker_finish (self->broker);
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM:
-      if (self->format == FORMAT_EVENTS && self->output
+      if (self->format == FORMAT_EVENTS && IS_RUNNING (self)
           && gst_event_has_name (event, YOLO_ZONES_END))
         export_end (self, gst_event_get_structure (event));
       break;
@@ -515,7 +693,7 @@ gst_yolo_export_sink_event (GstBaseTransform *trans, GstEvent *event)
   return GST_BASE_TRANSFORM_CLASS (gst_yolo_export_parent_class)->sink_event (trans, event);
 }
 
-/* Ends a write that waits for a pipe's reader first, for the streaming thread holds a
+/* Ends a wait for a pipe's reader or for a broker first, for the streaming thread holds a
  * lock meanwhile that deactivating the pads needs. */
 static GstStateChangeReturn
 gst_yolo_export_change_state (GstElement *element, GstStateChange transition)
@@ -532,14 +710,31 @@ gst_yolo_export_set_property (GObject *object, guint id, const GValue *value, GP
   gboolean running;
 
   GST_OBJECT_LOCK (self);
-  running = self->output || self->labels;
+  running = IS_RUNNING (self);
   GST_OBJECT_UNLOCK (self);
   if (yolo_property_is_fixed (GST_ELEMENT (self), running, pspec, value))
     return;
 
   GST_OBJECT_LOCK (self);
   yolo_property_set (&properties[id], &self->settings, value);
+  if (id == PROP_LOCATION) {
+    char *shown = yolo_broker_hide (self->settings.location);
+
+    g_free (self->settings.location);
+    self->settings.location = shown;
+  }
   GST_OBJECT_UNLOCK (self);
+}
+
+static GstStructure *
+make_stats (GstYoloExport *self)
+{
+  GstStructure *stats = gst_structure_new ("yoloexport-stats", "frames", G_TYPE_UINT64,
+      self->frame, NULL);
+
+  if (self->broker)
+    yolo_broker_add_stats (self->broker, stats);
+  return stats;
 }
 
 static void
@@ -548,7 +743,10 @@ gst_yolo_export_get_property (GObject *object, guint id, GValue *value, GParamSp
   GstYoloExport *self = GST_YOLO_EXPORT (object);
 
   GST_OBJECT_LOCK (self);
-  yolo_property_get (&properties[id], &self->settings, value);
+  if (id == PROP_STATS)
+    g_value_take_boxed (value, make_stats (self));
+  else
+    yolo_property_get (&properties[id], &self->settings, value);
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -585,10 +783,16 @@ gst_yolo_export_class_init (GstYoloExportClass *klass)
   object_class->get_property = gst_yolo_export_get_property;
   object_class->finalize = gst_yolo_export_finalize;
   yolo_properties_install (object_class, properties, N_PROPERTIES);
+  g_object_class_install_property (object_class, PROP_STATS,
+      g_param_spec_boxed ("stats", "Statistics",
+          "Frames; and of a broker: connected, connections; messages sent to it, delivered, "
+          "dropped (the queue was full), refused (by the broker), resent, queued and spooled, "
+          "with bytes",
+          GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 
   gst_element_class_set_static_metadata (element_class, "YOLO export", "Filter/Metadata/Video",
-      "Writes what was found as JSON lines, COCO results, YOLO labels or MOTChallenge results, and "
-      "events of zones",
+      "Writes what was found as JSON lines, COCO results, YOLO labels or MOTChallenge results, "
+      "and events of zones, to files and brokers",
       "The yolo project");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
