@@ -28,6 +28,7 @@
 
 #include "base/text.h"
 #include "gst-plugin/yolobroker.h"
+#include "gst-plugin/yolofrigate.h"
 #include "gst-plugin/yololabels.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yolooutput.h"
@@ -49,6 +50,8 @@ typedef enum {
   FORMAT_YOLO,
   FORMAT_MOT,
   FORMAT_EVENTS,
+  FORMAT_DEEPSTREAM,
+  FORMAT_FRIGATE,
 } Format;
 
 /* What stands around the records, of the formats that write one file for all frames. */
@@ -57,6 +60,7 @@ static const YoloFraming framings[] = {
   [FORMAT_COCO] = { "[\n", ",\n", "\n]\n" },
   [FORMAT_MOT] = { "", "", "" },
   [FORMAT_EVENTS] = { "", "", "" },
+  [FORMAT_DEEPSTREAM] = { "", "", "" },
 };
 
 enum
@@ -85,6 +89,7 @@ enum
   PROP_RETAIN,
   PROP_MQTT_VERSION,
   PROP_AVAILABILITY_TOPIC,
+  PROP_DISCOVERY_PREFIX,
   PROP_COMPRESSION,
   PROP_BROKER_OPTIONS,
   PROP_MAX_LENGTH,
@@ -103,6 +108,7 @@ typedef struct {
   gboolean label_confidence;
   guint64 write_timeout;        /* ns; 0: without end */
   YoloBrokerSettings broker;
+  char *discovery_prefix;
 } Settings;
 
 struct _GstYoloExport {
@@ -115,6 +121,7 @@ struct _GstYoloExport {
   YoloOutput *output;           /* one file for all frames */
   YoloLabels *labels;           /* a file for each frame */
   YoloBroker *broker;           /* messages */
+  YoloFrigate *frigate;         /* owned; beside a broker, for format=frigate */
 
   /* used by the streaming thread alone */
   GstVideoInfo info;            /* what the caps say */
@@ -148,6 +155,9 @@ format_get_type (void)
     { FORMAT_YOLO, "YOLO labels: one text file a frame", "yolo" },
     { FORMAT_MOT, "MOTChallenge results: a line for each object that has a track", "mot" },
     { FORMAT_EVENTS, "One JSON object a line for each event of yolozones", "events" },
+    { FORMAT_DEEPSTREAM, "One JSON object a frame and line, in DeepStream's minimal schema",
+        "deepstream" },
+    { FORMAT_FRIGATE, "Frigate's topics of MQTT: counts, and objects that come and go", "frigate" },
     { 0, NULL, NULL },
   };
   static gsize type = 0;
@@ -271,6 +281,10 @@ static const YoloProperty properties[N_PROPERTIES] = {
       "MQTT: topic that holds \"online\" while the element is connected and \"offline\" else, "
       "by the client's will (unset: none)", READY,
       YOLO_STRING (Settings, broker.availability_topic, NULL) },
+  [PROP_DISCOVERY_PREFIX] = { "discovery-prefix", "Discovery prefix",
+      "format=frigate: what Home Assistant's topics begin with, homeassistant unless it was told "
+      "otherwise; counts are announced there as sensors (unset: nothing is)", READY,
+      YOLO_STRING (Settings, discovery_prefix, NULL) },
   [PROP_COMPRESSION] = { "compression", "Compression",
       "Kafka: none, gzip, snappy, lz4 or zstd (unset: none)", READY,
       YOLO_STRING (Settings, broker.compression, NULL) },
@@ -348,6 +362,12 @@ open_file (GstYoloExport *self, const char *location, guint64 timeout, GError **
   YoloOutput *output = NULL;
   YoloLabels *labels = NULL;
 
+  if (self->format == FORMAT_FRIGATE) {
+    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
+        ("format=frigate writes topics of MQTT, and no file: set location to mqtt://HOST/frigate"),
+        (NULL));
+    return FALSE;
+  }
   if (self->format == FORMAT_YOLO) {
     pattern = label_pattern (self, location);
     labels = pattern ? yolo_labels_open (pattern, owner, error) : NULL;
@@ -362,23 +382,40 @@ open_file (GstYoloExport *self, const char *location, guint64 timeout, GError **
   return output || labels;
 }
 
+static void
+send_frigate (const char *topic, const char *text, gsize size, gboolean retain, gpointer data)
+{
+  GstYoloExport *self = data;
+
+  yolo_broker_send (self->broker, topic, NULL, text, size, retain);
+}
+
 /* The settings are READY ones, which do not change while the element starts. */
 static gboolean
 open_broker (GstYoloExport *self, const char *location, GError **error)
 {
+  const gboolean is_frigate = self->format == FORMAT_FRIGATE;
+  YoloBrokerSettings settings = self->settings.broker;
+  g_autofree char *availability = NULL;
   YoloBroker *broker;
 
-  if (self->format == FORMAT_YOLO) {
+  if (self->format == FORMAT_YOLO || (is_frigate && !g_str_has_prefix (location, "mqtt"))) {
     GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
-        ("format=yolo writes a file for each frame, and no messages: take another format, or set "
-         "location to a folder"),
-        (NULL));
+        ("%s: take another format, or set location to %s",
+            is_frigate ? "format=frigate writes topics of MQTT"
+            : "format=yolo writes a file for each frame, and no messages",
+            is_frigate ? "mqtt://HOST/frigate" : "a folder"), (NULL));
     return FALSE;
   }
-  broker = yolo_broker_open (GST_ELEMENT (self), location, &self->settings.broker, error);
+  if (is_frigate && settings.availability_topic == NULL)
+    settings.availability_topic = availability = yolo_broker_topic_below (location, "available");
+  broker = yolo_broker_open (GST_ELEMENT (self), location, &settings, error);
   GST_OBJECT_LOCK (self);
   self->broker = broker;
   GST_OBJECT_UNLOCK (self);
+  if (broker && is_frigate)
+    self->frigate = yolo_frigate_new (yolo_broker_topic (broker), self->settings.discovery_prefix,
+        settings.availability_topic, send_frigate, self);
   return broker != NULL;
 }
 
@@ -433,11 +470,16 @@ gst_yolo_export_stop (GstBaseTransform *trans)
   GST_OBJECT_LOCK (self);
   output = g_steal_pointer (&self->output);
   labels = g_steal_pointer (&self->labels);
-  broker = g_steal_pointer (&self->broker);
   GST_OBJECT_UNLOCK (self);
   if (output && !yolo_output_close (output, &error))
     post_error (self, error);
   yolo_labels_close (labels);
+  if (self->frigate)
+    yolo_frigate_end (self->frigate);
+  g_clear_pointer (&self->frigate, yolo_frigate_free);
+  GST_OBJECT_LOCK (self);
+  broker = g_steal_pointer (&self->broker);
+  GST_OBJECT_UNLOCK (self);
   yolo_broker_close (broker);
   g_clear_pointer (&self->stream_id, g_ref_string_release);
   return TRUE;
@@ -483,6 +525,7 @@ send_text (GstYoloExport *self, const char *stream)
   switch (self->format) {
     case FORMAT_JSON_LINES:
     case FORMAT_EVENTS:
+    case FORMAT_DEEPSTREAM:
       yolo_broker_send_lines (self->broker, stream, self->text);
       break;
     case FORMAT_COCO:
@@ -494,6 +537,7 @@ send_text (GstYoloExport *self, const char *stream)
       yolo_broker_send (self->broker, NULL, stream, self->text->str, self->text->len - 1, FALSE);
       break;
     case FORMAT_YOLO:           /* refused at the start */
+    case FORMAT_FRIGATE:        /* sent already */
       break;
   }
 }
@@ -542,6 +586,13 @@ export (GstYoloExport *self, GstBuffer *buffer, const YoloRecord *record,
       break;
     case FORMAT_EVENTS:
       yolo_record_events (record, buffer, self->text);
+      break;
+    case FORMAT_DEEPSTREAM:
+      if (record->n_objects > 0 || settings->add_empty_results)
+        yolo_record_deepstream (record, self->text);
+      break;
+    case FORMAT_FRIGATE:
+      yolo_frigate_frame (self->frigate, record, buffer);
       break;
   }
   return write_text (self, record->stream, error);
@@ -615,6 +666,7 @@ gst_yolo_export_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
     .frame = self->frame,
     .timestamp = gst_segment_to_stream_time (&trans->segment, GST_FORMAT_TIME,
         GST_BUFFER_PTS (buffer)),
+    .unix_time = g_get_real_time (),
     .source = settings.source, .stream = settings.stream ? settings.stream : self->stream_id,
   };
   good = export (self, buffer, &record, &settings, &error);
@@ -673,6 +725,8 @@ gst_yolo_export_sink_event (GstBaseTransform *trans, GstEvent *event)
       warn_of_no_tracks (self);
       if (self->output && !yolo_output_finish (self->output, &error))
         post_error (self, error);
+      if (self->frigate)
+        yolo_frigate_end (self->frigate);
       if (self->broker)
         yolo_broker_finish (self->broker);
       break;

@@ -188,6 +188,14 @@ yolo_broker_topic (YoloBroker *broker)
   return yolo_sink_topic (broker->sink);
 }
 
+char *
+yolo_broker_topic_below (const char *location, const char *name)
+{
+  g_autoptr (YoloLocation) parts = yolo_location_parse (location, NULL);
+
+  return parts && *parts->topic ? g_strdup_printf ("%s/%s", parts->topic, name) : NULL;
+}
+
 void
 yolo_broker_send (YoloBroker *broker, const char *topic, const char *stream,
     const char *text, gsize size, gboolean retain)

@@ -54,6 +54,9 @@ YoloBroker *yolo_broker_open (GstElement *element, const char *location,
 /* The topic of the location; owned by the broker. */
 const char *yolo_broker_topic (YoloBroker *broker);
 
+/* Returns: (transfer full): a topic below that of a location; NULL: the location is no good */
+char *yolo_broker_topic_below (const char *location, const char *name);
+
 /**
  * yolo_broker_send:
  * @topic: (nullable): NULL: the location's

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "gst-plugin/yoloclass.h"
+#include "gst-plugin/yolojson.h"
 #include "gst-plugin/yoloshape.h"
 #include "gst-plugin/yolozonesmeta.h"
 
@@ -37,75 +38,6 @@ scratch_free (Scratch *scratch)
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Scratch, scratch_free)
-
-static void
-add_double (JsonBuilder *builder, const char *name, gdouble value)
-{
-  json_builder_set_member_name (builder, name);
-  json_builder_add_double_value (builder, value);
-}
-
-static void
-add_int (JsonBuilder *builder, const char *name, gint64 value)
-{
-  json_builder_set_member_name (builder, name);
-  json_builder_add_int_value (builder, value);
-}
-
-static void
-add_string (JsonBuilder *builder, const char *name, const char *value)
-{
-  json_builder_set_member_name (builder, name);
-  json_builder_add_string_value (builder, value);
-}
-
-/* Whether a character that json-glib leaves as it is should be an escape: U+001F, which JSON
- * forbids as it is, and what commands a terminal or turns the direction of writing, for the
- * records may go to standard output. Source: Unicode's categories Cc, Cf, Zl and Zp. */
-static gboolean
-must_escape (gunichar character)
-{
-  switch (g_unichar_type (character)) {
-    case G_UNICODE_CONTROL:
-    case G_UNICODE_FORMAT:
-    case G_UNICODE_LINE_SEPARATOR:
-    case G_UNICODE_PARAGRAPH_SEPARATOR:
-      return character <= 0xffff;
-    default:
-      return FALSE;
-  }
-}
-
-static void
-append_escaped (GString *out, const char *json)
-{
-  const char *start = json, *at;
-
-  for (at = json; *at != '\0'; at = g_utf8_next_char (at)) {
-    const gunichar character = g_utf8_get_char (at);
-
-    if (!must_escape (character))
-      continue;
-    g_string_append_len (out, start, at - start);
-    g_string_append_printf (out, "\\u%04x", character);
-    start = g_utf8_next_char (at);
-  }
-  g_string_append (out, start);
-}
-
-/* Appends what the builder, which it takes, has built. */
-static void
-append_json (JsonBuilder *builder, GString *out)
-{
-  g_autoptr (JsonGenerator) generator = json_generator_new ();
-  g_autoptr (JsonNode) root = json_builder_get_root (builder);
-  g_autofree char *json = NULL;
-
-  json_generator_set_root (generator, root);
-  json = json_generator_to_data (generator, NULL);
-  append_escaped (out, json);
-  g_object_unref (builder);
-}
 
 /* An object of the record, its box clipped to the frame: boxes that other elements
  * attached may reach out of it. */
@@ -219,7 +151,7 @@ add_mask (JsonBuilder *builder, const char *name, const YoloRecord *record,
   json_builder_add_int_value (builder, record->height);
   json_builder_add_int_value (builder, record->width);
   json_builder_end_array (builder);
-  add_string (builder, "counts", rle_of (record, object, shape, scratch));
+  yolo_json_string (builder, "counts", rle_of (record, object, shape, scratch));
   json_builder_end_object (builder);
 }
 
@@ -231,7 +163,7 @@ add_json_turned (JsonBuilder *builder, const YoloRecord *record, const YoloShape
   gdouble corners[8];
 
   get_corners (record, shape, corners);
-  add_double (builder, "rotation", atan2 (corners[3] - corners[1], corners[2] - corners[0]));
+  yolo_json_double (builder, "rotation", atan2 (corners[3] - corners[1], corners[2] - corners[0]));
   json_builder_set_member_name (builder, "corners");
   add_corners (builder, corners);
 }
@@ -247,9 +179,9 @@ add_json_points (JsonBuilder *builder, const YoloRecord *record, const YoloShape
   for (k = 0; k < shape->n_points; k++) {
     get_point (record, shape, k, point);
     json_builder_begin_object (builder);
-    add_double (builder, "x", point[0]);
-    add_double (builder, "y", point[1]);
-    add_double (builder, "confidence", point[2]);
+    yolo_json_double (builder, "x", point[0]);
+    yolo_json_double (builder, "y", point[1]);
+    yolo_json_double (builder, "confidence", point[2]);
     json_builder_end_object (builder);
   }
   json_builder_end_array (builder);
@@ -267,18 +199,18 @@ add_json_finding (JsonBuilder *builder, const YoloRecord *record, const YoloMeta
   if (!whole) {
     json_builder_set_member_name (builder, "bounding_box");
     json_builder_begin_object (builder);
-    add_double (builder, "x_min", object->x / w);
-    add_double (builder, "y_min", object->y / h);
-    add_double (builder, "x_max", ((gdouble) object->x + object->w) / w);
-    add_double (builder, "y_max", ((gdouble) object->y + object->h) / h);
+    yolo_json_double (builder, "x_min", object->x / w);
+    yolo_json_double (builder, "y_min", object->y / h);
+    yolo_json_double (builder, "x_max", ((gdouble) object->x + object->w) / w);
+    yolo_json_double (builder, "y_max", ((gdouble) object->y + object->h) / h);
     json_builder_end_object (builder);
   }
   if (object->confidence >= 0)
-    add_double (builder, "confidence", object->confidence);
+    yolo_json_double (builder, "confidence", object->confidence);
   if (label)
-    add_string (builder, "label", label);
+    yolo_json_string (builder, "label", label);
   if (object->label_id >= 0)
-    add_int (builder, "label_id", object->label_id);
+    yolo_json_int (builder, "label_id", object->label_id);
   json_builder_end_object (builder);
 }
 
@@ -287,7 +219,7 @@ add_text (JsonBuilder *builder, const char *name, GQuark text)
 {
   g_autofree char *valid = g_utf8_make_valid (g_quark_to_string (text), -1);
 
-  add_string (builder, name, valid);
+  yolo_json_string (builder, name, valid);
 }
 
 /* What other networks say of the object. */
@@ -303,10 +235,10 @@ add_json_classes (JsonBuilder *builder, const YoloMetaObject *object)
     json_builder_set_member_name (builder, name);
     json_builder_begin_object (builder);
     if (class->confidence >= 0)
-      add_double (builder, "confidence", class->confidence);
+      yolo_json_double (builder, "confidence", class->confidence);
     add_text (builder, "label", class->label);
     if (class->label_id >= 0)
-      add_int (builder, "label_id", class->label_id);
+      yolo_json_int (builder, "label_id", class->label_id);
     if (class->model != 0) {
       json_builder_set_member_name (builder, "model");
       json_builder_begin_object (builder);
@@ -330,22 +262,22 @@ add_json_object (JsonBuilder *builder, const YoloRecord *record, const YoloMetaO
 
   yolo_object_round (object, record->width, record->height, box);
   json_builder_begin_object (builder);
-  add_int (builder, "x", box[0]);
-  add_int (builder, "y", box[1]);
-  add_int (builder, "w", box[2]);
-  add_int (builder, "h", box[3]);
+  yolo_json_int (builder, "x", box[0]);
+  yolo_json_int (builder, "y", box[1]);
+  yolo_json_int (builder, "w", box[2]);
+  yolo_json_int (builder, "h", box[3]);
   if (object->object_id >= 0)
-    add_int (builder, "id", object->object_id);
+    yolo_json_int (builder, "id", object->object_id);
   if (object->object_id >= 0 && object->state != YOLO_META_TRACKED)
-    add_string (builder, "state", yolo_meta_state_name (object->state));
+    yolo_json_string (builder, "state", yolo_meta_state_name (object->state));
   if (object->slot > 0)
-    add_int (builder, "batch_id", object->slot - 1);
+    yolo_json_int (builder, "batch_id", object->slot - 1);
   if (related && object->region > 0)
-    add_int (builder, "region_id", (gint64) object->region - 1);
+    yolo_json_int (builder, "region_id", (gint64) object->region - 1);
   if (object->parent > 0)
-    add_int (builder, "parent_id", (gint64) object->parent - 1);
+    yolo_json_int (builder, "parent_id", (gint64) object->parent - 1);
   if (label)
-    add_string (builder, "roi_type", label);
+    yolo_json_string (builder, "roi_type", label);
   add_json_finding (builder, record, object, label, (shape->flags & YOLO_SHAPE_WHOLE) != 0);
   if (shape->flags & YOLO_SHAPE_TURNED)
     add_json_turned (builder, record, shape);
@@ -379,16 +311,16 @@ yolo_record_json_line (const YoloRecord *record, GString *out)
 
   json_builder_begin_object (builder);
   if (record->source)
-    add_string (builder, "source", record->source);
+    yolo_json_string (builder, "source", record->source);
   if (record->stream)
-    add_string (builder, "stream", record->stream);
-  add_int (builder, "frame", record->frame);
+    yolo_json_string (builder, "stream", record->stream);
+  yolo_json_int (builder, "frame", record->frame);
   if (GST_CLOCK_TIME_IS_VALID (record->timestamp))
-    add_int (builder, "timestamp", record->timestamp);
+    yolo_json_int (builder, "timestamp", record->timestamp);
   json_builder_set_member_name (builder, "resolution");
   json_builder_begin_object (builder);
-  add_int (builder, "width", record->width);
-  add_int (builder, "height", record->height);
+  yolo_json_int (builder, "width", record->width);
+  yolo_json_int (builder, "height", record->height);
   json_builder_end_object (builder);
   json_builder_set_member_name (builder, "objects");
   json_builder_begin_array (builder);
@@ -399,7 +331,7 @@ yolo_record_json_line (const YoloRecord *record, GString *out)
   }
   json_builder_end_array (builder);
   json_builder_end_object (builder);
-  append_json (builder, out);
+  yolo_json_append (builder, out);
   g_string_append_c (out, '\n');
   return record->n_objects;
 }
@@ -413,15 +345,15 @@ add_field (GQuark field, const GValue *value, gpointer builder)
   if (G_VALUE_HOLDS_STRING (value)) {
     g_autofree gchar *text = g_utf8_make_valid (g_value_get_string (value), -1);
 
-    add_string (builder, name, text);
+    yolo_json_string (builder, name, text);
   } else if (G_VALUE_HOLDS_INT (value)) {
-    add_int (builder, name, g_value_get_int (value));
+    yolo_json_int (builder, name, g_value_get_int (value));
   } else if (G_VALUE_HOLDS_UINT (value)) {
-    add_int (builder, name, g_value_get_uint (value));
+    yolo_json_int (builder, name, g_value_get_uint (value));
   } else if (G_VALUE_HOLDS_UINT64 (value)) {
-    add_int (builder, name, (gint64) g_value_get_uint64 (value));
+    yolo_json_int (builder, name, (gint64) g_value_get_uint64 (value));
   } else if (G_VALUE_HOLDS_DOUBLE (value)) {
-    add_double (builder, name, g_value_get_double (value));
+    yolo_json_double (builder, name, g_value_get_double (value));
   }
   return TRUE;
 }
@@ -433,13 +365,13 @@ append_event (const YoloRecord *record, const GstStructure *event, GString *out)
 
   json_builder_begin_object (builder);
   if (record->source)
-    add_string (builder, "source", record->source);
+    yolo_json_string (builder, "source", record->source);
   if (record->stream)
-    add_string (builder, "stream", record->stream);
-  add_int (builder, "frame", (gint64) record->frame);
+    yolo_json_string (builder, "stream", record->stream);
+  yolo_json_int (builder, "frame", (gint64) record->frame);
   gst_structure_foreach (event, add_field, builder);
   json_builder_end_object (builder);
-  append_json (builder, out);
+  yolo_json_append (builder, out);
   g_string_append_c (out, '\n');
 }
 
@@ -464,6 +396,60 @@ yolo_record_events (const YoloRecord *record, GstBuffer *buffer, GString *out)
   while ((zones = yolo_zones_meta_next (buffer, &state)) != NULL)
     n += yolo_record_events_in (record, zones, out);
   return n;
+}
+
+/* An object of DeepStream's minimal payload, "id|left|top|right|bottom|label"; a bar in a label
+ * would be another column. */
+static void
+add_deepstream_object (JsonBuilder *builder, const YoloMetaObject *object)
+{
+  g_autofree char *label = object->label
+      ? g_utf8_make_valid (g_quark_to_string (object->label), -1)
+      : g_strdup_printf ("%d", object->label_id);
+  const gdouble edges[4] = {
+    object->x, object->y, (gdouble) object->x + object->w, (gdouble) object->y + object->h,
+  };
+  g_autoptr (GString) text = g_string_new (NULL);
+  char number[G_ASCII_DTOSTR_BUF_SIZE];
+
+  g_string_append_printf (text, "%d", object->object_id);
+  for (guint i = 0; i < 4; i++) {
+    g_string_append_c (text, '|');
+    g_string_append (text, g_ascii_formatd (number, sizeof number, "%.2f", edges[i]));
+  }
+  g_string_append_c (text, '|');
+  g_string_append (text, g_strdelimit (label, "|", ' '));
+  json_builder_add_string_value (builder, text->str);
+}
+
+/* Source: DeepStream's guide, Gst-nvmsgconv, "DeepStream minimal schema". */
+void
+yolo_record_deepstream (const YoloRecord *record, GString *out)
+{
+  g_autoptr (GDateTime) second = g_date_time_new_from_unix_utc (
+      record->unix_time / G_USEC_PER_SEC);
+  g_autofree char *date = g_date_time_format (second, "%Y-%m-%dT%H:%M:%S");
+  g_autofree char *time = g_strdup_printf (
+      "%s.%03dZ", date, (int) (record->unix_time / 1000 % 1000));
+  g_autofree char *id = g_strdup_printf ("%" G_GUINT64_FORMAT, record->frame);
+  JsonBuilder *builder = json_builder_new ();
+
+  json_builder_begin_object (builder);
+  yolo_json_string (builder, "version", "4.0");
+  yolo_json_string (builder, "id", id);
+  yolo_json_string (builder, "@timestamp", time);
+  yolo_json_string (builder, "sensorId", record->stream ? record->stream : "");
+  json_builder_set_member_name (builder, "objects");
+  json_builder_begin_array (builder);
+  for (guint i = 0; i < record->n_objects; i++) {
+    const YoloMetaObject object = clipped_object (record, i);
+
+    add_deepstream_object (builder, &object);
+  }
+  json_builder_end_array (builder);
+  json_builder_end_object (builder);
+  yolo_json_append (builder, out);
+  g_string_append_c (out, '\n');
 }
 
 /* The category id of a class; -1: it has none. Source: COCO's instances_val2017.json,
@@ -535,8 +521,8 @@ yolo_record_coco (const YoloRecord *record, gint64 image_id, YoloCategories cate
       continue;
     builder = json_builder_new ();
     json_builder_begin_object (builder);
-    add_int (builder, "image_id", image_id);
-    add_int (builder, "category_id", category);
+    yolo_json_int (builder, "image_id", image_id);
+    yolo_json_int (builder, "category_id", category);
     json_builder_set_member_name (builder, "bbox");
     json_builder_begin_array (builder);
     json_builder_add_double_value (builder, object.x);
@@ -545,11 +531,11 @@ yolo_record_coco (const YoloRecord *record, gint64 image_id, YoloCategories cate
     json_builder_add_double_value (builder, object.h);
     json_builder_end_array (builder);
     add_coco_shape (builder, record, &object, &scratch);
-    add_double (builder, "score", object.confidence);
+    yolo_json_double (builder, "score", object.confidence);
     json_builder_end_object (builder);
     if (n++ > 0)
       g_string_append (out, ",\n");
-    append_json (builder, out);
+    yolo_json_append (builder, out);
   }
   return n;
 }

@@ -16,6 +16,7 @@ typedef struct {
   guint64 frame;                /* number in its stream, from 0 */
   GstClockTime timestamp;       /* stream time in nanoseconds, or GST_CLOCK_TIME_NONE */
   const char *source, *stream;  /* UTF-8, or NULL */
+  gint64 unix_time;             /* of the clock, microseconds since 1970 */
 } YoloRecord;
 
 /* How class numbers become COCO's category ids. */
@@ -40,6 +41,11 @@ guint yolo_record_events (const YoloRecord *record, GstBuffer *buffer, GString *
 
 /* The same of one structure that has `events`: of such metadata, or of YOLO_ZONES_END. */
 guint yolo_record_events_in (const YoloRecord *record, const GstStructure *zones, GString *out);
+
+/* One line: a JSON object in DeepStream's minimal schema, as nvmsgconv sends it: version, frame,
+ * time of the clock, the stream as sensorId, and a text for each object: the number of its track or
+ * -1, the edges of its box in pixels, its label. */
+void yolo_record_deepstream (const YoloRecord *record, GString *out);
 
 /* JSON objects as pycocotools' loadRes() takes them in an array, with commas
  * between; `segmentation` is a mask's run lengths, or the corners of a turned box.

@@ -152,7 +152,9 @@ parse (const char *text)
 static void
 test_formats (void)
 {
-  static const char *const formats[] = { "json-lines", "coco", "mot", "events" };
+  static const char *const formats[] = {
+    "json-lines", "coco", "mot", "events", "deepstream",
+  };
 
   for (guint i = 0; i < G_N_ELEMENTS (formats); i++) {
     g_autoptr (GPtrArray) texts = NULL;
@@ -190,8 +192,21 @@ test_formats (void)
       g_assert_cmpuint (texts->len, ==, 2);
       g_assert_true (g_str_has_prefix (texts->pdata[1], "3,5,20.00,"));
       g_assert_nonnull (strstr (texts->pdata[1], "\n3,7,20.00,"));
-    } else {
+    } else if (i == 3) {
       g_assert_cmpuint (texts->len, ==, 0);     /* nobody counts */
+    } else {
+      g_autoptr (JsonNode) node = parse (texts->pdata[0]);
+      JsonObject *frame = json_node_get_object (node);
+
+      g_assert_cmpuint (texts->len, ==, 3);
+      g_assert_cmpstr (json_object_get_string_member (frame, "version"), ==, "4.0");
+      g_assert_cmpstr (json_object_get_string_member (frame, "id"), ==, "0");
+      g_assert_cmpstr (json_object_get_string_member (frame, "sensorId"), ==, "door");
+      g_assert_true (g_regex_match_simple (
+              "^20\\d\\d-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$",
+              json_object_get_string_member (frame, "@timestamp"), 0, 0));
+      g_assert_cmpstr (json_array_get_string_element (json_object_get_array_member (
+                frame, "objects"), 1), ==, "6|20.00|10.00|70.00|30.00|person");
     }
     teardown (&f);
     forget_server ();
@@ -356,6 +371,8 @@ test_errors (void)
     const char *text;
   } cases[] = {
     { "yolo", "redis://h/s", NULL, NULL, GST_RESOURCE_ERROR_SETTINGS, "format=yolo" },
+    { "frigate", "redis://h/s", NULL, NULL, GST_RESOURCE_ERROR_SETTINGS, "mqtt://HOST/frigate" },
+    { "frigate", "/tmp/x", NULL, NULL, GST_RESOURCE_ERROR_SETTINGS, "mqtt://HOST/frigate" },
     { "json-lines", "http://h/s", NULL, NULL, GST_RESOURCE_ERROR_SETTINGS, "not known" },
     { "json-lines", "redis://h", NULL, NULL, GST_RESOURCE_ERROR_SETTINGS, "redis://HOST/STREAM" },
     { "json-lines", "redis://h:x/s", NULL, NULL, GST_RESOURCE_ERROR_SETTINGS, "port" },

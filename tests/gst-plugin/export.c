@@ -473,7 +473,7 @@ test_controls (void)
   g_autoptr (GString) name = g_string_new (NULL), line = g_string_new (NULL);
   g_autoptr (JsonNode) node = NULL;
   YoloMetaObject one = object (20, 1, "", -1);
-  const YoloRecord record = { WIDTH, HEIGHT, &one, 1, 0, 0, "\x1f", "\xc2\x9b" };
+  const YoloRecord record = { WIDTH, HEIGHT, &one, 1, 0, 0, "\x1f", "\xc2\x9b", 0 };
   JsonObject *o;
   guint i;
 
@@ -501,7 +501,7 @@ test_clipped (void)
 {
   const YoloMetaObject one = { -20, 90, 1000, 40, 0.5, 3, g_quark_from_string ("car"), -1, 0,
     NULL, 0, 0, NULL, 0 };
-  const YoloRecord record = { WIDTH, HEIGHT, &one, 1, 0, 0, NULL, NULL };
+  const YoloRecord record = { WIDTH, HEIGHT, &one, 1, 0, 0, NULL, NULL, 0 };
   g_autoptr (GString) line = g_string_new (NULL), coco = g_string_new (NULL),
                       labels = g_string_new (NULL);
   g_autoptr (JsonNode) frame = NULL, result = NULL;
@@ -542,7 +542,7 @@ test_categories (void)
 
   for (i = 0; i < G_N_ELEMENTS (coco); i++) {
     const YoloMetaObject one = object (20, coco[i][0], "x", -1);
-    const YoloRecord record = { WIDTH, HEIGHT, &one, 1, 0, 0, NULL, NULL };
+    const YoloRecord record = { WIDTH, HEIGHT, &one, 1, 0, 0, NULL, NULL, 0 };
     const gint expected[] = { coco[i][0], coco[i][0] + 1, coco[i][1] };
     guint c;
 
