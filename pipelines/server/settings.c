@@ -120,8 +120,7 @@ gboolean
 yolo_settings_check_name (
     const YoloSettings *settings, guint line, const char *name, GError **error)
 {
-  const gsize length = strspn (name,
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+  const gsize length = strspn (name, YOLO_NAME_LETTERS);
 
   if (length == 0 || name[length] != '\0' || length > YOLO_MAX_NAME || name[0] == '.') {
     g_autofree char *shown = yolo_text_printable (name, YOLO_MAX_NAME);

@@ -11,6 +11,8 @@
 G_BEGIN_DECLS
 
 #define YOLO_MAX_NAME 64        /* bytes of a camera's name */
+#define YOLO_NAME_LETTERS \
+  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
 typedef struct {
   char *name;                   /* letters, digits, '-', '_' and '.'; not '.' first */

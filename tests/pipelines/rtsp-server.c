@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* A camera to test against: an RTSP server on a free port of the loopback.
+/* A camera to test against: an RTSP server on a port of the loopback.
  *
- *   rtsp-server LAUNCH
+ *   rtsp-server LAUNCH [PORT]
  *
- * LAUNCH makes the video and ends in a payloader called pay0. Prints the URL,
- * then serves until it is killed. */
+ * LAUNCH makes the video and ends in a payloader called pay0. Without PORT a free one
+ * is taken. Prints the URL, then serves until it is killed. */
 
 #include <stdio.h>
 
@@ -19,14 +19,14 @@ main (int argc, char **argv)
   GstRTSPMediaFactory *factory;
 
   gst_init (&argc, &argv);
-  if (argc != 2) {
-    g_printerr ("usage: %s LAUNCH\n", argv[0]);
+  if (argc != 2 && argc != 3) {
+    g_printerr ("usage: %s LAUNCH [PORT]\n", argv[0]);
     return 2;
   }
 
   server = gst_rtsp_server_new ();
   gst_rtsp_server_set_address (server, "127.0.0.1");
-  gst_rtsp_server_set_service (server, "0");    /* any free port */
+  gst_rtsp_server_set_service (server, argc == 3 ? argv[2] : "0");      /* 0: any free port */
 
   factory = gst_rtsp_media_factory_new ();
   gst_rtsp_media_factory_set_launch (factory, argv[1]);

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* The REST API of cameras and settings; openapi.json describes it. */
+
+#include "pipelines/server/http.h"
+
+#include <string.h>
+
+#include "pipelines/server/secret.h"
+
+static void
+add_text (JsonBuilder *builder, const char *name, const char *text)
+{
+  json_builder_set_member_name (builder, name);
+  if (text != NULL)
+    json_builder_add_string_value (builder, text);
+  else
+    json_builder_add_null_value (builder);
+}
+
+static void
+add_integer (JsonBuilder *builder, const char *name, gint64 number)
+{
+  json_builder_set_member_name (builder, name);
+  json_builder_add_int_value (builder, number);
+}
+
+static void
+add_number (JsonBuilder *builder, const char *name, double number)
+{
+  json_builder_set_member_name (builder, name);
+  json_builder_add_double_value (builder, number);
+}
+
+static void
+add_camera (JsonBuilder *builder, YoloHttp *http, const YoloCamera *camera)
+{
+  const YoloCountsNow counts = yolo_counts_read (camera->counts);
+  const YoloCameraSettings *settings =
+      yolo_settings_camera (yolo_wall_settings (http->wall), camera->name);
+  g_autoptr (GDateTime) since = g_date_time_new_from_unix_utc (camera->since / G_USEC_PER_SEC);
+  g_autofree char *when = g_date_time_format_iso8601 (since);
+
+  json_builder_begin_object (builder);
+  add_text (builder, "name", camera->name);
+  add_text (builder, "title", yolo_values_text (camera->values, YOLO_KEY_TITLE));
+  add_text (builder, "state", yolo_camera_state_name (camera->state));
+  add_text (builder, "reason", camera->reason);
+  add_text (builder, "since", when);
+  add_integer (builder, "width", counts.width);
+  add_integer (builder, "height", counts.height);
+  add_number (builder, "fps", counts.fps_in);
+  add_number (builder, "fps_inferred", counts.fps_inferred);
+  add_number (builder, "fps_dropped", counts.fps_dropped);
+  add_number (builder, "latency", counts.latency_recent);
+  add_integer (builder, "frames", counts.frames);
+  add_integer (builder, "inferred", counts.inferred);
+  add_integer (builder, "dropped", counts.dropped);
+  add_integer (builder, "objects", counts.objects);
+  add_integer (builder, "connects", camera->connects);
+  add_integer (builder, "failures", camera->failures);
+  json_builder_set_member_name (builder, "settings");
+  json_builder_begin_object (builder);
+  if (settings != NULL)
+    yolo_values_to_json (settings->own, builder);
+  json_builder_end_object (builder);
+  json_builder_set_member_name (builder, "effective");
+  json_builder_begin_object (builder);
+  yolo_values_to_json (camera->values, builder);
+  json_builder_end_object (builder);
+  json_builder_end_object (builder);
+}
+
+void
+yolo_api_list_cameras (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  JsonBuilder *builder = json_builder_new ();
+  GPtrArray *cameras = yolo_wall_cameras (http->wall);
+
+  json_builder_begin_object (builder);
+  json_builder_set_member_name (builder, "cameras");
+  json_builder_begin_array (builder);
+  for (guint i = 0; i < cameras->len; i++)
+    add_camera (builder, http, g_ptr_array_index (cameras, i));
+  json_builder_end_array (builder);
+  json_builder_end_object (builder);
+  yolo_http_answer_json (message, SOUP_STATUS_OK, builder);
+}
+
+static void
+answer_camera (YoloHttp *http, SoupServerMessage *message, guint status, const YoloCamera *camera)
+{
+  JsonBuilder *builder = json_builder_new ();
+
+  add_camera (builder, http, camera);
+  yolo_http_answer_json (message, status, builder);
+}
+
+void
+yolo_api_get_camera (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  const YoloCamera *camera = yolo_wall_camera (http->wall, name);
+
+  if (camera == NULL)
+    yolo_http_answer_error (message, SOUP_STATUS_NOT_FOUND, "there is no camera '%s'", name);
+  else
+    answer_camera (http, message, SOUP_STATUS_OK, camera);
+}
+
+static void
+change_camera (YoloHttp *http, SoupServerMessage *message, const char *name, YoloChange change)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  g_autoptr (GError) error = NULL;
+  const gboolean there = yolo_wall_camera (http->wall, name) != NULL;
+  JsonObject *values = NULL;
+  YoloSettings *settings;
+
+  if (change != YOLO_CHANGE_REMOVE
+      && (values = yolo_http_read_object (message, parser)) == NULL)
+    return;
+  settings = yolo_settings_change (yolo_wall_settings (http->wall), change, name, values, &error);
+  if (settings == NULL) {
+    yolo_http_answer_failure (message, error);
+    return;
+  }
+  yolo_wall_set (http->wall, settings);
+  if (change == YOLO_CHANGE_REMOVE)
+    soup_server_message_set_status (message, SOUP_STATUS_NO_CONTENT, NULL);
+  else
+    answer_camera (http, message, there ? SOUP_STATUS_OK : SOUP_STATUS_CREATED,
+        yolo_wall_camera (http->wall, name));
+}
+
+void
+yolo_api_put_camera (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  change_camera (http, message, name, YOLO_CHANGE_PUT);
+}
+
+void
+yolo_api_patch_camera (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  change_camera (http, message, name, YOLO_CHANGE_PATCH);
+}
+
+void
+yolo_api_delete_camera (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  change_camera (http, message, name, YOLO_CHANGE_REMOVE);
+}
+
+void
+yolo_api_get_status (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  JsonBuilder *builder = json_builder_new ();
+
+  json_builder_begin_object (builder);
+  add_text (builder, "version", YOLO_VERSION);
+  add_number (builder, "uptime", (g_get_monotonic_time () - http->began) / 1e6);
+  add_integer (builder, "cameras", yolo_wall_cameras (http->wall)->len);
+  add_integer (builder, "connections", *http->n_connections);
+  add_integer (builder, "viewers", http->n_viewers);
+  add_integer (builder, "requests", http->n_requests);
+  add_integer (builder, "refused", http->n_refused);
+  json_builder_set_member_name (builder, "unsaved");
+  json_builder_add_boolean_value (builder, yolo_wall_is_changed (http->wall));
+  add_text (builder, "settings_error", yolo_wall_file_error (http->wall));
+  json_builder_end_object (builder);
+  yolo_http_answer_json (message, SOUP_STATUS_OK, builder);
+}
+
+void
+yolo_api_get_schema (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  JsonBuilder *builder = json_builder_new ();
+
+  json_builder_begin_object (builder);
+  json_builder_set_member_name (builder, "settings");
+  json_builder_begin_array (builder);
+  for (int i = YOLO_N_SERVER_KEYS; i < YOLO_N_KEYS; i++) {
+    const YoloKey *key = &yolo_keys[i];
+    g_autofree char *takes = yolo_key_describe (key);
+
+    json_builder_begin_object (builder);
+    add_text (builder, "name", key->name);
+    add_text (builder, "takes", takes);
+    add_text (builder, "default", key->initial);
+    json_builder_set_member_name (builder, "live");
+    json_builder_add_boolean_value (builder, key->live);
+    add_text (builder, "description", key->doc);
+    json_builder_end_object (builder);
+  }
+  json_builder_end_array (builder);
+  json_builder_end_object (builder);
+  yolo_http_answer_json (message, SOUP_STATUS_OK, builder);
+}
+
+static void
+answer_done (YoloHttp *http, SoupServerMessage *message, gboolean good, const GError *error)
+{
+  if (good)
+    yolo_api_get_status (http, message, NULL);
+  else
+    yolo_http_answer_failure (message, error);
+}
+
+void
+yolo_api_save (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  g_autoptr (GError) error = NULL;
+  const gboolean good = yolo_wall_save (http->wall, &error);
+
+  answer_done (http, message, good, error);
+}
+
+void
+yolo_api_reload (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  g_autoptr (GError) error = NULL;
+  const gboolean good = yolo_wall_reload (http->wall, &error);
+
+  answer_done (http, message, good, error);
+}

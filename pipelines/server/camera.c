@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipelines/server/camera.h"
+
+#include <gio/gio.h>
+
+#include "pipelines/server/secret.h"
+#include "pipelines/server/source.h"
+
+/* A model is loaded within this time, and an engine made; what takes longer hangs. */
+#define MAX_START (180 * G_USEC_PER_SEC)
+#define PROBE_PERIOD G_USEC_PER_SEC
+#define PROBE_TIMEOUT 2         /* seconds */
+
+static void connect_again (YoloCamera *camera);
+
+const char *
+yolo_camera_state_name (YoloCameraState state)
+{
+  switch (state) {
+    case YOLO_CAMERA_OFF:
+      return "off";
+    case YOLO_CAMERA_CONNECTING:
+      return "connecting";
+    case YOLO_CAMERA_LIVE:
+      return "live";
+    case YOLO_CAMERA_STALLED:
+      return "stalled";
+    case YOLO_CAMERA_FAILED:
+      return "failed";
+  }
+  g_return_val_if_reached ("");
+}
+
+static void
+set_state (YoloCamera *camera, YoloCameraState state, const char *reason)
+{
+  if (camera->state != state) {
+    camera->since = g_get_real_time ();
+    g_message ("camera %s: %s%s%s", camera->name, yolo_camera_state_name (state),
+        reason != NULL ? ": " : "", reason != NULL ? reason : "");
+  }
+  camera->state = state;
+  g_free (camera->reason);
+  camera->reason = g_strdup (reason);
+}
+
+static void
+stop_probe (YoloCamera *camera)
+{
+  if (camera->probe != NULL)
+    g_cancellable_cancel (camera->probe);
+  g_clear_object (&camera->probe);
+}
+
+static void
+end_run (YoloCamera *camera)
+{
+  stop_probe (camera);
+  camera->next = 0;
+  g_clear_pointer (&camera->run, yolo_run_stop);
+}
+
+/* Ends the pipeline and says when the next one begins. @quick: it failed at once; each time that
+ * this happens the wait is twice as long, from reconnect-min to reconnect-max. One that was given
+ * time and did nothing has been waited for already. */
+static void
+fail (YoloCamera *camera, const char *reason, gboolean quick)
+{
+  const double min = yolo_values_number (camera->values, YOLO_KEY_RECONNECT_MIN);
+  const double max = yolo_values_number (camera->values, YOLO_KEY_RECONNECT_MAX);
+
+  end_run (camera);
+  set_state (camera, YOLO_CAMERA_FAILED, reason);
+  camera->failures++;
+  camera->wait = quick && camera->wait > 0 ? MIN (camera->wait * 2, max) : min;
+  /* Cameras that a switch took away together are not to come back in one moment. */
+  camera->next = g_get_monotonic_time ()
+      + (gint64) (CLAMP (camera->wait * g_random_double_range (.8, 1.2), min, max)
+      * G_USEC_PER_SEC);
+  camera->unreachable = FALSE;
+}
+
+static void
+on_run_end (YoloRun *run, const char *reason, gpointer user_data)
+{
+  YoloCamera *camera = user_data;
+
+  if (reason != NULL) {
+    fail (camera, reason, TRUE);
+    return;
+  }
+  end_run (camera);
+  set_state (camera, YOLO_CAMERA_OFF, "the file has ended");
+}
+
+static void
+connect_again (YoloCamera *camera)
+{
+  g_autoptr (GError) error = NULL;
+
+  end_run (camera);
+  camera->connects++;
+  camera->run_began = g_get_monotonic_time ();
+  camera->run_started = 0;
+  camera->frames_at_start = yolo_counts_read (camera->counts).frames;
+  camera->run = yolo_run_new (camera->name, camera->values, camera->counts, camera->clean,
+      camera->drawn, on_run_end, camera, &error);
+  if (camera->run == NULL) {
+    g_autofree char *reason = yolo_secret_hide (error->message);
+    fail (camera, reason, TRUE);
+  }
+}
+
+/* What the values ask for: nothing, or a first attempt. */
+static void
+begin (YoloCamera *camera)
+{
+  end_run (camera);
+  camera->wait = 0;
+  if (!yolo_values_true (camera->values, YOLO_KEY_ENABLED)) {
+    set_state (camera, YOLO_CAMERA_OFF, "it is switched off");
+    return;
+  }
+  set_state (camera, YOLO_CAMERA_CONNECTING, NULL);
+  connect_again (camera);
+}
+
+YoloCamera *
+yolo_camera_new (const char *name, const YoloValues *values)
+{
+  YoloCamera *camera = g_new0 (YoloCamera, 1);
+
+  camera->name = g_strdup (name);
+  camera->values = yolo_values_new ();
+  yolo_values_merge (camera->values, values);
+  camera->counts = yolo_counts_new ();
+  camera->clean = yolo_picture_new (camera->counts);
+  camera->drawn = yolo_picture_new (camera->counts);
+  camera->since = g_get_real_time ();
+  begin (camera);
+  return camera;
+}
+
+void
+yolo_camera_free (YoloCamera *camera)
+{
+  if (camera == NULL)
+    return;
+  end_run (camera);
+  yolo_picture_unref (camera->clean);
+  yolo_picture_unref (camera->drawn);
+  yolo_counts_unref (camera->counts);
+  yolo_values_free (camera->values);
+  g_free (camera->reason);
+  g_free (camera->name);
+  g_free (camera);
+}
+
+/* Whether a key takes effect without the pipeline: people read it, or the next attempt does. */
+static gboolean
+is_aside (YoloKeyId key)
+{
+  return key == YOLO_KEY_TITLE || key == YOLO_KEY_STALL_AFTER || key == YOLO_KEY_RECONNECT_MIN
+      || key == YOLO_KEY_RECONNECT_MAX || key == YOLO_KEY_CONNECT_TIMEOUT;
+}
+
+void
+yolo_camera_change (YoloCamera *camera, const YoloValues *values)
+{
+  YoloValues *old = camera->values;
+  gboolean differ = FALSE, anew = FALSE;
+
+  for (int i = YOLO_N_SERVER_KEYS; i < YOLO_N_KEYS; i++)
+    if (!yolo_values_same (old, values, i)) {
+      differ = TRUE;
+      anew = anew || !(yolo_keys[i].live || is_aside (i));
+    }
+  if (!differ)
+    return;
+  camera->values = yolo_values_new ();
+  yolo_values_merge (camera->values, values);
+  yolo_values_free (old);
+  if (anew)
+    begin (camera);
+  else if (camera->run != NULL)
+    yolo_run_apply (camera->run, camera->values);
+}
+
+static void
+on_probed (GObject *client, GAsyncResult *result, gpointer user_data)
+{
+  YoloCamera *camera = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSocketConnection) connection =
+      g_socket_client_connect_to_host_finish (G_SOCKET_CLIENT (client), result, &error);
+
+  /* Whoever cancels does not wait any more, or has freed the camera. */
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  g_clear_object (&camera->probe);
+  if (connection == NULL)
+    camera->unreachable = TRUE;
+  else if (camera->unreachable)
+    connect_again (camera);
+}
+
+/* A host that did not answer and answers again is connected at once, however long the wait is. */
+static void
+ask_host (YoloCamera *camera, gint64 now)
+{
+  guint16 port;
+  g_autofree char *host = NULL;
+  g_autoptr (GSocketClient) client = NULL;
+
+  if (camera->probe != NULL || now < camera->probed + PROBE_PERIOD)
+    return;
+  camera->probed = now;
+  host = yolo_source_host (camera->values, &port);
+  if (host == NULL)
+    return;
+  client = g_socket_client_new ();
+  g_socket_client_set_timeout (client, PROBE_TIMEOUT);
+  camera->probe = g_cancellable_new ();
+  g_socket_client_connect_to_host_async (client, host, port, camera->probe, on_probed, camera);
+}
+
+/* A pipeline runs: whether frames come. */
+static void
+watch_run (YoloCamera *camera, gint64 now)
+{
+  const YoloCountsNow counts = yolo_counts_read (camera->counts);
+  const double stall = yolo_values_number (camera->values, YOLO_KEY_STALL_AFTER);
+  const double patience = yolo_values_number (camera->values, YOLO_KEY_CONNECT_TIMEOUT);
+
+  if (camera->run_started == 0 && yolo_run_has_started (camera->run))
+    camera->run_started = now;
+  if (counts.frames > camera->frames_at_start) {
+    const double still = (now - counts.last) / 1e6;
+
+    if (still < stall) {
+      camera->wait = 0;
+      if (camera->state != YOLO_CAMERA_LIVE)
+        set_state (camera, YOLO_CAMERA_LIVE, NULL);
+    } else if (still < 2 * stall) {
+      g_autofree char *reason = g_strdup_printf ("no frame for %.0f s", still);
+      set_state (camera, YOLO_CAMERA_STALLED, reason);
+    } else {
+      g_autofree char *reason =
+          g_strdup_printf ("no frame for %.0f s; it is connected anew", still);
+      fail (camera, reason, FALSE);
+    }
+  } else if (camera->run_started != 0 && (now - camera->run_started) / 1e6 > patience) {
+    g_autofree char *reason = g_strdup_printf ("no frame within %.0f s", patience);
+    fail (camera, reason, FALSE);
+  } else if (camera->run_started == 0 && now - camera->run_began > MAX_START) {
+    fail (camera, "the pipeline does not start: loading the model or opening the camera hangs",
+        FALSE);
+  }
+}
+
+void
+yolo_camera_watch (YoloCamera *camera)
+{
+  const gint64 now = g_get_monotonic_time ();
+
+  if (camera->run != NULL)
+    watch_run (camera, now);
+  else if (camera->next != 0 && now >= camera->next)
+    connect_again (camera);
+  else if (camera->next != 0)
+    ask_host (camera, now);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* yolo-server: runs YOLO networks on many cameras; docs/server.md.
+ *
+ *   yolo-server SETTINGS.yaml
+ *   yolo-server --check SETTINGS.yaml
+ *   yolo-server --settings
+ *
+ * SIGHUP reads the file again; SIGTERM and SIGINT end it within three seconds. */
+
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <glib-unix.h>
+
+#include "pipelines/server/http.h"
+
+#define MAX_END (2 * G_USEC_PER_SEC)    /* that pipelines have to end */
+
+typedef struct {
+  GMainLoop *loop;
+  YoloWall *wall;
+} Program;
+
+static gboolean
+on_end (gpointer user_data)
+{
+  Program *program = user_data;
+
+  g_main_loop_quit (program->loop);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_hangup (gpointer user_data)
+{
+  Program *program = user_data;
+
+  yolo_wall_reload (program->wall, NULL);
+  return G_SOURCE_CONTINUE;
+}
+
+/* One line, to standard error, with the time: what runs as a service has it in the journal. */
+static GLogWriterOutput
+write_log (GLogLevelFlags level, const GLogField *fields, gsize n, gpointer user_data)
+{
+  const char *text = NULL;
+  g_autoptr (GDateTime) now = g_date_time_new_now_local ();
+  g_autofree char *time = g_date_time_format (now, "%F %T");
+
+  if ((level & G_LOG_LEVEL_MASK) >= G_LOG_LEVEL_INFO)
+    return G_LOG_WRITER_HANDLED;
+  for (gsize i = 0; i < n; i++)
+    if (g_strcmp0 (fields[i].key, "MESSAGE") == 0)
+      text = fields[i].value;
+  g_printerr ("%s %s\n", time, text != NULL ? text : "");
+  return G_LOG_WRITER_HANDLED;
+}
+
+static int
+serve (YoloSettings *settings)
+{
+  Program program = { .loop = g_main_loop_new (NULL, FALSE) };
+  g_autoptr (GError) error = NULL;
+  gboolean ended;
+  YoloHttp *http;
+
+  program.wall = yolo_wall_new (settings);
+  http = yolo_http_new (program.wall, &error);
+  if (http == NULL) {
+    g_printerr ("yolo-server: %s\n", error->message);
+    yolo_wall_free (program.wall);
+    yolo_run_wait (MAX_END);
+    return 1;
+  }
+  g_unix_signal_add (SIGTERM, on_end, &program);
+  g_unix_signal_add (SIGINT, on_end, &program);
+  g_unix_signal_add (SIGHUP, on_hangup, &program);
+  g_print ("%s/\n", http->address);
+  fflush (stdout);
+  g_main_loop_run (program.loop);
+  yolo_http_free (http);
+  yolo_wall_free (program.wall);
+  ended = yolo_run_wait (MAX_END);
+  if (!ended)
+    g_message ("pipelines hang; the program ends without them");
+  g_main_loop_unref (program.loop);
+  return 0;
+}
+
+int
+main (int argc, char **argv)
+{
+  gboolean check = FALSE, list = FALSE, version = FALSE;
+  const GOptionEntry entries[] = {
+    { "check", 0, 0, G_OPTION_ARG_NONE, &check, "Check the settings, and start nothing", NULL },
+    { "settings", 0, 0, G_OPTION_ARG_NONE, &list, "List all settings", NULL },
+    { "version", 0, 0, G_OPTION_ARG_NONE, &version, "Tell the version", NULL },
+    G_OPTION_ENTRY_NULL
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new ("SETTINGS.yaml");
+  g_autoptr (GError) error = NULL;
+  YoloSettings *settings;
+
+  setlocale (LC_ALL, "");
+  g_option_context_add_main_entries (context, entries, NULL);
+  g_option_context_add_group (context, gst_init_get_option_group ());
+  if (!g_option_context_parse (context, &argc, &argv, &error)) {
+    g_printerr ("yolo-server: %s\n", error->message);
+    return 2;
+  }
+  if (version || list) {
+    g_autofree char *text = list ? yolo_keys_markdown () : g_strdup (YOLO_VERSION "\n");
+    g_print ("%s", text);
+    return 0;
+  }
+  if (argc != 2) {
+    g_printerr ("usage: yolo-server [--check] SETTINGS.yaml\n");
+    return 2;
+  }
+  settings = yolo_settings_read (argv[1], &error);
+  if (settings == NULL) {
+    g_printerr ("yolo-server: %s\n", error->message);
+    return 1;
+  }
+  if (check) {
+    g_print ("%s: %u cameras\n", argv[1], settings->cameras->len);
+    yolo_settings_free (settings);
+    return 0;
+  }
+  g_log_set_writer_func (write_log, NULL, NULL);
+  /* What hangs in a driver or a library is not waited for: exit() would. */
+  const int status = serve (settings);
+
+  fflush (NULL);
+  _exit (status);
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/* What Prometheus and Kubernetes ask: https://prometheus.io/docs/instrumenting/
+ * exposition_formats/, the text format 0.0.4. */
+
+#include "pipelines/server/http.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void
+head (GString *text, const char *name, const char *type, const char *help)
+{
+  g_string_append_printf (text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void
+sample (GString *text, const char *name, const char *labels, double number)
+{
+  char digits[G_ASCII_DTOSTR_BUF_SIZE];
+
+  g_string_append_printf (text, "%s%s %s\n", name, labels,
+      g_ascii_dtostr (digits, sizeof digits, number));
+}
+
+/* One number of each camera. Names of cameras need no escapes: see YOLO_MAX_NAME. */
+typedef struct {
+  const char *name, *type, *help;
+  double (*get) (const YoloCamera *camera, const YoloCountsNow *counts);
+} CameraMetric;
+
+static double
+get_frames (const YoloCamera *camera, const YoloCountsNow *counts)
+{
+  return counts->frames;
+}
+
+static double
+get_inferred (const YoloCamera *camera, const YoloCountsNow *counts)
+{
+  return counts->inferred;
+}
+
+static double
+get_dropped (const YoloCamera *camera, const YoloCountsNow *counts)
+{
+  return counts->dropped;
+}
+
+static double
+get_objects (const YoloCamera *camera, const YoloCountsNow *counts)
+{
+  return counts->objects;
+}
+
+static double
+get_encoded (const YoloCamera *camera, const YoloCountsNow *counts)
+{
+  return counts->bytes;
+}
+
+static double
+get_connects (const YoloCamera *camera, const YoloCountsNow *counts)
+{
+  return camera->connects;
+}
+
+static double
+get_failures (const YoloCamera *camera, const YoloCountsNow *counts)
+{
+  return camera->failures;
+}
+
+static double
+get_fps (const YoloCamera *camera, const YoloCountsNow *counts)
+{
+  return counts->fps_in;
+}
+
+static double
+get_queue (const YoloCamera *camera, const YoloCountsNow *counts)
+{
+  guint queued = 0;
+  double batch;
+
+  if (camera->run != NULL)
+    yolo_run_depth (camera->run, &queued, &batch);
+  return queued;
+}
+
+static double
+get_batch (const YoloCamera *camera, const YoloCountsNow *counts)
+{
+  guint queued;
+  double batch = 0;
+
+  if (camera->run != NULL)
+    yolo_run_depth (camera->run, &queued, &batch);
+  return batch;
+}
+
+static const CameraMetric camera_metrics[] = {
+  { "yolo_frames_total", "counter", "Frames that the camera sent", get_frames },
+  { "yolo_frames_inferred_total", "counter", "Frames that went through the network",
+      get_inferred },
+  { "yolo_frames_dropped_total", "counter", "Frames that were too many for the network",
+      get_dropped },
+  { "yolo_objects_total", "counter", "Objects on the inferred frames", get_objects },
+  { "yolo_preview_bytes_total", "counter", "Bytes of the pictures that were encoded",
+      get_encoded },
+  { "yolo_connects_total", "counter", "Attempts to connect", get_connects },
+  { "yolo_failures_total", "counter", "Attempts and connections that failed", get_failures },
+  { "yolo_fps", "gauge", "Frames a second over the last seconds", get_fps },
+  { "yolo_queue_depth", "gauge", "Frames that wait for the network", get_queue },
+  { "yolo_batch_size", "gauge", "Mean size of the batches that its frames ran in", get_batch },
+};
+
+static void
+add_states (GString *text, GPtrArray *cameras)
+{
+  head (text, "yolo_camera_state", "gauge", "1 for the state that the camera is in");
+  for (guint i = 0; i < cameras->len; i++) {
+    const YoloCamera *camera = g_ptr_array_index (cameras, i);
+
+    for (int state = YOLO_CAMERA_OFF; state <= YOLO_CAMERA_FAILED; state++) {
+      g_autofree char *labels = g_strdup_printf ("{camera=\"%s\",state=\"%s\"}", camera->name,
+          yolo_camera_state_name (state));
+      sample (text, "yolo_camera_state", labels, camera->state == (YoloCameraState) state);
+    }
+  }
+}
+
+static void
+add_latencies (GString *text, GPtrArray *cameras)
+{
+  head (text, "yolo_latency_seconds", "histogram",
+      "From the decoder to the objects, of inferred frames");
+  for (guint i = 0; i < cameras->len; i++) {
+    const YoloCamera *camera = g_ptr_array_index (cameras, i);
+    const YoloCountsNow counts = yolo_counts_read (camera->counts);
+    g_autofree char *labels = g_strdup_printf ("{camera=\"%s\"}", camera->name);
+    guint64 sum = 0;
+
+    for (guint j = 0; j <= YOLO_N_LATENCIES; j++) {
+      g_autofree char *bucket = NULL;
+      char bound[G_ASCII_DTOSTR_BUF_SIZE] = "+Inf";
+
+      if (j < YOLO_N_LATENCIES)
+        g_ascii_formatd (bound, sizeof bound, "%g", yolo_latencies[j]);
+      sum += counts.latency[j];
+      bucket = g_strdup_printf ("{camera=\"%s\",le=\"%s\"}", camera->name, bound);
+      sample (text, "yolo_latency_seconds_bucket", bucket, sum);
+    }
+    sample (text, "yolo_latency_seconds_sum", labels, counts.latency_sum);
+    sample (text, "yolo_latency_seconds_count", labels, sum);
+  }
+}
+
+static guint
+count_entries (const char *folder)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  guint n = 0;
+
+  while (dir != NULL && g_dir_read_name (dir) != NULL)
+    n++;
+  return n;
+}
+
+static double
+resident_bytes (void)
+{
+  g_autofree char *text = NULL;
+  unsigned long size, resident;
+
+  if (!g_file_get_contents ("/proc/self/statm", &text, NULL, NULL)
+      || sscanf (text, "%lu %lu", &size, &resident) != 2)
+    return 0;
+  return (double) resident * sysconf (_SC_PAGESIZE);
+}
+
+static void
+add_process (GString *text, YoloHttp *http)
+{
+  const struct {
+    const char *name, *type, *help;
+    double number;
+  } numbers[] = {
+    { "process_resident_memory_bytes", "gauge", "Memory that is used", resident_bytes () },
+    { "process_threads", "gauge", "Threads", count_entries ("/proc/self/task") },
+    { "process_open_fds", "gauge", "Open files and sockets", count_entries ("/proc/self/fd") },
+    { "yolo_uptime_seconds", "gauge", "Since the server started",
+        (g_get_monotonic_time () - http->began) / 1e6 },
+    { "yolo_cameras", "gauge", "Cameras", yolo_wall_cameras (http->wall)->len },
+    { "yolo_pipelines", "gauge", "Pipelines, those that are being ended among them",
+        yolo_run_n_alive () },
+    { "yolo_viewers", "gauge", "Pictures that are watched", http->n_viewers },
+    { "yolo_http_connections", "gauge", "Connections", *http->n_connections },
+    { "yolo_http_requests_total", "counter", "Requests", http->n_requests },
+    { "yolo_http_refused_total", "counter", "Requests that were refused", http->n_refused },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++) {
+    head (text, numbers[i].name, numbers[i].type, numbers[i].help);
+    sample (text, numbers[i].name, "", numbers[i].number);
+  }
+}
+
+void
+yolo_metrics_get (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  GPtrArray *cameras = yolo_wall_cameras (http->wall);
+  GString *text = g_string_new (NULL);
+  gsize length;
+  char *whole;
+
+  add_process (text, http);
+  add_states (text, cameras);
+  for (guint i = 0; i < G_N_ELEMENTS (camera_metrics); i++) {
+    const CameraMetric *metric = &camera_metrics[i];
+
+    head (text, metric->name, metric->type, metric->help);
+    for (guint j = 0; j < cameras->len; j++) {
+      const YoloCamera *camera = g_ptr_array_index (cameras, j);
+      const YoloCountsNow counts = yolo_counts_read (camera->counts);
+      g_autofree char *labels = g_strdup_printf ("{camera=\"%s\"}", camera->name);
+
+      sample (text, metric->name, labels, metric->get (camera, &counts));
+    }
+  }
+  add_latencies (text, cameras);
+  length = text->len;
+  whole = g_string_free (text, FALSE);
+  soup_server_message_set_status (message, SOUP_STATUS_OK, NULL);
+  soup_server_message_set_response (message, "text/plain; version=0.0.4; charset=utf-8",
+      SOUP_MEMORY_TAKE, whole, length);
+}
+
+static void
+answer_health (SoupServerMessage *message, gboolean good, const char *why)
+{
+  if (!good) {
+    yolo_http_answer_error (message, SOUP_STATUS_SERVICE_UNAVAILABLE, "%s", why);
+    return;
+  }
+  soup_server_message_set_status (message, SOUP_STATUS_OK, NULL);
+  soup_server_message_set_response (message, "text/plain", SOUP_MEMORY_STATIC, "ok\n", 3);
+}
+
+/* The main loop goes round. */
+void
+yolo_health_live (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  answer_health (message, TRUE, NULL);
+}
+
+/* Models are loaded, or could not be. */
+static gboolean
+has_started (YoloHttp *http)
+{
+  GPtrArray *cameras = yolo_wall_cameras (http->wall);
+
+  for (guint i = 0; !http->started && i < cameras->len; i++) {
+    const YoloCamera *camera = g_ptr_array_index (cameras, i);
+
+    if (camera->state == YOLO_CAMERA_CONNECTING && camera->run_started == 0)
+      return FALSE;
+  }
+  return http->started = TRUE;
+}
+
+void
+yolo_health_startup (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  answer_health (message, has_started (http), "models are being loaded");
+}
+
+void
+yolo_health_ready (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  answer_health (message, has_started (http) && !http->ending,
+      "models are being loaded, or the server ends");
+}

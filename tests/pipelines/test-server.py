@@ -1,0 +1,435 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""yolo-server: cameras that fail in every way and come back, changes while it runs, the API, who
+is let in, how it ends. The RTSP servers are real and on the loopback."""
+
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'server'))
+from tap import PATIENCE, TOP, Skip, folder, read_lines, run_cases, wait_until
+from wall import MODEL, PROGRAM, Garbage, Page, Rtsp, Server, free_port
+
+JPEG = b'\xff\xd8\xff'
+
+
+def run(*arguments):
+    return subprocess.run([PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, check=False, timeout=PATIENCE)
+
+
+def settings_are_checked_before_anything_starts():
+    path = os.path.join(folder(), 'check.yaml')
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write(f'defaults: {{model: {MODEL}}}\ncameras:\n  a: {{uri: "test:"}}\n')
+    result = run('--check', path)
+    assert result.returncode == 0 and '1 cameras' in result.stdout, result.stdout
+    with open(path, 'a', encoding='utf-8') as file:
+        file.write('  b: {uri: "test:", confidense: 1}\n')
+    for arguments in ('--check', path), (path,):
+        result = run(*arguments)
+        assert result.returncode == 1, result
+        assert 'check.yaml:4: ' in result.stdout and "'confidence'" in result.stdout, result.stdout
+    assert run('--check', path + '.lost').returncode == 1
+    assert run().returncode == 2
+
+
+def the_document_has_every_setting():
+    table = run('--settings').stdout
+    with open(os.path.join(TOP, 'docs/server.md'), encoding='utf-8') as document:
+        text = document.read()
+    for part in table.strip().split('\n\n'):
+        assert part in text, f'docs/server.md lacks what yolo-server --settings says:\n{part}'
+
+
+def an_open_address_wants_a_password():
+    path = os.path.join(folder(), 'open.yaml')
+    for listen, says in ('0.0.0.0:0', 'set token'), ('nowhere', 'give an address and a port'):
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(f'server: {{listen: "{listen}"}}\n')
+        result = run(path)
+        assert result.returncode == 1 and says in result.stdout, result
+
+
+def frames_come_and_are_counted():
+    with Rtsp() as rtsp, Server(f'a: {{uri: "{rtsp.url}", title: "<b>&"}}\n'
+                                'b: {uri: "test:snow"}') as server:
+        server.wait_for('a', 'live')
+        server.wait_for('b', 'live')
+        wait_until(lambda: all(server.camera(name)['inferred'] > 20 for name in 'ab'))
+        metrics = server.metrics()
+        for name in 'ab':
+            camera = server.camera(name)
+            label = f'{{camera="{name}"}}'
+            assert camera['frames'] >= camera['inferred'] + camera['dropped'], camera
+            assert metrics['yolo_frames_inferred_total' + label] > 20, metrics
+            assert metrics['yolo_latency_seconds_count' + label] > 20, metrics
+            assert metrics[f'yolo_camera_state{{camera="{name}",state="live"}}'] == 1
+            assert metrics[f'yolo_latency_seconds_bucket{{camera="{name}",le="+Inf"}}'] \
+                == metrics['yolo_latency_seconds_count' + label]
+        assert server.camera('a')['width'] == 320 and server.camera('b')['width'] == 640
+        assert metrics['process_resident_memory_bytes'] > 1e6
+        for path in 'live', 'ready', 'startup':
+            assert server.ask('GET', path).status == 200, path
+        assert server.ask('GET', 'api/v1/cameras').json['cameras'][0]['title'] == '<b>&'
+        # Nothing is encoded that nobody watches.
+        assert metrics['yolo_preview_bytes_total{camera="a"}'] == 0
+        assert server.ask('GET', 'api/v1/cameras/a/snapshot').body.startswith(JPEG)
+        assert server.metrics()['yolo_preview_bytes_total{camera="a"}'] > 0
+        assert server.end() < 3
+
+
+def a_page_gets_pictures_with_what_is_on_them():
+    with Server('a: {uri: "test:ball"}', 'confidence: 0') as server:
+        server.wait_for('a', 'live')
+        page = Page(server.url, '/api/v1/live/a')
+        assert page.status == 101
+        for _ in range(6):
+            kind, text = page.receive()
+            assert kind == 1, kind
+            found = json.loads(text)
+            assert found['objects'], 'a threshold of 0 finds something'
+            assert all(len(thing['box']) == 4 for thing in found['objects'])
+            kind, picture = page.receive()
+            assert kind == 2 and picture.startswith(JPEG)
+            page.send('next')
+        assert server.metrics()['yolo_viewers'] == 1
+        # One that takes no pictures costs none.
+        time.sleep(.5)
+        before = server.metrics()['process_resident_memory_bytes']
+        page.close()
+        wait_until(lambda: server.metrics()['yolo_viewers'] == 0)
+        assert before < 1e9
+        assert Page(server.url, '/api/v1/live/a', 'Origin: http://evil.example\r\n').status == 403
+
+
+def mjpeg_goes_on_until_the_viewer_leaves():
+    with Server('a: {uri: "test:ball"}') as server:
+        server.wait_for('a', 'live')
+        host, port = re.match(r'http://(.*):(\d+)/', server.url).groups()
+        with socket.create_connection((host, int(port)), PATIENCE) as viewer:
+            viewer.sendall(f'GET /api/v1/cameras/a/mjpeg HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n'
+                           .encode())
+            data = b''
+            while data.count(JPEG) < 5:
+                part = viewer.recv(100000)
+                assert part, data[:1000]
+                data += part
+            assert b'multipart/x-mixed-replace; boundary=' in data
+            assert server.metrics()['yolo_viewers'] == 1
+        wait_until(lambda: server.metrics()['yolo_viewers'] == 0)
+
+
+def a_camera_that_dies_comes_back():
+    """And the other one does not notice."""
+    with Rtsp() as rtsp, Rtsp(pattern='snow') as other, \
+            Server(f'a: {{uri: "{rtsp.url}"}}\nb: {{uri: "{other.url}"}}') as server:
+        server.wait_for('a', 'live')
+        server.wait_for('b', 'live')
+        rtsp.die()
+        server.wait_for('a', 'failed')
+        assert server.camera('a')['reason'], server.camera('a')
+        # Longer than the first waits, so that a later one is under way.
+        time.sleep(4)
+        rtsp.start(width=160, height=120)
+        took = server.wait_for('a', 'live')
+        print(f'# back after {took:.1f} s')
+        assert server.camera('a')['width'] == 160, 'other caps are taken'
+        other_camera = server.camera('b')
+        assert other_camera['state'] == 'live' and other_camera['failures'] == 0, other_camera
+
+
+def a_camera_that_freezes_is_stalled():
+    with Rtsp() as rtsp, Server(f'a: {{uri: "{rtsp.url}", connect-timeout: 2}}\n'
+                                'b: {uri: "test:snow"}') as server:
+        server.wait_for('a', 'live')
+        rtsp.freeze()
+        server.wait_for('a', 'stalled')
+        assert 'no frame for' in server.camera('a')['reason']
+        server.wait_for('a', 'failed')
+        wait_until(lambda: server.camera('a')['connects'] > 2)
+        rtsp.thaw()
+        server.wait_for('a', 'live')
+        assert server.camera('b')['failures'] == 0
+        # What hangs does not hold up the end.
+        rtsp.freeze()
+        server.wait_for('a', 'stalled')
+        assert server.end() < 3
+        rtsp.thaw()
+
+
+def garbage_is_an_error_and_no_more():
+    port = free_port()
+    with Garbage(port) as garbage, Server(f'a: {{uri: "rtsp://127.0.0.1:{port}/camera"}}\n'
+                                          'b: {uri: "test:snow"}') as server:
+        wait_until(lambda: garbage.met > 1)
+        server.wait_for('a', 'failed')
+        server.wait_for('b', 'live')
+        assert server.camera('a')['reason']
+
+
+def a_file_loops_or_ends():
+    path = os.path.join(folder(), 'short.avi')
+    subprocess.run(['gst-launch-1.0', '-q', 'videotestsrc', 'num-buffers=10', '!',
+                    'video/x-raw,width=64,height=64,framerate=15/1', '!', 'jpegenc', '!', 'avimux',
+                    '!', 'filesink', f'location={path}'], check=True, timeout=PATIENCE)
+    with Server(f'a: {{uri: {path}}}\nb: {{uri: {path}, loop: false}}\n'
+                f'c: {{uri: {MODEL}}}') as server:
+        server.wait_for('b', 'off')
+        assert server.camera('b')['reason'] == 'the file has ended'
+        assert server.camera('b')['frames'] == 10
+        wait_until(lambda: server.camera('a')['frames'] > 35)
+        camera = server.camera('a')
+        assert camera['state'] == 'live' and camera['connects'] == 1, camera
+        # It plays at its own speed.
+        begin, frames = time.monotonic(), camera['frames']
+        time.sleep(3)
+        rate = (server.camera('a')['frames'] - frames) / (time.monotonic() - begin)
+        assert rate < 30, rate
+        server.wait_for('c', 'failed')
+
+
+def cameras_change_while_all_run():
+    with Server('a: {uri: "test:ball"}') as server:
+        server.wait_for('a', 'live')
+        answer = server.ask('PUT', 'api/v1/cameras/b', {'uri': 'test:snow', 'title': 'B'})
+        assert answer.status == 201 and answer.json['settings']['title'] == 'B', answer.body
+        server.wait_for('b', 'live')
+        # What can change at once does not connect anew; what cannot does.
+        assert server.ask('PATCH', 'api/v1/cameras/a', {'confidence': .9}).status == 200
+        assert server.camera('a')['connects'] == 1
+        assert server.ask('PATCH', 'api/v1/cameras/a', {'weight': 4}).status == 200
+        assert server.camera('a')['connects'] == 2
+        server.wait_for('a', 'live')
+        assert server.ask('PATCH', 'api/v1/cameras/a', {'enabled': False}).json['state'] == 'off'
+        assert server.ask('PATCH', 'api/v1/cameras/a', {'enabled': None}).status == 200
+        server.wait_for('a', 'live')
+        answer = server.ask('PATCH', 'api/v1/cameras/a', {'confidence': 2, 'title': 'no'})
+        assert answer.status == 400 and 'from 0 to 1' in answer.json['error'], answer.body
+        assert server.camera('a')['title'] is None, 'all or nothing'
+        assert server.ask('PATCH', 'api/v1/cameras/c', {}).status == 404
+        assert server.ask('PUT', 'api/v1/cameras/.c', {'uri': 'test:'}).status == 400
+        # It is written back when that is asked for, and not before.
+        with open(server.path, encoding='utf-8') as file:
+            assert 'snow' not in file.read()
+        assert server.ask('GET', 'api/v1/status').json['unsaved'] is True
+        assert server.ask('POST', 'api/v1/save').status == 200
+        with open(server.path, encoding='utf-8') as file:
+            assert 'snow' in file.read()
+        assert server.ask('GET', 'api/v1/status').json['unsaved'] is False
+        assert server.ask('DELETE', 'api/v1/cameras/b').status == 204
+        assert server.ask('GET', 'api/v1/cameras/b').status == 404
+        assert server.ask('DELETE', 'api/v1/cameras/b').status == 404
+
+
+def deepstream_adds_and_removes():
+    with Server() as server:
+        body = {'key': 'sensor', 'value': {
+            'camera_id': 'door', 'camera_name': 'front door', 'camera_url': 'test:ball',
+            'change': 'camera_add', 'metadata': {'resolution': '1920 x1080'}}}
+        answer = server.ask('POST', 'api/v1/stream/add', body)
+        assert answer.json == {'status': 'HTTP/1.1 200 OK', 'reason': 'STREAM_ADD_SUCCESS'}, answer
+        server.wait_for('door', 'live')
+        assert server.camera('door')['title'] == 'front door'
+        answer = server.ask('POST', 'api/v1/stream/add', body)
+        assert answer.status == 400 and 'STREAM_ADD_FAIL' in answer.json['reason'], answer.body
+        body['value']['change'] = 'camera_remove'
+        answer = server.ask('POST', 'api/v1/stream/remove', body)
+        assert answer.json['reason'] == 'STREAM_REMOVE_SUCCESS', answer.body
+        assert server.ask('POST', 'api/v1/stream/remove', body).status == 400
+        for bad in [], {}, {'value': 3}, {'value': {'camera_id': 7}}:
+            assert server.ask('POST', 'api/v1/stream/add', bad).status == 400, bad
+
+
+def the_file_is_read_again():
+    with Server('a: {uri: "test:ball"}\nb: {uri: "test:snow"}') as server:
+        server.wait_for('a', 'live')
+        server.write('a: {uri: "test:ball"}\nc: {uri: "test:bar"}')
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for('c', 'live')
+        assert server.ask('GET', 'api/v1/cameras/b').status == 404
+        assert server.camera('a')['connects'] == 1, 'what is the same goes on'
+        # All or nothing.
+        server.write('a: {uri: "test:ball"}\nd: {uri: "test:", interval: x}')
+        wait_until(lambda: server.ask('GET', 'api/v1/status').json['settings_error'])
+        assert 'interval' in server.ask('GET', 'api/v1/status').json['settings_error']
+        assert server.camera('c')['state'] == 'live'
+        assert server.ask('POST', 'api/v1/reload').status == 400
+        # By its change alone.
+        server.write('d: {uri: "test:ball"}')
+        server.wait_for('d', 'live')
+        assert server.ask('GET', 'api/v1/cameras/a').status == 404
+        assert server.ask('GET', 'api/v1/status').json['settings_error'] is None
+
+
+def what_is_seen_is_published():
+    path = os.path.join(folder(), 'seen.jsonl')
+    with Server(f'a: {{uri: "test:ball", publish: [{path}]}}', 'confidence: 0') as server:
+        server.wait_for('a', 'live')
+        wait_until(lambda: os.path.exists(path) and len(open(path, 'rb').readlines()) > 5)
+        server.end()
+    lines = read_lines(path)
+    assert lines[0]['stream'] == 'a' and lines[0]['objects'], lines[0]
+
+
+def secrets_are_shown_nowhere():
+    with Rtsp() as rtsp, Server(
+            f'a: {{uri: "{rtsp.url.replace("//", "//me:pass-in-uri@")}"}}\n'
+            f'b: {{uri: "{rtsp.url}", user: me, password: "${{A_TEST_SECRET}}"}}\n'
+            'c: {uri: "rtsp://me:pass-of-dead@127.0.0.1:1/"}',
+            server='token: tok-en-1234', A_TEST_SECRET='open-sesame', GST_DEBUG='2',
+            GST_DEBUG_NO_COLOR='1') as server:
+        key = {'Authorization': 'Bearer tok-en-1234'}
+        wait_until(lambda: server.ask('GET', 'api/v1/cameras/a', headers=key).json['state']
+                   == 'live')
+        wait_until(lambda: server.ask('GET', 'api/v1/cameras/c', headers=key).json['state']
+                   == 'failed')
+        said = ''.join(server.ask('GET', path, headers=key).body.decode() for path in
+                       ('api/v1/cameras', 'api/v1/status', 'metrics', 'api/v1/schema'))
+        assert 'me:***@' in said, said
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(PATIENCE)
+        # GStreamer's own warnings are no answer and no log of the program's; they name URIs
+        # without what was taken out of them.
+        said += server.logged()
+        for secret in 'pass-in-uri', 'open-sesame', 'pass-of-dead', 'tok-en-1234':
+            assert secret not in said, f'{secret}: {said}'
+
+
+def who_may_ask():
+    if not shutil.which('openssl'):
+        raise Skip('openssl is not installed (apt install openssl)')
+    crypted = subprocess.run(['openssl', 'passwd', '-6', 'sesame'], stdout=subprocess.PIPE,
+                             text=True, check=True).stdout.strip()
+    with Server('a: {uri: "test:ball"}', server='token: tok-en-1234\nlogin: me\n'
+                f"login-hash: '{crypted}'\nmax-requests: 100000") as server:
+        def status(kind, what, path='api/v1/cameras'):
+            if kind == 'Basic':
+                what = base64.b64encode(what.encode()).decode()
+            return server.ask('GET', path, headers={'Authorization': f'{kind} {what}'}).status
+        for path in '', 'style.css', 'metrics', 'api/v1/cameras', 'api/v1/openapi.json', 'nothing':
+            answer = server.ask('GET', path)
+            assert answer.status == 401 and 'Basic' in answer.headers['WWW-Authenticate'], path
+        assert server.ask('PUT', 'api/v1/cameras/x', {'uri': 'test:'}).status == 401
+        assert Page(server.url, '/api/v1/live/a').status == 401
+        assert server.ask('GET', 'live').status == 200
+        assert status('Bearer', 'tok-en-1234') == status('Basic', 'me:sesame') == 200
+        assert status('Basic', 'anybody:tok-en-1234') == 200
+        # Whoever guesses has to wait, and whoever is known has not.
+        answers = [status(*wrong) for wrong in
+                   (('Bearer', 'tok-en-123'), ('Bearer', 'tok-en-12345'), ('Bearer', ''),
+                    ('Basic', 'me:sesam'), ('Basic', 'you:sesame'), ('Basic', 'me'),
+                    ('Digest', 'x'), ('Bearer', 'x' * 5000), *[('Bearer', 'x')] * 20)]
+        assert set(answers) == {401, 429} and answers[0] == 401, answers
+        assert status('Basic', 'anybody:tok-en-1234') == 200
+
+
+def what_is_refused():
+    with Server('a: {uri: "test:ball"}') as server:
+        put = 'api/v1/cameras/b'
+        assert server.ask('PUT', put, raw=b'{"uri":"test:"', ).status == 400
+        assert server.ask('PUT', put, raw=b'').status == 400
+        assert server.ask('PUT', put, raw=b'\xff{}').status == 400
+        assert server.ask('PUT', put, raw=b'[' * 60000).status == 400
+        assert server.ask('PUT', put, raw=b'{"a":' * 10000).status == 400
+        assert server.ask('PUT', put, raw=b' ' * 100000).status == 413
+        assert server.ask('PUT', put, {'uri': 'test:'},
+                          {'Content-Type': 'text/plain'}).status == 415
+        assert server.ask('PUT', put, {'uri': 'test:'},
+                          {'Origin': 'http://evil.example'}).status == 403
+        assert server.ask('GET', '', headers={'Host': 'evil.example'}).status == 403
+        assert server.ask('GET', '', headers={'Host': 'localhost:1'}).status == 200
+        assert server.ask('PUT', put, {'uri': '/etc/passwd'}).status == 403
+        assert server.ask('PUT', put, {'uri': 'test:', 'publish': ['/tmp/x']}).status == 403
+        answer = server.ask('POST', 'api/v1/cameras/a', {})
+        assert answer.status == 405 and 'PATCH' in answer.headers['Allow'], answer.headers
+        assert server.ask('HEAD', 'api/v1/cameras').body == b''
+        for path in ('../../etc/passwd', '%2e%2e/%2e%2e/etc/passwd', 'api/v1/cameras/../../x',
+                     'api/v1/cameras//', 'api/v1/cameras/%00', 'api/v1/cameras/a/b/c',
+                     'page/script.js', 'api/v1/cameras/<script>', 'x' * 4000):
+            answer = server.ask('GET', path.replace('<', '%3C'))
+            assert answer.status in (400, 404), (path, answer.status)
+            assert b'<script' not in answer.body
+        for header in 'Content-Security-Policy', 'X-Content-Type-Options', 'X-Frame-Options':
+            assert server.ask('GET', '').headers[header], header
+        # A body without a length, and a request that is none.
+        host, port = re.match(r'http://(.*):(\d+)/', server.url).groups()
+        for request, says in (
+                (f'PUT /{put} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n'
+                 '5\r\nhello\r\n0\r\n\r\n', b' 411 '), ('\0\1\2\r\n\r\n', b' 400 ')):
+            with socket.create_connection((host, int(port)), PATIENCE) as client:
+                client.sendall(request.encode())
+                assert says in client.recv(1000), request
+        assert server.camera('a')['state'] in ('live', 'connecting')
+
+
+def there_are_limits():
+    with Server('a: {uri: "test:ball"}', server='max-requests: 20\nmax-connections: 5\n'
+                'max-viewers: 1') as server:
+        host, port = re.match(r'http://(.*):(\d+)/', server.url).groups()
+        held = [socket.create_connection((host, int(port)), PATIENCE) for _ in range(5)]
+        time.sleep(.2)
+        with socket.create_connection((host, int(port)), PATIENCE) as more:
+            assert more.recv(1) == b'', 'one more is closed'
+        for connection in held:
+            connection.close()
+        time.sleep(.2)
+        server.wait_for('a', 'live')
+        time.sleep(1.1)
+        page = Page(server.url, '/api/v1/live/a')
+        page.receive()
+        assert server.ask('GET', 'api/v1/cameras/a/snapshot').status == 503
+        page.close()
+        answers = [server.ask('GET', 'live').status for _ in range(60)]
+        assert 429 in answers and answers[0] == 200, answers
+        time.sleep(1.1)
+        assert server.ask('GET', 'live').status == 200
+
+
+def cameras_leave_nothing_behind():
+    with Server('a: {uri: "test:ball"}') as server:
+        server.wait_for('a', 'live')
+
+        def round_trip():
+            for name in 'xyz':
+                server.ask('PUT', f'api/v1/cameras/{name}', {'uri': 'test:ball'})
+            for name in 'xyz':
+                server.wait_for(name, 'live')
+                assert server.ask('DELETE', f'api/v1/cameras/{name}').status == 204
+            wait_until(lambda: server.metrics()['yolo_pipelines'] == 1)
+
+        for _ in range(2):
+            round_trip()
+        before = server.metrics()
+        for _ in range(4):
+            round_trip()
+        time.sleep(.5)
+        after = server.metrics()
+        for name, more in ('process_threads', 3), ('process_open_fds', 3):
+            assert after[name] <= before[name] + more, (name, before[name], after[name])
+        grown = after['process_resident_memory_bytes'] - before['process_resident_memory_bytes']
+        print(f'# {grown / 1e6:.1f} MB more after 12 cameras')
+        assert grown < 40e6, grown
+
+
+def main():
+    run_cases([settings_are_checked_before_anything_starts, the_document_has_every_setting,
+               an_open_address_wants_a_password, frames_come_and_are_counted,
+               a_page_gets_pictures_with_what_is_on_them, mjpeg_goes_on_until_the_viewer_leaves,
+               a_camera_that_dies_comes_back, a_camera_that_freezes_is_stalled,
+               garbage_is_an_error_and_no_more, a_file_loops_or_ends, cameras_change_while_all_run,
+               deepstream_adds_and_removes, the_file_is_read_again, what_is_seen_is_published,
+               secrets_are_shown_nowhere, who_may_ask, what_is_refused, there_are_limits,
+               cameras_leave_nothing_behind])
+
+
+if __name__ == '__main__':
+    main()
