@@ -7,6 +7,7 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -19,7 +20,7 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
-from tap import BUILD, PATIENCE, TOP, folder, wait_until
+from tap import BUILD, PATIENCE, TOP, Skip, folder, wait_until
 
 PROGRAM = os.path.join(BUILD, 'pipelines/server/yolo-server')
 MODEL = os.path.join(TOP, 'tests/data/micro.onnx')
@@ -236,3 +237,54 @@ class Page:
 
     def close(self):
         self.socket.close()
+
+
+class Browser:
+    """Chromium without a window, by the WebDriver protocol (W3C)."""
+
+    def __init__(self):
+        for program in 'chromium', 'chromedriver':
+            if not shutil.which(program):
+                raise Skip(f'{program} is not installed (apt install chromium chromium-driver)')
+        self.port = free_port()
+        self.process = subprocess.Popen(['chromedriver', f'--port={self.port}'],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.session = None
+        wait_until(self.is_ready, PATIENCE, lambda: 'chromedriver does not start')
+        options = {'args': ['--headless=new', '--no-sandbox', '--disable-gpu',
+                            '--disable-dev-shm-usage', '--window-size=1300,900']}
+        self.session = self.ask('POST', '/session', {'capabilities': {'alwaysMatch': {
+            'goog:loggingPrefs': {'browser': 'ALL'}, 'goog:chromeOptions': options}}})['sessionId']
+
+    def is_ready(self):
+        with contextlib.suppress(OSError):
+            return self.ask('GET', '/status')['ready']
+        return False
+
+    def ask(self, method, path, data=None):
+        body = None if data is None else json.dumps(data).encode()
+        request = urllib.request.Request(f'http://127.0.0.1:{self.port}{path}', body,
+                                         {'Content-Type': 'application/json'}, method=method)
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            return json.load(answer)['value']
+
+    def open(self, url):
+        self.ask('POST', f'/session/{self.session}/url', {'url': url})
+
+    def run(self, script):
+        return self.ask('POST', f'/session/{self.session}/execute/sync',
+                        {'script': script, 'args': []})
+
+    def console(self):
+        """What a page has to complain of."""
+        return self.ask('POST', f'/session/{self.session}/se/log', {'type': 'browser'})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if self.session:
+            with contextlib.suppress(OSError):
+                self.ask('DELETE', f'/session/{self.session}')
+        self.process.terminate()
+        self.process.wait()
