@@ -78,7 +78,7 @@ def substitute(command):
     command = command.replace(
         'v4l2src', f'videotestsrc num-buffers={FRAMES} is-live=true ! video/x-raw,format=YUY2')
     command = command.replace('build/', BUILD + '/')
-    for program in 'pipelines/read_detections.py', 'pipelines/yolo-eval':
+    for program in 'pipelines/read_detections.py', 'pipelines/yolo-eval', 'pipelines/examples':
         command = command.replace(program, os.path.join(TOP, program))
     return command
 
@@ -124,14 +124,19 @@ def check_files(files):
 def run_command(command):
     files = [os.path.join(folder(), name)
              for name in re.findall(r'location=([a-z]+\.[a-z0-9]+)', command)]
-    variables = {'model': fetch('model'), 'video': clip(FRAMES), 'picture': fetch('bus')}
+    makers = {'model': lambda: fetch('model'), 'video': lambda: clip(FRAMES),
+              'picture': lambda: fetch('bus')}
+    variables = {name: make() for name, make in makers.items() if f'${name}' in command}
     if '$camera' in command:
         with Camera() as camera:
             run_until_written(substitute(command), files, {**variables, 'camera': camera.url})
         check_files(files)
         return
 
-    frames = FRAMES if 'v4l2src' in command else count_frames(variables['video'])
+    drawn = re.search(r'drawn/\w+\.y4m', command)
+    frames = (FRAMES if 'v4l2src' in command
+              else count_frames(os.path.join(folder(), drawn[0])) if drawn
+              else count_frames(variables['video']) if 'video' in variables else 0)
     result = shell(substitute(command), **variables)
     assert result.returncode == 0 and 'ERROR' not in result.stdout, result.stdout
     for path in files:
