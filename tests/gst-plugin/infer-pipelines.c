@@ -48,11 +48,16 @@ wait_for_end (GstElement *pipeline, gchar **text)
   return type;
 }
 
+/* Ends the pipeline, which nobody else may hold then. But GStreamer's thread that has taken it on
+ * to PLAYING lets go of it after it has let the next change of state begin, and the system may stop
+ * that thread in between. */
 static void
 stop (GstElement *pipeline)
 {
   g_assert_cmpint (gst_element_set_state (pipeline, GST_STATE_NULL), ==,
       GST_STATE_CHANGE_SUCCESS);
+  for (guint i = 0; i < 10000 && GST_OBJECT_REFCOUNT_VALUE (pipeline) > 1; i++)
+    g_usleep (1000);
   g_assert_cmpint (GST_OBJECT_REFCOUNT_VALUE (pipeline), ==, 1);
   gst_object_unref (pipeline);
 }
