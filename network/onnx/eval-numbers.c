@@ -415,43 +415,103 @@ yolo_eval_mat_mul (
   return TRUE;
 }
 
-/* y = (x - zero_point) * scale, for the whole tensor or along an axis. Activations are
- * floats here, which were never quantised, and pass as they are. */
-gboolean
-yolo_eval_dequantize (
-    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+/* How the scales of a quantiser lie along a tensor: each of n is that of `inner` elements in a
+ * row, and all of them come `outer` times. */
+typedef struct {
+  gsize outer, n, inner;
+} GridRun;
+
+/* Checks a scale and a zero point, one for the whole tensor or one for each index of an axis. */
+static gboolean
+find_grid (const OnnxNode *node, Tensor *const *in, GridRun *run, GError **error)
 {
   const Tensor *x = in[0], *scale = in[1], *zero = node->n_in > 2 ? in[2] : NULL;
-  gsize outer = 1, inner = x->n, n = 1;
   guint axis;
 
-  if (!x->is_int) {
-    *out = yolo_onnx_tensor_ref (in[0]);
-    return TRUE;
-  }
+  *run = (GridRun) { 1, 1, x->n };
   if (yolo_onnx_attr_int (node, "block_size", 0) != 0)
     return yolo_network_fail (error, UNSUPPORTED, ONNX_NODE_FORMAT
         " is quantised in blocks, which is not supported", ONNX_NODE_ARGS (node));
   if (scale == NULL || scale->is_int
       || (zero != NULL && (!zero->is_int || (zero->n != 1 && zero->n != scale->n))))
     return yolo_onnx_bad (node, "its scale or zero point has the wrong type or length", error);
-  if (scale->n != 1) {
-    if (!yolo_onnx_tensor_axis (
-            node, yolo_onnx_attr_int (node, "axis", 1), x->n_dims, &axis, error))
-      return FALSE;
-    n = (gsize) x->dims[axis];
-    if (scale->n != n)
-      return yolo_onnx_bad (node, "its scale has the wrong length", error);
-    yolo_onnx_tensor_split (x, axis, &outer, &inner);
+  if (scale->n == 1)
+    return TRUE;
+  if (!yolo_onnx_tensor_axis (
+          node, yolo_onnx_attr_int (node, "axis", 1), x->n_dims, &axis, error))
+    return FALSE;
+  run->n = (gsize) x->dims[axis];
+  if (scale->n != run->n)
+    return yolo_onnx_bad (node, "its scale has the wrong length", error);
+  yolo_onnx_tensor_split (x, axis, &run->outer, &run->inner);
+  return TRUE;
+}
+
+/* The zero point that belongs to scale k. */
+static gint64
+zero_point (const OnnxNode *node, Tensor *const *in, gsize k)
+{
+  const Tensor *zero = node->n_in > 2 ? in[2] : NULL;
+
+  return zero == NULL ? 0 : zero->i[zero->n == 1 ? 0 : k];
+}
+
+/* y = (x - zero_point) * scale, for the whole tensor or along an axis. Activations are
+ * floats here, which were never quantised, and pass as they are. */
+gboolean
+yolo_eval_dequantize (
+    TensorScope *scope, const OnnxNode *node, Tensor *const *in, Tensor **out, GError **error)
+{
+  const Tensor *x = in[0], *scale = in[1];
+  GridRun run;
+
+  if (!x->is_int) {
+    *out = yolo_onnx_tensor_ref (in[0]);
+    return TRUE;
   }
+  if (!find_grid (node, in, &run, error))
+    return FALSE;
   *out = yolo_onnx_tensor_new (scope, FALSE, x->n_dims, x->dims, error);
   if (*out == NULL)
     return FALSE;
-  for (gsize o = 0, i = 0; o < outer; o++) {
-    for (gsize k = 0; k < n; k++) {
-      gint64 z = zero == NULL ? 0 : zero->i[zero->n == 1 ? 0 : k];
-      for (gsize end = i + inner; i < end; i++)
+  for (gsize o = 0, i = 0; o < run.outer; o++) {
+    for (gsize k = 0; k < run.n; k++) {
+      gint64 z = zero_point (node, in, k);
+      for (gsize end = i + run.inner; i < end; i++)
         (*out)->f[i] = (float) ((double) x->i[i] - (double) z) * scale->f[scale->n == 1 ? 0 : k];
+    }
+  }
+  return TRUE;
+}
+
+/* y = saturate (round (x / scale) + zero_point), halves to the even number (ONNX,
+ * QuantizeLinear), and back at once: the numbers of the grid that are nearest to x. */
+gboolean
+yolo_eval_round (TensorScope *scope, const OnnxNode *node, Tensor *const *in, gint64 low,
+    gint64 high, Tensor **out, GError **error)
+{
+  const Tensor *x = in[0], *scale = in[1];
+  GridRun run;
+
+  if (x->is_int)
+    return yolo_onnx_bad (node, "quantises what are no floats", error);
+  if (!find_grid (node, in, &run, error))
+    return FALSE;
+  *out = yolo_onnx_tensor_new (scope, FALSE, x->n_dims, x->dims, error);
+  if (*out == NULL)
+    return FALSE;
+  for (gsize o = 0, i = 0; o < run.outer; o++) {
+    for (gsize k = 0; k < run.n; k++) {
+      gint64 z = zero_point (node, in, k);
+      float step = scale->f[scale->n == 1 ? 0 : k];
+
+      if (!(step > 0))
+        return yolo_onnx_bad (node, "its scale is not above 0", error);
+      if (z < low || z > high)
+        return yolo_onnx_bad (node, "its zero point is none that its type has", error);
+      for (gsize end = i + run.inner; i < end; i++)
+        (*out)->f[i] =
+            CLAMP (rintf (x->f[i] / step), (float) (low - z), (float) (high - z)) * step;
     }
   }
   return TRUE;

@@ -29,6 +29,13 @@ EvalFunc yolo_eval_batch_norm, yolo_eval_binary, yolo_eval_cast, yolo_eval_clip,
     yolo_eval_conv_integer, yolo_eval_dequantize, yolo_eval_dynamic_quantize, yolo_eval_mat_mul,
     yolo_eval_softmax, yolo_eval_unary, yolo_eval_where;
 
+/* The floats that QuantizeLinear and DequantizeLinear with the same numbers make of constants:
+ * in[0] on the grid of in[1], scales, and in[2], zero points or NULL, whole numbers from low to
+ * high. yolo_eval() leaves constants as they are, since it does not tell what is rounded for good
+ * from what passes a quantiser of activations. Errors as EvalFunc's. */
+gboolean yolo_eval_round (TensorScope *scope, const OnnxNode *node, Tensor *const *in, gint64 low,
+    gint64 high, Tensor **out, GError **error);
+
 /* eval-shapes.c: operators that make numbers out of nothing, or move them */
 EvalFunc yolo_eval_concat, yolo_eval_constant, yolo_eval_constant_of_shape, yolo_eval_expand,
     yolo_eval_flatten, yolo_eval_gather, yolo_eval_identity, yolo_eval_range, yolo_eval_reshape,

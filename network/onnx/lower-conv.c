@@ -123,7 +123,7 @@ lower_conv (Lowered *lowered, const OnnxNode *node, GError **error)
   guint kernel[2];
   YoloConv conv;
 
-  if (!yolo_lowered_parameter (lowered, node, 1, &weights, error)
+  if (!yolo_lowered_weights (lowered, node, 1, &weights, error)
       || !yolo_lowered_parameter (lowered, node, integer ? 3 : 2, integer ? &zero : &bias, error))
     return FALSE;
   if (weights == NULL || weights->is_int != integer || weights->n_dims != 4 || weights->n == 0)
@@ -194,7 +194,7 @@ lower_conv_transpose (Lowered *lowered, const OnnxNode *node, GError **error)
   Tensor *weights, *bias;
   guint kernel[2], stride[2], dilation[2], scale;
 
-  if (!yolo_lowered_parameter (lowered, node, 1, &weights, error)
+  if (!yolo_lowered_weights (lowered, node, 1, &weights, error)
       || !yolo_lowered_parameter (lowered, node, 2, &bias, error))
     return FALSE;
   if (weights == NULL || weights->is_int || weights->n_dims != 4 || weights->n == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "network/onnx/lower.h"
 #include "base/error.h"
+#include "network/onnx/eval.h"
 
 #include <string.h>
 
@@ -102,6 +103,50 @@ same_grid (Lowered *lowered, const OnnxNode *a, const OnnxNode *b)
 {
   return same_parameter (lowered, a, b, 1) && same_parameter (lowered, a, b, 2)
       && same_type (lowered, a, b);
+}
+
+/* The producer of a value, if it is ONNX's own operator @op; else NULL. */
+static const OnnxNode *
+made_by (const Lowered *lowered, guint value, const char *op)
+{
+  const OnnxNode *node = value != ONNX_NONE ? yolo_onnx_producer (lowered->file, value) : NULL;
+
+  return node != NULL && node->standard && strcmp (node->op, op) == 0 ? node : NULL;
+}
+
+gboolean
+yolo_lowered_weights (
+    Lowered *lowered, const OnnxNode *node, guint k, Tensor **weights, GError **error)
+{
+  const OnnxNode *back, *quantizer;
+  Tensor *in[3] = { NULL }, *rounded = NULL;
+  gint32 type;
+
+  if (!yolo_lowered_parameter (lowered, node, k, weights, error))
+    return FALSE;
+  back = *weights != NULL ? made_by (lowered, node->in[k], "DequantizeLinear") : NULL;
+  quantizer = back != NULL ? made_by (lowered, back->in[0], "QuantizeLinear") : NULL;
+  if (quantizer == NULL)
+    return TRUE;
+  type = quantized_type (lowered, quantizer);
+  if (type != ONNX_UINT8 && type != ONNX_INT8)
+    return TRUE;
+  if (!same_grid (lowered, quantizer, back)
+      || yolo_onnx_attr_int (quantizer, "axis", 1) != yolo_onnx_attr_int (back, "axis", 1))
+    return yolo_lower_refuse (
+        back, "dequantises with another scale than its input was quantised with", error);
+  in[0] = *weights;
+  if (!yolo_lowered_parameter (lowered, quantizer, 1, &in[1], error)
+      || !yolo_lowered_parameter (lowered, quantizer, 2, &in[2], error)
+      || !yolo_eval_round (&lowered->scope, quantizer, in, type == ONNX_INT8 ? G_MININT8 : 0,
+          type == ONNX_INT8 ? G_MAXINT8 : G_MAXUINT8, &rounded, error)) {
+    g_clear_pointer (&rounded, yolo_onnx_tensor_unref);
+    return FALSE;
+  }
+  /* Whoever reads them next rounds them again, which changes nothing. */
+  yolo_onnx_tensor_unref (lowered->values[node->in[k]].tensor);
+  *weights = lowered->values[node->in[k]].tensor = rounded;
+  return TRUE;
 }
 
 /* Whether a node reads the whole numbers of an input of uint8, which no node has made. */

@@ -60,7 +60,7 @@ lower_gemm (Lowered *lowered, const OnnxNode *node, GError **error)
   g_autofree float *copy = NULL;
   gint64 out;
 
-  if (!yolo_lowered_parameter (lowered, node, 1, &weights, error)
+  if (!yolo_lowered_weights (lowered, node, 1, &weights, error)
       || !yolo_lowered_parameter (lowered, node, 2, &bias, error))
     return FALSE;
   if (yolo_onnx_attr_int (node, "transA", 0) != 0 || yolo_onnx_attr_float (node, "alpha", 1) != 1

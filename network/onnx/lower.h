@@ -127,6 +127,10 @@ gboolean yolo_lowered_set_layer (Lowered *lowered, const OnnxNode *node, guint k
 /* The constant that input k is; *tensor is NULL where the input is left out. */
 gboolean yolo_lowered_parameter (
     Lowered *lowered, const OnnxNode *node, guint k, Tensor **tensor, GError **error);
+/* lower-quantize.c. The same for weights. Those that are floats behind a quantiser of 8 bits of
+ * their own, as tools write that train with rounding, come as the numbers of its grid. */
+gboolean yolo_lowered_weights (
+    Lowered *lowered, const OnnxNode *node, guint k, Tensor **weights, GError **error);
 /* The element type of a constant; 0 where that is not known without computing it. */
 gint32 yolo_lowered_constant_type (const Lowered *lowered, guint value);
 /* Whether inputs a and b, which are constants, have the same type, as the standard wants. */

@@ -928,8 +928,15 @@ def as_float(model):
     for n in m.graph.node:
         inputs = [alias.get(i, i) for i in n.input]
         if n.op_type == 'QuantizeLinear':
-            alias[n.output[0]] = inputs[0]
             zero = inits[n.input[2]]
+            if inputs[0] in inits:              # weights
+                shape = [-1] + [1] * (inits[inputs[0]].ndim - 1) if zero.ndim else []
+                low, high = np.iinfo(zero.dtype).min, np.iinfo(zero.dtype).max
+                inits[n.output[0]] = np.clip(
+                    np.rint(inits[inputs[0]] / inits[n.input[1]].reshape(shape))
+                    + zero.reshape(shape), low, high).astype(zero.dtype)
+                continue
+            alias[n.output[0]] = inputs[0]
             if n.input[0] in convs and zero == np.iinfo(zero.dtype).min:
                 # the quantiser took out a Relu, which its clipping does already
                 nodes.append(helper.make_node('Relu', [inputs[0]], [n.output[0] + '_f']))
@@ -1044,6 +1051,34 @@ def set_apart(model):
                     (scale * np.float32(1 + .3 * k)).astype(np.float32), apart)
                 model.graph.initializer.append(values[apart])
             before.input[1] = after.input[1] = apart
+    onnx.checker.check_model(model)
+    return model
+
+
+def with_float_weights(model):
+    """Weights in floats with a QuantizeLinear of their own, as tools write them that train with
+    rounding: half a step or less from what is read."""
+    draw = np.random.default_rng(0)
+    values = {i.name: i for i in model.graph.initializer}
+    convs = {n.input[1] for n in model.graph.node if n.op_type == 'Conv'}
+    nodes = []
+    for n in model.graph.node:
+        if n.op_type == 'DequantizeLinear' and n.output[0] in convs and n.input[0] in values:
+            whole = values.pop(n.input[0])
+            q, scale = numpy_helper.to_array(whole), numpy_helper.to_array(values[n.input[1]])
+            scale = scale.reshape([-1] + [1] * (q.ndim - 1) if scale.ndim else [])
+            moved = q + draw.uniform(-.45, .45, q.shape)
+            moved[q == 127] += 3                # beyond the grid, which clips
+            floats = whole.name + 'f'
+            values[floats] = numpy_helper.from_array((moved * scale).astype(np.float32), floats)
+            nodes.append(helper.make_node('QuantizeLinear', [floats, *n.input[1:]], [whole.name],
+                                          name=whole.name))
+            nodes[-1].attribute.extend(n.attribute)
+        nodes.append(n)
+    nodes = [onnx.NodeProto.FromString(n.SerializeToString()) for n in nodes]
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(values.values())
     onnx.checker.check_model(model)
     return model
 
@@ -1227,6 +1262,12 @@ MODELS = {
                                 kinds=['float']),
     'micro-qop-classify': dict(MICRO_HEAD, seed=64, task='classify', classes=5, quantise='u8',
                                operators=True, kinds=['float']),
+    # weights in floats behind quantisers of their own
+    'micro-qdq-floats': dict(MICRO, seed=67, quantise='s8', float_weights=True,
+                             options=dict(op_types_to_quantize=['Conv'], per_channel=True)),
+    'micro-qdq-floats-u8': dict(MICRO, seed=68, quantise='u8', float_weights=True, opset=13,
+                                options=dict(op_types_to_quantize=['Conv'],
+                                             extra_options=READERS)),
 }
 
 
@@ -1258,6 +1299,7 @@ def build(name, spec, index):
     also, quantise = spec.pop('also', []), spec.pop('quantise', None)
     options = spec.pop('options', {})
     apart, operators = spec.pop('apart', False), spec.pop('operators', False)
+    float_weights = spec.pop('float_weights', False)
     names, meta = spec.pop('names', None), spec.pop('meta', {})
     decode_too = spec.pop('decode_too', False)
     kinds = spec.pop('kinds', ['float', 'int8'] if quantise else ['float'])
@@ -1280,6 +1322,8 @@ def build(name, spec, index):
         model = quantised(g, model, quantise, floats, operators, **options)
         if apart:
             model = set_apart(model)
+        if float_weights:
+            model = with_float_weights(model)
     references = []
     for batch, height, width in [(g.batch, g.height, g.width)] + also:
         for kind in kinds:
