@@ -136,14 +136,19 @@ typedef struct {
 } Tolerance;
 
 /* In 8 bits, bins of 0 to reg_max - 1 are wrong by half a step, and a size by two bins;
- * anchors of 0 to 80 by half a step; strides of 8 to 32 by a hundredth. */
+ * anchors of 0 to 80 by half a step; strides of 8 to 32 by a hundredth. In float16 the pi by which
+ * a sigmoid becomes an angle is 3.140625, so that angles of up to 3/4 pi are wrong by 7.3e-4; and
+ * the middle of a box, which is turned by as much, by 7.3e-4 of its way from the anchor: (reg_max -
+ * 1) / sqrt (2) strides at most. */
 static Tolerance
-tolerance_of (const Search *search, const Level *level)
+tolerance_of (const Search *search, const HeadKind *kind, const Level *level)
 {
   guint reg_max = level->channels[HEAD_BOX] / 4;
 
   if (search->rounded)
     return (Tolerance) { .2f + (float) (reg_max - 1) / 125.f, 2e-2f, 1e-3f };
+  if (kind->other == YOLO_MAP_ANGLE)
+    return (Tolerance) { 2e-3f + 7.3e-4f * (float) reg_max, 1e-5f, 8e-4f };
   return (Tolerance) { 2e-3f, 1e-5f, 1e-5f };
 }
 
@@ -161,7 +166,7 @@ static gboolean
 level_matches (const Search *search, const HeadKind *kind, const Decoded *decoded,
     const Level *level, gsize first_anchor)
 {
-  Tolerance tolerance = tolerance_of (search, level);
+  Tolerance tolerance = tolerance_of (search, kind, level);
   const float *at = decoded->values + first_anchor * decoded->anchor_step;
 
   for (gsize pixel = 0; pixel < level->size; pixel++, at += decoded->anchor_step) {

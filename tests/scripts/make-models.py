@@ -1268,6 +1268,9 @@ MODELS = {
     'micro-qdq-floats-u8': dict(MICRO, seed=68, quantise='u8', float_weights=True, opset=13,
                                 options=dict(op_types_to_quantize=['Conv'],
                                              extra_options=READERS)),
+    # angles by the pi of float16
+    'micro-obb-nms-half': dict(MICRO_HEAD, seed=69, task='obb', nms=True, limit=20, half=True,
+                               opset=17),
 }
 
 
