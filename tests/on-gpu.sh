@@ -17,8 +17,9 @@ cd "$(dirname "$0")/.." || exit 1
 mode=${1:-run}
 report=${REPORT:-on-gpu-report.md}
 bundle=on-gpu
-programs='test-backend-suite test-cuda-backend test-cuda-choices test-cuda-conv test-cuda-cudnn
-  test-cuda-decode test-cuda-draw test-cuda-int8 test-cuda-ops test-cuda-preprocess'
+programs='test-backend-suite test-backend-staged test-cuda-backend test-cuda-choices
+  test-cuda-conv test-cuda-cudnn test-cuda-decode test-cuda-draw test-cuda-int8 test-cuda-ops
+  test-cuda-preprocess'
 
 fail () {
   echo "on-gpu.sh: $*" >&2
@@ -52,10 +53,10 @@ pack () {
   build build-card -Dcuda-tests=card
   rm -rf "$bundle"
   mkdir -p "$bundle/lib"
-  for name in $programs bench-cuda; do
+  for name in $programs bench-cuda bench-devices; do
     [ ! -x "$(built build-card "$name")" ] || cp "$(built build-card "$name")" "$bundle/"
   done
-  for program in "$bundle"/test-* "$bundle/bench-cuda"; do
+  for program in "$bundle"/test-* "$bundle"/bench-*; do
     ldd "$program"
   done | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u \
     | grep -vE '/(libc|libm|libdl|librt|libpthread|ld-linux[^/]*|libcuda|libcudnn[^/]*)\.so' \
@@ -84,7 +85,7 @@ tests () {
       continue
     fi
     begin=$(date +%s)
-    # The suite of all back ends is told which one to test; the other programs look at no argument.
+    # The tests of all back ends are told which one to test; the other programs look at no argument.
     "$@" "$program" cuda >"$work/test.log" 2>&1
     status=$?
     passed=$(grep -c '^ok ' "$work/test.log")
@@ -126,6 +127,15 @@ measure () {
   done
 }
 
+# Two cards: copies of a network, and pieces.
+share () {
+  for model in $models; do
+    printf '\n## %s, several devices\n\n' "$(basename "$model")"
+    "$(tool bench-devices)" "$model" 8 "$share_seconds" \
+      cuda:0 cuda:0,cuda:1 cuda:0+cuda:1 cuda:0+cpu || failures=$((failures + 1))
+  done
+}
+
 # The same convolutions in PyTorch, one by one, where it is installed; TensorRT likewise.
 compare () {
   if [ "$mode" = run ] \
@@ -162,6 +172,7 @@ case $mode in
     ;;
   run)
     size=${SIZE-}
+    share_seconds=5
     batches=${BATCHES:-1 8 32}
     models=${MODELS:-$(ls .cache/best_fp16.onnx 2>/dev/null || echo tests/data/v8n.onnx)}
     if [ -d "$bundle" ]; then
@@ -176,13 +187,15 @@ case $mode in
     folder_built=build-rehearse
     build build-rehearse -Dcuda-archs= -Dcuda-ptx=80
     size='32 32'
+    share_seconds=1
     batches=${BATCHES:-1 2}
     models=${MODELS:-tests/data/v8n.onnx}
     LD_LIBRARY_PATH=$PWD/build-rehearse/tests/gpusim
     GPUSIM_CACHE=$PWD/.cache/gpusim
     GPUSIM_CUBIN=accept
+    GPUSIM_DEVICES=2
     YOLO_CUDA_TUNE=0
-    export LD_LIBRARY_PATH GPUSIM_CACHE GPUSIM_CUBIN YOLO_CUDA_TUNE
+    export LD_LIBRARY_PATH GPUSIM_CACHE GPUSIM_CUBIN GPUSIM_DEVICES YOLO_CUDA_TUNE
     ;;
   *)
     fail "$mode is none of pack, run, rehearse"
@@ -193,7 +206,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 XDG_CACHE_HOME=$work/cache
-export XDG_CACHE_HOME
+G_TEST_SRCDIR=$PWD
+export XDG_CACHE_HOME G_TEST_SRCDIR
 failures=0
 {
   printf '# On a GPU\n\n'
@@ -210,6 +224,7 @@ failures=0
     printf '\ncompute-sanitizer did not run.\n'
   fi
   measure
+  share
   compare
   printf '\nfailures: %s\n' "$failures"
 } >"$report" 2>"$work/errors"
