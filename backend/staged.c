@@ -469,8 +469,12 @@ load_stage (StagedNet *net, const YoloPlace *place, gpointer context, guint thre
   g_mutex_init (&stage->calls);
   g_cond_init (&stage->work);
   g_queue_init (&stage->waiting);
-  g_snprintf (stage->name, sizeof stage->name,
-      place->backend->host_memory ? "%s" : "%s:%u", place->backend->name, place->device);
+  /* device 0 of the host is all of it, device n + 1 its NUMA node n */
+  if (place->backend->host_memory && place->device == 0)
+    g_strlcpy (stage->name, place->backend->name, sizeof stage->name);
+  else
+    g_snprintf (stage->name, sizeof stage->name, "%s:%u", place->backend->name,
+        place->device - place->backend->host_memory);
   g_strlcpy (stage->stats.device, stage->name, sizeof stage->stats.device);
   stage->part = yolo_backend_load_part (place->backend, net->base.model, place->device, context,
       net->base.precision, threads, cut->part, error);

@@ -8,11 +8,13 @@
 #include "backend/builtin.h"
 #include "cpu/backend.h"
 #include "cpu/kernels.h"
+#include "cpu/node.h"
 
 #define ALIGN(x) (((x) + 63) & ~(gsize) 63)
 
 typedef struct {
   YoloNet base;
+  guint device;
   const YoloKernels *kernels;
   GArray *packed;               /* Packed: weights for our own convolutions */
 } CpuNet;
@@ -40,14 +42,11 @@ typedef struct {
   guint images;                 /* run */
 } CpuExec;
 
+/* Device 0 is all cores, device n + 1 those of NUMA node n. */
 static gboolean
 available (guint device, GError **error)
 {
-  if (device == 0)
-    return TRUE;
-  g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE,
-      "there is no CPU device %u: use 0", device);
-  return FALSE;
+  return device == 0 || yolo_node_check (device - 1, error);
 }
 
 static gboolean
@@ -75,13 +74,22 @@ resolve (G_GNUC_UNUSED guint device, YoloPrecision *precision, GError **error)
   return FALSE;
 }
 
+/* Threads of a net on a device, of which @threads are asked for; 0: one for each core. */
+static guint
+n_threads (guint device, guint threads)
+{
+  if (threads > 0)
+    return threads;
+  return device > 0 ? MAX (yolo_node_cores (device - 1), 1) : g_get_num_processors ();
+}
+
 /* What a thread does with AVX2 at 2.5 GHz, to within a factor of two: only its ratio to other
  * devices counts. */
 static gboolean
-speed (G_GNUC_UNUSED guint device, YoloPrecision precision, guint threads, YoloStageDevice *speed,
+speed (guint device, YoloPrecision precision, guint threads, YoloStageDevice *speed,
     G_GNUC_UNUSED GError **error)
 {
-  const double n = threads > 0 ? threads : g_get_num_processors ();
+  const double n = n_threads (device, threads);
 
   *speed = (YoloStageDevice) { .macs = n * (precision == YOLO_PRECISION_FP32 ? 2e10 : 4e10),
     .bytes = n * 1e10 };
@@ -89,12 +97,18 @@ speed (G_GNUC_UNUSED guint device, YoloPrecision precision, guint threads, YoloS
 }
 
 static gboolean
-load (YoloNet *base, G_GNUC_UNUSED guint device, G_GNUC_UNUSED gpointer context, guint threads,
+load (YoloNet *base, guint device, G_GNUC_UNUSED gpointer context, guint threads,
     G_GNUC_UNUSED GError **error)
 {
   CpuNet *net = (CpuNet *) base;
+  YoloCores *cores = device > 0 ? yolo_cores_save () : NULL;
 
-  base->pool = yolo_pool_new (threads);
+  net->device = device;
+  if (device > 0)
+    yolo_node_enter (device - 1);
+  base->pool = yolo_pool_new (n_threads (device, threads));
+  if (device > 0)
+    yolo_cores_restore (cores);
   net->kernels = yolo_cpu_kernels (0);
   net->packed = g_array_new (FALSE, FALSE, sizeof (Packed));
   return TRUE;
@@ -126,6 +140,15 @@ remark (YoloNet *base)
       "int8 runs on %s, which has no instructions for products of bytes (VNNI, dot products): "
       "expect .7 to 1 of fp32's time, not half of it",
       net->kernels->name);
+}
+
+/* The calling thread is one of those that work, and stays on the net's node from its first call
+ * on. */
+static void
+stay_on_node (const CpuNet *net)
+{
+  if (net->device > 0)
+    yolo_node_enter (net->device - 1);
 }
 
 static YoloTensor
@@ -297,6 +320,7 @@ prepare (YoloExec *base, GError **error)
   const YoloPlan *plan = base->plan;
 
   e->net = (CpuNet *) base->net;
+  stay_on_node (e->net);
   if (g_getenv ("YOLO_CPU_PROFILE"))
     base->seconds = e->profile = g_new0 (double, plan->n_ops);
   base->input = allocate (plan->buffers[plan->input].size, error);
@@ -355,6 +379,7 @@ submit (YoloExec *base, guint n, G_GNUC_UNUSED const YoloFrame *frames,
 {
   CpuExec *e = (CpuExec *) base;
 
+  stay_on_node (e->net);
   for (guint i = 0; i < base->plan->n_ops; i++) {
     double start = base->seconds ? g_get_monotonic_time () / 1e6 : 0;
     if (!(base->replace && base->replace (base->observe_data, i)))

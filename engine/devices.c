@@ -6,10 +6,10 @@
 
 #include <string.h>
 
-#define HOW "use auto, or cpu, cuda, cuda:N and reference with commas between, as in " \
+#define HOW "use auto, or cpu, cpu:N, cuda, cuda:N and reference with commas between, as in " \
     "cuda:0,cuda:1, or with plus signs for a network in pieces, as in cuda:0+cuda:1"
 
-/* The number behind "cuda:", of digits alone and at most G_MAXINT; -1: it is none. */
+/* The number behind "cuda:" or "cpu:", of digits alone and at most G_MAXINT; -1: it is none. */
 static gint
 parse_number (const char *digits)
 {
@@ -36,10 +36,13 @@ parse_one (const char *name, YoloDeviceChoice *choice)
       choice->kind = kinds[i].kind;
       return TRUE;
     }
-  if (g_ascii_strncasecmp (name, "cuda:", 5) != 0)
-    return FALSE;
-  choice->kind = YOLO_DEVICE_CUDA;
-  choice->number = parse_number (name + 5);
+  if (g_ascii_strncasecmp (name, "cuda:", 5) == 0) {
+    choice->kind = YOLO_DEVICE_CUDA;
+    choice->number = parse_number (name + 5);
+  } else if (g_ascii_strncasecmp (name, "cpu:", 4) == 0) {
+    choice->kind = YOLO_DEVICE_CPU;
+    choice->number = parse_number (name + 4);
+  }
   return choice->number >= 0;
 }
 

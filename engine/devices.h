@@ -23,7 +23,8 @@ typedef enum {
 
 typedef struct {
   YoloDevice kind;
-  gint number;                  /* of a GPU, as CUDA counts; -1: the text does not say */
+  /* of a GPU, as CUDA counts, or of a NUMA node of the CPU; -1: the text does not say */
+  gint number;
   gboolean joined;              /* it runs the piece behind that of the device before it */
 } YoloDeviceChoice;
 
@@ -34,9 +35,9 @@ typedef struct {
 
 /**
  * yolo_devices_parse:
- * @text: (nullable): "auto", or "cpu", "reference", "cuda" and "cuda:1" with commas between;
- * NULL and "": "auto". A device that stands there twice runs two copies. "cuda:0+cuda:1" in place
- * of one of them is two devices that run one copy in two pieces, of which there are
+ * @text: (nullable): "auto", or "cpu", "cpu:1", "reference", "cuda" and "cuda:1" with commas
+ * between; NULL and "": "auto". A device that stands there twice runs two copies. "cuda:0+cuda:1"
+ * in place of one of them is two devices that run one copy in two pieces, of which there are
  * YOLO_MAX_STAGES at most.
  * @devices: (out): in the order of @text
  *

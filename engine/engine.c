@@ -24,9 +24,11 @@ typedef struct {
   YoloFileStamp stamp;
 } Resolved;
 
-/* The back end that a choice means, of which GPU @cuda is asked about. */
+/* The back end that a choice means, of which GPU @cuda or, of the CPU, device @node is asked
+ * about. */
 static const YoloBackend *
-choose_backend (const YoloEngineParts *parts, YoloDevice device, guint cuda, GError **error)
+choose_backend (const YoloEngineParts *parts, YoloDevice device, guint cuda, guint node,
+    GError **error)
 {
   g_autoptr (GError) no_cuda = NULL, no_cpu = NULL;
 
@@ -34,7 +36,7 @@ choose_backend (const YoloEngineParts *parts, YoloDevice device, guint cuda, GEr
     gboolean cpu = device == YOLO_DEVICE_CPU;
     const YoloBackend *backend = cpu ? parts->cpu : parts->reference;
 
-    if (yolo_backend_available (backend, 0, error))
+    if (yolo_backend_available (backend, cpu ? node : 0, error))
       return backend;
     g_prefix_error (error, "The %s cannot run networks: ", cpu ? "CPU" : "reference");
     return NULL;
@@ -68,7 +70,9 @@ choose_sites (const YoloEngineParts *parts, const YoloEngineConfig *config, Reso
   for (guint i = 0; i < devices.n; i++) {
     const YoloDeviceChoice *choice = &devices.at[i];
     guint cuda = choice->number >= 0 ? (guint) choice->number : config->cuda_device_id;
-    const YoloBackend *backend = choose_backend (parts, choice->kind, cuda, error);
+    /* device 0 of the CPU is all of it, device n + 1 its NUMA node n */
+    guint node = choice->kind == YOLO_DEVICE_CPU ? (guint) (choice->number + 1) : 0;
+    const YoloBackend *backend = choose_backend (parts, choice->kind, cuda, node, error);
     YoloSite *site;
 
     if (backend == NULL)
@@ -76,7 +80,7 @@ choose_sites (const YoloEngineParts *parts, const YoloEngineConfig *config, Reso
     if (!choice->joined)
       resolved->n_sites++;
     site = &resolved->sites[resolved->n_sites - 1];
-    site->at[site->n++] = (YoloPlace) { backend, backend == parts->cuda ? cuda : 0 };
+    site->at[site->n++] = (YoloPlace) { backend, backend == parts->cuda ? cuda : node };
   }
   return TRUE;
 }
@@ -231,6 +235,8 @@ name_site (const YoloEngineParts *parts, const YoloSite *site, gboolean several)
     g_string_append_printf (name, "%s%s", i > 0 ? "+" : "", place->backend->name);
     if ((several || site->n > 1) && place->backend == parts->cuda)
       g_string_append_printf (name, ":%u", place->device);
+    if (place->backend == parts->cpu && place->device > 0)
+      g_string_append_printf (name, ":%u", place->device - 1);
   }
   return g_string_free (name, FALSE);
 }

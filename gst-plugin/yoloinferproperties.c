@@ -16,9 +16,10 @@ const YoloProperty yolo_infer_properties[YOLO_INFER_N_PROPERTIES] = {
       "Text file, UTF-8, with the name of a class on each line (NULL: the model's own names)",
       READY, YOLO_STRING (YoloSettings, label_file, NULL) },
   [YOLO_INFER_DEVICE] = { "device", "Device",
-      "What the network runs on: auto (CUDA where it is available, else the CPU), cpu, cuda, "
-      "cuda:N (N as CUDA counts), reference (plain C, slow), or several with commas between, each "
-      "of which runs batches, or with plus signs, each of which runs a piece of the network", READY,
+      "What the network runs on: auto (CUDA where it is available, else the CPU), cpu, cpu:N (NUMA "
+      "node N), cuda, cuda:N (N as CUDA counts), reference (plain C, slow), or several with commas "
+      "between, each of which runs batches, or with plus signs, each of which runs a piece of the "
+      "network", READY,
       YOLO_STRING (YoloSettings, device, "auto") },
   [YOLO_INFER_CUDA_DEVICE_ID] = { "cuda-device-id", "CUDA device",
       "Which GPU, as CUDA counts, where device gives no number (unset: that of the frames' CUDA "

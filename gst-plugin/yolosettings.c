@@ -96,7 +96,7 @@ yolo_settings_cuda_device (const YoloSettings *settings)
   if (yolo_devices_parse (settings->device, &devices, NULL))
     for (guint i = 0; i < devices.n; i++)
       copies += !devices.at[i].joined;
-  if (copies == 1 && devices.at[0].number >= 0)
+  if (copies == 1 && devices.at[0].kind == YOLO_DEVICE_CUDA && devices.at[0].number >= 0)
     return devices.at[0].number;
   return settings->cuda_device_set ? (gint) settings->cuda_device_id : -1;
 }

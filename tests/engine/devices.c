@@ -31,7 +31,8 @@ test_good (void)
     { "reference", "reference" }, { "cuda:0", "cuda:0" }, { "cuda:12", "cuda:12" },
     { "CPU", "cpu" }, { "Cuda:1", "cuda:1" }, { "cuda:2147483647", "cuda:2147483647" },
     { "cpu,reference", "cpu reference" }, { "cuda:0,cuda:1", "cuda:0 cuda:1" },
-    { "cpu , cuda:1,cuda", "cpu cuda:1 cuda" }, { "cpu,cpu", "cpu cpu" },
+    { "cpu:0,cpu:1", "cpu:0 cpu:1" }, { "cpu,cpu", "cpu cpu" },
+    { "cpu , cuda:1,cuda", "cpu cuda:1 cuda" },
     { "cuda:0+cuda:1", "cuda:0+cuda:1" }, { "cuda + cpu", "cuda+cpu" },
     { "cuda:0+cuda:1,cuda:2+cuda:3", "cuda:0+cuda:1 cuda:2+cuda:3" },
     { "cpu,cuda:1+cuda:1+reference", "cpu cuda:1+cuda:1+reference" },
@@ -60,7 +61,8 @@ test_bad (void)
     { "gpu", "\"gpu\" is no device; use auto" }, { "cuda:", "\"cuda:\" is no device" },
     { "cuda:-1", "\"cuda:-1\"" }, { "cuda:1x", "\"cuda:1x\"" },
     { "cuda:+1", "\"cuda:\" is no device" },
-    { "cuda:2147483648", "\"cuda:2147483648\"" }, { "cpu:0", "\"cpu:0\"" },
+    { "cuda:2147483648", "\"cuda:2147483648\"" }, { "cpu:", "\"cpu:\" is no device" },
+    { "reference:0", "\"reference:0\"" },
     { "cpu,", "\"\" is no device" }, { ",", "\"\" is no device" }, { "cpu;cuda", "\"cpu;cuda\"" },
     { "cuda:0+", "\"\" is no device" }, { "+", "\"\" is no device" },
     { "cpu,cuda:0+gpu", "\"gpu\" is no device" }, { "cpu+auto", "names auto beside" },
@@ -116,8 +118,9 @@ test_engines (void)
     { "cpu,cuda:1", 0, "host,device:1", 2, 3 },
     { "cpu,cpu", 0, "host,host", 2, 4 },
     { "cpu", 0, "host", 1, 5 },
+    { "cpu:0,cpu:1", 0, "host:0,host:1", 2, 6 },
   };
-  YoloEngine *got[G_N_ELEMENTS (rows)], *engines[6] = { NULL };
+  YoloEngine *got[G_N_ELEMENTS (rows)], *engines[7] = { NULL };
   guint nets = 0;
 
   fake_reset ();
