@@ -4,8 +4,10 @@
 
     docs/make-scale.py build/tests/bench/bench-scale docs/scale.svg [SECONDS]
 
-Prints the table; needs matplotlib. Each run lasts SECONDS, 2 unless given; all together some
-minutes. Frames come as fast as they are answered: each camera has two under way at all times.
+Prints the table; needs matplotlib. Each run lasts SECONDS, 1 unless given; all together some
+minutes. Frames come as fast as they are answered: each camera has two under way at all times. Of
+several runs in turns the one with the most frames counts, since what else a machine does only takes
+frames away.
 """
 import re
 import subprocess
@@ -20,6 +22,8 @@ PIECES = ['1x2', '1x4', '2x2', '1x8', '4x2']
 CAMERAS = [1, 4, 16, 32, 64, 128, 256, 512]
 LINE = re.compile(r'(\S+) devices, .* fps: (\d+) frames/s.* p50 (\S+) p95 (\S+) p99 (\S+) ms, '
                   r'fewest/most (\d+) %')
+
+ROUNDS = 3
 
 
 def measure(program, devices, cameras, seconds):
@@ -64,9 +68,10 @@ def main():
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     program, path = sys.argv[1:3]
-    seconds = float(sys.argv[3]) if len(sys.argv) > 3 else 2
-    results = {(name, n): measure(program, name, n, seconds)
-               for name in COPIES + PIECES for n in CAMERAS}
+    seconds = float(sys.argv[3]) if len(sys.argv) > 3 else 1
+    cases = [(name, n) for name in COPIES + PIECES for n in CAMERAS]
+    rounds = [{case: measure(program, *case, seconds) for case in cases} for _ in range(ROUNDS)]
+    results = {case: max(one[case] for one in rounds) for case in cases}
     plot(results, path)
     print('| devices | cameras | frames/s | of one device | p50, p95, p99 in ms | fewest of most |')
     print('|---|---|---|---|---|---|')
