@@ -15,7 +15,7 @@ run_packages='gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-
 
 # Brokers that the tests start on ports of their own; Debian's packages start services besides.
 test_packages='libgstrtspserver-1.0-dev python3-gst-1.0 gir1.2-gst-plugins-base-1.0
-  mosquitto redis-server openssl'
+  mosquitto mosquitto-clients redis-server openssl'
 fuzz_packages='clang libclang-rt-dev'
 
 # The CUDA back end is built where the toolkit is: nvcc wants a C++ compiler,
