@@ -21,6 +21,7 @@ static GPid pid;
 static struct mosquitto *listener;
 static GMutex lock;
 static GPtrArray *arrivals;     /* Arrival; lock */
+static gint subscribed;         /* whether the broker has confirmed that the listener listens */
 
 static void
 arrival_free (gpointer data)
@@ -49,6 +50,12 @@ static void
 on_connect (struct mosquitto *mosquitto, void *data, int code)
 {
   mosquitto_subscribe (mosquitto, NULL, "#", 2);
+}
+
+static void
+on_subscribe (struct mosquitto *mosquitto, void *data, int mid, int n, const int *qos)
+{
+  g_atomic_int_set (&subscribed, 1);
 }
 
 static char *
@@ -88,6 +95,7 @@ listen_to_all (void)
   mosquitto_int_option (listener, MOSQ_OPT_RECEIVE_MAXIMUM, 65535);
   mosquitto_message_callback_set (listener, on_message);
   mosquitto_connect_callback_set (listener, on_connect);
+  mosquitto_subscribe_callback_set (listener, on_subscribe);
   mosquitto_reconnect_delay_set (listener, 1, 1, false);
   if (strstr (extra, "password_file"))
     mosquitto_username_pw_set (listener, "me", "sesame");
@@ -96,9 +104,12 @@ listen_to_all (void)
 
     mosquitto_tls_set (listener, certificate, NULL, NULL, NULL, NULL);
   }
+  g_atomic_int_set (&subscribed, 0);
   g_assert_cmpint (mosquitto_connect (listener, "localhost", (int) port, 60), ==, 0);
   mosquitto_loop_start (listener);
-  g_usleep (300000);
+  for (guint i = 0; i < 6000 && !g_atomic_int_get (&subscribed); i++)
+    g_usleep (10000);
+  g_assert_cmpint (g_atomic_int_get (&subscribed), ==, 1);
 }
 
 static void
