@@ -50,6 +50,8 @@ fail () {
 [ -n "$elsewhere" ] || test_packages="$test_packages $fuzz_packages"
 # shellcheck disable=SC2086 # lists
 install_packages $build_packages $run_packages $test_packages || fail "packages are missing"
+# shellcheck disable=SC2086 # a list
+install_packages $broker_packages || echo "tests that need a broker will skip" >&2
 
 # configure FOLDER OPTION...: makes it, or makes it anew when it does not work.
 configure () {

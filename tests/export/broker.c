@@ -125,7 +125,9 @@ YoloSinkOptions
 broker_options (const Broker *broker)
 {
   return (YoloSinkOptions) { .location = broker->location (), .queue_bytes = 16 << 20, .qos = 1,
-    .spool_bytes = 64 << 20 };
+    .spool_bytes = 64 << 20,
+    /* or librdkafka waits for seconds before it looks for its brokers again */
+    .broker_options = "reconnect.backoff.max.ms=300" };
 }
 
 gboolean

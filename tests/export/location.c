@@ -93,6 +93,30 @@ test_password (void)
   g_assert_nonnull (strstr (error->message, "password-file"));
 }
 
+/* Whatever the text, it is taken apart or refused with a reason. */
+static void
+test_noise (void)
+{
+  static const char letters[] = "mqt:/@[]%,09#?a \xc3\xff";
+
+  for (guint i = 0; i < 20000; i++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (YoloLocation) location = NULL;
+    char text[40] = "mqtt://";
+    const gint n = g_test_rand_int_range (7, sizeof text);
+
+    for (gint k = g_test_rand_bit () ? 7 : 0; k < n; k++)
+      text[k] = letters[g_test_rand_int_range (0, sizeof letters - 1)];
+    location = yolo_location_parse (text, &error);
+    g_assert_true ((location == NULL) == (error != NULL));
+    if (location) {
+      g_assert_cmpstr (location->host, !=, "");
+      g_assert_cmpuint (location->port, <=, 65535);
+      g_assert_true (g_utf8_validate (location->topic, -1, NULL));
+    }
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -101,5 +125,6 @@ main (int argc, char **argv)
   g_test_add_func ("/export/location/parts", test_parts);
   g_test_add_func ("/export/location/errors", test_errors);
   g_test_add_func ("/export/location/password", test_password);
+  g_test_add_func ("/export/location/noise", test_noise);
   return g_test_run ();
 }
