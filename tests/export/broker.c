@@ -340,6 +340,7 @@ test_away (void)
   Told told = { 0 };
   YoloSink *sink;
   guint64 before;
+  gint64 begun;
   guint kept;
 
   if (!broker_set_up (the))
@@ -349,7 +350,9 @@ test_away (void)
   sink = open_sink (&options, &told);
   broker_send (sink, "a", 0, 20000, 500);
   before = resident ();
+  begun = g_get_monotonic_time ();
   broker_send (sink, "a", 20000, 180000, 500);
+  g_test_message ("%.2f us a message", (g_get_monotonic_time () - begun) / 180000.);
   g_assert_cmpuint (resident (), <, before + GROWTH);
   yolo_sink_get_stats (sink, &stats);
   g_assert_false (stats.connected);

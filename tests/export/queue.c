@@ -214,6 +214,29 @@ test_spool_bounds (Fixture *f, gconstpointer data)
   yolo_spool_close (spool);
 }
 
+/* Nothing goes past a disk that works: what is handed out is on it. */
+static void
+test_disk_first (Fixture *f, gconstpointer data)
+{
+  YoloMessageQueue *queue;
+
+  if (!have_spool (f))
+    return;
+  queue = open_queue (f, 1 << 20, TRUE);
+  for (guint i = 0; i < 2000; i++) {
+    YoloMessage *message;
+
+    yolo_message_queue_push (queue, numbered (i, 0));
+    while ((message = yolo_message_queue_take (queue)) == NULL)
+      g_thread_yield ();
+    assert_number (message, i);
+    g_assert_cmpuint (message->id, ==, i + 1);
+    yolo_message_queue_done (queue, message);
+    yolo_message_queue_settle (queue);
+  }
+  g_assert_cmpuint (yolo_message_queue_free (queue), ==, 0);
+}
+
 static void
 test_refused_files (Fixture *f, gconstpointer data)
 {
@@ -379,6 +402,7 @@ main (int argc, char **argv)
   ADD ("order-on-disk", TRUE, test_order);
   ADD ("bounds", 0, test_bounds);
   ADD ("bounds-on-disk", 0, test_spool_bounds);
+  ADD ("disk-first", 0, test_disk_first);
   ADD ("refused-files", 0, test_refused_files);
   ADD ("kill", 0, test_kill);
   ADD ("full-disk", 0, test_full_disk);
