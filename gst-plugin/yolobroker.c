@@ -32,19 +32,33 @@ yolo_broker_is_location (const char *location)
   return location && yolo_location_is_uri (location);
 }
 
+/* Where the password of a URI ends that has its parts from @host on: at the last @ of the
+ * authority, or, where the password has a slash that is not escaped, at the last one of all. NULL:
+ * there is no password. @colon: (out): where it begins */
+static const char *
+find_password (const char *host, const char **colon)
+{
+  const char *end = host + strcspn (host, "/"), *at = NULL;
+
+  for (const char *c = host; c < end; c++)
+    at = *c == '@' ? c : at;
+  *colon = memchr (host, ':', (at ? at : end) - host);
+  if (*colon == NULL || *host == '[')
+    return NULL;
+  if (at == NULL && !strchr (",/", (*colon + 1)[strspn (*colon + 1, "0123456789")]))
+    at = strrchr (*colon, '@');
+  return at;
+}
+
 char *
 yolo_broker_hide (const char *location)
 {
-  const char *host, *end, *at = NULL, *colon;
+  const char *at, *colon;
 
   if (!yolo_broker_is_location (location))
     return g_strdup (location);
-  host = strstr (location, "://") + 3;
-  end = host + strcspn (host, "/");
-  for (const char *c = host; c < end; c++)
-    at = *c == '@' ? c : at;
-  colon = at ? memchr (host, ':', at - host) : NULL;
-  if (colon == NULL)
+  at = find_password (strstr (location, "://") + 3, &colon);
+  if (at == NULL)
     return g_strdup (location);
   return g_strdup_printf ("%.*s:***%s", (int) (colon - location), location, at);
 }

@@ -2,6 +2,7 @@
 /* yoloexport to brokers: what arrives at a real Redis, what is said when none is there, and that no
  * frame waits. */
 
+#include "gst-plugin/yolobroker.h"
 #include "gst-plugin/yolometa.h"
 #include "tests/export/broker.h"
 
@@ -361,6 +362,33 @@ test_password (void)
   forget_server ();
 }
 
+/* What is shown of a location; NULL: all of it. */
+static void
+test_hide (void)
+{
+  static const struct {
+    const char *location, *shown;
+  } cases[] = {
+    { "mqtt://me:sesame@host/t", "mqtt://me:***@host/t" },
+    { "mqtt://me:s@same@host:1883/t@u", "mqtt://me:***@host:1883/t@u" },
+    { "mqtt://me:se/same@host/t", "mqtt://me:***@host/t" },
+    { "mqtt://:sesame@host/t", "mqtt://:***@host/t" },
+    { "mqtt://me@host:1883/t", NULL },
+    { "mqtt://host:1883/a@b", NULL },
+    { "mqtt://host:1883", NULL },
+    { "mqtt://[::1]:1883/a@b", NULL },
+    { "kafka://a:1,b:2/t", NULL },
+    { "a:b@c.jsonl", NULL },
+    { NULL, NULL },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *shown = yolo_broker_hide (cases[i].location);
+
+    g_assert_cmpstr (shown, ==, cases[i].shown ? cases[i].shown : cases[i].location);
+  }
+}
+
 /* What cannot be is an error before anything starts. */
 static void
 test_errors (void)
@@ -414,6 +442,7 @@ main (int argc, char **argv)
   g_test_add_func ("/export-broker/away", test_away);
   g_test_add_func ("/export-broker/end", test_end);
   g_test_add_func ("/export-broker/password", test_password);
+  g_test_add_func ("/export-broker/hide", test_hide);
   g_test_add_func ("/export-broker/errors", test_errors);
   return g_test_run ();
 }
