@@ -195,6 +195,7 @@ struct _YoloReplica {
   guint64 tick;                 /* counts uses of slots */
   YoloBatch *batches;           /* [depth], a ring */
   guint depth;                  /* of the net; constant once it has loaded */
+  guint room;                   /* batches that its devices have memory for at once, up to depth */
   YoloPreprocess *preprocess;
   YoloSideRounding rounding;    /* of model->box_rounding, if there is one */
   YoloObject *candidates, *scratch;

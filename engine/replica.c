@@ -38,6 +38,7 @@ release (YoloReplica *replica, YoloSlot *slot)
   gsize arena = slot->exec->activations;
 
   count_execs (replica, -1, arena);
+  replica->room = replica->depth;       /* what it frees may do for another batch */
   yolo_exec_free (slot->exec);
   slot->exec = NULL;
 }
@@ -444,7 +445,28 @@ skip_prepares (YoloReplica *replica)
 static gboolean
 has_room (const YoloReplica *replica)
 {
-  return replica->n_batches < replica->depth;
+  return replica->n_batches < replica->room;
+}
+
+/* Whether a batch that has just begun found no memory for a network of its own, while others under
+ * way have theirs. Called with the lock held. */
+static gboolean
+is_crowded_out (const YoloReplica *replica, const YoloBatch *batch)
+{
+  return batch->slot == NULL && replica->n_batches > 1
+      && g_error_matches (batch->error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY);
+}
+
+/* Puts the frames of such a batch back to their streams, where they wait for one of the others to
+ * be over; from then on so many are under way at most. Called with the lock held. */
+static void
+put_off (YoloReplica *replica, YoloBatch *batch)
+{
+  for (guint i = 0; i < batch->n; i++)
+    yolo_engine_give_back (batch->jobs[i]);
+  g_clear_error (&batch->error);
+  replica->n_batches--;
+  replica->room = replica->n_batches;
 }
 
 /* Whether the oldest batch under way is to be finished now. While a network in pieces runs it,
@@ -495,6 +517,8 @@ run_once (YoloReplica *replica, gint64 *until)
       g_mutex_unlock (&engine->lock);
       start_batch (replica, batch);
       g_mutex_lock (&engine->lock);
+      if (is_crowded_out (replica, batch))
+        put_off (replica, batch);
       return TRUE;
     }
   }
@@ -553,7 +577,7 @@ load_net (YoloReplica *replica, GError **error)
   }
   net->notify = wake;
   net->notify_data = replica;
-  replica->depth = net->depth;
+  replica->depth = replica->room = net->depth;
   replica->preprocess = yolo_preprocess_new (net->pool);
   g_mutex_lock (&engine->lock);
   replica->net = net;

@@ -122,9 +122,11 @@ prepare (YoloExec *base, GError **error)
   SimExec *exec = (SimExec *) base;
   const YoloPlan *plan = base->plan;
   const YoloBuffer *input = &plan->buffers[plan->input];
+  gboolean fits;
 
   g_mutex_lock (&simulated.lock);
   simulated.execs++;
+  fits = simulated.max_execs == 0 || simulated.execs <= simulated.max_execs;
   g_mutex_unlock (&simulated.lock);
   exec->net = (SimNet *) base->net;
   exec->share = share_of (plan);
@@ -136,6 +138,8 @@ prepare (YoloExec *base, GError **error)
     base->input = g_malloc0 (MAX (input->size, 1));
   if (base->net->host_maps)
     base->arena = exec->arena;
+  if (!fits)
+    return yolo_network_fail (error, YOLO_NETWORK_ERROR_MEMORY, "prepare was made to fail");
   return call (SIMULATED_PREPARE, YOLO_NETWORK_ERROR_MEMORY, error);
 }
 

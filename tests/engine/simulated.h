@@ -28,6 +28,7 @@ typedef struct {
   /* calls from 1 of which one fails, or 0; with `every` each so manyth one */
   guint fail[SIMULATED_N_CALLS];
   gboolean every;
+  guint max_execs;              /* that devices and hosts together have memory for; 0: no limit */
   /* microseconds that a call takes beside, at random up to so many: for races */
   guint jitter;
   /* What happened. */

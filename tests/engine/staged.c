@@ -225,6 +225,25 @@ test_under_way (void)
   assert_all_freed ();
 }
 
+/* Where the devices have memory for one batch at a time, or two, frames wait, and none fails. */
+static void
+test_crowded (void)
+{
+  for (guint batches = 1; batches <= 2; batches++) {
+    YoloEngine *engine;
+
+    simulated_reset ();
+    simulated.fixed = 10000;
+    simulated.max_execs = 2 * batches;  /* a piece each on two devices */
+    engine = get_engine ("cuda:0+cuda:1", NULL);
+    yolo_engine_set_batching (engine, 1, 0);
+    g_assert_cmpuint (run_streams (engine, 4).good, ==, 12);
+    yolo_engine_unref (engine);
+    g_assert_cmpuint (simulated.max_under_way, <=, batches);
+    assert_all_freed ();
+  }
+}
+
 /* The n-th call of a kind fails, for each n. A frame is lost where no other replica can run it,
  * and else none is. */
 static void
@@ -344,6 +363,7 @@ main (int argc, char **argv)
   find_expected ();
   g_test_add_func ("/engine/staged/results", test_results);
   g_test_add_func ("/engine/staged/under-way", test_under_way);
+  g_test_add_func ("/engine/staged/crowded", test_crowded);
   g_test_add_data_func ("/engine/staged/faults/one", "cuda:0+cuda:1", test_faults);
   g_test_add_data_func ("/engine/staged/faults/mixed", "cpu+cuda:1+reference", test_faults);
   g_test_add_data_func (
