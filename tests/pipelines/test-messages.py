@@ -71,8 +71,8 @@ def listens(port):
 class Server:
     """A broker on a port of its own, while a case runs."""
 
-    def __init__(self, *command):
-        self.port = free_port()
+    def __init__(self, *command, port=None):
+        self.port = port or free_port()
         self.process = subprocess.Popen([word.replace('PORT', str(self.port)) for word in command],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -103,9 +103,7 @@ def mosquitto(tls):
             file.write('sesame\n')
     with open(path, 'w', encoding='utf-8') as file:
         file.write(text)
-    server = Server(program('mosquitto'), '-c', path)
-    server.port = port
-    return server
+    return Server(program('mosquitto'), '-c', path, port=port)
 
 
 def run_sending(readme, line):
@@ -124,34 +122,65 @@ def run_sending(readme, line):
         readme.shell = shell
 
 
-def over_mqtt(readme, line, listener):
-    tls = 'mqtts:' in line
-    with mosquitto(tls) as server:
-        to = f'localhost:{server.port}'
-        if listener is None:
-            run_sending(readme, line.replace('localhost', to))
-            return
-        words = listener.replace('mosquitto_sub', program('mosquitto_sub'), 1)
-        log = os.path.join(folder(), 'heard')
-        with open(log, 'w', encoding='utf-8') as heard:
+class Listener:
+    """A line of mosquitto_sub that listens, while a case runs."""
+
+    def __init__(self, line, port):
+        words = line.replace('mosquitto_sub', program('mosquitto_sub'), 1)
+        self.log = os.path.join(folder(), 'heard')
+        with open(self.log, 'w', encoding='utf-8') as heard:
             # -d says when it listens, in a buffer unless stdbuf forbids that
-            process = subprocess.Popen(
-                ['bash', '-c', f'exec stdbuf -oL {words} -p {server.port} -d'], stdout=heard,
+            self.process = subprocess.Popen(
+                ['bash', '-c', f'exec stdbuf -oL {words} -p {port} -d'], stdout=heard,
                 stderr=subprocess.STDOUT)
-        try:
-            def said(text):
-                with open(log, encoding='utf-8') as file:
-                    return text in file.read()
-            wait_until(lambda: said('SUBACK') or said('Subscribed'), 60)
-            run_sending(readme, line.replace('localhost', to))
-            topic = re.search(r'location=mqtts?://[^/]+/(\S+)', line)[1]
-            last = f'{topic}/available offline' if 'frigate' in line else f'{topic} {{'
-            wait_until(lambda: said(last), 60)
-        finally:
-            process.kill()
-            process.wait()
-        with open(log, encoding='utf-8') as file:
-            check_heard(file.read(), topic, 'frigate' in line)
+
+    def heard(self):
+        with open(self.log, encoding='utf-8') as file:
+            return file.read()
+
+    def __enter__(self):
+        wait_until(lambda: 'SUBACK' in self.heard() or 'Subscribed' in self.heard(), 60)
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+def over_mqtt(readme, line, listener):
+    with mosquitto('mqtts:' in line) as server:
+        line = line.replace('localhost', f'localhost:{server.port}')
+        if listener is None:
+            run_sending(readme, line)
+            return
+        topic = re.search(r'location=mqtts?://[^/]+/(\S+)', line)[1]
+        last = f'{topic}/available offline' if 'frigate' in line else f'{topic} {{'
+        with Listener(listener, server.port) as ears:
+            run_sending(readme, line)
+            wait_until(lambda: last in ears.heard(), 60)
+            check_heard(ears.heard(), topic, 'frigate' in line)
+
+
+def what_was_seen_outlives_kill():
+    """A process that is killed while no broker is there leaves what it saw to the next one."""
+    need('MQTT', 'libmosquitto', 'sqlite3')
+    spool = os.path.join(folder(), 'killed.spool')
+    port = free_port()
+    line = ['gst-launch-1.0', '-q', 'videotestsrc', 'is-live=true', '!', 'yoloexport',
+            f'location=mqtt://localhost:{port}/cameras/door', f'spool-location={spool}',
+            'stream=door', '!', 'fakesink']
+    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as killed:
+        # a transaction is some pages of 4 kB
+        wait_until(lambda: os.path.exists(spool + '-wal')
+                   and os.path.getsize(spool + '-wal') > 300000, 60)
+        killed.kill()
+    line.insert(4, 'num-buffers=1')
+    with Server(program('mosquitto'), '-p', 'PORT', port=port):
+        with Listener("mosquitto_sub -h localhost -t 'cameras/#' -v", port) as ears:
+            subprocess.run(line, check=True)
+            wait_until(lambda: ears.heard().count('"frame":0,') == 2, 60)
+            frames = [int(n) for n in re.findall(r'"frame":(\d+),', ears.heard())]
+    assert len(frames) > 10 and frames == [*range(len(frames) - 1), 0], frames
 
 
 def check_heard(text, topic, is_frigate):
@@ -175,15 +204,20 @@ def over_redis(readme, line, look):
             assert 'door' in seen and '"objects"' in seen, seen
 
 
-def run(readme, line, listener, look):
-    scheme = BROKER.search(line)[1]
-    needed = {'mqtt': 'MQTT', 'mqtts': 'MQTT', 'kafka': 'Kafka', 'redis': 'Redis'}[scheme]
+def need(what, *libraries):
+    """Skips where the build is without one of these."""
     with open(os.path.join(BUILD, 'meson-info', 'intro-dependencies.json'),
               encoding='utf-8') as file:
         names = {d['name'] for d in json.load(file)}
+    if not names.issuperset(libraries):
+        raise Skip(f'this build has no {what}, or no spool')
+
+
+def run(readme, line, listener, look):
+    scheme = BROKER.search(line)[1]
+    needed = {'mqtt': 'MQTT', 'mqtts': 'MQTT', 'kafka': 'Kafka', 'redis': 'Redis'}[scheme]
     library = {'MQTT': 'libmosquitto', 'Kafka': 'rdkafka', 'Redis': 'hiredis'}[needed]
-    if library not in names or ('spool-location' in line and 'sqlite3' not in names):
-        raise Skip(f'this build has no {needed}, or no spool')
+    need(needed, library, *(['sqlite3'] if 'spool-location' in line else []))
     if scheme == 'kafka':
         run_sending(readme, line.replace(
             ' stream=', ' broker-options=test.mock.num.brokers=1 stream='))
@@ -201,7 +235,7 @@ def main():
         case = functools.partial(run, readme, line, listener, look)
         case.title = line[line.index('yoloexport'):][:110]
         cases.append(case)
-    run_cases(cases)
+    run_cases(cases + [what_was_seen_outlives_kill])
 
 
 if __name__ == '__main__':
