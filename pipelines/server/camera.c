@@ -8,6 +8,8 @@
 
 /* A model is loaded within this time, and an engine made; what takes longer hangs. */
 #define MAX_START (180 * G_USEC_PER_SEC)
+/* Pipelines of one camera that hang while they end: each keeps a thread and its memory. */
+#define MAX_HANGING 4
 #define PROBE_PERIOD G_USEC_PER_SEC
 #define PROBE_TIMEOUT 2         /* seconds */
 
@@ -99,6 +101,10 @@ connect_again (YoloCamera *camera)
   g_autoptr (GError) error = NULL;
 
   end_run (camera);
+  if (yolo_counts_read (camera->counts).pipelines >= MAX_HANGING) {
+    fail (camera, "its last pipelines hang and do not end; it waits for them", TRUE);
+    return;
+  }
   camera->connects++;
   camera->run_began = g_get_monotonic_time ();
   camera->run_started = 0;

@@ -148,6 +148,14 @@ yolo_counts_inferred (YoloCounts *counts, GstClockTime pts, guint objects)
 }
 
 void
+yolo_counts_pipeline (YoloCounts *counts, gint change)
+{
+  g_mutex_lock (&counts->lock);
+  counts->now.pipelines += change;
+  g_mutex_unlock (&counts->lock);
+}
+
+void
 yolo_counts_size (YoloCounts *counts, gint width, gint height)
 {
   g_mutex_lock (&counts->lock);

@@ -27,6 +27,7 @@ typedef struct {
   double latency_recent;        /* seconds, mean over the last seconds */
   gint64 last;                  /* us, monotonic, when the last frame came; 0: none yet */
   gint width, height;           /* of the last frame */
+  guint pipelines;              /* that exist, those that are being ended among them */
 } YoloCountsNow;
 
 YoloCounts *yolo_counts_new (void);
@@ -45,6 +46,9 @@ void yolo_counts_taken (YoloCounts *counts, GstClockTime pts);
 
 /* A frame has its objects. */
 void yolo_counts_inferred (YoloCounts *counts, GstClockTime pts, guint objects);
+
+/* A pipeline was made (1), or is gone (-1). */
+void yolo_counts_pipeline (YoloCounts *counts, gint change);
 
 void yolo_counts_size (YoloCounts *counts, gint width, gint height);
 void yolo_counts_encoded (YoloCounts *counts, gsize bytes);

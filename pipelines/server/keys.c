@@ -77,9 +77,6 @@ const YoloKey yolo_keys[YOLO_N_KEYS] = {
       .doc = "Size of the network's input: N, WIDTHxHEIGHT or auto" },
   [YOLO_KEY_THREADS] = { "threads", YOLO_TYPE_INTEGER, 0, 1024,
       .element = "infer", .property = "threads", .doc = "CPU threads (0: one per core)" },
-  [YOLO_KEY_WEIGHT] = { "weight", YOLO_TYPE_INTEGER, 1, 32, .initial = "1",
-      .doc = "Share of a machine that cannot infer all frames: a camera of weight 2 gets up to "
-          "twice the frames of one of weight 1, and every camera gets some" },
   [YOLO_KEY_INTERVAL] = { "interval", YOLO_TYPE_INTEGER, 1, 100000,
       .element = "infer", .property = "inference-interval", .live = TRUE,
       .doc = "Infer every n-th frame" },

@@ -15,8 +15,6 @@
 #define ZONES "zones"
 #define TEE "tee"
 #define PRIVACY "privacy"       /* stands for the overlays of both branches */
-#define FRAMES_PER_WEIGHT 2     /* under way in yoloinfer */
-#define MAX_UNDER_WAY 64
 
 /* A run is held by the camera, by each job of the pool, and by the loop's seek. */
 struct _YoloRun {
@@ -75,6 +73,7 @@ run_unref (YoloRun *run)
   if (!g_atomic_ref_count_dec (&run->references))
     return;
   gst_object_unref (run->pipeline);
+  yolo_counts_pipeline (run->counts, -1);
   yolo_counts_unref (run->counts);
   g_free (run);
   count_alive (-1);
@@ -321,7 +320,6 @@ static GstElement *
 append_chain (YoloRun *run, const char *name, const YoloValues *values, GError **error)
 {
   const gboolean tracked = strcmp (yolo_values_text (values, YOLO_KEY_TRACKER), "none") != 0;
-  const guint weight = yolo_values_number (values, YOLO_KEY_WEIGHT);
   GstElement *last = append (run, NULL, "clocksync", PACE, error);
 
   if (last == NULL)
@@ -335,8 +333,6 @@ append_chain (YoloRun *run, const char *name, const YoloValues *values, GError *
       NULL);
   if ((last = append (run, last, "yoloinfer", INFER, error)) == NULL)
     return NULL;
-  /* While a machine is too slow, whoever has more frames under way has more of each batch. */
-  g_object_set (last, "max-in-flight", MIN (FRAMES_PER_WEIGHT * weight, MAX_UNDER_WAY), NULL);
   if (tracked && (last = append (run, last, "yolotrack", TRACK, error)) == NULL)
     return NULL;
   if (tracked && values->value[YOLO_KEY_ZONES].raw != NULL
@@ -443,6 +439,7 @@ yolo_run_new (const char *name, const YoloValues *values, YoloCounts *counts, Yo
   g_atomic_ref_count_init (&run->references);
   run->pipeline = gst_object_ref_sink (gst_pipeline_new (name));
   run->counts = yolo_counts_ref (counts);
+  yolo_counts_pipeline (counts, 1);
   run->func = func;
   run->user_data = user_data;
   run->is_file = yolo_source_is_file (values);

@@ -213,7 +213,7 @@ def cameras_change_while_all_run():
         # What can change at once does not connect anew; what cannot does.
         assert server.ask('PATCH', 'api/v1/cameras/a', {'confidence': .9}).status == 200
         assert server.camera('a')['connects'] == 1
-        assert server.ask('PATCH', 'api/v1/cameras/a', {'weight': 4}).status == 200
+        assert server.ask('PATCH', 'api/v1/cameras/a', {'precision': 'fp32'}).status == 200
         assert server.camera('a')['connects'] == 2
         server.wait_for('a', 'live')
         assert server.ask('PATCH', 'api/v1/cameras/a', {'enabled': False}).json['state'] == 'off'
