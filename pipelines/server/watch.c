@@ -134,29 +134,38 @@ pause_for_pictures (YoloHttp *http, SoupServerMessage *message, YoloPicture *pic
   return viewer;
 }
 
-/* ?clean=1: without what was found. */
+/* ?clean=1: without what was found. NULL: it asks for something else, which has been answered. */
 static YoloPicture *
 choose (const YoloCamera *camera, SoupServerMessage *message)
 {
   const char *query = g_uri_get_query (soup_server_message_get_uri (message));
+  g_autoptr (GHashTable) asked = query != NULL ? soup_form_decode (query) : NULL;
+  const char *clean = asked != NULL ? g_hash_table_lookup (asked, "clean") : NULL;
 
-  return g_strcmp0 (query, "clean=1") == 0 ? camera->clean : camera->drawn;
+  if (clean == NULL)
+    return camera->drawn;
+  if (strcmp (clean, "1") == 0)
+    return camera->clean;
+  yolo_http_answer_error (message, SOUP_STATUS_BAD_REQUEST,
+      "clean can be 1 alone; leave it out for pictures with what was found");
+  return NULL;
 }
 
 void
 yolo_watch_snapshot (YoloHttp *http, SoupServerMessage *message, const char *name)
 {
   const YoloCamera *camera = find_camera (http, message, name);
+  YoloPicture *picture = camera != NULL ? choose (camera, message) : NULL;
   Viewer *viewer;
 
-  if (camera == NULL)
+  if (picture == NULL)
     return;
   if (camera->state != YOLO_CAMERA_LIVE) {
     yolo_http_answer_error (message, SOUP_STATUS_SERVICE_UNAVAILABLE, "the camera is %s",
         yolo_camera_state_name (camera->state));
     return;
   }
-  viewer = pause_for_pictures (http, message, choose (camera, message));
+  viewer = pause_for_pictures (http, message, picture);
   viewer->single = TRUE;
   viewer->timeout = g_timeout_add_seconds (SNAPSHOT_TIMEOUT, on_timeout, viewer);
 }
@@ -165,10 +174,11 @@ void
 yolo_watch_mjpeg (YoloHttp *http, SoupServerMessage *message, const char *name)
 {
   const YoloCamera *camera = find_camera (http, message, name);
+  YoloPicture *picture = camera != NULL ? choose (camera, message) : NULL;
   SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
   Viewer *viewer;
 
-  if (camera == NULL)
+  if (picture == NULL)
     return;
   soup_server_message_set_status (message, SOUP_STATUS_OK, NULL);
   soup_message_headers_set_encoding (headers, SOUP_ENCODING_EOF);
@@ -177,7 +187,7 @@ yolo_watch_mjpeg (YoloHttp *http, SoupServerMessage *message, const char *name)
   soup_message_body_set_accumulate (soup_server_message_get_response_body (message), FALSE);
   if (strcmp (soup_server_message_get_method (message), "HEAD") == 0)
     return;
-  viewer = pause_for_pictures (http, message, choose (camera, message));
+  viewer = pause_for_pictures (http, message, picture);
   g_signal_connect (message, "wrote-chunk", G_CALLBACK (on_wrote_chunk), viewer);
 }
 

@@ -15,8 +15,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'server'))
-from tap import PATIENCE, TOP, Skip, folder, read_lines, run_cases, wait_until
-from wall import MODEL, PROGRAM, Browser, Garbage, Page, Rtsp, Server, free_port
+from tap import BUILD, PATIENCE, TOP, Skip, fetch, folder, read_lines, run_cases, wait_until
+from wall import MODEL, PROGRAM, Browser, Garbage, Page, Rtsp, Server, Wall, free_port
 
 JPEG = b'\xff\xd8\xff'
 
@@ -487,6 +487,28 @@ def the_page_shows_all_and_obeys():
         wait_until(lambda: server.metrics()['yolo_viewers'] == 0)
 
 
+def one_script_starts_a_wall():
+    if BUILD != os.path.join(TOP, 'build'):
+        raise Skip('the script builds into build/, which is not what is tested here')
+    fetch('vtest')
+    process = subprocess.Popen([os.path.join(TOP, 'pipelines/server.sh')], stdout=subprocess.PIPE,
+                               text=True, env={**os.environ, 'MODEL': MODEL})
+    try:
+        url = next(line for line in process.stdout if line.startswith('http')).strip()
+        wall = Wall(url)
+        for name in 'yard', 'mirror':
+            wall.wait_for(name, 'live')
+        assert wall.ask('GET', '').body.startswith(b'<!DOCTYPE html>')
+        # Ctrl-C reaches the whole group of processes; here it is sent to the script alone.
+        for child in subprocess.run(['pgrep', '-P', str(process.pid)], stdout=subprocess.PIPE,
+                                    text=True, check=True).stdout.split():
+            os.kill(int(child), signal.SIGINT)
+        process.wait(PATIENCE)
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def there_are_limits():
     with Server('a: {uri: "test:ball"}', server='max-requests: 20\nmax-connections: 5\n'
                 'max-viewers: 1') as server:
@@ -545,6 +567,7 @@ def main():
                deepstream_adds_and_removes, the_file_is_read_again, what_is_seen_is_published,
                secrets_are_shown_nowhere, who_may_ask, what_is_refused,
                the_api_does_what_its_description_says, the_page_shows_all_and_obeys,
+               one_script_starts_a_wall,
                there_are_limits,
                cameras_leave_nothing_behind])
 

@@ -111,35 +111,11 @@ class Answer:
         return json.loads(self.body)
 
 
-class Server:
-    """yolo-server with a settings file of its own."""
+class Wall:
+    """A yolo-server, by its API."""
 
-    def __init__(self, cameras='', defaults='', server='', **variables):
-        handle, self.path = tempfile.mkstemp('.yaml', dir=folder())
-        os.close(handle)
-        self.write(cameras, defaults, server)
-        self.log = open(self.path + '.log', 'w+', encoding='utf-8')
-        self.process = subprocess.Popen(
-            [PROGRAM, self.path], stdout=subprocess.PIPE, stderr=self.log, text=True,
-            env={**os.environ, **variables})
-        assert select.select([self.process.stdout], [], [], PATIENCE)[0], 'the server says nothing'
-        self.url = self.process.stdout.readline().strip()
-        assert self.url.startswith('http'), self.logged()
-
-    def write(self, cameras='', defaults='', server=''):
-        """The settings: a line a camera, "name: {uri: ...}"."""
-        text = ('server:\n  listen: 127.0.0.1:0\n' + indent(server)
-                + f'defaults:\n  model: {MODEL}\n  threads: 1\n  input-size: 64\n'
-                + '  reconnect-max: 8\n  stall-after: 1\n' + indent(defaults)
-                + 'cameras:\n' + indent(cameras))
-        # As an editor does it: a new file in the old one's place.
-        with open(self.path + '.new', 'w', encoding='utf-8') as file:
-            file.write(text)
-        os.rename(self.path + '.new', self.path)
-
-    def logged(self):
-        with open(self.path + '.log', encoding='utf-8') as log:
-            return log.read()
+    def __init__(self, url):
+        self.url = url
 
     def ask(self, method, path, data=None, headers=(), raw=None):
         body = raw if raw is not None else None if data is None else json.dumps(data).encode()
@@ -169,6 +145,37 @@ class Server:
         text = self.ask('GET', 'metrics').body.decode()
         return {line.rsplit(' ', 1)[0]: float(line.rsplit(' ', 1)[1])
                 for line in text.splitlines() if not line.startswith('#')}
+
+
+class Server(Wall):
+    """yolo-server with a settings file of its own."""
+
+    def __init__(self, cameras='', defaults='', server='', **variables):
+        handle, self.path = tempfile.mkstemp('.yaml', dir=folder())
+        os.close(handle)
+        self.write(cameras, defaults, server)
+        self.log = open(self.path + '.log', 'w+', encoding='utf-8')
+        self.process = subprocess.Popen(
+            [PROGRAM, self.path], stdout=subprocess.PIPE, stderr=self.log, text=True,
+            env={**os.environ, **variables})
+        assert select.select([self.process.stdout], [], [], PATIENCE)[0], 'the server says nothing'
+        super().__init__(self.process.stdout.readline().strip())
+        assert self.url.startswith('http'), self.logged()
+
+    def write(self, cameras='', defaults='', server=''):
+        """The settings: a line a camera, "name: {uri: ...}"."""
+        text = ('server:\n  listen: 127.0.0.1:0\n' + indent(server)
+                + f'defaults:\n  model: {MODEL}\n  threads: 1\n  input-size: 64\n'
+                + '  reconnect-max: 8\n  stall-after: 1\n' + indent(defaults)
+                + 'cameras:\n' + indent(cameras))
+        # As an editor does it: a new file in the old one's place.
+        with open(self.path + '.new', 'w', encoding='utf-8') as file:
+            file.write(text)
+        os.rename(self.path + '.new', self.path)
+
+    def logged(self):
+        with open(self.path + '.log', encoding='utf-8') as log:
+            return log.read()
 
     def end(self, number=signal.SIGTERM):
         """The seconds that the end took."""
