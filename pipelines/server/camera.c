@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipelines/server/camera.h"
 
-#include <gio/gio.h>
-
+#include "pipelines/server/probe.h"
 #include "pipelines/server/secret.h"
-#include "pipelines/server/source.h"
 
 /* A model is loaded within this time, and an engine made; what takes longer hangs. */
 #define MAX_START (180 * G_USEC_PER_SEC)
 /* Pipelines of one camera that hang while they end: each keeps a thread and its memory. */
 #define MAX_HANGING 4
 #define PROBE_PERIOD G_USEC_PER_SEC
-#define PROBE_TIMEOUT 2         /* seconds */
 
 static void connect_again (YoloCamera *camera);
 
@@ -79,7 +76,6 @@ fail (YoloCamera *camera, const char *reason, gboolean quick)
   camera->next = g_get_monotonic_time ()
       + (gint64) (CLAMP (camera->wait * g_random_double_range (.8, 1.2), min, max)
       * G_USEC_PER_SEC);
-  camera->unreachable = FALSE;
 }
 
 static void
@@ -193,41 +189,29 @@ yolo_camera_change (YoloCamera *camera, const YoloValues *values)
 }
 
 static void
-on_probed (GObject *client, GAsyncResult *result, gpointer user_data)
+on_probed (gboolean answers, gpointer user_data)
 {
   YoloCamera *camera = user_data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GSocketConnection) connection =
-      g_socket_client_connect_to_host_finish (G_SOCKET_CLIENT (client), result, &error);
 
-  /* Whoever cancels does not wait any more, or has freed the camera. */
-  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    return;
   g_clear_object (&camera->probe);
-  if (connection == NULL)
+  if (!answers) {
     camera->unreachable = TRUE;
-  else if (camera->unreachable)
+  } else if (camera->unreachable) {
+    camera->unreachable = FALSE;
     connect_again (camera);
+  }
 }
 
 /* A host that did not answer and answers again is connected at once, however long the wait is. */
 static void
 ask_host (YoloCamera *camera, gint64 now)
 {
-  guint16 port;
-  g_autofree char *host = NULL;
-  g_autoptr (GSocketClient) client = NULL;
-
   if (camera->probe != NULL || now < camera->probed + PROBE_PERIOD)
     return;
   camera->probed = now;
-  host = yolo_source_host (camera->values, &port);
-  if (host == NULL)
-    return;
-  client = g_socket_client_new ();
-  g_socket_client_set_timeout (client, PROBE_TIMEOUT);
   camera->probe = g_cancellable_new ();
-  g_socket_client_connect_to_host_async (client, host, port, camera->probe, on_probed, camera);
+  if (!yolo_probe (camera->values, camera->probe, on_probed, camera))
+    g_clear_object (&camera->probe);
 }
 
 /* A pipeline runs: whether frames come. */
@@ -245,6 +229,7 @@ watch_run (YoloCamera *camera, gint64 now)
 
     if (still < stall) {
       camera->wait = 0;
+      camera->unreachable = FALSE;
       if (camera->state != YOLO_CAMERA_LIVE)
         set_state (camera, YOLO_CAMERA_LIVE, NULL);
     } else if (still < 2 * stall) {

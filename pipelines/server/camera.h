@@ -35,7 +35,7 @@ typedef struct {
   guint64 frames_at_start;
   double wait;                  /* seconds that the last failure made us wait */
   gint64 next;                  /* us, monotonic, when to try again; 0: not at all */
-  gboolean unreachable;         /* while it waits: the host did not answer when it was asked */
+  gboolean unreachable;         /* the host did not answer when it was last asked */
   GCancellable *probe;          /* asks whether the host answers; NULL: nobody asks */
   gint64 probed;                /* us, monotonic, when it was last asked */
 } YoloCamera;

@@ -183,6 +183,19 @@ def garbage_is_an_error_and_no_more():
         assert server.camera('a')['reason']
 
 
+def a_long_wait_ends_when_the_camera_is_back():
+    """Whatever answered in its place: nobody, or somebody else."""
+    port = free_port()
+    with Server(f'a: {{uri: "rtsp://127.0.0.1:{port}/camera", reconnect-min: 900, '
+                'reconnect-max: 1000}') as server:
+        server.wait_for('a', 'failed')
+        with Garbage(port) as garbage:
+            wait_until(lambda: garbage.met > 1)
+        with Rtsp(port):
+            took = server.wait_for('a', 'live')
+            print(f'# back after {took:.1f} s')
+
+
 def a_file_loops_or_ends():
     path = os.path.join(folder(), 'short.avi')
     subprocess.run(['gst-launch-1.0', '-q', 'videotestsrc', 'num-buffers=10', '!',
@@ -563,12 +576,11 @@ def main():
                an_open_address_wants_a_password, frames_come_and_are_counted,
                a_page_gets_pictures_with_what_is_on_them, mjpeg_goes_on_until_the_viewer_leaves,
                a_camera_that_dies_comes_back, a_camera_that_freezes_is_stalled,
-               garbage_is_an_error_and_no_more, a_file_loops_or_ends, cameras_change_while_all_run,
-               deepstream_adds_and_removes, the_file_is_read_again, what_is_seen_is_published,
-               secrets_are_shown_nowhere, who_may_ask, what_is_refused,
-               the_api_does_what_its_description_says, the_page_shows_all_and_obeys,
-               one_script_starts_a_wall,
-               there_are_limits,
+               garbage_is_an_error_and_no_more, a_long_wait_ends_when_the_camera_is_back,
+               a_file_loops_or_ends, cameras_change_while_all_run, deepstream_adds_and_removes,
+               the_file_is_read_again, what_is_seen_is_published, secrets_are_shown_nowhere,
+               who_may_ask, what_is_refused, the_api_does_what_its_description_says,
+               the_page_shows_all_and_obeys, one_script_starts_a_wall, there_are_limits,
                cameras_leave_nothing_behind])
 
 
