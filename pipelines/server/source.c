@@ -85,6 +85,17 @@ on_source_setup (GstElement *decoder, GstElement *source, gpointer user_data)
     set_if_there (source, "ssl-strict", "false");
 }
 
+/* MJPEG over HTTP: the pictures are the one stream that there is; decodebin is not to wait until it
+ * knows that there is no other one. */
+static void
+on_element_added (GstBin *decoder, GstBin *bin, GstElement *element, gpointer user_data)
+{
+  GstElementFactory *factory = gst_element_get_factory (element);
+
+  if (factory != NULL && strcmp (GST_OBJECT_NAME (factory), "multipartdemux") == 0)
+    g_object_set (element, "single-stream", TRUE, NULL);
+}
+
 /* decodebin3 asks for each stream: 1 wanted, 0 not. */
 static gint
 on_select_stream (GstElement *decoder, GstStreamCollection *collection, GstStream *stream,
@@ -175,6 +186,7 @@ make_decoder (const YoloValues *values, GstElement *into, GError **error)
     g_object_set (decoder, "expose-all-streams", FALSE, NULL);
   g_signal_connect_data (decoder, "source-setup", G_CALLBACK (on_source_setup),
       make_access (values, user, password), access_free, 0);
+  g_signal_connect (decoder, "deep-element-added", G_CALLBACK (on_element_added), NULL);
   g_signal_connect (decoder, "pad-added", G_CALLBACK (on_pad_added), into);
   return decoder;
 }

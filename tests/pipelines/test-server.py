@@ -202,6 +202,21 @@ def a_long_wait_ends_when_the_camera_is_back():
             print(f'# back after {took:.1f} s')
 
 
+def a_camera_may_speak_http():
+    """MJPEG, behind a password: what another server of this kind serves."""
+    with Server('a: {uri: "test:ball"}', server='token: tok-en-1234') as other:
+        url = other.url + 'api/v1/cameras/a/mjpeg'
+        with Server(f'a: {{uri: "{url}", user: me, password: tok-en-1234}}\n'
+                    f'b: {{uri: "{url.replace("//", "//me:tok-en-1234@")}"}}\n'
+                    f'c: {{uri: "{url}", user: me, password: wrong}}\n'
+                    f'd: {{uri: "{url}?clean=1", user: me, password: tok-en-1234}}') as server:
+            for name in 'abd':
+                server.wait_for(name, 'live')
+            server.wait_for('c', 'failed')
+            other.end(signal.SIGKILL)
+            server.wait_for('a', 'failed')
+
+
 def a_file_loops_or_ends():
     path = os.path.join(folder(), 'short.avi')
     subprocess.run(['gst-launch-1.0', '-q', 'videotestsrc', 'num-buffers=10', '!',
@@ -582,11 +597,11 @@ def main():
                a_page_gets_pictures_with_what_is_on_them, mjpeg_goes_on_until_the_viewer_leaves,
                a_camera_that_dies_comes_back, a_camera_that_freezes_is_stalled,
                garbage_is_an_error_and_no_more, a_long_wait_ends_when_the_camera_is_back,
-               a_file_loops_or_ends, cameras_change_while_all_run, deepstream_adds_and_removes,
-               the_file_is_read_again, what_is_seen_is_published, secrets_are_shown_nowhere,
-               who_may_ask, what_is_refused, the_api_does_what_its_description_says,
-               the_page_shows_all_and_obeys, one_script_starts_a_wall, there_are_limits,
-               cameras_leave_nothing_behind])
+               a_camera_may_speak_http, a_file_loops_or_ends, cameras_change_while_all_run,
+               deepstream_adds_and_removes, the_file_is_read_again, what_is_seen_is_published,
+               secrets_are_shown_nowhere, who_may_ask, what_is_refused,
+               the_api_does_what_its_description_says, the_page_shows_all_and_obeys,
+               one_script_starts_a_wall, there_are_limits, cameras_leave_nothing_behind])
 
 
 if __name__ == '__main__':
