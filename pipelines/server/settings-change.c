@@ -123,6 +123,20 @@ set_members (
   return TRUE;
 }
 
+/* A password that somebody else has set is not sent to wherever a request wants. */
+static gboolean
+check_password (const YoloCameraSettings *camera, JsonObject *values, GError **error)
+{
+  if (!json_object_has_member (values, yolo_keys[YOLO_KEY_URI].name)
+      || json_object_has_member (values, yolo_keys[YOLO_KEY_PASSWORD].name)
+      || (camera->own->value[YOLO_KEY_PASSWORD].raw == NULL
+          && camera->own->value[YOLO_KEY_PASSWORD_FILE].raw == NULL))
+    return TRUE;
+  g_set_error (error, YOLO_SETTINGS_ERROR, YOLO_SETTINGS_ERROR_FORBIDDEN,
+      "the camera has a password, which is not sent to another uri; send a password with it");
+  return FALSE;
+}
+
 YoloSettings *
 yolo_settings_change (const YoloSettings *old, YoloChange change, const char *name,
     JsonObject *values, GError **error)
@@ -154,7 +168,8 @@ yolo_settings_change (const YoloSettings *old, YoloChange change, const char *na
       yolo_values_free (camera->own);
       camera->own = yolo_values_new ();
     }
-    if (!set_members (settings, camera, values, error))
+    if (!check_password (camera, values, error)
+        || !set_members (settings, camera, values, error))
       return NULL;
   }
   if (!yolo_settings_finish (settings, error))

@@ -318,15 +318,18 @@ test_requests (void)
     { YOLO_CHANGE_PATCH, "a", "{\"uri\":\"/etc/passwd\"}", YOLO_SETTINGS_ERROR_FORBIDDEN },
     { YOLO_CHANGE_PATCH, "a", "{\"uri\":\"other/../b.onnx\"}", YOLO_SETTINGS_ERROR_FORBIDDEN },
     { YOLO_CHANGE_PATCH, "a", "{\"uri\":\"other/link.onnx\"}", YOLO_SETTINGS_ERROR_FORBIDDEN },
+    { YOLO_CHANGE_PATCH, "locked", "{\"uri\":\"rtsp://evil\"}", YOLO_SETTINGS_ERROR_FORBIDDEN },
     { YOLO_CHANGE_PATCH, "a", "{\"publish\":[\"/tmp/x\"]}", YOLO_SETTINGS_ERROR_FORBIDDEN },
     { YOLO_CHANGE_PATCH, "a", "{\"publish\":[\"mqtt://h/t\",\"file:///tmp/x\"]}",
         YOLO_SETTINGS_ERROR_FORBIDDEN },
   };
   g_autoptr (YoloSettings) old = parse ("server: {api-folders: [other]}\n"
-      "defaults: {model: a.onnx}\ncameras: {a: {uri: 'test:'}}\n", NULL);
+      "defaults: {model: a.onnx}\n"
+      "cameras: {a: {uri: 'test:'}, locked: {uri: 'rtsp://h', password: open-sesame}}\n", NULL);
   g_autoptr (YoloSettings) below = NULL;
   g_autoptr (YoloSettings) same = NULL;
   g_autoptr (YoloSettings) literal = NULL;
+  g_autoptr (YoloSettings) moved = NULL;
 
   g_assert_nonnull (old);
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -341,7 +344,9 @@ test_requests (void)
   below = change (old, YOLO_CHANGE_PATCH, "a", "{\"model\":\"other/c.onnx\"}", NULL);
   same = change (old, YOLO_CHANGE_PATCH, "a", "{\"model\":\"a.onnx\"}", NULL);
   literal = change (old, YOLO_CHANGE_PATCH, "a", "{\"title\":\"${HOME}\"}", NULL);
-  g_assert_true (below != NULL && same != NULL && literal != NULL);
+  moved = change (old, YOLO_CHANGE_PATCH, "locked",
+      "{\"uri\":\"rtsp://other\",\"password\":\"another\"}", NULL);
+  g_assert_true (below != NULL && same != NULL && literal != NULL && moved != NULL);
   g_assert_cmpstr (yolo_values_text (yolo_settings_camera (literal, "a")->all, YOLO_KEY_TITLE), ==,
       "${HOME}");
 }
