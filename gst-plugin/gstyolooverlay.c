@@ -19,10 +19,10 @@
 
 #include "gst-plugin/gstyolooverlay.h"
 
-#include "engine/draw.h"
 #include "gst-plugin/yolocanvas.h"
 #include "gst-plugin/yoloclass.h"
 #include "gst-plugin/yolocuda.h"
+#include "gst-plugin/yolodrawer.h"
 #include "gst-plugin/yolofigure.h"
 #include "gst-plugin/yolometa.h"
 #include "gst-plugin/yoloorientation.h"
@@ -176,8 +176,7 @@ struct _GstYoloOverlay {
   YoloColor black, white;
   YoloZonesColors zones_colors;
   gboolean cuda;                /* frames lie in CUDA memory */
-  GstObject *cuda_context;      /* owned; that of the frames that `drawer` draws on */
-  YoloDrawer *drawer;           /* owned; NULL: not needed so far */
+  YoloContextDrawer drawer;     /* on frames in CUDA memory */
   YoloDrawing drawing;          /* what is to be drawn on the frame in hand */
   YoloFigures figures;
   YoloTrails trails;
@@ -637,30 +636,17 @@ gst_yolo_overlay_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *in, 
       in, out);
 }
 
-static void
-close_drawer (GstYoloOverlay *self)
-{
-  g_clear_pointer (&self->drawer, yolo_drawer_free);
-  gst_clear_object (&self->cuda_context);
-}
-
-/* Makes self->drawer one in the CUDA context of the buffer's memory. */
-static gboolean
-open_drawer (GstYoloOverlay *self, GstBuffer *buffer, GError **error)
+/* A drawer in the CUDA context of the buffer's memory; NULL with @error. */
+static YoloDrawer *
+get_drawer (GstYoloOverlay *self, GstBuffer *buffer, GError **error)
 {
   GstObject *context = yolo_cuda_buffer_context (buffer);
 
-  if (context == NULL) {
-    g_set_error_literal (
-        error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "the buffer holds no CUDA memory");
-    return FALSE;
-  }
-  if (self->drawer == NULL || context != self->cuda_context) {
-    close_drawer (self);
-    self->cuda_context = gst_object_ref (context);
-    self->drawer = yolo_drawer_new (0, yolo_cuda_context_handle (context), error);
-  }
-  return self->drawer != NULL;
+  if (context != NULL)
+    return yolo_context_drawer_get (&self->drawer, context, 0, error);
+  g_set_error_literal (
+      error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "the buffer holds no CUDA memory");
+  return NULL;
 }
 
 /* Hides what is to be hidden, in the frame's own memory. */
@@ -669,16 +655,19 @@ hide (GstYoloOverlay *self, GstBuffer *buffer, GstVideoFrame *frame, const YoloC
     GError **error)
 {
   YoloPrivacy *privacy;
+  YoloDrawer *drawer;
   gint y0, y1;
 
   if (!self->hides)
     return TRUE;
   privacy = yolo_hider_add (self->hider, canvas, self->origin_x, self->origin_y, &self->black);
-  if (self->cuda)
-    return open_drawer (self, buffer, error)
-        && yolo_drawer_redact (self->drawer, canvas, yolo_cuda_buffer_stream (buffer),
+  if (self->cuda) {
+    drawer = get_drawer (self, buffer, error);
+    return drawer != NULL
+        && yolo_drawer_redact (drawer, canvas, yolo_cuda_buffer_stream (buffer),
             (const YoloRedaction *) privacy->redactions->data, privacy->redactions->len,
             privacy->masks->data, privacy->masks->len, privacy->n_levels, error);
+  }
   if (!yolo_privacy_rows (privacy, canvas, &y0, &y1))
     return TRUE;
   if (self->unpacked)
@@ -694,6 +683,8 @@ static gboolean
 draw_frame (GstYoloOverlay *self, GstBuffer *buffer, GstVideoFrame *frame, YoloCanvas *canvas,
     const Settings *settings, GError **error)
 {
+  YoloDrawer *drawer;
+
   if (self->unpacked) {
     draw_unpacked (self, frame, canvas, settings);
     return TRUE;
@@ -705,8 +696,9 @@ draw_frame (GstYoloOverlay *self, GstBuffer *buffer, GstVideoFrame *frame, YoloC
   yolo_drawing_reset (&self->drawing);
   canvas->drawing = &self->drawing;
   draw (self, canvas, settings);
-  return open_drawer (self, buffer, error)
-      && yolo_drawer_draw (self->drawer, canvas, yolo_cuda_buffer_stream (buffer),
+  drawer = get_drawer (self, buffer, error);
+  return drawer != NULL
+      && yolo_drawer_draw (drawer, canvas, yolo_cuda_buffer_stream (buffer),
           (const YoloStroke *) self->drawing.strokes->data, self->drawing.strokes->len,
           self->drawing.masks->data, self->drawing.masks->len, error);
 }
@@ -815,7 +807,7 @@ gst_yolo_overlay_stop (GstBaseTransform *trans)
 {
   GstYoloOverlay *self = GST_YOLO_OVERLAY (trans);
 
-  close_drawer (self);
+  yolo_context_drawer_close (&self->drawer);
   g_clear_pointer (&self->unpacked, yolo_unpacked_free);
   yolo_hider_stop (self->hider);
   return TRUE;

@@ -7,8 +7,7 @@
 void
 yolo_look_close (YoloLook *look)
 {
-  g_clear_pointer (&look->drawer, yolo_drawer_free);
-  gst_clear_object (&look->context);
+  yolo_context_drawer_close (&look->drawer);
 }
 
 void
@@ -24,14 +23,9 @@ look_on_device (YoloLook *look, GstBuffer *buffer, const YoloFrame *frame,
     const YoloMotionGrid *grid, guint device, guint8 *picture, GError **error)
 {
   GstObject *context = frame->cuda_context != NULL ? yolo_cuda_buffer_context (buffer) : NULL;
+  YoloDrawer *drawer = yolo_context_drawer_get (&look->drawer, context, device, error);
 
-  if (look->drawer == NULL || context != look->context) {
-    yolo_look_close (look);
-    look->context = context != NULL ? gst_object_ref (context) : NULL;
-    look->drawer = yolo_drawer_new (
-        device, context != NULL ? yolo_cuda_context_handle (context) : NULL, error);
-  }
-  return look->drawer != NULL && yolo_drawer_motion (look->drawer, grid, frame, picture, error);
+  return drawer != NULL && yolo_drawer_motion (drawer, grid, frame, picture, error);
 }
 
 gboolean

@@ -7,7 +7,7 @@
 
 #include <gst/gst.h>
 
-#include "engine/draw.h"
+#include "gst-plugin/yolodrawer.h"
 #include "image/motion.h"
 
 G_BEGIN_DECLS
@@ -15,8 +15,7 @@ G_BEGIN_DECLS
 /* What is kept from frame to frame; zeroed before its first use. */
 typedef struct {
   YoloMotionScratch scratch;
-  GstObject *context;           /* owned; GstCudaContext of the drawer; NULL: the primary one */
-  YoloDrawer *drawer;           /* owned; NULL: there was no frame in CUDA memory so far */
+  YoloContextDrawer drawer;
 } YoloLook;
 
 /* Lets go of the device. */
