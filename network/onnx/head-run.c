@@ -56,7 +56,7 @@ yolo_head_mark (Search *search)
     search->has_top_k |= strcmp (node->op, "TopK") == 0;
     search->has_arg_max |= strcmp (node->op, "ArgMax") == 0;
     search->rounded |= strstr (node->op, "QuantizeLinear") != NULL;
-    search->has_pairs |= strcmp (node->op, "Trilu") == 0;
+    search->n_pairs += strcmp (node->op, "Trilu") == 0;
     search->body_goes_on |= belongs_to_body (search, node);
   }
   if (search->body_goes_on && search->unknown == NULL)

@@ -50,7 +50,9 @@ typedef struct {
    * each box's best class */
   gboolean has_nms, has_top_k, has_arg_max;
   gboolean rounded;             /* the tail has quantisers */
-  gboolean has_pairs;           /* it compares each box with each, by operators of its own */
+  /* how often it compares each box with each, by operators of its own: once for each image that
+   * the file was exported for */
+  guint n_pairs;
   gboolean best;                /* it takes the pairs of box and class with the highest scores */
   /* what the tail computes: the file's outputs but for maps of the body, or what a node of a
    * plugin reads that chooses among boxes: boxes and scores */

@@ -18,6 +18,9 @@
 /* Elements that a suppression of turned boxes computes: 1500 candidates at most, as Ultralytics'
  * exporter leaves them, each with each, in 60 tensors. */
 #define TURNED_NMS ((gsize) 60 * 1500 * 1500)
+/* How many images a file may do that for, each by nodes of its own: the batch that it was exported
+ * for, also where it leaves that open. */
+#define MAX_IMAGES 8u
 
 #define ADVICE \
   "export the model with Ultralytics, YOLO('best.pt').export(format='onnx'), or give its .pt file"
@@ -170,7 +173,7 @@ prove (Search *search, GError **error)
 {
   const GArray *layers = search->lowered->graph->layers;
   TensorScope scope = search->lowered->scope;
-  gsize n = 0, images = (gsize) CLAMP (scope.batch, 1, 8);
+  gsize n = 0;
 
   for (guint i = 0; i < search->leaves->len; i++) {
     const YoloLayer *layer =
@@ -180,7 +183,7 @@ prove (Search *search, GError **error)
   if (search->logits != YOLO_LAYER_NONE)
     n += yolo_layer_at (layers, search->logits)->channels;
   scope.max_elements = MAX (scope.max_elements, n);
-  scope.left = 64 * n + scope.max_elements + (search->has_pairs ? TURNED_NMS * images : 0);
+  scope.left = 64 * n + scope.max_elements + TURNED_NMS * MIN (search->n_pairs, MAX_IMAGES);
   return yolo_head_make_maps (search, &scope, error) && check_tail (search, &scope, error);
 }
 
