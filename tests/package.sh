@@ -92,6 +92,7 @@ check 'objects are GstAnalytics metadata' analytics
 check 'its library comes with the package' depends
 check 'yolo-eval is there' yolo-eval --help
 check 'yolo-server is there' yolo-server --version
+check 'yolo-quantize is there' yolo-quantize --help
 check 'it can be removed' as_root apt-get remove -y -qq gstreamer1.0-yolo
 check 'nothing is left' is_gone
 finish

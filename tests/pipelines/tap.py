@@ -52,6 +52,11 @@ def with_packages(name, check, *options):
     return python
 
 
+def with_onnxruntime():
+    return with_packages('quantize-venv', 'import onnx, onnxruntime', 'onnx==1.23.*',
+                         'onnxruntime==1.32.*')
+
+
 def with_pycocotools():
     return with_packages('eval-venv', 'import pycocotools.cocoeval', 'pycocotools')
 

@@ -16,7 +16,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from tap import (BUILD, CUT, PATIENCE, TOP, Camera, Skip, clip, count_frames, fetch, folder,
-                 read_lines, run_cases, shell, wait_until)
+                 read_lines, run_cases, shell, wait_until, with_onnxruntime)
 
 FRAMES = 12
 SHARED = os.environ.get('YOLO_SHARED', os.path.join(TOP, '..', 'shared'))
@@ -80,7 +80,8 @@ def substitute(command):
     command = command.replace(
         'v4l2src', f'videotestsrc num-buffers={FRAMES} is-live=true ! video/x-raw,format=YUY2')
     command = command.replace('build/', BUILD + '/')
-    for program in 'pipelines/read_detections.py', 'pipelines/yolo-eval', 'pipelines/examples':
+    for program in ('pipelines/read_detections.py', 'pipelines/yolo-eval',
+                    'pipelines/yolo-quantize', 'pipelines/examples'):
         command = command.replace(program, os.path.join(TOP, program))
     return command
 
@@ -139,6 +140,9 @@ def run_command(command):
     frames = (FRAMES if 'v4l2src' in command
               else count_frames(os.path.join(folder(), drawn[0])) if drawn
               else count_frames(variables['video']) if 'video' in variables else 0)
+    if 'yolo-quantize' in command:
+        own = os.path.dirname(with_onnxruntime())
+        variables = {**variables, 'PATH': own + os.pathsep + os.environ['PATH']}
     result = shell(substitute(command), **variables)
     assert result.returncode == 0 and 'ERROR' not in result.stdout, result.stdout
     for path in files:
