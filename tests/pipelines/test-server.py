@@ -373,6 +373,36 @@ def who_may_ask():
         assert status('Basic', 'anybody:tok-en-1234') == 200
 
 
+def https_is_spoken():
+    if not shutil.which('openssl'):
+        raise Skip('openssl is not installed (apt install openssl)')
+    key, certificate = (os.path.join(folder(), name) for name in ('key.pem', 'certificate.pem'))
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2',
+                    '-subj', '/CN=localhost', '-keyout', key, '-out', certificate], check=True,
+                   stderr=subprocess.DEVNULL)
+    try:
+        server = Server('a: {uri: "test:ball"}', server='token: tok-en-1234\n'
+                        f'tls-certificate: {certificate}\ntls-key: {key}')
+    except AssertionError as error:
+        if 'TLS' in str(error):
+            raise Skip('GLib has no TLS here (apt install glib-networking)') from error
+        raise
+    with server:
+        assert server.url.startswith('https://'), server.url
+        known = {'Authorization': 'Bearer tok-en-1234'}
+        for _ in range(3):
+            assert server.ask('GET', 'api/v1/cameras', headers=known).status == 200
+        assert server.ask('GET', 'api/v1/cameras').status == 401
+        host, port = re.match(r'https://(.*):(\d+)/', server.url).groups()
+        with socket.create_connection((host, int(port)), PATIENCE) as plain:
+            plain.sendall(b'GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n')
+            try:
+                said = plain.recv(1000)
+            except ConnectionResetError:
+                said = b''
+            assert b'ok' not in said, said
+
+
 def what_is_refused():
     with Server('a: {uri: "test:ball"}') as server:
         put = 'api/v1/cameras/b'
@@ -599,7 +629,7 @@ def main():
                garbage_is_an_error_and_no_more, a_long_wait_ends_when_the_camera_is_back,
                a_camera_may_speak_http, a_file_loops_or_ends, cameras_change_while_all_run,
                deepstream_adds_and_removes, the_file_is_read_again, what_is_seen_is_published,
-               secrets_are_shown_nowhere, who_may_ask, what_is_refused,
+               secrets_are_shown_nowhere, who_may_ask, https_is_spoken, what_is_refused,
                the_api_does_what_its_description_says, the_page_shows_all_and_obeys,
                one_script_starts_a_wall, there_are_limits, cameras_leave_nothing_behind])
 
