@@ -45,7 +45,7 @@ def different(small, most):
     return sorted(chosen)
 
 
-def teach(paths, model, size, confidence, work, classes=None):
+def teach(paths, model, size, confidence, work, classes=None, precision='auto'):
     """The objects that the model finds in each picture: [[(class, x, y, width, height,
     confidence)]], boxes by centre and size as parts of the picture. size: (rows, columns) of the
     network's input. classes: {name: class}, of which only these are taken; None: all, by the
@@ -58,8 +58,9 @@ def teach(paths, model, size, confidence, work, classes=None):
     found = os.path.join(work, 'teacher.jsonl')
     launch(['multifilesrc', f'location={turns}/%06d.jpg', 'caps=image/jpeg,framerate=1/1', '!',
             'jpegdec', 'idct-method=islow', '!', 'yoloinfer', f'model-file={model}',
-            f'input-size={size[1]}x{size[0]}', f'confidence-threshold={confidence}', '!',
-            'yoloexport', 'format=json-lines', f'location={found}', '!', 'fakesink'], model)
+            f'input-size={size[1]}x{size[0]}', f'confidence-threshold={confidence}',
+            f'precision={precision}', '!', 'yoloexport', 'format=json-lines',
+            f'location={found}', '!', 'fakesink'], model)
     frames = [[] for _ in paths]
     with open(found, encoding='utf-8') as lines:
         for line in lines:

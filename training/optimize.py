@@ -4,24 +4,31 @@
     training/optimize --model yolov8n.pt --video yesterday.mp4 --keep 0.5 --output camera.onnx
 
 Each step leaves a file in the folder of work, and one that is there is not done again: a run that
-was interrupted goes on where it was.
+was interrupted, or killed, goes on where it was.
 """
 
 import argparse
+import copy
+import errno
+import fcntl
 import json
 import logging
 import os
+import shutil
 import sys
 import time
 import warnings
 
 import torch
 
-from . import agree, checkpoint, data, export, label, loss, norms, prune, saving, sources, teach
+from . import (agree, checkpoint, cost, data, export, label, loss, norms, prune, repair, report,
+               saving, sources, teach)
 from .records import CheckpointError
 
 # Pictures that importances and norms are measured with, and how many at a time.
 MEASURED, TOGETHER = 64, 8
+# Bytes that must be free to begin: frames, checkpoints of two networks, reports.
+ROOM = 1 << 30
 
 
 def size(text):
@@ -62,7 +69,7 @@ def arguments_of(words):
                         'has them, data.yaml, COCO\'s .json')
     parser.add_argument('--output', required=True, help='the .onnx file; a .pt is written beside')
     parser.add_argument('--keep', type=part, default=.5,
-                        help='part of the multiply-adds that is kept (.5)')
+                        help='part of the time that the network takes which is kept (.5)')
     parser.add_argument('--size', type=size, default=(320, 320), metavar='WIDTHxHEIGHT',
                         help='of the network\'s input (320x320)')
     parser.add_argument('--teacher', help='the .pt or .onnx file that labels (the model itself)')
@@ -71,9 +78,29 @@ def arguments_of(words):
     parser.add_argument('--rate', type=count, default=5, help='frames looked at a second (5)')
     parser.add_argument('--frames', type=count, default=400, help='frames used at most (400)')
     parser.add_argument('--epochs', type=count, default=20, help='how often all are learnt (20)')
+    parser.add_argument('--rounds', type=count, default=2,
+                        help='of pruning and learning, each of which takes a part out (2)')
+    parser.add_argument('--seeds', type=count, default=1,
+                        help='how often all is done, to tell luck from merit; the best is kept (1)')
     parser.add_argument('--batch', type=count, default=8, help='pictures in a step (8)')
-    parser.add_argument('--step', type=count, default=8,
-                        help='channels that wide layers lose at a time (8)')
+    parser.add_argument('--accumulate', type=count, default=1,
+                        help='steps whose gradients are added up before weights change (1)')
+    parser.add_argument('--patience', type=int, default=0,
+                        help='epochs without gain on held-out frames after which learning ends '
+                        '(0: never)')
+    parser.add_argument('--amp', action='store_true', help='learn in bfloat16 where that will do')
+    parser.add_argument('--precision', choices=('auto', 'fp32', 'bf16', 'int8'), default='auto',
+                        help='that the network will run in, for which layers\' times are measured '
+                        '(auto: what the plugin takes)')
+    parser.add_argument('--threads', type=int, default=0,
+                        help='of the CPU that the network will run with (0: all)')
+    parser.add_argument('--step', type=count,
+                        help='channels that wide layers lose at a time (a register of this CPU)')
+    parser.add_argument('--whole', action=argparse.BooleanOptionalAction, default=True,
+                        help='teach the whole network too, by as many steps, to tell what pruning '
+                        'costs')
+    parser.add_argument('--compare', nargs='*', default=[], metavar='MODEL',
+                        help='other networks that the report sets beside')
     parser.add_argument('--work', help='folder of what is made on the way (OUTPUT.work)')
     options = parser.parse_args(words)
     if not options.video and not options.labels:
@@ -85,7 +112,7 @@ def say(text):
     print(text, flush=True)
 
 
-class Report(teach.lightning.Callback):
+class Progress(teach.lightning.Callback):
     """A line for each epoch, with the time that is left."""
 
     def on_train_start(self, trainer, lesson):
@@ -109,21 +136,39 @@ def batches_of(paths, options, classes):
     return [(images.float() / 255, objects) for images, objects in batches]
 
 
-def smaller(net, options, paths):
-    """Prunes the network in place."""
+def price_of(net, options):
+    """What a layer costs: its time, or multiply-adds where nothing tells times."""
+    if not cost.program():
+        say(f'  {cost.PROGRAM} is not there: --keep is of multiply-adds, not of time; build the '
+            'project to have it')
+        return cost.multiply_adds
+    path = os.path.join(options.work, 'times.json')
+    if not os.path.exists(path):
+        say('times of layers are measured')
+    return cost.read_or_measure(path, net, options.size, options.precision, options.threads)
+
+
+def smaller(net, options, paths, number, price, before):
+    """Prunes the network in place, in one round of several, and repairs it; gives what is left of
+    `before`, the cost of the whole."""
     batches = batches_of(paths, options, len(net.names))
     images = [each for each, _ in batches]
     norms.restore(net, images)
+    whole = copy.deepcopy(net)
     scores = prune.importances(
         net, batches, lambda maps, objects: loss.detection(maps, objects, net.head)['total'])
-    left = prune.prune(net, scores, options.keep, options.size, options.step)
+    goal = options.keep ** (number / options.rounds) * before
+    now = cost.cost_of(net, options.size, price)
+    left, kept = prune.prune(net, scores, min(goal / now, 1), options.size, options.step, price)
+    repair.repair(net, whole, kept, images)
     norms.measure(net, images)
-    return left
+    return left * now / before
 
 
 def settings(options):
     """What the files in the folder of work depend on."""
-    said = {name: value for name, value in vars(options).items() if name not in ('work', 'output')}
+    said = {name: value for name, value in vars(options).items()
+            if name not in ('work', 'output', 'compare')}
     for name in ('model', 'teacher'):
         said[name] = os.path.abspath(said[name]) if said[name] else None
     for name in ('video', 'labels'):
@@ -132,9 +177,23 @@ def settings(options):
     return json.dumps(said, sort_keys=True)
 
 
+def write(path, text):
+    """A file that is there whole or not at all."""
+    with open(path + '.part', 'w', encoding='utf-8') as file:
+        file.write(text)
+    os.replace(path + '.part', path)
+
+
 def begin(options):
-    """Makes the folder of work, or finds it as another run with the same settings left it."""
+    """Makes the folder of work, or finds it as another run with the same settings left it. Gives
+    what must stay open: a lock, which the system takes off when this process ends, however."""
     os.makedirs(options.work, exist_ok=True)
+    lock = open(os.path.join(options.work, 'lock'), 'w', encoding='utf-8')
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise data.DataError(f'{options.work}: another run is at work in it; wait for it, or give '
+                             'another --work') from None
     path, said = os.path.join(options.work, 'settings.json'), settings(options)
     if os.path.exists(path):
         with open(path, encoding='utf-8') as file:
@@ -142,28 +201,91 @@ def begin(options):
                 raise data.DataError(f'{options.work}: was made with other settings; give another '
                                      '--work, or remove it')
     else:
-        with open(path + '.part', 'w', encoding='utf-8') as file:
-            file.write(said)
-        os.replace(path + '.part', path)
+        free = shutil.disk_usage(options.work).free
+        if free < ROOM:
+            raise data.DataError(f'{options.work}: {free >> 20} MiB are free, {ROOM >> 20} are '
+                                 'needed; make room, or give another --work')
+        write(path, said)
+    return lock
 
 
-def learn(net, options, frames):
+def learn(net, options, folder, epochs, seed):
     """Teaches the network in place of the one that is given; gives it."""
-    folder = os.path.join(options.work, 'training')
-    last = os.path.join(folder, 'last.ckpt')
+    frames, last = os.path.join(options.work, 'frames'), os.path.join(folder, 'last.ckpt')
+    torch.manual_seed(seed)
     lesson = teach.Lesson(net)
     material = teach.Material(*(data.pictures_of(os.path.join(frames, name))
                                 for name in ('train', 'choose')), options.size, len(net.names),
-                              min(options.batch, len(os.listdir(f'{frames}/train/images'))))
-    trainer = teach.trainer(folder, options.epochs, enable_progress_bar=False,
-                            enable_model_summary=False, log_every_n_steps=1)
-    trainer.callbacks.insert(0, Report())
+                              min(options.batch, len(os.listdir(f'{frames}/train/images'))),
+                              seed=seed)
+    trainer = teach.trainer(folder, epochs, options.patience, enable_progress_bar=False,
+                            enable_model_summary=False, log_every_n_steps=1,
+                            accumulate_grad_batches=options.accumulate,
+                            precision='bf16-mixed' if options.amp else '32-true')
+    trainer.callbacks.insert(0, Progress())
     # weights_only: nothing that the folder's checkpoint names is imported or called.
-    trainer.fit(lesson, material, weights_only=True,
-                ckpt_path=last if os.path.exists(last) else None)
-    if trainer.current_epoch < options.epochs:
-        raise KeyboardInterrupt
-    return teach.trained(lesson)
+    try:
+        trainer.fit(lesson, material, weights_only=True,
+                    ckpt_path=last if os.path.exists(last) else None)
+    except SystemExit:                          # Lightning's way to end at Ctrl+C
+        raise KeyboardInterrupt from None
+    return teach.trained(lesson, os.path.join(folder, 'best.ckpt'))
+
+
+def once(path, say_what, make, size):
+    """The network of a file, which is made if it is not there."""
+    if not os.path.exists(path):
+        say(say_what)
+        net = make()
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        saving.save(net, path, size, half=False)
+    return checkpoint.read(path)
+
+
+def student(options, seed, price, before, train):
+    """A network that is pruned and taught, in rounds."""
+    net, spent = checkpoint.read(options.model), 0
+    folder = os.path.join(options.work, f'seed-{seed}')
+    for number in range(1, options.rounds + 1):
+        def cut(net=net, number=number):
+            left = smaller(net, options, train, number, price, before)
+            say(f'  {left:.0%} of the cost is left')
+            return net
+        # The first pruning draws nothing, and is the same for all seeds.
+        path = os.path.join(options.work if number == 1 else folder, f'pruned-{number}.pt')
+        net = once(path, f'seed {seed}, round {number} of {options.rounds}: channels are taken '
+                   'out that these frames need least', cut, options.size)
+        last = number == options.rounds
+        epochs = options.epochs - spent if last else max(options.epochs // (2 * options.rounds), 1)
+        spent += epochs
+        if epochs < 1:                          # fewer epochs than rounds
+            continue
+
+        def taught(net=net, number=number, epochs=epochs):
+            return learn(net, options, os.path.join(folder, f'round-{number}'), epochs, seed)
+        net = once(os.path.join(folder, f'taught-{number}.pt'), f'seed {seed}, round {number}: '
+                   'what is left learns the teacher\'s boxes', taught, options.size)
+    return net
+
+
+def judged(name, options, path, classes, size=None, precision=None):
+    """How well a file does, as agree.measure() has it, with its time in milliseconds; kept in the
+    folder of work, as is what it finds."""
+    folder = os.path.join(options.work, 'judged')
+    os.makedirs(folder, exist_ok=True)
+    said, size = os.path.join(folder, name + '.json'), size or options.size
+    # In 8 bits a network needs a table of calibration, which whoever wants that makes.
+    precision = precision or options.precision.replace('int8', 'auto')
+    if not os.path.exists(said):
+        parts = (os.path.join(options.work, 'frames', part) for part in ('choose', 'judge'))
+        result, found = agree.measure(path, *parts, classes, size, precision)
+        if cost.program():
+            result['ms'] = cost.network_time(path, size, precision, options.threads)
+        result |= {'name': name, 'bytes': os.path.getsize(path), 'size': list(size),
+                   'precision': precision, 'found': [each.tolist() for each in found]}
+        write(said, json.dumps(result))
+    with open(said, encoding='utf-8') as file:
+        return json.load(file)
 
 
 def beside(output):
@@ -196,54 +318,101 @@ def check_network(net, options):
                              'give multiples of that')
 
 
-def optimize(options):
-    check_output(options)
-    options.work = options.work or options.output + '.work'
-    options.teacher_size = options.teacher_size or tuple(2 * side for side in options.size)
+def reduced(size, keep, stride):
+    """A size of the input at which the whole network does about `keep` of its work."""
+    return tuple(max(round(side * keep ** .5 / stride), 1) * stride for side in size)
+
+
+def rows_to_judge(options, net, best):
+    """[judged()] of all that the report sets side by side."""
+    classes, stride = len(net.names), max(net.head.strides)
+    rows = [judged('before', options, options.model, classes)]
+    small = reduced(options.size, options.keep, stride)
+    if small != tuple(options.size):
+        rows.append(judged('before, smaller input', options, options.model, classes, small))
+    for path in options.compare:
+        rows.append(judged('compared ' + os.path.basename(path), options, path, classes))
+    for seed in range(options.seeds):
+        for name in ('whole', 'student'):
+            path = os.path.join(options.work, f'seed-{seed}', name + '.onnx')
+            if os.path.exists(path):
+                rows.append(judged(f'{name}, seed {seed}', options, path, classes))
+    for precision in report.precisions(best, options):
+        for name, path in (('before', options.model), ('student', best)):
+            rows.append(judged(f'{name}, {precision}', options, path, classes,
+                               precision=precision))
+    return rows
+
+
+def make(options):
+    """Everything up to the students of all seeds, and the whole network taught as long."""
+    frames = os.path.join(options.work, 'frames')
     net = checkpoint.read(options.model)
-    check_network(net, options)
-    begin(options)
-    frames, pruned, ready = (os.path.join(options.work, name)
-                             for name in ('frames', 'pruned.pt', 'ready.pt'))
     if not os.path.exists(frames):
-        say('1 of 4: the teacher labels frames of the video')
+        say('the teacher labels frames of the video')
         parts = label.label(options.video, options.teacher or options.model, frames,
                             options.teacher_size, options.rate, options.frames, names=net.names,
                             labels=options.labels, duration=options.duration,
                             say=lambda text: say(f'  {text}'))
         say('  ' + ', '.join(f'{name}: {number} pictures' for name, number in parts.items()))
-    if not os.path.exists(pruned):
-        say('2 of 4: channels are taken out that these frames need least')
-        left = smaller(net, options, data.pictures_of(os.path.join(frames, 'train')))
-        saving.save(net, pruned, options.size, half=False)
-        say(f'  {left:.0%} of the multiply-adds are left')
-    if not os.path.exists(ready):
-        say('3 of 4: what is left learns the teacher\'s boxes')
-        net = learn(checkpoint.read(pruned), options, frames)
-        saving.save(net, ready, options.size, half=False)
-    say('4 of 4: files are written and judged by frames that nothing has seen')
-    net = checkpoint.read(ready)
-    saving.save(net, beside(options.output), options.size)
-    export.write(net, options.output, options.size)
-    for name, path in (('before', options.model), ('after', options.output)):
-        threshold, _ = agree.measure(path, os.path.join(frames, 'choose'), len(net.names),
-                                     options.size)
-        _, f1 = agree.measure(path, os.path.join(frames, 'judge'), len(net.names), options.size,
-                              [threshold])
-        say(f'  {name}: F1 {f1:.3f} against the teacher, at confidence-threshold={threshold}')
-    say(f'gst-launch-1.0 ... ! yoloinfer model-file={options.output} '
-        f'confidence-threshold={threshold} ! ...')
+    train = data.pictures_of(os.path.join(frames, 'train'))
+    price = price_of(net, options)
+    before = cost.cost_of(net, options.size, price)
+    for seed in range(options.seeds):
+        folder = os.path.join(options.work, f'seed-{seed}')
+        os.makedirs(folder, exist_ok=True)
+        done = student(options, seed, price, before, train)
+        export.write(done, os.path.join(folder, 'student.onnx'), options.size)
+        if options.whole:
+            def taught(seed=seed, folder=folder):
+                whole = checkpoint.read(options.model)
+                norms.restore(whole, [images for images, _ in
+                                      batches_of(train, options, len(whole.names))])
+                return learn(whole, options, os.path.join(folder, 'whole'), options.epochs, seed)
+            whole = once(os.path.join(folder, 'whole.pt'),
+                         f'seed {seed}: the whole network learns the same, to compare with',
+                         taught, options.size)
+            export.write(whole, os.path.join(folder, 'whole.onnx'), options.size)
+
+
+def optimize(options):
+    check_output(options)
+    options.work = options.work or options.output + '.work'
+    options.teacher_size = options.teacher_size or tuple(2 * side for side in options.size)
+    options.step = options.step or cost.step(options.precision)
+    net = checkpoint.read(options.model)
+    check_network(net, options)
+    with begin(options):
+        make(options)
+        say('networks are judged by frames that nothing has seen')
+        students = [judged(f'student, seed {seed}', options, os.path.join(
+            options.work, f'seed-{seed}', 'student.onnx'), len(net.names))
+                    for seed in range(options.seeds)]
+        seed = max(range(options.seeds), key=lambda each: students[each]['chosen'])
+        folder = os.path.join(options.work, f'seed-{seed}')
+        best = checkpoint.read(os.path.join(folder, f'taught-{options.rounds}.pt'))
+        saving.save(best, beside(options.output), options.size)
+        export.write(best, options.output, options.size)
+        rows = rows_to_judge(options, net, os.path.join(folder, 'student.onnx'))
+        if options.precision == 'int8':
+            say('times are those of precision=auto: a network runs in int8 once it is calibrated')
+        for line in report.write(rows, students[seed], options, len(net.names)):
+            say(line)
 
 
 def main():
     options = arguments_of(sys.argv[1:])
     warnings.simplefilter('ignore')             # Lightning's advice, which nobody here can follow
     logging.getLogger('lightning.pytorch').setLevel(logging.ERROR)
-    torch.manual_seed(0)
     try:
         optimize(options)
     except (CheckpointError, data.DataError) as why:
         sys.exit(f'optimize: {why}')
+    except OSError as why:
+        if why.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS):
+            raise
+        sys.exit(f'optimize: {why.filename or options.output}: cannot be written ({why.strerror}); '
+                 'make room, or give another place; the same line goes on where it was')
     except KeyboardInterrupt:
         sys.exit('optimize: interrupted; the same line goes on where it was')
 

@@ -13,6 +13,7 @@ import torch_pruning
 from torch import nn
 
 from . import network
+from .cost import cost_of, multiply_adds, sizes_of
 
 # Of its channels a layer keeps this part at least, so that none becomes a bottleneck that the
 # importances, which are measured once, do not foresee.
@@ -102,34 +103,12 @@ def in_halves(net, scores):
                 net.model[i] = block.whole()
 
 
-def multiply_adds(inputs, outputs, kernel, groups, pixels):
-    """The cost of a convolution whose output has so many pixels."""
-    return inputs * outputs // groups * kernel * kernel * pixels
-
-
-def pixels_of(net, size):
-    """{Conv2d: pixels of its output} for pictures of that many rows and columns."""
-    pixels, hooks = {}, contextlib.ExitStack()
-    with hooks, torch.no_grad():
-        for module in net.modules():
-            if isinstance(module, nn.Conv2d):
-                hooks.callback(module.register_forward_hook(
-                    lambda conv, _, output: pixels.update({conv: output[0, 0].numel()})).remove)
-        net(torch.zeros(1, 3, *size, device=next(net.parameters()).device))
-    return pixels
-
-
-def cost_of(net, size, cost=multiply_adds):
-    """The sum of all convolutions' costs."""
-    return sum(cost(conv.in_channels, conv.out_channels, conv.kernel_size[0], conv.groups, pixels)
-               for conv, pixels in pixels_of(net, size).items())
-
-
 class Unit:
     """Channels that are taken out together: of one group of layers, or of the groups of both
     halves of a C2f, which stay as wide as each other."""
 
     def __init__(self, groups, scores, step):
+        self.groups = groups
         self.roots = [group[0].dep.target.module for group in groups]
         self.left = self.width = self.roots[0].out_channels
         self.step = step_of(self.width, step)
@@ -143,9 +122,8 @@ class Unit:
             self.layers += layers_of(group, self.width)
 
     def next(self):
-        """How many channels go next; 0: none may."""
-        count = self.left % self.step or self.step
-        return count if self.left - count >= self.least else 0
+        """How many channels may go next: one step, two steps ..."""
+        return range(self.left % self.step or self.step, self.left - self.least + 1, self.step)
 
     def loss(self, count):
         """What would be missed of the next so many channels."""
@@ -165,6 +143,12 @@ class Unit:
         """[(root, its channels that are taken out)]"""
         return [(root, sorted(order[:self.width - self.left]))
                 for root, order in zip(self.roots, self.orders)]
+
+    def gone_of(self):
+        """[(Conv2d, its outputs that are taken out)] of all layers that lose outputs."""
+        return [(conv, [own for own, root in zip(item.idxs, item.root_idxs) if root in channels])
+                for group, (_, channels) in zip(self.groups, self.gone())
+                for conv, output, item in convolutions(group) if output]
 
 
 def step_of(width, step):
@@ -217,13 +201,14 @@ def units_of(net, graph, scores, step):
                     if not any(group is other for other in paired)]
 
 
-def choose(units, pixels, keep, cost):
+def choose(units, sizes, keep, cost):
     """Takes channels out of the units until `keep` of the cost is left, or nothing can go: always
-    those that are missed least for what they cost."""
-    widths = {conv: (conv.in_channels, conv.out_channels) for conv in pixels}
+    those that are missed least for what they cost. Several steps of a unit at once are thought of
+    too, since the first may save no time: a register more or less decides."""
+    widths = {conv: (conv.in_channels, conv.out_channels) for conv in sizes}
 
     def price(conv, inputs, outputs):
-        return cost(inputs, outputs, conv.kernel_size[0], conv.groups, pixels[conv])
+        return cost(conv, inputs, outputs, sizes[conv])
 
     def saved(unit, count):
         return sum(price(conv, *widths[conv]) - price(conv, *new)
@@ -234,10 +219,10 @@ def choose(units, pixels, keep, cost):
     while total > goal:
         best = None
         for unit in units:
-            count = unit.next()
-            saving = saved(unit, count) if count else 0
-            if saving > 0 and (best is None or unit.loss(count) / saving < best[0]):
-                best = unit.loss(count) / saving, unit, count, saving
+            for count in unit.next():
+                saving = saved(unit, count)
+                if saving > 0 and (best is None or unit.loss(count) / saving < best[0]):
+                    best = unit.loss(count) / saving, unit, count, saving
         if best is None:
             break
         _, unit, count, saving = best
@@ -246,14 +231,33 @@ def choose(units, pixels, keep, cost):
         total -= saving
 
 
+def kept_by(units, net):
+    """{Conv2d: numbers of the outputs that stay}, of those layers that lose some."""
+    kept = {}
+    for unit in units:
+        for conv, gone in unit.gone_of():
+            if gone:
+                kept[conv] = torch.tensor([i for i in range(conv.out_channels)
+                                           if i not in set(gone)])
+    for block in net.model:                     # of a C2f, which is about to become whole again
+        if isinstance(block, Halves):
+            first, second = (kept.get(half.conv, torch.arange(half.conv.out_channels))
+                             for half in (block.cv0, block.cv1))
+            kept[block] = torch.cat((first, second + block.cv0.conv.out_channels))
+    return kept
+
+
 def prune(net, scores, keep, size, step=8, cost=multiply_adds):
     """Takes channels out of the network, in place, until its convolutions cost `keep` of what they
-    do, or no layer may lose more; gives the part of the cost that is left.
+    do, or no layer may lose more.
 
     scores: of importances(); size: rows and columns of the pictures that cost is counted for;
     step: channels that layers lose at a time, where they are wide enough, the width of the
-    target's registers; cost: what multiply_adds() gives, in any unit, of measured times as well.
-    Norms are to be measured again (norms.measure) before the network is used.
+    target's registers; cost: as cost.py has them. Norms are to be measured again (norms.measure)
+    before the network is used.
+
+    Gives the part of the cost that is left, and of each Conv2d, by its name, which of its outputs
+    stayed: {name: numbers}, without those that lost none.
     """
     if not 0 < keep <= 1:
         raise ValueError(f'a part of {keep} cannot be kept; give more than 0, and 1 at most')
@@ -265,10 +269,14 @@ def prune(net, scores, keep, size, step=8, cost=multiply_adds):
         graph = torch_pruning.DependencyGraph()
         graph.build_dependency(net, torch.zeros(1, 3, *size, device=next(net.parameters()).device))
         units = units_of(net, graph, scores, step)
-        choose(units, pixels_of(net, size), keep, cost)
+        choose(units, sizes_of(net, size), keep, cost)
+        kept = kept_by(units, net)
+        blocks = {i: kept[block] for i, block in enumerate(net.model) if block in kept}
         for unit in units:
             for root, channels in unit.gone():
                 if channels:
                     graph.get_pruning_group(root, torch_pruning.prune_conv_out_channels,
                                             channels).prune()
-    return cost_of(net, size, cost) / before
+    kept |= {net.model[i].cv1.conv: channels for i, channels in blocks.items()}
+    return (cost_of(net, size, cost) / before,
+            {name: kept[conv] for name, conv in net.named_modules() if conv in kept})

@@ -4,17 +4,18 @@
 as cheap as was asked, and an ordinary one. Prints TAP."""
 
 import copy
+import math
 import os
 
 import environment
 from environment import CHECKPOINTS
-from tap import folder, run_cases
+from tap import Skip, folder, run_cases
 
 import numpy as np
 from onnx.reference import ReferenceEvaluator
 import torch
 from torch import nn
-from training import checkpoint, export, loss, network, norms, prune
+from training import checkpoint, cost, export, loss, network, norms, prune, repair
 
 SIZE = (64, 96)
 # A network of all of YOLOv8's layers, small, whose widths are no powers of two.
@@ -50,9 +51,14 @@ def convs_of(made):
 
 
 def pruned(made, keep, **options):
+    smaller, left, _ = pruned_and_kept(made, keep, **options)
+    return smaller, left
+
+
+def pruned_and_kept(made, keep, **options):
     smaller = copy.deepcopy(made)
     scores = prune.importances(smaller, random_batches(), loss_of(smaller))
-    return smaller, prune.prune(smaller, scores, keep, SIZE, **options)
+    return smaller, *prune.prune(smaller, scores, keep, SIZE, **options)
 
 
 def what_is_left_computes_the_same():
@@ -77,11 +83,11 @@ def what_is_left_computes_the_same():
 
 def it_costs_what_was_asked():
     whole = random_network()
-    before = prune.cost_of(whole, SIZE)
+    before = cost.cost_of(whole, SIZE)
     for keep in (1, .7, .3):
         smaller, left = pruned(whole, keep)
         assert keep - .06 < left <= keep, (keep, left)
-        assert abs(prune.cost_of(smaller, SIZE) / before - left) < 1e-9
+        assert abs(cost.cost_of(smaller, SIZE) / before - left) < 1e-9
     smaller, left = pruned(whole, .01)          # more than can go
     assert left > .01
     for old, new in zip(convs_of(whole), convs_of(smaller), strict=True):
@@ -92,7 +98,7 @@ def cost_is_counted():
     """Multiply-adds of the network as published, at 640x640: 8.7 GFLOPs, two a multiply-add."""
     with torch.device('meta'):
         made = network.yolov8({i: str(i) for i in range(80)})
-    assert round(prune.cost_of(made, (640, 640)) * 2 / 1e9, 1) == 8.7
+    assert round(cost.cost_of(made, (640, 640)) * 2 / 1e9, 1) == 8.7
 
 
 def layers_that_cost_most_lose_most():
@@ -100,15 +106,82 @@ def layers_that_cost_most_lose_most():
     whole = random_network()
     fine = SIZE[0] // 8 * (SIZE[1] // 8)
 
-    def cost(inputs, outputs, kernel, groups, pixels):
-        return prune.multiply_adds(inputs, outputs, kernel, groups, pixels) * (pixels == fine)
-    smaller, left = pruned(whole, .5, cost=cost)
+    def price(conv, inputs, outputs, size):
+        return cost.multiply_adds(conv, inputs, outputs, size) * (math.prod(size) == fine)
+    smaller, left = pruned(whole, .5, cost=price)
     assert left <= .5
-    pixels = prune.pixels_of(whole, SIZE)
+    pixels = {conv: math.prod(size) for conv, size in cost.sizes_of(whole, SIZE).items()}
     free = [new.conv.out_channels == old.conv.out_channels
             for old, new in zip(convs_of(whole), convs_of(smaller), strict=True)
             if pixels[old.conv] < fine and old in whole.head.modules()]
     assert len(free) == 8 and all(free), free
+
+
+def steps_that_save_nothing_are_passed():
+    """By a cost that counts registers of eight: where one channel less saves nothing, eight do."""
+    def price(conv, inputs, outputs, size):
+        return cost.multiply_adds(conv, -(-inputs // 8), -(-outputs // 8), size)
+    smaller, left = pruned(random_network(), .6, step=1, cost=price)
+    assert .5 < left <= .6, left
+    assert abs(cost.cost_of(smaller, SIZE, price) / cost.cost_of(random_network(), SIZE, price)
+               - left) < 1e-9
+
+
+def what_stayed_is_told():
+    """Weights of the first channel that each layer still reads, and the means of norms."""
+    whole = random_network()
+    smaller, _, kept = pruned_and_kept(whole, .4)
+    new = dict(smaller.named_modules())
+    for name, old in whole.named_modules():
+        if isinstance(old, network.Conv):
+            stayed = kept.get(name + '.conv', torch.arange(old.conv.out_channels))
+            assert torch.equal(old.bn.running_mean[stayed], new[name].bn.running_mean), name
+    assert len(kept) > 40, len(kept)
+
+
+def repaired_layers_give_what_they_gave():
+    """The last layers' maps are nearer to the whole network's than without. Where nothing was taken
+    out nothing changes."""
+    whole = random_network()
+    smaller, _, kept = pruned_and_kept(whole, .7)
+    images = [torch.rand(4, 3, *SIZE) for _ in range(4)]
+
+    def distance(made):
+        with torch.no_grad():
+            return float((flat(made(images[0])) - flat(whole(images[0]))).square().mean())
+    before, told = distance(smaller), []
+    repair.repair(smaller, whole, kept, images[1:], lambda done, of: told.append((done, of)))
+    assert distance(smaller) < .85 * before, (before, distance(smaller))
+    assert told[-1][0] == told[-1][1] == len(told) and not smaller.training
+    same = copy.deepcopy(whole)
+    repair.repair(same, whole, {}, images[1:])
+    assert distance(same) < 1e-6, distance(same)
+
+
+def times_lie_between_those_measured():
+    conv = torch.nn.Conv2d(16, 32, 3, 2)
+    table = cost.Times([[[3, 2, 1, 8, 12], [[8, [[8, 1.], [16, 2.], [32, 6.]]],
+                                            [16, [[8, 2.], [16, 4.], [32, 8.]]]]]])
+    for inputs, outputs, expected in ((8, 8, 1), (16, 32, 8), (12, 16, 3), (16, 24, 6),
+                                      (12, 24, 5), (4, 8, .5), (16, 2, .5)):
+        assert table(conv, inputs, outputs, (8, 12)) == expected, (inputs, outputs)
+    assert cost.thinned({1, 10, 10.5, 12, 100, 105}) == [1, 10, 12, 100, 105]
+
+
+def layers_are_measured():
+    """Where yolo-time is built: each layer has a time, and the file is read again."""
+    if not cost.program():
+        raise Skip('yolo-time is not built')
+    made, path = random_network(), os.path.join(folder(), 'times.json')
+    times = cost.read_or_measure(path, made, SIZE, 'fp32', 1)
+    assert 0 < cost.cost_of(made, SIZE, times) < 1000
+    with open(path, encoding='utf-8') as file:
+        before = file.read()
+    again = cost.read_or_measure(path, made, SIZE, 'fp32', 1)
+    with open(path, encoding='utf-8') as file:
+        assert file.read() == before
+    smaller, left = pruned(made, .7, cost=again)
+    assert left <= .7 and cost.cost_of(smaller, SIZE, again) > 0
 
 
 def widths_are_steps():
@@ -210,6 +283,9 @@ def bad_values_are_named():
 
 
 run_cases([what_is_left_computes_the_same, it_costs_what_was_asked, cost_is_counted,
+           steps_that_save_nothing_are_passed, what_stayed_is_told,
+           repaired_layers_give_what_they_gave, times_lie_between_those_measured,
+           layers_are_measured,
            layers_that_cost_most_lose_most, widths_are_steps, it_stays_an_ordinary_network,
            importance_is_the_loss_by_a_gate, norms_are_restored, norms_are_measured,
            bad_values_are_named])
