@@ -6,6 +6,7 @@ TAP."""
 import contextlib
 import io
 import os
+import shlex
 
 import environment
 from environment import CHECKPOINTS, TOP
@@ -63,6 +64,26 @@ def gradients_are_added_up():
     assert torch.load(last, map_location='cpu', weights_only=True)['global_step'] == 1
 
 
+def lines_of_the_document_are_understood():
+    """All but the start of processes, which is torchrun's and SLURM's: options are, names of files
+    aside, as they are written. --print_config ends behind that."""
+    with open(os.path.join(TOP, 'docs', 'optimizing.md'), encoding='utf-8') as text:
+        lines = [shlex.split(line) for line in text
+                 if line.startswith('    ') and 'camera.yaml' in line]
+    assert len(lines) == 4, lines
+    for line in lines:
+        line = line[line.index('fit', line.index('-m') if '-m' in line else 0):]
+        line[line.index('training/camera.yaml')] = os.path.join(TOP, 'training', 'camera.yaml')
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(said):
+                fit.main([*line, '--print_config'])
+        except SystemExit as why:
+            assert not why.code and 'max_epochs: 20' in said.getvalue(), (line, why.code)
+            continue
+        raise AssertionError(line)
+
+
 def mistakes_are_named():
     for more, text in ((['--output', 'a.pt'], 'does not end in .onnx'),
                        (['--data.size', '[65, 64]'], 'multiples of that'),
@@ -79,4 +100,5 @@ def mistakes_are_named():
         raise AssertionError(more)
 
 
-run_cases([a_file_and_words_train, gradients_are_added_up, mistakes_are_named])
+run_cases([a_file_and_words_train, gradients_are_added_up,
+           lines_of_the_document_are_understood, mistakes_are_named])
