@@ -17,8 +17,12 @@ ACTIVATIONS = {'SiLU': nn.SiLU, 'ReLU': nn.ReLU, 'Identity': nn.Identity}
 PARTS = {'Conv': {'conv', 'bn', 'act'}, 'DWConv': {'conv', 'bn', 'act'}, 'Upsample': set(),
          'Concat': set(), 'C2f': {'cv1', 'cv2', 'm'}, 'SPPF': {'cv1', 'cv2', 'm'},
          'C2f_v2': {'cv0', 'cv1', 'cv2', 'm'}, 'Bottleneck': {'cv1', 'cv2'},
-         'Detect': {'cv2', 'cv3', 'dfl'}, 'Conv2d': set(), 'BatchNorm2d': set()}
-KNOWN = 'training knows YOLOv8 to detect: Conv, C2f, SPPF, Upsample, Concat and Detect'
+         'C3k2': {'cv1', 'cv2', 'm'}, 'C3k': {'cv1', 'cv2', 'cv3', 'm'},
+         'C2PSA': {'cv1', 'cv2', 'm'}, 'PSABlock': {'attn', 'ffn'},
+         'Attention': {'qkv', 'proj', 'pe'}, 'Detect': {'cv2', 'cv3', 'dfl'},
+         'Conv2d': set(), 'BatchNorm2d': set()}
+KNOWN = ('training knows YOLOv8 and YOLO11 to detect: Conv, C2f, C3k2, C2PSA, SPPF, Upsample, '
+         'Concat and Detect')
 # Pixels. The largest stride of a head with the level P7, which is the deepest that is in use.
 MOST_STRIDE = 128
 
@@ -130,8 +134,10 @@ class Builder:
         self.expect(record, kind)
         if kind in ('Conv', 'DWConv'):
             return self.conv(record)
-        if kind in ('C2f', 'C2f_v2'):
+        if kind in ('C2f', 'C2f_v2', 'C3k2'):
             return self.c2f(record)
+        if kind == 'C2PSA':
+            return self.c2psa(record)
         if kind == 'SPPF':
             return self.sppf(record)
         if kind == 'Upsample':
@@ -145,9 +151,13 @@ class Builder:
     def c2f(self, record):
         bottlenecks = []
         for inner in self.child(record, 'm').children.values():
-            self.expect(inner, 'Bottleneck')
-            bottlenecks.append(network.Bottleneck(
-                self.part(inner, 'cv1'), self.part(inner, 'cv2'), bool(inner.get('add'))))
+            if record.kind == 'C3k2' and inner.kind == 'C3k':
+                self.expect(inner, 'C3k')
+                bottlenecks.append(network.C3k(
+                    *(self.part(inner, name) for name in ('cv1', 'cv2', 'cv3')),
+                    map(self.bottleneck, self.child(inner, 'm').children.values())))
+            else:
+                bottlenecks.append(self.bottleneck(inner))
         first = self.part(record, 'cv1')
         if record.kind == 'C2f_v2':             # Torch-Pruning's example splits the halves
             other = self.part(record, 'cv0')
@@ -157,6 +167,37 @@ class Builder:
         if first.conv.out_channels % 2:
             self.fail('has halves of different widths', 'prune both by as much')
         return network.C2f(first, self.part(record, 'cv2'), bottlenecks)
+
+    def bottleneck(self, record):
+        self.expect(record, 'Bottleneck')
+        return network.Bottleneck(self.part(record, 'cv1'), self.part(record, 'cv2'),
+                                  bool(record.get('add')))
+
+    def c2psa(self, record):
+        first, blocks = self.part(record, 'cv1'), []
+        half = first.conv.out_channels // 2
+        for inner in self.child(record, 'm').children.values():
+            self.expect(inner, 'PSABlock')
+            ffn = list(self.child(inner, 'ffn').children.values())
+            if len(ffn) != 2:
+                self.fail(f'(PSABlock) has {len(ffn)} layers in its ffn', KNOWN)
+            blocks.append(network.PSABlock(self.attention(self.child(inner, 'attn'), half),
+                                           *map(self.conv, ffn), bool(inner.get('add'))))
+        return network.C2PSA(first, self.part(record, 'cv2'), blocks)
+
+    def attention(self, record, channels):
+        """channels: of the map that it reads."""
+        self.expect(record, 'Attention')
+        heads, key = record.get('num_heads'), record.get('key_dim')
+        parts = [self.part(record, name) for name in ('qkv', 'proj', 'pe')]
+        if not all(type(n) is int and 0 < n <= channels for n in (heads, key)) \
+                or channels % heads or parts[0].conv.out_channels != channels + 2 * heads * key:
+            self.fail(f'(Attention) has {heads} heads of {key} that do not fit its channels',
+                      'get the file again')
+        self.only(record, head_dim=channels // heads)
+        if abs(record.get('scale', key ** -.5) - key ** -.5) > 1e-6:
+            self.fail(f'(Attention) has scale {record.get("scale")}', 'get the file again')
+        return network.Attention(*parts, heads, key)
 
     def sppf(self, record):
         pool = self.child(record, 'm')

@@ -25,10 +25,16 @@ PROGRAM = 'yolo-time'
 LEAST = .0005
 
 
+def depthwise(conv):
+    """Whether each channel has a window of its own: as many groups as channels, however many."""
+    return conv.groups > 1 and conv.groups == conv.in_channels == conv.out_channels
+
+
 def multiply_adds(conv, inputs, outputs, size):
     rows, columns = size
+    groups = inputs if depthwise(conv) else conv.groups
     kernel = conv.kernel_size[0] * conv.kernel_size[1]
-    return inputs * outputs // conv.groups * kernel * rows * columns
+    return inputs * outputs // groups * kernel * rows * columns
 
 
 def sizes_of(net, size):
@@ -76,8 +82,9 @@ def network_time(path, size, precision='auto', threads=0):
 
 
 def shape_of(conv, size):
-    """What says, with inputs and outputs, how long a convolution takes. All windows are square."""
-    return conv.kernel_size[0], conv.stride[0], conv.groups, *size
+    """What says, with inputs and outputs, how long a convolution takes. All windows are square. 0
+    groups: as many as channels."""
+    return conv.kernel_size[0], conv.stride[0], 0 if depthwise(conv) else conv.groups, *size
 
 
 class Times:
@@ -93,10 +100,10 @@ class Times:
     def __call__(self, conv, inputs, outputs, size):
         key = (*shape_of(conv, size), inputs, outputs)
         if key not in self.known:
-            self.known[key] = self.between(self.table[key[:5]], inputs, outputs)
+            self.known[key] = self.between(self.table[key[:5]], key[2], inputs, outputs)
         return self.known[key]
 
-    def between(self, rows, inputs, outputs):
+    def between(self, rows, groups, inputs, outputs):
         """Bilinear; a layer narrower than all that were measured takes its part of their time."""
         def along(knots, at, value):
             place = min(max(bisect.bisect_left(knots, at), 1), len(knots) - 1) \
@@ -106,6 +113,8 @@ class Times:
             low, high = knots[place - 1], knots[place]
             part = (at - low) / (high - low)
             return value(low) * (1 - part) + value(high) * part
+        if groups == 0:
+            return along(sorted(rows), inputs, lambda row: rows[row][row])
         return along(sorted(rows), inputs, lambda row: along(
             sorted(rows[row]), outputs, lambda column: rows[row][column]))
 
@@ -117,7 +126,7 @@ def measured(net, size, precision='auto', threads=0):
     for conv, pixels in sizes_of(net, size).items():
         shape = shape_of(conv, pixels)
         inputs, outputs = widths.setdefault(shape, (set(), set()))
-        if conv.groups != 1:                    # wants as many of both
+        if conv.groups != 1 and not depthwise(conv):
             inputs.add(conv.in_channels)
             outputs.add(conv.out_channels)
         else:
@@ -125,8 +134,9 @@ def measured(net, size, precision='auto', threads=0):
                 if conv.in_channels > 3 else {conv.in_channels}
             outputs |= {max(round(part * conv.out_channels), 1) for part in OUTPUTS}
     asked = [(shape, i, o) for shape, (inputs, outputs) in widths.items()
-             for i in thinned(inputs) for o in thinned(outputs)]
-    lines = ''.join(f'{kernel} {stride} {groups} {i} {o} {rows} {columns}\n'
+             for i in thinned(outputs if shape[2] == 0 else inputs)
+             for o in ([i] if shape[2] == 0 else thinned(outputs))]
+    lines = ''.join(f'{kernel} {stride} {groups or i} {i} {o} {rows} {columns}\n'
                     for (kernel, stride, groups, rows, columns), i, o in asked)
     times = ask(['--layers', f'--precision={precision}', f'--threads={threads}'], lines)
     table = {}

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from . import network
+from .cost import sizes_of
 
 OPSET = 17
 
@@ -22,8 +23,9 @@ OPSET = 17
 class Graph:
     """Nodes and weights in the order of execution. Methods take and give names of tensors."""
 
-    def __init__(self):
-        self.nodes, self.weights, self.count = [], [], 0
+    def __init__(self, sizes):
+        """sizes: {Conv2d: (rows, columns) of its output}"""
+        self.nodes, self.weights, self.count, self.sizes = [], [], 0, sizes
 
     def constant(self, values, kind=np.float32):
         self.count += 1
@@ -76,6 +78,19 @@ class Graph:
             for bottleneck in module.m:
                 parts.append(self.layer(bottleneck, parts[-1]))
             return self.layer(module.cv2, self.node('Concat', parts, axis=1))
+        if isinstance(module, network.C3k):
+            parts = [self.layer(module.m, self.layer(module.cv1, x)), self.layer(module.cv2, x)]
+            return self.layer(module.cv3, self.node('Concat', parts, axis=1))
+        if isinstance(module, network.C2PSA):
+            half = module.cv1.conv.out_channels // 2
+            a, b = self.split(self.layer(module.cv1, x), [half, half])
+            return self.layer(module.cv2, self.node('Concat', [a, self.layer(module.m, b)],
+                                                    axis=1))
+        if isinstance(module, network.PSABlock):
+            y = self.attention(module.attn, x)
+            x = self.node('Add', [x, y]) if module.add else y
+            y = self.layer(module.ffn, x)
+            return self.node('Add', [x, y]) if module.add else y
         if isinstance(module, network.SPPF):
             parts, size = [self.layer(module.cv1, x)], module.m.kernel_size
             for _ in range(module.pools):
@@ -88,6 +103,19 @@ class Graph:
         if isinstance(module, network.Concat):
             return self.node('Concat', x, axis=1)
         raise TypeError(f'{type(module).__name__} cannot be exported')
+
+    def attention(self, module, x):
+        channels, key = module.pe.conv.out_channels, module.key
+        each = channels // module.heads
+        rows, columns = self.sizes[module.qkv.conv]
+        parts = self.reshape(self.layer(module.qkv, x), 1, module.heads, 2 * key + each, -1)
+        q, k, v = self.split(parts, [key, key, each], axis=2)
+        weights = self.node('MatMul', [self.node('Transpose', [q], perm=[0, 1, 3, 2]), k])
+        weights = self.node('Softmax', [self.node('Mul', [weights, self.constant(key ** -.5)])],
+                            axis=-1)
+        mean = self.node('MatMul', [v, self.node('Transpose', [weights], perm=[0, 1, 3, 2])])
+        mean, v = (self.reshape(t, 1, channels, rows, columns) for t in (mean, v))
+        return self.layer(module.proj, self.node('Add', [mean, self.layer(module.pe, v)]))
 
     def head(self, module, maps, size):
         """network.decode(), for pictures of that many rows and columns."""
@@ -119,7 +147,7 @@ def anchors(size, strides):
 
 
 def graph_of(net, size):
-    graph, outputs, x = Graph(), {}, 'images'
+    graph, outputs, x = Graph(sizes_of(net, size)), {}, 'images'
     for layer in net.model:
         named = {-1: x, **outputs}
         inputs = [named[f] for f in layer.f] if isinstance(layer.f, list) else named[layer.f]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""YOLOv8 to detect, as modules of PyTorch: what it computes is described in docs and papers
-alone (Ultralytics' documentation of the architecture, SPPF by Jocher, DFL by Li et al. 2020),
-the attributes are called as in Ultralytics' checkpoints so that names of weights fit.
+"""YOLOv8 and YOLO11 to detect, as modules of PyTorch: what they compute is described in docs and
+papers alone (Ultralytics' documentation of the architecture, SPPF by Jocher, DFL by Li et al. 2020,
+attention by Vaswani et al. 2017), the attributes are called as in Ultralytics' checkpoints so that
+names of weights fit.
 
 Every constructor is told the width of each of its layers, since pruning leaves layers of a
 block with widths that have nothing to do with each other. Tensors are [batch][channels][rows]
@@ -48,9 +49,22 @@ class Bottleneck(nn.Module):
         return x + y if self.add else y
 
 
+class C3k(nn.Module):
+    """What a chain of bottlenecks makes of one projection of the input, and another projection,
+    joined."""
+
+    def __init__(self, first, second, last, bottlenecks):
+        super().__init__()
+        self.cv1, self.cv2, self.cv3 = first, second, last
+        self.m = nn.Sequential(*bottlenecks)
+
+    def forward(self, x):
+        return self.cv3(torch.cat((self.m(self.cv1(x)), self.cv2(x)), 1))
+
+
 class C2f(nn.Module):
-    """The second half of cv1's channels goes through a chain of bottlenecks; both halves and
-    what each bottleneck gives are joined."""
+    """The second half of cv1's channels goes through a chain of bottlenecks, or C3k in YOLO11's
+    C3k2; both halves and what each of the chain gives are joined."""
 
     def __init__(self, first, last, bottlenecks):
         super().__init__()
@@ -77,6 +91,49 @@ class SPPF(nn.Module):
         for _ in range(self.pools):
             parts.append(self.m(parts[-1]))
         return self.cv2(torch.cat(parts, 1))
+
+
+class Attention(nn.Module):
+    """Scaled dot products of all places of a map with each other, in heads, and of each value a
+    depthwise convolution besides, which tells places apart. qkv gives for each head `key` channels
+    of queries, as many of keys, and its part of as many values as the input has channels."""
+
+    def __init__(self, qkv, proj, pe, heads, key):
+        super().__init__()
+        self.qkv, self.proj, self.pe, self.heads, self.key = qkv, proj, pe, heads, key
+
+    def forward(self, x):
+        n, channels, rows, columns = x.shape
+        each = channels // self.heads
+        q, k, v = self.qkv(x).view(n, self.heads, 2 * self.key + each, rows * columns).split(
+            (self.key, self.key, each), 2)
+        weights = (q.transpose(2, 3) @ k * self.key ** -.5).softmax(-1)
+        mean = (v @ weights.transpose(2, 3)).view(n, channels, rows, columns)
+        return self.proj(mean + self.pe(v.reshape(n, channels, rows, columns)))
+
+
+class PSABlock(nn.Module):
+    """Attention, and two convolutions, each perhaps with a residual around it."""
+
+    def __init__(self, attention, first, second, add):
+        super().__init__()
+        self.attn, self.ffn, self.add = attention, nn.Sequential(first, second), add
+
+    def forward(self, x):
+        x = x + self.attn(x) if self.add else self.attn(x)
+        return x + self.ffn(x) if self.add else self.ffn(x)
+
+
+class C2PSA(nn.Module):
+    """The second half of cv1's channels goes through a chain of PSABlocks; both are joined."""
+
+    def __init__(self, first, last, blocks):
+        super().__init__()
+        self.cv1, self.cv2, self.m = first, last, nn.Sequential(*blocks)
+
+    def forward(self, x):
+        a, b = self.cv1(x).chunk(2, 1)
+        return self.cv2(torch.cat((a, self.m(b)), 1))
 
 
 class Concat(nn.Module):

@@ -55,10 +55,11 @@ def count(text):
 
 def arguments_of(words):
     parser = argparse.ArgumentParser(
-        prog='optimize', description='Makes a YOLOv8 network smaller and teaches it, for one '
-        'camera. The front script takes --python too: the Python to run in, which has what '
-        'training/requirements.txt lists.')
-    parser.add_argument('--model', required=True, help='the .pt file, of YOLOv8 to detect')
+        prog='optimize', description='Makes a YOLOv8 or YOLO11 network smaller, for one camera, '
+        'and teaches it. The front script takes --python too: the Python to run in, which has '
+        'what training/requirements.txt lists.')
+    parser.add_argument('--model', required=True,
+                        help='the .pt file, of YOLOv8 or YOLO11 to detect')
     parser.add_argument('--video', nargs='+', action='extend', default=[], metavar='SOURCE',
                         help='what the camera sees, some minutes of it: videos, folders of videos '
                         'and pictures, and addresses, rtsp://...')
@@ -308,9 +309,10 @@ def check_output(options):
 
 def check_network(net, options):
     """Fails where a network cannot be pruned, or run at the size that is asked for."""
-    if any(isinstance(m, torch.nn.Conv2d) and m.groups != 1 for m in net.modules()):
-        raise data.DataError(f'{options.model}: its convolutions in groups cannot be pruned; give '
-                             'a network without them')
+    if any(isinstance(m, torch.nn.Conv2d) and m.groups != 1 and not cost.depthwise(m)
+           for m in net.modules()):
+        raise data.DataError(f'{options.model}: its convolutions in groups of several channels '
+                             'cannot be pruned; give a network without them')
     rows, columns = options.size
     stride = max(net.head.strides)
     if rows % stride or columns % stride:

@@ -13,7 +13,7 @@ import torch_pruning
 from torch import nn
 
 from . import network
-from .cost import cost_of, multiply_adds, sizes_of
+from .cost import cost_of, depthwise, multiply_adds, sizes_of
 
 # Of its channels a layer keeps this part at least, so that none becomes a bottleneck that the
 # importances, which are measured once, do not foresee.
@@ -160,10 +160,15 @@ def step_of(width, step):
 
 
 def convolutions(group):
-    """[(Conv2d, whether the group's channels are its outputs, the group's item)]"""
-    outputs = torch_pruning.prune_conv_out_channels
-    return [(item.dep.target.module, item.dep.handler == outputs, item) for item in group
-            if isinstance(item.dep.target.module, nn.Conv2d)]
+    """[(Conv2d, whether the group's channels are its outputs, the group's item)]; a depthwise one
+    comes once, though they are its inputs too."""
+    outputs = (torch_pruning.prune_conv_out_channels,
+               torch_pruning.prune_depthwise_conv_out_channels)
+    found = [(item.dep.target.module, item.dep.handler in outputs, item) for item in group
+             if isinstance(item.dep.target.module, nn.Conv2d)]
+    seen = set()
+    return [each for each in found if not depthwise(each[0])
+            or not (each[0] in seen or seen.add(each[0]))]
 
 
 def layers_of(group, width):
@@ -171,7 +176,8 @@ def layers_of(group, width):
     layers = []
     for conv, output, item in convolutions(group):
         each = len(item.idxs) // width
-        layers.append((conv, 0, each) if output else (conv, each, 0))
+        both = depthwise(conv)
+        layers.append((conv, 0 if output and not both else each, each if output or both else 0))
     return layers
 
 
@@ -189,8 +195,14 @@ def score_of(group, width, scores):
 
 def units_of(net, graph, scores, step):
     # The head's last layers give logits, whose number is fixed.
-    last = [branch[-1] for branch in (*net.head.cv2, *net.head.cv3)]
-    groups = list(graph.get_all_groups(last, [nn.Conv2d]))
+    fixed = {branch[-1] for branch in (*net.head.cv2, *net.head.cv3)}
+    # Attention shares its channels out to heads, which all have as many.
+    for block in net.model:
+        if isinstance(block, network.C2PSA):
+            fixed |= {conv for part in (block.cv1, block.m) for conv in part.modules()
+                      if isinstance(conv, nn.Conv2d)}
+    groups = [group for group in graph.get_all_groups(list(fixed), [nn.Conv2d])
+              if not any(conv in fixed for conv, output, _ in convolutions(group) if output)]
     owner = {conv: group for group in groups for conv, output, _ in convolutions(group) if output}
     units, paired = [], []
     for block in net.model:
@@ -261,8 +273,10 @@ def prune(net, scores, keep, size, step=8, cost=multiply_adds):
     """
     if not 0 < keep <= 1:
         raise ValueError(f'a part of {keep} cannot be kept; give more than 0, and 1 at most')
-    if any(isinstance(m, nn.Conv2d) and m.groups != 1 for m in net.modules()):
-        raise ValueError('convolutions in groups cannot be pruned; give a network without them')
+    if any(isinstance(m, nn.Conv2d) and m.groups != 1 and not depthwise(m)
+           for m in net.modules()):
+        raise ValueError('convolutions in groups of several channels cannot be pruned; give a '
+                         'network without them')
     before, scores = cost_of(net, size, cost), dict(scores)
     with in_halves(net, scores):
         scores = {conv.conv: score for conv, score in scores.items()}

@@ -20,6 +20,9 @@ from . import network
 PACKAGE = 'ultralytics'
 PLACES = {'Conv': 'ultralytics.nn.modules.conv', 'Concat': 'ultralytics.nn.modules.conv',
           'C2f': 'ultralytics.nn.modules.block', 'Bottleneck': 'ultralytics.nn.modules.block',
+          'C3k2': 'ultralytics.nn.modules.block', 'C3k': 'ultralytics.nn.modules.block',
+          'C2PSA': 'ultralytics.nn.modules.block', 'PSABlock': 'ultralytics.nn.modules.block',
+          'Attention': 'ultralytics.nn.modules.block',
           'SPPF': 'ultralytics.nn.modules.block', 'DFL': 'ultralytics.nn.modules.block',
           'Detect': 'ultralytics.nn.modules.head', 'DetectionModel': 'ultralytics.nn.tasks'}
 CLASSES = {name: type(name, (nn.Module, ), {'__module__': module})
@@ -44,8 +47,24 @@ def part(module):
     if isinstance(module, network.Bottleneck):
         return named('Bottleneck', {'cv1': part(module.cv1), 'cv2': part(module.cv2)},
                      add=module.add)
+    if isinstance(module, network.C3k):
+        return named('C3k', {'cv1': part(module.cv1), 'cv2': part(module.cv2),
+                             'cv3': part(module.cv3), 'm': sequence(nn.Sequential, module.m)})
+    if isinstance(module, network.Attention):
+        values = module.qkv.conv.out_channels - 2 * module.heads * module.key
+        return named('Attention', {'qkv': part(module.qkv), 'proj': part(module.proj),
+                                   'pe': part(module.pe)}, num_heads=module.heads,
+                     key_dim=module.key, head_dim=values // module.heads, scale=module.key ** -.5)
+    if isinstance(module, network.PSABlock):
+        return named('PSABlock', {'attn': part(module.attn),
+                                  'ffn': sequence(nn.Sequential, module.ffn)}, add=module.add)
+    if isinstance(module, network.C2PSA):
+        return named('C2PSA', {'cv1': part(module.cv1), 'cv2': part(module.cv2),
+                               'm': sequence(nn.Sequential, module.m)},
+                     c=module.cv1.conv.out_channels // 2)
     if isinstance(module, network.C2f):
-        return named('C2f', {'cv1': part(module.cv1), 'cv2': part(module.cv2),
+        kind = 'C3k2' if any(isinstance(inner, network.C3k) for inner in module.m) else 'C2f'
+        return named(kind, {'cv1': part(module.cv1), 'cv2': part(module.cv2),
                              'm': sequence(nn.ModuleList, module.m)},
                      c=module.cv1.conv.out_channels // 2)
     if isinstance(module, network.SPPF):

@@ -23,8 +23,8 @@ def path_of(name):
 
 def checkpoints_compute_the_reference():
     rows = environment.references()
-    for name in ('v8n', 'v8n-unfused', 'v8n-half', 'v8n-relu', 'v8n-depthwise', 'v8-p2', 'v8-p34',
-                 'v8-p6', 'micro'):
+    for name in ('v8n', 'v8n-unfused', 'v8n-half', 'v8n-relu', 'v8n-depthwise',
+                 'micro-attention', 'v8-p2', 'v8-p34', 'v8-p6', 'micro'):
         made = checkpoint.read(path_of(name))
         with torch.no_grad():
             maps = made(environment.reference_input(rows[name]))
@@ -63,7 +63,7 @@ REFUSED = {
     'end-to-end': 'layer 8 is a v10Detect', 'legacy': 'before version 1.6',
     'big-endian': 'byte order', 'script': 'TorchScript', 'onnx': 'no checkpoint',
     'activation-gelu': 'layer 0 has the activation GELU', 'v5u': 'layer 0 (Conv2d) has padding',
-    'micro-attention': 'layer 2 is a C2PSA'}
+    'micro-area': 'layer 2 is a A2C2f'}
 
 
 def refusal(path):

@@ -27,7 +27,7 @@ def decoded(made, images):
 
 def the_file_computes_what_the_network_does():
     rows = environment.references()
-    for name in ('micro', 'v8n-relu', 'v8n-unfused', 'v8n-depthwise', 'v8-p34'):
+    for name in ('micro', 'micro-attention', 'v8n-relu', 'v8n-unfused', 'v8n-depthwise', 'v8-p34'):
         made, images = checkpoint.read(path_of(name)), environment.reference_input(rows[name])
         path = os.path.join(folder(), name + '.onnx')
         before = {key: value.clone() for key, value in made.state_dict().items()}
@@ -98,6 +98,23 @@ def the_plugin_finds_the_same():
                 'height=64', path_of('v8n'), path, .3, 3)
 
 
+def the_plugin_finds_the_same_by_attention():
+    """YOLO11 with random weights, by the checkpoint, the file that is written of it, and the
+    checkpoint that is saved again."""
+    model = os.path.join(SHARED, 'models', 'family', 'tiny-yolo11.pt')
+    if not os.path.exists(model):
+        raise Skip('needs ../shared/models/family/tiny-yolo11.pt')
+    made = checkpoint.read(model)
+    with torch.no_grad():
+        for branch in made.head.cv3:
+            branch[-1].bias += 6                # random weights see nothing
+    paths = [os.path.join(folder(), 'eleven' + ending) for ending in ('.pt', '.onnx')]
+    saving.save(made, paths[0], (64, 64), half=False)
+    export.write(made, paths[1], (64, 64))
+    assert_same('videotestsrc pattern=snow num-buffers=2 ! video/x-raw,format=RGB,width=64,'
+                'height=64', *paths, .3, 3)
+
+
 def the_plugin_finds_the_same_on_a_photograph():
     model = os.path.join(SHARED, 'models', 'yolov8n.pt')
     if not os.path.exists(model):
@@ -109,7 +126,7 @@ def the_plugin_finds_the_same_on_a_photograph():
 
 def saved_networks_are_read_again():
     rows = environment.references()
-    for name in ('micro', 'v8n-relu', 'v8n-unfused', 'v8-p2'):
+    for name in ('micro', 'micro-attention', 'v8n-relu', 'v8n-unfused', 'v8-p2'):
         made, path = checkpoint.read(path_of(name)), os.path.join(folder(), name + '.pt')
         saving.save(made, path, half=False)
         again = checkpoint.read(path)
@@ -139,4 +156,5 @@ def the_plugin_reads_saved_networks():
 
 run_cases([saved_networks_are_read_again, the_plugin_reads_saved_networks,
            the_file_computes_what_the_network_does, the_file_says_what_it_is,
-           the_plugin_finds_the_same, the_plugin_finds_the_same_on_a_photograph])
+           the_plugin_finds_the_same, the_plugin_finds_the_same_by_attention,
+           the_plugin_finds_the_same_on_a_photograph])

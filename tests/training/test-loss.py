@@ -233,7 +233,7 @@ def losses_are_those_of_ultralytics():
 
 
 def what_networks_compute_is_that_of_ultralytics():
-    """Of a published network, and of a pruned one that was saved."""
+    """Of a published network, of a pruned one that was saved, and of a YOLO11."""
     path = os.path.join(SHARED, 'models', 'yolov8n.pt')
     if not os.path.exists(path):
         raise Skip('needs ../shared/models/yolov8n.pt')
@@ -244,7 +244,16 @@ def what_networks_compute_is_that_of_ultralytics():
                                lambda maps, objects: loss.detection(maps, objects, Head)['total'])
     prune.prune(made, scores, .6, SIZE)
     saving.save(made, smaller)
-    for file in (path, smaller):
+    eleven = os.path.join(SHARED, 'models', 'family', 'tiny-yolo11.pt')
+    attentive, made = os.path.join(folder(), 'attentive.pt'), checkpoint.read(eleven)
+    norms.restore(made, [images])
+    objects = random_objects(20, 2, 5)
+    objects[:, 1] %= len(made.names)
+    scores = prune.importances(made, [(images, objects)], lambda maps, objects: loss.detection(
+        maps, objects, made.head)['total'])
+    prune.prune(made, scores, .6, SIZE)
+    saving.save(made, attentive)
+    for file in (path, smaller, eleven, attentive):
         theirs = peer(forward=(file, images))['forward']
         made = checkpoint.read(file)
         with torch.no_grad():

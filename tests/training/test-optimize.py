@@ -260,6 +260,11 @@ def what_cannot_work_is_refused_before_any_work():
         shutil.copy(path('v8n.pt'), os.path.join(to, name))
     linked = os.path.join(to, 'linked.pt')
     os.symlink(os.path.join(to, 'camera.pt'), linked)
+    net, grouped = checkpoint.read(path('v8n.pt')), os.path.join(folder(), 'grouped.pt')
+    conv = net.model[1].conv
+    net.model[1].conv = torch.nn.Conv2d(conv.in_channels, conv.out_channels, 3, 2, 1, groups=2,
+                                        bias=False)
+    saving.save(net, grouped, (64, 64))
     before = sorted(os.listdir(to))
     for model, output, more, text in (
             (os.path.join(to, 'camera.pt'), 'camera.pt', [], 'does not end in .onnx'),
@@ -268,7 +273,7 @@ def what_cannot_work_is_refused_before_any_work():
             (path('v8n.pt'), 'camera.onnx', ['--teacher', linked], 'would replace --teacher'),
             (path('v8n.pt'), 'camera.onnx', ['--teacher', os.path.join(to, 'camera.onnx')],
              'would replace --teacher'),
-            (path('v8n-depthwise.pt'), 'new.onnx', [], 'convolutions in groups'),
+            (grouped, 'new.onnx', [], 'convolutions in groups'),
             (path('v8-p6.pt'), 'new.onnx', ['--size', '96x64'], 'a stride of 64')):
         options = optimize.arguments_of(['--model', model, '--video', 'absent.mkv', '--output',
                                          os.path.join(to, output), *more])

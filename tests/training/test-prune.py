@@ -15,7 +15,7 @@ import numpy as np
 from onnx.reference import ReferenceEvaluator
 import torch
 from torch import nn
-from training import checkpoint, cost, export, loss, network, norms, prune, repair
+from training import checkpoint, cost, export, loss, network, norms, prune, repair, saving
 
 SIZE = (64, 96)
 # A network of all of YOLOv8's layers, small, whose widths are no powers of two.
@@ -64,7 +64,29 @@ def pruned_and_kept(made, keep, **options):
 def what_is_left_computes_the_same():
     """Norms that give 0 at the channels that were taken out, found by their means, do to the whole
     network what pruning did."""
-    whole = random_network()
+    assert_computes_the_same(random_network(), 100)
+
+
+def depthwise_layers_and_attention_are_pruned_too():
+    """Attention itself stays as it is, for its channels are its heads'."""
+    for name, least in (('v8n-depthwise', 20), ('micro-attention', 10)):
+        made = checkpoint.read(os.path.join(CHECKPOINTS, name + '.pt'))
+        norms.restore(made, [torch.rand(4, 3, *SIZE)])
+        smaller = assert_computes_the_same(made, least)
+        for module, other in zip(made.modules(), smaller.modules()):
+            if isinstance(module, network.Attention):
+                assert module.qkv.conv.out_channels == other.qkv.conv.out_channels
+        for conv in smaller.modules():
+            if isinstance(conv, torch.nn.Conv2d) and conv.groups > 1:
+                assert conv.groups == conv.in_channels == conv.out_channels
+    path = os.path.join(folder(), 'pruned.pt')
+    saving.save(smaller, path, SIZE, half=False)
+    images = torch.rand(1, 3, *SIZE)
+    with torch.no_grad():
+        assert torch.equal(flat(checkpoint.read(path)(images)), flat(smaller(images)))
+
+
+def assert_computes_the_same(whole, least):
     smaller, _ = pruned(whole, .4)
     taken = 0
     for old, new in zip(convs_of(whole), convs_of(smaller), strict=True):
@@ -74,11 +96,12 @@ def what_is_left_computes_the_same():
         with torch.no_grad():
             old.bn.weight[gone] = 0
             old.bn.bias[gone] = 0
-    assert taken > 100, taken
+    assert taken >= least, taken
     images = torch.rand(2, 3, *SIZE)
     with torch.no_grad():
         a, b = flat(whole(images)), flat(smaller(images))
     assert torch.allclose(a, b, atol=1e-4), (a - b).abs().max()
+    return smaller
 
 
 def it_costs_what_was_asked():
@@ -267,13 +290,16 @@ def norms_are_measured():
 def bad_values_are_named():
     made = random_network()
     scores = prune.importances(made, random_batches(1), loss_of(made))
+    grouped = random_network()
+    conv = grouped.model[1].conv
+    grouped.model[1].conv = torch.nn.Conv2d(conv.in_channels, conv.out_channels, 3, 2, 1, groups=2,
+                                            bias=False)
     for call, text in (
             (lambda: prune.prune(made, scores, 0, SIZE), 'a part of 0 cannot be kept'),
             (lambda: prune.importances(made, [], loss_of(made)), 'no pictures to prune by'),
             (lambda: norms.restore(made, []), 'no pictures to measure norms'),
             (lambda: norms.measure(copy.deepcopy(made), []), 'no pictures to measure norms'),
-            (lambda: prune.prune(checkpoint.read(os.path.join(CHECKPOINTS, 'v8n-depthwise.pt')),
-                                 {}, .5, SIZE), 'convolutions in groups')):
+            (lambda: prune.prune(grouped, {}, .5, SIZE), 'convolutions in groups of several')):
         try:
             call()
         except ValueError as why:
@@ -282,7 +308,8 @@ def bad_values_are_named():
         raise AssertionError(f'no error: {text}')
 
 
-run_cases([what_is_left_computes_the_same, it_costs_what_was_asked, cost_is_counted,
+run_cases([what_is_left_computes_the_same, depthwise_layers_and_attention_are_pruned_too,
+           it_costs_what_was_asked, cost_is_counted,
            steps_that_save_nothing_are_passed, what_stayed_is_told,
            repaired_layers_give_what_they_gave, times_lie_between_those_measured,
            layers_are_measured,
