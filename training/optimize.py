@@ -27,6 +27,8 @@ from .records import CheckpointError
 
 # Pictures that importances and norms are measured with, and how many at a time.
 MEASURED, TOGETHER = 64, 8
+# How far the times of whole networks may correct those of layers.
+MOST_CORRECTED = .5
 # Bytes that must be free to begin: frames, checkpoints of two networks, reports.
 ROOM = 1 << 30
 
@@ -149,9 +151,17 @@ def price_of(net, options):
     return cost.read_or_measure(path, net, options.size, options.precision, options.threads)
 
 
-def smaller(net, options, paths, number, price, before):
+def corrected(options, path, left):
+    """What is left of the time when a network whose layers have `left` of theirs is run, as a part
+    of that: a small one finds its weights in the caches. Within limits, since times are noisy."""
+    first, now = (cost.network_time(file, options.size, options.precision.replace('int8', 'auto'),
+                                    options.threads) for file in (options.model, path))
+    return min(max(now / first / left, MOST_CORRECTED), 1 / MOST_CORRECTED)
+
+
+def smaller(net, options, paths, number, price, before, last):
     """Prunes the network in place, in one round of several, and repairs it; gives what is left of
-    `before`, the cost of the whole."""
+    `before`, the cost of the whole. last: the file of the round before, or None."""
     batches = batches_of(paths, options, len(net.names))
     images = [each for each, _ in batches]
     norms.restore(net, images)
@@ -160,6 +170,8 @@ def smaller(net, options, paths, number, price, before):
         net, batches, lambda maps, objects: loss.detection(maps, objects, net.head)['total'])
     goal = options.keep ** (number / options.rounds) * before
     now = cost.cost_of(net, options.size, price)
+    if last and price is not cost.multiply_adds:
+        goal /= corrected(options, last, now / before)
     left, kept = prune.prune(net, scores, min(goal / now, 1), options.size, options.step, price)
     repair.repair(net, whole, kept, images)
     norms.measure(net, images)
@@ -245,12 +257,12 @@ def once(path, say_what, make, size):
 
 def student(options, seed, price, before, train):
     """A network that is pruned and taught, in rounds."""
-    net, spent = checkpoint.read(options.model), 0
+    net, spent, path = checkpoint.read(options.model), 0, None
     folder = os.path.join(options.work, f'seed-{seed}')
     for number in range(1, options.rounds + 1):
-        def cut(net=net, number=number):
-            left = smaller(net, options, train, number, price, before)
-            say(f'  {left:.0%} of the cost is left')
+        def cut(net=net, number=number, path=path):
+            left = smaller(net, options, train, number, price, before, path)
+            say(f'  {left:.0%} of the cost of layers is left')
             return net
         # The first pruning draws nothing, and is the same for all seeds.
         path = os.path.join(options.work if number == 1 else folder, f'pruned-{number}.pt')

@@ -62,6 +62,23 @@ def precision_is_cocos():
     assert agree.precisions(found, [torch.zeros(0, 5)], [(64, 64)]) == (0, 0)
 
 
+def times_of_networks_correct_those_of_layers():
+    """Layers say that half is left; the network takes two fifths, and no time at all at last."""
+    options = argparse.Namespace(model='whole', size=(64, 64), precision='int8', threads=1)
+    asked, times = [], {'whole': 10., 'pruned': 4., 'none': 1e-9}
+
+    def network_time(path, *more):
+        asked.append(more)
+        return times[path]
+    kept, cost.network_time = cost.network_time, network_time
+    try:
+        assert abs(optimize.corrected(options, 'pruned', .5) - .8) < 1e-9
+        assert optimize.corrected(options, 'none', .5) == optimize.MOST_CORRECTED
+        assert asked[0] == ((64, 64), 'auto', 1), asked
+    finally:
+        cost.network_time = kept
+
+
 def doubts_are_told():
     """Each warning where it belongs, and none where all is well."""
     work = os.path.join(folder(), 'doubts')
@@ -286,6 +303,7 @@ def what_cannot_work_is_refused_before_any_work():
         raise AssertionError(text)
 
 
-run_cases([agreement_is_counted, precision_is_cocos, doubts_are_told,
+run_cases([agreement_is_counted, precision_is_cocos, times_of_networks_correct_those_of_layers,
+           doubts_are_told,
            options_that_make_no_sense_are_refused, what_cannot_work_is_refused_before_any_work,
            bad_input_is_named, disks_that_are_full_are_named, a_network_is_made_for_a_video])
