@@ -255,11 +255,20 @@ def once(path, say_what, make, size):
     return checkpoint.read(path)
 
 
+def shares(epochs, rounds):
+    """Epochs of each round: all rounds but the last have half of them together, or one each where
+    that is less. The last always learns; some before it do not where epochs are fewer than rounds.
+    """
+    each = max(epochs // (2 * rounds), 1)
+    early = [min(each, max(epochs - 1 - each * done, 0)) for done in range(rounds - 1)]
+    return [*early, epochs - sum(early)]
+
+
 def student(options, seed, price, before, train):
     """A network that is pruned and taught, in rounds."""
-    net, spent, path = checkpoint.read(options.model), 0, None
+    net, path = checkpoint.read(options.model), None
     folder = os.path.join(options.work, f'seed-{seed}')
-    for number in range(1, options.rounds + 1):
+    for number, epochs in enumerate(shares(options.epochs, options.rounds), 1):
         def cut(net=net, number=number, path=path):
             left = smaller(net, options, train, number, price, before, path)
             say(f'  {left:.0%} of the cost of layers is left')
@@ -268,10 +277,7 @@ def student(options, seed, price, before, train):
         path = os.path.join(options.work if number == 1 else folder, f'pruned-{number}.pt')
         net = once(path, f'seed {seed}, round {number} of {options.rounds}: channels are taken '
                    'out that these frames need least', cut, options.size)
-        last = number == options.rounds
-        epochs = options.epochs - spent if last else max(options.epochs // (2 * options.rounds), 1)
-        spent += epochs
-        if epochs < 1:                          # fewer epochs than rounds
+        if not epochs:
             continue
 
         def taught(net=net, number=number, epochs=epochs):

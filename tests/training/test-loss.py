@@ -7,7 +7,6 @@ import math
 import os
 import subprocess
 
-import environment
 from environment import HERE, SHARED
 from tap import Skip, folder, run_cases
 

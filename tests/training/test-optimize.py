@@ -79,6 +79,18 @@ def times_of_networks_correct_those_of_layers():
         cost.network_time = kept
 
 
+def epochs_are_shared_out():
+    """All are spent, the last round has at least one, and the others no more than half."""
+    for epochs, rounds, expected in ((20, 2, [5, 15]), (2, 2, [1, 1]), (1, 2, [0, 1]),
+                                     (1, 1, [1]), (2, 4, [1, 0, 0, 1]), (9, 3, [1, 1, 7])):
+        assert optimize.shares(epochs, rounds) == expected, (epochs, rounds)
+    for epochs in range(1, 30):
+        for rounds in range(1, 8):
+            found = optimize.shares(epochs, rounds)
+            assert len(found) == rounds and sum(found) == epochs, found
+            assert found[-1] >= 1 and min(found) >= 0, found
+
+
 def doubts_are_told():
     """Each warning where it belongs, and none where all is well."""
     work = os.path.join(folder(), 'doubts')
@@ -304,6 +316,6 @@ def what_cannot_work_is_refused_before_any_work():
 
 
 run_cases([agreement_is_counted, precision_is_cocos, times_of_networks_correct_those_of_layers,
-           doubts_are_told,
+           epochs_are_shared_out, doubts_are_told,
            options_that_make_no_sense_are_refused, what_cannot_work_is_refused_before_any_work,
            bad_input_is_named, disks_that_are_full_are_named, a_network_is_made_for_a_video])

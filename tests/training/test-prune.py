@@ -7,7 +7,6 @@ import copy
 import math
 import os
 
-import environment
 from environment import CHECKPOINTS
 from tap import Skip, folder, run_cases
 
