@@ -231,7 +231,7 @@ def disks_that_are_full_are_named():
     free, shutil.disk_usage = shutil.disk_usage, lambda _: argparse.Namespace(free=1 << 20)
     try:
         optimize.begin(argparse.Namespace(work=os.path.join(folder(), 'small'), model='a',
-                                          video='b', teacher=None))
+                                          video=['b'], labels=[], teacher=None))
     except DataError as why:
         assert '1 MiB are free' in str(why), why
     else:
@@ -258,7 +258,7 @@ def bad_input_is_named():
     for number, (text, more) in enumerate((
             ('there is no such file', dict(film='absent.mkv')),
             ('layer 8 is a Pose', dict(model=os.path.join(CHECKPOINTS, 'pose.pt'))),
-            ('1 frames that differ are too few', dict(film=video('black', 2))),
+            ('3 frames that differ are too few', dict(film=video('black', 2))),
             ('the teacher finds no object', dict(model=blind())))):
         result = run(output, '--work', os.path.join(folder(), f'bad-{number}'), **more)
         assert result.returncode == 1 and text in result.stdout, result.stdout
