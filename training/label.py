@@ -45,6 +45,15 @@ def different(small, most):
     return sorted(chosen)
 
 
+def stream(paths, folder):
+    """Words of a pipeline that decodes pictures, JPEG files, one after the other, a second each.
+    They are linked to in FOLDER, by their numbers."""
+    for i, path in enumerate(paths):
+        os.symlink(os.path.abspath(path), os.path.join(folder, f'{i:06}.jpg'))
+    return ['multifilesrc', f'location={folder}/%06d.jpg', 'caps=image/jpeg,framerate=1/1', '!',
+            'jpegdec', 'idct-method=islow']
+
+
 def teach(paths, model, size, confidence, work, classes=None, precision='auto'):
     """The objects that the model finds in each picture: [[(class, x, y, width, height,
     confidence)]], boxes by centre and size as parts of the picture. size: (rows, columns) of the
@@ -53,11 +62,8 @@ def teach(paths, model, size, confidence, work, classes=None, precision='auto'):
     turns = os.path.join(work, 'turns')
     shutil.rmtree(turns, ignore_errors=True)
     os.makedirs(turns)
-    for i, path in enumerate(paths):
-        os.symlink(os.path.abspath(path), os.path.join(turns, f'{i:06}.jpg'))
     found = os.path.join(work, 'teacher.jsonl')
-    launch(['multifilesrc', f'location={turns}/%06d.jpg', 'caps=image/jpeg,framerate=1/1', '!',
-            'jpegdec', 'idct-method=islow', '!', 'yoloinfer', f'model-file={model}',
+    launch([*stream(paths, turns), '!', 'yoloinfer', f'model-file={model}',
             f'input-size={size[1]}x{size[0]}', f'confidence-threshold={confidence}',
             f'precision={precision}', '!', 'yoloexport', 'format=json-lines',
             f'location={found}', '!', 'fakesink'], model)

@@ -21,8 +21,8 @@ import warnings
 
 import torch
 
-from . import (agree, checkpoint, cost, data, export, label, loss, norms, prune, repair, report,
-               saving, sources, teach)
+from . import (agree, calibrate, checkpoint, cost, data, export, label, loss, norms, prune, repair,
+               report, saving, sources, teach)
 from .records import CheckpointError
 
 # Pictures that importances and norms are measured with, and how many at a time.
@@ -70,7 +70,8 @@ def arguments_of(words):
     parser.add_argument('--labels', nargs='+', action='extend', default=[], metavar='LABELS',
                         help='pictures with labels by hand, which are learnt too: folders as YOLO '
                         'has them, data.yaml, COCO\'s .json')
-    parser.add_argument('--output', required=True, help='the .onnx file; a .pt is written beside')
+    parser.add_argument('--output', required=True,
+                        help='the .onnx file; a .pt, and a table for int8, are written beside')
     parser.add_argument('--keep', type=part, default=.5,
                         help='part of the time that the network takes which is kept (.5)')
     parser.add_argument('--size', type=size, default=(320, 320), metavar='WIDTHxHEIGHT',
@@ -197,6 +198,12 @@ def write(path, text):
     os.replace(path + '.part', path)
 
 
+def copy_to(path, to):
+    """A file that is replaced once the new one is whole."""
+    shutil.copyfile(path, to + '.part')
+    os.replace(to + '.part', to)
+
+
 def begin(options):
     """Makes the folder of work, or finds it as another run with the same settings left it. Gives
     what must stay open: a lock, which the system takes off when this process ends, however."""
@@ -293,7 +300,7 @@ def judged(name, options, path, classes, size=None, precision=None):
     folder = os.path.join(options.work, 'judged')
     os.makedirs(folder, exist_ok=True)
     said, size = os.path.join(folder, name + '.json'), size or options.size
-    # In 8 bits a network needs a table of calibration, which whoever wants that makes.
+    # In 8 bits a network needs a table, which only those have that are asked for in int8.
     precision = precision or options.precision.replace('int8', 'auto')
     if not os.path.exists(said):
         parts = (os.path.join(options.work, 'frames', part) for part in ('choose', 'judge'))
@@ -357,8 +364,12 @@ def rows_to_judge(options, net, best):
             path = os.path.join(options.work, f'seed-{seed}', name + '.onnx')
             if os.path.exists(path):
                 rows.append(judged(f'{name}, seed {seed}', options, path, classes))
+    train = data.pictures_of(os.path.join(options.work, 'frames', 'train'))
     for precision in report.precisions(best, options):
         for name, path in (('before', options.model), ('student', best)):
+            if precision == 'int8':
+                path = calibrate.calibrated(path, os.path.join(options.work, 'int8'), train,
+                                            options.size)
             rows.append(judged(f'{name}, {precision}', options, path, classes,
                                precision=precision))
     return rows
@@ -410,12 +421,13 @@ def optimize(options):
                     for seed in range(options.seeds)]
         seed = max(range(options.seeds), key=lambda each: students[each]['chosen'])
         folder = os.path.join(options.work, f'seed-{seed}')
-        best = checkpoint.read(os.path.join(folder, f'taught-{options.rounds}.pt'))
-        saving.save(best, beside(options.output), options.size)
-        export.write(best, options.output, options.size)
-        rows = rows_to_judge(options, net, os.path.join(folder, 'student.onnx'))
-        if options.precision == 'int8':
-            say('times are those of precision=auto: a network runs in int8 once it is calibrated')
+        made = checkpoint.read(os.path.join(folder, f'taught-{options.rounds}.pt'))
+        saving.save(made, beside(options.output), options.size)
+        best = os.path.join(folder, 'student.onnx')
+        copy_to(best, options.output)
+        rows = rows_to_judge(options, net, best)
+        copy_to(calibrate.table_of(os.path.join(options.work, 'int8', 'student.onnx')),
+                calibrate.table_of(options.output))
         for line in report.write(rows, students[seed], options, len(net.names)):
             say(line)
 

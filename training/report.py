@@ -36,7 +36,8 @@ COLUMNS = (('name', 'network', '{}'), ('size', 'input', '{}'), ('precision', 'pr
 
 
 def precisions(path, options):
-    """Those that the CPU of this machine offers, beside the one that the run was for."""
+    """Those that the CPU of this machine offers, beside the one that the run was for. Whole numbers
+    of 8 bits are everywhere, if not fast."""
     offered = []
     for name in ('fp32', 'bf16') if cost.program() else ():
         try:
@@ -44,7 +45,7 @@ def precisions(path, options):
             offered.append(name)
         except data.DataError:
             continue                            # this CPU has no instructions for it
-    return offered
+    return [*offered, 'int8']
 
 
 def cell(row, key, form):
@@ -199,10 +200,19 @@ def pictures(before, student, options, classes):
     return ''.join(parts)
 
 
-def launch_line(student, options):
-    columns, rows = options.size[1], options.size[0]
+def launch_line(rows, student, options):
+    """With the threshold that suits the precision which the run was for."""
+    precision = '' if options.precision == 'auto' else f'precision={options.precision} '
+    if options.precision == 'int8':
+        student = next(row for row in rows if row['name'] == 'student, int8')
     return (f'gst-launch-1.0 ... ! yoloinfer model-file={options.output} '
-            f'input-size={columns}x{rows} confidence-threshold={student["threshold"]} ! ...')
+            f'input-size={options.size[1]}x{options.size[0]} {precision}'
+            f'confidence-threshold={student["threshold"]} ! ...')
+
+
+def quantize_line(options):
+    stem = os.path.splitext(options.output)[0]
+    return f'yolo-quantize {options.output} {stem}.int8 -o {stem}-int8.onnx'
 
 
 def page(rows, student, options, said, classes):
@@ -216,7 +226,10 @@ def page(rows, student, options, said, classes):
             '<p>AP and F1 are agreement with the teacher, not truth, on frames of this video that '
             'nothing was learnt or chosen by; F1 is at the threshold that was the best on others. '
             'Times are of the CPU of this machine. What the network forgets of the rest of the '
-            f'world is not measured.</p><pre>{html.escape(launch_line(student, options))}</pre>'
+            'world is not measured.</p>'
+            f'<pre>{html.escape(launch_line(rows, student, options))}</pre>'
+            '<p>The plugin runs it in 8 bits too, with precision=int8, by the table beside it. For '
+            f'other runtimes:</p><pre>{html.escape(quantize_line(options))}</pre>'
             '<h2>Loss on held-out frames, epoch by epoch</h2>' + drawn(curves(options.work))
             + '<h2>Before and after, the worst first</h2><p>White: the teacher. Red: the network, '
             'before on the left, after on the right.</p>'
@@ -231,7 +244,8 @@ def write(rows, student, options, classes):
     plain = [{key: value for key, value in row.items() if key != 'found'} for row in rows]
     texts = {stem + '.json': json.dumps({'networks': plain, 'student': student['name'],
                                          'keep': options.keep, 'warnings': said,
-                                         'line': launch_line(student, options)}, indent=1) + '\n',
+                                         'line': launch_line(rows, student, options),
+                                         'quantize': quantize_line(options)}, indent=1) + '\n',
              stem + '.html': page(rows, student, options, said, classes)}
     for path, text in texts.items():
         with open(path + '.part', 'w', encoding='utf-8') as file:
@@ -242,4 +256,5 @@ def write(rows, student, options, classes):
     lines = ['  '.join(text.ljust(width) for text, width in zip(line, widths)).rstrip()
              for line in cells]
     return (lines + [f'warning: {text}' for text in said]
-            + [f'{stem}.html shows it; to run it:', launch_line(student, options)])
+            + [f'{stem}.html shows it; to run it:', launch_line(rows, student, options),
+               'and for other runtimes, in 8 bits:', quantize_line(options)])

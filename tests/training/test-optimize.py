@@ -203,7 +203,14 @@ def a_network_is_made_for_a_video():
     assert names[:4] == ['before', 'before, smaller input', 'whole, seed 0',
                          'student, seed 0'] or names[:3] == [
         'before', 'whole, seed 0', 'student, seed 0'], names
+    assert names[-2:] == ['before, int8', 'student, int8'], names
     assert all(0 <= row[key] <= 1 for row in said['networks'] for key in ('ap', 'f1', 'ap50'))
+    quantized = subprocess.run(
+        [sys.executable, os.path.join(TOP, 'pipelines', said['quantize'].split()[0]),
+         *said['quantize'].split()[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, check=False)
+    assert quantized.returncode == 0, quantized.stdout
+    assert os.path.exists(output.replace('.onnx', '-int8.onnx'))
     with open(output.replace('.onnx', '.html'), encoding='utf-8') as file:
         page = file.read()
     assert page.count('<img') == 5 and '<svg' in page and said['line'].split('!')[1] in page
@@ -219,6 +226,51 @@ def a_network_is_made_for_a_video():
         fcntl.flock(lock, fcntl.LOCK_EX)
         beside = run(output)
     assert beside.returncode == 1 and 'another run is at work' in beside.stdout, beside.stdout
+
+
+def labelled_by_hand():
+    """The path of a data.yaml with pictures, whose classes have the model's names and others'
+    numbers."""
+    top = os.path.join(folder(), 'hand')
+    random = np.random.default_rng(0)
+    for inner in ('images', 'labels'):
+        os.makedirs(os.path.join(top, inner))
+    for i in range(10):
+        Image.fromarray(random.integers(0, 255, (48, 64, 3), np.uint8)).save(
+            os.path.join(top, 'images', f'{i}.png'))
+        with open(os.path.join(top, 'labels', f'{i}.txt'), 'w', encoding='utf-8') as file:
+            file.write('1 .5 .5 .4 .4\n')
+    path, names = os.path.join(top, 'data.yaml'), checkpoint.read(
+        os.path.join(CHECKPOINTS, 'v8n.pt')).names
+    with open(path, 'w', encoding='utf-8') as file:
+        json.dump({'train': 'images', 'names': ['of no model', names[0]]}, file)
+    return path
+
+
+def few_epochs_and_labels_by_hand_do():
+    """Only the last of two rounds learns. Labels by hand are beside the teacher's, and the line of
+    what is asked for in 8 bits says so."""
+    needs_plugin()
+    output = os.path.join(folder(), 'few.onnx')
+    result = run(output, '--labels', labelled_by_hand(), '--epochs', '1', '--no-whole',
+                 '--precision', 'int8')
+    assert result.returncode == 0, result.stdout
+    left = os.listdir(os.path.join(output + '.work', 'seed-0'))
+    assert 'taught-2.pt' in left and 'taught-1.pt' not in left, left
+    with open(os.path.join(output + '.work', 'frames', 'labels.jsonl'), encoding='utf-8') as lines:
+        rows = [json.loads(line) for line in lines]
+    hand = [row for row in rows if row['by'] == 'hand']
+    assert len(hand) == 10 and len(rows) > 10, rows
+    assert all(row['objects'][0]['label_id'] == 0 for row in hand), hand
+    with open(output.replace('.onnx', '.json'), encoding='utf-8') as file:
+        said = json.load(file)
+    row = said['networks'][-1]
+    assert row['name'] == 'student, int8' and row['precision'] == 'int8', row
+    assert row['ms'] > 0 and f'precision=int8 confidence-threshold={row["threshold"]} ' in \
+        said['line'], said
+    table = os.path.join(output.replace('.onnx', '.int8'))
+    with open(table, encoding='utf-8') as file:
+        assert 'input 64x64' in file.read()
 
 
 def disks_that_are_full_are_named():
@@ -318,4 +370,5 @@ def what_cannot_work_is_refused_before_any_work():
 run_cases([agreement_is_counted, precision_is_cocos, times_of_networks_correct_those_of_layers,
            epochs_are_shared_out, doubts_are_told,
            options_that_make_no_sense_are_refused, what_cannot_work_is_refused_before_any_work,
-           bad_input_is_named, disks_that_are_full_are_named, a_network_is_made_for_a_video])
+           bad_input_is_named, disks_that_are_full_are_named, a_network_is_made_for_a_video,
+           few_epochs_and_labels_by_hand_do])
