@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipelines/server/camera.h"
 
+#include <json-glib/json-glib.h>
+
 #include "pipelines/server/probe.h"
 #include "pipelines/server/secret.h"
 
@@ -30,6 +32,33 @@ yolo_camera_state_name (YoloCameraState state)
   g_return_val_if_reached ("");
 }
 
+/* Makes an event of a change between live and anything else. */
+static void
+tell_events (YoloCamera *camera, gboolean up, const char *reason)
+{
+  const char *kind = up ? "up" : "down";
+  YoloEvent *event;
+
+  if (camera->up == up)
+    return;
+  camera->up = up;
+  if (!yolo_sightings_wants (camera->values, kind))
+    return;
+  event = yolo_event_new (camera->name, kind);
+  if (reason != NULL) {
+    g_autoptr (JsonBuilder) builder = json_builder_new ();
+    g_autoptr (JsonNode) root = NULL;
+
+    json_builder_begin_object (builder);
+    json_builder_set_member_name (builder, "reason");
+    json_builder_add_string_value (builder, reason);
+    json_builder_end_object (builder);
+    root = json_builder_get_root (builder);
+    event->details = json_to_string (root, FALSE);
+  }
+  yolo_events_add (camera->events, event);
+}
+
 static void
 set_state (YoloCamera *camera, YoloCameraState state, const char *reason)
 {
@@ -39,6 +68,7 @@ set_state (YoloCamera *camera, YoloCameraState state, const char *reason)
         reason != NULL ? ": " : "", reason != NULL ? reason : "");
   }
   camera->state = state;
+  tell_events (camera, state == YOLO_CAMERA_LIVE, reason);
   g_free (camera->reason);
   camera->reason = g_strdup (reason);
 }
@@ -106,7 +136,7 @@ connect_again (YoloCamera *camera)
   camera->run_started = 0;
   camera->frames_at_start = yolo_counts_read (camera->counts).frames;
   camera->run = yolo_run_new (camera->name, camera->values, camera->counts, camera->clean,
-      camera->drawn, on_run_end, camera, &error);
+      camera->drawn, camera->events, on_run_end, camera, &error);
   if (camera->run == NULL) {
     g_autofree char *reason = yolo_secret_hide (error->message);
     fail (camera, reason, TRUE);
@@ -128,7 +158,7 @@ begin (YoloCamera *camera)
 }
 
 YoloCamera *
-yolo_camera_new (const char *name, const YoloValues *values)
+yolo_camera_new (const char *name, const YoloValues *values, YoloEvents *events)
 {
   YoloCamera *camera = g_new0 (YoloCamera, 1);
 
@@ -138,6 +168,7 @@ yolo_camera_new (const char *name, const YoloValues *values)
   camera->counts = yolo_counts_new ();
   camera->clean = yolo_picture_new (camera->counts);
   camera->drawn = yolo_picture_new (camera->counts);
+  camera->events = yolo_events_ref (events);
   camera->since = g_get_real_time ();
   begin (camera);
   return camera;
@@ -149,6 +180,8 @@ yolo_camera_free (YoloCamera *camera)
   if (camera == NULL)
     return;
   end_run (camera);
+  tell_events (camera, FALSE, "it was removed, or the server has ended");
+  yolo_events_unref (camera->events);
   yolo_picture_unref (camera->clean);
   yolo_picture_unref (camera->drawn);
   yolo_counts_unref (camera->counts);

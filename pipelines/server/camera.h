@@ -22,6 +22,8 @@ typedef struct {
   YoloValues *values;           /* owned, with the defaults */
   YoloCounts *counts;
   YoloPicture *clean, *drawn;   /* pictures without and with what was found */
+  YoloEvents *events;           /* a reference */
+  gboolean up;                  /* whether the last event told that it is */
 
   YoloCameraState state;
   char *reason;                 /* owned; in words why, or NULL */
@@ -40,8 +42,9 @@ typedef struct {
   gint64 probed;                /* us, monotonic, when it was last asked */
 } YoloCamera;
 
-/* @values: with the defaults; copied. The camera starts if it is enabled. */
-YoloCamera *yolo_camera_new (const char *name, const YoloValues *values);
+/* @values: with the defaults; copied. The camera starts if it is enabled. @events: takes what
+ * happens. */
+YoloCamera *yolo_camera_new (const char *name, const YoloValues *values, YoloEvents *events);
 void yolo_camera_free (YoloCamera *camera);
 
 /* Takes other values on: at once where the keys that differ are `live`, else by connecting anew. */

@@ -14,7 +14,7 @@
 
 typedef struct {
   const char *method;
-  const char *path;             /* "{name}" stands for a camera */
+  const char *path;             /* "{name}" stands for a camera or an event */
   YoloHandler handler;
   gboolean open;                /* nobody is asked who he is */
 } Route;
@@ -37,6 +37,9 @@ static const Route routes[] = {
   { "DELETE", API "/cameras/{name}", yolo_api_delete_camera, FALSE },
   { "GET", API "/cameras/{name}/snapshot", yolo_watch_snapshot, FALSE },
   { "GET", API "/cameras/{name}/mjpeg", yolo_watch_mjpeg, FALSE },
+  { "GET", API "/events", yolo_search_list, FALSE },
+  { "GET", API "/events/{name}", yolo_search_event, FALSE },
+  { "GET", API "/events/{name}/snapshot", yolo_search_snapshot, FALSE },
   { "GET", API "/status", yolo_api_get_status, FALSE },
   { "GET", API "/schema", yolo_api_get_schema, FALSE },
   { "POST", API "/save", yolo_api_save, FALSE },
@@ -59,7 +62,7 @@ matches (const Route *route, const char *path, char **name)
   if (strncmp (route->path, path, hole - route->path) != 0)
     return FALSE;
   path += hole - route->path;
-  /* Whatever else stands there is no camera's name, and is not repeated in an answer. */
+  /* Whatever else stands there is no name, and is not repeated in an answer. */
   length = strspn (path, YOLO_NAME_LETTERS);
   rest = path + length;
   if (length == 0 || length > YOLO_MAX_NAME || strcmp (rest, hole + strlen ("{name}")) != 0)
@@ -461,6 +464,9 @@ yolo_http_new (YoloWall *wall, GError **error)
   soup_server_add_early_handler (http->soup, API "/live", on_head, http, NULL);
   soup_server_add_websocket_handler (http->soup, API "/live", NULL, NULL, yolo_watch_socket, http,
       NULL);
+  soup_server_add_early_handler (http->soup, API "/live-events", on_head, http, NULL);
+  soup_server_add_websocket_handler (http->soup, API "/live-events", NULL, NULL,
+      yolo_search_socket, http, NULL);
   http->service = g_socket_service_new ();
   g_socket_listener_set_backlog (G_SOCKET_LISTENER (http->service), BACKLOG);
   g_signal_connect (http->service, "incoming", G_CALLBACK (on_incoming), http);

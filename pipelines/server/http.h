@@ -29,7 +29,7 @@ typedef struct {
   guint64 n_requests, n_refused;
 } YoloHttp;
 
-/* Answers a request. @name: the camera's name in the path, or NULL. */
+/* Answers a request. @name: the camera's name or the event's number in the path, or NULL. */
 typedef void (*YoloHandler) (YoloHttp *http, SoupServerMessage *message, const char *name);
 
 /* Listens as the settings say. NULL with @error: the address is in use, or open without a
@@ -72,6 +72,13 @@ void yolo_metrics_get (YoloHttp *http, SoupServerMessage *message, const char *n
 void yolo_health_live (YoloHttp *http, SoupServerMessage *message, const char *name);
 void yolo_health_ready (YoloHttp *http, SoupServerMessage *message, const char *name);
 void yolo_health_startup (YoloHttp *http, SoupServerMessage *message, const char *name);
+
+/* handlers: search.c */
+void yolo_search_list (YoloHttp *http, SoupServerMessage *message, const char *name);
+void yolo_search_event (YoloHttp *http, SoupServerMessage *message, const char *name);
+void yolo_search_snapshot (YoloHttp *http, SoupServerMessage *message, const char *name);
+void yolo_search_socket (SoupServer *server, SoupServerMessage *message, const char *path,
+    SoupWebsocketConnection *connection, gpointer user_data);
 
 /* handlers: watch.c */
 void yolo_watch_snapshot (YoloHttp *http, SoupServerMessage *message, const char *name);

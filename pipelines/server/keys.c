@@ -36,6 +36,14 @@ const YoloKey yolo_keys[YOLO_N_KEYS] = {
       .doc = "Most requests a second from one address; more are answered with 429" },
   [YOLO_KEY_WATCH] = { "watch", YOLO_TYPE_BOOLEAN, .initial = "true",
       .doc = "Whether the file is read again when it changes, as on SIGHUP" },
+  [YOLO_KEY_EVENTS_FOLDER] = { "events-folder", YOLO_TYPE_TEXT,
+      .doc = "Folder for events and their pictures; without one the newest 16 MB are kept in "
+          "memory" },
+  [YOLO_KEY_EVENTS_SIZE] = { "events-size", YOLO_TYPE_NUMBER, 1, 100000, .initial = "1000",
+      .doc = "Megabytes of events in the folder from which on the oldest go; on a disk with less "
+          "than 256 free earlier" },
+  [YOLO_KEY_EVENTS_DAYS] = { "events-days", YOLO_TYPE_NUMBER, 0, 36500, .initial = "30",
+      .doc = "Days after which events go" },
 
   [YOLO_KEY_URI] = { "uri", YOLO_TYPE_URI,
       .doc = "Where the video is: `rtsp://`, `rtsps://`, `http://`, `v4l2:///dev/video0`, "
@@ -112,6 +120,13 @@ const YoloKey yolo_keys[YOLO_N_KEYS] = {
   [YOLO_KEY_PUBLISH_FORMAT] = { "publish-format", YOLO_TYPE_CHOICE,
       .choices = "json-lines|events", .initial = "json-lines",
       .doc = "What is published: every frame's objects, or events of lines and zones" },
+  [YOLO_KEY_EVENTS] = { "events", YOLO_TYPE_LIST,
+      .choices = "cross|enter|exit|appear|vanish|loiter|direction|crowd|crowd-end|arrive|leave|"
+          "up|down",
+      .doc = "Kinds of events that are kept; all but arrive and leave if it is left out" },
+  [YOLO_KEY_SNAPSHOTS] = { "snapshots", YOLO_TYPE_CHOICE, .choices = "none|drawn|clean",
+      .initial = "drawn", .doc = "Pictures that are kept with events: none, with what was found "
+          "drawn, or without" },
   [YOLO_KEY_PREVIEW_WIDTH] = { "preview-width", YOLO_TYPE_INTEGER, 64, 3840, .initial = "640",
       .doc = "Most pixels across pictures on the page" },
   [YOLO_KEY_PREVIEW_FPS] = { "preview-fps", YOLO_TYPE_INTEGER, 1, 60, .initial = "10",
@@ -186,8 +201,11 @@ yolo_key_describe (const YoloKey *key)
       g_auto (GStrv) names = g_strsplit (key->choices, "|", -1);
       return g_strjoinv (", ", names);
     }
-    case YOLO_TYPE_LIST:
-      return g_strdup ("a list of texts");
+    case YOLO_TYPE_LIST: {
+      g_auto (GStrv) names = g_strsplit (key->choices != NULL ? key->choices : "texts", "|", -1);
+      g_autofree char *texts = g_strjoinv (", ", names);
+      return g_strconcat ("a list of ", texts, NULL);
+    }
     case YOLO_TYPE_URI:
       return g_strdup ("a URI or a file");
     case YOLO_TYPE_FILE:

@@ -39,6 +39,9 @@ typedef enum {
   YOLO_KEY_MAX_VIEWERS,
   YOLO_KEY_MAX_REQUESTS,
   YOLO_KEY_WATCH,
+  YOLO_KEY_EVENTS_FOLDER,
+  YOLO_KEY_EVENTS_SIZE,
+  YOLO_KEY_EVENTS_DAYS,
   YOLO_N_SERVER_KEYS,
 
   YOLO_KEY_URI = YOLO_N_SERVER_KEYS,
@@ -72,6 +75,8 @@ typedef enum {
   YOLO_KEY_PRIVACY_CLASSES,
   YOLO_KEY_PUBLISH,
   YOLO_KEY_PUBLISH_FORMAT,
+  YOLO_KEY_EVENTS,
+  YOLO_KEY_SNAPSHOTS,
   YOLO_KEY_PREVIEW_WIDTH,
   YOLO_KEY_PREVIEW_FPS,
   YOLO_N_KEYS,
@@ -81,7 +86,8 @@ typedef struct {
   const char *name;
   YoloType type;
   double min, max;              /* of numbers */
-  const char *choices;          /* of a choice, with "|" between */
+  const char *choices;          /* of a choice, and of a list that takes no other texts, with "|"
+                                   between */
   const char *initial;          /* what counts if it is not set, as YAML; NULL: nothing */
   const char *element;          /* name of the element in a camera's pipeline, or NULL */
   const char *property;         /* the property of that element which takes the value */

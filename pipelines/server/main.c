@@ -17,6 +17,8 @@
 #include "pipelines/server/http.h"
 
 #define MAX_END (2 * G_USEC_PER_SEC)    /* that pipelines have to end */
+#define MAX_WRITE (G_USEC_PER_SEC / 2)  /* that events have to be written */
+#define EVENTS_IN_MEMORY (16 << 20)     /* bytes, where there is no folder for them */
 
 typedef struct {
   GMainLoop *loop;
@@ -58,15 +60,35 @@ write_log (GLogLevelFlags level, const GLogField *fields, gsize n, gpointer user
   return G_LOG_WRITER_HANDLED;
 }
 
+/* Opens what events are kept in. */
+static YoloEvents *
+open_events (const YoloSettings *settings, GError **error)
+{
+  const char *name = yolo_values_text (settings->server, YOLO_KEY_EVENTS_FOLDER);
+  const double size = yolo_values_number (settings->server, YOLO_KEY_EVENTS_SIZE);
+  const double days = yolo_values_number (settings->server, YOLO_KEY_EVENTS_DAYS);
+  g_autofree char *folder =
+      name != NULL ? g_canonicalize_filename (name, settings->folder) : NULL;
+
+  return yolo_events_new (folder, folder != NULL ? (guint64) (size * 1e6) : EVENTS_IN_MEMORY,
+      (gint64) (days * 24 * 3600 * G_USEC_PER_SEC), error);
+}
+
 static int
 serve (YoloSettings *settings)
 {
   Program program = { .loop = g_main_loop_new (NULL, FALSE) };
   g_autoptr (GError) error = NULL;
   gboolean ended;
+  YoloEvents *events = open_events (settings, &error);
   YoloHttp *http;
 
-  program.wall = yolo_wall_new (settings);
+  if (events == NULL) {
+    g_printerr ("yolo-server: %s\n", error->message);
+    yolo_settings_free (settings);
+    return 1;
+  }
+  program.wall = yolo_wall_new (settings, events);
   http = yolo_http_new (program.wall, &error);
   if (http == NULL) {
     g_printerr ("yolo-server: %s\n", error->message);
@@ -82,6 +104,8 @@ serve (YoloSettings *settings)
   g_main_loop_run (program.loop);
   yolo_http_free (http);
   yolo_wall_free (program.wall);
+  yolo_events_end (events, MAX_WRITE);
+  yolo_events_unref (events);
   ended = yolo_run_wait (MAX_END);
   if (!ended)
     g_message ("pipelines hang; the program ends without them");

@@ -182,6 +182,7 @@ resident_bytes (void)
 static void
 add_process (GString *text, YoloHttp *http)
 {
+  const YoloEventsNow events = yolo_events_read (yolo_wall_events (http->wall));
   const struct {
     const char *name, *type, *help;
     double number;
@@ -195,6 +196,11 @@ add_process (GString *text, YoloHttp *http)
     { "yolo_pipelines", "gauge", "Pipelines, those that are being ended among them",
         yolo_run_n_alive () },
     { "yolo_viewers", "gauge", "Pictures that are watched", http->n_viewers },
+    { "yolo_events_total", "counter", "Events of lines, zones, objects and cameras",
+        events.added },
+    { "yolo_events_lost_total", "counter", "Of these, those that could not be written",
+        events.lost },
+    { "yolo_events_waiting", "gauge", "Events that are not written yet", events.waiting },
     { "yolo_http_connections", "gauge", "Connections", *http->n_connections },
     { "yolo_http_requests_total", "counter", "Requests", http->n_requests },
     { "yolo_http_refused_total", "counter", "Requests that were refused", http->n_refused },

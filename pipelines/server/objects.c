@@ -149,6 +149,46 @@ add_shapes (JsonBuilder *builder, const GstStructure *zones, const char *name,
   json_builder_end_array (builder);
 }
 
+static const GstStructure *
+zones_of (GstBuffer *buffer)
+{
+  GstCustomMeta *zones = gst_meta_get_info ("YoloZones") != NULL
+      ? gst_buffer_get_custom_meta (buffer, "YoloZones") : NULL;
+
+  return zones != NULL ? gst_custom_meta_get_structure (zones) : NULL;
+}
+
+const GstStructure *
+yolo_objects_event (GstBuffer *buffer, guint i)
+{
+  const GstStructure *zones = zones_of (buffer);
+  const GValue *array = zones != NULL ? gst_structure_get_value (zones, "events") : NULL;
+  const GValue *item;
+
+  if (array == NULL || !GST_VALUE_HOLDS_ARRAY (array) || i >= gst_value_array_get_size (array))
+    return NULL;
+  item = gst_value_array_get_value (array, i);
+  return GST_VALUE_HOLDS_STRUCTURE (item) ? gst_value_get_structure (item) : NULL;
+}
+
+void
+yolo_objects_foreach_track (GstBuffer *buffer,
+    void (*func) (gint id, const char *label, gpointer user_data), gpointer user_data)
+{
+  GstVideoRegionOfInterestMeta *region;
+  GstStructure *detection;
+  gpointer state = NULL;
+  gint id;
+
+  while ((region = next_region (buffer, &state, &detection)) != NULL) {
+    GstStructure *track = gst_video_region_of_interest_meta_get_param (region, "object_id");
+
+    if (track != NULL && gst_structure_get_int (track, "id", &id)
+        && g_strcmp0 (gst_structure_get_string (track, "state"), "tracked") == 0)
+      func (id, g_quark_to_string (region->roi_type), user_data);
+  }
+}
+
 GBytes *
 yolo_objects_to_json (GstBuffer *buffer)
 {
@@ -156,8 +196,7 @@ yolo_objects_to_json (GstBuffer *buffer)
   static const char *const zone_counts[] = { "occupancy", "entries", "exits", NULL };
   g_autoptr (JsonBuilder) builder = json_builder_new ();
   g_autoptr (JsonNode) root = NULL;
-  GstCustomMeta *zones = gst_meta_get_info ("YoloZones") != NULL
-      ? gst_buffer_get_custom_meta (buffer, "YoloZones") : NULL;
+  const GstStructure *zones = zones_of (buffer);
   GstVideoRegionOfInterestMeta *region;
   GstStructure *detection;
   gpointer state = NULL;
@@ -172,8 +211,8 @@ yolo_objects_to_json (GstBuffer *buffer)
     add_object (builder, region, detection);
   json_builder_end_array (builder);
   if (zones != NULL) {
-    add_shapes (builder, gst_custom_meta_get_structure (zones), "lines", line_counts);
-    add_shapes (builder, gst_custom_meta_get_structure (zones), "zones", zone_counts);
+    add_shapes (builder, zones, "lines", line_counts);
+    add_shapes (builder, zones, "zones", zone_counts);
   }
   json_builder_end_object (builder);
   root = json_builder_get_root (builder);

@@ -11,6 +11,14 @@ G_BEGIN_DECLS
 /* How many objects of yoloinfer's are on a frame. */
 guint yolo_objects_count (GstBuffer *buffer);
 
+/* An event of yolozones' on a frame, or NULL: there are no more than @i. It belongs to the
+ * frame. */
+const GstStructure *yolo_objects_event (GstBuffer *buffer, guint i);
+
+/* Calls a function for each object that a tracker sees on a frame, with its number. */
+void yolo_objects_foreach_track (GstBuffer *buffer,
+    void (*func) (gint id, const char *label, gpointer user_data), gpointer user_data);
+
 /**
  * yolo_objects_to_json:
  *

@@ -17,6 +17,7 @@ typedef struct {
 typedef struct {
   GstClockTime pts;
   GBytes *json;                 /* owned; NULL: the place is free */
+  gint64 event;                 /* the number of the events' picture that this is to be, or 0 */
 } Pending;
 
 struct _YoloPicture {
@@ -39,6 +40,7 @@ struct _YoloPicture {
 /* One branch of one pipeline. */
 typedef struct {
   YoloPicture *picture;         /* a reference */
+  YoloSightings *sightings;     /* or NULL; not owned */
   gint64 period;                /* us between two pictures */
   gint64 next;                  /* us, monotonic: not before; the streaming thread's alone */
 } Branch;
@@ -125,12 +127,15 @@ deliver (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+/* What is on a frame. @event: (out): see Pending */
 static GBytes *
-take_pending (YoloPicture *picture, GstClockTime pts)
+take_pending (YoloPicture *picture, GstClockTime pts, gint64 *event)
 {
   for (guint i = 0; i < MAX_PENDING; i++)
-    if (picture->pending[i].json != NULL && picture->pending[i].pts == pts)
+    if (picture->pending[i].json != NULL && picture->pending[i].pts == pts) {
+      *event = picture->pending[i].event;
       return g_steal_pointer (&picture->pending[i].json);
+    }
   return g_bytes_new_static ("{\"objects\":[]}", strlen ("{\"objects\":[]}"));
 }
 
@@ -143,6 +148,7 @@ on_encoded (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
   GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
   GstMapInfo map;
   GBytes *jpeg;
+  gint64 event = 0;
   gboolean schedule;
 
   if (!gst_buffer_map (buffer, &map, GST_MAP_READ))
@@ -154,14 +160,17 @@ on_encoded (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
   g_mutex_lock (&picture->lock);
   g_clear_pointer (&picture->jpeg, g_bytes_unref);
   g_clear_pointer (&picture->json, g_bytes_unref);
-  picture->jpeg = jpeg;
-  picture->json = take_pending (picture, GST_BUFFER_PTS (buffer));
+  picture->jpeg = g_bytes_ref (jpeg);
+  picture->json = take_pending (picture, GST_BUFFER_PTS (buffer), &event);
   schedule = !picture->scheduled;
   picture->scheduled = TRUE;
   g_mutex_unlock (&picture->lock);
   if (schedule)
     g_idle_add_full (G_PRIORITY_DEFAULT, deliver, yolo_picture_ref (picture),
         (GDestroyNotify) yolo_picture_unref);
+  if (event != 0)
+    yolo_sightings_add_picture (branch->sightings, event, jpeg);
+  g_bytes_unref (jpeg);
   return GST_PAD_PROBE_OK;
 }
 
@@ -173,10 +182,12 @@ on_frame (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
   YoloPicture *picture = branch->picture;
   GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
   const gint64 now = g_get_monotonic_time ();
+  const gint64 event =
+      branch->sightings != NULL ? yolo_sightings_picture (branch->sightings) : 0;
   Pending *pending;
   GBytes *json;
 
-  if (g_atomic_int_get (&picture->n_watchers) == 0 || now < branch->next)
+  if (event == 0 && (g_atomic_int_get (&picture->n_watchers) == 0 || now < branch->next))
     return GST_PAD_PROBE_DROP;
   /* From the time that it should have been, so that 10 of 15 frames a second are not 7. */
   branch->next = MAX (branch->next, now - branch->period) + branch->period;
@@ -184,7 +195,7 @@ on_frame (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
   g_mutex_lock (&picture->lock);
   pending = &picture->pending[picture->next_pending++ % MAX_PENDING];
   g_clear_pointer (&pending->json, g_bytes_unref);
-  *pending = (Pending) { GST_BUFFER_PTS (buffer), json };
+  *pending = (Pending) { GST_BUFFER_PTS (buffer), json, event };
   g_mutex_unlock (&picture->lock);
   return GST_PAD_PROBE_OK;
 }
@@ -237,7 +248,7 @@ set_up (GstElement *element, const char *factory, gboolean drawn, gint width)
 
 GstElement *
 yolo_picture_add_branch (YoloPicture *picture, GstBin *bin, GstElement *tee, gboolean drawn,
-    gint width, gint fps, GError **error)
+    gint width, gint fps, YoloSightings *sightings, GError **error)
 {
   g_autoptr (GstElementFactory) download = gst_element_factory_find ("cudadownload");
   static const char *const factories[] = { "queue", "cudadownload", "videoscale", "videoconvert",
@@ -272,6 +283,7 @@ yolo_picture_add_branch (YoloPicture *picture, GstBin *bin, GstElement *tee, gbo
   branch = g_new0 (Branch, 1);
   branch->picture = yolo_picture_ref (picture);
   branch->period = G_USEC_PER_SEC / fps;
+  branch->sightings = sightings;
   gst_pad_add_probe (from, GST_PAD_PROBE_TYPE_BUFFER, on_frame, branch, NULL);
   /* Whichever goes last frees the branch: the pipeline's pads go together, the sink's here. */
   gst_pad_add_probe (end, GST_PAD_PROBE_TYPE_BUFFER, on_encoded, branch, branch_free);

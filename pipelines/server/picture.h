@@ -8,6 +8,7 @@
 #include <gst/gst.h>
 
 #include "pipelines/server/counts.h"
+#include "pipelines/server/sightings.h"
 
 G_BEGIN_DECLS
 
@@ -39,6 +40,8 @@ void yolo_picture_leave (YoloPicture *picture, guint id);
  * @drawn: whether objects are drawn, too, and not only hidden as privacy asks
  * @width: most pixels across
  * @fps: most pictures a second
+ * @sightings: (nullable): also encodes the frames on which something has happened, whoever
+ * watches, and hands their pictures to this; it must outlive the pipeline
  *
  * Adds what encodes the frames of a pipeline to it.
  *
@@ -46,7 +49,7 @@ void yolo_picture_leave (YoloPicture *picture, guint id);
  * not installed
  */
 GstElement *yolo_picture_add_branch (YoloPicture *picture, GstBin *bin, GstElement *tee,
-    gboolean drawn, gint width, gint fps, GError **error);
+    gboolean drawn, gint width, gint fps, YoloSightings *sightings, GError **error);
 
 G_END_DECLS
 

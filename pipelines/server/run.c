@@ -22,6 +22,7 @@ struct _YoloRun {
   GstElement *pipeline;
   GstElement *overlays[2];      /* (transfer none): in the pipeline */
   YoloCounts *counts;
+  YoloSightings *sightings;
   YoloRunFunc func;
   gpointer user_data;
   gboolean is_file, loop;
@@ -73,6 +74,7 @@ run_unref (YoloRun *run)
   if (!g_atomic_ref_count_dec (&run->references))
     return;
   gst_object_unref (run->pipeline);
+  yolo_sightings_free (run->sightings);
   yolo_counts_pipeline (run->counts, -1);
   yolo_counts_unref (run->counts);
   g_free (run);
@@ -270,6 +272,16 @@ on_inferred (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
   return GST_PAD_PROBE_OK;
 }
 
+/* All is known of a frame; the branches for pictures have it next, in the same thread. */
+static GstPadProbeReturn
+on_known (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
+{
+  YoloRun *run = user_data;
+
+  yolo_sightings_look (run->sightings, GST_PAD_PROBE_INFO_BUFFER (info));
+  return GST_PAD_PROBE_OK;
+}
+
 static void
 add_probe (YoloRun *run, const char *name, const char *pad_name, GstPadProbeType type,
     GstPadProbeCallback callback)
@@ -335,9 +347,12 @@ append_chain (YoloRun *run, const char *name, const YoloValues *values, GError *
     return NULL;
   if (tracked && (last = append (run, last, "yolotrack", TRACK, error)) == NULL)
     return NULL;
-  if (tracked && values->value[YOLO_KEY_ZONES].raw != NULL
-      && (last = append (run, last, "yolozones", ZONES, error)) == NULL)
-    return NULL;
+  if (tracked && values->value[YOLO_KEY_ZONES].raw != NULL) {
+    if ((last = append (run, last, "yolozones", ZONES, error)) == NULL)
+      return NULL;
+    /* What it attaches to the frames is read, and nobody reads the messages. */
+    g_object_set (last, "post-messages", FALSE, NULL);
+  }
   if ((last = append_exports (run, last, name, values, error)) == NULL)
     return NULL;
   return append (run, last, "tee", TEE, error);
@@ -350,6 +365,7 @@ build (YoloRun *run, const char *name, const YoloValues *values, YoloPicture *cl
   YoloPicture *pictures[] = { clean, drawn };
   const gint width = yolo_values_number (values, YOLO_KEY_PREVIEW_WIDTH);
   const gint fps = yolo_values_number (values, YOLO_KEY_PREVIEW_FPS);
+  const char *snapshots = yolo_values_text (values, YOLO_KEY_SNAPSHOTS);
   GstElement *tee = append_chain (run, name, values, error);
   GstElement *sink = tee != NULL ? append (run, tee, "fakesink", NULL, error) : NULL;
   g_autoptr (GstElement) pace = NULL;
@@ -359,7 +375,8 @@ build (YoloRun *run, const char *name, const YoloValues *values, YoloPicture *cl
   g_object_set (sink, "sync", FALSE, "async", FALSE, "enable-last-sample", FALSE, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (pictures); i++) {
     run->overlays[i] = yolo_picture_add_branch (pictures[i], GST_BIN (run->pipeline), tee, i == 1,
-        width, fps, error);
+        width, fps, strcmp (snapshots, i == 1 ? "drawn" : "clean") == 0 ? run->sightings : NULL,
+        error);
     if (run->overlays[i] == NULL)
       return FALSE;
   }
@@ -369,6 +386,7 @@ build (YoloRun *run, const char *name, const YoloValues *values, YoloPicture *cl
       GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_came);
   add_probe (run, QUEUE, "src", GST_PAD_PROBE_TYPE_BUFFER, on_taken);
   add_probe (run, INFER, "src", GST_PAD_PROBE_TYPE_BUFFER, on_inferred);
+  add_probe (run, TEE, "sink", GST_PAD_PROBE_TYPE_BUFFER, on_known);
   pace = gst_bin_get_by_name (GST_BIN (run->pipeline), PACE);
   return yolo_source_add (GST_BIN (run->pipeline), pace, values, error);
 }
@@ -431,7 +449,7 @@ on_message (GstBus *bus, GstMessage *message, gpointer user_data)
 
 YoloRun *
 yolo_run_new (const char *name, const YoloValues *values, YoloCounts *counts, YoloPicture *clean,
-    YoloPicture *drawn, YoloRunFunc func, gpointer user_data, GError **error)
+    YoloPicture *drawn, YoloEvents *events, YoloRunFunc func, gpointer user_data, GError **error)
 {
   YoloRun *run = g_new0 (YoloRun, 1);
   g_autoptr (GstBus) bus = NULL;
@@ -440,6 +458,7 @@ yolo_run_new (const char *name, const YoloValues *values, YoloCounts *counts, Yo
   run->pipeline = gst_object_ref_sink (gst_pipeline_new (name));
   run->counts = yolo_counts_ref (counts);
   yolo_counts_pipeline (counts, 1);
+  run->sightings = yolo_sightings_new (name, values, events);
   run->func = func;
   run->user_data = user_data;
   run->is_file = yolo_source_is_file (values);

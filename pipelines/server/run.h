@@ -25,13 +25,15 @@ typedef void (*YoloRunFunc) (YoloRun *run, const char *reason, gpointer user_dat
  * @values: of the camera, with the defaults
  * @clean: takes frames on which nothing is drawn
  * @drawn: takes frames on which objects are drawn
+ * @events: takes what happens on the frames
  *
  * Builds a pipeline and starts it, without waiting for that.
  *
  * Returns: (transfer full): for yolo_run_stop(), or NULL with @error
  */
 YoloRun *yolo_run_new (const char *name, const YoloValues *values, YoloCounts *counts,
-    YoloPicture *clean, YoloPicture *drawn, YoloRunFunc func, gpointer user_data, GError **error);
+    YoloPicture *clean, YoloPicture *drawn, YoloEvents *events, YoloRunFunc func,
+    gpointer user_data, GError **error);
 
 /* Ends and frees a run, without waiting for it. */
 void yolo_run_stop (YoloRun *run);

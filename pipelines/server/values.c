@@ -123,12 +123,12 @@ static gboolean
 check_choice (const YoloKey *key, const YoloRaw *raw, GError **error)
 {
   g_auto (GStrv) names = g_strsplit (key->choices, "|", -1);
-  g_autofree char *remedy = NULL;
+  g_autofree char *remedy = yolo_key_describe (key);
 
-  if (g_strv_contains ((const char *const *) names, raw->items[0]))
-    return TRUE;
-  remedy = g_strjoinv (", ", names);
-  return fail (error, raw, remedy);
+  for (guint i = 0; raw->items[i] != NULL; i++)
+    if (!g_strv_contains ((const char *const *) names, raw->items[i]))
+      return fail (error, raw, remedy);
+  return TRUE;
 }
 
 /* A path becomes absolute; a file must be there. */
@@ -224,8 +224,9 @@ check (const YoloKey *key, const YoloRaw *raw, YoloValue *value, const char *fol
     case YOLO_TYPE_PLACES:
       check_places (value, folder);
       return TRUE;
-    case YOLO_TYPE_TEXT:
     case YOLO_TYPE_LIST:
+      return key->choices == NULL || check_choice (key, raw, error);
+    case YOLO_TYPE_TEXT:
       return TRUE;
   }
   g_return_val_if_reached (FALSE);

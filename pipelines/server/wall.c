@@ -20,6 +20,7 @@ typedef struct {
 
 struct _YoloWall {
   YoloSettings *settings;
+  YoloEvents *events;           /* a reference */
   GPtrArray *cameras;           /* YoloCamera */
   GPtrArray *models;            /* Model */
   guint timer;
@@ -189,18 +190,19 @@ camera_free (gpointer data)
 }
 
 YoloWall *
-yolo_wall_new (YoloSettings *settings)
+yolo_wall_new (YoloSettings *settings, YoloEvents *events)
 {
   YoloWall *wall = g_new0 (YoloWall, 1);
 
   wall->settings = settings;
+  wall->events = yolo_events_ref (events);
   wall->models = g_ptr_array_new_with_free_func (model_free);
   wall->cameras = g_ptr_array_new_with_free_func (camera_free);
   wall->seen = read_text (wall);
   for (guint i = 0; i < settings->cameras->len; i++) {
     const YoloCameraSettings *camera = g_ptr_array_index (settings->cameras, i);
 
-    g_ptr_array_add (wall->cameras, yolo_camera_new (camera->name, camera->all));
+    g_ptr_array_add (wall->cameras, yolo_camera_new (camera->name, camera->all, events));
   }
   keep_models (wall);
   watch_file (wall);
@@ -219,9 +221,16 @@ yolo_wall_free (YoloWall *wall)
   g_ptr_array_unref (wall->cameras);
   g_ptr_array_unref (wall->models);
   yolo_settings_free (wall->settings);
+  yolo_events_unref (wall->events);
   g_free (wall->file_error);
   g_free (wall->seen);
   g_free (wall);
+}
+
+YoloEvents *
+yolo_wall_events (YoloWall *wall)
+{
+  return wall->events;
 }
 
 const YoloSettings *
@@ -264,7 +273,7 @@ yolo_wall_set (YoloWall *wall, YoloSettings *settings)
     if (camera != NULL)
       yolo_camera_change (camera, wanted->all);
     else
-      camera = yolo_camera_new (wanted->name, wanted->all);
+      camera = yolo_camera_new (wanted->name, wanted->all, wall->events);
     g_ptr_array_add (wall->cameras, camera);
   }
   yolo_settings_free (wall->settings);

@@ -11,8 +11,8 @@ G_BEGIN_DECLS
 
 typedef struct _YoloWall YoloWall;
 
-/* @settings: (transfer full). Cameras start. */
-YoloWall *yolo_wall_new (YoloSettings *settings);
+/* @settings: (transfer full). Cameras start. @events: takes what happens. */
+YoloWall *yolo_wall_new (YoloSettings *settings, YoloEvents *events);
 
 /* All cameras end; yolo_run_wait() waits for them. */
 void yolo_wall_free (YoloWall *wall);
@@ -23,6 +23,9 @@ const YoloSettings *yolo_wall_settings (YoloWall *wall);
  * settings change. */
 GPtrArray *yolo_wall_cameras (YoloWall *wall);
 YoloCamera *yolo_wall_camera (YoloWall *wall, const char *name);
+
+/* It belongs to the wall. */
+YoloEvents *yolo_wall_events (YoloWall *wall);
 
 /* Takes other settings on; (transfer full). What is the same goes on. */
 void yolo_wall_set (YoloWall *wall, YoloSettings *settings);

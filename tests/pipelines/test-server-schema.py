@@ -13,8 +13,8 @@ from wall import Server
 
 # What makes no sense for other reasons than its form, such as a camera without a URI, is refused.
 LEFT_OUT = 'positive_data_acceptance'
-# Pictures without an end, and a WebSocket.
-ENDLESS = 'mjpeg|/live/'
+# Pictures without an end, and WebSockets.
+ENDLESS = 'mjpeg|/live/|/live-events'
 
 
 def the_description_holds_for_all_requests():

@@ -321,6 +321,129 @@ def what_is_seen_is_published():
     assert lines[0]['stream'] == 'a' and lines[0]['objects'], lines[0]
 
 
+def whole_picture_zones():
+    """A file of a zone that everything is in."""
+    path = os.path.join(folder(), 'zones.json')
+    with open(path, 'w', encoding='utf-8') as file:
+        json.dump({'zones': [{'name': 'all <b>&', 'points': [[0, 0], [1, 0], [1, 1], [0, 1]]}]},
+                  file)
+    return path
+
+
+def find_events(server, query=''):
+    """Events without their pictures, which come later than they do."""
+    answer = server.ask('GET', f'api/v1/events?{query}')
+    assert answer.status == 200, answer.body
+    return [{**event, 'snapshot': None} for event in answer.json['events']]
+
+
+def find_picture(server):
+    """The path of the newest picture, once there is any."""
+    def paths():
+        return [event['snapshot'] for event in server.ask('GET', 'api/v1/events').json['events']
+                if event['snapshot']]
+    wait_until(paths)
+    return paths()[0]
+
+
+def events_are_kept_and_found():
+    """After kill -9 as well."""
+    kept = os.path.join(folder(), 'kept')
+    where = f'events-folder: {kept}'
+    cameras = (f'a: {{uri: "test:smpte", zones: {whole_picture_zones()}, '
+               'events: [enter, arrive, up, down]}\nb: {uri: "test:snow", snapshots: none}')
+    with Server(cameras, 'confidence: 0', where) as server:
+        wait_until(lambda: find_events(server, 'camera=a&kind=enter'))
+        server.wait_for('b', 'live')
+        everything = find_events(server, 'limit=500')
+        number = [event['id'] for event in everything]
+        assert number == sorted(set(number), reverse=True) and number[-1] == 1, number
+        entered = find_events(server, 'kind=enter')
+        assert all(event['zone'] == 'all <b>&' and event['camera'] == 'a' and event['class']
+                   and event['details']['occupancy'] > 0 for event in entered), entered
+        assert {event['kind'] for event in everything} == {'arrive', 'enter', 'up'}, everything
+        assert [event['kind'] for event in find_events(server, 'camera=b')] == ['up']
+        assert entered[0] in find_events(server, 'zone=all%20%3Cb%3E%26')
+        label = entered[0]['class']
+        assert entered[0] in find_events(server, f'class={label}&zone=all+%3Cb%3E%26&kind=enter')
+        assert not find_events(server, 'camera=nobody')
+        one = server.ask('GET', f'api/v1/events/{entered[0]["id"]}')
+        assert {**one.json, 'snapshot': None} == entered[0], one.body
+        # By time, in pages.
+        middle = everything[len(everything) // 2]['time']
+        newer, older = (find_events(server, f'{which}={middle}&limit=500')
+                        for which in ('from', 'until'))
+        assert newer and older and newer[-1]['time'] >= middle > older[0]['time']
+        assert not find_events(server, 'until=2020-01-01T00:00:00%2B02:00')
+        below, pages = everything[0]['id'] + 1, []
+        while below:
+            answer = server.ask('GET', f'api/v1/events?limit=3&below={below}').json
+            assert len(answer['events']) <= 3
+            pages, below = pages + answer['events'], answer['next']
+        assert [event['id'] for event in pages] == number
+        for wrong in ('from=yesterday', 'limit=0', 'limit=501', 'below=x', 'nothing=1',
+                      'camera=' + 'x' * 300, 'zone=%FF'):
+            answer = server.ask('GET', f'api/v1/events?{wrong}')
+            assert answer.status == 400 and 'give ' in answer.json['error'], answer.body
+        picture = find_picture(server)
+        jpeg = server.ask('GET', picture).body
+        assert jpeg.startswith(JPEG), jpeg[:10]
+        result = run(server.path)
+        assert result.returncode == 1 and 'another server' in result.stdout, result.stdout
+        server.end(signal.SIGKILL)
+    with Server('', '', where) as server:
+        assert set(number) <= {event['id'] for event in find_events(server, 'limit=500')}
+        assert server.ask('GET', picture).body == jpeg
+        server.ask('PUT', 'api/v1/cameras/c', {'uri': 'test:snow'})
+        wait_until(lambda: find_events(server, 'camera=c'))
+        assert find_events(server, 'camera=c')[0]['id'] > number[0]
+        assert server.metrics()['yolo_events_lost_total'] == 0
+
+
+def events_are_told_as_they_happen():
+    """On the WebSocket; what a page does not confirm is counted, and no more."""
+    path = os.path.join(folder(), 'second.avi')
+    subprocess.run(['gst-launch-1.0', '-q', 'videotestsrc', 'pattern=smpte', 'num-buffers=12', '!',
+                    'video/x-raw,width=64,height=64,framerate=15/1', '!', 'jpegenc', '!', 'avimux',
+                    '!', 'filesink', f'location={path}'], check=True, timeout=PATIENCE)
+
+    def next_event(page):
+        opcode, text = page.receive()
+        assert opcode == 1, opcode
+        return json.loads(text)
+
+    with Server(f'a: {{uri: "test:ball", events: [up, down]}}\nb: {{uri: {path}}}',
+                'confidence: 0\nevents: [arrive, leave]\nsnapshots: none') as server:
+        page, silent = (Page(server.url, '/api/v1/live-events') for _ in range(2))
+        assert page.status == silent.status == 101
+        server.wait_for('a', 'live')
+        assert server.ask('PATCH', 'api/v1/cameras/a', {'enabled': False}).status == 200
+        seen = []
+        # A file that begins again has other objects: those before have left.
+        while not {'down', 'arrive', 'leave'} <= {event['kind'] for event in seen}:
+            seen.append(next_event(page))
+            assert seen[-1].pop('missed') == 0, seen[-1]
+            page.send('next')
+        numbers = [event['id'] for event in seen]
+        assert numbers == sorted(set(numbers)), numbers
+        down = next(event for event in seen if event['kind'] == 'down')
+        assert down['camera'] == 'a' and 'switched off' in down['details']['reason'], down
+        assert server.ask('GET', f'api/v1/events/{down["id"]}').json == down
+        left = next(event for event in seen if event['kind'] == 'leave')
+        assert left['camera'] == 'b' and left['details']['dwell'] > 0, left
+        wait_until(lambda: server.metrics()['yolo_events_total'] > 150)
+        numbers = [next_event(silent)['id'] for _ in range(100)]
+        silent.send('next')
+        event = next_event(silent)
+        assert event['missed'] > 0 and event['id'] > numbers[-1] + event['missed'], event
+        assert Page(server.url, '/api/v1/live-events',
+                    'Origin: http://evil.example\r\n').status == 403
+        silent.close()
+        page.close()
+        wait_until(lambda: server.metrics()['yolo_viewers'] == 0)
+        end_soon(server)
+
+
 def secrets_are_shown_nowhere():
     with Rtsp() as rtsp, Server(
             f'a: {{uri: "{rtsp.url.replace("//", "//me:pass-in-uri@")}"}}\n'
@@ -481,7 +604,8 @@ def the_api_does_what_its_description_says():
                     continue
                 for name in 'a', 'none', 'x':
                     for body in bodies if 'requestBody' in operation else (None,):
-                        where = path.replace('{name}', name).lstrip('/')
+                        number = {'a': '1', 'none': '1000000', 'x': '0'}[name]
+                        where = path.replace('{name}', name).replace('{id}', number).lstrip('/')
                         answer = server.ask(method.upper(), where, body)
                         what = f'{method} {where} {body}: {answer.status} {answer.body[:200]}'
                         assert str(answer.status) in operation['responses'], what
@@ -494,6 +618,9 @@ def the_api_does_what_its_description_says():
         for path, method, status in (('/api/v1/cameras/{name}', 'put', 201),
                                      ('/api/v1/cameras/{name}', 'delete', 204),
                                      ('/api/v1/cameras/{name}/snapshot', 'get', 404),
+                                     ('/api/v1/events', 'get', 200),
+                                     ('/api/v1/events/{id}', 'get', 200),
+                                     ('/api/v1/events/{id}', 'get', 404),
                                      ('/api/v1/stream/add', 'post', 200),
                                      ('/api/v1/stream/remove', 'post', 200)):
             assert (path, method, status) in seen, (path, method, status)
@@ -629,6 +756,7 @@ def main():
                garbage_is_an_error_and_no_more, a_long_wait_ends_when_the_camera_is_back,
                a_camera_may_speak_http, a_file_loops_or_ends, cameras_change_while_all_run,
                deepstream_adds_and_removes, the_file_is_read_again, what_is_seen_is_published,
+               events_are_kept_and_found, events_are_told_as_they_happen,
                secrets_are_shown_nowhere, who_may_ask, https_is_spoken, what_is_refused,
                the_api_does_what_its_description_says, the_page_shows_all_and_obeys,
                one_script_starts_a_wall, there_are_limits, cameras_leave_nothing_behind])

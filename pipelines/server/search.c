@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+/* Events for those who ask: a list, one, its picture, and new ones on a WebSocket. What is asked
+ * waits for the disk, and the main thread does not. */
+
+#include "pipelines/server/http.h"
+
+#include <string.h>
+
+#define DEFAULT_LIMIT 100
+#define MAX_LIMIT 500
+#define MAX_ASKED 200           /* bytes of a text that is looked for */
+#define KEEPALIVE 20            /* seconds */
+#define MAX_CREDIT 100          /* events that a page may not have confirmed yet */
+#define MAX_SAID 64             /* bytes of what a page says */
+
+/* Somebody who waits for an answer. */
+typedef struct {
+  SoupServerMessage *message;   /* a reference; NULL: he has gone */
+  gulong finished;              /* the handler */
+  guint limit;                  /* 0: one event is asked for, not a list */
+} Question;
+
+/* A page that hears of new events. */
+typedef struct {
+  YoloHttp *http;
+  SoupWebsocketConnection *socket;      /* a reference */
+  guint id;                     /* of yolo_events_listen() */
+  guint credit;                 /* events that it may be sent */
+  guint64 missed;               /* since it was last sent one */
+} Listener;
+
+static void
+add_text (JsonBuilder *builder, const char *name, const char *text)
+{
+  json_builder_set_member_name (builder, name);
+  if (text != NULL)
+    json_builder_add_string_value (builder, text);
+  else
+    json_builder_add_null_value (builder);
+}
+
+static char *
+format_time (gint64 time)
+{
+  g_autoptr (GDateTime) second = g_date_time_new_from_unix_utc (time / G_USEC_PER_SEC);
+  g_autoptr (GDateTime) exact = second != NULL
+      ? g_date_time_add (second, time % G_USEC_PER_SEC) : NULL;
+
+  return exact != NULL ? g_date_time_format (exact, "%Y-%m-%dT%H:%M:%S.%fZ") : NULL;
+}
+
+/* An object, to which the caller may add. */
+static void
+begin_event (JsonBuilder *builder, const YoloEvent *event)
+{
+  g_autofree char *time = format_time (event->time);
+  g_autofree char *snapshot = event->picture != 0 ? g_strdup_printf (
+          "/api/v1/events/%" G_GINT64_FORMAT "/snapshot", event->picture) : NULL;
+  JsonNode *details = event->details != NULL ? json_from_string (event->details, NULL) : NULL;
+
+  json_builder_begin_object (builder);
+  json_builder_set_member_name (builder, "id");
+  json_builder_add_int_value (builder, event->id);
+  add_text (builder, "time", time);
+  add_text (builder, "camera", event->camera);
+  add_text (builder, "kind", event->kind);
+  add_text (builder, "zone", event->zone);
+  add_text (builder, "class", event->label);
+  add_text (builder, "snapshot", snapshot);
+  json_builder_set_member_name (builder, "details");
+  if (details != NULL) {
+    json_builder_add_value (builder, details);
+  } else {
+    json_builder_begin_object (builder);
+    json_builder_end_object (builder);
+  }
+}
+
+static void
+answer_list (SoupServerMessage *message, GPtrArray *events, guint limit)
+{
+  JsonBuilder *builder = json_builder_new ();
+  const gboolean more = events->len > limit;
+
+  json_builder_begin_object (builder);
+  json_builder_set_member_name (builder, "events");
+  json_builder_begin_array (builder);
+  for (guint i = 0; i < MIN (events->len, limit); i++) {
+    begin_event (builder, g_ptr_array_index (events, i));
+    json_builder_end_object (builder);
+  }
+  json_builder_end_array (builder);
+  json_builder_set_member_name (builder, "next");
+  if (more)
+    json_builder_add_int_value (builder,
+        ((const YoloEvent *) g_ptr_array_index (events, limit - 1))->id);
+  else
+    json_builder_add_null_value (builder);
+  json_builder_end_object (builder);
+  yolo_http_answer_json (message, SOUP_STATUS_OK, builder);
+}
+
+static void
+answer (SoupServerMessage *message, GPtrArray *events, GBytes *jpeg, const GError *error,
+    guint limit)
+{
+  if (error != NULL) {
+    yolo_http_answer_error (message, SOUP_STATUS_SERVICE_UNAVAILABLE, "%s", error->message);
+  } else if (jpeg != NULL) {
+    soup_server_message_set_status (message, SOUP_STATUS_OK, NULL);
+    soup_server_message_set_response (message, "image/jpeg", SOUP_MEMORY_COPY,
+        g_bytes_get_data (jpeg, NULL), g_bytes_get_size (jpeg));
+  } else if (events != NULL && limit > 0) {
+    answer_list (message, events, limit);
+  } else if (events != NULL && events->len == 1) {
+    JsonBuilder *builder = json_builder_new ();
+
+    begin_event (builder, g_ptr_array_index (events, 0));
+    json_builder_end_object (builder);
+    yolo_http_answer_json (message, SOUP_STATUS_OK, builder);
+  } else {
+    yolo_http_answer_error (message, SOUP_STATUS_NOT_FOUND, "%s", events != NULL
+        ? "there is no such event; it may be too old"
+        : "there is no such picture; it may be too old, or the event has none");
+  }
+}
+
+static void
+on_found (GPtrArray *events, GBytes *jpeg, const GError *error, gpointer user_data)
+{
+  Question *question = user_data;
+
+  if (question->message != NULL) {
+    g_signal_handler_disconnect (question->message, question->finished);
+    answer (question->message, events, jpeg, error, question->limit);
+    soup_server_message_unpause (question->message);
+    g_object_unref (question->message);
+  }
+  g_free (question);
+}
+
+static void
+on_finished (SoupServerMessage *message, gpointer user_data)
+{
+  Question *question = user_data;
+
+  g_signal_handler_disconnect (question->message, question->finished);
+  g_clear_object (&question->message);
+}
+
+/* Asks for a list or one event (@search: (transfer full)), or for a picture (@search is NULL). */
+static void
+ask (YoloHttp *http, SoupServerMessage *message, YoloSearch *search, gint64 id, guint limit)
+{
+  YoloEvents *events = yolo_wall_events (http->wall);
+  Question *question = g_new0 (Question, 1);
+  const gboolean asked = search != NULL ? yolo_events_search (events, search, on_found, question)
+      : yolo_events_picture (events, id, on_found, question);
+
+  if (!asked) {
+    g_free (question);
+    yolo_http_answer_error (message, SOUP_STATUS_SERVICE_UNAVAILABLE,
+        "too many ask for events; try again later");
+    return;
+  }
+  question->limit = limit;
+  question->message = g_object_ref (message);
+  question->finished = g_signal_connect (message, "finished", G_CALLBACK (on_finished), question);
+  soup_server_message_pause (message);
+}
+
+static gboolean
+read_time (const char *text, gint64 *time)
+{
+  g_autoptr (GTimeZone) utc = g_time_zone_new_utc ();
+  g_autoptr (GDateTime) date = g_date_time_new_from_iso8601 (text, utc);
+
+  if (date == NULL)
+    return FALSE;
+  *time = g_date_time_to_unix (date) * G_USEC_PER_SEC + g_date_time_get_microsecond (date);
+  return TRUE;
+}
+
+/* Reads one thing that a list is to be narrowed by; NULL, or what is to be there instead. */
+static const char *
+read_asked (YoloSearch *search, const char *name, const char *value)
+{
+  const struct {
+    const char *name;
+    char **text;
+  } texts[] = { { "camera", &search->camera }, { "kind", &search->kind },
+    { "zone", &search->zone }, { "class", &search->label } };
+  guint64 number;
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    if (strcmp (name, texts[i].name) == 0) {
+      if (strlen (value) > MAX_ASKED || !g_utf8_validate (value, -1, NULL))
+        return "a text of at most 200 bytes in UTF-8";
+      *texts[i].text = g_strdup (value);
+      return NULL;
+    }
+  if (strcmp (name, "from") == 0 || strcmp (name, "until") == 0)
+    return read_time (value, *name == 'f' ? &search->from : &search->until)
+        ? NULL : "a time such as 2026-01-31T18:30:00Z";
+  if (strcmp (name, "below") == 0) {
+    if (!g_ascii_string_to_unsigned (value, 10, 1, G_MAXINT64, &number, NULL))
+      return "the number of an event";
+    search->below = (gint64) number;
+    return NULL;
+  }
+  if (strcmp (name, "limit") == 0) {
+    if (!g_ascii_string_to_unsigned (value, 10, 1, MAX_LIMIT, &number, NULL))
+      return "a whole number from 1 to 500";
+    search->limit = (guint) number;
+    return NULL;
+  }
+  return "camera, zone, class, kind, from, until, below and limit alone";
+}
+
+void
+yolo_search_list (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  const char *query = g_uri_get_query (soup_server_message_get_uri (message));
+  g_autoptr (GHashTable) asked = query != NULL ? soup_form_decode (query) : NULL;
+  YoloSearch search = { .from = 0, .until = G_MAXINT64, .below = G_MAXINT64,
+    .limit = DEFAULT_LIMIT };
+  GHashTableIter iterator;
+  gpointer key, value;
+  guint limit;
+
+  if (asked != NULL) {
+    g_hash_table_iter_init (&iterator, asked);
+    while (g_hash_table_iter_next (&iterator, &key, &value)) {
+      const char *remedy = read_asked (&search, key, value != NULL ? value : "");
+
+      if (remedy != NULL) {
+        yolo_search_clear (&search);
+        yolo_http_answer_error (message, SOUP_STATUS_BAD_REQUEST,
+            "the query is wrong at '%s'; give %s", (const char *) key, remedy);
+        return;
+      }
+    }
+  }
+  limit = search.limit;
+  /* One more, which tells whether there are more. */
+  search.limit++;
+  ask (http, message, &search, 0, limit);
+}
+
+/* The number in a path; 0: it is none. */
+static gint64
+read_id (const char *name)
+{
+  guint64 id;
+
+  return g_ascii_string_to_unsigned (name, 10, 1, G_MAXINT64 - 1, &id, NULL) ? (gint64) id : 0;
+}
+
+void
+yolo_search_event (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  const gint64 id = read_id (name);
+  YoloSearch search = { .until = G_MAXINT64, .above = id - 1, .below = id + 1, .limit = 1 };
+
+  ask (http, message, &search, 0, 0);
+}
+
+void
+yolo_search_snapshot (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  ask (http, message, NULL, read_id (name), 0);
+}
+
+static void
+on_event (const YoloEvent *event, gpointer user_data)
+{
+  Listener *listener = user_data;
+  g_autoptr (JsonBuilder) builder = NULL;
+  g_autoptr (JsonNode) root = NULL;
+  g_autofree char *text = NULL;
+
+  if (soup_websocket_connection_get_state (listener->socket) != SOUP_WEBSOCKET_STATE_OPEN)
+    return;
+  if (listener->credit == 0) {
+    listener->missed++;
+    return;
+  }
+  listener->credit--;
+  builder = json_builder_new ();
+  begin_event (builder, event);
+  json_builder_set_member_name (builder, "missed");
+  json_builder_add_int_value (builder, (gint64) listener->missed);
+  json_builder_end_object (builder);
+  listener->missed = 0;
+  root = json_builder_get_root (builder);
+  text = json_to_string (root, FALSE);
+  soup_websocket_connection_send_text (listener->socket, text);
+}
+
+/* Whatever the page says means that it has taken an event. */
+static void
+on_said (SoupWebsocketConnection *socket, gint type, GBytes *said, gpointer user_data)
+{
+  Listener *listener = user_data;
+
+  listener->credit = MIN (listener->credit + 1, MAX_CREDIT);
+}
+
+static void
+on_closed (SoupWebsocketConnection *socket, gpointer user_data)
+{
+  Listener *listener = user_data;
+
+  listener->http->n_viewers--;
+  yolo_events_leave (yolo_wall_events (listener->http->wall), listener->id);
+  g_signal_handlers_disconnect_by_data (socket, listener);
+  g_object_unref (listener->socket);
+  g_free (listener);
+}
+
+void
+yolo_search_socket (SoupServer *server, SoupServerMessage *message, const char *path,
+    SoupWebsocketConnection *connection, gpointer user_data)
+{
+  YoloHttp *http = user_data;
+  Listener *listener;
+
+  if (http->n_viewers >= http->max_viewers) {
+    soup_websocket_connection_close (connection, SOUP_WEBSOCKET_CLOSE_POLICY_VIOLATION,
+        "too many watch");
+    return;
+  }
+  soup_websocket_connection_set_max_incoming_payload_size (connection, MAX_SAID);
+  soup_websocket_connection_set_keepalive_interval (connection, KEEPALIVE);
+  listener = g_new0 (Listener, 1);
+  listener->http = http;
+  listener->socket = g_object_ref (connection);
+  listener->credit = MAX_CREDIT;
+  listener->id = yolo_events_listen (yolo_wall_events (http->wall), on_event, listener);
+  http->n_viewers++;
+  g_signal_connect (connection, "message", G_CALLBACK (on_said), listener);
+  g_signal_connect (connection, "closed", G_CALLBACK (on_closed), listener);
+}
