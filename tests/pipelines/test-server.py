@@ -678,6 +678,59 @@ def the_page_shows_all_and_obeys():
         wait_until(lambda: server.metrics()['yolo_viewers'] == 0)
 
 
+def the_page_lists_events():
+    """With pictures, narrowed by each field of its form, and new ones as they happen."""
+    with Server(f'a: {{uri: "test:smpte", zones: {whole_picture_zones()}}}\n'
+                'b: {uri: "test:snow", enabled: false, events: [up, down]}', 'confidence: 0\n'
+                'events: [enter, up, down]\npreview-fps: 2') as server, Browser() as browser:
+        find_picture(server)
+        browser.open(server.url)
+        wait_until(lambda: browser.run('return cards.size') == 2)
+
+        def listed(kind):
+            return browser.run(f'return document.querySelectorAll("li[data-kind={kind}]").length')
+
+        def fill(name, value):
+            browser.run(f'const e = document.getElementById("filter").elements["{name}"];'
+                        f'e.value = "{value}";'
+                        'e.dispatchEvent(new Event("input", {bubbles: true}))')
+        assert listed('enter') == 0
+        browser.run('document.querySelector("#events summary").click()')
+        wait_until(lambda: listed('enter') > 0 and listed('up') == 1)
+        what = browser.run('return document.querySelector("li[data-kind=enter] .what").textContent')
+        assert what == 'a: enter all <b>&', what
+        assert browser.run('return document.querySelectorAll("#event-list b").length') == 0
+        # A picture, large on a click.
+        wait_until(lambda: browser.run('return document.querySelector(".thumb img")'
+                                       '?.naturalWidth') == 640)
+        browser.run('document.querySelector(".thumb:not([hidden])").click()')
+        wait_until(lambda: browser.run('return document.querySelector("dialog[open] img")'
+                                       '?.naturalWidth') == 640)
+        browser.run('document.querySelector("dialog button").click()')
+        assert browser.run('return document.querySelector("dialog[open]")') is None
+        # What happens now is there without being asked for.
+        server.ask('PATCH', 'api/v1/cameras/b', {'enabled': True})
+        wait_until(lambda: listed('up') == 2)
+        # Each field narrows what those before it left, until the form is cleared.
+        for name, value, enters, ups in (('kind', 'up', False, 2), ('camera', 'b', False, 1),
+                                         ('from', '2099-01-01T00:00', False, 0),
+                                         ('from', '2001-01-01T00:00', False, 1),
+                                         ('until', '2001-01-01T00:00', False, 0),
+                                         (None, None, True, 2), ('zone', 'all <b>&', True, 0),
+                                         ('class', 'none', False, 0)):
+            if name is None:
+                browser.run('document.querySelector("#filter [type=reset]").click()')
+            else:
+                fill(name, value)
+            wait_until(lambda: (listed('enter') > 0, listed('up')) == (enters, ups), PATIENCE,
+                       lambda: f'{name}={value}: {listed("enter")} and {listed("up")}')
+            assert browser.run('return document.getElementById("no-events").hidden') \
+                == bool(enters or ups)
+        assert not browser.console(), browser.console()
+        browser.open('about:blank')
+        wait_until(lambda: server.metrics()['yolo_viewers'] == 0)
+
+
 def one_script_starts_a_wall():
     if BUILD != os.path.join(TOP, 'build'):
         raise Skip('the script builds into build/, which is not what is tested here')
@@ -759,6 +812,7 @@ def main():
                events_are_kept_and_found, events_are_told_as_they_happen,
                secrets_are_shown_nowhere, who_may_ask, https_is_spoken, what_is_refused,
                the_api_does_what_its_description_says, the_page_shows_all_and_obeys,
+               the_page_lists_events,
                one_script_starts_a_wall, there_are_limits, cameras_leave_nothing_behind])
 
 
