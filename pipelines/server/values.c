@@ -256,6 +256,21 @@ check_form (const YoloKey *key, const YoloRaw *raw, GError **error)
   return TRUE;
 }
 
+/* A text as the settings file has to have it if it is to be taken as it stands: what a request
+ * sends may be written there, and is not to name a variable when it is read again. */
+static char *
+escape (const char *text)
+{
+  GString *out = g_string_new (NULL);
+
+  for (const char *at = text; *at != '\0'; at++) {
+    if (at[0] == '$' && (at[1] == '$' || at[1] == '{'))
+      g_string_append_c (out, '$');
+    g_string_append_c (out, *at);
+  }
+  return g_string_free (out, FALSE);
+}
+
 gboolean
 yolo_values_set (
     YoloValues *values, YoloKeyId id, const YoloRaw *raw, const char *folder, gboolean trusted,
@@ -277,6 +292,10 @@ yolo_values_set (
 
     value.text[i] = trusted ? yolo_secret_expand (raw->items[i], &expanded, &why)
         : g_strdup (raw->items[i]);
+    if (!trusted) {
+      g_free (value.raw[i]);
+      value.raw[i] = escape (raw->items[i]);
+    }
     if (value.text[i] == NULL) {
       g_set_error (error, YOLO_SETTINGS_ERROR, YOLO_SETTINGS_ERROR_WRONG, "cannot be read: %s",
           why->message);

@@ -331,6 +331,9 @@ test_requests (void)
   g_autoptr (YoloSettings) below = NULL;
   g_autoptr (YoloSettings) same = NULL;
   g_autoptr (YoloSettings) literal = NULL;
+  g_autoptr (YoloSettings) dollars = NULL;
+  g_autoptr (YoloSettings) again = NULL;
+  g_autofree char *yaml = NULL;
   g_autoptr (YoloSettings) moved = NULL;
 
   g_assert_nonnull (old);
@@ -351,6 +354,14 @@ test_requests (void)
   g_assert_true (below != NULL && same != NULL && literal != NULL && moved != NULL);
   g_assert_cmpstr (yolo_values_text (yolo_settings_camera (literal, "a")->all, YOLO_KEY_TITLE), ==,
       "${HOME}");
+  /* Nor does it when what it has set is written and read again. */
+  dollars = change (old, YOLO_CHANGE_PATCH, "a",
+      "{\"title\":\"$${HOME} $$ $1 $$${PATH}$\"}", NULL);
+  yaml = yolo_settings_to_yaml (dollars);
+  again = parse (yaml, NULL);
+  g_assert_nonnull (again);
+  g_assert_cmpstr (yolo_values_text (yolo_settings_camera (again, "a")->all, YOLO_KEY_TITLE), ==,
+      "$${HOME} $$ $1 $$${PATH}$");
 }
 
 static void
