@@ -290,7 +290,7 @@ def student(options, seed, price, before, train):
         def taught(net=net, number=number, epochs=epochs):
             return learn(net, options, os.path.join(folder, f'round-{number}'), epochs, seed)
         net = once(os.path.join(folder, f'taught-{number}.pt'), f'seed {seed}, round {number}: '
-                   'what is left learns the teacher\'s boxes', taught, options.size)
+                   'what is left learns the boxes', taught, options.size)
     return net
 
 
@@ -380,7 +380,8 @@ def make(options):
     frames = os.path.join(options.work, 'frames')
     net = checkpoint.read(options.model)
     if not os.path.exists(frames):
-        say('the teacher labels frames of the video')
+        say('the teacher labels frames of the video' if options.video else
+            'pictures with labels by hand are read')
         parts = label.label(options.video, options.teacher or options.model, frames,
                             options.teacher_size, options.rate, options.frames, names=net.names,
                             labels=options.labels, duration=options.duration,

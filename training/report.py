@@ -215,6 +215,12 @@ def quantize_line(options):
     return f'yolo-quantize {options.output} {stem}.int8 -o {stem}-int8.onnx'
 
 
+def judges_of(options):
+    """Whose boxes are those that judge."""
+    return ' and '.join(name for name, given in (
+        ('the teacher', options.video), ('labels by hand', options.labels)) if given)
+
+
 def page(rows, student, options, said, classes):
     cells = table(rows)
     lines = ''.join('<tr>' + ''.join(f'<{tag}>{html.escape(text)}</{tag}>' for text in line)
@@ -223,16 +229,17 @@ def page(rows, student, options, said, classes):
     name = html.escape(os.path.basename(options.output))
     return (f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{name}</title>'
             f'<style>{STYLE}</style><h1>{name}</h1>{doubts}<table>{lines}</table>'
-            '<p>AP and F1 are agreement with the teacher, not truth, on frames of this video that '
-            'nothing was learnt or chosen by; F1 is at the threshold that was the best on others. '
+            f'<p>AP and F1 are agreement with {judges_of(options)}, on frames that nothing was '
+            'learnt or chosen by; what a teacher sees is not the truth. F1 is at the threshold '
+            'that was the best on others. '
             'Times are of the CPU of this machine. What the network forgets of the rest of the '
             'world is not measured.</p>'
             f'<pre>{html.escape(launch_line(rows, student, options))}</pre>'
             '<p>The plugin runs it in 8 bits too, with precision=int8, by the table beside it. For '
             f'other runtimes:</p><pre>{html.escape(quantize_line(options))}</pre>'
             '<h2>Loss on held-out frames, epoch by epoch</h2>' + drawn(curves(options.work))
-            + '<h2>Before and after, the worst first</h2><p>White: the teacher. Red: the network, '
-            'before on the left, after on the right.</p>'
+            + f'<h2>Before and after, the worst first</h2><p>White: {judges_of(options)}. Red: the '
+            'network, before on the left, after on the right.</p>'
             + pictures(rows[0], student, options, classes) + '</html>\n')
 
 

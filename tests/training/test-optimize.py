@@ -268,9 +268,10 @@ def few_epochs_and_labels_by_hand_do():
     assert row['name'] == 'student, int8' and row['precision'] == 'int8', row
     assert row['ms'] > 0 and f'precision=int8 confidence-threshold={row["threshold"]} ' in \
         said['line'], said
-    table = os.path.join(output.replace('.onnx', '.int8'))
-    with open(table, encoding='utf-8') as file:
+    with open(output.replace('.onnx', '.int8'), encoding='utf-8') as file:
         assert 'input 64x64' in file.read()
+    with open(output.replace('.onnx', '.html'), encoding='utf-8') as file:
+        assert 'White: the teacher and labels by hand.' in file.read()
 
 
 def disks_that_are_full_are_named():
