@@ -149,6 +149,95 @@ yolo_api_delete_camera (YoloHttp *http, SoupServerMessage *message, const char *
   change_camera (http, message, name, YOLO_CHANGE_REMOVE);
 }
 
+/* The lines and zones of a camera as a text, or NULL with @error. (transfer full) */
+static char *
+read_zones (const YoloCamera *camera, GError **error)
+{
+  const char *text = yolo_values_text (camera->values, YOLO_KEY_ZONES_TEXT);
+  const char *file = yolo_values_text (camera->values, YOLO_KEY_ZONES);
+  char *read = NULL;
+
+  if (text != NULL || file == NULL)
+    return g_strdup (text != NULL ? text : "{}");
+  g_file_get_contents (file, &read, NULL, error);
+  return read;
+}
+
+/* What the camera has, as an object. */
+static void
+answer_zones (SoupServerMessage *message, const YoloCamera *camera)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  g_autofree char *text = read_zones (camera, &error);
+
+  /* A file is nobody's request, and may have changed since the camera has read it. */
+  if (text == NULL || !g_utf8_validate (text, -1, NULL)
+      || !yolo_values_is_shallow (text, strlen (text))
+      || !json_parser_load_from_data (parser, text, -1, &error)
+      || json_parser_get_root (parser) == NULL) {
+    yolo_http_answer_error (message, SOUP_STATUS_INTERNAL_SERVER_ERROR,
+        "the file of zones cannot be read: %s", error != NULL ? error->message : "it is no JSON");
+    return;
+  }
+  yolo_http_answer_node (message, SOUP_STATUS_OK, json_parser_get_root (parser));
+}
+
+void
+yolo_api_get_zones (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  const YoloCamera *camera = yolo_wall_camera (http->wall, name);
+
+  if (camera == NULL)
+    yolo_http_answer_error (message, SOUP_STATUS_NOT_FOUND, "there is no camera '%s'", name);
+  else
+    answer_zones (message, camera);
+}
+
+/* Sets zones-text, or takes it away (@text: NULL), which takes effect at once. */
+static void
+change_zones (YoloHttp *http, SoupServerMessage *message, const char *name, const char *text)
+{
+  g_autoptr (JsonObject) values = json_object_new ();
+  g_autoptr (GError) error = NULL;
+  YoloSettings *settings;
+
+  if (text != NULL)
+    json_object_set_string_member (values, yolo_keys[YOLO_KEY_ZONES_TEXT].name, text);
+  else
+    json_object_set_null_member (values, yolo_keys[YOLO_KEY_ZONES_TEXT].name);
+  settings = yolo_settings_change (yolo_wall_settings (http->wall), YOLO_CHANGE_PATCH, name, values,
+      &error);
+  if (settings == NULL) {
+    yolo_http_answer_failure (message, error);
+    return;
+  }
+  yolo_wall_set (http->wall, settings);
+  answer_zones (message, yolo_wall_camera (http->wall, name));
+}
+
+void
+yolo_api_put_zones (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text = NULL;
+
+  if (yolo_http_read_object (message, parser) == NULL)
+    return;
+  text = json_to_string (json_parser_get_root (parser), FALSE);
+  if (yolo_run_check_zones (text, &error))
+    change_zones (http, message, name, text);
+  else
+    yolo_http_answer_failure (message, error);
+}
+
+void
+yolo_api_delete_zones (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  change_zones (http, message, name, NULL);
+}
+
 void
 yolo_api_get_status (YoloHttp *http, SoupServerMessage *message, const char *name)
 {

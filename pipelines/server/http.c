@@ -6,7 +6,6 @@
 #include "pipelines/server/secret.h"
 
 #define MAX_BODY 65536          /* bytes of a request */
-#define MAX_DEPTH 16            /* levels of JSON */
 #define MAX_IDLE 60             /* seconds that a connection may say nothing */
 #define BACKLOG 64
 #define API "/api/v1"
@@ -36,6 +35,9 @@ static const Route routes[] = {
   { "PUT", API "/cameras/{name}", yolo_api_put_camera, FALSE },
   { "PATCH", API "/cameras/{name}", yolo_api_patch_camera, FALSE },
   { "DELETE", API "/cameras/{name}", yolo_api_delete_camera, FALSE },
+  { "GET", API "/cameras/{name}/zones", yolo_api_get_zones, FALSE },
+  { "PUT", API "/cameras/{name}/zones", yolo_api_put_zones, FALSE },
+  { "DELETE", API "/cameras/{name}/zones", yolo_api_delete_zones, FALSE },
   { "GET", API "/cameras/{name}/snapshot", yolo_watch_snapshot, FALSE },
   { "GET", API "/cameras/{name}/mjpeg", yolo_watch_mjpeg, FALSE },
   { "GET", API "/events", yolo_search_list, FALSE },
@@ -95,11 +97,17 @@ answer_text (SoupServerMessage *message, guint status, const char *type, char *t
 }
 
 void
+yolo_http_answer_node (SoupServerMessage *message, guint status, JsonNode *node)
+{
+  answer_text (message, status, "application/json", json_to_string (node, FALSE));
+}
+
+void
 yolo_http_answer_json (SoupServerMessage *message, guint status, JsonBuilder *builder)
 {
   g_autoptr (JsonNode) root = json_builder_get_root (builder);
 
-  answer_text (message, status, "application/json", json_to_string (root, FALSE));
+  yolo_http_answer_node (message, status, root);
   g_object_unref (builder);
 }
 
@@ -148,27 +156,6 @@ yolo_http_answer_failure (SoupServerMessage *message, const GError *error)
   yolo_http_answer_error (message, status, "%s", error->message);
 }
 
-/* Whether nothing lies deeper than MAX_DEPTH: json-glib before 1.10 calls itself for each level,
- * until the stack is full. */
-static gboolean
-is_shallow (const char *text, gsize size)
-{
-  guint depth = 0;
-  gboolean quoted = FALSE;
-
-  for (gsize i = 0; i < size; i++) {
-    if (quoted && text[i] == '\\')
-      i++;
-    else if (text[i] == '"')
-      quoted = !quoted;
-    else if (!quoted && (text[i] == '[' || text[i] == '{') && ++depth > MAX_DEPTH)
-      return FALSE;
-    else if (!quoted && (text[i] == ']' || text[i] == '}') && depth > 0)
-      depth--;
-  }
-  return TRUE;
-}
-
 JsonObject *
 yolo_http_read_object (SoupServerMessage *message, JsonParser *parser)
 {
@@ -188,7 +175,7 @@ yolo_http_read_object (SoupServerMessage *message, JsonParser *parser)
   }
   bytes = soup_message_body_flatten (body);
   text = g_bytes_get_data (bytes, &size);
-  if (size == 0 || !g_utf8_validate (text, size, NULL) || !is_shallow (text, size)
+  if (size == 0 || !g_utf8_validate (text, size, NULL) || !yolo_values_is_shallow (text, size)
       || !json_parser_load_from_data (parser, text, size, NULL)
       || (root = json_parser_get_root (parser)) == NULL || !JSON_NODE_HOLDS_OBJECT (root)) {
     yolo_http_answer_error (message, SOUP_STATUS_BAD_REQUEST,

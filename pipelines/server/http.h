@@ -39,6 +39,9 @@ YoloHttp *yolo_http_new (YoloWall *wall, GError **error);
 /* Closes all connections. */
 void yolo_http_free (YoloHttp *http);
 
+/* Answers with JSON. */
+void yolo_http_answer_node (SoupServerMessage *message, guint status, JsonNode *node);
+
 /* Answers with what a builder has built; (transfer full). */
 void yolo_http_answer_json (SoupServerMessage *message, guint status, JsonBuilder *builder);
 
@@ -58,6 +61,9 @@ void yolo_api_get_camera (YoloHttp *http, SoupServerMessage *message, const char
 void yolo_api_put_camera (YoloHttp *http, SoupServerMessage *message, const char *name);
 void yolo_api_patch_camera (YoloHttp *http, SoupServerMessage *message, const char *name);
 void yolo_api_delete_camera (YoloHttp *http, SoupServerMessage *message, const char *name);
+void yolo_api_get_zones (YoloHttp *http, SoupServerMessage *message, const char *name);
+void yolo_api_put_zones (YoloHttp *http, SoupServerMessage *message, const char *name);
+void yolo_api_delete_zones (YoloHttp *http, SoupServerMessage *message, const char *name);
 void yolo_api_get_status (YoloHttp *http, SoupServerMessage *message, const char *name);
 void yolo_api_get_schema (YoloHttp *http, SoupServerMessage *message, const char *name);
 void yolo_api_save (YoloHttp *http, SoupServerMessage *message, const char *name);

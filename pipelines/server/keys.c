@@ -107,8 +107,10 @@ const YoloKey yolo_keys[YOLO_N_KEYS] = {
       .initial = "bytetrack", .element = "track", .property = "tracker",
       .doc = "What follows objects from frame to frame" },
   [YOLO_KEY_ZONES] = { "zones", YOLO_TYPE_FILE,
-      .element = "zones", .property = "config",
+      .live = TRUE,
       .doc = "JSON file of lines and zones ([zones.md](zones.md)); needs a tracker" },
+  [YOLO_KEY_ZONES_TEXT] = { "zones-text", YOLO_TYPE_JSON, .live = TRUE,
+      .doc = "The same as a text, which counts in the file's place; what the page draws" },
   [YOLO_KEY_PRIVACY] = { "privacy", YOLO_TYPE_CHOICE, .choices = "none|blur|pixelate|fill",
       .element = "privacy", .property = "privacy", .live = TRUE,
       .doc = "How objects are made unrecognisable in all pictures that leave the server" },
@@ -213,6 +215,8 @@ yolo_key_describe (const YoloKey *key)
       return g_strdup ("a file");
     case YOLO_TYPE_PLACES:
       return g_strdup ("a list of files and URLs");
+    case YOLO_TYPE_JSON:
+      return g_strdup ("an object as a text in JSON");
   }
   g_return_val_if_reached (NULL);
 }

@@ -22,6 +22,7 @@ typedef enum {
   YOLO_TYPE_FILE,               /* a file that must be there, from the settings' folder on */
   YOLO_TYPE_SECRET_FILE,        /* a file whose first line is a secret */
   YOLO_TYPE_PLACES,             /* a list of files to write or URLs to send to */
+  YOLO_TYPE_JSON,               /* a long text in JSON */
 } YoloType;
 
 typedef enum {
@@ -71,6 +72,7 @@ typedef enum {
   YOLO_KEY_MAX_DETECTIONS,
   YOLO_KEY_TRACKER,
   YOLO_KEY_ZONES,
+  YOLO_KEY_ZONES_TEXT,
   YOLO_KEY_PRIVACY,
   YOLO_KEY_PRIVACY_CLASSES,
   YOLO_KEY_PUBLISH,

@@ -23,6 +23,7 @@ struct _YoloRun {
   GstElement *overlays[2];      /* (transfer none): in the pipeline */
   YoloCounts *counts;
   YoloSightings *sightings;
+  char *zones, *zones_text;     /* owned; what yolozones was last told; NULL: not that one */
   YoloRunFunc func;
   gpointer user_data;
   gboolean is_file, loop;
@@ -77,6 +78,8 @@ run_unref (YoloRun *run)
   yolo_sightings_free (run->sightings);
   yolo_counts_pipeline (run->counts, -1);
   yolo_counts_unref (run->counts);
+  g_free (run->zones);
+  g_free (run->zones_text);
   g_free (run);
   count_alive (-1);
 }
@@ -176,6 +179,58 @@ yolo_run_set_property (GstElement *element, const YoloValues *values, YoloKeyId 
   }
 }
 
+/* Tells yolozones of other lines and zones: those of the text, or of the file, or none. */
+static void
+set_zones (YoloRun *run, const YoloValues *values)
+{
+  g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (run->pipeline), ZONES);
+  const char *text = yolo_values_text (values, YOLO_KEY_ZONES_TEXT);
+  const char *file = text == NULL ? yolo_values_text (values, YOLO_KEY_ZONES) : NULL;
+
+  if (text == NULL && file == NULL)
+    text = "{}";
+  /* What is the same is not read again, so that counts of lines and zones go on. */
+  if (element == NULL || (g_strcmp0 (text, run->zones_text) == 0
+          && g_strcmp0 (file, run->zones) == 0))
+    return;
+  g_free (run->zones);
+  g_free (run->zones_text);
+  run->zones = g_strdup (file);
+  run->zones_text = g_strdup (text);
+  if (text != NULL)
+    g_object_set (element, "config-text", text, NULL);
+  else
+    g_object_set (element, "config", file, NULL);
+}
+
+gboolean
+yolo_run_check_zones (const char *text, GError **error)
+{
+  g_autoptr (GstElement) element = gst_element_factory_make ("yolozones", NULL);
+  g_autoptr (GstBus) bus = gst_bus_new ();
+  g_autoptr (GstMessage) message = NULL;
+  g_autoptr (GError) why = NULL;
+
+  if (element == NULL) {
+    g_set_error_literal (error, YOLO_SETTINGS_ERROR, YOLO_SETTINGS_ERROR_FILE,
+        "the element yolozones is missing; name this project's folder in GST_PLUGIN_PATH");
+    return FALSE;
+  }
+  gst_object_ref_sink (element);
+  gst_element_set_bus (element, bus);
+  g_object_set (element, "config-text", text, NULL);
+  /* It reads the text when it starts, and waits for nothing. */
+  gst_element_set_state (element, GST_STATE_PAUSED);
+  message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
+  gst_element_set_state (element, GST_STATE_NULL);
+  gst_element_set_bus (element, NULL);
+  if (message == NULL)
+    return TRUE;
+  gst_message_parse_error (message, &why, NULL);
+  g_set_error_literal (error, YOLO_SETTINGS_ERROR, YOLO_SETTINGS_ERROR_WRONG, why->message);
+  return FALSE;
+}
+
 /* Sets the properties of all keys, or of those that can change while the camera runs. */
 static void
 set_properties (YoloRun *run, const YoloValues *values, gboolean all)
@@ -199,6 +254,7 @@ set_properties (YoloRun *run, const YoloValues *values, gboolean all)
 void
 yolo_run_apply (YoloRun *run, const YoloValues *values)
 {
+  set_zones (run, values);
   set_properties (run, values, FALSE);
 }
 
@@ -347,7 +403,8 @@ append_chain (YoloRun *run, const char *name, const YoloValues *values, GError *
     return NULL;
   if (tracked && (last = append (run, last, "yolotrack", TRACK, error)) == NULL)
     return NULL;
-  if (tracked && values->value[YOLO_KEY_ZONES].raw != NULL) {
+  /* Without lines and zones as well, since these may be drawn while the camera runs. */
+  if (tracked) {
     if ((last = append (run, last, "yolozones", ZONES, error)) == NULL)
       return NULL;
     /* What it attaches to the frames is read, and nobody reads the messages. */
@@ -380,6 +437,7 @@ build (YoloRun *run, const char *name, const YoloValues *values, YoloPicture *cl
     if (run->overlays[i] == NULL)
       return FALSE;
   }
+  set_zones (run, values);
   set_properties (run, values, TRUE);
   add_probe (run, PACE, "sink", GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_decoded_event);
   add_probe (run, QUEUE, "sink",
@@ -440,6 +498,13 @@ on_message (GstBus *bus, GstMessage *message, gpointer user_data)
     reason = describe (message);
     /* This may free the run. */
     run->func (run, reason, run->user_data);
+  } else if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_WARNING
+      && strcmp (GST_MESSAGE_SRC_NAME (message), ZONES) == 0) {
+    g_autoptr (GError) warning = NULL;
+
+    gst_message_parse_warning (message, &warning, NULL);
+    reason = yolo_secret_hide (warning->message);
+    g_message ("camera %s: %s", GST_OBJECT_NAME (run->pipeline), reason);
   } else if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_APPLICATION
       && gst_message_has_name (message, "yolo-end")) {
     on_end (run);

@@ -48,6 +48,10 @@ void yolo_run_apply (YoloRun *run, const YoloValues *values);
  * is not set. */
 void yolo_run_set_property (GstElement *element, const YoloValues *values, YoloKeyId key);
 
+/* Whether yolozones takes a text of lines and zones. FALSE with @error, which names the place in
+ * it. The main thread. */
+gboolean yolo_run_check_zones (const char *text, GError **error);
+
 /* How many frames wait in front of the network, and how many on average share a batch. */
 void yolo_run_depth (YoloRun *run, guint *queued, double *batch);
 

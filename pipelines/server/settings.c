@@ -159,7 +159,7 @@ check_camera (const YoloSettings *settings, const YoloCameraSettings *camera, GE
   else if (yolo_values_number (all, YOLO_KEY_RECONNECT_MIN)
       > yolo_values_number (all, YOLO_KEY_RECONNECT_MAX))
     lacks = "has a reconnect-min above reconnect-max; swap them";
-  else if (all->value[YOLO_KEY_ZONES].raw != NULL
+  else if ((all->value[YOLO_KEY_ZONES].raw != NULL || all->value[YOLO_KEY_ZONES_TEXT].raw != NULL)
       && strcmp (yolo_values_text (all, YOLO_KEY_TRACKER), "none") == 0)
     lacks = "has zones but no tracker, and zones count tracks; set tracker, or leave zones out";
   return lacks == NULL

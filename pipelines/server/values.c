@@ -9,6 +9,8 @@
 
 #define MAX_ITEMS 256           /* of a list */
 #define MAX_TEXT 4096           /* bytes of a text */
+#define MAX_JSON 65536          /* bytes of one in JSON */
+#define MAX_DEPTH 16            /* levels of JSON */
 #define MAX_SHOWN 100           /* bytes of a wrong value that an error shows */
 
 G_DEFINE_QUARK (yolo-settings-error-quark, yolo_settings_error)
@@ -184,6 +186,38 @@ check_secret_file (YoloValue *value, const char *folder, GError **error)
   return TRUE;
 }
 
+gboolean
+yolo_values_is_shallow (const char *text, gsize size)
+{
+  guint depth = 0;
+  gboolean quoted = FALSE;
+
+  for (gsize i = 0; i < size; i++) {
+    if (quoted && text[i] == '\\')
+      i++;
+    else if (text[i] == '"')
+      quoted = !quoted;
+    else if (!quoted && (text[i] == '[' || text[i] == '{') && ++depth > MAX_DEPTH)
+      return FALSE;
+    else if (!quoted && (text[i] == ']' || text[i] == '}') && depth > 0)
+      depth--;
+  }
+  return TRUE;
+}
+
+static gboolean
+check_json (const YoloRaw *raw, const YoloValue *value, GError **error)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  const char *text = value->text[0];
+
+  return (yolo_values_is_shallow (text, strlen (text))
+      && json_parser_load_from_data (parser, text, -1, NULL)
+      && json_parser_get_root (parser) != NULL
+      && JSON_NODE_HOLDS_OBJECT (json_parser_get_root (parser)))
+      || fail (error, raw, "an object as a text in JSON");
+}
+
 static void
 check_places (YoloValue *value, const char *folder)
 {
@@ -224,6 +258,8 @@ check (const YoloKey *key, const YoloRaw *raw, YoloValue *value, const char *fol
     case YOLO_TYPE_PLACES:
       check_places (value, folder);
       return TRUE;
+    case YOLO_TYPE_JSON:
+      return check_json (raw, value, error);
     case YOLO_TYPE_LIST:
       return key->choices == NULL || check_choice (key, raw, error);
     case YOLO_TYPE_TEXT:
@@ -237,6 +273,7 @@ static gboolean
 check_form (const YoloKey *key, const YoloRaw *raw, GError **error)
 {
   const gboolean list = key->type == YOLO_TYPE_LIST || key->type == YOLO_TYPE_PLACES;
+  const gsize most = key->type == YOLO_TYPE_JSON ? MAX_JSON : MAX_TEXT;
   g_autofree char *takes = yolo_key_describe (key);
 
   if (raw->list && !list)
@@ -247,10 +284,11 @@ check_form (const YoloKey *key, const YoloRaw *raw, GError **error)
     return FALSE;
   }
   for (guint i = 0; raw->items[i] != NULL; i++)
-    if (*raw->items[i] == '\0' || strlen (raw->items[i]) > MAX_TEXT
+    if (*raw->items[i] == '\0' || strlen (raw->items[i]) > most
         || !g_utf8_validate (raw->items[i], -1, NULL)) {
       g_set_error (error, YOLO_SETTINGS_ERROR, YOLO_SETTINGS_ERROR_WRONG,
-          "has a text that is empty, longer than %d bytes or no UTF-8; give %s", MAX_TEXT, takes);
+          "has a text that is empty, longer than %d bytes or no UTF-8; give %s", (int) most,
+          takes);
       return FALSE;
     }
   return TRUE;
@@ -382,6 +420,7 @@ add_value (const YoloKey *key, const YoloValue *value, JsonBuilder *builder)
     case YOLO_TYPE_CHOICE:
     case YOLO_TYPE_URI:
     case YOLO_TYPE_FILE:
+    case YOLO_TYPE_JSON:
     case YOLO_TYPE_SECRET_FILE: {
       g_autofree char *shown = yolo_secret_mask (value->raw[0]);
       json_builder_add_string_value (builder, shown);

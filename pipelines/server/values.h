@@ -79,6 +79,10 @@ gboolean yolo_values_true (const YoloValues *values, YoloKeyId key);
  * (transfer full) */
 char *yolo_values_csv (const YoloValues *values, YoloKeyId key);
 
+/* Whether nothing lies deeper than is meant in a text of JSON: json-glib before 1.10 calls itself
+ * for each level, until the stack is full. */
+gboolean yolo_values_is_shallow (const char *text, gsize size);
+
 /* Adds what is set of the keys of a camera, as it was written and without secrets, to an object
  * that is being built. */
 void yolo_values_to_json (const YoloValues *values, JsonBuilder *builder);

@@ -400,6 +400,57 @@ def events_are_kept_and_found():
         assert server.metrics()['yolo_events_lost_total'] == 0
 
 
+def zones_change_while_a_camera_runs():
+    """At once, all or nothing, and those that stay count on."""
+    def zone(name, right=1):
+        return {'name': name, 'points': [[0, 0], [right, 0], [right, 1], [0, 1]]}
+
+    def shown(server):
+        """{name: entries and so on} of what is on the next picture."""
+        page = Page(server.url, '/api/v1/live/a')
+        found = json.loads(page.receive()[1])
+        page.close()
+        return {shape['name']: shape for shape in found['lines'] + found['zones']}
+
+    with Server('a: {uri: "test:smpte"}\n'
+                f'b: {{uri: "test:smpte", zones: {whole_picture_zones()}}}\n'
+                'c: {uri: "test:smpte", tracker: none}', 'confidence: 0') as server:
+        server.wait_for('a', 'live')
+        zones = 'api/v1/cameras/a/zones'
+        assert server.ask('GET', zones).json == {} and not shown(server)
+        drawn = {'zones': [zone('here')], 'lines': [{'name': 'there', 'points': [[0, 0], [1, 1]]}]}
+        answer = server.ask('PUT', zones, drawn)
+        assert answer.status == 200 and answer.json == drawn == server.ask('GET', zones).json
+        wait_until(lambda: 'there' in shown(server) and shown(server)['here']['occupancy'] > 0)
+        for wrong, says in (({'zones': [zone('a'), zone('a')]}, 'zones[1]'),
+                            ({'zonen': []}, 'zonen'),
+                            ({'lines': [{'name': 'x', 'points': [[0, 0]]}]}, 'lines[0]')):
+            answer = server.ask('PUT', zones, wrong)
+            assert answer.status == 400 and says in answer.json['error'], answer.body
+        assert server.ask('PUT', 'api/v1/cameras/none/zones', {}).status == 404
+        assert server.ask('PUT', 'api/v1/cameras/c/zones', drawn).status == 400, 'has no tracker'
+        drawn['zones'].append(zone('most', .9))
+        drawn['lines'] = []
+        assert server.ask('PUT', zones, drawn).status == 200
+        wait_until(lambda: 'most' in shown(server) and 'there' not in shown(server))
+        # Who is inside has not entered once more when somebody has entered the new zone.
+        wait_until(lambda: find_events(server, 'zone=most'))
+        tracks = [event['details']['track'] for event in find_events(server, 'zone=here')]
+        assert tracks and len(tracks) == len(set(tracks)), tracks
+        # Of another camera's file, what is drawn takes the place, and gives it back.
+        assert server.ask('GET', 'api/v1/cameras/b/zones').json['zones'][0]['name'] == 'all <b>&'
+        assert server.ask('PUT', 'api/v1/cameras/b/zones', {}).json == {}
+        answer = server.ask('DELETE', 'api/v1/cameras/b/zones')
+        assert answer.json['zones'][0]['name'] == 'all <b>&', answer.body
+        # It is kept with the settings.
+        assert server.ask('POST', 'api/v1/save').status == 200
+        server.end()
+        again = run('--check', server.path)
+        assert again.returncode == 0, again.stdout
+        with open(server.path, encoding='utf-8') as file:
+            assert 'here' in file.read()
+
+
 def events_are_told_as_they_happen():
     """On the WebSocket; what a page does not confirm is counted, and no more."""
     path = os.path.join(folder(), 'second.avi')
@@ -809,7 +860,8 @@ def main():
                garbage_is_an_error_and_no_more, a_long_wait_ends_when_the_camera_is_back,
                a_camera_may_speak_http, a_file_loops_or_ends, cameras_change_while_all_run,
                deepstream_adds_and_removes, the_file_is_read_again, what_is_seen_is_published,
-               events_are_kept_and_found, events_are_told_as_they_happen,
+               events_are_kept_and_found, zones_change_while_a_camera_runs,
+               events_are_told_as_they_happen,
                secrets_are_shown_nowhere, who_may_ask, https_is_spoken, what_is_refused,
                the_api_does_what_its_description_says, the_page_shows_all_and_obeys,
                the_page_lists_events,
