@@ -25,6 +25,7 @@ static const Route routes[] = {
   { "GET", "/style.css", answer_page, FALSE },
   { "GET", "/script.js", answer_page, FALSE },
   { "GET", "/events.js", answer_page, FALSE },
+  { "GET", "/zones.js", answer_page, FALSE },
   { "GET", API "/openapi.json", answer_page, FALSE },
   { "GET", "/live", yolo_health_live, TRUE },
   { "GET", "/ready", yolo_health_ready, TRUE },

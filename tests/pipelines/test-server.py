@@ -782,6 +782,60 @@ def the_page_lists_events():
         wait_until(lambda: server.metrics()['yolo_viewers'] == 0)
 
 
+def zones_are_drawn_on_the_page():
+    """With the mouse: drawn, named, moved, removed; what is wrong is said and taken back."""
+    with Server('a: {uri: "test:ball"}', 'preview-fps: 2') as server, Browser() as browser:
+        server.wait_for('a', 'live')
+        browser.open(server.url)
+        wait_until(lambda: browser.run(
+            'return document.querySelector("[data-name=a]")?.dataset.pictures'))
+        board = '#zones-editor canvas'
+
+        def press(selector):
+            browser.run(f'document.querySelector("{selector}").click()')
+
+        def zones():
+            return server.ask('GET', 'api/v1/cameras/a/zones').json
+
+        def near(points, *places):
+            return len(points) == len(places) and all(
+                abs(x - u) < .01 and abs(y - v) < .01
+                for (x, y), (u, v) in zip(points, places, strict=True))
+
+        def name(kind, text):
+            browser.run(f'const e = document.querySelector("li[data-kind={kind}] input");'
+                        f'e.value = "{text}"; e.dispatchEvent(new Event("change"))')
+        press('[data-name=a] .edit-zones')
+        wait_until(lambda: browser.run('return document.querySelector("#zones-editor").open'
+                                       f' && document.querySelector("{board}").width') == 640)
+        press('.draw-line')
+        browser.click(board, (.1, .2), (.8, .3))
+        wait_until(lambda: zones().get('lines'))
+        assert near(zones()['lines'][0]['points'], (.1, .2), (.8, .3)), zones()
+        press('.draw-zone')
+        corners = (.3, .4), (.7, .4), (.6, .9)
+        browser.click(board, *corners, corners[0])
+        wait_until(lambda: zones().get('zones'))
+        assert near(zones()['zones'][0]['points'], *corners), zones()
+        name('zones', '<b>door')
+        wait_until(lambda: zones()['zones'][0]['name'] == '<b>door')
+        browser.drag(board, corners[2], (.5, .8))
+        wait_until(lambda: near(zones()['zones'][0]['points'], *corners[:2], (.5, .8)))
+        name('zones', '')
+        wait_until(lambda: browser.run(
+            'return document.querySelector("#zones-editor [role=alert]").textContent'))
+        wait_until(lambda: browser.run(
+            'return document.querySelector("li[data-kind=zones] input").value') == '<b>door')
+        assert browser.run('return document.querySelectorAll("#zones-editor b").length') == 0
+        press('li[data-kind=lines] button')
+        wait_until(lambda: zones()['lines'] == [])
+        press('#zones-editor form button')
+        assert not browser.run('return document.querySelector("#zones-editor").open')
+        assert server.camera('a')['connects'] == 1
+        # What was refused is an error of the server's answer, which Chromium notes.
+        assert all(' 400 ' in line['message'] for line in browser.console())
+
+
 def one_script_starts_a_wall():
     if BUILD != os.path.join(TOP, 'build'):
         raise Skip('the script builds into build/, which is not what is tested here')
@@ -864,7 +918,7 @@ def main():
                events_are_told_as_they_happen,
                secrets_are_shown_nowhere, who_may_ask, https_is_spoken, what_is_refused,
                the_api_does_what_its_description_says, the_page_shows_all_and_obeys,
-               the_page_lists_events,
+               the_page_lists_events, zones_are_drawn_on_the_page,
                one_script_starts_a_wall, there_are_limits, cameras_leave_nothing_behind])
 
 

@@ -287,6 +287,26 @@ class Browser:
         return self.ask('POST', f'/session/{self.session}/execute/sync',
                         {'script': script, 'args': []})
 
+    def click(self, selector, *places):
+        """Clicks with the mouse on places of an element, given as shares of its size."""
+        self.mouse(selector, *((place, ('Down', 'Up')) for place in places))
+
+    def drag(self, selector, start, end):
+        self.mouse(selector, (start, ('Down',)), (end, ('Up',)))
+
+    def mouse(self, selector, *steps):
+        left, top, width, height = self.run(
+            f'const r = document.querySelector("{selector}").getBoundingClientRect();'
+            'return [r.left, r.top, r.width, r.height]')
+        actions = []
+        for (x, y), does in steps:
+            actions.append({'type': 'pointerMove', 'duration': 0, 'x': round(left + x * width),
+                            'y': round(top + y * height)})
+            actions += [{'type': 'pointer' + what, 'button': 0} for what in does]
+        self.ask('POST', f'/session/{self.session}/actions', {'actions': [
+            {'type': 'pointer', 'id': 'mouse', 'parameters': {'pointerType': 'mouse'},
+             'actions': actions}]})
+
     def console(self):
         """What a page has to complain of."""
         return self.ask('POST', f'/session/{self.session}/se/log', {'type': 'browser'})
