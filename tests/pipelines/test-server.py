@@ -706,10 +706,19 @@ def the_page_shows_all_and_obeys():
         wait_until(lambda: text('b', '.state') == 'live')
         browser.run('document.querySelector("[data-name=b] .switch").click()')
         wait_until(lambda: text('b', '.state') == 'off')
-        browser.run('const s = document.querySelector("[data-name=a] .confidence input");'
-                    's.value = 0.6; s.dispatchEvent(new Event("input"));'
-                    's.dispatchEvent(new Event("change"))')
-        wait_until(lambda: server.camera('a')['settings'].get('confidence') == .6)
+        for key, value, becomes in (('confidence', '0.6', .6), ('iou', '0.3', .3),
+                                    ('classes', 'beta, <i>', ['beta', '<i>']), ('interval', '3', 3),
+                                    ('privacy', 'blur', 'blur'), ('classes', ' ', None)):
+            browser.run(f'const s = document.querySelector("[data-name=a] [data-key={key}]");'
+                        f's.value = "{value}"; s.dispatchEvent(new Event("input"));'
+                        's.dispatchEvent(new Event("change"))')
+            wait_until(lambda: server.camera('a')['settings'].get(key) == becomes)
+        # What somebody else sets is shown.
+        server.ask('PATCH', 'api/v1/cameras/a', {'confidence': .2, 'classes': ['alpha', 'beta']})
+        wait_until(lambda: text('a', 'output') == '0.20' and browser.run(
+            'return document.querySelector("[data-name=a] [data-key=classes]").value')
+            == 'alpha, beta')
+        assert server.camera('a')['connects'] == 1
         for theme in 'dark', 'light':
             if browser.run('return document.documentElement.dataset.theme') != theme:
                 browser.run('document.getElementById("theme").click()')

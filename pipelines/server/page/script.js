@@ -84,6 +84,24 @@ function drawObjects(context, found) {
   }
 }
 
+// What a control of a setting says; null takes the setting away.
+function readControl(control) {
+  if (control.dataset.key === 'classes') {
+    const names = control.value.split(',').map((name) => name.trim()).filter(Boolean);
+    return names.length ? names : null;
+  }
+  if (control.value === '')
+    return null;
+  return control.tagName === 'SELECT' ? control.value : Number(control.value);
+}
+
+// A slider's number, beside it.
+function showNumber(control) {
+  const output = control.parentElement.querySelector('output');
+  if (output)
+    output.textContent = Number(control.value).toFixed(2);
+}
+
 class Card {
   constructor(name) {
     const copy = document.getElementById('camera').content.cloneNode(true);
@@ -91,14 +109,14 @@ class Card {
     this.element = copy.querySelector('article');
     this.element.dataset.name = name;
     this.canvas = this.find('canvas');
-    this.slider = this.find('.confidence input');
     this.find('.switch').addEventListener('click', () => this.change(
       { enabled: this.camera.state === 'off' }));
-    this.slider.addEventListener('change', () => this.change(
-      { confidence: Number(this.slider.value) }));
-    this.slider.addEventListener('input', () => {
-      this.find('output').textContent = Number(this.slider.value).toFixed(2);
-    });
+    this.controls = [...this.element.querySelectorAll('[data-key]')];
+    for (const control of this.controls) {
+      control.addEventListener('change', () => this.change(
+        { [control.dataset.key]: readControl(control) }));
+      control.addEventListener('input', () => showNumber(control));
+    }
     this.visible = false;
     this.watcher = new IntersectionObserver((entries) => {
       this.visible = entries.at(-1).isIntersecting;
@@ -194,10 +212,12 @@ class Card {
     write('.inferred', `${camera.fps_inferred.toFixed(1)}/s`);
     write('.dropped', `${camera.fps_dropped.toFixed(1)}/s`);
     write('.latency', camera.inferred ? `${Math.round(camera.latency * 1000)} ms` : '');
-    if (document.activeElement !== this.slider) {
-      this.slider.value = camera.effective.confidence ?? 0.25;
-      write('output', Number(this.slider.value).toFixed(2));
-    }
+    for (const control of this.controls)
+      if (document.activeElement !== control) {
+        const value = camera.effective[control.dataset.key] ?? control.dataset.default ?? '';
+        control.value = Array.isArray(value) ? value.join(', ') : value;
+        showNumber(control);
+      }
     this.connect();
   }
 
