@@ -9,10 +9,13 @@
 
 #include <errno.h>
 #include <mosquitto.h>
-#include <mqtt_protocol.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+/* From 2.1 on it is a part of mosquitto.h, and a warning by this name. */
+#if !__has_include (<mosquitto/mqtt_protocol.h>)
+# include <mqtt_protocol.h>
+#endif
 
 /* Seconds without a word after which client and broker give each other up. */
 #define KEEPALIVE 30
