@@ -48,6 +48,7 @@ class Lesson(lightning.LightningModule):
             nn.Conv2d(own, goal, 1, bias=False) for own, goal in zip(*map(widths, (
                 student, teacher)))) if teacher and imitation else nn.ModuleList()
         self.register_buffer('steps', torch.zeros((), dtype=torch.long))
+        self.held_out = []                      # the loss on held-out pictures after each epoch
 
     def train(self, mode=True):
         super().train(mode)
@@ -111,6 +112,16 @@ class Lesson(lightning.LightningModule):
         images, objects = batch[0].float() / 255, batch[1]
         parts = loss.detection(self.average(images), objects, self.average.head)
         self.log('held out', parts['total'], prog_bar=True, batch_size=len(images), sync_dist=True)
+
+    def on_validation_epoch_end(self):
+        self.held_out.append(float(self.trainer.callback_metrics['held out']))
+
+    def on_save_checkpoint(self, checkpoint):
+        """Lightning's CSVLogger removes what an interrupted run has logged."""
+        checkpoint['held out'] = list(self.held_out)
+
+    def on_load_checkpoint(self, checkpoint):
+        self.held_out = list(checkpoint.get('held out', []))
 
     def configure_optimizers(self):
         """Norms and biases do not decay."""

@@ -13,6 +13,7 @@ from tap import folder, run_cases
 
 environment.require('lightning', 'PIL')
 
+import numpy as np
 import torch
 from PIL import Image
 from pictures import write_pictures
@@ -158,6 +159,9 @@ def a_network_learns_and_goes_on():
     for key in a:
         assert torch.allclose(a[key], b[key], atol=1e-6), key
     assert not torch.equal(a['average.model.0.conv.weight'], a['student.model.0.conv.weight'])
+    for name in ('whole', 'parts'):             # the curve of a page has no gap
+        last = torch.load(os.path.join(folder(), name, 'last.ckpt'), weights_only=True)
+        assert np.allclose(last['held out'], held_out, atol=1e-5), (last['held out'], held_out)
 
 
 class StopAfter(teach.lightning.Callback):
