@@ -10,7 +10,7 @@
 #define MAX_LIMIT 500
 #define MAX_ASKED 200           /* bytes of a text that is looked for */
 #define KEEPALIVE 20            /* seconds */
-#define MAX_CREDIT 100          /* events that a page may not have confirmed yet */
+#define MAX_CREDIT 50           /* events that a page may not have confirmed yet */
 #define MAX_SAID 64             /* bytes of what a page says */
 
 /* Somebody who waits for an answer. */

@@ -19,6 +19,8 @@ from tap import BUILD, PATIENCE, TOP, Skip, fetch, folder, read_lines, run_cases
 from wall import MODEL, PROGRAM, Browser, Garbage, Page, Rtsp, Server, Wall, free_port
 
 JPEG = b'\xff\xd8\xff'
+# A camera that is not taken to be stalled where a machine is busy.
+STEADY = 'stall-after: 600'
 
 
 def run(*arguments):
@@ -350,8 +352,9 @@ def events_are_kept_and_found():
     """After kill -9 as well."""
     kept = os.path.join(folder(), 'kept')
     where = f'events-folder: {kept}'
-    cameras = (f'a: {{uri: "test:smpte", zones: {whole_picture_zones()}, '
-               'events: [enter, arrive, up, down]}\nb: {uri: "test:snow", snapshots: none}')
+    cameras = (f'a: {{uri: "test:smpte", zones: {whole_picture_zones()}, {STEADY}, '
+               'events: [enter, arrive, up, down]}\n'
+               f'b: {{uri: "test:snow", snapshots: none, {STEADY}}}')
     with Server(cameras, 'confidence: 0', where) as server:
         wait_until(lambda: find_events(server, 'camera=a&kind=enter'))
         server.wait_for('b', 'live')
@@ -412,7 +415,7 @@ def zones_change_while_a_camera_runs():
         page.close()
         return {shape['name']: shape for shape in found['lines'] + found['zones']}
 
-    with Server('a: {uri: "test:smpte"}\n'
+    with Server(f'a: {{uri: "test:smpte", {STEADY}}}\n'
                 f'b: {{uri: "test:smpte", zones: {whole_picture_zones()}}}\n'
                 'c: {uri: "test:smpte", tracker: none}', 'confidence: 0') as server:
         server.wait_for('a', 'live')
@@ -454,7 +457,7 @@ def zones_change_while_a_camera_runs():
 def events_are_told_as_they_happen():
     """On the WebSocket; what a page does not confirm is counted, and no more."""
     path = os.path.join(folder(), 'second.avi')
-    subprocess.run(['gst-launch-1.0', '-q', 'videotestsrc', 'pattern=smpte', 'num-buffers=12', '!',
+    subprocess.run(['gst-launch-1.0', '-q', 'videotestsrc', 'pattern=smpte', 'num-buffers=20', '!',
                     'video/x-raw,width=64,height=64,framerate=15/1', '!', 'jpegenc', '!', 'avimux',
                     '!', 'filesink', f'location={path}'], check=True, timeout=PATIENCE)
 
@@ -463,7 +466,8 @@ def events_are_told_as_they_happen():
         assert opcode == 1, opcode
         return json.loads(text)
 
-    with Server(f'a: {{uri: "test:ball", events: [up, down]}}\nb: {{uri: {path}}}',
+    with Server(f'a: {{uri: "test:ball", events: [up, down], {STEADY}}}\n'
+                f'b: {{uri: {path}, {STEADY}}}',
                 'confidence: 0\nevents: [arrive, leave]\nsnapshots: none') as server:
         page, silent = (Page(server.url, '/api/v1/live-events') for _ in range(2))
         assert page.status == silent.status == 101
@@ -482,8 +486,8 @@ def events_are_told_as_they_happen():
         assert server.ask('GET', f'api/v1/events/{down["id"]}').json == down
         left = next(event for event in seen if event['kind'] == 'leave')
         assert left['camera'] == 'b' and left['details']['dwell'] > 0, left
-        wait_until(lambda: server.metrics()['yolo_events_total'] > 150)
-        numbers = [next_event(silent)['id'] for _ in range(100)]
+        wait_until(lambda: server.metrics()['yolo_events_total'] > 80)
+        numbers = [next_event(silent)['id'] for _ in range(50)]
         silent.send('next')
         event = next_event(silent)
         assert event['missed'] > 0 and event['id'] > numbers[-1] + event['missed'], event
@@ -679,7 +683,7 @@ def the_api_does_what_its_description_says():
 
 def the_page_shows_all_and_obeys():
     """In a real browser, without an error in its console."""
-    with Server('a: {uri: "test:ball", title: "<img src=x onerror=alert(1)>"}\n'
+    with Server(f'a: {{uri: "test:ball", title: "<img src=x onerror=alert(1)>", {STEADY}}}\n'
                 'b: {uri: "test:snow", enabled: false}\nc: {uri: "rtsp://127.0.0.1:1/"}',
                 'confidence: 0.3') as server, Browser() as browser:
         server.wait_for('a', 'live')
@@ -740,8 +744,9 @@ def the_page_shows_all_and_obeys():
 
 def the_page_lists_events():
     """With pictures, narrowed by each field of its form, and new ones as they happen."""
-    with Server(f'a: {{uri: "test:smpte", zones: {whole_picture_zones()}}}\n'
-                'b: {uri: "test:snow", enabled: false, events: [up, down]}', 'confidence: 0\n'
+    with Server(f'a: {{uri: "test:smpte", zones: {whole_picture_zones()}, {STEADY}}}\n'
+                f'b: {{uri: "test:snow", enabled: false, events: [up, down], {STEADY}}}',
+                'confidence: 0\n'
                 'events: [enter, up, down]\npreview-fps: 2') as server, Browser() as browser:
         find_picture(server)
         browser.open(server.url)
@@ -761,8 +766,8 @@ def the_page_lists_events():
         assert what == 'a: enter all <b>&', what
         assert browser.run('return document.querySelectorAll("#event-list b").length') == 0
         # A picture, large on a click.
-        wait_until(lambda: browser.run('return document.querySelector(".thumb img")'
-                                       '?.naturalWidth') == 640)
+        wait_until(lambda: browser.run(
+            'return document.querySelector(".thumb:not([hidden]) img")?.naturalWidth') == 640)
         browser.run('document.querySelector(".thumb:not([hidden])").click()')
         wait_until(lambda: browser.run('return document.querySelector("dialog[open] img")'
                                        '?.naturalWidth') == 640)
@@ -793,7 +798,8 @@ def the_page_lists_events():
 
 def zones_are_drawn_on_the_page():
     """With the mouse: drawn, named, moved, removed; what is wrong is said and taken back."""
-    with Server('a: {uri: "test:ball"}', 'preview-fps: 2') as server, Browser() as browser:
+    with Server(f'a: {{uri: "test:ball", {STEADY}}}', 'preview-fps: 2') as server, \
+            Browser() as browser:
         server.wait_for('a', 'live')
         browser.open(server.url)
         wait_until(lambda: browser.run(

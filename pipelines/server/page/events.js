@@ -13,7 +13,7 @@ const viewer = document.getElementById('event-picture');
 const items = new Map();        // number of an event: its element
 let next = null;                // what to ask for older ones with; null: there are none
 let turn = 0;                   // of the questions: late answers to earlier ones are not shown
-let timer;
+let timer, late;
 let eventSocket;
 
 function query() {
@@ -126,8 +126,13 @@ function listen() {
     socket.onmessage = () => {
       socket.send('next');
       // Not while somebody looks at older ones, which would go.
-      if (items.size <= PAGE && timer === undefined)
+      if (items.size > PAGE)
+        return;
+      if (timer === undefined)
         askSoon();
+      // And once more, for pictures that come later.
+      clearTimeout(late);
+      late = setTimeout(askSoon, PATIENCE);
     };
     socket.onclose = () => {
       if (eventSocket !== socket)
