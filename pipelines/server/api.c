@@ -106,6 +106,17 @@ yolo_api_get_camera (YoloHttp *http, SoupServerMessage *message, const char *nam
     answer_camera (http, message, SOUP_STATUS_OK, camera);
 }
 
+/* Whether yolozones takes the lines and zones of a camera, which the settings alone cannot tell. */
+static gboolean
+check_zones (const YoloSettings *settings, const char *name, GError **error)
+{
+  const YoloCameraSettings *camera = yolo_settings_camera (settings, name);
+  const char *text =
+      camera != NULL ? yolo_values_text (camera->all, YOLO_KEY_ZONES_TEXT) : NULL;
+
+  return text == NULL || yolo_run_check_zones (text, error);
+}
+
 static void
 change_camera (YoloHttp *http, SoupServerMessage *message, const char *name, YoloChange change)
 {
@@ -119,7 +130,8 @@ change_camera (YoloHttp *http, SoupServerMessage *message, const char *name, Yol
       && (values = yolo_http_read_object (message, parser)) == NULL)
     return;
   settings = yolo_settings_change (yolo_wall_settings (http->wall), change, name, values, &error);
-  if (settings == NULL) {
+  if (settings == NULL || !check_zones (settings, name, &error)) {
+    yolo_settings_free (settings);
     yolo_http_answer_failure (message, error);
     return;
   }
@@ -208,7 +220,8 @@ change_zones (YoloHttp *http, SoupServerMessage *message, const char *name, cons
     json_object_set_null_member (values, yolo_keys[YOLO_KEY_ZONES_TEXT].name);
   settings = yolo_settings_change (yolo_wall_settings (http->wall), YOLO_CHANGE_PATCH, name, values,
       &error);
-  if (settings == NULL) {
+  if (settings == NULL || !check_zones (settings, name, &error)) {
+    yolo_settings_free (settings);
     yolo_http_answer_failure (message, error);
     return;
   }
@@ -220,16 +233,12 @@ void
 yolo_api_put_zones (YoloHttp *http, SoupServerMessage *message, const char *name)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
-  g_autoptr (GError) error = NULL;
   g_autofree char *text = NULL;
 
   if (yolo_http_read_object (message, parser) == NULL)
     return;
   text = json_to_string (json_parser_get_root (parser), FALSE);
-  if (yolo_run_check_zones (text, &error))
-    change_zones (http, message, name, text);
-  else
-    yolo_http_answer_failure (message, error);
+  change_zones (http, message, name, text);
 }
 
 void

@@ -228,6 +228,12 @@ yolo_search_list (YoloHttp *http, SoupServerMessage *message, const char *name)
   gpointer key, value;
   guint limit;
 
+  /* Behind it a text would end, and what is looked for would be something else. */
+  if (query != NULL && strstr (query, "%00") != NULL) {
+    yolo_http_answer_error (message, SOUP_STATUS_BAD_REQUEST,
+        "there is a NUL in the query; give texts without");
+    return;
+  }
   if (asked != NULL) {
     g_hash_table_iter_init (&iterator, asked);
     while (g_hash_table_iter_next (&iterator, &key, &value)) {

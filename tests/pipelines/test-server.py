@@ -385,7 +385,7 @@ def events_are_kept_and_found():
             pages, below = pages + answer['events'], answer['next']
         assert [event['id'] for event in pages] == number
         for wrong in ('from=yesterday', 'limit=0', 'limit=501', 'below=x', 'nothing=1',
-                      'camera=' + 'x' * 300, 'zone=%FF'):
+                      'camera=' + 'x' * 300, 'zone=%FF', 'zone=x%00y'):
             answer = server.ask('GET', f'api/v1/events?{wrong}')
             assert answer.status == 400 and 'give ' in answer.json['error'], answer.body
         picture = find_picture(server)
@@ -429,6 +429,8 @@ def zones_change_while_a_camera_runs():
                             ({'zonen': []}, 'zonen'),
                             ({'lines': [{'name': 'x', 'points': [[0, 0]]}]}, 'lines[0]')):
             answer = server.ask('PUT', zones, wrong)
+            assert answer.status == 400 and says in answer.json['error'], answer.body
+            answer = server.ask('PATCH', 'api/v1/cameras/a', {'zones-text': json.dumps(wrong)})
             assert answer.status == 400 and says in answer.json['error'], answer.body
         assert server.ask('PUT', 'api/v1/cameras/none/zones', {}).status == 404
         assert server.ask('PUT', 'api/v1/cameras/c/zones', drawn).status == 400, 'has no tracker'
