@@ -266,7 +266,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   if (!g_file_test (model, G_FILE_TEST_EXISTS) || !g_file_test (photograph, G_FILE_TEST_EXISTS)) {
     g_print ("1..0 # SKIP needs ../shared/models/yolov8n.onnx and ../shared/images\n");
-    return 77;
+    return 0;
   }
   g_test_add_func ("/yoloinfer/composition", test_composition);
   return g_test_run ();

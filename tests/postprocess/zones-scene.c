@@ -333,7 +333,7 @@ main (int argc, char **argv)
   if (!g_file_test (truth, G_FILE_TEST_EXISTS)) {
     g_print ("1..0 # SKIP %s is not here: the tracks of PETS 2009 are not in the repository\n",
         truth);
-    return 77;
+    return 0;
   }
   g_test_init (&argc, &argv, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
