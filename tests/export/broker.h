@@ -15,8 +15,8 @@ typedef struct {
   void (*start) (void);         /* returns when it takes connections */
   void (*stop) (void);          /* as hard as what it has confirmed outlives */
   const char *(*location) (void);
-  /* Waits until @n messages or more have arrived since set_up(), and returns (transfer full) the
-   * texts of all, in the order of arrival; NULL: they do not come */
+  /* Waits until @n different messages or more have arrived since set_up(), and returns (transfer
+   * full) the texts of all, in the order of arrival; NULL: they do not come */
   GPtrArray *(*received) (guint n);
   void (*tear_down) (void);
 } Broker;

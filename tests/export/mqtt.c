@@ -145,13 +145,26 @@ count (const char *topic)
   return n;
 }
 
+/* The number of different texts: what is sent again is no arrival of something else. */
+static guint
+count_different (void)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
+
+  g_mutex_lock (&lock);
+  for (guint i = 0; i < arrivals->len; i++)
+    g_hash_table_add (seen, ((Arrival *) arrivals->pdata[i])->text);
+  g_mutex_unlock (&lock);
+  return g_hash_table_size (seen);
+}
+
 static GPtrArray *
 received (guint n)
 {
   GPtrArray *texts = g_ptr_array_new_with_free_func (g_free);
 
-  for (guint i = 0; i < 6000 && count (NULL) < n; i++)
-    g_usleep (10000);
+  for (guint i = 0; i < 600 && count_different () < n; i++)
+    g_usleep (100000);
   g_mutex_lock (&lock);
   for (guint i = 0; i < arrivals->len; i++)
     g_ptr_array_add (texts, g_strdup (((Arrival *) arrivals->pdata[i])->text));
