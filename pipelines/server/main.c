@@ -74,6 +74,16 @@ open_events (const YoloSettings *settings, GError **error)
       (gint64) (days * 24 * 3600 * G_USEC_PER_SEC), error);
 }
 
+/* Makes what GIO makes when it is first asked for, while there is one thread: making one of these
+ * asks for the other, and two threads that began with either waited for each other without end
+ * (GLib 2.84: rtspsrc's connection, and the monitor of the settings file). */
+static void
+ready_gio (void)
+{
+  g_vfs_get_default ();
+  g_proxy_resolver_get_default ();
+}
+
 static int
 serve (YoloSettings *settings)
 {
@@ -88,6 +98,7 @@ serve (YoloSettings *settings)
     yolo_settings_free (settings);
     return 1;
   }
+  ready_gio ();
   program.wall = yolo_wall_new (settings, events);
   http = yolo_http_new (program.wall, &error);
   if (http == NULL) {
