@@ -15,6 +15,15 @@
 #define COLUMNS 4u
 #define BLOCK 16u               /* output rows that a thread works on at a time */
 
+/* A tile's loops are written out, so that its sums stay in registers; where each access to memory
+ * is checked, the checks of all of them together take the compiler minutes. */
+#ifdef __SANITIZE_ADDRESS__
+# define UNROLL(n)
+#else
+# define PRAGMA(text) _Pragma (#text)
+# define UNROLL(n) PRAGMA (GCC unroll n)
+#endif
+
 static gboolean
 supports (const YoloConv *conv)
 {
@@ -110,21 +119,21 @@ sum_tile (const Place *to, const Place *in, const float *packed, const YoloDType
 {
   YoloVec acc[COLUMNS][ROWS], bias = vec_load (packed);
 
-#pragma GCC unroll 4
+  UNROLL (4)
   for (guint x = 0; x < COLUMNS; x++)
-#pragma GCC unroll 2
+    UNROLL (2)
     for (guint y = 0; y < ROWS; y++)
       acc[x][y] = bias;
-#pragma GCC unroll 9
+  UNROLL (9)
   for (guint i = 0; i < window (ROWS, kernel, stride); i++)
-#pragma GCC unroll 13
+    UNROLL (13)
     for (guint j = 0; j < window (COLUMNS, kernel, stride); j++) {
       const char *p = in->at + i * in->row + j * in->pixel;
       YoloVec value = type == YOLO_F32 ? vec_load (p) : vec_load_bf16 (p);
 
-#pragma GCC unroll 4
+      UNROLL (4)
       for (guint x = 0; x < COLUMNS; x++)
-#pragma GCC unroll 2
+        UNROLL (2)
         for (guint y = 0; y < ROWS; y++) {
           /* those of an output that the input is no part of are beyond the kernel */
           guint ky = i - y * stride, kx = j - x * stride;
@@ -133,9 +142,9 @@ sum_tile (const Place *to, const Place *in, const float *packed, const YoloDType
             acc[x][y] += value * vec_load (packed + (1 + ky * kernel + kx) * YOLO_LANES);
         }
     }
-#pragma GCC unroll 4
+  UNROLL (4)
   for (guint x = 0; x < COLUMNS; x++)
-#pragma GCC unroll 2
+    UNROLL (2)
     for (guint y = 0; y < ROWS; y++)
       if (to->type == YOLO_F32)
         vec_store (to->at + x * to->pixel + y * to->row, acc[x][y]);
