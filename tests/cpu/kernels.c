@@ -140,7 +140,7 @@ run_kernel (
   check (t, &m, weights,
       dots && t->in_type == YOLO_F32          ? 2e-2
           : strstr (kernel->name, "winograd") ? 5e-5
-                                              : 4e-6,
+                                              : 8e-6,
       what);
   guarded_free (&packed);
   guarded_free (&scratch);
