@@ -15,8 +15,8 @@
 #
 # The second leg leaves out the suites "source" (checks of text), "long", "gpusim"
 # (the stand-in driver's own tests: it is never built with a sanitizer), and
-# "pipelines" (programs that are not built with the sanitizer cannot load a
-# plugin that is).
+# "pipelines" and "training" (programs that are not built with the sanitizer, Python
+# among them, cannot load a plugin that is).
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -151,5 +151,6 @@ if [ -d build-asan/tests/gpusim ]; then
   LD_LIBRARY_PATH="$PWD/build-asan/tests/gpusim" \
     GST_REGISTRY="$PWD/build-asan/tests/gpusim/gst-registry.bin" gst-inspect-1.0 fakesink >/dev/null
 fi
-test_in build-asan -t 10 --no-suite source --no-suite long --no-suite pipelines --no-suite gpusim
+test_in build-asan -t 10 --no-suite source --no-suite long --no-suite pipelines --no-suite training \
+  --no-suite gpusim
 finish
