@@ -33,7 +33,7 @@ done
 cd "$(dirname "$0")/.."
 . tests/scripts/packages.sh
 # shellcheck disable=SC2086 # lists
-install_packages $build_packages $run_packages
+install_packages $tool_packages $plugin_packages $run_packages
 
 echo "building"
 if [ ! -f build/build.ninja ]; then

@@ -22,7 +22,8 @@ esac
 cd "$(dirname "$0")/.."
 . tests/scripts/packages.sh
 # shellcheck disable=SC2086 # lists
-install_packages $build_packages $run_packages libgstrtspserver-1.0-dev
+install_packages $tool_packages $plugin_packages $server_packages $run_packages \
+  libgstrtspserver-1.0-dev
 
 echo "building"
 if [ ! -f build/build.ninja ]; then

@@ -163,13 +163,35 @@ def the_script_names_a_file_that_is_not_there():
         assert result.stdout == f'demo: no such file: {folder()}/nowhere.bin\n', result.stdout
 
 
+def the_scripts_install_what_they_build_with():
+    """And nothing of brokers, which they have no use for. The system of this case has no package,
+    and an apt that installs none."""
+    bare = os.path.join(folder(), 'bare')
+    os.makedirs(bare, exist_ok=True)
+    for name, line in (('dpkg-query', 'exit 1'), ('apt-get', 'exit 1'), ('sudo', 'exec "$@"')):
+        with open(os.path.join(bare, name), 'w', encoding='utf-8') as program:
+            program.write(f'#!/bin/sh\n{line}\n')
+        os.chmod(program.name, 0o755)
+    for name, server in (('demo', False), ('server', True)):
+        result = shell(f'{TOP}/pipelines/{name}.sh', PATH=f'{bare}:{os.environ["PATH"]}')
+        assert result.returncode == 1, result.stdout
+        installed = result.stdout.split('Installing:')[1].splitlines()[0].split()
+        for package in ('gcc', 'libgstreamer1.0-dev', 'libcairo2-dev', 'gstreamer1.0-libav'):
+            assert package in installed, (package, installed)
+        for package in ('libsoup-3.0-dev', 'libyaml-dev', 'libsqlite3-dev'):
+            assert (package in installed) == server, (package, installed)
+        for word in ('mosquitto', 'rdkafka', 'hiredis', 'redis'):
+            assert word not in result.stdout, (word, installed)
+
+
 def main():
     os.environ['GST_PLUGIN_PATH'] = os.path.join(BUILD, 'gst-plugin')
     run_cases([a_clip_to_its_end, a_turned_video_comes_out_upright,
                ctrl_c_ends_it_with_complete_files, a_killed_demo_leaves_a_playable_video,
                a_missing_video, a_missing_model, a_model_that_is_none, a_video_that_is_none,
                a_truncated_video, a_full_disk, a_folder_that_cannot_be,
-               the_script_names_a_file_that_is_not_there])
+               the_script_names_a_file_that_is_not_there,
+               the_scripts_install_what_they_build_with])
 
 
 if __name__ == '__main__':

@@ -3,10 +3,15 @@
 # The packages that this project needs, under the names that Debian and Ubuntu
 # share, and the installing of what is missing. To be sourced.
 
-library_packages='libc6-dev libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
-  libprotobuf-c-dev libjson-glib-dev libpango1.0-dev libcairo2-dev
-  libmosquitto-dev librdkafka-dev libhiredis-dev libsqlite3-dev libyaml-dev libsoup-3.0-dev'
-build_packages="gcc meson ninja-build pkg-config protobuf-c-compiler $library_packages"
+plugin_packages='libc6-dev libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
+  libprotobuf-c-dev libjson-glib-dev libpango1.0-dev libcairo2-dev'
+# What else yolo-server is built with.
+server_packages='libsqlite3-dev libyaml-dev libsoup-3.0-dev'
+# With these, and SQLite to keep them on the disk, yoloexport sends messages to brokers; where one
+# is missing it is built without.
+message_packages='libmosquitto-dev librdkafka-dev libhiredis-dev'
+library_packages="$plugin_packages $server_packages $message_packages"
+tool_packages='gcc meson ninja-build pkg-config protobuf-c-compiler'
 
 # Demuxers, decoders, encoders and the tools; pip fetches the demo's model.
 run_packages='gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
@@ -22,8 +27,11 @@ fuzz_packages='clang libclang-rt-dev'
 # The CUDA back end is built where the toolkit is: nvcc wants a C++ compiler,
 # frames in CUDA memory GStreamer's library for them, whose headers include OpenGL's.
 if command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; then
-  build_packages="$build_packages g++ libgstreamer-plugins-bad1.0-dev libgl-dev"
+  tool_packages="$tool_packages g++ libgstreamer-plugins-bad1.0-dev libgl-dev"
 fi
+
+# All that can be built, for the tests; what people run needs less.
+build_packages="$tool_packages $library_packages"
 
 # Runs a command as root: as it is, or through sudo.
 as_root () {
