@@ -831,6 +831,60 @@ wider_overlap (Onnx__ModelProto *proto)
   edit_string (&edit_node (proto, "Div", -5)->input[1], "four");
 }
 
+/* Adds a node that reads the first row of a value along an axis. */
+static void
+add_first (Onnx__ModelProto *proto, const char *name, const char *of, gint64 axis)
+{
+  const char *inputs[] = { of, "first", NULL };
+
+  add_int (edit_add_node (proto, "Gather", name, inputs), "axis", axis);
+}
+
+/* Adds zeros that cost as many numbers as the suppression of another image: 70 tensors of each box
+ * with each, one of them a triangle of it. They are in the decode, which runs once. */
+static void
+compare_boxes (Onnx__ModelProto *proto, gboolean by_triangle)
+{
+  const Onnx__NodeProto *scores = edit_node (proto, "Sigmoid", -1);
+  const char *zeros[] = { "score", "none", NULL }, *pairs[] = { "zero", "pairs", NULL };
+  const gint64 sides[2] = { GINT64_TO_LE (1500), GINT64_TO_LE (1500) };
+  const float none = 0;
+  g_autofree char *last = g_strdup ("pairs-of-zeros");
+
+  edit_add_constant (proto, "none", 1, 0, NULL, &none);
+  edit_add_constant (proto, "first", 7, 0, NULL, &(gint64) { 0 });
+  edit_add_constant (proto, "pairs", 7, 1, (gint64[]) { 2 }, sides);
+  add_first (proto, "scores", scores->input[0], 2);
+  add_first (proto, "score", "scores", 1);
+  edit_add_node (proto, "Mul", "zero", zeros);
+  edit_add_node (proto, "Expand", last, pairs);
+  for (guint i = 0; i < 70; i++) {
+    const char *inputs[] = { last, i == 0 && by_triangle ? NULL : "zero", NULL };
+    g_autofree char *name = g_strdup_printf ("pairs-%u", i);
+
+    edit_add_node (proto, inputs[1] == NULL ? "Trilu" : "Add", name, inputs);
+    g_free (g_steal_pointer (&last));
+    last = g_steal_pointer (&name);
+  }
+  add_first (proto, "row", last, 0);
+  add_first (proto, "nothing", "row", 0);
+  insert_behind (proto, scores, "Add", "nothing");
+}
+
+/* A file that was exported for two images has a suppression for each. */
+static void
+second_image (Onnx__ModelProto *proto)
+{
+  compare_boxes (proto, TRUE);
+}
+
+/* As much arithmetic that is no suppression is none of a head. */
+static void
+more_than_a_head (Onnx__ModelProto *proto)
+{
+  compare_boxes (proto, FALSE);
+}
+
 static const struct {
   const char *name;
   EditFunc edit;                /* NULL: the file is wrong as it is */
@@ -897,6 +951,8 @@ static const struct {
   { "other-overlap", other_overlap, NULL, "micro-obb-nms.onnx" },
   { "worse-suppress", worse_suppress, "node '", "micro-obb-nms.onnx" },
   { "wider-overlap", wider_overlap, "node '", "micro-obb-nms.onnx" },
+  { "second-image", second_image, NULL, "micro-obb-nms.onnx" },
+  { "more-than-a-head", more_than_a_head, "node '", "micro-obb-nms.onnx" },
   { "level-without-third-map", level_without_third_map, "other maps than", "micro-obb26.onnx" },
 };
 
