@@ -41,6 +41,9 @@ parse_host (YoloLocation *location, const char *text, GError **error)
           "has a port that is no number from 1 to 65535");
     location->port = (guint) port;
   }
+  if (end && end[1] != '\0')
+    return fail (error, G_URI_ERROR_BAD_HOST, text,
+        "has something behind the brackets of an IPv6 address that is no port");
   if (end) {
     *end = '\0';
     location->host = g_strdup (first + 1);

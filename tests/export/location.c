@@ -62,6 +62,7 @@ test_errors (void)
     { "mqtt:///topic", G_URI_ERROR_BAD_HOST },
     { "mqtt://:1883/topic", G_URI_ERROR_BAD_HOST },
     { "mqtt://a b/topic", G_URI_ERROR_BAD_HOST },
+    { "mqtt://[::1]1883/topic", G_URI_ERROR_BAD_HOST },
     { "mqtt://h:0/t", G_URI_ERROR_BAD_PORT },
     { "mqtt://h:65536/t", G_URI_ERROR_BAD_PORT },
     { "mqtt://h:/t", G_URI_ERROR_BAD_PORT },
