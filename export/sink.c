@@ -31,7 +31,7 @@
 struct _YoloSink {
   gatomicrefcount refs;         /* the thread has one, since closing may leave it behind */
   char *topic, *place;          /* place: what messages call the broker, without a user */
-  YoloMessageQueue *queue;             /* owned */
+  YoloMessageQueue *queue;      /* owned */
   YoloClient *client;           /* owned; used by the thread */
 
   GMutex lock;
@@ -210,7 +210,7 @@ set_connected (YoloSink *sink, gboolean connected, const char *why, gboolean *to
   g_mutex_lock (&sink->lock);
   changed = connected ? !sink->connected : sink->connected || !*told;
   sink->n_connections += connected && !sink->connected;
-  sink->full = sink->full && !connected;
+  sink->full = sink->full && !(connected && !sink->connected);
   sink->connected = connected;
   g_mutex_unlock (&sink->lock);
   if (!changed)

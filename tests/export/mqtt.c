@@ -3,10 +3,14 @@
 
 #include "broker.h"
 
+#include <arpa/inet.h>
 #include <glib/gstdio.h>
 #include <mosquitto.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 typedef struct {
   char *topic, *text;
@@ -414,6 +418,61 @@ test_tls (void)
   extra = "";
 }
 
+/* Takes one connection, says that it is welcome, and confirms nothing that comes then. */
+static gpointer
+welcome_and_no_more (gpointer data)
+{
+  static const guint8 welcome[] = { 0x20, 2, 0, 0 };    /* CONNACK of MQTT 3.1.1 */
+  const int fd = accept (GPOINTER_TO_INT (data), NULL, NULL);
+  char rest[4096];
+
+  g_assert_cmpint (recv (fd, rest, sizeof rest, 0), >, 0);
+  g_assert_cmpint (send (fd, welcome, sizeof welcome, MSG_NOSIGNAL), ==, sizeof welcome);
+  while (recv (fd, rest, sizeof rest, 0) > 0);
+  close (fd);
+  return NULL;
+}
+
+static void
+count_events (YoloSinkEvent event, const char *text, gpointer data)
+{
+  g_atomic_int_inc ((gint *) data + event);
+}
+
+/* That messages are dropped is told of once a connection, and not with each of them, also while
+ * the broker is there and only slow. */
+static void
+test_dropped (void)
+{
+  struct sockaddr_in address = { .sin_family = AF_INET,
+    .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  socklen_t size = sizeof address;
+  const int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  gint events[YOLO_SINK_SPOOL_WORKS + 1] = { 0 };
+  g_autofree char *place = NULL;
+  YoloSinkOptions options = { .queue_bytes = 65536, .qos = 1 };
+  GThread *server;
+  YoloSink *sink;
+
+  g_assert_cmpint (bind (fd, (struct sockaddr *) &address, size), ==, 0);
+  g_assert_cmpint (listen (fd, 1), ==, 0);
+  g_assert_cmpint (getsockname (fd, (struct sockaddr *) &address, &size), ==, 0);
+  server = g_thread_new ("server", welcome_and_no_more, GINT_TO_POINTER (fd));
+  place = g_strdup_printf ("mqtt://127.0.0.1:%u/t", ntohs (address.sin_port));
+  options.location = place;
+  sink = yolo_sink_open (&options, count_events, events, NULL);
+  while (g_atomic_int_get (&events[YOLO_SINK_CONNECTED]) == 0)
+    g_usleep (1000);
+  for (guint i = 0; i < 50; i++) {
+    broker_send (sink, "a", 100 * i, 100, 1000);
+    g_usleep (2000);            /* the sink looks at its queue meanwhile */
+  }
+  yolo_sink_close (sink);
+  g_assert_cmpint (events[YOLO_SINK_DROPPED], ==, 1);
+  g_thread_join (server);
+  close (fd);
+}
+
 static void
 test_bad_options (void)
 {
@@ -446,6 +505,7 @@ add_more (void)
   g_test_add_func ("/export/mqtt/retained", test_retained);
   g_test_add_func ("/export/mqtt/password", test_password);
   g_test_add_func ("/export/mqtt/tls", test_tls);
+  g_test_add_func ("/export/mqtt/dropped", test_dropped);
   g_test_add_func ("/export/mqtt/bad-options", test_bad_options);
 }
 
