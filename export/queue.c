@@ -34,7 +34,9 @@ struct _YoloMessageQueue {
   YoloMessageQueueTrouble trouble;
   gpointer user_data;
   int fd;
-  guint64 done;                 /* used by the consumer: id up to which messages are done */
+  /* used by the consumer */
+  guint64 done;                 /* id up to which messages are done */
+  gboolean unreadable;          /* the spool could not be read when it was last asked */
 };
 
 /* With the lock held. @message left the memory of the queue. */
@@ -228,8 +230,9 @@ yolo_message_queue_take (YoloMessageQueue *queue)
   g_mutex_unlock (&queue->lock);
   if (queue->spool)
     message = yolo_spool_next (queue->spool, &error);
-  if (error && queue->trouble)
-    queue->trouble (error->message, queue->user_data);
+  if (queue->trouble && (error != NULL) != queue->unreadable)
+    queue->trouble (error ? error->message : NULL, queue->user_data);
+  queue->unreadable = error != NULL;
 
   g_mutex_lock (&queue->lock);
   if (message == NULL && (queue->spool == NULL || is_direct (queue, n_batches))) {
@@ -288,9 +291,11 @@ void
 yolo_message_queue_level (YoloMessageQueue *queue, YoloMessageQueueLevel *level)
 {
   *level = (YoloMessageQueueLevel) { 0 };
+  g_mutex_lock (&queue->lock);
+  /* With the lock, or a message on its way from memory to the disk would be counted in neither: the
+   * writer takes it out of memory, with the lock, once it is in the spool. */
   if (queue->spool)
     yolo_spool_level (queue->spool, &level->n_spool, &level->bytes_spool);
-  g_mutex_lock (&queue->lock);
   level->n = queue->n_memory;
   level->bytes = queue->bytes;
   level->n_taken = queue->n_taken;

@@ -24,8 +24,9 @@ typedef struct {
   gboolean spool_fails;         /* the disk takes nothing: new messages stay in memory */
 } YoloMessageQueueLevel;
 
-/* Called by a thread of the queue's, without a lock, when the disk stops taking messages, with the
- * reason, and with NULL when it takes them again. */
+/* Called without a lock, by a thread of the queue's when the disk stops taking messages, with the
+ * reason, and with NULL when it takes them again; by the consumer when those on the disk cannot be
+ * read any more, and when they can again. */
 typedef void (*YoloMessageQueueTrouble) (const char *reason, gpointer user_data);
 
 /**

@@ -14,6 +14,47 @@
 
 static const char *program;
 
+/* What the linker puts in place of the spool's functions (--wrap), so that a test can have a disk
+ * that is slow, or cannot be read. */
+static gint unreadable, hold, appending, counted;
+
+YoloMessage *__real_yolo_spool_next (YoloSpool *spool, GError **error);
+YoloMessage *__wrap_yolo_spool_next (YoloSpool *spool, GError **error);
+gboolean __real_yolo_spool_append (
+    YoloSpool *spool, GQueue *messages, guint64 *dropped, GError **error);
+gboolean __wrap_yolo_spool_append (
+    YoloSpool *spool, GQueue *messages, guint64 *dropped, GError **error);
+void __real_yolo_spool_level (YoloSpool *spool, guint64 *messages, guint64 *bytes);
+void __wrap_yolo_spool_level (YoloSpool *spool, guint64 *messages, guint64 *bytes);
+
+YoloMessage *
+__wrap_yolo_spool_next (YoloSpool *spool, GError **error)
+{
+  if (!g_atomic_int_get (&unreadable))
+    return __real_yolo_spool_next (spool, error);
+  g_set_error_literal (error, G_FILE_ERROR, G_FILE_ERROR_IO, "it cannot be read");
+  return NULL;
+}
+
+gboolean
+__wrap_yolo_spool_append (YoloSpool *spool, GQueue *messages, guint64 *dropped, GError **error)
+{
+  g_atomic_int_set (&appending, TRUE);
+  while (g_atomic_int_get (&hold) && !g_atomic_int_get (&counted))
+    g_usleep (1000);
+  return __real_yolo_spool_append (spool, messages, dropped, error);
+}
+
+void
+__wrap_yolo_spool_level (YoloSpool *spool, guint64 *messages, guint64 *bytes)
+{
+  __real_yolo_spool_level (spool, messages, bytes);
+  if (!g_atomic_int_get (&hold))
+    return;
+  g_atomic_int_set (&counted, TRUE);
+  g_usleep (200000);            /* the writer goes on meanwhile */
+}
+
 typedef struct {
   char *folder, *path;
 } Fixture;
@@ -389,6 +430,56 @@ test_full_disk (Fixture *f, gconstpointer data)
   yolo_message_queue_free (queue);
 }
 
+/* A disk that cannot be read is told of once, however often it is asked, and so is that it can be
+ * again; nothing is lost. */
+static void
+test_unreadable (Fixture *f, gconstpointer data)
+{
+  gint trouble[2] = { 0 };
+  YoloMessageQueue *queue;
+  YoloMessage *message;
+
+  if (!have_spool (f))
+    return;
+  queue = yolo_message_queue_new (
+      1 << 20, yolo_spool_open (f->path, 1 << 30, NULL), count_trouble, trouble, NULL);
+  yolo_message_queue_push (queue, numbered (0, 0));
+  wait_for_spool (queue);
+  g_atomic_int_set (&unreadable, TRUE);
+  for (guint i = 0; i < 5; i++)
+    g_assert_null (yolo_message_queue_take (queue));
+  g_assert_cmpint (g_atomic_int_get (&trouble[0]), ==, 1);
+  g_assert_cmpint (g_atomic_int_get (&trouble[1]), ==, 0);
+  g_atomic_int_set (&unreadable, FALSE);
+  assert_number (message = yolo_message_queue_take (queue), 0);
+  g_assert_cmpint (g_atomic_int_get (&trouble[0]), ==, 1);
+  g_assert_cmpint (g_atomic_int_get (&trouble[1]), ==, 1);
+  yolo_message_queue_done (queue, message);
+  yolo_message_queue_free (queue);
+}
+
+/* A message that goes from memory to the disk while the queue is counted is counted: who waits
+ * until nothing is left would believe that the broker has it. */
+static void
+test_level (Fixture *f, gconstpointer data)
+{
+  YoloMessageQueueLevel level;
+  YoloMessageQueue *queue;
+
+  if (!have_spool (f))
+    return;
+  queue = open_queue (f, 1 << 20, TRUE);
+  g_atomic_int_set (&appending, FALSE);
+  g_atomic_int_set (&hold, TRUE);
+  yolo_message_queue_push (queue, numbered (0, 0));
+  while (!g_atomic_int_get (&appending))
+    g_usleep (1000);
+  yolo_message_queue_level (queue, &level);
+  g_assert_cmpuint (level.n + level.n_spool, ==, 1);
+  g_atomic_int_set (&hold, FALSE);
+  g_assert_cmpuint (yolo_message_queue_free (queue), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -406,6 +497,8 @@ main (int argc, char **argv)
   ADD ("refused-files", 0, test_refused_files);
   ADD ("kill", 0, test_kill);
   ADD ("full-disk", 0, test_full_disk);
+  ADD ("unreadable", 0, test_unreadable);
+  ADD ("level", 0, test_level);
 #undef ADD
   return g_test_run ();
 }
