@@ -2,7 +2,8 @@
 /* What a sink asks of a broker's library. One file for each, or its stub.
  *
  * The functions of a client are called by one thread, the sink's, one after the other; only open
- * and free may be another's. None waits for the network, but for names to be resolved. */
+ * and free may be another's. None waits for the network, but for names to be resolved and, half a
+ * second, for brokers of Kafka that are away. */
 
 #ifndef YOLO_EXPORT_CLIENT_H
 #define YOLO_EXPORT_CLIENT_H
@@ -28,7 +29,6 @@ typedef struct {
   /* Checks the options and makes a client that is not connected. */
   YoloClient *(*open) (
       const YoloSinkOptions *options, const YoloLocation *location, GError **error);
-
 
   /* Begins to connect. Of a client that was connected before nothing is left. */
   gboolean (*connect) (YoloClient *client, GError **error);
