@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The same tile as gemm.h's gemm_tile(), by Intel's AMX: an instruction multiplies sixteen rows of
  * A, sixteen elements deep, and sixteen output channels. Source: Intel's Software Developer's
- * Manual, volume 1, chapter "Programming with Intel Advanced Matrix Extensions". */
+ * Manual, volume 1, chapter "Programming with Intel Advanced Matrix Extensions".
+ *
+ * AMX has eight tile registers of up to 16 rows of 64 bytes. Before a thread can use them it must
+ * configure them: say how many rows and bytes each has (LDTILECFG), which also clears them, and
+ * takes longer than an instruction. While they are configured their 8 KiB are state of the thread,
+ * which the kernel saves and loads at each change of threads. So direct.c configures them when a
+ * tile has another shape than the one before, and releases them (TILERELEASE) at the end of each
+ * block of work that a thread takes from the pool: no thread waits for work, or runs anything else,
+ * with tile registers of ours. */
 
 #ifndef YOLO_CPU_AMX_H
 #define YOLO_CPU_AMX_H
@@ -20,8 +28,12 @@ typedef struct {
   guint8 rows[16];
 } AmxShapes;
 
-/* The tile registers: 0 to 3 are sums, of the upper and the lower rows with the first and the
- * second vector of channels; 4 and 5 are the upper and the lower rows of A; 6 and 7 are weights. */
+/* Configures this thread's tile registers for tiles of @upper rows, up to 16, and @lower rows below
+ * them, with @depth elements of A at a time. Registers 0 to 3 hold sums: of the upper rows with the
+ * first and the second vector of channels (0, 1), and of the lower rows with them (2, 3). Registers
+ * 4 and 5 hold the upper and the lower rows of A; 6 and 7 the weights of the first and the second
+ * vector. Where there are no lower rows their registers have one row, since the instruction refuses
+ * registers that have bytes and no rows. */
 static inline void
 amx_configure (guint upper, guint lower, guint depth)
 {
@@ -101,8 +113,9 @@ amx_sums (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, guint upper, guint depth,
     _tile_stored (3, &acc[upper][1], sizeof acc[0]);
 }
 
-/* Computes a tile of up to YOLO_ROWS rows: acc[row][vector]. @shape: of the tile that the registers
- * are set for, or 0; the caller gives the registers back (_tile_release()). */
+/* Computes a tile of up to YOLO_ROWS rows: acc[row][vector]. @shape: what this thread's registers
+ * are configured for, its rows and depth as one number, which is updated; 0: they are not
+ * configured. Who has called this releases the registers (_tile_release()) when @shape goes. */
 static void
 amx_tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, guint rows, guint vectors, guint *shape)
 {

@@ -321,9 +321,11 @@ copy_rows (const YoloConv *conv, const char *padding, const YoloTensor *in, guin
   }
 }
 
+/* A tile, and what a thread does at the end of a block, whose tiles share a @shape: with AMX it
+ * releases its tile registers, without there is nothing to release. */
 #ifdef __AMX_TILE__
 # define tile amx_tile
-# define give_back() _tile_release ()
+# define end_of_block() _tile_release ()
 #else
 static void
 tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, guint rows, guint vectors,
@@ -334,7 +336,7 @@ tile (YoloVec acc[YOLO_ROWS][2], const YoloSum *s, guint rows, guint vectors,
 # undef BODY
 }
 
-# define give_back()
+# define end_of_block()
 #endif
 
 /* Computes @count pixels that lie side by side in the output, for the channels of one panel.
@@ -407,7 +409,7 @@ flat_block (gpointer data, guint index, G_GNUC_UNUSED guint thread)
         r->residual->data ? yolo_tensor_at (r->residual, image, 0, x) : NULL, r->residual,
         yolo_tensor_at (r->out, image, 0, x), r->out, &shape);
   }
-  give_back ();
+  end_of_block ();
 }
 
 /* Computes a block of whole output rows. Runs on the pool's threads. */
@@ -435,7 +437,7 @@ row_block (gpointer data, guint index, guint thread)
           r->residual->data ? yolo_tensor_at (r->residual, image, y0 + y, 0) : NULL, r->residual,
           yolo_tensor_at (r->out, image, y0 + y, 0), r->out, &shape);
     }
-  give_back ();
+  end_of_block ();
 }
 
 static void
