@@ -94,13 +94,18 @@ yolo_drawer_redact (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer strea
 }
 
 gboolean
-yolo_drawer_motion (YoloDrawer *drawer, const YoloMotionGrid *grid, const YoloFrame *frame,
-    guint8 *picture, GError **error)
+yolo_drawer_motion (YoloDrawer *drawer, const YoloMotionView *views, guint n, guint8 *pictures,
+    GError **error)
 {
-  g_return_val_if_fail (drawer != NULL && grid != NULL && picture != NULL, FALSE);
-  g_return_val_if_fail (frame != NULL && frame->memory == YOLO_MEMORY_CUDA, FALSE);
-  g_return_val_if_fail (frame->unpack == NULL && frame->format < YOLO_N_FORMATS, FALSE);
-  return drawer->backend->motion (drawer, grid, frame, picture, error);
+  g_return_val_if_fail (drawer != NULL && views != NULL && n > 0 && pictures != NULL, FALSE);
+  for (guint i = 0; i < n; i++) {
+    const YoloFrame *frame = views[i].frame;
+
+    g_return_val_if_fail (frame->memory == YOLO_MEMORY_CUDA && frame->unpack == NULL, FALSE);
+    g_return_val_if_fail (frame->format < YOLO_N_FORMATS, FALSE);
+    g_return_val_if_fail (frame->cuda_stream == views[0].frame->cuda_stream, FALSE);
+  }
+  return drawer->backend->motion (drawer, views, n, pictures, error);
 }
 
 /* What runs on them */

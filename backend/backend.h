@@ -139,15 +139,17 @@ gboolean yolo_drawer_redact (YoloDrawer *drawer, const YoloCanvas *canvas, gpoin
 
 /**
  * yolo_drawer_motion:
- * @frame: in the drawer's memory, in a format that is not unpacked
- * @picture: (out): [grid->rows][grid->columns], on the host
+ * @views: (array length=n): of one frame, or of frames that the same stream writes, in CUDA memory,
+ * not unpacked
+ * @pictures: (out): their pictures, one behind the other
  *
- * The picture equals that of yolo_motion_picture() on the host. One thread at a time.
+ * Each picture equals that of yolo_motion_picture() on the host. All are waited for once. One
+ * thread at a time.
  *
  * Returns: FALSE with @error (YOLO_NETWORK_ERROR)
  */
-gboolean yolo_drawer_motion (YoloDrawer *drawer, const YoloMotionGrid *grid,
-    const YoloFrame *frame, guint8 *picture, GError **error);
+gboolean yolo_drawer_motion (YoloDrawer *drawer, const YoloMotionView *views, guint n,
+    guint8 *pictures, GError **error);
 
 /* What runs on them */
 
@@ -317,8 +319,8 @@ struct _YoloBackend {
   gboolean (*redact) (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream,
       const YoloRedaction *redactions, guint n, const guint8 *masks, gsize masks_size,
       gsize n_levels, GError **error);
-  gboolean (*motion) (YoloDrawer *drawer, const YoloMotionGrid *grid, const YoloFrame *frame,
-      guint8 *picture, GError **error);
+  gboolean (*motion) (YoloDrawer *drawer, const YoloMotionView *views, guint n, guint8 *pictures,
+      GError **error);
 
   /* What runs on it. */
   gsize net_size, exec_size;    /* bytes of what extends YoloNet, YoloExec */

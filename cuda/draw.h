@@ -16,7 +16,7 @@ typedef struct {
   CUfunction function;
   CUfunction redact_levels, redact, motion;     /* NULL: not needed so far */
   CUstream stream;              /* where the frame has none; in order with the legacy one */
-  /* Strokes, redactions and masks of the frame in hand, or its small picture. */
+  /* Strokes, redactions and masks of the frame in hand, or its small pictures. */
   guint8 *pinned;
   CUdeviceptr memory;
   gsize size;                   /* of both */
@@ -30,8 +30,8 @@ gboolean yolo_cuda_draw (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer 
 gboolean yolo_cuda_redact (YoloDrawer *drawer, const YoloCanvas *canvas, gpointer stream,
     const YoloRedaction *redactions, guint n, const guint8 *masks, gsize masks_size,
     gsize n_levels, GError **error);
-gboolean yolo_cuda_motion (YoloDrawer *drawer, const YoloMotionGrid *grid, const YoloFrame *frame,
-    guint8 *picture, GError **error);
+gboolean yolo_cuda_motion (YoloDrawer *drawer, const YoloMotionView *views, guint n,
+    guint8 *pictures, GError **error);
 
 /* Makes the drawer's memory of @size bytes at least; what it held may be lost. */
 gboolean yolo_cuda_drawer_reserve (YoloCudaDrawer *drawer, gsize size, GError **error);

@@ -25,53 +25,65 @@ describe (YoloMotionParams *params, const YoloFrame *frame)
   }
 }
 
-/* One launch, and one copy of some kilobytes, which is waited for. */
+/* Enqueues the picture of a view at @picture, on the device. */
 static gboolean
-motion (YoloCudaDrawer *drawer, const YoloMotionGrid *grid, const YoloFrame *frame,
-    guint8 *picture, GError **error)
+launch (YoloCudaDrawer *drawer, const YoloMotionView *view, CUdeviceptr picture, CUstream stream,
+    GError **error)
 {
-  const YoloCudaDriver *driver = drawer->device->driver;
-  const gsize size = (gsize) grid->columns * (gsize) grid->rows;
-  const guint per_block = YOLO_MOTION_THREADS / 32;
-  CUstream stream = frame->cuda_stream != NULL ? frame->cuda_stream : drawer->stream;
-  YoloMotionParams params = { .grid = *grid };
+  const guint per_block = YOLO_MOTION_THREADS / 32, size = (guint) yolo_motion_size (&view->grid);
+  YoloMotionParams params = { .grid = view->grid, .picture = (uint8_t *) picture };
   /* a kernel that read other memory would end the context */
-  const gint unknown = yolo_upload_unknown_plane (drawer->device, frame);
+  const gint unknown = yolo_upload_unknown_plane (drawer->device, view->frame);
 
   if (unknown >= 0) {
     g_set_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_UNSUPPORTED,
         "plane %d of a frame, at %p, is not in the memory of any CUDA device", unknown,
-        frame->plane[unknown]);
+        view->frame->plane[unknown]);
     return FALSE;
   }
+  describe (&params, view->frame);
+  return yolo_cuda_launch (drawer->device, drawer->motion, (size + per_block - 1) / per_block, 1, 1,
+      YOLO_MOTION_THREADS, 0, stream, &params, error);
+}
+
+/* A launch for each view, and one copy of some kilobytes, which is waited for. */
+static gboolean
+motion (YoloCudaDrawer *drawer, const YoloMotionView *views, guint n, guint8 *pictures,
+    GError **error)
+{
+  const YoloCudaDriver *driver = drawer->device->driver;
+  CUstream stream = views[0].frame->cuda_stream != NULL ? views[0].frame->cuda_stream
+                                                        : drawer->stream;
+  gsize size = 0, at = 0;
+
+  for (guint i = 0; i < n; i++)
+    size += yolo_motion_size (&views[i].grid);
   if (drawer->motion == NULL)
     drawer->motion =
         yolo_cuda_function (drawer->device, YOLO_CUDA_MODULE_motion, "motion", error);
   if (drawer->motion == NULL || !yolo_cuda_drawer_reserve (drawer, size, error))
     return FALSE;
-  describe (&params, frame);
-  params.picture = (uint8_t *) drawer->memory;
-  if (!yolo_cuda_launch (drawer->device, drawer->motion, ((guint) size + per_block - 1) / per_block,
-          1, 1, YOLO_MOTION_THREADS, 0, stream, &params, error)
-      || !yolo_cuda_check (
-          driver->cuMemcpyDtoHAsync (drawer->pinned, drawer->memory, size, stream),
+  for (guint i = 0; i < n; at += yolo_motion_size (&views[i++].grid))
+    if (!launch (drawer, &views[i], drawer->memory + at, stream, error))
+      return FALSE;
+  if (!yolo_cuda_check (driver->cuMemcpyDtoHAsync (drawer->pinned, drawer->memory, size, stream),
           "read a frame's small picture", error)
       || !yolo_cuda_check (driver->cuStreamSynchronize (stream), "look at a frame", error))
     return FALSE;
-  memcpy (picture, drawer->pinned, size);
+  memcpy (pictures, drawer->pinned, size);
   return TRUE;
 }
 
 gboolean
-yolo_cuda_motion (YoloDrawer *base, const YoloMotionGrid *grid, const YoloFrame *frame,
-    guint8 *picture, GError **error)
+yolo_cuda_motion (YoloDrawer *base, const YoloMotionView *views, guint n, guint8 *pictures,
+    GError **error)
 {
   YoloCudaDrawer *drawer = (YoloCudaDrawer *) base;
   gboolean done;
 
   if (!yolo_cuda_enter (drawer->device, error))
     return FALSE;
-  done = motion (drawer, grid, frame, picture, error);
+  done = motion (drawer, views, n, pictures, error);
   yolo_cuda_leave (drawer->device);
   return done;
 }

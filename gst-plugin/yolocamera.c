@@ -108,13 +108,13 @@ static const gchar *
 look_at (YoloCameraMotion *motion, GstBuffer *buffer, const GstVideoInfo *info, YoloFrame *frame,
     guint device, GError **error)
 {
-  YoloMotionGrid grid;
+  YoloMotionView view = { .frame = frame };
 
   if (!crop (buffer, info, frame))
     return "a frame does not hold what its caps say";
-  yolo_camera_grid (&grid, frame);
-  if (!yolo_look_picture (&motion->look, buffer, frame, &grid, device,
-          yolo_camera_picture (motion->camera, &grid), error))
+  yolo_camera_grid (&view.grid, frame);
+  if (!yolo_look_at (&motion->look, buffer, &view, 1, device,
+          yolo_camera_picture (motion->camera, &view.grid), error))
     return (*error)->message;
   return NULL;
 }

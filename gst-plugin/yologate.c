@@ -81,39 +81,47 @@ warn (YoloGate *gate, const char *why)
       ("motion-gate has no effect, every frame is inferred: %s", why), (NULL));
 }
 
+/* Why a part of a frame cannot be looked at; NULL: it can. */
+static const char *
+obstacle (const YoloPart *part)
+{
+  if (part->slot > 0)
+    return "a buffer holds frames of several streams, which may be others the next time";
+  if (part->parent > 0)
+    return "with inference-region=roi-list, reclassify-interval is what says when the network "
+        "looks at an object again";
+  return NULL;
+}
+
 /* Makes the views of the frame in hand. FALSE: it cannot be looked at. */
 static gboolean
 look (YoloGate *gate, YoloFlight *flight, guint device)
 {
+  YoloMotionView views[MAX_PARTS];
+  g_autoptr (GError) error = NULL;
+  guint size = 0;
+
   g_array_set_size (gate->new_views, 0);
-  g_byte_array_set_size (gate->new_pictures, 0);
   for (guint i = 0; i < flight->parts->len; i++) {
     const YoloPart *part = &g_array_index (flight->parts, YoloPart, i);
-    g_autoptr (GError) error = NULL;
-    View view = { .request = part->request, .picture = gate->new_pictures->len };
-    guint8 *picture;
+    View view = { .request = part->request, .picture = size };
+    const char *why = obstacle (part);
 
-    if (part->slot > 0) {
-      warn (gate, "a buffer holds frames of several streams, which may be others the next time");
-      return FALSE;
-    }
-    if (part->parent > 0) {
-      warn (gate, "with inference-region=roi-list, reclassify-interval is what says when the "
-          "network looks at an object again");
+    if (why != NULL) {
+      warn (gate, why);
       return FALSE;
     }
     yolo_motion_grid (&view.grid, &part->request.frame);
-    g_byte_array_set_size (gate->new_pictures,
-        gate->new_pictures->len + (guint) (view.grid.columns * view.grid.rows));
-    picture = gate->new_pictures->data + view.picture;
-    if (!yolo_look_picture (&gate->look, flight->buffer, &part->request.frame, &view.grid, device,
-            picture, &error)) {
-      warn (gate, error->message);
-      return FALSE;
-    }
+    views[i] = (YoloMotionView) { &part->request.frame, view.grid };
+    size += (guint) yolo_motion_size (&view.grid);
     g_array_append_val (gate->new_views, view);
   }
-  return TRUE;
+  g_byte_array_set_size (gate->new_pictures, size);
+  if (yolo_look_at (&gate->look, flight->buffer, views, flight->parts->len, device,
+          gate->new_pictures->data, &error))
+    return TRUE;
+  warn (gate, error->message);
+  return FALSE;
 }
 
 /* Whether two requests ask the same of frames that look the same. Their classes and areas are
@@ -142,7 +150,7 @@ is_still (const YoloGate *gate, guint threshold)
         || memcmp (&before->grid, &view->grid, sizeof view->grid) != 0
         || yolo_motion_difference (gate->pictures->data + before->picture,
                gate->new_pictures->data + view->picture,
-               (gsize) view->grid.columns * (gsize) view->grid.rows) > (gint) threshold)
+               yolo_motion_size (&view->grid)) > (gint) threshold)
       return FALSE;
   }
   return TRUE;

@@ -19,24 +19,27 @@ yolo_look_clear (YoloLook *look)
 
 /* A frame in CUDA memory, in the context of the buffer's memory. */
 static gboolean
-look_on_device (YoloLook *look, GstBuffer *buffer, const YoloFrame *frame,
-    const YoloMotionGrid *grid, guint device, guint8 *picture, GError **error)
+look_on_device (YoloLook *look, GstBuffer *buffer, const YoloMotionView *views, guint n,
+    guint device, guint8 *pictures, GError **error)
 {
-  GstObject *context = frame->cuda_context != NULL ? yolo_cuda_buffer_context (buffer) : NULL;
+  GstObject *context =
+      views[0].frame->cuda_context != NULL ? yolo_cuda_buffer_context (buffer) : NULL;
   YoloDrawer *drawer = yolo_context_drawer_get (&look->drawer, context, device, error);
 
-  return drawer != NULL && yolo_drawer_motion (drawer, grid, frame, picture, error);
+  return drawer != NULL && yolo_drawer_motion (drawer, views, n, pictures, error);
 }
 
 gboolean
-yolo_look_picture (YoloLook *look, GstBuffer *buffer, const YoloFrame *frame,
-    const YoloMotionGrid *grid, guint device, guint8 *picture, GError **error)
+yolo_look_at (YoloLook *look, GstBuffer *buffer, const YoloMotionView *views, guint n,
+    guint device, guint8 *pictures, GError **error)
 {
-  if (frame->memory == YOLO_MEMORY_CUDA)
-    return look_on_device (look, buffer, frame, grid, device, picture, error);
-  if (yolo_motion_picture (grid, frame, &look->scratch, picture))
-    return TRUE;
-  g_set_error_literal (
-      error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY, "there is no memory");
-  return FALSE;
+  if (views[0].frame->memory == YOLO_MEMORY_CUDA)
+    return look_on_device (look, buffer, views, n, device, pictures, error);
+  for (guint i = 0; i < n; pictures += yolo_motion_size (&views[i++].grid))
+    if (!yolo_motion_picture (&views[i].grid, views[i].frame, &look->scratch, pictures)) {
+      g_set_error_literal (
+          error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_MEMORY, "there is no memory");
+      return FALSE;
+    }
+  return TRUE;
 }

@@ -24,16 +24,18 @@ void yolo_look_close (YoloLook *look);
 void yolo_look_clear (YoloLook *look);
 
 /**
- * yolo_look_picture:
+ * yolo_look_at:
  * @buffer: which holds the frame
- * @frame: mapped; in CUDA memory of a format that is not unpacked
+ * @views: (array length=n): of the buffer's frame, 1 or more; it is mapped, and of a format that is
+ * not unpacked if it is in CUDA memory
  * @device: number of the GPU, as CUDA counts, of CUDA memory that belongs to no GstCudaContext
- * @picture: (out): [grid->rows][grid->columns], as yolo_motion_picture() has it
+ * @pictures: (out): of each view [grid.rows][grid.columns], as yolo_motion_picture() has it, one
+ * behind the other
  *
  * Returns: FALSE with @error (YOLO_NETWORK_ERROR)
  */
-gboolean yolo_look_picture (YoloLook *look, GstBuffer *buffer, const YoloFrame *frame,
-    const YoloMotionGrid *grid, guint device, guint8 *picture, GError **error);
+gboolean yolo_look_at (YoloLook *look, GstBuffer *buffer, const YoloMotionView *views, guint n,
+    guint device, guint8 *pictures, GError **error);
 
 G_END_DECLS
 

@@ -24,6 +24,12 @@ typedef struct {
   int columns, rows;            /* blocks; those at the right and at the bottom may be smaller */
 } YoloMotionGrid;
 
+/* A frame, or a part of one, and how it is cut. */
+typedef struct {
+  const YoloFrame *frame;       /* borrowed */
+  YoloMotionGrid grid;
+} YoloMotionView;
+
 /* The grid of a frame's visible part. */
 void yolo_motion_grid (YoloMotionGrid *grid, const YoloFrame *frame);
 
@@ -50,6 +56,13 @@ void yolo_motion_scratch_clear (YoloMotionScratch *scratch);
  */
 bool yolo_motion_picture (const YoloMotionGrid *grid, const YoloFrame *frame,
     YoloMotionScratch *scratch, uint8_t *picture);
+
+/* Bytes of the picture by a grid. */
+static inline size_t
+yolo_motion_size (const YoloMotionGrid *grid)
+{
+  return (size_t) grid->columns * (size_t) grid->rows;
+}
 
 /* The largest difference between two places of pictures [n], in levels. */
 int yolo_motion_difference (const uint8_t *a, const uint8_t *b, size_t n);
