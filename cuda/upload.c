@@ -42,21 +42,46 @@ frame_size (const YoloFrame *frame)
   return size;
 }
 
-/* The context that a frame's planes belong to: where the frame names none, the device's
- * primary one. NULL with @error if that cannot be had. */
+static void
+release_primary (YoloUpload *upload, YoloCudaDevice *device)
+{
+  if (upload->primary != NULL)
+    device->driver->cuDevicePrimaryCtxRelease (upload->primary_of);
+  upload->primary = NULL;
+}
+
+/* The primary context of the GPU of this number. It is kept until a frame lies in another one:
+ * whoever has the frame holds it, too. NULL with @error if it cannot be had. */
+static CUcontext
+primary_of (YoloUpload *upload, YoloCudaDevice *device, guint number, GError **error)
+{
+  CUdevice owner;
+
+  if (!yolo_cuda_check (
+          device->driver->cuDeviceGet (&owner, (int) number), "find the device of a frame", error))
+    return NULL;
+  if (upload->primary != NULL && upload->primary_of == owner)
+    return upload->primary;
+  release_primary (upload, device);
+  upload->primary_of = owner;
+  if (!yolo_cuda_check (device->driver->cuDevicePrimaryCtxRetain (&upload->primary, owner),
+          "use the primary context of a frame's device", error)) {
+    upload->primary = NULL;
+    return NULL;
+  }
+  return upload->primary;
+}
+
+/* The context that a frame's planes belong to: where the frame names none, the primary one of the
+ * device that they lie on. NULL with @error if that cannot be had. */
 static CUcontext
 context_of (YoloUpload *upload, YoloCudaDevice *device, const YoloFrame *frame, GError **error)
 {
   if (frame->cuda_context != NULL)
     return frame->cuda_context;
-  if (device->primary)
+  if (device->primary && frame->device == device->index)
     return device->context;
-  if (upload->primary == NULL
-      && !yolo_cuda_check (
-          device->driver->cuDevicePrimaryCtxRetain (&upload->primary, device->device),
-          "use the device's primary context", error))
-    return NULL;
-  return upload->primary;
+  return primary_of (upload, device, frame->device, error);
 }
 
 static gboolean
@@ -268,7 +293,6 @@ yolo_upload_clear (YoloUpload *upload, YoloCudaDevice *device)
 {
   yolo_cuda_free_host (device, upload->pinned);
   yolo_cuda_free (device, upload->memory);
-  if (upload->primary != NULL)
-    device->driver->cuDevicePrimaryCtxRelease (device->device);
+  release_primary (upload, device);
   *upload = (YoloUpload) { 0 };
 }

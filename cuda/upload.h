@@ -15,7 +15,10 @@ typedef struct {
   guint8 *pinned;
   CUdeviceptr memory;
   gsize pinned_size, memory_size;
-  CUcontext primary;            /* the device's primary context, retained; NULL: not needed yet */
+  /* A primary context that frames lie in and the device's context is not, retained, and the device
+   * that it is of. NULL: none was needed yet. */
+  CUcontext primary;
+  CUdevice primary_of;
 } YoloUpload;
 
 /**

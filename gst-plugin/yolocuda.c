@@ -216,6 +216,7 @@ yolo_cuda_describe (GstBuffer *buffer, YoloFrame *frame)
   if (memory == NULL)
     return FALSE;
   frame->memory = YOLO_MEMORY_CUDA;
+  frame->device = yolo_cuda_context_device (GST_OBJECT (memory->context));
   frame->cuda_context = gst_cuda_context_get_handle (memory->context);
   frame->cuda_stream = yolo_cuda_buffer_stream (buffer);
   if (frame->cuda_stream == NULL)

@@ -240,10 +240,12 @@ yolo_nvmm_read (
         "a batch of %u NVMM frames whose layout is not known (%" G_GSIZE_FORMAT
         " bytes: neither of DeepStream up to 7.1 nor of 8.0 to 9.1); batches of one frame work",
         *n, size);
-  for (i = 0; i < *n; i++)
+  for (i = 0; i < *n; i++) {
     if (!read_params (list + i * stride, &frames[i], error)) {
       g_prefix_error (error, "frame %u: ", i);
       return FALSE;
     }
+    frames[i].device = device;
+  }
   return TRUE;
 }

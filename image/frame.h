@@ -61,6 +61,7 @@ struct _YoloFrame {
   struct { int x, y, width, height; } crop;
   unsigned turn;                /* YOLO_TURN_*: the network sees the part upright */
   YoloMemory memory;            /* where the planes lie */
+  unsigned device;              /* of CUDA memory: number of its GPU, as CUDA counts */
   /* Of CUDA memory, borrowed: the CUcontext that the planes belong to (NULL:
    * the device's primary one), and the CUstream whose work so far writes them
    * (NULL: they are written). */

@@ -343,6 +343,9 @@ test_memory (gconstpointer data)
     g_assert_true (yolo_cuda_enter (other, NULL));
     frames[0] = to_device (other->driver, &pictures[0], &memory[0]);
     frames[0].cuda_context = other->context;
+    /* one that names no context is in the primary one of the device that it names */
+    frames[1] = to_device (other->driver, &pictures[1], &memory[1]);
+    frames[0].device = frames[1].device = other->index;
     yolo_cuda_leave (other);
   }
 
@@ -361,6 +364,8 @@ test_memory (gconstpointer data)
   YoloCudaDevice *first = other != NULL ? other : own;
   g_assert_true (yolo_cuda_enter (first, NULL));
   first->driver->cuMemFree (memory[0]);
+  if (memory[1] != 0)
+    first->driver->cuMemFree (memory[1]);
   yolo_cuda_leave (first);
   for (guint i = 0; i < 3; i++)
     g_free (pictures[i].pixels);

@@ -72,7 +72,8 @@ check_good (Surface *s, guint n)
   YoloFrame frames[YOLO_NVMM_MAX_FRAMES];
   guint got;
 
-  g_assert_true (yolo_nvmm_read (s->surface, s->size, 0, frames, &got, &error));
+  put (s->surface, 0, 3);       /* the GPU */
+  g_assert_true (yolo_nvmm_read (s->surface, s->size, 3, frames, &got, &error));
   g_assert_no_error (error);
   g_assert_cmpuint (got, ==, n);
   for (guint i = 0; i < n; i++) {
@@ -80,6 +81,7 @@ check_good (Surface *s, guint n)
     g_assert_cmpint (frames[i].width, ==, 64);
     g_assert_cmpint (frames[i].height, ==, 48);
     g_assert_cmpint (frames[i].memory, ==, YOLO_MEMORY_CUDA);
+    g_assert_cmpuint (frames[i].device, ==, 3);
     g_assert_true (frames[i].plane[0] == pixels + i * 1000);
     g_assert_true (frames[i].plane[1] == pixels + i * 1000 + 256 * 48);
     g_assert_cmpint (frames[i].stride[1], ==, 256);
