@@ -4,6 +4,8 @@
 
 #include "engine/engine-private.h"
 
+#include <string.h>
+
 guint
 yolo_engine_batch_size (YoloReplicaSet *set)
 {
@@ -157,12 +159,14 @@ exec_size (const YoloReplica *replica, const YoloGroup *group, guint frames)
                          : 1u << (g_bit_storage (frames) - 1);
 }
 
-/* Frames that could run in batches of this group now, one after the other. */
+/* Frames that could run in batches of this group now, one after the other. @bring: (out): what they
+ * take to be brought to each replica, as yolo_schedule_takes() wants it */
 static guint
-count_waiting (YoloReplicaSet *set, const YoloGroup *group)
+count_waiting (YoloReplicaSet *set, const YoloGroup *group, gint64 bring[YOLO_MAX_DEVICES])
 {
   guint n = 0;
 
+  memset (bring, 0, YOLO_MAX_DEVICES * sizeof *bring);
   for (GList *l = set->streams.head; l != NULL; l = l->next) {
     const YoloStream *stream = l->data;
 
@@ -171,6 +175,8 @@ count_waiting (YoloReplicaSet *set, const YoloGroup *group)
     for (const YoloJob *job = stream->first; job != NULL && !is_dropped (job); job = job->next) {
       if (job->request.net_width != group->width || job->request.net_height != group->height)
         break;
+      for (guint i = 0; i < set->engine->n_sites; i++)
+        bring[i] += yolo_schedule_bring (&set->replicas[i], &job->request.frame);
       n++;
     }
   }
@@ -183,14 +189,15 @@ static guint
 share (YoloReplicaSet *set, const YoloReplica *replica, const YoloGroup *group, guint ready,
     guint *size, gint64 now, gint64 *until)
 {
-  const guint waiting = count_waiting (set, group);
+  gint64 bring[YOLO_MAX_DEVICES];
+  const guint waiting = count_waiting (set, group, bring);
 
-  if (!yolo_schedule_takes (set, replica, *size, waiting, now)) {
+  if (!yolo_schedule_takes (set, replica, *size, waiting, bring, now)) {
     /* by then the other one may turn out to be late */
     *until = MIN (*until, now + MAX (yolo_schedule_time (&replica->times, *size), 1000));
     return 0;
   }
-  ready = MIN (ready, yolo_schedule_share (set, replica, *size, waiting));
+  ready = MIN (ready, yolo_schedule_share (set, replica, *size, waiting, bring));
   *size = exec_size (replica, group, ready);
   return MIN (ready, *size);
 }

@@ -283,15 +283,19 @@ guint yolo_engine_take (YoloReplicaSet *set, const YoloReplica *replica, YoloJob
 gint64 yolo_schedule_time (const YoloBatchTimes *times, guint size);
 /* Notes that a batch of this size has taken so many microseconds. */
 void yolo_schedule_measured (YoloBatchTimes *times, guint size, gint64 time);
+/* Microseconds that a frame takes to be brought to the replica's device, about: 0 if it lies there,
+ * or on the host, from where it is as far to each. */
+gint64 yolo_schedule_bring (const YoloReplica *replica, const YoloFrame *frame);
 /* Whether a replica that could take a batch of this size now is to do so, where so many frames
- * wait: FALSE: the others would have run all of them before it has run one. */
+ * wait: FALSE: the others would have run all of them before it has run one. @bring: for each
+ * replica of the set, yolo_schedule_bring() of all these frames. */
 gboolean yolo_schedule_takes (const YoloReplicaSet *set, const YoloReplica *asks, guint size,
-    guint frames, gint64 now);
+    guint frames, const gint64 *bring, gint64 now);
 
 /* Of so many frames that wait, those that the replica takes so that others which have nothing to
  * do, and are not much slower with batches of this size, have as many. */
 guint yolo_schedule_share (const YoloReplicaSet *set, const YoloReplica *asks, guint size,
-    guint frames);
+    guint frames, const gint64 *bring);
 
 /* int8.c. YoloEngineParts.to_int8 outside of tests. Errors say how to make a table. */
 YoloModel *yolo_engine_to_int8 (

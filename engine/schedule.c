@@ -3,6 +3,11 @@
  * under the engine's lock, and only where a set has several replicas. */
 
 #include "engine/engine-private.h"
+#include "image/sample.h"
+
+/* Bytes a microsecond from one GPU to another, as in backend/staged.c: what PCIe 4.0 x16 carries
+ * through the host. */
+#define LINK 12000
 
 /* Of a mean of times, which follows a device whose speed changes: how many times count. */
 #define MEAN_OF 8
@@ -53,15 +58,37 @@ free_at (const YoloReplica *replica, gint64 now)
   return replica->free_at >= now ? replica->free_at : now + (now - replica->free_at);
 }
 
+gint64
+yolo_schedule_bring (const YoloReplica *replica, const YoloFrame *frame)
+{
+  const YoloLayout *layout = &yolo_layouts[frame->format];
+  gint64 bytes = 0;
+
+  if (frame->memory == YOLO_MEMORY_HOST || replica->site.at[0].device == frame->device)
+    return 0;
+  for (int i = 0; i < layout->n_components; i++)
+    bytes += (gint64) (frame->width >> layout->component[i].x_shift)
+        * (frame->height >> layout->component[i].y_shift) * (layout->bits > 8 ? 2 : 1);
+  return bytes / LINK;
+}
+
+/* How long a replica takes for a batch of this size, its part of the @frames that wait brought to
+ * its device first. @bring: microseconds that all of these take to be brought there */
+static gint64
+batch_time (const YoloReplica *replica, guint size, guint frames, gint64 bring)
+{
+  return yolo_schedule_time (&replica->times, size) + bring * MIN (size, frames) / MAX (frames, 1);
+}
+
 gboolean
 yolo_schedule_takes (const YoloReplicaSet *set, const YoloReplica *asks, guint size, guint frames,
-    gint64 now)
+    const gint64 *bring, gint64 now)
 {
   gint64 done[YOLO_MAX_DEVICES], time[YOLO_MAX_DEVICES];
   const guint me = asks - set->replicas, batches = MIN ((frames + size - 1) / size, MAX_AHEAD);
 
   for (guint i = 0; i < set->engine->n_sites; i++) {
-    time[i] = yolo_schedule_time (&set->replicas[i].times, size);
+    time[i] = batch_time (&set->replicas[i], size, frames, bring[i]);
     done[i] = free_at (&set->replicas[i], now) + time[i];
   }
   /* Every batch goes where it is done first; those that others would have done before @asks has
@@ -80,16 +107,17 @@ yolo_schedule_takes (const YoloReplicaSet *set, const YoloReplica *asks, guint s
 }
 
 guint
-yolo_schedule_share (const YoloReplicaSet *set, const YoloReplica *asks, guint size, guint frames)
+yolo_schedule_share (const YoloReplicaSet *set, const YoloReplica *asks, guint size, guint frames,
+    const gint64 *bring)
 {
-  const gint64 time = yolo_schedule_time (&asks->times, size);
+  const gint64 time = batch_time (asks, size, frames, bring[asks - set->replicas]);
   guint n = 1;
 
   for (guint i = 0; i < set->engine->n_sites; i++) {
     const YoloReplica *other = &set->replicas[i];
 
     if (other != asks && other->serves && other->n_batches == 0
-        && yolo_schedule_time (&other->times, size) <= 2 * time)
+        && batch_time (other, size, frames, bring[i]) <= 2 * time)
       n++;
   }
   return (frames + n - 1) / n;

@@ -115,6 +115,42 @@ test_order (gconstpointer data)
   assert_gone ();
 }
 
+/* Frames that lie on one of two equal devices run there, as long as that is done with them before
+ * the other one would have got them: these are so large that seconds go by. */
+static void
+test_nearest (void)
+{
+  Answers answers = { 0 };
+  YoloEngine *engine;
+  YoloStream *stream;
+  guint elsewhere = 0;
+
+  fake_reset ();
+  fake.delay = 1000;
+  engine = get_engine (&fake_two_devices, NULL);
+  stream = yolo_engine_open_stream (engine, NULL, 64, check_answer, &answers);
+  for (guint i = 0; i < 20; i++)        /* both are known then */
+    submit (stream, i);
+  yolo_stream_drain (stream);
+  for (guint i = 20; i < 60; i++) {
+    YoloRequest request = fake_request (64, 64, i);
+
+    if (i == 40)
+      elsewhere = fake.batches_of[0];
+    request.frame.memory = YOLO_MEMORY_CUDA;
+    request.frame.device = 1;
+    request.frame.width = request.frame.height = 100000;
+    yolo_stream_submit (stream, &request, GUINT_TO_POINTER (i));
+    yolo_stream_drain (stream);
+  }
+  g_assert_cmpuint (answers.errors, ==, 0);
+  g_assert_cmpuint (fake.batches_of[0], >=, 2);
+  g_assert_cmpuint (fake.batches_of[0], ==, elsewhere);
+  yolo_stream_close (stream);
+  yolo_engine_unref (engine);
+  assert_gone ();
+}
+
 /* One frame at a time goes to the device that has it done first, once both are known; what is more
  * than that one can do in the time of the other goes to both. */
 static void
@@ -785,6 +821,7 @@ main (int argc, char **argv)
   };
 
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/engine/replicas/nearest", test_nearest);
   g_test_add_func ("/engine/replicas/null", test_null);
   g_test_add_data_func ("/engine/replicas/contexts/one", &fake_device, test_contexts);
   g_test_add_data_func ("/engine/replicas/contexts/two", &fake_two_devices, test_contexts);
