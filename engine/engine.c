@@ -71,7 +71,7 @@ choose_sites (const YoloEngineParts *parts, const YoloEngineConfig *config, Reso
     const YoloDeviceChoice *choice = &devices.at[i];
     guint cuda = choice->number >= 0 ? (guint) choice->number : config->cuda_device_id;
     /* device 0 of the CPU is all of it, device n + 1 its NUMA node n */
-    guint node = choice->kind == YOLO_DEVICE_CPU ? (guint) (choice->number + 1) : 0;
+    guint node = choice->kind == YOLO_DEVICE_CPU ? (guint) choice->number + 1 : 0;
     const YoloBackend *backend = choose_backend (parts, choice->kind, cuda, node, error);
     YoloSite *site;
 

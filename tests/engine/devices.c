@@ -100,6 +100,20 @@ test_memory (void)
   g_assert_false (yolo_device_takes ("nothing", YOLO_MEMORY_HOST));
 }
 
+/* The largest number that a node can have is one of a node that is not there, on this machine; the
+ * number of the CPU's device is one more. */
+static void
+test_largest_node (void)
+{
+  const YoloEngineConfig config = { .model_file = "fake.onnx", .device = "cpu:2147483647" };
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (yolo_engine_get_from (&yolo_engine_parts, &config, &error));
+  g_assert_error (error, YOLO_NETWORK_ERROR, YOLO_NETWORK_ERROR_DEVICE);
+  if (yolo_backend_available (yolo_engine_parts.cpu, 0, NULL))
+    g_assert_nonnull (strstr (error->message, "no NUMA node 2147483647"));
+}
+
 /* Engines of these devices, each loaded once; what differs in a number or in the order differs. */
 static void
 test_engines (void)
@@ -191,6 +205,7 @@ main (int argc, char **argv)
   g_test_add_func ("/engine/devices/good", test_good);
   g_test_add_func ("/engine/devices/bad", test_bad);
   g_test_add_func ("/engine/devices/memory", test_memory);
+  g_test_add_func ("/engine/devices/largest-node", test_largest_node);
   g_test_add_func ("/engine/devices/engines", test_engines);
   g_test_add_func ("/engine/devices/precision", test_precision);
   return g_test_run ();
