@@ -4,33 +4,17 @@
  * runs this program and its peers in turns. */
 
 #include "backend/builtin.h"
+#include "engine/engine-private.h"
 #include "engine/load.h"
-#include "network/int8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-/* Makes the int8 model, as the file says or else by the table beside it; takes @model. */
-static YoloModel *
-to_int8 (YoloModel *model, GError **error)
-{
-  g_autoptr (YoloModel) base = model;
-  g_autofree char *path = yolo_calibration_path (model->path);
-  g_autoptr (YoloCalibration) calibration = NULL;
-
-  if (!model->quantized) {
-    calibration = yolo_calibration_load (path, model, error);
-    if (!calibration)
-      return NULL;
-  }
-  return yolo_model_to_int8 (model, calibration, YOLO_INT8_ASYMMETRIC, error);
-}
 
 int
 main (int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (YoloModel) model = NULL;
+  g_autoptr (YoloModel) plain = NULL, model = NULL;
   const YoloBackend *cpu = &yolo_cpu_backend;
   YoloNet *net;
   YoloExec *exec;
@@ -41,9 +25,10 @@ main (int argc, char **argv)
     return 2;
   }
   batch = (guint) atoi (argv[3]);
-  model = yolo_model_load (argv[1], &error);
-  if (model && g_str_equal (argv[2], "int8"))
-    model = to_int8 (g_steal_pointer (&model), &error);
+  plain = yolo_model_load (argv[1], &error);
+  if (plain)
+    model = g_str_equal (argv[2], "int8")
+        ? yolo_engine_to_int8 (plain, NULL, YOLO_INT8_ASYMMETRIC, &error) : yolo_model_ref (plain);
   net = model ? yolo_backend_load (cpu, model, 0, NULL,
             g_str_equal (argv[2], "bf16")       ? YOLO_PRECISION_BF16
                 : g_str_equal (argv[2], "int8") ? YOLO_PRECISION_INT8
