@@ -113,6 +113,22 @@ check (const Case *t, const Maps *m, const float *weights, double tolerance, con
   check_between (&m->out, m->before, t->n);
 }
 
+/* Whether this thread's tile registers of AMX are configured: the components 17 and 18 of what the
+ * processor has in use of the extended state. Source: Intel's Software Developer's Manual, volume
+ * 1, "Managing State Using the XSAVE Feature Set". */
+static gboolean
+has_tiles (void)
+{
+#ifdef __x86_64__
+  guint32 low, high;
+
+  __asm__ volatile ("xgetbv" : "=a" (low), "=d" (high) : "c" (1));
+  return (low & 3u << 17) != 0;
+#else
+  return FALSE;
+#endif
+}
+
 static void
 run_kernel (
     const YoloConvKernel *kernel, const char *set, const Case *t, Random *random, gboolean dots)
@@ -135,6 +151,8 @@ run_kernel (
   scratch = guarded_new (MAX (kernel->scratch (c, &m.in.t), 1) * yolo_pool_threads (pool));
   kernel->pack (c, packed.data);
   kernel->run (pool, c, packed.data, &m.in.t, &m.residual.t, &m.out.t, t->n, (char *) scratch.data);
+  if (yolo_cpu_kernels (0)->amx)
+    g_assert_false (has_tiles ());
   /* Winograd's transforms amplify rounding: about 20 times at F(4x4, 3x3), half as
    * much again on a CPU that rounds between a product and its sum */
   check (t, &m, weights,
