@@ -48,13 +48,13 @@ yolo_engine_take_dropped (YoloReplicaSet *set, gint64 until)
   return NULL;
 }
 
-/* The group that the stream's next frame belongs to, or NULL. */
+/* The group that the stream's next frame belongs to, if the next batch may take it; or NULL. */
 static YoloGroup *
 group_of (YoloReplicaSet *set, const YoloStream *stream)
 {
   const YoloJob *job = stream->first;
 
-  if (job == NULL || is_dropped (job))
+  if (job == NULL || is_dropped (job) || stream->allowed == 0)
     return NULL;
   for (guint i = 0; i < set->groups->len; i++) {
     YoloGroup *group = &g_array_index (set->groups, YoloGroup, i);
@@ -89,26 +89,30 @@ yolo_engine_give_back (YoloJob *job)
   if (job->next == NULL)
     stream->last = job;
   job->due = TRUE;
+  yolo_fair_give_back (stream);
 }
 
-/* Counts the frames at the head of a stream that share its group's batch. */
+/* Counts the frames at the head of a stream that may share its group's batch. */
 static void
 count_stream (YoloReplicaSet *set, const YoloStream *stream, guint batch_size)
 {
   const YoloJob *job = stream->first;
+  guint left = stream->allowed;
   YoloGroup *group;
 
-  if (job == NULL || is_dropped (job))
+  if (job == NULL || is_dropped (job) || left == 0)
     return;
   group = group_of (set, stream);
   if (group == NULL)
     group = add_group (set, job);
   group->oldest = MIN (group->oldest, job->submitted);
   group->due |= job->due || job->number < stream->drained;
-  for (; job != NULL && !is_dropped (job) && group->count < batch_size; job = job->next) {
+  for (; job != NULL && !is_dropped (job) && group->count < batch_size && left > 0;
+       job = job->next) {
     if (job->request.net_width != group->width || job->request.net_height != group->height)
       break;
     group->count++;
+    left--;
   }
   group->part |= job == NULL && stream->more > 0;
 }
@@ -130,24 +134,34 @@ expect_stream (YoloReplicaSet *set, const YoloStream *stream)
   }
 }
 
-/* Takes @n frames of the group, one of each stream in turn. */
-static void
-take_frames (YoloReplicaSet *set, const YoloGroup *group, YoloJob **jobs, guint n)
+/* The stream whose turn it is among those with a frame in @group, or, if that is NULL, in a group
+ * that is due; NULL: there is none. */
+static YoloStream *
+next_stream (YoloReplicaSet *set, const YoloGroup *group, gint64 now)
 {
-  GList *l = set->streams.head;
+  YoloStream *next = NULL;
 
+  for (GList *l = set->streams.head; l != NULL; l = l->next) {
+    const YoloGroup *own = group_of (set, l->data);
+
+    if (own != NULL && (group != NULL ? own == group : own->due)
+        && (next == NULL || yolo_fair_before (l->data, next, now)))
+      next = l->data;
+  }
+  return next;
+}
+
+/* Takes @n frames of the group. */
+static void
+take_frames (YoloReplicaSet *set, const YoloGroup *group, YoloJob **jobs, guint n, gint64 now)
+{
   for (guint i = 0; i < n; i++) {
-    YoloStream *stream;
+    YoloStream *stream = next_stream (set, group, now);
 
-    while (group_of (set, l->data) != group)
-      l = l->next;
-    stream = l->data;
-    l = l->next;
     jobs[i] = pop (stream);
+    yolo_fair_took (stream, now);
     g_queue_unlink (&set->streams, &stream->link);
     g_queue_push_tail_link (&set->streams, &stream->link);
-    if (l == NULL)
-      l = &stream->link;
   }
 }
 
@@ -169,10 +183,12 @@ count_waiting (YoloReplicaSet *set, const YoloGroup *group, gint64 bring[YOLO_MA
   memset (bring, 0, YOLO_MAX_DEVICES * sizeof *bring);
   for (GList *l = set->streams.head; l != NULL; l = l->next) {
     const YoloStream *stream = l->data;
+    guint left = stream->allowed;
 
     if (group_of (set, stream) != group)
       continue;
-    for (const YoloJob *job = stream->first; job != NULL && !is_dropped (job); job = job->next) {
+    for (const YoloJob *job = stream->first; job != NULL && !is_dropped (job) && left > 0;
+         job = job->next, left--) {
       if (job->request.net_width != group->width || job->request.net_height != group->height)
         break;
       for (guint i = 0; i < set->engine->n_sites; i++)
@@ -208,9 +224,11 @@ yolo_engine_take (YoloReplicaSet *set, const YoloReplica *replica, YoloJob **job
 {
   guint batch_size = yolo_engine_batch_size (set);
   gint64 timeout = MIN (set->engine->batch_timeout / 1000, G_MAXINT64 / 2);
-  YoloGroup *next = NULL;
+  YoloStream *first;
+  YoloGroup *next;
   guint ready, n;
 
+  yolo_fair_begin (set, replica, now);
   g_array_set_size (set->groups, 0);
   for (GList *l = set->streams.head; l != NULL; l = l->next)
     count_stream (set, l->data, batch_size);
@@ -232,16 +250,12 @@ yolo_engine_take (YoloReplicaSet *set, const YoloReplica *replica, YoloJob **job
       *until = MIN (*until, group->oldest + timeout);
   }
 
-  /* Of the groups that are due the one of the stream that was served least
-   * recently: no size waits for another one for ever. */
-  for (GList *l = set->streams.head; l != NULL && next == NULL; l = l->next) {
-    YoloGroup *group = group_of (set, l->data);
-
-    if (group != NULL && group->due)
-      next = group;
-  }
-  if (next == NULL)
+  /* Of the groups that are due the one of the stream whose turn it is: no size waits for another
+   * one for ever. */
+  first = next_stream (set, NULL, now);
+  if (first == NULL)
     return 0;
+  next = group_of (set, first);
 
   ready = MIN (next->count, batch_size);
   *size = exec_size (replica, next, MIN (ready, YOLO_ENGINE_MAX_BATCH));
@@ -250,7 +264,7 @@ yolo_engine_take (YoloReplicaSet *set, const YoloReplica *replica, YoloJob **job
     n = share (set, replica, next, MIN (ready, YOLO_ENGINE_MAX_BATCH), size, now, until);
   if (n == 0)
     return 0;
-  take_frames (set, next, jobs, n);
+  take_frames (set, next, jobs, n, now);
 
   /* What is left of the group has waited long enough. */
   if (n < ready)

@@ -99,6 +99,14 @@ struct _YoloStream {
   guint parts;                  /* requests of the last picture; 0: there was none yet */
   guint more;                   /* of them, how many are still to be submitted */
   guint net_width, net_height;  /* that the last frame asked for; 0: there was none yet */
+  /* fair.c */
+  double weight;                /* above 0 */
+  double min_rate;              /* frames a second; 0: none */
+  double start;                 /* virtual time, not before which the next frame starts */
+  gint64 floor_at;              /* when the next frame is due by min_rate; monotonic microseconds */
+  gboolean full;                /* its last picture has made it max_pending that are under way */
+  gboolean pressed;             /* it would send more if it were served more */
+  guint allowed;                /* frames that the next batch may take; scratch */
   /* Frames are numbered from 0. So many were submitted; the callbacks of so many have
    * returned, so that it is the turn of frame number `returned`; frames with a number below
    * `cancelled` do not run, those below `drained` run without waiting for others. */
@@ -224,6 +232,7 @@ struct _YoloReplicaSet {
   gint changes;                 /* of `serves` of a replica; atomic */
   GQueue streams;               /* of YoloStream.link, least recently served first */
   GArray *groups;               /* YoloGroup; scratch of yolo_engine_take(), kept */
+  double virtual_time;          /* fair.c: when the frame that was taken last has started */
 };
 
 /* Tells a file from one that was written in its place; all 0: there is no file. */
@@ -277,6 +286,22 @@ YoloJob *yolo_engine_take_dropped (YoloReplicaSet *set, gint64 until);
  * that will run the batch; NULL: one that leaves no place of a batch idle. */
 guint yolo_engine_take (YoloReplicaSet *set, const YoloReplica *replica, YoloJob **jobs,
     guint *size, gint64 now, gint64 *until);
+
+/* fair.c, under the engine's lock. A stream begins: it has a weight of 1 and no rate, and comes
+ * behind those that are there. */
+void yolo_fair_open (YoloStream *stream);
+void yolo_fair_set (YoloStream *stream, double weight, double min_rate);
+/* A picture is added to those of the stream that are under way. @waited: as YoloRequest has it. */
+void yolo_fair_submitted (YoloStream *stream, gboolean waited);
+/* Says of each stream how many of its frames the next batch may take (`allowed`), at the monotonic
+ * time @now. @replica: the one that will run the batch; NULL: one that is idle. */
+void yolo_fair_begin (YoloReplicaSet *set, const YoloReplica *replica, gint64 now);
+/* Whether the next frame of @a goes before that of @b; else, unless it is the other way round, the
+ * stream that was served less recently is first. */
+gboolean yolo_fair_before (const YoloStream *a, const YoloStream *b, gint64 now);
+/* Notes that a frame of the stream was taken, or that one which was taken comes back. */
+void yolo_fair_took (YoloStream *stream, gint64 now);
+void yolo_fair_give_back (YoloStream *stream);
 
 /* schedule.c, under the engine's lock. How long a batch of this size will take, in microseconds:
  * by those of its size, else in proportion to those of the next one; 0: there is none yet. */

@@ -152,6 +152,9 @@ typedef struct {
   /* How many requests of the same picture follow at once: one that is looked at in parts is a
    * request a part, which run together as far as a batch holds them. */
   guint more;
+  /* Whether it could not be submitted when it came, since max_pending others were under way: a
+   * stream that has to wait is given the share that its weight says. */
+  gboolean waited;
 } YoloRequest;
 
 typedef struct {
@@ -193,6 +196,18 @@ void yolo_stream_set_max_pending (YoloStream *stream, guint max_pending);
 /* Whether more frames are to be expected: an idle stream (EOS, paused,
  * flushing) is not waited for. Streams open idle; a submit makes them active. */
 void yolo_stream_set_active (YoloStream *stream, gboolean active);
+
+/**
+ * yolo_stream_set_share:
+ * @weight: above 0; 1 at first
+ * @min_rate: frames a second; 0, as at first: none
+ *
+ * Says what the stream has of the frames that its devices have time for, where that is less than
+ * the context's streams ask for: a share in proportion to its weight, but @min_rate at least, if
+ * it has as many and the rates of all are not more than there is time for. A part of a picture is
+ * a frame here. For the weight to count, a stream needs a max_pending of 2 or more. Thread-safe.
+ */
+void yolo_stream_set_share (YoloStream *stream, double weight, double min_rate);
 
 /* Never blocks, never fails: errors come through the callback. After a request that
  * says that more follow, the stream's batch waits for these; nothing may come between. */

@@ -49,6 +49,7 @@ yolo_engine_open_stream (YoloEngine *engine, gpointer cuda_context, guint max_pe
     add_unused (stream);
 
   g_mutex_lock (&engine->lock);
+  yolo_fair_open (stream);
   g_queue_push_tail_link (&set->streams, &stream->link);
   engine->stats.streams++;
   g_mutex_unlock (&engine->lock);
@@ -191,6 +192,18 @@ yolo_stream_set_active (YoloStream *stream, gboolean active)
   g_mutex_unlock (&engine->lock);
 }
 
+void
+yolo_stream_set_share (YoloStream *stream, double weight, double min_rate)
+{
+  YoloEngine *engine = stream->engine;
+
+  g_return_if_fail (weight > 0 && min_rate >= 0);
+  g_mutex_lock (&engine->lock);
+  yolo_fair_set (stream, weight, min_rate);
+  g_cond_broadcast (&engine->work);
+  g_mutex_unlock (&engine->lock);
+}
+
 /* Why a replica cannot read a frame in a device's memory, or NULL. Any replica of the set may
  * be the one that runs it, so that each is asked. */
 static GError *
@@ -289,8 +302,10 @@ yolo_stream_submit (YoloStream *stream, const YoloRequest *request, gpointer tag
   if (stream->more == 0)
     stream->parts = 1 + request->more;
   stream->more = request->more;
-  if (request->more == 0)
+  if (request->more == 0) {
+    yolo_fair_submitted (stream, request->waited);
     stream->pending++;
+  }
   stream->active = TRUE;
   if (error == NULL) {
     stream->net_width = request->net_width;

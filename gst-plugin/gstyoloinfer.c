@@ -31,13 +31,13 @@
  * but caps and allocation must wait for the frames before them anyway, and a query
  * for its answer.)
  *
- * Locks: the object lock guards the properties, and what of YoloContext, YoloLoad
- * and YoloInput other threads read. YoloQueue and YoloStats have a lock each, which
- * is taken last and held for no call of anybody. The object lock is not held either
- * while the engine, a pad or the bus is called, so that the engine may call back
- * whenever it likes; yolo_stream_set_active() and yolo_stream_get_replicas(), which wait
- * for nobody, are the exceptions. on_result() takes the locks of YoloStats and YoloQueue
- * alone, one after the other. */
+ * Locks: the object lock guards the properties, and what of YoloContext, YoloLoad and
+ * YoloInput other threads read. YoloQueue and YoloStats have a lock each, which is
+ * taken last and held for no call of anybody. The object lock is not held either while
+ * the engine, a pad or the bus is called, so that the engine may call back whenever it
+ * likes; yolo_stream_set_active(), yolo_stream_set_share() and
+ * yolo_stream_get_replicas(), which wait for nobody, are the exceptions. on_result()
+ * takes the locks of YoloStats and YoloQueue alone, one after the other. */
 
 #include "gst-plugin/gstyoloinfer.h"
 
@@ -768,6 +768,8 @@ gst_yolo_infer_set_property (GObject *object, guint id, const GValue *value, GPa
   if ((id == YOLO_INFER_BATCH_SIZE || id == YOLO_INFER_BATCH_TIMEOUT)
       && yolo_load_set_batching (&self->load))
     update_latency (self);
+  if (id == YOLO_INFER_WEIGHT || id == YOLO_INFER_MIN_RATE)
+    yolo_load_set_share (&self->load);
 }
 
 static void

@@ -62,6 +62,7 @@ struct _YoloFlight {
   gboolean followed;            /* a tracker is downstream, which gets a note: yolofollow.h */
   gfloat visible;               /* objects of less confidence are for that tracker alone */
   gboolean discont;             /* the buffer before it was dropped */
+  gboolean waited;              /* until there was room; written by yoloqueue.c */
   GBytes *classes;              /* owned; what the requests point into */
   GArray *areas;                /* a reference; YoloArea; what the parts point into, or NULL */
   GstClockTime since;           /* gst_util_get_timestamp() when the buffer arrived */

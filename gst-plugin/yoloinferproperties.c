@@ -95,6 +95,14 @@ const YoloProperty yolo_infer_properties[YOLO_INFER_N_PROPERTIES] = {
       "How many frames of this stream can be under way; more fill larger batches and add "
       "latency", READY,
       YOLO_UINT (YoloSettings, max_in_flight, 1, 64, 2) },
+  [YOLO_INFER_WEIGHT] = { "weight", "Weight",
+      "Share of the frames that the engine has time for, beside those of the other elements that "
+      "share it, where these want more than that; it needs a max-in-flight of 2 or more", PLAYING,
+      YOLO_DOUBLE (YoloSettings, weight, 0.001, 1000, 1) },
+  [YOLO_INFER_MIN_RATE] = { "min-rate", "Minimum rate",
+      "Frames a second below which this stream goes before the others, whatever the weights say "
+      "(0: none)", PLAYING,
+      YOLO_DOUBLE (YoloSettings, min_rate, 0, 1000, 0) },
   [YOLO_INFER_INFERENCE_INTERVAL] = { "inference-interval", "Inference interval",
       "Run the network on every n-th frame", PLAYING,
       YOLO_UINT (YoloSettings, live.interval, 1, G_MAXUINT, 1) },

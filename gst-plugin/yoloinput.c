@@ -349,8 +349,12 @@ yolo_input_make_parts (
     return TRUE;
   if (!add_frames (&source))
     return FALSE;
-  for (i = 0; i < flight->parts->len; i++)
-    g_array_index (flight->parts, YoloPart, i).request.more = flight->parts->len - 1 - i;
+  for (i = 0; i < flight->parts->len; i++) {
+    YoloRequest *request = &g_array_index (flight->parts, YoloPart, i).request;
+
+    request->more = flight->parts->len - 1 - i;
+    request->waited = flight->waited;
+  }
   input->had_frame = TRUE;
   return TRUE;
 }

@@ -207,6 +207,15 @@ yolo_load_set_batching (YoloLoad *load)
   return TRUE;
 }
 
+void
+yolo_load_set_share (YoloLoad *load)
+{
+  GST_OBJECT_LOCK (load->element);
+  if (load->stream)
+    yolo_stream_set_share (load->stream, load->settings->weight, load->settings->min_rate);
+  GST_OBJECT_UNLOCK (load->element);
+}
+
 static void
 open_stream (YoloLoad *load)
 {
@@ -227,6 +236,7 @@ open_stream (YoloLoad *load)
   GST_OBJECT_LOCK (load->element);
   load->stream = stream;
   GST_OBJECT_UNLOCK (load->element);
+  yolo_load_set_share (load);
 }
 
 static GQuark

@@ -107,6 +107,10 @@ void yolo_load_set_classes (YoloLoad *load, const gchar *string);
  * loaded. */
 gboolean yolo_load_set_batching (YoloLoad *load);
 
+/* Hands weight and min-rate on to the engine, if one is loaded. Called by any thread, without the
+ * object lock. */
+void yolo_load_set_share (YoloLoad *load);
+
 G_END_DECLS
 
 #endif

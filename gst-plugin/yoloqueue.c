@@ -54,10 +54,13 @@ YoloFlight *
 yolo_queue_wait_for_room (YoloQueue *queue, guint max, GstFlowReturn *ret)
 {
   YoloFlight *flight = NULL;
+  gboolean waited = FALSE;
 
   g_mutex_lock (&queue->lock);
-  while (!queue->flushing && queue->flow == GST_FLOW_OK && queue->flights.length >= max)
+  while (!queue->flushing && queue->flow == GST_FLOW_OK && queue->flights.length >= max) {
+    waited = TRUE;
     g_cond_wait (&queue->cond, &queue->lock);
+  }
   if (queue->flushing) {
     *ret = GST_FLOW_FLUSHING;
   } else if (queue->flow != GST_FLOW_OK) {
@@ -70,6 +73,7 @@ yolo_queue_wait_for_room (YoloQueue *queue, guint max, GstFlowReturn *ret)
   } else {
     *ret = GST_FLOW_OK;
     flight = take_spare (queue);
+    flight->waited = waited;
   }
   g_mutex_unlock (&queue->lock);
   return flight;

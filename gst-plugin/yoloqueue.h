@@ -37,7 +37,7 @@ void yolo_queue_free (YoloQueue *queue);
  * has failed is said once
  *
  * Waits while @max flights are under way, and, after a push that has failed, until
- * all that were queued behind it are dropped.
+ * all that were queued behind it are dropped. The flight says whether it has waited.
  *
  * Returns: a flight to fill, for yolo_queue_push() or yolo_queue_give_back(); NULL if
  * @ret is not GST_FLOW_OK

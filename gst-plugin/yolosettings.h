@@ -52,6 +52,7 @@ typedef struct {
   gdouble max_loss;
   guint cuda_device_id, threads, unique_id, batch_size, max_in_flight;
   guint64 batch_timeout;        /* ns */
+  gdouble weight, min_rate;     /* the share of the engine; frames a second, 0: none */
   gboolean batching_set, cuda_device_set;       /* the user has set them */
   gboolean started;             /* from the element's start to its stop */
   /* classes, areas, tiling and object_labels are what class_ids, roi, tiles and object_class

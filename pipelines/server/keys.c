@@ -85,6 +85,13 @@ const YoloKey yolo_keys[YOLO_N_KEYS] = {
       .doc = "Size of the network's input: N, WIDTHxHEIGHT or auto" },
   [YOLO_KEY_THREADS] = { "threads", YOLO_TYPE_INTEGER, 0, 1024,
       .element = "infer", .property = "threads", .doc = "CPU threads (0: one per core)" },
+  [YOLO_KEY_WEIGHT] = { "weight", YOLO_TYPE_NUMBER, .001, 1000,
+      .element = "infer", .property = "weight", .live = TRUE,
+      .doc = "The camera's share of the frames that the machine has time for, where that is not "
+          "all of them" },
+  [YOLO_KEY_MIN_RATE] = { "min-rate", YOLO_TYPE_NUMBER, 0, 1000,
+      .element = "infer", .property = "min-rate", .live = TRUE,
+      .doc = "Inferred frames a second below which the camera goes before others (0: none)" },
   [YOLO_KEY_INTERVAL] = { "interval", YOLO_TYPE_INTEGER, 1, 100000,
       .element = "infer", .property = "inference-interval", .live = TRUE,
       .doc = "Infer every n-th frame" },

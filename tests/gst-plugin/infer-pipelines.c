@@ -463,6 +463,55 @@ test_other_memory (void)
   stop (pipeline);
 }
 
+/* How often the network runs for `a` until it has run @n times more for `b`. */
+static guint64
+run_beside (GstElement *pipeline, guint n)
+{
+  const guint64 a = count_in (pipeline, "a", "inferred");
+  const guint64 end = count_in (pipeline, "b", "inferred") + n;
+
+  while (count_in (pipeline, "b", "inferred") < end)
+    g_usleep (1000);
+  return count_in (pipeline, "a", "inferred") - a;
+}
+
+/* Two streams that want more than there is time for have it by their weights, which change. The
+ * network is slow, and much is under way, so that threads are always quick enough. */
+static void
+test_weights (void)
+{
+  const gchar *const stream = "videotestsrc ! " CAPS " ! YOLOINFER device=reference input-size=128 "
+      "max-in-flight=16 batch-size=1 ";
+  g_autofree gchar *text = g_strdup_printf ("%s name=a weight=3 ! fakesink sync=false "
+      "%s name=b ! fakesink sync=false", stream, stream);
+  GstElement *pipeline = parse (text);
+  g_autoptr (GstElement) a = gst_bin_get_by_name (GST_BIN (pipeline), "a");
+  g_autoptr (GstElement) b = gst_bin_get_by_name (GST_BIN (pipeline), "b");
+  guint64 n;
+
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  run_beside (pipeline, 4);
+  n = run_beside (pipeline, 20);
+  g_test_message ("three to one: %" G_GUINT64_FORMAT " to 20", n);
+  g_assert_cmpuint (n, >=, 54);
+  g_assert_cmpuint (n, <=, 66);
+  g_object_set (a, "weight", 1., NULL);
+  run_beside (pipeline, 4);
+  n = run_beside (pipeline, 20);
+  g_test_message ("one to one: %" G_GUINT64_FORMAT " to 20", n);
+  g_assert_cmpuint (n, >=, 18);
+  g_assert_cmpuint (n, <=, 22);
+  /* more than there is time for: `b` always goes first */
+  g_object_set (b, "min-rate", 1000., NULL);
+  run_beside (pipeline, 4);
+  n = run_beside (pipeline, 20);
+  g_test_message ("a rate: %" G_GUINT64_FORMAT " to 20", n);
+  g_assert_cmpuint (n, <=, 2);
+  g_clear_object (&a);
+  g_clear_object (&b);
+  stop (pipeline);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -476,6 +525,7 @@ main (int argc, char **argv)
   g_test_add_func ("/yoloinfer/pipelines/live", test_live);
   g_test_add_func ("/yoloinfer/pipelines/other-memory", test_other_memory);
   g_test_add_func ("/yoloinfer/pipelines/shared", test_shared);
+  g_test_add_func ("/yoloinfer/pipelines/weights", test_weights);
   g_test_add_func ("/yoloinfer/pipelines/failing-neighbour", test_failing_neighbour);
   g_test_add_func ("/yoloinfer/pipelines/ended-neighbour", test_ended_neighbour);
   return g_test_run ();
