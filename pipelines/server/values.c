@@ -82,6 +82,18 @@ fail (GError **error, const YoloRaw *raw, const char *remedy)
   return FALSE;
 }
 
+/* The same where one item of a list is wrong. */
+static gboolean
+fail_item (GError **error, const char *item, const char *remedy)
+{
+  g_autofree char *hidden = yolo_secret_hide (item);
+  g_autofree char *shown = yolo_text_printable (hidden, MAX_SHOWN);
+
+  g_set_error (error, YOLO_SETTINGS_ERROR, YOLO_SETTINGS_ERROR_WRONG, "has '%s'; give %s", shown,
+      remedy);
+  return FALSE;
+}
+
 static gboolean
 fail_file (GError **error, const char *path, const char *why)
 {
@@ -129,7 +141,7 @@ check_choice (const YoloKey *key, const YoloRaw *raw, GError **error)
 
   for (guint i = 0; raw->items[i] != NULL; i++)
     if (!g_strv_contains ((const char *const *) names, raw->items[i]))
-      return fail (error, raw, remedy);
+      return raw->list ? fail_item (error, raw->items[i], remedy) : fail (error, raw, remedy);
   return TRUE;
 }
 

@@ -95,7 +95,7 @@ static const Wrong wrong_lines[] = {
   { "enabled: yes", "enabled is 'yes'; give true or false, without quotes" },
   { "enabled: 'true'", "without quotes" },
   { "tracker: kalman", "tracker is 'kalman'; give none, bytetrack, botsort, ocsort" },
-  { "events: [cross, crosses]", "events is a list; give a list of cross, enter, exit" },
+  { "events: [cross, crosses]", "events has 'crosses'; give a list of cross, enter, exit" },
   { "events: crosses", "events is 'crosses'; give a list of cross" },
   { "title: ''", "title has a text that is empty" },
   { "title: \"a\\0b\"", "'title' is a mapping, or a list of what is no text" },
