@@ -23,80 +23,97 @@ sample (GString *text, const char *name, const char *labels, double number)
       g_ascii_dtostr (digits, sizeof digits, number));
 }
 
-/* One number of each camera. Names of cameras need no escapes: see YOLO_MAX_NAME. */
+/* A camera at the moment of the scrape, so that all of its lines agree. Names of cameras need no
+ * escapes: see YOLO_MAX_NAME. */
+typedef struct {
+  const YoloCamera *camera;     /* borrowed */
+  YoloCountsNow counts;
+  guint queued;                 /* frames that wait for the network */
+  double batch;                 /* mean size of the batches that its frames ran in */
+} Snapshot;
+
+/* (transfer full): Snapshot */
+static GArray *
+take_snapshots (GPtrArray *cameras)
+{
+  GArray *snapshots = g_array_sized_new (FALSE, TRUE, sizeof (Snapshot), cameras->len);
+
+  g_array_set_size (snapshots, cameras->len);
+  for (guint i = 0; i < cameras->len; i++) {
+    Snapshot *now = &g_array_index (snapshots, Snapshot, i);
+
+    now->camera = g_ptr_array_index (cameras, i);
+    now->counts = yolo_counts_read (now->camera->counts);
+    if (now->camera->run != NULL)
+      yolo_run_depth (now->camera->run, &now->queued, &now->batch);
+  }
+  return snapshots;
+}
+
+/* One number of each camera. */
 typedef struct {
   const char *name, *type, *help;
-  double (*get) (const YoloCamera *camera, const YoloCountsNow *counts);
+  double (*get) (const Snapshot *now);
 } CameraMetric;
 
 static double
-get_frames (const YoloCamera *camera, const YoloCountsNow *counts)
+get_frames (const Snapshot *now)
 {
-  return counts->frames;
+  return now->counts.frames;
 }
 
 static double
-get_inferred (const YoloCamera *camera, const YoloCountsNow *counts)
+get_inferred (const Snapshot *now)
 {
-  return counts->inferred;
+  return now->counts.inferred;
 }
 
 static double
-get_dropped (const YoloCamera *camera, const YoloCountsNow *counts)
+get_dropped (const Snapshot *now)
 {
-  return counts->dropped;
+  return now->counts.dropped;
 }
 
 static double
-get_objects (const YoloCamera *camera, const YoloCountsNow *counts)
+get_objects (const Snapshot *now)
 {
-  return counts->objects;
+  return now->counts.objects;
 }
 
 static double
-get_encoded (const YoloCamera *camera, const YoloCountsNow *counts)
+get_encoded (const Snapshot *now)
 {
-  return counts->bytes;
+  return now->counts.bytes;
 }
 
 static double
-get_connects (const YoloCamera *camera, const YoloCountsNow *counts)
+get_connects (const Snapshot *now)
 {
-  return camera->connects;
+  return now->camera->connects;
 }
 
 static double
-get_failures (const YoloCamera *camera, const YoloCountsNow *counts)
+get_failures (const Snapshot *now)
 {
-  return camera->failures;
+  return now->camera->failures;
 }
 
 static double
-get_fps (const YoloCamera *camera, const YoloCountsNow *counts)
+get_fps (const Snapshot *now)
 {
-  return counts->fps_in;
+  return now->counts.fps_in;
 }
 
 static double
-get_queue (const YoloCamera *camera, const YoloCountsNow *counts)
+get_queue (const Snapshot *now)
 {
-  guint queued = 0;
-  double batch;
-
-  if (camera->run != NULL)
-    yolo_run_depth (camera->run, &queued, &batch);
-  return queued;
+  return now->queued;
 }
 
 static double
-get_batch (const YoloCamera *camera, const YoloCountsNow *counts)
+get_batch (const Snapshot *now)
 {
-  guint queued;
-  double batch = 0;
-
-  if (camera->run != NULL)
-    yolo_run_depth (camera->run, &queued, &batch);
-  return batch;
+  return now->batch;
 }
 
 static const CameraMetric camera_metrics[] = {
@@ -116,11 +133,11 @@ static const CameraMetric camera_metrics[] = {
 };
 
 static void
-add_states (GString *text, GPtrArray *cameras)
+add_states (GString *text, const GArray *snapshots)
 {
   head (text, "yolo_camera_state", "gauge", "1 for the state that the camera is in");
-  for (guint i = 0; i < cameras->len; i++) {
-    const YoloCamera *camera = g_ptr_array_index (cameras, i);
+  for (guint i = 0; i < snapshots->len; i++) {
+    const YoloCamera *camera = g_array_index (snapshots, Snapshot, i).camera;
 
     for (int state = YOLO_CAMERA_OFF; state <= YOLO_CAMERA_FAILED; state++) {
       g_autofree char *labels = g_strdup_printf ("{camera=\"%s\",state=\"%s\"}", camera->name,
@@ -131,14 +148,13 @@ add_states (GString *text, GPtrArray *cameras)
 }
 
 static void
-add_latencies (GString *text, GPtrArray *cameras)
+add_latencies (GString *text, const GArray *snapshots)
 {
   head (text, "yolo_latency_seconds", "histogram",
       "From the decoder to the objects, of inferred frames");
-  for (guint i = 0; i < cameras->len; i++) {
-    const YoloCamera *camera = g_ptr_array_index (cameras, i);
-    const YoloCountsNow counts = yolo_counts_read (camera->counts);
-    g_autofree char *labels = g_strdup_printf ("{camera=\"%s\"}", camera->name);
+  for (guint i = 0; i < snapshots->len; i++) {
+    const Snapshot *now = &g_array_index (snapshots, Snapshot, i);
+    g_autofree char *labels = g_strdup_printf ("{camera=\"%s\"}", now->camera->name);
     guint64 sum = 0;
 
     for (guint j = 0; j <= YOLO_N_LATENCIES; j++) {
@@ -147,11 +163,11 @@ add_latencies (GString *text, GPtrArray *cameras)
 
       if (j < YOLO_N_LATENCIES)
         g_ascii_formatd (bound, sizeof bound, "%g", yolo_latencies[j]);
-      sum += counts.latency[j];
-      bucket = g_strdup_printf ("{camera=\"%s\",le=\"%s\"}", camera->name, bound);
+      sum += now->counts.latency[j];
+      bucket = g_strdup_printf ("{camera=\"%s\",le=\"%s\"}", now->camera->name, bound);
       sample (text, "yolo_latency_seconds_bucket", bucket, sum);
     }
-    sample (text, "yolo_latency_seconds_sum", labels, counts.latency_sum);
+    sample (text, "yolo_latency_seconds_sum", labels, now->counts.latency_sum);
     sample (text, "yolo_latency_seconds_count", labels, sum);
   }
 }
@@ -215,26 +231,25 @@ add_process (GString *text, YoloHttp *http)
 void
 yolo_metrics_get (YoloHttp *http, SoupServerMessage *message, const char *name)
 {
-  GPtrArray *cameras = yolo_wall_cameras (http->wall);
+  g_autoptr (GArray) snapshots = take_snapshots (yolo_wall_cameras (http->wall));
   GString *text = g_string_new (NULL);
   gsize length;
   char *whole;
 
   add_process (text, http);
-  add_states (text, cameras);
+  add_states (text, snapshots);
   for (guint i = 0; i < G_N_ELEMENTS (camera_metrics); i++) {
     const CameraMetric *metric = &camera_metrics[i];
 
     head (text, metric->name, metric->type, metric->help);
-    for (guint j = 0; j < cameras->len; j++) {
-      const YoloCamera *camera = g_ptr_array_index (cameras, j);
-      const YoloCountsNow counts = yolo_counts_read (camera->counts);
-      g_autofree char *labels = g_strdup_printf ("{camera=\"%s\"}", camera->name);
+    for (guint j = 0; j < snapshots->len; j++) {
+      const Snapshot *now = &g_array_index (snapshots, Snapshot, j);
+      g_autofree char *labels = g_strdup_printf ("{camera=\"%s\"}", now->camera->name);
 
-      sample (text, metric->name, labels, metric->get (camera, &counts));
+      sample (text, metric->name, labels, metric->get (now));
     }
   }
-  add_latencies (text, cameras);
+  add_latencies (text, snapshots);
   length = text->len;
   whole = g_string_free (text, FALSE);
   soup_server_message_set_status (message, SOUP_STATUS_OK, NULL);
