@@ -84,12 +84,21 @@ ready_gio (void)
   g_proxy_resolver_get_default ();
 }
 
+/* Ends the cameras, writes the events that they end with, and waits for what may hang. */
+static gboolean
+end (YoloWall *wall, YoloEvents *events)
+{
+  yolo_wall_free (wall);
+  yolo_events_end (events, MAX_WRITE);
+  yolo_events_unref (events);
+  return yolo_run_wait (MAX_END);
+}
+
 static int
 serve (YoloSettings *settings)
 {
   Program program = { .loop = g_main_loop_new (NULL, FALSE) };
   g_autoptr (GError) error = NULL;
-  gboolean ended;
   YoloEvents *events = open_events (settings, &error);
   YoloHttp *http;
 
@@ -103,8 +112,7 @@ serve (YoloSettings *settings)
   http = yolo_http_new (program.wall, &error);
   if (http == NULL) {
     g_printerr ("yolo-server: %s\n", error->message);
-    yolo_wall_free (program.wall);
-    yolo_run_wait (MAX_END);
+    end (program.wall, events);
     return 1;
   }
   g_unix_signal_add (SIGTERM, on_end, &program);
@@ -114,11 +122,7 @@ serve (YoloSettings *settings)
   fflush (stdout);
   g_main_loop_run (program.loop);
   yolo_http_free (http);
-  yolo_wall_free (program.wall);
-  yolo_events_end (events, MAX_WRITE);
-  yolo_events_unref (events);
-  ended = yolo_run_wait (MAX_END);
-  if (!ended)
+  if (!end (program.wall, events))
     g_message ("pipelines hang; the program ends without them");
   g_main_loop_unref (program.loop);
   return 0;
