@@ -51,6 +51,7 @@ enum
 enum
 {
   SIGNAL_RESET,
+  SIGNAL_CONTINUE,
   N_SIGNALS
 };
 
@@ -102,7 +103,8 @@ struct _GstYoloZones {
    * threads. */
   GMutex lock;
   YoloZonesLayout *layout;      /* owned; lock */
-  GPtrArray *streams;           /* YoloZonesStream; lock */
+  GPtrArray *streams;           /* YoloZonesStream; lock; kept from the stop to the next start */
+  GPtrArray *continued;         /* YoloZonesStream; lock; those of another element, for the start */
 
   /* used by the streaming thread alone */
   gchar *name;                  /* owned; of the element, from its start */
@@ -538,6 +540,23 @@ stop_running (GstYoloZones *self)
   GST_OBJECT_UNLOCK (self);
 }
 
+/* Takes up the streams of another element, if it was told to. What they show now is not what they
+ * showed before, but for the counts. Under the lock. */
+static void
+go_on (GstYoloZones *self)
+{
+  while (self->continued->len > 0) {
+    YoloZonesStream *stream = g_ptr_array_steal_index (self->continued, 0);
+
+    if (yolo_zones_stream_change (stream, self->layout)) {
+      yolo_zones_stream_forget (stream);
+      g_ptr_array_add (self->streams, stream);
+    } else {
+      yolo_zones_stream_free (stream);
+    }
+  }
+}
+
 static gboolean
 gst_yolo_zones_start (GstBaseTransform *trans)
 {
@@ -562,6 +581,7 @@ gst_yolo_zones_start (GstBaseTransform *trans)
   yolo_zones_layout_unref (self->layout);
   self->layout = layout;
   g_ptr_array_set_size (self->streams, 0);
+  go_on (self);
   g_mutex_unlock (&self->lock);
   self->watch = (YoloWatch) { 0 };
   self->now = self->heat_written = 0;
@@ -669,6 +689,35 @@ gst_yolo_zones_get_property (GObject *object, guint id, GValue *value, GParamSpe
 }
 
 static void
+free_stream (gpointer stream)
+{
+  yolo_zones_stream_free (stream);
+}
+
+/* @from: a yolozones, which has nothing counted any more; NULL or another element does nothing */
+static void
+continue_counts (GstYoloZones *self, GstElement *from)
+{
+  GstYoloZones *other = from != NULL && GST_IS_YOLO_ZONES (from) ? GST_YOLO_ZONES (from) : NULL;
+  GPtrArray *streams;
+
+  if (other == NULL || other == self)
+    return;
+  streams = g_ptr_array_new_with_free_func (free_stream);
+  g_mutex_lock (&other->lock);
+  while (other->streams->len > 0)
+    g_ptr_array_add (streams, g_ptr_array_steal_index (other->streams, 0));
+  /* one that was told to go on and never started has the counts of who was before it */
+  while (other->continued->len > 0)
+    g_ptr_array_add (streams, g_ptr_array_steal_index (other->continued, 0));
+  g_mutex_unlock (&other->lock);
+  g_mutex_lock (&self->lock);
+  g_ptr_array_unref (self->continued);
+  self->continued = streams;
+  g_mutex_unlock (&self->lock);
+}
+
+static void
 reset (GstYoloZones *self)
 {
   g_mutex_lock (&self->lock);
@@ -678,17 +727,12 @@ reset (GstYoloZones *self)
 }
 
 static void
-free_stream (gpointer stream)
-{
-  yolo_zones_stream_free (stream);
-}
-
-static void
 gst_yolo_zones_init (GstYoloZones *self)
 {
   yolo_properties_init (properties, N_PROPERTIES, &self->settings);
   g_mutex_init (&self->lock);
   self->streams = g_ptr_array_new_with_free_func (free_stream);
+  self->continued = g_ptr_array_new_with_free_func (free_stream);
   self->objects = yolo_meta_objects_new ();
   self->updated = g_ptr_array_new ();
   gst_base_transform_set_in_place (GST_BASE_TRANSFORM (self), TRUE);
@@ -703,6 +747,7 @@ gst_yolo_zones_finalize (GObject *object)
   g_clear_pointer (&self->wanted, yolo_zones_layout_unref);
   yolo_zones_layout_unref (self->layout);
   g_ptr_array_unref (self->streams);
+  g_ptr_array_unref (self->continued);
   g_array_unref (self->objects);
   g_ptr_array_unref (self->updated);
   g_free (self->name);
@@ -736,6 +781,16 @@ gst_yolo_zones_class_init (GstYoloZonesClass *klass)
    */
   signals[SIGNAL_RESET] = g_signal_new_class_handler ("reset", G_OBJECT_CLASS_TYPE (klass),
       G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION, G_CALLBACK (reset), NULL, NULL, NULL, G_TYPE_NONE, 0);
+  /**
+   * GstYoloZones::continue:
+   * @from: another yolozones, of a pipeline that has ended or is about to
+   *
+   * Lets the next start go on with what @from has counted, as far as lines and zones are in the
+   * same places; objects that it knew have gone.
+   */
+  signals[SIGNAL_CONTINUE] = g_signal_new_class_handler ("continue", G_OBJECT_CLASS_TYPE (klass),
+      G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION, G_CALLBACK (continue_counts), NULL, NULL, NULL,
+      G_TYPE_NONE, 1, GST_TYPE_ELEMENT);
 
   gst_element_class_set_static_metadata (element_class, "YOLO zones", "Filter/Analyzer/Video",
       "Counts tracked objects at lines and in zones: crossings, occupancy, dwell, speed, heat",

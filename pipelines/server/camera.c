@@ -86,6 +86,14 @@ end_run (YoloCamera *camera)
 {
   stop_probe (camera);
   camera->next = 0;
+  if (camera->run != NULL) {
+    GstElement *zones = yolo_run_zones (camera->run);
+
+    /* counts belong to the camera, not to its pipeline */
+    if (zones != NULL)
+      gst_object_replace ((GstObject **) &camera->zones, GST_OBJECT (zones));
+    gst_clear_object (&zones);
+  }
   g_clear_pointer (&camera->run, yolo_run_stop);
 }
 
@@ -136,7 +144,7 @@ connect_again (YoloCamera *camera)
   camera->run_started = 0;
   camera->frames_at_start = yolo_counts_read (camera->counts).frames;
   camera->run = yolo_run_new (camera->name, camera->values, camera->counts, camera->clean,
-      camera->drawn, camera->events, on_run_end, camera, &error);
+      camera->drawn, camera->events, camera->zones, on_run_end, camera, &error);
   if (camera->run == NULL) {
     g_autofree char *reason = yolo_secret_hide (error->message);
     fail (camera, reason, TRUE);
@@ -180,6 +188,7 @@ yolo_camera_free (YoloCamera *camera)
   if (camera == NULL)
     return;
   end_run (camera);
+  gst_clear_object (&camera->zones);
   tell_events (camera, FALSE, "it was removed, or the server has ended");
   yolo_events_unref (camera->events);
   yolo_picture_unref (camera->clean);

@@ -32,6 +32,7 @@ typedef struct {
   guint64 failures;             /* of them, those that failed */
 
   YoloRun *run;                 /* NULL: nothing runs */
+  GstElement *zones;            /* owned; yolozones of the run before, which has the counts */
   gint64 run_began;             /* us, monotonic */
   gint64 run_started;           /* us, monotonic, when its start was over; 0: it is not */
   guint64 frames_at_start;

@@ -514,10 +514,12 @@ on_message (GstBus *bus, GstMessage *message, gpointer user_data)
 
 YoloRun *
 yolo_run_new (const char *name, const YoloValues *values, YoloCounts *counts, YoloPicture *clean,
-    YoloPicture *drawn, YoloEvents *events, YoloRunFunc func, gpointer user_data, GError **error)
+    YoloPicture *drawn, YoloEvents *events, GstElement *zones, YoloRunFunc func,
+    gpointer user_data, GError **error)
 {
   YoloRun *run = g_new0 (YoloRun, 1);
   g_autoptr (GstBus) bus = NULL;
+  g_autoptr (GstElement) own_zones = NULL;
 
   g_atomic_ref_count_init (&run->references);
   run->pipeline = gst_object_ref_sink (gst_pipeline_new (name));
@@ -535,6 +537,9 @@ yolo_run_new (const char *name, const YoloValues *values, YoloCounts *counts, Yo
     return NULL;
   }
   yolo_counts_begin (counts);
+  own_zones = yolo_run_zones (run);
+  if (own_zones != NULL && zones != NULL)
+    g_signal_emit_by_name (own_zones, "continue", zones);
   bus = gst_pipeline_get_bus (GST_PIPELINE (run->pipeline));
   gst_bus_add_watch (bus, on_message, run);
   push (run, JOB_START);
@@ -552,6 +557,12 @@ yolo_run_stop (YoloRun *run)
   gst_bus_set_flushing (bus, TRUE);
   push (run, JOB_STOP);
   run_unref (run);
+}
+
+GstElement *
+yolo_run_zones (YoloRun *run)
+{
+  return gst_bin_get_by_name (GST_BIN (run->pipeline), ZONES);
 }
 
 gboolean

@@ -26,14 +26,19 @@ typedef void (*YoloRunFunc) (YoloRun *run, const char *reason, gpointer user_dat
  * @clean: takes frames on which nothing is drawn
  * @drawn: takes frames on which objects are drawn
  * @events: takes what happens on the frames
+ * @zones: (nullable): the yolozones of the run before, whose counts go on
  *
  * Builds a pipeline and starts it, without waiting for that.
  *
  * Returns: (transfer full): for yolo_run_stop(), or NULL with @error
  */
 YoloRun *yolo_run_new (const char *name, const YoloValues *values, YoloCounts *counts,
-    YoloPicture *clean, YoloPicture *drawn, YoloEvents *events, YoloRunFunc func,
-    gpointer user_data, GError **error);
+    YoloPicture *clean, YoloPicture *drawn, YoloEvents *events, GstElement *zones,
+    YoloRunFunc func, gpointer user_data, GError **error);
+
+/* (transfer full) (nullable): its yolozones, if it has one, which keeps its counts when the run has
+ * ended. */
+GstElement *yolo_run_zones (YoloRun *run);
 
 /* Ends and frees a run, without waiting for it. */
 void yolo_run_stop (YoloRun *run);

@@ -458,6 +458,30 @@ def zones_change_while_a_camera_runs():
             assert 'here' in file.read()
 
 
+def counts_go_on_when_a_camera_comes_back():
+    with Rtsp(pattern='smpte') as rtsp, Server(
+            f'a: {{uri: "{rtsp.url}", zones: {whole_picture_zones()}, reconnect-max: 1}}',
+            'confidence: 0') as server:
+        def entries():
+            page = Page(server.url, '/api/v1/live/a')
+            zones = json.loads(page.receive()[1])['zones']
+            page.close()
+            return zones[0]['entries'] if zones else 0
+
+        server.wait_for('a', 'live')
+        wait_until(entries)
+        rtsp.die()
+        server.wait_for('a', 'failed')
+        newest = find_events(server)[0]['id']
+        # each is an event
+        before = len(find_events(server, 'kind=enter&limit=500'))
+        rtsp.start(pattern='smpte')
+        server.wait_for('a', 'live')
+        wait_until(lambda: [event for event in find_events(server, 'kind=enter')
+                            if event['id'] > newest])
+        wait_until(lambda: entries() > before)
+
+
 def events_are_told_as_they_happen():
     """On the WebSocket; what a page does not confirm is counted, and no more."""
     path = os.path.join(folder(), 'second.avi')
@@ -934,7 +958,7 @@ def main():
                a_camera_may_speak_http, a_file_loops_or_ends, cameras_change_while_all_run,
                deepstream_adds_and_removes, the_file_is_read_again, what_is_seen_is_published,
                events_are_kept_and_found, zones_change_while_a_camera_runs,
-               events_are_told_as_they_happen,
+               counts_go_on_when_a_camera_comes_back, events_are_told_as_they_happen,
                secrets_are_shown_nowhere, who_may_ask, https_is_spoken, what_is_refused,
                the_api_does_what_its_description_says, the_page_shows_all_and_obeys,
                the_page_lists_events, zones_are_drawn_on_the_page,
