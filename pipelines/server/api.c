@@ -31,6 +31,24 @@ add_number (JsonBuilder *builder, const char *name, double number)
   json_builder_add_double_value (builder, number);
 }
 
+/* Two members, null where nothing was measured yet. */
+static void
+add_percentiles (JsonBuilder *builder, YoloCounts *counts, YoloLatency which, const char *median,
+    const char *p95)
+{
+  const char *const names[] = { median, p95 };
+  double seconds[2];
+  const gboolean known = yolo_counts_percentiles (counts, which, &seconds[0], &seconds[1]);
+
+  for (guint i = 0; i < 2; i++) {
+    json_builder_set_member_name (builder, names[i]);
+    if (known)
+      json_builder_add_double_value (builder, seconds[i]);
+    else
+      json_builder_add_null_value (builder);
+  }
+}
+
 static void
 add_camera (JsonBuilder *builder, YoloHttp *http, const YoloCamera *camera)
 {
@@ -52,6 +70,11 @@ add_camera (JsonBuilder *builder, YoloHttp *http, const YoloCamera *camera)
   add_number (builder, "fps_inferred", counts.fps_inferred);
   add_number (builder, "fps_dropped", counts.fps_dropped);
   add_number (builder, "latency", counts.latency_recent);
+  add_percentiles (builder, camera->counts, YOLO_LATENCY_OBJECTS, "objects_latency_median",
+      "objects_latency_p95");
+  add_percentiles (builder, camera->counts, YOLO_LATENCY_EVENTS, "events_latency_median",
+      "events_latency_p95");
+  add_text (builder, "latency_from", counts.sent_time ? "camera" : "arrival");
   add_integer (builder, "frames", counts.frames);
   add_integer (builder, "inferred", counts.inferred);
   add_integer (builder, "dropped", counts.dropped);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipelines/server/counts.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_WAITING 8           /* frames that came and may still be taken: the queue holds one, and
@@ -8,7 +9,9 @@
 #define MAX_UNDER_WAY 80        /* frames that were taken: yoloinfer has 64 at most under way */
 #define SMOOTH .5               /* how much the last second counts in frames a second */
 
-const double yolo_latencies[YOLO_N_LATENCIES] = {
+#define RECENT 256              /* of each latency, for percentiles */
+
+const double yolo_bounds[YOLO_N_BOUNDS] = {
   .005, .01, .02, .035, .05, .075, .1, .15, .25, .5, 1, 2.5,
 };
 
@@ -27,6 +30,9 @@ struct _YoloCounts {
   guint n_waiting;
   Frame taken[MAX_UNDER_WAY];   /* the oldest first */
   guint n_taken;
+  Frame inferred;               /* the last one */
+  float recent[YOLO_N_LATENCIES][RECENT];       /* seconds, a ring of each */
+  guint64 measured[YOLO_N_LATENCIES];
   guint64 ticked_frames, ticked_inferred, ticked_dropped;
   double ticked_latency;
   gint64 ticked;                /* us */
@@ -119,19 +125,23 @@ yolo_counts_taken (YoloCounts *counts, GstClockTime pts)
   g_mutex_unlock (&counts->lock);
 }
 
+/* With the lock held. */
 static void
-add_latency (YoloCountsNow *now, double seconds)
+add_latency (YoloCounts *counts, YoloLatency which, double seconds)
 {
+  YoloHistogram *histogram = &counts->now.latency[which];
   guint bucket = 0;
 
-  while (bucket < YOLO_N_LATENCIES && seconds > yolo_latencies[bucket])
+  while (bucket < YOLO_N_BOUNDS && seconds > yolo_bounds[bucket])
     bucket++;
-  now->latency[bucket]++;
-  now->latency_sum += seconds;
+  histogram->bucket[bucket]++;
+  histogram->sum += seconds;
+  counts->recent[which][counts->measured[which]++ % RECENT] = (float) seconds;
 }
 
 void
-yolo_counts_inferred (YoloCounts *counts, GstClockTime pts, guint objects)
+yolo_counts_inferred (
+    YoloCounts *counts, GstClockTime pts, guint objects, double age, gboolean sent_time)
 {
   const gint64 now = g_get_monotonic_time ();
   guint at;
@@ -141,10 +151,53 @@ yolo_counts_inferred (YoloCounts *counts, GstClockTime pts, guint objects)
   counts->now.objects += objects;
   at = find (counts->taken, counts->n_taken, pts);
   if (at < counts->n_taken) {
-    add_latency (&counts->now, (now - counts->taken[at].came) / 1e6);
+    counts->inferred = counts->taken[at];
+    add_latency (counts, YOLO_LATENCY_DECODED, (now - counts->inferred.came) / 1e6);
+    add_latency (counts, YOLO_LATENCY_OBJECTS,
+        age >= 0 ? age : (now - counts->inferred.came) / 1e6);
+    counts->now.sent_time = sent_time;
     remove_first (counts->taken, &counts->n_taken, at + 1);
   }
   g_mutex_unlock (&counts->lock);
+}
+
+void
+yolo_counts_events (YoloCounts *counts, GstClockTime pts, double age)
+{
+  const gint64 now = g_get_monotonic_time ();
+
+  g_mutex_lock (&counts->lock);
+  if (age >= 0)
+    add_latency (counts, YOLO_LATENCY_EVENTS, age);
+  else if (counts->inferred.pts == pts)
+    add_latency (counts, YOLO_LATENCY_EVENTS, (now - counts->inferred.came) / 1e6);
+  g_mutex_unlock (&counts->lock);
+}
+
+static int
+compare (const void *a, const void *b)
+{
+  const float x = *(const float *) a, y = *(const float *) b;
+
+  return (x > y) - (x < y);
+}
+
+gboolean
+yolo_counts_percentiles (YoloCounts *counts, YoloLatency which, double *median, double *p95)
+{
+  float sorted[RECENT];
+  guint n;
+
+  g_mutex_lock (&counts->lock);
+  n = MIN (counts->measured[which], RECENT);
+  memcpy (sorted, counts->recent[which], n * sizeof *sorted);
+  g_mutex_unlock (&counts->lock);
+  if (n == 0)
+    return FALSE;
+  qsort (sorted, n, sizeof *sorted, compare);
+  *median = sorted[n / 2];
+  *p95 = sorted[MIN (n * 95 / 100, n - 1)];
+  return TRUE;
 }
 
 void
@@ -193,13 +246,13 @@ yolo_counts_tick (YoloCounts *counts)
   smooth (&now->fps_inferred, now->inferred - counts->ticked_inferred, seconds);
   smooth (&now->fps_dropped, now->dropped - counts->ticked_dropped, seconds);
   if (now->inferred > counts->ticked_inferred)
-    now->latency_recent = (now->latency_sum - counts->ticked_latency)
+    now->latency_recent = (now->latency[YOLO_LATENCY_DECODED].sum - counts->ticked_latency)
         / (now->inferred - counts->ticked_inferred);
   counts->ticked = time;
   counts->ticked_frames = now->frames;
   counts->ticked_inferred = now->inferred;
   counts->ticked_dropped = now->dropped;
-  counts->ticked_latency = now->latency_sum;
+  counts->ticked_latency = now->latency[YOLO_LATENCY_DECODED].sum;
   g_mutex_unlock (&counts->lock);
 }
 

@@ -147,28 +147,45 @@ add_states (GString *text, const GArray *snapshots)
   }
 }
 
+static const struct {
+  const char *name, *help;
+} latencies[YOLO_N_LATENCIES] = {
+  [YOLO_LATENCY_DECODED] = { "yolo_latency_seconds",
+    "From the decoder to the objects, of inferred frames" },
+  [YOLO_LATENCY_OBJECTS] = { "yolo_objects_latency_seconds",
+    "From when the camera made a frame, or it arrived, to its objects" },
+  [YOLO_LATENCY_EVENTS] = { "yolo_events_latency_seconds",
+    "From when the camera made a frame, or it arrived, to its events" },
+};
+
+/* A histogram of each camera, whose buckets are cumulative here. */
 static void
-add_latencies (GString *text, const GArray *snapshots)
+add_latency (GString *text, const GArray *snapshots, YoloLatency which)
 {
-  head (text, "yolo_latency_seconds", "histogram",
-      "From the decoder to the objects, of inferred frames");
+  const char *name = latencies[which].name;
+  g_autofree char *of_bucket = g_strconcat (name, "_bucket", NULL);
+  g_autofree char *of_sum = g_strconcat (name, "_sum", NULL);
+  g_autofree char *of_count = g_strconcat (name, "_count", NULL);
+
+  head (text, name, "histogram", latencies[which].help);
   for (guint i = 0; i < snapshots->len; i++) {
     const Snapshot *now = &g_array_index (snapshots, Snapshot, i);
+    const YoloHistogram *histogram = &now->counts.latency[which];
     g_autofree char *labels = g_strdup_printf ("{camera=\"%s\"}", now->camera->name);
     guint64 sum = 0;
 
-    for (guint j = 0; j <= YOLO_N_LATENCIES; j++) {
+    for (guint j = 0; j <= YOLO_N_BOUNDS; j++) {
       g_autofree char *bucket = NULL;
       char bound[G_ASCII_DTOSTR_BUF_SIZE] = "+Inf";
 
-      if (j < YOLO_N_LATENCIES)
-        g_ascii_formatd (bound, sizeof bound, "%g", yolo_latencies[j]);
-      sum += now->counts.latency[j];
+      if (j < YOLO_N_BOUNDS)
+        g_ascii_formatd (bound, sizeof bound, "%g", yolo_bounds[j]);
+      sum += histogram->bucket[j];
       bucket = g_strdup_printf ("{camera=\"%s\",le=\"%s\"}", now->camera->name, bound);
-      sample (text, "yolo_latency_seconds_bucket", bucket, sum);
+      sample (text, of_bucket, bucket, sum);
     }
-    sample (text, "yolo_latency_seconds_sum", labels, now->counts.latency_sum);
-    sample (text, "yolo_latency_seconds_count", labels, sum);
+    sample (text, of_sum, labels, histogram->sum);
+    sample (text, of_count, labels, sum);
   }
 }
 
@@ -249,7 +266,8 @@ yolo_metrics_get (YoloHttp *http, SoupServerMessage *message, const char *name)
       sample (text, metric->name, labels, metric->get (now));
     }
   }
-  add_latencies (text, snapshots);
+  for (int which = 0; which < YOLO_N_LATENCIES; which++)
+    add_latency (text, snapshots, which);
   length = text->len;
   whole = g_string_free (text, FALSE);
   soup_server_message_set_status (message, SOUP_STATUS_OK, NULL);

@@ -16,6 +16,9 @@
 #define TEE "tee"
 #define PRIVACY "privacy"       /* stands for the overlays of both branches */
 
+#define NTP_TO_UNIX 2208988800. /* seconds between NTP's epoch, 1900, and Unix's */
+#define MAX_AGE 10.             /* seconds; what is older was made by a clock that goes wrong */
+
 /* A run is held by the camera, by each job of the pool, and by the loop's seek. */
 struct _YoloRun {
   gatomicrefcount references;
@@ -27,6 +30,8 @@ struct _YoloRun {
   YoloRunFunc func;
   gpointer user_data;
   gboolean is_file, loop;
+  GstCaps *ntp;                 /* owned; what names NTP's time in a frame's metadata */
+  gint live;                    /* atomic: frames come when they are made */
   guint64 frames_at_loop;       /* when the file last began */
   gint started;                 /* atomic: the start is over */
   gint stopping;                /* atomic */
@@ -80,6 +85,7 @@ run_unref (YoloRun *run)
   yolo_counts_unref (run->counts);
   g_free (run->zones);
   g_free (run->zones_text);
+  gst_caps_unref (run->ntp);
   g_free (run);
   count_alive (-1);
 }
@@ -282,7 +288,7 @@ on_came (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
 /* A camera's frames come when they are made, and those of all else as fast as they are read: they
  * have to wait for their time. Whether bins preroll does not tell the one from the other. */
 static void
-set_pace (GstPad *sink)
+set_pace (YoloRun *run, GstPad *sink)
 {
   g_autoptr (GstElement) pace = gst_pad_get_parent_element (sink);
   GstQuery *query = gst_query_new_latency ();
@@ -292,6 +298,7 @@ set_pace (GstPad *sink)
     gst_query_parse_latency (query, &live, NULL, NULL);
   gst_query_unref (query);
   g_object_set (pace, "sync", !live, NULL);
+  g_atomic_int_set (&run->live, live);
 }
 
 /* The end of the stream goes no further: the main thread says what comes then. */
@@ -301,7 +308,7 @@ on_decoded_event (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
   YoloRun *run = user_data;
 
   if (GST_EVENT_TYPE (GST_PAD_PROBE_INFO_EVENT (info)) == GST_EVENT_CAPS)
-    set_pace (pad);
+    set_pace (run, pad);
   if (GST_EVENT_TYPE (GST_PAD_PROBE_INFO_EVENT (info)) != GST_EVENT_EOS)
     return GST_PAD_PROBE_OK;
   gst_element_post_message (run->pipeline, gst_message_new_application (
@@ -318,13 +325,49 @@ on_taken (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
   return GST_PAD_PROBE_OK;
 }
 
+/* Seconds since the camera made a frame, by the time of its clock that its sender reports give;
+ * less than 0: it does not tell, or its clock is not ours. */
+static double
+age_by_camera (const YoloRun *run, GstBuffer *buffer)
+{
+  const GstReferenceTimestampMeta *made =
+      gst_buffer_get_reference_timestamp_meta (buffer, run->ntp);
+  double age;
+
+  if (made == NULL)
+    return -1;
+  age = g_get_real_time () / 1e6 + NTP_TO_UNIX - made->timestamp / 1e9;
+  return age >= 0 && age <= MAX_AGE ? age : -1;
+}
+
+/* The same since it arrived, which is what the frames' times of a live source are. */
+static double
+age_by_arrival (YoloRun *run, GstPad *pad, GstBuffer *buffer)
+{
+  g_autoptr (GstClock) clock = gst_element_get_clock (run->pipeline);
+  g_autoptr (GstEvent) event = gst_pad_get_sticky_event (pad, GST_EVENT_SEGMENT, 0);
+  const GstSegment *segment;
+  guint64 running;
+
+  if (!g_atomic_int_get (&run->live) || clock == NULL || event == NULL)
+    return -1;
+  gst_event_parse_segment (event, &segment);
+  running = gst_segment_to_running_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
+  if (!GST_CLOCK_TIME_IS_VALID (running))
+    return -1;
+  return GST_CLOCK_DIFF (gst_element_get_base_time (run->pipeline) + running,
+      gst_clock_get_time (clock)) / 1e9;
+}
+
 static GstPadProbeReturn
 on_inferred (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
 {
   YoloRun *run = user_data;
   GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+  const double age = age_by_camera (run, buffer);
 
-  yolo_counts_inferred (run->counts, GST_BUFFER_PTS (buffer), yolo_objects_count (buffer));
+  yolo_counts_inferred (run->counts, GST_BUFFER_PTS (buffer), yolo_objects_count (buffer),
+      age >= 0 ? age : age_by_arrival (run, pad, buffer), age >= 0);
   return GST_PAD_PROBE_OK;
 }
 
@@ -333,8 +376,14 @@ static GstPadProbeReturn
 on_known (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
 {
   YoloRun *run = user_data;
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
 
-  yolo_sightings_look (run->sightings, GST_PAD_PROBE_INFO_BUFFER (info));
+  if (yolo_sightings_look (run->sightings, buffer)) {
+    const double age = age_by_camera (run, buffer);
+
+    yolo_counts_events (run->counts, GST_BUFFER_PTS (buffer),
+        age >= 0 ? age : age_by_arrival (run, pad, buffer));
+  }
   return GST_PAD_PROBE_OK;
 }
 
@@ -529,6 +578,7 @@ yolo_run_new (const char *name, const YoloValues *values, YoloCounts *counts, Yo
   run->func = func;
   run->user_data = user_data;
   run->is_file = yolo_source_is_file (values);
+  run->ntp = gst_caps_new_empty_simple ("timestamp/x-ntp");
   run->loop = yolo_values_true (values, YOLO_KEY_LOOP);
   run->frames_at_loop = yolo_counts_read (counts).frames;
   count_alive (1);

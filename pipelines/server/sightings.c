@@ -28,6 +28,7 @@ struct _YoloSightings {
   GHashTable *tracks;           /* number of a track: Track */
   GstClockTime now;             /* PTS of the last frame */
   gint64 picture;               /* number of the picture of the frame that is looked at; 0: none */
+  gboolean found;               /* that frame shows an event */
 };
 
 static void
@@ -83,6 +84,7 @@ add (YoloSightings *sightings, YoloEvent *event, gboolean pictured)
 {
   gint64 id;
 
+  sightings->found |= pictured;
   if (sightings->pictures && pictured)
     event->picture = sightings->picture != 0 ? sightings->picture : YOLO_EVENT_OWN_PICTURE;
   id = yolo_events_add (sightings->events, event);
@@ -202,22 +204,24 @@ on_object (gint id, const char *label, gpointer user_data)
     add_track_event (sightings, "arrive", id, track);
 }
 
-void
+gboolean
 yolo_sightings_look (YoloSightings *sightings, GstBuffer *buffer)
 {
   const GstClockTime pts = GST_BUFFER_PTS (buffer);
   const GstStructure *event;
 
   sightings->picture = 0;
+  sightings->found = FALSE;
   for (guint i = 0; (event = yolo_objects_event (buffer, i)) != NULL; i++)
     add_zone_event (sightings, event);
   if (!(sightings->arrivals || sightings->departures) || !GST_CLOCK_TIME_IS_VALID (pts))
-    return;
+    return sightings->found;
   if (GST_CLOCK_TIME_IS_VALID (sightings->now) && pts + JUMP < sightings->now)
     end_tracks (sightings, TRUE);
   sightings->now = pts;
   yolo_objects_foreach_track (buffer, on_object, sightings);
   end_tracks (sightings, FALSE);
+  return sightings->found;
 }
 
 gint64

@@ -23,8 +23,8 @@ void yolo_sightings_free (YoloSightings *sightings);
 /* Whether the settings of a camera want events of a kind. */
 gboolean yolo_sightings_wants (const YoloValues *values, const char *kind);
 
-/* A frame has left the network, the tracker and yolozones. */
-void yolo_sightings_look (YoloSightings *sightings, GstBuffer *buffer);
+/* A frame has left the network, the tracker and yolozones. Returns whether it shows an event. */
+gboolean yolo_sightings_look (YoloSightings *sightings, GstBuffer *buffer);
 
 /* The number of the picture that the frame which was looked at last is to become, or 0: nothing has
  * happened on it. */

@@ -66,6 +66,8 @@ set_up_rtsp (GstElement *source, const Access *access)
       "tcp-timeout", access->timeout, NULL);
   if (!access->verify)
     set_if_there (source, "tls-validation-flags", "0");
+  /* GStreamer 1.22: when a frame was made, by the camera's clock, from its first report on */
+  set_if_there (source, "add-reference-timestamp-meta", "true");
   g_signal_connect (source, "select-stream", G_CALLBACK (on_select_rtsp_stream), NULL);
 }
 
