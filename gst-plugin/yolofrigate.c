@@ -311,43 +311,84 @@ read_zones (YoloFrigate *frigate, GstBuffer *buffer)
     }
 }
 
-/* Counts */
+/* Announcements */
 
-static void
-announce (YoloFrigate *frigate, const char *state_topic, const Count *count)
+/* Begins the announcement of an entity of a place, a device there. */
+static JsonBuilder *
+begin_announcement (
+    const YoloFrigate *frigate, const char *place, const char *name, const char *unique)
 {
-  g_autofree char *plain = g_strdup_printf ("%s_%s", frigate->prefix, count->place);
-  g_autofree char *node = id_of (plain), *label = id_of (count->label);
-  g_autofree char *name = g_strdup_printf ("%s count", count->label);
-  g_autofree char *unique = g_strdup_printf ("%s_%s_count", node, label);
-  g_autofree char *topic = g_strdup_printf (
-      "%s/sensor/%s/%s_count/config", frigate->discovery, node, label);
+  g_autofree char *plain = g_strdup_printf ("%s_%s", frigate->prefix, place);
+  g_autofree char *node = id_of (plain);
+  g_autofree char *id = g_strdup_printf ("%s_%s", node, unique);
   JsonBuilder *builder = json_builder_new ();
 
   json_builder_begin_object (builder);
   yolo_json_string (builder, "name", name);
-  yolo_json_string (builder, "unique_id", unique);
-  yolo_json_string (builder, "state_topic", state_topic);
-  yolo_json_string (builder, "state_class", "measurement");
-  yolo_json_string (builder, "unit_of_measurement", "objects");
-  if (frigate->availability)
-    yolo_json_string (builder, "availability_topic", frigate->availability);
+  yolo_json_string (builder, "unique_id", id);
   json_builder_set_member_name (builder, "device");
   json_builder_begin_object (builder);
   json_builder_set_member_name (builder, "identifiers");
   json_builder_begin_array (builder);
   json_builder_add_string_value (builder, node);
   json_builder_end_array (builder);
-  yolo_json_string (builder, "name", count->place);
+  yolo_json_string (builder, "name", place);
   yolo_json_string (builder, "manufacturer", "yolo");
   yolo_json_string (builder, "model", "yoloexport");
   yolo_json_string (builder, "sw_version", YOLO_VERSION);
   json_builder_end_object (builder);
+  return builder;
+}
+
+/* Takes the builder. @component: of Home Assistant, "sensor" */
+static void
+send_announcement (YoloFrigate *frigate, JsonBuilder *builder, const char *component,
+    const char *place, const char *unique)
+{
+  g_autofree char *plain = g_strdup_printf ("%s_%s", frigate->prefix, place);
+  g_autofree char *node = id_of (plain);
+  g_autofree char *topic = g_strdup_printf (
+      "%s/%s/%s/%s/config", frigate->discovery, component, node, unique);
+
   json_builder_end_object (builder);
   g_string_truncate (frigate->text, 0);
   yolo_json_append (builder, frigate->text);
   frigate->send (topic, frigate->text->str, frigate->text->len, TRUE, frigate->user_data);
 }
+
+static void
+announce_count (YoloFrigate *frigate, const char *state_topic, const Count *count)
+{
+  g_autofree char *label = id_of (count->label);
+  g_autofree char *name = g_strdup_printf ("%s count", count->label);
+  g_autofree char *unique = g_strdup_printf ("%s_count", label);
+  JsonBuilder *builder = begin_announcement (frigate, count->place, name, unique);
+
+  yolo_json_string (builder, "state_topic", state_topic);
+  yolo_json_string (builder, "state_class", "measurement");
+  yolo_json_string (builder, "unit_of_measurement", "objects");
+  if (frigate->availability)
+    yolo_json_string (builder, "availability_topic", frigate->availability);
+  send_announcement (frigate, builder, "sensor", count->place, unique);
+}
+
+/* Whether the camera is connected, which the broker says in our place when we are gone. */
+static void
+announce_connection (YoloFrigate *frigate)
+{
+  JsonBuilder *builder;
+
+  if (frigate->discovery == NULL || frigate->availability == NULL)
+    return;
+  builder = begin_announcement (frigate, frigate->camera, "connected", "connected");
+  yolo_json_string (builder, "state_topic", frigate->availability);
+  yolo_json_string (builder, "payload_on", "online");
+  yolo_json_string (builder, "payload_off", "offline");
+  yolo_json_string (builder, "device_class", "connectivity");
+  send_announcement (frigate, builder, "binary_sensor", frigate->camera, "connected");
+}
+
+/* Counts */
 
 static void
 add_to (YoloFrigate *frigate, const char *place, const char *label, guint n)
@@ -361,7 +402,7 @@ add_to (YoloFrigate *frigate, const char *place, const char *label, guint n)
     count->place = g_strdup (place);
     count->label = g_strdup (label);
     if (frigate->discovery)
-      announce (frigate, topic, count);
+      announce_count (frigate, topic, count);
     g_hash_table_insert (frigate->counts, g_steal_pointer (&topic), count);
   }
   count->now += n;
@@ -439,6 +480,7 @@ begin_frame (YoloFrigate *frigate, const YoloRecord *record)
     g_hash_table_remove_all (frigate->counts);
     g_free (frigate->camera);
     frigate->camera = g_steal_pointer (&camera);
+    announce_connection (frigate);
   }
   frigate->stream_time = now;
   frigate->time = record->unix_time / 1e6;

@@ -127,8 +127,13 @@ const YoloKey yolo_keys[YOLO_N_KEYS] = {
   [YOLO_KEY_PUBLISH] = { "publish", YOLO_TYPE_PLACES,
       .doc = "Files and URLs that `yoloexport` writes what was seen to" },
   [YOLO_KEY_PUBLISH_FORMAT] = { "publish-format", YOLO_TYPE_CHOICE,
-      .choices = "json-lines|events", .initial = "json-lines",
-      .doc = "What is published: every frame's objects, or events of lines and zones" },
+      .choices = "json-lines|events|frigate", .initial = "json-lines",
+      .doc = "What is published: every frame's objects, events of lines and zones, or, by MQTT, "
+          "Frigate's topics: how many objects there are" },
+  [YOLO_KEY_HOME_ASSISTANT] = { "home-assistant", YOLO_TYPE_TEXT,
+      .doc = "Prefix under which Home Assistant looks for new devices, as a rule `homeassistant`: "
+          "the camera and its zones become some, with the counts that `publish-format: frigate` "
+          "publishes" },
   [YOLO_KEY_EVENTS] = { "events", YOLO_TYPE_LIST,
       .choices = "cross|enter|exit|appear|vanish|loiter|direction|crowd|crowd-end|arrive|leave|"
           "up|down",

@@ -415,6 +415,22 @@ append (YoloRun *run, GstElement *last, const char *factory, const char *name, G
   return element;
 }
 
+/* Topics of Frigate's below that of a location, of which those of this camera have its name in
+ * them: the broker says there whether it is connected. */
+static void
+set_frigate (GstElement *export, const char *location, const char *name,
+    const YoloValues *values)
+{
+  g_autoptr (GUri) uri = g_uri_parse (location, G_URI_FLAGS_NONE, NULL);
+
+  if (uri != NULL && *g_uri_get_path (uri) == '/') {
+    g_autofree char *topic = g_strdup_printf ("%s/%s/available", g_uri_get_path (uri) + 1, name);
+    g_object_set (export, "availability-topic", topic, NULL);
+  }
+  g_object_set (export, "discovery-prefix",
+      yolo_values_text (values, YOLO_KEY_HOME_ASSISTANT), NULL);
+}
+
 /* An element for each place that the camera publishes to. */
 static GstElement *
 append_exports (YoloRun *run, GstElement *last, const char *name, const YoloValues *values,
@@ -429,6 +445,8 @@ append_exports (YoloRun *run, GstElement *last, const char *name, const YoloValu
     gst_util_set_object_arg (G_OBJECT (last), "format",
         yolo_values_text (values, YOLO_KEY_PUBLISH_FORMAT));
     g_object_set (last, "location", places[i], "stream", name, NULL);
+    if (strcmp (yolo_values_text (values, YOLO_KEY_PUBLISH_FORMAT), "frigate") == 0)
+      set_frigate (last, places[i], name, values);
   }
   return last;
 }

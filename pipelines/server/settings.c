@@ -162,6 +162,13 @@ check_camera (const YoloSettings *settings, const YoloCameraSettings *camera, GE
   else if ((all->value[YOLO_KEY_ZONES].raw != NULL || all->value[YOLO_KEY_ZONES_TEXT].raw != NULL)
       && strcmp (yolo_values_text (all, YOLO_KEY_TRACKER), "none") == 0)
     lacks = "has zones but no tracker, and zones count tracks; set tracker, or leave zones out";
+  else if (yolo_values_text (all, YOLO_KEY_HOME_ASSISTANT) != NULL
+      && strcmp (yolo_values_text (all, YOLO_KEY_PUBLISH_FORMAT), "frigate") != 0)
+    lacks = "has home-assistant, which shows what is published in another format; set "
+        "publish-format: frigate, and publish: [\"mqtt://HOST/PREFIX\"]";
+  else if (yolo_values_text (all, YOLO_KEY_HOME_ASSISTANT) != NULL
+      && all->value[YOLO_KEY_PUBLISH].raw == NULL)
+    lacks = "has home-assistant, but publishes nothing; set publish: [\"mqtt://HOST/PREFIX\"]";
   return lacks == NULL
       || yolo_settings_fail (error, settings, camera->line, camera->name, "%s", lacks);
 }

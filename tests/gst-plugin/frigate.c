@@ -220,19 +220,26 @@ test_zones (Fixture *f, gconstpointer data)
   json_node_unref (node);
 }
 
-/* Each sensor is announced once, before its first value. */
+/* The camera and each sensor are announced once, before their first value. */
 static void
 test_discovery (Fixture *f, gconstpointer data)
 {
   const YoloMetaObject person = object (-1, "person", .5f);
+  const char *camera = "!homeassistant/binary_sensor/frigate_front_door_1/connected/config ";
   const char *topic = "!homeassistant/sensor/frigate_front_door_1/person_count/config ";
-  g_autoptr (JsonNode) node = NULL;
+  g_autoptr (JsonNode) node = NULL, connected = NULL;
   JsonObject *sensor;
 
   frame (f, &person, 1, NULL, NULL);
-  g_assert_cmpuint (f->sent->len, ==, 4);
-  g_assert_true (g_str_has_prefix (f->sent->pdata[0], topic));
-  node = json_from_string (f->sent->pdata[0] + strlen (topic), NULL);
+  g_assert_cmpuint (f->sent->len, ==, 5);
+  g_assert_true (g_str_has_prefix (f->sent->pdata[0], camera));
+  connected = json_from_string (f->sent->pdata[0] + strlen (camera), NULL);
+  sensor = json_node_get_object (connected);
+  g_assert_cmpstr (json_object_get_string_member (sensor, "state_topic"), ==, "frigate/available");
+  g_assert_cmpstr (json_object_get_string_member (sensor, "unique_id"), ==,
+      "frigate_front_door_1_connected");
+  g_assert_true (g_str_has_prefix (f->sent->pdata[1], topic));
+  node = json_from_string (f->sent->pdata[1] + strlen (topic), NULL);
   sensor = json_node_get_object (node);
   g_assert_cmpstr (json_object_get_string_member (sensor, "state_topic"), ==,
       "frigate/front door_1/person");

@@ -19,9 +19,9 @@ run_packages='gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-
   python3 python3-pip python3-venv fonts-dejavu-core'
 
 test_packages='libgstrtspserver-1.0-dev python3-gst-1.0 gir1.2-gst-plugins-base-1.0'
-# Brokers that the tests start on ports of their own, and who listens to them. A system may be
-# without one of these: then the tests that need it skip.
-broker_packages='mosquitto mosquitto-clients redis-server openssl'
+# Brokers that the tests start on ports of their own, who listens to them, and Prometheus. A
+# system may be without one of these: then the tests that need it skip.
+broker_packages='mosquitto mosquitto-clients redis-server openssl prometheus'
 fuzz_packages='clang libclang-rt-dev'
 
 # The CUDA back end is built where the toolkit is: nvcc wants a C++ compiler,

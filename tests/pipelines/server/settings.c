@@ -95,6 +95,8 @@ static const Wrong wrong_lines[] = {
   { "enabled: yes", "enabled is 'yes'; give true or false, without quotes" },
   { "enabled: 'true'", "without quotes" },
   { "tracker: kalman", "tracker is 'kalman'; give none, bytetrack, botsort, ocsort" },
+  { "home-assistant: homeassistant", "set publish-format: frigate, and publish" },
+  { "home-assistant: homeassistant\n    publish-format: frigate", "but publishes nothing" },
   { "events: [cross, crosses]", "events has 'crosses'; give a list of cross, enter, exit" },
   { "events: crosses", "events is 'crosses'; give a list of cross" },
   { "title: ''", "title has a text that is empty" },
