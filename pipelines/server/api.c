@@ -274,11 +274,16 @@ void
 yolo_api_get_status (YoloHttp *http, SoupServerMessage *message, const char *name)
 {
   JsonBuilder *builder = json_builder_new ();
+  const YoloShard *shard = &yolo_wall_settings (http->wall)->shard;
 
   json_builder_begin_object (builder);
   add_text (builder, "version", YOLO_VERSION);
   add_number (builder, "uptime", (g_get_monotonic_time () - http->began) / 1e6);
   add_integer (builder, "cameras", yolo_wall_cameras (http->wall)->len);
+  if (shard->count > 0) {
+    g_autofree char *text = g_strdup_printf ("%u/%u", shard->index, shard->count);
+    add_text (builder, "shard", text);
+  }
   add_integer (builder, "connections", *http->n_connections);
   add_integer (builder, "viewers", http->n_viewers);
   add_integer (builder, "requests", http->n_requests);

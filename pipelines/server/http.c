@@ -153,6 +153,9 @@ yolo_http_answer_failure (SoupServerMessage *message, const GError *error)
       case YOLO_SETTINGS_ERROR_FILE:
         status = SOUP_STATUS_INTERNAL_SERVER_ERROR;
         break;
+      case YOLO_SETTINGS_ERROR_ELSEWHERE:
+        status = SOUP_STATUS_MISDIRECTED_REQUEST;
+        break;
     }
   yolo_http_answer_error (message, status, "%s", error->message);
 }

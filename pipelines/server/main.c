@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* yolo-server: runs YOLO networks on many cameras; docs/server.md.
  *
- *   yolo-server SETTINGS.yaml
+ *   yolo-server [--shard I/N] SETTINGS.yaml
  *   yolo-server --check SETTINGS.yaml
  *   yolo-server --settings
  *
@@ -58,6 +58,19 @@ write_log (GLogLevelFlags level, const GLogField *fields, gsize n, gpointer user
       text = fields[i].value;
   g_printerr ("%s %s\n", time, text != NULL ? text : "");
   return G_LOG_WRITER_HANDLED;
+}
+
+/* How many of the cameras are the shard's. */
+static guint
+count_cameras (const YoloSettings *settings)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < settings->cameras->len; i++) {
+    const YoloCameraSettings *camera = g_ptr_array_index (settings->cameras, i);
+    n += yolo_shard_has (&settings->shard, camera->name);
+  }
+  return n;
 }
 
 /* Opens what events are kept in. */
@@ -132,9 +145,14 @@ int
 main (int argc, char **argv)
 {
   gboolean check = FALSE, list = FALSE, version = FALSE;
+  g_autofree char *shard_text = NULL;
+  YoloShard shard = { 0 };
   const GOptionEntry entries[] = {
     { "check", 0, 0, G_OPTION_ARG_NONE, &check, "Check the settings, and start nothing", NULL },
     { "settings", 0, 0, G_OPTION_ARG_NONE, &list, "List all settings", NULL },
+    { "shard", 0, 0, G_OPTION_ARG_STRING, &shard_text,
+        "Take the cameras of shard I of N, I from 0, or auto: the number at the host name's end",
+        "I/N" },
     { "version", 0, 0, G_OPTION_ARG_NONE, &version, "Tell the version", NULL },
     G_OPTION_ENTRY_NULL
   };
@@ -155,7 +173,12 @@ main (int argc, char **argv)
     return 0;
   }
   if (argc != 2) {
-    g_printerr ("usage: yolo-server [--check] SETTINGS.yaml\n");
+    g_printerr ("usage: yolo-server [--check] [--shard I/N] SETTINGS.yaml\n");
+    return 2;
+  }
+  if (shard_text != NULL
+      && !yolo_shard_parse (shard_text, g_get_host_name (), &shard, &error)) {
+    g_printerr ("yolo-server: %s\n", error->message);
     return 2;
   }
   settings = yolo_settings_read (argv[1], &error);
@@ -163,8 +186,13 @@ main (int argc, char **argv)
     g_printerr ("yolo-server: %s\n", error->message);
     return 1;
   }
+  settings->shard = shard;
   if (check) {
-    g_print ("%s: %u cameras\n", argv[1], settings->cameras->len);
+    g_print ("%s: %u cameras", argv[1], settings->cameras->len);
+    if (shard.count > 0)
+      g_print (", %u of them in shard %u of %u", count_cameras (settings), shard.index,
+          shard.count);
+    g_print ("\n");
     yolo_settings_free (settings);
     return 0;
   }

@@ -24,6 +24,7 @@ copy (const YoloSettings *old)
   g_hash_table_iter_init (&files, old->files);
   while (g_hash_table_iter_next (&files, &file, NULL))
     g_hash_table_add (settings->files, g_strdup (file));
+  settings->shard = old->shard;
   return settings;
 }
 
@@ -137,6 +138,20 @@ check_password (const YoloCameraSettings *camera, JsonObject *values, GError **e
   return FALSE;
 }
 
+/* A camera of another shard is not changed here, where nobody would see what comes of it. */
+static gboolean
+check_shard (const YoloSettings *settings, const char *name, GError **error)
+{
+  const YoloShard *shard = &settings->shard;
+
+  if (yolo_shard_has (shard, name))
+    return TRUE;
+  g_set_error (error, YOLO_SETTINGS_ERROR, YOLO_SETTINGS_ERROR_ELSEWHERE,
+      "camera '%s' belongs to shard %u of %u, and this is shard %u; ask the server of that shard",
+      name, yolo_shard_of (name, shard->count), shard->count, shard->index);
+  return FALSE;
+}
+
 YoloSettings *
 yolo_settings_change (const YoloSettings *old, YoloChange change, const char *name,
     JsonObject *values, GError **error)
@@ -145,7 +160,7 @@ yolo_settings_change (const YoloSettings *old, YoloChange change, const char *na
   YoloCameraSettings *camera = NULL;
   const YoloCameraSettings *there = yolo_settings_camera (old, name);
 
-  if (!yolo_settings_check_name (old, 0, name, error))
+  if (!yolo_settings_check_name (old, 0, name, error) || !check_shard (old, name, error))
     return NULL;
   if (there == NULL && (change == YOLO_CHANGE_PATCH || change == YOLO_CHANGE_REMOVE)) {
     g_set_error (error, YOLO_SETTINGS_ERROR, YOLO_SETTINGS_ERROR_MISSING,

@@ -6,6 +6,7 @@
 #ifndef YOLO_SERVER_SETTINGS_H
 #define YOLO_SERVER_SETTINGS_H
 
+#include "pipelines/server/shard.h"
 #include "pipelines/server/values.h"
 
 G_BEGIN_DECLS
@@ -28,6 +29,7 @@ typedef struct {
   YoloValues *defaults;         /* as the file has them */
   GPtrArray *cameras;           /* YoloCameraSettings, in the file's order */
   GHashTable *files;            /* owned texts: the paths that the file itself names */
+  YoloShard shard;              /* whose cameras run here; the others are settings alone */
 } YoloSettings;
 
 /**
@@ -61,7 +63,8 @@ typedef enum {
  * @values: (nullable): what is to be set; NULL for YOLO_CHANGE_REMOVE
  *
  * Makes settings in which one camera is other than in @old. A request may neither read the
- * environment nor name files that neither the settings file names nor `api-folders` allows.
+ * environment nor name files that neither the settings file names nor `api-folders` allows, nor
+ * change a camera of another shard.
  *
  * Returns: (transfer full): new settings, or NULL with @error
  */

@@ -19,6 +19,7 @@ typedef enum {
   YOLO_SETTINGS_ERROR_MISSING,  /* there is no such camera */
   YOLO_SETTINGS_ERROR_EXISTS,   /* there is one already */
   YOLO_SETTINGS_ERROR_FILE,     /* a file cannot be read or written */
+  YOLO_SETTINGS_ERROR_ELSEWHERE,        /* it makes sense, but another server has to be asked */
 } YoloSettingsError;
 
 /* What a file or a request says, before anybody has looked at it. */

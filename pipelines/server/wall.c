@@ -202,7 +202,8 @@ yolo_wall_new (YoloSettings *settings, YoloEvents *events)
   for (guint i = 0; i < settings->cameras->len; i++) {
     const YoloCameraSettings *camera = g_ptr_array_index (settings->cameras, i);
 
-    g_ptr_array_add (wall->cameras, yolo_camera_new (camera->name, camera->all, events));
+    if (yolo_shard_has (&settings->shard, camera->name))
+      g_ptr_array_add (wall->cameras, yolo_camera_new (camera->name, camera->all, events));
   }
   keep_models (wall);
   watch_file (wall);
@@ -267,6 +268,8 @@ yolo_wall_set (YoloWall *wall, YoloSettings *settings)
     const YoloCameraSettings *wanted = g_ptr_array_index (settings->cameras, i);
     YoloCamera *camera = NULL;
 
+    if (!yolo_shard_has (&settings->shard, wanted->name))
+      continue;
     for (guint j = 0; j < old->len && camera == NULL; j++)
       if (strcmp (((YoloCamera *) g_ptr_array_index (old, j))->name, wanted->name) == 0)
         camera = g_ptr_array_steal_index (old, j);
@@ -308,11 +311,12 @@ yolo_wall_reload (YoloWall *wall, GError **error)
     g_propagate_error (error, g_steal_pointer (&why));
     return FALSE;
   }
+  settings->shard = wall->settings->shard;
   warn_of_server_keys (wall->settings, settings);
   yolo_wall_set (wall, settings);
   watch_file (wall);
   wall->changed = FALSE;
-  g_message ("the settings were read again: %u cameras", settings->cameras->len);
+  g_message ("the settings were read again: %u cameras", wall->cameras->len);
   return TRUE;
 }
 

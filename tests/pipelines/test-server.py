@@ -4,6 +4,7 @@
 is let in, how it ends. The RTSP servers are real and on the loopback."""
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -271,6 +272,42 @@ def cameras_change_while_all_run():
         assert server.ask('DELETE', 'api/v1/cameras/b').status == 204
         assert server.ask('GET', 'api/v1/cameras/b').status == 404
         assert server.ask('DELETE', 'api/v1/cameras/b').status == 404
+
+
+def shards_share_the_cameras():
+    """Three servers with the same file."""
+    names = [f'camera{i}' for i in range(8)]
+    cameras = '\n'.join(f'{name}: {{uri: "test:ball", enabled: false}}' for name in names)
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(Server(cameras, options=('--shard', f'{i}/3')))
+                   for i in range(3)]
+        has = [[camera['name'] for camera in server.ask('GET', 'api/v1/cameras').json['cameras']]
+               for server in servers]
+        assert sorted(sum(has, [])) == names and all(has), has
+        for i, server in enumerate(servers):
+            assert server.ask('GET', 'api/v1/status').json['shard'] == f'{i}/3'
+            result = run('--check', '--shard', f'{i}/3', server.path)
+            assert f'8 cameras, {len(has[i])} of them in shard {i} of 3' in result.stdout, result
+        # A camera is added where it belongs, and the others say where that is.
+        answers = [server.ask('PUT', 'api/v1/cameras/more', {'uri': 'test:', 'enabled': False})
+                   for server in servers]
+        owner = [answer.status for answer in answers].index(201)
+        for i, answer in enumerate(answers):
+            if i != owner:
+                assert answer.status == 421, answer.body
+                assert f'belongs to shard {owner} of 3' in answer.json['error'], answer.body
+        body = {'value': {'camera_id': has[0][0], 'change': 'camera_remove'}}
+        answer = servers[1].ask('POST', 'api/v1/stream/remove', body)
+        assert answer.status == 400 and 'belongs to shard 0 of 3' in answer.json['reason'], answer
+        # What is saved has the cameras of all, and what is read again is shared as before.
+        assert servers[owner].ask('POST', 'api/v1/save').status == 200
+        with open(servers[owner].path, encoding='utf-8') as file:
+            text = file.read()
+        assert all(name in text for name in names + ['more']), text
+        assert servers[owner].ask('POST', 'api/v1/reload').json['cameras'] == len(has[owner]) + 1
+    for wrong in '3/3', '4', 'auto/0', 'auto/0x':
+        result = run('--shard', wrong, '--check', 'any.yaml')
+        assert result.returncode == 2 and 'shard' in result.stdout, result
 
 
 def deepstream_adds_and_removes():
@@ -956,9 +993,10 @@ def main():
                a_camera_that_dies_comes_back, a_camera_that_freezes_is_stalled,
                garbage_is_an_error_and_no_more, a_long_wait_ends_when_the_camera_is_back,
                a_camera_may_speak_http, a_file_loops_or_ends, cameras_change_while_all_run,
-               deepstream_adds_and_removes, the_file_is_read_again, what_is_seen_is_published,
-               events_are_kept_and_found, zones_change_while_a_camera_runs,
-               counts_go_on_when_a_camera_comes_back, events_are_told_as_they_happen,
+               shards_share_the_cameras, deepstream_adds_and_removes, the_file_is_read_again,
+               what_is_seen_is_published, events_are_kept_and_found,
+               zones_change_while_a_camera_runs, counts_go_on_when_a_camera_comes_back,
+               events_are_told_as_they_happen,
                secrets_are_shown_nowhere, who_may_ask, https_is_spoken, what_is_refused,
                the_api_does_what_its_description_says, the_page_shows_all_and_obeys,
                the_page_lists_events, zones_are_drawn_on_the_page,

@@ -379,6 +379,97 @@ write_file (const char *name, const char *text)
 }
 
 static void
+test_shard_texts (void)
+{
+  static const struct {
+    const char *text, *host;
+    guint index, count;         /* count 0: it is refused */
+  } cases[] = {
+    { "0/1", "", 0, 1 }, { "3/4", "wall-1", 3, 4 }, { "auto/4", "wall-1", 1, 4 },
+    { "auto/12", "a-wall-11", 11, 12 }, { "4/4", "", 0, 0 }, { "auto/4", "wall-4", 0, 0 },
+    { "auto/4", "wall", 0, 0 }, { "auto/4", "wall-", 0, 0 }, { "auto/4", "wall-x1", 0, 0 },
+    { "auto/4", "", 0, 0 },
+    { "1", "", 0, 0 }, { "/4", "", 0, 0 }, { "1/", "", 0, 0 },
+    { "-1/4", "", 0, 0 }, { "1/0", "", 0, 0 }, { "1/4/4", "", 0, 0 },
+    { "auto", "wall-1", 0, 0 }, { "1/99999999999", "", 0, 0 }, { "", "", 0, 0 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    YoloShard shard = { 7, 9 };
+    g_autoptr (GError) error = NULL;
+    const gboolean good = yolo_shard_parse (cases[i].text, cases[i].host, &shard, &error);
+
+    g_assert_cmpint (good, ==, cases[i].count > 0);
+    g_assert_cmpint (good, ==, error == NULL);
+    g_assert_cmpuint (shard.index, ==, good ? cases[i].index : 7);
+    g_assert_cmpuint (shard.count, ==, good ? cases[i].count : 9);
+  }
+}
+
+/* Each of 1000 cameras is in one shard, shards have about as many, and one more shard takes its
+ * share and moves no other camera. The first is what another program has computed by the paper. */
+static void
+test_shards (void)
+{
+  static const guint first[] = { 1, 1, 0, 2, 3, 3, 0, 2 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (first); i++) {
+    g_autofree char *name = g_strdup_printf ("camera%u", i);
+    g_assert_cmpuint (yolo_shard_of (name, 4), ==, first[i]);
+  }
+  for (guint count = 1; count < 12; count++) {
+    guint of[12] = { 0 }, moved = 0;
+
+    for (guint i = 0; i < 1000; i++) {
+      g_autofree char *name = g_strdup_printf ("camera%u", i);
+      const guint shard = yolo_shard_of (name, count), next = yolo_shard_of (name, count + 1);
+      guint has = 0;
+
+      of[shard]++;
+      moved += next != shard;
+      g_assert_true (next == shard || next == count);
+      for (guint j = 0; j < count; j++)
+        has += yolo_shard_has (&(YoloShard) { j, count }, name);
+      g_assert_cmpuint (has, ==, 1);
+    }
+    for (guint j = 0; j < count; j++)
+      g_assert_cmpfloat (ABS (of[j] * (double) count / 1000 - 1), <, .4);
+    g_assert_cmpfloat (ABS (moved * (count + 1.) / 1000 - 1), <, .4);
+  }
+  g_assert_true (yolo_shard_has (&(YoloShard) { 0 }, "gate"));
+}
+
+/* Settings keep the cameras of all shards, and a request changes those of its own alone. */
+static void
+test_shard_requests (void)
+{
+  g_autoptr (YoloSettings) settings = parse (
+      "defaults: {model: a.onnx}\n"
+      "cameras:\n  camera0: {uri: 'test:'}\n  camera3: {uri: 'test:'}\n", NULL);
+  static const YoloChange changes[] = { YOLO_CHANGE_PUT, YOLO_CHANGE_PATCH, YOLO_CHANGE_ADD,
+    YOLO_CHANGE_REMOVE };
+  g_autoptr (JsonObject) values = json_object_new ();
+  g_autofree char *yaml = NULL;
+  YoloSettings *changed;
+
+  settings->shard = (YoloShard) { 1, 4 };
+  json_object_set_string_member (values, "uri", "test:snow");
+  for (guint i = 0; i < G_N_ELEMENTS (changes); i++) {
+    g_autoptr (GError) error = NULL;
+
+    g_assert_null (yolo_settings_change (settings, changes[i], "camera3", values, &error));
+    g_assert_error (error, YOLO_SETTINGS_ERROR, YOLO_SETTINGS_ERROR_ELSEWHERE);
+    g_assert_nonnull (strstr (error->message, "shard 2 of 4"));
+  }
+  changed = yolo_settings_change (settings, YOLO_CHANGE_PUT, "camera0", values, NULL);
+  g_assert_nonnull (changed);
+  g_assert_cmpuint (changed->shard.count, ==, 4);
+  yaml = yolo_settings_to_yaml (changed);
+  g_assert_nonnull (strstr (yaml, "camera3"));
+  yolo_settings_free (changed);
+}
+
+static void
 remove_all (void)
 {
   static const char *const names[] = { "a.onnx", "b.onnx", "secret.txt", "other/c.onnx",
@@ -414,6 +505,9 @@ main (int argc, char **argv)
   g_test_add_func ("/server/settings/write", test_write);
   g_test_add_func ("/server/settings/change", test_change);
   g_test_add_func ("/server/settings/requests", test_requests);
+  g_test_add_func ("/server/settings/shard-texts", test_shard_texts);
+  g_test_add_func ("/server/settings/shards", test_shards);
+  g_test_add_func ("/server/settings/shard-requests", test_shard_requests);
   status = g_test_run ();
   remove_all ();
   g_free (folder);

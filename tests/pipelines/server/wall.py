@@ -155,13 +155,13 @@ class Wall:
 class Server(Wall):
     """yolo-server with a settings file of its own."""
 
-    def __init__(self, cameras='', defaults='', server='', **variables):
+    def __init__(self, cameras='', defaults='', server='', options=(), **variables):
         handle, self.path = tempfile.mkstemp('.yaml', dir=folder())
         os.close(handle)
         self.write(cameras, defaults, server)
         self.log = open(self.path + '.log', 'w+', encoding='utf-8')
         self.process = subprocess.Popen(
-            [PROGRAM, self.path], stdout=subprocess.PIPE, stderr=self.log, text=True,
+            [PROGRAM, *options, self.path], stdout=subprocess.PIPE, stderr=self.log, text=True,
             env={**os.environ, **variables})
         assert select.select([self.process.stdout], [], [], PATIENCE)[0], 'the server says nothing'
         super().__init__(self.process.stdout.readline().strip())
