@@ -6,8 +6,9 @@
 
 #include "export/client.h"
 
+#include "export/kafka-options.h"
+
 #include <errno.h>
-#include <librdkafka/rdkafka.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -107,79 +108,30 @@ kafka_free (YoloClient *client)
   g_free (kafka);
 }
 
-/* @shown: what an error calls the value */
-static gboolean
-set (Kafka *kafka, const char *name, const char *value, const char *shown, GError **error)
-{
-  char why[300] = "";
-
-  if (value == NULL
-      || rd_kafka_conf_set (kafka->options, name, value, why, sizeof why) == RD_KAFKA_CONF_OK)
-    return TRUE;
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-      "librdkafka does not take %s=%s: %s", name, shown ? shown : value, shown ? "" : why);
-  return FALSE;
-}
-
-/* Options in the words of librdkafka, as kcat and others take them. */
-static gboolean
-set_list (Kafka *kafka, const char *list, GError **error)
-{
-  g_auto (GStrv) words = g_strsplit (list ? list : "", ",", -1);
-
-  for (guint i = 0; words[i]; i++) {
-    char *value = strchr (g_strstrip (words[i]), '=');
-
-    if (words[i][0] == '\0')
-      continue;
-    if (value == NULL) {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-          "broker-options has \"%s\", which is not NAME=VALUE", words[i]);
-      return FALSE;
-    }
-    *value++ = '\0';
-    if (strstr (words[i], "password") || strstr (words[i], "secret")) {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-          "broker-options holds %s, which graphs and logs would show: use password-file, or the "
-          "environment variable YOLO_EXPORT_PASSWORD", words[i]);
-      return FALSE;
-    }
-    if (!set (kafka, g_strstrip (words[i]), g_strstrip (value), NULL, error))
-      return FALSE;
-  }
-  return TRUE;
-}
-
 /* The partition of a key is that which Java's clients choose; the other options are what "at least
  * once, in order, without end" takes. */
 static gboolean
 set_up (Kafka *kafka, const YoloSinkOptions *options, const YoloLocation *location,
     GError **error)
 {
-  const char *user = options->user ? options->user : location->user;
-  const gboolean tls = options->ca_file || options->certificate_file;
+  const char *const own[][2] = {
+    { "client.id", options->client_id ? options->client_id : "yoloexport" },
+    { "enable.idempotence", "true" },
+    { "message.timeout.ms", "0" },
+    { "partitioner", "murmur2_random" },
+    { "compression.type", options->compression },
+  };
 
+  if (kafka->fd < 0)
+    return yolo_client_fail (error, g_strerror (errno));
+  kafka->options = yolo_kafka_options (options, location, own, G_N_ELEMENTS (own), error);
+  if (kafka->options == NULL)
+    return FALSE;
   rd_kafka_conf_set_dr_msg_cb (kafka->options, on_report);
   rd_kafka_conf_set_error_cb (kafka->options, on_error);
   rd_kafka_conf_set_log_cb (kafka->options, on_log);
   rd_kafka_conf_set_opaque (kafka->options, kafka);
-  return set (kafka, "bootstrap.servers", location->hosts, NULL, error)
-      && set (kafka, "client.id", options->client_id ? options->client_id : "yoloexport", NULL,
-          error)
-      && set (kafka, "enable.idempotence", "true", NULL, error)
-      && set (kafka, "message.timeout.ms", "0", NULL, error)
-      && set (kafka, "partitioner", "murmur2_random", NULL, error)
-      && set (kafka, "reconnect.backoff.max.ms", "5000", NULL, error)
-      && set (kafka, "compression.type", options->compression, NULL, error)
-      && set (kafka, "ssl.ca.location", options->ca_file, NULL, error)
-      && set (kafka, "ssl.certificate.location", options->certificate_file, NULL, error)
-      && set (kafka, "ssl.key.location", options->key_file, NULL, error)
-      && set (kafka, "security.protocol",
-          user ? tls ? "sasl_ssl" : "sasl_plaintext" : tls ? "ssl" : NULL, NULL, error)
-      && set (kafka, "sasl.mechanism", user ? "SCRAM-SHA-512" : NULL, NULL, error)
-      && set (kafka, "sasl.username", user, NULL, error)
-      && set (kafka, "sasl.password", user ? options->password : NULL, "***", error)
-      && set_list (kafka, options->broker_options, error);
+  return TRUE;
 }
 
 static gboolean
@@ -201,23 +153,6 @@ make_producer (Kafka *kafka, GError **error)
   return TRUE;
 }
 
-static gboolean
-check (Kafka *kafka, const YoloSinkOptions *options, const YoloLocation *location,
-    GError **error)
-{
-  /* Source: Kafka's org.apache.kafka.common.internals.Topic */
-  if (*location->topic == '\0' || strlen (location->topic) > 249
-      || location->topic[strspn (location->topic, G_CSET_A_2_Z G_CSET_a_2_z "0123456789._-")]) {
-    g_set_error (error, G_URI_ERROR, G_URI_ERROR_BAD_PATH,
-        "location \"%s\" has no topic that Kafka takes: 1 to 249 letters, digits, dots, "
-        "underscores and dashes; write kafka://HOST/TOPIC", options->location);
-    return FALSE;
-  }
-  if (kafka->fd < 0)
-    return yolo_client_fail (error, g_strerror (errno));
-  return set_up (kafka, options, location, error);
-}
-
 static YoloClient *
 kafka_open (const YoloSinkOptions *options, const YoloLocation *location, GError **error)
 {
@@ -225,9 +160,8 @@ kafka_open (const YoloSinkOptions *options, const YoloLocation *location, GError
 
   kafka->client.class = &yolo_client_kafka;
   kafka->fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  kafka->options = rd_kafka_conf_new ();
   /* a producer that cannot be made says so now */
-  if (check (kafka, options, location, error) && make_producer (kafka, error)) {
+  if (set_up (kafka, options, location, error) && make_producer (kafka, error)) {
     kafka_disconnect (&kafka->client, FALSE);
     return &kafka->client;
   }
@@ -260,10 +194,12 @@ kafka_send (YoloClient *client, const YoloMessage *message, guint64 tag, GError 
   Kafka *kafka = (Kafka *) client;
   const gsize key_size = strlen (message->key);
   const char *key = key_size > 0 ? message->key : NULL;
+  /* What has no bytes has no value either, by which compaction knows that a key has gone. */
+  void *body = message->size > 0 ? (void *) message->body : NULL;
   const rd_kafka_resp_err_t code = rd_kafka_producev (kafka->producer,
       RD_KAFKA_V_TOPIC (message->topic),
       RD_KAFKA_V_KEY (key, key_size),
-      RD_KAFKA_V_VALUE ((void *) message->body, message->size),
+      RD_KAFKA_V_VALUE (body, message->size),
       RD_KAFKA_V_MSGFLAGS (RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE ((void *) (gsize) tag),
       RD_KAFKA_V_END);
 

@@ -85,7 +85,7 @@ const char *yolo_sink_topic (YoloSink *sink);
  * yolo_sink_send:
  * @topic: (nullable): NULL: the location's
  * @key: (nullable): messages with the same key stay in order, on brokers with partitions too
- * @body: [size] bytes, which are copied
+ * @body: [size] bytes, which are copied; none: Kafka's compaction takes the key away
  * @retain: MQTT: whether the broker keeps it for those who come later
  *
  * Never waits.

@@ -274,7 +274,8 @@ void
 yolo_api_get_status (YoloHttp *http, SoupServerMessage *message, const char *name)
 {
   JsonBuilder *builder = json_builder_new ();
-  const YoloShard *shard = &yolo_wall_settings (http->wall)->shard;
+  const YoloSettings *settings = yolo_wall_settings (http->wall);
+  const YoloShard *shard = &settings->shard;
 
   json_builder_begin_object (builder);
   add_text (builder, "version", YOLO_VERSION);
@@ -284,6 +285,8 @@ yolo_api_get_status (YoloHttp *http, SoupServerMessage *message, const char *nam
     g_autofree char *text = g_strdup_printf ("%u/%u", shard->index, shard->count);
     add_text (builder, "shard", text);
   }
+  if (settings->group != NULL)
+    add_text (builder, "group", settings->group);
   add_integer (builder, "connections", *http->n_connections);
   add_integer (builder, "viewers", http->n_viewers);
   add_integer (builder, "requests", http->n_requests);

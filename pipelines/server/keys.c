@@ -44,6 +44,18 @@ const YoloKey yolo_keys[YOLO_N_KEYS] = {
           "than 256 free earlier" },
   [YOLO_KEY_EVENTS_DAYS] = { "events-days", YOLO_TYPE_NUMBER, 0, 36500, .initial = "30",
       .doc = "Days after which events go" },
+  [YOLO_KEY_KAFKA] = { "kafka", YOLO_TYPE_TEXT,
+      .doc = "Topic of cameras for `--group`: `kafka://USER@HOST:PORT,HOST/TOPIC`" },
+  [YOLO_KEY_KAFKA_PASSWORD_FILE] = { "kafka-password-file", YOLO_TYPE_SECRET_FILE,
+      .doc = "File whose first line is the password for Kafka; else it is the variable "
+          "YOLO_EXPORT_PASSWORD" },
+  [YOLO_KEY_KAFKA_CA_FILE] = { "kafka-ca-file", YOLO_TYPE_FILE,
+      .doc = "Certificates (PEM) that Kafka's brokers may be signed by; TLS is used" },
+  [YOLO_KEY_KAFKA_CERTIFICATE] = { "kafka-certificate", YOLO_TYPE_FILE,
+      .doc = "The server's own certificate (PEM) for Kafka" },
+  [YOLO_KEY_KAFKA_KEY] = { "kafka-key", YOLO_TYPE_FILE, .doc = "That certificate's key (PEM)" },
+  [YOLO_KEY_KAFKA_OPTIONS] = { "kafka-options", YOLO_TYPE_TEXT,
+      .doc = "Options in librdkafka's words, `NAME=VALUE,NAME=VALUE`" },
 
   [YOLO_KEY_URI] = { "uri", YOLO_TYPE_URI,
       .doc = "Where the video is: `rtsp://`, `rtsps://`, `http://`, `v4l2:///dev/video0`, "

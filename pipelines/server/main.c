@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* yolo-server: runs YOLO networks on many cameras; docs/server.md.
  *
- *   yolo-server [--shard I/N] SETTINGS.yaml
+ *   yolo-server [--shard I/N | --group NAME] SETTINGS.yaml
+ *   yolo-server --publish-settings SETTINGS.yaml
  *   yolo-server --check SETTINGS.yaml
  *   yolo-server --settings
  *
@@ -14,10 +15,12 @@
 
 #include <glib-unix.h>
 
+#include "pipelines/server/group.h"
 #include "pipelines/server/http.h"
 
 #define MAX_END (2 * G_USEC_PER_SEC)    /* that pipelines have to end */
 #define MAX_WRITE (G_USEC_PER_SEC / 2)  /* that events have to be written */
+#define MAX_LEAVE (G_USEC_PER_SEC / 2)  /* that leaving a consumer group may take */
 #define EVENTS_IN_MEMORY (16 << 20)     /* bytes, where there is no folder for them */
 
 typedef struct {
@@ -58,6 +61,20 @@ write_log (GLogLevelFlags level, const GLogField *fields, gsize n, gpointer user
       text = fields[i].value;
   g_printerr ("%s %s\n", time, text != NULL ? text : "");
   return G_LOG_WRITER_HANDLED;
+}
+
+static int
+publish (const YoloSettings *settings)
+{
+  g_autoptr (GError) error = NULL;
+  guint sent, removed;
+
+  if (!yolo_group_publish (settings, &sent, &removed, &error)) {
+    g_printerr ("yolo-server: %s\n", error->message);
+    return 1;
+  }
+  g_print ("%u cameras were sent, %u others taken away\n", sent, removed);
+  return 0;
 }
 
 /* How many of the cameras are the shard's. */
@@ -111,6 +128,7 @@ static int
 serve (YoloSettings *settings)
 {
   Program program = { .loop = g_main_loop_new (NULL, FALSE) };
+  YoloGroup *group = NULL;
   g_autoptr (GError) error = NULL;
   YoloEvents *events = open_events (settings, &error);
   YoloHttp *http;
@@ -123,6 +141,9 @@ serve (YoloSettings *settings)
   ready_gio ();
   program.wall = yolo_wall_new (settings, events);
   http = yolo_http_new (program.wall, &error);
+  if (http != NULL && yolo_wall_settings (program.wall)->group != NULL
+      && (group = yolo_group_new (program.wall, &error)) == NULL)
+    g_clear_pointer (&http, yolo_http_free);
   if (http == NULL) {
     g_printerr ("yolo-server: %s\n", error->message);
     end (program.wall, events);
@@ -134,9 +155,12 @@ serve (YoloSettings *settings)
   g_print ("%s/\n", http->address);
   fflush (stdout);
   g_main_loop_run (program.loop);
+  yolo_group_stop (group);
   yolo_http_free (http);
   if (!end (program.wall, events))
     g_message ("pipelines hang; the program ends without them");
+  /* Behind the pipelines, so that no camera is served twice. */
+  yolo_group_free (group, MAX_LEAVE);
   g_main_loop_unref (program.loop);
   return 0;
 }
@@ -144,12 +168,17 @@ serve (YoloSettings *settings)
 int
 main (int argc, char **argv)
 {
-  gboolean check = FALSE, list = FALSE, version = FALSE;
+  gboolean check = FALSE, list = FALSE, version = FALSE, send = FALSE;
+  g_autofree char *group = NULL;
   g_autofree char *shard_text = NULL;
   YoloShard shard = { 0 };
   const GOptionEntry entries[] = {
     { "check", 0, 0, G_OPTION_ARG_NONE, &check, "Check the settings, and start nothing", NULL },
     { "settings", 0, 0, G_OPTION_ARG_NONE, &list, "List all settings", NULL },
+    { "group", 0, 0, G_OPTION_ARG_STRING, &group,
+        "Take cameras from Kafka, shared among the servers of this consumer group", "NAME" },
+    { "publish-settings", 0, 0, G_OPTION_ARG_NONE, &send,
+        "Make the file's cameras those of the topic of such a group", NULL },
     { "shard", 0, 0, G_OPTION_ARG_STRING, &shard_text,
         "Take the cameras of shard I of N, I from 0, or auto: the number at the host name's end",
         "I/N" },
@@ -172,8 +201,9 @@ main (int argc, char **argv)
     g_print ("%s", text);
     return 0;
   }
-  if (argc != 2) {
-    g_printerr ("usage: yolo-server [--check] [--shard I/N] SETTINGS.yaml\n");
+  if (argc != 2 || (group != NULL && shard_text != NULL) || (check && send)) {
+    g_printerr ("usage: yolo-server [--check | --publish-settings] [--shard I/N | --group NAME] "
+        "SETTINGS.yaml\n");
     return 2;
   }
   if (shard_text != NULL
@@ -196,7 +226,20 @@ main (int argc, char **argv)
     yolo_settings_free (settings);
     return 0;
   }
+  if (send) {
+    const int status = publish (settings);
+
+    yolo_settings_free (settings);
+    return status;
+  }
   g_log_set_writer_func (write_log, NULL, NULL);
+  if (group != NULL) {
+    if (settings->cameras->len > 0)
+      g_message ("the cameras come from Kafka; the %u of the file do not count",
+          settings->cameras->len);
+    g_ptr_array_set_size (settings->cameras, 0);
+    settings->group = group;
+  }
   /* What hangs in a driver or a library is not waited for: exit() would. */
   const int status = serve (settings);
 

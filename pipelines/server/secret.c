@@ -145,6 +145,30 @@ yolo_secret_split (const char *uri, char **user, char **password)
   return g_strdup_printf ("%.*s%s", (int) (begin - uri), uri, end + 1);
 }
 
+/* Whether a text is `${NAME}` and nothing else. */
+static gboolean
+is_variable (const char *text, gsize length)
+{
+  return length > 3 && g_str_has_prefix (text, "${")
+      && memchr (text, '}', length) == text + length - 1;
+}
+
+gboolean
+yolo_secret_is_variable (const char *text)
+{
+  return is_variable (text, strlen (text));
+}
+
+gboolean
+yolo_secret_is_open (const char *uri)
+{
+  const char *begin, *end, *colon;
+
+  return find_user (uri, &begin, &end)
+      && (colon = memchr (begin, ':', end - begin)) != NULL
+      && !is_variable (colon + 1, end - colon - 1);
+}
+
 char *
 yolo_secret_mask (const char *uri)
 {

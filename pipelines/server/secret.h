@@ -41,6 +41,12 @@ char *yolo_secret_hide (const char *text);
  */
 char *yolo_secret_split (const char *uri, char **user, char **password);
 
+/* Whether a text is `${NAME}` and nothing else. */
+gboolean yolo_secret_is_variable (const char *text);
+
+/* Whether a URI holds a password as it is, and no `${NAME}` in its place. */
+gboolean yolo_secret_is_open (const char *uri);
+
 /* @uri with "***" for the password in it, if it has one. (transfer full) */
 char *yolo_secret_mask (const char *uri);
 

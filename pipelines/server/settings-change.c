@@ -7,8 +7,8 @@
 #include "base/text.h"
 #include "pipelines/server/settings-private.h"
 
-static YoloSettings *
-copy (const YoloSettings *old)
+YoloSettings *
+yolo_settings_without_cameras (const YoloSettings *old)
 {
   YoloSettings *settings = yolo_settings_new (old->path, old->folder);
   GHashTableIter files;
@@ -16,15 +16,24 @@ copy (const YoloSettings *old)
 
   yolo_values_merge (settings->server, old->server);
   yolo_values_merge (settings->defaults, old->defaults);
+  g_hash_table_iter_init (&files, old->files);
+  while (g_hash_table_iter_next (&files, &file, NULL))
+    g_hash_table_add (settings->files, g_strdup (file));
+  settings->shard = old->shard;
+  settings->group = old->group;
+  return settings;
+}
+
+static YoloSettings *
+copy (const YoloSettings *old)
+{
+  YoloSettings *settings = yolo_settings_without_cameras (old);
+
   for (guint i = 0; i < old->cameras->len; i++) {
     const YoloCameraSettings *camera = g_ptr_array_index (old->cameras, i);
 
     yolo_values_merge (yolo_settings_add (settings, camera->name, camera->line)->own, camera->own);
   }
-  g_hash_table_iter_init (&files, old->files);
-  while (g_hash_table_iter_next (&files, &file, NULL))
-    g_hash_table_add (settings->files, g_strdup (file));
-  settings->shard = old->shard;
   return settings;
 }
 
@@ -138,12 +147,18 @@ check_password (const YoloCameraSettings *camera, JsonObject *values, GError **e
   return FALSE;
 }
 
-/* A camera of another shard is not changed here, where nobody would see what comes of it. */
+/* A camera of another server is not changed here, where nobody would see what comes of it. */
 static gboolean
-check_shard (const YoloSettings *settings, const char *name, GError **error)
+check_owner (const YoloSettings *settings, const char *name, GError **error)
 {
   const YoloShard *shard = &settings->shard;
 
+  if (settings->group != NULL) {
+    g_set_error (error, YOLO_SETTINGS_ERROR, YOLO_SETTINGS_ERROR_ELSEWHERE,
+        "the cameras of this server come from Kafka; send a record of camera '%s' to the topic %s",
+        name, yolo_values_text (settings->server, YOLO_KEY_KAFKA));
+    return FALSE;
+  }
   if (yolo_shard_has (shard, name))
     return TRUE;
   g_set_error (error, YOLO_SETTINGS_ERROR, YOLO_SETTINGS_ERROR_ELSEWHERE,
@@ -160,7 +175,7 @@ yolo_settings_change (const YoloSettings *old, YoloChange change, const char *na
   YoloCameraSettings *camera = NULL;
   const YoloCameraSettings *there = yolo_settings_camera (old, name);
 
-  if (!yolo_settings_check_name (old, 0, name, error) || !check_shard (old, name, error))
+  if (!yolo_settings_check_name (old, 0, name, error) || !check_owner (old, name, error))
     return NULL;
   if (there == NULL && (change == YOLO_CHANGE_PATCH || change == YOLO_CHANGE_REMOVE)) {
     g_set_error (error, YOLO_SETTINGS_ERROR, YOLO_SETTINGS_ERROR_MISSING,

@@ -29,7 +29,11 @@ gboolean yolo_settings_check_name (
 /* Sets what counts where the file says nothing. */
 void yolo_settings_add_initial (YoloValues *values, int first, int end);
 
-/* Puts the defaults below what each camera has, and checks what only the whole can tell. */
+/* Puts the defaults below what a camera has, and checks it. */
+gboolean yolo_settings_finish_camera (
+    const YoloSettings *settings, YoloCameraSettings *camera, GError **error);
+
+/* The same for all cameras, and checks what only the whole can tell. */
 gboolean yolo_settings_finish (YoloSettings *settings, GError **error);
 
 /* Whether a text is the name of a file where a key stands. */

@@ -199,19 +199,23 @@ check_server (const YoloSettings *settings, GError **error)
 }
 
 gboolean
+yolo_settings_finish_camera (
+    const YoloSettings *settings, YoloCameraSettings *camera, GError **error)
+{
+  yolo_values_free (camera->all);
+  camera->all = yolo_values_new ();
+  yolo_settings_add_initial (camera->all, YOLO_N_SERVER_KEYS, YOLO_N_KEYS);
+  yolo_values_merge (camera->all, settings->defaults);
+  yolo_values_merge (camera->all, camera->own);
+  return check_camera (settings, camera, error);
+}
+
+gboolean
 yolo_settings_finish (YoloSettings *settings, GError **error)
 {
-  for (guint i = 0; i < settings->cameras->len; i++) {
-    YoloCameraSettings *camera = g_ptr_array_index (settings->cameras, i);
-
-    yolo_values_free (camera->all);
-    camera->all = yolo_values_new ();
-    yolo_settings_add_initial (camera->all, YOLO_N_SERVER_KEYS, YOLO_N_KEYS);
-    yolo_values_merge (camera->all, settings->defaults);
-    yolo_values_merge (camera->all, camera->own);
-    if (!check_camera (settings, camera, error))
+  for (guint i = 0; i < settings->cameras->len; i++)
+    if (!yolo_settings_finish_camera (settings, g_ptr_array_index (settings->cameras, i), error))
       return FALSE;
-  }
   return check_server (settings, error);
 }
 

@@ -30,6 +30,8 @@ typedef struct {
   GPtrArray *cameras;           /* YoloCameraSettings, in the file's order */
   GHashTable *files;            /* owned texts: the paths that the file itself names */
   YoloShard shard;              /* whose cameras run here; the others are settings alone */
+  const char *group;            /* (transfer none): the consumer group by whose records cameras
+                                   come, and not by the file; NULL: none */
 } YoloSettings;
 
 /**
@@ -70,6 +72,27 @@ typedef enum {
  */
 YoloSettings *yolo_settings_change (const YoloSettings *old, YoloChange change, const char *name,
     JsonObject *values, GError **error);
+
+/* A copy without cameras. (transfer full) */
+YoloSettings *yolo_settings_without_cameras (const YoloSettings *settings);
+
+/**
+ * yolo_settings_add_record:
+ * @settings: that are being made, and that nobody else knows yet
+ * @text: [size] bytes: what the camera has of its own, an object as a text in JSON
+ *
+ * Adds a camera, or takes other values on for it. A record can say what the settings file can,
+ * `${NAME}` of the environment too, but holds no password.
+ *
+ * Returns: FALSE with @error, and @settings as they were
+ */
+gboolean yolo_settings_add_record (YoloSettings *settings, const char *name, const char *text,
+    gsize size, GError **error);
+
+/* What a camera has of its own, as a record has it. NULL with @error: there is a password in it.
+ * (transfer full) */
+char *yolo_settings_to_record (
+    const YoloSettings *settings, const YoloCameraSettings *camera, GError **error);
 
 /* The settings as YAML, secrets as they were written. (transfer full) */
 char *yolo_settings_to_yaml (const YoloSettings *settings);

@@ -31,6 +31,8 @@ struct _YoloWall {
   char *seen;                   /* the file's text as it was last read or written: one that has
                                    not changed is not read again */
   gboolean changed;
+  YoloWallFill fill;            /* NULL: the cameras are the file's */
+  gpointer fill_data;
 };
 
 /* Loads a model, or lets go of it, which takes seconds: one thread does both, in the order in which
@@ -312,6 +314,11 @@ yolo_wall_reload (YoloWall *wall, GError **error)
     return FALSE;
   }
   settings->shard = wall->settings->shard;
+  settings->group = wall->settings->group;
+  if (wall->fill != NULL) {
+    g_ptr_array_set_size (settings->cameras, 0);
+    wall->fill (settings, wall->fill_data);
+  }
   warn_of_server_keys (wall->settings, settings);
   yolo_wall_set (wall, settings);
   watch_file (wall);
@@ -320,9 +327,21 @@ yolo_wall_reload (YoloWall *wall, GError **error)
   return TRUE;
 }
 
+void
+yolo_wall_set_fill (YoloWall *wall, YoloWallFill fill, gpointer user_data)
+{
+  wall->fill = fill;
+  wall->fill_data = user_data;
+}
+
 gboolean
 yolo_wall_save (YoloWall *wall, GError **error)
 {
+  if (wall->settings->group != NULL) {
+    g_set_error (error, YOLO_SETTINGS_ERROR, YOLO_SETTINGS_ERROR_ELSEWHERE,
+        "the cameras of this server come from Kafka, and belong into no file");
+    return FALSE;
+  }
   if (!yolo_settings_write (wall->settings, error))
     return FALSE;
   g_free (wall->seen);

@@ -33,7 +33,14 @@ void yolo_wall_set (YoloWall *wall, YoloSettings *settings);
 /* Reads the file again. FALSE with @error: it is wrong, and nothing has changed. */
 gboolean yolo_wall_reload (YoloWall *wall, GError **error);
 
-/* Writes the settings into the file. */
+/* Puts the cameras into settings that have come from the file without them. */
+typedef void (*YoloWallFill) (YoloSettings *settings, gpointer user_data);
+
+/* From now on the file's cameras do not count when it is read again, and @fill says which do. */
+void yolo_wall_set_fill (YoloWall *wall, YoloWallFill fill, gpointer user_data);
+
+/* Writes the settings into the file. FALSE with @error: that cannot be, or the file's cameras do
+ * not count. */
 gboolean yolo_wall_save (YoloWall *wall, GError **error);
 
 /* What was wrong with the file when it was last read again; NULL: nothing. */
