@@ -273,6 +273,8 @@ yolo_api_delete_zones (YoloHttp *http, SoupServerMessage *message, const char *n
 void
 yolo_api_get_status (YoloHttp *http, SoupServerMessage *message, const char *name)
 {
+  YoloFilms *films = yolo_wall_films (http->wall);
+  const YoloFilmsNow video = films != NULL ? yolo_films_read (films) : (YoloFilmsNow) { 0 };
   JsonBuilder *builder = json_builder_new ();
   const YoloSettings *settings = yolo_wall_settings (http->wall);
   const YoloShard *shard = &settings->shard;
@@ -294,6 +296,12 @@ yolo_api_get_status (YoloHttp *http, SoupServerMessage *message, const char *nam
   json_builder_set_member_name (builder, "unsaved");
   json_builder_add_boolean_value (builder, yolo_wall_is_changed (http->wall));
   add_text (builder, "settings_error", yolo_wall_file_error (http->wall));
+  json_builder_set_member_name (builder, "video");
+  json_builder_begin_object (builder);
+  add_integer (builder, "files", video.begun);
+  add_integer (builder, "lost", video.lost);
+  add_integer (builder, "bytes", video.bytes);
+  json_builder_end_object (builder);
   json_builder_end_object (builder);
   yolo_http_answer_json (message, SOUP_STATUS_OK, builder);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipelines/server/camera.h"
 
+#include <string.h>
+
 #include <json-glib/json-glib.h>
 
 #include "pipelines/server/probe.h"
@@ -93,8 +95,33 @@ end_run (YoloCamera *camera)
     if (zones != NULL)
       gst_object_replace ((GstObject **) &camera->zones, GST_OBJECT (zones));
     gst_clear_object (&zones);
+    yolo_stream_end (camera->stream);
   }
   g_clear_pointer (&camera->run, yolo_run_stop);
+}
+
+/* Says why nothing is recorded of a camera whose settings want it. */
+static void
+tell_lack (YoloCamera *camera)
+{
+  const char *record = yolo_values_text (camera->values, YOLO_KEY_RECORD);
+  const char *lacks = strcmp (record, "off") != 0 ? yolo_stream_lacks (camera->stream) : NULL;
+
+  if (lacks != NULL)
+    g_message ("camera %s: no video is recorded: %s", camera->name, lacks);
+}
+
+/* Hands the settings to the stream, and says so where video shows what pictures hide. */
+static void
+set_stream (YoloCamera *camera)
+{
+  const char *privacy = yolo_values_text (camera->values, YOLO_KEY_PRIVACY);
+
+  yolo_stream_set (camera->stream, camera->values);
+  if (privacy != NULL && strcmp (privacy, "none") != 0
+      && yolo_values_true (camera->values, YOLO_KEY_CLIP_UNMASKED))
+    g_message ("camera %s: clip-unmasked is set: its video shows what privacy hides in pictures",
+        camera->name);
 }
 
 /* Ends the pipeline and says when the next one begins. @quick: it failed at once; each time that
@@ -140,11 +167,12 @@ connect_again (YoloCamera *camera)
     return;
   }
   camera->connects++;
+  yolo_stream_begin (camera->stream);
   camera->run_began = g_get_monotonic_time ();
   camera->run_started = 0;
   camera->frames_at_start = yolo_counts_read (camera->counts).frames;
   camera->run = yolo_run_new (camera->name, camera->values, camera->counts, camera->clean,
-      camera->drawn, camera->events, camera->zones, on_run_end, camera, &error);
+      camera->drawn, camera->events, camera->stream, camera->zones, on_run_end, camera, &error);
   if (camera->run == NULL) {
     g_autofree char *reason = yolo_secret_hide (error->message);
     fail (camera, reason, TRUE);
@@ -166,7 +194,8 @@ begin (YoloCamera *camera)
 }
 
 YoloCamera *
-yolo_camera_new (const char *name, const YoloValues *values, YoloEvents *events)
+yolo_camera_new (
+    const char *name, const YoloValues *values, YoloEvents *events, YoloFilms *films)
 {
   YoloCamera *camera = g_new0 (YoloCamera, 1);
 
@@ -177,7 +206,9 @@ yolo_camera_new (const char *name, const YoloValues *values, YoloEvents *events)
   camera->clean = yolo_picture_new (camera->counts);
   camera->drawn = yolo_picture_new (camera->counts);
   camera->events = yolo_events_ref (events);
+  camera->stream = yolo_stream_new (name, films);
   camera->since = g_get_real_time ();
+  set_stream (camera);
   begin (camera);
   return camera;
 }
@@ -190,6 +221,7 @@ yolo_camera_free (YoloCamera *camera)
   end_run (camera);
   gst_clear_object (&camera->zones);
   tell_events (camera, FALSE, "it was removed, or the server has ended");
+  yolo_stream_unref (camera->stream);
   yolo_events_unref (camera->events);
   yolo_picture_unref (camera->clean);
   yolo_picture_unref (camera->drawn);
@@ -224,6 +256,9 @@ yolo_camera_change (YoloCamera *camera, const YoloValues *values)
   camera->values = yolo_values_new ();
   yolo_values_merge (camera->values, values);
   yolo_values_free (old);
+  set_stream (camera);
+  if (camera->state == YOLO_CAMERA_LIVE && !anew)
+    tell_lack (camera);
   if (anew)
     begin (camera);
   else if (camera->run != NULL)
@@ -272,8 +307,10 @@ watch_run (YoloCamera *camera, gint64 now)
     if (still < stall) {
       camera->wait = 0;
       camera->unreachable = FALSE;
-      if (camera->state != YOLO_CAMERA_LIVE)
+      if (camera->state != YOLO_CAMERA_LIVE) {
         set_state (camera, YOLO_CAMERA_LIVE, NULL);
+        tell_lack (camera);
+      }
     } else if (still < 2 * stall) {
       g_autofree char *reason = g_strdup_printf ("no frame for %.0f s", still);
       set_state (camera, YOLO_CAMERA_STALLED, reason);
@@ -296,6 +333,7 @@ yolo_camera_watch (YoloCamera *camera)
 {
   const gint64 now = g_get_monotonic_time ();
 
+  yolo_stream_watch (camera->stream);
   if (camera->run != NULL)
     watch_run (camera, now);
   else if (camera->next != 0 && now >= camera->next)

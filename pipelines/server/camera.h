@@ -23,6 +23,7 @@ typedef struct {
   YoloCounts *counts;
   YoloPicture *clean, *drawn;   /* pictures without and with what was found */
   YoloEvents *events;           /* a reference */
+  YoloStream *stream;           /* what comes compressed */
   gboolean up;                  /* whether the last event told that it is */
 
   YoloCameraState state;
@@ -44,8 +45,9 @@ typedef struct {
 } YoloCamera;
 
 /* @values: with the defaults; copied. The camera starts if it is enabled. @events: takes what
- * happens. */
-YoloCamera *yolo_camera_new (const char *name, const YoloValues *values, YoloEvents *events);
+ * happens. @films: (nullable): takes video. */
+YoloCamera *yolo_camera_new (
+    const char *name, const YoloValues *values, YoloEvents *events, YoloFilms *films);
 void yolo_camera_free (YoloCamera *camera);
 
 /* Takes other values on: at once where the keys that differ are `live`, else by connecting anew. */

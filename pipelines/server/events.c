@@ -8,13 +8,16 @@
 #define CLEAN_PERIOD (60 * G_USEC_PER_SEC)      /* without new events */
 #define COMPLAIN_PERIOD (60 * G_USEC_PER_SEC)   /* between two lines of the log */
 
-typedef enum { JOB_ADD, JOB_ADD_PICTURE, JOB_SEARCH, JOB_PICTURE } JobKind;
+typedef enum {
+  JOB_ADD, JOB_ADD_PICTURE, JOB_ADD_FILM, JOB_PUT_FILM, JOB_SEARCH, JOB_RECORDINGS, JOB_PICTURE
+} JobKind;
 
 /* What the thread is to do, and then what has come of it. */
 typedef struct {
   JobKind kind;
   YoloEvents *events;           /* a reference */
   YoloEvent *event;             /* owned */
+  YoloFilm *film;               /* owned */
   YoloSearch search;            /* owned */
   gint64 id;                    /* of a picture */
   GBytes *jpeg;                 /* owned */
@@ -45,6 +48,7 @@ struct _YoloEvents {
   guint n_events, n_questions;  /* of the jobs, with those that the thread is at */
   gsize bytes;
   gint64 last;                  /* number of the newest event */
+  gint64 last_film;
   guint64 added, lost;
   gboolean ending, ended;
 };
@@ -54,6 +58,7 @@ job_free (Job *job)
 {
   yolo_events_unref (job->events);
   yolo_event_free (job->event);
+  yolo_film_free (job->film);
   yolo_search_clear (&job->search);
   g_clear_pointer (&job->jpeg, g_bytes_unref);
   g_clear_pointer (&job->found, g_ptr_array_unref);
@@ -106,8 +111,7 @@ write_jobs (YoloEvents *events, GQueue *jobs, GError **error)
   gboolean needed = now >= events->next_clean;
 
   for (GList *l = jobs->head; l != NULL && !needed; l = l->next)
-    needed = ((const Job *) l->data)->kind == JOB_ADD
-        || ((const Job *) l->data)->kind == JOB_ADD_PICTURE;
+    needed = ((const Job *) l->data)->kind < JOB_SEARCH;
   if (!needed)
     return TRUE;
   events->next_clean = now + CLEAN_PERIOD;
@@ -120,6 +124,10 @@ write_jobs (YoloEvents *events, GQueue *jobs, GError **error)
       return FALSE;
     if (job->kind == JOB_ADD_PICTURE
         && !yolo_store_add_picture (events->store, job->id, g_get_real_time (), job->jpeg, error))
+      return FALSE;
+    if (job->kind == JOB_ADD_FILM && !yolo_store_add_film (events->store, job->film, error))
+      return FALSE;
+    if (job->kind == JOB_PUT_FILM && !yolo_store_put_film (events->store, job->film, error))
       return FALSE;
   }
   return yolo_store_clean (events->store, g_get_real_time (), error)
@@ -162,9 +170,15 @@ work_on (YoloEvents *events, GQueue *jobs)
         bytes += g_bytes_get_size (job->jpeg);
         job_free (job);
         break;
+      case JOB_ADD_FILM:
+      case JOB_PUT_FILM:
+        job_free (job);
+        break;
       case JOB_SEARCH:
+      case JOB_RECORDINGS:
         n_questions++;
-        job->found = yolo_store_search (events->store, &job->search, &job->error);
+        job->found = (job->kind == JOB_SEARCH ? yolo_store_search : yolo_store_recordings)
+            (events->store, &job->search, &job->error);
         hand_over (job);
         break;
       case JOB_PICTURE:
@@ -223,9 +237,19 @@ yolo_events_new (const char *folder, guint64 max_bytes, gint64 max_age, GError *
   g_cond_init (&events->changed);
   events->store = store;
   events->last = yolo_store_last (store);
+  events->last_film = yolo_store_last_film (store);
   events->listeners = g_array_new (FALSE, FALSE, sizeof (Listener));
   events->thread = g_thread_new ("events", work, yolo_events_ref (events));
   return events;
+}
+
+void
+yolo_events_limit_recordings (YoloEvents *events, guint64 max_bytes, gint64 max_age)
+{
+  /* The thread waits for its first job, which takes the lock. */
+  g_mutex_lock (&events->lock);
+  yolo_store_limit_recordings (events->store, max_bytes, max_age);
+  g_mutex_unlock (&events->lock);
 }
 
 YoloEvents *
@@ -309,6 +333,34 @@ yolo_events_add_picture (YoloEvents *events, gint64 id, GBytes *jpeg)
   g_mutex_unlock (&events->lock);
 }
 
+/* With the lock held. @film: (transfer full) */
+static void
+push_film (YoloEvents *events, JobKind kind, YoloFilm *film)
+{
+  Job *job = g_new0 (Job, 1);
+
+  *job = (Job) { .kind = kind, .film = film };
+  push (events, job);
+}
+
+gint64
+yolo_events_add_film (YoloEvents *events, YoloFilm *film)
+{
+  g_mutex_lock (&events->lock);
+  film->id = ++events->last_film;
+  push_film (events, JOB_ADD_FILM, yolo_film_copy (film));
+  g_mutex_unlock (&events->lock);
+  return film->id;
+}
+
+void
+yolo_events_put_film (YoloEvents *events, const YoloFilm *film)
+{
+  g_mutex_lock (&events->lock);
+  push_film (events, JOB_PUT_FILM, yolo_film_copy (film));
+  g_mutex_unlock (&events->lock);
+}
+
 static gboolean
 push_question (YoloEvents *events, Job *job)
 {
@@ -335,6 +387,18 @@ yolo_events_search (YoloEvents *events, YoloSearch *search, YoloEventsFunc func,
   Job *job = g_new0 (Job, 1);
 
   *job = (Job) { .kind = JOB_SEARCH, .search = *search, .func = func, .user_data = user_data };
+  *search = (YoloSearch) { 0 };
+  return push_question (events, job);
+}
+
+gboolean
+yolo_events_recordings (YoloEvents *events, YoloSearch *search, YoloEventsFunc func,
+    gpointer user_data)
+{
+  Job *job = g_new0 (Job, 1);
+
+  *job = (Job) { .kind = JOB_RECORDINGS, .search = *search, .func = func,
+    .user_data = user_data };
   *search = (YoloSearch) { 0 };
   return push_question (events, job);
 }

@@ -17,8 +17,8 @@ typedef struct {
   guint waiting;                /* events and pictures that are not written yet */
 } YoloEventsNow;
 
-/* Called by the main thread with what was asked for: events, or a picture; both NULL with an
- * error: the disk. NULL without one: there is no such picture. */
+/* Called by the main thread with what was asked for: events or films, or a picture; both NULL with
+ * an error: the disk. NULL without one: there is no such picture. */
 typedef void (*YoloEventsFunc) (
     GPtrArray *events, GBytes *jpeg, const GError *error, gpointer user_data);
 
@@ -30,6 +30,9 @@ YoloEvents *yolo_events_new (
     const char *folder, guint64 max_bytes, gint64 max_age, GError **error);
 YoloEvents *yolo_events_ref (YoloEvents *events);
 void yolo_events_unref (YoloEvents *events);
+
+/* How many bytes recordings may have together, and us after which they go; before any are made. */
+void yolo_events_limit_recordings (YoloEvents *events, guint64 max_bytes, gint64 max_age);
 
 /* Writes what is there and ends, or gives up after so many us. What is added later is lost. */
 void yolo_events_end (YoloEvents *events, gint64 timeout);
@@ -46,6 +49,16 @@ gint64 yolo_events_add (YoloEvents *events, YoloEvent *event);
 
 /* Adds the picture of events whose `picture` is @id. Any thread. */
 void yolo_events_add_picture (YoloEvents *events, gint64 id, GBytes *jpeg);
+
+/* A film begins: it gets its `id`, which is returned, too. Any thread. */
+gint64 yolo_events_add_film (YoloEvents *events, YoloFilm *film);
+
+/* A film has grown or ended. Any thread. */
+void yolo_events_put_film (YoloEvents *events, const YoloFilm *film);
+
+/* Asks for recordings; as yolo_events_search(). */
+gboolean yolo_events_recordings (
+    YoloEvents *events, YoloSearch *search, YoloEventsFunc func, gpointer user_data);
 
 /* Asks for events, or for a picture; the main thread. @search: (transfer full). FALSE: too many
  * ask; @func is not called. */

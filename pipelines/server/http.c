@@ -41,9 +41,15 @@ static const Route routes[] = {
   { "DELETE", API "/cameras/{name}/zones", yolo_api_delete_zones, FALSE },
   { "GET", API "/cameras/{name}/snapshot", yolo_watch_snapshot, FALSE },
   { "GET", API "/cameras/{name}/mjpeg", yolo_watch_mjpeg, FALSE },
+  { "GET", API "/cameras/{name}/hls/index.m3u8", yolo_video_playlist, FALSE },
+  { "GET", API "/cameras/{name}/hls/init.mp4", yolo_video_head, FALSE },
+  { "GET", API "/cameras/{name}/hls/segment.m4s", yolo_video_segment, FALSE },
   { "GET", API "/events", yolo_search_list, FALSE },
   { "GET", API "/events/{name}", yolo_search_event, FALSE },
   { "GET", API "/events/{name}/snapshot", yolo_search_snapshot, FALSE },
+  { "GET", API "/events/{name}/clip", yolo_search_clip, FALSE },
+  { "GET", API "/recordings", yolo_search_recordings, FALSE },
+  { "GET", API "/recordings/{name}/video", yolo_search_recording, FALSE },
   { "GET", API "/status", yolo_api_get_status, FALSE },
   { "GET", API "/schema", yolo_api_get_schema, FALSE },
   { "POST", API "/save", yolo_api_save, FALSE },
@@ -220,7 +226,8 @@ add_headers (SoupServerMessage *message)
   soup_message_headers_append (headers, "Referrer-Policy", "no-referrer");
   soup_message_headers_append (headers, "Content-Security-Policy",
       "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-      "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+      "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+      "frame-ancestors 'none'");
 }
 
 static gboolean

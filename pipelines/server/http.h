@@ -83,8 +83,19 @@ void yolo_health_startup (YoloHttp *http, SoupServerMessage *message, const char
 void yolo_search_list (YoloHttp *http, SoupServerMessage *message, const char *name);
 void yolo_search_event (YoloHttp *http, SoupServerMessage *message, const char *name);
 void yolo_search_snapshot (YoloHttp *http, SoupServerMessage *message, const char *name);
+void yolo_search_clip (YoloHttp *http, SoupServerMessage *message, const char *name);
+void yolo_search_recordings (YoloHttp *http, SoupServerMessage *message, const char *name);
+void yolo_search_recording (YoloHttp *http, SoupServerMessage *message, const char *name);
 void yolo_search_socket (SoupServer *server, SoupServerMessage *message, const char *path,
     SoupWebsocketConnection *connection, gpointer user_data);
+
+/* handlers: video.c */
+void yolo_video_playlist (YoloHttp *http, SoupServerMessage *message, const char *name);
+void yolo_video_head (YoloHttp *http, SoupServerMessage *message, const char *name);
+void yolo_video_segment (YoloHttp *http, SoupServerMessage *message, const char *name);
+
+/* Answers a message that is paused with a file of MP4, or the part of it that is asked for. */
+void yolo_video_send (YoloHttp *http, SoupServerMessage *message, const char *path);
 
 /* handlers: watch.c */
 void yolo_watch_snapshot (YoloHttp *http, SoupServerMessage *message, const char *name);

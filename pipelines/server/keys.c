@@ -37,11 +37,11 @@ const YoloKey yolo_keys[YOLO_N_KEYS] = {
   [YOLO_KEY_WATCH] = { "watch", YOLO_TYPE_BOOLEAN, .initial = "true",
       .doc = "Whether the file is read again when it changes, as on SIGHUP" },
   [YOLO_KEY_EVENTS_FOLDER] = { "events-folder", YOLO_TYPE_TEXT,
-      .doc = "Folder for events and their pictures; without one the newest 16 MB are kept in "
-          "memory" },
+      .doc = "Folder for events, their pictures and video; without one the newest 16 MB are kept "
+          "in memory, and no video" },
   [YOLO_KEY_EVENTS_SIZE] = { "events-size", YOLO_TYPE_NUMBER, 1, 100000, .initial = "1000",
-      .doc = "Megabytes of events in the folder from which on the oldest go; on a disk with less "
-          "than 256 free earlier" },
+      .doc = "Megabytes of events in the folder, with their pictures and clips, from which on the "
+          "oldest go; on a disk with less than 256 free earlier" },
   [YOLO_KEY_EVENTS_DAYS] = { "events-days", YOLO_TYPE_NUMBER, 0, 36500, .initial = "30",
       .doc = "Days after which events go" },
   [YOLO_KEY_KAFKA] = { "kafka", YOLO_TYPE_TEXT,
@@ -56,6 +56,11 @@ const YoloKey yolo_keys[YOLO_N_KEYS] = {
   [YOLO_KEY_KAFKA_KEY] = { "kafka-key", YOLO_TYPE_FILE, .doc = "That certificate's key (PEM)" },
   [YOLO_KEY_KAFKA_OPTIONS] = { "kafka-options", YOLO_TYPE_TEXT,
       .doc = "Options in librdkafka's words, `NAME=VALUE,NAME=VALUE`" },
+  [YOLO_KEY_RECORDINGS_SIZE] = { "recordings-size", YOLO_TYPE_NUMBER, 1, 100000000,
+      .initial = "10000", .doc = "Megabytes of continuous recordings from which on the oldest go; "
+          "on a disk with less than 256 free earlier, and before events do" },
+  [YOLO_KEY_RECORDINGS_DAYS] = { "recordings-days", YOLO_TYPE_NUMBER, 0, 36500, .initial = "7",
+      .doc = "Days after which recordings go" },
 
   [YOLO_KEY_URI] = { "uri", YOLO_TYPE_URI,
       .doc = "Where the video is: `rtsp://`, `rtsps://`, `http://`, `v4l2:///dev/video0`, "
@@ -153,6 +158,23 @@ const YoloKey yolo_keys[YOLO_N_KEYS] = {
   [YOLO_KEY_SNAPSHOTS] = { "snapshots", YOLO_TYPE_CHOICE, .choices = "none|drawn|clean",
       .initial = "drawn", .doc = "Pictures that are kept with events: none, with what was found "
           "drawn, or without" },
+  [YOLO_KEY_RECORD] = { "record", YOLO_TYPE_CHOICE, .choices = "off|events|continuous",
+      .initial = "off", .live = TRUE,
+      .doc = "What is kept of the camera's own video: nothing, clips of events, or everything "
+          "besides these; H.264 and H.265, and needs `events-folder`" },
+  [YOLO_KEY_CLIP_BEFORE] = { "clip-before", YOLO_TYPE_NUMBER, 0, 60, .initial = "5",
+      .live = TRUE, .doc = "Seconds of a clip before its event, at least: it begins where decoding "
+          "can" },
+  [YOLO_KEY_CLIP_AFTER] = { "clip-after", YOLO_TYPE_NUMBER, 0, 300, .initial = "5",
+      .live = TRUE, .doc = "Seconds of a clip after its event; another one in them makes it "
+          "longer" },
+  [YOLO_KEY_CLIP_MAX] = { "clip-max", YOLO_TYPE_NUMBER, 1, 3600, .initial = "60", .live = TRUE,
+      .doc = "Most seconds that events make a clip long; then they have another one" },
+  [YOLO_KEY_CLIP_UNMASKED] = { "clip-unmasked", YOLO_TYPE_BOOLEAN, .initial = "false",
+      .live = TRUE, .doc = "Whether video leaves the server although `privacy` is set: it shows "
+          "what pictures hide" },
+  [YOLO_KEY_RECORD_SEGMENT] = { "record-segment", YOLO_TYPE_NUMBER, 2, 3600, .initial = "300",
+      .live = TRUE, .doc = "Seconds of each file of a continuous recording, at least" },
   [YOLO_KEY_PREVIEW_WIDTH] = { "preview-width", YOLO_TYPE_INTEGER, 64, 3840, .initial = "640",
       .doc = "Most pixels across pictures on the page" },
   [YOLO_KEY_PREVIEW_FPS] = { "preview-fps", YOLO_TYPE_INTEGER, 1, 60, .initial = "10",

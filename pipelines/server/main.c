@@ -21,6 +21,7 @@
 #define MAX_END (2 * G_USEC_PER_SEC)    /* that pipelines have to end */
 #define MAX_WRITE (G_USEC_PER_SEC / 2)  /* that events have to be written */
 #define MAX_LEAVE (G_USEC_PER_SEC / 2)  /* that leaving a consumer group may take */
+#define DAY (24.0 * 3600 * G_USEC_PER_SEC)
 #define EVENTS_IN_MEMORY (16 << 20)     /* bytes, where there is no folder for them */
 
 typedef struct {
@@ -91,17 +92,29 @@ count_cameras (const YoloSettings *settings)
 }
 
 /* Opens what events are kept in. */
+/* Opens what events are kept in. @films: (out): what takes video, or NULL: there is no folder */
 static YoloEvents *
-open_events (const YoloSettings *settings, GError **error)
+open_events (const YoloSettings *settings, YoloFilms **films, GError **error)
 {
   const char *name = yolo_values_text (settings->server, YOLO_KEY_EVENTS_FOLDER);
   const double size = yolo_values_number (settings->server, YOLO_KEY_EVENTS_SIZE);
   const double days = yolo_values_number (settings->server, YOLO_KEY_EVENTS_DAYS);
+  const double film_size = yolo_values_number (settings->server, YOLO_KEY_RECORDINGS_SIZE);
+  const double film_days = yolo_values_number (settings->server, YOLO_KEY_RECORDINGS_DAYS);
   g_autofree char *folder =
       name != NULL ? g_canonicalize_filename (name, settings->folder) : NULL;
 
-  return yolo_events_new (folder, folder != NULL ? (guint64) (size * 1e6) : EVENTS_IN_MEMORY,
-      (gint64) (days * 24 * 3600 * G_USEC_PER_SEC), error);
+  YoloEvents *events = yolo_events_new (folder,
+      folder != NULL ? (guint64) (size * 1e6) : EVENTS_IN_MEMORY, (gint64) (days * DAY), error);
+
+  *films = NULL;
+  if (events == NULL || folder == NULL)
+    return events;
+  yolo_events_limit_recordings (events, (guint64) (film_size * 1e6), (gint64) (film_days * DAY));
+  *films = yolo_films_new (folder, events, error);
+  if (*films == NULL)
+    g_clear_pointer (&events, yolo_events_unref);
+  return events;
 }
 
 /* Makes what GIO makes when it is first asked for, while there is one thread: making one of these
@@ -116,9 +129,12 @@ ready_gio (void)
 
 /* Ends the cameras, writes the events that they end with, and waits for what may hang. */
 static gboolean
-end (YoloWall *wall, YoloEvents *events)
+end (YoloWall *wall, YoloFilms *films, YoloEvents *events)
 {
   yolo_wall_free (wall);
+  if (films != NULL)
+    yolo_films_end (films, MAX_WRITE);
+  yolo_films_unref (films);
   yolo_events_end (events, MAX_WRITE);
   yolo_events_unref (events);
   return yolo_run_wait (MAX_END);
@@ -130,7 +146,8 @@ serve (YoloSettings *settings)
   Program program = { .loop = g_main_loop_new (NULL, FALSE) };
   YoloGroup *group = NULL;
   g_autoptr (GError) error = NULL;
-  YoloEvents *events = open_events (settings, &error);
+  YoloFilms *films;
+  YoloEvents *events = open_events (settings, &films, &error);
   YoloHttp *http;
 
   if (events == NULL) {
@@ -139,14 +156,14 @@ serve (YoloSettings *settings)
     return 1;
   }
   ready_gio ();
-  program.wall = yolo_wall_new (settings, events);
+  program.wall = yolo_wall_new (settings, events, films);
   http = yolo_http_new (program.wall, &error);
   if (http != NULL && yolo_wall_settings (program.wall)->group != NULL
       && (group = yolo_group_new (program.wall, &error)) == NULL)
     g_clear_pointer (&http, yolo_http_free);
   if (http == NULL) {
     g_printerr ("yolo-server: %s\n", error->message);
-    end (program.wall, events);
+    end (program.wall, films, events);
     return 1;
   }
   g_unix_signal_add (SIGTERM, on_end, &program);
@@ -157,7 +174,7 @@ serve (YoloSettings *settings)
   g_main_loop_run (program.loop);
   yolo_group_stop (group);
   yolo_http_free (http);
-  if (!end (program.wall, events))
+  if (!end (program.wall, films, events))
     g_message ("pipelines hang; the program ends without them");
   /* Behind the pipelines, so that no camera is served twice. */
   yolo_group_free (group, MAX_LEAVE);

@@ -484,7 +484,7 @@ append_chain (YoloRun *run, const char *name, const YoloValues *values, GError *
 
 static gboolean
 build (YoloRun *run, const char *name, const YoloValues *values, YoloPicture *clean,
-    YoloPicture *drawn, GError **error)
+    YoloPicture *drawn, YoloStream *stream, GError **error)
 {
   YoloPicture *pictures[] = { clean, drawn };
   const gint width = yolo_values_number (values, YOLO_KEY_PREVIEW_WIDTH);
@@ -513,7 +513,7 @@ build (YoloRun *run, const char *name, const YoloValues *values, YoloPicture *cl
   add_probe (run, INFER, "src", GST_PAD_PROBE_TYPE_BUFFER, on_inferred);
   add_probe (run, TEE, "sink", GST_PAD_PROBE_TYPE_BUFFER, on_known);
   pace = gst_bin_get_by_name (GST_BIN (run->pipeline), PACE);
-  return yolo_source_add (GST_BIN (run->pipeline), pace, values, error);
+  return yolo_source_add (GST_BIN (run->pipeline), pace, values, stream, error);
 }
 
 /* An error in words: what the element says, and what it says to developers where that is more
@@ -581,7 +581,7 @@ on_message (GstBus *bus, GstMessage *message, gpointer user_data)
 
 YoloRun *
 yolo_run_new (const char *name, const YoloValues *values, YoloCounts *counts, YoloPicture *clean,
-    YoloPicture *drawn, YoloEvents *events, GstElement *zones, YoloRunFunc func,
+    YoloPicture *drawn, YoloEvents *events, YoloStream *stream, GstElement *zones, YoloRunFunc func,
     gpointer user_data, GError **error)
 {
   YoloRun *run = g_new0 (YoloRun, 1);
@@ -592,7 +592,7 @@ yolo_run_new (const char *name, const YoloValues *values, YoloCounts *counts, Yo
   run->pipeline = gst_object_ref_sink (gst_pipeline_new (name));
   run->counts = yolo_counts_ref (counts);
   yolo_counts_pipeline (counts, 1);
-  run->sightings = yolo_sightings_new (name, values, events);
+  run->sightings = yolo_sightings_new (name, values, events, stream);
   run->func = func;
   run->user_data = user_data;
   run->is_file = yolo_source_is_file (values);
@@ -600,7 +600,7 @@ yolo_run_new (const char *name, const YoloValues *values, YoloCounts *counts, Yo
   run->loop = yolo_values_true (values, YOLO_KEY_LOOP);
   run->frames_at_loop = yolo_counts_read (counts).frames;
   count_alive (1);
-  if (!build (run, name, values, clean, drawn, error)) {
+  if (!build (run, name, values, clean, drawn, stream, error)) {
     run_unref (run);
     return NULL;
   }

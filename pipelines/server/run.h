@@ -9,6 +9,7 @@
 #include <gst/gst.h>
 
 #include "pipelines/server/picture.h"
+#include "pipelines/server/stream.h"
 #include "pipelines/server/values.h"
 
 G_BEGIN_DECLS
@@ -26,6 +27,7 @@ typedef void (*YoloRunFunc) (YoloRun *run, const char *reason, gpointer user_dat
  * @clean: takes frames on which nothing is drawn
  * @drawn: takes frames on which objects are drawn
  * @events: takes what happens on the frames
+ * @stream: takes what comes compressed
  * @zones: (nullable): the yolozones of the run before, whose counts go on
  *
  * Builds a pipeline and starts it, without waiting for that.
@@ -33,8 +35,8 @@ typedef void (*YoloRunFunc) (YoloRun *run, const char *reason, gpointer user_dat
  * Returns: (transfer full): for yolo_run_stop(), or NULL with @error
  */
 YoloRun *yolo_run_new (const char *name, const YoloValues *values, YoloCounts *counts,
-    YoloPicture *clean, YoloPicture *drawn, YoloEvents *events, GstElement *zones,
-    YoloRunFunc func, gpointer user_data, GError **error);
+    YoloPicture *clean, YoloPicture *drawn, YoloEvents *events, YoloStream *stream,
+    GstElement *zones, YoloRunFunc func, gpointer user_data, GError **error);
 
 /* (transfer full) (nullable): its yolozones, if it has one, which keeps its counts when the run has
  * ended. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Events for those who ask: a list, one, its picture, and new ones on a WebSocket. What is asked
- * waits for the disk, and the main thread does not. */
+/* Events for those who ask: a list, one, its picture, its clip, and new ones on a WebSocket; and
+ * recordings. What is asked waits for the disk, and the main thread does not. */
 
 #include "pipelines/server/http.h"
 
@@ -13,11 +13,15 @@
 #define MAX_CREDIT 50           /* events that a page may not have confirmed yet */
 #define MAX_SAID 64             /* bytes of what a page says */
 
+typedef enum { ASK_LIST, ASK_EVENT, ASK_PICTURE, ASK_CLIP, ASK_RECORDINGS, ASK_RECORDING } Kind;
+
 /* Somebody who waits for an answer. */
 typedef struct {
+  YoloHttp *http;
+  Kind kind;
   SoupServerMessage *message;   /* a reference; NULL: he has gone */
   gulong finished;              /* the handler */
-  guint limit;                  /* 0: one event is asked for, not a list */
+  guint limit;                  /* of a list */
 } Question;
 
 /* A page that hears of new events. */
@@ -56,6 +60,8 @@ begin_event (JsonBuilder *builder, const YoloEvent *event)
   g_autofree char *time = format_time (event->time);
   g_autofree char *snapshot = event->picture != 0 ? g_strdup_printf (
           "/api/v1/events/%" G_GINT64_FORMAT "/snapshot", event->picture) : NULL;
+  g_autofree char *clip = event->clip != 0 ? g_strdup_printf (
+          "/api/v1/events/%" G_GINT64_FORMAT "/clip", event->id) : NULL;
   JsonNode *details = event->details != NULL ? json_from_string (event->details, NULL) : NULL;
 
   json_builder_begin_object (builder);
@@ -67,6 +73,7 @@ begin_event (JsonBuilder *builder, const YoloEvent *event)
   add_text (builder, "zone", event->zone);
   add_text (builder, "class", event->label);
   add_text (builder, "snapshot", snapshot);
+  add_text (builder, "clip", clip);
   json_builder_set_member_name (builder, "details");
   if (details != NULL) {
     json_builder_add_value (builder, details);
@@ -77,23 +84,48 @@ begin_event (JsonBuilder *builder, const YoloEvent *event)
 }
 
 static void
-answer_list (SoupServerMessage *message, GPtrArray *events, guint limit)
+begin_recording (JsonBuilder *builder, const YoloFilm *film)
 {
-  JsonBuilder *builder = json_builder_new ();
-  const gboolean more = events->len > limit;
+  g_autofree char *begin = format_time (film->begin);
+  g_autofree char *end = film->end != 0 ? format_time (film->end) : NULL;
+  g_autofree char *video = g_strdup_printf (
+      "/api/v1/recordings/%" G_GINT64_FORMAT "/video", film->id);
 
   json_builder_begin_object (builder);
-  json_builder_set_member_name (builder, "events");
+  json_builder_set_member_name (builder, "id");
+  json_builder_add_int_value (builder, film->id);
+  add_text (builder, "camera", film->camera);
+  add_text (builder, "begin", begin);
+  add_text (builder, "end", end);
+  json_builder_set_member_name (builder, "bytes");
+  json_builder_add_int_value (builder, film->bytes);
+  add_text (builder, "video", video);
+}
+
+static void
+answer_list (SoupServerMessage *message, GPtrArray *found, gboolean films, guint limit)
+{
+  JsonBuilder *builder = json_builder_new ();
+  const gboolean more = found->len > limit;
+  gint64 last = 0;
+
+  json_builder_begin_object (builder);
+  json_builder_set_member_name (builder, films ? "recordings" : "events");
   json_builder_begin_array (builder);
-  for (guint i = 0; i < MIN (events->len, limit); i++) {
-    begin_event (builder, g_ptr_array_index (events, i));
+  for (guint i = 0; i < MIN (found->len, limit); i++) {
+    gpointer item = g_ptr_array_index (found, i);
+
+    if (films)
+      begin_recording (builder, item);
+    else
+      begin_event (builder, item);
     json_builder_end_object (builder);
+    last = films ? ((const YoloFilm *) item)->id : ((const YoloEvent *) item)->id;
   }
   json_builder_end_array (builder);
   json_builder_set_member_name (builder, "next");
   if (more)
-    json_builder_add_int_value (builder,
-        ((const YoloEvent *) g_ptr_array_index (events, limit - 1))->id);
+    json_builder_add_int_value (builder, last);
   else
     json_builder_add_null_value (builder);
   json_builder_end_object (builder);
@@ -101,39 +133,65 @@ answer_list (SoupServerMessage *message, GPtrArray *events, guint limit)
 }
 
 static void
-answer (SoupServerMessage *message, GPtrArray *events, GBytes *jpeg, const GError *error,
-    guint limit)
+answer (const Question *question, GPtrArray *found, GBytes *jpeg, const GError *error)
 {
+  SoupServerMessage *message = question->message;
+  const gboolean films = question->kind == ASK_RECORDINGS;
+
   if (error != NULL) {
     yolo_http_answer_error (message, SOUP_STATUS_SERVICE_UNAVAILABLE, "%s", error->message);
   } else if (jpeg != NULL) {
     soup_server_message_set_status (message, SOUP_STATUS_OK, NULL);
     soup_server_message_set_response (message, "image/jpeg", SOUP_MEMORY_COPY,
         g_bytes_get_data (jpeg, NULL), g_bytes_get_size (jpeg));
-  } else if (events != NULL && limit > 0) {
-    answer_list (message, events, limit);
-  } else if (events != NULL && events->len == 1) {
+  } else if (found != NULL && (question->kind == ASK_LIST || films)) {
+    answer_list (message, found, films, question->limit);
+  } else if (found != NULL && found->len == 1 && question->kind == ASK_EVENT) {
     JsonBuilder *builder = json_builder_new ();
 
-    begin_event (builder, g_ptr_array_index (events, 0));
+    begin_event (builder, g_ptr_array_index (found, 0));
     json_builder_end_object (builder);
     yolo_http_answer_json (message, SOUP_STATUS_OK, builder);
   } else {
-    yolo_http_answer_error (message, SOUP_STATUS_NOT_FOUND, "%s", events != NULL
+    yolo_http_answer_error (message, SOUP_STATUS_NOT_FOUND, "%s", question->kind == ASK_EVENT
         ? "there is no such event; it may be too old"
-        : "there is no such picture; it may be too old, or the event has none");
+        : question->kind == ASK_PICTURE
+        ? "there is no such picture; it may be too old, or the event has none"
+        : "there is no such video; it may be too old, or the event has none");
   }
 }
 
+/* The path of the video that was asked for, or NULL: there is none. (transfer full) */
+static char *
+find_video (const Question *question, GPtrArray *found)
+{
+  YoloFilms *films = yolo_wall_films (question->http->wall);
+  const gboolean clip = question->kind == ASK_CLIP;
+  gint64 id;
+
+  if (!(clip || question->kind == ASK_RECORDING) || films == NULL || found == NULL
+      || found->len != 1)
+    return NULL;
+  id = clip ? ((const YoloEvent *) g_ptr_array_index (found, 0))->clip
+      : ((const YoloFilm *) g_ptr_array_index (found, 0))->id;
+  return id != 0 ? yolo_films_path (films, clip, id) : NULL;
+}
+
 static void
-on_found (GPtrArray *events, GBytes *jpeg, const GError *error, gpointer user_data)
+on_found (GPtrArray *found, GBytes *jpeg, const GError *error, gpointer user_data)
 {
   Question *question = user_data;
 
   if (question->message != NULL) {
+    g_autofree char *path = find_video (question, found);
+
     g_signal_handler_disconnect (question->message, question->finished);
-    answer (question->message, events, jpeg, error, question->limit);
-    soup_server_message_unpause (question->message);
+    if (path != NULL) {
+      yolo_video_send (question->http, question->message, path);
+    } else {
+      answer (question, found, jpeg, error);
+      soup_server_message_unpause (question->message);
+    }
     g_object_unref (question->message);
   }
   g_free (question);
@@ -148,14 +206,17 @@ on_finished (SoupServerMessage *message, gpointer user_data)
   g_clear_object (&question->message);
 }
 
-/* Asks for a list or one event (@search: (transfer full)), or for a picture (@search is NULL). */
+/* Asks for what is looked for (@search: (transfer full)), or for a picture (@search is NULL). */
 static void
-ask (YoloHttp *http, SoupServerMessage *message, YoloSearch *search, gint64 id, guint limit)
+ask (YoloHttp *http, SoupServerMessage *message, Kind kind, YoloSearch *search, gint64 id,
+    guint limit)
 {
   YoloEvents *events = yolo_wall_events (http->wall);
   Question *question = g_new0 (Question, 1);
-  const gboolean asked = search != NULL ? yolo_events_search (events, search, on_found, question)
-      : yolo_events_picture (events, id, on_found, question);
+  const gboolean asked = search == NULL ? yolo_events_picture (events, id, on_found, question)
+      : kind == ASK_RECORDINGS || kind == ASK_RECORDING
+      ? yolo_events_recordings (events, search, on_found, question)
+      : yolo_events_search (events, search, on_found, question);
 
   if (!asked) {
     g_free (question);
@@ -163,6 +224,8 @@ ask (YoloHttp *http, SoupServerMessage *message, YoloSearch *search, gint64 id, 
         "too many ask for events; try again later");
     return;
   }
+  question->http = http;
+  question->kind = kind;
   question->limit = limit;
   question->message = g_object_ref (message);
   question->finished = g_signal_connect (message, "finished", G_CALLBACK (on_finished), question);
@@ -217,8 +280,8 @@ read_asked (YoloSearch *search, const char *name, const char *value)
   return "camera, zone, class, kind, from, until, below and limit alone";
 }
 
-void
-yolo_search_list (YoloHttp *http, SoupServerMessage *message, const char *name)
+static void
+list (YoloHttp *http, SoupServerMessage *message, Kind kind)
 {
   const char *query = g_uri_get_query (soup_server_message_get_uri (message));
   g_autoptr (GHashTable) asked = query != NULL ? soup_form_decode (query) : NULL;
@@ -239,6 +302,10 @@ yolo_search_list (YoloHttp *http, SoupServerMessage *message, const char *name)
     while (g_hash_table_iter_next (&iterator, &key, &value)) {
       const char *remedy = read_asked (&search, key, value != NULL ? value : "");
 
+      if (remedy == NULL && kind == ASK_RECORDINGS
+          && (search.kind != NULL || search.zone != NULL || search.label != NULL))
+        remedy = "camera, from, until, below and limit alone";
+
       if (remedy != NULL) {
         yolo_search_clear (&search);
         yolo_http_answer_error (message, SOUP_STATUS_BAD_REQUEST,
@@ -250,7 +317,19 @@ yolo_search_list (YoloHttp *http, SoupServerMessage *message, const char *name)
   limit = search.limit;
   /* One more, which tells whether there are more. */
   search.limit++;
-  ask (http, message, &search, 0, limit);
+  ask (http, message, kind, &search, 0, limit);
+}
+
+void
+yolo_search_list (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  list (http, message, ASK_LIST);
+}
+
+void
+yolo_search_recordings (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  list (http, message, ASK_RECORDINGS);
 }
 
 /* The number in a path; 0: it is none. */
@@ -262,19 +341,37 @@ read_id (const char *name)
   return g_ascii_string_to_unsigned (name, 10, 1, G_MAXINT64 - 1, &id, NULL) ? (gint64) id : 0;
 }
 
-void
-yolo_search_event (YoloHttp *http, SoupServerMessage *message, const char *name)
+static void
+ask_for_one (YoloHttp *http, SoupServerMessage *message, Kind kind, const char *name)
 {
   const gint64 id = read_id (name);
   YoloSearch search = { .until = G_MAXINT64, .above = id - 1, .below = id + 1, .limit = 1 };
 
-  ask (http, message, &search, 0, 0);
+  ask (http, message, kind, &search, 0, 0);
+}
+
+void
+yolo_search_event (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  ask_for_one (http, message, ASK_EVENT, name);
 }
 
 void
 yolo_search_snapshot (YoloHttp *http, SoupServerMessage *message, const char *name)
 {
-  ask (http, message, NULL, read_id (name), 0);
+  ask (http, message, ASK_PICTURE, NULL, read_id (name), 0);
+}
+
+void
+yolo_search_clip (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  ask_for_one (http, message, ASK_CLIP, name);
+}
+
+void
+yolo_search_recording (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  ask_for_one (http, message, ASK_RECORDING, name);
 }
 
 static void

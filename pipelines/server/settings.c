@@ -169,6 +169,12 @@ check_camera (const YoloSettings *settings, const YoloCameraSettings *camera, GE
   else if (yolo_values_text (all, YOLO_KEY_HOME_ASSISTANT) != NULL
       && all->value[YOLO_KEY_PUBLISH].raw == NULL)
     lacks = "has home-assistant, but publishes nothing; set publish: [\"mqtt://HOST/PREFIX\"]";
+  else if (strcmp (yolo_values_text (all, YOLO_KEY_RECORD), "off") != 0
+      && settings->server->value[YOLO_KEY_EVENTS_FOLDER].raw == NULL)
+    lacks = "has record, but there is no folder for video; set events-folder in `server`";
+  else if (yolo_values_number (all, YOLO_KEY_CLIP_BEFORE)
+      + yolo_values_number (all, YOLO_KEY_CLIP_AFTER) > yolo_values_number (all, YOLO_KEY_CLIP_MAX))
+    lacks = "has a clip-max below clip-before and clip-after together; raise it";
   return lacks == NULL
       || yolo_settings_fail (error, settings, camera->line, camera->name, "%s", lacks);
 }

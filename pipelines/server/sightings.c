@@ -22,6 +22,8 @@ typedef struct {
 struct _YoloSightings {
   char *camera;
   YoloEvents *events;           /* a reference */
+  YoloStream *stream;           /* a reference */
+  GstClockTime pts;             /* of the frame that is looked at */
   gboolean arrivals, departures;        /* whether `arrive` and `leave` are wanted */
   char **kinds;                 /* owned; the kinds that are wanted; NULL: all but those two */
   gboolean pictures;
@@ -51,12 +53,15 @@ yolo_sightings_wants (const YoloValues *values, const char *kind)
 }
 
 YoloSightings *
-yolo_sightings_new (const char *camera, const YoloValues *values, YoloEvents *events)
+yolo_sightings_new (const char *camera, const YoloValues *values, YoloEvents *events,
+    YoloStream *stream)
 {
   YoloSightings *sightings = g_new0 (YoloSightings, 1);
 
   sightings->camera = g_strdup (camera);
   sightings->events = yolo_events_ref (events);
+  sightings->stream = yolo_stream_ref (stream);
+  sightings->pts = GST_CLOCK_TIME_NONE;
   sightings->arrivals = yolo_sightings_wants (values, "arrive");
   sightings->departures = yolo_sightings_wants (values, "leave");
   sightings->kinds = g_strdupv (values->value[YOLO_KEY_EVENTS].text);
@@ -73,6 +78,7 @@ yolo_sightings_free (YoloSightings *sightings)
     return;
   g_hash_table_unref (sightings->tracks);
   yolo_events_unref (sightings->events);
+  yolo_stream_unref (sightings->stream);
   g_strfreev (sightings->kinds);
   g_free (sightings->camera);
   g_free (sightings);
@@ -85,6 +91,7 @@ add (YoloSightings *sightings, YoloEvent *event, gboolean pictured)
   gint64 id;
 
   sightings->found |= pictured;
+  event->clip = yolo_stream_event (sightings->stream, sightings->pts);
   if (sightings->pictures && pictured)
     event->picture = sightings->picture != 0 ? sightings->picture : YOLO_EVENT_OWN_PICTURE;
   id = yolo_events_add (sightings->events, event);
@@ -212,6 +219,7 @@ yolo_sightings_look (YoloSightings *sightings, GstBuffer *buffer)
 
   sightings->picture = 0;
   sightings->found = FALSE;
+  sightings->pts = pts;
   for (guint i = 0; (event = yolo_objects_event (buffer, i)) != NULL; i++)
     add_zone_event (sightings, event);
   if (!(sightings->arrivals || sightings->departures) || !GST_CLOCK_TIME_IS_VALID (pts))

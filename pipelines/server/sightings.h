@@ -9,15 +9,16 @@
 #include <gst/gst.h>
 
 #include "pipelines/server/events.h"
+#include "pipelines/server/stream.h"
 #include "pipelines/server/values.h"
 
 G_BEGIN_DECLS
 
 typedef struct _YoloSightings YoloSightings;
 
-/* @values: of the camera */
+/* @values: of the camera. @stream: its video, clips of which are kept with events */
 YoloSightings *yolo_sightings_new (
-    const char *camera, const YoloValues *values, YoloEvents *events);
+    const char *camera, const YoloValues *values, YoloEvents *events, YoloStream *stream);
 void yolo_sightings_free (YoloSightings *sightings);
 
 /* Whether the settings of a camera want events of a kind. */

@@ -87,6 +87,12 @@ on_source_setup (GstElement *decoder, GstElement *source, gpointer user_data)
     set_if_there (source, "ssl-strict", "false");
 }
 
+static void
+stream_unref (gpointer data, GClosure *closure)
+{
+  yolo_stream_unref (data);
+}
+
 /* MJPEG over HTTP: the pictures are the one stream that there is; decodebin is not to wait until it
  * knows that there is no other one. */
 static void
@@ -96,6 +102,9 @@ on_element_added (GstBin *decoder, GstBin *bin, GstElement *element, gpointer us
 
   if (factory != NULL && strcmp (GST_OBJECT_NAME (factory), "multipartdemux") == 0)
     g_object_set (element, "single-stream", TRUE, NULL);
+  if (factory != NULL && (strcmp (GST_OBJECT_NAME (factory), "h264parse") == 0
+          || strcmp (GST_OBJECT_NAME (factory), "h265parse") == 0))
+    yolo_stream_tap (user_data, element);
 }
 
 /* decodebin3 asks for each stream: 1 wanted, 0 not. */
@@ -158,7 +167,7 @@ make_access (const YoloValues *values, char *user, char *password)
 }
 
 static GstElement *
-make_decoder (const YoloValues *values, GstElement *into, GError **error)
+make_decoder (const YoloValues *values, GstElement *into, YoloStream *stream, GError **error)
 {
   guint major, minor, micro, nano;
   g_autoptr (GstCaps) caps = gst_caps_from_string ("video/x-raw(ANY)");
@@ -188,17 +197,19 @@ make_decoder (const YoloValues *values, GstElement *into, GError **error)
     g_object_set (decoder, "expose-all-streams", FALSE, NULL);
   g_signal_connect_data (decoder, "source-setup", G_CALLBACK (on_source_setup),
       make_access (values, user, password), access_free, 0);
-  g_signal_connect (decoder, "deep-element-added", G_CALLBACK (on_element_added), NULL);
+  g_signal_connect_data (decoder, "deep-element-added", G_CALLBACK (on_element_added),
+      yolo_stream_ref (stream), stream_unref, 0);
   g_signal_connect (decoder, "pad-added", G_CALLBACK (on_pad_added), into);
   return decoder;
 }
 
 gboolean
-yolo_source_add (GstBin *bin, GstElement *into, const YoloValues *values, GError **error)
+yolo_source_add (
+    GstBin *bin, GstElement *into, const YoloValues *values, YoloStream *stream, GError **error)
 {
   const char *uri = yolo_values_text (values, YOLO_KEY_URI);
   GstElement *source = g_str_has_prefix (uri, TEST) ? make_test_source (uri, error)
-      : make_decoder (values, into, error);
+      : make_decoder (values, into, stream, error);
 
   if (source == NULL)
     return FALSE;

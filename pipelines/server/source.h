@@ -6,7 +6,7 @@
 
 #include <gst/gst.h>
 
-#include "pipelines/server/values.h"
+#include "pipelines/server/stream.h"
 
 G_BEGIN_DECLS
 
@@ -18,12 +18,13 @@ G_BEGIN_DECLS
  *
  * Adds what opens and decodes the camera's video: uridecodebin3 where GStreamer is 1.24 or newer,
  * before which it does not get over all errors, uridecodebin where it is older. Sound is left
- * out. User and password go to the element that asks for them, and into no URI.
+ * out. User and password go to the element that asks for them, and into no URI. @stream gets what
+ * comes compressed.
  *
  * Returns: FALSE with @error, whose text holds no secret
  */
 gboolean yolo_source_add (
-    GstBin *bin, GstElement *into, const YoloValues *values, GError **error);
+    GstBin *bin, GstElement *into, const YoloValues *values, YoloStream *stream, GError **error);
 
 /* Whether the URI is a file, which has an end. */
 gboolean yolo_source_is_file (const YoloValues *values);

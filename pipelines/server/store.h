@@ -21,7 +21,17 @@ typedef struct {
   char *label;                  /* owned; the object's class; NULL: it is about none */
   char *details;                /* owned; all else as a JSON object, or NULL */
   gint64 picture;               /* number of the picture; 0: there is none */
+  gint64 clip;                  /* number of the film that shows it; 0: there is none */
 } YoloEvent;
+
+/* A file of video. */
+typedef struct {
+  gint64 id;                    /* from 1; never given twice */
+  gboolean clip;                /* of events; else it is of a continuous recording */
+  char *camera;                 /* owned */
+  gint64 begin, end;            /* us since 1970; end is 0 while it is being written */
+  gint64 bytes;
+} YoloFilm;
 
 /* Which events are looked for. */
 typedef struct {
@@ -37,6 +47,13 @@ YoloEvent *yolo_event_new (const char *camera, const char *kind);
 void yolo_event_free (YoloEvent *event);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (YoloEvent, yolo_event_free)
 
+YoloFilm *yolo_film_copy (const YoloFilm *film);
+void yolo_film_free (YoloFilm *film);
+
+/* (transfer full): the file of a film. Names are numbers alone: no camera's name reaches the file
+ * system. */
+char *yolo_film_path (const char *folder, gboolean clip, gint64 id);
+
 void yolo_search_clear (YoloSearch *search);
 
 /**
@@ -51,8 +68,13 @@ void yolo_search_clear (YoloSearch *search);
 YoloStore *yolo_store_open (const char *folder, guint64 max_bytes, gint64 max_age, GError **error);
 void yolo_store_close (YoloStore *store);
 
-/* The highest number that was ever given to an event. */
+/* How many bytes recordings may have together, and us after which they go. What belongs to events
+ * counts with these. */
+void yolo_store_limit_recordings (YoloStore *store, guint64 max_bytes, gint64 max_age);
+
+/* The highest number that was ever given to an event, and to a film. */
 gint64 yolo_store_last (YoloStore *store);
+gint64 yolo_store_last_film (YoloStore *store);
 
 /* What is added between these two is kept as a whole or, if the second fails or is not reached,
  * not at all. */
@@ -64,6 +86,11 @@ gboolean yolo_store_add (YoloStore *store, const YoloEvent *event, GError **erro
 gboolean yolo_store_add_picture (
     YoloStore *store, gint64 id, gint64 time, GBytes *jpeg, GError **error);
 
+/* Adds a film, or says of one that is there how large it is and when it ended; one that has ended
+ * without a byte is forgotten. */
+gboolean yolo_store_add_film (YoloStore *store, const YoloFilm *film, GError **error);
+gboolean yolo_store_put_film (YoloStore *store, const YoloFilm *film, GError **error);
+
 /* Removes what is too old at @now (us since 1970), and the oldest until the rest is small enough
  * and the disk has room. */
 gboolean yolo_store_clean (YoloStore *store, gint64 now, GError **error);
@@ -71,6 +98,10 @@ gboolean yolo_store_clean (YoloStore *store, gint64 now, GError **error);
 /* (element-type YoloEvent) (transfer full): the newest first. `picture` is 0 where it is not
  * there. NULL with @error: the disk, or that it took too long. */
 GPtrArray *yolo_store_search (YoloStore *store, const YoloSearch *search, GError **error);
+
+/* (element-type YoloFilm) (transfer full): recordings, the newest first, of which a part lies
+ * between `from` and `until`, narrowed by `camera`, `above` and `below`. NULL with @error */
+GPtrArray *yolo_store_recordings (YoloStore *store, const YoloSearch *search, GError **error);
 
 /* (transfer full): a JPEG file, or NULL: there is none, or, with @error, the disk does not give
  * it. */

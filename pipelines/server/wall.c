@@ -21,6 +21,7 @@ typedef struct {
 struct _YoloWall {
   YoloSettings *settings;
   YoloEvents *events;           /* a reference */
+  YoloFilms *films;             /* a reference, or NULL */
   GPtrArray *cameras;           /* YoloCamera */
   GPtrArray *models;            /* Model */
   guint timer;
@@ -192,12 +193,13 @@ camera_free (gpointer data)
 }
 
 YoloWall *
-yolo_wall_new (YoloSettings *settings, YoloEvents *events)
+yolo_wall_new (YoloSettings *settings, YoloEvents *events, YoloFilms *films)
 {
   YoloWall *wall = g_new0 (YoloWall, 1);
 
   wall->settings = settings;
   wall->events = yolo_events_ref (events);
+  wall->films = films != NULL ? yolo_films_ref (films) : NULL;
   wall->models = g_ptr_array_new_with_free_func (model_free);
   wall->cameras = g_ptr_array_new_with_free_func (camera_free);
   wall->seen = read_text (wall);
@@ -205,7 +207,8 @@ yolo_wall_new (YoloSettings *settings, YoloEvents *events)
     const YoloCameraSettings *camera = g_ptr_array_index (settings->cameras, i);
 
     if (yolo_shard_has (&settings->shard, camera->name))
-      g_ptr_array_add (wall->cameras, yolo_camera_new (camera->name, camera->all, events));
+      g_ptr_array_add (wall->cameras,
+          yolo_camera_new (camera->name, camera->all, events, films));
   }
   keep_models (wall);
   watch_file (wall);
@@ -225,6 +228,7 @@ yolo_wall_free (YoloWall *wall)
   g_ptr_array_unref (wall->models);
   yolo_settings_free (wall->settings);
   yolo_events_unref (wall->events);
+  yolo_films_unref (wall->films);
   g_free (wall->file_error);
   g_free (wall->seen);
   g_free (wall);
@@ -234,6 +238,12 @@ YoloEvents *
 yolo_wall_events (YoloWall *wall)
 {
   return wall->events;
+}
+
+YoloFilms *
+yolo_wall_films (YoloWall *wall)
+{
+  return wall->films;
 }
 
 const YoloSettings *
@@ -278,7 +288,7 @@ yolo_wall_set (YoloWall *wall, YoloSettings *settings)
     if (camera != NULL)
       yolo_camera_change (camera, wanted->all);
     else
-      camera = yolo_camera_new (wanted->name, wanted->all, wall->events);
+      camera = yolo_camera_new (wanted->name, wanted->all, wall->events, wall->films);
     g_ptr_array_add (wall->cameras, camera);
   }
   yolo_settings_free (wall->settings);

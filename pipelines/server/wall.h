@@ -11,8 +11,9 @@ G_BEGIN_DECLS
 
 typedef struct _YoloWall YoloWall;
 
-/* @settings: (transfer full). Cameras start. @events: takes what happens. */
-YoloWall *yolo_wall_new (YoloSettings *settings, YoloEvents *events);
+/* @settings: (transfer full). Cameras start. @events: takes what happens. @films: (nullable): takes
+ * video; (transfer none) */
+YoloWall *yolo_wall_new (YoloSettings *settings, YoloEvents *events, YoloFilms *films);
 
 /* All cameras end; yolo_run_wait() waits for them. */
 void yolo_wall_free (YoloWall *wall);
@@ -24,8 +25,9 @@ const YoloSettings *yolo_wall_settings (YoloWall *wall);
 GPtrArray *yolo_wall_cameras (YoloWall *wall);
 YoloCamera *yolo_wall_camera (YoloWall *wall, const char *name);
 
-/* It belongs to the wall. */
+/* They belong to the wall. */
 YoloEvents *yolo_wall_events (YoloWall *wall);
+YoloFilms *yolo_wall_films (YoloWall *wall);
 
 /* Takes other settings on; (transfer full). What is the same goes on. */
 void yolo_wall_set (YoloWall *wall, YoloSettings *settings);

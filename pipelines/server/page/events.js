@@ -10,6 +10,7 @@ const filter = document.getElementById('filter');
 const list = document.getElementById('event-list');
 const older = document.getElementById('older');
 const viewer = document.getElementById('event-picture');
+const player = document.getElementById('event-clip');
 const items = new Map();        // number of an event: its element
 let next = null;                // what to ask for older ones with; null: there are none
 let turn = 0;                   // of the questions: late answers to earlier ones are not shown
@@ -40,11 +41,32 @@ function titleOf(camera) {
   return cards.get(camera)?.camera?.title ?? camera;
 }
 
+function captionOf(event) {
+  return `${titleOf(event.camera)}: ${event.kind} ${event.zone ?? ''} ${describe(event)}, `
+    + new Date(event.time).toLocaleString();
+}
+
 function showPicture(event, path) {
   viewer.querySelector('img').src = path;
-  viewer.querySelector('p').textContent = `${titleOf(event.camera)}: ${event.kind} `
-    + `${event.zone ?? ''} ${describe(event)}, ${new Date(event.time).toLocaleString()}`;
+  viewer.querySelector('p').textContent = captionOf(event);
   viewer.showModal();
+}
+
+function showClip(event, path) {
+  const video = player.querySelector('video');
+  const caption = player.querySelector('p');
+  caption.textContent = captionOf(event);
+  video.onerror = () => {
+    // What a browser cannot show, H.265 in many, other players can.
+    const link = document.createElement('a');
+    link.href = path;
+    link.download = `event-${event.id}.mp4`;
+    link.textContent = 'This browser cannot play it; download the clip';
+    caption.replaceChildren(link);
+  };
+  video.src = path;
+  player.showModal();
+  video.play().catch(() => {});
 }
 
 function makeItem(event) {
@@ -74,10 +96,19 @@ function addPicture(item, event) {
   thumb.hidden = false;
 }
 
+function addClip(item, event) {
+  const button = item.querySelector('.play');
+  if (!event.clip || !button.hidden)
+    return;
+  button.addEventListener('click', () => showClip(event, event.clip.replace(/^\//, '')));
+  button.hidden = false;
+}
+
 function showEvents(events, append) {
   const shown = events.map((event) => {
     const item = items.get(event.id) ?? makeItem(event);
     addPicture(item, event);
+    addClip(item, event);
     return [event.id, item];
   });
   if (!append)
@@ -154,6 +185,13 @@ function listCameras() {
       select.add(new Option(camera, camera));
 }
 
+// What is not looked at is not loaded either.
+player.addEventListener('close', () => {
+  const video = player.querySelector('video');
+  video.onerror = null;
+  video.removeAttribute('src');
+  video.load();
+});
 panel.addEventListener('toggle', () => {
   listCameras();
   listen();

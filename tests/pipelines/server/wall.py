@@ -44,13 +44,14 @@ class Rtsp:
     """An RTSP server on the loopback; MJPEG, which every frame begins anew, and which needs no
     encoder that a machine may not have. It can die and come back on the same port."""
 
-    def __init__(self, port=None, width=320, height=240, pattern='ball'):
+    def __init__(self, port=None, width=320, height=240, pattern='ball', launch=LAUNCH):
+        self.launch = launch
         self.port = port or free_port()
         self.url = f'rtsp://127.0.0.1:{self.port}/camera'
         self.start(width, height, pattern)
 
     def start(self, width=320, height=240, pattern='ball'):
-        launch = LAUNCH.format(width=width, height=height, pattern=pattern)
+        launch = self.launch.format(width=width, height=height, pattern=pattern)
         self.process = subprocess.Popen(
             [os.path.join(BUILD, 'tests/pipelines/rtsp-server'), launch, str(self.port)],
             stdout=subprocess.PIPE, text=True)
@@ -306,6 +307,12 @@ class Browser:
         self.ask('POST', f'/session/{self.session}/actions', {'actions': [
             {'type': 'pointer', 'id': 'mouse', 'parameters': {'pointerType': 'mouse'},
              'actions': actions}]})
+
+    def screenshot(self, path):
+        """Writes a PNG file, for somebody who wants to look."""
+        picture = self.ask('GET', f'/session/{self.session}/screenshot')
+        with open(path, 'wb') as file:
+            file.write(base64.b64decode(picture))
 
     def console(self):
         """What a page has to complain of."""
