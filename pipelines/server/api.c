@@ -296,6 +296,7 @@ yolo_api_get_status (YoloHttp *http, SoupServerMessage *message, const char *nam
   json_builder_set_member_name (builder, "unsaved");
   json_builder_add_boolean_value (builder, yolo_wall_is_changed (http->wall));
   add_text (builder, "settings_error", yolo_wall_file_error (http->wall));
+  add_text (builder, "rtsp", yolo_restream_address (http->restream));
   json_builder_set_member_name (builder, "video");
   json_builder_begin_object (builder);
   add_integer (builder, "files", video.begun);

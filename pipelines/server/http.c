@@ -386,9 +386,8 @@ on_incoming (GSocketService *service, GSocketConnection *connection, GObject *so
   return TRUE;
 }
 
-/* An address and a port out of "127.0.0.1:8080" or "[::1]:8080". */
-static GSocketAddress *
-parse_address (const char *listen, GError **error)
+GSocketAddress *
+yolo_http_parse_address (const char *key, const char *listen, GError **error)
 {
   const char *colon = strrchr (listen, ':');
   guint64 port;
@@ -403,7 +402,7 @@ parse_address (const char *listen, GError **error)
   }
   if (address == NULL)
     g_set_error (error, YOLO_SETTINGS_ERROR, YOLO_SETTINGS_ERROR_WRONG,
-        "server: listen is '%s'; give an address and a port, such as 127.0.0.1:8080", listen);
+        "server: %s is '%s'; give an address and a port, such as 127.0.0.1:8080", key, listen);
   return address;
 }
 
@@ -412,7 +411,7 @@ start_listening (YoloHttp *http, const YoloValues *server, GError **error)
 {
   const char *listen = yolo_values_text (server, YOLO_KEY_LISTEN);
   const char *certificate = yolo_values_text (server, YOLO_KEY_TLS_CERTIFICATE);
-  g_autoptr (GSocketAddress) address = parse_address (listen, error);
+  g_autoptr (GSocketAddress) address = yolo_http_parse_address ("listen", listen, error);
   g_autoptr (GSocketAddress) effective = NULL;
   g_autofree char *host = NULL;
   gboolean v6;
@@ -449,6 +448,7 @@ YoloHttp *
 yolo_http_new (YoloWall *wall, GError **error)
 {
   const YoloValues *server = yolo_wall_settings (wall)->server;
+  const char *rtsp = yolo_values_text (server, YOLO_KEY_RTSP_LISTEN);
   YoloHttp *http = g_new0 (YoloHttp, 1);
 
   http->wall = wall;
@@ -469,7 +469,9 @@ yolo_http_new (YoloWall *wall, GError **error)
   http->service = g_socket_service_new ();
   g_socket_listener_set_backlog (G_SOCKET_LISTENER (http->service), BACKLOG);
   g_signal_connect (http->service, "incoming", G_CALLBACK (on_incoming), http);
-  if (!start_listening (http, server, error)) {
+  if (!start_listening (http, server, error)
+      || (rtsp != NULL && (http->restream = yolo_restream_new (wall, rtsp, http->certificate,
+                  error)) == NULL)) {
     yolo_http_free (http);
     return NULL;
   }
@@ -482,6 +484,7 @@ yolo_http_free (YoloHttp *http)
   if (http == NULL)
     return;
   http->ending = TRUE;
+  yolo_restream_free (http->restream);
   g_socket_service_stop (http->service);
   g_socket_listener_close (G_SOCKET_LISTENER (http->service));
   soup_server_disconnect (http->soup);

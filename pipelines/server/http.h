@@ -9,6 +9,7 @@
 #include <libsoup/soup.h>
 
 #include "pipelines/server/guard.h"
+#include "pipelines/server/restream.h"
 #include "pipelines/server/wall.h"
 
 G_BEGIN_DECLS
@@ -19,6 +20,7 @@ typedef struct {
   GSocketService *service;
   YoloGuard *guard;
   GTlsCertificate *certificate; /* NULL: HTTP */
+  YoloRestream *restream;       /* NULL: no RTSP */
   char *address;                /* "http://127.0.0.1:8080" */
   gint64 began;                 /* us, monotonic */
   gboolean started;             /* every camera's first start is over */
@@ -38,6 +40,9 @@ YoloHttp *yolo_http_new (YoloWall *wall, GError **error);
 
 /* Closes all connections. */
 void yolo_http_free (YoloHttp *http);
+
+/* An address and a port out of "127.0.0.1:8080" or "[::1]:8080". @key: the setting that has it */
+GSocketAddress *yolo_http_parse_address (const char *key, const char *listen, GError **error);
 
 /* Answers with JSON. */
 void yolo_http_answer_node (SoupServerMessage *message, guint status, JsonNode *node);

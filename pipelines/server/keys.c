@@ -10,6 +10,9 @@ const YoloKey yolo_keys[YOLO_N_KEYS] = {
   [YOLO_KEY_LISTEN] = { "listen", YOLO_TYPE_TEXT, .initial = "127.0.0.1:8080",
       .doc = "Address and port of the page and the API; port 0 takes a free one. An address that "
           "others can reach needs `token`, or `login` and `login-hash`" },
+  [YOLO_KEY_RTSP_LISTEN] = { "rtsp-listen", YOLO_TYPE_TEXT,
+      .doc = "Address and port, such as `127.0.0.1:8554`, at which each camera's own video is "
+          "passed on by RTSP as `/NAME`, for the same token, or user and password" },
   [YOLO_KEY_TOKEN] = { "token", YOLO_TYPE_SECRET,
       .doc = "What programs send as `Authorization: Bearer TOKEN`" },
   [YOLO_KEY_TOKEN_FILE] = { "token-file", YOLO_TYPE_SECRET_FILE,

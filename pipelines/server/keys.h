@@ -27,6 +27,7 @@ typedef enum {
 
 typedef enum {
   YOLO_KEY_LISTEN,
+  YOLO_KEY_RTSP_LISTEN,
   YOLO_KEY_TOKEN,
   YOLO_KEY_TOKEN_FILE,
   YOLO_KEY_LOGIN,

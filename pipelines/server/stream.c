@@ -562,6 +562,17 @@ yolo_stream_kind (YoloStream *stream)
   return kind;
 }
 
+guint
+yolo_stream_run (YoloStream *stream)
+{
+  guint run;
+
+  g_mutex_lock (&stream->tap_lock);
+  run = stream->run;
+  g_mutex_unlock (&stream->tap_lock);
+  return run;
+}
+
 void
 yolo_stream_join (YoloStream *stream, GstAppSrc *out)
 {

@@ -64,6 +64,9 @@ gint64 yolo_stream_event (YoloStream *stream, GstClockTime pts);
 /* "video/x-h264" and so on, interned; NULL: there is no video that may leave. */
 const char *yolo_stream_kind (YoloStream *stream);
 
+/* A number that is another one each time that the camera is connected. */
+guint yolo_stream_run (YoloStream *stream);
+
 /* Has video pushed into an element, from the next picture on at which decoding can begin, by the
  * running time of that element's pipeline. At the end of the pipeline that the video comes from
  * @out gets an end of stream. @out: (transfer none): a reference is kept until then, or until

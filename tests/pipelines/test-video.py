@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""yolo-server's video: clips, recordings, HLS. The cameras are RTSP servers on the loopback that
+"""yolo-server's video: clips, recordings, HLS, RTSP. The cameras are RTSP servers on the loopback that
 encode; what comes out is decoded."""
 
 import os
@@ -13,7 +13,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'server'))
 from tap import PATIENCE, Skip, folder, run_cases, wait_until
-from wall import Browser, Rtsp, Server
+from wall import PROGRAM, Browser, Rtsp, Server
 
 FRAME = 320 * 240 * 3 // 2      # bytes of a picture in I420
 GROUP = 15                      # frames, a second, from one where decoding can begin to the next
@@ -308,6 +308,83 @@ def hls_is_made_for_those_who_ask():
         assert server.ask('GET', base + segments(lines)[-1]).status == 404
 
 
+def watch(url, more=(), buffers=20):
+    """Starts a program that watches RTSP and ends after so many pictures."""
+    return subprocess.Popen(
+        ['gst-launch-1.0', '-q', 'rtspsrc', f'location={url}', 'protocols=tcp', *more, '!',
+         'rtph264depay', '!', 'h264parse', '!', 'avdec_h264', '!', 'identity',
+         f'eos-after={buffers}', '!', 'fakesink', 'sync=false'], stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True)
+
+
+def watched(*viewers):
+    said = [viewer.communicate(timeout=PATIENCE)[0] for viewer in viewers]
+    return [(viewer.returncode, text) for viewer, text in zip(viewers, said, strict=True)]
+
+
+def others_watch_by_rtsp():
+    """The camera has one connection, whoever watches, and one that dies takes nobody along."""
+    has('rtspsrc', 'avdec_h264')
+    with camera() as rtsp, camera() as other, Server(
+            f'a: {{uri: "{rtsp.url}", {STEADY}}}\nb: {{uri: "{other.url}"}}\n'
+            f'c: {{uri: "{rtsp.url}", {STEADY}, privacy: blur}}\nd: {{uri: "test:ball"}}',
+            server='rtsp-listen: 127.0.0.1:0') as server:
+        for name in 'abcd':
+            server.wait_for(name, 'live')
+        url = server.ask('GET', 'api/v1/status').json['rtsp']
+        assert url.startswith('rtsp://127.0.0.1:'), url
+        for code, text in watched(*(watch(f'{url}/a') for _ in range(3))):
+            assert code == 0 and 'ERROR' not in text, text
+        for name in 'cdx':
+            (_, text), = watched(watch(f'{url}/{name}'))
+            assert 'ERROR' in text, (name, text)
+        assert server.camera('a')['connects'] == 1
+        # The camera ends, and so does what comes of it; it comes back, and others can watch.
+        viewer = watch(f'{url}/b', buffers=1000000)
+        time.sleep(3)
+        other.die()
+        watched(viewer)
+        (code, text), = watched(watch(f'{url}/a'))
+        assert code == 0 and 'ERROR' not in text, text
+        other.start()
+        server.wait_for('b', 'live')
+        (code, text), = watched(watch(f'{url}/b'))
+        assert code == 0 and 'ERROR' not in text, text
+        # One that is added is there a moment later.
+        server.ask('PUT', 'api/v1/cameras/e', {'uri': rtsp.url})
+        server.wait_for('e', 'live')
+        time.sleep(1)
+        (code, text), = watched(watch(f'{url}/e'))
+        assert code == 0 and 'ERROR' not in text, text
+        viewer = watch(f'{url}/a', buffers=1000000)
+        time.sleep(2)
+        assert server.end() < 20
+        watched(viewer)
+
+
+def rtsp_asks_who_watches():
+    has('rtspsrc', 'avdec_h264')
+    with camera() as rtsp, Server(f'a: {{uri: "{rtsp.url}", {STEADY}}}',
+                                  server='rtsp-listen: 127.0.0.1:0\ntoken: tok-en-1234') as server:
+        known = {'Authorization': 'Bearer tok-en-1234'}
+
+        def ask(path):
+            return server.ask('GET', path, headers=known).json
+        wait_until(lambda: ask('api/v1/cameras/a')['state'] == 'live')
+        url = ask('api/v1/status')['rtsp']
+        (code, text), = watched(watch(f'{url}/a', ['user-id=me', 'user-pw=tok-en-1234']))
+        assert code == 0 and 'ERROR' not in text, text
+        for wrong in ['user-id=me', 'user-pw=tok-en-123'], []:
+            (_, text), = watched(watch(f'{url}/a', wrong))
+            assert 'ERROR' in text, text
+    path = os.path.join(folder(), 'open.yaml')
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write('server: {listen: "127.0.0.1:0", rtsp-listen: "0.0.0.0:0"}\n')
+    result = subprocess.run([PROGRAM, path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, check=False, timeout=PATIENCE)
+    assert result.returncode == 1 and 'set token' in result.stdout, result.stdout
+
+
 def clips_play_on_the_page():
     _, where = kept('page')
     with camera() as rtsp, Server(
@@ -336,7 +413,8 @@ def clips_play_on_the_page():
 def main():
     run_cases([events_have_clips, recordings_go_on_and_survive, a_camera_may_send_h265,
                full_disks_lose_video_and_nothing_else, privacy_keeps_video_in,
-               hls_is_made_for_those_who_ask, clips_play_on_the_page])
+               hls_is_made_for_those_who_ask, others_watch_by_rtsp,
+               rtsp_asks_who_watches, clips_play_on_the_page])
 
 
 if __name__ == '__main__':
