@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""yolo-server's video: clips, recordings, HLS, RTSP. The cameras are RTSP servers on the loopback that
-encode; what comes out is decoded."""
+"""yolo-server's video: clips, recordings, HLS, RTSP. The cameras are RTSP servers on the loopback
+that encode; what comes out is decoded."""
 
 import os
 import shutil

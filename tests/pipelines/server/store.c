@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What yolo-server keeps events in: what is found, what goes and when, and files that are none. */
 
+#include <sqlite3.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -223,6 +224,151 @@ test_size (void)
   g_assert_cmpuint ((guint64) status.st_size, <, limit + 100000);
 }
 
+/* Adds a film of @size bytes with its file. */
+static void
+add_film (YoloStore *store, const char *folder, gint64 id, gboolean clip, gint64 begin, gsize size)
+{
+  YoloFilm film = { .id = id, .clip = clip, .camera = (char *) "a", .begin = begin };
+  g_autofree char *path = yolo_film_path (folder, clip, id);
+  g_autofree char *inner = g_path_get_dirname (path);
+  g_autofree char *bytes = g_malloc0 (size + 1);
+
+  g_assert_cmpint (g_mkdir_with_parents (inner, 0700), ==, 0);
+  g_assert_true (g_file_set_contents (path, bytes, (gssize) size, NULL));
+  g_assert_true (yolo_store_add_film (store, &film, NULL));
+  film.end = begin + 5;
+  film.bytes = (gint64) size;
+  g_assert_true (yolo_store_put_film (store, &film, NULL));
+}
+
+static gboolean
+has_file (const char *folder, gint64 id, gboolean clip)
+{
+  g_autofree char *path = yolo_film_path (folder, clip, id);
+
+  return g_file_test (path, G_FILE_TEST_EXISTS);
+}
+
+/* The clip of an event as a search tells it; 0: none. */
+static gint64
+clip_of (YoloStore *store, gint64 id)
+{
+  const YoloSearch one = { .until = G_MAXINT64, .above = id - 1, .below = id + 1, .limit = 1 };
+  g_autoptr (GPtrArray) events = yolo_store_search (store, &one, NULL);
+
+  g_assert_cmpuint (events->len, ==, 1);
+  return ((const YoloEvent *) g_ptr_array_index (events, 0))->clip;
+}
+
+static void
+add_with_clip (YoloStore *store, gint64 id, gint64 time, gint64 clip)
+{
+  g_autoptr (YoloEvent) event = yolo_event_new ("a", "cross");
+
+  event->id = id;
+  event->time = time;
+  event->clip = clip;
+  g_assert_true (yolo_store_add (store, event, NULL));
+}
+
+/* Clips go with their events, one that events share with the last of them; what is old goes; what
+ * is recorded goes by limits of its own. */
+static void
+test_films (void)
+{
+  g_autofree char *folder = g_build_filename (top, "films", NULL);
+  g_autoptr (GPtrArray) found = NULL;
+  YoloSearch all = { .until = G_MAXINT64, .below = G_MAXINT64, .limit = 100 };
+  YoloFilm under_way = { .id = 300, .camera = (char *) "b", .begin = NOW };
+  YoloStore *store = open_store (folder, 1 << 20, DAY);
+  struct statvfs disk;
+
+  if (statvfs (folder, &disk) == 0 && (guint64) disk.f_bavail * disk.f_frsize >> 30 == 0) {
+    g_test_skip ("the disk is nearly full, where all goes at once");
+    yolo_store_close (store);
+    return;
+  }
+  yolo_store_limit_recordings (store, 250000, 10 * DAY);
+  /* Twenty events of 100 kB of clips each, of which two share one: 1 MB has room for nine. */
+  for (int i = 1; i <= 20; i++) {
+    if (i % 2 != 0)
+      add_film (store, folder, i, TRUE, NOW + i, 100000);
+    add_with_clip (store, i, NOW + i, i - (i % 2 == 0));
+    g_assert_true (yolo_store_clean (store, NOW + i, NULL));
+  }
+  g_assert_cmpint (clip_of (store, 20), ==, 19);
+  g_assert_true (has_file (folder, 19, TRUE));
+  g_assert_false (has_file (folder, 1, TRUE));
+  {
+    g_autofree char *left = find (store, (YoloSearch) { 0 });
+    const gint64 oldest = g_ascii_strtoll (strrchr (left, ' ') + 1, NULL, 10);
+
+    g_assert_cmpint (oldest, >, 1);
+    for (gint64 i = 1; i <= 20; i += 2)
+      g_assert_cmpint (has_file (folder, i, TRUE), ==, i + 1 >= oldest);
+  }
+  for (int i = 101; i <= 104; i++)
+    add_film (store, folder, i, FALSE, NOW + i, 100000);
+  g_assert_true (yolo_store_clean (store, NOW + 30, NULL));
+  found = yolo_store_recordings (store, &all, NULL);
+  g_assert_cmpuint (found->len, ==, 2);
+  g_assert_cmpint (((const YoloFilm *) g_ptr_array_index (found, 0))->id, ==, 104);
+  g_assert_true (has_file (folder, 103, FALSE) && !has_file (folder, 102, FALSE));
+  g_clear_pointer (&found, g_ptr_array_unref);
+  all.from = NOW + 109;         /* when 104 has ended */
+  found = yolo_store_recordings (store, &all, NULL);
+  g_assert_cmpuint (found->len, ==, 0);
+  /* By age: clips by that of events. */
+  g_assert_true (yolo_store_clean (store, NOW + 2 * DAY, NULL));
+  assert_found (store, (YoloSearch) { 0 }, "");
+  g_assert_false (has_file (folder, 19, TRUE));
+  g_assert_true (has_file (folder, 104, FALSE));
+  /* A program that was killed: what it was writing has a size now, what has no row goes. */
+  g_assert_true (yolo_store_add_film (store, &under_way, NULL));
+  yolo_store_close (store);
+  {
+    g_autofree char *path = yolo_film_path (folder, FALSE, 300);
+    g_autofree char *other = yolo_film_path (folder, TRUE, 400);
+
+    g_assert_true (g_file_set_contents (path, "12345", 5, NULL));
+    g_assert_true (g_file_set_contents (other, "12345", 5, NULL));
+  }
+  store = open_store (folder, 1 << 20, DAY);
+  g_assert_cmpint (yolo_store_last_film (store), ==, 300);
+  g_assert_false (has_file (folder, 400, TRUE));
+  g_clear_pointer (&found, g_ptr_array_unref);
+  all.from = 0;
+  all.camera = (char *) "b";
+  found = yolo_store_recordings (store, &all, NULL);
+  g_assert_cmpuint (found->len, ==, 1);
+  g_assert_cmpint (((const YoloFilm *) g_ptr_array_index (found, 0))->bytes, ==, 5);
+  g_assert_cmpint (((const YoloFilm *) g_ptr_array_index (found, 0))->end, >, 0);
+  yolo_store_close (store);
+}
+
+/* A file of the version before has no clips, and is taken on. */
+static void
+test_earlier (void)
+{
+  g_autofree char *folder = g_build_filename (top, "earlier", NULL);
+  YoloStore *store = open_store (folder, 1 << 30, DAY);
+  g_autofree char *path = g_build_filename (folder, "events.sqlite", NULL);
+  sqlite3 *database;
+
+  add (store, 1, NOW, "a", "cross", "gate", "person");
+  yolo_store_close (store);
+  g_assert_cmpint (sqlite3_open (path, &database), ==, SQLITE_OK);
+  g_assert_cmpint (sqlite3_exec (database, "DROP INDEX event_clip; DROP TABLE film; "
+          "ALTER TABLE event DROP COLUMN clip", NULL, NULL, NULL), ==, SQLITE_OK);
+  sqlite3_close (database);
+  store = open_store (folder, 1 << 30, DAY);
+  assert_found (store, (YoloSearch) { .zone = "gate" }, "1");
+  g_assert_cmpint (clip_of (store, 1), ==, 0);
+  add_with_clip (store, 2, NOW, 0);
+  assert_found (store, (YoloSearch) { 0 }, "2 1");
+  yolo_store_close (store);
+}
+
 static void
 assert_refused (const char *folder, const char *says)
 {
@@ -273,6 +419,8 @@ main (int argc, char **argv)
   g_test_add_func ("/store/killed", test_killed);
   g_test_add_func ("/store/age", test_age);
   g_test_add_func ("/store/size", test_size);
+  g_test_add_func ("/store/films", test_films);
+  g_test_add_func ("/store/earlier", test_earlier);
   g_test_add_func ("/store/wrong-files", test_wrong_files);
   status = g_test_run ();
   remove_all (top);
