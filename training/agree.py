@@ -106,7 +106,7 @@ def find(model, pictures, size, least=LEAST, precision='auto'):
         objects = label.teach(pictures, model, size, least, work, precision=precision)
     found = []
     for each in objects:
-        rows = torch.tensor(each, dtype=torch.float32).reshape(-1, 6)
+        rows = torch.tensor([row[:6] for row in each], dtype=torch.float32).reshape(-1, 6)
         centre, half = rows[:, 1:3], rows[:, 3:5] / 2
         found.append(torch.cat((rows[:, :1], centre - half, centre + half, rows[:, 5:]), 1))
     return found
@@ -118,7 +118,7 @@ def size_of(path):
         return image.size
 
 
-def measure(model, choose, judge, classes, size, precision='auto'):
+def measure(model, choose, judge, classes, size, precision='auto', form=data.BOXES):
     """{'threshold', 'f1', 'ap', 'ap50', 'chosen'}, and what is found in the pictures of `judge`.
 
     choose, judge: folders as data.py reads them. The threshold is that of the best F1 on the first,
@@ -128,7 +128,7 @@ def measure(model, choose, judge, classes, size, precision='auto'):
     for folder in (choose, judge):
         pictures = data.pictures_of(folder)
         found = find(model, pictures, size, precision=precision)
-        wanted = [data.labels_of(path, classes) for path in pictures]
+        wanted = [data.labels_of(path, classes, form)[:, :5] for path in pictures]
         sizes = [size_of(path) for path in pictures]
         ap, ap50 = precisions(found, wanted, sizes)
         if not result:

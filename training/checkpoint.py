@@ -19,10 +19,17 @@ PARTS = {'Conv': {'conv', 'bn', 'act'}, 'DWConv': {'conv', 'bn', 'act'}, 'Upsamp
          'C2f_v2': {'cv0', 'cv1', 'cv2', 'm'}, 'Bottleneck': {'cv1', 'cv2'},
          'C3k2': {'cv1', 'cv2', 'm'}, 'C3k': {'cv1', 'cv2', 'cv3', 'm'},
          'C2PSA': {'cv1', 'cv2', 'm'}, 'PSABlock': {'attn', 'ffn'},
-         'Attention': {'qkv', 'proj', 'pe'}, 'Detect': {'cv2', 'cv3', 'dfl'},
+         'Attention': {'qkv', 'proj', 'pe'},
+         'Detect': {'cv2', 'cv3', 'dfl', 'one2one_cv2', 'one2one_cv3'},
+         'Segment': {'cv2', 'cv3', 'cv4', 'dfl', 'proto'}, 'Pose': {'cv2', 'cv3', 'cv4', 'dfl'},
+         'Proto': {'cv1', 'upsample', 'cv2', 'cv3'}, 'ConvTranspose2d': set(),
          'Conv2d': set(), 'BatchNorm2d': set()}
-KNOWN = ('training knows YOLOv8 and YOLO11 to detect: Conv, C2f, C3k2, C2PSA, SPPF, Upsample, '
-         'Concat and Detect')
+# Models, and the heads that they end in.
+TASKS = {'DetectionModel': 'Detect', 'SegmentationModel': 'Segment', 'PoseModel': 'Pose'}
+KNOWN = ('training knows YOLOv8 and YOLO11 to detect, to segment and to find points, and YOLO26 to '
+         'detect: Conv, C2f, C3k2, C2PSA, SPPF, Upsample, Concat, Detect, Segment and Pose')
+# Of a pose: far more than any body has.
+MOST_POINTS = 1000
 # Pixels. The largest stride of a head with the level P7, which is the deepest that is in use.
 MOST_STRIDE = 128
 
@@ -146,7 +153,7 @@ class Builder:
         if kind == 'Concat':
             self.only(record, d=1)
             return network.Concat()
-        return self.detect(record)
+        return self.head(record)
 
     def c2f(self, record):
         bottlenecks = []
@@ -156,6 +163,8 @@ class Builder:
                 bottlenecks.append(network.C3k(
                     *(self.part(inner, name) for name in ('cv1', 'cv2', 'cv3')),
                     map(self.bottleneck, self.child(inner, 'm').children.values())))
+            elif record.kind == 'C3k2' and inner.kind == 'Sequential':
+                bottlenecks.append(self.attentive(inner))
             else:
                 bottlenecks.append(self.bottleneck(inner))
         first = self.part(record, 'cv1')
@@ -173,16 +182,27 @@ class Builder:
         return network.Bottleneck(self.part(record, 'cv1'), self.part(record, 'cv2'),
                                   bool(record.get('add')))
 
+    def attentive(self, record):
+        """A bottleneck with attention behind it."""
+        parts = list(record.children.values())
+        if [part.kind for part in parts] != ['Bottleneck', 'PSABlock']:
+            self.fail(f'(C3k2) has a chain of {", ".join(part.kind for part in parts)}', KNOWN)
+        first = self.bottleneck(parts[0])
+        return nn.Sequential(first, self.psa_block(parts[1], first.cv2.conv.out_channels))
+
+    def psa_block(self, record, channels):
+        self.expect(record, 'PSABlock')
+        ffn = list(self.child(record, 'ffn').children.values())
+        if len(ffn) != 2:
+            self.fail(f'(PSABlock) has {len(ffn)} layers in its ffn', KNOWN)
+        return network.PSABlock(self.attention(self.child(record, 'attn'), channels),
+                                *map(self.conv, ffn), bool(record.get('add')))
+
     def c2psa(self, record):
         first, blocks = self.part(record, 'cv1'), []
         half = first.conv.out_channels // 2
         for inner in self.child(record, 'm').children.values():
-            self.expect(inner, 'PSABlock')
-            ffn = list(self.child(inner, 'ffn').children.values())
-            if len(ffn) != 2:
-                self.fail(f'(PSABlock) has {len(ffn)} layers in its ffn', KNOWN)
-            blocks.append(network.PSABlock(self.attention(self.child(inner, 'attn'), half),
-                                           *map(self.conv, ffn), bool(inner.get('add'))))
+            blocks.append(self.psa_block(inner, half))
         return network.C2PSA(first, self.part(record, 'cv2'), blocks)
 
     def attention(self, record, channels):
@@ -201,7 +221,6 @@ class Builder:
 
     def sppf(self, record):
         pool = self.child(record, 'm')
-        self.only(record, add=False)
         self.only(pool, stride=1, dilation=1, ceil_mode=False)
         size, pools = pool.get('kernel_size'), record.get('n', 3)
         if pool.kind != 'MaxPool2d' or not isinstance(size, int) or size % 2 == 0:
@@ -209,31 +228,82 @@ class Builder:
         if not isinstance(pools, int) or not 1 <= pools <= 16:
             self.fail(f'has {pools} poolings', 'get the file again')
         self.only(pool, padding=size // 2)
-        return network.SPPF(self.part(record, 'cv1'), self.part(record, 'cv2'), size, pools)
+        return network.SPPF(self.part(record, 'cv1'), self.part(record, 'cv2'), size, pools,
+                            bool(record.get('add')))
 
-    def detect(self, record):
+    def head(self, record):
         bins, strides = record.get('reg_max'), self.file.tensor(record.get('stride'))
-        if not isinstance(bins, int) or bins < 2:
-            self.fail(f'has {bins} bins for a side', 'training knows distributions of 2 or more')
+        if not isinstance(bins, int) or bins < 1:
+            self.fail(f'has {bins} bins for a side', 'training knows 1 or more')
         if strides is None or strides.dim() != 1 or not all(
                 s in range(1, MOST_STRIDE + 1) for s in strides.tolist()):
             self.fail('has no strides that make sense', 'get the file again')
-        bin_values = self.child(self.child(record, 'dfl'), 'conv')
-        values = self.numbers(bin_values, 'weight')
+        self.check_bins(self.child(record, 'dfl'), bins)
+        strides = [int(s) for s in strides]
+
+        def levels(name, channels):
+            return self.levels(record, name, channels, len(strides))
+        parts = levels('cv2', 4 * bins), levels('cv3', record.get('nc')), bins, strides
+        if record.kind == 'Segment':
+            proto = self.proto(self.child(record, 'proto'))
+            return network.Segment(*parts, levels('cv4', proto.cv3.conv.out_channels), proto)
+        if record.kind == 'Pose':
+            shape = self.points(record)
+            return network.Pose(*parts, levels('cv4', shape[0] * shape[1]), shape)
+        if 'one2one_cv2' not in record.children:
+            return network.Detect(*parts)
+        one = levels('one2one_cv2', 4 * bins), levels('one2one_cv3', record.get('nc'))
+        return network.Detect(*parts, one, record.get('_end2end') is True)
+
+    def check_bins(self, record, bins):
+        """Of one bin, distances are the maps themselves."""
+        if bins == 1 and record.kind == 'Identity':
+            return
+        values = self.numbers(self.child(record, 'conv'), 'weight')
         if (values is None or values.numel() != bins
                 or values.flatten().tolist() != list(range(bins))):
             self.fail('has bins (dfl) of other values than 0, 1, ...', KNOWN)
-        branches = []
-        for name, channels in (('cv2', 4 * bins), ('cv3', record.get('nc'))):
-            levels = self.child(record, name).children.values()
-            branches.append([self.branch(level) for level in levels])
-            for branch in branches[-1]:
-                if not isinstance(branch[-1], nn.Conv2d) or branch[-1].out_channels != channels:
-                    self.fail(f'has a branch that does not end in {channels} channels',
-                              'get the file again')
-        if {len(branches[0]), len(branches[1])} != {len(strides)}:
+
+    def levels(self, record, name, channels, count):
+        """The branches of all levels, each of which ends in so many channels."""
+        branches = [self.branch(level) for level in self.child(record, name).children.values()]
+        for branch in branches:
+            if not isinstance(branch[-1], nn.Conv2d) or branch[-1].out_channels != channels:
+                self.fail(f'has a branch that does not end in {channels} channels',
+                          'get the file again')
+        if len(branches) != count:
             self.fail('has branches and strides that do not match', 'get the file again')
-        return network.Detect(*branches, bins, [int(s) for s in strides])
+        return branches
+
+    def points(self, record):
+        """(how many points, numbers of each)"""
+        shape = record.get('kpt_shape')
+        shape = list(shape) if isinstance(shape, (list, tuple)) else []
+        if (len(shape) != 2 or not all(type(n) is int for n in shape)
+                or not 1 <= shape[0] <= MOST_POINTS or shape[1] not in (2, 3)):
+            self.fail(f'has points of the shape {shape}', 'training knows points of 2 or 3 numbers')
+        return shape
+
+    def proto(self, record):
+        self.expect(record, 'Proto')
+        return network.Proto(self.part(record, 'cv1'),
+                             self.upsampling(self.child(record, 'upsample')),
+                             self.part(record, 'cv2'), self.part(record, 'cv3'))
+
+    def upsampling(self, record):
+        """A transposed convolution that makes a map twice as large."""
+        self.expect(record, 'ConvTranspose2d')
+        self.only(record, kernel_size=2, stride=2, padding=0, output_padding=0, dilation=1,
+                  groups=1)
+        weight, bias = self.numbers(record, 'weight'), self.numbers(record, 'bias')
+        if weight is None or weight.dim() != 4 or weight.shape[2:] != (2, 2):
+            self.fail('has a transposed convolution without weights', 'get the file again')
+        made = nn.ConvTranspose2d(*weight.shape[:2], 2, 2, bias=bias is not None)
+        with torch.no_grad():
+            made.weight.copy_(weight)
+            if bias is not None:
+                made.bias.copy_(bias)
+        return made
 
     def branch(self, record):
         parts = []
@@ -260,7 +330,7 @@ def model_of(file):
         raise CheckpointError(f'{file.path}: weights without their network; {remedy}')
     if not model.path.startswith('ultralytics.nn.'):
         raise CheckpointError(f'{file.path}: another project\'s network ({model.path}); {remedy}')
-    if model.kind != 'DetectionModel' or 'model' not in model.children:
+    if model.kind not in TASKS or 'model' not in model.children:
         raise CheckpointError(f'{file.path}: a {model.kind}; {KNOWN}')
     if top.get('modelopt') is not None:
         raise CheckpointError(f'{file.path}: was quantised in training (modelopt); give the .pt '
@@ -305,11 +375,12 @@ def build(file):
         f = record.get('f')
         sources = f if isinstance(f, list) else [f]
         if (not all(type(s) is int and -1 <= s < i for s in sources) or (i == 0 and f != -1)
-                or isinstance(f, list) != (record.kind in ('Concat', 'Detect'))):
+                or isinstance(f, list) != (record.kind in ('Concat', *TASKS.values()))):
             builder.fail(f'({record.kind}) reads {f}', 'get the file again')
         froms.append(f)
-    if not layers or not isinstance(layers[-1], network.Detect):
-        raise CheckpointError(f'{file.path}: its last layer is no Detect; {KNOWN}')
+    if not layers or record.kind != TASKS[model.kind]:
+        raise CheckpointError(f'{file.path}: the last layer of a {model.kind} is no '
+                              f'{TASKS[model.kind]}; {KNOWN}')
     classes = layers[-1].cv3[0][-1].out_channels
     return network.Network(layers, froms, names_of(file, model, classes)).eval()
 
@@ -323,7 +394,7 @@ def try_out(path, made):
     except (RuntimeError, TypeError, ValueError) as why:
         raise CheckpointError(f'{path}: its layers do not fit each other, or pictures of three '
                               f'channels ({why}); get the file again') from None
-    for (box, cls), stride in zip(maps, strides):
-        if {box.shape[2:], cls.shape[2:]} != {(max(strides) // stride, ) * 2}:
+    for level, stride in zip(maps, strides):
+        if {part.shape[2:] for part in level} != {(max(strides) // stride, ) * 2}:
             raise CheckpointError(f'{path}: a map has not the stride {stride} that the head says; '
                                   'get the file again')

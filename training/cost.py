@@ -30,19 +30,24 @@ def depthwise(conv):
     return conv.groups > 1 and conv.groups == conv.in_channels == conv.out_channels
 
 
+CONVOLUTIONS = nn.Conv2d, nn.ConvTranspose2d
+
+
 def multiply_adds(conv, inputs, outputs, size):
     rows, columns = size
+    if isinstance(conv, nn.ConvTranspose2d):    # a pixel of the output has one tap
+        return inputs * outputs * rows * columns
     groups = inputs if depthwise(conv) else conv.groups
     kernel = conv.kernel_size[0] * conv.kernel_size[1]
     return inputs * outputs // groups * kernel * rows * columns
 
 
 def sizes_of(net, size):
-    """{Conv2d: (rows, columns) of its output} for pictures of that many rows and columns."""
+    """{convolution: (rows, columns) of its output} for pictures of that many rows and columns."""
     sizes = {}
     with contextlib.ExitStack() as hooks, torch.no_grad():
         for module in net.modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, CONVOLUTIONS):
                 hooks.callback(module.register_forward_hook(
                     lambda conv, _, output: sizes.update({conv: output.shape[2:]})).remove)
         net(torch.zeros(1, 3, *size, device=next(net.parameters()).device))
@@ -81,9 +86,19 @@ def network_time(path, size, precision='auto', threads=0):
                 f'--input-size={size[1]}x{size[0]}', path])[0]
 
 
+def plain(conv, outputs, size):
+    """(outputs, size) of the convolution whose time a transposed one's is: of a window of one
+    pixel, with four times as many outputs of a map half as large."""
+    if isinstance(conv, nn.ConvTranspose2d):
+        return 4 * outputs, (size[0] // 2, size[1] // 2)
+    return outputs, size
+
+
 def shape_of(conv, size):
     """What says, with inputs and outputs, how long a convolution takes. All windows are square. 0
     groups: as many as channels."""
+    if isinstance(conv, nn.ConvTranspose2d):
+        return 1, 1, 1, *size
     return conv.kernel_size[0], conv.stride[0], 0 if depthwise(conv) else conv.groups, *size
 
 
@@ -98,6 +113,7 @@ class Times:
         self.known = {}
 
     def __call__(self, conv, inputs, outputs, size):
+        outputs, size = plain(conv, outputs, size)
         key = (*shape_of(conv, size), inputs, outputs)
         if key not in self.known:
             self.known[key] = self.between(self.table[key[:5]], key[2], inputs, outputs)
@@ -124,6 +140,7 @@ def measured(net, size, precision='auto', threads=0):
     [[shape, [[inputs, [[outputs, milliseconds]]]]]]."""
     widths = {}
     for conv, pixels in sizes_of(net, size).items():
+        most, pixels = plain(conv, conv.out_channels, pixels)
         shape = shape_of(conv, pixels)
         inputs, outputs = widths.setdefault(shape, (set(), set()))
         if conv.groups != 1 and not depthwise(conv):
@@ -132,7 +149,7 @@ def measured(net, size, precision='auto', threads=0):
         else:
             inputs |= {max(round(part * conv.in_channels), 1) for part in INPUTS} \
                 if conv.in_channels > 3 else {conv.in_channels}
-            outputs |= {max(round(part * conv.out_channels), 1) for part in OUTPUTS}
+            outputs |= {max(round(part * most), 1) for part in OUTPUTS}
     asked = [(shape, i, o) for shape, (inputs, outputs) in widths.items()
              for i in thinned(outputs if shape[2] == 0 else inputs)
              for o in ([i] if shape[2] == 0 else thinned(outputs))]

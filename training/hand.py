@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Labels made by hand: folders as YOLO has them, with or without a data.yaml, and COCO's JSON.
 
-All become boxes of the model's classes. Classes are matched by their names; an object of a class
-that the model does not have is left out.
+All become boxes of the model's classes, with outlines or points where the model learns these.
+Classes are matched by their names; an object of a class that the model does not have is left out.
 """
 
 import collections
@@ -14,10 +14,12 @@ import yaml
 from PIL import Image
 
 from . import DataError
+from .data import BOXES
 from .sources import PICTURES
 
 # A picture with its objects: (class, x, y, width, height), boxes by centre and size as parts of the
-# picture. part: 'train', 'choose' or 'judge', or None where the labels do not say.
+# picture; with outlines or points, (..., None, [numbers]) as label.teach() has them, since nobody
+# says how sure he is. part: 'train', 'choose' or 'judge', or None where the labels do not say.
 Labelled = collections.namedtuple('Labelled', 'path objects part')
 
 # What Ultralytics' data.yaml calls the parts.
@@ -75,9 +77,33 @@ def yolo_box(values, keypoints):
     return box_of(min(values[0::2]), min(values[1::2]), max(values[0::2]), max(values[1::2]))
 
 
-def yolo_objects(path, names, classes, keypoints):
+def yolo_more(where, rest, shape, form):
+    """The outline or the points of a line, (None, [numbers]), or nothing where boxes are learnt.
+    shape: of the file's points, or None."""
+    if form.task == 'detect':
+        return ()
+    if form.task == 'segment':
+        if len(rest) < 6 or shape:
+            raise DataError(f'{where}: a box without an outline; label outlines, or give a model '
+                            'that detects')
+        return None, rest
+    if shape != form.shape or len(rest) < 4 + shape[0] * shape[1]:
+        raise DataError(f'{where}: not a box and {form.shape[0]} points of {form.shape[1]} '
+                        'numbers, as the model has; say so by kpt_shape in data.yaml, or give '
+                        'another model')
+    rest, numbers = rest[4:4 + shape[0] * shape[1]], []
+    for i in range(0, len(rest), shape[1]):
+        x, y, *known = rest[i:i + shape[1]]
+        known = not known or known[0] > 0
+        if known and not (0 <= x <= 1 and 0 <= y <= 1):
+            raise DataError(f'{where}: a point beside the picture')
+        numbers += [x, y, 2] if known else [0, 0, 0]
+    return None, numbers
+
+
+def yolo_objects(path, names, classes, keypoints, form=BOXES):
     """The objects of a label file. names: {class of the file: its name}; None: the file's classes
-    are the model's."""
+    are the model's. keypoints: their shape, or None."""
     objects, seen = [], set()
     for number, line in enumerate(read_text(path).splitlines(), 1):
         words = line.split()
@@ -99,7 +125,7 @@ def yolo_objects(path, names, classes, keypoints):
         box = yolo_box(rest, keypoints)
         if kind is not None and box and (kind, *box) not in seen:
             seen.add((kind, *box))
-            objects.append((kind, *box))
+            objects.append((kind, *box, *yolo_more(f'{path}:{number}', rest, keypoints, form)))
     return objects
 
 
@@ -154,7 +180,7 @@ def yaml_place(path, root, place):
 
 
 def read_yaml(path):
-    """(names, whether lines have keypoints, [(picture, part)]) of a data.yaml."""
+    """(names, shape of the lines' keypoints or None, [(picture, part)]) of a data.yaml."""
     try:
         said = yaml.safe_load(read_text(path))
     except yaml.YAMLError as why:
@@ -172,7 +198,18 @@ def read_yaml(path):
             found = yaml_place(path, root, str(place))
             here = pictures_in(found) if os.path.isdir(found) else listed(found)
             pictures += [(each, part) for each in here]
-    return names, 'kpt_shape' in said, complete(pictures)
+    return names, shape_of(path, said), complete(pictures)
+
+
+def shape_of(path, said):
+    """kpt_shape: how many points, and numbers of each."""
+    shape = said.get('kpt_shape')
+    if shape is None:
+        return None
+    if (not isinstance(shape, list) or len(shape) != 2 or shape[1] not in (2, 3)
+            or not all(type(n) is int and n > 0 for n in shape)):
+        raise DataError(f'{path}: kpt_shape is not [how many points, 2 or 3 numbers of each]')
+    return tuple(shape)
 
 
 def complete(pictures):
@@ -189,12 +226,13 @@ def complete(pictures):
     return pictures
 
 
-def read_yolo(path, classes):
+def read_yolo(path, classes, form=BOXES):
     """The pictures of a data.yaml, or of a folder that has one or whose labels' classes are the
     model's."""
     inside = os.path.join(path, 'data.yaml')
     if os.path.isdir(path) and not os.path.exists(inside):
-        names, keypoints, pictures = None, False, [(each, None) for each in pictures_in(path)]
+        names, keypoints = None, form.shape if form.task == 'pose' else None
+        pictures = [(each, None) for each in pictures_in(path)]
     else:
         names, keypoints, pictures = read_yaml(inside if os.path.isdir(path) else path)
     if not pictures:
@@ -203,7 +241,7 @@ def read_yolo(path, classes):
         raise DataError(f'{path}: no picture has a file of labels; that of {pictures[0][0]} would '
                         f'be {label_path(pictures[0][0])}')
     # A picture without a file is one without objects, as Ultralytics takes it.
-    return [Labelled(each, yolo_objects(label_path(each), names, classes, keypoints)
+    return [Labelled(each, yolo_objects(label_path(each), names, classes, keypoints, form)
                      if os.path.exists(label_path(each)) else [], part)
             for each, part in pictures]
 
@@ -257,7 +295,32 @@ def picture_size(path, image, picture):
     return size
 
 
-def read_coco(path, classes):
+def coco_more(path, number, row, size, form):
+    """The outline or the points of an annotation, as yolo_more() has them; None: it has no
+    outline. A person of whom nobody has marked a point, as COCO has them, is one all the same."""
+    where = f'{path}: annotations[{number}]'
+    if form.task == 'detect':
+        return ()
+    if form.task == 'segment':
+        parts = row.get('segmentation')
+        if not isinstance(parts, list) or not parts:
+            return None
+        corners = []
+        for part in parts:
+            values = [number_of(v) for v in part] if isinstance(part, list) else [None]
+            if None in values or len(values) < 6 or len(values) % 2:
+                raise DataError(f'{where} has a segmentation that is not [[x, y, x, y, ...]]')
+            # Parts become one outline: there and back again by the same way, which has no area.
+            corners += values + values[:2] + (corners[:2] if corners else [])
+        return None, [min(max(value / size[i % 2], 0.), 1.) for i, value in enumerate(corners)]
+    values = [number_of(v) for v in row.get('keypoints') or [0] * 3 * form.shape[0]]
+    if None in values or len(values) != 3 * form.shape[0]:
+        raise DataError(f'{where} has not {form.shape[0]} keypoints, as the model has')
+    return None, [min(max(value / size[i % 3], 0.), 1.) if i % 3 < 2 else value
+                  for i, value in enumerate(values)]
+
+
+def read_coco(path, classes, form=BOXES):
     try:
         said = json.loads(read_text(path))
     except json.JSONDecodeError as why:
@@ -288,12 +351,13 @@ def read_coco(path, classes):
         if row.get('iscrowd') or not box:       # a crowd is a region, not an object
             continue
         kind = classes.find(names[row['category_id']])
-        if kind is not None:
-            objects[row['image_id']].append((kind, *box))
+        more = coco_more(path, number, row, sizes[row['image_id']], form)
+        if kind is not None and more is not None:
+            objects[row['image_id']].append((kind, *box, *more))
     return [Labelled(paths[key], objects[key], None) for key in sorted(paths, key=paths.get)]
 
 
-def read(paths, names, say=lambda text: None):
+def read(paths, names, say=lambda text: None, form=BOXES):
     """[Labelled] of folders, .yaml and .json files. names: {the model's class: its name}."""
     found, classes = [], Classes(names)
     for path in paths:
@@ -302,7 +366,7 @@ def read(paths, names, say=lambda text: None):
         read_it = read_coco if path.lower().endswith('.json') else read_yolo
         if not os.path.isdir(path) and not path.lower().endswith(('.json', '.yaml', '.yml')):
             raise DataError(f'{path}: are no labels; give a folder, a data.yaml or COCO\'s .json')
-        found += read_it(path, classes)
+        found += read_it(path, classes, form)
     for name, count in classes.left_out.most_common():
         say(f'{count} objects of "{name}" are left out: the model has no such class')
     if found and not any(each.objects for each in found):

@@ -16,13 +16,16 @@ import shutil
 import numpy as np
 import yaml
 
-from . import DataError, hand, sources
+from . import DataError, data, hand, sources
 from .pipeline import launch
 
 # What each part gets of the frames, and what is left out in front of the second and the third.
 PARTS, GAP = (('train', .6), ('choose', .2), ('judge', .2)), .02
 # Two frames none of whose small pictures' pixels differ by as many grey levels show the same.
 ALIKE = 6
+# A teacher's point of less confidence is not learnt.
+SEEN = .5
+WITH = {'detect': '', 'segment': ' with a mask', 'pose': ' with the model\'s points'}
 FEWEST = 2                                      # frames of a part
 
 
@@ -54,34 +57,76 @@ def stream(paths, folder):
             'jpegdec', 'idct-method=islow']
 
 
-def teach(paths, model, size, confidence, work, classes=None, precision='auto'):
-    """The objects that the model finds in each picture: [[(class, x, y, width, height,
-    confidence)]], boxes by centre and size as parts of the picture. size: (rows, columns) of the
+def teach(paths, model, size, confidence, work, classes=None, precision='auto', form=data.BOXES):
+    """The objects that the model finds in each picture: [[(class, x, y, width, height, confidence,
+    [numbers])]], boxes by centre and size as parts of the picture, numbers of points (x, y, whether
+    it is there, each) or corners of an outline, as the form says. size: (rows, columns) of the
     network's input. classes: {name: class}, of which only these are taken; None: all, by the
     model's own numbers."""
     turns = os.path.join(work, 'turns')
     shutil.rmtree(turns, ignore_errors=True)
     os.makedirs(turns)
     found = os.path.join(work, 'teacher.jsonl')
-    launch([*stream(paths, turns), '!', 'yoloinfer', f'model-file={model}',
-            f'input-size={size[1]}x{size[0]}', f'confidence-threshold={confidence}',
-            f'precision={precision}', '!', 'yoloexport', 'format=json-lines',
-            f'location={found}', '!', 'fakesink'], model)
+    words = [*stream(paths, turns), '!', 'yoloinfer', f'model-file={model}',
+             f'input-size={size[1]}x{size[0]}', f'confidence-threshold={confidence}',
+             f'precision={precision}', '!', 'yoloexport', 'format=json-lines',
+             f'location={found}', '!']
+    if form.task == 'segment':
+        words += ['yoloexport', 'format=yolo', f'location={turns}/%d.txt', '!']
+    launch([*words, 'fakesink'], model)
     frames = [[] for _ in paths]
     with open(found, encoding='utf-8') as lines:
         for line in lines:
             frame = json.loads(line)
-            for each in frame['objects']:
+            number, objects = frame['frame'], frame['objects']
+            outlines = outlines_of(os.path.join(turns, f'{number}.txt'), objects) \
+                if form.task == 'segment' else [[]] * len(objects)
+            for each, outline in zip(objects, outlines):
                 seen = each['detection']
                 kind = seen['label_id'] if classes is None \
                     else classes.get(seen['label'].strip().lower())
-                if kind is None:
+                more = points_of(each, frame['resolution'], form) if form.task == 'pose' \
+                    else outline
+                if kind is None or more is None:
                     continue
                 x1, y1, x2, y2 = (min(max(seen['bounding_box'][key], 0), 1)
                                   for key in ('x_min', 'y_min', 'x_max', 'y_max'))
-                frames[frame['frame']].append((kind, (x1 + x2) / 2, (y1 + y2) / 2,
-                                               x2 - x1, y2 - y1, seen['confidence']))
+                frames[number].append((kind, (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1,
+                                       seen['confidence'], more))
     return frames
+
+
+def outlines_of(path, objects):
+    """Of each object of a frame the corners of its outline, out of the file in which the plugin has
+    written those that have one, in the same order; None of the others."""
+    lines = []
+    if os.path.exists(path):
+        with open(path, encoding='utf-8') as file:
+            lines = [line.split() for line in file]
+    found, place = [], 0
+    for each in objects:
+        seen, line = each['detection'], lines[place] if place < len(lines) else ()
+        if (len(line) >= 8 and int(line[0]) == seen['label_id']
+                and abs(float(line[-1]) - seen['confidence']) < 1e-4):
+            place += 1
+            found.append([min(max(float(word), 0.), 1.) for word in line[1:-1]])
+        else:
+            found.append(None)
+    return found
+
+
+def points_of(each, resolution, form):
+    """x, y, and whether it is there, of the points of an object, or None where it has others. A
+    point without a confidence is there."""
+    points = each.get('keypoints', [])
+    if len(points) != form.shape[0]:
+        return None
+    more = []
+    for point in points:
+        there = form.shape[1] == 2 or point['confidence'] >= SEEN
+        more += [point['x'] / resolution['width'], point['y'] / resolution['height'],
+                 2 if there else 0]
+    return more
 
 
 def share_out(count):
@@ -143,45 +188,61 @@ def mix_in(labelled, folder):
     return copied
 
 
-def write_labels(folder, part, rows, names, log):
+def numbers_of(each, form):
+    """What stands in a label file behind an object's class."""
+    more = each[6] if len(each) > 6 else []
+    if form.task == 'segment':
+        return more
+    if form.task == 'pose' and form.shape[1] == 2:
+        more = [value for i, value in enumerate(more) if i % 3 < 2]
+    return [*each[1:5], *more]
+
+
+def write_labels(folder, part, rows, names, log, form):
     """Text files and lines of JSON for pictures (path, origin, objects, who labelled it)."""
     os.makedirs(os.path.join(folder, part, 'labels'))
     for path, origin, objects, by in rows:
         stem = os.path.splitext(os.path.basename(path))[0]
         with open(os.path.join(folder, part, 'labels', stem + '.txt'), 'w',
                   encoding='utf-8') as file:
-            file.writelines(' '.join(f'{v:.6g}' for v in each[:5]) + '\n' for each in objects)
+            file.writelines(' '.join(f'{v:.6g}' for v in (each[0], *numbers_of(each, form)))
+                            + '\n' for each in objects)
         said = [{'label_id': int(each[0]), 'label': names.get(int(each[0]), str(int(each[0]))),
                  'box': [round(v, 6) for v in each[1:5]],
-                 **({'confidence': round(each[5], 4)} if len(each) > 5 else {})}
+                 **({'confidence': round(each[5], 4)} if by == 'teacher' else {})}
                 for each in objects]
         log.write(json.dumps({'image': os.path.relpath(path, folder), **origin, 'by': by,
                               'objects': said}) + '\n')
 
 
-def write_all(folder, pictures, names):
+def write_all(folder, pictures, names, form):
     """pictures: {part: rows as write_labels() has them}"""
     with open(os.path.join(folder, 'labels.jsonl'), 'w', encoding='utf-8') as log:
         for part, rows in pictures.items():
-            write_labels(folder, part, rows, names, log)
+            write_labels(folder, part, rows, names, log, form)
+    said = {'train': 'train/images', 'val': 'choose/images', 'test': 'judge/images',
+            'names': names}
+    if form.task == 'pose':
+        said['kpt_shape'] = list(form.shape)
+        said |= {'flip_idx': list(form.mirror)} if form.mirror else {}
     with open(os.path.join(folder, 'data.yaml'), 'w', encoding='utf-8') as file:
-        yaml.safe_dump({'train': 'train/images', 'val': 'choose/images', 'test': 'judge/images',
-                        'names': names}, file, sort_keys=False, allow_unicode=True)
+        yaml.safe_dump(said, file, sort_keys=False, allow_unicode=True)
 
 
 def label(videos, model, folder, size, rate=5, most=400, confidence=.25, names=None, labels=(),
-          duration=None, say=lambda text: None):
+          duration=None, say=lambda text: None, form=data.BOXES):
     """Makes FOLDER, which is not there before, once it is whole; gives {part: number of pictures}.
 
     videos: files, folders and addresses of cameras, which are recorded for `duration` seconds;
     labels: folders, data.yaml and COCO files that somebody has labelled, all of which are taken.
     rate: frames a second that are looked at; most: how many are kept; size: (rows, columns) of
     the teacher's input; confidence: of what it finds, the least. names: {class: name} of the
-    student; None: the teacher's classes are taken as they are."""
+    student; None: the teacher's classes are taken as they are. form: what the student learns of an
+    object."""
     names = names or {}
     work = folder + '.part'
     shutil.rmtree(work, ignore_errors=True)
-    labelled = hand.read(labels, names, say)
+    labelled = hand.read(labels, names, say, form)
     found = sources.find(videos, rate, duration, folder + '.recordings', say)
     what = ', '.join([*videos, *labels])
     chosen = choose(found, most)
@@ -193,14 +254,14 @@ def label(videos, model, folder, size, rate=5, most=400, confidence=.25, names=N
                         'choose and judge by; give a longer video, or more frames a second')
     paths = [path for rows in written.values() for path, _ in rows]
     classes = {name.strip().lower(): number for number, name in names.items()} or None
-    objects = dict(zip(paths, teach(paths, model, size, confidence, work, classes))) \
+    objects = dict(zip(paths, teach(paths, model, size, confidence, work, classes, form=form))) \
         if paths else {}
     pictures = {name: [(path, origin, objects[path], 'teacher') for path, origin in written[name]]
                 + [(*row, 'hand') for row in by_hand[name]] for name, _ in PARTS}
     if not any(row[2] for row in pictures['train']):
-        raise DataError(f'{what}: the teacher finds no object in it; give another video, or a '
-                        'teacher that knows what is to be seen there')
-    write_all(work, pictures, names)
+        raise DataError(f'{what}: the teacher finds no object{WITH[form.task]} in it; give another '
+                        'video, or a teacher that knows what is to be seen there')
+    write_all(work, pictures, names, form)
     if paths:
         shutil.rmtree(os.path.join(work, 'turns'))
         os.remove(os.path.join(work, 'teacher.jsonl'))

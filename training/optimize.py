@@ -55,13 +55,18 @@ def count(text):
     return value
 
 
+def numbers(text):
+    return tuple(int(each) for each in text.split(','))
+
+
 def arguments_of(words):
     parser = argparse.ArgumentParser(
         prog='optimize', description='Makes a YOLOv8 or YOLO11 network smaller, for one camera, '
         'and teaches it. The front script takes --python too: the Python to run in, which has '
         'what training/requirements.txt lists.')
     parser.add_argument('--model', required=True,
-                        help='the .pt file, of YOLOv8 or YOLO11 to detect')
+                        help='the .pt file, of YOLOv8 or YOLO11 to detect, to segment or to find '
+                        'points')
     parser.add_argument('--video', nargs='+', action='extend', default=[], metavar='SOURCE',
                         help='what the camera sees, some minutes of it: videos, folders of videos '
                         'and pictures, and addresses, rtsp://...')
@@ -105,6 +110,9 @@ def arguments_of(words):
                         'costs')
     parser.add_argument('--compare', nargs='*', default=[], metavar='MODEL',
                         help='other networks that the report sets beside')
+    parser.add_argument('--mirror', type=numbers, default=(), metavar='NUMBERS',
+                        help='of a pose whose points are not COCO\'s 17: which point each is in a '
+                        'mirror, as 0,2,1; without it pictures are not mirrored')
     parser.add_argument('--work', help='folder of what is made on the way (OUTPUT.work)')
     options = parser.parse_args(words)
     if not options.video and not options.labels:
@@ -130,14 +138,15 @@ class Progress(teach.lightning.Callback):
             f'{each * (trainer.max_epochs - done):.0f} s left')
 
 
-def batches_of(paths, options, classes):
-    """[(images as the network gets them, objects)] of pictures evenly over time."""
+def batches_of(paths, options, net):
+    """[(images as the network gets them, objects, masks)] of pictures evenly over time."""
     paths = [paths[i * len(paths) // MEASURED] for i in range(MEASURED)] \
         if len(paths) > MEASURED else paths
-    pictures = data.Pictures(paths, options.size, classes)
+    pictures = data.Pictures(paths, options.size, len(net.names),
+                             form=options.form)
     items = [pictures[i] for i in range(len(pictures))]
     batches = [data.collate(items[i:i + TOGETHER]) for i in range(0, len(items), TOGETHER)]
-    return [(images.float() / 255, objects) for images, objects in batches]
+    return [data.ready(batch) for batch in batches]
 
 
 def price_of(net, options):
@@ -163,12 +172,13 @@ def corrected(options, path, left):
 def smaller(net, options, paths, number, price, before, last):
     """Prunes the network in place, in one round of several, and repairs it; gives what is left of
     `before`, the cost of the whole. last: the file of the round before, or None."""
-    batches = batches_of(paths, options, len(net.names))
-    images = [each for each, _ in batches]
+    batches = batches_of(paths, options, net)
+    images = [each for each, *_ in batches]
     norms.restore(net, images)
     whole = copy.deepcopy(net)
     scores = prune.importances(
-        net, batches, lambda maps, objects: loss.detection(maps, objects, net.head)['total'])
+        net, batches, lambda maps, objects, masks: loss.detection(
+            maps, objects, net.head, masks=masks)['total'])
     goal = options.keep ** (number / options.rounds) * before
     now = cost.cost_of(net, options.size, price)
     if last and price is not cost.multiply_adds:
@@ -237,7 +247,7 @@ def learn(net, options, folder, epochs, seed):
     material = teach.Material(*(data.pictures_of(os.path.join(frames, name))
                                 for name in ('train', 'choose')), options.size, len(net.names),
                               min(options.batch, len(os.listdir(f'{frames}/train/images'))),
-                              seed=seed)
+                              seed=seed, form=options.form)
     trainer = teach.trainer(folder, epochs, options.patience, enable_progress_bar=False,
                             enable_model_summary=False, log_every_n_steps=1,
                             accumulate_grad_batches=options.accumulate,
@@ -304,7 +314,8 @@ def judged(name, options, path, classes, size=None, precision=None):
     precision = precision or options.precision.replace('int8', 'auto')
     if not os.path.exists(said):
         parts = (os.path.join(options.work, 'frames', part) for part in ('choose', 'judge'))
-        result, found = agree.measure(path, *parts, classes, size, precision)
+        result, found = agree.measure(path, *parts, classes, size, precision,
+                                      options.form)
         if cost.program():
             result['ms'] = cost.network_time(path, size, precision, options.threads)
         result |= {'name': name, 'bytes': os.path.getsize(path), 'size': list(size),
@@ -385,7 +396,7 @@ def make(options):
         parts = label.label(options.video, options.teacher or options.model, frames,
                             options.teacher_size, options.rate, options.frames, names=net.names,
                             labels=options.labels, duration=options.duration,
-                            say=lambda text: say(f'  {text}'))
+                            say=lambda text: say(f'  {text}'), form=options.form)
         say('  ' + ', '.join(f'{name}: {number} pictures' for name, number in parts.items()))
     train = data.pictures_of(os.path.join(frames, 'train'))
     price = price_of(net, options)
@@ -398,8 +409,8 @@ def make(options):
         if options.whole:
             def taught(seed=seed, folder=folder):
                 whole = checkpoint.read(options.model)
-                norms.restore(whole, [images for images, _ in
-                                      batches_of(train, options, len(whole.names))])
+                norms.restore(whole, [images for images, *_ in
+                                      batches_of(train, options, whole)])
                 return learn(whole, options, os.path.join(folder, 'whole'), options.epochs, seed)
             whole = once(os.path.join(folder, 'whole.pt'),
                          f'seed {seed}: the whole network learns the same, to compare with',
@@ -414,6 +425,7 @@ def optimize(options):
     options.step = options.step or cost.step(options.precision)
     net = checkpoint.read(options.model)
     check_network(net, options)
+    options.form = data.form_of(net, options.mirror)
     with begin(options):
         make(options)
         say('networks are judged by frames that nothing has seen')

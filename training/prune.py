@@ -13,7 +13,7 @@ import torch_pruning
 from torch import nn
 
 from . import network
-from .cost import cost_of, depthwise, multiply_adds, sizes_of
+from .cost import CONVOLUTIONS, cost_of, depthwise, multiply_adds, sizes_of
 
 # Of its channels a layer keeps this part at least, so that none becomes a bottleneck that the
 # importances, which are measured once, do not foresee.
@@ -21,30 +21,40 @@ LEAST = 1 / 8
 
 
 def importances(net, batches, loss):
-    """{Conv: importance of its output channels}, by a first-order Taylor expansion: how much the
-    loss would change if the norm gave 0 there (Molchanov et al. 2019, "Importance Estimation",
-    eq. 8, at the norm), squared, averaged over batches.
+    """{Conv, or transposed convolution: importance of its output channels}, by a first-order Taylor
+    expansion: how much the loss would change if the norm gave 0 there (Molchanov et al. 2019,
+    "Importance Estimation", eq. 8, at the norm), squared, averaged over batches.
 
-    batches: of (images, objects); loss: of (maps, objects) a number. Norms must have real
+    batches: of (images, objects, ...); loss: of (maps, objects, ...) a number. Norms must have real
     statistics (norms.restore); they work as in evaluation. Gradients are left cleared.
     """
     scores = {conv: torch.zeros_like(conv.bn.weight) for conv in net.modules()
               if isinstance(conv, network.Conv)}
+    scores |= {conv: conv.weight.new_zeros(conv.out_channels) for conv in net.modules()
+               if isinstance(conv, nn.ConvTranspose2d)}
     was_training, count = net.training, 0
     net.eval()
-    for images, objects in batches:
+    for images, *labels in batches:
         net.zero_grad(set_to_none=True)
-        loss(net(images), objects).backward()
+        loss(net(images), *labels).backward()
         count += 1
         with torch.no_grad():
             for conv, score in scores.items():
-                norm = conv.bn
-                score += (norm.weight * norm.weight.grad + norm.bias * norm.bias.grad).square()
+                score += gate_of(conv).square()
     net.zero_grad(set_to_none=True)
     net.train(was_training)
     if count == 0:
         raise ValueError('no pictures to prune by; give one or more')
     return {conv: score / count for conv, score in scores.items()}
+
+
+def gate_of(conv):
+    """The derivative by a factor on each of the layer's output channels."""
+    if isinstance(conv, nn.ConvTranspose2d):
+        taps = (conv.weight * conv.weight.grad).sum((0, 2, 3))
+        return taps if conv.bias is None else taps + conv.bias * conv.bias.grad
+    norm = conv.bn
+    return norm.weight * norm.weight.grad + norm.bias * norm.bias.grad
 
 
 class Halves(nn.Module):
@@ -87,10 +97,11 @@ def parted(conv):
 
 @contextlib.contextmanager
 def in_halves(net, scores):
-    """Within, the network's C2f are Halves. `scores`, as importances() gives them, are those of the
+    """Within, the network's C2f are Halves, but for those that have attention, which stay as they
+    are. `scores`, as importances() gives them, are those of the
     halves too."""
     for i, block in enumerate(net.model):
-        if isinstance(block, network.C2f):
+        if isinstance(block, network.C2f) and not has_attention(block):
             net.model[i] = Halves(block)
             for part, score in zip((net.model[i].cv0, net.model[i].cv1),
                                    scores[block.cv1].chunk(2)):
@@ -101,6 +112,10 @@ def in_halves(net, scores):
         for i, block in enumerate(net.model):
             if isinstance(block, Halves):
                 net.model[i] = block.whole()
+
+
+def has_attention(block):
+    return any(isinstance(part, network.Attention) for part in block.modules())
 
 
 class Unit:
@@ -165,7 +180,7 @@ def convolutions(group):
     outputs = (torch_pruning.prune_conv_out_channels,
                torch_pruning.prune_depthwise_conv_out_channels)
     found = [(item.dep.target.module, item.dep.handler in outputs, item) for item in group
-             if isinstance(item.dep.target.module, nn.Conv2d)]
+             if isinstance(item.dep.target.module, CONVOLUTIONS)]
     seen = set()
     return [each for each in found if not depthwise(each[0])
             or not (each[0] in seen or seen.add(each[0]))]
@@ -195,13 +210,15 @@ def score_of(group, width, scores):
 
 def units_of(net, graph, scores, step):
     # The head's last layers give logits, whose number is fixed.
-    fixed = {branch[-1] for branch in (*net.head.cv2, *net.head.cv3)}
+    fixed = {branch[-1] for branches in (*net.head.branches, *net.head.one) for branch in branches}
+    if isinstance(net.head, network.Segment):
+        fixed.add(net.head.proto.cv3.conv)
     # Attention shares its channels out to heads, which all have as many.
     for block in net.model:
-        if isinstance(block, network.C2PSA):
+        if has_attention(block):
             fixed |= {conv for part in (block.cv1, block.m) for conv in part.modules()
                       if isinstance(conv, nn.Conv2d)}
-    groups = [group for group in graph.get_all_groups(list(fixed), [nn.Conv2d])
+    groups = [group for group in graph.get_all_groups(list(fixed), list(CONVOLUTIONS))
               if not any(conv in fixed for conv, output, _ in convolutions(group) if output)]
     owner = {conv: group for group in groups for conv, output, _ in convolutions(group) if output}
     units, paired = [], []
@@ -279,9 +296,10 @@ def prune(net, scores, keep, size, step=8, cost=multiply_adds):
                          'network without them')
     before, scores = cost_of(net, size, cost), dict(scores)
     with in_halves(net, scores):
-        scores = {conv.conv: score for conv, score in scores.items()}
+        scores = {getattr(conv, 'conv', conv): score for conv, score in scores.items()}
         graph = torch_pruning.DependencyGraph()
-        graph.build_dependency(net, torch.zeros(1, 3, *size, device=next(net.parameters()).device))
+        graph.build_dependency(net, torch.zeros(1, 3, *size, device=next(net.parameters()).device),
+                               output_transform=network.tensors_of)
         units = units_of(net, graph, scores, step)
         choose(units, sizes_of(net, size), keep, cost)
         kept = kept_by(units, net)

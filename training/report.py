@@ -105,7 +105,8 @@ def warnings(rows, student, options, classes):
     if len(sure) and (sure < SURE).mean() > UNSURE:
         said.append(f'the teacher is unsure: {(sure < SURE).mean():.0%} of its labels have a '
                     f'confidence below {SURE}; give a larger --teacher or --teacher-size')
-    objects = sum(len(data.labels_of(path, classes)) for path in data.pictures_of(judge))
+    objects = sum(len(data.labels_of(path, classes, options.form))
+                  for path in data.pictures_of(judge))
     if objects < FEW:
         said.append(f'only {objects} objects judge: a few decide; give a longer video')
     before = rows[0]
@@ -184,7 +185,7 @@ def side_by_side(path, wanted, rows, picture):
 def pictures(before, student, options, classes):
     """HTML: the worst pictures first, before and after."""
     paths = data.pictures_of(os.path.join(options.work, 'frames', 'judge'))
-    wanted = [data.labels_of(path, classes) for path in paths]
+    wanted = [data.labels_of(path, classes, options.form) for path in paths]
     bad = [(mistakes(boxes_of(student, i), wanted[i], student['threshold']),
             mistakes(boxes_of(before, i), wanted[i], before['threshold']), i)
            for i in range(len(paths))]

@@ -24,7 +24,11 @@ PLACES = {'Conv': 'ultralytics.nn.modules.conv', 'Concat': 'ultralytics.nn.modul
           'C2PSA': 'ultralytics.nn.modules.block', 'PSABlock': 'ultralytics.nn.modules.block',
           'Attention': 'ultralytics.nn.modules.block',
           'SPPF': 'ultralytics.nn.modules.block', 'DFL': 'ultralytics.nn.modules.block',
-          'Detect': 'ultralytics.nn.modules.head', 'DetectionModel': 'ultralytics.nn.tasks'}
+          'Proto': 'ultralytics.nn.modules.block', 'Detect': 'ultralytics.nn.modules.head',
+          'Segment': 'ultralytics.nn.modules.head', 'Pose': 'ultralytics.nn.modules.head',
+          'DetectionModel': 'ultralytics.nn.tasks', 'SegmentationModel': 'ultralytics.nn.tasks',
+          'PoseModel': 'ultralytics.nn.tasks'}
+MODELS = {'detect': 'DetectionModel', 'segment': 'SegmentationModel', 'pose': 'PoseModel'}
 CLASSES = {name: type(name, (nn.Module, ), {'__module__': module})
            for name, module in PLACES.items()}
 
@@ -63,17 +67,20 @@ def part(module):
                                'm': sequence(nn.Sequential, module.m)},
                      c=module.cv1.conv.out_channels // 2)
     if isinstance(module, network.C2f):
-        kind = 'C3k2' if any(isinstance(inner, network.C3k) for inner in module.m) else 'C2f'
+        kind = 'C2f' if all(isinstance(inner, network.Bottleneck) for inner in module.m) else 'C3k2'
         return named(kind, {'cv1': part(module.cv1), 'cv2': part(module.cv2),
                              'm': sequence(nn.ModuleList, module.m)},
                      c=module.cv1.conv.out_channels // 2)
     if isinstance(module, network.SPPF):
         return named('SPPF', {'cv1': part(module.cv1), 'cv2': part(module.cv2), 'm': module.m},
-                     n=module.pools, add=False)
+                     n=module.pools, add=module.add)
     if isinstance(module, network.Concat):
         return named('Concat', {}, d=1)
     if isinstance(module, nn.Sequential):
         return sequence(nn.Sequential, module)
+    if isinstance(module, network.Proto):
+        return named('Proto', {'cv1': part(module.cv1), 'upsample': module.upsample,
+                               'cv2': part(module.cv2), 'cv3': part(module.cv3)})
     if isinstance(module, network.Detect):
         return head(module, sequence)
     return module
@@ -83,11 +90,23 @@ def head(module, sequence):
     bins, classes = module.bins, module.cv3[0][-1].out_channels
     expectation = nn.Conv2d(bins, 1, 1, bias=False).requires_grad_(False)
     expectation.weight.copy_(torch.arange(bins).view(1, bins, 1, 1))
-    return named('Detect', {'cv2': sequence(nn.ModuleList, module.cv2),
-                            'cv3': sequence(nn.ModuleList, module.cv3),
-                            'dfl': named('DFL', {'conv': expectation}, c1=bins)},
-                 nc=classes, nl=len(module.strides), reg_max=bins, no=classes + 4 * bins,
-                 stride=torch.tensor(module.strides, dtype=torch.float32))
+    mean = named('DFL', {'conv': expectation}, c1=bins) if bins > 1 else nn.Identity()
+    parts = {'cv2': sequence(nn.ModuleList, module.cv2), 'cv3': sequence(nn.ModuleList, module.cv3),
+             'dfl': mean}
+    said = {'nc': classes, 'nl': len(module.strides), 'reg_max': bins, 'no': classes + 4 * bins,
+            'stride': torch.tensor(module.strides, dtype=torch.float32)}
+    if module.one:
+        parts |= {f'one2one_{name}': sequence(nn.ModuleList, branches)
+                  for name, branches in zip(('cv2', 'cv3'), module.one)}
+        said['_end2end'] = module.end_to_end
+    if isinstance(module, network.Segment):
+        parts |= {'proto': part(module.proto), 'cv4': sequence(nn.ModuleList, module.cv4)}
+        said |= {'nm': module.proto.cv3.conv.out_channels,
+                 'npr': module.proto.cv1.conv.out_channels}
+    if isinstance(module, network.Pose):
+        parts['cv4'] = sequence(nn.ModuleList, module.cv4)
+        said |= {'kpt_shape': module.shape, 'nk': module.shape[0] * module.shape[1]}
+    return named(type(module).__name__, parts, **said)
 
 
 @contextlib.contextmanager
@@ -132,11 +151,15 @@ def save(net, path, size=(640, 640), half=True):
         layers.append(made)
     strides = net.head.strides
     side = list(size) if size[0] != size[1] else size[0]
-    model = named('DetectionModel', {'model': nn.Sequential(*layers)},
+    task, said = net.head.task, {'nc': len(net.names), 'channels': 3}
+    if isinstance(net.head, network.Pose):
+        said['kpt_shape'] = list(net.head.shape)
+    model = named(MODELS[task], {'model': nn.Sequential(*layers)},
                   names=dict(net.names), stride=torch.tensor(strides, dtype=torch.float32),
-                  save=sorted(net.kept), inplace=True, nc=len(net.names), task='detect',
-                  yaml={'nc': len(net.names), 'channels': 3},
-                  args={'imgsz': side, 'task': 'detect'})
+                  save=sorted(net.kept), inplace=True, nc=len(net.names), task=task, yaml=said,
+                  args={'imgsz': side, 'task': task})
+    if isinstance(net.head, network.Pose):
+        model.kpt_shape = list(net.head.shape)
     model.eval()
     if half and fits_in_half(model):
         model.half()
@@ -148,7 +171,7 @@ def save(net, path, size=(640, 640), half=True):
         with importable():
             torch.save({'epoch': -1, 'model': model, 'ema': None, 'optimizer': None,
                         'updates': None, 'best_fitness': None, 'version': '8.4.0',
-                        'train_args': {'imgsz': side, 'task': 'detect'}}, whole)
+                        'train_args': {'imgsz': side, 'task': task}}, whole)
         os.replace(whole, path)
     finally:
         if os.path.exists(whole):

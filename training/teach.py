@@ -75,10 +75,13 @@ class Lesson(lightning.LightningModule):
         return loss.at_least_one(total) / self.trainer.world_size
 
     def training_step(self, batch, _):
-        images, objects = batch[0].float() / 255, batch[1]
+        images, objects, masks = data.ready(batch)
+        first, last = loss.MANY_WEIGHT
+        many = last + (first - last) * max(
+            1 - self.current_epoch / max(self.trainer.max_epochs - 1, 1), 0)
         features = self.student.features(images)
         maps = self.student.head(features)
-        parts = loss.detection(maps, objects, self.student.head, self.share)
+        parts = loss.detection(maps, objects, self.student.head, self.share, masks, many)
         total = parts.pop('total')
         for teacher in self.teachers:
             with torch.no_grad():
@@ -109,8 +112,10 @@ class Lesson(lightning.LightningModule):
                     value.copy_(state[name])
 
     def validation_step(self, batch, _):
-        images, objects = batch[0].float() / 255, batch[1]
-        parts = loss.detection(self.average(images), objects, self.average.head)
+        images, objects, masks = data.ready(batch)
+        # The same weights after every epoch, so that these can be compared.
+        parts = loss.detection(self.average(images), objects, self.average.head, masks=masks,
+                               many=.5)
         self.log('held out', parts['total'], prog_bar=True, batch_size=len(images), sync_dist=True)
 
     def on_validation_epoch_end(self):
@@ -143,13 +148,13 @@ class Lesson(lightning.LightningModule):
 
 class Material(lightning.LightningDataModule):
     """Pictures to learn from, and those that are held out. size: rows and columns, multiples of the
-    largest stride; batch: pictures of each process in a step."""
+    largest stride; batch: pictures of each process in a step; form: of their labels."""
 
     def __init__(self, train, held_out, size, classes, batch=8, workers=0, mosaic=0., augment=True,
-                 seed=0):
+                 seed=0, form=data.BOXES):
         super().__init__()
-        self.pictures = data.Pictures(train, size, classes, augment, mosaic, seed)
-        self.held_out = data.Pictures(held_out, size, classes)
+        self.pictures = data.Pictures(train, size, classes, augment, mosaic, seed, form)
+        self.held_out = data.Pictures(held_out, size, classes, form=form)
         self.batch, self.workers, self.seed = batch, workers, seed
 
     def train_dataloader(self):

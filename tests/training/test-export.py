@@ -22,7 +22,7 @@ def path_of(name):
 
 def decoded(made, images):
     with torch.no_grad():
-        return network.decode(made(images), made.head.bins, made.head.strides).numpy()
+        return network.decode(made(images), made.head).numpy()
 
 
 def the_file_computes_what_the_network_does():

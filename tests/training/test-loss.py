@@ -8,6 +8,7 @@ import os
 import subprocess
 
 from environment import HERE, SHARED
+from pictures import maps_and_labels
 from tap import Skip, folder, run_cases
 
 import torch
@@ -19,7 +20,7 @@ SIZES = [(SIZE[0] // s, SIZE[1] // s) for s in STRIDES]
 
 
 class Head:
-    bins, strides = BINS, STRIDES
+    task, bins, strides = 'detect', BINS, STRIDES
 
 
 def random_maps(seed, pictures, small=False):
@@ -27,9 +28,10 @@ def random_maps(seed, pictures, small=False):
     generator = torch.Generator().manual_seed(seed)
     bins = torch.zeros(4, BINS)
     bins[:, :2] = 8. if small else 0.
-    return [(torch.randn(pictures, 4 * BINS, *size, generator=generator) * 2
-             + bins.view(1, -1, 1, 1),
-             torch.randn(pictures, CLASSES, *size, generator=generator) - 1) for size in SIZES]
+    return network.Maps((torch.randn(pictures, 4 * BINS, *size, generator=generator) * 2
+                         + bins.view(1, -1, 1, 1),
+                         torch.randn(pictures, CLASSES, *size, generator=generator) - 1)
+                        for size in SIZES)
 
 
 def random_objects(seed, pictures, count, small=False):
@@ -51,8 +53,8 @@ def taught(maps, objects):
     boxes.requires_grad_()
     classes.requires_grad_()
     counts = [rows * columns for rows, columns in SIZES]
-    levels = [(b.unflatten(2, size), c.unflatten(2, size)) for b, c, size in
-              zip(boxes.split(counts, 2), classes.split(counts, 2), SIZES)]
+    levels = network.Maps((b.unflatten(2, size), c.unflatten(2, size)) for b, c, size in
+                          zip(boxes.split(counts, 2), classes.split(counts, 2), SIZES))
     values = loss.detection(levels, objects, Head)
     values['total'].backward()
     three = torch.stack([values[part] for part in ('box', 'class', 'bins')]).detach()
@@ -114,7 +116,7 @@ def assert_assigned(maps, objects, smallest, least):
     logits, classes = (part.transpose(1, 2) for part in network.joined(maps))
     sides = network.distances(logits.transpose(1, 2), BINS).transpose(1, 2) * strides
     boxes = torch.cat((points - sides[..., :2], points + sides[..., 2:]), -1)
-    goals, scores = loss.assign(classes.sigmoid(), boxes, points, objects, smallest)
+    goals, scores, owners = loss.assign(classes.sigmoid(), boxes, points, objects, smallest)
     for picture in range(2):
         own = objects[objects[:, 0] == picture]
         expected, owner = assigned_plainly(classes[picture].sigmoid(), boxes[picture], points,
@@ -122,6 +124,7 @@ def assert_assigned(maps, objects, smallest, least):
         assert torch.allclose(scores[picture], expected, atol=1e-5)
         for anchor in (scores[picture].sum(-1) > 0).nonzero().flatten():
             assert torch.equal(goals[picture, anchor], own[owner[anchor], 2:])
+            assert torch.equal(objects[owners[picture, anchor]], own[owner[anchor]])
     learn = int((scores > 0).sum())
     assert learn >= least, learn
     return learn
@@ -156,8 +159,8 @@ def assert_halves_learn_as_one(maps, objects):
                   lambda _: loss.at_least_one(sum(totals[:2])) / 2):
         halves = []
         for first in (0, 2):
-            part = [(b[first:first + 2].clone().requires_grad_(),
-                     c[first:first + 2].clone().requires_grad_()) for b, c in maps]
+            part = network.Maps((b[first:first + 2].clone().requires_grad_(),
+                                 c[first:first + 2].clone().requires_grad_()) for b, c in maps)
             own = objects[(objects[:, 0] >= first) & (objects[:, 0] < first + 2)]
             own = torch.cat((own[:, :1] - first, own[:, 1:]), 1)
             loss.detection(part, own, Head, share)['total'].backward()
@@ -222,17 +225,59 @@ def losses_are_those_of_ultralytics():
              for seed, pictures, count, small in ((10, 1, 1, False), (11, 2, 5, False),
                                                   (12, 4, 40, False), (13, 3, 0, False),
                                                   (14, 2, 30, True))]
-    theirs = peer(losses=[(*network.joined(maps), SIZES, SIZE, objects)
+    theirs = peer(losses=[dict(model='yolov8n', size=SIZE, sizes=SIZES, objects=objects,
+                               maps=dict(zip(('boxes', 'scores'), network.joined(maps))))
                           for maps, objects in cases])['losses']
-    for (maps, objects), (values, *gradients) in zip(cases, theirs):
+    for (maps, objects), (values, gradients) in zip(cases, theirs):
         three, *own = taught(maps, objects)
         assert torch.allclose(three, values, rtol=1e-5, atol=1e-6), (three, values)
-        for mine, other in zip(own, gradients):
+        for mine, other in zip(own, (gradients['boxes'], gradients['scores'])):
             assert torch.allclose(mine, other, rtol=1e-4, atol=1e-7)
 
 
+def losses_of_other_tasks_are_those_of_ultralytics():
+    """Masks that overlap each other, points of a body and others, and YOLO26's two heads."""
+    for task, name, more in (('segment', 'yolov8n-seg', ('mask_coefficient', )),
+                             ('pose', 'yolov8n-pose', ('kpts', )),
+                             ('body', 'yolov8n-pose', ('kpts', )), ('twice', 'yolo26n', ())):
+        net, maps, objects, masks = maps_and_labels(task, 7, 3, 12)
+        names, batch = ('boxes', 'scores', *more), {'masks': masks}
+        given = dict(zip(names, (part.detach() for part in network.joined(maps))))
+        if task == 'segment':
+            given['proto'] = maps.prototypes.detach()
+        if more == ('kpts', ):
+            points = objects[:, 6:].view(len(objects), -1, 3) / torch.tensor([96, 64, 1])
+            batch['keypoints'], batch['shape'] = points, net.head.shape
+        case = dict(model=name, size=(64, 96), maps=given, objects=objects, batch=batch,
+                    sizes=[level[0].shape[2:] for level in maps], bins=net.head.bins)
+        if maps.one:
+            case['one'] = dict(zip(names, (part.detach() for part in network.joined(maps.one))))
+        values, gradients = peer(losses=[case])['losses'][0]
+        mine = [each.requires_grad_() for each in given.values()]
+        made = maps_of(given, case['sizes'], names)
+        if maps.one:
+            mine += [each.requires_grad_() for each in case['one'].values()]
+            made.one = maps_of(case['one'], case['sizes'], names)
+        parts = loss.detection(made, objects, net.head, masks=masks)
+        parts['total'].backward()
+        total = values.sum()
+        assert torch.isclose(parts['total'].detach(), total, rtol=1e-5), (task, parts, values)
+        theirs = [*gradients.values()]
+        for own, other in zip(mine, theirs, strict=True):
+            assert torch.allclose(own.grad, other, rtol=1e-4, atol=1e-6), (task, own.shape)
+
+
+def maps_of(given, sizes, names):
+    counts = [rows * columns for rows, columns in sizes]
+    parts = [[part.unflatten(2, tuple(size)) for part, size in zip(given[name].split(counts, 2),
+                                                                   sizes)] for name in names]
+    made = network.Maps(zip(*parts))
+    made.prototypes = given.get('proto')
+    return made
+
+
 def what_networks_compute_is_that_of_ultralytics():
-    """Of a published network, of a pruned one that was saved, and of a YOLO11."""
+    """Of a published network, of a pruned one that was saved, and of tiny ones of other kinds."""
     path = os.path.join(SHARED, 'models', 'yolov8n.pt')
     if not os.path.exists(path):
         raise Skip('needs ../shared/models/yolov8n.pt')
@@ -252,15 +297,38 @@ def what_networks_compute_is_that_of_ultralytics():
         maps, objects, made.head)['total'])
     prune.prune(made, scores, .6, SIZE)
     saving.save(made, attentive)
-    for file in (path, smaller, eleven, attentive):
+    twenty_six, others = os.path.join(SHARED, 'models', 'family', 'tiny-yolo26.pt'), []
+    made = checkpoint.read(twenty_six)
+    norms.restore(made, [images])
+    scores = prune.importances(made, [(images, objects)], lambda maps, objects: loss.detection(
+        maps, objects, made.head)['total'])
+    left, _ = prune.prune(made, scores, .6, SIZE)
+    assert left <= .6, left
+    for made.head.end_to_end in (False, True):
+        others.append(os.path.join(folder(), f'pruned-{made.head.end_to_end}.pt'))
+        saving.save(made, others[-1])
+    for name in ('tiny-yolov8-seg', 'tiny-yolo11-seg', 'tiny-yolov8-pose', 'tiny-yolo26'):
+        others.append(os.path.join(SHARED, 'models', 'family', name + '.pt'))
+        others.append(os.path.join(folder(), name + '.pt'))
+        saving.save(checkpoint.read(others[-2]), others[-1])
+    for file in (path, smaller, eleven, attentive, *others):
         theirs = peer(forward=(file, images))['forward']
         made = checkpoint.read(file)
         with torch.no_grad():
-            mine = network.decode(made(images), made.head.bins, made.head.strides)
-        assert (mine - theirs).abs().max() < 1e-4, (file, (mine - theirs).abs().max())
+            maps = made(images)
+        if made.head.end_to_end:                # objects as sure as each other may change places
+            mine, other = network.best(maps.one, made.head), theirs[0]
+            assert torch.allclose(mine[..., 4], other[..., 4], atol=1e-5), file
+            apart = (mine[:, :, None] - other[:, None]).abs().amax(3).amin(2).max()
+        else:
+            apart = (network.decode(maps, made.head) - theirs[0]).abs().max()
+        assert apart < 1e-4, (file, apart)
+        if maps.prototypes is not None:
+            assert (maps.prototypes - theirs[1]).abs().max() < 1e-4, file
 
 
 run_cases([ciou_of_known_boxes, anchors_learn_the_objects_that_fit, objects_come_in_any_order,
            pictures_without_objects, two_processes_learn_as_one, a_teacher_is_followed,
            features_are_followed, losses_are_those_of_ultralytics,
+           losses_of_other_tasks_are_those_of_ultralytics,
            what_networks_compute_is_that_of_ultralytics])

@@ -225,7 +225,7 @@ def it_stays_an_ordinary_network():
     export.write(smaller, path, SIZE)
     found = ReferenceEvaluator(path).run(None, {'images': images.numpy()})[0]
     with torch.no_grad():
-        expected = network.decode(smaller(images), smaller.head.bins, smaller.head.strides).numpy()
+        expected = network.decode(smaller(images), smaller.head).numpy()
     assert np.abs(found - expected).max() < 1e-3, np.abs(found - expected).max()
 
 

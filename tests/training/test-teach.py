@@ -36,7 +36,7 @@ def boxes_lie_on_their_objects():
     for mosaic in (0., 1.):
         pictures, count = data.Pictures(paths, (64, 96), 2, augment=True, mosaic=mosaic), 0
         for pictures.epoch in range(4):
-            for pixels, objects in pictures:
+            for pixels, objects, _ in pictures:
                 assert pixels.shape == (3, 64, 96) and pixels.dtype == torch.uint8
                 for kind, *box in objects:
                     assert kind == 1 and 0 <= box[0] < box[2] <= 96 and 0 <= box[1] < box[3] <= 64
@@ -61,7 +61,7 @@ def letterboxes_are_the_plugins():
     """A picture in its middle, grey around, boxes scaled with it."""
     picture = torch.zeros(3, 60, 80)
     objects = torch.tensor([[1, 0., 0., 1., 1.], [0, .25, .5, .75, 1.]])
-    canvas = data.letterbox(picture, objects, (64, 64))
+    canvas = data.letterbox(picture, (objects, []), (64, 64))
     assert (canvas.pixels[:, :8] == 114).all() and (canvas.pixels[:, 56:] == 114).all()
     assert (canvas.pixels[:, 8:56] == 0).all()
     assert canvas.objects[0].tolist() == [[1, 0, 8, 64, 56], [0, 16, 32, 48, 56]]
@@ -194,7 +194,7 @@ def the_best_epoch_is_taken():
     assert best < 2 and len(held_out) == best + 3, held_out
     net, total = teach.trained(lesson, os.path.join(folder(), 'spoilt', 'best.ckpt')), 0
     with torch.no_grad():
-        for images, objects in material.val_dataloader():
+        for images, objects, _ in material.val_dataloader():
             maps = net(images.float() / 255)
             total += float(loss.detection(maps, objects, net.head)['total'])
     assert abs(total - min(held_out)) < 1e-3 * total, (total, held_out)
@@ -261,7 +261,7 @@ def two_batches_learn_as_one():
     lesson.train()
     assert not any(m.training for m in lesson.student.modules()
                    if isinstance(m, torch.nn.BatchNorm2d))
-    images, objects = data.collate([material.pictures[i] for i in range(8)])
+    images, objects, _ = data.collate([material.pictures[i] for i in range(8)])
 
     def gradients(first, last, share):
         lesson.zero_grad()
