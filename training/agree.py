@@ -118,6 +118,23 @@ def size_of(path):
         return image.size
 
 
+def of_folder(model, folder, classes, size, precision, form):
+    """(what is found, labels, sizes) of the pictures of a folder."""
+    pictures = data.pictures_of(folder)
+    return (find(model, pictures, size, precision=precision),
+            [data.labels_of(path, classes, form)[:, :5] for path in pictures],
+            [size_of(path) for path in pictures])
+
+
+def general(model, folder, classes, size, threshold, precision='auto', form=data.BOXES):
+    """{'general_ap', 'general_ap50', 'general_f1'} of pictures that have nothing to do with the
+    camera: what a network still knows of the rest of the world."""
+    found, wanted, sizes = of_folder(model, folder, classes, size, precision, form)
+    ap, ap50 = precisions(found, wanted, sizes)
+    return {'general_ap': ap, 'general_ap50': ap50,
+            'general_f1': scores(found, wanted, [threshold])[threshold]}
+
+
 def measure(model, choose, judge, classes, size, precision='auto', form=data.BOXES):
     """{'threshold', 'f1', 'ap', 'ap50', 'chosen'}, and what is found in the pictures of `judge`.
 
@@ -126,10 +143,7 @@ def measure(model, choose, judge, classes, size, precision='auto', form=data.BOX
     """
     result = {}
     for folder in (choose, judge):
-        pictures = data.pictures_of(folder)
-        found = find(model, pictures, size, precision=precision)
-        wanted = [data.labels_of(path, classes, form)[:, :5] for path in pictures]
-        sizes = [size_of(path) for path in pictures]
+        found, wanted, sizes = of_folder(model, folder, classes, size, precision, form)
         ap, ap50 = precisions(found, wanted, sizes)
         if not result:
             by_threshold = scores(found, wanted)

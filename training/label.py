@@ -188,6 +188,24 @@ def mix_in(labelled, folder):
     return copied
 
 
+def gather(labels, folder, names, say, form):
+    """Makes FOLDER, with images and labels as data.py reads them, of labels by hand."""
+    work = folder + '.part'
+    shutil.rmtree(work, ignore_errors=True)
+    os.makedirs(os.path.join(work, 'images'))
+    os.makedirs(os.path.join(work, 'labels'))
+    for number, each in enumerate(hand.read([labels], names, say, form)):
+        sources.keep(each.path, os.path.join(work, 'images', f'{number:07}.jpg'))
+        write_text(os.path.join(work, 'labels', f'{number:07}.txt'), each.objects, form)
+    os.rename(work, folder)
+
+
+def write_text(path, objects, form):
+    with open(path, 'w', encoding='utf-8') as file:
+        file.writelines(' '.join(f'{v:.6g}' for v in (each[0], *numbers_of(each, form))) + '\n'
+                        for each in objects)
+
+
 def numbers_of(each, form):
     """What stands in a label file behind an object's class."""
     more = each[6] if len(each) > 6 else []
@@ -203,10 +221,7 @@ def write_labels(folder, part, rows, names, log, form):
     os.makedirs(os.path.join(folder, part, 'labels'))
     for path, origin, objects, by in rows:
         stem = os.path.splitext(os.path.basename(path))[0]
-        with open(os.path.join(folder, part, 'labels', stem + '.txt'), 'w',
-                  encoding='utf-8') as file:
-            file.writelines(' '.join(f'{v:.6g}' for v in (each[0], *numbers_of(each, form)))
-                            + '\n' for each in objects)
+        write_text(os.path.join(folder, part, 'labels', stem + '.txt'), objects, form)
         said = [{'label_id': int(each[0]), 'label': names.get(int(each[0]), str(int(each[0]))),
                  'box': [round(v, 6) for v in each[1:5]],
                  **({'confidence': round(each[5], 4)} if by == 'teacher' else {})}

@@ -110,6 +110,9 @@ def arguments_of(words):
                         'costs')
     parser.add_argument('--compare', nargs='*', default=[], metavar='MODEL',
                         help='other networks that the report sets beside')
+    parser.add_argument('--general', metavar='LABELS',
+                        help='pictures of all the world with labels by hand, as those of --labels: '
+                        'the report says how much of it was forgotten')
     parser.add_argument('--mirror', type=numbers, default=(), metavar='NUMBERS',
                         help='of a pose whose points are not COCO\'s 17: which point each is in a '
                         'mirror, as 0,2,1; without it pictures are not mirrored')
@@ -193,7 +196,7 @@ def settings(options):
     """What the files in the folder of work depend on."""
     said = {name: value for name, value in vars(options).items()
             if name not in ('work', 'output', 'compare')}
-    for name in ('model', 'teacher'):
+    for name in ('model', 'teacher', 'general'):
         said[name] = os.path.abspath(said[name]) if said[name] else None
     for name in ('video', 'labels'):
         said[name] = [each if sources.is_camera(each) else os.path.abspath(each)
@@ -304,9 +307,9 @@ def student(options, seed, price, before, train):
     return net
 
 
-def judged(name, options, path, classes, size=None, precision=None):
+def judged(name, options, path, classes, size=None, precision=None, general=False):
     """How well a file does, as agree.measure() has it, with its time in milliseconds; kept in the
-    folder of work, as is what it finds."""
+    folder of work, as is what it finds. general: also on the pictures of --general."""
     folder = os.path.join(options.work, 'judged')
     os.makedirs(folder, exist_ok=True)
     said, size = os.path.join(folder, name + '.json'), size or options.size
@@ -316,6 +319,9 @@ def judged(name, options, path, classes, size=None, precision=None):
         parts = (os.path.join(options.work, 'frames', part) for part in ('choose', 'judge'))
         result, found = agree.measure(path, *parts, classes, size, precision,
                                       options.form)
+        if general and options.general:
+            result |= agree.general(path, os.path.join(options.work, 'general'), classes, size,
+                                    result['threshold'], precision, options.form)
         if cost.program():
             result['ms'] = cost.network_time(path, size, precision, options.threads)
         result |= {'name': name, 'bytes': os.path.getsize(path), 'size': list(size),
@@ -364,7 +370,7 @@ def reduced(size, keep, stride):
 def rows_to_judge(options, net, best):
     """[judged()] of all that the report sets side by side."""
     classes, stride = len(net.names), max(net.head.strides)
-    rows = [judged('before', options, options.model, classes)]
+    rows = [judged('before', options, options.model, classes, general=True)]
     small = reduced(options.size, options.keep, stride)
     if small != tuple(options.size):
         rows.append(judged('before, smaller input', options, options.model, classes, small))
@@ -374,7 +380,7 @@ def rows_to_judge(options, net, best):
         for name in ('whole', 'student'):
             path = os.path.join(options.work, f'seed-{seed}', name + '.onnx')
             if os.path.exists(path):
-                rows.append(judged(f'{name}, seed {seed}', options, path, classes))
+                rows.append(judged(f'{name}, seed {seed}', options, path, classes, general=True))
     train = data.pictures_of(os.path.join(options.work, 'frames', 'train'))
     for precision in report.precisions(best, options):
         for name, path in (('before', options.model), ('student', best)):
@@ -398,6 +404,11 @@ def make(options):
                             labels=options.labels, duration=options.duration,
                             say=lambda text: say(f'  {text}'), form=options.form)
         say('  ' + ', '.join(f'{name}: {number} pictures' for name, number in parts.items()))
+    general = os.path.join(options.work, 'general')
+    if options.general and not os.path.exists(general):
+        say('pictures of all the world are read')
+        label.gather(options.general, general, net.names, lambda text: say(f'  {text}'),
+                     options.form)
     train = data.pictures_of(os.path.join(frames, 'train'))
     price = price_of(net, options)
     before = cost.cost_of(net, options.size, price)
@@ -430,7 +441,7 @@ def optimize(options):
         make(options)
         say('networks are judged by frames that nothing has seen')
         students = [judged(f'student, seed {seed}', options, os.path.join(
-            options.work, f'seed-{seed}', 'student.onnx'), len(net.names))
+            options.work, f'seed-{seed}', 'student.onnx'), len(net.names), general=True)
                     for seed in range(options.seeds)]
         seed = max(range(options.seeds), key=lambda each: students[each]['chosen'])
         folder = os.path.join(options.work, f'seed-{seed}')

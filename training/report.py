@@ -31,7 +31,9 @@ STYLE = ('body{font:15px sans-serif;max-width:62em;margin:2em auto;padding:0 1em
          'pre{background:#eee;padding:1em;overflow-x:auto}')
 COLUMNS = (('name', 'network', '{}'), ('size', 'input', '{}'), ('precision', 'precision', '{}'),
            ('ms', 'ms a picture', '{:.2f}'), ('bytes', 'KiB', '{}'), ('ap', 'AP50-95', '{:.3f}'),
-           ('ap50', 'AP50', '{:.3f}'), ('f1', 'F1', '{:.3f}'), ('threshold', 'at', '{:.2f}'))
+           ('ap50', 'AP50', '{:.3f}'), ('f1', 'F1', '{:.3f}'), ('threshold', 'at', '{:.2f}'),
+           ('general_ap', 'general AP50-95', '{:.3f}'), ('general_ap50', 'general AP50', '{:.3f}'),
+           ('general_f1', 'general F1', '{:.3f}'))
 
 
 def precisions(path, options):
@@ -57,8 +59,9 @@ def cell(row, key, form):
 
 
 def table(rows):
-    """[[text]]: a head and a line for each row."""
-    return [[head for _, head, _ in COLUMNS]] + [[cell(row, key, form) for key, _, form in COLUMNS]
+    """[[text]]: a head and a line for each row, without what no row has."""
+    columns = [column for column in COLUMNS if any(column[0] in row for row in rows)]
+    return [[head for _, head, _ in columns]] + [[cell(row, key, form) for key, _, form in columns]
                                                  for row in rows]
 
 
@@ -220,6 +223,16 @@ def judges_of(options):
         ('the teacher', options.video), ('labels by hand', options.labels)) if given)
 
 
+def forgotten(rows, student, options):
+    """A sentence on what the student has lost of the rest of the world."""
+    if 'general_ap' not in student:
+        return 'What the network forgets of the rest of the world is not measured (--general).'
+    return (f'Of the rest of the world, the pictures of {options.general}, AP50-95 was '
+            f'{rows[0]["general_ap"]:.3f} before and is {student["general_ap"]:.3f}, F1, at the '
+            f'thresholds above, {rows[0]["general_f1"]:.3f} and {student["general_f1"]:.3f}: the '
+            'difference is what was forgotten.')
+
+
 def page(rows, student, options, said, classes):
     cells = table(rows)
     lines = ''.join('<tr>' + ''.join(f'<{tag}>{html.escape(text)}</{tag}>' for text in line)
@@ -231,8 +244,8 @@ def page(rows, student, options, said, classes):
             f'<p>AP and F1 are agreement with {judges_of(options)}, on frames that nothing was '
             'learnt or chosen by; what a teacher sees is not the truth. F1 is at the threshold '
             'that was the best on others. '
-            'Times are of the CPU of this machine. What the network forgets of the rest of the '
-            'world is not measured.</p>'
+            'Times are of the CPU of this machine. '
+            f'{html.escape(forgotten(rows, student, options))}</p>'
             f'<pre>{html.escape(launch_line(rows, student, options))}</pre>'
             '<p>The plugin runs it in 8 bits too, with precision=int8, by the table beside it. For '
             f'other runtimes:</p><pre>{html.escape(quantize_line(options))}</pre>'
@@ -261,6 +274,8 @@ def write(rows, student, options, classes):
     widths = [max(map(len, column)) for column in zip(*cells)]
     lines = ['  '.join(text.ljust(width) for text, width in zip(line, widths)).rstrip()
              for line in cells]
+    if options.general:
+        lines.append(forgotten(rows, student, options))
     return (lines + [f'warning: {text}' for text in said]
             + [f'{stem}.html shows it; to run it:', launch_line(rows, student, options),
                'and for other runtimes, in 8 bits:', quantize_line(options)])

@@ -277,18 +277,20 @@ def few_epochs_and_labels_by_hand_do():
 
 def masks_and_points_are_kept():
     """Of drawn scenes, labelled by hand, beside noise in which a network with random weights sees
-    objects with masks or points. What comes out segments, or finds points."""
+    objects with masks or points. What comes out segments, or finds points, and the page says what
+    it forgot of other scenes."""
     needs_plugin()
     for task, form in (('segment', Form('segment')), ('pose', Form('pose', (3, 3), (1, 0, 2)))):
         model, output = (os.path.join(folder(), task + ending) for ending in ('-in.pt', '.onnx'))
         saving.save(random_network(task), model, (64, 64))
-        scenes = write_scenes(f'own {task}', 12, task)
-        with open(os.path.join(scenes, 'data.yaml'), 'w', encoding='utf-8') as file:
-            json.dump({'train': 'images', 'names': list(NAMES.values())} | (
-                {'kpt_shape': [3, 3]} if task == 'pose' else {}), file)
+        scenes, others = (write_scenes(f'{name} {task}', 12, task) for name in ('own', 'other'))
+        for to in (scenes, others):
+            with open(os.path.join(to, 'data.yaml'), 'w', encoding='utf-8') as file:
+                json.dump({'train': 'images', 'names': list(NAMES.values())} | (
+                    {'kpt_shape': [3, 3]} if task == 'pose' else {}), file)
         more = ['--mirror', '1,0,2'] if task == 'pose' else []
-        result = run(output, '--labels', scenes, '--rounds', '1', '--no-whole', '--frames', '20',
-                     *more, model=model)
+        result = run(output, '--labels', scenes, '--general', others, '--rounds', '1', '--no-whole',
+                     '--frames', '20', *more, model=model)
         assert result.returncode == 0, result.stdout
         made = checkpoint.read(output.replace('.onnx', '.pt'))
         assert made.head.task == task and cost.cost_of(made, (64, 64)) < cost.cost_of(
@@ -303,6 +305,14 @@ def masks_and_points_are_kept():
                 assert len(objects) == len(row['objects']), (path, objects)
                 by |= {row['by']} if len(objects) else set()
         assert by == {'teacher', 'hand'}, by
+        with open(output.replace('.onnx', '.json'), encoding='utf-8') as file:
+            rows = json.load(file)['networks']
+        told = [row['name'] for row in rows if 0 <= row.get('general_ap', -1) <= 1]
+        assert told == ['before', 'student, seed 0'], rows
+        with open(output.replace('.onnx', '.html'), encoding='utf-8') as file:
+            page = file.read()
+        assert 'Of the rest of the world' in page and 'general F1' in page
+        assert 'Of the rest of the world' in result.stdout
 
 
 def disks_that_are_full_are_named():
