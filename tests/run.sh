@@ -151,6 +151,6 @@ if [ -d build-asan/tests/gpusim ]; then
   LD_LIBRARY_PATH="$PWD/build-asan/tests/gpusim" \
     GST_REGISTRY="$PWD/build-asan/tests/gpusim/gst-registry.bin" gst-inspect-1.0 fakesink >/dev/null
 fi
-test_in build-asan -t 10 --no-suite source --no-suite long --no-suite pipelines --no-suite training \
-  --no-suite gpusim
+test_in build-asan -t 10 --no-suite source --no-suite long --no-suite pipelines \
+  --no-suite training --no-suite gpusim
 finish

@@ -406,7 +406,9 @@ def clips_play_on_the_page():
         if os.environ.get('SCREENSHOT'):
             browser.screenshot(os.environ['SCREENSHOT'])
         browser.run('document.querySelector("#event-clip button").click()')
-        assert browser.run('return document.querySelector("#event-clip video").src') == ''
+        # A dialog tells of its end a moment later.
+        wait_until(lambda: browser.run('return document.querySelector("#event-clip video").src')
+                   == '')
         assert not browser.console(), browser.console()
 
 
