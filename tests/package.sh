@@ -91,6 +91,7 @@ check 'a pipeline runs' run
 check 'objects are GstAnalytics metadata' analytics
 check 'its library comes with the package' depends
 check 'yolo-eval is there' yolo-eval --help
+check 'yolo-archive is there' yolo-archive --help
 check 'yolo-server is there' yolo-server --version
 check 'yolo-quantize is there' yolo-quantize --help
 check 'it can be removed' as_root apt-get remove -y -qq gstreamer1.0-yolo

@@ -11,7 +11,7 @@ import re
 import sys
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
-OTHERS = 'CHECKPOINTS', 'TRAINING_PYTHON', 'ULTRALYTICS_PYTHON'
+OTHERS = 'ARCHIVE_PYTHON', 'CHECKPOINTS', 'TRAINING_PYTHON', 'ULTRALYTICS_PYTHON'
 NAME = '(YOLO_[A-Z0-9_]+|' + '|'.join(OTHERS) + ')'
 READS = (re.compile(r'getenv \("' + NAME + '"'),
          re.compile(r'os\.environ(?:\.get\(|\[)[\'"]' + NAME),

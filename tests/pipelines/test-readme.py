@@ -16,7 +16,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from tap import (BUILD, CUT, PATIENCE, TOP, Camera, Skip, clip, count_frames, fetch, folder,
-                 read_lines, run_cases, shell, wait_until, with_onnxruntime)
+                 read_lines, run_cases, shell, wait_until, with_onnxruntime,
+                 with_packages)
 
 FRAMES = 12
 SHARED = os.environ.get('YOLO_SHARED', os.path.join(TOP, '..', 'shared'))
@@ -80,8 +81,8 @@ def substitute(command):
     command = command.replace(
         'v4l2src', f'videotestsrc num-buffers={FRAMES} is-live=true ! video/x-raw,format=YUY2')
     command = command.replace('build/', BUILD + '/')
-    for program in ('pipelines/read_detections.py', 'pipelines/yolo-eval',
-                    'pipelines/yolo-quantize', 'pipelines/examples'):
+    for program in ('pipelines/read_detections.py', 'pipelines/yolo-archive',
+                    'pipelines/yolo-eval', 'pipelines/yolo-quantize', 'pipelines/examples'):
         command = command.replace(program, os.path.join(TOP, program))
     return command
 
@@ -143,6 +144,8 @@ def run_command(command):
     if 'yolo-quantize' in command:
         own = os.path.dirname(with_onnxruntime())
         variables = {**variables, 'PATH': own + os.pathsep + os.environ['PATH']}
+    if 'yolo-archive' in command:
+        variables['ARCHIVE_PYTHON'] = with_packages('archive-venv', 'import pyarrow', 'pyarrow')
     result = shell(substitute(command), **variables)
     assert result.returncode == 0 and 'ERROR' not in result.stdout, result.stdout
     for path in files:
