@@ -9,7 +9,8 @@
 #define COMPLAIN_PERIOD (60 * G_USEC_PER_SEC)   /* between two lines of the log */
 
 typedef enum {
-  JOB_ADD, JOB_ADD_PICTURE, JOB_ADD_FILM, JOB_PUT_FILM, JOB_SEARCH, JOB_RECORDINGS, JOB_PICTURE
+  JOB_ADD, JOB_ADD_PICTURE, JOB_ADD_FILM, JOB_PUT_FILM, JOB_SEARCH, JOB_HOURS, JOB_RECORDINGS,
+  JOB_PICTURE
 } JobKind;
 
 /* What the thread is to do, and then what has come of it. */
@@ -179,6 +180,11 @@ work_on (YoloEvents *events, GQueue *jobs)
         n_questions++;
         job->found = (job->kind == JOB_SEARCH ? yolo_store_search : yolo_store_recordings)
             (events->store, &job->search, &job->error);
+        hand_over (job);
+        break;
+      case JOB_HOURS:
+        n_questions++;
+        job->found = yolo_store_hours (events->store, &job->search, &job->error);
         hand_over (job);
         break;
       case JOB_PICTURE:
@@ -380,27 +386,36 @@ push_question (YoloEvents *events, Job *job)
   return room;
 }
 
-gboolean
-yolo_events_search (YoloEvents *events, YoloSearch *search, YoloEventsFunc func,
+static gboolean
+ask (YoloEvents *events, JobKind kind, YoloSearch *search, YoloEventsFunc func,
     gpointer user_data)
 {
   Job *job = g_new0 (Job, 1);
 
-  *job = (Job) { .kind = JOB_SEARCH, .search = *search, .func = func, .user_data = user_data };
+  *job = (Job) { .kind = kind, .search = *search, .func = func, .user_data = user_data };
   *search = (YoloSearch) { 0 };
   return push_question (events, job);
+}
+
+gboolean
+yolo_events_search (YoloEvents *events, YoloSearch *search, YoloEventsFunc func,
+    gpointer user_data)
+{
+  return ask (events, JOB_SEARCH, search, func, user_data);
+}
+
+gboolean
+yolo_events_hours (YoloEvents *events, YoloSearch *search, YoloEventsFunc func,
+    gpointer user_data)
+{
+  return ask (events, JOB_HOURS, search, func, user_data);
 }
 
 gboolean
 yolo_events_recordings (YoloEvents *events, YoloSearch *search, YoloEventsFunc func,
     gpointer user_data)
 {
-  Job *job = g_new0 (Job, 1);
-
-  *job = (Job) { .kind = JOB_RECORDINGS, .search = *search, .func = func,
-    .user_data = user_data };
-  *search = (YoloSearch) { 0 };
-  return push_question (events, job);
+  return ask (events, JOB_RECORDINGS, search, func, user_data);
 }
 
 gboolean

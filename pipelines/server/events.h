@@ -64,6 +64,9 @@ gboolean yolo_events_recordings (
  * ask; @func is not called. */
 gboolean yolo_events_search (
     YoloEvents *events, YoloSearch *search, YoloEventsFunc func, gpointer user_data);
+/* The same for the hours of events: those of yolo_store_hours(). */
+gboolean yolo_events_hours (
+    YoloEvents *events, YoloSearch *search, YoloEventsFunc func, gpointer user_data);
 gboolean yolo_events_picture (
     YoloEvents *events, gint64 id, YoloEventsFunc func, gpointer user_data);
 

@@ -86,6 +86,7 @@ void yolo_health_startup (YoloHttp *http, SoupServerMessage *message, const char
 
 /* handlers: search.c */
 void yolo_search_list (YoloHttp *http, SoupServerMessage *message, const char *name);
+void yolo_search_hours (YoloHttp *http, SoupServerMessage *message, const char *name);
 void yolo_search_event (YoloHttp *http, SoupServerMessage *message, const char *name);
 void yolo_search_snapshot (YoloHttp *http, SoupServerMessage *message, const char *name);
 void yolo_search_clip (YoloHttp *http, SoupServerMessage *message, const char *name);

@@ -8,12 +8,16 @@
 
 #define DEFAULT_LIMIT 100
 #define MAX_LIMIT 500
+#define DAY (G_GINT64_CONSTANT (24) * 3600 * G_USEC_PER_SEC)
+#define MAX_DAYS 100            /* whose hours are counted at once */
 #define MAX_ASKED 200           /* bytes of a text that is looked for */
 #define KEEPALIVE 20            /* seconds */
 #define MAX_CREDIT 50           /* events that a page may not have confirmed yet */
 #define MAX_SAID 64             /* bytes of what a page says */
 
-typedef enum { ASK_LIST, ASK_EVENT, ASK_PICTURE, ASK_CLIP, ASK_RECORDINGS, ASK_RECORDING } Kind;
+typedef enum {
+  ASK_LIST, ASK_HOURS, ASK_EVENT, ASK_PICTURE, ASK_CLIP, ASK_RECORDINGS, ASK_RECORDING
+} Kind;
 
 /* Somebody who waits for an answer. */
 typedef struct {
@@ -133,6 +137,34 @@ answer_list (SoupServerMessage *message, GPtrArray *found, gboolean films, guint
 }
 
 static void
+answer_hours (SoupServerMessage *message, GPtrArray *hours)
+{
+  JsonBuilder *builder = json_builder_new ();
+
+  json_builder_begin_object (builder);
+  json_builder_set_member_name (builder, "hours");
+  json_builder_begin_array (builder);
+  for (guint i = 0; i < hours->len; i++) {
+    const YoloHour *hour = g_ptr_array_index (hours, i);
+    g_autofree char *time = format_time (hour->time);
+
+    json_builder_begin_object (builder);
+    add_text (builder, "time", time);
+    json_builder_set_member_name (builder, "events");
+    json_builder_add_int_value (builder, hour->events);
+    json_builder_set_member_name (builder, "occupancy");
+    if (hour->occupancy >= 0)
+      json_builder_add_int_value (builder, hour->occupancy);
+    else
+      json_builder_add_null_value (builder);
+    json_builder_end_object (builder);
+  }
+  json_builder_end_array (builder);
+  json_builder_end_object (builder);
+  yolo_http_answer_json (message, SOUP_STATUS_OK, builder);
+}
+
+static void
 answer (const Question *question, GPtrArray *found, GBytes *jpeg, const GError *error)
 {
   SoupServerMessage *message = question->message;
@@ -144,6 +176,8 @@ answer (const Question *question, GPtrArray *found, GBytes *jpeg, const GError *
     soup_server_message_set_status (message, SOUP_STATUS_OK, NULL);
     soup_server_message_set_response (message, "image/jpeg", SOUP_MEMORY_COPY,
         g_bytes_get_data (jpeg, NULL), g_bytes_get_size (jpeg));
+  } else if (found != NULL && question->kind == ASK_HOURS) {
+    answer_hours (message, found);
   } else if (found != NULL && (question->kind == ASK_LIST || films)) {
     answer_list (message, found, films, question->limit);
   } else if (found != NULL && found->len == 1 && question->kind == ASK_EVENT) {
@@ -216,6 +250,7 @@ ask (YoloHttp *http, SoupServerMessage *message, Kind kind, YoloSearch *search, 
   const gboolean asked = search == NULL ? yolo_events_picture (events, id, on_found, question)
       : kind == ASK_RECORDINGS || kind == ASK_RECORDING
       ? yolo_events_recordings (events, search, on_found, question)
+      : kind == ASK_HOURS ? yolo_events_hours (events, search, on_found, question)
       : yolo_events_search (events, search, on_found, question);
 
   if (!asked) {
@@ -280,40 +315,51 @@ read_asked (YoloSearch *search, const char *name, const char *value)
   return "camera, zone, class, kind, from, until, below and limit alone";
 }
 
-static void
-list (YoloHttp *http, SoupServerMessage *message, Kind kind)
+/* Reads all that a list is to be narrowed by; FALSE: it is wrong, which was answered. */
+static gboolean
+read_query (SoupServerMessage *message, Kind kind, YoloSearch *search)
 {
   const char *query = g_uri_get_query (soup_server_message_get_uri (message));
   g_autoptr (GHashTable) asked = query != NULL ? soup_form_decode (query) : NULL;
-  YoloSearch search = { .from = 0, .until = G_MAXINT64, .below = G_MAXINT64,
-    .limit = DEFAULT_LIMIT };
   GHashTableIter iterator;
   gpointer key, value;
-  guint limit;
 
+  *search = (YoloSearch) { .from = 0, .until = G_MAXINT64, .below = G_MAXINT64,
+    .limit = DEFAULT_LIMIT };
   /* Behind it a text would end, and what is looked for would be something else. */
   if (query != NULL && strstr (query, "%00") != NULL) {
     yolo_http_answer_error (message, SOUP_STATUS_BAD_REQUEST,
         "there is a NUL in the query; give texts without");
-    return;
+    return FALSE;
   }
   if (asked != NULL) {
     g_hash_table_iter_init (&iterator, asked);
     while (g_hash_table_iter_next (&iterator, &key, &value)) {
-      const char *remedy = read_asked (&search, key, value != NULL ? value : "");
+      const char *remedy = read_asked (search, key, value != NULL ? value : "");
 
       if (remedy == NULL && kind == ASK_RECORDINGS
-          && (search.kind != NULL || search.zone != NULL || search.label != NULL))
+          && (search->kind != NULL || search->zone != NULL || search->label != NULL))
         remedy = "camera, from, until, below and limit alone";
 
       if (remedy != NULL) {
-        yolo_search_clear (&search);
+        yolo_search_clear (search);
         yolo_http_answer_error (message, SOUP_STATUS_BAD_REQUEST,
             "the query is wrong at '%s'; give %s", (const char *) key, remedy);
-        return;
+        return FALSE;
       }
     }
   }
+  return TRUE;
+}
+
+static void
+list (YoloHttp *http, SoupServerMessage *message, Kind kind)
+{
+  YoloSearch search;
+  guint limit;
+
+  if (!read_query (message, kind, &search))
+    return;
   limit = search.limit;
   /* One more, which tells whether there are more. */
   search.limit++;
@@ -330,6 +376,27 @@ void
 yolo_search_recordings (YoloHttp *http, SoupServerMessage *message, const char *name)
 {
   list (http, message, ASK_RECORDINGS);
+}
+
+/* The last day, if nothing else is said. */
+void
+yolo_search_hours (YoloHttp *http, SoupServerMessage *message, const char *name)
+{
+  YoloSearch search;
+  gint64 end;
+
+  if (!read_query (message, ASK_HOURS, &search))
+    return;
+  end = MIN (search.until, g_get_real_time ());
+  if (search.from == 0)
+    search.from = end - DAY;
+  if (end - search.from > MAX_DAYS * DAY) {
+    yolo_search_clear (&search);
+    yolo_http_answer_error (message, SOUP_STATUS_BAD_REQUEST,
+        "there are more than %d days between from and until; give less", MAX_DAYS);
+    return;
+  }
+  ask (http, message, ASK_HOURS, &search, 0, 0);
 }
 
 /* The number in a path; 0: it is none. */

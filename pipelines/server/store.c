@@ -641,16 +641,20 @@ bind_search (sqlite3_stmt *statement, const YoloSearch *search)
   sqlite3_bind_int64 (statement, 9, search->above);
 }
 
+#define SELECT_EVENTS "SELECT id, time, camera, kind, zone, label, details, " \
+    "CASE WHEN EXISTS (SELECT 1 FROM picture WHERE picture.id = event.picture) " \
+    "THEN picture ELSE 0 END, " \
+    "CASE WHEN EXISTS (SELECT 1 FROM film WHERE film.id = event.clip) THEN clip ELSE 0 END"
+#define SELECT_HOURS "SELECT time / 3600000000 AS hour, count(*), " \
+    "max(json_extract(details, '$.occupancy'))"
+
 /* A statement with what is asked for alone, so that SQLite takes an index for it. */
 static char *
-search_text (const YoloSearch *search)
+search_text (const char *select, const YoloSearch *search, const char *order)
 {
-  GString *sql = g_string_new ("SELECT id, time, camera, kind, zone, label, details, "
-      "CASE WHEN EXISTS (SELECT 1 FROM picture WHERE picture.id = event.picture) "
-      "THEN picture ELSE 0 END, "
-      "CASE WHEN EXISTS (SELECT 1 FROM film WHERE film.id = event.clip) "
-      "THEN clip ELSE 0 END FROM event WHERE id < ?7 AND id > ?9");
+  GString *sql = g_string_new (select);
 
+  g_string_append (sql, " FROM event WHERE id < ?7 AND id > ?9");
   if (search->camera != NULL)
     g_string_append (sql, " AND camera = ?1");
   if (search->kind != NULL)
@@ -663,7 +667,7 @@ search_text (const YoloSearch *search)
     g_string_append (sql, " AND time >= ?5");
   if (search->until < G_MAXINT64)
     g_string_append (sql, " AND time < ?6");
-  g_string_append (sql, " ORDER BY id DESC LIMIT ?8");
+  g_string_append (sql, order);
   return g_string_free (sql, FALSE);
 }
 
@@ -698,11 +702,24 @@ read_film (sqlite3_stmt *statement)
   return film;
 }
 
-/* Runs a search. @read: makes an item out of a row */
-static GPtrArray *
-find (YoloStore *store, const char *sql, const YoloSearch *search,
-    gpointer (*read) (sqlite3_stmt *), GDestroyNotify free_item, GError **error)
+static gpointer
+read_hour (sqlite3_stmt *statement)
 {
+  YoloHour *hour = g_new0 (YoloHour, 1);
+
+  hour->time = sqlite3_column_int64 (statement, 0) * 3600 * G_USEC_PER_SEC;
+  hour->events = sqlite3_column_int64 (statement, 1);
+  hour->occupancy = sqlite3_column_type (statement, 2) == SQLITE_INTEGER
+      ? sqlite3_column_int64 (statement, 2) : -1;
+  return hour;
+}
+
+/* Runs a statement, which it takes; @read makes an item out of a row. */
+static GPtrArray *
+find (YoloStore *store, char *text, const YoloSearch *search, gpointer (*read) (sqlite3_stmt *),
+    GDestroyNotify free_item, GError **error)
+{
+  g_autofree char *sql = text;
   g_autoptr (GPtrArray) found = g_ptr_array_new_with_free_func (free_item);
   sqlite3_stmt *statement = NULL;
   int result = SQLITE_ERROR;
@@ -724,15 +741,21 @@ find (YoloStore *store, const char *sql, const YoloSearch *search,
 GPtrArray *
 yolo_store_search (YoloStore *store, const YoloSearch *search, GError **error)
 {
-  g_autofree char *sql = search_text (search);
+  return find (store, search_text (SELECT_EVENTS, search, " ORDER BY id DESC LIMIT ?8"), search,
+      read_event, (GDestroyNotify) yolo_event_free, error);
+}
 
-  return find (store, sql, search, read_event, (GDestroyNotify) yolo_event_free, error);
+GPtrArray *
+yolo_store_hours (YoloStore *store, const YoloSearch *search, GError **error)
+{
+  return find (store, search_text (SELECT_HOURS, search, " GROUP BY hour ORDER BY hour"), search,
+      read_hour, g_free, error);
 }
 
 GPtrArray *
 yolo_store_recordings (YoloStore *store, const YoloSearch *search, GError **error)
 {
-  g_autofree char *sql = g_strdup_printf ("SELECT id, clip, camera, begin, end, bytes FROM film "
+  char *sql = g_strdup_printf ("SELECT id, clip, camera, begin, end, bytes FROM film "
       "WHERE clip = 0 AND id < ?7 AND id > ?9%s AND (end = 0 OR end > ?5) AND begin < ?6 "
       "ORDER BY id DESC LIMIT ?8", search->camera != NULL ? " AND camera = ?1" : "");
 

@@ -99,6 +99,16 @@ gboolean yolo_store_clean (YoloStore *store, gint64 now, GError **error);
  * there. NULL with @error: the disk, or that it took too long. */
 GPtrArray *yolo_store_search (YoloStore *store, const YoloSearch *search, GError **error);
 
+/* An hour in which something has happened. */
+typedef struct {
+  gint64 time;                  /* us since 1970: its begin, in UTC */
+  gint64 events;
+  gint64 occupancy;             /* the highest that an event has told of; -1: none has */
+} YoloHour;
+
+/* (element-type YoloHour) (transfer full): of the events that are looked for, the oldest hour
+ * first. NULL with @error: the disk, or that it took too long. */
+GPtrArray *yolo_store_hours (YoloStore *store, const YoloSearch *search, GError **error);
 /* (element-type YoloFilm) (transfer full): recordings, the newest first, of which a part lies
  * between `from` and `until`, narrowed by `camera`, `above` and `below`. NULL with @error */
 GPtrArray *yolo_store_recordings (YoloStore *store, const YoloSearch *search, GError **error);

@@ -112,6 +112,39 @@ test_search (void)
 }
 
 static void
+test_hours (void)
+{
+  const gint64 hour = DAY / 24;
+  const YoloSearch search = { .camera = (char *) "a", .until = NOW + 2 * hour,
+    .below = G_MAXINT64 };
+  YoloStore *store = open_store (NULL, 1 << 30, DAY);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) found = NULL;
+  const gint64 expected[][3] = { { NOW - hour, 1, -1 }, { NOW, 3, 5 } };
+
+  add (store, 1, NOW - 1, "a", "cross", "gate", "person");
+  for (gint64 id = 2; id < 8; id++) {
+    g_autoptr (YoloEvent) event = yolo_event_new (id == 5 ? "b" : "a", "enter");
+
+    event->id = id;
+    event->time = NOW + (id < 6 ? id * hour / 10 : id * hour);
+    event->details = g_strdup_printf ("{\"occupancy\":%d}", id == 3 ? 5 : id == 5 ? 9 : 2);
+    g_assert_true (yolo_store_add (store, event, NULL));
+  }
+  found = yolo_store_hours (store, &search, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (found->len, ==, G_N_ELEMENTS (expected));
+  for (guint i = 0; i < found->len; i++) {
+    const YoloHour *at = g_ptr_array_index (found, i);
+
+    g_assert_cmpint (at->time, ==, expected[i][0]);
+    g_assert_cmpint (at->events, ==, expected[i][1]);
+    g_assert_cmpint (at->occupancy, ==, expected[i][2]);
+  }
+  yolo_store_close (store);
+}
+
+static void
 test_reopen (void)
 {
   g_autofree char *folder = g_build_filename (top, "new", "folder", NULL);
@@ -415,6 +448,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   top = g_dir_make_tmp ("yolo-store-XXXXXX", NULL);
   g_test_add_func ("/store/search", test_search);
+  g_test_add_func ("/store/hours", test_hours);
   g_test_add_func ("/store/reopen", test_reopen);
   g_test_add_func ("/store/killed", test_killed);
   g_test_add_func ("/store/age", test_age);
