@@ -91,8 +91,17 @@ create_element (GstRTSPMediaFactory *factory, const GstRTSPUrl *url)
   g_autofree char *line = g_strdup_printf ("( appsrc name=in is-live=true format=time ! "
       "h%sparse ! rtph%spay name=pay0 pt=96 config-interval=-1 )", number, number);
 
-  /* NULL is answered by "service unavailable". */
-  return kind != NULL ? gst_parse_launch (line, NULL) : NULL;
+  return gst_parse_launch (line, NULL);
+}
+
+/* NULL is answered by "service unavailable". */
+static GstRTSPMedia *
+construct (GstRTSPMediaFactory *factory, const GstRTSPUrl *url)
+{
+  if (yolo_stream_kind (((YoloRestreamFactory *) factory)->stream) == NULL)
+    return NULL;
+  return GST_RTSP_MEDIA_FACTORY_CLASS (yolo_restream_factory_parent_class)->construct (factory,
+      url);
 }
 
 /* A pipeline and the stream that it hangs on. */
@@ -144,6 +153,7 @@ yolo_restream_factory_class_init (YoloRestreamFactoryClass *class)
 {
   class->gen_key = gen_key;
   class->create_element = create_element;
+  class->construct = construct;
   class->configure = configure;
   G_OBJECT_CLASS (class)->finalize = yolo_restream_factory_finalize;
 }
