@@ -54,20 +54,24 @@ class Kafka:
         self.process.stdout.close()
 
 
-def server_part(kafka):
-    """librdkafka's brokers, unlike Kafka's, wait for all but a second of a session whenever
-    somebody has left, though all others have joined again: sessions are short here."""
+# librdkafka's brokers, unlike Kafka's, wait for all but a second of a session whenever somebody has
+# left, though all others have joined again: who measures that has short sessions, and a machine that
+# keeps up with them.
+SHORT = 'session.timeout.ms=3000,heartbeat.interval.ms=500'
+
+
+def server_part(kafka, options=None):
     return (f'kafka: kafka://{kafka.brokers}/cameras\n'
-            'kafka-options: session.timeout.ms=3000,heartbeat.interval.ms=500')
+            + (f'kafka-options: {options}' if options else ''))
 
 
 class Member(Server):
     """A server of the group, which sends what it sees to a topic of its own."""
 
-    def __init__(self, kafka, number):
+    def __init__(self, kafka, number, options=None):
         self.topic = f'seen-{number}'
         self.counts = {}        # camera: [frames sent by runs before, frames of this one]
-        super().__init__(server=server_part(kafka),
+        super().__init__(server=server_part(kafka, options),
                          defaults=f'publish: ["kafka://{kafka.brokers}/{self.topic}"]',
                          options=('--group', 'wall'))
 
