@@ -61,12 +61,12 @@ def numbers(text):
 
 def arguments_of(words):
     parser = argparse.ArgumentParser(
-        prog='optimize', description='Makes a YOLOv8 or YOLO11 network smaller, for one camera, '
-        'and teaches it. The front script takes --python too: the Python to run in, which has '
-        'what training/requirements.txt lists.')
+        prog='optimize', description='Makes a YOLOv8, YOLO11 or YOLO26 network smaller, for one '
+        'camera, and teaches it. The front script takes --python too: the Python to run in, which '
+        'has what training/requirements.txt lists.')
     parser.add_argument('--model', required=True,
                         help='the .pt file, of YOLOv8 or YOLO11 to detect, to segment or to find '
-                        'points')
+                        'points, or of YOLO26 to detect')
     parser.add_argument('--video', nargs='+', action='extend', default=[], metavar='SOURCE',
                         help='what the camera sees, some minutes of it: videos, folders of videos '
                         'and pictures, and addresses, rtsp://...')

@@ -325,7 +325,8 @@ def disks_that_are_full_are_named():
     free, shutil.disk_usage = shutil.disk_usage, lambda _: argparse.Namespace(free=1 << 20)
     try:
         optimize.begin(argparse.Namespace(work=os.path.join(folder(), 'small'), model='a',
-                                          video=['b'], labels=[], teacher=None))
+                                          video=['b'], labels=[], teacher=None,
+                                          general=None))
     except DataError as why:
         assert '1 MiB are free' in str(why), why
     else:
