@@ -55,8 +55,8 @@ class Kafka:
 
 
 # librdkafka's brokers, unlike Kafka's, wait for all but a second of a session whenever somebody has
-# left, though all others have joined again: who measures that has short sessions, and a machine that
-# keeps up with them.
+# left, though all others have joined again: who measures that has short sessions, and a machine
+# that keeps up with them.
 SHORT = 'session.timeout.ms=3000,heartbeat.interval.ms=500'
 
 
