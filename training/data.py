@@ -29,21 +29,21 @@ PART, PIXELS = .2, 3
 
 
 # What a network learns of an object. task: 'detect', 'segment' or 'pose'; shape: of a pose, how
-# many points, and numbers of each; mirror: for each point the one that it is in a mirror. Without
+# many points, and numbers of each; flip_idx: for each point the one that it is in a mirror. Without
 # it poses are not mirrored.
-Form = collections.namedtuple('Form', 'task shape mirror', defaults=((0, 0), ()))
+Form = collections.namedtuple('Form', 'task shape flip_idx', defaults=((0, 0), ()))
 BOXES = Form('detect')
 
 
-def form_of(net, mirror=()):
+def form_of(net, flip_idx=()):
     """The Form of what a network finds. COCO's points have a mirror that is known."""
     if net.head.task != 'pose':
         return Form(net.head.task)
     shape = tuple(net.head.shape)
-    if mirror and sorted(mirror) != list(range(shape[0])):
-        raise DataError(f'{len(mirror)} numbers do not mirror {shape[0]} points; give each from 0 '
-                        f'to {shape[0] - 1} once')
-    return Form('pose', shape, tuple(mirror) or (MIRRORED if shape[0] == 17 else ()))
+    if flip_idx and sorted(flip_idx) != list(range(shape[0])):
+        raise DataError(f'{len(flip_idx)} numbers do not mirror {shape[0]} points; give each from '
+                        f'0 to {shape[0] - 1} once')
+    return Form('pose', shape, tuple(flip_idx) or (MIRRORED if shape[0] == 17 else ()))
 
 
 def pictures_of(folder):
@@ -257,13 +257,13 @@ class Pictures(torch.utils.data.Dataset):
         if self.form.task == 'segment':
             masks = torch.stack(canvas.masks) if canvas.masks else torch.zeros(
                 0, *(side // MASK_STRIDE for side in self.size), dtype=torch.bool)
-        if self.augment and draw.random() < .5 and (self.form.task != 'pose' or self.form.mirror):
+        if self.augment and draw.random() < .5 and (self.form.task != 'pose' or self.form.flip_idx):
             canvas.pixels = canvas.pixels.flip(2)
             found[:, [1, 3]] = self.size[1] - found[:, [3, 1]]
             # A mask's pixels stand for places in the middle of four, which a mirror moves by one.
             masks = masks.flip(2) if masks is not None else None
-            if self.form.mirror:
-                points = found[:, 5:].view(len(found), -1, 3)[:, list(self.form.mirror)]
+            if self.form.flip_idx:
+                points = found[:, 5:].view(len(found), -1, 3)[:, list(self.form.flip_idx)]
                 points[..., 0] = self.size[1] - points[..., 0]
                 found[:, 5:] = points.flatten(1)
         return canvas.pixels.round().byte(), found, masks

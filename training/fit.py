@@ -64,13 +64,13 @@ class FileMaterial(teach.Material):
         mosaic: the part of the pictures that are made of four
         augment: whether pictures are flipped, moved and coloured
         seed: of all that is drawn
-        mirror: of a pose whose points are not COCO's 17: which point each is in a mirror; without
+        flip_idx: of a pose whose points are not COCO's 17: which point each is in a mirror; without
             it pictures are not mirrored
     """
 
     def __init__(self, folder: str, file: str, size: tuple[int, int] = (640, 640), batch: int = 8,
                  workers: int = 0, mosaic: float = 0., augment: bool = True, seed: int = 0,
-                 mirror: tuple[int, ...] = ()):
+                 flip_idx: tuple[int, ...] = ()):
         paths = [data.pictures_of(os.path.join(folder, part)) for part in ('train', 'choose')]
         net = checkpoint.read(file)
         stride = max(net.head.strides)
@@ -78,7 +78,7 @@ class FileMaterial(teach.Material):
             raise data.DataError(f'size {list(size)}: {file} has a stride of {stride}; give '
                                  'multiples of that')
         super().__init__(*paths, size, len(net.names), batch, workers, mosaic, augment, seed,
-                         data.form_of(net, mirror))
+                         data.form_of(net, flip_idx))
         self.size = tuple(size)
 
 

@@ -239,7 +239,7 @@ def write_all(folder, pictures, names, form):
             'names': names}
     if form.task == 'pose':
         said['kpt_shape'] = list(form.shape)
-        said |= {'flip_idx': list(form.mirror)} if form.mirror else {}
+        said |= {'flip_idx': list(form.flip_idx)} if form.flip_idx else {}
     with open(os.path.join(folder, 'data.yaml'), 'w', encoding='utf-8') as file:
         yaml.safe_dump(said, file, sort_keys=False, allow_unicode=True)
 

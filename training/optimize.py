@@ -113,7 +113,7 @@ def arguments_of(words):
     parser.add_argument('--general', metavar='LABELS',
                         help='pictures of all the world with labels by hand, as those of --labels: '
                         'the report says how much of it was forgotten')
-    parser.add_argument('--mirror', type=numbers, default=(), metavar='NUMBERS',
+    parser.add_argument('--flip-idx', type=numbers, default=(), metavar='NUMBERS',
                         help='of a pose whose points are not COCO\'s 17: which point each is in a '
                         'mirror, as 0,2,1; without it pictures are not mirrored')
     parser.add_argument('--work', help='folder of what is made on the way (OUTPUT.work)')
@@ -436,7 +436,7 @@ def optimize(options):
     options.step = options.step or cost.step(options.precision)
     net = checkpoint.read(options.model)
     check_network(net, options)
-    options.form = data.form_of(net, options.mirror)
+    options.form = data.form_of(net, options.flip_idx)
     with begin(options):
         make(options)
         say('networks are judged by frames that nothing has seen')

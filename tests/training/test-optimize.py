@@ -288,7 +288,7 @@ def masks_and_points_are_kept():
             with open(os.path.join(to, 'data.yaml'), 'w', encoding='utf-8') as file:
                 json.dump({'train': 'images', 'names': list(NAMES.values())} | (
                     {'kpt_shape': [3, 3]} if task == 'pose' else {}), file)
-        more = ['--mirror', '1,0,2'] if task == 'pose' else []
+        more = ['--flip-idx', '1,0,2'] if task == 'pose' else []
         result = run(output, '--labels', scenes, '--general', others, '--rounds', '1', '--no-whole',
                      '--frames', '20', *more, model=model)
         assert result.returncode == 0, result.stdout

@@ -73,7 +73,7 @@ def points_lie_on_their_objects():
                 assert pixels[:, middle[1], middle[0]].float().mean() < 60
                 count += 1
     assert count > 12 and count / 4 < mirrored < count * 3 / 4, (mirrored, count)
-    still = data.Pictures(paths, SIZE, 2, augment=True, form=POSE._replace(mirror=()))
+    still = data.Pictures(paths, SIZE, 2, augment=True, form=POSE._replace(flip_idx=()))
     for still.epoch in range(6):
         for _, objects, _ in still:
             for each in objects:
@@ -101,7 +101,7 @@ def bad_labels_are_named():
             continue
         raise AssertionError(line)
     net = random_network('pose')
-    assert data.form_of(net).mirror == () and data.form_of(net, (1, 0, 2)) == POSE
+    assert data.form_of(net).flip_idx == () and data.form_of(net, (1, 0, 2)) == POSE
     try:
         data.form_of(net, (1, 0))
     except DataError as why:
