@@ -19,6 +19,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/scripts/packages.sh
+. tests/scripts/debian-root.sh
 
 suite=${1:-}
 case $suite in
@@ -48,54 +49,19 @@ install_packages debootstrap debian-archive-keyring || fail "packages are missin
 
 cache=$PWD/.cache/debian-$suite
 root=$cache/root
-# shellcheck disable=SC2016 # apt's variables
-mirror=${DEBIAN_MIRROR:-$(apt-get indextargets \
-  --format '$(ORIGIN) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' \
-  | sed -n 's/^Debian main //p' | head -1)}
-[ -n "$mirror" ] || fail "apt here knows no mirror of Debian; name one in DEBIAN_MIRROR"
-
-# in_root COMMAND...: with /dev and /proc. The mounts live in a namespace of
-# their own and go with it, whatever ends it.
-in_root () {
-  # shellcheck disable=SC2016 # expands in the inner shell
-  unshare --mount sh -c '
-    root=$1
-    shift
-    mount --rbind /dev "$root/dev" && mount --rbind /proc "$root/proc" && exec chroot "$root" "$@"
-  ' sh "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=dumb \
-    CI="${CI:-}" OPENBLAS_CORETYPE="${OPENBLAS_CORETYPE:-}" "$@"
-}
-
-make_root () {
-  rm -rf "$root"
-  mkdir -p "$root" || return
-  # The script "sid" is that of every suite since etch; older releases of debootstrap do not
-  # know the name of a newer suite.
-  debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" "$mirror" sid \
-      >"$cache/debootstrap.log" 2>&1 || {
-    tail -5 "$cache/debootstrap.log" >&2
-    return 1
-  }
-  # Nobody minds if a root that is made anew is lost: packages need not be on the disk
-  # before the next one is unpacked.
-  echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
-  # What this machine has to say on reaching the mirror.
-  apt-config dump | grep -Ei '^Acquire::(http|https)::.*(proxy|verify|cainfo)|^Acquire::Check-' \
-    >"$root/etc/apt/apt.conf.d/99host" || true
-}
-
+mkdir -p "$cache"
 is_old () {
   [ "$suite" = forky ] && [ -n "$(find "$cache/debootstrap.log" -mtime +30 2>/dev/null)" ]
 }
 
 # The root and its packages; a second call finds all there and does nothing.
 ready_root () {
-  [ -x "$root/usr/bin/apt-get" ] || make_root || return
+  [ -x "$root/usr/bin/apt-get" ] || make_root "$root" "$suite" "$cache/debootstrap.log" || return
   cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
   mkdir -p "$root/src"
   cp tests/scripts/packages.sh "$root/src/packages.sh"
   # shellcheck disable=SC2016 # expands in the root
-  in_root sh -c '
+  in_root "$root" sh -c '
     dpkg --audit | grep -q . && exit 1
     . /src/packages.sh
     # the headers of GstAnalytics: what uses them is built and tested nowhere else
@@ -107,13 +73,13 @@ ready_root () {
 
 if is_old || ! ready_root; then
   [ -d "$root" ] && echo "Debian $suite: making the root anew" >&2
-  if ! { make_root && ready_root; }; then
+  if ! { make_root "$root" "$suite" "$cache/debootstrap.log" && ready_root; }; then
     [ "$suite" = forky ] && skip "its packages could not be installed; testing may be in transition"
     fail "the root could not be made"
   fi
 fi
 # shellcheck disable=SC2016 # dpkg-query's variables
-in_root dpkg-query -W -f '${Package} ${Version}\n' gcc libgstreamer1.0-dev \
+in_root "$root" dpkg-query -W -f '${Package} ${Version}\n' gcc libgstreamer1.0-dev \
   libprotobuf-c-dev meson
 
 # The source as it is here, without what git ignores; the cache of fetched
@@ -138,7 +104,7 @@ else
 fi
 
 case ${1:-} in
-  --package) in_root sh /src/yolo/tests/package.sh ;;
-  '') in_root sh /src/yolo/tests/run.sh "$tests" ;;
-  *) in_root sh -c 'cd /src/yolo && exec "$@"' sh "$@" ;;
+  --package) in_root "$root" sh /src/yolo/tests/package.sh ;;
+  '') in_root "$root" sh /src/yolo/tests/run.sh "$tests" ;;
+  *) in_root "$root" sh -c 'cd /src/yolo && exec "$@"' sh "$@" ;;
 esac

@@ -12,6 +12,8 @@ set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=tests/scripts/packages.sh
 . tests/scripts/packages.sh
+# shellcheck source=tests/scripts/debian-root.sh
+. tests/scripts/debian-root.sh
 build=${1:-}
 
 fail () {
@@ -25,33 +27,11 @@ install_packages debootstrap debian-archive-keyring curl || fail "packages are m
 cache=$PWD/.cache/deploy
 root=$cache/root
 image=$cache/image
-# shellcheck disable=SC2016 # apt's variables
-mirror=${DEBIAN_MIRROR:-$(apt-get indextargets \
-  --format '$(ORIGIN) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' \
-  | sed -n '/security/d; s/^Debian main //p' | head -1)}
-[ -n "$mirror" ] || fail "apt here knows no mirror of Debian; name one in DEBIAN_MIRROR"
-
-# in_root COMMAND...: with /dev and /proc, whose mounts go with the command.
-in_root () {
-  # shellcheck disable=SC2016 # expands in the inner shell
-  unshare --mount sh -c '
-    root=$1
-    shift
-    mount --rbind /dev "$root/dev" && mount --rbind /proc "$root/proc" && exec chroot "$root" "$@"
-  ' sh "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
-}
-
 # A system as the base image has it; the second call finds it.
 make_base () {
   [ ! -e "$cache/base/done" ] || return 0
-  rm -rf "$cache/base"
-  mkdir -p "$cache/base"
-  debootstrap --variant=minbase --include=ca-certificates bookworm "$cache/base" "$mirror" \
-    >"$cache/debootstrap.log" 2>&1 || fail "$(tail -3 "$cache/debootstrap.log")"
-  cp -L /etc/resolv.conf /etc/hosts "$cache/base/etc/"
-  echo force-unsafe-io >"$cache/base/etc/dpkg/dpkg.cfg.d/unsafe-io"
-  apt-config dump | grep -Ei '^Acquire::(http|https)::.*(proxy|verify|cainfo)|^Acquire::Check-' \
-    >"$cache/base/etc/apt/apt.conf.d/99host" || true
+  mkdir -p "$cache"
+  make_root "$cache/base" bookworm "$cache/debootstrap.log" || fail "the root could not be made"
   touch "$cache/base/done"
 }
 
@@ -65,10 +45,10 @@ make_image () {
     DESTDIR=$root/out meson install -C "$build" --no-rebuild --strip --quiet
     sh "$root/src/deploy/install.sh" stand-in "$root/src" "$root/out"
   else
-    in_root sh /src/deploy/install.sh build /src /out
+    in_root "$root" sh /src/deploy/install.sh build /src /out
   fi
   cp -a "$root/out/." "$root/"
-  in_root sh /src/deploy/install.sh run
+  in_root "$root" sh /src/deploy/install.sh run
   mv "$root/image" "$image"
 }
 
