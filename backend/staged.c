@@ -4,10 +4,6 @@
 #include "image/letterbox.h"
 #include "image/preprocess.h"
 
-/* Bytes a second between two devices, for the choice of a cut: what PCIe 4.0 x16 carries of
- * its 32 GB/s through pinned memory of the host, in and out. */
-#define LINK 12e9
-
 /* Batches of one stage that are under way at once: a device readies one while it runs another. */
 #define STAGE_DEPTH 2
 
@@ -452,8 +448,8 @@ choose_cut (YoloModel *model, const YoloPlace *places, guint n, YoloPrecision pr
   if (plan == NULL)
     return FALSE;
   /* Frames may be smaller than the model's own size: it is tried if the weights have room. */
-  return yolo_stages_cut (plan, devices, n, LINK, n + 1, stages, NULL)
-      || yolo_stages_cut (plan, devices, n, LINK, 0, stages, error);
+  return yolo_stages_cut (plan, devices, n, YOLO_STAGE_LINK, n + 1, stages, NULL)
+      || yolo_stages_cut (plan, devices, n, YOLO_STAGE_LINK, 0, stages, error);
 }
 
 static gboolean

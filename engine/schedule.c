@@ -4,10 +4,7 @@
 
 #include "engine/engine-private.h"
 #include "image/sample.h"
-
-/* Bytes a microsecond from one GPU to another, as in backend/staged.c: what PCIe 4.0 x16 carries
- * through the host. */
-#define LINK 12000
+#include "network/stages.h"
 
 /* Of a mean of times, which follows a device whose speed changes: how many times count. */
 #define MEAN_OF 8
@@ -69,7 +66,7 @@ yolo_schedule_bring (const YoloReplica *replica, const YoloFrame *frame)
   for (int i = 0; i < layout->n_components; i++)
     bytes += (gint64) (frame->width >> layout->component[i].x_shift)
         * (frame->height >> layout->component[i].y_shift) * (layout->bits > 8 ? 2 : 1);
-  return bytes / LINK;
+  return (gint64) ((double) bytes / YOLO_STAGE_LINK * G_USEC_PER_SEC);
 }
 
 /* How long a replica takes for a batch of this size, its part of the @frames that wait brought to

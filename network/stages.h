@@ -12,6 +12,10 @@ G_BEGIN_DECLS
 /* Stages that a plan can be cut into. */
 #define YOLO_MAX_STAGES 8
 
+/* Bytes a second that are expected between two devices: what PCIe 4.0 x16 carries of its 32 GB/s
+ * through pinned memory of the host, in and out. */
+#define YOLO_STAGE_LINK 12e9
+
 /* What a device is expected to do, for the choice of a cut. Only ratios between the devices and the
  * link count. */
 typedef struct {
