@@ -4,7 +4,7 @@
  * thread of its own, and keeps the newest in a ring, out of which clips, recordings and segments
  * of HLS are made. */
 
-#include "pipelines/server/stream.h"
+#include "pipelines/server/bitstream.h"
 
 #include <string.h>
 
@@ -22,23 +22,23 @@
 #define SEGMENTS 4              /* that are listed, at least; there are as many as fit */
 #define HLS_PATIENCE (15 * G_USEC_PER_SEC)      /* without a question, after which HLS ends */
 
-/* Where buffers are pushed to. */
+/* An element of another pipeline that buffers are pushed into. */
 typedef struct {
   GstAppSrc *out;               /* a reference */
   gboolean rebased;             /* whether times become those of its pipeline */
   gboolean begun;               /* else it waits for a picture at which decoding can begin */
-  GstClockTime from, to;        /* the first time in, and out */
+  GstClockTime from, to;        /* ns: pts of the first buffer as it came, and as it was pushed */
   GstCaps *caps;                /* a reference; what it was last told */
 } Outlet;
 
-/* What follows the feed. */
+/* The pipeline that brings buffers into the form of MP4, for the ring. */
 typedef struct {
-  YoloStream *stream;           /* a reference */
+  YoloBitstream *stream;           /* a reference */
   GstElement *pipeline;         /* a reference */
   const char *kind;             /* interned name of its caps */
 } Feed;
 
-struct _YoloStream {
+struct _YoloBitstream {
   gatomicrefcount references;
   gint busy;                    /* atomic: whether any outlet is there */
 
@@ -71,7 +71,7 @@ struct _YoloStream {
 
 /* What the probe of a parser knows. */
 typedef struct {
-  YoloStream *stream;           /* a reference */
+  YoloBitstream *stream;           /* a reference */
   guint run;
 } Tap;
 
@@ -85,10 +85,10 @@ outlet_free (gpointer data)
   g_free (outlet);
 }
 
-YoloStream *
-yolo_stream_new (const char *camera, YoloFilms *films)
+YoloBitstream *
+yolo_bitstream_new (const char *camera, YoloFilms *films)
 {
-  YoloStream *stream = g_new0 (YoloStream, 1);
+  YoloBitstream *stream = g_new0 (YoloBitstream, 1);
 
   g_atomic_ref_count_init (&stream->references);
   g_mutex_init (&stream->tap_lock);
@@ -99,15 +99,15 @@ yolo_stream_new (const char *camera, YoloFilms *films)
   return stream;
 }
 
-YoloStream *
-yolo_stream_ref (YoloStream *stream)
+YoloBitstream *
+yolo_bitstream_ref (YoloBitstream *stream)
 {
   g_atomic_ref_count_inc (&stream->references);
   return stream;
 }
 
 void
-yolo_stream_unref (YoloStream *stream)
+yolo_bitstream_unref (YoloBitstream *stream)
 {
   if (stream == NULL || !g_atomic_ref_count_dec (&stream->references))
     return;
@@ -122,10 +122,10 @@ yolo_stream_unref (YoloStream *stream)
   g_free (stream);
 }
 
-/* The ring; with `lock` held. */
+/* The ring. These functions run with `lock` held. */
 
 static void
-clear_ring (YoloStream *stream)
+clear_ring (YoloBitstream *stream)
 {
   yolo_recorder_cut (stream->recorder, &stream->units, stream->unit_caps);
   g_queue_clear_full (&stream->units, yolo_unit_unref);
@@ -135,7 +135,7 @@ clear_ring (YoloStream *stream)
 
 /* The second unit of the ring at which decoding can begin: what stands before it can go. */
 static GList *
-second_key (YoloStream *stream)
+second_key (YoloBitstream *stream)
 {
   GList *l = stream->units.head;
 
@@ -147,7 +147,7 @@ second_key (YoloStream *stream)
 
 /* Whether all units before @key are older than anybody wants. */
 static gboolean
-is_past (YoloStream *stream, const YoloUnit *key)
+is_past (YoloBitstream *stream, const YoloUnit *key)
 {
   const YoloUnit *newest = stream->units.tail->data;
   const GstClockTime past = yolo_recorder_past (stream->recorder);
@@ -158,7 +158,7 @@ is_past (YoloStream *stream, const YoloUnit *key)
 }
 
 static void
-trim (YoloStream *stream)
+trim (YoloBitstream *stream)
 {
   GList *key;
 
@@ -176,7 +176,7 @@ trim (YoloStream *stream)
 }
 
 static void
-take (YoloStream *stream, GstBuffer *buffer, GstCaps *caps, const GstSegment *segment)
+take (YoloBitstream *stream, GstBuffer *buffer, GstCaps *caps, const GstSegment *segment)
 {
   const gsize size = gst_buffer_get_size (buffer);
   const YoloUnit *last = stream->units.tail != NULL ? stream->units.tail->data : NULL;
@@ -215,7 +215,7 @@ take (YoloStream *stream, GstBuffer *buffer, GstCaps *caps, const GstSegment *se
   trim (stream);
 }
 
-/* The feed. */
+/* The feed: its thread runs on_sample(), any thread the others. */
 
 static void
 feed_free (gpointer data)
@@ -223,7 +223,7 @@ feed_free (gpointer data)
   Feed *feed = data;
 
   gst_object_unref (feed->pipeline);
-  yolo_stream_unref (feed->stream);
+  yolo_bitstream_unref (feed->stream);
   g_free (feed);
 }
 
@@ -231,7 +231,7 @@ static GstFlowReturn
 on_sample (GstAppSink *sink, gpointer user_data)
 {
   Feed *feed = user_data;
-  YoloStream *stream = feed->stream;
+  YoloBitstream *stream = feed->stream;
   g_autoptr (GstSample) sample = gst_app_sink_pull_sample (sink);
 
   if (sample == NULL)
@@ -247,7 +247,7 @@ on_sample (GstAppSink *sink, gpointer user_data)
 /* Makes a feed for the video that comes, with its outlet; with `tap_lock` held. NULL: an element
  * is not installed. */
 static Feed *
-make_feed (YoloStream *stream)
+make_feed (YoloBitstream *stream)
 {
   const char *kind = gst_structure_get_name (gst_caps_get_structure (stream->caps, 0));
   const gboolean hevc = strcmp (kind, "video/x-h265") == 0;
@@ -270,7 +270,7 @@ make_feed (YoloStream *stream)
     return NULL;
   gst_object_ref_sink (pipeline);
   feed = g_new0 (Feed, 1);
-  *feed = (Feed) { yolo_stream_ref (stream), pipeline, g_intern_string (kind) };
+  *feed = (Feed) { yolo_bitstream_ref (stream), pipeline, g_intern_string (kind) };
   sink = gst_bin_get_by_name (GST_BIN (pipeline), "out");
   gst_app_sink_set_callbacks (GST_APP_SINK (sink), &callbacks, feed, NULL);
   /* Nobody reads its messages. */
@@ -284,14 +284,14 @@ make_feed (YoloStream *stream)
 }
 
 static void
-count_outlets (YoloStream *stream)
+count_outlets (YoloBitstream *stream)
 {
   g_atomic_int_set (&stream->busy, stream->outlets->len > 0);
 }
 
 /* Begins or ends the feed, as it is wanted. @anew: ends it first. */
 static void
-set_feed (YoloStream *stream, gboolean anew)
+set_feed (YoloBitstream *stream, gboolean anew)
 {
   Feed *old = NULL, *feed;
   gboolean wanted;
@@ -328,11 +328,11 @@ set_feed (YoloStream *stream, gboolean anew)
   }
 }
 
-/* The tap. */
+/* The tap: the camera's streaming thread runs it. */
 
 /* Pushes a buffer out, with `tap_lock` held. */
 static void
-push (YoloStream *stream, Outlet *outlet, GstBuffer *buffer)
+push (YoloBitstream *stream, Outlet *outlet, GstBuffer *buffer)
 {
   const GstClockTime pts = GST_BUFFER_PTS (buffer);
 
@@ -370,7 +370,7 @@ static GstPadProbeReturn
 on_tapped (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
 {
   const Tap *tap = user_data;
-  YoloStream *stream = tap->stream;
+  YoloBitstream *stream = tap->stream;
   gboolean anew = FALSE, alive;
 
   if (info->type & GST_PAD_PROBE_TYPE_BUFFER) {
@@ -408,33 +408,34 @@ tap_free (gpointer data)
 {
   Tap *tap = data;
 
-  yolo_stream_unref (tap->stream);
+  yolo_bitstream_unref (tap->stream);
   g_free (tap);
 }
 
 void
-yolo_stream_tap (YoloStream *stream, GstElement *parser)
+yolo_bitstream_tap (YoloBitstream *stream, guint run, GstElement *parser)
 {
   g_autoptr (GstPad) pad = gst_element_get_static_pad (parser, "src");
-  Tap *tap;
   gboolean first;
 
   g_mutex_lock (&stream->tap_lock);
-  first = !stream->tapped;
-  stream->tapped = TRUE;
-  tap = g_new (Tap, 1);
-  *tap = (Tap) { yolo_stream_ref (stream), stream->run };
+  first = run == stream->run && !stream->tapped;
+  stream->tapped |= first;
   g_mutex_unlock (&stream->tap_lock);
-  if (first && pad != NULL)
+  if (first) {
+    Tap *tap = g_new (Tap, 1);
+
+    *tap = (Tap) { yolo_bitstream_ref (stream), run };
     gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM
         | GST_PAD_PROBE_TYPE_EVENT_FLUSH, on_tapped, tap, tap_free);
-  else
-    tap_free (tap);
+  }
 }
 
-/* The end of what comes; those who joined learn of it. @closed: whether nothing may leave */
+/* Ends the clips and recordings under way, and sends an end of stream to all who have joined.
+ * @next_run: nothing more comes of this pipeline, and taps of it count no more
+ * @closed: whether no video may leave the server from now on */
 static void
-cut_off (YoloStream *stream, gboolean next_run, gboolean closed)
+cut_off (YoloBitstream *stream, gboolean next_run, gboolean closed)
 {
   g_mutex_lock (&stream->tap_lock);
   stream->closed = closed;
@@ -457,19 +458,13 @@ cut_off (YoloStream *stream, gboolean next_run, gboolean closed)
 }
 
 void
-yolo_stream_begin (YoloStream *stream)
+yolo_bitstream_end (YoloBitstream *stream)
 {
-  cut_off (stream, TRUE, yolo_stream_is_closed (stream));
-}
-
-void
-yolo_stream_end (YoloStream *stream)
-{
-  cut_off (stream, TRUE, yolo_stream_is_closed (stream));
+  cut_off (stream, TRUE, yolo_bitstream_is_closed (stream));
 }
 
 gboolean
-yolo_stream_is_closed (YoloStream *stream)
+yolo_bitstream_is_closed (YoloBitstream *stream)
 {
   gboolean closed;
 
@@ -481,7 +476,7 @@ yolo_stream_is_closed (YoloStream *stream)
 
 /* Fills the ring if anybody wants that. */
 static void
-set_wanted (YoloStream *stream)
+set_wanted (YoloBitstream *stream)
 {
   gboolean wanted, changed;
 
@@ -497,7 +492,7 @@ set_wanted (YoloStream *stream)
 }
 
 void
-yolo_stream_set (YoloStream *stream, const YoloValues *values)
+yolo_bitstream_set (YoloBitstream *stream, const YoloValues *values)
 {
   const char *privacy = yolo_values_text (values, YOLO_KEY_PRIVACY);
   const gboolean closed = privacy != NULL && strcmp (privacy, "none") != 0
@@ -506,13 +501,13 @@ yolo_stream_set (YoloStream *stream, const YoloValues *values)
   g_mutex_lock (&stream->lock);
   yolo_recorder_set (stream->recorder, values);
   g_mutex_unlock (&stream->lock);
-  if (closed != yolo_stream_is_closed (stream))
+  if (closed != yolo_bitstream_is_closed (stream))
     cut_off (stream, FALSE, closed);
   set_wanted (stream);
 }
 
 void
-yolo_stream_watch (YoloStream *stream)
+yolo_bitstream_watch (YoloBitstream *stream)
 {
   g_mutex_lock (&stream->lock);
   if (stream->hls_asked != 0 && g_get_monotonic_time () > stream->hls_asked + HLS_PATIENCE)
@@ -522,7 +517,7 @@ yolo_stream_watch (YoloStream *stream)
 }
 
 const char *
-yolo_stream_lacks (YoloStream *stream)
+yolo_bitstream_lacks (YoloBitstream *stream)
 {
   const char *lacks = NULL;
 
@@ -538,7 +533,7 @@ yolo_stream_lacks (YoloStream *stream)
 }
 
 gint64
-yolo_stream_event (YoloStream *stream, GstClockTime pts)
+yolo_bitstream_event (YoloBitstream *stream, GstClockTime pts)
 {
   gint64 id = 0;
 
@@ -551,7 +546,7 @@ yolo_stream_event (YoloStream *stream, GstClockTime pts)
 }
 
 const char *
-yolo_stream_kind (YoloStream *stream)
+yolo_bitstream_kind (YoloBitstream *stream)
 {
   const char *kind = NULL;
 
@@ -563,7 +558,7 @@ yolo_stream_kind (YoloStream *stream)
 }
 
 guint
-yolo_stream_run (YoloStream *stream)
+yolo_bitstream_run (YoloBitstream *stream)
 {
   guint run;
 
@@ -574,7 +569,7 @@ yolo_stream_run (YoloStream *stream)
 }
 
 void
-yolo_stream_join (YoloStream *stream, GstAppSrc *out)
+yolo_bitstream_join (YoloBitstream *stream, GstAppSrc *out)
 {
   g_mutex_lock (&stream->tap_lock);
   if (stream->closed || stream->caps == NULL) {
@@ -591,7 +586,7 @@ yolo_stream_join (YoloStream *stream, GstAppSrc *out)
 }
 
 void
-yolo_stream_leave (YoloStream *stream, GstAppSrc *out)
+yolo_bitstream_leave (YoloBitstream *stream, GstAppSrc *out)
 {
   g_mutex_lock (&stream->tap_lock);
   for (guint i = stream->outlets->len; i-- > 0;)
@@ -601,10 +596,10 @@ yolo_stream_leave (YoloStream *stream, GstAppSrc *out)
   g_mutex_unlock (&stream->tap_lock);
 }
 
-/* HLS. */
+/* HLS: the main thread asks. */
 
 void
-yolo_stream_want_hls (YoloStream *stream)
+yolo_bitstream_want_hls (YoloBitstream *stream)
 {
   g_mutex_lock (&stream->lock);
   stream->hls_asked = g_get_monotonic_time ();
@@ -624,7 +619,7 @@ end_of_segment (GList *first)
 }
 
 char *
-yolo_stream_playlist (YoloStream *stream)
+yolo_bitstream_playlist (YoloBitstream *stream)
 {
   GString *list = g_string_new (NULL);
   GstClockTime longest = SEGMENT;
@@ -660,7 +655,7 @@ yolo_stream_playlist (YoloStream *stream)
 }
 
 GBytes *
-yolo_stream_hls_head (YoloStream *stream, guint version)
+yolo_bitstream_hls_head (YoloBitstream *stream, guint version)
 {
   GBytes *head = NULL;
 
@@ -672,7 +667,7 @@ yolo_stream_hls_head (YoloStream *stream, guint version)
 }
 
 GBytes *
-yolo_stream_hls_segment (YoloStream *stream, guint64 number)
+yolo_bitstream_hls_segment (YoloBitstream *stream, guint64 number)
 {
   g_autoptr (GPtrArray) units = g_ptr_array_new_with_free_func (yolo_unit_unref);
   GstClockTime end = GST_CLOCK_TIME_NONE;

@@ -95,7 +95,7 @@ end_run (YoloCamera *camera)
     if (zones != NULL)
       gst_object_replace ((GstObject **) &camera->zones, GST_OBJECT (zones));
     gst_clear_object (&zones);
-    yolo_stream_end (camera->stream);
+    yolo_bitstream_end (camera->stream);
   }
   g_clear_pointer (&camera->run, yolo_run_stop);
 }
@@ -105,7 +105,7 @@ static void
 tell_lack (YoloCamera *camera)
 {
   const char *record = yolo_values_text (camera->values, YOLO_KEY_RECORD);
-  const char *lacks = strcmp (record, "off") != 0 ? yolo_stream_lacks (camera->stream) : NULL;
+  const char *lacks = strcmp (record, "off") != 0 ? yolo_bitstream_lacks (camera->stream) : NULL;
 
   if (lacks != NULL)
     g_message ("camera %s: no video is recorded: %s", camera->name, lacks);
@@ -117,7 +117,7 @@ set_stream (YoloCamera *camera)
 {
   const char *privacy = yolo_values_text (camera->values, YOLO_KEY_PRIVACY);
 
-  yolo_stream_set (camera->stream, camera->values);
+  yolo_bitstream_set (camera->stream, camera->values);
   if (privacy != NULL && strcmp (privacy, "none") != 0
       && yolo_values_true (camera->values, YOLO_KEY_CLIP_UNMASKED))
     g_message ("camera %s: clip-unmasked is set: its video shows what privacy hides in pictures",
@@ -167,7 +167,6 @@ connect_again (YoloCamera *camera)
     return;
   }
   camera->connects++;
-  yolo_stream_begin (camera->stream);
   camera->run_began = g_get_monotonic_time ();
   camera->run_started = 0;
   camera->frames_at_start = yolo_counts_read (camera->counts).frames;
@@ -206,7 +205,7 @@ yolo_camera_new (
   camera->clean = yolo_picture_new (camera->counts);
   camera->drawn = yolo_picture_new (camera->counts);
   camera->events = yolo_events_ref (events);
-  camera->stream = yolo_stream_new (name, films);
+  camera->stream = yolo_bitstream_new (name, films);
   camera->since = g_get_real_time ();
   set_stream (camera);
   begin (camera);
@@ -221,7 +220,7 @@ yolo_camera_free (YoloCamera *camera)
   end_run (camera);
   gst_clear_object (&camera->zones);
   tell_events (camera, FALSE, "it was removed, or the server has ended");
-  yolo_stream_unref (camera->stream);
+  yolo_bitstream_unref (camera->stream);
   yolo_events_unref (camera->events);
   yolo_picture_unref (camera->clean);
   yolo_picture_unref (camera->drawn);
@@ -333,7 +332,7 @@ yolo_camera_watch (YoloCamera *camera)
 {
   const gint64 now = g_get_monotonic_time ();
 
-  yolo_stream_watch (camera->stream);
+  yolo_bitstream_watch (camera->stream);
   if (camera->run != NULL)
     watch_run (camera, now);
   else if (camera->next != 0 && now >= camera->next)

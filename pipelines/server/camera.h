@@ -23,7 +23,7 @@ typedef struct {
   YoloCounts *counts;
   YoloPicture *clean, *drawn;   /* pictures without and with what was found */
   YoloEvents *events;           /* a reference */
-  YoloStream *stream;           /* what comes compressed */
+  YoloBitstream *stream;           /* what comes compressed */
   gboolean up;                  /* whether the last event told that it is */
 
   YoloCameraState state;

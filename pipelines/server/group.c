@@ -17,7 +17,7 @@ typedef struct {
   gboolean told;                /* what is wrong with `text` was logged */
 } Record;
 
-/* What the reader's thread has to say to the main thread. */
+/* Messages of the reader's thread to the main thread. */
 typedef enum { WORD_ASSIGNED, WORD_RECORD, WORD_LOADED, WORD_REVOKED, WORD_TROUBLE } WordKind;
 
 typedef struct {
@@ -320,6 +320,7 @@ static void
 say_revoked (const gint32 *partitions, guint n, gpointer user_data)
 {
   YoloGroup *group = user_data;
+  gboolean stopped;
 
   g_mutex_lock (&group->lock);
   group->given_up = FALSE;
@@ -328,8 +329,10 @@ say_revoked (const gint32 *partitions, guint n, gpointer user_data)
   g_mutex_lock (&group->lock);
   while (!group->given_up && !group->stopped)
     g_cond_wait (&group->changed, &group->lock);
+  stopped = group->stopped;
   g_mutex_unlock (&group->lock);
-  if (group->stopped)
+  /* The main thread ends all pipelines then, and the program waits for them as well. */
+  if (stopped)
     yolo_run_wait (END_TIME);
 }
 
@@ -411,7 +414,8 @@ yolo_group_free (YoloGroup *group, gint64 timeout)
   /* A thread that is left behind still uses the group; the program ends. */
   if (group == NULL || (group->records != NULL && !yolo_records_close (group->records, timeout)))
     return;
-  /* Words that nobody has heard. */
+  /* Sources of the main loop that still hold words of the reader's thread: on_word() leaves them
+   * alone once the group has stopped, and they are freed. */
   while (g_main_context_iteration (NULL, FALSE));
   g_hash_table_unref (group->cameras);
   g_hash_table_unref (group->partitions);

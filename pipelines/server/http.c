@@ -408,6 +408,15 @@ yolo_http_parse_address (const char *key, const char *listen, GError **error)
   return address;
 }
 
+char *
+yolo_http_format_address (const char *scheme, GInetAddress *address, guint port)
+{
+  g_autofree char *host = g_inet_address_to_string (address);
+  const gboolean v6 = g_inet_address_get_family (address) == G_SOCKET_FAMILY_IPV6;
+
+  return g_strdup_printf ("%s://%s%s%s:%u", scheme, v6 ? "[" : "", host, v6 ? "]" : "", port);
+}
+
 static gboolean
 start_listening (YoloHttp *http, const YoloValues *server, GError **error)
 {
@@ -415,8 +424,6 @@ start_listening (YoloHttp *http, const YoloValues *server, GError **error)
   const char *certificate = yolo_values_text (server, YOLO_KEY_TLS_CERTIFICATE);
   g_autoptr (GSocketAddress) address = yolo_http_parse_address ("listen", listen, error);
   g_autoptr (GSocketAddress) effective = NULL;
-  g_autofree char *host = NULL;
-  gboolean v6;
 
   if (address == NULL)
     return FALSE;
@@ -437,11 +444,8 @@ start_listening (YoloHttp *http, const YoloValues *server, GError **error)
     g_prefix_error (error, "server: cannot listen on %s: ", listen);
     return FALSE;
   }
-  host = g_inet_address_to_string (g_inet_socket_address_get_address (
-          G_INET_SOCKET_ADDRESS (effective)));
-  v6 = strchr (host, ':') != NULL;
-  http->address = g_strdup_printf ("%s://%s%s%s:%u", certificate != NULL ? "https" : "http",
-      v6 ? "[" : "", host, v6 ? "]" : "",
+  http->address = yolo_http_format_address (certificate != NULL ? "https" : "http",
+      g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (effective)),
       g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (effective)));
   return TRUE;
 }

@@ -44,6 +44,9 @@ void yolo_http_free (YoloHttp *http);
 /* An address and a port out of "127.0.0.1:8080" or "[::1]:8080". @key: the setting that has it */
 GSocketAddress *yolo_http_parse_address (const char *key, const char *listen, GError **error);
 
+/* (transfer full): "https://[::1]:8080" */
+char *yolo_http_format_address (const char *scheme, GInetAddress *address, guint port);
+
 /* Answers with JSON. */
 void yolo_http_answer_node (SoupServerMessage *message, guint status, JsonNode *node);
 

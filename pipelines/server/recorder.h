@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What of a camera's video becomes files: clips of events, and recordings without end. It is part
- * of a YoloStream, whose lock is held whenever a function here is called. */
+ * of a YoloBitstream, whose lock is held whenever a function here is called. */
 
 #ifndef YOLO_SERVER_RECORDER_H
 #define YOLO_SERVER_RECORDER_H

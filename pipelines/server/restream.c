@@ -69,7 +69,7 @@ yolo_restream_auth_init (YoloRestreamAuth *own)
 
 typedef struct {
   GstRTSPMediaFactory parent;
-  YoloStream *stream;           /* a reference */
+  YoloBitstream *stream;           /* a reference */
 } YoloRestreamFactory;
 
 typedef GstRTSPMediaFactoryClass YoloRestreamFactoryClass;
@@ -80,13 +80,13 @@ G_DEFINE_TYPE (YoloRestreamFactory, yolo_restream_factory, GST_TYPE_RTSP_MEDIA_F
 static char *
 gen_key (GstRTSPMediaFactory *factory, const GstRTSPUrl *url)
 {
-  return g_strdup_printf ("%u", yolo_stream_run (((YoloRestreamFactory *) factory)->stream));
+  return g_strdup_printf ("%u", yolo_bitstream_run (((YoloRestreamFactory *) factory)->stream));
 }
 
 static GstElement *
 create_element (GstRTSPMediaFactory *factory, const GstRTSPUrl *url)
 {
-  const char *kind = yolo_stream_kind (((YoloRestreamFactory *) factory)->stream);
+  const char *kind = yolo_bitstream_kind (((YoloRestreamFactory *) factory)->stream);
   const char *number = kind != NULL && strcmp (kind, "video/x-h265") == 0 ? "265" : "264";
   g_autofree char *line = g_strdup_printf ("( appsrc name=in is-live=true format=time ! "
       "h%sparse ! rtph%spay name=pay0 pt=96 config-interval=-1 )", number, number);
@@ -98,7 +98,7 @@ create_element (GstRTSPMediaFactory *factory, const GstRTSPUrl *url)
 static GstRTSPMedia *
 construct (GstRTSPMediaFactory *factory, const GstRTSPUrl *url)
 {
-  if (yolo_stream_kind (((YoloRestreamFactory *) factory)->stream) == NULL)
+  if (yolo_bitstream_kind (((YoloRestreamFactory *) factory)->stream) == NULL)
     return NULL;
   return GST_RTSP_MEDIA_FACTORY_CLASS (yolo_restream_factory_parent_class)->construct (factory,
       url);
@@ -106,14 +106,14 @@ construct (GstRTSPMediaFactory *factory, const GstRTSPUrl *url)
 
 /* A pipeline and the stream that it hangs on. */
 typedef struct {
-  YoloStream *stream;           /* a reference */
+  YoloBitstream *stream;           /* a reference */
   GstAppSrc *in;                /* a reference */
 } Joint;
 
 static void
 on_unprepared (GstRTSPMedia *media, Joint *joint)
 {
-  yolo_stream_leave (joint->stream, joint->in);
+  yolo_bitstream_leave (joint->stream, joint->in);
 }
 
 static void
@@ -121,8 +121,8 @@ joint_free (gpointer data, GClosure *closure)
 {
   Joint *joint = data;
 
-  yolo_stream_leave (joint->stream, joint->in);
-  yolo_stream_unref (joint->stream);
+  yolo_bitstream_leave (joint->stream, joint->in);
+  yolo_bitstream_unref (joint->stream);
   gst_object_unref (joint->in);
   g_free (joint);
 }
@@ -133,18 +133,18 @@ configure (GstRTSPMediaFactory *factory, GstRTSPMedia *media)
   g_autoptr (GstElement) element = gst_rtsp_media_get_element (media);
   Joint *joint = g_new (Joint, 1);
 
-  *joint = (Joint) { yolo_stream_ref (((YoloRestreamFactory *) factory)->stream),
+  *joint = (Joint) { yolo_bitstream_ref (((YoloRestreamFactory *) factory)->stream),
     GST_APP_SRC (gst_bin_get_by_name (GST_BIN (element), "in")) };
   GST_RTSP_MEDIA_FACTORY_CLASS (yolo_restream_factory_parent_class)->configure (factory, media);
   /* The joint goes with the media, whatever becomes of it. */
   g_signal_connect_data (media, "unprepared", G_CALLBACK (on_unprepared), joint, joint_free, 0);
-  yolo_stream_join (joint->stream, joint->in);
+  yolo_bitstream_join (joint->stream, joint->in);
 }
 
 static void
 yolo_restream_factory_finalize (GObject *object)
 {
-  yolo_stream_unref (((YoloRestreamFactory *) object)->stream);
+  yolo_bitstream_unref (((YoloRestreamFactory *) object)->stream);
   G_OBJECT_CLASS (yolo_restream_factory_parent_class)->finalize (object);
 }
 
@@ -169,7 +169,7 @@ struct _YoloRestream {
   YoloWall *wall;
   GstRTSPServer *server;
   GstRTSPMountPoints *mounts;
-  GHashTable *mounted;          /* name: YoloStream, a reference */
+  GHashTable *mounted;          /* name: YoloBitstream, a reference */
   GSource *source;              /* takes connections */
   guint timer;
   guint max_clients;
@@ -183,7 +183,7 @@ mount (YoloRestream *restream, const YoloCamera *camera)
   GstRTSPMediaFactory *factory = GST_RTSP_MEDIA_FACTORY (own);
   g_autofree char *path = g_strconcat ("/", camera->name, NULL);
 
-  own->stream = yolo_stream_ref (camera->stream);
+  own->stream = yolo_bitstream_ref (camera->stream);
   gst_rtsp_media_factory_set_shared (factory, TRUE);
   gst_rtsp_media_factory_set_protocols (factory, GST_RTSP_LOWER_TRANS_UDP
       | GST_RTSP_LOWER_TRANS_TCP);
@@ -192,7 +192,7 @@ mount (YoloRestream *restream, const YoloCamera *camera)
       GST_RTSP_PERM_MEDIA_FACTORY_CONSTRUCT, G_TYPE_BOOLEAN, TRUE, NULL);
   gst_rtsp_mount_points_add_factory (restream->mounts, path, factory);
   g_hash_table_insert (restream->mounted, g_strdup (camera->name),
-      yolo_stream_ref (camera->stream));
+      yolo_bitstream_ref (camera->stream));
 }
 
 static gboolean
@@ -289,7 +289,6 @@ start (YoloRestream *restream, const char *listen, GTlsCertificate *certificate,
   GInetAddress *address;
   g_autofree char *host = NULL;
   g_autofree char *port = NULL;
-  gboolean v6;
 
   if (socket == NULL)
     return FALSE;
@@ -309,9 +308,8 @@ start (YoloRestream *restream, const char *listen, GTlsCertificate *certificate,
     return FALSE;
   }
   g_source_attach (restream->source, NULL);
-  v6 = strchr (host, ':') != NULL;
-  restream->address = g_strdup_printf ("%s://%s%s%s:%d", certificate != NULL ? "rtsps" : "rtsp",
-      v6 ? "[" : "", host, v6 ? "]" : "", gst_rtsp_server_get_bound_port (restream->server));
+  restream->address = yolo_http_format_address (certificate != NULL ? "rtsps" : "rtsp", address,
+      (guint) gst_rtsp_server_get_bound_port (restream->server));
   return TRUE;
 }
 
@@ -325,7 +323,7 @@ yolo_restream_new (YoloWall *wall, const char *listen, GTlsCertificate *certific
   restream->server = gst_rtsp_server_new ();
   restream->mounts = gst_rtsp_server_get_mount_points (restream->server);
   restream->mounted = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
-      (GDestroyNotify) yolo_stream_unref);
+      (GDestroyNotify) yolo_bitstream_unref);
   g_signal_connect (restream->server, "client-connected", G_CALLBACK (on_client), restream);
   if (!start (restream, listen, certificate, error)) {
     yolo_restream_free (restream);

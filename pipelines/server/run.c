@@ -340,7 +340,7 @@ age_by_camera (const YoloRun *run, GstBuffer *buffer)
   return age >= 0 && age <= MAX_AGE ? age : -1;
 }
 
-/* The same since it arrived, which is what the frames' times of a live source are. */
+/* Seconds since a frame arrived, which is what the frames' times of a live source are. */
 static double
 age_by_arrival (YoloRun *run, GstPad *pad, GstBuffer *buffer)
 {
@@ -359,15 +359,27 @@ age_by_arrival (YoloRun *run, GstPad *pad, GstBuffer *buffer)
       gst_clock_get_time (clock)) / 1e9;
 }
 
+/* The age of a frame, in seconds, by the best that is known; less than 0: nothing is.
+ * @by_camera: (out): whether the camera has told it */
+static double
+age_of (YoloRun *run, GstPad *pad, GstBuffer *buffer, gboolean *by_camera)
+{
+  const double age = age_by_camera (run, buffer);
+
+  *by_camera = age >= 0;
+  return *by_camera ? age : age_by_arrival (run, pad, buffer);
+}
+
 static GstPadProbeReturn
 on_inferred (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
 {
   YoloRun *run = user_data;
   GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
-  const double age = age_by_camera (run, buffer);
+  gboolean by_camera;
+  const double age = age_of (run, pad, buffer, &by_camera);
 
-  yolo_counts_inferred (run->counts, GST_BUFFER_PTS (buffer), yolo_objects_count (buffer),
-      age >= 0 ? age : age_by_arrival (run, pad, buffer), age >= 0);
+  yolo_counts_inferred (
+      run->counts, GST_BUFFER_PTS (buffer), yolo_objects_count (buffer), age, by_camera);
   return GST_PAD_PROBE_OK;
 }
 
@@ -378,12 +390,11 @@ on_known (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
   YoloRun *run = user_data;
   GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
 
-  if (yolo_sightings_look (run->sightings, buffer)) {
-    const double age = age_by_camera (run, buffer);
+  gboolean by_camera;
 
-    yolo_counts_events (run->counts, GST_BUFFER_PTS (buffer),
-        age >= 0 ? age : age_by_arrival (run, pad, buffer));
-  }
+  if (yolo_sightings_look (run->sightings, buffer))
+    yolo_counts_events (
+        run->counts, GST_BUFFER_PTS (buffer), age_of (run, pad, buffer, &by_camera));
   return GST_PAD_PROBE_OK;
 }
 
@@ -484,7 +495,7 @@ append_chain (YoloRun *run, const char *name, const YoloValues *values, GError *
 
 static gboolean
 build (YoloRun *run, const char *name, const YoloValues *values, YoloPicture *clean,
-    YoloPicture *drawn, YoloStream *stream, GError **error)
+    YoloPicture *drawn, YoloBitstream *stream, GError **error)
 {
   YoloPicture *pictures[] = { clean, drawn };
   const gint width = yolo_values_number (values, YOLO_KEY_PREVIEW_WIDTH);
@@ -581,8 +592,8 @@ on_message (GstBus *bus, GstMessage *message, gpointer user_data)
 
 YoloRun *
 yolo_run_new (const char *name, const YoloValues *values, YoloCounts *counts, YoloPicture *clean,
-    YoloPicture *drawn, YoloEvents *events, YoloStream *stream, GstElement *zones, YoloRunFunc func,
-    gpointer user_data, GError **error)
+    YoloPicture *drawn, YoloEvents *events, YoloBitstream *stream, GstElement *zones,
+    YoloRunFunc func, gpointer user_data, GError **error)
 {
   YoloRun *run = g_new0 (YoloRun, 1);
   g_autoptr (GstBus) bus = NULL;

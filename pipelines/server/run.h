@@ -9,7 +9,7 @@
 #include <gst/gst.h>
 
 #include "pipelines/server/picture.h"
-#include "pipelines/server/stream.h"
+#include "pipelines/server/bitstream.h"
 #include "pipelines/server/values.h"
 
 G_BEGIN_DECLS
@@ -35,7 +35,7 @@ typedef void (*YoloRunFunc) (YoloRun *run, const char *reason, gpointer user_dat
  * Returns: (transfer full): for yolo_run_stop(), or NULL with @error
  */
 YoloRun *yolo_run_new (const char *name, const YoloValues *values, YoloCounts *counts,
-    YoloPicture *clean, YoloPicture *drawn, YoloEvents *events, YoloStream *stream,
+    YoloPicture *clean, YoloPicture *drawn, YoloEvents *events, YoloBitstream *stream,
     GstElement *zones, YoloRunFunc func, gpointer user_data, GError **error);
 
 /* (transfer full) (nullable): its yolozones, if it has one, which keeps its counts when the run has

@@ -22,7 +22,7 @@ typedef struct {
 struct _YoloSightings {
   char *camera;
   YoloEvents *events;           /* a reference */
-  YoloStream *stream;           /* a reference */
+  YoloBitstream *stream;           /* a reference */
   GstClockTime pts;             /* of the frame that is looked at */
   gboolean arrivals, departures;        /* whether `arrive` and `leave` are wanted */
   char **kinds;                 /* owned; the kinds that are wanted; NULL: all but those two */
@@ -54,13 +54,13 @@ yolo_sightings_wants (const YoloValues *values, const char *kind)
 
 YoloSightings *
 yolo_sightings_new (const char *camera, const YoloValues *values, YoloEvents *events,
-    YoloStream *stream)
+    YoloBitstream *stream)
 {
   YoloSightings *sightings = g_new0 (YoloSightings, 1);
 
   sightings->camera = g_strdup (camera);
   sightings->events = yolo_events_ref (events);
-  sightings->stream = yolo_stream_ref (stream);
+  sightings->stream = yolo_bitstream_ref (stream);
   sightings->pts = GST_CLOCK_TIME_NONE;
   sightings->arrivals = yolo_sightings_wants (values, "arrive");
   sightings->departures = yolo_sightings_wants (values, "leave");
@@ -78,7 +78,7 @@ yolo_sightings_free (YoloSightings *sightings)
     return;
   g_hash_table_unref (sightings->tracks);
   yolo_events_unref (sightings->events);
-  yolo_stream_unref (sightings->stream);
+  yolo_bitstream_unref (sightings->stream);
   g_strfreev (sightings->kinds);
   g_free (sightings->camera);
   g_free (sightings);
@@ -91,7 +91,7 @@ add (YoloSightings *sightings, YoloEvent *event, gboolean pictured)
   gint64 id;
 
   sightings->found |= pictured;
-  event->clip = yolo_stream_event (sightings->stream, sightings->pts);
+  event->clip = yolo_bitstream_event (sightings->stream, sightings->pts);
   if (sightings->pictures && pictured)
     event->picture = sightings->picture != 0 ? sightings->picture : YOLO_EVENT_OWN_PICTURE;
   id = yolo_events_add (sightings->events, event);

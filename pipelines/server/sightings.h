@@ -9,7 +9,7 @@
 #include <gst/gst.h>
 
 #include "pipelines/server/events.h"
-#include "pipelines/server/stream.h"
+#include "pipelines/server/bitstream.h"
 #include "pipelines/server/values.h"
 
 G_BEGIN_DECLS
@@ -18,7 +18,7 @@ typedef struct _YoloSightings YoloSightings;
 
 /* @values: of the camera. @stream: its video, clips of which are kept with events */
 YoloSightings *yolo_sightings_new (
-    const char *camera, const YoloValues *values, YoloEvents *events, YoloStream *stream);
+    const char *camera, const YoloValues *values, YoloEvents *events, YoloBitstream *stream);
 void yolo_sightings_free (YoloSightings *sightings);
 
 /* Whether the settings of a camera want events of a kind. */

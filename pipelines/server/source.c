@@ -87,10 +87,19 @@ on_source_setup (GstElement *decoder, GstElement *source, gpointer user_data)
     set_if_there (source, "ssl-strict", "false");
 }
 
+/* Who takes the video of a pipeline off. */
+typedef struct {
+  YoloBitstream *stream;        /* a reference */
+  guint run;                    /* the pipeline's */
+} Taker;
+
 static void
-stream_unref (gpointer data, GClosure *closure)
+taker_free (gpointer data, GClosure *closure)
 {
-  yolo_stream_unref (data);
+  Taker *taker = data;
+
+  yolo_bitstream_unref (taker->stream);
+  g_free (taker);
 }
 
 /* MJPEG over HTTP: the pictures are the one stream that there is; decodebin is not to wait until it
@@ -98,13 +107,14 @@ stream_unref (gpointer data, GClosure *closure)
 static void
 on_element_added (GstBin *decoder, GstBin *bin, GstElement *element, gpointer user_data)
 {
+  const Taker *taker = user_data;
   GstElementFactory *factory = gst_element_get_factory (element);
 
   if (factory != NULL && strcmp (GST_OBJECT_NAME (factory), "multipartdemux") == 0)
     g_object_set (element, "single-stream", TRUE, NULL);
   if (factory != NULL && (strcmp (GST_OBJECT_NAME (factory), "h264parse") == 0
           || strcmp (GST_OBJECT_NAME (factory), "h265parse") == 0))
-    yolo_stream_tap (user_data, element);
+    yolo_bitstream_tap (taker->stream, taker->run, element);
 }
 
 /* decodebin3 asks for each stream: 1 wanted, 0 not. */
@@ -167,13 +177,14 @@ make_access (const YoloValues *values, char *user, char *password)
 }
 
 static GstElement *
-make_decoder (const YoloValues *values, GstElement *into, YoloStream *stream, GError **error)
+make_decoder (const YoloValues *values, GstElement *into, YoloBitstream *stream, GError **error)
 {
   guint major, minor, micro, nano;
   g_autoptr (GstCaps) caps = gst_caps_from_string ("video/x-raw(ANY)");
   g_autofree char *uri = NULL;
   char *user, *password;
   GstElement *decoder;
+  Taker *taker;
   gboolean modern;
 
   gst_version (&major, &minor, &micro, &nano);
@@ -197,15 +208,17 @@ make_decoder (const YoloValues *values, GstElement *into, YoloStream *stream, GE
     g_object_set (decoder, "expose-all-streams", FALSE, NULL);
   g_signal_connect_data (decoder, "source-setup", G_CALLBACK (on_source_setup),
       make_access (values, user, password), access_free, 0);
+  taker = g_new (Taker, 1);
+  *taker = (Taker) { yolo_bitstream_ref (stream), yolo_bitstream_run (stream) };
   g_signal_connect_data (decoder, "deep-element-added", G_CALLBACK (on_element_added),
-      yolo_stream_ref (stream), stream_unref, 0);
+      taker, taker_free, 0);
   g_signal_connect (decoder, "pad-added", G_CALLBACK (on_pad_added), into);
   return decoder;
 }
 
 gboolean
 yolo_source_add (
-    GstBin *bin, GstElement *into, const YoloValues *values, YoloStream *stream, GError **error)
+    GstBin *bin, GstElement *into, const YoloValues *values, YoloBitstream *stream, GError **error)
 {
   const char *uri = yolo_values_text (values, YOLO_KEY_URI);
   GstElement *source = g_str_has_prefix (uri, TEST) ? make_test_source (uri, error)

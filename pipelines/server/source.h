@@ -6,7 +6,7 @@
 
 #include <gst/gst.h>
 
-#include "pipelines/server/stream.h"
+#include "pipelines/server/bitstream.h"
 
 G_BEGIN_DECLS
 
@@ -24,7 +24,7 @@ G_BEGIN_DECLS
  * Returns: FALSE with @error, whose text holds no secret
  */
 gboolean yolo_source_add (
-    GstBin *bin, GstElement *into, const YoloValues *values, YoloStream *stream, GError **error);
+    GstBin *bin, GstElement *into, const YoloValues *values, YoloBitstream *stream, GError **error);
 
 /* Whether the URI is a file, which has an end. */
 gboolean yolo_source_is_file (const YoloValues *values);

@@ -198,7 +198,7 @@ yolo_video_send (YoloHttp *http, SoupServerMessage *message, const char *path)
 /* Somebody who waits for the first segment. */
 typedef struct {
   SoupServerMessage *message;   /* a reference */
-  YoloStream *stream;           /* a reference */
+  YoloBitstream *stream;           /* a reference */
   guint timer;
   gint64 until;                 /* us, monotonic */
 } Waiting;
@@ -219,9 +219,9 @@ answer_bytes (SoupServerMessage *message, GBytes *bytes, const char *type)
 }
 
 static gboolean
-answer_playlist (SoupServerMessage *message, YoloStream *stream)
+answer_playlist (SoupServerMessage *message, YoloBitstream *stream)
 {
-  char *list = yolo_stream_playlist (stream);
+  char *list = yolo_bitstream_playlist (stream);
 
   if (list != NULL)
     answer_bytes (message, g_bytes_new_take (list, strlen (list)),
@@ -237,10 +237,10 @@ find_camera (YoloHttp *http, SoupServerMessage *message, const char *name)
 
   if (camera == NULL)
     yolo_http_answer_error (message, SOUP_STATUS_NOT_FOUND, "there is no camera '%s'", name);
-  else if (yolo_stream_is_closed (camera->stream))
+  else if (yolo_bitstream_is_closed (camera->stream))
     yolo_http_answer_error (message, SOUP_STATUS_FORBIDDEN,
         "the camera's video shows what privacy hides; set clip-unmasked to have it anyway");
-  else if (camera->state != YOLO_CAMERA_LIVE || yolo_stream_kind (camera->stream) == NULL)
+  else if (camera->state != YOLO_CAMERA_LIVE || yolo_bitstream_kind (camera->stream) == NULL)
     yolo_http_answer_error (message, SOUP_STATUS_SERVICE_UNAVAILABLE,
         camera->state != YOLO_CAMERA_LIVE ? "the camera is %s"
         : "the camera is %s and sends neither H.264 nor H.265",
@@ -257,7 +257,7 @@ on_waited (SoupServerMessage *message, gpointer user_data)
 
   g_signal_handlers_disconnect_by_data (message, waiting);
   g_clear_handle_id (&waiting->timer, g_source_remove);
-  yolo_stream_unref (waiting->stream);
+  yolo_bitstream_unref (waiting->stream);
   g_object_unref (waiting->message);
   g_free (waiting);
 }
@@ -286,12 +286,12 @@ yolo_video_playlist (YoloHttp *http, SoupServerMessage *message, const char *nam
 
   if (camera == NULL)
     return;
-  yolo_stream_want_hls (camera->stream);
+  yolo_bitstream_want_hls (camera->stream);
   if (answer_playlist (message, camera->stream))
     return;
   waiting = g_new0 (Waiting, 1);
   waiting->message = g_object_ref (message);
-  waiting->stream = yolo_stream_ref (camera->stream);
+  waiting->stream = yolo_bitstream_ref (camera->stream);
   waiting->until = g_get_monotonic_time () + HLS_TIMEOUT;
   waiting->timer = g_timeout_add (HLS_PERIOD, on_look, waiting);
   g_signal_connect (message, "finished", G_CALLBACK (on_waited), waiting);
@@ -320,7 +320,7 @@ yolo_video_head (YoloHttp *http, SoupServerMessage *message, const char *name)
   guint64 version;
 
   if (camera != NULL && read_number (message, "version", G_MAXUINT, &version))
-    answer_bytes (message, yolo_stream_hls_head (camera->stream, (guint) version), "video/mp4");
+    answer_bytes (message, yolo_bitstream_hls_head (camera->stream, (guint) version), "video/mp4");
 }
 
 void
@@ -331,6 +331,6 @@ yolo_video_segment (YoloHttp *http, SoupServerMessage *message, const char *name
 
   if (camera == NULL || !read_number (message, "number", G_MAXINT64, &number))
     return;
-  yolo_stream_want_hls (camera->stream);
-  answer_bytes (message, yolo_stream_hls_segment (camera->stream, number), "video/mp4");
+  yolo_bitstream_want_hls (camera->stream);
+  answer_bytes (message, yolo_bitstream_hls_segment (camera->stream, number), "video/mp4");
 }
