@@ -232,7 +232,10 @@ struct _YoloReplicaSet {
   gint changes;                 /* of `serves` of a replica; atomic */
   GQueue streams;               /* of YoloStream.link, least recently served first */
   GArray *groups;               /* YoloGroup; scratch of yolo_engine_take(), kept */
-  double virtual_time;          /* fair.c: when the frame that was taken last has started */
+  /* fair.c */
+  double virtual_time;          /* when the frame that was taken last has started */
+  gboolean urgent;              /* the next batch is for streams alone that are late */
+  gint64 open_at;               /* when a batch was last open to all; monotonic microseconds */
 };
 
 /* Tells a file from one that was written in its place; all 0: there is no file. */

@@ -16,12 +16,17 @@
  * By rates: Zhang, "VirtualClock: A New Traffic Control Algorithm for Packet-Switched Networks",
  * SIGCOMM 1990. A stream's next frame is late when a period of its rate is over since the one
  * before was due; a late one is next, whatever the weights say, and costs its stream no more of
- * its share than any other frame. */
+ * its share than any other frame. Where a batch has room for all that wait, being next is nothing:
+ * while a stream that has to wait is late, frames of others are left out, for a second at most. */
 
 #include "engine/engine-private.h"
 
 /* Of virtual times, which are sums of fractions: that much is no difference. */
 #define SAME 1e-9
+
+/* Microseconds after which a batch is open to all streams, however late some are: rates that are
+ * more than there is time for leave something to those without. */
+#define OPEN_PERIOD G_USEC_PER_SEC
 
 /* The virtual time at which the stream's next frame starts. */
 static double
@@ -104,8 +109,27 @@ limit_of (const YoloReplicaSet *set, double first)
   return MAX (limit, first) + SAME;
 }
 
-void
-yolo_fair_begin (YoloReplicaSet *set, const YoloReplica *replica, gint64 now)
+static gboolean
+is_urgent (const YoloStream *stream, gint64 now)
+{
+  return stream->first != NULL && has_to_wait (stream) && lateness (stream, now) >= 0;
+}
+
+/* Leaves out of the next batch what is not urgent, if anything is. */
+static void
+put_urgent_first (YoloReplicaSet *set, gint64 now)
+{
+  set->urgent = FALSE;
+  for (GList *l = set->streams.head; l != NULL; l = l->next)
+    set->urgent |= is_urgent (l->data, now) && now < set->open_at + OPEN_PERIOD;
+  for (GList *l = set->streams.head; l != NULL && set->urgent; l = l->next)
+    if (!is_urgent (l->data, now))
+      ((YoloStream *) l->data)->allowed = 0;
+}
+
+/* By weights: how many frames of each stream the next batch may take. */
+static void
+allow_by_weight (YoloReplicaSet *set, const YoloReplica *replica, gint64 now)
 {
   const YoloStream *head = set->streams.head != NULL ? set->streams.head->data : NULL;
   double first = G_MAXDOUBLE, limit;
@@ -137,6 +161,13 @@ yolo_fair_begin (YoloReplicaSet *set, const YoloReplica *replica, gint64 now)
   }
 }
 
+void
+yolo_fair_begin (YoloReplicaSet *set, const YoloReplica *replica, gint64 now)
+{
+  allow_by_weight (set, replica, now);
+  put_urgent_first (set, now);
+}
+
 gboolean
 yolo_fair_before (const YoloStream *a, const YoloStream *b, gint64 now)
 {
@@ -153,6 +184,8 @@ yolo_fair_took (YoloStream *stream, gint64 now)
   const gboolean late = lateness (stream, now) >= 0;
   YoloReplicaSet *set = stream->set;
 
+  if (!set->urgent)
+    set->open_at = now;
   if (!late)
     set->virtual_time = start_of (stream);
   stream->start = set->virtual_time + 1 / stream->weight;

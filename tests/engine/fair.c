@@ -233,6 +233,28 @@ test_floors (void)
   }
 }
 
+/* A rate is held where all weights are the same and a batch has room for all, too; that a batch ends
+ * late adds to it. */
+static void
+test_floor_alone (void)
+{
+  static const Row row = { "a floor alone", 4, 2, {
+      { 60, 1, 0, 0 }, { 60, 1, 20, 0 }, { 60, 1, 0, 0 }, { 60, 1, 0, 0 } } };
+
+  for (gint quick = 0; quick <= 1; quick++) {
+    Wall wall;
+    gint64 now = 0;
+
+    open_wall (&wall, &row);
+    run (&wall, &row, &now, 120, quick);
+    g_assert_cmpfloat (wall.inferred[1] / (now / 1e6), >=, 20);
+    g_assert_cmpfloat (wall.inferred[1] / (now / 1e6), <=, 25);
+    check (row.name, 0, wall.inferred[0], wall.inferred[3]);
+    g_assert_cmpfloat (wall.inferred[0] / (now / 1e6), >=, 5);
+    close_wall (&wall, &row);
+  }
+}
+
 /* Rates that are more than there is time for: nobody gets nothing. */
 static void
 test_too_many_floors (void)
@@ -250,6 +272,21 @@ test_too_many_floors (void)
   check (row.name, 0, rate[0], rate[1]);
   g_assert_cmpfloat (rate[2], >=, 5);
   g_assert_cmpfloat (rate[0], >=, rate[2]);
+  close_wall (&wall, &row);
+}
+
+/* A rate that is more than there is time for leaves something to those without. */
+static void
+test_greedy_floor (void)
+{
+  static const Row row = { "a greedy floor", 2, 2, { { 60, 1, 60, 0 }, { 60, 1, 0, 0 } } };
+  Wall wall;
+  gint64 now = 0;
+
+  open_wall (&wall, &row);
+  run (&wall, &row, &now, 60, FALSE);
+  g_assert_cmpfloat (wall.inferred[1] / (now / 1e6), >=, 1);
+  g_assert_cmpuint (wall.inferred[0], >=, 5 * wall.inferred[1]);
   close_wall (&wall, &row);
 }
 
@@ -362,6 +399,8 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/engine/fair/equal", test_equal);
   g_test_add_func ("/engine/fair/floors", test_floors);
+  g_test_add_func ("/engine/fair/floor alone", test_floor_alone);
+  g_test_add_func ("/engine/fair/greedy floor", test_greedy_floor);
   g_test_add_func ("/engine/fair/too many floors", test_too_many_floors);
   g_test_add_func ("/engine/fair/change", test_change);
   g_test_add_func ("/engine/fair/stall", test_stall);
