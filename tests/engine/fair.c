@@ -233,8 +233,8 @@ test_floors (void)
   }
 }
 
-/* A rate is held where all weights are the same and a batch has room for all, too; that a batch ends
- * late adds to it. */
+/* A rate is held where all weights are the same and a batch has room for all, too; that a batch
+ * ends late adds to it. */
 static void
 test_floor_alone (void)
 {

@@ -68,12 +68,17 @@ def boxes(data):
 
 
 def pictures(data):
-    """How many pictures the fragments of a file say that they have."""
-    n = 0
+    """How many pictures the fragments of a file say that they have; each fragment begins at the
+    time at which the one before ends."""
+    n, end = 0, None
     for kind, at, _ in boxes(data):
         if kind == 'moof':
+            begin = struct.unpack('>Q', data[(box := data.index(b'tfdt', at)) + 8:box + 16])[0]
             run = data.index(b'trun', at)
-            n += struct.unpack('>I', data[run + 8:run + 12])[0]
+            count = struct.unpack('>I', data[run + 8:run + 12])[0]
+            durations = struct.unpack(f'>{4 * count}I', data[run + 16:run + 16 + 16 * count])[::4]
+            assert end in (None, begin), (n, begin, end)
+            n, end = n + count, begin + sum(durations)
     return n
 
 

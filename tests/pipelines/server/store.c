@@ -322,8 +322,9 @@ test_films (void)
     return;
   }
   yolo_store_limit_recordings (store, 250000, 10 * DAY);
-  /* Twenty events with clips of 100 kB, of which 2 and 3 share one, 4 and 5, and so on: 1 MB has room
-   * for nine clips, and events go by eight, the last of which shares its clip with one that stays. */
+  /* Twenty events with clips of 100 kB, of which 2 and 3 share one, 4 and 5, and so on: 1 MB has
+   * room for nine clips, and events go by eight, the last of which shares its clip with one that
+   * stays. */
   for (int i = 1; i <= 20; i++) {
     const gboolean shares = i > 1 && i % 2 != 0;
 
