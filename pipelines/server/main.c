@@ -9,6 +9,7 @@
  * SIGHUP reads the file again; SIGTERM and SIGINT end it within three seconds. */
 
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -166,6 +167,8 @@ serve (YoloSettings *settings)
     end (program.wall, films, events);
     return 1;
   }
+  /* A file that may grow no further is an error of writing, as a full disk is. */
+  signal (SIGXFSZ, SIG_IGN);
   g_unix_signal_add (SIGTERM, on_end, &program);
   g_unix_signal_add (SIGINT, on_end, &program);
   g_unix_signal_add (SIGHUP, on_hangup, &program);

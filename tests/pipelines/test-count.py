@@ -13,26 +13,11 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'server'))
-from group import Kafka
-from tap import PATIENCE, TOP, run_cases, wait_until, with_packages
+from group import Kafka, with_kafka
+from tap import PATIENCE, TOP, run_cases, wait_until
 
 PROGRAM = os.path.join(TOP, 'pipelines/examples/count.py')
 CAMERAS = [f'camera{i}' for i in range(6)]
-
-# Sends the lines of its standard input, "camera TAB record", and waits until they have arrived.
-SEND = '''
-import sys
-from confluent_kafka import Producer
-producer = Producer({'bootstrap.servers': sys.argv[1], 'partitioner': 'murmur2_random'})
-for line in sys.stdin:
-    key, value = line.rstrip('\\n').split('\\t')
-    producer.produce('seen', value, key)
-assert producer.flush(60) == 0
-'''
-
-
-def with_kafka():
-    return with_packages('kafka-venv', 'import confluent_kafka', 'confluent-kafka')
 
 
 def records(n, first):
@@ -49,10 +34,8 @@ def records(n, first):
 
 
 def send(kafka, lines):
-    text = ''.join(f'{camera}\t{record if isinstance(record, str) else json.dumps(record)}\n'
-                   for camera, record in lines)
-    subprocess.run([with_kafka(), '-c', SEND, kafka.brokers], text=True, check=True, input=text,
-                   timeout=PATIENCE)
+    kafka.send('seen', [(camera, record if isinstance(record, str) else json.dumps(record))
+                        for camera, record in lines])
 
 
 def shown(kafka):

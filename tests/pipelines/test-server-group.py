@@ -9,7 +9,7 @@ import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'server'))
-from group import Kafka, Member, Story, server_part, wait_for_all
+from group import PARTITIONS, Kafka, Member, Story, server_part, wait_for_all, with_kafka
 from tap import run_cases, wait_until
 
 NAMES = [f'camera{i}' for i in range(4)]
@@ -28,7 +28,7 @@ def a_dead_servers_cameras_go_to_the_living():
         wait_until(lambda: all(member.look() for member in members))
         wait_for_all(members, NAMES)
         assert members[0].ask('GET', 'api/v1/status').json['group'] == 'wall'
-        # What a record says counts at once, and one that is wrong not at all.
+        # What a record says counts at once.
         records_change(kafka, members)
         # One is killed, and leaves nobody a word.
         wait_for_all(members, NAMES)
@@ -75,6 +75,27 @@ def records_change(kafka, members):
     assert sorted(members[0].look()) == has, members[0].look()
 
 
+def wrong_records_change_nothing():
+    with_kafka()
+    with Kafka('seen-0') as kafka, contextlib.ExitStack() as stack:
+        kafka.publish(lines(NAMES[:1], ', title: first'))
+        member = stack.enter_context(Member(kafka, 0))
+        wait_until(lambda: member.look() == NAMES[:1])
+        kafka.send('cameras', [(NAMES[0], '{"uri": "test:ball", "title": '),
+                               (NAMES[0], '{"uri": "test:ball", "colour": "red"}')])
+        wait_until(lambda: 'colour' in member.logged(), otherwise=member.logged)
+        # In another partition than its key's: another server could have it too.
+        right, = kafka.send('cameras', [('stray', 'off')])
+        kafka.send('cameras', [('stray', '{"uri": "test:ball"}', (right + 1) % PARTITIONS)])
+        wait_until(lambda: 'stray' in member.logged(), otherwise=member.logged)
+        kafka.send('cameras', [('another', '{"uri": "test:ball"}')])
+        wait_until(lambda: 'another' in member.look(), otherwise=member.logged)
+        assert sorted(member.look()) == ['another', NAMES[0]], member.look()
+        camera = member.camera(NAMES[0])
+        assert camera['title'] == 'first' and camera['connects'] == 1, camera
+        member.end()
+
+
 def a_server_that_ends_hands_over_at_once():
     with Kafka('seen-0', 'seen-1') as kafka, contextlib.ExitStack() as stack:
         kafka.publish(lines(NAMES))
@@ -109,5 +130,5 @@ def secrets_are_no_records():
 
 
 if __name__ == '__main__':
-    run_cases([a_dead_servers_cameras_go_to_the_living, a_server_that_ends_hands_over_at_once,
-               secrets_are_no_records])
+    run_cases([a_dead_servers_cameras_go_to_the_living, wrong_records_change_nothing,
+               a_server_that_ends_hands_over_at_once, secrets_are_no_records])

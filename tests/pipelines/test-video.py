@@ -4,6 +4,7 @@
 that encode; what comes out is decoded."""
 
 import os
+import resource
 import shutil
 import signal
 import struct
@@ -246,6 +247,22 @@ def full_disks_lose_video_and_nothing_else():
         wait_until(lambda: any(sizes(path, 'recordings')))
 
 
+def what_fits_on_a_disk_is_whole():
+    """Files that may grow no further stand for a disk on which a part of a fragment has room."""
+    path, where = kept('small')
+    with camera(H264, 'tune=zerolatency bitrate=3000', pattern='snow') as rtsp, Server(
+            f'a: {{uri: "{rtsp.url}", {STEADY}}}',
+            'record: continuous\nrecord-segment: 600\nevents: [up]', where) as server:
+        wait_until(lambda: any(sizes(path, 'recordings')))
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1000001, 1000001))
+        wait_until(lambda: server.ask('GET', 'api/v1/status').json['video']['lost'] > 0)
+        with open(os.path.join(path, 'recordings/1.mp4'), 'rb') as file:
+            video = file.read()
+        assert len(video) < 1000001 and decode(video) == pictures(video) > 5, len(video)
+        frames = server.camera('a')['frames']
+        wait_until(lambda: server.camera('a')['frames'] > frames + 5)
+
+
 def privacy_keeps_video_in():
     path, where = kept('private')
     with camera() as rtsp, Server(
@@ -423,8 +440,8 @@ def clips_play_on_the_page():
 
 def main():
     run_cases([events_have_clips, recordings_go_on_and_survive, a_camera_may_send_h265,
-               full_disks_lose_video_and_nothing_else, privacy_keeps_video_in,
-               hls_is_made_for_those_who_ask, others_watch_by_rtsp,
+               full_disks_lose_video_and_nothing_else, what_fits_on_a_disk_is_whole,
+               privacy_keeps_video_in, hls_is_made_for_those_who_ask, others_watch_by_rtsp,
                rtsp_asks_who_watches, clips_play_on_the_page])
 
 

@@ -10,10 +10,27 @@ import tempfile
 import threading
 import time
 
+from tap import with_packages
 from wall import BUILD, PATIENCE, PROGRAM, Server, folder, wait_until
 
 PARTITIONS = 16                 # of the topic of cameras
+# Sends the records that it reads, as JSON, and tells the partitions that they have got.
+SEND = '''
+import json, sys
+from confluent_kafka import Producer
+producer = Producer({'bootstrap.servers': sys.argv[1], 'partitioner': 'murmur2_random'})
+partitions = []
+for key, value, *partition in json.load(sys.stdin):
+    producer.produce(sys.argv[2], value, key, *partition,
+                     on_delivery=lambda error, message: partitions.append(message.partition()))
+assert producer.flush(60) == 0
+json.dump(partitions, sys.stdout)
+'''
 RESTARTED = 2e9                 # ns: below this a timestamp that is smaller is a new pipeline's
+
+
+def with_kafka():
+    return with_packages('kafka-venv', 'import confluent_kafka', 'confluent-kafka')
 
 
 class Kafka:
@@ -32,6 +49,13 @@ class Kafka:
         for line in self.process.stdout:
             topic, _, stamp, key, value = line.rstrip('\n').split('\t', 4)
             self.records.append((topic, int(stamp), key, value))
+
+    def send(self, topic, records):
+        """(key, text) or (key, text, partition); the partitions that they have got."""
+        result = subprocess.run([with_kafka(), '-c', SEND, self.brokers, topic], text=True,
+                                check=True, input=json.dumps(records), stdout=subprocess.PIPE,
+                                timeout=PATIENCE)
+        return json.loads(result.stdout)
 
     def publish(self, cameras):
         """Makes these the topic's; a line a camera. What the program says."""
