@@ -137,7 +137,7 @@ expect_stream (YoloReplicaSet *set, const YoloStream *stream)
 /* The stream whose turn it is among those with a frame in @group, or, if that is NULL, in a group
  * that is due; NULL: there is none. */
 static YoloStream *
-next_stream (YoloReplicaSet *set, const YoloGroup *group, gint64 now)
+next_stream (YoloReplicaSet *set, const YoloGroup *group)
 {
   YoloStream *next = NULL;
 
@@ -145,7 +145,7 @@ next_stream (YoloReplicaSet *set, const YoloGroup *group, gint64 now)
     const YoloGroup *own = group_of (set, l->data);
 
     if (own != NULL && (group != NULL ? own == group : own->due)
-        && (next == NULL || yolo_fair_before (l->data, next, now)))
+        && (next == NULL || yolo_fair_before (l->data, next)))
       next = l->data;
   }
   return next;
@@ -156,7 +156,7 @@ static void
 take_frames (YoloReplicaSet *set, const YoloGroup *group, YoloJob **jobs, guint n, gint64 now)
 {
   for (guint i = 0; i < n; i++) {
-    YoloStream *stream = next_stream (set, group, now);
+    YoloStream *stream = next_stream (set, group);
 
     jobs[i] = pop (stream);
     yolo_fair_took (stream, now);
@@ -252,7 +252,7 @@ yolo_engine_take (YoloReplicaSet *set, const YoloReplica *replica, YoloJob **job
 
   /* Of the groups that are due the one of the stream whose turn it is: no size waits for another
    * one for ever. */
-  first = next_stream (set, NULL, now);
+  first = next_stream (set, NULL);
   if (first == NULL)
     return 0;
   next = group_of (set, first);

@@ -301,7 +301,7 @@ void yolo_fair_submitted (YoloStream *stream, gboolean waited);
 void yolo_fair_begin (YoloReplicaSet *set, const YoloReplica *replica, gint64 now);
 /* Whether the next frame of @a goes before that of @b; else, unless it is the other way round, the
  * stream that was served less recently is first. */
-gboolean yolo_fair_before (const YoloStream *a, const YoloStream *b, gint64 now);
+gboolean yolo_fair_before (const YoloStream *a, const YoloStream *b);
 /* Notes that a frame of the stream was taken, or that one which was taken comes back. */
 void yolo_fair_took (YoloStream *stream, gint64 now);
 void yolo_fair_give_back (YoloStream *stream);

@@ -15,9 +15,10 @@
  *
  * By rates: Zhang, "VirtualClock: A New Traffic Control Algorithm for Packet-Switched Networks",
  * SIGCOMM 1990. A stream's next frame is late when a period of its rate is over since the one
- * before was due; a late one is next, whatever the weights say, and costs its stream no more of
- * its share than any other frame. Where a batch has room for all that wait, being next is nothing:
- * while a stream that has to wait is late, frames of others are left out, for a second at most. */
+ * before was due. While streams that have to wait are late, the next batch takes frames of these
+ * alone, whatever the weights say, for a second at most; a frame costs its stream no more of its
+ * share than any other then. (Being the first of a batch would be nothing, since most batches have
+ * room for all that wait.) */
 
 #include "engine/engine-private.h"
 
@@ -169,12 +170,8 @@ yolo_fair_begin (YoloReplicaSet *set, const YoloReplica *replica, gint64 now)
 }
 
 gboolean
-yolo_fair_before (const YoloStream *a, const YoloStream *b, gint64 now)
+yolo_fair_before (const YoloStream *a, const YoloStream *b)
 {
-  const double late_a = lateness (a, now), late_b = lateness (b, now);
-
-  if (late_a >= 0 || late_b >= 0)
-    return late_a > late_b;
   return start_of (a) < start_of (b) - SAME;
 }
 

@@ -275,6 +275,27 @@ test_too_many_floors (void)
   close_wall (&wall, &row);
 }
 
+/* Rates are held, too, where a batch has room for one frame. */
+static void
+test_floors_one_by_one (void)
+{
+  static const Row row = { "floors one by one", 4, 2, {
+      { 60, 1, 15, 0 }, { 60, 1, 10, 0 }, { 60, 1, 0, 0 }, { 60, 1, 0, 0 } } };
+
+  for (gint quick = 0; quick <= 1; quick++) {
+    Wall wall;
+    gint64 now = 0;
+
+    open_wall (&wall, &row);
+    yolo_engine_set_batching (&wall.engine, 1, 0);
+    run (&wall, &row, &now, 120, quick);
+    check (row.name, 0, wall.inferred[0] / (now / 1e6), 15);
+    check (row.name, 1, wall.inferred[1] / (now / 1e6), 10);
+    check (row.name, 2, wall.inferred[2], wall.inferred[3]);
+    close_wall (&wall, &row);
+  }
+}
+
 /* A rate that is more than there is time for leaves something to those without. */
 static void
 test_greedy_floor (void)
@@ -400,6 +421,7 @@ main (int argc, char **argv)
   g_test_add_func ("/engine/fair/equal", test_equal);
   g_test_add_func ("/engine/fair/floors", test_floors);
   g_test_add_func ("/engine/fair/floor alone", test_floor_alone);
+  g_test_add_func ("/engine/fair/floors one by one", test_floors_one_by_one);
   g_test_add_func ("/engine/fair/greedy floor", test_greedy_floor);
   g_test_add_func ("/engine/fair/too many floors", test_too_many_floors);
   g_test_add_func ("/engine/fair/change", test_change);
